@@ -1,0 +1,47 @@
+"""What is asked of a language model and what comes back: the words that every endpoint and engine shares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+Message = dict[str, str]
+Request = Mapping[str, Any]
+"""A canonical request: `messages` (chat) or `prompt` (text or token ids), and the sampling parameters by their
+OpenAI names (temperature, top_p, max_tokens, stop, repetition_penalty, …). No address, no `n`, no stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One model's answer to one request, or the reason why there is none.
+
+    `error` is None for an answer. A `transient` error may pass, so it is no answer and is not kept; another is an
+    answer with a reason (context_too_long, refused_by_server, …). A `fatal` one makes every call to that model
+    pointless (a wrong key, an unknown model).
+    """
+
+    text: str = ""
+    reasoning: str | None = None
+    finish_reason: str | None = None
+    stop_reason: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str | None = None
+    detail: str | None = None
+    transient: bool = False
+    fatal: bool = False
+    attempts: int = 1
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A model in this process, which answers many requests at once."""
+
+    batch_size: int
+
+    def identity(self) -> str:
+        """Name and weights digest: what the ledger knows this model by."""
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer all requests, in their order; a request that fails is a Completion with an error. Blocks; thread-safe."""
+        ...
