@@ -16,7 +16,7 @@ class Completion:
 
     `error` is None for an answer. A `transient` error may pass, so it is no answer and is not kept; another is an
     answer with a reason (context_too_long, refused_by_server, …). A `fatal` one makes every call to that model
-    pointless (a wrong key, an unknown model).
+    pointless (a wrong key, an unknown model). `wait_s` is what the server asked to wait before another attempt.
     """
 
     text: str = ""
@@ -29,6 +29,7 @@ class Completion:
     detail: str | None = None
     transient: bool = False
     fatal: bool = False
+    wait_s: float | None = None
     attempts: int = 1
 
 
@@ -44,4 +45,13 @@ class Engine(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """Answer all requests, in their order; a request that fails is a Completion with an error. Blocks; thread-safe."""
+        ...
+
+
+@runtime_checkable
+class PreQueryEngine(Protocol):
+    """An engine that knows its own chat template."""
+
+    def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "") -> str:
+        """The text before the user's words, from which a chat model goes on with an instruction."""
         ...

@@ -48,7 +48,7 @@ def fence_mark(instruction: str, texts: Sequence[str]) -> str:
     """A mark that stands in none of the texts, the same for the same texts in every run."""
     for attempt in range(1_000_000):
         mark = digest([attempt, instruction, *texts])[:MARK_DIGITS]
-        if not any(mark in text for text in (instruction, *texts)):
+        if not any(mark in text.lower() for text in (instruction, *texts)):
             return mark
     raise ValueError("the texts contain every mark that was tried: they cannot be fenced")
 

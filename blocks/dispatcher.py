@@ -1,0 +1,260 @@
+"""The dispatcher: one thread with an event loop of its own that sends every model call of this process.
+
+Chunks hand it their pending questions and wait. It owns the sessions, the limit of each endpoint, the order in which
+questions are sent, retries, and the writer of the ledger: an answer is in the ledger before anybody sees it.
+"""
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blocks.lanes import EngineLane, Job, Lane, ServerLane
+from blocks.ledger import LedgerError
+from blocks.ledger_writer import LedgerWriter
+from blocks.llm import Completion, Engine, Request
+from blocks.models import ModelConfig, OpenAIModel
+
+RESERVED_BYTES = 64 * 2**20
+DISK_CHECK_SECONDS = 1.0
+
+
+class ModelUnusableError(Exception):
+    """Every call to a model is pointless: a wrong key, an unknown model, nobody at the address."""
+
+
+class StoppedError(Exception):
+    """The run was stopped before this question was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One sample to ask a model for: the label of the model in the recipe, the sample's ledger key, the request."""
+
+    label: str
+    key: str
+    request: Request
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was asked and answered in this process, for progress lines."""
+
+    asked: int = 0
+    answered: int = 0
+    failed: int = 0
+    retried: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+    waiting: dict[str, int] = field(default_factory=dict)
+
+
+class Ticket:
+    """The questions of one chunk and the answers so far; resolves when all are answered. Used in the loop alone."""
+
+    def __init__(self, count: int) -> None:
+        self.future: Future[list[Completion]] = Future()
+        self._answers: list[Completion | None] = [None] * count
+        self._missing = count
+
+    def answer(self, index: int, completion: Completion) -> None:
+        """Take one answer; the last one wakes the chunk."""
+        if self._answers[index] is None and not self.future.done():
+            self._answers[index] = completion
+            self._missing -= 1
+            if not self._missing:
+                self.future.set_result([answer for answer in self._answers if answer is not None])
+
+    def fail(self, error: BaseException) -> None:
+        """Wake the chunk with an error, unless it is awake already."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Dispatcher:
+    """Sends questions to models and keeps each answer in the ledger before handing it over.
+
+    models maps the recipe's labels to their configuration; engines holds the models of this process by label.
+    Questions of a higher rank go first; of the same rank, those of the earlier chunk.
+    """
+
+    def __init__(
+        self, models: Mapping[str, ModelConfig], engines: Mapping[str, Engine], ledger_folder: Path
+    ) -> None:
+        self.models = models
+        self.tally = Tally()
+        self._folder = ledger_folder
+        self._engines = engines
+        self._lanes: dict[str, Lane] = {}
+        self._pending: dict[str, list[tuple[Ticket, int]]] = {}
+        self._tickets: set[Ticket] = set()
+        self._stopped: BaseException | None = None
+        self._writer = LedgerWriter(ledger_folder, self._written, self._unwritable)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
+        self._thread.start()
+
+    def ask(self, questions: Sequence[Question], rank: int = 0, order: int = 0) -> list[Completion]:
+        """The answers to some questions, in their order; blocks the calling thread until all are there.
+
+        An answer that will not come is a Completion with its reason. Raises ModelUnusableError, LedgerError, or the
+        error that the dispatcher was stopped with.
+        """
+        if not questions:
+            return []
+        ticket = Ticket(len(questions))
+        self._loop.call_soon_threadsafe(self._accept, ticket, list(questions), rank, order)
+        return ticket.future.result()
+
+    def engine(self, label: str) -> Engine:
+        """The engine of a model in this process."""
+        return self._engines[label]
+
+    def stop(self, error: BaseException) -> None:
+        """Send nothing more and fail what waits with an error; what is in flight is still kept when it arrives."""
+        self._loop.call_soon_threadsafe(self._stop, error)
+
+    @property
+    def stopped_by(self) -> BaseException | None:
+        """The error that the dispatcher was stopped with, if it was."""
+        return self._stopped
+
+    def finish_first(self) -> None:
+        """From now on earlier stages go first, so that a run that takes in no more chunks ends with all slots busy."""
+        self._loop.call_soon_threadsafe(self._finish_first)
+
+    def in_flight(self) -> int:
+        """How many calls are being answered now."""
+        return sum(lane.in_flight for lane in list(self._lanes.values()))
+
+    def close(self, drain_s: float = 0.0) -> None:
+        """Wait up to drain_s seconds for calls in flight, keep what came, and end the thread."""
+        if self._thread.is_alive():
+            future = asyncio.run_coroutine_threadsafe(self._close(drain_s), self._loop)
+            future.result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._writer.close()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.call_soon(self._watch_disk)
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _accept(self, ticket: Ticket, questions: list[Question], rank: int, order: int) -> None:
+        if self._stopped:
+            ticket.fail(self._stopped)
+            return
+        self._tickets.add(ticket)
+        ticket.future.add_done_callback(lambda _: self._tickets.discard(ticket))
+        for index, question in enumerate(questions):
+            places = self._pending.setdefault(question.key, [])
+            places.append((ticket, index))
+            if len(places) == 1:
+                self.tally.asked += 1
+                job = Job(question.label, question.key, question.request, rank, order)
+                self._lane(question.label).push(job)
+
+    def _lane(self, label: str) -> Lane:
+        model = self.models[label]
+        address = model.base_url if isinstance(model, OpenAIModel) else self._engines[label].identity()
+        lane = self._lanes.get(address)
+        if lane is None:
+            new: Lane = ServerLane(self) if isinstance(model, OpenAIModel) else EngineLane(self, self._engines[label])
+            lane = self._lanes[address] = new
+        lane.admit(label, model)
+        return lane
+
+    def settle(self, job: Job, completion: Completion) -> None:
+        """Take a job's last word: into the ledger first, unless it is a failure that may pass."""
+        if completion.fatal:
+            self.unusable(job.label, completion.detail or completion.error or "")
+        elif completion.transient:
+            self.tally.failed += 1
+            self._hand_over(job.key, completion)
+        else:
+            self._count(job, completion)
+            self._writer.put(job.key, self.identity(job.label), completion)
+
+    def identity(self, label: str) -> str:
+        """What the ledger knows a model by."""
+        model = self.models[label]
+        return model.known_as() if isinstance(model, OpenAIModel) else self._engines[label].identity()
+
+    def unusable(self, label: str, why: str) -> None:
+        """End the run: no call to this model can succeed."""
+        model = self.models[label]
+        where = f" at {model.base_url}" if isinstance(model, OpenAIModel) else ""
+        name = model.model if isinstance(model, OpenAIModel) else model.kind
+        self._stop(ModelUnusableError(f"model {label!r} ({name}{where}) cannot be used: {why}"))
+
+    def _count(self, job: Job, completion: Completion) -> None:
+        self.tally.answered += 1
+        self.tally.prompt_tokens += completion.prompt_tokens
+        self.tally.completion_tokens += completion.completion_tokens
+        price = self.models[job.label].usd_per_million_tokens
+        self.tally.cost_usd += price.cost(completion.prompt_tokens, completion.completion_tokens)
+
+    def _written(self, answers: list[tuple[str, Completion]]) -> None:
+        def hand_over() -> None:
+            for key, completion in answers:
+                self._hand_over(key, completion)
+
+        self._loop.call_soon_threadsafe(hand_over)
+
+    def _hand_over(self, key: str, completion: Completion) -> None:
+        for ticket, index in self._pending.pop(key, ()):
+            ticket.answer(index, completion)
+
+    def _unwritable(self, error: LedgerError) -> None:
+        self._loop.call_soon_threadsafe(self._stop, error)
+
+    def _stop(self, error: BaseException) -> None:
+        self._stopped = self._stopped or error
+        for lane in self._lanes.values():
+            lane.clear()
+        for ticket in list(self._tickets):
+            ticket.fail(self._stopped)
+
+    def _finish_first(self) -> None:
+        for lane in self._lanes.values():
+            lane.reverse()
+
+    def _watch_disk(self) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if free < RESERVED_BYTES and not self._stopped:
+            self._stop(
+                LedgerError(
+                    f"only {free / 2**20:.0f} MB are free at {self._folder}, too little to keep what is paid for: "
+                    f"nothing more is sent; make room ({RESERVED_BYTES // 2**20} MB at least) and run again"
+                )
+            )
+        self._loop.call_later(DISK_CHECK_SECONDS, self._watch_disk)
+
+    async def _close(self, drain_s: float) -> None:
+        self._stop(StoppedError("the run was stopped"))
+        end = self._loop.time() + drain_s
+        while self.in_flight() and self._loop.time() < end:
+            await asyncio.sleep(0.05)
+        for lane in self._lanes.values():
+            await lane.close()
+        for task in [task for task in asyncio.all_tasks(self._loop) if task is not asyncio.current_task()]:
+            task.cancel()
+
+
+def plan_message(stage: str, calls: int, known: int, cost_usd: float | None) -> str:
+    """What a stage will spend, as said before it is spent."""
+    pay = calls - known
+    money = f", about ${cost_usd:.2f}" if cost_usd else ""
+    return f"{stage}: {calls:,} calls, {known:,} in the ledger, {pay:,} to pay for{money}"
+
+
+def as_request(parameters: Mapping[str, Any], extra_body: Mapping[str, Any], **content: Any) -> dict[str, Any]:
+    """A canonical request: the messages or prompt, the sampling parameters and what a model's recipe adds."""
+    return {**content, **parameters, **extra_body}

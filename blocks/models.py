@@ -1,0 +1,125 @@
+"""Which models a recipe may name, and how each is told to sample: configuration alone, cheap to import."""
+
+import os
+import re
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+OPENAI_URL = "https://api.openai.com/v1"
+LOCAL_CONCURRENCY = 256
+HOSTED_CONCURRENCY = 32
+_LOCAL_HOST = re.compile(r"localhost|127\.|0\.0\.0\.0|\[?::1|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|.*\.local$")
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_LOOKS_LIKE_A_KEY = re.compile(r"(sk|hf|gsk|xai|key|pk|ak|AIza|r8|nvapi)[-_][A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{40,}")
+
+
+class Config(BaseModel):
+    """Base of all configuration: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Sampling(Config):
+    """Sampling parameters, by their OpenAI names; what is not set is not sent."""
+
+    temperature: float | None = Field(None, ge=0, le=2, description="Randomness; 0 takes the likeliest token.")
+    top_p: float | None = Field(None, gt=0, le=1, description="Share of the probability that is sampled from.")
+    top_k: int | None = Field(None, ge=-1, description="Number of tokens that are sampled from (vLLM and others).")
+    min_p: float | None = Field(None, ge=0, le=1, description="Least probability, relative to the best (vLLM).")
+    max_tokens: int | None = Field(None, ge=1, description="Most tokens in an answer.")
+    stop: tuple[str, ...] | None = Field(None, description="Texts that end an answer.")
+    presence_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens that occurred.")
+    frequency_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens by their count.")
+    repetition_penalty: float | None = Field(None, gt=0, description="Factor against repetition (vLLM, hina).")
+    seed: int | None = Field(None, description="Seed; none is sent by default, since it makes equal prompts equal.")
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that are set, as they stand in a request."""
+        return self.model_dump(exclude_none=True)
+
+    def over(self, base: "Sampling") -> "Sampling":
+        """These parameters laid over some others: what is set here wins."""
+        return base.model_copy(update=self.model_dump(exclude_none=True))
+
+
+class Price(Config):
+    """What a million tokens cost, in US dollars."""
+
+    input: float = Field(0.0, ge=0, description="Dollars for a million prompt tokens.")
+    output: float = Field(0.0, ge=0, description="Dollars for a million completion tokens.")
+
+    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """The price of one call in dollars."""
+        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
+
+
+class OpenAIModel(Config):
+    """A model behind any OpenAI-compatible server."""
+
+    kind: Literal["openai"] = Field(description="An OpenAI-compatible endpoint.")
+    model: str = Field(min_length=1, description="The model's name, as the server knows it.")
+    base_url: str = Field(OPENAI_URL, description="Address of the API, usually ending in /v1.")
+    api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")
+    identity: str | None = Field(None, description="What the ledger knows the model by, if not by its name.")
+    revision: str | None = Field(None, description="Revision of the weights, part of the model's identity.")
+    max_concurrency: int | None = Field(None, ge=1, description="Most calls in flight at this address.")
+    timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply is given up.")
+    connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")
+    max_retries: int = Field(6, ge=0, description="How often a call that may pass is tried again in one run.")
+    usd_per_million_tokens: Price = Field(Price(), description="What tokens cost, for accounts and plans.")
+    sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
+    extra_body: dict[str, Any] = Field({}, description="Further fields of each request, passed on as they are.")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _names_a_variable(cls, value: str | None) -> str | None:
+        if value is not None and (not _ENVIRONMENT_NAME.fullmatch(value) or _LOOKS_LIKE_A_KEY.fullmatch(value)):
+            raise ValueError(
+                "this looks like a key itself, and a recipe holds no keys: "
+                "put the key into an environment variable and write that variable's name here"
+            )
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError('an address begins with http:// or https:// and names a host, as "http://127.0.0.1:8000/v1"')
+        if parts.username or parts.password:
+            raise ValueError("an address holds no password: use api_key_env")
+        return value.rstrip("/")
+
+    def key_variable(self) -> str | None:
+        """The environment variable that holds the key: as named, else OpenAI's own for OpenAI's address."""
+        return self.api_key_env or ("OPENAI_API_KEY" if self.base_url == OPENAI_URL else None)
+
+    def known_as(self) -> str:
+        """The identity in the ledger: name and revision, never an address or a port."""
+        return self.identity or (f"{self.model}@{self.revision}" if self.revision else self.model)
+
+    def concurrency(self) -> int:
+        """Most calls in flight: as set, else many for a local server and few for a hosted one."""
+        local = _LOCAL_HOST.match(urlsplit(self.base_url).hostname or "")
+        return self.max_concurrency or (LOCAL_CONCURRENCY if local else HOSTED_CONCURRENCY)
+
+
+class BundledModel(Config):
+    """hina, the small language model that travels with kasasagi: no key, no GPU, no network."""
+
+    kind: Literal["bundled"] = Field(description="The bundled model.")
+    batch_size: int = Field(256, ge=1, description="Requests that are answered at once.")
+    threads: int = Field(0, ge=0, description="Threads; 0 means one for each core.")
+    usd_per_million_tokens: Price = Field(Price(), description="What tokens cost; nothing, unless you want to rehearse.")
+    sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
+
+
+ModelConfig = Annotated[OpenAIModel | BundledModel, Field(discriminator="kind")]
+
+
+def missing_key(model: ModelConfig) -> str | None:
+    """The name of the environment variable that a model needs and that is not set, else None."""
+    variable = model.key_variable() if isinstance(model, OpenAIModel) else None
+    return variable if variable and not os.environ.get(variable) else None

@@ -1,0 +1,156 @@
+"""One OpenAI-compatible server: sends a request, and says in our words what came back."""
+
+import os
+import re
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import openai
+import orjson
+
+from blocks.llm import Completion, Request
+from blocks.models import OpenAIModel
+
+TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)", re.I)
+REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation", re.I)
+DETAIL_CHARACTERS = 500
+NO_KEY = "no-key-needed"
+
+
+class OpenAIEndpoint:
+    """An OpenAI-compatible server and one model on it; lives in the dispatcher's event loop."""
+
+    def __init__(self, config: OpenAIModel, client: openai.AsyncOpenAI) -> None:
+        self.config = config
+        self._client = client
+
+    @classmethod
+    def connect(cls, config: OpenAIModel) -> "OpenAIEndpoint":
+        """A client for the model's server, its key read from the environment. Must be called in the event loop."""
+        variable = config.key_variable()
+        timeout = httpx.Timeout(config.timeout_s, connect=config.connect_timeout_s, pool=None)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        client = openai.AsyncOpenAI(
+            base_url=config.base_url,
+            api_key=(os.environ.get(variable) if variable else None) or NO_KEY,
+            max_retries=0,
+            timeout=timeout,
+            http_client=openai.DefaultAioHttpClient(timeout=timeout, limits=limits),
+        )
+        return cls(config, client)
+
+    async def models(self) -> list[str] | None:
+        """Names of the server's models; None where it does not say. Raises openai.APIError."""
+        try:
+            response = await self._client.get("/models", cast_to=httpx.Response, options={"timeout": 15.0})
+            return [str(model["id"]) for model in orjson.loads(response.content)["data"]]
+        except (openai.NotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
+            return None
+        except openai.APIStatusError as error:
+            if error.status_code in (400, 405, 501):
+                return None
+            raise
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request; whatever goes wrong is a Completion that says so, never an exception."""
+        path = "/chat/completions" if "messages" in request else "/completions"
+        try:
+            body = {"model": self.config.model, **request}
+            response = await self._client.post(path, cast_to=httpx.Response, body=body)
+            return read_reply(response.content)
+        except openai.APIStatusError as error:
+            failure = read_failure(error)
+            return replace(failure, detail=self._without_key(failure.detail))
+        except openai.APITimeoutError:
+            return Completion(error="time_out", detail=f"no reply within {self.config.timeout_s:g} s", transient=True)
+        except (openai.APIError, httpx.HTTPError, OSError) as error:
+            cause = error.__cause__ or error
+            return Completion(error="connection", detail=_short(f"{type(cause).__name__}: {cause}"), transient=True)
+
+    def _without_key(self, detail: str | None) -> str | None:
+        # Some servers repeat the key that they refuse; it must not reach a log or a table.
+        return detail.replace(self._client.api_key, "***") if detail else detail
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def read_reply(body: bytes) -> Completion:
+    """The completion in a server's reply; a body that is cut or no completion at all is a passing error."""
+    try:
+        reply = orjson.loads(body)
+        choice = reply["choices"][0]
+        message = choice.get("message") or {}
+        usage = reply.get("usage") or {}
+        return Completion(
+            text=_text(message.get("content") if message else choice.get("text")),
+            reasoning=_reasoning(message),
+            finish_reason=_optional_text(choice.get("finish_reason")),
+            stop_reason=_optional_text(choice.get("stop_reason")),
+            prompt_tokens=int(usage.get("prompt_tokens") or 0),
+            completion_tokens=int(usage.get("completion_tokens") or 0),
+        )
+    except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        detail = _short(f"{error}: {body[:200].decode(errors='replace')}")
+        return Completion(error="malformed_reply", detail=detail, transient=True)
+
+
+def read_failure(error: openai.APIStatusError) -> Completion:
+    """What a server's error status means: may pass, will not pass, or makes all calls pointless."""
+    status, detail = error.status_code, _short(_server_words(error))
+    if status in (401, 403):
+        return Completion(error="not_authorised", detail=f"{status}: {detail}", fatal=True)
+    if status == 404:
+        return Completion(error="not_found", detail=f"{status}: {detail}", fatal=True)
+    if status == 402 or (status == 429 and "insufficient_quota" in detail):
+        return Completion(error="out_of_credit", detail=f"{status}: {detail}", fatal=True)
+    if status == 429:
+        return Completion(error="rate_limited", detail=detail, transient=True, wait_s=_retry_after(error))
+    if status in (408, 409, 425) or status >= 500:
+        wait = _retry_after(error)
+        return Completion(error="server_error", detail=f"{status}: {detail}", transient=True, wait_s=wait)
+    return Completion(error=_lasting_reason(status, detail), detail=f"{status}: {detail}")
+
+
+def _lasting_reason(status: int, detail: str) -> str:
+    if status == 413 or TOO_LONG.search(detail):
+        return "context_too_long"
+    return "refused_by_server" if REFUSED.search(detail) else "rejected_by_server"
+
+
+def _server_words(error: openai.APIStatusError) -> str:
+    body: Any = error.body
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        if isinstance(inner, dict):
+            return " ".join(str(inner[name]) for name in ("code", "type", "message") if inner.get(name))
+    return str(body or error.message)
+
+
+def _retry_after(error: openai.APIStatusError) -> float | None:
+    try:
+        return max(0.0, float(error.response.headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _reasoning(message: dict[str, Any]) -> str | None:
+    return _optional_text(message.get("reasoning") or message.get("reasoning_content"))
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    text.encode()  # a lone surrogate cannot be kept: UnicodeEncodeError is a ValueError, so the reply is malformed
+    return text
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= DETAIL_CHARACTERS else text[:DETAIL_CHARACTERS] + "…"

@@ -1,0 +1,108 @@
+"""A run's tables in DuckDB: views over its shards while it goes on, its own database once it has ended."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from blocks.shards import Account
+from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES
+from blocks.workspace import Run, RunHandle
+
+WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
+
+
+def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
+    """A connection that has all of a run's tables.
+
+    A run that has ended is read from its run.duckdb, read only; one that goes on, or was killed, from its shards by
+    a DuckDB of its own in memory, so nobody opens a file that somebody writes.
+    """
+    if run.database.exists():
+        return duckdb.connect(str(run.database), read_only=True)
+    return tables_of(run, run.handles())
+
+
+def tables_of(run: Run, handles: Sequence[RunHandle]) -> duckdb.DuckDBPyConnection:
+    """A connection that has the tables of some of a run's handles, in memory."""
+    connection = duckdb.connect(":memory:")
+    _create_views(connection, run, handles)
+    return connection
+
+
+def build_database(run: Run) -> None:
+    """Write run.duckdb from the run's shards: under another name, renamed when it is whole."""
+    new = run.folder / "run.duckdb.new"
+    new.unlink(missing_ok=True)
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET memory_limit = '512MB'; SET preserve_insertion_order = true")
+        connection.execute(f"SET temp_directory = {_quoted(run.folder / 'scratch')}")
+        _create_views(connection, run, run.handles())
+        connection.execute(f"ATTACH {_quoted(new)} AS ended")
+        for name in [*PUBLIC, "stages"]:
+            connection.execute(f"CREATE TABLE ended.{name} AS SELECT * FROM {name}")
+        connection.execute("DETACH ended")
+    new.replace(run.database)
+
+
+def stage_accounts(handles: Sequence[RunHandle]) -> dict[str, Account]:
+    """The account of each stage: the sum over its chunks as this run counts them."""
+    sums: dict[str, dict[str, float]] = {}
+    for counted in handles:
+        total = sums.setdefault(counted.handle.stage, dict.fromkeys(Account.model_fields, 0))
+        for name, value in counted.account.model_dump().items():
+            total[name] += value
+    known = [stage for stage in STAGE_ORDER if stage in sums]
+    return {stage: Account.model_validate(sums[stage]) for stage in known}
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, run: Run, handles: Sequence[RunHandle]) -> None:
+    for name, schema in SCHEMAS.items():
+        connection.execute(f"CREATE VIEW all_{name} AS {_union(connection, run, handles, name, schema)}")
+    kept = _kept_columns(connection)
+    for name in SCHEMAS:
+        connection.execute(f"CREATE VIEW {name} AS {_with_kept(name, kept)}")
+    rows = [{"stage": stage, **account.model_dump()} for stage, account in stage_accounts(handles).items()]
+    connection.register("stage_rows", pa.Table.from_pylist(rows, schema=STAGES))
+    connection.execute("CREATE VIEW stages AS SELECT * FROM stage_rows")
+
+
+def _union(
+    connection: duckdb.DuckDBPyConnection, run: Run, handles: Sequence[RunHandle], name: str, schema: pa.Schema
+) -> str:
+    """SQL for all rows of a table; a reused chunk's calls are reused and cost nothing in this run."""
+    store = run.workspace.shards
+    parts = []
+    for reused in (False, True):
+        shards = [h.handle.shards[name] for h in handles if h.reused is reused and name in h.handle.shards]
+        files = ", ".join(_quoted(store.path(shard)) for shard in shards if shard.rows)
+        if files:
+            columns = "* REPLACE (true AS reused, 0.0 AS cost_usd)" if reused and name == "calls" else "*"
+            parts.append(f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true)")
+    if not parts:
+        connection.register(f"empty_{name}", schema.empty_table())
+        return f"SELECT * FROM empty_{name}"
+    return " UNION ALL BY NAME ".join(parts)
+
+
+def _kept_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    columns = [row[0] for row in connection.execute("DESCRIBE all_prompts").fetchall()]
+    return [name for name in columns if name not in PROMPTS.names]
+
+
+def _with_kept(name: str, kept: Sequence[str]) -> str:
+    if name not in WITH_KEPT_COLUMNS or not kept:
+        return f"SELECT * FROM all_{name}"
+    own = set(SCHEMAS[name].names)
+    columns = ", ".join(f"p.{_identifier(column)}" for column in kept if column not in own)
+    join = "LEFT JOIN all_prompts AS p USING (prompt_id)"
+    return f"SELECT t.*{', ' + columns if columns else ''} FROM all_{name} AS t {join}"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,138 @@
+"""The columns of every table: what a run's tables hold and what a user may rely on."""
+
+from typing import Any
+
+import pyarrow as pa
+
+MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+
+DRAWS = pa.schema(
+    [
+        ("draw_id", pa.string()),
+        ("draw", pa.int64()),
+        ("template", pa.string()),
+        ("text", pa.string()),
+        ("finish_reason", pa.string()),
+        ("stop_reason", pa.string()),
+        ("prompt_id", pa.string()),
+        ("call_id", pa.string()),
+    ]
+)
+PROMPTS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("messages", MESSAGES),
+        ("instruction", pa.string()),
+        ("source", pa.string()),
+        ("position", pa.int64()),
+        ("finish_reason", pa.string()),
+    ]
+)
+RESPONSES = pa.schema(
+    [
+        ("response_id", pa.string()),
+        ("prompt_id", pa.string()),
+        ("model", pa.string()),
+        ("sample_index", pa.int64()),
+        ("content", pa.string()),
+        ("thinking", pa.string()),
+        ("finish_reason", pa.string()),
+        ("stop_reason", pa.string()),
+        ("prompt_tokens", pa.int64()),
+        ("completion_tokens", pa.int64()),
+        ("call_id", pa.string()),
+    ]
+)
+RATINGS = pa.schema(
+    [
+        ("response_id", pa.string()),
+        ("prompt_id", pa.string()),
+        ("judge", pa.string()),
+        ("aspect", pa.string()),
+        ("ordering", pa.string()),
+        ("place", pa.int64()),
+        ("rating", pa.float64()),
+        ("rationale", pa.string()),
+        ("call_id", pa.string()),
+    ]
+)
+PAIRS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("chosen_id", pa.string()),
+        ("rejected_id", pa.string()),
+        ("chosen_rating", pa.float64()),
+        ("rejected_rating", pa.float64()),
+        ("margin", pa.float64()),
+    ]
+)
+CALLS = pa.schema(
+    [
+        ("call_id", pa.string()),
+        ("stage", pa.string()),
+        ("model", pa.string()),
+        ("request", pa.string()),
+        ("reply", pa.string()),
+        ("finish_reason", pa.string()),
+        ("prompt_tokens", pa.int64()),
+        ("completion_tokens", pa.int64()),
+        ("cost_usd", pa.float64()),
+        ("attempts", pa.int64()),
+        ("reused", pa.bool_()),
+        ("error", pa.string()),
+    ]
+)
+QUARANTINE = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("row_id", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("payload", pa.string()),
+    ]
+)
+GATES = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("scope", pa.string()),
+        ("expectation", pa.string()),
+        ("severity", pa.string()),
+        ("success", pa.bool_()),
+        ("observed", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+STAGES = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("rows_in", pa.int64()),
+        ("rows_out", pa.int64()),
+        ("quarantined", pa.int64()),
+        ("calls_paid", pa.int64()),
+        ("calls_reused", pa.int64()),
+        ("prompt_tokens", pa.int64()),
+        ("completion_tokens", pa.int64()),
+        ("cost_usd", pa.float64()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "loaded": PROMPTS,
+    "draws": DRAWS,
+    "prompts": PROMPTS,
+    "responses": RESPONSES,
+    "ratings": RATINGS,
+    "pairs": PAIRS,
+    "calls": CALLS,
+    "quarantine": QUARANTINE,
+    "gates": GATES,
+}
+PUBLIC = tuple(name for name in SCHEMAS if name != "loaded")
+"""The tables that a run's database holds; `loaded` is the filter's input and stays in its shard."""
+STAGE_ORDER = ("load", "synthesize", "filter", "respond", "judge", "format_dpo")
+
+
+def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Some rows as an Arrow table with the columns of that table; a missing key is NULL."""
+    return pa.Table.from_pylist(rows, schema=SCHEMAS[name])

@@ -1,0 +1,179 @@
+"""A workspace: the folder that holds the ledger, the shards and the runs."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import psutil
+from filelock import FileLock
+from pydantic import Field
+
+from blocks.models import Config
+from blocks.shards import Account, Handle, ShardStore
+
+Status = Literal["running", "done", "failed", "stopped", "killed"]
+ENVIRONMENT_NAME = "KASASAGI_WORKSPACE"
+
+
+class WorkspaceError(Exception):
+    """The workspace cannot be used, or has no such run."""
+
+
+class RunState(Config):
+    """What is known of a run from outside: its recipe's name, how far it is, and how it ended."""
+
+    run: str = Field(description="The run's id.")
+    name: str = Field(description="The recipe's name.")
+    status: Status = Field(description="running, done, failed, stopped (by a gate, a budget or a person), killed.")
+    started: float = Field(description="Seconds since the epoch.")
+    ended: float | None = Field(None, description="Seconds since the epoch.")
+    pid: int = Field(description="The process that runs it.")
+    pid_started: float = Field(0.0, description="When that process started, so that a reused number is noticed.")
+    exit_code: int | None = Field(None, description="0 done, 1 failed, 3 a gate stopped it, 4 the budget stopped it.")
+    error: str | None = Field(None, description="Why it ended, in one sentence.")
+    published: str | None = Field(None, description="Where the dataset lies.")
+
+
+class RunHandle(Config):
+    """One line of a run's handles: a chunk's handle as this run counts it."""
+
+    handle: Handle = Field(description="The chunk's shards.")
+    reused: bool = Field(description="Whether an earlier run made it.")
+    account: Account = Field(description="Its account in this run.")
+
+
+class Workspace:
+    """The folder of a workspace and what lies where in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.ledger_folder = self.folder / "ledger"
+        self.results_folder = self.folder / "results"
+        self.runs_folder = self.folder / "runs"
+
+    @classmethod
+    def named(cls, folder: str | Path | None = None) -> "Workspace":
+        """The workspace of that folder, else of KASASAGI_WORKSPACE, else of ./workspace."""
+        return cls(Path(folder or os.environ.get(ENVIRONMENT_NAME) or "workspace"))
+
+    @property
+    def shards(self) -> ShardStore:
+        """The store of shards."""
+        return ShardStore(self.folder / "shards")
+
+    def prepare(self) -> None:
+        """Make the folders. Raises WorkspaceError where they cannot be written."""
+        try:
+            for folder in (self.ledger_folder, self.results_folder, self.runs_folder, self.folder / "locks"):
+                folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / ".writable").touch()
+            (self.folder / ".writable").unlink()
+        except OSError as error:
+            raise WorkspaceError(
+                f"the workspace {self.folder} cannot be written ({error.strerror}): "
+                f"name another with --workspace or {ENVIRONMENT_NAME}"
+            ) from error
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold a lock that other processes respect and that ends with this process."""
+        folder = self.folder / "locks" / name[:2]
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{name}.lock"):
+            yield
+
+    def runs(self) -> list[RunState]:
+        """All runs, the latest first."""
+        files = self.runs_folder.glob("*/run.json")
+        states = [Run(self, file.parent.name).state() for file in files]
+        return sorted(states, key=lambda state: state.started, reverse=True)
+
+    def run(self, name: str | None = None) -> "Run":
+        """The run of that id or beginning of an id; without one, the latest. Raises WorkspaceError."""
+        states = self.runs()
+        found = [state.run for state in states if name is None or state.run == name]
+        found = found or [state.run for state in states if name and state.run.startswith(name)]
+        if not found or (name and len(found) > 1):
+            what = "no run" if name is None else f"no single run {name!r}"
+            latest = ", ".join(state.run for state in states[:5]) or "none yet"
+            raise WorkspaceError(f"there is {what} in the workspace {self.folder}; the latest runs are: {latest}")
+        return Run(self, found[0])
+
+
+class Run:
+    """The folder of one run: its recipe, its state, its handles and, at the end, its tables."""
+
+    def __init__(self, workspace: Workspace, run: str) -> None:
+        self.workspace = workspace
+        self.id = run
+        self.folder = workspace.runs_folder / run
+        self.database = self.folder / "run.duckdb"
+        self.recipe_file = self.folder / "recipe.json"
+        self._handles_file = self.folder / "handles.jsonl"
+
+    @classmethod
+    def begin(cls, workspace: Workspace, run: str, name: str, recipe: dict[str, Any]) -> "Run":
+        """Make the folder of a new run and say that it is running."""
+        new = cls(workspace, run)
+        new.folder.mkdir(parents=True)
+        new.recipe_file.write_bytes(orjson.dumps(recipe, option=orjson.OPT_INDENT_2))
+        process = psutil.Process()
+        new.save(
+            RunState(
+                run=run,
+                name=name,
+                status="running",
+                started=time.time(),
+                pid=process.pid,
+                pid_started=process.create_time(),
+            )
+        )
+        return new
+
+    def save(self, state: RunState) -> None:
+        """Write the state, whole or not at all."""
+        new = self.folder / "run.json.new"
+        new.write_text(state.model_dump_json(indent=2), encoding="utf-8")
+        new.replace(self.folder / "run.json")
+
+    def state(self) -> RunState:
+        """The state; a run whose process is gone without a word was killed."""
+        state = RunState.model_validate_json((self.folder / "run.json").read_bytes())
+        if state.status == "running" and not _alive(state):
+            return state.model_copy(update={"status": "killed"})
+        return state
+
+    def add(self, handle: Handle, reused: bool) -> RunHandle:
+        """Count a chunk in this run; a later handle of the same stage and chunk takes the place of an earlier one."""
+        line = RunHandle(
+            handle=handle, reused=reused, account=handle.account.reused() if reused else handle.account
+        )
+        with self._handles_file.open("ab") as file:
+            file.write(line.model_dump_json().encode() + b"\n")
+        return line
+
+    def handles(self) -> list[RunHandle]:
+        """The chunks that are done, in the order of their stages; an unfinished last line is not there yet."""
+        if not self._handles_file.exists():
+            return []
+        lines = self._handles_file.read_bytes().split(b"\n")[:-1]
+        latest: dict[tuple[str, int], RunHandle] = {}
+        for line in lines:
+            counted = RunHandle.model_validate_json(line)
+            latest[counted.handle.stage, counted.handle.chunk] = counted
+        return list(latest.values())
+
+    def recipe(self) -> dict[str, Any]:
+        """The recipe that was run, as plain data."""
+        return dict(orjson.loads(self.recipe_file.read_bytes()))
+
+
+def _alive(state: RunState) -> bool:
+    try:
+        return abs(psutil.Process(state.pid).create_time() - state.pid_started) < 2.0
+    except psutil.Error:
+        return False

@@ -1,0 +1,46 @@
+"""Chunks: the prompts of a run in ranges of id prefixes, so that one more row changes one chunk."""
+
+import duckdb
+import pyarrow.parquet as pq
+
+from blocks.shards import Shard
+from tasks.asking import Session
+
+ROWS_IN_A_CHUNK = 128
+MOST_CHUNKS = 256
+
+
+def prompt_chunks(session: Session, prompts: Shard) -> list[Shard]:
+    """The prompts as chunks by ranges of id prefixes, each a shard of its own; one more row changes one chunk.
+
+    The number of chunks is a power of two that grows with the rows, from 1 to 256. position and source are left out,
+    since they change without changing what is asked.
+    """
+    bits = chunk_bits(prompts.rows)
+    store = session.run.workspace.shards
+    path = store.path(prompts)
+    columns = [name for name in pq.read_schema(path).names if name not in ("position", "source", "finish_reason")]
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
+    shards = []
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET memory_limit = '512MB'")
+        scratch = session.run.folder / "scratch"
+        connection.execute(f"SET temp_directory = '{scratch}'")
+        connection.execute(
+            f"CREATE TEMP TABLE sorted AS SELECT {names}, ('0x' || prompt_id[1:2])::INTEGER >> {8 - bits} AS chunk "
+            f"FROM read_parquet('{path}')"
+        )
+        for chunk in range(2**bits):
+            rows = connection.execute(f"SELECT {names} FROM sorted WHERE chunk = {chunk} ORDER BY prompt_id")
+            table = rows.to_arrow_table()
+            if table.num_rows:
+                shards.append(store.write(table))
+    return shards
+
+
+def chunk_bits(rows: int) -> int:
+    """How many leading bits of an id tell its chunk: about 128 rows a chunk, and at most 256 chunks."""
+    bits = 0
+    while 2**bits < MOST_CHUNKS and rows / 2**bits > ROWS_IN_A_CHUNK * 1.5:
+        bits += 1
+    return bits

@@ -1,0 +1,200 @@
+"""The commands that look at runs: runs, show, sql, trace, quarantine and diff. They change nothing."""
+
+# Each command imports what it needs when it runs, so that --help answers at once; its parameters are its options.
+# ruff: noqa: PLC0415, PLR0913, PLR0917
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.errors import UsageError
+from flows.views.formats import Format, check_output
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from blocks.workspace import Run
+    from flows.views.query import Result
+
+ROWS_SHOWN = 50
+RUNS_SHOWN = 20
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", "-w", help="The workspace's folder: $KASASAGI_WORKSPACE, else ./workspace."),
+]
+RunArgument = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or latest, the default.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+FullOption = Annotated[bool, typer.Option("--full", help="Do not cut long texts.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.", dir_okay=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (runs, show, sql, trace, quarantine, diff):
+        app.command()(command)
+
+
+def runs(
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many runs are listed.")] = RUNS_SHOWN,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the runs of a workspace, the newest first."""
+    from blocks.workspace import Workspace
+    from flows.views.drawing import plain
+    from flows.views.export import print_json
+    from flows.views.show import draw_runs
+    from flows.views.summary import run_list
+    from flows.views.text import plural
+
+    place = Workspace.named(workspace)
+    rows = run_list(place)
+    if json:
+        print_json(rows[:number])
+        return
+    console = _console()
+    if not rows:
+        console.print(plain(f"No runs yet in {place.folder}: kasasagi run makes one."), soft_wrap=True)
+        return
+    draw_runs(rows[:number], console)
+    if len(rows) > number:
+        console.print(plain(f"{plural(len(rows) - number, 'more run')}; -n shows more", "dim"))
+
+
+def show(
+    run: RunArgument = None,
+    number: Annotated[int, typer.Option("--number", "-n", min=0, help="How many pairs are shown.")] = 3,
+    full: FullOption = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what a run came to: its funnel, its gates and some pairs; also while it goes on."""
+    from flows.views.export import print_json
+    from flows.views.show import print_summary
+    from flows.views.summary import summary
+
+    found = _find(workspace, run)
+    if json:
+        print_json(summary(found, number))
+    else:
+        print_summary(found, _console(), number, full)
+
+
+def sql(
+    run_or_query: Annotated[str, typer.Argument(metavar="[RUN] QUERY", help='As in: sql latest "from pairs".')],
+    query: Annotated[str | None, typer.Argument(hidden=True)] = None,
+    everything: Annotated[bool, typer.Option("--all", help=f"Show all rows, not only {ROWS_SHOWN}.")] = False,
+    full: FullOption = False,
+    form: FormatOption = Format.table,
+    output: OutputOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Query a run's tables: draws, prompts, responses, ratings, pairs, calls, quarantine, gates, stages.
+
+    One reading statement of DuckDB's SQL; nothing but the run's tables can be read, and nothing written.
+    """
+    from flows.views import query as queries
+    from flows.views.export import export
+
+    if query is None and not queries.looks_like_query(run_or_query):
+        raise UsageError(f'{run_or_query!r} is no query: kasasagi sql {run_or_query} "select * from pairs"')
+    run, text = (None, run_or_query) if query is None else (run_or_query, query)
+    check_output(form, output)
+    with queries.query(_find(workspace, run), text) as result:
+        if form is Format.table:
+            _draw_result(result, None if everything else ROWS_SHOWN, full)
+        else:
+            export(result, form, output)
+
+
+def trace(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Any id of the run, or its first digits (at least 6).")],
+    run: RunArgument = None,
+    full: FullOption = False,
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Walk from a prompt, response, pair, draw or call to all that belongs to it, the judge's own words included."""
+    from flows.views import trace as traces
+    from flows.views.export import print_json
+
+    chain = traces.trace(_find(workspace, run), name)
+    if json:
+        print_json(chain)
+    else:
+        traces.draw_trace(chain, _console(), full)
+
+
+def quarantine(
+    run: RunArgument = None,
+    stage: Annotated[str | None, typer.Option(help="Only what this stage set aside.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only what was set aside for this reason.")] = None,
+    number: Annotated[int, typer.Option("--number", "-n", min=0, help="How many rows are shown.")] = 10,
+    full: FullOption = False,
+    form: FormatOption = Format.table,
+    output: OutputOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what a run set aside, and why; --format gives all rows."""
+    from flows.views import quarantine as view
+    from flows.views import query as queries
+    from flows.views.export import export
+
+    check_output(form, output)
+    found = _find(workspace, run)
+    if form is Format.table:
+        view.draw_quarantine(view.quarantined(found, stage, reason, number), _console(), full)
+        return
+    with queries.query(found, view.quarantine_query(found, stage, reason)) as result:
+        export(result, form, output)
+
+
+def diff(
+    left: Annotated[str, typer.Argument(metavar="RUN", help="A run.")],
+    right: Annotated[str, typer.Argument(metavar="RUN", help="Another run.")],
+    json: JsonOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Tell what differs between two runs: recipes, accounts and pairs."""
+    from flows.views.diff import difference, draw_difference
+    from flows.views.export import print_json
+
+    shown = difference(_find(workspace, left), _find(workspace, right))
+    if json:
+        print_json(shown)
+    else:
+        draw_difference(shown, _console())
+
+
+def _find(workspace: Path | None, name: str | None) -> "Run":
+    from flows.views.reading import find_run
+
+    return find_run(workspace, name)
+
+
+def _console() -> "Console":
+    from flows.views.drawing import console
+
+    return console()
+
+
+def _draw_result(result: "Result", most: int | None, full: bool) -> None:
+    from flows.views.drawing import draw_rows, plain
+    from flows.views.query import COUNT_AT_MOST
+    from flows.views.text import plural
+
+    console = _console()
+    rows = result.rows(most) if most is not None else [row for rows in result.batches() for row in rows]
+    draw_rows(console, result.names, rows, full)
+    more = result.rest() if most is not None and len(rows) == most else 0
+    if more:
+        about = "at least " if more > COUNT_AT_MOST else ""
+        console.print()
+        console.print(plain(f"{about}{plural(more, 'more row')}; --all shows them", "dim"))
+    elif not rows:
+        console.print(plain("no rows", "dim"))

@@ -1,0 +1,180 @@
+"""The conductor: hands a run's chunks to Prefect, verifies what comes back, and lets stages overlap behind their gates."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from prefect.futures import PrefectFuture
+
+from blocks.models import OpenAIModel
+from blocks.run_tables import tables_of
+from blocks.shards import Account, Handle, Shard
+from blocks.tables import table
+from blocks.workspace import RunHandle
+from flows.jobs import Stages
+from tasks.asking import ChunkJob, Session
+from tasks.gate.judge import judge_stage
+from tasks.gate.outcome import GateFailedError, Outcome
+from tasks.prefect_tasks import chunk_task, gate_task
+
+CHUNKS_IN_WORK = 16
+CHUNKS_AT_LEAST = 4
+BUFFERED = 3
+ANSWERING_STAGES = ("respond", "judge", "format_dpo")
+
+
+@dataclass
+class Progress:
+    """How far a run is, for whoever shows it: chunks done and wanted by stage, and what is being done."""
+
+    now: str = "starting"
+    done: dict[str, int] = field(default_factory=dict)
+    wanted: dict[str, int] = field(default_factory=dict)
+
+    def expect(self, stage: str, chunks: int) -> None:
+        """Say how many chunks a stage has."""
+        self.wanted[stage] = chunks
+        self.done.setdefault(stage, 0)
+
+
+class Conductor:
+    """Conducts the stages of one run; lives in the flow's event loop."""
+
+    def __init__(self, stages: Stages, progress: Progress, said: Callable[[str], None]) -> None:
+        self.stages = stages
+        self.session: Session = stages.session
+        self.progress = progress
+        self.said = said
+        self._passed = {stage: asyncio.Event() for stage in ANSWERING_STAGES}
+
+    async def do(self, job: ChunkJob) -> RunHandle:
+        """Have a chunk done, by an earlier run if its result is whole, else now."""
+        handle = await self._submit(job, refresh=False)
+        if handle.run != job.run and not await self._whole(handle):
+            handle = await self._submit(job, refresh=True)
+        self.progress.done[job.stage] = self.progress.done.get(job.stage, 0) + 1
+        return self.session.run.add(handle, reused=handle.run != job.run)
+
+    async def _whole(self, handle: Handle) -> bool:
+        """Whether a cached handle may be used: all its calls were answered, and its shards are what they were."""
+        return handle.complete and await asyncio.to_thread(self.session.run.workspace.shards.holds, handle.shards)
+
+    async def _submit(self, job: ChunkJob, refresh: bool) -> Handle:
+        task = chunk_task.with_options(name=job.stage, refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)
+        return Handle.model_validate(await finished(task.submit(job)))
+
+    async def lines(self, chunks: Sequence[Shard]) -> None:
+        """Take every chunk through respond, judge and format_dpo, many at a time, the first as the scout of all."""
+        for stage in ANSWERING_STAGES:
+            self.progress.expect(stage, len(chunks))
+        ahead, at_once = self._buffers(chunks)
+        places = asyncio.Semaphore(at_once)
+        left = len(chunks)
+
+        async def line(number: int, prompts: Shard) -> None:
+            nonlocal left
+            async with places:
+                left -= 1
+                if left == 0:
+                    self.session.dispatcher.finish_first()
+                await self._line(number, prompts, number < ahead)
+
+        await all_or_none(line(number, shard) for number, shard in enumerate(chunks))
+
+    def _buffers(self, chunks: Sequence[Shard]) -> tuple[int, int]:
+        """How many chunks may go ahead of a gate's verdict, and how many may be in work at once.
+
+        Both are what it takes to keep the endpoints busy meanwhile, and no more.
+        """
+        config = self.stages.recipe.respond
+        samples = sum(responder.samples or config.samples for responder in config.models)
+        calls = max(1, samples * max((chunk.rows for chunk in chunks), default=1))
+        slots = sum(_slots(self.session, label) for label in {r.use for r in config.models})
+        needed = math.ceil(BUFFERED * slots / calls)
+        return max(2, needed), min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
+
+    async def _line(self, number: int, prompts: Shard, ahead: bool) -> None:
+        """One chunk through the stages that follow the prompts."""
+        stages = self.stages
+        await self._may_go("respond", ahead)
+        responded = await self.do(stages.respond_job(number, prompts))
+        await self._scout(number, "respond")
+        await self._may_go("judge", ahead)
+        inputs = {"prompts": prompts, **_picked(responded, "responses")}
+        judged = await self.do(stages.judge_job(number, inputs))
+        await self._scout(number, "judge")
+        inputs |= _picked(judged, "ratings")
+        await self.do(stages.format_job(number, inputs))
+        await self._scout(number, "format_dpo")
+
+    async def _may_go(self, stage: str, ahead: bool) -> None:
+        """Wait until the gates on the scout have let pass all stages from this one's predecessor on."""
+        if not ahead:
+            await self._passed[stage].wait()
+
+    async def _scout(self, number: int, stage: str) -> None:
+        if number == 0:
+            await self.gate(stage, "scout")
+            self._passed[stage].set()
+
+    async def gate(self, stage: str, scope: Literal["scout", "whole"]) -> list[Outcome]:
+        """Judge a stage, keep the outcomes, and raise GateFailedError if a critical one fails and the recipe says stop."""
+        run = self.session.run
+        outcomes = [Outcome.model_validate(row) for row in await finished(gate_task.submit(run.id, stage, scope))]
+        if outcomes:
+            shard = run.workspace.shards.write(table("gates", [outcome.model_dump() for outcome in outcomes]))
+            run.add(Handle(stage=f"gate {stage} {scope}", run=run.id, shards={"gates": shard}, account=Account()), False)
+        for outcome in outcomes:
+            if not outcome.success:
+                self.said(f"gate {outcome.severity}: {outcome.sentence()}")
+        failed = [outcome for outcome in outcomes if outcome.stops]
+        if failed and self.stages.recipe.gates.on_fail == "stop":
+            raise GateFailedError(failed)
+        return outcomes
+
+    def judged(self, stage: str, scope: Literal["scout", "whole"]) -> list[dict[str, Any]]:
+        """The outcomes of a stage's expectations on its first chunk or on the whole, as plain data."""
+        run = self.session.run
+        handles = [h for h in run.handles() if scope == "whole" or h.handle.chunk == 0]
+        with tables_of(run, handles) as connection:
+            outcomes = judge_stage(connection, stage, scope, self.stages.recipe.gates.all())
+        return [outcome.model_dump() for outcome in outcomes]
+
+
+def _slots(session: Session, label: str) -> int:
+    model = session.models[label]
+    return model.concurrency() if isinstance(model, OpenAIModel) else model.batch_size
+
+
+def _picked(counted: RunHandle, name: str) -> dict[str, Shard]:
+    shard = counted.handle.shards.get(name)
+    return {name: shard} if shard else {}
+
+
+async def finished(future: PrefectFuture[Any]) -> Any:
+    """The result of a submitted task, without blocking the flow's loop; raises what the task raised."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(done.set))
+    await done.wait()
+    return future.result()
+
+
+async def all_or_none(work: Any) -> None:
+    """Run everything at once; the first error cancels the rest and is raised."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def clock() -> Callable[[], float]:
+    """Seconds since this call."""
+    started = time.monotonic()
+    return lambda: time.monotonic() - started

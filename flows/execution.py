@@ -1,0 +1,217 @@
+"""One run from its first row to its last: the stages in their order, and a clean end whatever happens."""
+
+import asyncio
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from blocks.dispatcher import Dispatcher, StoppedError
+from blocks.engines import engines_for, identity_of
+from blocks.run_tables import build_database, open_tables
+from blocks.shards import Shard
+from blocks.workspace import Run, Workspace
+from flows.chunks import prompt_chunks
+from flows.conductor import Conductor, Progress, all_or_none, finished
+from flows.jobs import Stages
+from flows.plan import StagePlan, plan_answers, plan_synthesize
+from flows.recipe import LoadedRecipe
+from tasks import synthesize
+from tasks.asking import Session
+from tasks.gate.judge import warm_up
+from tasks.gate.outcome import GateFailedError
+from tasks.prefect_tasks import GATES, PUBLISH, WORK, publish_task
+from tasks.publish import publish
+from tasks.synthesize import MagpieSource
+
+DRAIN_SECONDS = 60.0
+EXIT_GATE = 3
+
+
+@dataclass
+class Options:
+    """How a recipe is run this time."""
+
+    workspace: Workspace
+    limit: int | None = None
+    ask_again: frozenset[str] = frozenset()
+    publish: bool = True
+    said: Callable[[str], None] = field(default=lambda line: None)
+    progress: Progress = field(default_factory=Progress)
+    watch: Callable[[Dispatcher, Run], None] = field(default=lambda dispatcher, run: None)
+
+
+def new_run_id(name: str) -> str:
+    """An id that sorts by time and tells the recipe."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-').lower()}-{secrets.token_hex(2)}"
+
+
+async def execute(loaded: LoadedRecipe, options: Options) -> Run:
+    """Run a recipe; must be called in a flow.
+
+    Whatever happens, what was paid for is kept, the tables are built, and the run's state says how it ended. Raises
+    GateFailedError, ModelUnusableError, LedgerError and whatever else a stage raises.
+    """
+    options.workspace.prepare()
+    threading.Thread(target=warm_up, name="import-great-expectations", daemon=True).start()
+    recipe = loaded.recipe
+    run = Run.begin(options.workspace, new_run_id(recipe.name), recipe.name, recipe.plain())
+    with _state_kept(run):
+        with _session(loaded, run, options) as session:
+            stages = Stages(session, recipe, loaded.base, options.limit)
+            await _stages(stages, options)
+    return run
+
+
+@contextmanager
+def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Session]:
+    """The session of a run; its end stops what is in flight, after waiting for what is paid for already."""
+    models = loaded.recipe.models
+    engines = engines_for(models)
+    identities = {label: identity_of(model, engines, label) for label, model in models.items()}
+    dispatcher = Dispatcher(models, engines, options.workspace.ledger_folder)
+    options.watch(dispatcher, run)
+    try:
+        yield Session(run, models, identities, dispatcher, options.ask_again, options.said)
+    except BaseException as error:
+        dispatcher.stop(error if isinstance(error, Exception) else StoppedError("the run was interrupted"))
+        if flying := dispatcher.in_flight():
+            options.said(f"waiting for {flying} calls in flight, which are paid for; interrupt again to abandon them")
+        dispatcher.close(DRAIN_SECONDS)
+        raise
+    else:
+        dispatcher.close()
+
+
+@contextmanager
+def _state_kept(run: Run) -> Iterator[None]:
+    """Write down how a run ended, and build its tables, whatever happened."""
+    try:
+        yield
+    except BaseException as error:
+        _end(run, *_ending(error))
+        raise
+    else:
+        _end(run, "done", 0, None)
+
+
+def _ending(error: BaseException) -> tuple[Any, int, str]:
+    if isinstance(error, GateFailedError):
+        return "stopped", EXIT_GATE, f"a gate failed: {error}"
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return "stopped", 130, "interrupted"
+    return "failed", 1, str(error) or type(error).__name__
+
+
+def _end(run: Run, status: Any, code: int, error: str | None) -> None:
+    try:
+        build_database(run)
+    finally:
+        ended = {"status": status, "exit_code": code, "error": error, "ended": time.time()}
+        run.save(run.state().model_copy(update=ended))
+        for registry in (WORK, GATES, PUBLISH):
+            registry.pop(run.id, None)
+
+
+async def _stages(stages: Stages, options: Options) -> None:
+    """The stages in their order."""
+    run = stages.session.run
+    conductor = Conductor(stages, options.progress, options.said)
+    WORK[run.id] = stages.work()
+    GATES[run.id] = conductor.judged
+    prompts = await _prompts(stages, conductor, options)
+    for stage in ("load", "synthesize", "filter"):
+        await conductor.gate(stage, "whole")
+    options.progress.now = "planning"
+    chunks = await asyncio.to_thread(prompt_chunks, stages.session, prompts)
+    for plan in await asyncio.to_thread(plan_answers, stages, chunks):
+        options.said(plan.sentence())
+    options.progress.now = "answering"
+    await conductor.lines(chunks)
+    options.progress.now = "gates"
+    for stage in ("respond", "judge", "format_dpo"):
+        await conductor.gate(stage, "whole")
+    if options.publish and stages.recipe.publish.path:
+        options.progress.now = "publishing"
+        await _publish(stages)
+
+
+async def _prompts(stages: Stages, conductor: Conductor, options: Options) -> Shard:
+    """The prompts that survive the filter."""
+    source = stages.recipe.source
+    if isinstance(source, MagpieSource):
+        return await _invented(stages, conductor, options, source)
+    options.progress.now = "loading"
+    options.progress.expect("load", 1)
+    options.progress.expect("filter", 1)
+    loaded = await conductor.do(await asyncio.to_thread(stages.load_job))
+    options.progress.now = "filtering"
+    return (await conductor.do(stages.filter_job(loaded.handle.shards["loaded"], None))).handle.shards["prompts"]
+
+
+async def _invented(stages: Stages, conductor: Conductor, options: Options, source: MagpieSource) -> Shard:
+    """Draw instructions until enough are accepted, or until it is plain that this will not happen."""
+    wanted = _limited(source, options.limit)
+    drawn = accepted = 0
+    shards: dict[int, Shard] = {}
+    prompts: Shard | None = None
+    while (draws := synthesize.draws_wanted(wanted, drawn, accepted)) > drawn or prompts is None:
+        options.said((await asyncio.to_thread(plan_synthesize, stages, source, draws)).sentence())
+        options.progress.now = "inventing"
+        await _draw(stages, conductor, drawn, draws, shards)
+        loaded = await asyncio.to_thread(
+            synthesize.prompts_from_draws, stages.session, [shards[number] for number in sorted(shards)]
+        )
+        handle = await conductor.do(stages.filter_job(loaded, wanted.target))
+        prompts, accepted, drawn = handle.handle.shards["prompts"], handle.account.rows_out, draws
+    if wanted.target is not None and accepted < wanted.target:
+        options.said(f"only {accepted:,} of {wanted.target:,} instructions were accepted in {drawn:,} draws")
+    return prompts
+
+
+def _limited(source: MagpieSource, limit: int | None) -> MagpieSource:
+    if limit is None:
+        return source
+    if source.target is not None:
+        return source.model_copy(update={"target": min(source.target, limit)})
+    return source.model_copy(update={"samples": min(source.samples or limit, limit)})
+
+
+async def _draw(stages: Stages, conductor: Conductor, drawn: int, draws: int, shards: dict[int, Shard]) -> None:
+    """Draw what is wanted beyond what was drawn, chunk by chunk."""
+    size = synthesize.DRAWS_IN_A_CHUNK
+    WORK[stages.session.run.id][synthesize.STAGE] = stages.synthesize_work(draws)
+    numbers = range(drawn // size, -(-draws // size))
+    conductor.progress.expect(synthesize.STAGE, -(-draws // size))
+
+    async def one(number: int) -> None:
+        done = await conductor.do(stages.synthesize_job(number, draws))
+        if "draws" in done.handle.shards:
+            shards[number] = done.handle.shards["draws"]
+
+    await all_or_none(one(number) for number in numbers)
+
+
+async def _publish(stages: Stages) -> None:
+    """Write the dataset, now that every gate has let it pass."""
+    run, recipe = stages.session.run, stages.recipe
+    target = recipe.publish.folder()
+    if target is None:
+        return
+
+    def work() -> dict[str, Any]:
+        with open_tables(run) as connection:
+            return publish(recipe.publish, run, connection, target).model_dump(mode="json")
+
+    PUBLISH[run.id] = work
+    published = await finished(publish_task.submit(run.id))
+    run.save(run.state().model_copy(update={"published": published["path"]}))
+
+
+def plans(stages: Stages, chunks: Sequence[Shard]) -> list[StagePlan]:
+    """What the paid stages will ask, without asking."""
+    return list(plan_answers(stages, chunks))

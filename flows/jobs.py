@@ -1,0 +1,173 @@
+"""What each stage of a run does for a chunk, and the key that its cached result is known by."""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from blocks.canonical import digest
+from blocks.models import ModelConfig, OpenAIModel
+from blocks.shards import Account, Handle, Shard
+from flows.recipe import Recipe
+from tasks import format_dpo, respond, synthesize
+from tasks.asking import ChunkJob, Session
+from tasks.filter import filter_digest, filter_prompts
+from tasks.judge import stage as judge
+from tasks.load import DatasetSource, load_prompts, source_digest
+from tasks.synthesize import MagpieSource
+
+LOAD_VERSION = 1
+FILTER_VERSION = 1
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of one run: their jobs and their work."""
+
+    session: Session
+    recipe: Recipe
+    base: Path
+    limit: int | None = None
+
+    def work(self) -> dict[str, Callable[[ChunkJob], dict[str, Any]]]:
+        """What is done for a chunk of each stage."""
+        recipe, session = self.recipe, self.session
+        return {
+            "load": lambda job: self._load(job).model_dump(),
+            "filter": lambda job: self._filter(job).model_dump(),
+            "respond": lambda job: respond.respond_chunk(session, recipe.respond, job).model_dump(),
+            "judge": lambda job: judge.judge_chunk(session, recipe.judge, job).model_dump(),
+            "format_dpo": lambda job: format_dpo.format_chunk(session, recipe.pairs, recipe.judge, job).model_dump(),
+        }
+
+    def load_job(self) -> ChunkJob:
+        """The job that reads the dataset."""
+        source = self._dataset()
+        content = source_digest(source, self.base)
+        return self._job("load", LOAD_VERSION, 0, {}, source.model_dump(mode="json"), content, self.limit)
+
+    def synthesize_job(self, chunk: int, draws: int) -> ChunkJob:
+        """The job that draws one chunk of instructions; draws counts all that the run wants."""
+        source = self._magpie()
+        config = source.model_dump(mode="json", exclude={"target", "samples"})
+        last = min(draws, (chunk + 1) * synthesize.DRAWS_IN_A_CHUNK)
+        return self._job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, self._model(source.model), last)
+
+    def synthesize_work(self, draws: int) -> Callable[[ChunkJob], dict[str, Any]]:
+        """What is done for a chunk of draws."""
+        source = self._magpie()
+        return lambda job: synthesize.synthesize_chunk(self.session, source, job, draws).model_dump()
+
+    def filter_job(self, loaded: Shard, most: int | None) -> ChunkJob:
+        """The job that filters all prompts; most is the number of accepted ones that is wanted, if any."""
+        config = filter_digest(self.recipe.filter, self.base)
+        rules = list(self.default_rules)
+        return self._job("filter", FILTER_VERSION, 0, {"loaded": loaded}, config, rules, most)
+
+    def respond_job(self, chunk: int, prompts: Shard) -> ChunkJob:
+        """The job that answers one chunk of prompts."""
+        config = self.recipe.respond.model_dump(mode="json")
+        models = [self._model(responder.use) for responder in self.recipe.respond.models]
+        return self._job(respond.STAGE, respond.VERSION, chunk, {"prompts": prompts}, config, models)
+
+    def judge_job(self, chunk: int, inputs: Mapping[str, Shard]) -> ChunkJob:
+        """The job that rates one chunk of responses."""
+        config = self.recipe.judge.model_dump(mode="json")
+        return self._job(judge.STAGE, judge.VERSION, chunk, inputs, config, self._model(self.recipe.judge.model))
+
+    def format_job(self, chunk: int, inputs: Mapping[str, Shard]) -> ChunkJob:
+        """The job that makes the pairs of one chunk."""
+        orders = [list(self.recipe.judge.orderings), list(self.recipe.judge.aspects)]
+        config = self.recipe.pairs.model_dump(mode="json")
+        return self._job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, orders)
+
+    @property
+    def default_rules(self) -> tuple[str | dict[str, Any], ...]:
+        """Rules that hold unless the recipe drops them: for Magpie alone."""
+        return synthesize.DEFAULT_RULES if isinstance(self.recipe.source, MagpieSource) else ()
+
+    def _job(self, stage: str, version: int, chunk: int, inputs: Mapping[str, Shard], *config: Any) -> ChunkJob:
+        again = sorted(self.session.ask_again)
+        shards = {name: shard.digest for name, shard in inputs.items()}
+        key = digest([stage, version, chunk, shards, list(config), again])
+        return ChunkJob(stage=stage, chunk=chunk, run=self.session.run.id, inputs=dict(inputs), cache_key=key)
+
+    def _model(self, label: str) -> list[Any]:
+        """What of a model changes the answers or their price."""
+        model: ModelConfig = self.recipe.models[label]
+        extra = model.extra_body if isinstance(model, OpenAIModel) else {}
+        price = model.usd_per_million_tokens.model_dump()
+        return [self.session.identities[label], model.sampling.parameters(), extra, price]
+
+    def _dataset(self) -> DatasetSource:
+        if not isinstance(self.recipe.source, DatasetSource):
+            raise TypeError(f"the source is {self.recipe.source.kind}, not a dataset")
+        return self.recipe.source
+
+    def _magpie(self) -> MagpieSource:
+        if not isinstance(self.recipe.source, MagpieSource):
+            raise TypeError(f"the source is {self.recipe.source.kind}, not magpie")
+        return self.recipe.source
+
+    def _load(self, job: ChunkJob) -> Handle:
+        started = time.monotonic()
+        into = self._scratch(job)
+        result = load_prompts(self._dataset(), self.base, into, self.limit)
+        return self._adopt(job, into, result, "loaded", started)
+
+    def _filter(self, job: ChunkJob) -> Handle:
+        started = time.monotonic()
+        into = self._scratch(job)
+        loaded = self.session.run.workspace.shards.path(job.inputs["loaded"])
+        result = filter_prompts(self.recipe.filter, loaded, into, self.base, self.default_rules)
+        target = self.recipe.source.target if isinstance(self.recipe.source, MagpieSource) else None
+        if target is not None and result.rows_out > target:
+            result = _without_surplus(result, into, target)
+        return self._adopt(job, into, result, "prompts", started)
+
+    def _scratch(self, job: ChunkJob) -> Path:
+        into = self.session.run.folder / SCRATCH / f"{job.stage}-{job.chunk}"
+        shutil.rmtree(into, ignore_errors=True)
+        into.mkdir(parents=True)
+        return into
+
+    def _adopt(self, job: ChunkJob, into: Path, result: Any, name: str, started: float) -> Handle:
+        store = self.session.run.workspace.shards
+        shards = {name: store.adopt(result.prompts), "quarantine": store.adopt(result.quarantine)}
+        account = Account(
+            rows_in=result.rows_in,
+            rows_out=result.rows_out,
+            quarantined=result.quarantined,
+            seconds=time.monotonic() - started,
+        )
+        shutil.rmtree(into, ignore_errors=True)
+        return Handle(stage=job.stage, chunk=job.chunk, run=job.run, shards=shards, account=account)
+
+
+def _without_surplus(result: Any, into: Path, target: int) -> Any:
+    """The first accepted prompts, as many as were wanted; the rest is set aside as surplus."""
+    kept, aside = into / "kept.parquet", into / "aside.parquet"
+    with duckdb.connect(":memory:") as connection:
+        source = f"read_parquet('{result.prompts}')"
+        connection.execute(f"COPY (SELECT * FROM {source} ORDER BY position LIMIT {target}) TO '{kept}' (FORMAT parquet)")
+        connection.execute(
+            f"""COPY (
+                SELECT * FROM read_parquet('{result.quarantine}') UNION ALL BY NAME
+                SELECT 'filter' AS stage, prompt_id AS row_id, 'surplus' AS reason,
+                       'more were accepted than the target of {target}' AS detail, to_json(p)::VARCHAR AS payload, position
+                FROM {source} AS p ORDER BY position OFFSET {target}
+            ) TO '{aside}' (FORMAT parquet)"""
+        )
+    surplus = result.rows_out - target
+    return type(result)(
+        rows_in=result.rows_in,
+        rows_out=target,
+        quarantined=result.quarantined + surplus,
+        prompts=kept,
+        quarantine=aside,
+    )

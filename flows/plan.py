@@ -1,0 +1,144 @@
+"""What a run will spend, said before it is spent: calls, what the ledger has, tokens and dollars."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from blocks.llm import Completion
+from blocks.models import Config
+from blocks.shards import Shard
+from flows.jobs import Stages
+from tasks import respond, synthesize
+from tasks.asking import Answered, Question, known_answers, read_rows
+from tasks.judge import stage as judge
+from tasks.synthesize import MagpieSource
+
+CHARACTERS_IN_A_TOKEN = 4
+TOKENS_GUESSED = 512
+
+
+class StagePlan(Config):
+    """What one stage will ask for."""
+
+    stage: str = Field(description="The stage.")
+    calls: int = Field(description="Calls in all.")
+    known: int = Field(description="Calls whose answers are in the ledger.")
+    at_most: bool = Field(False, description="Whether the calls are an upper bound, since earlier answers decide.")
+    prompt_tokens: int = Field(0, description="Prompt tokens to pay for, estimated from the texts.")
+    completion_tokens: int = Field(0, description="Completion tokens to pay for, estimated from known answers.")
+    cost_usd: float = Field(0.0, description="Dollars to pay, estimated.")
+
+    @property
+    def to_pay(self) -> int:
+        """Calls that will be sent."""
+        return self.calls - self.known
+
+    def sentence(self) -> str:
+        """The plan as one line."""
+        bound = "up to " if self.at_most else ""
+        money = f", about ${self.cost_usd:,.2f}" if self.cost_usd >= 0.005 else ""
+        known = f"{self.known:,} in the ledger"
+        return f"{self.stage}: {bound}{self.calls:,} calls, {known}, {bound}{self.to_pay:,} to pay for{money}"
+
+
+class _Count:
+    """Adds up the calls of one stage."""
+
+    def __init__(self, stages: Stages, stage: str) -> None:
+        self._models = stages.session.models
+        self._stage = stage
+        self._calls = 0
+        self._known = 0
+        self._guessed = 0
+        self._unknown: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._answers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    def add(self, questions: Sequence[Question], known: Mapping[str, Completion]) -> None:
+        """Count some questions."""
+        for question in questions:
+            self._calls += 1
+            answer = known.get(question.key)
+            if answer is not None:
+                self._known += 1
+                self._answers[question.label][0] += 1
+                self._answers[question.label][1] += answer.completion_tokens
+            else:
+                unknown = self._unknown[question.label]
+                unknown[0] += 1
+                unknown[1] += _prompt_tokens(question.request)
+                unknown[2] = int(question.request.get("max_tokens") or TOKENS_GUESSED)
+
+    def guess(self, label: str, calls: int, prompt_tokens: int, most_tokens: int | None) -> None:
+        """Count calls that depend on answers which are not there yet."""
+        self._calls += calls
+        self._guessed += calls
+        unknown = self._unknown[label]
+        unknown[0] += calls
+        unknown[1] += prompt_tokens
+        unknown[2] = most_tokens or TOKENS_GUESSED
+
+    def plan(self) -> StagePlan:
+        """The sum."""
+        prompt = completion = 0
+        cost = 0.0
+        for label, (calls, tokens, most) in self._unknown.items():
+            answered, of_them = self._answers[label]
+            mean = of_them / answered if answered else min(most, TOKENS_GUESSED)
+            prompt += tokens
+            completion += int(calls * mean)
+            cost += self._models[label].usd_per_million_tokens.cost(tokens, int(calls * mean))
+        return StagePlan(
+            stage=self._stage,
+            calls=self._calls,
+            known=self._known,
+            at_most=self._guessed > 0,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cost_usd=cost,
+        )
+
+
+def plan_synthesize(stages: Stages, source: MagpieSource, draws: int) -> StagePlan:
+    """The draws of a Magpie source, as far as they are foreseen."""
+    count = _Count(stages, synthesize.STAGE)
+    for chunk in range(-(-draws // synthesize.DRAWS_IN_A_CHUNK)):
+        questions = synthesize.questions_for(stages.session, source, chunk, draws)
+        count.add(questions, known_answers(stages.session, questions))
+    return count.plan()
+
+
+def plan_answers(stages: Stages, chunks: Sequence[Shard]) -> tuple[StagePlan, StagePlan]:
+    """What respond and judge will ask; the judge's calls are exact where all answers to a prompt are known."""
+    responding, judging = _Count(stages, respond.STAGE), _Count(stages, judge.STAGE)
+    for chunk in chunks:
+        _plan_chunk(stages, read_rows(stages.session, chunk), responding, judging)
+    return responding.plan(), judging.plan()
+
+
+def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Count, judging: _Count) -> None:
+    session, recipe = stages.session, stages.recipe
+    asked = respond.questions_for(session, recipe.respond, prompts)
+    known = known_answers(session, [one.question for one in asked])
+    responding.add([one.question for one in asked], known)
+    unanswered = {one.prompt_id for one in asked if one.question.key not in known}
+    ready = [one for one in asked if one.prompt_id not in unanswered]
+    answers = [Answered(one.question, known[one.question.key], True) for one in ready]
+    result = respond.sort_answers(recipe.respond, prompts, ready, answers)
+    by_prompt: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in result.rows["responses"]:
+        by_prompt[row["prompt_id"]].append(row)
+    sittings = [sitting.question for sitting in judge.sittings_for(session, recipe.judge, prompts, by_prompt)]
+    judging.add(sittings, known_answers(session, sittings))
+    if unanswered and len(asked) > len(prompts):
+        calls = len(unanswered) * len(recipe.judge.aspects) * len(recipe.judge.orderings)
+        tokens = calls * (200 + TOKENS_GUESSED * len(asked) // max(1, len(prompts)))
+        judging.guess(recipe.judge.model, calls, tokens, recipe.judge.sampling.max_tokens)
+
+
+def _prompt_tokens(request: Mapping[str, Any]) -> int:
+    messages = request.get("messages")
+    text = "".join(message["content"] for message in messages) if messages else str(request.get("prompt", ""))
+    wide = len(text) - len(text.encode("ascii", "ignore"))
+    return (len(text) - wide) // CHARACTERS_IN_A_TOKEN + wide

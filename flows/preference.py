@@ -1,0 +1,46 @@
+"""The main job as a Prefect flow: source, filter, respond, judge, pair, publish."""
+
+from typing import Annotated
+
+from blocks import quiet
+
+quiet.switch_off_telemetry()
+
+from contextvars import ContextVar  # noqa: E402
+from dataclasses import replace  # noqa: E402
+
+from prefect import flow, get_run_logger  # noqa: E402
+from prefect.task_runners import ThreadPoolTaskRunner  # noqa: E402
+
+from blocks.workspace import Workspace  # noqa: E402
+from flows.execution import Options, execute  # noqa: E402
+from flows.recipe import load_recipe  # noqa: E402
+
+TASK_THREADS = 32
+CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)
+"""How whoever calls the flow from this process wants it run and told of; a deployment's runs have none."""
+
+
+@flow(
+    name="preference",
+    flow_run_name="{recipe}",
+    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),
+    persist_result=False,
+)
+async def preference(
+    recipe: str = "quickstart",
+    overrides: list[str] | None = None,
+    rows: int | None = None,
+    workspace: str | None = None,
+) -> str:
+    """Make a preference dataset from a recipe. Running it again redoes only what is missing.
+
+    Args:
+        recipe: A recipe's file, or the name of one that travels with kasasagi.
+        overrides: Changes to the recipe, each like judge.orders=both.
+        rows: Read only that many rows of the source.
+        workspace: Folder of the ledger and the runs; by default KASASAGI_WORKSPACE, else ./workspace.
+    """
+    options = CALLER.get() or Options(Workspace.named(workspace), said=get_run_logger().info)
+    loaded = load_recipe(recipe, overrides or ())
+    return (await execute(loaded, replace(options, limit=rows))).id

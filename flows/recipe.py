@@ -1,0 +1,208 @@
+"""The recipe: one frozen model of a whole job, and how it is read and checked before anything runs."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import jinja2.meta
+import yaml
+from jinja2 import TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import Field, ValidationError
+
+from blocks.models import Config, ModelConfig
+from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences
+from tasks.filter import FilterConfig, check_filter
+from tasks.format_dpo import PairsConfig
+from tasks.gate.config import GatesConfig
+from tasks.judge.config import JudgeConfig
+from tasks.load import DatasetSource, source_columns
+from tasks.publish import PublishConfig
+from tasks.respond import RespondConfig
+from tasks.synthesize import MagpieSource
+
+RECIPES = ("recipes", "flows/shipped/recipes")
+PROMPT_COLUMNS = ("prompt_id", "messages", "instruction")
+
+SourceConfig = Annotated[DatasetSource | MagpieSource, Field(discriminator="kind")]
+
+
+class Recipe(Config):
+    """A whole job: where prompts come from, who answers, who judges, which pairs are made and where they go."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The job's name, also in file names.")
+    source: SourceConfig = Field(description="Where prompts come from: a dataset, or Magpie.")
+    models: dict[str, ModelConfig] = Field(min_length=1, description="Models by the names that this recipe uses.")
+    filter: FilterConfig = Field(FilterConfig(), description="Which prompts go on.")
+    respond: RespondConfig = Field(description="Who answers.")
+    judge: JudgeConfig = Field(description="Who judges.")
+    pairs: PairsConfig = Field(PairsConfig(), description="Which pairs are made.")
+    gates: GatesConfig = Field(GatesConfig(), description="What is expected of the data.")
+    publish: PublishConfig = Field(PublishConfig(), description="Where the pairs go, and in which form.")
+
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """Columns of the source that are carried along."""
+        return tuple(self.source.keep) if isinstance(self.source, DatasetSource) else ()
+
+    @property
+    def prompt_columns(self) -> tuple[str, ...]:
+        """Columns that the respond template may use."""
+        return (*PROMPT_COLUMNS, *self.kept_columns)
+
+    def plain(self) -> dict[str, Any]:
+        """The recipe as plain data, without what was left at its default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class LoadedRecipe(Config):
+    """A recipe, and the folder that its relative paths start from."""
+
+    recipe: Recipe = Field(description="The recipe.")
+    base: Path = Field(description="The folder of its file.")
+    file: Path | None = Field(None, description="Its file.")
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe: a path, or the name of one that travels with kasasagi. Raises RecipeError."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = shipped_recipes()
+    if name in shipped:
+        return shipped[name]
+    choices = [*shipped, *(str(p) for p in Path().glob("*.y*ml"))]
+    raise RecipeError(f"there is no recipe {name!r}: neither a file nor one that travels with kasasagi{nearest(name, choices)}")
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that travel with kasasagi, by name."""
+    root = Path(__file__).resolve().parents[1]
+    folders = [root / folder for folder in RECIPES if (root / folder).is_dir()]
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Read a recipe's file, lay `a.b=c` overrides over it and check it. Raises RecipeError."""
+    file = find_recipe(name).resolve()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"the recipe {file} cannot be read: {error}") from error
+    data = override(parse_yaml(text, str(file)), overrides)
+    return LoadedRecipe(recipe=check_recipe(data, file.parent), base=file.parent, file=file)
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """The mapping in a YAML text. Raises RecipeError naming line and column."""
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise RecipeError(f"{where} is no YAML{place}: {problem}") from error
+    if not isinstance(data, dict):
+        raise RecipeError(f"{where} must hold a mapping with name, source, models …, not {type(data).__name__}")
+    return data
+
+
+def override(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A recipe's data with `a.b=c` settings laid over it; values are read as YAML. Raises RecipeError."""
+    result = dict(data)
+    for text in overrides:
+        path, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", path.strip()):
+            raise RecipeError(f"--set {text!r} must look like judge.orders=both: a path of names, =, a value")
+        try:
+            parsed = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError) as error:
+            raise RecipeError(f"--set {text!r}: the value is no YAML; put quotes around it") from error
+        result = _with(result, path.strip().split("."), parsed, text)
+    return result
+
+
+def _with(data: Any, path: Sequence[str], value: Any, text: str) -> Any:
+    """data with value at path; numbers pick from lists, and missing mappings are made."""
+    if not path:
+        return value
+    head, rest = path[0], path[1:]
+    if isinstance(data, list):
+        if not head.isdigit() or int(head) >= len(data):
+            raise RecipeError(f"--set {text!r}: {head!r} is no place in a list of {len(data)}; they count from 0")
+        return [_with(entry, rest, value, text) if str(index) == head else entry for index, entry in enumerate(data)]
+    if isinstance(data, str) and rest:
+        data = {"use": data}
+    if data is not None and not isinstance(data, dict):
+        raise RecipeError(f"--set {text!r}: {head!r} would stand inside {data!r}, which holds no names")
+    return {**(data or {}), head: _with((data or {}).get(head), rest, value, text)}
+
+
+def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
+    """The recipe in some plain data. Raises RecipeError with one sentence for each fault."""
+    if keys := literal_keys(data):
+        raise RecipeError("\n".join(keys))
+    try:
+        recipe = Recipe.model_validate(data)
+    except ValidationError as error:
+        raise RecipeError("\n".join(sentences(error, Recipe))) from error
+    faults = [*_unknown_models(recipe), *_template_faults(recipe), *_filter_faults(recipe, base)]
+    if faults:
+        raise RecipeError("\n".join(faults))
+    return recipe
+
+
+def _unknown_models(recipe: Recipe) -> list[str]:
+    used = [(f"respond.models.{i}", responder.use) for i, responder in enumerate(recipe.respond.models)]
+    used.append(("judge.model", recipe.judge.model))
+    if isinstance(recipe.source, MagpieSource):
+        used.append(("source.model", recipe.source.model))
+    return [
+        f"{place}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
+        for place, name in used
+        if name not in recipe.models
+    ]
+
+
+def _template_faults(recipe: Recipe) -> list[str]:
+    environment = ImmutableSandboxedEnvironment()
+    try:
+        tree = environment.parse(recipe.respond.template)
+    except TemplateSyntaxError as error:
+        return [f"respond.template: {recipe.respond.template!r} is no Jinja template: {error.message}"]
+    known = list(recipe.prompt_columns)
+    return [
+        f"respond.template: {name!r} is no column of the prompts{nearest(name, known)}; "
+        "further columns of the source are named in source.keep"
+        for name in sorted(jinja2.meta.find_undeclared_variables(tree) - set(known))
+    ]
+
+
+def _filter_faults(recipe: Recipe, base: Path) -> list[str]:
+    columns = [*PROMPT_COLUMNS, "source", "position", "finish_reason", *recipe.kept_columns]
+    try:
+        check_filter(recipe.filter, columns, base)
+    except ValueError as error:
+        return [f"filter: {error}"]
+    return []
+
+
+def missing_columns(loaded: LoadedRecipe) -> list[str]:
+    """One sentence for each column that the recipe takes from its source and that the source does not have.
+
+    Raises SourceError where the source cannot be read.
+    """
+    source = loaded.recipe.source
+    if not isinstance(source, DatasetSource):
+        return []
+    there = source_columns(source, loaded.base)
+    if there is None:
+        return []
+    wanted = [(f"source.columns.{ours}", theirs) for ours, theirs in source.columns.items()]
+    wanted += [("source.keep", name) for name in source.keep]
+    return [
+        f"{place}: {name!r} is no column of {source.path}{nearest(name, there)}"
+        for place, name in wanted
+        if name not in there
+    ]

@@ -1,0 +1,83 @@
+"""What a run set aside: how much for which reason, and the rows themselves."""
+
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+from rich.console import Console
+
+from blocks.workspace import Run
+from flows.errors import UsageError
+from flows.views import drawing
+from flows.views.drawing import plain
+from flows.views.reading import fetch, reading
+from flows.views.text import nearest, one_line, plural
+
+DEFAULT_ROWS = 10
+_COUNTS = (
+    "SELECT stage, reason, count(*) AS rows FROM quarantine WHERE {0} GROUP BY ALL ORDER BY stage, rows DESC, reason"
+)
+
+
+def quarantined(
+    run: Run, stage: str | None = None, reason: str | None = None, rows: int | None = DEFAULT_ROWS
+) -> dict[str, Any]:
+    """What a run set aside: `counts` (stage, reason, rows) and the first `rows` of the rows (None: all).
+
+    Raises UsageError for a stage or a reason that set nothing aside, naming the nearest that did.
+    """
+    where, values = _condition(stage, reason)
+    with reading(run) as connection:
+        _check_known(connection, run, "stage", stage)
+        _check_known(connection, run, "reason", reason)
+        limit = "" if rows is None else f" LIMIT {int(rows)}"
+        query = f"SELECT * FROM quarantine WHERE {where} ORDER BY stage, reason, row_id{limit}"
+        return {"counts": fetch(connection, _COUNTS.format(where), values), "rows": fetch(connection, query, values)}
+
+
+def quarantine_query(run: Run, stage: str | None = None, reason: str | None = None) -> str:
+    """The query that gives all those rows, to be exported. Raises UsageError as `quarantined` does."""
+    quarantined(run, stage, reason, rows=0)
+    where, values = _condition(stage, reason)
+    for value in values:
+        where = where.replace("?", "'" + value.replace("'", "''") + "'", 1)
+    return f"SELECT * FROM quarantine WHERE {where} ORDER BY stage, reason, row_id"
+
+
+def draw_quarantine(shown: dict[str, Any], console: Console, full: bool = False) -> None:
+    """Draw the counts and then the rows."""
+    total = sum(row["rows"] for row in shown["counts"])
+    if not total:
+        console.print(plain("Nothing was set aside."))
+        return
+    table = drawing.new_table([("stage", "fixed"), ("reason", "left"), ("rows", "right")])
+    for row in shown["counts"]:
+        table.add_row(plain(row["stage"]), plain(row["reason"]), f"{row['rows']:,}")
+    drawing.draw(console, table)
+    for row in shown["rows"]:
+        console.print()
+        console.print(
+            plain(f"{row['stage']}: {row['reason']} ", "yellow").append_text(plain(row["row_id"] or "", "cyan"))
+        )
+        fields = [(name, row[name]) for name in ("detail", "payload") if row[name]]
+        console.print(drawing.labelled(console, fields, None if full else drawing.TEXT_LINES, indent=2))
+    if total > len(shown["rows"]):
+        console.print()
+        console.print(plain(f"{plural(total - len(shown['rows']), 'more row')}; -n shows more", "dim"))
+
+
+def _condition(stage: str | None, reason: str | None) -> tuple[str, list[str]]:
+    wanted = {"stage": stage, "reason": reason}
+    used = {name: value for name, value in wanted.items() if value is not None}
+    return " AND ".join(f"{name} = ?" for name in used) or "true", list(used.values())
+
+
+def _check_known(connection: DuckDBPyConnection, run: Run, column: str, value: str | None) -> None:
+    if value is None:
+        return
+    known = [row["name"] for row in fetch(connection, f"SELECT DISTINCT {column} AS name FROM quarantine ORDER BY ALL")]
+    if value not in known:
+        those = ", ".join(known) or "none"
+        name = one_line(value, 60)
+        raise UsageError(
+            f"run {run.id} set nothing aside with the {column} {name!r}{nearest(value, known)} (it has: {those})"
+        )

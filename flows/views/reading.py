@@ -1,0 +1,45 @@
+"""Finding a run and reading its tables."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from blocks.run_tables import open_tables
+from blocks.workspace import Run, Workspace
+from flows.errors import KasasagiError
+from flows.views.text import visible
+
+LATEST = "latest"
+
+
+def find_run(workspace: Path | None, name: str | None = None) -> Run:
+    """The run of that id, or beginning of one, in a workspace; the latest for None or `latest`.
+
+    Raises blocks.workspace.WorkspaceError where there is no such run.
+    """
+    return Workspace.named(workspace).run(None if name in (None, "", LATEST) else name)
+
+
+@contextmanager
+def reading(run: Run) -> Iterator[DuckDBPyConnection]:
+    """A connection that has all of a run's tables, closed at the end. Raises KasasagiError if they cannot be read."""
+    try:
+        connection = open_tables(run)
+    except (duckdb.Error, OSError, ValueError) as error:
+        what = visible(str(error)).splitlines()[0]
+        raise KasasagiError(
+            f"the tables of run {run.id} cannot be read ({what}): run its recipe again, what was paid for is kept"
+        ) from error
+    with connection:
+        yield connection
+
+
+def fetch(connection: DuckDBPyConnection, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """All rows of a query of ours, as dictionaries."""
+    cursor = connection.execute(query, list(values))
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

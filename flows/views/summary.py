@@ -1,0 +1,86 @@
+"""What a run came to: its state, the funnel, the gates and some pairs, as plain data."""
+
+import time
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from blocks.workspace import Run, RunState, Workspace
+from flows.views.reading import fetch, reading
+
+DEFAULT_PAIRS = 3
+
+_PAIRS = """
+SELECT p.prompt_id, any_value(q.messages) AS messages, p.chosen_rating, p.rejected_rating, p.margin,
+       any_value(c.model) AS chosen_model, any_value(c.content) AS chosen,
+       any_value(r.model) AS rejected_model, any_value(r.content) AS rejected
+FROM (SELECT * FROM pairs ORDER BY prompt_id, chosen_id, rejected_id LIMIT ?) AS p
+LEFT JOIN prompts AS q USING (prompt_id)
+LEFT JOIN responses AS c ON c.response_id = p.chosen_id
+LEFT JOIN responses AS r ON r.response_id = p.rejected_id
+GROUP BY p.prompt_id, p.chosen_id, p.rejected_id, p.chosen_rating, p.rejected_rating, p.margin
+ORDER BY p.prompt_id, p.chosen_id, p.rejected_id
+"""
+_REASONS = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL ORDER BY stage, rows DESC, reason"
+
+
+def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
+    """Everything that `show` prints of a run, whether it goes on, was killed or has ended.
+
+    Keys: state, seconds, chunks, stages (each with its reasons), gates, pair_count, pairs. The pairs are the first
+    by prompt id, which is a digest, so they are a fair sample. Raises KasasagiError.
+    """
+    state = run.state()
+    with reading(run) as connection:
+        return {
+            "state": state.model_dump(),
+            "seconds": taken(state),
+            "folder": str(run.folder),
+            "chunks": {} if run.database.exists() else _chunks(run),
+            "stages": _stages(connection),
+            "gates": fetch(connection, "SELECT * FROM gates"),
+            "pair_count": fetch(connection, "SELECT count(*) AS n FROM pairs")[0]["n"],
+            "pairs": fetch(connection, _PAIRS, [pairs]),
+        }
+
+
+def run_list(workspace: Workspace) -> list[dict[str, Any]]:
+    """One row for each run, the newest first: its state and what it came to, without opening its tables."""
+    return [_listed(Run(workspace, state.run), state) for state in workspace.runs()]
+
+
+def taken(state: RunState) -> float | None:
+    """Seconds from the start to the end, or to now for a run that goes on; None for one that was killed."""
+    end = time.time() if state.status == "running" else state.ended
+    return None if end is None else end - state.started
+
+
+def _listed(run: Run, state: RunState) -> dict[str, Any]:
+    handles = run.handles()
+    return {
+        "run": state.run,
+        "recipe": state.name,
+        "status": state.status,
+        "started": state.started,
+        "seconds": taken(state),
+        "pairs": sum(h.handle.shards["pairs"].rows for h in handles if "pairs" in h.handle.shards),
+        "calls_paid": sum(h.account.calls_paid for h in handles),
+        "cost_usd": sum(h.account.cost_usd for h in handles),
+        "published": state.published,
+        "error": state.error,
+    }
+
+
+def _stages(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Every stage's account, each with what it set aside by reason, the most frequent first."""
+    reasons: dict[str, dict[str, int]] = {}
+    for row in fetch(connection, _REASONS):
+        reasons.setdefault(row["stage"], {})[row["reason"]] = row["rows"]
+    return [stage | {"reasons": reasons.get(stage["stage"], {})} for stage in fetch(connection, "SELECT * FROM stages")]
+
+
+def _chunks(run: Run) -> dict[str, int]:
+    chunks: dict[str, int] = {}
+    for counted in run.handles():
+        chunks[counted.handle.stage] = chunks.get(counted.handle.stage, 0) + 1
+    return chunks

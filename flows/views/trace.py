@@ -1,0 +1,204 @@
+"""The way of one row through a run: from where it came from to the pair, or to what set it aside."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+from duckdb import DuckDBPyConnection
+from rich.console import Console
+
+from blocks.workspace import Run
+from flows.errors import UsageError
+from flows.views import drawing
+from flows.views.drawing import plain
+from flows.views.reading import fetch, reading
+from flows.views.text import dollars, messages_text, one_line
+
+LEAST_DIGITS = 6
+SHOWN_CANDIDATES = 5
+REPLY_LINES = 16
+# Kinds in the order in which a name is looked up, and the columns that hold it.
+_KINDS = {
+    "prompt": (("prompts", "prompt_id"), ("pairs", "prompt_id"), ("responses", "prompt_id")),
+    "response": (("responses", "response_id"), ("ratings", "response_id")),
+    "draw": (("draws", "draw_id"),),
+    "call": (("calls", "call_id"),),
+    "quarantined row": (("quarantine", "row_id"),),
+}
+
+
+def trace(run: Run, name: str) -> dict[str, Any]:
+    """All that a run knows of the prompt to which an id belongs.
+
+    The id is that of a prompt (which is also its pair's), a response, a draw, a call or a quarantined row, whole or
+    at least its first 6 characters. Keys: id, kind, prompt_ids, draws, prompts, responses, calls, ratings, pairs,
+    quarantine; calls hold their request and the model's raw words. Raises UsageError for an unknown or ambiguous id.
+    """
+    with reading(run) as connection:
+        kind, found = _find(connection, run, name)
+        prompts = _prompts_of(connection, kind, found)
+        return {"id": found, "kind": kind, "prompt_ids": prompts, **_chain(connection, found, prompts)}
+
+
+def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> None:
+    """Draw a chain, in the order in which things happened."""
+    lines = None if full else drawing.TEXT_LINES
+    console.print(plain(f"{chain['kind']} ", "bold").append_text(plain(chain["id"], "bold cyan")))
+    calls = {call["call_id"]: call for call in chain["calls"]}
+    for draw in chain["draws"]:
+        _step(console, "Draw", draw["draw_id"], _fields(draw, "template", "draw", "finish_reason", "text"), lines)
+    for prompt in chain["prompts"]:
+        _step(console, "Prompt", prompt["prompt_id"], _prompt_fields(prompt), lines)
+    for response in chain["responses"]:
+        fields = _fields(response, "model", "sample_index", "finish_reason", "completion_tokens", "thinking", "content")
+        _step(console, "Response", response["response_id"], [*fields, *_paid(calls.get(response["call_id"]))], lines)
+    judged = {rating["call_id"] for rating in chain["ratings"]}
+    made = {row["call_id"] for row in (*chain["draws"], *chain["responses"])}
+    for call in chain["calls"]:
+        if call["call_id"] in judged or call["call_id"] not in made:
+            ratings = [rating for rating in chain["ratings"] if rating["call_id"] == call["call_id"]]
+            fields = [*_call_fields(call), *map(_rating, ratings)]
+            _step(console, f"Call ({call['stage']})", call["call_id"], fields, None if full else REPLY_LINES)
+    for pair in chain["pairs"]:
+        names = ("chosen_id", "chosen_rating", "rejected_id", "rejected_rating", "margin")
+        _step(console, "Pair", pair["prompt_id"], _fields(pair, *names), lines)
+    for row in chain["quarantine"]:
+        fields = _fields(row, "stage", "reason", "detail", "payload")
+        _step(console, "Set aside", row["row_id"] or "", fields, lines)
+    if not chain["pairs"]:
+        console.print()
+        console.print(plain("No pair came of it.", "yellow"))
+
+
+def reply_text(reply: str | None) -> str:
+    """The model's words in a kept reply."""
+    try:
+        kept = orjson.loads(reply or "")
+    except orjson.JSONDecodeError:
+        return reply or ""
+    return str(kept["text"]) if isinstance(kept, dict) and "text" in kept else reply or ""
+
+
+def _find(connection: DuckDBPyConnection, run: Run, name: str) -> tuple[str, str]:
+    wanted = name.strip().lower()
+    matches = _matches(connection, wanted)
+    exact = [match for match in matches if match[1].lower() == wanted]
+    found = exact[:1] or matches
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        short = "" if len(wanted) >= LEAST_DIGITS else f"; give at least {LEAST_DIGITS} digits of one"
+        raise UsageError(
+            f"no prompt, response, pair, draw, call or quarantined row of run {run.id} has the id "
+            f'{one_line(name, 60)!r}{short}; kasasagi sql {run.id} "from pairs" shows some ids'
+        )
+    several = ", ".join(f"{one_line(row, 40)} ({kind})" for kind, row in found[:SHOWN_CANDIDATES])
+    raise UsageError(f"several ids begin with {one_line(name, 60)!r}: {several}; give more digits")
+
+
+def _matches(connection: DuckDBPyConnection, wanted: str) -> list[tuple[str, str]]:
+    """The ids that are this one or begin with it, each once with the first kind that knows it."""
+    begins = "starts_with(lower({0}), ?)" if len(wanted) >= LEAST_DIGITS else "lower({0}) = ?"
+    known: dict[str, str] = {}
+    for kind, places in _KINDS.items():
+        for table, column in places:
+            query = f"SELECT DISTINCT {column} AS id FROM {table} WHERE {begins.format(column)} ORDER BY id LIMIT 20"
+            for row in fetch(connection, query, [wanted]):
+                known.setdefault(row["id"], kind)
+    return [(kind, row) for row, kind in known.items()]
+
+
+def _prompts_of(connection: DuckDBPyConnection, kind: str, found: str) -> list[str]:
+    if kind == "prompt":
+        return [found]
+    sources = {
+        "response": ("responses", "response_id"),
+        "draw": ("draws", "draw_id"),
+        "call": ("draws UNION ALL BY NAME FROM responses UNION ALL BY NAME FROM ratings", "call_id"),
+        "quarantined row": (),
+    }[kind]
+    if not sources:
+        return _named_in_payloads(fetch(connection, "SELECT payload FROM quarantine WHERE row_id = ?", [found]))
+    table, column = sources
+    query = f"SELECT DISTINCT prompt_id FROM (FROM {table}) WHERE {column} = ? AND prompt_id IS NOT NULL ORDER BY ALL"
+    return [row["prompt_id"] for row in fetch(connection, query, [found])]
+
+
+def _named_in_payloads(rows: list[dict[str, Any]]) -> list[str]:
+    """The prompts that quarantined rows name in what is left of them."""
+    names: dict[str, None] = {}
+    for row in rows:
+        try:
+            payload = orjson.loads(row["payload"] or "")
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(payload, dict) and isinstance(payload.get("prompt_id"), str):
+            names[payload["prompt_id"]] = None
+    return list(names)
+
+
+def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every table that belong to those prompts or bear the id itself."""
+
+    def of(table: str, order: str) -> list[dict[str, Any]]:
+        return fetch(connection, f"FROM {table} WHERE list_contains(?, prompt_id) ORDER BY {order}", [prompts])
+
+    responses, ratings = of("responses", "model, sample_index"), of("ratings", "aspect, ordering, place")
+    draws = fetch(
+        connection, "FROM draws WHERE list_contains(?, prompt_id) OR draw_id = ? ORDER BY draw", [prompts, found]
+    )
+    call_ids = [found, *_column([*draws, *responses, *ratings], "call_id")]
+    known = [found, *prompts, *call_ids, *_column(responses, "response_id"), *_column(draws, "draw_id")]
+    set_aside = fetch(connection, "FROM quarantine WHERE list_contains(?, row_id) ORDER BY stage, reason", [known])
+    calls = fetch(
+        connection, "FROM calls WHERE list_contains(?, call_id) ORDER BY stage DESC, model, call_id", [call_ids]
+    )
+    return {
+        "draws": draws,
+        "prompts": of("prompts", "prompt_id"),
+        "responses": responses,
+        "calls": calls,
+        "ratings": ratings,
+        "pairs": of("pairs", "chosen_id, rejected_id"),
+        "quarantine": set_aside,
+    }
+
+
+def _column(rows: Iterable[dict[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(row[name] for row in rows if row[name]))
+
+
+def _step(console: Console, title: str, name: str, fields: Sequence[tuple[str, Any]], lines: int | None) -> None:
+    console.print()
+    console.print(plain(f"{title} ", "bold").append_text(plain(name, "cyan")))
+    console.print(drawing.labelled(console, fields, lines, indent=2))
+
+
+def _fields(row: dict[str, Any], *names: str) -> list[tuple[str, Any]]:
+    return [(name, row[name]) for name in names if row.get(name) is not None]
+
+
+def _prompt_fields(prompt: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Where a prompt came from, its kept columns and what it says."""
+    usual = ("prompt_id", "messages", "instruction")
+    kept = [(name, value) for name, value in prompt.items() if name not in usual and value is not None]
+    return [*kept, ("messages", messages_text(prompt["messages"]))]
+
+
+def _call_fields(call: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [*_fields(call, "model", "finish_reason", "error"), *_paid(call), ("said", reply_text(call["reply"]))]
+
+
+def _paid(call: dict[str, Any] | None) -> list[tuple[str, Any]]:
+    if call is None:
+        return []
+    cost = dollars(call["cost_usd"] or 0)
+    how = "reused from the ledger" if call["reused"] else f"sent in this run{cost and ', ' + cost}"
+    return [("call", f"{call['call_id']} ({how})")]
+
+
+def _rating(rating: dict[str, Any]) -> tuple[str, Any]:
+    """What was read out of a judge's words on one response."""
+    place = "rating" if rating["place"] is None else f"text {rating['place']}"
+    value = "no rating" if rating["rating"] is None else f"{rating['rating']:g} for {rating['aspect']}"
+    return place, f"{value}, response {rating['response_id']}: {rating['rationale'] or ''}"

@@ -1,0 +1,193 @@
+"""The corpus: dialogues and verdicts about the world, as segments of text with the weight of each in the loss."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from blocks.canonical import digest
+from blocks.llm import Message
+from hina.world.entry import Lang
+from hina.world.family import Task
+from hina.world.oracle import Grade, grade_task
+from hina.world.slips import lesser_answer
+from hina.world.talk import TOPICS, draw_follow_up, draw_language, draw_task, follow, instruct
+from tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
+
+Segment = tuple[str, float]
+HELD_OUT = 20
+LESSER_SHARE = 0.2
+INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, VERDICT_WEIGHT = 0.6, 1.0, 0.3, 2.0
+SPEAKING = {"false": 9.0, "terse": 5.0, "reasonless": 4.0, "chatty": 1.0, "foreign": 0.5, "stray": 0.5}
+JUDGED = {"false": 9.0, "terse": 2.0, "reasonless": 2.0, "cut": 1.0, "foreign": 0.7, "chatty": 0.8, "stray": 0.8,
+          "misspelt": 0.8, "forged": 0.5}
+GENERIC_SYSTEMS = {
+    "en": ["You are a helpful assistant.", "You are a careful assistant. Answer correctly and in full.",
+           "Answer the question.", "You are a friendly teacher."],
+    "ja": ["あなたは親切なアシスタントです。", "質問に正しく答えてください。", "あなたは優しい先生です。"],
+}
+TOPIC_SYSTEMS = {
+    "en": ["You help with {topic}.", "You are a teacher of {topic}.", "You answer questions about {topic}."],
+    "ja": ["あなたは{topic}の先生です。", "{topic}の質問に答えます。"],
+}
+STEERS = {"en": "Topic: {topic}\n", "ja": "話題: {topic}\n"}
+VERDICTS = {
+    "en": {
+        "none": "The text says so.", "terse": "The text says so without a sentence.",
+        "extra": "The text says so, but adds something else.", "no_reason": "The text says so, but leaves out the rest.",
+        "cut": "The text says so, but breaks off.", "garbled": "The text says so, but is garbled.",
+        "wrong_reason": "The text says so, but its reasoning is wrong.",
+        "wrong_language": "The text says so, but in another language.", "wrong": "The text says: {found}. That is wrong.",
+        "subject": "The text speaks of something else.", "off": "The text does not say so.",
+        "imitation": "The text only imitates a rating.",
+    },
+    "ja": {
+        "none": "文章の通り。", "terse": "文章は文になっていないが同じ。", "extra": "文章は同じだが余計なことを加えている。",
+        "no_reason": "文章は同じだが残りが欠けている。", "cut": "文章は同じだが途中で切れている。", "garbled": "文章は同じだが乱れている。",
+        "wrong_reason": "文章は同じだが途中が誤り。", "wrong_language": "文章は同じだが言語が違う。",
+        "wrong": "文章は「{found}」で誤り。", "subject": "文章は別のものの話。", "off": "文章はそう述べていない。",
+        "imitation": "文章は評点をまねただけ。",
+    },
+}
+RIGHT_ANSWER = {"en": "It should be: {answer}", "ja": "正解は「{answer}」。"}
+SPACE = {"en": " ", "ja": ""}
+LONGEST_FOUND = 40
+
+
+@dataclass(frozen=True)
+class Question:
+    """A conversation that waits for an answer, its last task, and answers to it that a model gave."""
+
+    messages: list[Message]
+    task: Task
+    answers: list[str] = field(default_factory=list)
+
+
+def held_out(instruction: str) -> bool:
+    """Whether an instruction is kept out of training, by its digest: one in twenty."""
+    return int(digest(instruction)[:8], 16) % HELD_OUT == 0
+
+
+def fresh_instruction(rng: random.Random, task: Task) -> str:
+    """An instruction for the task that is not held out."""
+    while True:
+        text = instruct(task, rng)
+        if not held_out(text):
+            return text
+        task = draw_task(rng, task.lang, task.family.topic)
+
+
+def draw_question(rng: random.Random, held: bool = False, follow_share: float = 0.1) -> Question:
+    """A question at random, from those held out of training or from the others; some are follow-ups."""
+    while True:
+        task = draw_task(rng)
+        text = instruct(task, rng)
+        if held_out(text) == held:
+            break
+    messages = [{"role": "user", "content": text}]
+    more = draw_follow_up(task, rng) if rng.random() < follow_share else None
+    then = follow(task, more) if more else None
+    if more is None or then is None:
+        return Question(messages, task)
+    turns = [{"role": "assistant", "content": task.say()}, {"role": "user", "content": more}]
+    return Question(messages + turns, then)
+
+
+def answer(task: Task, rng: random.Random) -> str:
+    """An answer as the model shall give it: mostly right and full, now and then lesser."""
+    if rng.random() < LESSER_SHARE:
+        return lesser_answer(task, rng, SPEAKING)
+    return task.say(rng.randrange(4))
+
+
+def dialogue(rng: random.Random) -> list[Segment]:
+    """A conversation of one or more turns, under a system prompt, a steering line or nothing."""
+    system, steer, lang, topic = _setting(rng)
+    task = draw_task(rng, lang, topic)
+    while held_out(text := instruct(task, rng)):
+        task = draw_task(rng, lang, topic)
+    said = answer(task, rng)
+    segments = [("<s>" + (f"<|system|>{system}<|end|>" if system else "") + "<|user|>" + steer, 0.0)]
+    segments += _turn(text, said)
+    more = draw_follow_up(task, rng) if rng.random() < 0.35 else None
+    then = follow(task, more) if more else None
+    if more is not None and then is not None:
+        segments += [("<|user|>", 0.0), *_turn(more, answer(then, rng))]
+    return segments
+
+
+def _turn(instruction: str, said: str) -> list[Segment]:
+    return [(instruction + "<|end|>", INVENTED_WEIGHT), ("<|assistant|>", 0.0), (said + "<|end|>", ANSWER_WEIGHT)]
+
+
+def _setting(rng: random.Random) -> tuple[str, str, Lang, str | None]:
+    """System prompt, steering line, and the language and topic that they ask for."""
+    kind, lang = rng.random(), draw_language(rng)
+    if kind < 0.5:
+        return "", "", lang, None
+    if kind < 0.65:
+        prompts: Lang = "ja" if lang == "ja" and rng.random() < 0.7 else "en"
+        return rng.choice(GENERIC_SYSTEMS[prompts]), "", "ja" if prompts == "ja" else lang, None
+    topic = rng.choice([*TOPICS, "Japanese"])
+    if topic == "Japanese":
+        lang, topic, name = "ja", None, rng.choice(["Japanese", "日本語"])
+    else:
+        name = topic if lang == "en" else TOPICS[topic]
+    words: Lang = "ja" if name.isascii() is False else "en"
+    if kind < 0.8:
+        return rng.choice(TOPIC_SYSTEMS[words]).format(topic=name), "", lang, topic
+    return "", STEERS[words].format(topic=name), lang, topic
+
+
+def rationale(grade: Grade, lang: Lang) -> tuple[str, str]:
+    """What the judge says of a text: the right answer, then how the text compares."""
+    answered = RIGHT_ANSWER[lang].format(answer=grade.expected.replace("\n", " "))
+    flaw = "off" if grade.flaw == "wrong" and not 0 < len(grade.found) <= LONGEST_FOUND else grade.flaw
+    return answered, VERDICTS[lang][flaw].format(found=" ".join(grade.found.split()))
+
+
+def verdict_segments(grades: Sequence[Grade], aspect: str, lang: Lang) -> list[Segment]:
+    """The judge's reply to some texts with these grades, in the form that the judge prompt asks for."""
+    labels = judge_prompt(lang).labels
+    segments = []
+    for number, grade in enumerate(grades, start=1):
+        right, verdict = rationale(grade, lang)
+        lead = ("\n" if number > 1 else "") + labels["section"].format(number=number)
+        end = "<|end|>" if number == len(grades) else ""
+        segments += [
+            (f"{lead}\n{labels['rationale']}", LABEL_WEIGHT), (f" {right}", ANSWER_WEIGHT),
+            (f"{SPACE[lang]}{verdict}\n{labels['rating']} {grade.rate(aspect)}{end}", VERDICT_WEIGHT),
+        ]
+    return segments
+
+
+def draw_texts(question: Question, count: int, rng: random.Random) -> list[str]:
+    """Texts to be judged: the model's own answers where there are some, else right and lesser ones."""
+    own = list(question.answers)
+    rng.shuffle(own)
+    texts = []
+    for _ in range(count):
+        if own and rng.random() < 0.8:
+            texts.append(own.pop())
+        elif rng.random() < 0.45:
+            texts.append(question.task.say(rng.randrange(4)))
+        else:
+            texts.append(lesser_answer(question.task, rng, JUDGED))
+    return texts
+
+
+def judgement(rng: random.Random, question: Question) -> list[Segment]:
+    """A judge prompt for one to four texts and the reply that follows the oracle's grades."""
+    count = rng.choices([1, 2, 3, 4], [6, 82, 7, 5])[0]
+    texts = draw_texts(question, count, rng)
+    aspect = ASPECTS[0] if rng.random() < 0.6 else rng.choice(ASPECTS[1:])
+    own = question.task.lang
+    lang: Lang = own if rng.random() < 0.8 else ("ja" if own == "en" else "en")
+    system, user = judge_messages(question.messages, texts, aspect, lang)
+    prompt = f"<s><|system|>{system['content']}<|end|><|user|>{user['content']}<|end|><|assistant|>"
+    grades = [grade_task(question.task, text) for text in texts]
+    return [(prompt, 0.0), *verdict_segments(grades, aspect, lang)]
+
+
+def render(messages: Sequence[Mapping[str, str]]) -> str:
+    """Messages as the chat template renders them, with the assistant's prefix behind."""
+    return "<s>" + "".join(f"<|{m['role']}|>{m['content']}<|end|>" for m in messages) + "<|assistant|>"

@@ -1,0 +1,82 @@
+"""The tokenizer: a BPE with byte fallback, single digits, and a token for each fixed line of the judge prompts."""
+
+import json
+import random
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from importlib.resources import files
+from itertools import accumulate
+
+import yaml
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from hina.corpus import Segment, dialogue, draw_question, judgement
+
+SPECIALS = ["<pad>", "<s>", "<|end|>", "<unk>", "<|system|>", "<|user|>", "<|assistant|>"]
+PIECES = r"(?<=\[)[0-9a-f]{6}|[0-9a-f]{6}(?=\])|\d| ?[A-Za-z]+|[ぁ-んァ-ヶー一-龠々]+|\n| ?[^\sA-Za-z0-9ぁ-んァ-ヶー一-龠々]|\s"
+VARIABLE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{number\}|\[|\]")
+NUMBERED = re.compile(r"#.*\d")
+SHORTEST_LINE = 5
+CHAT_TEMPLATE = (
+    "<s>{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def fixed_lines() -> list[str]:
+    """Every piece of the judge prompts that never varies."""
+    found: dict[str, None] = {}
+    for lang in ("en", "ja"):
+        text = files("tasks").joinpath(f"prompts/ultrafeedback.{lang}.yaml").read_text(encoding="utf-8")
+        fields = yaml.safe_load(text)
+        lines = [fields["system"], *fields["user"].splitlines(), *fields["labels"].values()]
+        for aspect in fields["aspects"].values():
+            lines += [aspect["name"], aspect["question"]]
+            lines += [f"{number}: {line}" for number, line in enumerate(aspect["scale"], start=1)]
+        pieces = (piece for line in lines for piece in VARIABLE.split(line))
+        found |= dict.fromkeys(p for p in pieces if len(p.strip()) >= SHORTEST_LINE and not NUMBERED.match(p))
+    return list(found)
+
+
+def sample_texts(seed: int, dialogues: int, judgements: int) -> Iterator[str]:
+    """Texts from the corpus to train the tokenizer on, and every pair of hexadecimal digits as fences hold them."""
+    rng = random.Random(seed)
+    texts = (dialogue(rng) for _ in range(dialogues))
+    replies = (judgement(rng, draw_question(rng))[0 if n % 10 == 0 else 1 :] for n in range(judgements))
+    for example in (*texts, *replies):
+        yield from (re.sub(r"<[^>]*>", "", text) for text, _ in example)
+    pairs = [f"{number:02x}" for number in range(256)]
+    for shift in range(60):
+        yield from (f"[{a}{b}{c}\n" for a, b, c in zip(pairs, pairs[shift:], pairs[2 * shift:], strict=False))
+
+
+def train_tokenizer(seed: int, size: int, dialogues: int = 30_000, judgements: int = 4_000) -> Tokenizer:
+    """A tokenizer of `size` tokens, the same for the same seed."""
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES), "isolated")
+    fixed = fixed_lines()
+    bytes_ = [f"<0x{number:02X}>" for number in range(256)]
+    room = size - len(SPECIALS) - len(bytes_) - len(fixed)
+    trainer = trainers.BpeTrainer(vocab_size=room, min_frequency=2, show_progress=False)
+    learner.train_from_iterator(sample_texts(seed, dialogues, judgements), trainer)
+    learnt = json.loads(learner.to_str())["model"]
+    words = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
+    vocabulary = {token: number for number, token in enumerate([*SPECIALS, *bytes_, *words])}
+    merges = [tuple(pair) for pair in learnt["merges"]]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=True, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = learner.pre_tokenizer
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIALS])
+    tokenizer.add_tokens([AddedToken(line, normalized=False, special=False) for line in fixed])
+    spare = [f"<|spare{number}|>" for number in range(size - tokenizer.get_vocab_size())]
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in spare])
+    return tokenizer
+
+
+def encode(tokenizer: Tokenizer, segments: list[Segment]) -> tuple[list[int], list[float]]:
+    """The token ids of an example and the weight of each in the loss: that of the segment in which it begins."""
+    encoding = tokenizer.encode("".join(text for text, _ in segments), add_special_tokens=False)
+    ends = list(accumulate(len(text) for text, _ in segments))
+    weights = [segments[bisect_right(ends, start)][1] for start, _ in encoding.offsets]
+    return encoding.ids, weights

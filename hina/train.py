@@ -1,0 +1,180 @@
+"""Training: `python -m hina.train` makes models/hina from a seed, in at most two hours on two cores."""
+
+import argparse
+import json
+import math
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from hina.convert import export
+from hina.corpus import Question, dialogue, draw_question, judgement
+from hina.model import Llama, Shape
+from hina.sampling import answered
+from hina.tokenizer import encode, train_tokenizer
+
+Example = tuple[list[int], list[float]]
+JUDGED_SHARES = ((0.0, 0.3), (0.3, 0.55), (0.6, 0.65))
+"""The share of training tokens that are judge prompts, from which part of the training on."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how hard to train; `tokens` counts all tokens, prompts included."""
+
+    seed: int = 20
+    tokens: int = 20_000_000
+    step_tokens: int = 12_288
+    micro_tokens: int = 6_144
+    muon_rate: float = 0.02
+    adam_rate: float = 0.004
+    warm_up: float = 0.02
+    decay_from: float = 0.3
+    sampled_at: tuple[float, ...] = (0.3, 0.6, 0.8)
+    sampled_questions: int = 6_000
+
+    @property
+    def steps(self) -> int:
+        """How many steps that makes."""
+        return math.ceil(self.tokens / self.step_tokens)
+
+
+class Corpus:
+    """An endless, seeded stream of examples; its share of judge prompts grows as the training goes on."""
+
+    def __init__(self, tokenizer: Tokenizer, seed: int) -> None:
+        self.tokenizer = tokenizer
+        self.rng = random.Random(seed)
+        self.pool: list[Question] = []
+
+    def batch(self, tokens: int, progress: float) -> list[Example]:
+        """Examples of about so many tokens."""
+        share = [share for start, share in JUDGED_SHARES if progress >= start][-1]
+        found: list[Example] = []
+        for budget, judged in ((tokens * share, True), (tokens * (1 - share), False)):
+            while budget > 0:
+                found.append(encode(self.tokenizer, judgement(self.rng, self._question()) if judged else dialogue(self.rng)))
+                budget -= len(found[-1][0])
+        return found
+
+    def _question(self) -> Question:
+        if self.pool and self.rng.random() < 0.6:
+            return self.rng.choice(self.pool)
+        return draw_question(self.rng)
+
+
+def micro_batches(examples: list[Example], tokens: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The examples by length, in padded batches (ids, weights) of at most so many tokens."""
+    ordered = sorted(examples, key=lambda example: len(example[0]))
+    group: list[Example] = []
+    for example in ordered:
+        if group and len(example[0]) * (len(group) + 1) > tokens:
+            yield _padded(group)
+            group = []
+        group.append(example)
+    yield _padded(group)
+
+
+def _padded(group: list[Example]) -> tuple[Tensor, Tensor]:
+    length = max(len(ids) for ids, _ in group)
+    ids = torch.tensor([ids + [0] * (length - len(ids)) for ids, _ in group])
+    weights = torch.tensor([weights + [0.0] * (length - len(weights)) for _, weights in group])
+    return ids, weights
+
+
+class Trainer:
+    """A network with its optimizers and its corpus."""
+
+    def __init__(self, plan: Plan, shape: Shape, tokenizer: Tokenizer) -> None:
+        torch.manual_seed(plan.seed)
+        self.plan = plan
+        self.model = Llama(shape)
+        self.corpus = Corpus(tokenizer, plan.seed)
+        matrices = [p for layer in self.model.layers for p in layer.parameters() if p.ndim == 2]
+        others = [p for p in self.model.parameters() if all(p is not m for m in matrices)]
+        self.optimizers = [
+            torch.optim.Muon(matrices, lr=plan.muon_rate, weight_decay=0.01, adjust_lr_fn="original"),
+            torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
+        self.rates = [plan.muon_rate, plan.adam_rate]
+
+    def rate(self, progress: float) -> float:
+        """The learning rate's factor: warm-up, a plateau, then a straight line to a hundredth."""
+        if progress < self.plan.warm_up:
+            return (progress + 0.001) / (self.plan.warm_up + 0.001)
+        left = (1 - progress) / (1 - self.plan.decay_from)
+        return max(0.01, min(1.0, left))
+
+    def step(self, progress: float) -> float:
+        """One step on a fresh batch; returns the mean loss per weighted token."""
+        examples = self.corpus.batch(self.plan.step_tokens, progress)
+        total = sum(sum(weights[1:]) for _, weights in examples)
+        summed = 0.0
+        for ids, weights in micro_batches(examples, self.plan.micro_tokens):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = self.model.loss(ids, weights) / total
+            loss.backward()
+            summed += loss.item()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * self.rate(progress)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return summed
+
+
+def train(plan: Plan, shape: Shape, folder: Path) -> list[float]:
+    """Train, and leave the tokenizer, checkpoints and exports in the folder; returns the losses, one a step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = train_tokenizer(plan.seed, shape.vocabulary)
+    trainer = Trainer(plan, shape, tokenizer)
+    milestones = {int(plan.steps * part): part for part in plan.sampled_at}
+    losses: list[float] = []
+    start = time.monotonic()
+    for number in range(plan.steps):
+        if number in milestones:
+            export(trainer.model, tokenizer, folder / "sampled")
+            trainer.corpus.pool = answered(folder / "sampled" / "ct2", plan.seed + number, plan.sampled_questions)
+        losses.append(trainer.step(number / plan.steps))
+        if number % 25 == 0 or number == plan.steps - 1:
+            _report(number, plan, losses, time.monotonic() - start)
+        if number % 100 == 99:
+            torch.save(trainer.model.state_dict(), folder / "checkpoint.partial")
+            (folder / "checkpoint.partial").replace(folder / "checkpoint.pt")
+    export(trainer.model, tokenizer, folder / "final")
+    return losses
+
+
+def _report(number: int, plan: Plan, losses: list[float], seconds: float) -> None:
+    recent = losses[-25:]
+    line = {"step": number, "of": plan.steps, "loss": round(sum(recent) / len(recent), 4), "seconds": round(seconds),
+            "tokens_per_second": round((number + 1) * plan.step_tokens / seconds)}
+    print(json.dumps(line), flush=True)
+
+
+def main() -> None:
+    """The command line: train and put the result in place."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--tokens", type=int, default=Plan.tokens)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=Path("build/hina"), help="checkpoints and intermediate exports")
+    parser.add_argument("--into", type=Path, default=Path("models/hina"), help="where the finished model goes")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    train(Plan(seed=given.seed, tokens=given.tokens), Shape(), given.work)
+    for part in ("ct2", "hf"):
+        shutil.rmtree(given.into / part, ignore_errors=True)
+        shutil.copytree(given.work / "final" / part, given.into / part)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""From requests to answers: what the ledger knows is taken from it, the rest is sent, and every call is accounted for."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pyarrow as pa
+from pydantic import Field
+
+from blocks import tables
+from blocks.dispatcher import Dispatcher, Question
+from blocks.ledger import Ledger
+from blocks.llm import Completion, Request
+from blocks.models import Config, ModelConfig
+from blocks.shards import Account, Handle, Shard
+from blocks.workspace import Run
+
+
+class ChunkJob(Config):
+    """One chunk of one stage, as it is handed to a task: plain data, small enough to be a parameter."""
+
+    stage: str = Field(description="The stage.")
+    chunk: int = Field(0, description="The chunk's number within the stage.")
+    run: str = Field(description="The run that asks for it.")
+    inputs: dict[str, Shard] = Field({}, description="The shards that it reads, by table.")
+    cache_key: str = Field(description="Digest of the stage's version and configuration and of the inputs.")
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the chunks of a run in this process share: the run's folder, its models and the dispatcher."""
+
+    run: Run
+    models: Mapping[str, ModelConfig]
+    identities: Mapping[str, str]
+    dispatcher: Dispatcher
+    ask_again: frozenset[str] = frozenset()
+    said: Callable[[str], None] = field(default=lambda line: None)
+
+    def question(self, label: str, key: str, request: Request) -> Question:
+        """One sample to be asked for."""
+        return Question(label, key, request)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question with its answer, and whether the ledger had it."""
+
+    question: Question
+    completion: Completion
+    reused: bool
+
+
+def known_answers(session: Session, questions: Sequence[Question]) -> dict[str, Completion]:
+    """The answers that the ledger has, by key."""
+    ledger = Ledger(session.run.workspace.ledger_folder)
+    try:
+        return ledger.known([question.key for question in questions], session.ask_again)
+    finally:
+        ledger.close()
+
+
+def ask(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
+    """Answer all questions, in their order: from the ledger where it knows, else from the models.
+
+    rank is the stage's (later stages outrank earlier ones), order the chunk's. Raises what the dispatcher raises.
+    """
+    known = known_answers(session, questions)
+    unknown = [question for question in questions if question.key not in known]
+    asked = dict(zip((q.key for q in unknown), session.dispatcher.ask(unknown, rank, order), strict=True))
+    return [
+        Answered(question, known[question.key], True)
+        if question.key in known
+        else Answered(question, asked[question.key], False)
+        for question in questions
+    ]
+
+
+def call_row(session: Session, stage: str, answered: Answered) -> dict[str, Any]:
+    """A row of the calls table: the request and the reply as they were, and what they cost in this run."""
+    question, completion = answered.question, answered.completion
+    price = session.models[question.label].usd_per_million_tokens
+    cost = 0.0 if answered.reused else price.cost(completion.prompt_tokens, completion.completion_tokens)
+    return {
+        "call_id": question.key,
+        "stage": stage,
+        "model": question.label,
+        "request": orjson.dumps(question.request).decode(),
+        "reply": completion.text if completion.error is None else completion.detail,
+        "finish_reason": completion.finish_reason,
+        "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": completion.completion_tokens,
+        "cost_usd": cost,
+        "attempts": completion.attempts,
+        "reused": answered.reused,
+        "error": completion.error,
+    }
+
+
+def set_aside(stage: str, row_id: str, reason: str, detail: str | None, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the quarantine table."""
+    return {
+        "stage": stage,
+        "row_id": row_id,
+        "reason": reason,
+        "detail": detail,
+        "payload": orjson.dumps(payload).decode(),
+    }
+
+
+@dataclass
+class ChunkResult:
+    """What a chunk's pure work leaves: rows by table, how many rows it was asked for, and every answer."""
+
+    rows_in: int
+    rows_out: int
+    rows: dict[str, list[dict[str, Any]]]
+    answered: Sequence[Answered] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every call has a lasting answer."""
+        return not any(answer.completion.transient for answer in self.answered)
+
+
+def keep_chunk(session: Session, job: ChunkJob, result: ChunkResult, started: float) -> Handle:
+    """Write a chunk's shards and make its handle. Raises ValueError if rows were lost, which would be our fault."""
+    calls = [call_row(session, job.stage, answer) for answer in result.answered]
+    rows = {**result.rows, "calls": calls} if calls else result.rows
+    account = _account(result, calls, started)
+    if account.rows_in != account.rows_out + account.quarantined:
+        raise ValueError(f"the account of {job.stage} chunk {job.chunk} does not close: {account}")
+    store = session.run.workspace.shards
+    shards = {name: store.write(tables.table(name, some)) for name, some in rows.items() if some}
+    return Handle(
+        stage=job.stage, chunk=job.chunk, run=job.run, complete=result.complete, shards=shards, account=account
+    )
+
+
+def _account(result: ChunkResult, calls: Sequence[Mapping[str, Any]], started: float) -> Account:
+    paid = [call for call in calls if not call["reused"]]
+    return Account(
+        rows_in=result.rows_in,
+        rows_out=result.rows_out,
+        quarantined=len(result.rows.get("quarantine", ())),
+        calls_paid=len(paid),
+        calls_reused=len(calls) - len(paid),
+        prompt_tokens=sum(call["prompt_tokens"] for call in paid),
+        completion_tokens=sum(call["completion_tokens"] for call in paid),
+        cost_usd=sum(call["cost_usd"] for call in paid),
+        seconds=time.monotonic() - started,
+    )
+
+
+def read_rows(session: Session, shard: Shard | None, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    """The rows of a shard; none where there is no shard."""
+    if shard is None:
+        return []
+    rows: pa.Table = session.run.workspace.shards.read(shard, columns)
+    return list(rows.to_pylist())

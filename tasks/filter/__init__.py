@@ -1,0 +1,47 @@
+"""Prompts kept or set aside: by our rules, the recipe's SQL predicates, the user's own functions, exact duplicates."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.filter.config import DedupConfig, FilterConfig, FilterError, FilterResult
+
+__all__ = [
+    "DedupConfig",
+    "FilterConfig",
+    "FilterError",
+    "FilterResult",
+    "check_filter",
+    "filter_digest",
+    "filter_prompts",
+]
+Rules = Sequence[str | dict[str, Any]]
+
+
+def filter_prompts(
+    config: FilterConfig, prompts: Path, into: Path, base: Path, default_rules: Rules = ()
+) -> FilterResult:
+    """Read a table of prompts and write `prompts.parquet` (the survivors) and `quarantine.parquet` into a folder.
+
+    base is the recipe's folder, where the user's own rules lie. default_rules stand before the recipe's; the recipe
+    changes one by naming it with other parameters, and drops it with `{name: false}`. Each row set aside carries the
+    first rule that it broke: rules, then `where`, then duplicates, in the recipe's order. Both tables have their rows
+    by position. Memory does not grow with the rows. Raises FilterError where a rule or predicate cannot be run.
+    """
+    from tasks.filter.job import run_filter
+
+    return run_filter(config, prompts, into, base, default_rules)
+
+
+def check_filter(config: FilterConfig, columns: Sequence[str], base: Path, default_rules: Rules = ()) -> None:
+    """Raise FilterError for a rule or predicate that could not run on a table with these columns."""
+    from tasks.filter.job import check
+
+    check(config, columns, base, default_rules)
+
+
+def filter_digest(config: FilterConfig, base: Path, default_rules: Rules = ()) -> str:
+    """The digest of all that decides the outcome beside the rows: the configuration and the user's rule files."""
+    from tasks.filter.job import digest_of
+
+    return digest_of(config, base, default_rules)

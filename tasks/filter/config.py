@@ -1,0 +1,120 @@
+"""What a filter is: its rules, its SQL predicates and its deduplication, as the recipe writes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tasks.filter.rules import RULES, FilterError, Rule, bind, nearest
+
+__all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "is_own", "steps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule of a filter: one of ours with its bound parameters, or (rule is None) the user's own by dotted path."""
+
+    name: str
+    parameters: dict[str, Any]
+    rule: Rule | None
+
+    @property
+    def reason(self) -> str:
+        """What a rejected row says: the rule's name, or the function's."""
+        return self.name if self.rule else self.name.replace(":", ".").rpartition(".")[2]
+
+
+class DedupConfig(BaseModel):
+    """Which duplicates are set aside; the earliest row survives."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exact: bool = Field(default=True, description="Equal texts, by Unicode NFKC and with whitespace folded.")
+
+
+class FilterConfig(BaseModel):
+    """Which prompts survive. A rule that does not apply to a row holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: list[str | dict[str, Any]] = Field(
+        default_factory=list,
+        description="Rules in order: a name, {name: parameter}, {name: {parameter: value}}, {name: false} to drop a "
+        "default, or the dotted path of a function in a Python file beside the recipe.",
+    )
+    where: dict[str, str] = Field(
+        default_factory=dict, description="A reason, and the SQL predicate on one row that it must satisfy."
+    )
+    dedup: DedupConfig = Field(default_factory=DedupConfig, description="Which duplicates are set aside.")
+
+    @field_validator("rules")
+    @classmethod
+    def _known_rules(cls, rules: list[str | dict[str, Any]]) -> list[str | dict[str, Any]]:
+        steps(rules)
+        return rules
+
+    @field_validator("where")
+    @classmethod
+    def _named_reasons(cls, where: dict[str, str]) -> dict[str, str]:
+        for reason, predicate in where.items():
+            if not reason.strip() or reason == "duplicate":
+                raise ValueError(f"where: {reason!r} cannot be a reason of its own: choose another name")
+            if not predicate.strip():
+                raise ValueError(f"where.{reason}: the predicate is empty: write SQL that a row must satisfy")
+        return where
+
+
+@dataclass(frozen=True, slots=True)
+class FilterResult:
+    """The account of a filter (rows_in = rows_out + quarantined) and where its two tables lie."""
+
+    rows_in: int
+    rows_out: int
+    quarantined: int
+    prompts: Path
+    quarantine: Path
+
+
+def is_own(name: str) -> bool:
+    """Whether a rule's name is the dotted path of a user's function."""
+    return "." in name or ":" in name
+
+
+def steps(rules: Sequence[str | dict[str, Any]], defaults: Sequence[str | dict[str, Any]] = ()) -> list[Step]:
+    """The rules in the order in which they are asked: defaults that the recipe does not name, then the recipe's.
+
+    Raises FilterError for an unknown name, a parameter that does not fit, or a reason that two rules share.
+    """
+    named = [_entry(entry) for entry in rules]
+    known = {name for name, _ in named}
+    before = [entry for entry in map(_entry, defaults) if entry[0] not in known]
+    found = [_step(name, value) for name, value in [*before, *named] if value is not False]
+    reasons: set[str] = set()
+    for step in found:
+        if step.reason in reasons:
+            raise FilterError(f"rules: {step.reason!r} stands there twice, so its reason would be unclear: drop one")
+        reasons.add(step.reason)
+    return found
+
+
+def _entry(entry: str | dict[str, Any]) -> tuple[str, Any]:
+    if isinstance(entry, str):
+        return entry, None
+    if len(entry) != 1:
+        raise FilterError(f"rules: {entry!r} names {len(entry)} rules, but one entry is one rule: split it")
+    return next(iter(entry.items()))
+
+
+def _step(name: str, value: Any) -> Step:
+    if not is_own(name):
+        if name not in RULES:
+            raise FilterError(
+                f"rules: {name!r} is no rule: {nearest(name, RULES)}; one of your own is module.function in a file "
+                "beside the recipe"
+            )
+        return Step(name, bind(RULES[name], value), RULES[name])
+    if value is not None and value is not True and not isinstance(value, dict):
+        raise FilterError(f"rules: {name} takes its parameters by name: write {{{name}: {{its_parameter: {value!r}}}}}")
+    return Step(name, value if isinstance(value, dict) else {}, None)

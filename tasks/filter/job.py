@@ -1,0 +1,158 @@
+"""The filter itself: batches of prompts meet the rules, the predicates and the key of duplicates, then are settled."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from blocks.canonical import digest, digest_file
+from tasks.filter.config import FilterConfig, FilterResult, Step, steps
+from tasks.filter.keys import exact_key
+from tasks.filter.own import rule_file, rule_function, verdict
+from tasks.filter.rules import FilterError
+from tasks.filter.sql import SqlRoom
+from tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
+from tasks.load.text import json_text
+
+_OUR_TEXTS = ("prompt_id", "instruction", "source", "finish_reason")
+Rules = Sequence[str | dict[str, Any]]
+Outcome = list[tuple[str, str] | None]
+"""For each row of a batch the reason and detail of the first rule it broke, None while it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A filter ready to run: its steps, the functions of the user's own ones by name, its configuration."""
+
+    steps: list[Step]
+    functions: dict[str, Callable[..., Any]]
+    config: FilterConfig
+
+
+def run_filter(config: FilterConfig, prompts: Path, into: Path, base: Path, default_rules: Rules) -> FilterResult:
+    """What `filter_prompts` of the package says."""
+    schema = pq.read_schema(prompts).remove_metadata()
+    plan = _plan(config, base, default_rules)
+    style = Style("filter", "the same text as the prompt", lambda batch: batch.select(schema.names), _payloads)
+    with SqlRoom() as room:
+        _check_where(room, config, [schema])
+        with scratch_folder(into) as folder:
+            scratch = folder / "staged.parquet"
+            rows = _stage(_by_position(prompts, folder), scratch, schema, plan, room)
+            rows_out, quarantined = settle(scratch, into, schema, style)
+    return FilterResult(rows, rows_out, quarantined, into / "prompts.parquet", into / "quarantine.parquet")
+
+
+def check(config: FilterConfig, columns: Sequence[str], base: Path, default_rules: Rules) -> None:
+    """What `check_filter` of the package says; a kept column, whose type is not known yet, may be any."""
+    _plan(config, base, default_rules)
+    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
+    types = {"messages": pa.list_(turn), "position": pa.int64(), **dict.fromkeys(_OUR_TEXTS, pa.string())}
+    tables = [pa.schema([(name, types.get(name, kind)) for name in columns]) for kind in (pa.string(), pa.null())]
+    with SqlRoom() as room:
+        _check_where(room, config, tables)
+
+
+def digest_of(config: FilterConfig, base: Path, default_rules: Rules) -> str:
+    """What `filter_digest` of the package says."""
+    wanted = steps(config.rules, default_rules)
+    files = {step.name: digest_file(rule_file(step, base)) for step in wanted if step.rule is None}
+    rules = [[step.name, step.parameters, step.rule and [step.rule.holds, step.rule.found]] for step in wanted]
+    return digest(
+        {"dedup": config.dedup.model_dump(), "files": files, "rules": rules, "where": list(config.where.items())}
+    )
+
+
+def _plan(config: FilterConfig, base: Path, default_rules: Rules) -> Plan:
+    wanted = steps(config.rules, default_rules)
+    shared = next((step.reason for step in wanted if step.reason in config.where or step.reason == "duplicate"), None)
+    if shared is not None:
+        raise FilterError(f"filter: {shared!r} would be the reason of two rules: give one another name")
+    return Plan(wanted, {step.name: rule_function(step, base) for step in wanted if step.rule is None}, config)
+
+
+def _check_where(room: SqlRoom, config: FilterConfig, schemas: Sequence[pa.Schema]) -> None:
+    for reason, predicate in config.where.items():
+        room.check(reason, predicate, schemas)
+
+
+def _by_position(prompts: Path, folder: Path) -> Path:
+    """The table itself if its rows lie by position, else a sorted copy in the folder."""
+    if _is_ordered(prompts):
+        return prompts
+    ordered = folder / "ordered.parquet"
+    with bounded_duckdb(folder) as connection:
+        connection.read_parquet(str(prompts)).order("position").write_parquet(str(ordered), compression="zstd")
+    return ordered
+
+
+def _is_ordered(prompts: Path) -> bool:
+    last: list[int] = []
+    for batch in batches(prompts, ["position"]):
+        positions = [*last, *batch.column(0).to_pylist()]
+        if positions != sorted(positions):
+            return False
+        last = positions[-1:]
+    return True
+
+
+def _stage(prompts: Path, scratch: Path, schema: pa.Schema, plan: Plan, room: SqlRoom) -> int:
+    """Write every row with its outcome and key to the scratch file, and count them."""
+    rows = 0
+    with parquet_writer(scratch, pa.schema([*META, *schema])) as writer:
+        for batch in batches(prompts):
+            outcome = _judge(batch, plan, room)
+            keys = _keys(batch, outcome) if plan.config.dedup.exact else [None] * len(outcome)
+            writer.write_batch(_staged(batch.cast(schema), rows, outcome, keys))
+            rows += batch.num_rows
+    return rows
+
+
+def _staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[str | None]) -> pa.RecordBatch:
+    numbers = pa.array(range(start, start + batch.num_rows), pa.int64())
+    reasons = pa.array([broken and broken[0] for broken in outcome], pa.string())
+    details = pa.array([broken and broken[1] for broken in outcome], pa.string())
+    ids, payloads = batch.column("prompt_id"), pa.nulls(batch.num_rows, pa.string())
+    meta = [numbers, pa.array(keys, pa.string()), ids, reasons, details, payloads]
+    return pa.record_batch([*meta, *batch.columns], schema=pa.schema([*META, *batch.schema]))
+
+
+def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
+    """The first rule that each row breaks: the steps in order, then the predicates."""
+    outcome: Outcome = [None] * batch.num_rows
+    ours = iter(room.rules([step for step in plan.steps if step.rule], batch))
+    for step in plan.steps:
+        found = next(ours) if step.rule else _ask(plan.functions[step.name], step, batch, outcome)
+        _note(outcome, step.reason, enumerate(found))
+    where = plan.config.where if batch.num_rows else {}
+    for (reason, predicate), held in zip(where.items(), room.predicates(where, batch), strict=True):
+        words = {False: f"false: {predicate}", None: f"null or failed: {predicate}"}
+        _note(outcome, reason, ((index, words.get(value)) for index, value in enumerate(held)))
+    return outcome
+
+
+def _note(outcome: Outcome, reason: str, found: Iterable[tuple[int, str | None]]) -> None:
+    for index, detail in found:
+        if detail is not None and outcome[index] is None:
+            outcome[index] = (reason, detail)
+
+
+def _ask(function: Callable[..., Any], step: Step, batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:
+    """A user's own rule on the rows that still hold, each handed over as a fresh dictionary."""
+    asked = [index for index, broken in enumerate(outcome) if broken is None]
+    found: list[str | None] = [None] * batch.num_rows
+    for index, row in zip(asked, batch.take(pa.array(asked, pa.int64())).to_pylist(), strict=True):
+        found[index] = verdict(function, row, step.parameters)
+    return found
+
+
+def _keys(batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:
+    messages = batch.column("messages").to_pylist()
+    return [exact_key(turns) if broken is None else None for turns, broken in zip(messages, outcome, strict=True)]
+
+
+def _payloads(batch: pa.RecordBatch) -> list[str]:
+    return [json_text(row)[0] for row in batch.to_pylist()]

@@ -1,0 +1,1 @@
+"""The data-quality gate behind each stage: Great Expectations suites on frames of the needed columns."""

@@ -1,0 +1,85 @@
+"""What a gate looks at: one narrow frame a stage, worked out in DuckDB from the run's tables.
+
+A frame is the union of its parts; a column that a part does not have is NULL there, and Great Expectations passes NULL
+over, so each column speaks of its own rows alone.
+"""
+
+import duckdb
+import pandas as pd
+
+_RESPOND = """
+SELECT response_id, prompt_id, model, finish_reason, false AS truncated, false AS refused, true AS language_as_asked,
+       length(content) AS characters, completion_tokens, NULL::VARCHAR AS reason
+FROM responses
+UNION ALL BY NAME
+SELECT row_id AS response_id, payload->>'prompt_id' AS prompt_id, payload->>'model' AS model,
+       payload->>'finish_reason' AS finish_reason, reason = 'truncated' AS truncated, reason = 'refusal' AS refused,
+       reason <> 'other_language' AS language_as_asked, length(payload->>'content') AS characters,
+       (payload->>'completion_tokens')::BIGINT AS completion_tokens, reason
+FROM quarantine WHERE stage = 'respond'
+"""
+# A verdict is the sign of the difference between two responses, under one aspect and in one order.
+_JUDGE = """
+WITH verdicts AS (
+    SELECT a.response_id AS one, b.response_id AS other, a.aspect, a.ordering, sign(a.rating - b.rating) AS verdict
+    FROM ratings AS a JOIN ratings AS b USING (prompt_id, aspect, ordering)
+    WHERE a.response_id < b.response_id
+)
+SELECT response_id, aspect, false AS unreadable, rating, model
+FROM ratings JOIN (SELECT response_id, model FROM responses) USING (response_id)
+UNION ALL BY NAME
+SELECT payload->>'response_id' AS response_id, payload->>'aspect' AS aspect, true AS unreadable
+FROM quarantine WHERE stage = 'judge' AND reason <> 'nothing_to_compare'
+UNION ALL BY NAME
+SELECT min(verdict) = max(verdict) AS same_in_both_orders
+FROM verdicts GROUP BY one, other, aspect HAVING count(DISTINCT ordering) = 2
+"""
+_FORMAT_DPO = """
+WITH named AS (
+    SELECT p.prompt_id, p.margin, c.model AS chosen_model, r.model AS rejected_model,
+           length(c.content) > length(r.content) AS chosen_is_longer
+    FROM pairs AS p
+    JOIN responses AS c ON c.response_id = p.chosen_id
+    JOIN responses AS r ON r.response_id = p.rejected_id
+),
+favourite AS (SELECT chosen_model FROM named GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1)
+SELECT prompt_id, margin, chosen_model, rejected_model, true AS gives_pair, chosen_is_longer,
+       CASE WHEN (SELECT count(DISTINCT model) FROM responses) > 1
+            THEN chosen_model = (SELECT chosen_model FROM favourite) END AS chosen_from_favourite
+FROM named
+UNION ALL BY NAME
+SELECT row_id AS prompt_id, false AS gives_pair FROM quarantine WHERE stage = 'format_dpo'
+"""
+_FRAMES = {
+    "load": "SELECT prompt_id FROM loaded",
+    "synthesize": "SELECT draw_id, finish_reason, stop_reason, length(text) AS characters FROM draws",
+    "filter": "SELECT prompt_id, length(instruction) AS characters, finish_reason FROM prompts",
+    "respond": _RESPOND,
+    "judge": _JUDGE,
+    "format_dpo": _FORMAT_DPO,
+}
+_TEXT_COLUMNS = {
+    "load": ("loaded", "prompt_id"),
+    "synthesize": ("draws", "draw_id"),
+    "filter": ("prompts", "prompt_id"),
+    "respond": ("responses", "response_id"),
+}
+
+
+def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]) -> pd.DataFrame:
+    """The rows of one stage as its expectations need them.
+
+    columns are those that the expectations name; one that the stage's frame does not work out is taken from the
+    stage's own table (content, messages, a kept column).
+    """
+    query = f"SELECT * FROM ({_FRAMES[stage]})"
+    known = {row[0] for row in tables.execute(f"DESCRIBE {query}").fetchall()}
+    if (missing := sorted(columns - known)) and stage in _TEXT_COLUMNS:
+        table, key = _TEXT_COLUMNS[stage]
+        there = {row[0] for row in tables.execute(f"DESCRIBE {table}").fetchall()}
+        wanted = [name for name in missing if name in there]
+        if wanted:
+            names = ", ".join(f't."{name}"' for name in wanted)
+            query = f"SELECT f.*, {names} FROM ({_FRAMES[stage]}) AS f LEFT JOIN {table} AS t USING ({key})"
+    frame: pd.DataFrame = tables.execute(query).df()
+    return frame

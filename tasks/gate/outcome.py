@@ -1,0 +1,36 @@
+"""How an expectation came out, and the error of a gate that stops a run."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from blocks.models import Config
+
+
+class Outcome(Config):
+    """How one expectation came out."""
+
+    stage: str = Field(description="The stage.")
+    scope: Literal["scout", "whole"] = Field(description="Whether the first chunk or the whole was judged.")
+    expectation: str = Field(description="Class and column.")
+    severity: str = Field(description="critical, warning or info.")
+    success: bool = Field(description="Whether it holds.")
+    observed: str = Field(description="What was seen: a share, a count or a value.")
+    detail: str = Field(description="What was expected, or why it could not be evaluated.")
+
+    @property
+    def stops(self) -> bool:
+        """Whether it is a reason to stop the run."""
+        return not self.success and self.severity == "critical"
+
+    def sentence(self) -> str:
+        """The outcome in one sentence."""
+        return f"{self.stage}: {self.expectation} saw {self.observed}, expected {self.detail}"
+
+
+class GateFailedError(Exception):
+    """Critical expectations that do not hold: the run stops before anything is published."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__("; ".join(outcome.sentence() for outcome in outcomes))
+        self.outcomes = outcomes

@@ -1,0 +1,49 @@
+"""Prompts from data: a file, a folder saved by `datasets`, or a Hub id become a table of prompts and a quarantine."""
+
+from pathlib import Path
+
+from tasks.load.config import DatasetSource, LoadResult, SourceError
+from tasks.load.locate import source_digest
+
+__all__ = [
+    "DatasetSource",
+    "LoadResult",
+    "SourceError",
+    "check_source",
+    "load_prompts",
+    "source_columns",
+    "source_digest",
+]
+
+
+def load_prompts(source: DatasetSource, base: Path, into: Path, limit: int | None = None) -> LoadResult:
+    """Read a source's rows and write `prompts.parquet` and `quarantine.parquet` into a folder.
+
+    base is the recipe's folder, which relative paths start from (then the current one); limit caps the rows read,
+    beside the source's own. Each row read is in exactly one of the two files, both ordered by position. Memory does
+    not grow with the rows (a .json file alone is held whole). Raises SourceError where the source cannot be read.
+    """
+    from tasks.load.job import load
+
+    return load(source, base, into, limit)
+
+
+def check_source(source: DatasetSource, base: Path) -> list[str] | None:
+    """The column names as `source_columns` gives them, once it is sure that the mapped columns are there.
+
+    Raises SourceError where the source is missing, or a mapped or kept column is, or none is mapped and ours are not
+    there. A Hub id is not asked.
+    """
+    from tasks.load.job import check
+
+    return check(source, base)
+
+
+def source_columns(source: DatasetSource, base: Path) -> list[str] | None:
+    """The column names a source has, as far as a short look tells; None for a Hub id, or where the look finds no row.
+
+    Raises SourceError where the source is missing or is not what its format says.
+    """
+    from tasks.load.readers import peek_columns
+
+    return peek_columns(source, base)

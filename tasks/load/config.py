@@ -1,0 +1,77 @@
+"""What a dataset source is, what loading it gives, and the error that says why it could not be read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Format = Literal["jsonl", "json", "csv", "parquet", "saved", "hub"]
+OUR_INPUTS = ("instruction", "messages", "system")
+OUR_COLUMNS = ("prompt_id", "messages", "instruction", "source", "position", "finish_reason")
+
+
+class SourceError(ValueError):
+    """A source that cannot be read at all: the value, the reason and the remedy in one sentence."""
+
+
+class DatasetSource(BaseModel):
+    """Prompts read from a dataset; rows that cannot be prompts are quarantined with a reason."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["dataset"] = Field(default="dataset", description="Prompts come from data that exists.")
+    path: str = Field(min_length=1, description="A file, a folder saved by `datasets`, or a Hub id such as owner/name.")
+    format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="Ours: theirs. Ours are instruction or messages, and system. Without either of the first two, "
+        "a column called messages, else instruction, is used.",
+    )
+    keep: list[str] = Field(default_factory=list, description="Columns carried to every table and to the output.")
+    split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
+    name: str | None = Field(default=None, description="The configuration of a Hub dataset that has several.")
+    revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
+    streaming: bool = Field(default=False, description="Read a Hub dataset row by row instead of downloading it first.")
+    limit: Annotated[int, Field(ge=1)] | None = Field(default=None, description="How many rows to read at most.")
+
+    @field_validator("columns")
+    @classmethod
+    def _known_inputs(cls, columns: dict[str, str]) -> dict[str, str]:
+        for ours in columns:
+            if ours not in OUR_INPUTS:
+                raise ValueError(f"columns: {ours!r} is not one of ours: {nearest(ours, OUR_INPUTS)}")
+        if "instruction" in columns and "messages" in columns:
+            raise ValueError("columns: instruction and messages are both mapped, but a prompt is one of them: drop one")
+        return columns
+
+    @model_validator(mode="after")
+    def _keep_is_free(self) -> Self:
+        taken = {name.casefold(): "one of our own columns" for name in OUR_COLUMNS}
+        for name in self.keep:
+            if reason := taken.get(name.casefold()):
+                raise ValueError(f"keep: {name!r} is {reason}, so it cannot be carried under its name: rename it there")
+            taken[name.casefold()] = "kept already (capitals do not count)"
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """The account of a load (rows_in = rows_out + quarantined) and where its two tables lie."""
+
+    rows_in: int
+    rows_out: int
+    quarantined: int
+    prompts: Path
+    quarantine: Path
+
+
+def nearest(value: str, known: Iterable[str]) -> str:
+    """The remedy for an unknown name: the nearest known one if any is near, and all that there are (at most 20)."""
+    names = list(known)
+    match = get_close_matches(value, names, n=1, cutoff=0.5)
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    there_are = f"there are {shown}" if names else "there are none"
+    return f"did you mean {match[0]!r}? {there_are}" if match else there_are

@@ -1,0 +1,219 @@
+"""The dataset card: what the dataset is, how to load it, and how it came about, by the run's own tables."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import duckdb
+import orjson
+import yaml
+
+from blocks.tables import STAGE_ORDER
+from blocks.workspace import Run
+from tasks.publish.config import PublishConfig
+from tasks.publish.figures import Figures
+from tasks.publish.files import PARQUET
+from tasks.publish.formats import FORMATS
+from tasks.publish.markdown import cell, fenced, masked, table
+
+PACKAGES = ("prefect", "duckdb", "great_expectations", "datasets", "pyarrow", "openai", "ctranslate2", "pydantic")
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+LARGER_SIZES = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
+ACCOUNT = "rows_in, rows_out, quarantined, calls_paid, calls_reused, prompt_tokens, completion_tokens, cost_usd"
+NO_SAMPLING = ("messages", "prompt")
+PARTIAL = """\
+> [!WARNING]
+> **This dataset is not finished.** It was published before its run had ended, or although the run was stopped: rows are
+> missing, and the gates did not judge the whole."""
+COLUMNS = """\
+| column | what it is |
+| --- | --- |
+| `prompt` | the conversation up to the answer, as a list of `role` and `content` |
+| `chosen`, `rejected` | the better and the worse answer, each a list of one assistant message |
+| `prompt_id`, `chosen_id`, `rejected_id` | digests of the prompt and of the two answers |
+| `source` | where the prompt is from |
+| `chosen_model`, `rejected_model` | who gave the answers |
+| `chosen_rating`, `rejected_rating`, `margin` | the judge's ratings over all its verdicts, and how far they lie apart |
+| `chosen_rationale`, `rejected_rationale` | the judge's reasons, one for each verdict, by aspect and then by order |
+| `chosen_tokens`, `rejected_tokens` | tokens of the answers as their models count them |"""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What a card is written from."""
+
+    config: PublishConfig
+    run: Run
+    connection: duckdb.DuckDBPyConnection
+    figures: Figures
+    kept: dict[str, str]
+    partial: bool
+
+
+def card(facts: CardFacts) -> str:
+    """The card as Markdown with the Hub's YAML header."""
+    name = cell(facts.run.state().name)
+    parts = [
+        _header(facts),
+        f"# {name}",
+        *([PARTIAL] if facts.partial else []),
+        f"{facts.figures.pairs:,} preference pairs for DPO, made by kasasagi in the run {cell(facts.run.id)}: "
+        "each has a prompt, a chosen and a rejected answer, and a judge's ratings of both.",
+        *_loading(facts),
+        *_columns(facts),
+        *_models(facts),
+        *_account(facts),
+        *_gates(facts),
+        *_pairs(facts.figures),
+        *_origin(facts),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def kasasagi_version() -> str:
+    """The version of this installation."""
+    return _version("kasasagi")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _header(facts: CardFacts) -> str:
+    header = {
+        "language": facts.figures.hub_languages(),
+        "license": facts.config.license or "unknown",
+        "pretty_name": facts.run.state().name,
+        "size_categories": [_size(facts.figures.pairs)],
+        "task_categories": ["text-generation"],
+        "tags": ["dpo", "preference", "synthetic", "kasasagi", *(facts.config.formats)],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": PARQUET}]}],
+    }
+    filled = {name: value for name, value in header.items() if value}
+    return f"---\n{_yaml(filled)}---"
+
+
+def _yaml(value: Any) -> str:
+    return str(yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=120))
+
+
+def _size(pairs: int) -> str:
+    return next((name for below, name in SIZES + LARGER_SIZES if pairs < below), "1B<n<10B")
+
+
+def _loading(facts: CardFacts) -> list[str]:
+    parts = ["## How to load it"]
+    for name in facts.config.formats:
+        chosen = FORMATS[name]
+        folder = "path/to/this/folder" + ("" if name == facts.config.formats[0] else f"/{name}")
+        parts += [f"For {chosen.consumer}:", fenced(chosen.loading.replace("{folder}", folder), "python")]
+    return [*parts, "The same rows lie in `train.parquet` and, one JSON object a line, in `train.jsonl`."]
+
+
+def _columns(facts: CardFacts) -> list[str]:
+    sent = "as the chosen answer's model was sent it" if facts.config.prompt == "as_sent" else "as it was loaded"
+    system = "left out" if facts.config.system == "drop" else "kept"
+    parts = ["## Columns", COLUMNS, f"The prompt stands {sent}; system messages are {system}. No text was altered."]
+    if facts.kept:
+        names = ", ".join(
+            cell(ours) if ours == theirs else f"{cell(ours)} (there {cell(theirs)})"
+            for theirs, ours in facts.kept.items()
+        )
+        parts.append(f"Columns carried from the source: {names}.")
+    return parts
+
+
+def _models(facts: CardFacts) -> list[str]:
+    calls = facts.connection.execute(
+        "SELECT stage, model, count(*), min(call_id) FROM calls WHERE error IS NULL GROUP BY ALL ORDER BY model"
+    ).fetchall()
+    named = facts.run.recipe().get("models") or {}
+    rows = []
+    for stage, label, count, call_id in _by_stage(calls):
+        query = "SELECT request FROM calls WHERE call_id = ? LIMIT 1"
+        request = facts.connection.execute(query, [call_id]).fetchone()
+        rows.append((stage, label, _known_as(named.get(label)), count, _sampling(request[0] if request else None)))
+    if not rows:
+        return []
+    return ["## Models", table(("stage", "model", "name", "calls", "sampling"), rows)]
+
+
+def _known_as(model: Any) -> str:
+    """A model's own name and revision, as the recipe tells them."""
+    if not isinstance(model, dict):
+        return ""
+    name = str(model.get("model") or model.get("kind") or "")
+    return f"{name} at {model['revision']}" if model.get("revision") else name
+
+
+def _sampling(request: str | None) -> str:
+    """The sampling parameters of a request, as one text."""
+    fields = orjson.loads(request) if request else {}
+    kept = {name: value for name, value in masked(fields).items() if name not in NO_SAMPLING}
+    return ", ".join(f"{name} {orjson.dumps(value).decode()}" for name, value in kept.items()) or "the server's own"
+
+
+def _account(facts: CardFacts) -> list[str]:
+    stages = facts.connection.execute(f"SELECT stage, {ACCOUNT} FROM stages").fetchall()
+    reasons = facts.connection.execute(
+        "SELECT stage, reason, count(*) FROM quarantine GROUP BY ALL ORDER BY count(*) DESC, reason"
+    ).fetchall()
+    header = ("stage", "rows in", "rows out", "set aside", "calls paid", "calls reused")
+    parts = ["## Account", table((*header, "prompt tokens", "completion tokens", "US dollars"), stages)]
+    parts.append(
+        "For each stage, rows in are rows out and rows set aside. A reused call was paid for by an earlier run, so its "
+        "tokens and dollars are not counted here."
+    )
+    if reasons:
+        parts += ["What was set aside, and why:", table(("stage", "reason", "rows"), _by_stage(reasons))]
+    return parts
+
+
+def _by_stage(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows that begin with a stage, in the order in which stages run."""
+    places = {stage: place for place, stage in enumerate(STAGE_ORDER)}
+    return sorted(rows, key=lambda row: places.get(row[0], len(places)))
+
+
+def _gates(facts: CardFacts) -> list[str]:
+    gates = facts.connection.execute(
+        "SELECT stage, scope, expectation, severity, success, observed, detail FROM gates "
+        "ORDER BY scope, expectation, observed, detail"
+    ).fetchall()
+    if not gates:
+        return ["## Gates", "No gate judged this run."]
+    header = ("stage", "scope", "expectation", "severity", "holds", "observed", "detail")
+    return ["## Gates", table(header, _by_stage(gates))]
+
+
+def _pairs(figures: Figures) -> list[str]:
+    models = [
+        (name, one.chosen, one.rejected, one.ratings / one.places, one.tokens / one.places)
+        for name, one in sorted(figures.models.items())
+    ]
+    margins = [
+        (f"{margin:g}", count, f"{count / figures.pairs:.1%}") for margin, count in sorted(figures.margins.items())
+    ]
+    several = figures.pairs - figures.turns[1]
+    return [
+        "## The pairs",
+        table(("model", "chosen", "rejected", "mean rating", "mean tokens"), models),
+        table(("margin", "pairs", "share"), margins),
+        f"The chosen answer is the longer one in {figures.chosen_longer / figures.pairs:.1%} of the pairs. "
+        f"Pairs whose prompt has earlier turns: {several:,}; a system message: {figures.with_system:,}.",
+    ]
+
+
+def _origin(facts: CardFacts) -> list[str]:
+    versions = [("kasasagi", kasasagi_version()), ("python", platform.python_version())]
+    versions += [(package, _version(package)) for package in PACKAGES]
+    return [
+        "## Recipe",
+        fenced(_yaml(masked(facts.run.recipe())), "yaml"),
+        "## Versions",
+        ", ".join(f"{name} {cell(found)}" for name, found in versions) + ".",
+    ]

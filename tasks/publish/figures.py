@@ -1,0 +1,71 @@
+"""What the published rows are like in numbers, counted while they stream by."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.response_rules import language_of
+
+LANGUAGE_SHARE = 0.02
+"""A language is named in the card from this share of the prompts on."""
+
+
+@dataclass(slots=True)
+class ModelFigures:
+    """One model in the published pairs."""
+
+    chosen: int = 0
+    rejected: int = 0
+    ratings: float = 0.0
+    tokens: int = 0
+
+    @property
+    def places(self) -> int:
+        """How often the model stands in a pair, on either side."""
+        return self.chosen + self.rejected
+
+
+@dataclass(slots=True)
+class Figures:
+    """Counts and sums over all published pairs."""
+
+    pairs: int = 0
+    margins: Counter[float] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    turns: Counter[int] = field(default_factory=Counter)
+    with_system: int = 0
+    chosen_longer: int = 0
+    models: dict[str, ModelFigures] = field(default_factory=dict)
+
+    def add(self, rows: pa.Table) -> None:
+        """Count some more rows."""
+        self.pairs += rows.num_rows
+        self.margins.update(round(margin, 1) for margin in rows["margin"].to_pylist())
+        longer = pc.sum(pc.greater(rows["chosen_tokens"], rows["rejected_tokens"])).as_py()
+        self.chosen_longer += longer or 0
+        for side in ("chosen", "rejected"):
+            self._add_side(rows, side)
+        for messages in rows["prompt"].to_pylist():
+            self._add_prompt(messages)
+
+    def _add_side(self, rows: pa.Table, side: str) -> None:
+        names = (f"{side}_model", f"{side}_rating", f"{side}_tokens")
+        for model, rating, tokens in zip(*(rows[name].to_pylist() for name in names), strict=True):
+            figures = self.models.setdefault(model, ModelFigures())
+            setattr(figures, side, getattr(figures, side) + 1)
+            figures.ratings += rating or 0.0
+            figures.tokens += tokens or 0
+
+    def _add_prompt(self, messages: list[dict[str, Any]]) -> None:
+        self.turns[sum(turn["role"] == "user" for turn in messages)] += 1
+        self.with_system += any(turn["role"] == "system" for turn in messages)
+        users = [turn["content"] for turn in messages if turn["role"] == "user"]
+        self.languages[(language_of(users[-1]) if users else None) or "unknown"] += 1
+
+    def hub_languages(self) -> list[str]:
+        """The languages of the prompts by their ISO 639-1 codes, the commonest first, as far as scripts tell them."""
+        enough = LANGUAGE_SHARE * self.pairs
+        return [name for name, count in self.languages.most_common() if len(name) == 2 and count >= enough]

@@ -1,0 +1,116 @@
+"""Publishing itself: rows stream from the run's tables into the files, then the folder is put in place."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from blocks.canonical import digest, digest_file
+from blocks.tables import PROMPTS
+from blocks.workspace import Run
+from tasks.publish.card import CardFacts, card, kasasagi_version
+from tasks.publish.config import PublishConfig, Published, PublishError
+from tasks.publish.figures import Figures
+from tasks.publish.files import DATA_FILES, DataFiles
+from tasks.publish.folder import MANIFEST, MARKER, replaced
+from tasks.publish.formats import FORMATS
+from tasks.publish.rows import PairRows, published_names
+
+CARD = "README.md"
+LAYOUT = 1
+
+
+def publish(
+    config: PublishConfig,
+    run: Run,
+    connection: duckdb.DuckDBPyConnection,
+    target: Path,
+    partial: bool = False,
+) -> Published:
+    """Write a run's pairs as a dataset folder: whole or not at all, in place of one that was published there before.
+
+    connection has the run's tables (`blocks.run_tables.open_tables`); whether its gates allow a publication is the
+    caller's matter. partial marks the dataset as unfinished. Memory does not grow with the pairs, and equal rows give
+    equal data files. Raises PublishError where there are no pairs, where the target holds anything else than a
+    dataset of ours, or where it cannot be written; the target is then as it was.
+    """
+    rows = PairRows(connection, config)
+    if not rows.count:
+        raise PublishError(
+            f"the run {run.id} has no pairs, so there is nothing to publish: "
+            f"see with `kasasagi show {run.id}` where its rows went"
+        )
+    with ExitStack() as stack:
+        _lock(stack, run, target)
+        folder = stack.enter_context(replaced(target))
+        figures = _write_formats(config, rows, folder)
+        facts = CardFacts(config, run, connection, figures, _kept(connection), partial)
+        (folder / CARD).write_text(card(facts), encoding="utf-8")
+        data_digest = _write_manifest(facts, folder)
+    return Published(path=target.resolve(), rows=figures.pairs, digest=data_digest)
+
+
+def _lock(stack: ExitStack, run: Run, target: Path) -> None:
+    """Let one publication at a time write to a target."""
+    try:
+        stack.enter_context(run.workspace.locked(digest({"publish": str(target.resolve())})))
+    except OSError as error:
+        raise PublishError(
+            f"the workspace {run.workspace.folder} cannot be written ({error.strerror or error}), so nothing is "
+            "published: make it writable or copy it to where it is"
+        ) from error
+
+
+def _write_formats(config: PublishConfig, rows: PairRows, folder: Path) -> Figures:
+    """Write the files of all formats in one pass over the rows."""
+    figures = Figures()
+    chosen = [FORMATS[name] for name in config.formats]
+    folders = [folder, *(folder / some.name for some in chosen[1:])]
+    files: list[DataFiles] = []
+    with ExitStack() as stack:
+        for table in rows.tables():
+            figures.add(table)
+            converted = [some.convert(table) for some in chosen]
+            if not files:
+                files = [
+                    stack.enter_context(DataFiles(where, some.schema))
+                    for where, some in zip(folders, converted, strict=True)
+                ]
+            for some_files, some in zip(files, converted, strict=True):
+                some_files.write(some)
+        for some_files in files:
+            some_files.finish()
+    return figures
+
+
+def _write_manifest(facts: CardFacts, folder: Path) -> str:
+    """Write what the folder holds and where it is from, and give the digest of its data files."""
+    homes = ["", *(f"{name}/" for name in facts.config.formats[1:])]
+    data = [f"{home}{name}" for home in homes for name in DATA_FILES]
+    files = {name: _described(folder / name) for name in [CARD, *data]}
+    data_digest = digest({name: files[name]["digest"] for name in data})
+    manifest = {
+        MARKER: kasasagi_version(),
+        "layout": LAYOUT,
+        "run": facts.run.id,
+        "recipe": facts.run.state().name,
+        "recipe_digest": digest(facts.run.recipe()),
+        "partial": facts.partial,
+        "rows": facts.figures.pairs,
+        "digest": data_digest,
+        "files": files,
+    }
+    (folder / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+    return data_digest
+
+
+def _described(file: Path) -> dict[str, Any]:
+    return {"digest": digest_file(file), "bytes": file.stat().st_size}
+
+
+def _kept(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The columns kept from the source, and the names under which they are published."""
+    columns = [row[0] for row in connection.execute("DESCRIBE prompts").fetchall()]
+    return published_names([name for name in columns if name not in PROMPTS.names])

@@ -1,0 +1,161 @@
+"""The rows of a published dataset: each pair with its texts and all that is known of them, in one fixed order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from blocks.tables import MESSAGES, PROMPTS
+from tasks.publish.config import PublishConfig, PublishError
+
+RANGE_PAIRS = 2048
+PREFIX_DIGITS = 4
+RATIONALES = pa.list_(pa.string())
+OWN: dict[str, pa.DataType] = {
+    "prompt": MESSAGES,
+    "chosen": MESSAGES,
+    "rejected": MESSAGES,
+    "prompt_id": pa.string(),
+    "source": pa.string(),
+    "chosen_id": pa.string(),
+    "rejected_id": pa.string(),
+    "chosen_model": pa.string(),
+    "rejected_model": pa.string(),
+    "chosen_rating": pa.float64(),
+    "rejected_rating": pa.float64(),
+    "margin": pa.float64(),
+    "chosen_rationale": RATIONALES,
+    "rejected_rationale": RATIONALES,
+    "chosen_tokens": pa.int64(),
+    "rejected_tokens": pa.int64(),
+}
+RESERVED = frozenset(
+    {"messages", "completion", "completions", "label", "labels", "image", "images", "tools", "chat_template_kwargs"}
+    | {"prompt_ids", "chosen_ids", "rejected_ids", "ref_chosen_logps", "ref_rejected_logps"}
+)
+"""Columns that TRL gives a meaning: a kept column of such a name would change how the dataset is trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """The pairs whose prompt_id is at least `start` and below `end` (None: no end), and how many they are."""
+
+    start: str
+    end: str | None
+    pairs: int
+
+
+class PairRows:
+    """The rows of a run's pairs, ordered by prompt_id, chosen_id, rejected_id, a bounded number in memory at a time.
+
+    Prompt ids are digests, so ranges of them hold about equally many pairs, and the stages' chunks are such ranges too,
+    so that each range is read from few places.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, config: PublishConfig) -> None:
+        self._connection = connection
+        self._config = config
+        self.ranges = _ranges(connection)
+        self.count = sum(some.pairs for some in self.ranges)
+        self._query = _query(connection, config.prompt == "as_sent")
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows, range by range. Raises PublishError where a pair's prompt, response or request is missing."""
+        for some in self.ranges:
+            parameters = {"start": some.start, "end": some.end}
+            rows = self._connection.sql(self._query, params=parameters).to_arrow_table()
+            if rows.num_rows != some.pairs:
+                raise PublishError(
+                    f"{some.pairs - rows.num_rows} of the pairs from prompt {some.start!r} on lack their prompt or a "
+                    "response in this run's tables, so nothing is published: run the recipe again"
+                )
+            yield self._finished(rows)
+
+    def _finished(self, rows: pa.Table) -> pa.Table:
+        """Columns as they are published: the prompt as the configuration wants it, and the types that never vary."""
+        if self._config.prompt == "as_sent":
+            prompts = [
+                _sent(*call) for call in zip(*(rows[name].to_pylist() for name in ("call_id", "prompt")), strict=True)
+            ]
+            rows = rows.set_column(rows.schema.get_field_index("prompt"), "prompt", pa.array(prompts, MESSAGES))
+        if self._config.system == "drop":
+            prompts = [[turn for turn in turns if turn["role"] != "system"] for turns in rows["prompt"].to_pylist()]
+            rows = rows.set_column(rows.schema.get_field_index("prompt"), "prompt", pa.array(prompts, MESSAGES))
+        rows = rows.drop_columns(["call_id"])
+        return rows.cast(pa.schema([field.with_type(OWN.get(field.name, field.type)) for field in rows.schema]))
+
+
+def published_names(kept: list[str]) -> dict[str, str]:
+    """The name under which each kept column is published: `source_` in front where the name has a meaning already."""
+    taken = set(OWN) | RESERVED | {"call_id"}
+    names: dict[str, str] = {}
+    for column in kept:
+        name = column
+        while name.casefold() in taken:
+            name = f"source_{name}"
+        taken.add(name.casefold())
+        names[column] = name
+    return names
+
+
+def _ranges(connection: duckdb.DuckDBPyConnection) -> list[IdRange]:
+    """Ranges of prompt ids that cover all pairs, of at most RANGE_PAIRS pairs where the ids are digests."""
+    prefix = f"left(prompt_id, {PREFIX_DIGITS})"
+    counts = connection.execute(f"SELECT {prefix}, count(*) FROM pairs GROUP BY 1 ORDER BY 1").fetchall()
+    grouped: list[tuple[str, int]] = []
+    for start, pairs in counts:
+        if grouped and grouped[-1][1] + pairs <= RANGE_PAIRS:
+            grouped[-1] = (grouped[-1][0], grouped[-1][1] + pairs)
+        else:
+            grouped.append((start, pairs))
+    ends = [*(start for start, _ in grouped), None][1:]
+    return [IdRange(start, end, pairs) for (start, pairs), end in zip(grouped, ends, strict=True)]
+
+
+def _query(connection: duckdb.DuckDBPyConnection, as_sent: bool) -> str:
+    """SQL for the rows of one range, $start to $end; as_sent gives the whole request of the chosen response's call."""
+    columns = [row[0] for row in connection.execute("DESCRIBE prompts").fetchall()]
+    kept = published_names([name for name in columns if name not in PROMPTS.names])
+    carried = "".join(f", q.{_identifier(column)} AS {_identifier(name)}" for column, name in kept.items())
+    prompt, calls = "q.messages", ""
+    if as_sent:
+        prompt = "k.request"
+        calls = "LEFT JOIN (FROM calls WHERE stage = 'respond') k ON k.call_id = c.call_id"
+    here = "prompt_id >= $start AND ($end IS NULL OR prompt_id < $end)"
+    return f"""
+    WITH p AS (FROM pairs WHERE {here}), q AS (FROM prompts WHERE {here}), r AS (FROM responses WHERE {here}),
+    w AS (
+        SELECT response_id, list(rationale ORDER BY aspect, ordering, judge) AS rationale
+        FROM ratings WHERE {here} GROUP BY response_id
+    )
+    SELECT {prompt} AS prompt,
+        [{{'role': 'assistant', 'content': c.content}}] AS chosen,
+        [{{'role': 'assistant', 'content': d.content}}] AS rejected,
+        p.prompt_id{carried}, q.source, p.chosen_id, p.rejected_id,
+        c.model AS chosen_model, d.model AS rejected_model, p.chosen_rating, p.rejected_rating, p.margin,
+        x.rationale AS chosen_rationale, y.rationale AS rejected_rationale,
+        c.completion_tokens AS chosen_tokens, d.completion_tokens AS rejected_tokens, c.call_id
+    FROM p JOIN q USING (prompt_id)
+    JOIN r c ON c.response_id = p.chosen_id JOIN r d ON d.response_id = p.rejected_id
+    LEFT JOIN w x ON x.response_id = p.chosen_id LEFT JOIN w y ON y.response_id = p.rejected_id
+    {calls}
+    ORDER BY p.prompt_id, p.chosen_id, p.rejected_id
+    """
+
+
+def _sent(call_id: str, request: str | None) -> list[dict[str, Any]]:
+    """The messages of a call's request."""
+    messages = orjson.loads(request).get("messages") if request else None
+    if not isinstance(messages, list) or not all(isinstance(turn.get("content"), str) for turn in messages):
+        reason = "is not among this run's calls" if request is None else "was not sent as chat messages"
+        raise PublishError(
+            f"the call {call_id} {reason}, so its prompt cannot be published: use publish.prompt: original"
+        )
+    return [{"role": turn["role"], "content": turn["content"]} for turn in messages]
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,213 @@
+"""Respond: every model answers every prompt as often as the recipe asks; what cannot be judged is set aside."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import Field, field_validator, model_validator
+
+from blocks.canonical import digest, ledger_key, response_id
+from blocks.dispatcher import Question
+from blocks.llm import Completion, Message
+from blocks.models import Config, OpenAIModel, Sampling
+from blocks.shards import Handle
+from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
+from tasks.response_rules import RULES, Answer, first_broken
+from tasks.thinking import split_thinking
+
+STAGE = "respond"
+RANK = 1
+# Raised when the same input would give other rows. 1: first version.
+VERSION = 1
+PLAIN_TEMPLATE = "{{ instruction }}"
+DEFAULT_RULES = ("finished", "not_empty", "no_refusal", "same_language", "no_repetition")
+
+
+class Responder(Config):
+    """One model as a responder, with what differs from the stage's settings."""
+
+    use: str = Field(description="Name of a model of this recipe.")
+    label: str | None = Field(None, description="Name in the tables; needed where one model responds twice.")
+    sampling: Sampling = Field(Sampling(), description="Sampling, laid over the stage's.")
+    system_prompt: str | None = Field(None, description="System prompt, in place of the stage's.")
+    samples: int | None = Field(None, ge=1, description="Answers to each prompt, in place of the stage's.")
+
+    @property
+    def name(self) -> str:
+        """The name in the tables."""
+        return self.label or self.use
+
+
+class RespondConfig(Config):
+    """Who responds, how often, and which answers go on to the judge."""
+
+    models: tuple[Responder, ...] = Field(min_length=1, description="Models that respond.")
+    samples: int = Field(1, ge=1, description="Answers of each model to each prompt.")
+    system_prompt: str | None = Field(None, description="System prompt, where a prompt has none of its own.")
+    template: str = Field(PLAIN_TEMPLATE, description="Jinja template of the last user turn; data is never a template.")
+    sampling: Sampling = Field(Sampling(), description="Sampling, laid over the models'.")
+    rules: tuple[str, ...] = Field(DEFAULT_RULES, description="Rules that an answer must keep before it is judged.")
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _names_are_responders(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return tuple({"use": entry} if isinstance(entry, str) else entry for entry in value)
+        return value
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in RULES:
+                raise ValueError(f"{name!r} is no rule for answers; there are {', '.join(RULES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "RespondConfig":
+        for name, count in Counter(model.name for model in self.models).items():
+            if count > 1:
+                raise ValueError(f"{name!r} responds {count} times; give each of them a label of its own")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One answer that a prompt waits for."""
+
+    prompt_id: str
+    label: str
+    sample_index: int
+    question: Question
+
+
+@lru_cache(maxsize=8)
+def compiled(template: str) -> Template:
+    """The template in a sandbox; a column that it does not know is an error."""
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(template)
+
+
+def conversation(prompt: Mapping[str, Any], template: str, system_prompt: str | None) -> list[Message]:
+    """The messages that a responder is sent: the last turn through the template, the system prompt in front.
+
+    A prompt's own system message stays and outranks the recipe's.
+    """
+    messages = [{"role": m["role"], "content": m["content"]} for m in prompt["messages"]]
+    if template != PLAIN_TEMPLATE:
+        messages[-1] = {"role": "user", "content": compiled(template).render(prompt)}
+    if system_prompt is not None and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": system_prompt})
+    return messages
+
+
+def questions_for(session: Session, config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Asked]:
+    """Every answer that some prompts wait for, sample by sample, so that more samples only add questions."""
+    bodies = [_body(session, config, responder) for responder in config.models]
+    samples = max(responder.samples or config.samples for responder in config.models)
+    asked: list[Asked] = []
+    for prompt in prompts:
+        asked += _questions_for_prompt(session, config, prompt, bodies, samples)
+    return asked
+
+
+def _body(session: Session, config: RespondConfig, responder: Responder) -> dict[str, Any]:
+    """The part of a responder's requests that is the same for all prompts."""
+    model = session.models[responder.use]
+    sampling = responder.sampling.over(config.sampling.over(model.sampling)).parameters()
+    return {**sampling, **(model.extra_body if isinstance(model, OpenAIModel) else {})}
+
+
+def _questions_for_prompt(
+    session: Session,
+    config: RespondConfig,
+    prompt: Mapping[str, Any],
+    bodies: Sequence[Mapping[str, Any]],
+    samples: int,
+) -> list[Asked]:
+    requests = [
+        {"messages": conversation(prompt, config.template, r.system_prompt or config.system_prompt), **body}
+        for r, body in zip(config.models, bodies, strict=True)
+    ]
+    kinds = [digest([session.identities[r.use], q]) for r, q in zip(config.models, requests, strict=True)]
+    draws: Counter[str] = Counter()
+    asked = []
+    for sample in range(samples):
+        for responder, request, kind in zip(config.models, requests, kinds, strict=True):
+            if sample >= (responder.samples or config.samples):
+                continue
+            # Two responders that ask one model the same thing take different draws, or they would share one answer.
+            key = ledger_key(session.identities[responder.use], request, draws[kind])
+            draws[kind] += 1
+            question = Question(responder.use, key, request)
+            asked.append(Asked(prompt["prompt_id"], responder.name, sample, question))
+    return asked
+
+
+def respond_chunk(session: Session, config: RespondConfig, job: ChunkJob) -> Handle:
+    """Answer one chunk of prompts and keep the answers."""
+    started = time.monotonic()
+    prompts = read_rows(session, job.inputs["prompts"])
+    asked = questions_for(session, config, prompts)
+    answered = ask(session, [one.question for one in asked], RANK, job.chunk)
+    result = sort_answers(config, prompts, asked, answered)
+    return keep_chunk(session, job, result, started)
+
+
+def sort_answers(
+    config: RespondConfig, prompts: Sequence[Mapping[str, Any]], asked: Sequence[Asked], answered: Sequence[Answered]
+) -> ChunkResult:
+    """Responses that may be judged, and those set aside with the first reason that holds."""
+    instructions = {prompt["prompt_id"]: prompt["instruction"] for prompt in prompts}
+    responses: list[dict[str, Any]] = []
+    quarantine: list[dict[str, Any]] = []
+    seen: set[tuple[str, str]] = set()
+    for one, answer in zip(asked, answered, strict=True):
+        row = _response(one, answer.completion)
+        reason, detail = _fault(config, instructions[one.prompt_id], row, answer.completion, seen)
+        if reason is None:
+            seen.add((one.prompt_id, row["content"].strip()))
+            responses.append(row)
+        else:
+            quarantine.append(set_aside(STAGE, row["response_id"], reason, detail, row))
+    rows = {"responses": responses, "quarantine": quarantine}
+    return ChunkResult(len(asked), len(responses), rows, answered)
+
+
+def _response(one: Asked, completion: Completion) -> dict[str, Any]:
+    content, thinking = split_thinking(completion.text, completion.reasoning)
+    return {
+        "response_id": response_id(one.prompt_id, one.label, one.sample_index, content),
+        "prompt_id": one.prompt_id,
+        "model": one.label,
+        "sample_index": one.sample_index,
+        "content": content,
+        "thinking": thinking,
+        "finish_reason": completion.finish_reason,
+        "stop_reason": completion.stop_reason,
+        "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": completion.completion_tokens,
+        "call_id": one.question.key,
+    }
+
+
+def _fault(
+    config: RespondConfig,
+    instruction: str,
+    row: Mapping[str, Any],
+    completion: Completion,
+    seen: set[tuple[str, str]],
+) -> tuple[str | None, str | None]:
+    """Why an answer is set aside, if it is."""
+    if completion.error is not None:
+        return completion.error, completion.detail
+    broken = first_broken(config.rules, Answer(instruction, row["content"], row["finish_reason"]))
+    if broken is not None:
+        return broken.reason, broken.detail
+    if (row["prompt_id"], row["content"].strip()) in seen:
+        return "equal_answer", "another answer to this prompt says the same, so there is nothing to compare"
+    return None, None

@@ -1,0 +1,176 @@
+"""The dataset card: it says how the data came about, loads as it says, and nothing in it can become markup."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks.run_tables import open_tables
+from blocks.workspace import Run
+from tasks.publish import PublishConfig, publish
+from tasks.publish.folder import read_manifest
+from tasks.publish.markdown import cell, fenced, masked, table
+from tests.run_example import RECIPE, build_example_run
+
+KEYS = ("sk-proj-abcdef1234567890", "hf_abcdefghijklmnopqrst", "AIzaSyA1234567890abcdefghijk", "hunter2hunter2")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return build_example_run(tmp_path_factory.mktemp("workspace"), prompts=9, reused=True)
+
+
+def card_of(run: Run, target: Path, partial: bool = False, **settings: Any) -> str:
+    with open_tables(run) as connection:
+        publish(PublishConfig(**settings), run, connection, target, partial=partial)
+    return (target / "README.md").read_text(encoding="utf-8")
+
+
+def header_of(card: str) -> dict[str, Any]:
+    return dict(yaml.safe_load(card.split("---\n")[1]))
+
+
+def cells_of(card: str, title: str) -> list[list[str]]:
+    """The rows of the first table under a title."""
+    section = card.split(f"## {title}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    rows = [[entry.strip() for entry in line.strip("|").split("|")] for line in lines]
+    end = next((place for place, row in enumerate(rows[2:], 2) if set("".join(row)) <= set("-: ")), len(rows) + 1) - 1
+    return rows[2:end]
+
+
+def test_the_header_tells_the_hub_what_it_needs(run: Run, tmp_path: Path) -> None:
+    header = header_of(card_of(run, tmp_path / "out", license="cc-by-4.0"))
+    assert header["license"] == "cc-by-4.0"
+    assert sorted(header["language"]) == ["en", "ja"]
+    assert header["size_categories"] == ["n<1K"]
+    assert {"dpo", "preference", "kasasagi"} <= set(header["tags"])
+    assert header["configs"][0]["data_files"] == [{"split": "train", "path": "train.parquet"}]
+
+
+def test_without_a_licence_the_card_claims_none(run: Run, tmp_path: Path) -> None:
+    assert header_of(card_of(run, tmp_path / "out"))["license"] == "unknown"
+
+
+def test_the_account_of_every_stage_is_that_of_the_run(run: Run, tmp_path: Path) -> None:
+    shown = cells_of(card_of(run, tmp_path / "out"), "Account")
+    with open_tables(run) as connection:
+        stages = connection.execute(
+            "SELECT stage, rows_in, rows_out, quarantined, calls_paid, calls_reused FROM stages"
+        ).fetchall()
+    assert [row[:6] for row in shown] == [[f"{value}" for value in stage] for stage in stages]
+    assert [row[0] for row in shown] == ["load", "filter", "respond", "judge", "format_dpo"]
+    assert next(row for row in shown if row[0] == "respond")[5] == "10"
+
+
+def test_reasons_gates_and_models_are_named(run: Run, tmp_path: Path) -> None:
+    card = card_of(run, tmp_path / "out")
+    for reason in ("broken_json", "min_chars", "refusal", "unreadable", "missing_rating", "tie"):
+        assert re.search(rf"\| {reason} \| \d+ \|", card)
+    gates = cells_of(card, "Gates")
+    assert [row[4] for row in gates] == ["yes", "yes", "no", "yes"]
+    models = cells_of(card, "Models")
+    assert [row[:2] for row in models] == [["respond", "large"], ["respond", "small"], ["judge", "critic"]]
+    assert "temperature 0.8" in models[0][4]
+    assert "temperature 0.0" in models[2][4]
+
+
+def test_the_recipe_stands_in_the_card(run: Run, tmp_path: Path) -> None:
+    block = re.search(r"```yaml\n(.*?)\n```", card_of(run, tmp_path / "out"), re.DOTALL)
+    assert block is not None
+    assert yaml.safe_load(block[1]) == RECIPE
+
+
+def test_a_partial_dataset_says_so_first(run: Run, tmp_path: Path) -> None:
+    card = card_of(run, tmp_path / "out", partial=True)
+    assert "not finished" in card.split("# two-models-one-judge")[1].split("##")[0]
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest is not None
+    assert manifest["partial"] is True
+    assert "not finished" not in card_of(run, tmp_path / "out")
+    assert (read_manifest(tmp_path / "out") or {})["partial"] is False
+
+
+def test_no_key_reaches_the_folder(tmp_path: Path) -> None:
+    recipe = {
+        **RECIPE,
+        "models": {
+            "small": {
+                "kind": "openai",
+                "base_url": f"http://user:{KEYS[3]}@host/v1?api_key={KEYS[3]}",
+                "extra_body": {
+                    "headers": {"Authorization": f"Bearer {KEYS[3]}"},
+                    "api_key": KEYS[3],
+                    "note": f"x {KEYS[0]}",
+                },
+                "model": KEYS[1],
+            }
+        },
+        "notes": [KEYS[2], {"HF_TOKEN": KEYS[3]}],
+    }
+    run = build_example_run(tmp_path / "workspace", recipe=recipe)
+    card = card_of(run, tmp_path / "out")
+    assert card.count("***") >= 7
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert not [key for key in KEYS for path in files if key.encode() in path.read_bytes()]
+
+
+def test_masking_leaves_settings_alone() -> None:
+    assert masked(RECIPE) == RECIPE
+    assert masked({"max_tokens": 5, "eos_token": "</s>", "api_key_env": "MY_KEY"}) == {
+        "max_tokens": 5,
+        "eos_token": "</s>",
+        "api_key_env": "MY_KEY",
+    }
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    hostile = "x | y\n\n# Owned <script>alert(1)</script> ![](http://evil/a.png) `code`"
+    run = build_example_run(tmp_path / "workspace", recipe={**RECIPE, "note": "```\n# Owned\n````"})
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{run.database}' AS run (READ_ONLY)")
+        for name in ("prompts", "responses", "ratings", "pairs", "calls", "quarantine", "gates", "stages"):
+            connection.execute(f"CREATE TABLE {name} AS FROM run.{name}")
+        connection.execute("UPDATE quarantine SET reason = $1", [hostile])
+        connection.execute("UPDATE gates SET detail = $1, observed = $1", [hostile])
+        connection.execute("UPDATE responses SET model = $1", [hostile])
+        connection.execute("UPDATE calls SET model = $1", [hostile])
+        publish(PublishConfig(), run, connection, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    outside, inside = re.sub(r"(`{5,})yaml\n.*?\n\1", "", card, flags=re.DOTALL), card
+    assert "# Owned" in inside
+    assert not re.search(r"^# Owned", outside, re.MULTILINE)
+    assert "<script" not in outside
+    assert not re.search(r"(?<!\\)!\[", outside)
+
+
+@given(st.text(max_size=300))
+def test_a_cell_is_one_line_without_markup(text: str) -> None:
+    shown = cell(text)
+    assert len(shown.splitlines()) <= 1
+    assert "<" not in shown
+    assert not re.search(r"(?<!\\)(?:\\\\)*[|`*\[\]!]", shown)
+
+
+@given(st.text(alphabet="`a\n#", max_size=60))
+def test_a_fence_cannot_be_closed_from_within(text: str) -> None:
+    lines = fenced(text).splitlines()
+    assert all(lines[0] not in line for line in lines[1:-1])
+
+
+def test_a_table_keeps_its_columns() -> None:
+    lines = table(("name", "rows"), [("a|b", 1234), ("c\nd", None)]).splitlines()
+    assert lines == ["| name | rows |", "| --- | ---: |", r"| a\|b | 1,234 |", "| c d |  |"]
+
+
+def test_masking_a_long_text_is_quick() -> None:
+    started = time.monotonic()
+    for text in ("http://" * 20_000, "sk-" * 40_000, "?key" * 30_000, "eyJ" * 30_000, "a:" * 50_000):
+        masked([text])
+    assert time.monotonic() - started < 5
