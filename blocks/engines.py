@@ -10,7 +10,7 @@ _ENGINES: dict[tuple[str, int, int], Engine] = {}
 
 def engine_for(model: BundledModel) -> Engine:
     """The engine of a bundled model; models that differ in sampling alone share one."""
-    from blocks.bundled import BundledEngine  # noqa: PLC0415 - loads a native library
+    from blocks.bundled import BundledEngine
 
     name = (model.kind, model.batch_size, model.threads)
     if name not in _ENGINES:

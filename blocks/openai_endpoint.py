@@ -61,14 +61,15 @@ class OpenAIEndpoint:
             return read_reply(response.content)
         except openai.APIStatusError as error:
             failure = read_failure(error)
-            return replace(failure, detail=self._without_key(failure.detail))
+            return replace(failure, detail=self.without_key(failure.detail))
         except openai.APITimeoutError:
             return Completion(error="time_out", detail=f"no reply within {self.config.timeout_s:g} s", transient=True)
         except (openai.APIError, httpx.HTTPError, OSError) as error:
             cause = error.__cause__ or error
             return Completion(error="connection", detail=_short(f"{type(cause).__name__}: {cause}"), transient=True)
 
-    def _without_key(self, detail: str | None) -> str | None:
+    def without_key(self, detail: str | None) -> str | None:
+        """A detail in which the key, if it stands there, is not readable."""
         # Some servers repeat the key that they refuse; it must not reach a log or a table.
         return detail.replace(self._client.api_key, "***") if detail else detail
 

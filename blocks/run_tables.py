@@ -10,6 +10,7 @@ from blocks.shards import Account
 from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES
 from blocks.workspace import Run, RunHandle
 
+MEMORY = "512MB"
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
 
 
@@ -20,14 +21,20 @@ def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
     a DuckDB of its own in memory, so nobody opens a file that somebody writes.
     """
     if run.database.exists():
-        return duckdb.connect(str(run.database), read_only=True)
+        return _frugal(duckdb.connect(str(run.database), read_only=True))
     return tables_of(run, run.handles())
 
 
 def tables_of(run: Run, handles: Sequence[RunHandle]) -> duckdb.DuckDBPyConnection:
     """A connection that has the tables of some of a run's handles, in memory."""
-    connection = duckdb.connect(":memory:")
+    connection = _frugal(duckdb.connect(":memory:"))
     _create_views(connection, run, handles)
+    return connection
+
+
+def _frugal(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Without a limit DuckDB would take most of the machine's memory."""
+    connection.execute(f"SET memory_limit = '{MEMORY}'")
     return connection
 
 
@@ -36,7 +43,7 @@ def build_database(run: Run) -> None:
     new = run.folder / "run.duckdb.new"
     new.unlink(missing_ok=True)
     with duckdb.connect(":memory:") as connection:
-        connection.execute("SET memory_limit = '512MB'; SET preserve_insertion_order = true")
+        _frugal(connection)
         connection.execute(f"SET temp_directory = {_quoted(run.folder / 'scratch')}")
         _create_views(connection, run, run.handles())
         connection.execute(f"ATTACH {_quoted(new)} AS ended")

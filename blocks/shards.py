@@ -4,7 +4,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,9 +49,9 @@ class Handle(Config):
     chunk: int = Field(0, description="The chunk's number within the stage.")
     run: str = Field(description="The run that made it.")
     complete: bool = Field(True, description="False if a call failed for now: the chunk is to be done again.")
+    inputs: dict[str, Shard] = Field({}, description="The shards that it was made from, by table.")
     shards: dict[str, Shard] = Field(description="Shards by table.")
     account: Account = Field(description="The chunk's account in the run that made it.")
-    notes: dict[str, Any] = Field({}, description="Further counts, such as a plan's cost.")
 
 
 class ShardStore:

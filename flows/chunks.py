@@ -31,7 +31,7 @@ def prompt_chunks(session: Session, prompts: Shard) -> list[Shard]:
             f"FROM read_parquet('{path}')"
         )
         for chunk in range(2**bits):
-            rows = connection.execute(f"SELECT {names} FROM sorted WHERE chunk = {chunk} ORDER BY prompt_id")
+            rows = connection.sql(f"SELECT {names} FROM sorted WHERE chunk = {chunk} ORDER BY prompt_id")
             table = rows.to_arrow_table()
             if table.num_rows:
                 shards.append(store.write(table))

@@ -1,7 +1,7 @@
 """The commands that look at runs: runs, show, sql, trace, quarantine and diff. They change nothing."""
 
 # Each command imports what it needs when it runs, so that --help answers at once; its parameters are its options.
-# ruff: noqa: PLC0415, PLR0913, PLR0917
+# ruff: noqa: PLR0913, PLR0917
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

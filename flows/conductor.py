@@ -2,42 +2,26 @@
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prefect.futures import PrefectFuture
 
 from blocks.models import OpenAIModel
 from blocks.run_tables import tables_of
-from blocks.shards import Account, Handle, Shard
-from blocks.tables import table
+from blocks.shards import Handle, Shard
 from blocks.workspace import RunHandle
 from flows.jobs import Stages
+from flows.progress import Progress
 from tasks.asking import ChunkJob, Session
 from tasks.gate.judge import judge_stage
-from tasks.gate.outcome import GateFailedError, Outcome
+from tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from tasks.prefect_tasks import chunk_task, gate_task
 
 CHUNKS_IN_WORK = 16
 CHUNKS_AT_LEAST = 4
 BUFFERED = 3
 ANSWERING_STAGES = ("respond", "judge", "format_dpo")
-
-
-@dataclass
-class Progress:
-    """How far a run is, for whoever shows it: chunks done and wanted by stage, and what is being done."""
-
-    now: str = "starting"
-    done: dict[str, int] = field(default_factory=dict)
-    wanted: dict[str, int] = field(default_factory=dict)
-
-    def expect(self, stage: str, chunks: int) -> None:
-        """Say how many chunks a stage has."""
-        self.wanted[stage] = chunks
-        self.done.setdefault(stage, 0)
 
 
 class Conductor:
@@ -55,7 +39,7 @@ class Conductor:
         handle = await self._submit(job, refresh=False)
         if handle.run != job.run and not await self._whole(handle):
             handle = await self._submit(job, refresh=True)
-        self.progress.done[job.stage] = self.progress.done.get(job.stage, 0) + 1
+        self.progress.count(job.stage)
         return self.session.run.add(handle, reused=handle.run != job.run)
 
     async def _whole(self, handle: Handle) -> bool:
@@ -123,16 +107,15 @@ class Conductor:
     async def gate(self, stage: str, scope: Literal["scout", "whole"]) -> list[Outcome]:
         """Judge a stage, keep the outcomes, and raise GateFailedError if a critical one fails and the recipe says stop."""
         run = self.session.run
+        if not any(one.stage == stage and one.scope in (scope, "both") for one in self.stages.recipe.gates.all()):
+            return []
         outcomes = [Outcome.model_validate(row) for row in await finished(gate_task.submit(run.id, stage, scope))]
-        if outcomes:
-            shard = run.workspace.shards.write(table("gates", [outcome.model_dump() for outcome in outcomes]))
-            run.add(Handle(stage=f"gate {stage} {scope}", run=run.id, shards={"gates": shard}, account=Account()), False)
+        keep_outcomes(run, stage, scope, outcomes)
         for outcome in outcomes:
             if not outcome.success:
                 self.said(f"gate {outcome.severity}: {outcome.sentence()}")
-        failed = [outcome for outcome in outcomes if outcome.stops]
-        if failed and self.stages.recipe.gates.on_fail == "stop":
-            raise GateFailedError(failed)
+        if self.stages.recipe.gates.on_fail == "stop":
+            raise_if_failed(outcomes)
         return outcomes
 
     def judged(self, stage: str, scope: Literal["scout", "whole"]) -> list[dict[str, Any]]:
@@ -173,8 +156,3 @@ async def all_or_none(work: Any) -> None:
             one.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-
-def clock() -> Callable[[], float]:
-    """Seconds since this call."""
-    started = time.monotonic()
-    return lambda: time.monotonic() - started

@@ -5,20 +5,20 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from blocks.dispatcher import Dispatcher, StoppedError
 from blocks.engines import engines_for, identity_of
 from blocks.run_tables import build_database, open_tables
 from blocks.shards import Shard
-from blocks.workspace import Run, Workspace
+from blocks.workspace import Run
 from flows.chunks import prompt_chunks
-from flows.conductor import Conductor, Progress, all_or_none, finished
+from flows.conductor import Conductor, all_or_none, finished
 from flows.jobs import Stages
-from flows.plan import StagePlan, plan_answers, plan_synthesize
+from flows.options import Options
+from flows.plan import plan_answers, plan_synthesize
 from flows.recipe import LoadedRecipe
 from tasks import synthesize
 from tasks.asking import Session
@@ -30,19 +30,6 @@ from tasks.synthesize import MagpieSource
 
 DRAIN_SECONDS = 60.0
 EXIT_GATE = 3
-
-
-@dataclass
-class Options:
-    """How a recipe is run this time."""
-
-    workspace: Workspace
-    limit: int | None = None
-    ask_again: frozenset[str] = frozenset()
-    publish: bool = True
-    said: Callable[[str], None] = field(default=lambda line: None)
-    progress: Progress = field(default_factory=Progress)
-    watch: Callable[[Dispatcher, Run], None] = field(default=lambda dispatcher, run: None)
 
 
 def new_run_id(name: str) -> str:
@@ -60,7 +47,7 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
     threading.Thread(target=warm_up, name="import-great-expectations", daemon=True).start()
     recipe = loaded.recipe
     run = Run.begin(options.workspace, new_run_id(recipe.name), recipe.name, recipe.plain())
-    with _state_kept(run):
+    with ended_state(run):
         with _session(loaded, run, options) as session:
             stages = Stages(session, recipe, loaded.base, options.limit)
             await _stages(stages, options)
@@ -88,7 +75,7 @@ def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Sessi
 
 
 @contextmanager
-def _state_kept(run: Run) -> Iterator[None]:
+def ended_state(run: Run) -> Iterator[None]:
     """Write down how a run ended, and build its tables, whatever happened."""
     try:
         yield
@@ -155,7 +142,7 @@ async def _prompts(stages: Stages, conductor: Conductor, options: Options) -> Sh
 
 async def _invented(stages: Stages, conductor: Conductor, options: Options, source: MagpieSource) -> Shard:
     """Draw instructions until enough are accepted, or until it is plain that this will not happen."""
-    wanted = _limited(source, options.limit)
+    wanted = limited(source, options.limit)
     drawn = accepted = 0
     shards: dict[int, Shard] = {}
     prompts: Shard | None = None
@@ -173,7 +160,8 @@ async def _invented(stages: Stages, conductor: Conductor, options: Options, sour
     return prompts
 
 
-def _limited(source: MagpieSource, limit: int | None) -> MagpieSource:
+def limited(source: MagpieSource, limit: int | None) -> MagpieSource:
+    """A source that wants no more than a limit."""
     if limit is None:
         return source
     if source.target is not None:
@@ -211,7 +199,3 @@ async def _publish(stages: Stages) -> None:
     published = await finished(publish_task.submit(run.id))
     run.save(run.state().model_copy(update={"published": published["path"]}))
 
-
-def plans(stages: Stages, chunks: Sequence[Shard]) -> list[StagePlan]:
-    """What the paid stages will ask, without asking."""
-    return list(plan_answers(stages, chunks))

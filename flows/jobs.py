@@ -42,7 +42,7 @@ class Stages:
             "filter": lambda job: self._filter(job).model_dump(),
             "respond": lambda job: respond.respond_chunk(session, recipe.respond, job).model_dump(),
             "judge": lambda job: judge.judge_chunk(session, recipe.judge, job).model_dump(),
-            "format_dpo": lambda job: format_dpo.format_chunk(session, recipe.pairs, recipe.judge, job).model_dump(),
+            "format_dpo": lambda job: format_dpo.format_chunk(session.run, recipe.pairs, recipe.judge, job).model_dump(),
         }
 
     def load_job(self) -> ChunkJob:

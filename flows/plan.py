@@ -17,6 +17,8 @@ from tasks.synthesize import MagpieSource
 
 CHARACTERS_IN_A_TOKEN = 4
 TOKENS_GUESSED = 512
+PROMPT_TOKENS_GUESSED = 64
+JUDGE_TOKENS_GUESSED = 200
 
 
 class StagePlan(Config):
@@ -113,7 +115,22 @@ def plan_answers(stages: Stages, chunks: Sequence[Shard]) -> tuple[StagePlan, St
     """What respond and judge will ask; the judge's calls are exact where all answers to a prompt are known."""
     responding, judging = _Count(stages, respond.STAGE), _Count(stages, judge.STAGE)
     for chunk in chunks:
-        _plan_chunk(stages, read_rows(stages.session, chunk), responding, judging)
+        _plan_chunk(stages, read_rows(stages.session.run, chunk), responding, judging)
+    return responding.plan(), judging.plan()
+
+
+def guess_answers(stages: Stages, prompts: int) -> tuple[StagePlan, StagePlan]:
+    """What respond and judge will ask at most for a number of prompts that nobody knows yet."""
+    recipe = stages.recipe
+    responding, judging = _Count(stages, respond.STAGE), _Count(stages, judge.STAGE)
+    answers = 0
+    for responder in recipe.respond.models:
+        calls = prompts * (responder.samples or recipe.respond.samples)
+        responding.guess(responder.use, calls, calls * PROMPT_TOKENS_GUESSED, recipe.respond.sampling.max_tokens)
+        answers += calls
+    calls = prompts * len(recipe.judge.aspects) * len(recipe.judge.orderings) if answers > prompts else 0
+    tokens = calls * JUDGE_TOKENS_GUESSED + TOKENS_GUESSED * answers * len(recipe.judge.orderings)
+    judging.guess(recipe.judge.model, calls, tokens, recipe.judge.sampling.max_tokens)
     return responding.plan(), judging.plan()
 
 
@@ -133,7 +150,7 @@ def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Coun
     judging.add(sittings, known_answers(session, sittings))
     if unanswered and len(asked) > len(prompts):
         calls = len(unanswered) * len(recipe.judge.aspects) * len(recipe.judge.orderings)
-        tokens = calls * (200 + TOKENS_GUESSED * len(asked) // max(1, len(prompts)))
+        tokens = calls * (JUDGE_TOKENS_GUESSED + TOKENS_GUESSED * len(asked) // max(1, len(prompts)))
         judging.guess(recipe.judge.model, calls, tokens, recipe.judge.sampling.max_tokens)
 
 

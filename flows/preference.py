@@ -13,7 +13,8 @@ from prefect import flow, get_run_logger  # noqa: E402
 from prefect.task_runners import ThreadPoolTaskRunner  # noqa: E402
 
 from blocks.workspace import Workspace  # noqa: E402
-from flows.execution import Options, execute  # noqa: E402
+from flows.execution import execute  # noqa: E402
+from flows.options import Options  # noqa: E402
 from flows.recipe import load_recipe  # noqa: E402
 
 TASK_THREADS = 32

@@ -24,7 +24,7 @@ def export(model: Llama, tokenizer: Tokenizer, folder: Path) -> None:
     _write(hf / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0})
     _write(hf / "tokenizer_config.json", _tokenizer_config(model.shape.context))
     tokenizer.save(str(hf / "tokenizer.json"))
-    TransformersConverter(str(hf)).convert(str(ct2), quantization="int8", force=True)
+    TransformersConverter(str(hf)).convert(str(ct2), quantization="int8_float32", force=True)
     shutil.copy(hf / "tokenizer.json", ct2 / "tokenizer.json")
     shutil.copy(hf / "tokenizer_config.json", ct2 / "tokenizer_config.json")
 

@@ -23,11 +23,15 @@ from hina.tokenizer import encode, train_tokenizer
 Example = tuple[list[int], list[float]]
 JUDGED_SHARES = ((0.0, 0.3), (0.3, 0.55), (0.6, 0.65))
 """The share of training tokens that are judge prompts, from which part of the training on."""
+REPORT_EVERY, SAVE_EVERY = 25, 100
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how hard to train; `tokens` counts all tokens, prompts included."""
+    """How long and how hard to train; `tokens` counts all tokens, prompts included.
+
+    On a machine too slow for all of them within `minutes`, the schedule runs by the clock instead.
+    """
 
     seed: int = 20
     tokens: int = 20_000_000
@@ -39,6 +43,7 @@ class Plan:
     decay_from: float = 0.3
     sampled_at: tuple[float, ...] = (0.3, 0.6, 0.8)
     sampled_questions: int = 6_000
+    minutes: float = 110.0
 
     @property
     def steps(self) -> int:
@@ -135,28 +140,39 @@ def train(plan: Plan, shape: Shape, folder: Path) -> list[float]:
     """Train, and leave the tokenizer, checkpoints and exports in the folder; returns the losses, one a step."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(plan.seed, shape.vocabulary)
+    tokenizer.save(str(folder / "tokenizer.json"))
     trainer = Trainer(plan, shape, tokenizer)
-    milestones = {int(plan.steps * part): part for part in plan.sampled_at}
+    milestones = sorted(plan.sampled_at)
     losses: list[float] = []
     start = time.monotonic()
-    for number in range(plan.steps):
-        if number in milestones:
-            export(trainer.model, tokenizer, folder / "sampled")
-            trainer.corpus.pool = answered(folder / "sampled" / "ct2", plan.seed + number, plan.sampled_questions)
-        losses.append(trainer.step(number / plan.steps))
-        if number % 25 == 0 or number == plan.steps - 1:
-            _report(number, plan, losses, time.monotonic() - start)
-        if number % 100 == 99:
-            torch.save(trainer.model.state_dict(), folder / "checkpoint.partial")
-            (folder / "checkpoint.partial").replace(folder / "checkpoint.pt")
+    while (progress := _progress(plan, len(losses), time.monotonic() - start)) < 1:
+        if milestones and progress >= milestones[0]:
+            milestones.pop(0)
+            _save(trainer.model, folder)
+            trainer.corpus.pool = answered(folder, shape, plan.seed + len(losses), plan.sampled_questions)
+        losses.append(trainer.step(progress))
+        if len(losses) % REPORT_EVERY == 0:
+            _report(plan, losses, progress, time.monotonic() - start)
+        if len(losses) % SAVE_EVERY == 0:
+            _save(trainer.model, folder)
     export(trainer.model, tokenizer, folder / "final")
     return losses
 
 
-def _report(number: int, plan: Plan, losses: list[float], seconds: float) -> None:
-    recent = losses[-25:]
-    line = {"step": number, "of": plan.steps, "loss": round(sum(recent) / len(recent), 4), "seconds": round(seconds),
-            "tokens_per_second": round((number + 1) * plan.step_tokens / seconds)}
+def _save(model: Llama, folder: Path) -> None:
+    torch.save(model.state_dict(), folder / "checkpoint.partial")
+    (folder / "checkpoint.partial").replace(folder / "checkpoint.pt")
+
+
+def _progress(plan: Plan, steps: int, seconds: float) -> float:
+    """How far the training is, from 0 to 1: by its steps, or by the clock where that is further."""
+    return max(steps / plan.steps, seconds / 60 / plan.minutes)
+
+
+def _report(plan: Plan, losses: list[float], progress: float, seconds: float) -> None:
+    recent = losses[-REPORT_EVERY:]
+    line = {"step": len(losses), "progress": round(progress, 3), "loss": round(sum(recent) / len(recent), 4),
+            "seconds": round(seconds), "tokens_per_second": round(len(losses) * plan.step_tokens / seconds)}
     print(json.dumps(line), flush=True)
 
 
@@ -168,9 +184,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("build/hina"), help="checkpoints and intermediate exports")
     parser.add_argument("--into", type=Path, default=Path("models/hina"), help="where the finished model goes")
+    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="at most so long; the schedule adapts")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    train(Plan(seed=given.seed, tokens=given.tokens), Shape(), given.work)
+    train(Plan(seed=given.seed, tokens=given.tokens, minutes=given.minutes), Shape(), given.work)
     for part in ("ct2", "hf"):
         shutil.rmtree(given.into / part, ignore_errors=True)
         shutil.copytree(given.work / "final" / part, given.into / part)

@@ -78,10 +78,10 @@ def ask(session: Session, questions: Sequence[Question], rank: int, order: int) 
     ]
 
 
-def call_row(session: Session, stage: str, answered: Answered) -> dict[str, Any]:
+def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) -> dict[str, Any]:
     """A row of the calls table: the request and the reply as they were, and what they cost in this run."""
     question, completion = answered.question, answered.completion
-    price = session.models[question.label].usd_per_million_tokens
+    price = models[question.label].usd_per_million_tokens
     cost = 0.0 if answered.reused else price.cost(completion.prompt_tokens, completion.completion_tokens)
     return {
         "call_id": question.key,
@@ -125,17 +125,25 @@ class ChunkResult:
         return not any(answer.completion.transient for answer in self.answered)
 
 
-def keep_chunk(session: Session, job: ChunkJob, result: ChunkResult, started: float) -> Handle:
+def keep_chunk(
+    run: Run, models: Mapping[str, ModelConfig], job: ChunkJob, result: ChunkResult, started: float
+) -> Handle:
     """Write a chunk's shards and make its handle. Raises ValueError if rows were lost, which would be our fault."""
-    calls = [call_row(session, job.stage, answer) for answer in result.answered]
+    calls = [call_row(models, job.stage, answer) for answer in result.answered]
     rows = {**result.rows, "calls": calls} if calls else result.rows
     account = _account(result, calls, started)
     if account.rows_in != account.rows_out + account.quarantined:
         raise ValueError(f"the account of {job.stage} chunk {job.chunk} does not close: {account}")
-    store = session.run.workspace.shards
+    store = run.workspace.shards
     shards = {name: store.write(tables.table(name, some)) for name, some in rows.items() if some}
     return Handle(
-        stage=job.stage, chunk=job.chunk, run=job.run, complete=result.complete, shards=shards, account=account
+        stage=job.stage,
+        chunk=job.chunk,
+        run=job.run,
+        complete=result.complete,
+        inputs=job.inputs,
+        shards=shards,
+        account=account,
     )
 
 
@@ -154,9 +162,9 @@ def _account(result: ChunkResult, calls: Sequence[Mapping[str, Any]], started: f
     )
 
 
-def read_rows(session: Session, shard: Shard | None, columns: list[str] | None = None) -> list[dict[str, Any]]:
+def read_rows(run: Run, shard: Shard | None, columns: list[str] | None = None) -> list[dict[str, Any]]:
     """The rows of a shard; none where there is no shard."""
     if shard is None:
         return []
-    rows: pa.Table = session.run.workspace.shards.read(shard, columns)
+    rows: pa.Table = run.workspace.shards.read(shard, columns)
     return list(rows.to_pylist())

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from blocks.models import Config
 from blocks.shards import Handle
-from tasks.asking import ChunkJob, ChunkResult, Session, keep_chunk, read_rows, set_aside
+from blocks.workspace import Run
+from tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
 from tasks.judge.config import JudgeConfig
 from tasks.pairing import Candidate, Dropped, Pair, best_vs_worst
 
@@ -25,13 +26,13 @@ class PairsConfig(Config):
     min_margin: float = Field(1.0, ge=0, description="Least distance between the two ratings; a tie never makes a pair.")
 
 
-def format_chunk(session: Session, config: PairsConfig, judge: JudgeConfig, job: ChunkJob) -> Handle:
+def format_chunk(run: Run, config: PairsConfig, judge: JudgeConfig, job: ChunkJob) -> Handle:
     """Make the pairs of one chunk and keep them."""
     started = time.monotonic()
-    prompts = read_rows(session, job.inputs["prompts"], ["prompt_id", "instruction"])
-    responses = read_rows(session, job.inputs.get("responses"))
-    ratings = read_rows(session, job.inputs.get("ratings"))
-    return keep_chunk(session, job, make_pairs(config, judge, prompts, responses, ratings), started)
+    prompts = read_rows(run, job.inputs["prompts"], ["prompt_id", "instruction"])
+    responses = read_rows(run, job.inputs.get("responses"))
+    ratings = read_rows(run, job.inputs.get("ratings"))
+    return keep_chunk(run, {}, job, make_pairs(config, judge, prompts, responses, ratings), started)
 
 
 def make_pairs(

@@ -151,11 +151,11 @@ def _questions_for_prompt(
 def respond_chunk(session: Session, config: RespondConfig, job: ChunkJob) -> Handle:
     """Answer one chunk of prompts and keep the answers."""
     started = time.monotonic()
-    prompts = read_rows(session, job.inputs["prompts"])
+    prompts = read_rows(session.run, job.inputs["prompts"])
     asked = questions_for(session, config, prompts)
     answered = ask(session, [one.question for one in asked], RANK, job.chunk)
     result = sort_answers(config, prompts, asked, answered)
-    return keep_chunk(session, job, result, started)
+    return keep_chunk(session.run, session.models, job, result, started)
 
 
 def sort_answers(

@@ -87,7 +87,9 @@ def synthesize_chunk(session: Session, source: MagpieSource, job: ChunkJob, draw
     started = time.monotonic()
     questions = questions_for(session, source, job.chunk, draws)
     answered = ask(session, questions, RANK, job.chunk)
-    return keep_chunk(session, job, sort_draws(source, answered, job.chunk * DRAWS_IN_A_CHUNK), started)
+    return keep_chunk(
+        session.run, session.models, job, sort_draws(source, answered, job.chunk * DRAWS_IN_A_CHUNK), started
+    )
 
 
 def sort_draws(source: MagpieSource, answered: Sequence[Answered], first: int) -> ChunkResult:

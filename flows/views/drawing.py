@@ -48,6 +48,11 @@ def plain(text: Any, style: str = "") -> Text:
     return Text(visible(str(text)), style=style)
 
 
+def short(text: Any, style: str = "") -> Text:
+    """The beginning of a text that ought to be a name, on one line."""
+    return plain(one_line(str(text), TABLE_TEXT), style)
+
+
 def heading(console: Console, text: str) -> None:
     """The line above a part of what is shown."""
     console.print()

@@ -51,13 +51,12 @@ def draw_quarantine(shown: dict[str, Any], console: Console, full: bool = False)
         return
     table = drawing.new_table([("stage", "fixed"), ("reason", "left"), ("rows", "right")])
     for row in shown["counts"]:
-        table.add_row(plain(row["stage"]), plain(row["reason"]), f"{row['rows']:,}")
+        table.add_row(drawing.short(row["stage"]), drawing.short(row["reason"]), f"{row['rows']:,}")
     drawing.draw(console, table)
     for row in shown["rows"]:
         console.print()
-        console.print(
-            plain(f"{row['stage']}: {row['reason']} ", "yellow").append_text(plain(row["row_id"] or "", "cyan"))
-        )
+        title = drawing.short(f"{row['stage']}: {row['reason']}", "yellow")
+        console.print(title.append(" ").append_text(drawing.short(row["row_id"] or "", "cyan")))
         fields = [(name, row[name]) for name in ("detail", "payload") if row[name]]
         console.print(drawing.labelled(console, fields, None if full else drawing.TEXT_LINES, indent=2))
     if total > len(shown["rows"]):

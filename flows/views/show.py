@@ -9,7 +9,7 @@ from rich.text import Text
 
 from blocks.workspace import Run
 from flows.views import drawing
-from flows.views.drawing import Kind, plain
+from flows.views.drawing import Kind, plain, short
 from flows.views.summary import DEFAULT_PAIRS, summary
 from flows.views.text import count, dollars, duration, messages_text, one_line, plural
 
@@ -52,8 +52,9 @@ def _run_table(rows: list[dict[str, Any]], wide: bool) -> Table:
     table = drawing.new_table([("run", "left"), ("status", "fixed"), *more, *numbers])
     for row in rows:
         started = datetime.fromtimestamp(row["started"]).strftime("%Y-%m-%d %H:%M")
-        told = [plain(row["recipe"]), plain(started), plain(duration(row["seconds"]))] if wide else []
-        counts = (f"{row['pairs']:,}", f"{row['calls_paid']:,}", dollars(row["cost_usd"]))
+        told = [short(row["recipe"]), plain(started), plain(duration(row["seconds"]))] if wide else []
+        amounts = [row["pairs"], row["calls_paid"]]
+        counts = (*("?" if n is None else f"{n:,}" for n in amounts), dollars(row["cost_usd"] or 0))
         table.add_row(plain(row["run"]), _status(row["status"]), *told, *map(plain, counts))
     return table
 
@@ -64,14 +65,14 @@ def _status(status: str) -> Text:
 
 def _draw_state(shown: dict[str, Any], console: Console) -> None:
     state = shown["state"]
-    line = _status(state["status"]).append_text(plain(f"  {state['name']}", "bold"))
-    line.append_text(plain(f"  {state['run']}", "dim"))
+    line = _status(state["status"]).append("  ").append_text(short(state["name"], "bold"))
+    line.append("  ").append_text(plain(state["run"], "dim"))
     if shown["seconds"] is not None:
         so_far = " so far" if state["status"] == "running" else ""
         line.append_text(plain(f"  {duration(shown['seconds'])}{so_far}", "dim"))
     console.print(line)
     if state["error"]:
-        console.print(plain(state["error"], "red"))
+        console.print(drawing.block(console, state["error"], console.width, style="red"))
     if state["status"] == "killed":
         console.print(plain("Its process is gone without a word; what was paid for is kept: run the recipe again."))
 
@@ -101,9 +102,9 @@ def _funnel_table(shown: dict[str, Any], bar_cells: int, with_calls: bool) -> Ta
         aside = plain(count(stage["quarantined"]), "yellow")
         bar = _bar(stage["rows_out"], stage["rows_in"], bar_cells)
         cells = _call_cells(stage) if with_calls else []
-        table.add_row(plain(stage["stage"], "bold"), *done, *numbers, aside, bar, *cells)
+        table.add_row(short(stage["stage"], "bold"), *done, *numbers, aside, bar, *cells)
         for reason, rows in _top_reasons(stage["reasons"]):
-            table.add_row(plain(f"  {reason}", "dim"), *skipped, "", "", plain(f"{rows:,}", "dim"))
+            table.add_row(plain("  ").append_text(short(reason, "dim")), *skipped, "", "", plain(f"{rows:,}", "dim"))
     if with_calls:
         table.add_row(plain("all", "bold"), *skipped, "", "", "", "", *_call_cells(_total(shown["stages"])))
     return table
@@ -116,7 +117,7 @@ def _call_table(stages: list[dict[str, Any]]) -> Table:
     for stage in [*(stage for stage in stages if any(stage[name] for name in _COUNTS)), _total(stages)]:
         paid, reused, _, _, cost, took = _call_cells(stage)
         tokens = plain(count(stage["prompt_tokens"] + stage["completion_tokens"]))
-        table.add_row(plain(stage["stage"], "bold"), paid, reused, tokens, cost, took)
+        table.add_row(short(stage["stage"], "bold"), paid, reused, tokens, cost, took)
     return table
 
 
@@ -157,8 +158,8 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     narrow = _gate_table(gates, ["stage", "expectation", "observed"])
     drawing.draw(console, table if drawing.fits(console, table) else narrow)
     for gate in failed:
-        said = f"{gate['stage']}: {gate['expectation']}"
-        console.print(plain(f"{said}: {gate['detail']}" if gate["detail"] else said, _gate_style(gate)))
+        said = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
+        console.print(drawing.block(console, said, console.width, style=_gate_style(gate)))
 
 
 def _gate_table(gates: list[dict[str, Any]], names: list[str]) -> Table:
@@ -167,7 +168,7 @@ def _gate_table(gates: list[dict[str, Any]], names: list[str]) -> Table:
     for gate in gates:
         style = _gate_style(gate)
         outcome = plain("held", "green") if gate["success"] else plain("failed", f"bold {style}")
-        cells = [plain(one_line(gate[name] or "", drawing.TABLE_TEXT), style) for name in names]
+        cells = [short(gate[name] or "", style) for name in names]
         table.add_row(*cells, outcome)
     return table
 
@@ -199,7 +200,9 @@ def _pair(pair: dict[str, Any], console: Console, full: bool) -> Table:
     for side, style in (("chosen", "green"), ("rejected", "red")):
         rating = pair[f"{side}_rating"]
         who = "not rated" if rating is None else f"rated {rating:g}"
-        grid.add_row(plain(side, f"bold {style}"), plain(f"{who}  {pair[f'{side}_model']}", style))
+        grid.add_row(
+            plain(side, f"bold {style}"), plain(f"{who}  ", style).append_text(short(pair[f"{side}_model"], style))
+        )
         grid.add_row("", drawing.block(console, pair[side] or "", width, lines))
     return grid
 

@@ -45,7 +45,10 @@ def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
 
 
 def run_list(workspace: Workspace) -> list[dict[str, Any]]:
-    """One row for each run, the newest first: its state and what it came to, without opening its tables."""
+    """One row for each run, the newest first: its state and what it came to, without opening its tables.
+
+    What a run came to is None where its handles cannot be read, as those of another version.
+    """
     return [_listed(Run(workspace, state.run), state) for state in workspace.runs()]
 
 
@@ -56,18 +59,27 @@ def taken(state: RunState) -> float | None:
 
 
 def _listed(run: Run, state: RunState) -> dict[str, Any]:
-    handles = run.handles()
     return {
         "run": state.run,
         "recipe": state.name,
         "status": state.status,
         "started": state.started,
         "seconds": taken(state),
+        **_came_to(run),
+        "published": state.published,
+        "error": state.error,
+    }
+
+
+def _came_to(run: Run) -> dict[str, Any]:
+    try:
+        handles = run.handles()
+    except (OSError, ValueError):
+        return {"pairs": None, "calls_paid": None, "cost_usd": None}
+    return {
         "pairs": sum(h.handle.shards["pairs"].rows for h in handles if "pairs" in h.handle.shards),
         "calls_paid": sum(h.account.calls_paid for h in handles),
         "cost_usd": sum(h.account.cost_usd for h in handles),
-        "published": state.published,
-        "error": state.error,
     }
 
 

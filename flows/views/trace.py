@@ -43,7 +43,7 @@ def trace(run: Run, name: str) -> dict[str, Any]:
 def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> None:
     """Draw a chain, in the order in which things happened."""
     lines = None if full else drawing.TEXT_LINES
-    console.print(plain(f"{chain['kind']} ", "bold").append_text(plain(chain["id"], "bold cyan")))
+    console.print(plain(f"{chain['kind']} ", "bold").append_text(drawing.short(chain["id"], "bold cyan")))
     calls = {call["call_id"]: call for call in chain["calls"]}
     for draw in chain["draws"]:
         _step(console, "Draw", draw["draw_id"], _fields(draw, "template", "draw", "finish_reason", "text"), lines)
@@ -170,7 +170,7 @@ def _column(rows: Iterable[dict[str, Any]], name: str) -> list[str]:
 
 def _step(console: Console, title: str, name: str, fields: Sequence[tuple[str, Any]], lines: int | None) -> None:
     console.print()
-    console.print(plain(f"{title} ", "bold").append_text(plain(name, "cyan")))
+    console.print(drawing.short(title, "bold").append(" ").append_text(drawing.short(name, "cyan")))
     console.print(drawing.labelled(console, fields, lines, indent=2))
 
 

@@ -1,7 +1,10 @@
 """Runs a stage's expectations with Great Expectations and says how each came out."""
 
+import logging
 import math
+import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Literal
 
 import duckdb
@@ -13,6 +16,7 @@ from tasks.gate.frames import stage_frame
 from tasks.gate.outcome import Outcome
 
 STANDARD_ERRORS = 3.0
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def judge_stage(
@@ -27,25 +31,29 @@ def judge_stage(
         return []
     columns = {str(one.arguments[name]) for one in due for name in ("column", "column_A", "column_B") if name in one.arguments}
     frame = stage_frame(tables, stage, columns)
-    batch = _batch(frame)
-    return [_evaluate(batch, frame, one, scope) for one in due]
+    with _ONE_AT_A_TIME:
+        batch = _batch_definition().get_batch({"dataframe": frame})
+        return [_evaluate(batch, frame, one, scope) for one in due]
 
 
-def warm_up() -> None:
-    """Import Great Expectations, which takes seconds, while something else is waited for."""
+@cache
+def _batch_definition() -> Any:
+    """Where frames are handed to Great Expectations: one for this process, made with nothing that is shown or sent."""
     quiet.switch_off_telemetry()
-    import great_expectations  # noqa: F401, PLC0415
-
-
-def _batch(frame: pd.DataFrame) -> Any:
-    quiet.switch_off_telemetry()
-    import great_expectations as gx  # noqa: PLC0415
-    from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("gate").add_dataframe_asset("rows")
-    return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    return asset.add_batch_definition_whole_dataframe("all")
+
+
+def warm_up() -> None:
+    """Import Great Expectations, which takes seconds, while something else is waited for."""
+    with _ONE_AT_A_TIME:
+        _batch_definition()
 
 
 def _evaluate(batch: Any, frame: pd.DataFrame, one: Expectation, scope: Literal["scout", "whole"]) -> Outcome:
@@ -53,7 +61,7 @@ def _evaluate(batch: Any, frame: pd.DataFrame, one: Expectation, scope: Literal[
     arguments = _relaxed(one, frame) if scope == "scout" else one.arguments
     base = {"stage": one.stage, "scope": scope, "expectation": one.name}
     try:
-        import great_expectations.expectations as gxe  # noqa: PLC0415
+        import great_expectations.expectations as gxe
 
         built = getattr(gxe, one.expectation)(severity=one.severity, **arguments)
         outcome = batch.validate(built, result_format="SUMMARY").to_json_dict()

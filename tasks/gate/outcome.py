@@ -1,10 +1,14 @@
 """How an expectation came out, and the error of a gate that stops a run."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from blocks.models import Config
+from blocks.shards import Account, Handle
+from blocks.tables import table
+from blocks.workspace import Run
 
 
 class Outcome(Config):
@@ -34,3 +38,16 @@ class GateFailedError(Exception):
     def __init__(self, outcomes: list[Outcome]) -> None:
         super().__init__("; ".join(outcome.sentence() for outcome in outcomes))
         self.outcomes = outcomes
+
+
+def keep_outcomes(run: Run, stage: str, scope: str, outcomes: Sequence[Outcome]) -> None:
+    """Keep the outcomes of a gate in the run's gates table."""
+    if outcomes:
+        shard = run.workspace.shards.write(table("gates", [outcome.model_dump() for outcome in outcomes]))
+        run.add(Handle(stage=f"gate {stage} {scope}", run=run.id, shards={"gates": shard}, account=Account()), False)
+
+
+def raise_if_failed(outcomes: Sequence[Outcome]) -> None:
+    """Raise GateFailedError if a critical expectation does not hold."""
+    if failed := [outcome for outcome in outcomes if outcome.stops]:
+        raise GateFailedError(failed)

@@ -83,15 +83,15 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
 def judge_chunk(session: Session, config: JudgeConfig, job: ChunkJob) -> Handle:
     """Have one chunk of responses rated and keep the ratings."""
     started = time.monotonic()
-    prompts = read_rows(session, job.inputs["prompts"])
-    responses = read_rows(session, job.inputs.get("responses"))
+    prompts = read_rows(session.run, job.inputs["prompts"])
+    responses = read_rows(session.run, job.inputs.get("responses"))
     by_prompt: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in responses:
         by_prompt[row["prompt_id"]].append(row)
     sittings = sittings_for(session, config, prompts, by_prompt)
     answered = ask(session, [sitting.question for sitting in sittings], RANK, job.chunk)
     result = sort_verdicts(config, responses, sittings, answered)
-    return keep_chunk(session, job, result, started)
+    return keep_chunk(session.run, session.models, job, result, started)
 
 
 def sort_verdicts(

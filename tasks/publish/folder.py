@@ -40,11 +40,11 @@ def recover(target: Path) -> None:
     target = target.resolve()
     old = _aside(target)
     if old.exists():
-        if target.exists():
+        if read_manifest(target) is not None:
             shutil.rmtree(old)
-        else:
+        elif not target.exists() or (target.is_dir() and not any(target.iterdir())):
             os.rename(old, target)
-    for left in target.parent.glob(f".{_escaped(target.name)}.new-*"):
+    for left in target.parent.glob(f".{_escaped(target.name)}.kasasagi-new-*"):
         if not _being_built(left):
             shutil.rmtree(left)
 
@@ -78,7 +78,7 @@ def replaced(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         recover(target)
         refuse_foreign(target)
-        new = target.with_name(f".{target.name}.new-{os.getpid()}-{secrets.token_hex(4)}")
+        new = target.with_name(f".{target.name}.kasasagi-new-{os.getpid()}-{secrets.token_hex(4)}")
         new.mkdir()
         yield new
         _sync_tree(new)
@@ -110,12 +110,12 @@ def _swap(new: Path, target: Path) -> None:
 
 def _aside(target: Path) -> Path:
     """Where an earlier folder waits while the new one takes its place."""
-    return target.with_name(f".{target.name}.old")
+    return target.with_name(f".{target.name}.kasasagi-old")
 
 
 def _being_built(folder: Path) -> bool:
     """Whether the process that a half-built folder's name tells is alive, and not this one."""
-    number = folder.name.rsplit(".new-", 1)[1].split("-")[0]
+    number = folder.name.rsplit(".kasasagi-new-", 1)[1].split("-")[0]
     return number.isdigit() and int(number) != os.getpid() and psutil.pid_exists(int(number))
 
 

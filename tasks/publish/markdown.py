@@ -11,7 +11,8 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]|~#!$^:@])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 _MASK = "***"
 _SECRET_NAME = re.compile(
-    r"(?i)(api[_-]?key|authorization|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)[_-]?token|token)$"
+    r"(?i)(?:.*[_-])?(?:api[_-]?key|authorization|password|passwd|secret|credentials?|(?:access|auth|api|hf|bearer)[_-]?token)"
+    r"|token"
 )
 _SECRET_TEXT = re.compile(
     r"\b(?:(?:sk|hf|gsk|xai|pk|ak|r8|nvapi|ghp|github_pat|glpat|xox[abp])[-_][A-Za-z0-9_-]{8,}|AIza[A-Za-z0-9_-]{20,}"
@@ -65,4 +66,4 @@ def masked_text(text: str) -> str:
 
 
 def _is_secret(name: Any, value: Any) -> bool:
-    return isinstance(value, str) and isinstance(name, str) and _SECRET_NAME.search(name) is not None
+    return isinstance(value, str) and isinstance(name, str) and _SECRET_NAME.fullmatch(name) is not None

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from blocks.canonical import prompt_id
 from tasks.filter import FilterConfig, FilterError, FilterResult, check_filter, filter_digest, filter_prompts
+from tasks.filter.sql import SqlRoom
 
 COLUMNS = ["prompt_id", "messages", "instruction", "source", "position", "finish_reason", "id"]
 NO_DEDUP = {"exact": False}
@@ -289,6 +291,19 @@ def test_survivors_keep_every_column_and_the_rejected_their_payload(tmp_path: Pa
     assert (row["stage"], row["row_id"]) == ("filter", before["prompt_id"][1].as_py())
     assert json.loads(row["payload"]) == before.slice(1, 1).to_pylist()[0]
     assert sorted(path.name for path in result.prompts.parent.iterdir()) == ["prompts.parquet", "quarantine.parquet"]
+
+
+def test_a_rejected_row_is_known_by_its_prompt_even_twice(tmp_path: Path) -> None:
+    prompts = table(tmp_path, ["a", "a"])
+    result = run(tmp_path, prompts, rules=[{"min_chars": 2}])
+    assert [row["row_id"] for row in held(result)] == [prompt_id([{"role": "user", "content": "a"}])] * 2
+
+
+def test_the_room_for_sql_sees_no_file_even_behind_the_check(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    batch = pa.record_batch({"position": [1]})
+    with SqlRoom() as room, pytest.raises(duckdb.PermissionException):
+        room._select(f"(SELECT content FROM read_text('{tmp_path / 'secret.txt'}'))", batch, {})
 
 
 def test_an_empty_table_stays_one(tmp_path: Path) -> None:

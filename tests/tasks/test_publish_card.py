@@ -38,7 +38,7 @@ def header_of(card: str) -> dict[str, Any]:
 
 def cells_of(card: str, title: str) -> list[list[str]]:
     """The rows of the first table under a title."""
-    section = card.split(f"## {title}\n")[1].split("\n## ")[0]
+    section = card.split(f"## {title}\n")[1].split("\n## ", maxsplit=1)[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     rows = [[entry.strip() for entry in line.strip("|").split("|")] for line in lines]
     end = next((place for place, row in enumerate(rows[2:], 2) if set("".join(row)) <= set("-: ")), len(rows) + 1) - 1

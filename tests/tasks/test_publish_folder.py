@@ -141,18 +141,46 @@ publish(PublishConfig(), run, open_tables(run), target)
 """
 
 
+def kill(run: Run, target: Path, moment: str) -> None:
+    """Publish in another process, which is killed at that moment."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", KILLED, str(run.workspace.folder), str(target), moment, str(root)]
+    assert subprocess.run(command, check=False).returncode == -9
+
+
 @pytest.mark.parametrize(
     ("moment", "pairs"), [("before sync", 3), ("before rename 1", 3), ("before rename 2", 3), ("before removal", 5)]
 )
 def test_a_kill_loses_nothing(runs: dict[str, Run], tmp_path: Path, moment: str, pairs: int) -> None:
-    target = tmp_path / "out"
-    put(runs["earlier"], target)
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", KILLED, str(runs["later"].workspace.folder), str(target), moment, str(root)]
-    assert subprocess.run(command, check=False).returncode == -9
-    recover(target)
-    assert pairs_in(target) == pairs
+    put(runs["earlier"], tmp_path / "out")
+    kill(runs["later"], tmp_path / "out", moment)
+    recover(tmp_path / "out")
+    assert pairs_in(tmp_path / "out") == pairs
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "an empty folder"])
+def test_publishing_after_a_kill_needs_no_repair(runs: dict[str, Run], tmp_path: Path, meanwhile: str) -> None:
+    put(runs["earlier"], tmp_path / "out")
+    kill(runs["later"], tmp_path / "out", "before rename 2")
+    assert not (tmp_path / "out").exists()
+    if meanwhile == "an empty folder":
+        (tmp_path / "out").mkdir()
+    put(runs["later"], tmp_path / "out")
+    assert pairs_in(tmp_path / "out") == 5
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_came_meanwhile_does_not_cost_the_earlier_one(runs: dict[str, Run], tmp_path: Path) -> None:
+    put(runs["earlier"], tmp_path / "out")
+    kill(runs["later"], tmp_path / "out", "before rename 2")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.md").write_text("mine")
+    with pytest.raises(PublishError, match=r"notes\.md"):
+        put(runs["later"], tmp_path / "out")
+    (tmp_path / "out" / "notes.md").rename(tmp_path / "notes.md")
+    recover(tmp_path / "out")
+    assert pairs_in(tmp_path / "out") == 3
 
 
 def test_a_folder_of_somebody_else_is_left_alone(runs: dict[str, Run], tmp_path: Path) -> None:
@@ -223,9 +251,9 @@ def test_the_folder_is_as_readable_as_any_other(runs: dict[str, Run], tmp_path: 
 
 def test_a_half_built_folder_of_a_living_process_stays(runs: dict[str, Run], tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        (tmp_path / f".out.new-{other.pid}-abc").mkdir()
+        (tmp_path / f".out.kasasagi-new-{other.pid}-abc").mkdir()
         put(runs["later"], tmp_path / "out")
-        assert (tmp_path / f".out.new-{other.pid}-abc").exists()
+        assert (tmp_path / f".out.kasasagi-new-{other.pid}-abc").exists()
         other.communicate(b"\n")
     put(runs["later"], tmp_path / "out")
     assert os.listdir(tmp_path) == ["out"]

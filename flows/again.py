@@ -1,0 +1,80 @@
+"""What can be done with a run's rows without a call: other pairs, another place or form of publishing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from blocks.run_tables import open_tables
+from blocks.workspace import Run, RunHandle, Workspace
+from flows.errors import KasasagiError, UsageError
+from flows.recipe import Recipe, check_recipe, override
+from tasks.asking import ChunkJob
+from tasks.format_dpo import STAGE, format_chunk
+from tasks.gate.config import GatesConfig
+from tasks.gate.judge import judge_stage
+from tasks.gate.outcome import keep_outcomes, raise_if_failed
+from tasks.publish import Published, publish
+
+
+def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
+    """The recipe of a run with changes to one part of it. Raises UsageError where another part is changed."""
+    for text in overrides:
+        if not text.startswith(f"{allowed}."):
+            raise UsageError(f"--set {text!r}: this command changes {allowed} alone; run the recipe again for the rest")
+    return check_recipe(override(run.recipe(), overrides), Path())
+
+
+def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str]) -> Run:
+    """A new run with the rows of an earlier one and pairs made anew; no call is made. Raises GateFailedError."""
+    from flows.execution import ended_state, new_run_id
+
+    workspace.prepare()
+    old = workspace.run(name)
+    recipe = recipe_of(old, overrides, "pairs")
+    new = Run.begin(workspace, new_run_id(recipe.name), recipe.name, recipe.plain())
+    with ended_state(new):
+        jobs = [_job(new, counted) for counted in old.handles() if counted.handle.stage == "judge"]
+        if not jobs:
+            raise KasasagiError(f"the run {old.id} has no ratings to make pairs from; run its recipe again first")
+        for counted in old.handles():
+            if counted.handle.stage != STAGE and not counted.handle.stage.startswith("gate "):
+                new.add(counted.handle, reused=True)
+        for job in jobs:
+            new.add(format_chunk(new, recipe.pairs, recipe.judge, job), reused=False)
+        _judge(new, recipe.gates)
+    return new
+
+
+def _job(run: Run, judged: RunHandle) -> ChunkJob:
+    """The job that makes the pairs of one judged chunk."""
+    handle = judged.handle
+    inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name == "ratings"}}
+    return ChunkJob(stage=STAGE, chunk=handle.chunk, run=run.id, inputs=inputs, cache_key="")
+
+
+def _judge(run: Run, gates: GatesConfig) -> None:
+    with open_tables(run) as connection:
+        outcomes = judge_stage(connection, STAGE, "whole", gates.all())
+    keep_outcomes(run, STAGE, "whole", outcomes)
+    if gates.on_fail == "stop":
+        raise_if_failed(outcomes)
+
+
+def publish_again(workspace: Workspace, name: str | None, overrides: Sequence[str], partial: bool) -> Published:
+    """Publish a run's pairs. Raises KasasagiError for a run that a gate stopped or that did not end, unless partial."""
+    run = workspace.run(name)
+    state = run.state()
+    if state.status != "done" and not partial:
+        why = f" ({state.error})" if state.error else ""
+        raise KasasagiError(
+            f"the run {run.id} is {state.status}{why}, so it is not published: run its recipe again, "
+            "or publish what there is with --partial"
+        )
+    recipe = recipe_of(run, overrides, "publish")
+    target = recipe.publish.folder()
+    if target is None:
+        raise UsageError("the recipe names no publish.path; name a folder with --path")
+    with open_tables(run) as connection:
+        published = publish(recipe.publish, run, connection, target, partial=partial)
+    run.save(run.state().model_copy(update={"published": str(published.path)}))
+    return published
+

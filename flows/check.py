@@ -1,0 +1,95 @@
+"""`kasasagi check`: what can be known of a job before anything is paid for."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import httpx
+import openai
+import orjson
+
+from blocks.llm import Completion
+from blocks.models import OpenAIModel, missing_key
+from blocks.openai_endpoint import OpenAIEndpoint, read_failure
+from flows.recipe import LoadedRecipe, Recipe
+from flows.recipe_errors import nearest
+from tasks.judge.prompt import judge_messages
+from tasks.respond import conversation
+
+EXAMPLE = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
+PING = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
+
+
+def warnings(recipe: Recipe) -> list[str]:
+    """What is allowed, but seldom meant."""
+    responders = {responder.use for responder in recipe.respond.models}
+    found = []
+    if recipe.judge.model in responders:
+        found.append(f"{recipe.judge.model!r} judges its own answers, and models favour their own")
+    answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
+    if answers < 2:
+        found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
+    return found
+
+
+def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
+    """One rendered request for each model that responds and for the judge: a title, and its JSON."""
+    recipe = loaded.recipe
+    prompt = {name: f"({name})" for name in recipe.kept_columns}
+    prompt |= {"prompt_id": "0" * 32, "instruction": EXAMPLE["en"]}
+    row = {**prompt, "messages": [{"role": "user", "content": EXAMPLE["en"]}]}
+    for responder in recipe.respond.models:
+        model = recipe.models[responder.use]
+        sampling = responder.sampling.over(recipe.respond.sampling.over(model.sampling)).parameters()
+        messages = conversation(row, recipe.respond.template, responder.system_prompt or recipe.respond.system_prompt)
+        yield f"{responder.name} is asked", _pretty({"messages": messages, **sampling})
+    language = "en" if recipe.judge.language == "auto" else recipe.judge.language
+    asked = [{"role": "user", "content": EXAMPLE[language]}]
+    messages = judge_messages(asked, ["(first answer)", "(second answer)"], recipe.judge.aspects[0], language)
+    yield f"{recipe.judge.model} judges", "\n".join(message["content"] for message in messages)
+
+
+def _pretty(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def check_endpoints(loaded: LoadedRecipe, ping: bool, said: Callable[[str], None]) -> list[str]:
+    """Ask each endpoint whether it is there and knows the model; gives a sentence for each that cannot be used."""
+    return asyncio.run(_check_all(loaded.recipe, ping, said))
+
+
+async def _check_all(recipe: Recipe, ping: bool, said: Callable[[str], None]) -> list[str]:
+    faults = []
+    for label, model in recipe.models.items():
+        if not isinstance(model, OpenAIModel):
+            said(f"{label}: the bundled model")
+            continue
+        fault = await _check_one(label, model, ping, said)
+        faults += [fault] if fault else []
+    return faults
+
+
+async def _check_one(label: str, model: OpenAIModel, ping: bool, said: Callable[[str], None]) -> str | None:
+    """What is wrong with one model's endpoint, if anything."""
+    place = f"models.{label}"
+    if (variable := missing_key(model)) is not None:
+        return f"{place}.api_key_env: the environment variable {variable} is not set; set it to the key"
+    endpoint = OpenAIEndpoint.connect(model)
+    try:
+        known = await endpoint.models()
+        if known is not None and model.model not in known:
+            return f"{place}.model: {model.model!r} is no model of {model.base_url}{nearest(model.model, known)}"
+        said(f"{label}: {model.base_url} {'knows' if known else 'does not say whether it knows'} {model.model}")
+        return _pinged(place, await endpoint.complete(PING), said) if ping else None
+    except openai.APIStatusError as error:
+        return f"{place}: {model.base_url} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
+    except (openai.APIError, httpx.HTTPError, OSError) as error:
+        return f"{place}.base_url: nobody answers at {model.base_url} ({error}); start the server or correct the address"
+    finally:
+        await endpoint.close()
+
+
+def _pinged(place: str, completion: Completion, said: Callable[[str], None]) -> str | None:
+    if completion.error is not None:
+        return f"{place}: a first request gave {completion.error} ({completion.detail})"
+    said(f"  it answered {completion.text[:80]!r}")
+    return None

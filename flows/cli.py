@@ -1,0 +1,72 @@
+"""`kasasagi`: the command line. Commands import what they need when they run, so that --help answers at once."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from flows import cli_jobs, cli_prefect, cli_recipes, cli_views
+
+INTERRUPTED = 130
+app = typer.Typer(
+    name="kasasagi",
+    help="Preference datasets for DPO out of language models: nothing paid for twice, nothing bad published.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for part in (cli_jobs, cli_recipes, cli_views, cli_prefect):
+    part.register(app)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log of Prefect.")] = False,
+) -> None:
+    """Options of all commands."""
+    if debug:
+        os.environ["KASASAGI_DEBUG"] = "1"
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """What a person is told of an error, and the exit code: 1 failed, 2 wrong usage, 3 a gate stopped it."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; what was paid for is kept, run it again to go on", INTERRUPTED
+    if type(error).__name__ == "GateFailedError":
+        return f"a gate stopped the run, and nothing was published: {error}", 3
+    known = getattr(error, "exit_code", None)
+    return str(error) or type(error).__name__, known if isinstance(known, int) else 1
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave with its exit code."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
+        code = 0
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
+    except BrokenPipeError:
+        code = 0
+    except BaseException as error:
+        if os.environ.get("KASASAGI_DEBUG"):
+            raise
+        sentence, code = told(error)
+        print(f"kasasagi: {sentence}", file=sys.stderr)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: DuckDB's and Prefect's clean-up at the interpreter's end prints pages that say nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The commands that do work: run, preview, pair and publish."""
+
+# Each command imports what it needs when it runs; its parameters are its options.
+# ruff: noqa: PLR0913, PLR0917
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli_options import AgainOption, RecipeArgument, RowsOption, SetOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from flows.runner import Result
+
+PREVIEW_ROWS = 5
+QUICKSTART = "quickstart"
+RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the latest.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (run, preview, pair, publish):
+        app.command()(command)
+
+
+def run(
+    recipe: RecipeArgument = QUICKSTART,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    ask_again: AgainOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Run a recipe: from prompts to a preference dataset. Run it again to go on where it stopped."""
+    from flows.views.drawing import console
+    from flows.views.show import print_summary
+
+    result = _run(recipe, overrides or (), rows, workspace, ask_again or ())
+    print_summary(result.run, console())
+
+
+def preview(
+    recipe: RecipeArgument = QUICKSTART,
+    rows: RowsOption = PREVIEW_ROWS,
+    overrides: SetOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take a few rows through every stage and show them; publishes nothing, and what it pays for is kept."""
+    from flows.views.drawing import console
+    from flows.views.show import print_summary
+
+    changes = [*(overrides or ()), "gates.on_fail=warn"]
+    result = _run(recipe, changes, rows, workspace, (), publishing=False)
+    print_summary(result.run, console(), pairs=rows or PREVIEW_ROWS, full=True)
+
+
+def _run(
+    recipe: str,
+    overrides: Sequence[str],
+    rows: int | None,
+    workspace: Path | None,
+    ask_again: Sequence[str],
+    publishing: bool = True,
+) -> "Result":
+    from rich.console import Console
+
+    from blocks.workspace import Workspace
+    from flows.options import Options
+    from flows.progress import Progress
+    from flows.progress_line import shown
+    from flows.recipe import load_recipe
+    from flows.runner import run_recipe
+
+    load_recipe(recipe, overrides)  # a recipe at fault is said before anything is started
+    console, progress = Console(stderr=True, highlight=False), Progress()
+    with shown(console, progress) as dispatchers:
+        options = Options(
+            Workspace.named(workspace),
+            ask_again=frozenset(ask_again),
+            publish=publishing,
+            said=lambda text: console.print(text, markup=False),
+            progress=progress,
+            watch=lambda dispatcher, run: dispatchers.append(dispatcher),
+        )
+        return run_recipe(recipe, overrides, rows=rows, options=options)
+
+
+def pair(
+    run: RunArgument = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change how pairs are made: --set pairs.min_margin=2.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Make the pairs of a run again, with another margin or strategy, without a call; gives a new run."""
+    from blocks.workspace import Workspace
+    from flows.again import pair_again
+    from flows.views.drawing import console
+    from flows.views.show import print_summary
+
+    print_summary(pair_again(Workspace.named(workspace), run, overrides or ()), console())
+
+
+def publish(
+    run: RunArgument = None,
+    path: Annotated[Path | None, typer.Option("--path", help="The folder, in place of the recipe's.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change how it is published: --set publish.system=drop.")
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Publish a run that did not end well; the card says so.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Publish the pairs of a run, in another place or form, without a call."""
+    from blocks.workspace import Workspace
+    from flows.again import publish_again
+
+    changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
+    published = publish_again(Workspace.named(workspace), run, changes, partial)
+    typer.echo(f"{published.rows:,} pairs in {published.path}")

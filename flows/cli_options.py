@@ -1,0 +1,20 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeArgument = Annotated[str, typer.Argument(help="A recipe's file, or the name of one that travels with kasasagi.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Change the recipe: --set judge.orders=both. May stand several times.")
+]
+RowsOption = Annotated[int | None, typer.Option("--rows", "-n", min=1, help="Read only that many rows of the source.")]
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", "-w", help="The workspace's folder: $KASASAGI_WORKSPACE, else ./workspace."),
+]
+AgainOption = Annotated[
+    list[str] | None,
+    typer.Option("--ask-again", help="Ask again what failed for good with that reason, as context_too_long."),
+]

@@ -1,0 +1,24 @@
+"""How a recipe is run this time: what is not of the recipe."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from blocks.workspace import Run, Workspace
+from flows.progress import Progress
+
+if TYPE_CHECKING:
+    from blocks.dispatcher import Dispatcher
+
+
+@dataclass
+class Options:
+    """Where a run lies, how much of it is wanted, and who is told what."""
+
+    workspace: Workspace
+    limit: int | None = None
+    ask_again: frozenset[str] = frozenset()
+    publish: bool = True
+    said: Callable[[str], None] = field(default=lambda line: None)
+    progress: Progress = field(default_factory=Progress)
+    watch: "Callable[[Dispatcher, Run], None]" = field(default=lambda dispatcher, run: None)

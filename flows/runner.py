@@ -1,0 +1,135 @@
+"""Run a recipe from this process, from the command line or from a notebook: with a Prefect server, and an exit code."""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blocks import quiet
+from blocks.workspace import Run, RunState, Workspace
+from flows.local_server import prefect_server
+from flows.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+HISTORY_SECONDS = 5.0
+
+
+class Result:
+    """A run that has ended: its state, and its tables as data frames."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @property
+    def state(self) -> RunState:
+        """How it ended."""
+        return self.run.state()
+
+    @property
+    def tables(self) -> "Mapping[str, pd.DataFrame]":
+        """Its tables by name, each read when it is asked for."""
+        from flows.views.frames import tables
+
+        return tables(self.run)
+
+
+def run_recipe(
+    recipe: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    rows: int | None = None,
+    workspace: str | Path | None = None,
+    options: Options | None = None,
+) -> Result:
+    """Run a recipe as a Prefect flow and give its tables; works in a notebook too.
+
+    recipe is a file or the name of a recipe that travels with kasasagi; overrides look like judge.orders=both.
+    Raises RecipeError, GateFailedError, ModelUnusableError, LedgerError and what else ends a run.
+    """
+    quiet_terminal()
+    chosen = options or Options(Workspace.named(workspace))
+    chosen.workspace.prepare()
+    with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
+        import flows.preference  # noqa: F401 - takes as long as the server's start, which goes on meanwhile
+
+        server.wait_until_ready()
+        try:
+            name = _in_own_loop(lambda: _call(str(recipe), list(overrides), rows, chosen))
+        finally:
+            _send_history()
+    return Result(chosen.workspace.run(name))
+
+
+async def _call(recipe: str, overrides: list[str], rows: int | None, options: Options) -> str:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.preference import CALLER, preference
+
+    CALLER.set(options)
+    # A notebook may have imported Prefect, and with it its settings, before there was a server.
+    with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
+        return await preference(recipe, overrides, rows, str(options.workspace.folder))
+
+
+def _in_own_loop(work: Callable[[], Any]) -> Any:
+    """Run a coroutine to its end, in a thread of its own where this thread has a loop already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work())
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.extend([True, asyncio.run(work())])
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            outcome.extend([False, error])
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if not outcome[0]:
+        raise outcome[1]
+    return outcome[1]
+
+
+def quiet_terminal(debug: bool = False) -> None:
+    """Keep Prefect's own log lines and tracebacks off the terminal; its server gets them all the same."""
+    quiet.switch_off_telemetry()
+    if not debug:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        os.environ.setdefault("PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL", "INFO")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def sigterm_as_interrupt() -> "Iterator[None]":
+    """Let SIGTERM stop a run as cleanly as Ctrl-C does; only the main thread can arrange it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _send_history() -> None:
+    """Send the log lines and events that Prefect still holds, so that the server's history is whole."""
+    with suppress(Exception):
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        for worker in (EventsWorker, APILogWorker):
+            worker.drain_all(timeout=HISTORY_SECONDS)

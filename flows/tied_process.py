@@ -1,0 +1,21 @@
+"""`python -m flows.tied_process PARENT COMMAND …`: becomes the command, and ends when its parent does, even by kill -9."""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+
+def tie(parent: int) -> None:
+    """Ask the system (Linux) to end this process when its parent ends; elsewhere do nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    tie(int(sys.argv[1]))
+    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the command is ours

@@ -1,0 +1,319 @@
+"""Queries, exports, traces, quarantine, differences and frames of a run."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from blocks.canonical import digest_file
+from blocks.run_tables import open_tables
+from blocks.shards import Account, Handle
+from blocks.tables import table
+from blocks.workspace import Run
+from flows.errors import KasasagiError, UsageError
+from flows.views.diff import difference, draw_difference, flattened
+from flows.views.export import export, json_line
+from flows.views.formats import Format
+from flows.views.frames import tables
+from flows.views.quarantine import draw_quarantine, quarantined
+from flows.views.query import looks_like_query, query
+from flows.views.reading import fetch
+from flows.views.trace import draw_trace, trace
+from tests.run_example import RECIPE, build_example_run
+
+SOUND_QUERIES = (
+    "select count(*) from pairs",
+    "with a as (select * from pairs) select count(*) from a",
+    "from pairs limit 1",
+    "(select 1)",
+    "-- counted\nselect 1",
+    "values (1)",
+    "describe pairs",
+    "show tables",
+    "summarize pairs",
+    "pivot (select model, finish_reason from responses) on model using count(*)",
+    "select 'copy; insert' as text",
+    'select 1 as "update"',
+)
+WRITING_QUERIES = (
+    "copy pairs to '{file}'",
+    "with a as (copy (select 1) to '{file}' (use_tmp_file false)) from pairs",
+    "with a as (/* x */ CoPy (select 1) to '{own}' (use_tmp_file false)) from pairs",
+    "from query('with a as (copy (select 1) to ''{own}'' (use_tmp_file false)) from pairs')",
+    "insert into pairs select * from pairs",
+    "create table t as select 1",
+    "drop view pairs",
+    "attach '{file}'",
+    "export database '{file}'",
+    "set threads = 1",
+    "pragma enable_profiling",
+    "install httpfs",
+    "select 1; select 2",
+    "",
+)
+READING_QUERIES = (
+    "from read_text('{secret}')",
+    "from read_csv('{secret}')",
+    "from '{secret}'",
+    "from glob('{secret}')",
+    "from sniff_csv('{secret}')",
+    "from run",
+)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["ended", "live"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that every test may read and none may change."""
+    return build_example_run(tmp_path_factory.mktemp("workspace"), ended=request.param)
+
+
+def rows_of(run: Run, sql: str) -> list[Any]:
+    with query(run, sql) as result:
+        return [row for rows in result.batches() for row in rows]
+
+
+def files_of(folder: Path) -> dict[Path, str]:
+    return {path: digest_file(path) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("sql", SOUND_QUERIES)
+def test_reading_queries_work(run: Run, sql: str) -> None:
+    assert rows_of(run, sql)
+    assert looks_like_query(sql)
+
+
+@pytest.mark.parametrize("sql", WRITING_QUERIES)
+def test_a_query_changes_no_file(run: Run, tmp_path: Path, sql: str) -> None:
+    shards = list(run.workspace.folder.rglob("*.parquet"))
+    own = run.database if run.database.exists() else shards[0]
+    before = files_of(run.workspace.folder)
+    with pytest.raises(UsageError):
+        rows_of(run, sql.format(file=tmp_path / "new", own=own))
+    assert files_of(run.workspace.folder) == before
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sql", READING_QUERIES)
+def test_a_query_reads_no_other_file_or_variable(run: Run, tmp_path: Path, sql: str) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a,b\n1,2\n")
+    with pytest.raises(UsageError):
+        rows_of(run, sql.format(secret=secret))
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("from par", "did you mean 'pairs'?"),
+        ("select contnt from responses", "did you mean 'content'?"),
+        ("select r.rating from responses r", "it is a column of ratings"),
+        ("selct 1 from pairs", 'syntax error at or near "selct"'),
+        ("select content::int from responses", "Could not convert string"),
+        ("copy pairs to 'x'", "a query only reads"),
+    ],
+)
+def test_a_wrong_query_is_one_sentence_that_helps(run: Run, sql: str, said: str) -> None:
+    with pytest.raises(UsageError) as failure:
+        rows_of(run, sql)
+    assert said in str(failure.value)
+    assert "\n" not in str(failure.value)
+    assert failure.value.exit_code == 2
+
+
+def test_a_second_query_at_once_is_as_locked_as_the_first(run: Run) -> None:
+    with query(run, "from pairs") as first, query(run, "from glob('/*')") as second:
+        assert first.rows(1)
+        with pytest.raises(UsageError):
+            second.rows(1)
+
+
+def test_a_query_is_read_as_it_is_needed(run: Run) -> None:
+    with query(run, "from range(5000000000000)") as result:
+        assert [row[0] for row in result.rows(3)] == [0, 1, 2]
+        assert result.rest() > 1_000_000
+
+
+def test_jsonl_and_csv_hold_all_rows_unescaped(run: Run, tmp_path: Path) -> None:
+    for form in (Format.jsonl, Format.csv):
+        with query(run, "select instruction, messages, position from prompts order by position") as result:
+            export(result, form, tmp_path / form)
+    text = (tmp_path / "jsonl").read_text(encoding="utf-8")
+    assert "水は何度で沸騰しますか" in text
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["position"] for row in rows] == list(range(6))
+    assert rows[0]["messages"][0]["role"] == "user"
+    table_rows = list(csv.DictReader(io.StringIO((tmp_path / "csv").read_text(encoding="utf-8"))))
+    assert [row["instruction"] for row in table_rows] == [row["instruction"] for row in rows]
+    assert json.loads(table_rows[0]["messages"]) == rows[0]["messages"]
+
+
+def test_parquet_keeps_types_and_replaces_the_file_whole(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "rows.parquet"
+    target.write_text("an earlier file")
+    with query(run, "from responses") as result:
+        export(result, Format.parquet, target)
+    assert pq.read_table(target).num_rows == rows_of(run, "select count(*) from responses")[0][0]
+    assert pq.read_schema(target).field("completion_tokens").type == "int64"
+    assert [path.name for path in tmp_path.iterdir() if "rows" in path.name] == ["rows.parquet"]
+
+
+def test_an_export_that_fails_leaves_the_earlier_file(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "rows.jsonl"
+    target.write_text("an earlier file")
+    with query(run, "select content::int from responses") as result, pytest.raises(UsageError):
+        export(result, Format.jsonl, target)
+    assert target.read_text() == "an earlier file"
+    with query(run, "from pairs") as result, pytest.raises(KasasagiError, match="cannot be written"):
+        export(result, Format.jsonl, tmp_path / "no" / "folder.jsonl")
+
+
+def test_numbers_of_any_size_are_json(run: Run) -> None:
+    values = rows_of(run, "select sum(9223372036854775807::hugeint) + 1, 1.50::decimal(9,2), 'nan'::double")[0]
+    assert json.loads(json_line(list(values))) == [2**63, 1.5, None] or json.loads(json_line(values[0])) == 2**63
+
+
+def test_json_lines_are_safe_for_a_terminal_and_mean_the_same() -> None:
+    line = json_line({"text": "\x1b[2J\u202e\x9b水"})
+    assert json.loads(line) == {"text": "\x1b[2J\u202e\x9b水"}
+    assert "水" in line
+    assert line.translate({ord(c): None for c in "\x1b\u202e\x9b"}) == line
+
+
+@pytest.mark.parametrize("column", ["prompt_id", "chosen_id", "rejected_id"])
+@pytest.mark.parametrize("digits", [32, 8])
+def test_a_pair_is_traced_from_any_of_its_ids(run: Run, column: str, digits: int) -> None:
+    name = rows_of(run, f"select {column} from pairs order by prompt_id limit 1")[0][0]
+    chain = trace(run, name[:digits])
+    assert chain["id"] == name
+    assert len(chain["prompts"]) == len(chain["pairs"]) == 1
+    assert len(chain["responses"]) == 2
+    assert len(chain["ratings"]) == 4
+    assert {call["stage"] for call in chain["calls"]} == {"respond", "judge"}
+
+
+def test_a_judges_call_leads_to_its_pair_with_the_judges_words(run: Run) -> None:
+    name = rows_of(run, "select call_id from ratings where prompt_id in (select prompt_id from pairs) limit 1")[0][0]
+    chain = trace(run, name)
+    assert chain["kind"] == "call"
+    assert len(chain["pairs"]) == 1
+    file = io.StringIO()
+    draw_trace(chain, Console(file=file, width=100))
+    text = file.getvalue()
+    assert "#### Output for Text 1" in text
+    assert "5 for overall-rating" in text
+    assert text.index("Prompt ") < text.index("Response ") < text.index("Call (judge)") < text.index("Pair ")
+
+
+def test_an_unreadable_verdict_is_traced_to_why_there_is_no_pair(run: Run) -> None:
+    name = rows_of(run, "select row_id from quarantine where reason = 'unreadable' limit 1")[0][0]
+    chain = trace(run, name)
+    assert not chain["pairs"]
+    assert {"unreadable", "missing_rating"} <= {row["reason"] for row in chain["quarantine"]}
+    file = io.StringIO()
+    draw_trace(chain, Console(file=file, width=60))
+    assert "No pair came of it." in file.getvalue()
+
+
+def test_a_source_row_that_never_became_a_prompt_is_traced(run: Run) -> None:
+    name = rows_of(run, "select row_id from quarantine where reason = 'broken_json'")[0][0]
+    assert [row["reason"] for row in trace(run, name)["quarantine"]] == ["broken_json"]
+
+
+def test_a_draw_leads_to_the_prompt_that_it_invented(tmp_path: Path) -> None:
+    run = build_example_run(tmp_path, ended=False)
+    prompt = rows_of(run, "select prompt_id from pairs limit 1")[0][0]
+    draws = [{"draw_id": "e" * 32, "draw": 7, "template": "t", "text": "x", "prompt_id": prompt, "call_id": "f" * 32}]
+    shards = {"draws": run.workspace.shards.write(table("draws", draws))}
+    run.add(Handle(stage="synthesize", run=run.id, shards=shards, account=Account()), reused=False)
+    chain = trace(run, "eeeeee")
+    assert chain["kind"] == "draw"
+    assert [row["prompt_id"] for row in chain["prompts"]] == [prompt]
+    assert trace(run, prompt)["draws"][0]["draw"] == 7
+
+
+@pytest.mark.parametrize(("name", "said"), [("zzzzzzzz", "has the id 'zzzzzzzz'"), ("a", "at least 6 digits")])
+def test_an_unknown_id_is_said_so(run: Run, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        trace(run, name)
+
+
+def test_an_ambiguous_id_names_the_candidates(tmp_path: Path) -> None:
+    run = build_example_run(tmp_path, ended=False)
+    rows = [{"draw_id": "abcdef" + str(number) * 26, "draw": number} for number in (1, 2)]
+    shards = {"draws": run.workspace.shards.write(table("draws", rows))}
+    run.add(Handle(stage="synthesize", run=run.id, shards=shards, account=Account()), reused=False)
+    with pytest.raises(UsageError, match=r"abcdef1+ \(draw\), abcdef2+ \(draw\)"):
+        trace(run, "ABCDEF")
+
+
+def test_quarantine_counts_everything_and_shows_some(run: Run) -> None:
+    everything = quarantined(run, rows=None)
+    assert sum(row["rows"] for row in everything["counts"]) == len(everything["rows"])
+    some = quarantined(run, stage="load", rows=1)
+    assert [(row["reason"], row["rows"]) for row in some["counts"]] == [("broken_json", 1), ("empty", 1)]
+    assert len(some["rows"]) == 1
+    file = io.StringIO()
+    draw_quarantine(some, Console(file=file, width=60))
+    assert "1 more row; -n shows more" in file.getvalue()
+    assert "line ends early" in file.getvalue()
+
+
+def test_an_unknown_stage_or_reason_names_the_nearest(run: Run) -> None:
+    with pytest.raises(UsageError, match="did you mean 'respond'"):
+        quarantined(run, stage="respnd")
+    with pytest.raises(UsageError, match="did you mean 'unreadable'"):
+        quarantined(run, reason="unredable")
+
+
+def test_two_equal_runs_do_not_differ(tmp_path: Path) -> None:
+    runs = [build_example_run(tmp_path, run_id=name) for name in ("one", "two")]
+    found = difference(*runs)
+    assert found["recipe"] == {}
+    assert found["stages"] == {}
+    assert found["pairs"] == {"in_both": 3, "swapped": 0, "only_left": 0, "only_right": 0, "prompts_in_both": 3}
+
+
+def test_what_differs_is_named(tmp_path: Path) -> None:
+    other = RECIPE | {"respond": {**RECIPE["respond"], "sampling": {"temperature": 0.7, "max_tokens": 2048}}}
+    left = build_example_run(tmp_path, run_id="one")
+    right = build_example_run(tmp_path, run_id="two", prompts=9, recipe=other, ended=False)
+    found = difference(left, right)
+    assert found["recipe"] == {"respond.sampling.temperature": [0.8, 0.7]}
+    assert found["stages"]["filter"]["rows_in"] == [7, 10]
+    assert found["pairs"]["in_both"] == 3
+    assert found["pairs"]["only_right"] == 3
+    file = io.StringIO()
+    draw_difference(found, Console(file=file, width=100))
+    assert "respond.sampling.temperature" in file.getvalue()
+
+
+def test_a_swapped_pair_is_told_from_another_pair(tmp_path: Path) -> None:
+    left = build_example_run(tmp_path, run_id="one", ended=False)
+    right = build_example_run(tmp_path, run_id="two", ended=False)
+    with open_tables(left) as connection:
+        pairs = fetch(connection, "select * exclude (topic) from pairs order by prompt_id")
+    pairs[0]["chosen_id"], pairs[0]["rejected_id"] = pairs[0]["rejected_id"], pairs[0]["chosen_id"]
+    pairs[1]["chosen_id"] = "a" * 32
+    shards = {"pairs": right.workspace.shards.write(table("pairs", pairs))}
+    right.add(Handle(stage="format_dpo", run=right.id, shards=shards, account=Account()), reused=False)
+    found = difference(left, right)["pairs"]
+    assert found == {"in_both": 1, "swapped": 1, "only_left": 1, "only_right": 1, "prompts_in_both": 3}
+
+
+def test_a_recipe_is_flattened_to_dotted_keys() -> None:
+    nested = {"a": {"b": 1, "c": []}, "d": [1, 2], "e": [{"f": 3}, "g"], "h": {}}
+    assert flattened(nested) == {"a.b": 1, "a.c": [], "d": [1, 2], "e.0.f": 3, "e.1": "g", "h": {}}
+
+
+def test_tables_come_as_data_frames(run: Run) -> None:
+    frames = tables(run)
+    assert {"pairs", "responses", "stages", "quarantine"} <= set(frames)
+    assert list(frames["stages"]["stage"]) == ["load", "filter", "respond", "judge", "format_dpo"]
+    assert frames["pairs"]["margin"].tolist() == [3.0, 3.0, 3.0]
+    with pytest.raises(KeyError, match="its tables are"):
+        frames["pears"]
