@@ -33,7 +33,9 @@ def shipped_model() -> Path:
     for place in places:
         if (place / "ct2" / "model.bin").is_file():
             return place / "ct2"
-    raise FileNotFoundError(f"the bundled model is in none of {[str(p) for p in places]}: reinstall, or run `make hina`")
+    raise FileNotFoundError(
+        f"the bundled model is in none of {[str(p) for p in places]}: reinstall, or run `make hina`"
+    )
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,9 @@ class BundledEngine:
     def _ask(self, request: Request) -> _Ask | Completion:
         unknown = sorted(set(request) - PARAMETERS)
         if unknown:
-            return _refused("unknown_parameter", f"{', '.join(unknown)}: the bundled model takes {', '.join(sorted(PARAMETERS))}")
+            return _refused(
+                "unknown_parameter", f"{', '.join(unknown)}: the bundled model takes {', '.join(sorted(PARAMETERS))}"
+            )
         try:
             tokens = self._prompt_tokens(request)
             ask = _read(request, tokens, self.context)
@@ -158,7 +162,9 @@ class BundledEngine:
             return self.tokenizer.encode(prompt, add_special_tokens=False).tokens
         tokens = [self.tokenizer.id_to_token(number) for number in prompt]
         if not tokens or None in tokens:
-            raise ValueError(f"the prompt {prompt!r} is no list of this model's token ids: encode it with its tokenizer")
+            raise ValueError(
+                f"the prompt {prompt!r} is no list of this model's token ids: encode it with its tokenizer"
+            )
         return [str(token) for token in tokens]
 
     def _chat_tokens(self, messages: Sequence[Message]) -> list[str]:

@@ -83,9 +83,7 @@ class Dispatcher:
     Questions of a higher rank go first; of the same rank, those of the earlier chunk.
     """
 
-    def __init__(
-        self, models: Mapping[str, ModelConfig], engines: Mapping[str, Engine], ledger_folder: Path
-    ) -> None:
+    def __init__(self, models: Mapping[str, ModelConfig], engines: Mapping[str, Engine], ledger_folder: Path) -> None:
         self.models = models
         self.tally = Tally()
         self._folder = ledger_folder

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import httpx
+import httpx2
 import openai
 
 from blocks.llm import Completion, Engine, Request
@@ -202,7 +202,7 @@ class ServerLane(Lane):
                     return None
                 if not failure.transient:
                     return ()
-            except (openai.APIError, httpx.HTTPError, OSError):
+            except (openai.APIError, httpx2.HTTPError, OSError):
                 pass  # nobody there yet: a server that is starting gets the same patience as a call
             await asyncio.sleep(backoff(attempt, None))
         self.owner.unusable(label, "nobody answers there; start the server or correct base_url")

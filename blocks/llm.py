@@ -44,7 +44,10 @@ class Engine(Protocol):
         ...
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """Answer all requests, in their order; a request that fails is a Completion with an error. Blocks; thread-safe."""
+        """Answer all requests, in their order; a request that fails is a Completion with an error.
+
+        Blocks; may be called from several threads.
+        """
         ...
 
 

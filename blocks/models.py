@@ -87,7 +87,9 @@ class OpenAIModel(Config):
     def _is_an_address(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError('an address begins with http:// or https:// and names a host, as "http://127.0.0.1:8000/v1"')
+            raise ValueError(
+                'an address begins with http:// or https:// and names a host, as "http://127.0.0.1:8000/v1"'
+            )
         if parts.username or parts.password:
             raise ValueError("an address holds no password: use api_key_env")
         return value.rstrip("/")
@@ -112,7 +114,9 @@ class BundledModel(Config):
     kind: Literal["bundled"] = Field(description="The bundled model.")
     batch_size: int = Field(256, ge=1, description="Requests that are answered at once.")
     threads: int = Field(0, ge=0, description="Threads; 0 means one for each core.")
-    usd_per_million_tokens: Price = Field(Price(), description="What tokens cost; nothing, unless you want to rehearse.")
+    usd_per_million_tokens: Price = Field(
+        Price(), description="What tokens cost; nothing, unless you want to rehearse."
+    )
     sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
 
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import orjson
 
@@ -29,8 +29,8 @@ class OpenAIEndpoint:
     def connect(cls, config: OpenAIModel) -> "OpenAIEndpoint":
         """A client for the model's server, its key read from the environment. Must be called in the event loop."""
         variable = config.key_variable()
-        timeout = httpx.Timeout(config.timeout_s, connect=config.connect_timeout_s, pool=None)
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        timeout = httpx2.Timeout(config.timeout_s, connect=config.connect_timeout_s, pool=None)
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         client = openai.AsyncOpenAI(
             base_url=config.base_url,
             api_key=(os.environ.get(variable) if variable else None) or NO_KEY,
@@ -43,7 +43,7 @@ class OpenAIEndpoint:
     async def models(self) -> list[str] | None:
         """Names of the server's models; None where it does not say. Raises openai.APIError."""
         try:
-            response = await self._client.get("/models", cast_to=httpx.Response, options={"timeout": 15.0})
+            response = await self._client.get("/models", cast_to=httpx2.Response, options={"timeout": 15.0})
             return [str(model["id"]) for model in orjson.loads(response.content)["data"]]
         except (openai.NotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
             return None
@@ -57,14 +57,14 @@ class OpenAIEndpoint:
         path = "/chat/completions" if "messages" in request else "/completions"
         try:
             body = {"model": self.config.model, **request}
-            response = await self._client.post(path, cast_to=httpx.Response, body=body)
+            response = await self._client.post(path, cast_to=httpx2.Response, body=body)
             return read_reply(response.content)
         except openai.APIStatusError as error:
             failure = read_failure(error)
             return replace(failure, detail=self.without_key(failure.detail))
         except openai.APITimeoutError:
             return Completion(error="time_out", detail=f"no reply within {self.config.timeout_s:g} s", transient=True)
-        except (openai.APIError, httpx.HTTPError, OSError) as error:
+        except (openai.APIError, httpx2.HTTPError, OSError) as error:
             cause = error.__cause__ or error
             return Completion(error="connection", detail=_short(f"{type(cause).__name__}: {cause}"), transient=True)
 

@@ -73,7 +73,9 @@ class ShardStore:
         os.close(handle)
         rows = 0
         try:
-            with pq.ParquetWriter(name, table.schema if isinstance(table, pa.Table) else schema, compression="zstd") as file:
+            with pq.ParquetWriter(
+                name, table.schema if isinstance(table, pa.Table) else schema, compression="zstd"
+            ) as file:
                 for batch in batches:
                     file.write_batch(batch)
                     rows += batch.num_rows

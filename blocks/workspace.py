@@ -149,9 +149,7 @@ class Run:
 
     def add(self, handle: Handle, reused: bool) -> RunHandle:
         """Count a chunk in this run; a later handle of the same stage and chunk takes the place of an earlier one."""
-        line = RunHandle(
-            handle=handle, reused=reused, account=handle.account.reused() if reused else handle.account
-        )
+        line = RunHandle(handle=handle, reused=reused, account=handle.account.reused() if reused else handle.account)
         with self._handles_file.open("ab") as file:
             file.write(line.model_dump_json().encode() + b"\n")
         return line
@@ -174,6 +172,6 @@ class Run:
 
 def _alive(state: RunState) -> bool:
     try:
-        return abs(psutil.Process(state.pid).create_time() - state.pid_started) < 2.0
+        return bool(abs(psutil.Process(state.pid).create_time() - state.pid_started) < 2.0)
     except psutil.Error:
         return False

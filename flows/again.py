@@ -77,4 +77,3 @@ def publish_again(workspace: Workspace, name: str | None, overrides: Sequence[st
         published = publish(recipe.publish, run, connection, target, partial=partial)
     run.save(run.state().model_copy(update={"published": str(published.path)}))
     return published
-

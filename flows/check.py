@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 
-import httpx
+import httpx2
 import openai
 import orjson
 
@@ -82,8 +82,10 @@ async def _check_one(label: str, model: OpenAIModel, ping: bool, said: Callable[
         return _pinged(place, await endpoint.complete(PING), said) if ping else None
     except openai.APIStatusError as error:
         return f"{place}: {model.base_url} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
-    except (openai.APIError, httpx.HTTPError, OSError) as error:
-        return f"{place}.base_url: nobody answers at {model.base_url} ({error}); start the server or correct the address"
+    except (openai.APIError, httpx2.HTTPError, OSError) as error:
+        return (
+            f"{place}.base_url: nobody answers at {model.base_url} ({error}); start the server or correct the address"
+        )
     finally:
         await endpoint.close()
 

@@ -1,7 +1,6 @@
 """The commands that do work: run, preview, pair and publish."""
 
 # Each command imports what it needs when it runs; its parameters are its options.
-# ruff: noqa: PLR0913, PLR0917
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
 
 PREVIEW_ROWS = 5
 QUICKSTART = "quickstart"
-RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the latest.")]
+RunArgument = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the latest.")
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    recipe: Annotated[str | None, typer.Option("--recipe", help="The recipe of all deployments, in place of theirs.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="The recipe of all deployments, in place of theirs.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Runs at the same time.")] = 1,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -37,7 +39,8 @@ def serve(
     quiet.switch_off_telemetry()
     if not os.environ.get("PREFECT_API_URL"):
         raise UsageError(
-            "serve needs a Prefect server: start one with kasasagi ui and set PREFECT_API_URL to the address that it prints"
+            "serve needs a Prefect server: start one with kasasagi ui, "
+            "and set PREFECT_API_URL to the address that it prints"
         )
     from prefect import serve as serve_deployments
 
@@ -55,7 +58,7 @@ def _absolute(recipe: str) -> str:
 def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
     """The deployments of `deployments/prefect.yaml`, with some parameters changed."""
     import yaml
-    from prefect.deployments.runner import RunnerDeployment  # noqa: F401 - the type that comes back
+    from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Cron, Interval
 
     from flows.preference import preference
@@ -66,7 +69,7 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
         return Interval(entry["interval"], active=entry["active"])
 
     entries = yaml.safe_load(_file().read_text(encoding="utf-8"))["deployments"]
-    return [
+    made = [
         preference.to_deployment(
             name=entry["name"],
             description=entry["description"],
@@ -76,6 +79,7 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
         )
         for entry in entries
     ]
+    return [one for one in made if isinstance(one, RunnerDeployment)]
 
 
 def _file() -> Path:

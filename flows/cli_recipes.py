@@ -1,7 +1,6 @@
 """The commands about recipes: init, schema, check and plan."""
 
 # Each command imports what it needs when it runs; its parameters are its options.
-# ruff: noqa: PLR0913, PLR0917
 
 from pathlib import Path
 from typing import Annotated
@@ -78,7 +77,9 @@ def plan(
     from flows.recipe import load_recipe
     from flows.views.drawing import console, draw_rows
 
-    plans = plan_recipe(load_recipe(recipe, overrides or ()), Workspace.named(workspace), rows, frozenset(ask_again or ()))
+    plans = plan_recipe(
+        load_recipe(recipe, overrides or ()), Workspace.named(workspace), rows, frozenset(ask_again or ())
+    )
     names = ["stage", "calls", "in the ledger", "to pay for", "prompt tokens", "completion tokens", "dollars"]
     cells = [
         [

@@ -1,4 +1,4 @@
-"""The conductor: hands a run's chunks to Prefect, verifies what comes back, and lets stages overlap behind their gates."""
+"""The conductor: hands chunks to Prefect, verifies what comes back, and lets stages overlap behind their gates."""
 
 import asyncio
 import math
@@ -47,7 +47,9 @@ class Conductor:
         return handle.complete and await asyncio.to_thread(self.session.run.workspace.shards.holds, handle.shards)
 
     async def _submit(self, job: ChunkJob, refresh: bool) -> Handle:
-        task = chunk_task.with_options(name=job.stage, refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)
+        task = chunk_task.with_options(
+            name=job.stage, refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder
+        )
         return Handle.model_validate(await finished(task.submit(job)))
 
     async def lines(self, chunks: Sequence[Shard]) -> None:
@@ -105,7 +107,7 @@ class Conductor:
             self._passed[stage].set()
 
     async def gate(self, stage: str, scope: Literal["scout", "whole"]) -> list[Outcome]:
-        """Judge a stage, keep the outcomes, and raise GateFailedError if a critical one fails and the recipe says stop."""
+        """Judge a stage and keep the outcomes; raises GateFailedError where the recipe says that it stops the run."""
         run = self.session.run
         if not any(one.stage == stage and one.scope in (scope, "both") for one in self.stages.recipe.gates.all()):
             return []
@@ -141,7 +143,11 @@ async def finished(future: PrefectFuture[Any]) -> Any:
     """The result of a submitted task, without blocking the flow's loop; raises what the task raised."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(done.set))
+
+    def wake(_: PrefectFuture[Any]) -> None:
+        loop.call_soon_threadsafe(done.set)
+
+    future.add_done_callback(wake)
     await done.wait()
     return future.result()
 
@@ -155,4 +161,3 @@ async def all_or_none(work: Any) -> None:
         for one in tasks:
             one.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-

@@ -34,7 +34,8 @@ EXIT_GATE = 3
 
 def new_run_id(name: str) -> str:
     """An id that sorts by time and tells the recipe."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-').lower()}-{secrets.token_hex(2)}"
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{plain}-{secrets.token_hex(2)}"
 
 
 async def execute(loaded: LoadedRecipe, options: Options) -> Run:
@@ -47,10 +48,9 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
     threading.Thread(target=warm_up, name="import-great-expectations", daemon=True).start()
     recipe = loaded.recipe
     run = Run.begin(options.workspace, new_run_id(recipe.name), recipe.name, recipe.plain())
-    with ended_state(run):
-        with _session(loaded, run, options) as session:
-            stages = Stages(session, recipe, loaded.base, options.limit)
-            await _stages(stages, options)
+    with ended_state(run), _session(loaded, run, options) as session:
+        stages = Stages(session, recipe, loaded.base, options.limit)
+        await _stages(stages, options)
     return run
 
 
@@ -198,4 +198,3 @@ async def _publish(stages: Stages) -> None:
     PUBLISH[run.id] = work
     published = await finished(publish_task.submit(run.id))
     run.save(run.state().model_copy(update={"published": published["path"]}))
-

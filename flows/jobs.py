@@ -42,7 +42,9 @@ class Stages:
             "filter": lambda job: self._filter(job).model_dump(),
             "respond": lambda job: respond.respond_chunk(session, recipe.respond, job).model_dump(),
             "judge": lambda job: judge.judge_chunk(session, recipe.judge, job).model_dump(),
-            "format_dpo": lambda job: format_dpo.format_chunk(session.run, recipe.pairs, recipe.judge, job).model_dump(),
+            "format_dpo": lambda job: format_dpo.format_chunk(
+                session.run, recipe.pairs, recipe.judge, job
+            ).model_dump(),
         }
 
     def load_job(self) -> ChunkJob:
@@ -154,12 +156,14 @@ def _without_surplus(result: Any, into: Path, target: int) -> Any:
     kept, aside = into / "kept.parquet", into / "aside.parquet"
     with duckdb.connect(":memory:") as connection:
         source = f"read_parquet('{result.prompts}')"
-        connection.execute(f"COPY (SELECT * FROM {source} ORDER BY position LIMIT {target}) TO '{kept}' (FORMAT parquet)")
+        first = f"SELECT * FROM {source} ORDER BY position LIMIT {target}"
+        connection.execute(f"COPY ({first}) TO '{kept}' (FORMAT parquet)")
         connection.execute(
             f"""COPY (
                 SELECT * FROM read_parquet('{result.quarantine}') UNION ALL BY NAME
                 SELECT 'filter' AS stage, prompt_id AS row_id, 'surplus' AS reason,
-                       'more were accepted than the target of {target}' AS detail, to_json(p)::VARCHAR AS payload, position
+                       'more were accepted than the target of {target}' AS detail,
+                       to_json(p)::VARCHAR AS payload, position
                 FROM {source} AS p ORDER BY position OFFSET {target}
             ) TO '{aside}' (FORMAT parquet)"""
         )

@@ -71,7 +71,9 @@ def stop_orphans(folder: Path) -> int:
         try:
             facts = orjson.loads(note.read_bytes())
             server = psutil.Process(facts["pid"])
-            is_ours = abs(server.create_time() - facts["started"]) < 2 and not _lives(facts["owner"], facts["owner_started"])
+            is_ours = abs(server.create_time() - facts["started"]) < 2 and not _lives(
+                facts["owner"], facts["owner_started"]
+            )
         except (psutil.Error, OSError, ValueError, KeyError):
             server, is_ours = None, False
         if server is not None and not is_ours:
@@ -85,7 +87,7 @@ def stop_orphans(folder: Path) -> int:
 
 def _lives(pid: int, started: float) -> bool:
     try:
-        return abs(psutil.Process(pid).create_time() - started) < 2
+        return bool(abs(psutil.Process(pid).create_time() - started) < 2)
     except psutil.Error:
         return False
 
@@ -104,7 +106,18 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
     }
-    arguments = ["--factory", SERVER, "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--lifespan", "on"]
+    arguments = [
+        "--factory",
+        SERVER,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--log-level",
+        "error",
+        "--lifespan",
+        "on",
+    ]
     with (folder / LOG).open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "flows.tied_process", str(os.getpid()), sys.executable, "-m", "uvicorn", *arguments],
@@ -139,7 +152,9 @@ def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     while time.monotonic() < end:
         if server.poll() is not None:
             words = log.read_text(errors="replace").strip().splitlines()
-            raise ServerError(f"the Prefect server ended at its start ({words[-1] if words else 'without a word'}); see {log}")
+            raise ServerError(
+                f"the Prefect server ended at its start ({words[-1] if words else 'without a word'}); see {log}"
+            )
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=2):
                 return

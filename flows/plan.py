@@ -6,12 +6,13 @@ from typing import Any
 
 from pydantic import Field
 
+from blocks.dispatcher import Question
 from blocks.llm import Completion
 from blocks.models import Config
 from blocks.shards import Shard
 from flows.jobs import Stages
 from tasks import respond, synthesize
-from tasks.asking import Answered, Question, known_answers, read_rows
+from tasks.asking import Answered, known_answers, read_rows
 from tasks.judge import stage as judge
 from tasks.synthesize import MagpieSource
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from blocks.dispatcher import Dispatcher
 from blocks.engines import engines_for, identity_of
-from blocks.shards import Handle, Shard
+from blocks.shards import Handle
 from blocks.workspace import Run, Workspace
 from flows.chunks import prompt_chunks
 from flows.execution import limited, new_run_id
@@ -57,18 +57,21 @@ def _plans(stages: Stages) -> list[StagePlan]:
 def _magpie_plans(stages: Stages, source: MagpieSource) -> list[StagePlan]:
     """Draws as far as the ledger has them, filtered for real; what comes after is foreseen from the target."""
     drawn = accepted = 0
-    shards: dict[int, Shard] = {}
-    while True:
-        draws = synthesize.draws_wanted(source, drawn, accepted)
+    plan, prompts = StagePlan(stage=synthesize.STAGE, calls=0, known=0), None
+    while (draws := synthesize.draws_wanted(source, drawn, accepted)) > drawn:
         plan = plan_synthesize(stages, source, draws)
-        if draws > drawn and plan.to_pay:
+        if plan.to_pay:
             return [plan, *guess_answers(stages, source.target or source.samples or 0)]
-        if draws == drawn:
-            return [plan, *plan_answers(stages, prompt_chunks(stages.session, prompts))]
-        work = stages.synthesize_work(draws)
-        for chunk in range(-(-draws // synthesize.DRAWS_IN_A_CHUNK)):
-            handle = Handle.model_validate(work(stages.synthesize_job(chunk, draws)))
-            shards |= {chunk: handle.shards["draws"]} if "draws" in handle.shards else {}
-        loaded = synthesize.prompts_from_draws(stages.session, [shards[number] for number in sorted(shards)])
-        filtered = Handle.model_validate(stages.work()["filter"](stages.filter_job(loaded, source.target)))
+        filtered = _filtered(stages, source, draws)
         prompts, accepted, drawn = filtered.shards["prompts"], filtered.account.rows_out, draws
+    return [plan, *(plan_answers(stages, prompt_chunks(stages.session, prompts)) if prompts else ())]
+
+
+def _filtered(stages: Stages, source: MagpieSource, draws: int) -> Handle:
+    """Known draws, filtered."""
+    work = stages.synthesize_work(draws)
+    chunks = range(-(-draws // synthesize.DRAWS_IN_A_CHUNK))
+    handles = [Handle.model_validate(work(stages.synthesize_job(chunk, draws))) for chunk in chunks]
+    shards = [handle.shards["draws"] for handle in handles if "draws" in handle.shards]
+    loaded = synthesize.prompts_from_draws(stages.session, shards)
+    return Handle.model_validate(stages.work()["filter"](stages.filter_job(loaded, source.target)))

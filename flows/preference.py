@@ -1,16 +1,15 @@
 """The main job as a Prefect flow: source, filter, respond, judge, pair, publish."""
 
-from typing import Annotated
-
 from blocks import quiet
 
 quiet.switch_off_telemetry()
 
 from contextvars import ContextVar  # noqa: E402
 from dataclasses import replace  # noqa: E402
+from typing import Any  # noqa: E402
 
 from prefect import flow, get_run_logger  # noqa: E402
-from prefect.task_runners import ThreadPoolTaskRunner  # noqa: E402
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
 
 from blocks.workspace import Workspace  # noqa: E402
 from flows.execution import execute  # noqa: E402
@@ -18,6 +17,7 @@ from flows.options import Options  # noqa: E402
 from flows.recipe import load_recipe  # noqa: E402
 
 TASK_THREADS = 32
+RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASK_THREADS)
 CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)
 """How whoever calls the flow from this process wants it run and told of; a deployment's runs have none."""
 
@@ -25,7 +25,7 @@ CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)
 @flow(
     name="preference",
     flow_run_name="{recipe}",
-    task_runner=ThreadPoolTaskRunner(max_workers=TASK_THREADS),
+    task_runner=RUNNER,
     persist_result=False,
 )
 async def preference(

@@ -34,7 +34,9 @@ class Rate:
 def line(progress: Progress, dispatcher: "Dispatcher | None", rate: float, left_s: float | None) -> str:
     """One line that says how far a run is."""
     parts = [progress.now]
-    parts += [f"{stage} {progress.done.get(stage, 0)}/{wanted}" for stage, wanted in progress.wanted.items() if wanted > 1]
+    parts += [
+        f"{stage} {progress.done.get(stage, 0)}/{wanted}" for stage, wanted in progress.wanted.items() if wanted > 1
+    ]
     if dispatcher is not None and dispatcher.tally.asked:
         tally = dispatcher.tally
         parts.append(f"{tally.answered:,} answered, {dispatcher.in_flight()} in flight, {rate:,.0f}/s")

@@ -73,7 +73,9 @@ def find_recipe(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     choices = [*shipped, *(str(p) for p in Path().glob("*.y*ml"))]
-    raise RecipeError(f"there is no recipe {name!r}: neither a file nor one that travels with kasasagi{nearest(name, choices)}")
+    raise RecipeError(
+        f"there is no recipe {name!r}: neither a file nor one that travels with kasasagi{nearest(name, choices)}"
+    )
 
 
 def shipped_recipes() -> dict[str, Path]:

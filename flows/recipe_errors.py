@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 from flows.errors import UsageError
 
 SHOWN_CHARACTERS = 80
-_KEY = re.compile(r"\b(sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}|gsk_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{20,}|xai-[A-Za-z0-9]{16,})")
+_KEY = re.compile(
+    r"\b(sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}|gsk_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{20,}|xai-[A-Za-z0-9]{16,})"
+)
 _KEY_NAMES = re.compile(r"^(api[-_]?key|apikey|key|token|secret|password|authorization)$", re.I)
 
 
@@ -60,19 +62,9 @@ def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
 def _sentence(fault: Mapping[str, Any], root: type[BaseModel]) -> str:
     location, kind = tuple(fault["loc"]), fault["type"]
     place = _place(root, location)
-    if kind == "extra_forbidden":
-        known = _fields_at(root, location[:-1])
-        return f"{place}: {str(location[-1])!r} is no key here{nearest(str(location[-1]), known)}"
-    if kind == "missing":
-        return f"{place}: this key is missing; it is the {_description(root, location)}"
-    if kind == "union_tag_not_found":
-        return f"{place}.kind: this key is missing; there are {fault['ctx'].get('discriminator', '')} {_kinds(fault)}".rstrip()
-    if kind == "union_tag_invalid":
-        tags = re.findall(r"'([^']+)'", str(fault["ctx"]["expected_tags"]))
-        return f"{place}.kind: {fault['ctx']['tag']!r} is none of the kinds{nearest(fault['ctx']['tag'], tags)}"
-    if kind == "literal_error":
-        choices = re.findall(r"'([^']+)'", str(fault["ctx"]["expected"]))
-        return f"{place}: {_shown(fault['input'])} is not allowed{nearest(str(fault['input']), choices)}"
+    special = _SPECIAL.get(kind)
+    if special is not None:
+        return special(fault, root, place)
     message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:]
     if place.endswith("api_key_env"):
@@ -80,8 +72,44 @@ def _sentence(fault: Mapping[str, Any], root: type[BaseModel]) -> str:
     return f"{place or 'the recipe'}: {_shown(fault['input'])} is not valid: {message}"
 
 
-def _kinds(fault: Mapping[str, Any]) -> str:
-    return "dataset or magpie for a source, openai or bundled for a model"
+def _unknown_key(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    name = str(fault["loc"][-1])
+    return f"{place}: {name!r} is no key here{nearest(name, _fields_at(root, fault['loc'][:-1]))}"
+
+
+def _missing_key(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    return f"{place}: this key is missing; it is the {_description(root, fault['loc'])}"
+
+
+def _missing_kind(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    kinds = ", ".join(_kinds(root, fault["loc"]))
+    return f"{place}.kind: this key is missing; there are {kinds}"
+
+
+def _unknown_kind(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    tags = re.findall(r"'([^']+)'", str(fault["ctx"]["expected_tags"]))
+    return f"{place}.kind: {fault['ctx']['tag']!r} is none of the kinds{nearest(fault['ctx']['tag'], tags)}"
+
+
+def _no_choice(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    choices = re.findall(r"'([^']+)'", str(fault["ctx"]["expected"]))
+    return f"{place}: {_shown(fault['input'])} is not allowed{nearest(str(fault['input']), choices)}"
+
+
+_SPECIAL = {
+    "extra_forbidden": _unknown_key,
+    "missing": _missing_key,
+    "union_tag_not_found": _missing_kind,
+    "union_tag_invalid": _unknown_kind,
+    "literal_error": _no_choice,
+}
+
+
+def _kinds(root: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    current: Any = root
+    for _, current, _ in _steps(root, location):  # noqa: B007 - the last one is wanted
+        pass
+    return [str(_tag(choice)) for choice in get_args(_bare(current)) if _tag(choice)]
 
 
 def _shown(value: Any) -> str:

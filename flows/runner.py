@@ -91,7 +91,7 @@ def _in_own_loop(work: Callable[[], Any]) -> Any:
     def run() -> None:
         try:
             outcome.extend([True, asyncio.run(work())])
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        except BaseException as error:
             outcome.extend([False, error])
 
     thread = threading.Thread(target=run)

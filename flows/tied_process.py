@@ -1,4 +1,4 @@
-"""`python -m flows.tied_process PARENT COMMAND …`: becomes the command, and ends when its parent does, even by kill -9."""
+"""`python -m flows.tied_process PARENT COMMAND …`: becomes the command, which ends when its parent does, however."""
 
 import ctypes
 import os
@@ -18,4 +18,4 @@ def tie(parent: int) -> None:
 
 if __name__ == "__main__":
     tie(int(sys.argv[1]))
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the command is ours
+    os.execv(sys.argv[2], sys.argv[2:])

@@ -7,6 +7,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,13 +31,15 @@ REPORT_EVERY, SAVE_EVERY = 25, 100
 class Plan:
     """How long and how hard to train; `tokens` counts all tokens, prompts included.
 
+    Each thread takes whole micro-batches, so that a core which others use too does not hold up the other one.
     On a machine too slow for all of them within `minutes`, the schedule runs by the clock instead.
     """
 
     seed: int = 20
     tokens: int = 20_000_000
     step_tokens: int = 12_288
-    micro_tokens: int = 6_144
+    micro_tokens: int = 2_048
+    threads: int = 2
     muon_rate: float = 0.02
     adam_rate: float = 0.004
     warm_up: float = 0.02
@@ -76,11 +79,11 @@ class Corpus:
 
 
 def micro_batches(examples: list[Example], tokens: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The examples by length, in padded batches (ids, weights) of at most so many tokens."""
-    ordered = sorted(examples, key=lambda example: len(example[0]))
+    """The examples by length, the longest first, in padded batches (ids, weights) of at most so many tokens."""
+    ordered = sorted(examples, key=lambda example: -len(example[0]))
     group: list[Example] = []
     for example in ordered:
-        if group and len(example[0]) * (len(group) + 1) > tokens:
+        if group and len(group[0][0]) * (len(group) + 1) > tokens:
             yield _padded(group)
             group = []
         group.append(example)
@@ -108,6 +111,7 @@ class Trainer:
             torch.optim.Muon(matrices, lr=plan.muon_rate, weight_decay=0.01, adjust_lr_fn="original"),
             torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
         ]
+        self.workers = ThreadPoolExecutor(plan.threads, initializer=torch.set_num_threads, initargs=(1,))
         self.rates = [plan.muon_rate, plan.adam_rate]
 
     def rate(self, progress: float) -> float:
@@ -121,12 +125,8 @@ class Trainer:
         """One step on a fresh batch; returns the mean loss per weighted token."""
         examples = self.corpus.batch(self.plan.step_tokens, progress)
         total = sum(sum(weights[1:]) for _, weights in examples)
-        summed = 0.0
-        for ids, weights in micro_batches(examples, self.plan.micro_tokens):
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                loss = self.model.loss(ids, weights) / total
-            loss.backward()
-            summed += loss.item()
+        batches = micro_batches(examples, self.plan.micro_tokens)
+        summed = sum(self.workers.map(lambda batch: self._learn(*batch, total), batches))
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             for group in optimizer.param_groups:
@@ -134,6 +134,12 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return summed
+
+    def _learn(self, ids: Tensor, weights: Tensor, total: float) -> float:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = self.model.loss(ids, weights) / total
+        loss.backward()
+        return loss.item()
 
 
 def train(plan: Plan, shape: Shape, folder: Path) -> list[float]:
@@ -144,6 +150,7 @@ def train(plan: Plan, shape: Shape, folder: Path) -> list[float]:
     trainer = Trainer(plan, shape, tokenizer)
     milestones = sorted(plan.sampled_at)
     losses: list[float] = []
+    torch.set_num_threads(1)
     start = time.monotonic()
     while (progress := _progress(plan, len(losses), time.monotonic() - start)) < 1:
         if milestones and progress >= milestones[0]:
@@ -186,8 +193,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=Path("models/hina"), help="where the finished model goes")
     parser.add_argument("--minutes", type=float, default=Plan.minutes, help="at most so long; the schedule adapts")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    train(Plan(seed=given.seed, tokens=given.tokens, minutes=given.minutes), Shape(), given.work)
+    train(Plan(seed=given.seed, tokens=given.tokens, minutes=given.minutes, threads=given.threads), Shape(), given.work)
     for part in ("ct2", "hf"):
         shutil.rmtree(given.into / part, ignore_errors=True)
         shutil.copytree(given.work / "final" / part, given.into / part)

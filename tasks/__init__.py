@@ -1,0 +1,1 @@
+"""The stages: their configuration, their pure functions, their work."""

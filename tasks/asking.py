@@ -1,4 +1,4 @@
-"""From requests to answers: what the ledger knows is taken from it, the rest is sent, and every call is accounted for."""
+"""From requests to answers: what the ledger knows is taken from it, the rest is sent, each call is accounted for."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -23,7 +23,9 @@ class PairsConfig(Config):
     """How pairs are made from rated responses."""
 
     strategy: Literal["best_vs_worst"] = Field("best_vs_worst", description="Which two responses make a pair.")
-    min_margin: float = Field(1.0, ge=0, description="Least distance between the two ratings; a tie never makes a pair.")
+    min_margin: float = Field(
+        1.0, ge=0, description="Least distance between the two ratings; a tie never makes a pair."
+    )
 
 
 def format_chunk(run: Run, config: PairsConfig, judge: JudgeConfig, job: ChunkJob) -> Handle:

@@ -1,7 +1,7 @@
 """The one place where stages meet Prefect: how a chunk becomes a task run, what is cached, and what is retried."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from prefect import task
 from prefect.cache_policies import CachePolicy
@@ -14,13 +14,14 @@ from blocks.ledger import LedgerError
 from tasks.asking import ChunkJob
 from tasks.gate.outcome import GateFailedError
 
+Scope = Literal["scout", "whole"]
 # What another attempt cannot mend: it would fail in the same way, or pay again.
 FINAL = (ModelUnusableError, StoppedError, LedgerError, GateFailedError, ValueError, TypeError, KeyboardInterrupt)
 WORK: dict[str, dict[str, Callable[[ChunkJob], dict[str, Any]]]] = {}
 """What each run of this process does for a chunk of each stage: by run id, then by stage."""
 
 
-GATES: dict[str, Callable[[str, str], list[dict[str, Any]]]] = {}
+GATES: dict[str, Callable[[str, Scope], list[dict[str, Any]]]] = {}
 """How each run of this process judges a stage at a scope."""
 PUBLISH: dict[str, Callable[[], dict[str, Any]]] = {}
 """How each run of this process publishes."""
@@ -58,7 +59,7 @@ def chunk_task(job: ChunkJob) -> dict[str, Any]:
 
 
 @task(name="gate", retries=0, persist_result=False, task_run_name="gate-{stage}-{scope}")
-def gate_task(run: str, stage: str, scope: str) -> list[dict[str, Any]]:
+def gate_task(run: str, stage: str, scope: Scope) -> list[dict[str, Any]]:
     """Judge a stage; a gate that fails is an outcome, and is never tried again."""
     return GATES[run](stage, scope)
 

@@ -26,19 +26,26 @@ MOST_DRAWS_FOR_ONE = 20
 DEFAULT_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 10}, "ends_as_a_sentence")
 
 
+class TemplateUnknownError(ValueError):
+    """Nobody says what stands before the user's words in a model's chat template."""
+
+
 class MagpieSource(Config):
     """Instructions that a chat model invents (Magpie, arXiv 2406.08464)."""
 
     kind: Literal["magpie"] = Field(description="Instructions that a model invents.")
     model: str = Field(description="Name of a model of this recipe.")
-    template: str = Field("auto", description="What stands before the user's words: auto (the bundled model), or the text.")
+    template: str = Field(
+        "auto", description="What stands before the user's words: auto (the bundled model), or the text."
+    )
     steer: str | None = Field(None, description="Text behind the user marker, which the model goes on from.")
     system_prompts: tuple[str, ...] = Field((), description="System prompts, one of which is drawn for each sample.")
     target: int | None = Field(None, ge=1, description="Accepted instructions wanted; a higher target only adds.")
     samples: int | None = Field(None, ge=1, description="Raw samples to draw, in place of a target.")
     round: int = Field(0, ge=0, description="Another round draws afresh.")
     sampling: Sampling = Field(
-        Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",)), description="Sampling of the instructions."
+        Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",)),
+        description="Sampling of the instructions.",
     )
 
     @model_validator(mode="before")
@@ -56,14 +63,12 @@ def prefixes(source: MagpieSource, session: Session) -> list[str]:
     model = session.models[source.model]
     if source.template != "auto":
         return [source.template + (source.steer or "")]
-    if isinstance(model, OpenAIModel):
-        raise ValueError(
-            f"source.template: 'auto' needs the bundled model, and {source.model!r} is an endpoint: write the text "
-            "that stands before the user's words in its chat template"
-        )
-    engine = session.dispatcher.engine(source.model)
+    engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(source.model)
     if not isinstance(engine, PreQueryEngine):
-        raise TypeError(f"the engine of {source.model!r} does not say what stands before the user's words")
+        raise TemplateUnknownError(
+            f"source.template: 'auto' needs a model that knows its chat template, and {source.model!r} does not tell: "
+            "write the text that stands before the user's words there"
+        )
     return [engine.pre_query_prefix(system, source.steer or "") for system in source.system_prompts or (None,)]
 
 

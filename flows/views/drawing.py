@@ -45,7 +45,7 @@ def console(file: IO[str] | None = None) -> Console:
 
 def plain(text: Any, style: str = "") -> Text:
     """Text that is printed as it is, whatever it holds."""
-    return Text(visible(str(text)), style=style)
+    return Text().append(visible(str(text)), style or None)
 
 
 def short(text: Any, style: str = "") -> Text:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import duckdb
 import orjson
 import pandas as pd
+
 from blocks import quiet
 from tasks.gate.config import Expectation
 from tasks.gate.frames import stage_frame
@@ -29,7 +30,9 @@ def judge_stage(
     due = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
     if not due:
         return []
-    columns = {str(one.arguments[name]) for one in due for name in ("column", "column_A", "column_B") if name in one.arguments}
+    columns = {
+        str(one.arguments[name]) for one in due for name in ("column", "column_A", "column_B") if name in one.arguments
+    }
     frame = stage_frame(tables, stage, columns)
     with _ONE_AT_A_TIME:
         batch = _batch_definition().get_batch({"dataframe": frame})
@@ -65,11 +68,12 @@ def _evaluate(batch: Any, frame: pd.DataFrame, one: Expectation, scope: Literal[
 
         built = getattr(gxe, one.expectation)(severity=one.severity, **arguments)
         outcome = batch.validate(built, result_format="SUMMARY").to_json_dict()
-        if outcome.get("exception_info", {}).get("raised_exception") or _raised(outcome):
-            raise ValueError(_raised(outcome) or outcome["exception_info"]["exception_message"])
-    except Exception as error:  # noqa: BLE001 - whatever it is, the expectation was not shown to hold
-        why = f"{type(error).__name__}: {str(error).splitlines()[0][:300]}" if str(error) else type(error).__name__
-        return Outcome(**base, severity="critical", success=False, observed="nothing", detail=f"could not evaluate ({why})")
+        fault = _raised(outcome)
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error}"
+    if fault is not None:
+        why = f"could not evaluate ({fault.strip().splitlines()[0][:300]})"
+        return Outcome(**base, severity="critical", success=False, observed="nothing", detail=why)
     return Outcome(
         **base,
         severity=one.severity,
@@ -82,6 +86,8 @@ def _evaluate(batch: Any, frame: pd.DataFrame, one: Expectation, scope: Literal[
 def _raised(outcome: dict[str, Any]) -> str | None:
     """The message of an exception inside a result, wherever Great Expectations put it."""
     information = outcome.get("exception_info") or {}
+    if information.get("raised_exception"):
+        return str(information.get("exception_message"))
     for value in information.values():
         if isinstance(value, dict) and value.get("raised_exception"):
             return str(value.get("exception_message"))

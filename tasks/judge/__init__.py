@@ -1,0 +1,1 @@
+"""Judging: the prompt, the strict reader, the stage."""

@@ -19,9 +19,7 @@ class JudgeConfig(Config):
         "both", description="One order, drawn from the prompt's digest, or also the turned one."
     )
     language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the judge's prompt.")
-    sampling: Sampling = Field(
-        Sampling(temperature=0.0, max_tokens=1024), description="Sampling of the judge."
-    )
+    sampling: Sampling = Field(Sampling(temperature=0.0, max_tokens=1024), description="Sampling of the judge.")
 
     @property
     def orderings(self) -> tuple[str, ...]:

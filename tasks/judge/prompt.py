@@ -61,9 +61,7 @@ def instruction_text(messages: Sequence[Message], language: Language) -> str:
     return "\n".join(f"{roles[message['role']]} {message['content']}" for message in messages)
 
 
-def judge_messages(
-    messages: Sequence[Message], texts: Sequence[str], aspect: str, language: Language
-) -> list[Message]:
+def judge_messages(messages: Sequence[Message], texts: Sequence[str], aspect: str, language: Language) -> list[Message]:
     """The judge's request for some texts in the order in which they shall stand, as chat messages.
 
     The role stands in the system message alone, so that a model trained on such prompts never invents them as a
