@@ -141,7 +141,9 @@ def judge_figures(engine: BundledEngine, count: int, aspect: str = ASPECTS[0]) -
         Figure(name + "better text gets the higher rating", share([a == b for a, b in unequal]), 88.0),
         Figure(name + "worse text gets the higher rating", share([a == -b for a, b in unequal]), 6.0, at_most=True),
         Figure(name + "same verdict in both orders", share([f == b for _, f, b in verdicts]), 85.0),
-        Figure(name + "answers of equal grade rated equal", share([s == 0 for r, *both in verdicts for s in both if not r])),
+        Figure(
+            name + "answers of equal grade rated equal", share([s == 0 for r, *both in verdicts for s in both if not r])
+        ),
     ]
 
 

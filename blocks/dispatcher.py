@@ -122,6 +122,11 @@ class Dispatcher:
         """The error that the dispatcher was stopped with, if it was."""
         return self._stopped
 
+    def raise_if_stopped(self) -> None:
+        """Raise the error that the dispatcher was stopped with, if it was."""
+        if self._stopped is not None:
+            raise self._stopped
+
     def finish_first(self) -> None:
         """From now on earlier stages go first, so that a run that takes in no more chunks ends with all slots busy."""
         self._loop.call_soon_threadsafe(self._finish_first)

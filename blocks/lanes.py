@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import httpx2
 import openai
 
 from blocks.llm import Completion, Engine, Request
@@ -103,7 +102,6 @@ class ServerLane(Lane):
         super().__init__(owner)
         self.limit = 0
         self._endpoints: dict[str, OpenAIEndpoint] = {}
-        self._greeted: set[str] = set()
         self._held: dict[str, list[Job]] = {}
         self._resume_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -120,10 +118,10 @@ class ServerLane(Lane):
 
     def push(self, job: Job) -> None:
         """Queue a job, or hold it until its server was greeted."""
-        if job.label in self._greeted:
-            super().push(job)
-        elif job.label in self._held:
+        if job.label in self._held:
             self._held[job.label].append(job)
+        else:
+            super().push(job)
 
     def pump(self) -> None:
         """Send as much as the limit allows, unless the server asked us to wait."""
@@ -166,6 +164,8 @@ class ServerLane(Lane):
             self._again(job, completion)
         else:
             self.owner.settle(job, replace(completion, attempts=job.attempts))
+            if not completion.fatal:
+                self._release(job.label)
         self.pump()
 
     def _again(self, job: Job, completion: Completion) -> None:
@@ -173,16 +173,17 @@ class ServerLane(Lane):
         self.owner.tally.retried += 1
         if completion.error == "rate_limited" and completion.wait_s:
             self._resume_at = max(self._resume_at, loop.time() + completion.wait_s)
-        loop.call_later(backoff(job.attempts - 1, completion.wait_s), self.push, job)
+        loop.call_later(backoff(job.attempts - 1, completion.wait_s), super().push, job)
 
     async def _greet(self, label: str) -> None:
-        endpoint = self._endpoints[label]
+        """Let a model's questions go if the server knows it; else, if it does not say, one of them ahead of all others."""
         known = await self._ask_for_models(label)
-        if known is None:
-            return
-        if endpoint.config.model not in known and not await self._first_alone(label):
-            return
-        self._greeted.add(label)
+        if known is not None and self._endpoints[label].config.model in known:
+            self._release(label)
+        elif known is not None and self._held[label]:
+            super().push(self._held[label].pop(0))
+
+    def _release(self, label: str) -> None:
         for job in self._held.pop(label, []):
             super().push(job)
 
@@ -198,29 +199,19 @@ class ServerLane(Lane):
             except openai.APIStatusError as error:
                 failure = read_failure(error)
                 if failure.fatal:
-                    self.owner.unusable(label, f"the server answers {failure.detail}; check the key and api_key_env")
+                    words = self._endpoints[label].without_key(failure.detail)
+                    self.owner.unusable(label, f"the server answers {words}; check the key and api_key_env")
                     return None
                 if not failure.transient:
                     return ()
-            except (openai.APIError, httpx2.HTTPError, OSError):
-                pass  # nobody there yet: a server that is starting gets the same patience as a call
+            except (ValueError, TypeError) as error:
+                self.owner.unusable(label, f"no request can be made ({type(error).__name__}); check the key's characters")
+                return None
+            except Exception:  # noqa: S110 - nobody there yet: a starting server gets the same patience as a call
+                pass
             await asyncio.sleep(backoff(attempt, None))
         self.owner.unusable(label, "nobody answers there; start the server or correct base_url")
         return None
-
-    async def _first_alone(self, label: str) -> bool:
-        """Send one question before all others, where the server does not say whether it knows the model."""
-        while self._held.get(label):
-            job = self._held[label].pop(0)
-            completion = await self._endpoints[label].complete(job.request)
-            job.attempts += 1
-            if completion.transient and job.attempts <= self._endpoints[label].config.max_retries:
-                self._held[label].append(job)
-                await asyncio.sleep(backoff(job.attempts - 1, completion.wait_s))
-                continue
-            self.owner.settle(job, replace(completion, attempts=job.attempts))
-            return not completion.fatal
-        return False
 
 
 class EngineLane(Lane):
@@ -256,6 +247,11 @@ class EngineLane(Lane):
         if (error := done.exception()) is not None:
             self.owner.unusable(batch[0].label, f"its engine failed: {type(error).__name__}: {error}")
             return
-        for job, completion in zip(batch, done.result(), strict=True):
+        completions = done.result()
+        if len(completions) != len(batch):
+            why = f"its engine gave {len(completions)} answers to {len(batch)} questions"
+            self.owner.unusable(batch[0].label, why)
+            return
+        for job, completion in zip(batch, completions, strict=True):
             self.owner.settle(job, completion)
         self.pump()

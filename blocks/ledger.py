@@ -7,7 +7,7 @@ entries, and cost no memory.
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -70,8 +70,9 @@ class Ledger:
                 f"the ledger {self.path} has format {version}, this kasasagi reads format {FORMAT_VERSION}: "
                 "use the version that wrote it or another workspace"
             )
-        connection.executescript(_TABLES)
-        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        if version == 0:
+            connection.executescript(_TABLES)
+            connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         return connection
 
     def _failure(self, verb: str, error: Exception) -> LedgerError:
@@ -96,18 +97,25 @@ class Ledger:
             raise self._failure("read", error) from error
         return found
 
-    def append(self, entries: Iterable[Entry]) -> None:
-        """Keep some finished calls, all or none; once this returns they are kept for good. Raises LedgerError."""
+    def append(self, entries: Sequence[Entry]) -> dict[str, Completion]:
+        """Keep some finished calls, all or none, and give what is kept by key; once this returns it is kept for good.
+
+        Where another process was quicker, what is kept is its answer. Raises LedgerError.
+        """
         now = time.time()
-        rows = [
-            (bytes.fromhex(entry.key), now, entry.model, entry.completion.error, _write(entry.completion))
-            for entry in entries
-        ]
         try:
+            rows = [
+                (bytes.fromhex(entry.key), now, entry.model, entry.completion.error, _write(entry.completion))
+                for entry in entries
+            ]
+            before = self._connection.total_changes
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(_INSERT, rows)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+            if self._connection.total_changes - before < len(rows):
+                return self.known([entry.key for entry in entries])
+            return {entry.key: entry.completion for entry in entries}
+        except (sqlite3.Error, TypeError) as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise self._failure("written", error) from error

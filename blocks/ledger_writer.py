@@ -42,17 +42,21 @@ class LedgerWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        ledger = Ledger(self._folder)
-        while (batch := self._take())[0]:
-            try:
-                ledger.append(batch[0])
-            except LedgerError as error:
-                self._unwritable(error)
-                break
-            self._written([(entry.key, entry.completion) for entry in batch[0]])
-            if batch[1]:
-                break
-        ledger.close()
+        try:
+            ledger = Ledger(self._folder)
+        except LedgerError as error:
+            self._unwritable(error)
+            return
+        try:
+            last = False
+            while not last:
+                entries, last = self._take()
+                if entries:
+                    self._written(list(ledger.append(entries).items()))
+        except LedgerError as error:
+            self._unwritable(error)
+        finally:
+            ledger.close()
 
     def _take(self) -> tuple[list[Entry], bool]:
         """The entries that wait, at least one, and whether they are the last."""

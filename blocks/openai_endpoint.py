@@ -2,7 +2,10 @@
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -13,8 +16,10 @@ from blocks.llm import Completion, Request
 from blocks.models import OpenAIModel
 
 TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)", re.I)
-REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation", re.I)
+REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation|flagged", re.I)
 DETAIL_CHARACTERS = 500
+MOST_TOKENS = 2**53
+LONGEST_ASKED_WAIT_S = 600.0
 NO_KEY = "no-key-needed"
 
 
@@ -33,7 +38,7 @@ class OpenAIEndpoint:
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
         client = openai.AsyncOpenAI(
             base_url=config.base_url,
-            api_key=(os.environ.get(variable) if variable else None) or NO_KEY,
+            api_key=os.environ.get(variable or "", "").strip() or NO_KEY,
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultAioHttpClient(timeout=timeout, limits=limits),
@@ -58,20 +63,20 @@ class OpenAIEndpoint:
         try:
             body = {"model": self.config.model, **request}
             response = await self._client.post(path, cast_to=httpx2.Response, body=body)
-            return read_reply(response.content)
+            completion = read_reply(response.content)
         except openai.APIStatusError as error:
-            failure = read_failure(error)
-            return replace(failure, detail=self.without_key(failure.detail))
+            completion = read_failure(error)
         except openai.APITimeoutError:
-            return Completion(error="time_out", detail=f"no reply within {self.config.timeout_s:g} s", transient=True)
-        except (openai.APIError, httpx2.HTTPError, OSError) as error:
+            completion = Completion(error="time_out", detail=f"no reply in {self.config.timeout_s:g} s", transient=True)
+        except Exception as error:
             cause = error.__cause__ or error
-            return Completion(error="connection", detail=_short(f"{type(cause).__name__}: {cause}"), transient=True)
+            completion = Completion(error="connection", detail=f"{type(cause).__name__}: {cause}", transient=True)
+        return replace(completion, detail=self.without_key(completion.detail))
 
     def without_key(self, detail: str | None) -> str | None:
-        """A detail in which the key, if it stands there, is not readable."""
+        """A detail, shortened, in which the key, if it stands there, is not readable."""
         # Some servers repeat the key that they refuse; it must not reach a log or a table.
-        return detail.replace(self._client.api_key, "***") if detail else detail
+        return _short(detail.replace(self._client.api_key, "***")) if detail else detail
 
     async def close(self) -> None:
         """Close the connections."""
@@ -90,18 +95,18 @@ def read_reply(body: bytes) -> Completion:
             reasoning=_reasoning(message),
             finish_reason=_optional_text(choice.get("finish_reason")),
             stop_reason=_optional_text(choice.get("stop_reason")),
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
         )
     except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
-        detail = _short(f"{error}: {body[:200].decode(errors='replace')}")
+        detail = f"{error}: {body[: 4 * DETAIL_CHARACTERS].decode(errors='replace')}"
         return Completion(error="malformed_reply", detail=detail, transient=True)
 
 
 def read_failure(error: openai.APIStatusError) -> Completion:
     """What a server's error status means: may pass, will not pass, or makes all calls pointless."""
-    status, detail = error.status_code, _short(_server_words(error))
-    if status in (401, 403):
+    status, detail = error.status_code, _server_words(error).encode(errors="replace").decode()
+    if status == 401 or (status == 403 and not REFUSED.search(detail)):
         return Completion(error="not_authorised", detail=f"{status}: {detail}", fatal=True)
     if status == 404:
         return Completion(error="not_found", detail=f"{status}: {detail}", fatal=True)
@@ -131,14 +136,24 @@ def _server_words(error: openai.APIStatusError) -> str:
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:
-    try:
-        return max(0.0, float(error.response.headers.get("retry-after", "")))
-    except ValueError:
-        return None
+    """Seconds that the server asks to wait: a number or a date (RFC 9110, 10.2.3), and never longer than we wait."""
+    asked = error.response.headers.get("retry-after", "")
+    seconds = None
+    with suppress(ValueError, TypeError):
+        seconds = (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
+    with suppress(ValueError):
+        seconds = float(asked)
+    return None if seconds is None else max(0.0, min(seconds, LONGEST_ASKED_WAIT_S))
 
 
 def _reasoning(message: dict[str, Any]) -> str | None:
     return _optional_text(message.get("reasoning") or message.get("reasoning_content"))
+
+
+def _count(value: Any) -> int:
+    """A number of tokens; 0 where the server says none, or none that can be."""
+    count = int(value or 0)
+    return count if 0 <= count <= MOST_TOKENS else 0
 
 
 def _optional_text(value: object) -> str | None:

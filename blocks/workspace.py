@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import Field
 
 from blocks.models import Config
@@ -17,6 +17,7 @@ from blocks.shards import Account, Handle, ShardStore
 
 Status = Literal["running", "done", "failed", "stopped", "killed"]
 ENVIRONMENT_NAME = "KASASAGI_WORKSPACE"
+LOCK_POLL_S = 0.5
 
 
 class WorkspaceError(Exception):
@@ -31,6 +32,7 @@ class RunState(Config):
     status: Status = Field(description="running, done, failed, stopped (by a gate, a budget or a person), killed.")
     started: float = Field(description="Seconds since the epoch.")
     ended: float | None = Field(None, description="Seconds since the epoch.")
+    base: str = Field("", description="The folder that the recipe's relative paths start from.")
     pid: int = Field(description="The process that runs it.")
     pid_started: float = Field(0.0, description="When that process started, so that a reused number is noticed.")
     exit_code: int | None = Field(None, description="0 done, 1 failed, 3 a gate stopped it, 4 the budget stopped it.")
@@ -79,12 +81,25 @@ class Workspace:
             ) from error
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Hold a lock that other processes respect and that ends with this process."""
+    def locked(self, name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold a lock that other processes respect and that ends with this process.
+
+        while_waiting is called every LOCK_POLL_S seconds until the lock is free; what it raises ends the wait.
+        """
         folder = self.folder / "locks" / name[:2]
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):
+        lock = FileLock(folder / f"{name}.lock")
+        while True:
+            while_waiting()
+            try:
+                lock.acquire(timeout=LOCK_POLL_S)
+                break
+            except Timeout:
+                continue
+        try:
             yield
+        finally:
+            lock.release()
 
     def runs(self) -> list[RunState]:
         """All runs, the latest first."""
@@ -116,7 +131,9 @@ class Run:
         self._handles_file = self.folder / "handles.jsonl"
 
     @classmethod
-    def begin(cls, workspace: Workspace, run: str, name: str, recipe: dict[str, Any]) -> "Run":
+    def begin(
+        cls, workspace: Workspace, run: str, name: str, recipe: dict[str, Any], base: Path | None = None
+    ) -> "Run":
         """Make the folder of a new run and say that it is running."""
         new = cls(workspace, run)
         new.folder.mkdir(parents=True)
@@ -128,6 +145,7 @@ class Run:
                 name=name,
                 status="running",
                 started=time.time(),
+                base=str(base or ""),
                 pid=process.pid,
                 pid_started=process.create_time(),
             )

@@ -20,7 +20,7 @@ def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
     for text in overrides:
         if not text.startswith(f"{allowed}."):
             raise UsageError(f"--set {text!r}: this command changes {allowed} alone; run the recipe again for the rest")
-    return check_recipe(override(run.recipe(), overrides), Path())
+    return check_recipe(override(run.recipe(), overrides), Path(run.state().base))
 
 
 def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str]) -> Run:
@@ -30,7 +30,7 @@ def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str])
     workspace.prepare()
     old = workspace.run(name)
     recipe = recipe_of(old, overrides, "pairs")
-    new = Run.begin(workspace, new_run_id(recipe.name), recipe.name, recipe.plain())
+    new = Run.begin(workspace, new_run_id(recipe.name), recipe.name, recipe.plain(), Path(old.state().base))
     with ended_state(new):
         jobs = [_job(new, counted) for counted in old.handles() if counted.handle.stage == "judge"]
         if not jobs:

@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if os.environ.get("KASASAGI_DEBUG"):
             raise
         sentence, code = told(error)
-        print(f"kasasagi: {sentence}", file=sys.stderr)
+        from flows.views.text import visible
+
+        print(f"kasasagi: {visible(sentence)}", file=sys.stderr)
     _leave(code)
 
 

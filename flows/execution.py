@@ -14,6 +14,7 @@ from blocks.engines import engines_for, identity_of
 from blocks.run_tables import build_database, open_tables
 from blocks.shards import Shard
 from blocks.workspace import Run
+from flows.artifacts import ProgressArtifacts, tell
 from flows.chunks import prompt_chunks
 from flows.conductor import Conductor, all_or_none, finished
 from flows.jobs import Stages
@@ -47,10 +48,13 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
     options.workspace.prepare()
     threading.Thread(target=warm_up, name="import-great-expectations", daemon=True).start()
     recipe = loaded.recipe
-    run = Run.begin(options.workspace, new_run_id(recipe.name), recipe.name, recipe.plain())
-    with ended_state(run), _session(loaded, run, options) as session:
-        stages = Stages(session, recipe, loaded.base, options.limit)
-        await _stages(stages, options)
+    run = Run.begin(options.workspace, new_run_id(recipe.name), recipe.name, recipe.plain(), loaded.base)
+    try:
+        with ended_state(run), _session(loaded, run, options) as session:
+            async with ProgressArtifacts(recipe.name, options.progress):
+                await _stages(Stages(session, recipe, loaded.base, options.limit), options)
+    finally:
+        await tell(run)
     return run
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace  # noqa: E402
 from typing import Any  # noqa: E402
 
 from prefect import flow, get_run_logger  # noqa: E402
+from prefect.context import SyncClientContext  # noqa: E402
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
 
 from blocks.workspace import Workspace  # noqa: E402
@@ -44,4 +45,6 @@ async def preference(
     """
     options = CALLER.get() or Options(Workspace.named(workspace), said=get_run_logger().info)
     loaded = load_recipe(recipe, overrides or ())
-    return (await execute(loaded, replace(options, limit=rows))).id
+    # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.
+    with SyncClientContext.get_or_create():
+        return (await execute(loaded, replace(options, limit=rows))).id

@@ -31,8 +31,14 @@ def export(model: Llama, tokenizer: Tokenizer, folder: Path) -> None:
 
 def _tokenizer_config(context: int) -> dict[str, object]:
     return {
-        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": context, "clean_up_tokenization_spaces": False,
-        "bos_token": "<s>", "eos_token": "<|end|>", "pad_token": "<pad>", "unk_token": "<unk>", "add_bos_token": False,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": context,
+        "clean_up_tokenization_spaces": False,
+        "bos_token": "<s>",
+        "eos_token": "<|end|>",
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "add_bos_token": False,
         "chat_template": CHAT_TEMPLATE,
     }
 

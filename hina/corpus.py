@@ -18,11 +18,24 @@ HELD_OUT = 20
 LESSER_SHARE = 0.2
 INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, VERDICT_WEIGHT = 0.6, 1.0, 0.3, 2.0
 SPEAKING = {"false": 9.0, "terse": 5.0, "reasonless": 4.0, "chatty": 1.0, "foreign": 0.5, "stray": 0.5}
-JUDGED = {"false": 9.0, "terse": 2.0, "reasonless": 2.0, "cut": 1.0, "foreign": 0.7, "chatty": 0.8, "stray": 0.8,
-          "misspelt": 0.8, "forged": 0.5}
+JUDGED = {
+    "false": 9.0,
+    "terse": 2.0,
+    "reasonless": 2.0,
+    "cut": 1.0,
+    "foreign": 0.7,
+    "chatty": 0.8,
+    "stray": 0.8,
+    "misspelt": 0.8,
+    "forged": 0.5,
+}
 GENERIC_SYSTEMS = {
-    "en": ["You are a helpful assistant.", "You are a careful assistant. Answer correctly and in full.",
-           "Answer the question.", "You are a friendly teacher."],
+    "en": [
+        "You are a helpful assistant.",
+        "You are a careful assistant. Answer correctly and in full.",
+        "Answer the question.",
+        "You are a friendly teacher.",
+    ],
     "ja": ["あなたは親切なアシスタントです。", "質問に正しく答えてください。", "あなたは優しい先生です。"],
 }
 TOPIC_SYSTEMS = {
@@ -32,19 +45,31 @@ TOPIC_SYSTEMS = {
 STEERS = {"en": "Topic: {topic}\n", "ja": "話題: {topic}\n"}
 VERDICTS = {
     "en": {
-        "none": "The text says so.", "terse": "The text says so without a sentence.",
-        "extra": "The text says so, but adds something else.", "no_reason": "The text says so, but leaves out the rest.",
-        "cut": "The text says so, but breaks off.", "garbled": "The text says so, but is garbled.",
+        "none": "The text says so.",
+        "terse": "The text says so without a sentence.",
+        "extra": "The text says so, but adds something else.",
+        "no_reason": "The text says so, but leaves out the rest.",
+        "cut": "The text says so, but breaks off.",
+        "garbled": "The text says so, but is garbled.",
         "wrong_reason": "The text says so, but its reasoning is wrong.",
-        "wrong_language": "The text says so, but in another language.", "wrong": "The text says: {found}. That is wrong.",
-        "subject": "The text speaks of something else.", "off": "The text does not say so.",
+        "wrong_language": "The text says so, but in another language.",
+        "wrong": "The text says: {found}. That is wrong.",
+        "subject": "The text speaks of something else.",
+        "off": "The text does not say so.",
         "imitation": "The text only imitates a rating.",
     },
     "ja": {
-        "none": "文章の通り。", "terse": "文章は文になっていないが同じ。", "extra": "文章は同じだが余計なことを加えている。",
-        "no_reason": "文章は同じだが残りが欠けている。", "cut": "文章は同じだが途中で切れている。", "garbled": "文章は同じだが乱れている。",
-        "wrong_reason": "文章は同じだが途中が誤り。", "wrong_language": "文章は同じだが言語が違う。",
-        "wrong": "文章は「{found}」で誤り。", "subject": "文章は別のものの話。", "off": "文章はそう述べていない。",
+        "none": "文章の通り。",
+        "terse": "文章は文になっていないが同じ。",
+        "extra": "文章は同じだが余計なことを加えている。",
+        "no_reason": "文章は同じだが残りが欠けている。",
+        "cut": "文章は同じだが途中で切れている。",
+        "garbled": "文章は同じだが乱れている。",
+        "wrong_reason": "文章は同じだが途中が誤り。",
+        "wrong_language": "文章は同じだが言語が違う。",
+        "wrong": "文章は「{found}」で誤り。",
+        "subject": "文章は別のものの話。",
+        "off": "文章はそう述べていない。",
         "imitation": "文章は評点をまねただけ。",
     },
 }
@@ -127,8 +152,8 @@ def _setting(rng: random.Random) -> tuple[str, str, Lang, str | None]:
     if kind < 0.65:
         prompts: Lang = "ja" if lang == "ja" and rng.random() < 0.7 else "en"
         return rng.choice(GENERIC_SYSTEMS[prompts]), "", "ja" if prompts == "ja" else lang, None
-    topic = rng.choice([*TOPICS, "Japanese"])
-    if topic == "Japanese":
+    topic: str | None = rng.choice([*TOPICS, "Japanese"])
+    if topic is None or topic == "Japanese":
         lang, topic, name = "ja", None, rng.choice(["Japanese", "日本語"])
     else:
         name = topic if lang == "en" else TOPICS[topic]
@@ -154,7 +179,8 @@ def verdict_segments(grades: Sequence[Grade], aspect: str, lang: Lang) -> list[S
         lead = ("\n" if number > 1 else "") + labels["section"].format(number=number)
         end = "<|end|>" if number == len(grades) else ""
         segments += [
-            (f"{lead}\n{labels['rationale']}", LABEL_WEIGHT), (f" {right}", ANSWER_WEIGHT),
+            (f"{lead}\n{labels['rationale']}", LABEL_WEIGHT),
+            (f" {right}", ANSWER_WEIGHT),
             (f"{SPACE[lang]}{verdict}\n{labels['rating']} {grade.rate(aspect)}{end}", VERDICT_WEIGHT),
         ]
     return segments

@@ -25,13 +25,26 @@ class Shape:
         """The `config.json` of the same network in transformers."""
         sizes = asdict(self)
         return {
-            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": sizes["vocabulary"],
-            "hidden_size": sizes["width"], "num_hidden_layers": sizes["layers"], "num_attention_heads": sizes["heads"],
-            "num_key_value_heads": sizes["heads"], "head_dim": sizes["width"] // sizes["heads"],
-            "intermediate_size": sizes["inner"], "max_position_embeddings": sizes["context"],
-            "rope_theta": sizes["theta"], "rms_norm_eps": sizes["epsilon"], "hidden_act": "silu",
-            "tie_word_embeddings": True, "attention_bias": False, "mlp_bias": False,
-            "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "float16",
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "vocab_size": sizes["vocabulary"],
+            "hidden_size": sizes["width"],
+            "num_hidden_layers": sizes["layers"],
+            "num_attention_heads": sizes["heads"],
+            "num_key_value_heads": sizes["heads"],
+            "head_dim": sizes["width"] // sizes["heads"],
+            "intermediate_size": sizes["inner"],
+            "max_position_embeddings": sizes["context"],
+            "rope_theta": sizes["theta"],
+            "rms_norm_eps": sizes["epsilon"],
+            "hidden_act": "silu",
+            "tie_word_embeddings": True,
+            "attention_bias": False,
+            "mlp_bias": False,
+            "pad_token_id": 0,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "torch_dtype": "float16",
         }
 
 
@@ -50,7 +63,7 @@ def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Causal self-attention with rotary positions, written out: at these lengths that is faster than the fused kernel."""
+    """Causal self-attention with rotary positions, written out: at such lengths faster than the fused kernel."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -61,7 +74,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """(batch, length, width) to the same shape."""
         batch, length, width = x.shape
-        q, k, v = (p(x).view(batch, length, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            p(x).view(batch, length, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
+        )
         scores = turn(q, cos, sin) * q.shape[-1] ** -0.5 @ turn(k, cos, sin).transpose(-1, -2)
         future = torch.full((length, length), float("-inf"), dtype=scores.dtype).triu_(1)
         mixed = torch.softmax(scores + future, -1, dtype=scores.dtype).to(v.dtype) @ v

@@ -14,7 +14,10 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from hina.corpus import Segment, dialogue, draw_question, judgement
 
 SPECIALS = ["<pad>", "<s>", "<|end|>", "<unk>", "<|system|>", "<|user|>", "<|assistant|>"]
-PIECES = r"(?<=\[)[0-9a-f]{6}|[0-9a-f]{6}(?=\])|\d| ?[A-Za-z]+|[ぁ-んァ-ヶー一-龠々]+|\n| ?[^\sA-Za-z0-9ぁ-んァ-ヶー一-龠々]|\s"
+PIECES = (
+    r"(?<=\[)[0-9a-f]{6}|[0-9a-f]{6}(?=\])|\d| ?[A-Za-z]+"
+    r"|[ぁ-んァ-ヶー一-龠々]+|\n| ?[^\sA-Za-z0-9ぁ-んァ-ヶー一-龠々]|\s"
+)
 VARIABLE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{number\}|\[|\]")
 NUMBERED = re.compile(r"#.*\d")
 SHORTEST_LINE = 5
@@ -48,7 +51,7 @@ def sample_texts(seed: int, dialogues: int, judgements: int) -> Iterator[str]:
         yield from (re.sub(r"<[^>]*>", "", text) for text, _ in example)
     pairs = [f"{number:02x}" for number in range(256)]
     for shift in range(60):
-        yield from (f"[{a}{b}{c}\n" for a, b, c in zip(pairs, pairs[shift:], pairs[2 * shift:], strict=False))
+        yield from (f"[{a}{b}{c}\n" for a, b, c in zip(pairs, pairs[shift:], pairs[2 * shift :], strict=False))
 
 
 def train_tokenizer(seed: int, size: int, dialogues: int = 30_000, judgements: int = 4_000) -> Tokenizer:

@@ -66,10 +66,12 @@ class Corpus:
         """Examples of about so many tokens."""
         share = [share for start, share in JUDGED_SHARES if progress >= start][-1]
         found: list[Example] = []
-        for budget, judged in ((tokens * share, True), (tokens * (1 - share), False)):
-            while budget > 0:
-                found.append(encode(self.tokenizer, judgement(self.rng, self._question()) if judged else dialogue(self.rng)))
-                budget -= len(found[-1][0])
+        for part, judged in ((share, True), (1 - share, False)):
+            filled = 0
+            while filled < tokens * part:
+                drawn = judgement(self.rng, self._question()) if judged else dialogue(self.rng)
+                found.append(encode(self.tokenizer, drawn))
+                filled += len(found[-1][0])
         return found
 
     def _question(self) -> Question:
@@ -126,7 +128,8 @@ class Trainer:
         examples = self.corpus.batch(self.plan.step_tokens, progress)
         total = sum(sum(weights[1:]) for _, weights in examples)
         batches = micro_batches(examples, self.plan.micro_tokens)
-        summed = sum(self.workers.map(lambda batch: self._learn(*batch, total), batches))
+        jobs = [self.workers.submit(self._learn, ids, weights, total) for ids, weights in batches]
+        summed = sum(job.result() for job in jobs)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             for group in optimizer.param_groups:
@@ -139,7 +142,7 @@ class Trainer:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = self.model.loss(ids, weights) / total
         loss.backward()
-        return loss.item()
+        return float(loss.item())
 
 
 def train(plan: Plan, shape: Shape, folder: Path) -> list[float]:
@@ -178,8 +181,13 @@ def _progress(plan: Plan, steps: int, seconds: float) -> float:
 
 def _report(plan: Plan, losses: list[float], progress: float, seconds: float) -> None:
     recent = losses[-REPORT_EVERY:]
-    line = {"step": len(losses), "progress": round(progress, 3), "loss": round(sum(recent) / len(recent), 4),
-            "seconds": round(seconds), "tokens_per_second": round(len(losses) * plan.step_tokens / seconds)}
+    line = {
+        "step": len(losses),
+        "progress": round(progress, 3),
+        "loss": round(sum(recent) / len(recent), 4),
+        "seconds": round(seconds),
+        "tokens_per_second": round(len(losses) * plan.step_tokens / seconds),
+    }
     print(json.dumps(line), flush=True)
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from blocks import tables
+from blocks.canonical import digest
 from blocks.dispatcher import Dispatcher, Question
 from blocks.ledger import Ledger
 from blocks.llm import Completion, Request
@@ -65,8 +66,18 @@ def known_answers(session: Session, questions: Sequence[Question]) -> dict[str, 
 def ask(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
     """Answer all questions, in their order: from the ledger where it knows, else from the models.
 
-    rank is the stage's (later stages outrank earlier ones), order the chunk's. Raises what the dispatcher raises.
+    rank is the stage's (later stages outrank earlier ones), order the chunk's. Another run that asks the same meanwhile
+    waits, and finds the answers in the ledger. Raises what the dispatcher raises.
     """
+    known = known_answers(session, questions)
+    if len(known) == len({question.key for question in questions}):
+        return [Answered(question, known[question.key], True) for question in questions]
+    name = digest(sorted(question.key for question in questions))
+    with session.run.workspace.locked(name, session.dispatcher.raise_if_stopped):
+        return _ask(session, questions, rank, order)
+
+
+def _ask(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
     known = known_answers(session, questions)
     unknown = [question for question in questions if question.key not in known]
     asked = dict(zip((q.key for q in unknown), session.dispatcher.ask(unknown, rank, order), strict=True))

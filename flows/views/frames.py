@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from blocks.tables import SCHEMAS
+from blocks.tables import PUBLIC
 from blocks.workspace import Run
 from flows.views.reading import reading
 
@@ -19,7 +19,7 @@ def tables(run: Run) -> "Mapping[str, pd.DataFrame]":
 class _Tables(Mapping[str, "pd.DataFrame"]):
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._names = (*SCHEMAS, "stages")
+        self._names = (*PUBLIC, "stages")
 
     def __getitem__(self, name: str) -> "pd.DataFrame":
         if name not in self._names:

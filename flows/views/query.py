@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from blocks.tables import SCHEMAS
+from blocks.tables import PUBLIC
 from blocks.workspace import Run
 from flows.errors import UsageError
 from flows.views.reading import fetch, reading
@@ -82,7 +82,7 @@ def query(run: Run, sql: str) -> Iterator[Result]:
 
     Raises UsageError, in one sentence, for a statement that is wrong, that would write, or that reads other files.
     """
-    with reading(run) as connection:
+    with reading(run, alone=True) as connection:
         _lock(connection, run)
         yield Result(connection, sql, run)
 
@@ -91,16 +91,13 @@ def table_columns(connection: DuckDBPyConnection) -> dict[str, list[str]]:
     """The tables of a run and their columns."""
     columns: dict[str, list[str]] = {}
     for row in fetch(connection, "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"):
-        if row["table_name"] in (*SCHEMAS, "stages"):
+        if row["table_name"] in (*PUBLIC, "stages"):
             columns.setdefault(row["table_name"], []).append(row["column_name"])
     return columns
 
 
 def _lock(connection: DuckDBPyConnection, run: Run) -> None:
-    """Close everything but the run's own shards, for as long as this instance of DuckDB lives."""
-    locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
-    if locked and locked[0]:
-        return
+    """Close everything but the run's own shards, for as long as this DuckDB lives."""
     store = run.workspace.shards
     paths = dict.fromkeys(str(store.path(shard)) for h in run.handles() for shard in h.handle.shards.values())
     quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from blocks.run_tables import open_tables
+from blocks.run_tables import MEMORY, open_tables
 from blocks.workspace import Run, Workspace
 from flows.errors import KasasagiError
 from flows.views.text import visible
@@ -25,10 +25,13 @@ def find_run(workspace: Path | None, name: str | None = None) -> Run:
 
 
 @contextmanager
-def reading(run: Run) -> Iterator[DuckDBPyConnection]:
-    """A connection that has all of a run's tables, closed at the end. Raises KasasagiError if they cannot be read."""
+def reading(run: Run, alone: bool = False) -> Iterator[DuckDBPyConnection]:
+    """A connection that has all of a run's tables, closed at the end. Raises KasasagiError if they cannot be read.
+
+    With `alone` it shares its DuckDB with no other connection of this process, so that it can be locked.
+    """
     try:
-        connection = open_tables(run)
+        connection = _attached(run) if alone and run.database.exists() else open_tables(run)
     except (duckdb.Error, OSError, ValueError) as error:
         what = visible(str(error)).splitlines()[0]
         raise KasasagiError(
@@ -36,6 +39,14 @@ def reading(run: Run) -> Iterator[DuckDBPyConnection]:
         ) from error
     with connection:
         yield connection
+
+
+def _attached(run: Run) -> DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={"memory_limit": MEMORY})
+    path = str(run.database).replace("'", "''")
+    connection.execute(f"ATTACH '{path}' AS run (READ_ONLY)")
+    connection.execute("USE run")
+    return connection
 
 
 def fetch(connection: DuckDBPyConnection, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:

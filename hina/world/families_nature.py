@@ -21,98 +21,316 @@ def _larger(x: Entry, y: Entry) -> dict[str, Entry]:
 
 FAMILIES = [
     Family(
-        "capital", "geography", {"c": COUNTRIES}, lambda c: {"city": c["capital"]},
-        {"en": Voice(["What is the capital of {c}?", "Name the capital of {c}.", "Which city is the capital of {c}?",
-                      "Tell me the capital city of {c}."],
-                     [["The capital of {c} is {city}."], ["{city} is the capital of {c}."]], "{city}"),
-         "ja": Voice(["{c}の首都はどこですか。", "{c}の首都を教えてください。", "{c}の首都の名前は何ですか。"], [["{c}の首都は{city}です。"]], "{city}")}),
+        "capital",
+        "geography",
+        {"c": COUNTRIES},
+        lambda c: {"city": c["capital"]},
+        {
+            "en": Voice(
+                [
+                    "What is the capital of {c}?",
+                    "Name the capital of {c}.",
+                    "Which city is the capital of {c}?",
+                    "Tell me the capital city of {c}.",
+                ],
+                [["The capital of {c} is {city}."], ["{city} is the capital of {c}."]],
+                "{city}",
+            ),
+            "ja": Voice(
+                ["{c}の首都はどこですか。", "{c}の首都を教えてください。", "{c}の首都の名前は何ですか。"],
+                [["{c}の首都は{city}です。"]],
+                "{city}",
+            ),
+        },
+    ),
     Family(
-        "country of a capital", "geography", {"city": CITIES}, lambda city: {"c": city["country"]},
-        {"en": Voice(["Which country has the capital {city}?", "{city} is the capital of which country?",
-                      "Of which country is {city} the capital?"], [["{city} is the capital of {c}."]], "{c}"),
-         "ja": Voice(["{city}はどの国の首都ですか。", "{city}を首都とする国はどこですか。"], [["{city}は{c}の首都です。"]], "{c}")}),
+        "country of a capital",
+        "geography",
+        {"city": CITIES},
+        lambda city: {"c": city["country"]},
+        {
+            "en": Voice(
+                [
+                    "Which country has the capital {city}?",
+                    "{city} is the capital of which country?",
+                    "Of which country is {city} the capital?",
+                ],
+                [["{city} is the capital of {c}."]],
+                "{c}",
+            ),
+            "ja": Voice(
+                ["{city}はどの国の首都ですか。", "{city}を首都とする国はどこですか。"],
+                [["{city}は{c}の首都です。"]],
+                "{c}",
+            ),
+        },
+    ),
     Family(
-        "continent", "geography", {"c": COUNTRIES}, lambda c: {"k": c["continent"]},
-        {"en": Voice(["On which continent is {c}?", "Which continent does {c} belong to?", "Where in the world is {c}?"],
-                     [["{c} is in {k}."]], "{k}"),
-         "ja": Voice(["{c}はどの大陸にありますか。", "{c}は世界のどの地域にありますか。"], [["{c}は{k}にあります。"]], "{k}")}),
+        "continent",
+        "geography",
+        {"c": COUNTRIES},
+        lambda c: {"k": c["continent"]},
+        {
+            "en": Voice(
+                ["On which continent is {c}?", "Which continent does {c} belong to?", "Where in the world is {c}?"],
+                [["{c} is in {k}."]],
+                "{k}",
+            ),
+            "ja": Voice(
+                ["{c}はどの大陸にありますか。", "{c}は世界のどの地域にありますか。"], [["{c}は{k}にあります。"]], "{k}"
+            ),
+        },
+    ),
     Family(
-        "capital check", "geography", {"city": CITIES, "c": COUNTRIES},
+        "capital check",
+        "geography",
+        {"city": CITIES, "c": COUNTRIES},
         lambda city, c: {"yes": _yes(city["country"] is c), "right": c["capital"]},
-        {"en": Voice(["Is {city} the capital of {c}?", "Is it true that the capital of {c} is {city}?"],
-                     [["{yes}, the capital of {c} is {right}."]], "{yes}, {right}"),
-         "ja": Voice(["{city}は{c}の首都ですか。", "{c}の首都は{city}ですか。"], [["{yes}、{c}の首都は{right}です。"]], "{yes}、{right}")}),
+        {
+            "en": Voice(
+                ["Is {city} the capital of {c}?", "Is it true that the capital of {c} is {city}?"],
+                [["{yes}, the capital of {c} is {right}."]],
+                "{yes}, {right}",
+            ),
+            "ja": Voice(
+                ["{city}は{c}の首都ですか。", "{c}の首都は{city}ですか。"],
+                [["{yes}、{c}の首都は{right}です。"]],
+                "{yes}、{right}",
+            ),
+        },
+    ),
     Family(
-        "same continent", "geography", {"c": COUNTRIES, "d": COUNTRIES},
+        "same continent",
+        "geography",
+        {"c": COUNTRIES, "d": COUNTRIES},
         lambda c, d: {"yes": _yes(c["continent"] is d["continent"]), "k": c["continent"], "j": d["continent"]},
-        {"en": Voice(["Are {c} and {d} on the same continent? Explain.", "Do {c} and {d} lie on one continent, and why?"],
-                     [["{yes}.", "{c} is in {k} and {d} is in {j}."]], "{yes}"),
-         "ja": Voice(["{c}と{d}は同じ大陸にありますか。説明してください。", "{c}と{d}は同じ大陸の国ですか。理由も答えてください。"],
-                     [["{yes}。", "{c}は{k}、{d}は{j}にあります。"]], "{yes}")},
-        valid=lambda c, d: c is not d),
+        {
+            "en": Voice(
+                ["Are {c} and {d} on the same continent? Explain.", "Do {c} and {d} lie on one continent, and why?"],
+                [["{yes}.", "{c} is in {k} and {d} is in {j}."]],
+                "{yes}",
+            ),
+            "ja": Voice(
+                [
+                    "{c}と{d}は同じ大陸にありますか。説明してください。",
+                    "{c}と{d}は同じ大陸の国ですか。理由も答えてください。",
+                ],
+                [["{yes}。", "{c}は{k}、{d}は{j}にあります。"]],
+                "{yes}",
+            ),
+        },
+        valid=lambda c, d: c is not d,
+    ),
     Family(
-        "animal class", "animals", {"x": ANIMALS}, lambda x: {"k": x["kind"], "why": x["kind"]["reason"]},
-        {"en": Voice(["What kind of animal is {x.a}, and why?", "Which class of animals does {x.a} belong to? Give a reason.",
-                      "To which animal group does the {x} belong? Say why."], [["{x.A} is {k.a}.", "The reason is that {why}."]], "{k.a}"),
-         "ja": Voice(["{x}は何の仲間ですか。理由も答えてください。", "{x}はどの種類の動物ですか。理由とともに教えてください。"],
-                     [["{x}は{k}です。", "理由は{why}からです。"]], "{k}")}),
+        "animal class",
+        "animals",
+        {"x": ANIMALS},
+        lambda x: {"k": x["kind"], "why": x["kind"]["reason"]},
+        {
+            "en": Voice(
+                [
+                    "What kind of animal is {x.a}, and why?",
+                    "Which class of animals does {x.a} belong to? Give a reason.",
+                    "To which animal group does the {x} belong? Say why.",
+                ],
+                [["{x.A} is {k.a}.", "The reason is that {why}."]],
+                "{k.a}",
+            ),
+            "ja": Voice(
+                [
+                    "{x}は何の仲間ですか。理由も答えてください。",
+                    "{x}はどの種類の動物ですか。理由とともに教えてください。",
+                ],
+                [["{x}は{k}です。", "理由は{why}からです。"]],
+                "{k}",
+            ),
+        },
+    ),
     Family(
-        "class check", "animals", {"x": ANIMALS, "g": CLASSES},
+        "class check",
+        "animals",
+        {"x": ANIMALS, "g": CLASSES},
         lambda x, g: {"yes": _yes(x["kind"] is g), "k": x["kind"], "why": x["kind"]["reason"]},
-        {"en": Voice(["Is {x.a} {g.a}? Say why.", "Is it right to call {x.a} {g.a}? Give a reason."],
-                     [["{yes}, {x.a} is {k.a}.", "The reason is that {why}."]], "{yes}, {k.a}"),
-         "ja": Voice(["{x}は{g}ですか。理由も答えてください。", "{x}を{g}と呼ぶのは正しいですか。理由も教えてください。"],
-                     [["{yes}、{x}は{k}です。", "理由は{why}からです。"]], "{yes}、{k}")}),
+        {
+            "en": Voice(
+                ["Is {x.a} {g.a}? Say why.", "Is it right to call {x.a} {g.a}? Give a reason."],
+                [["{yes}, {x.a} is {k.a}.", "The reason is that {why}."]],
+                "{yes}, {k.a}",
+            ),
+            "ja": Voice(
+                ["{x}は{g}ですか。理由も答えてください。", "{x}を{g}と呼ぶのは正しいですか。理由も教えてください。"],
+                [["{yes}、{x}は{k}です。", "理由は{why}からです。"]],
+                "{yes}、{k}",
+            ),
+        },
+    ),
     Family(
-        "legs", "animals", {"x": ANIMALS, "n": range(2, 10)},
+        "legs",
+        "animals",
+        {"x": ANIMALS, "n": range(2, 10)},
         lambda x, n: {"legs": x["legs"], "total": x["legs"] * n},
-        {"en": Voice(["How many legs has a group of {n} {x.pl}?", "Count the legs of {n} {x.pl}.",
-                      "I see {n} {x.pl}. How many legs is that?"], [["{x.A} has {legs} legs, and {n} × {legs} = {total}."]], "{total}"),
-         "ja": Voice(["{n}匹の{x}の足は全部で何本ですか。", "{x}が{n}匹います。足は何本ですか。"],
-                     [["{x}の足は{legs}本で、{n} × {legs} = {total} 本です。"]], "{total}")}),
+        {
+            "en": Voice(
+                [
+                    "How many legs has a group of {n} {x.pl}?",
+                    "Count the legs of {n} {x.pl}.",
+                    "I see {n} {x.pl}. How many legs is that?",
+                ],
+                [["{x.A} has {legs} legs, and {n} × {legs} = {total}."]],
+                "{total}",
+            ),
+            "ja": Voice(
+                ["{n}匹の{x}の足は全部で何本ですか。", "{x}が{n}匹います。足は何本ですか。"],
+                [["{x}の足は{legs}本で、{n} × {legs} = {total} 本です。"]],
+                "{total}",
+            ),
+        },
+    ),
     Family(
-        "habitat", "animals", {"x": ANIMALS}, lambda x: {"home": x["home"]},
-        {"en": Voice(["Where does {x.a} live?", "Where do people find {x.pl}?", "Name a place where {x.pl} live."],
-                     [["{x.A} lives {home}."]], "{home}"),
-         "ja": Voice(["{x}はどこにすんでいますか。", "{x}がいる場所を教えてください。"], [["{x}がいるのは{home}です。"]], "{home}")}),
+        "habitat",
+        "animals",
+        {"x": ANIMALS},
+        lambda x: {"home": x["home"]},
+        {
+            "en": Voice(
+                ["Where does {x.a} live?", "Where do people find {x.pl}?", "Name a place where {x.pl} live."],
+                [["{x.A} lives {home}."]],
+                "{home}",
+            ),
+            "ja": Voice(
+                ["{x}はどこにすんでいますか。", "{x}がいる場所を教えてください。"],
+                [["{x}がいるのは{home}です。"]],
+                "{home}",
+            ),
+        },
+    ),
     Family(
-        "bigger animal", "animals", {"x": ANIMALS, "y": ANIMALS}, _larger,
-        {"en": Voice(["Which is bigger, {x.a} or {y.a}?", "Compare the size of {x.a} and {y.a}.",
-                      "Is {x.a} bigger or smaller than {y.a}?"], [["{big.A} is bigger than {small.a}."]], "{big.a}"),
-         "ja": Voice(["{x}と{y}ではどちらが大きいですか。", "{x}と{y}の大きさを比べてください。"], [["{big}の方が{small}より大きいです。"]], "{big}")},
-        valid=lambda x, y: abs(x["size"] - y["size"]) >= 15),
+        "bigger animal",
+        "animals",
+        {"x": ANIMALS, "y": ANIMALS},
+        _larger,
+        {
+            "en": Voice(
+                [
+                    "Which is bigger, {x.a} or {y.a}?",
+                    "Compare the size of {x.a} and {y.a}.",
+                    "Is {x.a} bigger or smaller than {y.a}?",
+                ],
+                [["{big.A} is bigger than {small.a}."]],
+                "{big.a}",
+            ),
+            "ja": Voice(
+                ["{x}と{y}ではどちらが大きいですか。", "{x}と{y}の大きさを比べてください。"],
+                [["{big}の方が{small}より大きいです。"]],
+                "{big}",
+            ),
+        },
+        valid=lambda x, y: abs(x["size"] - y["size"]) >= 15,
+    ),
     Family(
-        "young animal", "animals", {"x": YOUNG}, lambda x: {"young": x["young"]},
-        {"en": Voice(["What is a young {x} called?", "What do you call the baby of {x.a}?"], [["A young {x} is called {young.a}."]], "{young.a}"),
-         "ja": Voice(["{x}の子は何と呼ばれますか。", "{x}の子どもを何といいますか。"], [["{x}の子は{young}と呼ばれます。"]], "{young}")}),
+        "young animal",
+        "animals",
+        {"x": YOUNG},
+        lambda x: {"young": x["young"]},
+        {
+            "en": Voice(
+                ["What is a young {x} called?", "What do you call the baby of {x.a}?"],
+                [["A young {x} is called {young.a}."]],
+                "{young.a}",
+            ),
+            "ja": Voice(
+                ["{x}の子は何と呼ばれますか。", "{x}の子どもを何といいますか。"],
+                [["{x}の子は{young}と呼ばれます。"]],
+                "{young}",
+            ),
+        },
+    ),
     Family(
-        "sound", "animals", {"x": YOUNG}, lambda x: {"sound": x["sound"]},
-        {"en": Voice(["What sound does {x.a} make?", "How does {x.a} sound?"], [["{x.A} says {sound}."]], "{sound}"),
-         "ja": Voice(["{x}は何と鳴きますか。", "{x}の鳴き声を教えてください。"], [["{x}は{sound}と鳴きます。"]], "{sound}")}),
+        "sound",
+        "animals",
+        {"x": YOUNG},
+        lambda x: {"sound": x["sound"]},
+        {
+            "en": Voice(["What sound does {x.a} make?", "How does {x.a} sound?"], [["{x.A} says {sound}."]], "{sound}"),
+            "ja": Voice(
+                ["{x}は何と鳴きますか。", "{x}の鳴き声を教えてください。"], [["{x}は{sound}と鳴きます。"]], "{sound}"
+            ),
+        },
+    ),
     Family(
-        "colour", "colours", {"t": THINGS}, lambda t: {"k": t["colour"]},
-        {"en": Voice(["What colour is {t.a}?", "Which colour does {t.a} have?", "Tell me the colour of {t.a}."],
-                     [["{t.A} is {k}."]], "{k}"),
-         "ja": Voice(["{t}は何色ですか。", "{t}の色を教えてください。"], [["{t}の色は{k}です。"]], "{k}")}),
+        "colour",
+        "colours",
+        {"t": THINGS},
+        lambda t: {"k": t["colour"]},
+        {
+            "en": Voice(
+                ["What colour is {t.a}?", "Which colour does {t.a} have?", "Tell me the colour of {t.a}."],
+                [["{t.A} is {k}."]],
+                "{k}",
+            ),
+            "ja": Voice(["{t}は何色ですか。", "{t}の色を教えてください。"], [["{t}の色は{k}です。"]], "{k}"),
+        },
+    ),
     Family(
-        "same colour", "colours", {"t": THINGS, "v": THINGS},
+        "same colour",
+        "colours",
+        {"t": THINGS, "v": THINGS},
         lambda t, v: {"yes": _yes(t["colour"] is v["colour"]), "k": t["colour"], "j": v["colour"]},
-        {"en": Voice(["Do {t.a} and {v.a} have the same colour? Explain.", "Are {t.a} and {v.a} alike in colour, and why?"],
-                     [["{yes}.", "{t.A} is {k} and {v.a} is {j}."]], "{yes}"),
-         "ja": Voice(["{t}と{v}は同じ色ですか。説明してください。", "{t}と{v}の色は同じですか。理由も答えてください。"],
-                     [["{yes}。", "{t}は{k}、{v}は{j}です。"]], "{yes}")},
-        valid=lambda t, v: t is not v),
+        {
+            "en": Voice(
+                ["Do {t.a} and {v.a} have the same colour? Explain.", "Are {t.a} and {v.a} alike in colour, and why?"],
+                [["{yes}.", "{t.A} is {k} and {v.a} is {j}."]],
+                "{yes}",
+            ),
+            "ja": Voice(
+                ["{t}と{v}は同じ色ですか。説明してください。", "{t}と{v}の色は同じですか。理由も答えてください。"],
+                [["{yes}。", "{t}は{k}、{v}は{j}です。"]],
+                "{yes}",
+            ),
+        },
+        valid=lambda t, v: t is not v,
+    ),
     Family(
-        "mixing", "colours", {"a": COLOURS, "b": COLOURS}, lambda a, b: {"m": COLOUR[MIXES[frozenset({a.en, b.en})]]},
-        {"en": Voice(["What colour do {a} and {b} make?", "Mix {a} and {b}: what colour is it?", "Which colour comes from {a} and {b} paint?"],
-                     [["{a.C} and {b} make {m}."]], "{m}"),
-         "ja": Voice(["{a}と{b}を混ぜると何色になりますか。", "{a}と{b}の絵の具を混ぜた色を教えてください。"], [["{a}と{b}を混ぜると{m}になります。"]], "{m}")},
-        valid=lambda a, b: frozenset({a.en, b.en}) in MIXES),
+        "mixing",
+        "colours",
+        {"a": COLOURS, "b": COLOURS},
+        lambda a, b: {"m": COLOUR[MIXES[frozenset({a.en, b.en})]]},
+        {
+            "en": Voice(
+                [
+                    "What colour do {a} and {b} make?",
+                    "Mix {a} and {b}: what colour is it?",
+                    "Which colour comes from {a} and {b} paint?",
+                ],
+                [["{a.C} and {b} make {m}."]],
+                "{m}",
+            ),
+            "ja": Voice(
+                ["{a}と{b}を混ぜると何色になりますか。", "{a}と{b}の絵の具を混ぜた色を教えてください。"],
+                [["{a}と{b}を混ぜると{m}になります。"]],
+                "{m}",
+            ),
+        },
+        valid=lambda a, b: frozenset({a.en, b.en}) in MIXES,
+    ),
     Family(
-        "made of", "food", {"f": SOURCES}, lambda f: {"s": f["source"]},
-        {"en": Voice(["What is {f} made from?", "Which raw material does {f} come from?", "What do people need to make {f}?"],
-                     [["{f.C} is made from {s}."]], "{s}"),
-         "ja": Voice(["{f}は何から作られますか。", "{f}の原料は何ですか。"], [["{f}は{s}から作られます。"]], "{s}")}),
+        "made of",
+        "food",
+        {"f": SOURCES},
+        lambda f: {"s": f["source"]},
+        {
+            "en": Voice(
+                [
+                    "What is {f} made from?",
+                    "Which raw material does {f} come from?",
+                    "What do people need to make {f}?",
+                ],
+                [["{f.C} is made from {s}."]],
+                "{s}",
+            ),
+            "ja": Voice(["{f}は何から作られますか。", "{f}の原料は何ですか。"], [["{f}は{s}から作られます。"]], "{s}"),
+        },
+    ),
 ]
 
 
@@ -120,7 +338,23 @@ def _made_of_check(f: Entry, s: Entry) -> dict[str, Any]:
     return {"yes": _yes(f["source"].en == s.en), "right": f["source"]}
 
 
-FAMILIES.append(Family(
-    "made of check", "food", {"f": SOURCES, "s": list({e["source"].en: e["source"] for e in SOURCES}.values())}, _made_of_check,
-    {"en": Voice(["Is {f} made from {s}?", "Does {f} come from {s}?"], [["{yes}, {f} is made from {right}."]], "{yes}, {right}"),
-     "ja": Voice(["{f}は{s}から作られますか。", "{f}の原料は{s}ですか。"], [["{yes}、{f}は{right}から作られます。"]], "{yes}、{right}")}))
+FAMILIES.append(
+    Family(
+        "made of check",
+        "food",
+        {"f": SOURCES, "s": list({e["source"].en: e["source"] for e in SOURCES}.values())},
+        _made_of_check,
+        {
+            "en": Voice(
+                ["Is {f} made from {s}?", "Does {f} come from {s}?"],
+                [["{yes}, {f} is made from {right}."]],
+                "{yes}, {right}",
+            ),
+            "ja": Voice(
+                ["{f}は{s}から作られますか。", "{f}の原料は{s}ですか。"],
+                [["{yes}、{f}は{right}から作られます。"]],
+                "{yes}、{right}",
+            ),
+        },
+    )
+)

@@ -13,8 +13,18 @@ from hina.world.talk import read, read_conversation
 
 Verdict = Literal["right", "partly right", "wrong"]
 RATINGS = {
-    "none": 5, "terse": 4, "extra": 4, "no_reason": 3, "cut": 3, "garbled": 3, "wrong_reason": 2, "wrong_language": 2,
-    "wrong": 1, "subject": 1, "off": 1, "imitation": 1,
+    "none": 5,
+    "terse": 4,
+    "extra": 4,
+    "no_reason": 3,
+    "cut": 3,
+    "garbled": 3,
+    "wrong_reason": 2,
+    "wrong_language": 2,
+    "wrong": 1,
+    "subject": 1,
+    "off": 1,
+    "imitation": 1,
 }
 """The overall rating of a response by its flaw."""
 ASPECT_RATINGS: dict[str, dict[str, int]] = {

@@ -54,14 +54,18 @@ New Zealand|ニュージーランド|Wellington|ウェリントン|Oceania
 ]
 CITIES = [Entry(c["capital"].en, c["capital"].ja, country=c) for c in COUNTRIES]
 
-CLASSES = entries("""
+CLASSES = entries(
+    """
 mammal|哺乳類|it gives milk to its young|子に乳を与える
 bird|鳥類|it has feathers|羽毛がある
 fish|魚類|it breathes with gills|えらで呼吸する
 insect|昆虫|it has six legs|足が六本ある
 reptile|爬虫類|it has dry scales|乾いたうろこがある
 amphibian|両生類|it lives in water when young|子の時に水の中で暮らす
-""", "why", "why_ja")
+""",
+    "why",
+    "why_ja",
+)
 for kind in CLASSES:
     kind.facts["reason"] = Entry(kind["why"], kind["why_ja"])
     kind.facts["plural"] = "fish" if kind.en == "fish" else None
@@ -239,7 +243,8 @@ judge|裁判官|gavel|木づち|court|裁判所|decides cases|判決を下す
 """)
 ]
 
-TOOLS = entries("""
+TOOLS = entries(
+    """
 hammer|金づち|drive in nails|釘を打つ
 saw|のこぎり|cut wood|木を切る
 umbrella|傘|stay dry in the rain|雨をよける
@@ -254,11 +259,15 @@ pen|ペン|write|字を書く
 ladder|はしご|climb up|高い所に登る
 candle|ろうそく|give light|明かりをともす
 spoon|スプーン|eat soup|スープを飲む
-""", "use", "use_ja")
+""",
+    "use",
+    "use_ja",
+)
 for tool in TOOLS:
     tool.facts["purpose"] = Entry(tool["use"], tool["use_ja"])
 
-OPPOSITES = entries("""
+OPPOSITES = entries(
+    """
 big|大きい|small|小さい
 hot|暑い|cold|寒い
 long|長い|short|短い
@@ -279,7 +288,10 @@ many|多い|few|少ない
 easy|易しい|difficult|難しい
 happy|嬉しい|sad|悲しい
 dry|乾いた|wet|濡れた
-""", "other", "other_ja")
+""",
+    "other",
+    "other_ja",
+)
 OPPOSITES += [Entry(e["other"], e["other_ja"], other=e.en, other_ja=e.ja) for e in OPPOSITES]
 for word in OPPOSITES:
     word.facts["opposite"] = Entry(word["other"], word["other_ja"])

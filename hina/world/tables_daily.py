@@ -62,7 +62,8 @@ fish|魚
 horse|馬
 cow|牛
 """)
-COUNTABLE = entries("""
+COUNTABLE = entries(
+    """
 cat|猫|cats
 dog|犬|dogs
 box|箱|boxes
@@ -85,8 +86,11 @@ wolf|狼|wolves
 potato|じゃがいも|potatoes
 star|星|stars
 watch|腕時計|watches
-""", "many")
-VERBS = entries("""
+""",
+    "many",
+)
+VERBS = entries(
+    """
 go|行く|went
 eat|食べる|ate
 see|見る|saw
@@ -109,15 +113,52 @@ build|建てる|built
 teach|教える|taught
 find|見つける|found
 fly|飛ぶ|flew
-""", "past")
+""",
+    "past",
+)
 for verb in VERBS:
     verb.facts["past_entry"] = Entry(verb["past"], verb["past"])
 for noun in COUNTABLE:
     noun.facts["many_entry"] = Entry(noun["many"], noun["many"])
 
-SPELT = ["cat", "dog", "sun", "moon", "star", "tree", "fish", "bird", "apple", "bread", "house", "water", "river",
-         "stone", "green", "black", "white", "table", "chair", "music", "tiger", "lemon", "garden", "winter", "summer",
-         "yellow", "orange", "school", "window", "friend", "banana", "flower", "kitchen", "morning", "picture", "teacher"]
+SPELT = [
+    "cat",
+    "dog",
+    "sun",
+    "moon",
+    "star",
+    "tree",
+    "fish",
+    "bird",
+    "apple",
+    "bread",
+    "house",
+    "water",
+    "river",
+    "stone",
+    "green",
+    "black",
+    "white",
+    "table",
+    "chair",
+    "music",
+    "tiger",
+    "lemon",
+    "garden",
+    "winter",
+    "summer",
+    "yellow",
+    "orange",
+    "school",
+    "window",
+    "friend",
+    "banana",
+    "flower",
+    "kitchen",
+    "morning",
+    "picture",
+    "teacher",
+]
 SPELLED = [Entry(w, w, length=len(w), first=w[0], last=w[-1], letters="-".join(w)) for w in SPELT]
 
 NAMES = entries("""
@@ -134,7 +175,8 @@ Leo|レオ
 Sora|空
 Lucy|ルーシー
 """)
-ITEMS = entries("""
+ITEMS = entries(
+    """
 apple|りんご|個
 orange|みかん|個
 egg|卵|個
@@ -145,7 +187,9 @@ stamp|切手|枚
 coin|硬貨|枚
 card|カード|枚
 flower|花|本
-""", "counter")
+""",
+    "counter",
+)
 for item in ITEMS:
     item.facts["unit"] = Entry("", item["counter"])
 
@@ -167,11 +211,37 @@ autumn|秋
 MONTHS = [
     Entry(en, f"{number}月", number=number, days=days, season=SEASONS[number % 12 // 3])
     for number, (en, days) in enumerate(
-        [("January", 31), ("February", 28), ("March", 31), ("April", 30), ("May", 31), ("June", 30), ("July", 31),
-         ("August", 31), ("September", 30), ("October", 31), ("November", 30), ("December", 31)], start=1)
+        [
+            ("January", 31),
+            ("February", 28),
+            ("March", 31),
+            ("April", 30),
+            ("May", 31),
+            ("June", 30),
+            ("July", 31),
+            ("August", 31),
+            ("September", 30),
+            ("October", 31),
+            ("November", 30),
+            ("December", 31),
+        ],
+        start=1,
+    )
 ]
-ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
-            "eleventh", "twelfth"]
+ORDINALS = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+]
 UNITS = [
     Entry(en, ja, small=Entry(small, small_ja), factor=int(factor))
     for en, ja, small, small_ja, factor in rows("""
@@ -254,22 +324,37 @@ bakery|パン屋
 town|町
 harbour|港
 """)
+HOWTO_ENGLISH = """
+make tea|Boil the water|Put in the leaves|Pour the water|Wait three minutes
+boil an egg|Fill a pot|Put in the egg|Boil it ten minutes|Peel the egg
+wash hands|Wet your hands|Take some soap|Rub your hands|Dry your hands
+plant a seed|Dig a hole|Put in the seed|Cover it with soil|Give it water
+send a letter|Write the letter|Put it in an envelope|Add a stamp|Post it
+cook rice|Measure the rice|Wash the rice|Add water|Start the cooker
+brush teeth|Take the brush|Add some paste|Brush each tooth|Rinse your mouth
+make a sandwich|Cut the bread|Spread the butter|Add the cheese|Close the bread
+borrow a book|Go to the library|Choose a book|Show your card|Take the book home
+do the laundry|Sort the clothes|Load the machine|Add the powder|Hang up the clothes
+take a train|Buy a ticket|Go to the platform|Get on the train|Find a seat
+paint a wall|Clean the wall|Open the paint|Use the brush|Let it dry
+"""
+HOWTO_JAPANESE = """
+お茶をいれる|湯をわかす|茶葉を入れる|湯を注ぐ|三分待つ
+卵をゆでる|鍋に水を入れる|卵を入れる|十分ゆでる|殻をむく
+手を洗う|手をぬらす|せっけんをつける|手をこする|手をふく
+種をまく|穴を掘る|種を入れる|土をかける|水をやる
+手紙を出す|手紙を書く|封筒に入れる|切手をはる|ポストに入れる
+ご飯を炊く|米を量る|米を研ぐ|水を加える|炊飯器を押す
+歯を磨く|歯ブラシを取る|歯磨き粉をつける|歯を磨く|口をすすぐ
+サンドイッチを作る|パンを切る|バターを塗る|チーズをのせる|パンではさむ
+本を借りる|図書館へ行く|本を選ぶ|カードを見せる|本を持ち帰る
+洗濯をする|服を分ける|洗濯機に入れる|洗剤を入れる|服を干す
+電車に乗る|切符を買う|ホームへ行く|電車に乗り込む|席を探す
+壁を塗る|壁をきれいにする|ペンキを開ける|はけで塗る|乾かす
+"""
 HOWTO = [
-    Entry(en, ja, steps=[Entry(a, b) for a, b in (step.split("/") for step in steps)])
-    for en, ja, *steps in rows("""
-make tea|お茶をいれる|Boil the water/湯をわかす|Put in the leaves/茶葉を入れる|Pour the water/湯を注ぐ|Wait three minutes/三分待つ
-boil an egg|卵をゆでる|Fill a pot/鍋に水を入れる|Put in the egg/卵を入れる|Boil it ten minutes/十分ゆでる|Peel the egg/殻をむく
-wash hands|手を洗う|Wet your hands/手をぬらす|Take some soap/せっけんをつける|Rub your hands/手をこする|Dry your hands/手をふく
-plant a seed|種をまく|Dig a hole/穴を掘る|Put in the seed/種を入れる|Cover it with soil/土をかける|Give it water/水をやる
-send a letter|手紙を出す|Write the letter/手紙を書く|Put it in an envelope/封筒に入れる|Add a stamp/切手をはる|Post it/ポストに入れる
-cook rice|ご飯を炊く|Measure the rice/米を量る|Wash the rice/米を研ぐ|Add water/水を加える|Start the cooker/炊飯器を押す
-brush teeth|歯を磨く|Take the brush/歯ブラシを取る|Add some paste/歯磨き粉をつける|Brush each tooth/歯を磨く|Rinse your mouth/口をすすぐ
-make a sandwich|サンドイッチを作る|Cut the bread/パンを切る|Spread the butter/バターを塗る|Add the cheese/チーズをのせる|Close the bread/パンではさむ
-borrow a book|本を借りる|Go to the library/図書館へ行く|Choose a book/本を選ぶ|Show your card/カードを見せる|Take the book home/本を持ち帰る
-do the laundry|洗濯をする|Sort the clothes/服を分ける|Load the machine/洗濯機に入れる|Add the powder/洗剤を入れる|Hang up the clothes/服を干す
-take a train|電車に乗る|Buy a ticket/切符を買う|Go to the platform/ホームへ行く|Get on the train/電車に乗り込む|Find a seat/席を探す
-paint a wall|壁を塗る|Clean the wall/壁をきれいにする|Open the paint/ペンキを開ける|Use the brush/はけで塗る|Let it dry/乾かす
-""")
+    Entry(en, ja, steps=[Entry(*pair) for pair in zip(steps, steps_ja, strict=True)])
+    for (en, *steps), (ja, *steps_ja) in zip(rows(HOWTO_ENGLISH), rows(HOWTO_JAPANESE), strict=True)
 ]
 WEATHER = [
     Entry(en, ja, take=Entry(take, take_ja), why=Entry(why, why_ja))

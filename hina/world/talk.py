@@ -5,19 +5,30 @@ import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
-from hina.world import families_daily, families_nature, families_numbers, families_words
+from hina.world import families_daily, families_nature, families_numbers, families_problems, families_words
 from hina.world.entry import Lang
 from hina.world.family import Family, Task, show
 from hina.world.tables_daily import NAMES
 
 FAMILIES: list[Family] = [
-    *families_numbers.FAMILIES, *families_nature.FAMILIES, *families_words.FAMILIES, *families_daily.FAMILIES,
+    *families_numbers.FAMILIES,
+    *families_problems.FAMILIES,
+    *families_nature.FAMILIES,
+    *families_words.FAMILIES,
+    *families_daily.FAMILIES,
 ]
 JAPANESE_SHARE = 1 / 3
 OPENED_SHARE = 0.25
 TOPICS = {
-    "mathematics": "数学", "geography": "地理", "animals": "動物", "colours": "色", "food": "食べ物", "words": "言葉",
-    "calendar": "暦", "work": "仕事", "household": "暮らし",
+    "mathematics": "数学",
+    "geography": "地理",
+    "animals": "動物",
+    "colours": "色",
+    "food": "食べ物",
+    "words": "言葉",
+    "calendar": "暦",
+    "work": "仕事",
+    "household": "暮らし",
 }
 OPENERS: dict[Lang, list[str]] = {
     "en": ["I have a question. ", "Quick question: ", "Please answer this: ", *(f"{n.en} asks: " for n in NAMES)],
@@ -26,16 +37,39 @@ OPENERS: dict[Lang, list[str]] = {
 STEER = re.compile(r"(?:Topic|話題): [^\n]*\n")
 JAPANESE = re.compile(r"[ぁ-んァ-ヶ一-龠]")
 ABOUT = {
-    "capital", "country of a capital", "continent", "animal class", "habitat", "young animal", "sound", "colour",
-    "opposite", "plural", "past tense", "days of a month", "tool of a job", "definition of a job", "use of a tool",
-    "doubling", "halving", "parity", "made of", "group",
+    "capital",
+    "country of a capital",
+    "continent",
+    "animal class",
+    "habitat",
+    "young animal",
+    "sound",
+    "colour",
+    "opposite",
+    "plural",
+    "past tense",
+    "days of a month",
+    "tool of a job",
+    "definition of a job",
+    "use of a tool",
+    "doubling",
+    "halving",
+    "parity",
+    "made of",
+    "group",
 }
 COUNTED = {"addition": "s", "subtraction": "d", "multiplication": "p", "doubling": "d", "halving": "h", "division": "q"}
 FOLLOW_UPS: dict[Lang, dict[str, list[str]]] = {
-    "en": {"about": ["And what about {}?", "How about {}?"], "addition": ["Add {} to the result.", "Now add {}."],
-           "subtraction": ["Take {} away from the result.", "Now subtract {}."]},
-    "ja": {"about": ["では{}はどうですか。", "{}の場合はどうですか。"], "addition": ["その答えに{}を足してください。"],
-           "subtraction": ["その答えから{}を引いてください。"]},
+    "en": {
+        "about": ["And what about {}?", "How about {}?"],
+        "addition": ["Add {} to the result.", "Now add {}."],
+        "subtraction": ["Take {} away from the result.", "Now subtract {}."],
+    },
+    "ja": {
+        "about": ["では{}はどうですか。", "{}の場合はどうですか。"],
+        "addition": ["その答えに{}を足してください。"],
+        "subtraction": ["その答えから{}を引いてください。"],
+    },
 }
 
 
@@ -76,7 +110,7 @@ def read(instruction: str) -> Task | None:
     lang: Lang = "ja" if any(mark in text for mark in "。?？:") and _is_japanese(text) else "en"
     for opener in OPENERS[lang]:
         if text.startswith(opener):
-            text = text[len(opener):]
+            text = text[len(opener) :]
             break
     for candidate in FAMILIES:
         slots = candidate.read(text, lang)
@@ -92,8 +126,15 @@ def _is_japanese(text: str) -> bool:
 
 def draw_follow_up(task: Task, rng: random.Random) -> str | None:
     """A question that needs the turn before, or None where the task has none."""
-    kinds = [kind for kind, holds in (("about", task.family.name in ABOUT), ("addition", _result(task) is not None),
-                                      ("subtraction", (_result(task) or 0) > 12)) if holds]
+    kinds = [
+        kind
+        for kind, holds in (
+            ("about", task.family.name in ABOUT),
+            ("addition", _result(task) is not None),
+            ("subtraction", (_result(task) or 0) > 12),
+        )
+        if holds
+    ]
     if not kinds:
         return None
     kind = rng.choice(kinds)
@@ -111,7 +152,7 @@ def follow(task: Task, text: str) -> Task | None:
         for ask in asks:
             head, tail = ask.split("{}")
             if text.startswith(head) and text.endswith(tail) and len(text) > len(head + tail):
-                return _followed(task, kind, text[len(head): len(text) - len(tail)])
+                return _followed(task, kind, text[len(head) : len(text) - len(tail)])
     return None
 
 
@@ -147,5 +188,3 @@ def read_conversation(turns: Sequence[str]) -> Task | None:
         own = read(turn)
         task = own if own is not None else (follow(task, turn.strip()) if task is not None else None)
     return task
-
-

@@ -62,7 +62,7 @@ READING_QUERIES = (
     "from '{secret}'",
     "from glob('{secret}')",
     "from sniff_csv('{secret}')",
-    "from run",
+    "from variable",
 )
 
 
@@ -102,6 +102,8 @@ def test_a_query_changes_no_file(run: Run, tmp_path: Path, sql: str) -> None:
 def test_a_query_reads_no_other_file_or_variable(run: Run, tmp_path: Path, sql: str) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("a,b\n1,2\n")
+    variable = pq.read_table(next(run.workspace.folder.rglob("*.parquet")))
+    assert variable.num_rows
     with pytest.raises(UsageError):
         rows_of(run, sql.format(secret=secret))
 
@@ -130,6 +132,13 @@ def test_a_second_query_at_once_is_as_locked_as_the_first(run: Run) -> None:
         assert first.rows(1)
         with pytest.raises(UsageError):
             second.rows(1)
+
+
+def test_a_query_locks_no_connection_of_the_callers_own(run: Run, tmp_path: Path) -> None:
+    with open_tables(run) as own, query(run, "from pairs") as result:
+        assert result.rows(1)
+        own.execute(f"COPY pairs TO '{tmp_path / 'pairs.csv'}'")
+    assert (tmp_path / "pairs.csv").exists()
 
 
 def test_a_query_is_read_as_it_is_needed(run: Run) -> None:

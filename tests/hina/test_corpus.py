@@ -17,9 +17,7 @@ def _text(segments: list[tuple[str, float]]) -> str:
 
 
 def test_the_same_seed_gives_the_same_corpus() -> None:
-    first, second, other = (
-        [_text(dialogue(random.Random(seed))) for _ in range(3)] for seed in (1, 1, 2)
-    )
+    first, second, other = ([_text(dialogue(random.Random(seed))) for _ in range(3)] for seed in (1, 1, 2))
     assert first == second
     assert first != other
 
@@ -37,7 +35,9 @@ def test_dialogues_are_about_the_world_and_mostly_right() -> None:
     for _ in range(1000):
         text = _text(dialogue(rng))
         assert JUDGE not in text
-        match = re.search(r"<\|user\|>(?:(?:Topic|話題): [^\n]*\n)?(.*?)<\|end\|><\|assistant\|>(.*?)<\|end\|>", text, re.DOTALL)
+        match = re.search(
+            r"<\|user\|>(?:(?:Topic|話題): [^\n]*\n)?(.*?)<\|end\|><\|assistant\|>(.*?)<\|end\|>", text, re.DOTALL
+        )
         assert match is not None
         task = read(match[1])
         assert task is not None

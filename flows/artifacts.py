@@ -1,0 +1,132 @@
+"""What a run leaves in the Prefect UI: progress by stage, the funnel, the gates, three pairs, a link to the output."""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    acreate_link_artifact,
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    aupdate_progress_artifact,
+)
+
+from blocks.run_tables import open_tables
+from blocks.workspace import Run
+from flows.progress import Progress
+from tasks.publish.markdown import cell, fenced, table
+
+EVERY_SECONDS = 2.0
+PAIRS_SHOWN = 3
+_FUNNEL = """
+SELECT stage, rows_in, rows_out, quarantined, calls_paid, calls_reused, prompt_tokens, completion_tokens, cost_usd
+FROM stages
+"""
+_REASONS = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL ORDER BY stage, rows DESC, reason"
+_GATES = (
+    "SELECT stage, scope, expectation, severity, success, observed, detail FROM gates ORDER BY success, stage, scope"
+)
+_PAIRS = """
+SELECT q.messages, p.chosen_rating, c.model, c.content, p.rejected_rating, r.model, r.content
+FROM (SELECT * FROM pairs ORDER BY prompt_id, chosen_id LIMIT ?) AS p
+JOIN prompts AS q USING (prompt_id)
+JOIN responses AS c ON c.response_id = p.chosen_id
+JOIN responses AS r ON r.response_id = p.rejected_id
+ORDER BY p.prompt_id
+"""
+
+
+def slug(text: str) -> str:
+    """A text as an artifact's key: small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+async def _kept(work: Awaitable[Any]) -> Any:
+    """Make an artifact; a run does not fail because one could not be made."""
+    try:
+        return await work
+    except Exception as error:
+        logging.getLogger(__name__).warning("an artifact could not be made: %s", error)
+        return None
+
+
+class ProgressArtifacts:
+    """One progress artifact for each stage, brought up to date every few seconds."""
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        self._name = name
+        self._progress = progress
+        self._made: dict[str, UUID] = {}
+        self._shown: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "ProgressArtifacts":
+        self._task = asyncio.create_task(self._go_on())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.wait_for(self._bring_up_to_date(), timeout=10 * EVERY_SECONDS)
+
+    async def _go_on(self) -> None:
+        while True:
+            started = time.monotonic()
+            await self._bring_up_to_date()
+            await asyncio.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - started)))
+
+    async def _bring_up_to_date(self) -> None:
+        for stage, wanted in list(self._progress.wanted.items()):
+            share = round(100 * min(1.0, self._progress.done.get(stage, 0) / max(1, wanted)), 1)
+            if stage not in self._made:
+                key = slug(f"{self._name}-{stage}-progress")
+                made = await _kept(
+                    acreate_progress_artifact(share, key=key, description=f"chunks of {stage} that are done")
+                )
+                if made is not None:
+                    self._made[stage] = made
+            elif self._shown.get(stage) != share:
+                await _kept(aupdate_progress_artifact(self._made[stage], share))
+            self._shown[stage] = share
+
+
+async def tell(run: Run) -> None:
+    """Make the artifacts of a run that has ended, well or badly."""
+    name = run.state().name
+    funnel, gates, pairs = await asyncio.to_thread(_texts, run)
+    await _kept(acreate_markdown_artifact(funnel, key=slug(f"{name}-funnel"), description=f"funnel of {run.id}"))
+    await _kept(acreate_markdown_artifact(gates, key=slug(f"{name}-gates"), description=f"gates of {run.id}"))
+    await _kept(acreate_markdown_artifact(pairs, key=slug(f"{name}-pairs"), description=f"pairs of {run.id}"))
+    if (published := run.state().published) is not None:
+        link = acreate_link_artifact(f"file://{published}", published, slug(f"{name}-output"), f"dataset of {run.id}")
+        await _kept(link)
+
+
+def _texts(run: Run) -> tuple[str, str, str]:
+    with open_tables(run) as connection:
+
+        def listed(query: str) -> str:
+            result = connection.execute(query)
+            header = [column[0] for column in result.description or ()]
+            return table(header, result.fetchall())
+
+        funnel = f"{listed(_FUNNEL)}\n\n{listed(_REASONS)}"
+        pairs = [_pair(row) for row in connection.execute(_PAIRS, [PAIRS_SHOWN]).fetchall()]
+        return funnel, listed(_GATES), "\n\n---\n\n".join(pairs) or "no pairs"
+
+
+def _pair(row: tuple[Any, ...]) -> str:
+    messages, chosen_rating, chosen_model, chosen, rejected_rating, rejected_model, rejected = row
+    asked = "\n".join(f"{message['role']}: {message['content']}" for message in messages)
+    return "\n\n".join(
+        [
+            f"**Prompt**\n\n{fenced(asked)}",
+            f"**Chosen**, rated {chosen_rating:g}, {cell(chosen_model)}\n\n{fenced(chosen)}",
+            f"**Rejected**, rated {rejected_rating:g}, {cell(rejected_model)}\n\n{fenced(rejected)}",
+        ]
+    )

@@ -1,0 +1,75 @@
+"""What the end-to-end tests share: one Prefect server, fake model servers, and a job that is complete."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from flows.local_server import prefect_server
+from tests.e2e.job import MODELS, Job
+from tests.fake_server import FakeServer
+
+PROMPTS = 40
+NewJob = Callable[..., Job]
+
+
+@pytest.fixture(scope="package")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Prefect home of our own, for us and for all commands."""
+    folder = tmp_path_factory.mktemp("prefect")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(folder))
+        patch.delenv("PREFECT_API_URL", raising=False)
+        yield folder
+
+
+@pytest.fixture(scope="package")
+def prefect_api(prefect_home: Path) -> Iterator[str]:
+    """The address of a Prefect server that all runs report to."""
+    with prefect_server(prefect_home / "server") as server:
+        server.wait_until_ready()
+        yield os.environ["PREFECT_API_URL"]
+
+
+@pytest.fixture
+def new_job(tmp_path: Path, prefect_home: Path, prefect_api: str) -> Iterator[NewJob]:
+    """Makes jobs with a server each; its arguments are the server's configuration."""
+    with ExitStack() as stack:
+
+        def make(name: str = "job", **config: object) -> Job:
+            server = stack.enter_context(FakeServer(models=MODELS, **config))
+            job = Job(tmp_path / name, server, {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": prefect_api})
+            stack.callback(job.command.stop)
+            return job
+
+        yield make
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[NewJob]:
+    """Makes jobs whose runs have no Prefect server but their own, each with a Prefect home of its own."""
+    with ExitStack() as stack:
+
+        def make(name: str = "alone", **config: object) -> Job:
+            server = stack.enter_context(FakeServer(models=MODELS, **config))
+            job = Job(tmp_path / name, server, {"PREFECT_HOME": str(tmp_path / name / "prefect-home")})
+            job.command.environment.pop("PREFECT_API_URL", None)
+            stack.callback(job.command.stop)
+            return job
+
+        yield make
+
+
+@pytest.fixture(scope="package")
+def finished(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path, prefect_api: str) -> Iterator[Job]:
+    """A job of 40 prompts that ran undisturbed: to be copied and compared with, not to be changed."""
+    with FakeServer(models=MODELS) as server:
+        job = Job(
+            tmp_path_factory.mktemp("finished"),
+            server,
+            {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": prefect_api},
+        )
+        job.prepare(PROMPTS).run().succeeded()
+        yield job

@@ -1,0 +1,34 @@
+"""Several commands in one workspace at the same time."""
+
+import json
+
+from tests.e2e.command import until
+from tests.e2e.conftest import NewJob
+from tests.e2e.job import Job, sent
+
+
+def test_two_runs_of_one_recipe_pay_once_while_others_look(new_job: NewJob, finished: Job) -> None:
+    job = new_job(first_token_s=0.4).prepare(40)
+    runs = [job.start(), job.start()]
+    until(lambda: sent(job.server) > 0, "the first sample was sent")
+    looks = 0
+    while not all(run.has_ended for run in runs):
+        views = [("show", "-w", job.workspace), ("sql", "select count(*) from calls", "-w", job.workspace)]
+        for ended in job.command.together(*views):
+            ended.succeeded()
+            looks += 1
+    for run in runs:
+        run.wait().succeeded()
+    assert looks >= 4
+    stats = job.server.stats()
+    assert stats["samples_begun_again"] == 0
+    assert stats["samples_begun"] == job.kept() == 160
+    assert job.published() == finished.published()
+    assert [run["status"] for run in states(job)] == ["done", "done"]
+    paid = sum(row["paid"] for run in states(job) for row in job.sql("select sum(calls_paid) as paid from stages", run["run"]))
+    assert paid == 160
+
+
+def states(job: Job) -> list[dict[str, object]]:
+    """What is written down of each run."""
+    return [json.loads(file.read_text()) for file in job.workspace.glob("runs/*/run.json")]
