@@ -6,7 +6,22 @@ from pathlib import Path
 
 import yaml
 
-WORDS = "river stone winter answer market letter garden signal bridge window measure reason number engine".split()
+WORDS = [
+    "river",
+    "stone",
+    "winter",
+    "answer",
+    "market",
+    "letter",
+    "garden",
+    "signal",
+    "bridge",
+    "window",
+    "measure",
+    "reason",
+    "number",
+    "engine",
+]
 
 
 def write_prompts(file: Path, count: int) -> None:

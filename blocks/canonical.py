@@ -1,6 +1,7 @@
 """Canonical JSON and the digests that name rows, requests and shards."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,20 @@ def canonical(value: Any) -> bytes:
     Raises NotCanonicalError where the value cannot be written as JSON.
     """
     try:
-        return orjson.dumps(value, option=_CANONICAL)
+        text = orjson.dumps(value, option=_CANONICAL)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise NotCanonicalError(f"this value cannot be written as JSON: {error}") from error
+    if b"null" in text and not _finite(value):  # orjson writes null for NaN, which would make unequal values equal
+        raise NotCanonicalError("this value cannot be written as JSON: it holds a number that is not finite")
+    return text
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def digest(value: Any) -> str:

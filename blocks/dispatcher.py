@@ -7,7 +7,7 @@ questions are sent, retries, and the writer of the ledger: an answer is in the l
 import asyncio
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +92,8 @@ class Dispatcher:
         self._pending: dict[str, list[tuple[Ticket, int]]] = {}
         self._tickets: set[Ticket] = set()
         self._stopped: BaseException | None = None
+        self._closed = False
+        self._closing = threading.Lock()
         self._writer = LedgerWriter(ledger_folder, self._written, self._unwritable)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
@@ -106,8 +108,16 @@ class Dispatcher:
         if not questions:
             return []
         ticket = Ticket(len(questions))
-        self._loop.call_soon_threadsafe(self._accept, ticket, list(questions), rank, order)
+        if not self._in_loop(self._accept, ticket, list(questions), rank, order):
+            raise self._stopped or StoppedError("the run was stopped")
         return ticket.future.result()
+
+    def _in_loop(self, work: Callable[..., None], *arguments: Any) -> bool:
+        """Have something done in the loop; False if it has ended, so that nobody waits for what never comes."""
+        with self._closing:
+            if not self._closed:
+                self._loop.call_soon_threadsafe(work, *arguments)
+            return not self._closed
 
     def engine(self, label: str) -> Engine:
         """The engine of a model in this process."""
@@ -115,7 +125,7 @@ class Dispatcher:
 
     def stop(self, error: BaseException) -> None:
         """Send nothing more and fail what waits with an error; what is in flight is still kept when it arrives."""
-        self._loop.call_soon_threadsafe(self._stop, error)
+        self._in_loop(self._stop, error)
 
     @property
     def stopped_by(self) -> BaseException | None:
@@ -129,7 +139,7 @@ class Dispatcher:
 
     def finish_first(self) -> None:
         """From now on earlier stages go first, so that a run that takes in no more chunks ends with all slots busy."""
-        self._loop.call_soon_threadsafe(self._finish_first)
+        self._in_loop(self._finish_first)
 
     def in_flight(self) -> int:
         """How many calls are being answered now."""
@@ -140,9 +150,12 @@ class Dispatcher:
         if self._thread.is_alive():
             future = asyncio.run_coroutine_threadsafe(self._close(drain_s), self._loop)
             future.result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
         self._writer.close()
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -156,6 +169,12 @@ class Dispatcher:
             return
         self._tickets.add(ticket)
         ticket.future.add_done_callback(lambda _: self._tickets.discard(ticket))
+        try:
+            self._queue(ticket, questions, rank, order)
+        except Exception as error:
+            ticket.fail(error)
+
+    def _queue(self, ticket: Ticket, questions: list[Question], rank: int, order: int) -> None:
         for index, question in enumerate(questions):
             places = self._pending.setdefault(question.key, [])
             places.append((ticket, index))
@@ -230,7 +249,12 @@ class Dispatcher:
             lane.reverse()
 
     def _watch_disk(self) -> None:
-        free = shutil.disk_usage(self._folder).free
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError as error:
+            why = f"the ledger's folder {self._folder} cannot be read ({error.strerror}): nothing more is sent"
+            self._stop(LedgerError(why))
+            return
         if free < RESERVED_BYTES and not self._stopped:
             self._stop(
                 LedgerError(
@@ -249,15 +273,3 @@ class Dispatcher:
             await lane.close()
         for task in [task for task in asyncio.all_tasks(self._loop) if task is not asyncio.current_task()]:
             task.cancel()
-
-
-def plan_message(stage: str, calls: int, known: int, cost_usd: float | None) -> str:
-    """What a stage will spend, as said before it is spent."""
-    pay = calls - known
-    money = f", about ${cost_usd:.2f}" if cost_usd else ""
-    return f"{stage}: {calls:,} calls, {known:,} in the ledger, {pay:,} to pay for{money}"
-
-
-def as_request(parameters: Mapping[str, Any], extra_body: Mapping[str, Any], **content: Any) -> dict[str, Any]:
-    """A canonical request: the messages or prompt, the sampling parameters and what a model's recipe adds."""
-    return {**content, **parameters, **extra_body}

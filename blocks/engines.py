@@ -8,6 +8,11 @@ from blocks.models import BundledModel, ModelConfig, OpenAIModel
 _ENGINES: dict[tuple[str, int, int], Engine] = {}
 
 
+def answer_with(engine: Engine, model: BundledModel) -> None:
+    """Let another engine stand for a bundled model in this process, for tests and benchmarks."""
+    _ENGINES[model.kind, model.batch_size, model.threads] = engine
+
+
 def engine_for(model: BundledModel) -> Engine:
     """The engine of a bundled model; models that differ in sampling alone share one."""
     from blocks.bundled import BundledEngine

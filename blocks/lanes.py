@@ -176,7 +176,7 @@ class ServerLane(Lane):
         loop.call_later(backoff(job.attempts - 1, completion.wait_s), super().push, job)
 
     async def _greet(self, label: str) -> None:
-        """Let a model's questions go if the server knows it; else, if it does not say, one of them ahead of all others."""
+        """Let a model's questions go if its server knows it; where it does not say so, one of them goes ahead."""
         known = await self._ask_for_models(label)
         if known is not None and self._endpoints[label].config.model in known:
             self._release(label)
@@ -205,10 +205,10 @@ class ServerLane(Lane):
                 if not failure.transient:
                     return ()
             except (ValueError, TypeError) as error:
-                self.owner.unusable(label, f"no request can be made ({type(error).__name__}); check the key's characters")
+                self.owner.unusable(label, f"no request can be made ({type(error).__name__}); check the key")
                 return None
-            except Exception:  # noqa: S110 - nobody there yet: a starting server gets the same patience as a call
-                pass
+            except Exception:
+                pass  # nobody there yet: a server that is starting gets the same patience as a call
             await asyncio.sleep(backoff(attempt, None))
         self.owner.unusable(label, "nobody answers there; start the server or correct base_url")
         return None

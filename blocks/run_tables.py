@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from blocks.shards import Account
 from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES
-from blocks.workspace import Run, RunHandle
+from blocks.workspace import Run, RunHandle, WorkspaceError
 
 MEMORY = "512MB"
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
@@ -39,18 +39,30 @@ def _frugal(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 
 def build_database(run: Run) -> None:
-    """Write run.duckdb from the run's shards: under another name, renamed when it is whole."""
+    """Write run.duckdb from the run's shards: under another name, renamed when it is whole. Raises WorkspaceError."""
     new = run.folder / "run.duckdb.new"
-    new.unlink(missing_ok=True)
+    try:
+        new.unlink(missing_ok=True)
+        _write_database(run, new)
+        new.replace(run.database)
+    except (duckdb.Error, OSError) as error:
+        why = str(error).splitlines()[0]
+        raise WorkspaceError(
+            f"the tables {run.database} cannot be written ({why}): make room and run again, what was paid for is kept"
+        ) from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _write_database(run: Run, file: Path) -> None:
     with duckdb.connect(":memory:") as connection:
         _frugal(connection)
         connection.execute(f"SET temp_directory = {_quoted(run.folder / 'scratch')}")
         _create_views(connection, run, run.handles())
-        connection.execute(f"ATTACH {_quoted(new)} AS ended")
+        connection.execute(f"ATTACH {_quoted(file)} AS ended")
         for name in [*PUBLIC, "stages"]:
             connection.execute(f"CREATE TABLE ended.{name} AS SELECT * FROM {name}")
         connection.execute("DETACH ended")
-    new.replace(run.database)
 
 
 def stage_accounts(handles: Sequence[RunHandle]) -> dict[str, Account]:

@@ -33,7 +33,7 @@ def options(
 
 def told(error: BaseException) -> tuple[str, int]:
     """What a person is told of an error, and the exit code: 1 failed, 2 wrong usage, 3 a gate stopped it."""
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
         return "interrupted; what was paid for is kept, run it again to go on", INTERRUPTED
     if type(error).__name__ == "GateFailedError":
         return f"a gate stopped the run, and nothing was published: {error}", 3
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this code, without a word
+            print(f"kasasagi: {told(KeyboardInterrupt())[0]}", file=sys.stderr)
     except BrokenPipeError:
         code = 0
     except BaseException as error:

@@ -80,7 +80,7 @@ def _run(
             Workspace.named(workspace),
             ask_again=frozenset(ask_again),
             publish=publishing,
-            said=lambda text: console.print(text, markup=False),
+            said=lambda text: console.print(text, markup=False, soft_wrap=True),
             progress=progress,
             watch=lambda dispatcher, run: dispatchers.append(dispatcher),
         )

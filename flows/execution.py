@@ -6,8 +6,10 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from prefect.exceptions import TerminationSignal
 
 from blocks.dispatcher import Dispatcher, StoppedError
 from blocks.engines import engines_for, identity_of
@@ -83,8 +85,12 @@ def ended_state(run: Run) -> Iterator[None]:
     """Write down how a run ended, and build its tables, whatever happened."""
     try:
         yield
+        build_database(run)
     except BaseException as error:
-        _end(run, *_ending(error))
+        with suppress(Exception):  # a person must hear what went wrong first; without tables the shards are read
+            build_database(run)
+        with suppress(OSError):
+            _end(run, *_ending(error))
         raise
     else:
         _end(run, "done", 0, None)
@@ -93,19 +99,16 @@ def ended_state(run: Run) -> Iterator[None]:
 def _ending(error: BaseException) -> tuple[Any, int, str]:
     if isinstance(error, GateFailedError):
         return "stopped", EXIT_GATE, f"a gate failed: {error}"
-    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | TerminationSignal):
         return "stopped", 130, "interrupted"
     return "failed", 1, str(error) or type(error).__name__
 
 
 def _end(run: Run, status: Any, code: int, error: str | None) -> None:
-    try:
-        build_database(run)
-    finally:
-        ended = {"status": status, "exit_code": code, "error": error, "ended": time.time()}
-        run.save(run.state().model_copy(update=ended))
-        for registry in (WORK, GATES, PUBLISH):
-            registry.pop(run.id, None)
+    for registry in (WORK, GATES, PUBLISH):
+        registry.pop(run.id, None)
+    ended = {"status": status, "exit_code": code, "error": error, "ended": time.time()}
+    run.save(run.state().model_copy(update=ended))
 
 
 async def _stages(stages: Stages, options: Options) -> None:

@@ -4,6 +4,7 @@ from blocks import quiet
 
 quiet.switch_off_telemetry()
 
+from contextlib import nullcontext  # noqa: E402
 from contextvars import ContextVar  # noqa: E402
 from dataclasses import replace  # noqa: E402
 from typing import Any  # noqa: E402
@@ -16,6 +17,7 @@ from blocks.workspace import Workspace  # noqa: E402
 from flows.execution import execute  # noqa: E402
 from flows.options import Options  # noqa: E402
 from flows.recipe import load_recipe  # noqa: E402
+from flows.runner import sigterm_as_interrupt  # noqa: E402
 
 TASK_THREADS = 32
 RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASK_THREADS)
@@ -45,6 +47,8 @@ async def preference(
     """
     options = CALLER.get() or Options(Workspace.named(workspace), said=get_run_logger().info)
     loaded = load_recipe(recipe, overrides or ())
+    # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
+    stopping = sigterm_as_interrupt() if CALLER.get() else nullcontext()
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.
-    with SyncClientContext.get_or_create():
+    with SyncClientContext.get_or_create(), stopping:
         return (await execute(loaded, replace(options, limit=rows))).id
