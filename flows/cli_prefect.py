@@ -100,7 +100,9 @@ def ui(
     address = f"http://{host}:{port}"
     typer.echo(f"the page is {address}; for runs that shall report to it: export PREFECT_API_URL={address}/api")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
-    environment = {**os.environ, **quiet.SWITCHES, "PREFECT_UI_ENABLED": "1"}
+    # The page asks port 4200 unless it is told otherwise.
+    page = {"PREFECT_UI_ENABLED": "1", "PREFECT_UI_API_URL": f"{address}/api"}
+    environment = {**os.environ, **quiet.SWITCHES, **page}
     try:
         code = subprocess.call(command, env=environment)
     except KeyboardInterrupt:

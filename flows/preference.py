@@ -7,10 +7,12 @@ quiet.switch_off_telemetry()
 from contextlib import nullcontext  # noqa: E402
 from contextvars import ContextVar  # noqa: E402
 from dataclasses import replace  # noqa: E402
+from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from prefect import flow, get_run_logger  # noqa: E402
 from prefect.context import SyncClientContext  # noqa: E402
+from prefect.runtime import flow_run  # noqa: E402
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
 
 from blocks.workspace import Workspace  # noqa: E402
@@ -25,30 +27,35 @@ CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)
 """How whoever calls the flow from this process wants it run and told of; a deployment's runs have none."""
 
 
+def run_name() -> str:
+    """The name of a flow run in the UI: its recipe's, without the path."""
+    return Path(str(flow_run.parameters.get("recipe", "quickstart"))).stem
+
+
 @flow(
     name="preference",
-    flow_run_name="{recipe}",
+    flow_run_name=run_name,
     task_runner=RUNNER,
     persist_result=False,
 )
 async def preference(
     recipe: str = "quickstart",
-    overrides: list[str] | None = None,
-    rows: int | None = None,
-    workspace: str | None = None,
+    overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
+    rows: int = 0,
+    workspace: str = "",
 ) -> str:
     """Make a preference dataset from a recipe. Running it again redoes only what is missing.
 
     Args:
         recipe: A recipe's file, or the name of one that travels with kasasagi.
         overrides: Changes to the recipe, each like judge.orders=both.
-        rows: Read only that many rows of the source.
-        workspace: Folder of the ledger and the runs; by default KASASAGI_WORKSPACE, else ./workspace.
+        rows: Read only that many rows of the source; 0 reads all.
+        workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
     """
-    options = CALLER.get() or Options(Workspace.named(workspace), said=get_run_logger().info)
-    loaded = load_recipe(recipe, overrides or ())
+    options = CALLER.get() or Options(Workspace.named(workspace or None), said=get_run_logger().info)
+    loaded = load_recipe(recipe, overrides)
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
     stopping = sigterm_as_interrupt() if CALLER.get() else nullcontext()
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.
     with SyncClientContext.get_or_create(), stopping:
-        return (await execute(loaded, replace(options, limit=rows))).id
+        return (await execute(loaded, replace(options, limit=rows or None))).id

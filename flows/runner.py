@@ -77,7 +77,7 @@ async def _call(recipe: str, overrides: list[str], rows: int | None, options: Op
     CALLER.set(options)
     # A notebook may have imported Prefect, and with it its settings, before there was a server.
     with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
-        return await preference(recipe, overrides, rows, str(options.workspace.folder))
+        return await preference(recipe, overrides, rows or 0, str(options.workspace.folder))
 
 
 def _in_own_loop(work: Callable[[], Any]) -> Any:

@@ -1,10 +1,14 @@
 """Models and questions for tests of the dispatcher, with waits that end as soon as what is waited for is there."""
 
+import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from blocks.canonical import ledger_key
 from blocks.dispatcher import Dispatcher, Question
@@ -53,3 +57,63 @@ def until(holds: Callable[[], Any], seconds: float = 20.0) -> Any:
         assert time.monotonic() < end, "what the test waits for did not happen"
         time.sleep(0.005)
     return value
+
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+class ScriptedServer:
+    """A server that answers each POST by a function of the number of POSTs so far and the request's headers."""
+
+    def __init__(self, answer: Callable[[int, Message], Reply], models: Reply = (404, {}, b"{}")) -> None:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                self._send(models)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                with server._lock:
+                    number = server.posts
+                    server.posts += 1
+                    server.times.append(time.monotonic())
+                self._send(answer(number, self.headers))
+
+            def _send(self, reply: Reply) -> None:
+                status, headers, body = reply
+                self.send_response(status)
+                for name, value in ({"content-type": "application/json"} | headers).items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                pass
+
+        self.posts = 0
+        self.times: list[float] = []
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def error_body(message: str, code: str | None = None) -> bytes:
+    return json.dumps({"error": {"message": message, "code": code, "type": None}}).encode()
+
+
+def answer_body(text: str) -> bytes:
+    message = {"role": "assistant", "content": text}
+    return json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], "usage": {}}).encode()

@@ -32,7 +32,8 @@ def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(new_job: NewJob, finish
     assert "ledger" in sentence
     assert "make room" in sentence
     unkept = sent(job.server) - job.kept()
-    assert 0 < unkept <= CONCURRENCY, "what was in flight when the disk was full is all that is lost"
+    # Each slot had a call in flight, and at most one answer that was being written.
+    assert 0 < unkept <= 2 * CONCURRENCY
     assert job.kept() < 160
     assert not job.out.exists()
     job.run().succeeded()

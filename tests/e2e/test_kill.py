@@ -49,24 +49,33 @@ def test_three_kills_cost_only_what_was_in_flight(new_job: NewJob, finished: Job
 def test_twenty_kills_at_random_moments(alone: NewJob) -> None:
     undisturbed = alone("undisturbed").prepare(300)
     undisturbed.run().succeeded()
-    job = alone(first_token_s=0.3).prepare(300)
+    job = alone(first_token_s=0.5).prepare(300)
     rng = random.Random(SEED)
-    span, losses = 30.0, []
+    losses: list[int] = []
     while len(losses) < 20:
-        before, moment = (sent(job.server), job.kept()), rng.uniform(0.2, span)
-        started, running = time.monotonic(), job.start()
-        while not running.has_ended and time.monotonic() < started + moment:
-            time.sleep(0.01)
-        if running.has_ended:
-            running.wait().succeeded()
-            span = min(span, time.monotonic() - started)
-            continue
-        running.signal(signal.SIGKILL)
-        running.wait()
-        losses.append(lost_by_kill(job, before))
-        print(f"killed after {moment:.2f} s: {sent(job.server) - before[0]} sent, {losses[-1]} lost")
+        before = sent(job.server), job.kept()
+        if (moment := killed_at_random(job, rng)) is not None:
+            losses.append(lost_by_kill(job, before))
+            print(f"killed {moment}: {sent(job.server) - before[0]} sent, {losses[-1]} lost")
     job.run().succeeded()
     assert all(0 <= one <= CONCURRENCY for one in losses), losses
     assert job.server.stats()["samples_begun_again"] == sum(losses)
     assert job.published() == undisturbed.published()
     assert processes_of(job.folder) == []
+
+
+def killed_at_random(job: Job, rng: random.Random) -> str | None:
+    """Start a run and kill it at some moment of its start, or while it asks; None where it ended before that."""
+    asking, wait_s = rng.random() < 0.7, rng.uniform(0.0, 4.0)
+    before, running = sent(job.server), job.start()
+    if asking:
+        until(lambda: running.has_ended or sent(job.server) > before, "a first sample was sent")
+    end = time.monotonic() + wait_s
+    while not running.has_ended and time.monotonic() < end:
+        time.sleep(0.01)
+    if running.has_ended:
+        running.wait().succeeded()
+        return None
+    running.signal(signal.SIGKILL)
+    running.wait()
+    return f"{wait_s:.2f} s after its {'first sample' if asking else 'start'}"

@@ -1,0 +1,90 @@
+"""What changes in a recipe, its data or the world sends again exactly the calls whose request changed."""
+
+import pytest
+
+from flows.runner import Result, run_recipe
+from tests.e2e.conftest import PROMPTS, NewJob
+from tests.e2e.job import Job, prompt_rows, sent_by_model
+
+JAPANESE = sum(row["id"] % 3 == 0 for row in prompt_rows(PROMPTS))
+
+
+def again(job: Job, *overrides: str, rows: int | None = None) -> Result:
+    """Run the job's recipe once more, in this process."""
+    changes = [f"publish.path={job.out}", *overrides]
+    return run_recipe(job.folder / "recipe.yaml", changes, rows=rows, workspace=job.workspace)
+
+
+@pytest.fixture
+def job(new_job: NewJob, finished: Job) -> Job:
+    """The finished job in a folder and with a server of its own: the server stands at another port and knows nobody."""
+    return new_job().copy_of(finished).write_recipe()
+
+
+def test_another_port_margin_filter_and_fewer_rows_send_nothing(job: Job, finished: Job) -> None:
+    again(job)
+    assert job.published() == finished.published()
+    strict = again(job, "pairs.min_margin=3")
+    assert strict.tables["pairs"]["margin"].min() >= 3
+    longer = again(job, "filter.rules=[{min_chars: 58}]")
+    assert 0 < len(longer.tables["prompts"]) < PROMPTS
+    assert len(again(job, rows=10).tables["prompts"]) == 10
+    assert sent_by_model(job.server) == {}
+
+
+def test_one_more_prompt_is_all_that_is_sent(job: Job) -> None:
+    job.write_prompts(prompt_rows(PROMPTS + 1))
+    again(job)
+    assert sent_by_model(job.server) == {"small": 1, "large": 1, "critic": 2}
+
+
+def test_other_chunks_send_only_the_new_prompts(job: Job) -> None:
+    job.write_prompts(list(reversed(prompt_rows(PROMPTS + 200))))
+    result = again(job)
+    assert len(result.tables["stages"].query("stage == 'respond'")) == 1
+    assert sent_by_model(job.server) == {"small": 200, "large": 200, "critic": 400}
+
+
+def test_another_language_of_the_judge_asks_the_judge_about_the_others(job: Job) -> None:
+    again(job, "judge.language=ja")
+    assert sent_by_model(job.server) == {"critic": 2 * (PROMPTS - JAPANESE)}
+
+
+def test_another_temperature_of_one_model_asks_it_again_and_the_judge(job: Job) -> None:
+    again(job, "respond.models.1.sampling.temperature=0.3")
+    assert sent_by_model(job.server) == {"large": PROMPTS, "critic": 2 * PROMPTS}
+
+
+def test_more_samples_count_on(job: Job) -> None:
+    again(job, "respond.samples=2", "judge.orders=random")
+    sent = sent_by_model(job.server)
+    assert (sent["small"], sent["large"]) == (PROMPTS, PROMPTS)
+
+
+def test_workers_and_the_order_of_replies_change_nothing(new_job: NewJob, finished: Job) -> None:
+    job = new_job(per_token_s=0.01, tokens_mean=10.0, tokens_sd=8.0)
+    job.prepare(PROMPTS, models={name: {"max_concurrency": 3} for name in ("small", "large", "critic")})
+    again(job)
+    wide = new_job("wide", per_token_s=0.02, tokens_mean=12.0, tokens_sd=10.0)
+    wide.prepare(PROMPTS, models={name: {"max_concurrency": 64} for name in ("small", "large", "critic")})
+    again(wide)
+    assert job.published() == wide.published()
+    # The servers draw another number of tokens, which is published too; all else must be as in the finished job.
+    assert without_tokens(job) == without_tokens(finished)
+
+
+def without_tokens(job: Job) -> list[dict[str, object]]:
+    """The published rows without their token counts."""
+    import json
+
+    rows = [json.loads(line) for line in job.published().decode().splitlines()]
+    return [{name: value for name, value in row.items() if "tokens" not in name} for row in rows]
+
+
+def test_a_run_from_python_gives_its_tables_as_frames(job: Job) -> None:
+    result = again(job)
+    assert result.state.status == "done"
+    pairs = result.tables["pairs"]
+    assert len(pairs) == len(job.published().splitlines())
+    assert {"prompt_id", "chosen_id", "rejected_id", "margin", "id"} <= set(pairs.columns)
+    assert len(result.tables["responses"]) == 2 * PROMPTS

@@ -1,0 +1,36 @@
+"""A gate that fails: nothing is published, little is sent, and only a person who says so gets the rest."""
+
+from tests.e2e.conftest import NewJob
+from tests.e2e.job import Job, sent_by_model, tree
+
+PROMPTS = 1000
+
+
+def test_refusals_stop_the_run_at_the_scout(new_job: NewJob, finished: Job) -> None:
+    job = new_job(faults={"refusal": 0.3}, fault_models=("small", "large")).prepare(PROMPTS)
+    sentence = job.run().failed(3)
+    assert "refused" in sentence
+    assert "nothing was published" in sentence
+    assert not job.out.exists()
+    sent = sent_by_model(job.server)
+    assert sent["small"] + sent["large"] < PROMPTS * 2 * 0.3, "no more than the scout and a bounded send-ahead"
+    failed = job.sql("from gates where not success")
+    assert [(row["stage"], row["scope"], row["severity"]) for row in failed] == [("respond", "scout", "critical")]
+
+    assert "--partial" in job.command("publish", "-w", job.workspace).failed(1)
+    assert not job.out.exists()
+    job.command("publish", "--partial", "-w", job.workspace, "--path", "half").succeeded()
+    card = (job.folder / "half" / "README.md").read_text(encoding="utf-8")
+    assert "partial" in card.casefold() or "unfinished" in card.casefold()
+
+
+def test_a_failed_gate_leaves_an_earlier_publication_as_it_was(new_job: NewJob, finished: Job) -> None:
+    job = new_job().copy_of(finished)
+    strict = {"stage": "format_dpo", "expectation": "ExpectTableRowCountToBeBetween", "min_value": 41}
+    job.write_recipe(gates={"expect": [strict]})
+    earlier = tree(job.out)
+    assert "ExpectTableRowCountToBeBetween" in job.run().failed(3)
+    assert tree(job.out) == earlier
+    assert sent_by_model(job.server) == {}
+    job.run("--set", "gates.on_fail=warn").succeeded()
+    assert job.published() == finished.published()
