@@ -66,12 +66,17 @@ class OpenAIEndpoint:
             completion = read_reply(response.content)
         except openai.APIStatusError as error:
             completion = read_failure(error)
-        except openai.APITimeoutError:
-            completion = Completion(error="time_out", detail=f"no reply in {self.config.timeout_s:g} s", transient=True)
         except Exception as error:
-            cause = error.__cause__ or error
-            completion = Completion(error="connection", detail=f"{type(cause).__name__}: {cause}", transient=True)
+            completion = self._without_reply(error)
         return replace(completion, detail=self.without_key(completion.detail))
+
+    def _without_reply(self, error: Exception) -> Completion:
+        cause = error.__cause__ or error
+        # A connection that is refused or reset also comes as a ConnectTimeout.
+        if isinstance(cause, httpx2.TimeoutException) and not isinstance(cause, httpx2.ConnectTimeout):
+            return Completion(error="time_out", detail=f"no reply within {self.config.timeout_s:g} s", transient=True)
+        cause = cause.__cause__ or cause
+        return Completion(error="connection", detail=f"{type(cause).__name__}: {cause}", transient=True)
 
     def without_key(self, detail: str | None) -> str | None:
         """A detail, shortened, in which the key, if it stands there, is not readable."""

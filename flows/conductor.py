@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal
 
 from prefect.futures import PrefectFuture
@@ -57,18 +57,13 @@ class Conductor:
         for stage in ANSWERING_STAGES:
             self.progress.expect(stage, len(chunks))
         ahead, at_once = self._buffers(chunks)
-        places = asyncio.Semaphore(at_once)
-        left = len(chunks)
 
         async def line(number: int, prompts: Shard) -> None:
-            nonlocal left
-            async with places:
-                left -= 1
-                if left == 0:
-                    self.session.dispatcher.finish_first()
-                await self._line(number, prompts, number < ahead)
+            if number == len(chunks) - 1:
+                self.session.dispatcher.finish_first()
+            await self._line(number, prompts, number < ahead)
 
-        await all_or_none(line(number, shard) for number, shard in enumerate(chunks))
+        await all_or_none((line(number, shard) for number, shard in enumerate(chunks)), at_once)
 
     def _buffers(self, chunks: Sequence[Shard]) -> tuple[int, int]:
         """How many chunks may go ahead of a gate's verdict, and how many may be in work at once.
@@ -78,7 +73,8 @@ class Conductor:
         config = self.stages.recipe.respond
         samples = sum(responder.samples or config.samples for responder in config.models)
         calls = max(1, samples * max((chunk.rows for chunk in chunks), default=1))
-        slots = sum(_slots(self.session, label) for label in {r.use for r in config.models})
+        places = {_place(self.session, responder.use) for responder in config.models}
+        slots = sum(slots for _, slots in places)
         needed = math.ceil(BUFFERED * slots / calls)
         return max(2, needed), min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
 
@@ -129,9 +125,12 @@ class Conductor:
         return [outcome.model_dump() for outcome in outcomes]
 
 
-def _slots(session: Session, label: str) -> int:
+def _place(session: Session, label: str) -> tuple[str, int]:
+    """Where a model is asked, and how many calls may be in flight there; models at one address share its limit."""
     model = session.models[label]
-    return model.concurrency() if isinstance(model, OpenAIModel) else model.batch_size
+    if isinstance(model, OpenAIModel):
+        return model.base_url, model.concurrency()
+    return session.identities[label], model.batch_size
 
 
 def _picked(counted: RunHandle, name: str) -> dict[str, Shard]:
@@ -152,9 +151,15 @@ async def finished(future: PrefectFuture[Any]) -> Any:
     return future.result()
 
 
-async def all_or_none(work: Any) -> None:
-    """Run everything at once; the first error cancels the rest and is raised."""
-    tasks = [asyncio.create_task(one) for one in work]
+async def all_or_none(work: Iterable[Coroutine[Any, Any, None]], at_once: int = CHUNKS_IN_WORK) -> None:
+    """Run everything, so many at once, in its order; the first error cancels the rest and is raised."""
+    places = asyncio.Semaphore(at_once)
+
+    async def in_its_place(one: Coroutine[Any, Any, None]) -> None:
+        async with places:
+            await one
+
+    tasks = [asyncio.create_task(in_its_place(one)) for one in work]
     try:
         await asyncio.gather(*tasks)
     finally:

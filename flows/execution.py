@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -107,6 +108,7 @@ def _ending(error: BaseException) -> tuple[Any, int, str]:
 def _end(run: Run, status: Any, code: int, error: str | None) -> None:
     for registry in (WORK, GATES, PUBLISH):
         registry.pop(run.id, None)
+    shutil.rmtree(run.folder / "scratch", ignore_errors=True)
     ended = {"status": status, "exit_code": code, "error": error, "ended": time.time()}
     run.save(run.state().model_copy(update=ended))
 
