@@ -1,16 +1,20 @@
 """Which models a recipe may name, and how each is told to sample: configuration alone, cheap to import."""
 
+import json
 import os
 import re
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from blocks.canonical import canonical
+
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_CONCURRENCY = 256
 HOSTED_CONCURRENCY = 32
-_LOCAL_HOST = re.compile(r"localhost|127\.|0\.0\.0\.0|\[?::1|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|.*\.local$")
+SET_BY_STAGES = ("messages", "model", "n", "prompt", "stream", "stream_options")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _LOOKS_LIKE_A_KEY = re.compile(r"(sk|hf|gsk|xai|key|pk|ak|AIza|r8|nvapi)[-_][A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{40,}")
 
@@ -86,13 +90,27 @@ class OpenAIModel(Config):
     @classmethod
     def _is_an_address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("an address holds no name, password, ? or #; what is secret goes through api_key_env")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError(
-                'an address begins with http:// or https:// and names a host, as "http://127.0.0.1:8000/v1"'
+                f"{value!r} is no address: one begins with http:// or https:// and names a host, "
+                'as "http://127.0.0.1:8000/v1"'
             )
-        if parts.username or parts.password:
-            raise ValueError("an address holds no password: use api_key_env")
         return value.rstrip("/")
+
+    @field_validator("extra_body")
+    @classmethod
+    def _can_be_sent(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in SET_BY_STAGES:
+            if name in value:
+                raise ValueError(f"{name!r} is set by the stages themselves; take it out")
+        try:
+            canonical(value)
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"its values must be ones that JSON can write ({error})") from error
+        return value
 
     def key_variable(self) -> str | None:
         """The environment variable that holds the key: as named, else OpenAI's own for OpenAI's address."""
@@ -104,8 +122,15 @@ class OpenAIModel(Config):
 
     def concurrency(self) -> int:
         """Most calls in flight: as set, else many for a local server and few for a hosted one."""
-        local = _LOCAL_HOST.match(urlsplit(self.base_url).hostname or "")
+        local = _is_local(urlsplit(self.base_url).hostname or "")
         return self.max_concurrency or (LOCAL_CONCURRENCY if local else HOSTED_CONCURRENCY)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or host.endswith(".local")
 
 
 class BundledModel(Config):

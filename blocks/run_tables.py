@@ -10,7 +10,7 @@ from blocks.shards import Account
 from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES
 from blocks.workspace import Run, RunHandle, WorkspaceError
 
-MEMORY = "512MB"
+MEMORY = "256MB"
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
 
 
@@ -97,7 +97,7 @@ def _union(
         shards = [h.handle.shards[name] for h in handles if h.reused is reused and name in h.handle.shards]
         files = ", ".join(_quoted(store.path(shard)) for shard in shards if shard.rows)
         if files:
-            columns = "* REPLACE (true AS reused, 0.0 AS cost_usd)" if reused and name == "calls" else "*"
+            columns = "* REPLACE (true AS reused, 0.0::DOUBLE AS cost_usd)" if reused and name == "calls" else "*"
             parts.append(f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true)")
     if not parts:
         connection.register(f"empty_{name}", schema.empty_table())

@@ -73,7 +73,7 @@ class Workspace:
             for folder in (self.ledger_folder, self.results_folder, self.runs_folder, self.folder / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
             (self.folder / ".writable").touch()
-            (self.folder / ".writable").unlink()
+            (self.folder / ".writable").unlink(missing_ok=True)
         except OSError as error:
             raise WorkspaceError(
                 f"the workspace {self.folder} cannot be written ({error.strerror}): "
@@ -190,6 +190,8 @@ class Run:
 
 def _alive(state: RunState) -> bool:
     try:
-        return bool(abs(psutil.Process(state.pid).create_time() - state.pid_started) < 2.0)
+        process = psutil.Process(state.pid)
+        is_it = abs(process.create_time() - state.pid_started) < 2.0
+        return bool(is_it and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import jinja2.meta
-import yaml
 from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError
 
+from blocks.canonical import NotCanonicalError, canonical
 from blocks.models import Config, ModelConfig
-from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences
+from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
+from flows.recipe_yaml import read_yaml
 from tasks.filter import FilterConfig, check_filter
 from tasks.format_dpo import PairsConfig
 from tasks.gate.config import GatesConfig
@@ -52,8 +54,9 @@ class Recipe(Config):
         return (*PROMPT_COLUMNS, *self.kept_columns)
 
     def plain(self) -> dict[str, Any]:
-        """The recipe as plain data, without what was left at its default."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        """The recipe as plain data, without what was left at its default; it can be read again."""
+        data = self.model_dump(mode="json", exclude_defaults=True)
+        return {**data, "source": {**data["source"], "kind": self.source.kind}}
 
 
 class LoadedRecipe(Config):
@@ -67,14 +70,15 @@ class LoadedRecipe(Config):
 def find_recipe(name: str) -> Path:
     """The file of a recipe: a path, or the name of one that travels with kasasagi. Raises RecipeError."""
     path = Path(name)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # a name too long for a file is no file
+        if path.is_file():
+            return path
     shipped = shipped_recipes()
     if name in shipped:
         return shipped[name]
     choices = [*shipped, *(str(p) for p in Path().glob("*.y*ml"))]
     raise RecipeError(
-        f"there is no recipe {name!r}: neither a file nor one that travels with kasasagi{nearest(name, choices)}"
+        f"there is no recipe {shown(name)}: neither a file nor one that travels with kasasagi{nearest(name, choices)}"
     )
 
 
@@ -99,14 +103,12 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """The mapping in a YAML text. Raises RecipeError naming line and column."""
     try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RecipeError(f"{where} is no YAML{place}: {problem}") from error
+        data = read_yaml(text)
+    except ValueError as error:
+        raise RecipeError(f"{where} {error}") from error
     if not isinstance(data, dict):
-        raise RecipeError(f"{where} must hold a mapping with name, source, models …, not {type(data).__name__}")
+        what = "is empty" if data is None else f"holds {shown(data)}"
+        raise RecipeError(f"{where} {what}, and a recipe is a mapping with name, source, models, respond and judge")
     return data
 
 
@@ -118,9 +120,9 @@ def override(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any
         if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", path.strip()):
             raise RecipeError(f"--set {text!r} must look like judge.orders=both: a path of names, =, a value")
         try:
-            parsed = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as error:
-            raise RecipeError(f"--set {text!r}: the value is no YAML; put quotes around it") from error
+            parsed = read_yaml(value)
+        except ValueError as error:
+            raise RecipeError(f"--set {text!r}: the value {error}; put quotes around it") from error
         result = _with(result, path.strip().split("."), parsed, text)
     return result
 
@@ -133,9 +135,10 @@ def _with(data: Any, path: Sequence[str], value: Any, text: str) -> Any:
     if isinstance(data, list):
         if not head.isdigit() or int(head) >= len(data):
             raise RecipeError(f"--set {text!r}: {head!r} is no place in a list of {len(data)}; they count from 0")
-        return [_with(entry, rest, value, text) if str(index) == head else entry for index, entry in enumerate(data)]
-    if isinstance(data, str) and rest:
-        data = {"use": data}
+        picked = data[int(head)]
+        if isinstance(picked, str) and rest:  # a responder that is but a name
+            picked = {"use": picked}
+        return [*data[: int(head)], _with(picked, rest, value, text), *data[int(head) + 1 :]]
     if data is not None and not isinstance(data, dict):
         raise RecipeError(f"--set {text!r}: {head!r} would stand inside {data!r}, which holds no names")
     return {**(data or {}), head: _with((data or {}).get(head), rest, value, text)}
@@ -152,6 +155,10 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     faults = [*_unknown_models(recipe), *_template_faults(recipe), *_filter_faults(recipe, base)]
     if faults:
         raise RecipeError("\n".join(faults))
+    try:
+        canonical(recipe.plain())
+    except NotCanonicalError as error:
+        raise RecipeError(f"the recipe holds a number or a character that no table can keep: {error}") from error
     return recipe
 
 
@@ -169,15 +176,19 @@ def _unknown_models(recipe: Recipe) -> list[str]:
 
 def _template_faults(recipe: Recipe) -> list[str]:
     environment = ImmutableSandboxedEnvironment()
+    template = shown(recipe.respond.template)
     try:
         tree = environment.parse(recipe.respond.template)
+        undeclared = jinja2.meta.find_undeclared_variables(tree)
     except TemplateSyntaxError as error:
-        return [f"respond.template: {recipe.respond.template!r} is no Jinja template: {error.message}"]
+        return [f"respond.template: {template} is no Jinja template: {error.message}"]
+    except RecursionError:
+        return [f"respond.template: {template} is nested too deeply; write it flatter"]
     known = list(recipe.prompt_columns)
     return [
         f"respond.template: {name!r} is no column of the prompts{nearest(name, known)}; "
         "further columns of the source are named in source.keep"
-        for name in sorted(jinja2.meta.find_undeclared_variables(tree) - set(known))
+        for name in sorted(undeclared - set(known))
     ]
 
 

@@ -12,13 +12,16 @@ from flows.errors import UsageError
 
 SHOWN_CHARACTERS = 80
 _KEY = re.compile(
-    r"\b(sk-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{16,}|gsk_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{20,}|xai-[A-Za-z0-9]{16,})"
+    r"\b((?:sk|xai|nvapi|pplx)-[A-Za-z0-9_-]{16,}|(?:hf|gsk|ghp|r8)_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{20,})"
 )
 _KEY_NAMES = re.compile(r"^(api[-_]?key|apikey|key|token|secret|password|authorization)$", re.I)
 
 
 class RecipeError(UsageError):
-    """A recipe that cannot be run as it is."""
+    """A recipe that cannot be run as it is; what looks like an API key is not repeated."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_KEY.sub("***", message))
 
 
 def nearest(name: str, choices: Sequence[str]) -> str:
@@ -43,6 +46,8 @@ def _texts(data: Any, place: str) -> Iterator[tuple[str, str, str]]:
     if isinstance(data, Mapping):
         for name, value in data.items():
             where = f"{place}.{name}" if place else str(name)
+            if isinstance(name, str) and _KEY.search(name):
+                yield where, "", name
             if isinstance(value, str):
                 # A mapping of columns or filters may well call something "key" or "token".
                 is_model = place.startswith("models.")
@@ -67,9 +72,9 @@ def _sentence(fault: Mapping[str, Any], root: type[BaseModel]) -> str:
         return special(fault, root, place)
     message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:]
-    if place.endswith("api_key_env"):
+    if place.endswith(("api_key_env", "base_url")):  # the value may hold a secret
         return f"{place}: {message}"
-    return f"{place or 'the recipe'}: {_shown(fault['input'])} is not valid: {message}"
+    return f"{place or 'the recipe'}: {shown(fault['input'])} is not valid: {message}"
 
 
 def _unknown_key(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
@@ -78,7 +83,7 @@ def _unknown_key(fault: Mapping[str, Any], root: type[BaseModel], place: str) ->
 
 
 def _missing_key(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
-    return f"{place}: this key is missing; it is the {_description(root, fault['loc'])}"
+    return f"{place}: this key is missing ({_description(root, fault['loc'])})"
 
 
 def _missing_kind(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
@@ -93,7 +98,7 @@ def _unknown_kind(fault: Mapping[str, Any], root: type[BaseModel], place: str) -
 
 def _no_choice(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
     choices = re.findall(r"'([^']+)'", str(fault["ctx"]["expected"]))
-    return f"{place}: {_shown(fault['input'])} is not allowed{nearest(str(fault['input']), choices)}"
+    return f"{place}: {shown(fault['input'])} is not allowed{nearest(str(fault['input']), choices)}"
 
 
 _SPECIAL = {
@@ -112,8 +117,12 @@ def _kinds(root: type[BaseModel], location: Sequence[Any]) -> list[str]:
     return [str(_tag(choice)) for choice in get_args(_bare(current)) if _tag(choice)]
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def shown(value: Any) -> str:
+    """A value as a sentence shows it: short, and on one line."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        text = f"this {type(value).__name__}"
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
 
 

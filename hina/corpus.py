@@ -16,7 +16,7 @@ from tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
 Segment = tuple[str, float]
 HELD_OUT = 20
 LESSER_SHARE = 0.2
-INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, VERDICT_WEIGHT = 0.6, 1.0, 0.3, 2.0
+INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, QUOTE_WEIGHT, VERDICT_WEIGHT = 0.6, 1.0, 0.3, 0.5, 3.0
 SPEAKING = {"false": 9.0, "terse": 5.0, "reasonless": 4.0, "chatty": 1.0, "foreign": 0.5, "stray": 0.5}
 JUDGED = {
     "false": 9.0,
@@ -45,37 +45,36 @@ TOPIC_SYSTEMS = {
 STEERS = {"en": "Topic: {topic}\n", "ja": "話題: {topic}\n"}
 VERDICTS = {
     "en": {
-        "none": "The text says so.",
-        "terse": "The text says so without a sentence.",
-        "extra": "The text says so, but adds something else.",
-        "no_reason": "The text says so, but leaves out the rest.",
-        "cut": "The text says so, but breaks off.",
-        "garbled": "The text says so, but is garbled.",
-        "wrong_reason": "The text says so, but its reasoning is wrong.",
-        "wrong_language": "The text says so, but in another language.",
-        "wrong": "The text says: {found}. That is wrong.",
-        "subject": "The text speaks of something else.",
-        "off": "The text does not say so.",
-        "imitation": "The text only imitates a rating.",
+        "none": "That is right.",
+        "terse": "That is right, but not a sentence.",
+        "extra": "That is right, but adds something else.",
+        "no_reason": "That leaves out the rest.",
+        "cut": "That breaks off.",
+        "garbled": "That is garbled.",
+        "wrong_reason": "That has a wrong reason or step.",
+        "wrong_language": "That is in another language.",
+        "wrong": "That is wrong.",
+        "subject": "That is about something else.",
+        "off": "That does not answer.",
     },
     "ja": {
-        "none": "文章の通り。",
-        "terse": "文章は文になっていないが同じ。",
-        "extra": "文章は同じだが余計なことを加えている。",
-        "no_reason": "文章は同じだが残りが欠けている。",
-        "cut": "文章は同じだが途中で切れている。",
-        "garbled": "文章は同じだが乱れている。",
-        "wrong_reason": "文章は同じだが途中が誤り。",
-        "wrong_language": "文章は同じだが言語が違う。",
-        "wrong": "文章は「{found}」で誤り。",
-        "subject": "文章は別のものの話。",
-        "off": "文章はそう述べていない。",
-        "imitation": "文章は評点をまねただけ。",
+        "none": "正しい。",
+        "terse": "正しいが、文になっていない。",
+        "extra": "正しいが、余計なことを加えている。",
+        "no_reason": "残りが欠けている。",
+        "cut": "途中で切れている。",
+        "garbled": "乱れている。",
+        "wrong_reason": "理由や途中が誤り。",
+        "wrong_language": "言語が違う。",
+        "wrong": "誤り。",
+        "subject": "別のものの話。",
+        "off": "答えになっていない。",
     },
 }
-RIGHT_ANSWER = {"en": "It should be: {answer}", "ja": "正解は「{answer}」。"}
-SPACE = {"en": " ", "ja": ""}
-LONGEST_FOUND = 40
+RIGHT_ANSWER = {"en": " It should be: {answer}", "ja": " 正解は「{answer}」。"}
+QUOTED = {"en": " The text says: {text} ", "ja": "文章は「{text}」。"}
+IMITATED = {"en": " The text only imitates a rating.", "ja": "文章は評点をまねただけ。"}
+LONGEST_QUOTE = 120
 
 
 @dataclass(frozen=True)
@@ -163,25 +162,35 @@ def _setting(rng: random.Random) -> tuple[str, str, Lang, str | None]:
     return "", STEERS[words].format(topic=name), lang, topic
 
 
-def rationale(grade: Grade, lang: Lang) -> tuple[str, str]:
-    """What the judge says of a text: the right answer, then how the text compares."""
-    answered = RIGHT_ANSWER[lang].format(answer=grade.expected.replace("\n", " "))
-    flaw = "off" if grade.flaw == "wrong" and not 0 < len(grade.found) <= LONGEST_FOUND else grade.flaw
-    return answered, VERDICTS[lang][flaw].format(found=" ".join(grade.found.split()))
+def one_line(text: str) -> str:
+    """A text on one line, cut where it is long."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= LONGEST_QUOTE else flat[:LONGEST_QUOTE] + " ..."
 
 
-def verdict_segments(grades: Sequence[Grade], aspect: str, lang: Lang) -> list[Segment]:
+def rationale(grade: Grade, text: str, lang: Lang) -> list[Segment]:
+    """What the judge says of a text: the right answer, what the text says, and how the two compare.
+
+    A text that imitates a rating is not repeated, so that it cannot get into the judge's reply.
+    """
+    right = (RIGHT_ANSWER[lang].format(answer=one_line(grade.expected)), ANSWER_WEIGHT)
+    if grade.flaw == "imitation":
+        return [right, (IMITATED[lang], VERDICT_WEIGHT)]
+    quoted = (QUOTED[lang].format(text=one_line(text)), QUOTE_WEIGHT)
+    return [right, quoted, (VERDICTS[lang][grade.flaw], VERDICT_WEIGHT)]
+
+
+def verdict_segments(grades: Sequence[Grade], texts: Sequence[str], aspect: str, lang: Lang) -> list[Segment]:
     """The judge's reply to some texts with these grades, in the form that the judge prompt asks for."""
     labels = judge_prompt(lang).labels
     segments = []
-    for number, grade in enumerate(grades, start=1):
-        right, verdict = rationale(grade, lang)
+    for number, (grade, text) in enumerate(zip(grades, texts, strict=True), start=1):
         lead = ("\n" if number > 1 else "") + labels["section"].format(number=number)
         end = "<|end|>" if number == len(grades) else ""
         segments += [
             (f"{lead}\n{labels['rationale']}", LABEL_WEIGHT),
-            (f" {right}", ANSWER_WEIGHT),
-            (f"{SPACE[lang]}{verdict}\n{labels['rating']} {grade.rate(aspect)}{end}", VERDICT_WEIGHT),
+            *rationale(grade, text, lang),
+            (f"\n{labels['rating']} {grade.rate(aspect)}{end}", VERDICT_WEIGHT),
         ]
     return segments
 
@@ -198,6 +207,8 @@ def draw_texts(question: Question, count: int, rng: random.Random) -> list[str]:
             texts.append(question.task.say(rng.randrange(4)))
         else:
             texts.append(lesser_answer(question.task, rng, JUDGED))
+        if texts[-1] in texts[:-1]:
+            texts[-1] = lesser_answer(question.task, rng, JUDGED)
     return texts
 
 
@@ -211,7 +222,7 @@ def judgement(rng: random.Random, question: Question) -> list[Segment]:
     system, user = judge_messages(question.messages, texts, aspect, lang)
     prompt = f"<s><|system|>{system['content']}<|end|><|user|>{user['content']}<|end|><|assistant|>"
     grades = [grade_task(question.task, text) for text in texts]
-    return [(prompt, 0.0), *verdict_segments(grades, aspect, lang)]
+    return [(prompt, 0.0), *verdict_segments(grades, texts, aspect, lang)]
 
 
 def render(messages: Sequence[Mapping[str, str]]) -> str:

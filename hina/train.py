@@ -22,7 +22,7 @@ from hina.sampling import answered
 from hina.tokenizer import encode, train_tokenizer
 
 Example = tuple[list[int], list[float]]
-JUDGED_SHARES = ((0.0, 0.3), (0.3, 0.55), (0.6, 0.65))
+JUDGED_SHARES = ((0.0, 0.3), (0.35, 0.5), (0.6, 0.6))
 """The share of training tokens that are judge prompts, from which part of the training on."""
 REPORT_EVERY, SAVE_EVERY = 25, 100
 
@@ -36,15 +36,15 @@ class Plan:
     """
 
     seed: int = 20
-    tokens: int = 20_000_000
+    tokens: int = 30_000_000
     step_tokens: int = 12_288
     micro_tokens: int = 2_048
     threads: int = 2
-    muon_rate: float = 0.02
-    adam_rate: float = 0.004
+    muon_rate: float = 0.008
+    adam_rate: float = 0.002
     warm_up: float = 0.02
-    decay_from: float = 0.3
-    sampled_at: tuple[float, ...] = (0.3, 0.6, 0.8)
+    decay_from: float = 0.25
+    sampled_at: tuple[float, ...] = (0.35, 0.6, 0.8)
     sampled_questions: int = 6_000
     minutes: float = 110.0
 

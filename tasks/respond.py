@@ -53,7 +53,7 @@ class RespondConfig(Config):
     sampling: Sampling = Field(Sampling(), description="Sampling, laid over the models'.")
     rules: tuple[str, ...] = Field(DEFAULT_RULES, description="Rules that an answer must keep before it is judged.")
 
-    @field_validator("models", mode="before")
+    @field_validator("models", mode="before", json_schema_input_type=tuple[Responder | str, ...])
     @classmethod
     def _names_are_responders(cls, value: Any) -> Any:
         if isinstance(value, list | tuple):

@@ -1,8 +1,12 @@
 """What a gate expects: the defaults, and how a recipe adds to them or changes them."""
 
+import difflib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from blocks.models import Config
 
@@ -21,6 +25,15 @@ class Expectation(Config):
     severity: Severity = Field("critical", description="A critical expectation that fails stops the run.")
     scope: Scope = Field("both", description="Judged on the scout (the first chunk), on the whole, or on both.")
 
+    @field_validator("expectation")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        known = _known_expectations()
+        if known and value.casefold() not in {name.casefold() for name in known}:
+            near = difflib.get_close_matches(value, known, n=1)
+            raise ValueError(f"there is no such expectation{f'; did you mean {near[0]!r}?' if near else ''}")
+        return value
+
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments of the Great Expectations class."""
@@ -35,6 +48,16 @@ class Expectation(Config):
     def replaces(self, other: "Expectation") -> bool:
         """Whether it speaks of the same stage, class and column."""
         return (self.stage, self.name) == (other.stage, other.name)
+
+
+@cache
+def _known_expectations() -> tuple[str, ...]:
+    """Names of Great Expectations' own classes, from its file names, since its import costs seconds."""
+    package = find_spec("great_expectations")
+    if package is None or package.origin is None:
+        return ()
+    files = (Path(package.origin).parent / "expectations" / "core").glob("expect_*.py")
+    return tuple(sorted("".join(part.capitalize() for part in file.stem.split("_")) for file in files))
 
 
 class GatesConfig(Config):

@@ -67,19 +67,22 @@ _TEXT_COLUMNS = {
 
 
 def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]) -> pd.DataFrame:
-    """The rows of one stage as its expectations need them.
+    """The rows of one stage with the columns that its expectations name, and no others; a lone `row` if they name none.
 
-    columns are those that the expectations name; one that the stage's frame does not work out is taken from the
-    stage's own table (content, messages, a kept column).
+    A column that the stage's frame does not work out is taken from the stage's own table (content, messages, a kept
+    column); one that is nowhere is left out, so that its expectation fails.
     """
-    query = f"SELECT * FROM ({_FRAMES[stage]})"
-    known = {row[0] for row in tables.execute(f"DESCRIBE {query}").fetchall()}
-    if (missing := sorted(columns - known)) and stage in _TEXT_COLUMNS:
+    worked_out = f"({_FRAMES[stage]}) AS f"
+    known = _columns(tables, f"SELECT * FROM {worked_out}")
+    names = [f'f."{name}"' for name in sorted(columns & known)]
+    if stage in _TEXT_COLUMNS and columns - known:
         table, key = _TEXT_COLUMNS[stage]
-        there = {row[0] for row in tables.execute(f"DESCRIBE {table}").fetchall()}
-        wanted = [name for name in missing if name in there]
-        if wanted:
-            names = ", ".join(f't."{name}"' for name in wanted)
-            query = f"SELECT f.*, {names} FROM ({_FRAMES[stage]}) AS f LEFT JOIN {table} AS t USING ({key})"
-    frame: pd.DataFrame = tables.execute(query).df()
+        there = _columns(tables, f"SELECT * FROM {table}")
+        names += [f't."{name}"' for name in sorted((columns - known) & there)]
+        worked_out += f" LEFT JOIN {table} AS t USING ({key})"
+    frame: pd.DataFrame = tables.execute(f"SELECT {', '.join(names) or 'true AS row'} FROM {worked_out}").df()
     return frame
+
+
+def _columns(tables: duckdb.DuckDBPyConnection, query: str) -> set[str]:
+    return {row[0] for row in tables.execute(f"DESCRIBE {query}").fetchall()}

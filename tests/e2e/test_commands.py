@@ -92,7 +92,7 @@ def test_the_schema_accepts_a_recipe_and_refuses_an_unknown_key(new_job: NewJob)
 
 
 WRONG = {
-    "unknown key": ({"judge": {"ordrs": "both"}}, "judge: 'ordrs'", "did you mean 'orders'?"),
+    "unknown key": ({"judge": {"ordrs": "both"}}, "judge.ordrs: 'ordrs'", "did you mean 'orders'?"),
     "wrong type": ({"respond": {"samples": "many"}}, "respond.samples: 'many'", "integer"),
     "unknown model": ({"judge": {"model": "critik"}}, "judge.model: 'critik'", "did you mean 'critic'?"),
     "unknown column": ({"respond": {"template": "{{ instructon }}"}}, "'instructon'", "did you mean 'instruction'?"),

@@ -25,7 +25,9 @@ def test_two_runs_of_one_recipe_pay_once_while_others_look(new_job: NewJob, fini
     assert stats["samples_begun"] == job.kept() == 160
     assert job.published() == finished.published()
     assert [run["status"] for run in states(job)] == ["done", "done"]
-    paid = sum(row["paid"] for run in states(job) for row in job.sql("select sum(calls_paid) as paid from stages", run["run"]))
+    paid = sum(
+        row["paid"] for run in states(job) for row in job.sql("select sum(calls_paid) as paid from stages", run["run"])
+    )
     assert paid == 160
 
 

@@ -1,6 +1,5 @@
 """A workspace that cannot be written, or only so far: the run ends before anything more is paid for."""
 
-
 import pytest
 
 from tests.e2e.conftest import NewJob

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tests.e2e.conftest import NewJob
-from tests.e2e.job import Job, sent, sent_by_model
+from tests.e2e.job import MODELS, Job, sent, sent_by_model
 
 PASSING = {"http_429": 0.05, "http_500": 0.05, "reset": 0.05, "cut_body": 0.05, "malformed_json": 0.05}
 LASTING = {"empty_content": 0.05, "refusal": 0.05, "context_too_long": 0.05}
@@ -26,7 +26,7 @@ def assert_closed(job: Job) -> None:
 
 def test_eight_faults_at_five_percent_each(new_job: NewJob) -> None:
     job = new_job(faults=PASSING | LASTING, transient_forever=True)
-    patience = {name: {"max_retries": 1} for name in ("small", "large", "critic")}
+    patience = {name: {"max_retries": 1} for name in MODELS}
     job.prepare(100, models=patience, gates={"on_fail": "warn"}).run().succeeded()
     assert_closed(job)
     reasons = {row["reason"] for row in job.sql("select distinct reason from quarantine where stage = 'respond'")}
@@ -65,7 +65,7 @@ def test_what_makes_all_calls_pointless_ends_the_run_in_one_sentence(new_job: Ne
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{held.getsockname()[1]}/v1"
-        away = {name: {"base_url": address, "max_retries": 1} for name in ("small", "large", "critic")}
+        away = {name: {"base_url": address, "max_retries": 1} for name in MODELS}
         nobody.prepare(40, models=away)
         no_key.prepare(40, models={"large": {"api_key_env": "KEY_THAT_IS_NOT_SET"}})
         running = [job.start() for job in (wrong_key, no_model, nobody, no_key)]

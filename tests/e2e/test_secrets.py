@@ -11,7 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from tests.e2e.conftest import NewJob
-from tests.e2e.job import Job, files_below
+from tests.e2e.job import MODELS, files_below
 
 KEY = "marked-key-7f3a91c2d5e84b60"
 VARIABLE = "E2E_SERVER_KEY"
@@ -59,30 +59,36 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
         thread.join()
 
 
-def test_a_key_is_written_nowhere(alone: NewJob) -> None:
-    job = alone(api_key=KEY)
+def test_a_key_is_written_nowhere(new_job: NewJob, prefect_home: Path) -> None:
+    job = new_job(api_key=KEY)
     job.command.environment[VARIABLE] = KEY
-    with_key = {name: {"api_key_env": VARIABLE} for name in ("small", "large", "critic")}
-    said = [job.prepare(20, models=with_key).run().succeeded()]
-    said.append(job.command("check", "recipe.yaml", "--ping").succeeded())
+    job.prepare(20, models={name: {"api_key_env": VARIABLE} for name in MODELS})
+    run, check = ("run", "recipe.yaml", "-w", job.workspace), ("check", "recipe.yaml", "--ping")
+    with serving(Repeating) as refusing, serving(RepeatingOnlyChat) as secretive:
+        said = job.command.together(
+            run,
+            (*run, *at(refusing)),
+            (*run, *at(secretive), "--set", "respond.system_prompt=Be brief."),
+            check,
+            (*check, *at(refusing)),
+            (*check, *at(secretive)),
+        )
     said.append(job.command("show", "--json", "-w", job.workspace).succeeded())
-    for handler in (Repeating, RepeatingOnlyChat):
-        with serving(handler) as address:
-            at_another = {name: {"api_key_env": VARIABLE, "base_url": address} for name in with_key}
-            job.write_recipe(models=at_another, respond={"system_prompt": f"for {handler.__name__}"})
-            said += job.command.together(
-                ("run", "recipe.yaml", "-w", job.workspace), ("check", "recipe.yaml", "--ping")
-            )
-        assert (said[-2].code, said[-1].code) == (1, 2)
-        assert "401" in said[-2].failed(1)
+    assert [ended.code for ended in said] == [0, 1, 1, 0, 2, 2, 0]
+    assert all("401" in ended.failed(ended.code) for ended in said if ended.code == 1)
     assert not [ended for ended in said if KEY in ended.out + ended.err]
-    assert (job.folder / "prefect-home" / "prefect.db").exists()
-    assert files_that_hold(job, KEY) == []
+    assert (prefect_home / "prefect.db").exists()
+    assert files_that_hold(job.folder, KEY) + files_that_hold(prefect_home, KEY) == []
 
 
-def files_that_hold(job: Job, text: str) -> list[str]:
-    """The files of a job's folder, the Prefect home included, that hold a text, compressed ones unpacked."""
-    return [str(path) for path in files_below(job.folder) if text.encode() in path.read_bytes() + unpacked(path)]
+def at(address: str) -> list[str]:
+    """The options that send all models' questions to an address."""
+    return [part for name in MODELS for part in ("--set", f"models.{name}.base_url={address}")]
+
+
+def files_that_hold(folder: Path, text: str) -> list[str]:
+    """The files below a folder that hold a text, compressed ones unpacked."""
+    return [str(path) for path in files_below(folder) if text.encode() in path.read_bytes() + unpacked(path)]
 
 
 def unpacked(path: Path) -> bytes:
@@ -96,10 +102,8 @@ def unpacked(path: Path) -> bytes:
         return "".join(str(connection.table(name).fetchall()) for name in tables).encode()
 
 
-def test_the_search_finds_a_key_where_there_is_one(alone: NewJob) -> None:
-    job = alone()
-    (job.folder / "ws").mkdir()
-    with duckdb.connect(str(job.folder / "ws" / "run.duckdb")) as connection:
+def test_the_search_finds_a_key_where_there_is_one(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "run.duckdb")) as connection:
         connection.execute(f"CREATE TABLE calls AS SELECT '{KEY}' AS reply FROM range(5)")
-        connection.execute(f"COPY calls TO '{job.folder}/ws/calls.parquet' (COMPRESSION zstd)")
-    assert len(files_that_hold(job, KEY)) == 2
+        connection.execute(f"COPY calls TO '{tmp_path}/calls.parquet' (COMPRESSION zstd)")
+    assert len(files_that_hold(tmp_path, KEY)) == 2

@@ -1,0 +1,120 @@
+"""Models of a recipe: identities, keys, addresses, and how sampling is laid over sampling."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from blocks.models import HOSTED_CONCURRENCY, LOCAL_CONCURRENCY, OPENAI_URL, OpenAIModel, Price, Sampling, missing_key
+
+
+def model(**fields: Any) -> OpenAIModel:
+    return OpenAIModel.model_validate({"kind": "openai", "model": "small", **fields})
+
+
+def test_the_ledger_knows_a_model_by_name_and_revision_never_by_address() -> None:
+    assert model(base_url="http://a:1/v1").known_as() == model(base_url="http://b:2/v1").known_as() == "small"
+    assert model(revision="r1").known_as() == "small@r1"
+    assert model(revision="r1", identity="mine").known_as() == "mine"
+
+
+def test_sampling_laid_over_sampling_keeps_what_it_does_not_set() -> None:
+    base = Sampling(temperature=0.5, max_tokens=9, stop=("a",))
+    assert Sampling(temperature=0.0).over(base).parameters() == {"temperature": 0.0, "max_tokens": 9, "stop": ("a",)}
+    assert Sampling().parameters() == {}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": -1},
+        {"temperature": float("nan")},
+        {"top_p": 0},
+        {"max_tokens": 0},
+        {"stop": "text"},
+        {"tempreture": 1},
+    ],
+)
+def test_sampling_that_no_server_takes_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Sampling.model_validate(fields)
+
+
+def test_a_price_is_dollars_for_a_million_tokens() -> None:
+    assert Price(input=2.0, output=10.0).cost(500_000, 100_000) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("address", "limit"),
+    [
+        ("http://127.0.0.1:8000/v1", LOCAL_CONCURRENCY),
+        ("http://localhost/v1", LOCAL_CONCURRENCY),
+        ("http://192.168.1.5/v1", LOCAL_CONCURRENCY),
+        ("http://[::1]:80/v1", LOCAL_CONCURRENCY),
+        ("https://api.example.com/v1", HOSTED_CONCURRENCY),
+        ("https://localhost.example.com/v1", HOSTED_CONCURRENCY),
+        ("https://10.example.com/v1", HOSTED_CONCURRENCY),
+    ],
+)
+def test_a_local_server_gets_more_calls_at_once_than_a_hosted_one(address: str, limit: int) -> None:
+    assert model(base_url=address).concurrency() == limit
+    assert model(base_url=address, max_concurrency=3).concurrency() == 3
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:8000",
+        "ftp://host/v1",
+        "http://",
+        "http://user:secretword@host/v1",
+        "http://host/v1?api_key=secretword",
+        "http://host/v1#secretword",
+        "http://[bad",
+        "http://host:99999/v1",
+    ],
+)
+def test_what_is_no_address_or_holds_a_secret_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError):
+        model(base_url=address)
+
+
+def test_an_address_loses_its_last_slash() -> None:
+    assert model(base_url="http://host/v1/").base_url == "http://host/v1"
+
+
+@pytest.mark.parametrize("name", ["sk-abcdefghijklmnop", "A" * 40, "with space", "", "hf_abcdefghijklmnop"])
+def test_a_key_is_no_name_of_a_variable(name: str) -> None:
+    with pytest.raises(ValidationError, match="looks like a key"):
+        model(api_key_env=name)
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "KEY", "my_key_2"])
+def test_a_name_of_a_variable_is_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name, raising=False)
+    assert missing_key(model(api_key_env=name)) == name
+    monkeypatch.setenv(name, "k")
+    assert missing_key(model(api_key_env=name)) is None
+
+
+def test_openais_own_address_needs_openais_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert missing_key(model(base_url=OPENAI_URL)) == "OPENAI_API_KEY"
+    assert missing_key(model(base_url="http://127.0.0.1/v1")) is None
+
+
+@pytest.mark.parametrize("name", ["messages", "prompt", "model", "n", "stream"])
+def test_fields_that_a_stage_sets_are_not_taken_from_extra_body(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name!r} is set by"):
+        model(extra_body={name: 1})
+
+
+@pytest.mark.parametrize("value", [float("nan"), 2**70, {1: 2}, object(), "\ud800", b"x"])
+def test_what_is_no_json_is_not_taken_from_extra_body(value: object) -> None:
+    with pytest.raises(ValidationError, match="JSON"):
+        model(extra_body={"field": value})
+
+
+def test_extra_body_takes_nested_json() -> None:
+    extra = {"chat_template_kwargs": {"enable_thinking": False}, "stop_token_ids": [1, 2]}
+    assert model(extra_body=extra).extra_body == extra

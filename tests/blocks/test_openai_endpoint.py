@@ -1,0 +1,168 @@
+"""What a server's reply means: any body is a completion or a reason, and each error status is what it should be."""
+
+import json
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks.canonical import canonical
+from blocks.llm import Completion
+from blocks.openai_endpoint import LONGEST_ASKED_WAIT_S, MOST_TOKENS, read_failure, read_reply
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def choice_of(message: Any, **fields: Any) -> bytes:
+    return json.dumps({"choices": [{"message": message, "finish_reason": "stop"}], **fields}).encode()
+
+
+def check(completion: Completion) -> None:
+    """It is an answer or a passing error, and can be kept."""
+    assert completion.error in (None, "malformed_reply")
+    assert completion.transient == (completion.error is not None)
+    assert 0 <= completion.prompt_tokens <= MOST_TOKENS
+    assert 0 <= completion.completion_tokens <= MOST_TOKENS
+    canonical([completion.text, completion.reasoning, completion.finish_reason, completion.stop_reason])
+    canonical([completion.detail, completion.prompt_tokens, completion.completion_tokens])
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_without_raising(body: bytes) -> None:
+    check(read_reply(body))
+
+
+@given(JSON)
+def test_any_json_is_read_without_raising(value: Any) -> None:
+    check(read_reply(json.dumps(value).encode()))
+
+
+@given(JSON, JSON, JSON, JSON)
+def test_any_values_in_the_right_places_are_read_without_raising(
+    content: Any, reasoning: Any, reason: Any, tokens: Any
+) -> None:
+    message = {"content": content, "reasoning": reasoning}
+    usage = {"prompt_tokens": tokens, "completion_tokens": tokens}
+    choice = {"message": message, "finish_reason": reason, "stop_reason": reason}
+    check(read_reply(json.dumps({"choices": [choice], "usage": usage}).encode()))
+    check(read_reply(json.dumps({"choices": [{"message": content, "text": reasoning}], "usage": tokens}).encode()))
+    check(read_reply(json.dumps({"choices": content, "usage": usage}).encode()))
+
+
+def test_a_good_reply_is_read_whole() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 4}
+    body = choice_of({"content": "鵲", "reasoning_content": "hm"}, usage=usage)
+    assert read_reply(body) == Completion("鵲", "hm", "stop", None, 3, 4)
+
+
+def test_a_text_completion_is_read_and_token_stops_are_texts() -> None:
+    body = json.dumps({"choices": [{"text": " an idea", "finish_reason": "stop", "stop_reason": 128009}]}).encode()
+    assert read_reply(body) == Completion(" an idea", None, "stop", "128009")
+
+
+def test_no_content_is_an_empty_answer() -> None:
+    assert read_reply(choice_of({"content": None, "tool_calls": [{"id": "a"}]})).text == ""
+    assert read_reply(choice_of({"content": None})).error is None
+
+
+@pytest.mark.parametrize("tokens", [-5, 2**70, 1e30, None, "12"])
+def test_token_counts_are_ones_that_can_be(tokens: Any) -> None:
+    completion = read_reply(choice_of({"content": "a"}, usage={"prompt_tokens": tokens}))
+    assert completion.prompt_tokens == (12 if tokens == "12" else 0)
+    assert completion.error is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": null}',
+        b'{"error": {"message": "busy"}}',
+        b"<html>busy</html>",
+        b'{"choices": [{"message": {"content": "\\ud800"}}]}',
+        b'{"choices": [{"message": {"content": "cut',
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+    ],
+)
+def test_a_body_that_is_no_completion_passes(body: bytes) -> None:
+    completion = read_reply(body)
+    assert (completion.error, completion.transient) == ("malformed_reply", True)
+
+
+def failure(status: int, body: Any, **headers: str) -> Completion:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = httpx2.Request("POST", "http://server/v1/chat/completions")
+    response = httpx2.Response(status, headers=headers, content=data, request=request)
+    client = openai.OpenAI(api_key="k", base_url="http://server/v1")
+    return read_failure(client._make_status_error_from_response(response))
+
+
+def said(message: str, code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "code": code, "type": None}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "kind"),
+    [
+        (401, said("no"), "not_authorised", "fatal"),
+        (403, said("no"), "not_authorised", "fatal"),
+        (403, said("your input was flagged by moderation"), "refused_by_server", "lasting"),
+        (404, said("no such model"), "not_found", "fatal"),
+        (402, said("pay"), "out_of_credit", "fatal"),
+        (429, said("quota", "insufficient_quota"), "out_of_credit", "fatal"),
+        (429, said("slow down"), "rate_limited", "transient"),
+        (408, said(""), "server_error", "transient"),
+        (409, said(""), "server_error", "transient"),
+        (425, said(""), "server_error", "transient"),
+        (500, b"<html>", "server_error", "transient"),
+        (503, b"", "server_error", "transient"),
+        (529, said("overloaded"), "server_error", "transient"),
+        (413, b"", "context_too_long", "lasting"),
+        (400, said("too long", "context_length_exceeded"), "context_too_long", "lasting"),
+        (400, said("This model's maximum context length is 8192 tokens"), "context_too_long", "lasting"),
+        (400, said("x", "content_filter"), "refused_by_server", "lasting"),
+        (400, said("bad parameter"), "rejected_by_server", "lasting"),
+        (422, {"detail": [{"loc": ["body"]}]}, "rejected_by_server", "lasting"),
+    ],
+)
+def test_each_status_means_what_it_should(status: int, body: Any, error: str, kind: str) -> None:
+    completion = failure(status, body)
+    assert completion.error == error
+    assert (completion.fatal, completion.transient) == (kind == "fatal", kind == "transient")
+
+
+@pytest.mark.parametrize("body", [b'{"error": {"message": "\\ud83d"}}', b"[1]", b'"x"', b"\xff", b'{"error": 5}'])
+def test_an_odd_error_body_can_be_kept(body: bytes) -> None:
+    canonical(failure(400, body).detail)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("2.5", 2.5),
+        ("0", 0.0),
+        ("-3", 0.0),
+        ("nan", 0.0),
+        ("inf", LONGEST_ASKED_WAIT_S),
+        ("86400", LONGEST_ASKED_WAIT_S),
+        ("soon", None),
+        ("", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", None),
+        ("Wed, 21 Oct 9000 07:28:00 GMT", LONGEST_ASKED_WAIT_S),
+    ],
+)
+def test_retry_after_is_read_and_bounded(header: str, seconds: float | None) -> None:
+    assert failure(429, said("slow"), **{"retry-after": header}).wait_s == seconds

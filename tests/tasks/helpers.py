@@ -1,0 +1,89 @@
+"""A session whose models are answered by a function, in place of servers: for tests of the stages' own logic."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from blocks.canonical import prompt_id
+from blocks.dispatcher import Dispatcher, Question
+from blocks.ledger import Entry, Ledger
+from blocks.llm import Completion
+from blocks.models import ModelConfig, OpenAIModel
+from blocks.workspace import Run, Workspace
+from tasks.asking import Session
+
+
+class AnsweringDispatcher:
+    """Answers each question by a function and keeps the lasting answers, as the real one does."""
+
+    def __init__(self, folder: Path, models: Mapping[str, ModelConfig], answer: Callable[[Question], Completion]):
+        self.asked: list[Question] = []
+        self.orders: list[tuple[int, int]] = []
+        self._folder = folder
+        self._answer = answer
+        self._models = models
+
+    def ask(self, questions: Sequence[Question], rank: int = 0, order: int = 0) -> list[Completion]:
+        self.asked += questions
+        self.orders.append((rank, order))
+        completions = [self._answer(question) for question in questions]
+        ledger = Ledger(self._folder)
+        ledger.append(
+            [
+                Entry(question.key, question.label, completion)
+                for question, completion in zip(questions, completions, strict=True)
+                if not completion.transient
+            ]
+        )
+        ledger.close()
+        return completions
+
+    def raise_if_stopped(self) -> None:
+        pass
+
+
+def good(question: Question) -> Completion:
+    text = f"An answer about {question.request['messages'][-1]['content']!r} by {question.label}: {question.key[:6]}."
+    return Completion(text=text, finish_reason="stop", prompt_tokens=7, completion_tokens=11)
+
+
+def model(name: str, **fields: Any) -> OpenAIModel:
+    return OpenAIModel.model_validate({"kind": "openai", "model": name, "base_url": "http://127.0.0.1:1/v1", **fields})
+
+
+def session(
+    folder: Path,
+    models: Mapping[str, ModelConfig] | None = None,
+    answer: Callable[[Question], Completion] = good,
+    run_id: str = "run",
+    **fields: Any,
+) -> Session:
+    """A session in a run of its own, in the workspace of that folder."""
+    known = models or {name: model(name) for name in ("small", "large", "critic")}
+    workspace = Workspace(folder)
+    workspace.prepare()
+    run = Run.begin(workspace, run_id, "job", {})
+    dispatcher = AnsweringDispatcher(workspace.ledger_folder, known, answer)
+    identities = {label: cast(OpenAIModel, one).known_as() for label, one in known.items()}
+    return Session(run, known, identities, cast(Dispatcher, dispatcher), **fields)
+
+
+def asked(session: Session) -> list[Question]:
+    """What the models of a session were asked."""
+    return cast(AnsweringDispatcher, session.dispatcher).asked
+
+
+def prompt(text: str, **columns: Any) -> dict[str, Any]:
+    messages = [{"role": "user", "content": text}]
+    return {"prompt_id": prompt_id(messages), "messages": messages, "instruction": text, **columns}
+
+
+def response(prompt_row: Mapping[str, Any], number: int, content: str | None = None, **columns: Any) -> dict[str, Any]:
+    return {
+        "response_id": f"{number:032x}",
+        "prompt_id": prompt_row["prompt_id"],
+        "model": f"model {number}",
+        "content": content if content is not None else f"text {number}",
+        "finish_reason": "stop",
+        **columns,
+    }
