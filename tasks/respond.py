@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -53,7 +53,9 @@ class RespondConfig(Config):
     sampling: Sampling = Field(Sampling(), description="Sampling, laid over the models'.")
     rules: tuple[str, ...] = Field(DEFAULT_RULES, description="Rules that an answer must keep before it is judged.")
 
-    @field_validator("models", mode="before", json_schema_input_type=tuple[Responder | str, ...])
+    @field_validator(
+        "models", mode="before", json_schema_input_type=Annotated[tuple[Responder | str, ...], Field(min_length=1)]
+    )
     @classmethod
     def _names_are_responders(cls, value: Any) -> Any:
         if isinstance(value, list | tuple):

@@ -1,16 +1,17 @@
 """The real command in processes of its own: started, waited for, and known afterwards by code and words."""
 
 import os
-import resource
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-ROOT = Path(__file__).parents[2]
+from tests.e2e.warm import ROOT, Warmed
+
 LONGEST_S = 240.0
 
 
@@ -41,17 +42,24 @@ class Ended:
         return self.said
 
 
+class Process(Protocol):
+    """What is needed of a process."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+
+
 class Running:
     """A command that runs; its output goes to files, so that no pipe ever fills."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", out: Path, err: Path) -> None:
+    def __init__(self, process: Process, said: tuple[Path, Path]) -> None:
         self.process = process
-        self._out, self._err = out, err
-
-    @property
-    def pid(self) -> int:
-        """The process id, which is also its group's."""
-        return self.process.pid
+        self._said = said
 
     @property
     def has_ended(self) -> bool:
@@ -61,50 +69,57 @@ class Running:
     @property
     def err(self) -> str:
         """What it has said on standard error so far."""
-        return self._err.read_text(errors="replace")
+        return self._said[1].read_text(errors="replace")
 
     def signal(self, number: int) -> None:
         """Send a signal to the command alone, as `kill` does."""
         self.process.send_signal(number)
 
     def wait(self, seconds: float = LONGEST_S) -> Ended:
-        """Wait for the end. Raises subprocess.TimeoutExpired."""
-        code = self.process.wait(seconds)
-        return Ended(code, self._out.read_text(errors="replace"), self.err)
+        """Wait for the end; fail if it does not come in time."""
+        until(lambda: self.has_ended, "the command has ended", seconds)
+        code = self.process.poll()
+        assert code is not None
+        return Ended(code, self._said[0].read_text(errors="replace"), self.err)
 
 
 class Command:
-    """`kasasagi` as a user calls it, with an environment and a current folder."""
+    """`kasasagi` as a user calls it, with an environment and a current folder; from nothing, unless warmed."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], warmed: Warmed | None = None) -> None:
         self.folder = folder
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-        self._count = 0
+        self._warmed = warmed
         self._running: list[Running] = []
 
     def start(self, *arguments: object, file_bytes: int | None = None) -> Running:
         """Start a command; file_bytes is the largest file that it may write."""
-        self._count += 1
         home = self.folder / "said"
         home.mkdir(exist_ok=True)
-        out, err = home / f"{self._count}.out", home / f"{self._count}.err"
-        with out.open("wb") as out_file, err.open("wb") as err_file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        said = home / f"{len(self._running)}.out", home / f"{len(self._running)}.err"
+        words = [str(argument) for argument in arguments]
+        if self._warmed is not None:
+            process: Process = self._warmed.start(words, self.folder, self.environment, said, file_bytes)
+        else:
+            assert file_bytes is None, "only warmed commands can be limited"
+            process = self._from_nothing(words, said)
+        self._running.append(Running(process, said))
+        return self._running[-1]
+
+    def _from_nothing(self, arguments: Sequence[str], said: tuple[Path, Path]) -> "subprocess.Popen[bytes]":
+        with said[0].open("wb") as out, said[1].open("wb") as err:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flows.cli", *arguments],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=out_file,
-                stderr=err_file,
-                preexec_fn=None if file_bytes is None else partial(_limit_files, file_bytes),
+                stdout=out,
+                stderr=err,
             )
-        running = Running(process, out, err)
-        self._running.append(running)
-        return running
 
-    def __call__(self, *arguments: object, **options: int) -> Ended:
+    def __call__(self, *arguments: object) -> Ended:
         """Run a command to its end."""
-        return self.start(*arguments, **options).wait()
+        return self.start(*arguments).wait()
 
     def together(self, *commands: Sequence[object]) -> list[Ended]:
         """Run several commands at the same time, each to its end."""
@@ -115,12 +130,8 @@ class Command:
         """Kill what still runs."""
         for running in self._running:
             if not running.has_ended:
-                running.process.kill()
-                running.process.wait()
-
-
-def _limit_files(most: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+                running.signal(signal.SIGKILL)
+                running.wait()
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:

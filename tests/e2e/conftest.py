@@ -9,6 +9,7 @@ import pytest
 
 from flows.local_server import prefect_server
 from tests.e2e.job import MODELS, Job
+from tests.e2e.warm import Warmed
 from tests.fake_server import FakeServer
 
 PROMPTS = 40
@@ -33,14 +34,21 @@ def prefect_api(prefect_home: Path) -> Iterator[str]:
         yield os.environ["PREFECT_API_URL"]
 
 
+@pytest.fixture(scope="package")
+def warmed(prefect_home: Path, prefect_api: str) -> Iterator[Warmed]:
+    """The process that commands are forked from."""
+    with Warmed({**os.environ, "PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": prefect_api}) as process:
+        yield process
+
+
 @pytest.fixture
-def new_job(tmp_path: Path, prefect_home: Path, prefect_api: str) -> Iterator[NewJob]:
+def new_job(tmp_path: Path, warmed: Warmed) -> Iterator[NewJob]:
     """Makes jobs with a server each; its arguments are the server's configuration."""
     with ExitStack() as stack:
 
         def make(name: str = "job", **config: object) -> Job:
             server = stack.enter_context(FakeServer(models=MODELS, **config))
-            job = Job(tmp_path / name, server, {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": prefect_api})
+            job = Job(tmp_path / name, server, {}, warmed)
             stack.callback(job.command.stop)
             return job
 
@@ -49,7 +57,7 @@ def new_job(tmp_path: Path, prefect_home: Path, prefect_api: str) -> Iterator[Ne
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[NewJob]:
-    """Makes jobs whose runs have no Prefect server but their own, each with a Prefect home of its own."""
+    """Makes jobs whose commands start from nothing and have no Prefect server but their own, at a home of their own."""
     with ExitStack() as stack:
 
         def make(name: str = "alone", **config: object) -> Job:
@@ -63,13 +71,9 @@ def alone(tmp_path: Path) -> Iterator[NewJob]:
 
 
 @pytest.fixture(scope="package")
-def finished(tmp_path_factory: pytest.TempPathFactory, prefect_home: Path, prefect_api: str) -> Iterator[Job]:
+def finished(tmp_path_factory: pytest.TempPathFactory, warmed: Warmed) -> Iterator[Job]:
     """A job of 40 prompts that ran undisturbed: to be copied and compared with, not to be changed."""
     with FakeServer(models=MODELS) as server:
-        job = Job(
-            tmp_path_factory.mktemp("finished"),
-            server,
-            {"PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": prefect_api},
-        )
+        job = Job(tmp_path_factory.mktemp("finished"), server, {}, warmed)
         job.prepare(PROMPTS).run().succeeded()
         yield job

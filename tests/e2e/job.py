@@ -12,6 +12,7 @@ import psutil
 import yaml
 
 from tests.e2e.command import Command, Ended, Running
+from tests.e2e.warm import Warmed
 from tests.fake_server import FakeServer
 
 MODELS = ("small", "large", "critic")
@@ -58,11 +59,13 @@ def recipe_for(base_url: str, **changes: Any) -> dict[str, Any]:
 class Job:
     """One folder with everything that a run needs; commands are called in it."""
 
-    def __init__(self, folder: Path, server: FakeServer, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, server: FakeServer, environment: Mapping[str, str], warmed: Warmed | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.server = server
-        self.command = Command(folder, environment)
+        self.command = Command(folder, environment, warmed)
         self.workspace = folder / "ws"
         self.out = folder / "out"
         self.recipe: dict[str, Any] = {}

@@ -120,7 +120,7 @@ def test_wrong_recipes_are_refused_in_one_sentence(new_job: NewJob) -> None:
     assert sent(job.server) == 0
 
 
-def test_help_answers(new_job: NewJob) -> None:
-    command: Command = new_job().command
+def test_the_command_answers_from_nothing(alone: NewJob) -> None:
+    command: Command = alone().command
     assert "preference" in command("--help").succeeded().out.casefold()
     assert command("run", "no-such-recipe.yaml").code == 2

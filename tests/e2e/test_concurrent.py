@@ -1,6 +1,7 @@
 """Several commands in one workspace at the same time."""
 
 import json
+from typing import Any
 
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
@@ -24,13 +25,12 @@ def test_two_runs_of_one_recipe_pay_once_while_others_look(new_job: NewJob, fini
     assert stats["samples_begun_again"] == 0
     assert stats["samples_begun"] == job.kept() == 160
     assert job.published() == finished.published()
-    assert [run["status"] for run in states(job)] == ["done", "done"]
-    paid = sum(
-        row["paid"] for run in states(job) for row in job.sql("select sum(calls_paid) as paid from stages", run["run"])
-    )
-    assert paid == 160
+    ended = states(job)
+    assert [state["status"] for state in ended] == ["done", "done"]
+    paid = [job.sql("select sum(calls_paid) as paid from stages", state["run"])[0]["paid"] for state in ended]
+    assert sum(paid) == 160
 
 
-def states(job: Job) -> list[dict[str, object]]:
+def states(job: Job) -> list[dict[str, Any]]:
     """What is written down of each run."""
     return [json.loads(file.read_text()) for file in job.workspace.glob("runs/*/run.json")]

@@ -44,6 +44,16 @@ def test_three_kills_cost_only_what_was_in_flight(new_job: NewJob, finished: Job
     assert job.published() == finished.published()
 
 
+def test_a_killed_run_takes_its_own_prefect_server_along(alone: NewJob) -> None:
+    job = alone(first_token_s=5.0).prepare(20)
+    running = job.start()
+    until(lambda: sent(job.server) > 0, "a first sample was sent")
+    assert len(processes_of(job.folder)) == 2, "the command and its Prefect server"
+    running.signal(signal.SIGKILL)
+    running.wait()
+    until(lambda: processes_of(job.folder) == [], f"no process knows {job.folder}")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_twenty_kills_at_random_moments(alone: NewJob) -> None:
