@@ -40,7 +40,7 @@ def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
     for responder in recipe.respond.models:
         model = recipe.models[responder.use]
         sampling = responder.sampling.over(recipe.respond.sampling.over(model.sampling)).parameters()
-        messages = conversation(row, recipe.respond.template, responder.system_prompt or recipe.respond.system_prompt)
+        messages = conversation(row, recipe.respond.template, recipe.respond.system_of(responder))
         yield f"{responder.name} is asked", _pretty({"messages": messages, **sampling})
     language = "en" if recipe.judge.language == "auto" else recipe.judge.language
     asked = [{"role": "user", "content": EXAMPLE[language]}]

@@ -120,7 +120,8 @@ async def _stages(stages: Stages, options: Options) -> None:
     WORK[run.id] = stages.work()
     GATES[run.id] = conductor.judged
     prompts = await _prompts(stages, conductor, options)
-    for stage in ("load", "synthesize", "filter"):
+    source = synthesize.STAGE if isinstance(stages.recipe.source, MagpieSource) else "load"
+    for stage in (source, "filter"):
         await conductor.gate(stage, "whole")
     options.progress.now = "planning"
     chunks = await asyncio.to_thread(prompt_chunks, stages.session, prompts)

@@ -98,7 +98,7 @@ def _note(folder: Path, pid: int) -> Path:
 
 def _start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     environment = {
         **os.environ,
         **quiet.SWITCHES,
@@ -141,7 +141,8 @@ def _write_note(folder: Path, pid: int) -> None:
     _note(folder, pid).write_bytes(orjson.dumps(facts))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -79,14 +79,14 @@ def ask(session: Session, questions: Sequence[Question], rank: int, order: int) 
 
 def _ask(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
     known = known_answers(session, questions)
-    unknown = [question for question in questions if question.key not in known]
+    unknown = list({question.key: question for question in questions if question.key not in known}.values())
     asked = dict(zip((q.key for q in unknown), session.dispatcher.ask(unknown, rank, order), strict=True))
-    return [
-        Answered(question, known[question.key], True)
-        if question.key in known
-        else Answered(question, asked[question.key], False)
-        for question in questions
-    ]
+    answers, paid = {**known, **asked}, set(asked)
+    answered = []
+    for question in questions:
+        answered.append(Answered(question, answers[question.key], question.key not in paid))
+        paid.discard(question.key)  # the first of equal questions is the one that is paid for
+    return answered
 
 
 def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) -> dict[str, Any]:

@@ -53,6 +53,10 @@ class RespondConfig(Config):
     sampling: Sampling = Field(Sampling(), description="Sampling, laid over the models'.")
     rules: tuple[str, ...] = Field(DEFAULT_RULES, description="Rules that an answer must keep before it is judged.")
 
+    def system_of(self, responder: Responder) -> str | None:
+        """The system prompt of a responder: its own, even an empty one, else the stage's."""
+        return self.system_prompt if responder.system_prompt is None else responder.system_prompt
+
     @field_validator(
         "models", mode="before", json_schema_input_type=Annotated[tuple[Responder | str, ...], Field(min_length=1)]
     )
@@ -97,24 +101,51 @@ def compiled(template: str) -> Template:
 def conversation(prompt: Mapping[str, Any], template: str, system_prompt: str | None) -> list[Message]:
     """The messages that a responder is sent: the last turn through the template, the system prompt in front.
 
-    A prompt's own system message stays and outranks the recipe's.
+    A prompt's own system message stays and outranks the recipe's; an empty system prompt is none. Raises what the
+    template raises.
     """
     messages = [{"role": m["role"], "content": m["content"]} for m in prompt["messages"]]
     if template != PLAIN_TEMPLATE:
         messages[-1] = {"role": "user", "content": compiled(template).render(prompt)}
-    if system_prompt is not None and messages[0]["role"] != "system":
+    if system_prompt and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system_prompt})
     return messages
 
 
 def questions_for(session: Session, config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Asked]:
-    """Every answer that some prompts wait for, sample by sample, so that more samples only add questions."""
+    """Every answer that some prompts wait for, sample by sample, so that more samples only add questions.
+
+    A prompt that the template cannot render is not asked.
+    """
     bodies = [_body(session, config, responder) for responder in config.models]
     samples = max(responder.samples or config.samples for responder in config.models)
     asked: list[Asked] = []
     for prompt in prompts:
-        asked += _questions_for_prompt(session, config, prompt, bodies, samples)
+        if template_fault(config, prompt) is None:
+            asked += _questions_for_prompt(session, config, prompt, bodies, samples)
     return asked
+
+
+def template_fault(config: RespondConfig, prompt: Mapping[str, Any]) -> str | None:
+    """Why the template cannot render a prompt, if it cannot."""
+    try:
+        conversation(prompt, config.template, None)
+    except Exception as error:  # whatever a template does with one row is that row's fault alone
+        return f"the template cannot render this row ({type(error).__name__}: {error})"
+    return None
+
+
+def _not_asked(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Quarantine rows for the answers that no model is asked for, since the template cannot render their prompts."""
+    aside = []
+    for prompt in prompts:
+        if (fault := template_fault(config, prompt)) is not None:
+            for responder in config.models:
+                for sample in range(responder.samples or config.samples):
+                    row = {"prompt_id": prompt["prompt_id"], "model": responder.name, "sample_index": sample}
+                    payload = {**row, "instruction": prompt["instruction"]}
+                    aside.append(set_aside(STAGE, digest(row), "template", fault, payload))
+    return aside
 
 
 def _body(session: Session, config: RespondConfig, responder: Responder) -> dict[str, Any]:
@@ -132,7 +163,7 @@ def _questions_for_prompt(
     samples: int,
 ) -> list[Asked]:
     requests = [
-        {"messages": conversation(prompt, config.template, r.system_prompt or config.system_prompt), **body}
+        {"messages": conversation(prompt, config.template, config.system_of(r)), **body}
         for r, body in zip(config.models, bodies, strict=True)
     ]
     kinds = [digest([session.identities[r.use], q]) for r, q in zip(config.models, requests, strict=True)]
@@ -157,6 +188,9 @@ def respond_chunk(session: Session, config: RespondConfig, job: ChunkJob) -> Han
     asked = questions_for(session, config, prompts)
     answered = ask(session, [one.question for one in asked], RANK, job.chunk)
     result = sort_answers(config, prompts, asked, answered)
+    not_asked = _not_asked(config, prompts)
+    result.rows["quarantine"] += not_asked
+    result.rows_in += len(not_asked)
     return keep_chunk(session.run, session.models, job, result, started)
 
 

@@ -74,15 +74,23 @@ def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]
     """
     worked_out = f"({_FRAMES[stage]}) AS f"
     known = _columns(tables, f"SELECT * FROM {worked_out}")
-    names = [f'f."{name}"' for name in sorted(columns & known)]
-    if stage in _TEXT_COLUMNS and columns - known:
+    names = [_picked("f", name, known[name]) for name in sorted(columns & known.keys())]
+    if stage in _TEXT_COLUMNS and columns - known.keys():
         table, key = _TEXT_COLUMNS[stage]
         there = _columns(tables, f"SELECT * FROM {table}")
-        names += [f't."{name}"' for name in sorted((columns - known) & there)]
+        names += [_picked("t", name, there[name]) for name in sorted((columns - known.keys()) & there.keys())]
         worked_out += f" LEFT JOIN {table} AS t USING ({key})"
     frame: pd.DataFrame = tables.execute(f"SELECT {', '.join(names) or 'true AS row'} FROM {worked_out}").df()
     return frame
 
 
-def _columns(tables: duckdb.DuckDBPyConnection, query: str) -> set[str]:
-    return {row[0] for row in tables.execute(f"DESCRIBE {query}").fetchall()}
+def _columns(tables: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
+    """The columns of a query with their types."""
+    return {row[0]: row[1] for row in tables.execute(f"DESCRIBE {query}").fetchall()}
+
+
+def _picked(table: str, name: str, kind: str) -> str:
+    """SQL for one column; lists and structs as their JSON, since Great Expectations takes equal lists for different."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))
+    return f"to_json({table}.{quoted})::VARCHAR AS {quoted}" if nested else f"{table}.{quoted}"

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def new_job(tmp_path: Path, warmed: Warmed) -> Iterator[NewJob]:
     """Makes jobs with a server each; its arguments are the server's configuration."""
     with ExitStack() as stack:
 
-        def make(name: str = "job", **config: object) -> Job:
+        def make(name: str = "job", **config: Any) -> Job:
             server = stack.enter_context(FakeServer(models=MODELS, **config))
             job = Job(tmp_path / name, server, {}, warmed)
             stack.callback(job.command.stop)
@@ -60,7 +61,7 @@ def alone(tmp_path: Path) -> Iterator[NewJob]:
     """Makes jobs whose commands start from nothing and have no Prefect server but their own, at a home of their own."""
     with ExitStack() as stack:
 
-        def make(name: str = "alone", **config: object) -> Job:
+        def make(name: str = "alone", **config: Any) -> Job:
             server = stack.enter_context(FakeServer(models=MODELS, **config))
             job = Job(tmp_path / name, server, {"PREFECT_HOME": str(tmp_path / name / "prefect-home")})
             job.command.environment.pop("PREFECT_API_URL", None)

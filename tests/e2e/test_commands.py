@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from typing import Any
 
 import pytest
 import yaml
@@ -91,7 +92,7 @@ def test_the_schema_accepts_a_recipe_and_refuses_an_unknown_key(new_job: NewJob)
     assert not validator.is_valid(recipe_for("http://127.0.0.1:8000/v1", jugde={}))
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown key": ({"judge": {"ordrs": "both"}}, "judge.ordrs: 'ordrs'", "did you mean 'orders'?"),
     "wrong type": ({"respond": {"samples": "many"}}, "respond.samples: 'many'", "integer"),
     "unknown model": ({"judge": {"model": "critik"}}, "judge.model: 'critik'", "did you mean 'critic'?"),

@@ -25,9 +25,9 @@ def test_two_runs_of_one_recipe_pay_once_while_others_look(new_job: NewJob, fini
     assert stats["samples_begun_again"] == 0
     assert stats["samples_begun"] == job.kept() == 160
     assert job.published() == finished.published()
-    ended = states(job)
-    assert [state["status"] for state in ended] == ["done", "done"]
-    paid = [job.sql("select sum(calls_paid) as paid from stages", state["run"])[0]["paid"] for state in ended]
+    after = states(job)
+    assert [state["status"] for state in after] == ["done", "done"]
+    paid = [job.sql("select sum(calls_paid) as paid from stages", state["run"])[0]["paid"] for state in after]
     assert sum(paid) == 160
 
 

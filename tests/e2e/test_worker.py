@@ -1,0 +1,127 @@
+"""Deployments as a team has them: a Prefect server, `prefect deploy`, a process worker, a failure and its retry."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.local_server import free_port
+from tests.e2e.command import until
+from tests.e2e.job import MODELS, Job
+from tests.e2e.warm import ROOT
+from tests.fake_server import FakeServer
+
+pytestmark = pytest.mark.slow
+PROMPTS = 40
+NEVER = {"stage": "respond", "expectation": "ExpectColumnValuesToBeInSet", "column": "refused", "value_set": [True]}
+
+
+class Team:
+    """A Prefect server with its environment, and what is asked of it."""
+
+    def __init__(self, folder: Path, workspace: Path) -> None:
+        self.address = f"http://127.0.0.1:{free_port()}"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PREFECT_HOME": str(folder),
+            "PREFECT_API_URL": f"{self.address}/api",
+            "KASASAGI_WORKSPACE": str(workspace),
+        }
+
+    def start(self, *command: str) -> None:
+        """Start a process that runs until the team goes home."""
+        self._processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+
+    def prefect(self, *arguments: str) -> str:
+        """Run a `prefect` command to its end; gives what it said."""
+        command = [sys.executable, "-m", "prefect", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def asked(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """What the server's API answers."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.address}/api/{path}", data, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            return json.loads(reply.read())
+
+    def is_up(self) -> bool:
+        """Whether the server answers."""
+        try:
+            return bool(self.asked("health"))
+        except OSError:
+            return False
+
+    def state(self, run: str) -> str:
+        """The type of a flow run's state."""
+        return str(self.asked(f"flow_runs/{run}")["state_type"])
+
+    def go_home(self) -> None:
+        """End all processes."""
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in reversed(self._processes):
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def team(folder: Path, workspace: Path) -> Iterator[Team]:
+    """A server with the deployments of deployments/prefect.yaml and a process worker."""
+    found = Team(folder, workspace)
+    try:
+        found.start("flows.cli", "ui", "--port", found.address.rpartition(":")[2])
+        until(found.is_up, "the Prefect server answers", 120)
+        found.prefect("work-pool", "create", "kasasagi", "--type", "process")
+        found.prefect("--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
+        found.start("prefect", "worker", "start", "--pool", "kasasagi")
+        yield found
+    finally:
+        found.go_home()
+
+
+def test_a_worker_runs_a_deployment_whose_failure_is_retried_from_where_it_stopped(tmp_path: Path) -> None:
+    with FakeServer(models=MODELS) as server, team(tmp_path / "prefect", tmp_path / "ws") as prefect:
+        job = Job(tmp_path / "job", server, {})
+        job.prepare(PROMPTS, publish={"path": str(job.out)}, gates={"expect": [NEVER]})
+        deployment = prefect.asked("deployments/name/preference/on-demand")["id"]
+        asked = {"parameters": {"recipe": str(job.folder / "recipe.yaml")}}
+        run = str(prefect.asked(f"deployments/{deployment}/create_flow_run", asked)["id"])
+        until(lambda: prefect.state(run) == "FAILED", "the gate has failed the run", 120)
+        message = prefect.asked(f"flow_runs/{run}")["state"]["message"]
+        assert "refused" in message
+        assert not job.out.exists()
+
+        job.prepare(PROMPTS, publish={"path": str(job.out)})
+        prefect.prefect("flow-run", "retry", run)
+        until(lambda: prefect.state(run) == "COMPLETED", "the retried run has ended well", 120)
+        assert (job.out / "train.jsonl").exists()
+        assert server.stats()["samples_begun_again"] == 0
+        scheduled = {
+            "deployments": {"name": {"any_": ["nightly"]}},
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        }
+        until(lambda: bool(prefect.asked("flow_runs/filter", scheduled)), "the nightly run is scheduled", 60)
+        paused = {**scheduled, "deployments": {"name": {"any_": ["hourly"]}}}
+        assert prefect.asked("flow_runs/filter", paused) == []

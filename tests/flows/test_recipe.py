@@ -1,0 +1,350 @@
+"""Recipes: each fault is one sentence with its place, value, reason and nearest choice; no text makes it crash."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flows.errors import UsageError
+from flows.recipe import (
+    Recipe,
+    check_recipe,
+    find_recipe,
+    load_recipe,
+    missing_columns,
+    override,
+    parse_yaml,
+    shipped_recipes,
+)
+from flows.recipe_errors import RecipeError
+
+TEXT = """
+name: job
+source: {kind: dataset, path: prompts.jsonl, keep: [topic]}
+models:
+  small: {kind: openai, base_url: "http://127.0.0.1:8000/v1", model: small}
+  large: {kind: openai, base_url: "http://127.0.0.1:8000/v1", model: large}
+respond: {models: [small, {use: large}]}
+judge: {model: large}
+"""
+KEY = "sk-abcdefSECRETghijklmnop"
+
+
+def check(*settings: str, text: str = TEXT) -> Recipe:
+    return check_recipe(override(parse_yaml(text, "recipe.yaml"), settings), Path())
+
+
+def fault(*settings: str, text: str = TEXT) -> str:
+    with pytest.raises(RecipeError) as raised:
+        check(*settings, text=text)
+    return str(raised.value)
+
+
+def test_a_sound_recipe_is_read_with_its_defaults() -> None:
+    recipe = check()
+    assert [responder.name for responder in recipe.respond.models] == ["small", "large"]
+    assert recipe.judge.orderings == ("first", "turned")
+    assert recipe.kept_columns == ("topic",)
+    assert recipe.plain() == Recipe.model_validate(recipe.plain()).plain()
+
+
+GOLDEN = {
+    "nmae=x": "nmae: 'nmae' is no key here; did you mean 'name'?",
+    "judge.ordres=both": "judge.ordres: 'ordres' is no key here; did you mean 'orders'?",
+    "judge.orders=bth": "judge.orders: 'bth' is not allowed; did you mean 'both'?",
+    "judge.model=lrge": "judge.model: 'lrge' is no model of this recipe; did you mean 'large'?",
+    "respond.models.0=smal": "respond.models.0: 'smal' is no model of this recipe; did you mean 'small'?",
+    "models.small.kind=opnai": "models.small.kind: 'opnai' is none of the kinds; did you mean 'openai'?",
+    "source.kind=magpy": "source.kind: 'magpy' is none of the kinds; did you mean 'magpie'?",
+    "models.small.modl=x": "models.small.modl: 'modl' is no key here; did you mean 'model'?",
+    "models.small={kind: openai}": "models.small.model: this key is missing (the model's name, as the server knows it)",
+    "respond.samples=0": "respond.samples: 0 is not valid: input should be greater than or equal to 1",
+    "respond.samples=many": "respond.samples: 'many' is not valid: input should be a valid integer",
+    "respond.sampling.tempreture=1": "respond.sampling.tempreture: 'tempreture' is no key here; did you mean 'temperature'?",
+    "respond.models.1.labl=x": "respond.models.1.labl: 'labl' is no key here; did you mean 'label'?",
+    "respond.template='{{ instrction }}'": (
+        "respond.template: 'instrction' is no column of the prompts; did you mean 'instruction'?; "
+        "further columns of the source are named in source.keep"
+    ),
+    "respond.template='{{ '": "respond.template: '{{ ' is no Jinja template: unexpected 'end of template'",
+    "respond.template='{{ instruction | shout }}'": "respond.template: '{{ instruction | shout }}' is no Jinja template: ",
+    "respond.rules=[finishd]": "respond.rules: ['finishd'] is not valid: 'finishd' is no rule for answers; there are finished",
+    "respond.models=[small, small]": "'small' responds 2 times; give each of them a label of its own",
+    "filter.rules=[{min_chrs: 3}]": "'min_chrs' is no rule: did you mean 'min_chars'?",
+    "pairs.min_margin=-1": "pairs.min_margin: -1 is not valid: input should be greater than or equal to 0",
+    "gates.expect=[{stage: respnd, expectation: ExpectX}]": "gates.expect.0.stage: 'respnd' is not allowed; did you mean 'respond'?",
+    "name=2024-01-01": "name: datetime.date(2024, 1, 1) is not valid",
+    "models.small.base_url=localhost": "models.small.base_url: 'localhost' is no address: one begins with http://",
+    "models.small.extra_body.n=3": "'n' is set by the stages themselves; take it out",
+    "name.x=1": "--set 'name.x=1': 'x' would stand inside 'job', which holds no names",
+    "respond.models.5.label=x": "--set 'respond.models.5.label=x': '5' is no place in a list of 2; they count from 0",
+    "respond.models.x=y": "--set 'respond.models.x=y': 'x' is no place in a list of 2; they count from 0",
+    "respond.samples": "--set 'respond.samples' must look like judge.orders=both: a path of names, =, a value",
+    "=3": "--set '=3' must look like judge.orders=both: a path of names, =, a value",
+    "a..b=3": "--set 'a..b=3' must look like judge.orders=both",
+    "respond.samples=[1": "--set 'respond.samples=[1': the value is no YAML at line 1, column 3: ",
+}
+
+
+@pytest.mark.parametrize(("setting", "said"), GOLDEN.items())
+def test_each_fault_is_one_sentence(setting: str, said: str) -> None:
+    sentence = fault(setting)
+    assert said in sentence
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("name", ["name", "source", "models", "respond", "judge"])
+def test_a_missing_part_is_named(name: str) -> None:
+    data = parse_yaml(TEXT, "recipe.yaml")
+    data.pop(name)
+    with pytest.raises(RecipeError, match=rf"^{name}: this key is missing \("):
+        check_recipe(data, Path())
+
+
+def test_several_faults_are_several_sentences() -> None:
+    sentences = fault("nmae=x", "judge.ordres=both", "respond.samples=0").splitlines()
+    assert [sentence.split(":")[0] for sentence in sorted(sentences)] == ["judge.ordres", "nmae", "respond.samples"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        f"models.small.api_key={KEY}",
+        "models.small.api_key=plainSECRETword",
+        f"models.small.api_key_env={KEY}",
+        "models.small.api_key_env=not-a-prefix-SECRET-but-a-key-of-forty-signs",
+        f"models.small.extra_body.headers=[{KEY}]",
+        "models.small.extra_body.token=plainSECRETword",
+        f"respond.system_prompt=use {KEY} please",
+        f"filter.where={{reason: \"instruction <> '{KEY}'\"}}",
+        f"models={{{KEY}: {{kind: openai}}}}",
+        f"{KEY}=1",
+        f"models.small.api_key {KEY}",
+        f"name.{KEY}.x=1",
+        "models.small.base_url=http://user:plainSECRETword@host/v1",
+        "models.small.base_url=http://host/v1?api_key=plainSECRETword",
+        f"respond.samples=[{KEY}",
+    ],
+)
+def test_a_key_is_an_error_and_is_never_repeated(setting: str) -> None:
+    assert "SECRET" not in fault(setting)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["source.keep=[key, token]", "source.columns={instruction: key}", "filter.where={password: 'length(topic) > 1'}"],
+)
+def test_columns_may_be_called_like_keys(setting: str) -> None:
+    if "keep" in setting or "columns" in setting:
+        check(setting)
+    else:
+        check(setting, "source.keep=[topic]")
+
+
+def test_settings_reach_into_mappings_lists_and_names() -> None:
+    recipe = check(
+        "respond.models.0.label=first",
+        "respond.models.0.sampling.temperature=0.25",
+        "respond.models.1.samples=3",
+        "pairs.min_margin=2",
+        "judge.aspects=[honesty, helpfulness]",
+        "models.third={kind: bundled}",
+        "publish.path=out=put",
+        "respond.system_prompt=",
+    )
+    assert [one.name for one in recipe.respond.models] == ["first", "large"]
+    assert recipe.respond.models[0].sampling.temperature == 0.25
+    assert recipe.respond.models[1].samples == 3
+    assert recipe.judge.aspects == ("honesty", "helpfulness")
+    assert recipe.models["third"].kind == "bundled"
+    assert recipe.publish.path == "out=put"
+    assert recipe.respond.system_prompt is None
+
+
+def test_settings_leave_the_data_that_they_are_laid_over_as_it_is() -> None:
+    data = parse_yaml(TEXT, "recipe.yaml")
+    before = json.dumps(data)
+    override(data, ["respond.models.0.label=x", "name=other"])
+    assert json.dumps(data) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a\nname: b", "at line 2, column 1: the key 'name' stands there twice"),
+        (TEXT + "respond: {models: [large]}", "'respond' stands there twice"),
+        ("models: {a: 1, b: {c: 1, c: 2}}", "'c' stands there twice"),
+        ("a: [1", "is no YAML at line"),
+        ("a: 'b", "is no YAML at line"),
+        ("- a\n- b", "and a recipe is a mapping"),
+        ("just words", "holds 'just words', and a recipe is a mapping"),
+        ("", "recipe.yaml is empty"),
+        ("a: &a [*a]", "nested"),
+        ("a: &a {b: *a}", "nested"),
+        ("[" * 5000, "recipe.yaml is"),
+        ("a: " + "[" * 60 + "]" * 60, "nested more than 50 deep"),
+        ("a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+        ("{[a]: b}", "unhashable"),
+        ("? {a: b}\n: c", "unhashable"),
+        ("a: " + "9" * 5000, "is no YAML"),
+        ("a: \x00", "is no YAML"),
+        ("a: *nobody", "undefined alias"),
+        ("--- 1\n--- 2", "is no YAML"),
+    ],
+)
+def test_what_is_no_recipe_says_where(text: str, said: str) -> None:
+    sentence = fault(text=text)
+    assert said in sentence
+    assert sentence.startswith("recipe.yaml ")
+    assert "\n" not in sentence
+
+
+def test_a_bomb_of_aliases_is_refused_quickly() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+    assert "unfolds into more than" in fault(text="\n".join(lines))
+
+
+def test_a_few_aliases_and_merges_are_fine() -> None:
+    text = TEXT.replace(
+        "small: {kind", "small: &m {kind"
+    ).replace('large: {kind: openai, base_url: "http://127.0.0.1:8000/v1", model: large}', "large: {<<: *m, model: large}")
+    assert check(text=text).models["large"] == check().models["large"]
+
+
+def test_a_recipe_may_begin_with_a_byte_order_mark_and_be_json(tmp_path: Path) -> None:
+    (tmp_path / "bom.yaml").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    (tmp_path / "recipe.json").write_text(json.dumps(yaml.safe_load(TEXT), indent=2))
+    assert load_recipe(str(tmp_path / "bom.yaml")).recipe == load_recipe(str(tmp_path / "recipe.json")).recipe
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "respond.samples=99999999999999999999999",
+        "models.small.sampling.seed=0x" + "f" * 5000,
+        "respond.samples=-0x" + "f" * 5000,
+        'respond.system_prompt="\\ud800"',
+        'name="\\ud800"',
+        "models.small.extra_body={a: .nan}",
+        "models.small.extra_body={a: 2024-01-01}",
+        "models.small.extra_body={1: 2}",
+        "respond.template='" + "(" * 3000 + "'",
+        "respond.template='{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}'",
+        "respond.samples=" + "[" * 3000,
+        "name=" + "x" * 100_000,
+    ],
+)
+def test_numbers_signs_and_depths_that_nobody_can_keep_are_faults(setting: str) -> None:
+    assert len(fault(setting)) < 1000 + len(setting)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.integers(), inner, max_size=3),
+    max_leaves=8,
+)
+PLACES = st.sampled_from(
+    [
+        "name source models respond judge pairs gates filter publish".split(),
+        ["source", "keep"],
+        ["source", "columns"],
+        ["models", "small"],
+        ["models", "small", "sampling"],
+        ["models", "small", "extra_body"],
+        ["models", "small", "usd_per_million_tokens"],
+        ["respond", "models"],
+        ["respond", "template"],
+        ["respond", "sampling"],
+        ["filter", "rules"],
+        ["filter", "where"],
+        ["filter", "dedup"],
+        ["gates", "expect"],
+        ["judge", "aspects"],
+        ["publish", "formats"],
+    ]
+)
+
+
+def put(data: dict[str, Any], path: list[str], value: Any) -> None:
+    for name in path[:-1]:
+        data = data.setdefault(name, {})
+    data[path[-1]] = value
+
+
+@given(path=PLACES, value=JSON, extra=st.dictionaries(st.text(max_size=6), JSON, max_size=1))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+def test_any_value_anywhere_is_sound_or_a_recipe_error(path: list[str], value: Any, extra: dict[str, Any]) -> None:
+    data = yaml.safe_load(TEXT)
+    if path[-1] == "publish" and len(path) > 2:
+        path = [path[hash(str(value)) % len(path)]]
+    put(data, path, value)
+    try:
+        recipe = check_recipe({**data, **extra}, Path())
+    except RecipeError as error:
+        assert str(error)
+    else:
+        json.dumps(recipe.plain())
+
+
+@given(st.text(max_size=60) | st.text("{}[]:,&*!|>-'\"#%@ \n\tabc01", max_size=60))
+@settings(max_examples=200)
+def test_any_text_is_read_or_is_a_recipe_error(text: str) -> None:
+    for read in (lambda: parse_yaml(text, "recipe.yaml"), lambda: override({"a": [{}, "b"]}, [text, f"a.0.c={text}"])):
+        try:
+            read()
+        except RecipeError as error:
+            assert str(error)
+
+
+@given(st.text(max_size=30))
+@settings(max_examples=100)
+def test_any_name_is_found_or_a_recipe_error(name: str) -> None:
+    try:
+        load_recipe(name)
+    except RecipeError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\x00b", "", "/", "no/such/file.yaml"])
+def test_a_name_that_is_no_file_is_one_sentence(name: str) -> None:
+    with pytest.raises(RecipeError, match="there is no recipe"):
+        find_recipe(name)
+
+
+def test_the_nearest_recipe_is_named() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'two-models-one-judge'"):
+        find_recipe("two-model-one-judge")
+    with pytest.raises(UsageError):
+        find_recipe("nothing like it")
+
+
+def test_a_file_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(str(tmp_path / "recipe.yaml"))
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_every_recipe_that_travels_with_us_is_sound(name: str) -> None:
+    loaded = load_recipe(name)
+    assert loaded.recipe.name
+    assert loaded.base == shipped_recipes()[name].parent
+
+
+def test_a_column_that_the_source_does_not_have_is_named(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"question": "What is a magpie?", "topic": "birds"}\n')
+    (tmp_path / "recipe.yaml").write_text(TEXT)
+    good = load_recipe(str(tmp_path / "recipe.yaml"), ["source.columns={instruction: question}"])
+    assert missing_columns(good) == []
+    bad = load_recipe(
+        str(tmp_path / "recipe.yaml"), ["source.columns={instruction: qestion}", "source.keep=[topics]"]
+    )
+    assert missing_columns(bad) == [
+        "source.columns.instruction: 'qestion' is no column of prompts.jsonl; did you mean 'question'?",
+        "source.keep: 'topics' is no column of prompts.jsonl; did you mean 'topic'?",
+    ]

@@ -1,0 +1,118 @@
+"""Asking: what the ledger knows is not asked, every call is in the account, and an account that does not close is refused."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.canonical import ledger_key
+from blocks.dispatcher import Question
+from blocks.llm import Completion
+from blocks.shards import Account
+from tasks.asking import Answered, ChunkJob, ChunkResult, ask, call_row, keep_chunk, known_answers, read_rows, set_aside
+from tests.tasks.helpers import asked, good, model, session
+
+
+def question(text: str, label: str = "small") -> Question:
+    request = {"messages": [{"role": "user", "content": text}]}
+    return Question(label, ledger_key(label, request, 0), request)
+
+
+def test_what_the_ledger_knows_is_not_asked_again(tmp_path: Path) -> None:
+    one = session(tmp_path)
+    first = ask(one, [question("a"), question("b")], 1, 0)
+    again = session(tmp_path, run_id="again")
+    second = ask(again, [question("c"), question("a"), question("b")], 1, 0)
+    assert [answer.reused for answer in second] == [False, True, True]
+    assert [answer.completion for answer in second[1:]] == [answer.completion for answer in first]
+    assert [one.request["messages"][0]["content"] for one in asked(again)] == ["c"]
+
+
+def test_a_failure_is_asked_again_if_it_may_pass_or_if_that_was_wished(tmp_path: Path) -> None:
+    faults = {
+        "passing": Completion(error="server_error", transient=True),
+        "lasting": Completion(error="context_too_long"),
+    }
+    questions = [question("passing"), question("lasting"), question("good")]
+
+    def fails(one: Question) -> Completion:
+        return faults.get(one.request["messages"][0]["content"], good(one))
+
+    ask(session(tmp_path, answer=fails), questions, 1, 0)
+    plain = session(tmp_path, run_id="plain")
+    answers = ask(plain, questions, 1, 0)
+    assert [answer.reused for answer in answers] == [False, True, True]
+    wished = session(tmp_path, run_id="wished", ask_again=frozenset({"context_too_long"}))
+    answers = ask(wished, questions, 1, 0)
+    assert [answer.reused for answer in answers] == [True, False, True]
+    assert answers[1].completion.error is None
+    assert known_answers(plain, questions)[questions[1].key].error is None
+
+
+def test_equal_questions_of_a_chunk_are_paid_for_once(tmp_path: Path) -> None:
+    models = {"small": model("small", usd_per_million_tokens={"input": 1e6, "output": 0})}
+    one = session(tmp_path, models)
+    answers = ask(one, [question("a"), question("b"), question("a")], 1, 0)
+    assert answers[0].completion == answers[2].completion
+    assert [answer.reused for answer in answers] == [False, False, True]
+    assert [call_row(models, "respond", answer)["cost_usd"] for answer in answers] == [7.0, 7.0, 0.0]
+
+
+def test_two_runs_that_ask_the_same_at_once_pay_once(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def slowly(one: Question) -> Completion:
+        assert release.wait(20)
+        return good(one)
+
+    sessions = [session(tmp_path, answer=slowly, run_id=name) for name in ("one", "two")]
+    found: list[list[Answered]] = []
+    threads = [
+        threading.Thread(target=lambda one=one: found.append(ask(one, [question("a"), question("b")], 1, 0)))
+        for one in sessions
+    ]
+    for thread in threads:
+        thread.start()
+    release.set()
+    for thread in threads:
+        thread.join(20)
+    assert sum(len(asked(one)) for one in sessions) == 2
+    assert [one.completion for one in found[0]] == [one.completion for one in found[1]]
+
+
+def test_a_call_keeps_its_words_and_what_it_cost() -> None:
+    models = {"small": model("small", usd_per_million_tokens={"input": 1.0, "output": 2.0})}
+    completion = Completion("鵲", finish_reason="stop", prompt_tokens=1000, completion_tokens=500, attempts=3)
+    row = call_row(models, "respond", Answered(question("a"), completion, False))
+    assert row["cost_usd"] == pytest.approx(0.002)
+    assert (row["reply"], row["attempts"], row["stage"], row["model"]) == ("鵲", 3, "respond", "small")
+    assert '"content":"a"' in row["request"]
+    failed = call_row(models, "respond", Answered(question("a"), Completion(error="x", detail="why"), True))
+    assert (failed["reply"], failed["error"], failed["cost_usd"], failed["reused"]) == ("why", "x", 0.0, True)
+
+
+def result(rows_in: int, out: int, aside: int, **fields: Any) -> ChunkResult:
+    quarantine = [set_aside("respond", f"q{n}", "empty", None, {"a": "鵲"}) for n in range(aside)]
+    return ChunkResult(rows_in, out, {"quarantine": quarantine, "responses": []}, **fields)
+
+
+def test_an_account_that_does_not_close_is_refused(tmp_path: Path) -> None:
+    one = session(tmp_path)
+    job = ChunkJob(stage="respond", run="run", cache_key="")
+    handle = keep_chunk(one.run, one.models, job, result(5, 3, 2), 0.0)
+    assert handle.account.model_copy(update={"seconds": 0.0}) == Account(rows_in=5, rows_out=3, quarantined=2)
+    assert list(handle.shards) == ["quarantine"]
+    with pytest.raises(ValueError, match="does not close"):
+        keep_chunk(one.run, one.models, job, result(5, 2, 2), 0.0)
+
+
+def test_a_chunk_with_a_passing_failure_is_incomplete(tmp_path: Path) -> None:
+    failed = [Answered(question("a"), Completion(error="time_out", transient=True), False)]
+    lasting = [Answered(question("a"), Completion(error="context_too_long"), False)]
+    assert not result(1, 0, 1, answered=failed).complete
+    assert result(1, 0, 1, answered=lasting).complete
+
+
+def test_no_shard_has_no_rows(tmp_path: Path) -> None:
+    assert read_rows(session(tmp_path).run, None) == []
