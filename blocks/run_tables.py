@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from blocks.shards import Account
-from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES
+from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES, quoted
 from blocks.workspace import Run, RunHandle, WorkspaceError
 
 MEMORY = "256MB"
@@ -57,9 +57,9 @@ def build_database(run: Run) -> None:
 def _write_database(run: Run, file: Path) -> None:
     with duckdb.connect(":memory:") as connection:
         _frugal(connection)
-        connection.execute(f"SET temp_directory = {_quoted(run.folder / 'scratch')}")
+        connection.execute(f"SET temp_directory = {quoted(run.folder / 'scratch')}")
         _create_views(connection, run, run.handles())
-        connection.execute(f"ATTACH {_quoted(file)} AS ended")
+        connection.execute(f"ATTACH {quoted(file)} AS ended")
         for name in [*PUBLIC, "stages"]:
             connection.execute(f"CREATE TABLE ended.{name} AS SELECT * FROM {name}")
         connection.execute("DETACH ended")
@@ -95,7 +95,7 @@ def _union(
     parts = []
     for reused in (False, True):
         shards = [h.handle.shards[name] for h in handles if h.reused is reused and name in h.handle.shards]
-        files = ", ".join(_quoted(store.path(shard)) for shard in shards if shard.rows)
+        files = ", ".join(quoted(store.path(shard)) for shard in shards if shard.rows)
         if files:
             columns = "* REPLACE (true AS reused, 0.0::DOUBLE AS cost_usd)" if reused and name == "calls" else "*"
             parts.append(f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true)")
@@ -117,10 +117,6 @@ def _with_kept(name: str, kept: Sequence[str]) -> str:
     columns = ", ".join(f"p.{_identifier(column)}" for column in kept if column not in own)
     join = "LEFT JOIN all_prompts AS p USING (prompt_id)"
     return f"SELECT t.*{', ' + columns if columns else ''} FROM all_{name} AS t {join}"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _identifier(name: str) -> str:

@@ -1,5 +1,6 @@
 """The columns of every table: what a run's tables hold and what a user may rely on."""
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -131,6 +132,11 @@ SCHEMAS: dict[str, pa.Schema] = {
 PUBLIC = tuple(name for name in SCHEMAS if name != "loaded")
 """The tables that a run's database holds; `loaded` is the filter's input and stays in its shard."""
 STAGE_ORDER = ("load", "synthesize", "filter", "respond", "judge", "format_dpo")
+
+
+def quoted(path: Path) -> str:
+    """A path as SQL text, quotes and all."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:

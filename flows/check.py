@@ -7,6 +7,7 @@ import httpx2
 import openai
 import orjson
 
+from blocks.engines import engines_for
 from blocks.llm import Completion
 from blocks.models import OpenAIModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
@@ -14,6 +15,7 @@ from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
 from tasks.judge.prompt import judge_messages
 from tasks.respond import conversation
+from tasks.synthesize import MagpieSource, prefixes
 
 EXAMPLE = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
 PING = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
@@ -32,8 +34,17 @@ def warnings(recipe: Recipe) -> list[str]:
 
 
 def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
-    """One rendered request for each model that responds and for the judge: a title, and its JSON."""
+    """One rendered request for each model that invents, responds or judges: a title, and its text.
+
+    Raises TemplateUnknownError where nobody knows what stands before the user's words.
+    """
     recipe = loaded.recipe
+    if isinstance(recipe.source, MagpieSource):
+        engines = engines_for({recipe.source.model: recipe.models[recipe.source.model]})
+        yield (
+            f"{recipe.source.model} invents what comes after",
+            prefixes(recipe.source, engines.get(recipe.source.model))[0],
+        )
     prompt = {name: f"({name})" for name in recipe.kept_columns}
     prompt |= {"prompt_id": "0" * 32, "instruction": EXAMPLE["en"]}
     row = {**prompt, "messages": [{"role": "user", "content": EXAMPLE["en"]}]}

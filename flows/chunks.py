@@ -4,6 +4,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from blocks.shards import Shard
+from blocks.tables import quoted
 from tasks.asking import Session
 
 ROWS_IN_A_CHUNK = 128
@@ -25,10 +26,10 @@ def prompt_chunks(session: Session, prompts: Shard) -> list[Shard]:
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET memory_limit = '512MB'")
         scratch = session.run.folder / "scratch"
-        connection.execute(f"SET temp_directory = '{scratch}'")
+        connection.execute(f"SET temp_directory = {quoted(scratch)}")
         connection.execute(
             f"CREATE TEMP TABLE sorted AS SELECT {names}, ('0x' || prompt_id[1:2])::INTEGER >> {8 - bits} AS chunk "
-            f"FROM read_parquet('{path}')"
+            f"FROM read_parquet({quoted(path)})"
         )
         for chunk in range(2**bits):
             rows = connection.sql(f"SELECT {names} FROM sorted WHERE chunk = {chunk} ORDER BY prompt_id")

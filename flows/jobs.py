@@ -12,6 +12,7 @@ import duckdb
 from blocks.canonical import digest
 from blocks.models import ModelConfig, OpenAIModel
 from blocks.shards import Account, Handle, Shard
+from blocks.tables import quoted
 from flows.recipe import Recipe
 from tasks import format_dpo, respond, synthesize
 from tasks.asking import ChunkJob, Session
@@ -155,17 +156,17 @@ def _without_surplus(result: Any, into: Path, target: int) -> Any:
     """The first accepted prompts, as many as were wanted; the rest is set aside as surplus."""
     kept, aside = into / "kept.parquet", into / "aside.parquet"
     with duckdb.connect(":memory:") as connection:
-        source = f"read_parquet('{result.prompts}')"
+        source = f"read_parquet({quoted(result.prompts)})"
         first = f"SELECT * FROM {source} ORDER BY position LIMIT {target}"
-        connection.execute(f"COPY ({first}) TO '{kept}' (FORMAT parquet)")
+        connection.execute(f"COPY ({first}) TO {quoted(kept)} (FORMAT parquet)")
         connection.execute(
             f"""COPY (
-                SELECT * FROM read_parquet('{result.quarantine}') UNION ALL BY NAME
+                SELECT * FROM read_parquet({quoted(result.quarantine)}) UNION ALL BY NAME
                 SELECT 'filter' AS stage, prompt_id AS row_id, 'surplus' AS reason,
                        'more were accepted than the target of {target}' AS detail,
                        to_json(p)::VARCHAR AS payload, position
                 FROM {source} AS p ORDER BY position OFFSET {target}
-            ) TO '{aside}' (FORMAT parquet)"""
+            ) TO {quoted(aside)} (FORMAT parquet)"""
         )
     surplus = result.rows_out - target
     return type(result)(

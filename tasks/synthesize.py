@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from blocks.canonical import digest, draw_id, ledger_key, prompt_id
 from blocks.dispatcher import Question
-from blocks.llm import PreQueryEngine
+from blocks.llm import Engine, PreQueryEngine
 from blocks.models import Config, OpenAIModel, Sampling
 from blocks.shards import Handle, Shard
 from blocks.tables import PROMPTS
@@ -58,12 +58,13 @@ class MagpieSource(Config):
         return value
 
 
-def prefixes(source: MagpieSource, session: Session) -> list[str]:
-    """The texts that the model goes on from, one for each system prompt."""
-    model = session.models[source.model]
+def prefixes(source: MagpieSource, engine: Engine | None) -> list[str]:
+    """The texts that the model goes on from, one for each system prompt; engine is the model's, if it has one here.
+
+    Raises TemplateUnknownError where the template is to be found out and nobody tells it.
+    """
     if source.template != "auto":
         return [source.template + (source.steer or "")]
-    engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(source.model)
     if not isinstance(engine, PreQueryEngine):
         raise TemplateUnknownError(
             f"source.template: 'auto' needs a model that knows its chat template, and {source.model!r} does not tell: "
@@ -78,7 +79,8 @@ def questions_for(session: Session, source: MagpieSource, chunk: int, draws: int
     model = session.models[source.model]
     body = source.sampling.over(model.sampling).parameters()
     body |= model.extra_body if isinstance(model, OpenAIModel) else {}
-    starts = prefixes(source, session)
+    engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(source.model)
+    starts = prefixes(source, engine)
     questions = []
     for draw in range(chunk * DRAWS_IN_A_CHUNK, min(draws, (chunk + 1) * DRAWS_IN_A_CHUNK)):
         pick = int(digest([source.round, draw]), 16) % len(starts)

@@ -1,4 +1,4 @@
-"""Canonical JSON and ids: equal values give equal digests, other values others, and what cannot be written is refused."""
+"""Canonical JSON and ids: equal values give equal digests, others other ones, and what cannot be written is refused."""
 
 import math
 from pathlib import Path

@@ -241,9 +241,7 @@ def test_a_wrong_key_ends_the_run_before_a_question_is_sent(
     assert (stats["calls"], stats["by_endpoint"]["models"]["calls"]) == (0, 1)
 
 
-def test_a_right_key_with_a_line_end_works(
-    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_right_key_with_a_line_end_works(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server.configure(api_key="right")
     monkeypatch.setenv("SMALL_KEY", "right\r\n")
     with dispatching(tmp_path, {"small": model(server, api_key_env="SMALL_KEY")}) as dispatcher:
@@ -363,7 +361,8 @@ def test_a_key_that_the_server_repeats_is_masked(
             except ModelUnusableError as error:
                 said = str(error)
     assert "Incorrect" in said
-    assert "secretSECRET" not in said and "sk-SECRET" not in said
+    assert "secretSECRET" not in said
+    assert "sk-SECRET" not in said
     everything = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert b"SECRETsecret" not in everything
 
@@ -443,7 +442,7 @@ def test_no_answer_that_arrived_is_lost_by_closing_at_once(server: FakeServer, t
         asked = questions(200, about=f"attempt {attempt}")
         with dispatching(folder, {"small": model(server)}) as dispatcher:
             thread = background(lambda: errors_of(dispatcher, asked))  # noqa: B023 - it ends within this turn
-            until(lambda: dispatcher.tally.answered > 20)  # noqa: B023
+            until(lambda: dispatcher.tally.answered > 20)
             dispatcher.close(drain_s=20)
             thread.join(5)
         assert len(kept(folder, asked)) == dispatcher.tally.answered

@@ -1,4 +1,4 @@
-"""Asking: what the ledger knows is not asked, every call is in the account, and an account that does not close is refused."""
+"""Asking: what the ledger knows is not asked, every call is accounted for, and an account must close."""
 
 import threading
 from pathlib import Path

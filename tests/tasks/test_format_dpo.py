@@ -17,7 +17,9 @@ QUESTION = prompt("What is a magpie?")
 GOOD, BAD = response(QUESTION, 1), response(QUESTION, 2)
 
 
-def rating(row: dict[str, Any], value: float, ordering: str = "first", aspect: str = "overall-rating") -> dict[str, Any]:
+def rating(
+    row: dict[str, Any], value: float, ordering: str = "first", aspect: str = "overall-rating"
+) -> dict[str, Any]:
     return {"response_id": row["response_id"], "ordering": ordering, "aspect": aspect, "rating": value}
 
 

@@ -155,9 +155,7 @@ def pairs(count: int, favourite: int, longer: int) -> dict[str, list[dict[str, A
             {"response_id": f"c{number}", "model": chosen, "content": "xxx" if number < longer else "x"},
             {"response_id": f"r{number}", "model": rejected, "content": "xx"},
         ]
-        made.append(
-            {"prompt_id": f"p{number}", "chosen_id": f"c{number}", "rejected_id": f"r{number}", "margin": 1.0}
-        )
+        made.append({"prompt_id": f"p{number}", "chosen_id": f"c{number}", "rejected_id": f"r{number}", "margin": 1.0})
     return {"pairs": made, "responses": answers}
 
 

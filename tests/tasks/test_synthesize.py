@@ -23,7 +23,7 @@ from tasks.synthesize import (
     questions_for,
     synthesize_chunk,
 )
-from tests.tasks.helpers import model, session
+from tests.tasks.helpers import session
 
 
 def source(**fields: Any) -> MagpieSource:
@@ -62,9 +62,9 @@ def test_the_prefix_is_the_template_and_what_steers(tmp_path: Path) -> None:
     assert dict(question.request) == {"prompt": "<user>Write a poem", "max_tokens": 5}
 
 
-def test_an_endpoint_needs_its_template_in_writing(tmp_path: Path) -> None:
+def test_an_endpoint_needs_its_template_in_writing() -> None:
     with pytest.raises(ValueError, match="'auto' needs"):
-        prefixes(source(template="auto"), session(tmp_path))
+        prefixes(source(template="auto"), None)
 
 
 class Speaker:
@@ -93,7 +93,7 @@ def spoken(tmp_path: Path) -> Session:
 
 def test_system_prompts_are_drawn_from_by_the_number_alone(tmp_path: Path) -> None:
     one = spoken(tmp_path)
-    assert prefixes(source(template="auto"), one) == ["<None>"]
+    assert prefixes(source(template="auto"), Speaker()) == ["<None>"]
     drawn = source(template="auto", system_prompts=["a", "b", "c"], steer="!")
     prompts = [question.request["prompt"] for question in questions_for(one, drawn, 0, 90)]
     assert set(prompts) == {"<a>!", "<b>!", "<c>!"}

@@ -1,0 +1,145 @@
+"""The deployments: what the YAML says is what `kasasagi serve` makes, and a real server schedules it."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.cli_prefect import deployments
+from flows.recipe import shipped_recipes
+from tests.blocks.helpers import until
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "deployments" / "prefect.yaml"
+ENTRIES: list[dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))["deployments"]
+NAMES = [entry["name"] for entry in ENTRIES]
+
+
+def entry(name: str) -> dict[str, Any]:
+    return ENTRIES[NAMES.index(name)]
+
+
+def test_there_is_a_nightly_one_a_paused_hourly_one_and_one_on_demand() -> None:
+    assert entry("nightly")["schedules"][0]["active"] is True
+    assert len(entry("nightly")["schedules"][0]["cron"].split()) == 5
+    assert entry("hourly")["schedules"][0]["active"] is False
+    assert entry("on-demand")["schedules"] == []
+    assert all(one["concurrency_limit"] >= 1 for one in ENTRIES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_entrypoint_is_a_flow_and_its_parameters_fit(name: str) -> None:
+    file, _, function = entry(name)["entrypoint"].partition(":")
+    spec = importlib.util.spec_from_file_location("entrypoint", ROOT / file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    flow = getattr(module, function)
+    flow.validate_parameters(entry(name)["parameters"])
+    assert flow.isasync
+    assert "{{" not in str(entry(name)["parameters"]), "Prefect would fill it in, or delete it"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_their_recipe_travels_with_us(name: str) -> None:
+    assert entry(name)["parameters"]["recipe"] in shipped_recipes()
+
+
+def schedule_of(one: Any) -> dict[str, Any]:
+    plain = one.schedule.model_dump(exclude_none=True, mode="json")
+    found = {name: plain[name] for name in ("cron", "timezone") if name in plain and "cron" in plain}
+    found |= {"interval": int(one.schedule.interval.total_seconds())} if "interval" in plain else {}
+    return found | {"active": one.active}
+
+
+def test_serving_makes_what_the_file_says() -> None:
+    made = {one.name: one for one in deployments({})}
+    assert list(made) == NAMES
+    for name, one in made.items():
+        wanted = entry(name)
+        assert one.description == wanted["description"]
+        assert one.parameters == wanted["parameters"]
+        assert one.concurrency_limit == wanted["concurrency_limit"]
+        assert [schedule_of(schedule) for schedule in one.schedules] == wanted["schedules"]
+        assert one.entrypoint.endswith("flows/preference.py:preference")
+
+
+def test_another_recipe_and_workspace_may_be_served() -> None:
+    changes = {"recipe": "two-models-one-judge", "workspace": "/data"}
+    assert all(one.parameters == changes for one in deployments(changes))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A full Prefect server, with its scheduler, in a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
+    environment |= {
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("server")),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_UI_ENABLED": "0",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    command = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command, "--log-level", "error"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def answers() -> bool:
+        assert process.poll() is None
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    try:
+        until(answers, 120)
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def scheduled(client: Any, deployment: Any) -> list[Any]:
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowRunFilter
+
+    runs = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(),
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
+        limit=50,
+    )
+    assert all(run.state is not None and run.state.is_scheduled() for run in runs)
+    return list(runs)
+
+
+def test_a_server_schedules_the_nightly_one_and_not_the_paused_one(server: str) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        ids = {one.name: one.apply() for one in deployments({})}
+        until(lambda: scheduled(client, ids["nightly"]), 60)
+        runs = scheduled(client, ids["nightly"])
+        assert {run.expected_start_time.strftime("%H:%M") for run in runs} == {"03:00"}
+        assert len({run.expected_start_time for run in runs}) == len(runs)
+        assert not scheduled(client, ids["hourly"])
+        assert not scheduled(client, ids["on-demand"])
+        known = {one.name: one for one in client.read_deployments()}
+        assert sorted(known) == sorted(NAMES)
