@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from blocks.models import Config
+from blocks.processes import lives
 from blocks.shards import Account, Handle, ShardStore
 
 Status = Literal["running", "done", "failed", "stopped", "killed"]
@@ -161,7 +162,7 @@ class Run:
     def state(self) -> RunState:
         """The state; a run whose process is gone without a word was killed."""
         state = RunState.model_validate_json((self.folder / "run.json").read_bytes())
-        if state.status == "running" and not _alive(state):
+        if state.status == "running" and not lives(state.pid, state.pid_started):
             return state.model_copy(update={"status": "killed"})
         return state
 
@@ -186,12 +187,3 @@ class Run:
     def recipe(self) -> dict[str, Any]:
         """The recipe that was run, as plain data."""
         return dict(orjson.loads(self.recipe_file.read_bytes()))
-
-
-def _alive(state: RunState) -> bool:
-    try:
-        process = psutil.Process(state.pid)
-        is_it = abs(process.create_time() - state.pid_started) < 2.0
-        return bool(is_it and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False

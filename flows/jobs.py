@@ -68,9 +68,8 @@ class Stages:
 
     def filter_job(self, loaded: Shard, most: int | None) -> ChunkJob:
         """The job that filters all prompts; most is the number of accepted ones that is wanted, if any."""
-        config = filter_digest(self.recipe.filter, self.base)
-        rules = list(self.default_rules)
-        return self._job("filter", FILTER_VERSION, 0, {"loaded": loaded}, config, rules, most)
+        config = filter_digest(self.recipe.filter, self.base, self.recipe.default_rules)
+        return self._job("filter", FILTER_VERSION, 0, {"loaded": loaded}, config, most)
 
     def respond_job(self, chunk: int, prompts: Shard) -> ChunkJob:
         """The job that answers one chunk of prompts."""
@@ -88,11 +87,6 @@ class Stages:
         orders = [list(self.recipe.judge.orderings), list(self.recipe.judge.aspects)]
         config = self.recipe.pairs.model_dump(mode="json")
         return self._job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, orders)
-
-    @property
-    def default_rules(self) -> tuple[str | dict[str, Any], ...]:
-        """Rules that hold unless the recipe drops them: for Magpie alone."""
-        return synthesize.DEFAULT_RULES if isinstance(self.recipe.source, MagpieSource) else ()
 
     def _job(self, stage: str, version: int, chunk: int, inputs: Mapping[str, Shard], *config: Any) -> ChunkJob:
         again = sorted(self.session.ask_again)
@@ -127,7 +121,7 @@ class Stages:
         started = time.monotonic()
         into = self._scratch(job)
         loaded = self.session.run.workspace.shards.path(job.inputs["loaded"])
-        result = filter_prompts(self.recipe.filter, loaded, into, self.base, self.default_rules)
+        result = filter_prompts(self.recipe.filter, loaded, into, self.base, self.recipe.default_rules)
         target = self.recipe.source.target if isinstance(self.recipe.source, MagpieSource) else None
         if target is not None and result.rows_out > target:
             result = _without_surplus(result, into, target)

@@ -16,6 +16,7 @@ import orjson
 import psutil
 
 from blocks import quiet
+from blocks.processes import lives
 from flows.errors import KasasagiError
 
 STARTS_WITHIN_S = 120.0
@@ -70,26 +71,15 @@ def stop_orphans(folder: Path) -> int:
     for note in folder.glob("server-*.json"):
         try:
             facts = orjson.loads(note.read_bytes())
-            server = psutil.Process(facts["pid"])
-            is_ours = abs(server.create_time() - facts["started"]) < 2 and not _lives(
-                facts["owner"], facts["owner_started"]
-            )
-        except (psutil.Error, OSError, ValueError, KeyError):
-            server, is_ours = None, False
-        if server is not None and not is_ours:
-            continue
-        if server is not None:
-            server.kill()
-            stopped += 1
+            if lives(facts["pid"], facts["started"]):
+                if lives(facts["owner"], facts["owner_started"]):
+                    continue
+                psutil.Process(facts["pid"]).kill()
+                stopped += 1
+        except (psutil.Error, OSError, ValueError, KeyError, TypeError):
+            pass  # a torn note, or a server that has gone meanwhile
         note.unlink(missing_ok=True)
     return stopped
-
-
-def _lives(pid: int, started: float) -> bool:
-    try:
-        return bool(abs(psutil.Process(pid).create_time() - started) < 2)
-    except psutil.Error:
-        return False
 
 
 def _note(folder: Path, pid: int) -> Path:

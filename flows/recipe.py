@@ -22,7 +22,7 @@ from tasks.judge.config import JudgeConfig
 from tasks.load import DatasetSource, source_columns
 from tasks.publish import PublishConfig
 from tasks.respond import RespondConfig
-from tasks.synthesize import MagpieSource
+from tasks.synthesize import DEFAULT_RULES, MagpieSource
 
 RECIPES = ("recipes", "flows/shipped/recipes")
 PROMPT_COLUMNS = ("prompt_id", "messages", "instruction")
@@ -52,6 +52,11 @@ class Recipe(Config):
     def prompt_columns(self) -> tuple[str, ...]:
         """Columns that the respond template may use."""
         return (*PROMPT_COLUMNS, *self.kept_columns)
+
+    @property
+    def default_rules(self) -> tuple[str | dict[str, Any], ...]:
+        """Filter rules that hold unless the recipe drops them: for Magpie alone; real prompts often break them."""
+        return DEFAULT_RULES if isinstance(self.source, MagpieSource) else ()
 
     def plain(self) -> dict[str, Any]:
         """The recipe as plain data, without what was left at its default; it can be read again."""
@@ -195,7 +200,7 @@ def _template_faults(recipe: Recipe) -> list[str]:
 def _filter_faults(recipe: Recipe, base: Path) -> list[str]:
     columns = [*PROMPT_COLUMNS, "source", "position", "finish_reason", *recipe.kept_columns]
     try:
-        check_filter(recipe.filter, columns, base)
+        check_filter(recipe.filter, columns, base, recipe.default_rules)
     except ValueError as error:
         return [f"filter: {error}"]
     return []

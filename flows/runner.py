@@ -17,6 +17,7 @@ from flows.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     import pandas as pd
 
@@ -118,11 +119,19 @@ def sigterm_as_interrupt() -> "Iterator[None]":
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: "FrameType | None") -> None:
+    """Do what Ctrl-C does now, even in a process that ignores it, as one that a script started behind an & does."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        handler = signal.default_int_handler
+    handler(signal.SIGINT, frame)
 
 
 def _send_history() -> None:

@@ -19,6 +19,9 @@ class JudgeConfig(Config):
         "both", description="One order, drawn from the prompt's digest, or also the turned one."
     )
     language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the judge's prompt.")
+    repairs: int = Field(
+        0, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
+    )
     sampling: Sampling = Field(Sampling(temperature=0.0, max_tokens=1024), description="Sampling of the judge.")
 
     @property

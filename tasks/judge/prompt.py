@@ -24,6 +24,7 @@ class JudgePrompt:
 
     system: str
     user: Template
+    again: Template
     aspects: dict[str, dict[str, Any]]
     roles: dict[str, str]
     labels: dict[str, str]
@@ -38,6 +39,7 @@ def judge_prompt(language: Language) -> JudgePrompt:
     return JudgePrompt(
         system=fields["system"],
         user=environment.from_string(fields["user"]),
+        again=environment.from_string(fields["again"]),
         aspects=fields["aspects"],
         roles=fields["roles"],
         labels=fields["labels"],
@@ -77,6 +79,12 @@ def judge_messages(messages: Sequence[Message], texts: Sequence[str], aspect: st
         mark=fence_mark(instruction, texts),
     )
     return [{"role": "system", "content": prompt.system}, {"role": "user", "content": user}]
+
+
+def asked_again(messages: Sequence[Message], reply: str, fault: str, language: Language) -> list[Message]:
+    """The request that follows a reply which could not be read: the conversation so far, with the fault named."""
+    again = judge_prompt(language).again.render(fault=fault)
+    return [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": again}]
 
 
 def first_order(prompt_id: str, count: int) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from blocks.canonical import digest, ledger_key
@@ -12,7 +12,15 @@ from blocks.models import OpenAIModel
 from blocks.shards import Handle
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
 from tasks.judge.config import JudgeConfig
-from tasks.judge.prompt import Language, first_order, instruction_text, judge_messages, turned
+from tasks.judge.prompt import (
+    Language,
+    asked_again,
+    first_order,
+    instruction_text,
+    judge_messages,
+    judge_prompt,
+    turned,
+)
 from tasks.judge.reader import UnreadableReply, Verdict, read_ratings
 from tasks.response_rules import language_of
 from tasks.thinking import split_thinking
@@ -89,32 +97,73 @@ def judge_chunk(session: Session, config: JudgeConfig, job: ChunkJob) -> Handle:
     for row in responses:
         by_prompt[row["prompt_id"]].append(row)
     sittings = sittings_for(session, config, prompts, by_prompt)
-    answered = ask(session, [sitting.question for sitting in sittings], RANK, job.chunk)
-    result = sort_verdicts(config, responses, sittings, answered)
+    first = ask(session, [sitting.question for sitting in sittings], RANK, job.chunk)
+    heard = [hear(sitting, answer) for sitting, answer in zip(sittings, first, strict=True)]
+    repaired, second = _repaired(session, config, heard, job.chunk) if config.repairs else (heard, [])
+    result = sort_verdicts(config, responses, repaired, [*first, *second])
     return keep_chunk(session.run, session.models, job, result, started)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a sitting: the verdicts, one for each response as shown, or why they cannot be read."""
+
+    sitting: Sitting
+    answer: Answered
+    verdicts: tuple[Verdict, ...] = ()
+    fault: UnreadableReply | None = None
+
+
+def hear(sitting: Sitting, answer: Answered) -> Heard:
+    """Read the judge's reply to a sitting."""
+    try:
+        return Heard(sitting, answer, tuple(read_verdicts(answer, len(sitting.responses))))
+    except UnreadableReply as fault:
+        return Heard(sitting, answer, fault=fault)
+
+
+def _repaired(
+    session: Session, config: JudgeConfig, heard: Sequence[Heard], chunk: int
+) -> tuple[list[Heard], list[Answered]]:
+    """The same, with each reply that could not be read asked for once more; and the answers to that."""
+    broken = [one for one in heard if one.fault is not None and one.answer.completion.error is None]
+    again = [_again(session, config, one) for one in broken]
+    answers = ask(session, [sitting.question for sitting in again], RANK, chunk)
+    second = {id(old): hear(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
+    return [second.get(id(one), one) for one in heard], answers
+
+
+def _again(session: Session, config: JudgeConfig, one: Heard) -> Sitting:
+    """The sitting that asks for an unreadable reply once more, with the fault named."""
+    question = one.sitting.question
+    messages = question.request["messages"]
+    language: Language = "ja" if messages[0]["content"] == judge_prompt("ja").system else "en"
+    fault = one.fault.detail if one.fault else ""
+    request = {**question.request, "messages": asked_again(messages, one.answer.completion.text, fault, language)}
+    key = ledger_key(session.identities[config.model], request, 0)
+    return replace(one.sitting, question=Question(config.model, key, request))
 
 
 def sort_verdicts(
     config: JudgeConfig,
     responses: Sequence[Mapping[str, Any]],
-    sittings: Sequence[Sitting],
+    heard: Sequence[Heard],
     answered: Sequence[Answered],
 ) -> ChunkResult:
     """Ratings, and the responses that lack one under some aspect, with the reason and the judge's raw words.
 
-    A response counts as rated under an aspect only if every order of it could be read.
+    A response counts as rated under an aspect only if every order of it could be read. answered holds every call.
     """
     ratings: list[dict[str, Any]] = []
     faults: dict[tuple[str, str], tuple[str, str | None, str]] = {}
     seen: set[tuple[str, str]] = set()
-    for sitting, answer in zip(sittings, answered, strict=True):
-        seen.update((row["response_id"], sitting.aspect) for row in sitting.responses)
-        try:
-            ratings += _ratings(config, sitting, read_verdicts(answer, len(sitting.responses)))
-        except UnreadableReply as fault:
-            for row in sitting.responses:
-                words = answer.completion.text
-                faults.setdefault((row["response_id"], sitting.aspect), (fault.reason, fault.detail, words))
+    for one in heard:
+        places = [(row["response_id"], one.sitting.aspect) for row in one.sitting.responses]
+        seen.update(places)
+        ratings += _ratings(config, one)
+        if one.fault is not None:
+            words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
+            faults.update({place: words for place in places if place not in faults})
     quarantine = [
         _unrated(row, aspect, faults.get((row["response_id"], aspect)))
         for row in responses
@@ -137,20 +186,22 @@ def read_verdicts(answer: Answered, count: int) -> list[Verdict]:
     return read_ratings(words, count)
 
 
-def _ratings(config: JudgeConfig, sitting: Sitting, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def _ratings(config: JudgeConfig, one: Heard) -> list[dict[str, Any]]:
+    """One row for each verdict of a sitting; none where it could not be read."""
+    shown = enumerate(zip(one.sitting.responses, one.verdicts, strict=False), start=1)
     return [
         {
             "response_id": row["response_id"],
-            "prompt_id": sitting.prompt_id,
+            "prompt_id": one.sitting.prompt_id,
             "judge": config.model,
-            "aspect": sitting.aspect,
-            "ordering": sitting.ordering,
+            "aspect": one.sitting.aspect,
+            "ordering": one.sitting.ordering,
             "place": place,
             "rating": float(verdict.rating),
             "rationale": verdict.rationale,
-            "call_id": sitting.question.key,
+            "call_id": one.sitting.question.key,
         }
-        for place, (row, verdict) in enumerate(zip(sitting.responses, verdicts, strict=True), start=1)
+        for place, (row, verdict) in shown
     ]
 
 

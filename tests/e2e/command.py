@@ -13,6 +13,7 @@ from typing import Protocol
 from tests.e2e.warm import ROOT, Warmed
 
 LONGEST_S = 240.0
+IGNORING = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Command:
     def __init__(self, folder: Path, environment: Mapping[str, str], warmed: Warmed | None = None) -> None:
         self.folder = folder
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        self.ignores_ctrl_c = False
         self._warmed = warmed
         self._running: list[Running] = []
 
@@ -109,7 +111,7 @@ class Command:
     def _from_nothing(self, arguments: Sequence[str], said: tuple[Path, Path]) -> "subprocess.Popen[bytes]":
         with said[0].open("wb") as out, said[1].open("wb") as err:
             return subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", *arguments],
+                [*(IGNORING if self.ignores_ctrl_c else []), sys.executable, "-m", "flows.cli", *arguments],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

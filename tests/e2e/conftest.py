@@ -1,6 +1,7 @@
 """What the end-to-end tests share: one Prefect server, fake model servers, and a job that is complete."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,15 @@ from tests.fake_server import FakeServer
 
 PROMPTS = 40
 NewJob = Callable[..., Job]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Children of a process that ignores Ctrl-C, as a script's background jobs do, would ignore it too."""
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="package")

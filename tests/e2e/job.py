@@ -17,6 +17,8 @@ from tests.fake_server import FakeServer
 
 MODELS = ("small", "large", "critic")
 CONCURRENCY = 16
+# What a kill may cost: each slot has a call in flight, and at most one answer that is being written down.
+LOSABLE = 2 * CONCURRENCY
 
 
 def prompt_rows(count: int, start: int = 0) -> list[dict[str, Any]]:

@@ -45,9 +45,12 @@ def test_a_second_interrupt_abandons_what_is_in_flight(new_job: NewJob) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_with_its_own_prefect_server_leaves_none_behind(alone: NewJob, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "ignores_ctrl_c"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_a_run_with_its_own_prefect_server_leaves_none_behind(
+    alone: NewJob, number: signal.Signals, ignores_ctrl_c: bool
+) -> None:
     job = alone(first_token_s=0.3).prepare(40)
+    job.command.ignores_ctrl_c = ignores_ctrl_c
     interrupted_after(job, 30, number)
     job.run().succeeded()
     assert processes_of(job.folder) == []

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
-from tests.e2e.job import CONCURRENCY, Job, processes_of, sent
+from tests.e2e.job import LOSABLE, Job, processes_of, sent
 
 SEED = 20260101
 ANSWER_S = 0.2
@@ -39,7 +39,7 @@ def test_three_kills_cost_only_what_was_in_flight(new_job: NewJob, finished: Job
     assert job.sql("select rows_out from stages where stage = 'load'") == [{"rows_out": 40}]
     assert "killed" in job.command("publish", "-w", job.workspace).failed(1)
     job.run().succeeded()
-    assert all(0 <= one <= CONCURRENCY for one in lost), lost
+    assert all(0 <= one <= LOSABLE for one in lost), lost
     assert job.server.stats()["samples_begun_again"] == sum(lost)
     assert job.published() == finished.published()
 
@@ -59,7 +59,7 @@ def test_a_killed_run_takes_its_own_prefect_server_along(alone: NewJob) -> None:
 def test_twenty_kills_at_random_moments(alone: NewJob) -> None:
     undisturbed = alone("undisturbed").prepare(300)
     undisturbed.run().succeeded()
-    job = alone(first_token_s=0.5).prepare(300)
+    job = alone(first_token_s=0.4).prepare(300)
     rng = random.Random(SEED)
     losses: list[int] = []
     while len(losses) < 20:
@@ -68,7 +68,7 @@ def test_twenty_kills_at_random_moments(alone: NewJob) -> None:
             losses.append(lost_by_kill(job, before))
             print(f"killed {moment}: {sent(job.server) - before[0]} sent, {losses[-1]} lost")
     job.run().succeeded()
-    assert all(0 <= one <= CONCURRENCY for one in losses), losses
+    assert all(0 <= one <= LOSABLE for one in losses), losses
     assert job.server.stats()["samples_begun_again"] == sum(losses)
     assert job.published() == undisturbed.published()
     assert processes_of(job.folder) == []
@@ -76,7 +76,7 @@ def test_twenty_kills_at_random_moments(alone: NewJob) -> None:
 
 def killed_at_random(job: Job, rng: random.Random) -> str | None:
     """Start a run and kill it at some moment of its start, or while it asks; None where it ended before that."""
-    asking, wait_s = rng.random() < 0.7, rng.uniform(0.0, 4.0)
+    asking, wait_s = rng.random() < 0.7, rng.uniform(0.0, 3.0)
     before, running = sent(job.server), job.start()
     if asking:
         until(lambda: running.has_ended or sent(job.server) > before, "a first sample was sent")
