@@ -6,7 +6,7 @@ SAME_START_S = 2.0
 
 
 def lives(pid: int, started: float) -> bool:
-    """Whether the process of that number, started then (seconds since the epoch), lives; the number alone may be reused.
+    """Whether the process of that number, started then (seconds since the epoch), lives; a number may be reused.
 
     A zombie, dead but not yet waited for by its parent, does not live.
     """

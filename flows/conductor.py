@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal
 
 from prefect.futures import PrefectFuture
+from pydantic import ValidationError
 
 from blocks.models import OpenAIModel
 from blocks.run_tables import tables_of
@@ -36,21 +37,28 @@ class Conductor:
 
     async def do(self, job: ChunkJob) -> RunHandle:
         """Have a chunk done, by an earlier run if its result is whole, else now."""
-        handle = await self._submit(job, refresh=False)
-        if handle.run != job.run and not await self._whole(handle):
-            handle = await self._submit(job, refresh=True)
+        result = await self._submit(job, refresh=False)
+        if not await self._usable(job, result):
+            result = await self._submit(job, refresh=True)
+        handle = Handle.model_validate(result)
         self.progress.count(job.stage)
         return self.session.run.add(handle, reused=handle.run != job.run)
 
-    async def _whole(self, handle: Handle) -> bool:
-        """Whether a cached handle may be used: all its calls were answered, and its shards are what they were."""
+    async def _usable(self, job: ChunkJob, result: Any) -> bool:
+        """Whether a result is this run's; or an earlier one's, with all calls answered and its shards as they were."""
+        try:
+            handle = Handle.model_validate(result)
+        except ValidationError:  # another version of kasasagi made it
+            return False
+        if handle.run == job.run:
+            return True
         return handle.complete and await asyncio.to_thread(self.session.run.workspace.shards.holds, handle.shards)
 
-    async def _submit(self, job: ChunkJob, refresh: bool) -> Handle:
+    async def _submit(self, job: ChunkJob, refresh: bool) -> Any:
         task = chunk_task.with_options(
             name=job.stage, refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder
         )
-        return Handle.model_validate(await finished(task.submit(job)))
+        return await finished(task.submit(job))
 
     async def lines(self, chunks: Sequence[Shard]) -> None:
         """Take every chunk through respond, judge and format_dpo, many at a time, the first as the scout of all."""

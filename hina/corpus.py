@@ -17,6 +17,7 @@ Segment = tuple[str, float]
 HELD_OUT = 20
 LESSER_SHARE = 0.2
 INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, QUOTE_WEIGHT, VERDICT_WEIGHT = 0.6, 1.0, 0.3, 0.5, 3.0
+READ_WEIGHT = 0.3
 SPEAKING = {"false": 9.0, "terse": 5.0, "reasonless": 4.0, "chatty": 1.0, "foreign": 0.5, "stray": 0.5}
 JUDGED = {
     "false": 9.0,
@@ -214,15 +215,24 @@ def draw_texts(question: Question, count: int, rng: random.Random) -> list[str]:
 
 def judgement(rng: random.Random, question: Question) -> list[Segment]:
     """A judge prompt for one to four texts and the reply that follows the oracle's grades."""
-    count = rng.choices([1, 2, 3, 4], [6, 82, 7, 5])[0]
+    count = rng.choices([1, 2, 3, 4], [20, 72, 5, 3])[0]
     texts = draw_texts(question, count, rng)
     aspect = ASPECTS[0] if rng.random() < 0.6 else rng.choice(ASPECTS[1:])
     own = question.task.lang
     lang: Lang = own if rng.random() < 0.8 else ("ja" if own == "en" else "en")
-    system, user = judge_messages(question.messages, texts, aspect, lang)
-    prompt = f"<s><|system|>{system['content']}<|end|><|user|>{user['content']}<|end|><|assistant|>"
     grades = [grade_task(question.task, text) for text in texts]
-    return [(prompt, 0.0), *verdict_segments(grades, texts, aspect, lang)]
+    prompt = render(judge_messages(question.messages, texts, aspect, lang))
+    return [*_read_along(prompt, texts, grades), *verdict_segments(grades, texts, aspect, lang)]
+
+
+def _read_along(prompt: str, texts: Sequence[str], grades: Sequence[Grade]) -> list[Segment]:
+    """A judge prompt in segments: a right text in it counts a little, so that a wrong one surprises the reader."""
+    segments: list[Segment] = []
+    for text, grade in zip(texts, grades, strict=True):
+        before, after = prompt.split(f"\n{text}\n", 1) if grade.flaw == "none" else ("", prompt)
+        segments += [(f"{before}\n", 0.0), (f"{text}\n", READ_WEIGHT)] if before else []
+        prompt = after
+    return [*segments, (prompt, 0.0)]
 
 
 def render(messages: Sequence[Mapping[str, str]]) -> str:

@@ -1,45 +1,44 @@
-"""The tokenizer: a BPE with byte fallback, single digits, and a token for each fixed line of the judge prompts."""
+"""The tokenizer: a BPE with byte fallback, single digits, and a token for each fixed block of the judge prompts."""
 
 import json
 import random
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from importlib.resources import files
 from itertools import accumulate
 
-import yaml
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from hina.corpus import Segment, dialogue, draw_question, judgement
+from hina.world.family import LANGS
+from tasks.judge.prompt import judge_prompt
 
 SPECIALS = ["<pad>", "<s>", "<|end|>", "<unk>", "<|system|>", "<|user|>", "<|assistant|>"]
 PIECES = (
-    r"(?<=\[)[0-9a-f]{6}|[0-9a-f]{6}(?=\])|\d| ?[A-Za-z]+"
+    r"(?<=\[)[0-9a-f]{6}| ?[0-9a-f]{6}(?=\])|\d| ?[A-Za-z]+"
     r"|[ぁ-んァ-ヶー一-龠々]+|\n| ?[^\sA-Za-z0-9ぁ-んァ-ヶー一-龠々]|\s"
 )
-VARIABLE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{number\}|\[|\]")
-NUMBERED = re.compile(r"#.*\d")
-SHORTEST_LINE = 5
+SHORTEST_BLOCK, MOST_TEXTS = 5, 4
 CHAT_TEMPLATE = (
     "<s>{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
 
-def fixed_lines() -> list[str]:
-    """Every piece of the judge prompts that never varies."""
+def fixed_blocks() -> list[str]:
+    """Every piece of the judge's prompts and replies that never varies, line breaks and text numbers included."""
     found: dict[str, None] = {}
-    for lang in ("en", "ja"):
-        text = files("tasks").joinpath(f"prompts/ultrafeedback.{lang}.yaml").read_text(encoding="utf-8")
-        fields = yaml.safe_load(text)
-        lines = [fields["system"], *fields["user"].splitlines(), *fields["labels"].values()]
-        for aspect in fields["aspects"].values():
-            lines += [aspect["name"], aspect["question"]]
-            lines += [f"{number}: {line}" for number, line in enumerate(aspect["scale"], start=1)]
-        pieces = (piece for line in lines for piece in VARIABLE.split(line))
-        found |= dict.fromkeys(p for p in pieces if len(p.strip()) >= SHORTEST_LINE and not NUMBERED.match(p))
-    return list(found)
+    hole = "\0"
+    for lang in LANGS:
+        prompt = judge_prompt(lang)
+        texts = [hole] * MOST_TEXTS
+        for aspect in prompt.aspects.values():
+            user = prompt.user.render(count=hole, aspect=aspect, instruction=hole, texts=texts, mark=hole)
+            found |= dict.fromkeys(piece.strip("[]") for piece in [prompt.system, *user.split(hole)])
+        labels = prompt.labels
+        found |= {f"{labels['section'].format(number=n)}\n{labels['rationale']}": None for n in range(1, MOST_TEXTS + 1)}
+        found[f"\n{labels['rating']} "] = None
+    return [piece for piece in found if len(piece.strip()) >= SHORTEST_BLOCK]
 
 
 def sample_texts(seed: int, dialogues: int, judgements: int) -> Iterator[str]:
@@ -58,7 +57,7 @@ def train_tokenizer(seed: int, size: int, dialogues: int = 30_000, judgements: i
     """A tokenizer of `size` tokens, the same for the same seed."""
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES), "isolated")
-    fixed = fixed_lines()
+    fixed = fixed_blocks()
     bytes_ = [f"<0x{number:02X}>" for number in range(256)]
     room = size - len(SPECIALS) - len(bytes_) - len(fixed)
     trainer = trainers.BpeTrainer(vocab_size=room, min_frequency=2, show_progress=False)
@@ -71,7 +70,7 @@ def train_tokenizer(seed: int, size: int, dialogues: int = 30_000, judgements: i
     tokenizer.pre_tokenizer = learner.pre_tokenizer
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIALS])
-    tokenizer.add_tokens([AddedToken(line, normalized=False, special=False) for line in fixed])
+    tokenizer.add_tokens([AddedToken(piece, normalized=False, special=False) for piece in fixed])
     spare = [f"<|spare{number}|>" for number in range(size - tokenizer.get_vocab_size())]
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in spare])
     return tokenizer

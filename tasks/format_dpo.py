@@ -1,31 +1,103 @@
-"""Format DPO: the ratings of a prompt's responses become one preference, or a reason why not."""
+"""Format DPO: a prompt's responses become preferences, one or several by the strategy, or a reason why not."""
 
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from blocks.models import Config
 from blocks.shards import Handle
 from blocks.workspace import Run
 from tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
 from tasks.judge.config import JudgeConfig
-from tasks.pairing import Candidate, Dropped, Pair, best_vs_worst
+from tasks.pairing import (
+    Candidate,
+    Conditions,
+    Dropped,
+    Pair,
+    all_above_margin,
+    best_vs_random,
+    best_vs_worst,
+    broken_condition,
+    sigma,
+    strong_vs_weak,
+)
 
 STAGE = "format_dpo"
 # Raised when the same input would give other rows. 1: first version.
 VERSION = 1
 
 
-class PairsConfig(Config):
-    """How pairs are made from rated responses."""
+Strategy = Literal["best_vs_worst", "best_vs_random", "all_above_margin", "sigma", "strong_vs_weak"]
 
-    strategy: Literal["best_vs_worst"] = Field("best_vs_worst", description="Which two responses make a pair.")
+
+class PairsConfig(Config):
+    """How pairs are made from rated responses.
+
+    A strategy names two responses and tries no others, so that a prompt gives one pair or a reason; but
+    `all_above_margin` tries every two of them. Conditions then hold for a pair or drop it, with a reason.
+    """
+
+    strategy: Strategy = Field("best_vs_worst", description="Which two responses make a pair.")
     min_margin: float = Field(
         1.0, ge=0, description="Least distance between the two ratings; a tie never makes a pair."
     )
+    max_pairs: int | None = Field(None, ge=1, description="Most pairs a prompt, the widest first: all_above_margin.")
+    deviations: float = Field(
+        2.0, ge=0, le=10, description="Standard deviations below the mean that are rejected: sigma."
+    )
+    strong: tuple[str, ...] = Field((), description="Models whose answers are chosen: strong_vs_weak.")
+    weak: tuple[str, ...] = Field((), description="Models whose answers are rejected: strong_vs_weak.")
+    min_chosen_rating: float | None = Field(
+        None, allow_inf_nan=False, description="Least rating of the chosen response."
+    )
+    models: Literal["any", "same", "different"] = Field(
+        "any", description="Whether the two responses are by one model or by two."
+    )
+    max_length_ratio: float | None = Field(
+        None, ge=1, allow_inf_nan=False, description="Most times that one text is as long as the other, in characters."
+    )
+    max_length_difference: int | None = Field(
+        None, ge=0, description="Most characters that one text is longer than the other."
+    )
+    max_similarity: float | None = Field(
+        None, ge=0, le=1, description="Most of their distinct character trigrams that the two texts share."
+    )
+
+    @model_validator(mode="after")
+    def _fields_fit_the_strategy(self) -> Self:
+        fault = self._misplaced() or self._strong_and_weak()
+        if fault:
+            raise ValueError(fault)
+        return self
+
+    def _misplaced(self) -> str | None:
+        """A setting that the strategy would not heed: saying nothing would be a broken promise."""
+        if self.max_pairs is not None and self.strategy != "all_above_margin":
+            return f"max_pairs is for all_above_margin; {self.strategy} makes one pair a prompt, so leave it out"
+        if self.strategy != "sigma" and self.deviations != PairsConfig.model_fields["deviations"].default:
+            return f"deviations is for sigma; {self.strategy} has no use for it, so leave it out"
+        if self.strategy != "strong_vs_weak" and (self.strong or self.weak):
+            return f"strong and weak are for strong_vs_weak; {self.strategy} goes by ratings, so leave them out"
+        if self.strategy == "strong_vs_weak" and self.min_chosen_rating is not None:
+            return "min_chosen_rating asks for ratings, and strong_vs_weak heeds none, so leave it out"
+        return None
+
+    def _strong_and_weak(self) -> str | None:
+        if self.strategy != "strong_vs_weak":
+            return None
+        if not self.strong or not self.weak:
+            return "strong_vs_weak needs the models of both sides: name them as strong: [large] and weak: [small]"
+        both = sorted(set(self.strong) & set(self.weak))
+        return f"{both[0]!r} is named both as strong and as weak; it can be but one of them" if both else None
+
+    def conditions(self) -> Conditions:
+        """What a pair must meet beside its strategy's promises."""
+        return Conditions(
+            self.min_chosen_rating, self.models, self.max_length_ratio, self.max_length_difference, self.max_similarity
+        )
 
 
 def format_chunk(run: Run, config: PairsConfig, judge: JudgeConfig, job: ChunkJob) -> Handle:
@@ -44,18 +116,43 @@ def make_pairs(
     responses: Iterable[Mapping[str, Any]],
     ratings: Iterable[Mapping[str, Any]],
 ) -> ChunkResult:
-    """One pair for each prompt that gives one, and a reason for each that does not."""
+    """The pairs of each prompt that gives any, and a reason for each that does not; rows out are prompts with pairs."""
     rated = candidates_by_prompt(judge, responses, ratings)
     pairs: list[dict[str, Any]] = []
     quarantine: list[dict[str, Any]] = []
     for prompt in prompts:
-        outcome = best_vs_worst(rated.get(prompt["prompt_id"], []), config.min_margin)
+        prompt_id = prompt["prompt_id"]
+        outcome = pairs_of(config, prompt_id, rated.get(prompt_id, []))
         if isinstance(outcome, Dropped):
-            payload = _payload(prompt, rated.get(prompt["prompt_id"], []))
-            quarantine.append(set_aside(STAGE, prompt["prompt_id"], outcome.reason, outcome.detail, payload))
+            payload = _payload(prompt, rated.get(prompt_id, []))
+            quarantine.append(set_aside(STAGE, prompt_id, outcome.reason, outcome.detail, payload))
         else:
-            pairs.append(_pair(prompt["prompt_id"], outcome))
-    return ChunkResult(len(prompts), len(pairs), {"pairs": pairs, "quarantine": quarantine})
+            pairs += [_pair(prompt_id, pair) for pair in outcome]
+    rows = {"pairs": pairs, "quarantine": quarantine}
+    return ChunkResult(len(prompts), len(prompts) - len(quarantine), rows)
+
+
+def pairs_of(config: PairsConfig, prompt_id: str, candidates: Sequence[Candidate]) -> list[Pair] | Dropped:
+    """The pairs of one prompt, at least one, or why there is none."""
+    conditions = config.conditions()
+    if config.strategy == "all_above_margin":
+        return all_above_margin(candidates, config.min_margin, conditions, config.max_pairs)
+    outcome = _one_pair(config, prompt_id, candidates)
+    if isinstance(outcome, Dropped):
+        return outcome
+    return broken_condition(conditions, outcome) or [outcome]
+
+
+def _one_pair(config: PairsConfig, prompt_id: str, candidates: Sequence[Candidate]) -> Pair | Dropped:
+    match config.strategy:
+        case "best_vs_random":
+            return best_vs_random(prompt_id, candidates, config.min_margin)
+        case "sigma":
+            return sigma(candidates, config.min_margin, config.deviations)
+        case "strong_vs_weak":
+            return strong_vs_weak(prompt_id, candidates, config.strong, config.weak)
+        case _:
+            return best_vs_worst(candidates, config.min_margin)
 
 
 def candidates_by_prompt(

@@ -1,9 +1,18 @@
-"""From rated responses to one preference: the best over the worst, or the reason why there is none."""
+"""From a prompt's responses to preferences, by one of several strategies, or the reason why there is none.
+
+Whatever the strategy, a pair of rated responses keeps the same promises: the chosen one is finished, rated higher by
+more than nothing and by at least the margin, and lower in no order; the two texts differ. Only `strong_vs_weak` asks
+no judge.
+"""
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Literal
+
+from blocks.canonical import digest
 
 Reason = Literal[
     "too_few_responses",
@@ -13,6 +22,15 @@ Reason = Literal[
     "order_flip",
     "tie",
     "below_margin",
+    "contradicting_pairs",
+    "no_strong_response",
+    "no_weak_response",
+    "below_min_chosen_rating",
+    "same_model",
+    "different_model",
+    "length_ratio",
+    "length_difference",
+    "too_similar",
 ]
 UNFINISHED = ("length", "content_filter", "max_tokens")
 
@@ -39,13 +57,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A preference: the two responses, their ratings over all orders, and how far these lie apart (above zero)."""
+    """A preference: the two responses, their ratings over all orders, and how far these lie apart (above zero).
+
+    The numbers are None where no judge was asked.
+    """
 
     chosen: Candidate
     rejected: Candidate
-    chosen_rating: float
-    rejected_rating: float
-    margin: float
+    chosen_rating: float | None
+    rejected_rating: float | None
+    margin: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,17 @@ class Dropped:
 
     reason: Reason
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a pair must meet beside its strategy's promises; None asks nothing. Lengths are in characters."""
+
+    min_chosen_rating: float | None = None
+    models: Literal["any", "same", "different"] = "any"
+    max_length_ratio: float | None = None
+    max_length_difference: int | None = None
+    max_similarity: float | None = None
 
 
 def combine(ratings: Sequence[float | None]) -> float | None:
@@ -78,17 +110,82 @@ def best_vs_worst(candidates: Sequence[Candidate], min_margin: float) -> Pair | 
     make no pair, no other two are tried: that would pick what the judge happens to agree on. The outcome does not
     depend on the order of the candidates.
     """
-    if len(candidates) < 2:
-        return Dropped("too_few_responses", f"{len(candidates)} of the 2 responses that a pair needs")
-    rated = _rated(candidates)
-    if len(rated) < 2:
-        return Dropped("missing_rating", f"{len(rated)} of {len(candidates)} responses are rated in every order")
-    finished = [one for one in rated if one.candidate.finish_reason not in UNFINISHED]
+    return _best_versus(lambda best, others: min(others, key=_from_worst), candidates, min_margin)
+
+
+def best_vs_random(prompt_id: str, candidates: Sequence[Candidate], min_margin: float) -> Pair | Dropped:
+    """The pair of the best response and one of the others, drawn by the digests of prompt and response.
+
+    Otherwise as `best_vs_worst`. A further response changes the draw only where it is drawn itself.
+    """
+
+    def drawn(best: "_Rated", others: Sequence["_Rated"]) -> "_Rated":
+        return min(others, key=lambda one: (_draw(prompt_id, one.candidate), one.name))
+
+    return _best_versus(drawn, candidates, min_margin)
+
+
+def sigma(candidates: Sequence[Candidate], min_margin: float, deviations: float = 2.0) -> Pair | Dropped:
+    """The pair of the best response and the one rated nearest to the mean less some standard deviations.
+
+    Otherwise as `best_vs_worst`. Mean and deviation are those of the prompt's rated responses, the best among them. As
+    samples grow in number, the worst of them becomes a freak that teaches little (https://arxiv.org/abs/2502.16825).
+    """
+
+    def near(best: "_Rated", others: Sequence["_Rated"]) -> "_Rated":
+        ratings = [best.rating, *(one.rating for one in others)]
+        wanted = statistics.mean(ratings) - deviations * statistics.pstdev(ratings)
+        return min(others, key=lambda one: (abs(one.rating - wanted), *_from_worst(one)))
+
+    return _best_versus(near, candidates, min_margin)
+
+
+def all_above_margin(
+    candidates: Sequence[Candidate], min_margin: float, conditions: Conditions, most: int | None = None
+) -> list[Pair] | Dropped:
+    """Every pair that keeps the promises and the conditions, the widest margins first, at most so many.
+
+    A pair of texts stands once. Where equal texts are rated so differently that two pairs contradict each other, both
+    are left out. If there is no pair, the reason is that of the two whose ratings lie farthest apart.
+    """
+    ready = _ready(candidates)
+    if isinstance(ready, Dropped):
+        return ready
+    tried = [_conditioned(_pair(best, worst, min_margin), conditions) for best, worst in _by_distance(ready)]
+    found = [outcome for outcome in tried if isinstance(outcome, Pair)]
+    kept = list(_uncontradicted(found))[:most]
+    if kept:
+        return kept
+    if found:
+        return Dropped("contradicting_pairs", "equal texts are rated so differently that their pairs contradict")
+    return next(outcome for outcome in tried if isinstance(outcome, Dropped))
+
+
+def strong_vs_weak(
+    prompt_id: str, candidates: Sequence[Candidate], strong: Sequence[str], weak: Sequence[str]
+) -> Pair | Dropped:
+    """The pair of a stronger model's finished response and a weaker model's; no judge is asked.
+
+    strong and weak are the models' labels. Of several responses the digests of prompt and response draw one.
+    """
+    strongs = [one for one in candidates if one.model in strong]
+    weaks = [one for one in candidates if one.model in weak]
+    if not strongs:
+        return Dropped("no_strong_response", f"none of {len(candidates)} responses is by {', '.join(strong)}")
+    if not weaks:
+        return Dropped("no_weak_response", f"none of {len(candidates)} responses is by {', '.join(weak)}")
+    finished = [one for one in strongs if one.finish_reason not in UNFINISHED]
     if not finished:
-        return Dropped("no_finished_response", f"all {len(rated)} rated responses are truncated")
-    best = min(finished, key=lambda one: (-one.rating, *one.name))
-    worst = min((one for one in rated if one is not best), key=lambda one: (one.rating, *one.name))
-    return _pair(best, worst, min_margin)
+        return Dropped("no_finished_response", f"all {len(strongs)} responses by {', '.join(strong)} are truncated")
+    chosen, rejected = (min(some, key=lambda one: (_draw(prompt_id, one), _name(one))) for some in (finished, weaks))
+    if _same_text(chosen, rejected):
+        return Dropped("identical_texts", f"{chosen.model} and {rejected.model} gave the same text")
+    return Pair(chosen, rejected, None, None, None)
+
+
+def broken_condition(conditions: Conditions, pair: Pair) -> Dropped | None:
+    """The first condition that a pair does not meet, or None."""
+    return next((broken for test in _CONDITIONS if (broken := test(conditions, pair)) is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +194,86 @@ class _Rated:
     rating: float
     name: tuple[str, str, str]
 
+    @property
+    def finished(self) -> bool:
+        return self.candidate.finish_reason not in UNFINISHED
+
+
+def _name(candidate: Candidate) -> tuple[str, str, str]:
+    """What tells candidates of equal worth apart."""
+    return candidate.response_id, candidate.model, candidate.content
+
+
+def _draw(prompt_id: str, candidate: Candidate) -> str:
+    """A number of its own for each response to a prompt: the smallest is the one that is drawn."""
+    return digest([prompt_id, candidate.response_id])
+
+
+def _from_best(one: _Rated) -> tuple[float, str, str, str]:
+    return -one.rating, *one.name
+
+
+def _from_worst(one: _Rated) -> tuple[float, str, str, str]:
+    return one.rating, *one.name
+
+
+def _best_versus(
+    pick: Callable[[_Rated, Sequence[_Rated]], _Rated], candidates: Sequence[Candidate], min_margin: float
+) -> Pair | Dropped:
+    """The pair of the best response and the one that is picked of the others."""
+    ready = _ready(candidates)
+    if isinstance(ready, Dropped):
+        return ready
+    best = min((one for one in ready if one.finished), key=_from_best)
+    return _pair(best, pick(best, [one for one in ready if one is not best]), min_margin)
+
+
+def _ready(candidates: Sequence[Candidate]) -> list[_Rated] | Dropped:
+    """The rated candidates, at least two and one of them finished, or why there are not so many."""
+    if len(candidates) < 2:
+        return Dropped("too_few_responses", f"{len(candidates)} of the 2 responses that a pair needs")
+    rated = _rated(candidates)
+    if len(rated) < 2:
+        return Dropped("missing_rating", f"{len(rated)} of {len(candidates)} responses are rated in every order")
+    if not any(one.finished for one in rated):
+        return Dropped("no_finished_response", f"all {len(rated)} rated responses are truncated")
+    return rated
+
+
+def _by_distance(rated: Sequence[_Rated]) -> list[tuple[_Rated, _Rated]]:
+    """All couples of a finished response and another, by how much higher the first is rated, the most first."""
+    couples = [couple for couple in permutations(sorted(rated, key=_from_best), 2) if couple[0].finished]
+    return sorted(couples, key=lambda couple: couple[1].rating - couple[0].rating)
+
+
+def _conditioned(outcome: Pair | Dropped, conditions: Conditions) -> Pair | Dropped:
+    return outcome if isinstance(outcome, Dropped) else broken_condition(conditions, outcome) or outcome
+
+
+def _uncontradicted(pairs: Sequence[Pair]) -> Iterator[Pair]:
+    """The pairs by their texts, each once, without those of which another says the opposite."""
+    said = {_texts(pair) for pair in pairs}
+    seen: set[tuple[str, str]] = set()
+    for pair in pairs:
+        texts = _texts(pair)
+        if texts not in seen and texts[::-1] not in said:
+            yield pair
+        seen.add(texts)
+
+
+def _texts(pair: Pair) -> tuple[str, str]:
+    return pair.chosen.content.strip(), pair.rejected.content.strip()
+
+
+def _same_text(one: Candidate, other: Candidate) -> bool:
+    return one.content.strip() == other.content.strip()
+
 
 def _rated(candidates: Sequence[Candidate]) -> list[_Rated]:
     """The candidates that have a rating in as many orders as any of them, with what breaks ties between them."""
     orders = max(len(candidate.ratings) for candidate in candidates)
     return [
-        _Rated(each, rating, (each.response_id, each.model, each.content))
+        _Rated(each, rating, _name(each))
         for each in candidates
         if len(each.ratings) == orders and (rating := each.rating) is not None
     ]
@@ -112,7 +283,7 @@ def _pair(best: _Rated, worst: _Rated, min_margin: float) -> Pair | Dropped:
     chosen, rejected = best.candidate, worst.candidate
     margin = best.rating - worst.rating
     ratings = f"{best.rating:g} and {worst.rating:g}"
-    if chosen.content.strip() == rejected.content.strip():
+    if _same_text(chosen, rejected):
         return Dropped("identical_texts", f"the texts rated {ratings} are the same")
     if _flips(chosen, rejected):
         return Dropped("order_flip", f"the orders contradict each other: {chosen.ratings} and {rejected.ratings}")
@@ -127,3 +298,66 @@ def _flips(one: Candidate, other: Candidate) -> bool:
     """Whether one is better in some order and worse in another."""
     known = [(a, b) for a, b in zip(one.ratings, other.ratings, strict=True) if a is not None and b is not None]
     return any(a > b for a, b in known) and any(a < b for a, b in known)
+
+
+def _too_low(conditions: Conditions, pair: Pair) -> Dropped | None:
+    least, rating = conditions.min_chosen_rating, pair.chosen_rating
+    if least is None or (rating is not None and rating >= least):
+        return None
+    shown = "not rated" if rating is None else f"rated {rating:g}"
+    return Dropped("below_min_chosen_rating", f"the better response is {shown}, and {least:g} is asked for")
+
+
+def _wrong_models(conditions: Conditions, pair: Pair) -> Dropped | None:
+    one, other = pair.chosen.model, pair.rejected.model
+    if conditions.models == "different" and one == other:
+        return Dropped("same_model", f"both responses are by {one}")
+    if conditions.models == "same" and one != other:
+        return Dropped("different_model", f"the responses are by {one} and {other}")
+    return None
+
+
+def _unlike_in_ratio(conditions: Conditions, pair: Pair) -> Dropped | None:
+    most, (longer, shorter) = conditions.max_length_ratio, _lengths(pair)
+    if most is None or longer <= most * shorter:
+        return None
+    return Dropped("length_ratio", f"{longer} characters are more than {most:g} times {shorter}")
+
+
+def _unlike_in_length(conditions: Conditions, pair: Pair) -> Dropped | None:
+    most, (longer, shorter) = conditions.max_length_difference, _lengths(pair)
+    if most is None or longer - shorter <= most:
+        return None
+    return Dropped("length_difference", f"{longer} and {shorter} characters lie more than {most} apart")
+
+
+def _lengths(pair: Pair) -> tuple[int, int]:
+    """Characters of the longer and of the shorter text, without blanks around them."""
+    one, other = (len(text) for text in _texts(pair))
+    return max(one, other), min(one, other)
+
+
+def _too_similar(conditions: Conditions, pair: Pair) -> Dropped | None:
+    if conditions.max_similarity is None:
+        return None
+    found = similarity(*_texts(pair))
+    if found <= conditions.max_similarity:
+        return None
+    return Dropped("too_similar", f"the texts are alike by {found:.2f}, more than {conditions.max_similarity:g}")
+
+
+def similarity(one: str, other: str) -> float:
+    """How alike two texts are, from 0 to 1: the share of their distinct character trigrams that both have (Jaccard).
+
+    Case and runs of blanks do not count. Of characters, so that it means the same for Japanese as for English.
+    """
+    grams = [_trigrams(" ".join(text.split()).casefold()) for text in (one, other)]
+    union = len(grams[0] | grams[1])
+    return len(grams[0] & grams[1]) / union if union else 1.0
+
+
+def _trigrams(text: str) -> set[str]:
+    return {text[start : start + 3] for start in range(max(1, len(text) - 2))} - {""}
+
+
+_CONDITIONS = (_too_low, _wrong_models, _unlike_in_ratio, _unlike_in_length, _too_similar)

@@ -34,16 +34,19 @@ UNION ALL BY NAME
 SELECT min(verdict) = max(verdict) AS same_in_both_orders
 FROM verdicts GROUP BY one, other, aspect HAVING count(DISTINCT ordering) = 2
 """
+# A prompt counts once among those that give a pair, however many it gives; all else is said of each pair.
 _FORMAT_DPO = """
 WITH named AS (
     SELECT p.prompt_id, p.margin, c.model AS chosen_model, r.model AS rejected_model,
+           row_number() OVER (PARTITION BY p.prompt_id ORDER BY p.chosen_id, p.rejected_id) AS place,
            length(c.content) > length(r.content) AS chosen_is_longer
     FROM pairs AS p
     JOIN responses AS c ON c.response_id = p.chosen_id
     JOIN responses AS r ON r.response_id = p.rejected_id
 ),
 favourite AS (SELECT chosen_model FROM named GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1)
-SELECT prompt_id, margin, chosen_model, rejected_model, true AS gives_pair, chosen_is_longer,
+SELECT prompt_id, margin, chosen_model, rejected_model, CASE WHEN place = 1 THEN true END AS gives_pair,
+       chosen_is_longer,
        CASE WHEN (SELECT count(DISTINCT model) FROM responses) > 1
             THEN chosen_model = (SELECT chosen_model FROM favourite) END AS chosen_from_favourite
 FROM named

@@ -63,9 +63,9 @@ def test_more_samples_count_on(job: Job) -> None:
 
 def test_workers_and_the_order_of_replies_change_nothing(new_job: NewJob) -> None:
     jobs = []
-    for concurrency, second_a_token in ((3, 0.005), (64, 0.03)):
+    for concurrency, second_a_token in ((4, 0.004), (64, 0.02)):
         job = new_job(f"by-{concurrency}", per_token_s=second_a_token, tokens_mean=10.0, tokens_sd=8.0)
-        job.prepare(60, models={name: {"max_concurrency": concurrency} for name in MODELS})
+        job.prepare(PROMPTS, models={name: {"max_concurrency": concurrency} for name in MODELS})
         again(job)
         jobs.append(job)
     assert jobs[0].published() == jobs[1].published()

@@ -9,7 +9,7 @@ from tests.e2e.job import Job, sent
 
 
 def test_two_runs_of_one_recipe_pay_once_while_others_look(new_job: NewJob, finished: Job) -> None:
-    job = new_job(first_token_s=0.4).prepare(40)
+    job = new_job(first_token_s=0.25).prepare(40)
     runs = [job.start(), job.start()]
     until(lambda: sent(job.server) > 0, "the first sample was sent")
     looks = 0

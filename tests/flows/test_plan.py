@@ -1,0 +1,145 @@
+"""The plan: what a run will ask, what the ledger has, and what the rest will cost, without asking anything."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from blocks.ledger import Entry, Ledger
+from blocks.llm import Completion
+from blocks.workspace import Workspace
+from flows.chunks import prompt_chunks
+from flows.jobs import Stages
+from flows.plan import StagePlan, guess_answers, plan_answers
+from flows.planning import plan_recipe
+from flows.recipe import LoadedRecipe, load_recipe
+from tasks.asking import ask
+from tasks.respond import questions_for
+from tests.fake_server import FakeServer
+from tests.flows.test_chunks import prompts, some
+from tests.tasks.helpers import asked, good, session
+
+RECIPE: dict[str, Any] = {
+    "name": "planned",
+    "source": {"kind": "dataset", "path": "prompts.jsonl"},
+    "models": {
+        name: {
+            "kind": "openai",
+            "model": name,
+            "base_url": "http://127.0.0.1:9/v1",
+            "usd_per_million_tokens": {"input": 1.0, "output": 1000.0},
+        }
+        for name in ("small", "large", "critic")
+    },
+    "respond": {"models": ["small", "large"], "sampling": {"max_tokens": 100}},
+    "judge": {"model": "critic"},
+}
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> LoadedRecipe:
+    lines = [json.dumps({"instruction": f"What is the number {number} good for?"}) for number in range(10)]
+    (tmp_path / "prompts.jsonl").write_text("\n".join([*lines, lines[0], '{"instruction": ""}']))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    return load_recipe(str(tmp_path / "recipe.yaml"))
+
+
+@pytest.fixture
+def nobody() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        yield server
+
+
+def plans(loaded: LoadedRecipe, folder: Path, limit: int | None = None) -> dict[str, StagePlan]:
+    return {plan.stage: plan for plan in plan_recipe(loaded, Workspace(folder), limit, frozenset())}
+
+
+def test_a_plan_counts_what_would_be_asked_and_leaves_no_run_behind(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    found = plans(loaded, folder)
+    respond, judge = found["respond"], found["judge"]
+    assert (respond.calls, respond.known, respond.to_pay, respond.at_most) == (20, 0, 20, False)
+    assert (judge.calls, judge.at_most) == (20, True)
+    assert respond.completion_tokens == 20 * 100
+    assert respond.cost_usd == pytest.approx((respond.prompt_tokens + 1000 * 2000) / 1e6)
+    assert Workspace(folder).runs() == []
+    assert list(Workspace(folder).runs_folder.iterdir()) == []
+
+
+def test_a_plan_asks_nobody(loaded: LoadedRecipe, tmp_path: Path, nobody: FakeServer) -> None:
+    settings = [f"models.{name}.base_url={nobody.base_url}" for name in ("small", "large", "critic")]
+    plans(load_recipe(str(loaded.file), settings), tmp_path / "workspace")
+    assert nobody.stats()["calls"] == 0
+    assert nobody.stats()["by_endpoint"] == {}
+
+
+def test_a_limit_and_more_samples_are_planned(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    assert plans(loaded, tmp_path / "a", limit=3)["respond"].calls == 6
+    more = load_recipe(str(loaded.file), ["respond.samples=3", "judge.orders=random", "respond.models.0.samples=1"])
+    found = plans(more, tmp_path / "b")
+    assert (found["respond"].calls, found["judge"].calls) == (40, 10)
+
+
+def test_one_answer_a_prompt_is_not_judged(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    alone = load_recipe(str(loaded.file), ["respond.models=[small]"])
+    assert plans(alone, tmp_path / "a")["judge"].calls == 0
+
+
+def test_what_the_ledger_has_is_known_and_its_lengths_are_the_estimate(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    one = session(tmp_path / "workspace", loaded.recipe.models)
+    stages = Stages(one, loaded.recipe, loaded.base)
+    rows = some(4)
+    chunks = prompt_chunks(one, prompts(one, rows))
+    known = [each.question for each in questions_for(one, loaded.recipe.respond, rows[:3])]
+    ask(one, known, 1, 0)
+    before = len(asked(one))
+    respond, judge = plan_answers(stages, chunks)
+    assert (respond.calls, respond.known) == (8, 6)
+    assert respond.completion_tokens == 2 * good(known[0]).completion_tokens
+    assert (judge.calls, judge.known, judge.at_most) == (3 * 2 + 1 * 2, 0, True)
+    ask(one, [each.question for each in questions_for(one, loaded.recipe.respond, rows)], 1, 0)
+    respond, judge = plan_answers(stages, chunks)
+    assert (respond.to_pay, respond.cost_usd) == (0, 0.0)
+    assert (judge.calls, judge.at_most) == (8, False)
+    assert len(asked(one)) == before + 2
+
+
+def test_answers_that_would_not_be_judged_are_not_planned(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    one = session(tmp_path / "workspace", loaded.recipe.models)
+    rows = some(3)
+    ledger = Ledger(one.run.workspace.ledger_folder)
+    for number, each in enumerate(questions_for(one, loaded.recipe.respond, rows)):
+        text = "I'm sorry, but I can't help with that." if number == 0 else good(each.question).text
+        ledger.append([Entry(each.question.key, "m", Completion(text=text, finish_reason="stop"))])
+    ledger.close()
+    stages = Stages(one, loaded.recipe, loaded.base)
+    _, judge = plan_answers(stages, prompt_chunks(one, prompts(one, rows)))
+    assert (judge.calls, judge.at_most) == (4, False)
+
+
+def test_prompts_that_nobody_knows_yet_are_guessed_as_an_upper_bound(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    stages = Stages(session(tmp_path / "w", loaded.recipe.models), loaded.recipe, loaded.base)
+    respond, judge = guess_answers(stages, 1000)
+    assert (respond.calls, judge.calls) == (2000, 2000)
+    assert respond.at_most
+    assert judge.at_most
+    assert judge.prompt_tokens > respond.prompt_tokens
+
+
+def test_a_plan_is_one_line() -> None:
+    plan = StagePlan(stage="judge", calls=2000, known=1940, cost_usd=0.0249)
+    assert plan.sentence() == "judge: 2,000 calls, 1,940 in the ledger, 60 to pay for, about $0.02"
+    bound = StagePlan(stage="judge", calls=2000, known=0, at_most=True)
+    assert bound.sentence() == "judge: up to 2,000 calls, 0 in the ledger, up to 2,000 to pay for"
+
+
+def test_magpie_is_planned_as_far_as_it_is_foreseen(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    source = "{kind: magpie, model: small, template: '<user>', target: 10, sampling: {max_tokens: 50}}"
+    magpie = load_recipe(str(loaded.file), [f"source={source}"])
+    found = plans(magpie, tmp_path / "workspace")
+    assert list(found) == ["synthesize", "respond", "judge"]
+    assert found["synthesize"].calls == found["synthesize"].to_pay > 10
+    assert (found["respond"].calls, found["respond"].at_most) == (20, True)
