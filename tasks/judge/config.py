@@ -20,7 +20,7 @@ class JudgeConfig(Config):
     )
     language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the judge's prompt.")
     repairs: int = Field(
-        0, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
+        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
     )
     sampling: Sampling = Field(Sampling(temperature=0.0, max_tokens=1024), description="Sampling of the judge.")
 

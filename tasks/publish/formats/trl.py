@@ -12,11 +12,23 @@ LOADING = """\
 from datasets import load_from_disk
 from trl import DPOTrainer
 
-DPOTrainer(model="your/model", train_dataset=load_from_disk("{folder}/dataset")).train()"""
+DPOTrainer(model="your/model", train_dataset=load_from_disk("{folder}/dataset"){splits}).train()"""
+COLUMNS = {
+    "`prompt`": "the conversation up to the answer, as a list of `role` and `content`",
+    "`chosen`, `rejected`": "the better and the worse answer, each a list of one assistant message",
+    "`prompt_id`, `chosen_id`, `rejected_id`": "digests of the prompt and of the two answers",
+    "`source`": "where the prompt is from",
+    "`chosen_model`, `rejected_model`": "who gave the answers",
+    "`chosen_rating`, `rejected_rating`, `margin`": (
+        "the judge's ratings over all its verdicts, and how far they lie apart"
+    ),
+    "`chosen_rationale`, `rejected_rationale`": "the judge's reasons, one for each verdict, by aspect and then by order",
+    "`chosen_tokens`, `rejected_tokens`": "tokens of the answers as their models count them",
+}
 
 
 def _as_it_is(rows: pa.Table) -> pa.Table:
     return rows
 
 
-TRL = Format(name="trl", consumer="TRL's DPOTrainer", loading=LOADING, convert=_as_it_is)
+TRL = Format(name="trl", consumer="TRL's DPOTrainer", loading=LOADING, convert=_as_it_is, columns=COLUMNS)

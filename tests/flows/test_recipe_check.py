@@ -1,0 +1,96 @@
+"""`check`: what is said of a recipe and its endpoints before anything is paid for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.check import check_endpoints, example_requests, warnings
+from flows.recipe import LoadedRecipe, check_recipe, override, parse_yaml
+from tests.blocks.helpers import ScriptedServer, error_body
+from tests.fake_server import FakeServer
+from tests.flows.test_recipe import TEXT
+
+SECRET = "sk-SECRETsecretSECRETsecret0123456789"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeServer]:
+    with FakeServer(models=("small", "large")) as running:
+        yield running
+
+
+def loaded(*settings: str) -> LoadedRecipe:
+    return LoadedRecipe(recipe=check_recipe(override(parse_yaml(TEXT, "r"), settings), Path()), base=Path())
+
+
+def at(address: str, *settings: str) -> LoadedRecipe:
+    return loaded(*(f"models.{name}.base_url={address}" for name in ("small", "large")), *settings)
+
+
+def checked(recipe: LoadedRecipe, ping: bool = False) -> tuple[list[str], list[str]]:
+    said: list[str] = []
+    return check_endpoints(recipe, ping, said.append), said
+
+
+def test_endpoints_that_know_their_models_are_said_to(server: FakeServer) -> None:
+    server.reset_stats()
+    faults, said = checked(at(server.base_url, "models.own={kind: bundled}"))
+    assert faults == []
+    assert said == [
+        f"small: {server.base_url} knows small",
+        f"large: {server.base_url} knows large",
+        "own: the bundled model",
+    ]
+    assert server.stats()["calls"] == 0
+
+
+def test_a_ping_sends_one_question_to_each_model(server: FakeServer) -> None:
+    server.reset_stats()
+    faults, said = checked(at(server.base_url), ping=True)
+    assert faults == []
+    assert server.stats()["calls"] == 2
+    assert sum("it answered" in line for line in said) == 2
+
+
+def test_a_model_that_the_server_does_not_know_is_named_with_the_nearest(server: FakeServer) -> None:
+    faults, _ = checked(at(server.base_url, "models.small.model=smal"))
+    assert faults == [f"models.small.model: 'smal' is no model of {server.base_url}; did you mean 'small'?"]
+
+
+def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMALL_KEY", SECRET)
+    monkeypatch.delenv("LARGE_KEY", raising=False)
+    refused = (401, {}, error_body(f"Incorrect API key provided: {SECRET}."))
+    with ScriptedServer(lambda number, headers: refused, refused) as server:
+        settings = [f"models.small.base_url={server.base_url}", "models.small.api_key_env=SMALL_KEY"]
+        settings += ["models.large.api_key_env=LARGE_KEY"]
+        settings += ["models.third={kind: openai, model: x, base_url: 'http://127.0.0.1:9/v1'}"]
+        faults, _ = checked(loaded(*settings))
+    assert len(faults) == 3
+    assert "answers 401" in faults[0]
+    assert "SECRET" not in faults[0]
+    assert faults[1].startswith("models.large.api_key_env: the environment variable LARGE_KEY is not set")
+    assert faults[2].startswith("models.third.base_url: nobody answers at http://127.0.0.1:9/v1")
+
+
+def test_one_rendered_request_is_shown_for_each_model() -> None:
+    recipe = loaded(
+        "respond.template='{{ topic }}: {{ instruction }}'",
+        "respond.system_prompt=Be kind.",
+        "respond.models.0.system_prompt=''",
+        "respond.sampling.temperature=0.25",
+    )
+    shown = dict(example_requests(recipe))
+    assert list(shown) == ["small is asked", "large is asked", "large judges"]
+    assert "(topic): What is the capital of Japan?" in shown["small is asked"]
+    assert "0.25" in shown["small is asked"]
+    assert "Be kind." not in shown["small is asked"]
+    assert "Be kind." in shown["large is asked"]
+    assert "(first answer)" in shown["large judges"]
+
+
+def test_what_is_seldom_meant_is_a_warning() -> None:
+    assert "judges its own answers" in warnings(loaded().recipe)[0]
+    assert "gives no pairs" in warnings(loaded("respond.models=[small]").recipe)[0]
+    assert warnings(loaded("judge.model=small", "respond.models=[large]", "respond.samples=2").recipe) == []
