@@ -1,5 +1,6 @@
 """The filter itself: batches of prompts meet the rules, the predicates and the key of duplicates, then are settled."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blocks.canonical import digest, digest_file
+from tasks import response_rules
 from tasks.filter.config import FilterConfig, FilterResult, Step, steps
 from tasks.filter.keys import exact_key
 from tasks.filter.own import rule_file, rule_function, verdict
-from tasks.filter.rules import FilterError
+from tasks.filter.rules import FilterError, Rule
 from tasks.filter.sql import SqlRoom
 from tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
 from tasks.load.text import json_text
@@ -60,10 +62,18 @@ def digest_of(config: FilterConfig, base: Path, default_rules: Rules) -> str:
     """What `filter_digest` of the package says."""
     wanted = steps(config.rules, default_rules)
     files = {step.name: digest_file(rule_file(step, base)) for step in wanted if step.rule is None}
-    rules = [[step.name, step.parameters, step.rule and [step.rule.holds, step.rule.found]] for step in wanted]
+    rules = [[step.name, step.parameters, step.rule and _substance(step.rule)] for step in wanted]
     return digest(
         {"dedup": config.dedup.model_dump(), "files": files, "rules": rules, "where": list(config.where.items())}
     )
+
+
+def _substance(rule: Rule) -> list[str]:
+    """What a rule of ours does, as far as a later version may change it: its SQL, or the texts of its modules."""
+    if rule.finds is None:
+        return [rule.holds, rule.found]
+    modules = (sys.modules[rule.finds.__module__], response_rules)
+    return [digest_file(Path(str(module.__file__))) for module in modules]
 
 
 def _plan(config: FilterConfig, base: Path, default_rules: Rules) -> Plan:
@@ -123,9 +133,12 @@ def _staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[
 def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
     """The first rule that each row breaks: the steps in order, then the predicates."""
     outcome: Outcome = [None] * batch.num_rows
-    ours = iter(room.rules([step for step in plan.steps if step.rule], batch))
+    ours = iter(room.rules([step for step in plan.steps if step.rule and not step.rule.finds], batch))
     for step in plan.steps:
-        found = next(ours) if step.rule else _ask(plan.functions[step.name], step, batch, outcome)
+        if step.rule is None:
+            found = _ask(plan.functions[step.name], step, batch, outcome)
+        else:
+            found = _find(step.rule, step.parameters, batch, outcome) if step.rule.finds else next(ours)
         _note(outcome, step.reason, enumerate(found))
     where = plan.config.where if batch.num_rows else {}
     for (reason, predicate), held in zip(where.items(), room.predicates(where, batch), strict=True):
@@ -138,6 +151,19 @@ def _note(outcome: Outcome, reason: str, found: Iterable[tuple[int, str | None]]
     for index, detail in found:
         if detail is not None and outcome[index] is None:
             outcome[index] = (reason, detail)
+
+
+def _find(rule: Rule, parameters: dict[str, Any], batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:
+    """A rule of ours that is written in Python, on the rows that still hold; it is handed its columns alone."""
+    found: list[str | None] = [None] * batch.num_rows
+    if rule.finds is None or not set(rule.needs) <= set(batch.schema.names):
+        return found
+    asked = [index for index, broken in enumerate(outcome) if broken is None]
+    columns = batch.select(rule.needs).take(pa.array(asked, pa.int64())).columns
+    for index, *values in zip(asked, *(column.to_pylist() for column in columns), strict=True):
+        if None not in values:
+            found[index] = rule.finds(*values, **parameters)
+    return found
 
 
 def _ask(function: Callable[..., Any], step: Step, batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:

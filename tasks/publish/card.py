@@ -1,6 +1,7 @@
 """The dataset card: what the dataset is, how to load it, and how it came about, by the run's own tables."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,9 +14,9 @@ from blocks.tables import STAGE_ORDER
 from blocks.workspace import Run
 from tasks.publish.config import PublishConfig
 from tasks.publish.figures import Figures
-from tasks.publish.files import PARQUET
 from tasks.publish.formats import FORMATS
 from tasks.publish.markdown import cell, fenced, masked, table
+from tasks.publish.writer import FormatWriter, shown, splits_of
 
 PACKAGES = ("prefect", "duckdb", "great_expectations", "datasets", "pyarrow", "openai", "ctranslate2", "pydantic")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -26,17 +27,6 @@ PARTIAL = """\
 > [!WARNING]
 > **This dataset is not finished.** It was published before its run had ended, or although the run was stopped: rows are
 > missing, and the gates did not judge the whole."""
-COLUMNS = """\
-| column | what it is |
-| --- | --- |
-| `prompt` | the conversation up to the answer, as a list of `role` and `content` |
-| `chosen`, `rejected` | the better and the worse answer, each a list of one assistant message |
-| `prompt_id`, `chosen_id`, `rejected_id` | digests of the prompt and of the two answers |
-| `source` | where the prompt is from |
-| `chosen_model`, `rejected_model` | who gave the answers |
-| `chosen_rating`, `rejected_rating`, `margin` | the judge's ratings over all its verdicts, and how far they lie apart |
-| `chosen_rationale`, `rejected_rationale` | the judge's reasons, one for each verdict, by aspect and then by order |
-| `chosen_tokens`, `rejected_tokens` | tokens of the answers as their models count them |"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +39,7 @@ class CardFacts:
     figures: Figures
     kept: dict[str, str]
     partial: bool
+    writers: list[FormatWriter]
 
 
 def card(facts: CardFacts) -> str:
@@ -59,7 +50,7 @@ def card(facts: CardFacts) -> str:
         f"# {name}",
         *([PARTIAL] if facts.partial else []),
         f"{facts.figures.pairs:,} preference pairs for DPO, made by kasasagi in the run {cell(facts.run.id)}: "
-        "each has a prompt, a chosen and a rejected answer, and a judge's ratings of both.",
+        f"each has a prompt, a chosen and a rejected answer, {_ground(facts.figures)}.",
         *_loading(facts),
         *_columns(facts),
         *_models(facts),
@@ -83,6 +74,13 @@ def _version(package: str) -> str:
         return "unknown"
 
 
+def _ground(figures: Figures) -> str:
+    """Why one answer is said to be the better one."""
+    if figures.margins:
+        return "and a judge's ratings of both"
+    return "the chosen one by a stronger model; no judge rated them"
+
+
 def _header(facts: CardFacts) -> str:
     header = {
         "language": facts.figures.hub_languages(),
@@ -91,10 +89,14 @@ def _header(facts: CardFacts) -> str:
         "size_categories": [_size(facts.figures.pairs)],
         "task_categories": ["text-generation"],
         "tags": ["dpo", "preference", "synthetic", "kasasagi", *(facts.config.formats)],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": PARQUET}]}],
+        "configs": [{"config_name": "default", "data_files": _data_files(facts)}],
     }
     filled = {name: value for name, value in header.items() if value}
     return f"---\n{_yaml(filled)}---"
+
+
+def _data_files(facts: CardFacts) -> list[dict[str, str]]:
+    return [{"split": split, "path": f"{split}.parquet"} for split in splits_of(facts.config.split)]
 
 
 def _yaml(value: Any) -> str:
@@ -110,21 +112,56 @@ def _loading(facts: CardFacts) -> list[str]:
     for name in facts.config.formats:
         chosen = FORMATS[name]
         folder = "path/to/this/folder" + ("" if name == facts.config.formats[0] else f"/{name}")
-        parts += [f"For {chosen.consumer}:", fenced(chosen.loading.replace("{folder}", folder), "python")]
-    return [*parts, "The same rows lie in `train.parquet` and, one JSON object a line, in `train.jsonl`."]
+        loading = chosen.loading.replace("{folder}", folder)
+        loading = loading.replace("{splits}", "" if facts.config.split is None else '["train"]')
+        parts += [f"For {chosen.consumer}:", fenced(loading, chosen.loading_language)]
+    parts.append("The same rows lie in `train.parquet` and, one JSON object a line, in `train.jsonl`.")
+    return [*parts, *_divided(facts), *_left_out(facts)]
+
+
+def _divided(facts: CardFacts) -> list[str]:
+    """What the test split is, and how large."""
+    split = facts.config.split
+    if split is None:
+        return []
+    rows = [(writer.form.name, writer.counts["train"], writer.counts["test"]) for writer in facts.writers]
+    return [
+        f"A share of {split.test:g} of the prompts is set apart as the split `test`, in files of that name, by the "
+        f"digest of each prompt and the seed {split.seed}: all pairs of a prompt are on one side, and stay there when "
+        "pairs are added.",
+        table(("format", "train", "test"), rows),
+    ]
+
+
+def _left_out(facts: CardFacts) -> list[str]:
+    return [
+        f"Left out of the format {writer.form.name}, which cannot hold them: {cell(shown(writer.left_out))}."
+        for writer in facts.writers
+        if writer.left_out
+    ]
 
 
 def _columns(facts: CardFacts) -> list[str]:
     sent = "as the chosen answer's model was sent it" if facts.config.prompt == "as_sent" else "as it was loaded"
     system = "left out" if facts.config.system == "drop" else "kept"
-    parts = ["## Columns", COLUMNS, f"The prompt stands {sent}; system messages are {system}. No text was altered."]
-    if facts.kept:
+    parts = ["## Columns", _described(FORMATS[facts.config.formats[0]].columns)]
+    for name in facts.config.formats[1:]:
+        parts += [f"In the format {name}:", _described(FORMATS[name].columns)]
+    parts.append(f"The prompt stands {sent}; system messages are {system}. No text was altered.")
+    if facts.kept and "trl" in facts.config.formats:
         names = ", ".join(
             cell(ours) if ours == theirs else f"{cell(ours)} (there {cell(theirs)})"
             for theirs, ours in facts.kept.items()
         )
-        parts.append(f"Columns carried from the source: {names}.")
+        where = "" if len(facts.config.formats) == 1 else " in the format trl"
+        parts.append(f"Columns carried from the source{where}: {names}.")
     return parts
+
+
+def _described(columns: Mapping[str, str]) -> str:
+    """A table of columns; names and meanings are our own Markdown."""
+    lines = ["| column | what it is |", "| --- | --- |", *(f"| {name} | {what} |" for name, what in columns.items())]
+    return "\n".join(lines)
 
 
 def _models(facts: CardFacts) -> list[str]:
@@ -192,7 +229,7 @@ def _gates(facts: CardFacts) -> list[str]:
 
 def _pairs(figures: Figures) -> list[str]:
     models = [
-        (name, one.chosen, one.rejected, one.ratings / one.places, one.tokens / one.places)
+        (name, one.chosen, one.rejected, one.mean_rating, one.tokens / one.places)
         for name, one in sorted(figures.models.items())
     ]
     margins = [
@@ -202,7 +239,7 @@ def _pairs(figures: Figures) -> list[str]:
     return [
         "## The pairs",
         table(("model", "chosen", "rejected", "mean rating", "mean tokens"), models),
-        table(("margin", "pairs", "share"), margins),
+        *([table(("margin", "pairs", "share"), margins)] if margins else []),
         f"The chosen answer is the longer one in {figures.chosen_longer / figures.pairs:.1%} of the pairs. "
         f"Pairs whose prompt has earlier turns: {several:,}; a system message: {figures.with_system:,}.",
     ]

@@ -7,11 +7,29 @@ from pydantic import Field, field_validator
 
 from blocks.models import Config
 
-FormatName = Literal["trl"]
+FormatName = Literal[
+    "trl",
+    "trl_plain",
+    "ultrafeedback_binarized",
+    "distilabel",
+    "kto",
+    "sft",
+    "reward",
+    "openai_preference",
+    "llama_factory",
+    "axolotl",
+]
 
 
 class PublishError(Exception):
     """Nothing was published: the value, the reason and the remedy in one sentence. What lay there before still does."""
+
+
+class SplitConfig(Config):
+    """How the pairs are divided into train and test: by prompt, so that no prompt is on both sides."""
+
+    test: float = Field(gt=0, lt=1, description="Share of the prompts whose pairs go to the test split.")
+    seed: int = Field(0, description="Another seed gives another division.")
 
 
 class PublishConfig(Config):
@@ -25,6 +43,7 @@ class PublishConfig(Config):
         "original", description="The prompt as loaded, or the messages that the chosen response's model was sent."
     )
     system: Literal["keep", "drop"] = Field("keep", description="Whether system messages stay in the prompt.")
+    split: SplitConfig | None = Field(None, description="Divides the pairs into train and test; without it all train.")
     license: str | None = Field(
         None,
         pattern=r"^[a-z0-9][a-z0-9.-]*$",

@@ -19,6 +19,7 @@ class ModelFigures:
 
     chosen: int = 0
     rejected: int = 0
+    rated: int = 0
     ratings: float = 0.0
     tokens: int = 0
 
@@ -26,6 +27,11 @@ class ModelFigures:
     def places(self) -> int:
         """How often the model stands in a pair, on either side."""
         return self.chosen + self.rejected
+
+    @property
+    def mean_rating(self) -> float | None:
+        """The mean of its ratings in those places; None where it has none."""
+        return self.ratings / self.rated if self.rated else None
 
 
 @dataclass(slots=True)
@@ -43,7 +49,7 @@ class Figures:
     def add(self, rows: pa.Table) -> None:
         """Count some more rows."""
         self.pairs += rows.num_rows
-        self.margins.update(round(margin, 1) for margin in rows["margin"].to_pylist())
+        self.margins.update(round(margin, 1) for margin in rows["margin"].to_pylist() if margin is not None)
         longer = pc.sum(pc.greater(rows["chosen_tokens"], rows["rejected_tokens"])).as_py()
         self.chosen_longer += longer or 0
         for side in ("chosen", "rejected"):
@@ -56,6 +62,7 @@ class Figures:
         for model, rating, tokens in zip(*(rows[name].to_pylist() for name in names), strict=True):
             figures = self.models.setdefault(model, ModelFigures())
             setattr(figures, side, getattr(figures, side) + 1)
+            figures.rated += rating is not None
             figures.ratings += rating or 0.0
             figures.tokens += tokens or 0
 

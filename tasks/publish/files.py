@@ -3,9 +3,10 @@
 Equal rows give equal bytes: no times, no names of machines, and row groups that follow the rows alone.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 import pyarrow as pa
@@ -13,27 +14,56 @@ import pyarrow.parquet as pq
 
 from blocks.canonical import digest_file
 
-PARQUET = "train.parquet"
-JSONL = "train.jsonl"
+TRAIN = "train"
+TEST = "test"
 SAVED = "dataset"
-ARROW = f"{SAVED}/data-00000-of-00001.arrow"
-STATE = f"{SAVED}/state.json"
-INFO = f"{SAVED}/dataset_info.json"
-DATA_FILES = (PARQUET, JSONL, ARROW, STATE, INFO)
+SPLITS = f"{SAVED}/dataset_dict.json"
 FINGERPRINT_DIGITS = 16
 
 
-class DataFiles:
-    """The data files of one format in a folder, written table by table. Raises OSError where they cannot be."""
+def data_files(splits: Sequence[str]) -> list[str]:
+    """The names of a format's data files, relative to its folder."""
+    names = [name for split in splits for name in Names.of(split, splits)]
+    return names if len(splits) == 1 else [*names, SPLITS]
 
-    def __init__(self, folder: Path, schema: pa.Schema) -> None:
-        self.folder = folder
+
+class Names(NamedTuple):
+    """The names of one split's files, relative to the format's folder."""
+
+    parquet: str
+    jsonl: str
+    arrow: str
+    state: str
+    info: str
+
+    @classmethod
+    def of(cls, split: str, splits: Sequence[str]) -> Self:
+        """The names; a split that stands alone is saved as a dataset, one of several as a part of a dict of them."""
+        saved = SAVED if len(splits) == 1 else f"{SAVED}/{split}"
+        arrow = f"{saved}/data-00000-of-00001.arrow"
+        return cls(f"{split}.parquet", f"{split}.jsonl", arrow, f"{saved}/state.json", f"{saved}/dataset_info.json")
+
+
+def write_splits(folder: Path, splits: Sequence[str]) -> None:
+    """Tell `datasets` which splits a saved dataset has; one that has no splits needs no word."""
+    if len(splits) > 1:
+        (folder / SPLITS).write_bytes(orjson.dumps({"splits": list(splits)}))
+
+
+class DataFiles:
+    """The data files of one split in a folder, written table by table. Raises OSError where they cannot be."""
+
+    def __init__(self, folder: Path, schema: pa.Schema, split: str = TRAIN, splits: Sequence[str] = (TRAIN,)) -> None:
+        self._folder, self._split = folder, split
+        self._names = Names.of(split, splits)
         self._stack = ExitStack()
-        (folder / SAVED).mkdir(parents=True)
+        (folder / self._names.arrow).parent.mkdir(parents=True)
         with self._stack:
-            self._parquet = self._stack.enter_context(pq.ParquetWriter(folder / PARQUET, schema, compression="zstd"))
-            self._jsonl = self._stack.enter_context((folder / JSONL).open("wb"))
-            arrow = self._stack.enter_context(pa.OSFile(str(folder / ARROW), "wb"))
+            self._parquet = self._stack.enter_context(
+                pq.ParquetWriter(folder / self._names.parquet, schema, compression="zstd")
+            )
+            self._jsonl = self._stack.enter_context((folder / self._names.jsonl).open("wb"))
+            arrow = self._stack.enter_context(pa.OSFile(str(folder / self._names.arrow), "wb"))
             self._arrow = self._stack.enter_context(pa.ipc.new_stream(arrow, schema))
             self._stack = self._stack.pop_all()
 
@@ -45,7 +75,9 @@ class DataFiles:
 
     def write(self, rows: pa.Table) -> None:
         """Add some rows to each file; one call makes one row group."""
-        self._parquet.write_table(rows, row_group_size=max(1, rows.num_rows))
+        if not rows.num_rows:
+            return
+        self._parquet.write_table(rows, row_group_size=rows.num_rows)
         self._arrow.write_table(rows)
         self._jsonl.writelines(orjson.dumps(row, default=str) + b"\n" for row in rows.to_pylist())
 
@@ -53,15 +85,15 @@ class DataFiles:
         """Close the files and write what `datasets` wants to know of the Arrow file."""
         self._stack.close()
         state: dict[str, Any] = {
-            "_data_files": [{"filename": Path(ARROW).name}],
-            "_fingerprint": digest_file(self.folder / PARQUET)[:FINGERPRINT_DIGITS],
+            "_data_files": [{"filename": Path(self._names.arrow).name}],
+            "_fingerprint": digest_file(self._folder / self._names.parquet)[:FINGERPRINT_DIGITS],
             "_format_columns": None,
             "_format_kwargs": {},
             "_format_type": None,
             "_output_all_columns": False,
-            "_split": "train",
+            "_split": self._split,
         }
-        (self.folder / STATE).write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
-        (self.folder / INFO).write_bytes(
+        (self._folder / self._names.state).write_bytes(orjson.dumps(state, option=orjson.OPT_INDENT_2))
+        (self._folder / self._names.info).write_bytes(
             orjson.dumps({"description": "", "features": None}, option=orjson.OPT_INDENT_2)
         )

@@ -13,10 +13,10 @@ from blocks.workspace import Run
 from tasks.publish.card import CardFacts, card, kasasagi_version
 from tasks.publish.config import PublishConfig, Published, PublishError
 from tasks.publish.figures import Figures
-from tasks.publish.files import DATA_FILES, DataFiles
 from tasks.publish.folder import MANIFEST, MARKER, replaced
 from tasks.publish.formats import FORMATS
 from tasks.publish.rows import PairRows, published_names
+from tasks.publish.writer import FormatWriter, divided, splits_of
 
 CARD = "README.md"
 LAYOUT = 1
@@ -45,8 +45,8 @@ def publish(
     with ExitStack() as stack:
         _lock(stack, run, target)
         folder = stack.enter_context(replaced(target))
-        figures = _write_formats(config, rows, folder)
-        facts = CardFacts(config, run, connection, figures, _kept(connection), partial)
+        figures, writers = _write_formats(config, rows, folder)
+        facts = CardFacts(config, run, connection, figures, _kept(connection), partial, writers)
         (folder / CARD).write_text(card(facts), encoding="utf-8")
         data_digest = _write_manifest(facts, folder)
     return Published(path=target.resolve(), rows=figures.pairs, digest=data_digest)
@@ -63,33 +63,34 @@ def _lock(stack: ExitStack, run: Run, target: Path) -> None:
         ) from error
 
 
-def _write_formats(config: PublishConfig, rows: PairRows, folder: Path) -> Figures:
+def _write_formats(config: PublishConfig, rows: PairRows, folder: Path) -> tuple[Figures, list[FormatWriter]]:
     """Write the files of all formats in one pass over the rows."""
     figures = Figures()
-    chosen = [FORMATS[name] for name in config.formats]
-    folders = [folder, *(folder / some.name for some in chosen[1:])]
-    files: list[DataFiles] = []
+    splits = splits_of(config.split)
     with ExitStack() as stack:
+        writers = [
+            stack.enter_context(FormatWriter(FORMATS[name], folder / home, splits))
+            for name, home in _homes(config).items()
+        ]
         for table in rows.tables():
             figures.add(table)
-            converted = [some.convert(table) for some in chosen]
-            if not files:
-                files = [
-                    stack.enter_context(DataFiles(where, some.schema))
-                    for where, some in zip(folders, converted, strict=True)
-                ]
-            for some_files, some in zip(files, converted, strict=True):
-                some_files.write(some)
-        for some_files in files:
-            some_files.finish()
-    return figures
+            parts = divided(table, config.split)
+            for writer in writers:
+                writer.write(parts)
+        for writer in writers:
+            writer.finish()
+    return figures, writers
+
+
+def _homes(config: PublishConfig) -> dict[str, str]:
+    """The folder of each format within the dataset's: the first has the dataset's own."""
+    return {name: name if place else "" for place, name in enumerate(config.formats)}
 
 
 def _write_manifest(facts: CardFacts, folder: Path) -> str:
     """Write what the folder holds and where it is from, and give the digest of its data files."""
-    homes = ["", *(f"{name}/" for name in facts.config.formats[1:])]
-    data = [f"{home}{name}" for home in homes for name in DATA_FILES]
-    files = {name: _described(folder / name) for name in [CARD, *data]}
+    data, others = _file_names(facts)
+    files = {name: _described(folder / name) for name in [CARD, *data, *others]}
     data_digest = digest({name: files[name]["digest"] for name in data})
     manifest = {
         MARKER: kasasagi_version(),
@@ -100,10 +101,30 @@ def _write_manifest(facts: CardFacts, folder: Path) -> str:
         "partial": facts.partial,
         "rows": facts.figures.pairs,
         "digest": data_digest,
+        **_divisions(facts),
         "files": files,
     }
     (folder / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
     return data_digest
+
+
+def _file_names(facts: CardFacts) -> tuple[list[str], list[str]]:
+    """The names of the data files of all formats, and of the files beside them."""
+    data: list[str] = []
+    others: list[str] = []
+    for home, writer in zip(_homes(facts.config).values(), facts.writers, strict=True):
+        for names, more in zip((data, others), writer.names(), strict=True):
+            names += [f"{home}/{name}" if home else name for name in more]
+    return data, others
+
+
+def _divisions(facts: CardFacts) -> dict[str, Any]:
+    """How the rows are divided into splits, and which a format could not hold; nothing where neither is so."""
+    said: dict[str, Any] = {}
+    if facts.config.split is not None:
+        said["splits"] = {writer.form.name: dict(writer.counts) for writer in facts.writers}
+    left_out = {writer.form.name: dict(writer.left_out) for writer in facts.writers if writer.left_out}
+    return {**said, "left_out": left_out} if left_out else said
 
 
 def _described(file: Path) -> dict[str, Any]:

@@ -40,9 +40,7 @@ def refused(row: Row) -> str | None:
 
 
 def _with_answers(row: Row) -> dict[str, Any]:
-    chosen, rejected = (
-        {"role": "assistant", "content": text_of(row, side).strip()} for side in ("chosen", "rejected")
-    )
+    chosen, rejected = ({"role": "assistant", "content": text_of(row, side).strip()} for side in ("chosen", "rejected"))
     return {"messages": row["prompt"], "chosen": chosen, "rejected": rejected, "prompt_id": row["prompt_id"]}
 
 

@@ -7,9 +7,6 @@ from typing import Any
 import pyarrow as pa
 
 Row = Mapping[str, Any]
-Messages = list[dict[str, str]]
-
-
 
 
 def _no_files(splits: Sequence[str]) -> dict[str, bytes]:
@@ -22,8 +19,8 @@ class Format:
 
     `convert` takes a table with all columns and gives one whose schema is the same for every table of a dataset. All
     pairs of a prompt are in one table. `loading` is what a user writes to load the dataset and hand it on, in the
-    language that `loading_language` names; in it `{folder}` stands for the published folder, `{splits}` for what picks
-    the training split of a saved dataset, and `{test}` for what names the test split. `columns` says what each column
+    language that `loading_language` names; in it `{folder}` stands for the published folder and `{splits}` for what
+    picks the training split of a saved dataset. `columns` says what each column
     is, for the card. `refuses` gives the reason why a row cannot stand in the format, or None; such a row is left
     out and counted. `files` gives further files by name, from the names of the splits.
     """

@@ -28,7 +28,7 @@ COLUMNS = {
 }
 SCHEMA = pa.schema([(name, pa.string()) for name in ("prompt", "chosen", "rejected", "prompt_id")])
 SPEAKERS = {"system": "System", "user": "User", "assistant": "Assistant"}
-_IMITATION = re.compile(r"\n[ \t]*\n(?:System|User|Assistant):")
+_IMITATION = re.compile(r"\n[ \t\r]*\n(?:System|User|Assistant):")
 
 
 def transcript(row: Row) -> str:

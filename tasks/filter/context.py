@@ -1,0 +1,191 @@
+"""Rules on what an instruction presumes: an answer of its own, an answerer with a private life, things not there.
+
+Each gives None where the instruction holds and else what was found. Tasks of writing, translation, review and
+role play speak of such things with good reason, and hold.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from tasks.filter.texts import LOOKED_AT, unquoted
+
+_LABEL = re.compile(
+    r"^[ \t*_#]*(?:(?:correct |final |model |sample )?answer|solution|答え|回答|解答|正解|模範解答)[*_]*[ \t]*[:：][*_]*[ \t]*"
+    r"(?P<answer>\S.*)?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_IN_BRACKETS = re.compile(
+    r"[(（](?:(?:correct )?answer|ans\.?|答え|正解|解答)[ \t]*[:：][^()（）]+[)）]\s*\Z", re.IGNORECASE
+)
+_LAST_SENTENCE = re.compile(
+    r"[?？][\"”」]?\s+(?:the )?correct answer is [^?？\n]{1,120}\Z|[?？][」\s]*(?:正解|答え)は[^?？。\n]{1,60}(?:です|である|だ)。?\s*\Z",
+    re.IGNORECASE,
+)
+_ASSISTANT = re.compile(
+    r"(?:[.?!]\s+|\n\s*)(?P<said>(?:sure|certainly|of course|absolutely)[,!.] +(?:here(?:'s| is| are)\b"
+    r"|i(?:'d| would) be (?:happy|glad)\b|i can help\b|let me\b))"
+    r"|[。？！\n]\s*(?P<gesagt>(?:もちろんです|承知(?:いた|致)?しました|かしこまりました)[。！、])",
+    re.IGNORECASE,
+)
+_REVIEWS = re.compile(
+    r"\b(?:grad(?:e|ing)|evaluat|assess|check|review|correct (?:it|any|the)|improv|feedback|rat(?:e|ing)|explain why|why is"
+    r"|verify|compar|translat|summari[sz]|rewrit|paraphras|proofread|edit|classif|judge|scor(?:e|ing)|format|example)"
+    r"|is (?:this|it|that|my answer) (?:right|correct)"
+    r"|採点|評価|添削|改善|確認|正しい|合って|間違|見直|理由|翻訳|訳し|要約|比較|校正|修正|判定|分類|形式|フォーマット|例を|例:|例：",
+    re.IGNORECASE,
+)
+
+
+def answer_inside(text: str) -> str | None:
+    """The instruction holds its own answer: behind a label, in brackets at its end, or in an assistant's words.
+
+    An empty label at the end asks for the answer; several labels are worked examples; a task that reviews an answer
+    must show it.
+    """
+    text = text[:LOOKED_AT]
+    found = _IN_BRACKETS.search(text) or _LAST_SENTENCE.search(text) or _assistant_speaks(text)
+    if found is None:
+        labels = list(_LABEL.finditer(text))
+        found = labels[0] if len(labels) == 1 and labels[0]["answer"] and text[: labels[0].start()].strip() else None
+    if found is None or _REVIEWS.search(text):
+        return None
+    return f"the answer stands there: {' '.join(found[0].split())[:60]}"
+
+
+def _assistant_speaks(text: str) -> re.Match[str] | None:
+    return _ASSISTANT.search(unquoted(text)) if "\n" in text or len(text) > 40 else None
+
+
+_HOME = r"(?:home|house|apartment|flat|bedroom|living room|kitchen|garden|neighbou?rhood|hometown)"
+_OWN = (
+    rf"(?:{_HOME}|family|wife|husband|spouse|partner|children|kids|son|daughter|parents|mother|father|mom|dad|siblings?"
+    r"|brother|sister|childhood|birthday|birthplace|weekend|vacation|holidays?|pets?|dog|cat|boyfriend|girlfriend"
+    r"|best friend|hobby|hobbies|salary|age|job|occupation|school days|daily routine|morning routine|personal life)"
+)
+_NOT_OWN = (
+    r"(?! (?:director|page|screen|network|wi-?fi|button|assistant|office|server|state|team|automation|address bar))"
+)
+_PRIVATE = re.compile(
+    rf"\b(?:describe|tell (?:me|us) (?:more |a (?:little|bit) )?about|talk about|introduce|share)"
+    rf"(?: (?:a|the|your)(?: \w+){{1,3}} (?:of|in|from|with|about))? your (?:own |current )?{_OWN}\b{_NOT_OWN}"
+    rf"|\b(?:what|where|who|how old|how big|how large)(?:'s| is| was| are| were) (?:the \w+ of )?your (?:own )?{_OWN}\b{_NOT_OWN}(?! for )"
+    rf"|\b(?:how many|what (?:kind|type|sort|colou?r)s?|which|is there|are there|do you have)\b[^?.\n]{{0,60}}"
+    rf"\b(?:in|at|around|near|outside|of) your (?:own )?{_HOME}\b{_NOT_OWN}"
+    r"|\bwhat(?:'s| is| are| was| were) your (?:all-time )?favou?rite\b"
+    r"|\bwhere (?:do you live|are you from|were you born|did you grow up|do you work)\b|\bhow old are you\b"
+    r"|\bare you (?:married|single|divorced)\b|\bwhat do you do for (?:a living|fun|work)\b"
+    r"|\bdo you have (?:any |a )?(?:kids|children|pets?|siblings|brothers|sisters|dog|cat|boyfriend|girlfriend|hobbies)\b"
+    r"|\bwhat did you (?:do|eat|have)\b[^?.\n]{0,30}\b(?:yesterday|today|last (?:night|week|weekend|summer|year))\b"
+    r"|\bhow was your (?:day|weekend|vacation|holiday|trip)\b",
+    re.IGNORECASE,
+)
+_PRIVATE_JAPANESE = re.compile(
+    r"あなた(?:自身)?の(?:ご|お)?(?:自宅|家族|家(?!電|計簿)|宅|部屋|住まい|住んで|両親|父|母|兄弟|姉妹|夫|妻|配偶者|子供|子ども|息子|娘"
+    r"|恋人|彼氏|彼女|友人|友達|趣味|出身|故郷|地元|職業|仕事|職場|学校|年齢|誕生日|休日|週末|ペット|飼って|幼少期|子供時代|学生時代"
+    r"|思い出|日課|(?:一番)?好きな)"
+    r"|(?:あなたは|あなたが|普段)[^。？?\n]{0,15}(?:住んで(?:い)?ます|結婚してい|飼ってい|生まれまし)"
+    r"|(?:どこ|どちら)に(?:お)?住(?:んで(?:い)?ますか|まいですか)|(?:ご)?出身(?:地)?は(?:どこ|どちら)ですか|おいくつですか"
+    r"|何歳ですか\s*\Z(?<=\Aあなたは何歳ですか)|(?:昨日|休日|週末)は(?:何を|どう|どのように)[^。？?\n]{0,12}(?:しましたか|過ごしましたか|過ごしますか)"
+    r"|(?:ご)?趣味は何ですか"
+)
+_WRITES = re.compile(
+    r"\b(?:write|essay|story|poem|article|blog|script|role-?play|imagine|pretend|character|interview|survey|questionnaire"
+    r"|translat|quiz|dialog|title|slogan|e-?mail|letter|rewrite|paraphrase|suppose|you are an?\b|act as|as an? \w+,|lyrics|caption|speech"
+    r"|conversation|reply to|respond to|answer to|questions?\b|persona)"
+    r"|小説|物語|歌詞|記事|エッセイ|作文|ブログ|台本|翻訳|訳し|英訳|和訳|英語|キャッチコピー|メール|手紙|ロールプレイ|なりきって|仮定|想像"
+    r"|設定|として|役を|面接|アンケート|会話|質問を|セリフ|スピーチ|文章を|詩を",
+    re.IGNORECASE,
+)
+
+
+def private_life(text: str) -> str | None:
+    """The instruction asks after the life of whoever answers, who has none: a home, a family, a childhood.
+
+    The "you" of advice ("ways to save energy in your home"), quoted questions, and tasks of writing or role play hold.
+    """
+    own = unquoted(text)
+    found = _PRIVATE.search(own) or _PRIVATE_JAPANESE.search(own)
+    if found is None or _WRITES.search(text[:LOOKED_AT]):
+        return None
+    return f"asks after a private life: {found[0].strip()}"
+
+
+_THING = (
+    r"(?:table|text|passage|paragraph|article|image|picture|photo(?:graph)?|graph|chart|figure|diagram|map|screenshot"
+    r"|code|snippet|function|document|file|spreadsheet|dataset|data|sentences?|email|essay|poem|story|dialogue"
+    r"|conversation|transcript|report|excerpt|quote|recipe|video|audio|review|list|equation|expression|matrix|words)"
+)
+_BELOW = re.compile(
+    rf"\b(?:the|this|these|an?) (?:\w+ )?{_THING} (?:given |shown |provided |listed |presented )?(?:below|attached)\b(?! \d)"
+    rf"|\b(?:the|this) (?:following|attached|enclosed|below) (?:\w+ )?{_THING}\b(?! of\b)"
+    rf"|\b(?:the|this) (?:provided|given) (?:text|passage|paragraph|article|image|picture|table|document|excerpt)\b"
+    rf"|\b(?:describe|analy[sz]e|summari[sz]e|translate|explain|in|on|from|of|about|edit|proofread) this"
+    rf" (?:table|text|passage|paragraph|article|image|picture|photo|graph|chart|diagram|screenshot|code|document|video)\b"
+    r"|(?:以下|下記|次|後述)の(?:\w{0,4}の)?(?:表|文章|英文|和文|文(?!化|学|明|字)|図|グラフ|画像|写真|コード|リスト|一覧|データ|記事|会話|段落"
+    r"|テキスト|詩|メール|レシピ|数式|式|関数|プログラム)"
+    r"|添付(?:の|した|された|しました)|(?:この|こちらの)(?:画像|写真|表|グラフ|図|文章|記事|動画|添付)(?!館|集|家)"
+)
+_ABOVE = re.compile(
+    rf"\b(?:the|this) above (?:\w+ )?{_THING}\b|\b(?:the|this) (?:\w+ )?{_THING} (?:given |shown )?above\b(?! \d)"
+    r"|(?:上記|前述|上)の(?:表|文章|文(?!化|学|明|字)|図|グラフ|画像|コード|リスト|データ|記事|会話|例)",
+    re.IGNORECASE,
+)
+_EARLIER = re.compile(
+    r"\bas (?:we|you|i) (?:discussed|mentioned|said|described|explained) (?:earlier|above|before|previously)\b"
+    r"|\b(?:our|my|your) (?:last|previous|earlier) (?:conversation|discussion|session|answer|response|message|reply|question)\b"
+    r"|(?:先ほど|さきほど|さっき|前回)の(?:回答|質問|会話|説明|文章|話|続き|メッセージ|返答)",
+    re.IGNORECASE,
+)
+_CURRENT = re.compile(
+    r"\byour (?:current|latest|last|most recent|ongoing|previous) (?:project|work|research|role|job|company|team|position"
+    r"|employer|report|presentation|assignment)s?\b"
+    r"|(?:あなた|御社|貴社)の?(?:現在|今|最近|直近)の(?:プロジェクト|業務|研究|仕事|職場|会社|案件)"
+    r"|(?:\A|。)現在(?:進行中|取り組んでいる|担当している|参加している)?の?(?:プロジェクト|案件)(?:について|の(?:進捗|状況|課題|概要))",
+    re.IGNORECASE,
+)
+_MATERIAL = re.compile(
+    r"[:：]\s*\S.{4,}|```|「[^」]{5,}」|『[^』]{5,}』|“[^”]{8,}”|\"[^\"]{8,}\"|'[^'\n]{12,}'|https?://", re.DOTALL
+)
+_SENTENCE_END = re.compile(r"[.?!](?:\s|\Z)|[。？！\n]")
+ENOUGH_MATERIAL = 40
+ENOUGH_MATERIAL_JAPANESE = 20
+
+
+def missing_context(text: str, messages: Sequence[Any]) -> str | None:
+    """The instruction speaks of something that is not there: a table below, an attachment, an earlier talk.
+
+    Something is there where lines, a quotation, code, a link or some sentences stand beside the mention. Later turns
+    of a dialogue may speak of what was said before, and tasks of writing of anybody's project.
+    """
+    if sum(turn["role"] == "user" for turn in messages) > 1:
+        return None
+    text = text[:LOOKED_AT].strip()
+    found = _absent(text) or _EARLIER.search(unquoted(text))
+    if found is None and (found := _CURRENT.search(unquoted(text))) and _WRITES.search(text):
+        return None
+    return None if found is None else f"speaks of what is not there: {found[0].strip()}"
+
+
+def _absent(text: str) -> re.Match[str] | None:
+    """The first mention of a thing beside which nothing stands."""
+    mention = _BELOW.search(text) or _BELOW.search(text.lower())
+    if mention and not _MATERIAL.search(text) and not _enough(_behind(text, mention.end())):
+        around = text[: mention.start()]
+        return None if _enough(around) and "\n" in around else mention
+    mention = _ABOVE.search(text)
+    return mention if mention and not _MATERIAL.search(text) and not _enough(text[: mention.start()]) else None
+
+
+def _behind(text: str, start: int) -> str:
+    """What follows the sentence that holds a place."""
+    end = _SENTENCE_END.search(text, start)
+    return text[end.end() :] if end else ""
+
+
+def _enough(passage: str) -> bool:
+    """Whether a passage is long enough to be the thing that was spoken of; lines of a list may be short."""
+    passage = passage.strip()
+    lines = sum(1 for line in passage.splitlines() if line.strip())
+    least = ENOUGH_MATERIAL if passage.isascii() else ENOUGH_MATERIAL_JAPANESE
+    return len(passage) >= least or lines > 1

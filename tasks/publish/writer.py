@@ -1,0 +1,103 @@
+"""One format of a dataset on its way to the files: rows that cannot stand in it are left out, the others converted."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from blocks.canonical import digest
+from tasks.publish.config import PublishError, SplitConfig
+from tasks.publish.files import TEST, TRAIN, DataFiles, data_files, write_splits
+from tasks.publish.formats import Format
+
+SHARE_DIGITS = 13
+
+
+def splits_of(config: SplitConfig | None) -> tuple[str, ...]:
+    """The names of the splits."""
+    return (TRAIN,) if config is None else (TRAIN, TEST)
+
+
+def divided(rows: pa.Table, config: SplitConfig | None) -> dict[str, pa.Table]:
+    """The rows of each split, by the digest of the prompt alone: further rows move none to the other side.
+
+    A larger share for the test split only adds prompts to it.
+    """
+    if config is None:
+        return {TRAIN: rows}
+    testing = [_share(prompt_id, config.seed) < config.test for prompt_id in rows["prompt_id"].to_pylist()]
+    return {TRAIN: rows.filter(pa.array([not test for test in testing])), TEST: rows.filter(pa.array(testing))}
+
+
+def _share(prompt_id: str, seed: int) -> float:
+    """A number from 0 to 1 that prompt and seed alone decide."""
+    return int(digest({"prompt_id": prompt_id, "seed": seed})[:SHARE_DIGITS], 16) / 16**SHARE_DIGITS
+
+
+class FormatWriter:
+    """Writes the files of one format, split by split; `counts` has its rows by split, `left_out` others by reason."""
+
+    def __init__(self, form: Format, folder: Path, splits: Sequence[str]) -> None:
+        self.form = form
+        self.counts: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self._folder, self._splits = folder, tuple(splits)
+        self._files: dict[str, DataFiles] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def write(self, parts: Mapping[str, pa.Table]) -> None:
+        """Add some rows, as `divided` gives them."""
+        for split in self._splits:
+            rows = self.form.convert(self._accepted(parts[split]))
+            if split not in self._files:
+                files = DataFiles(self._folder, rows.schema, split, self._splits)
+                self._files[split] = self._stack.enter_context(files)
+            self._files[split].write(rows)
+            self.counts[split] += rows.num_rows
+
+    def finish(self) -> None:
+        """Close the files and write what goes with them. Raises PublishError where no row could stand in the format."""
+        if not self.counts.total():
+            raise PublishError(
+                f"no pair can stand in the format {self.form.name} ({shown(self.left_out)}), so nothing is published: "
+                f"leave {self.form.name} out of publish.formats"
+            )
+        for files in self._files.values():
+            files.finish()
+        write_splits(self._folder, self._splits)
+        for name, content in self.form.files(self._splits).items():
+            (self._folder / name).write_bytes(content)
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """The names of the data files and of the files beside them, relative to the format's folder."""
+        return data_files(self._splits), list(self.form.files(self._splits))
+
+    def _accepted(self, rows: pa.Table) -> pa.Table:
+        if self.form.refuses is None:
+            return rows
+        reasons = [self.form.refuses(row) for row in _texts(rows)]
+        self.left_out.update(reason for reason in reasons if reason is not None)
+        return rows.filter(pa.array([reason is None for reason in reasons], pa.bool_()))
+
+
+def _texts(rows: pa.Table) -> list[dict[str, Any]]:
+    """What refusals look at: the texts alone."""
+    return list(rows.select(["prompt", "chosen", "rejected"]).to_pylist())
+
+
+def shown(left_out: Mapping[str, int]) -> str:
+    """Reasons and how often each, for people; the commonest first."""
+    ordered = sorted(left_out.items(), key=lambda entry: (-entry[1], entry[0]))
+    return ", ".join(f"{reason}: {count:,}" for reason, count in ordered)
