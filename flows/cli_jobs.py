@@ -70,10 +70,8 @@ def _run(
     from flows.options import Options
     from flows.progress import Progress
     from flows.progress_line import shown
-    from flows.recipe import load_recipe
     from flows.runner import run_recipe
 
-    load_recipe(recipe, overrides)  # a recipe at fault is said before anything is started
     console, progress = Console(stderr=True, highlight=False), Progress()
     with shown(console, progress) as dispatchers:
         options = Options(

@@ -5,7 +5,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from blocks import quiet
 from blocks.workspace import Run, RunState, Workspace
 from flows.local_server import prefect_server
 from flows.options import Options
+from flows.recipe import load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +59,7 @@ def run_recipe(
     Raises RecipeError, GateFailedError, ModelUnusableError, LedgerError and what else ends a run.
     """
     quiet_terminal()
+    load_recipe(str(recipe), overrides)  # a recipe at fault is said before anything is started
     chosen = options or Options(Workspace.named(workspace))
     chosen.workspace.prepare()
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
@@ -81,26 +84,40 @@ async def _call(recipe: str, overrides: list[str], rows: int | None, options: Op
         return await preference(recipe, overrides, rows or 0, str(options.workspace.folder))
 
 
-def _in_own_loop(work: Callable[[], Any]) -> Any:
+def _in_own_loop(work: Callable[[], Coroutine[Any, Any, str]]) -> str:
     """Run a coroutine to its end, in a thread of its own where this thread has a loop already (a notebook)."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work())
-    outcome: list[Any] = []
+    return _in_a_thread(work)
+
+
+def _in_a_thread(work: Callable[[], Coroutine[Any, Any, str]]) -> str:
+    """Run a coroutine in a thread; an interrupt of this one ends it as cleanly as Ctrl-C at a terminal does."""
+    outcome: Future[str] = Future()
+    tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
+
+    async def noted() -> str:
+        tasks.append((asyncio.get_running_loop(), asyncio.current_task()))
+        return await work()
 
     def run() -> None:
         try:
-            outcome.extend([True, asyncio.run(work())])
+            outcome.set_result(asyncio.run(noted()))
         except BaseException as error:
-            outcome.extend([False, error])
+            outcome.set_exception(error)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    if not outcome[0]:
-        raise outcome[1]
-    return outcome[1]
+    thread = threading.Thread(target=run, name="kasasagi-run")
+    try:
+        thread.start()
+        return outcome.result()
+    except KeyboardInterrupt:
+        for loop, task in tasks:
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
 
 
 def quiet_terminal(debug: bool = False) -> None:

@@ -1,0 +1,63 @@
+"""Running a recipe from Python: where this thread has a loop already, and what an interrupt does there."""
+
+import asyncio
+import signal
+import threading
+
+import pytest
+
+from flows.recipe_errors import RecipeError
+from flows.runner import _in_own_loop, run_recipe
+
+
+def test_a_recipe_at_fault_is_said_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(*_: object) -> None:
+        raise AssertionError("a server was started")
+
+    monkeypatch.setattr("flows.runner.prefect_server", started)
+    with pytest.raises(RecipeError, match="no recipe 'nowhere'"):
+        run_recipe("nowhere")
+
+
+def test_a_coroutine_runs_where_a_loop_runs_already() -> None:
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return threading.current_thread().name
+
+    async def notebook() -> str:
+        return _in_own_loop(work)
+
+    assert _in_own_loop(work) == threading.current_thread().name
+    assert asyncio.run(notebook()) == "kasasagi-run"
+
+
+def test_an_interrupt_in_a_notebook_ends_the_run_cleanly() -> None:
+    ended: list[str] = []
+    begun = threading.Event()
+    main = threading.get_ident()
+
+    async def work() -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cleaned up")
+        return "never"
+
+    def interrupt() -> None:
+        begun.wait(10)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    async def notebook() -> None:
+        # asyncio would take the interrupt for itself; a notebook's kernel does not.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            _in_own_loop(work)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        asyncio.run(notebook())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended == ["cleaned up"]
