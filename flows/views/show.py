@@ -154,12 +154,23 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     drawing.heading(
         console, f"Gates: {len(failed)} of {len(gates)} failed" if failed else f"Gates: all {len(gates)} held"
     )
-    table = _gate_table(gates, ["stage", "scope", "expectation", "severity", "observed"])
-    narrow = _gate_table(gates, ["stage", "expectation", "observed"])
+    telling = _telling(gates)
+    table = _gate_table(telling, ["stage", "scope", "expectation", "severity", "observed"])
+    narrow = _gate_table(telling, ["stage", "expectation", "observed"])
     drawing.draw(console, table if drawing.fits(console, table) else narrow)
     for gate in failed:
         said = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
         console.print(drawing.block(console, said, console.width, style=_gate_style(gate)))
+
+
+def _telling(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the scouts that held where the whole was judged too: they say the same of fewer rows."""
+    judged = {(gate["stage"], gate["expectation"]) for gate in gates if gate["scope"] == "whole"}
+    return [
+        gate
+        for gate in gates
+        if not gate["success"] or gate["scope"] == "whole" or (gate["stage"], gate["expectation"]) not in judged
+    ]
 
 
 def _gate_table(gates: list[dict[str, Any]], names: list[str]) -> Table:

@@ -114,7 +114,7 @@ def _observed(result: dict[str, Any]) -> str:
         count = result["element_count"] - missing
         bad = result.get("unexpected_count") or 0
         share = f"{1 - bad / count:.1%}" if count else "no rows"
-        return f"{share} of {count:,}" if count else share
+        return f"{share} of {count:,} as expected" if count else share
     value = result.get("observed_value")
     return orjson.dumps(value, default=str).decode() if value is not None else "no value"
 

@@ -83,7 +83,7 @@ def test_a_share_at_its_bound_passes_and_one_above_stops(run: Run, reason: str, 
     with tables(run, responses=responses(99 - most), quarantine=refused(most + 1, reason)) as connection:
         outcome = judged(connection, "respond")[name]
     assert outcome.stops
-    assert outcome.observed == f"{99 - most:.1f}% of 100"
+    assert outcome.observed == f"{99 - most:.1f}% of 100 as expected"
     assert f"at least {100 - most:.1f}%" in outcome.detail
     assert "respond: " in outcome.sentence()
 
@@ -124,7 +124,7 @@ def test_verdicts_that_flip_with_the_order_are_counted(run: Run) -> None:
     with tables(run, ratings=ratings(5, 5)) as connection:
         outcome = judged(connection, "judge")[name]
         assert outcome.stops
-        assert outcome.observed == "50.0% of 10"
+        assert outcome.observed == "50.0% of 10 as expected"
 
 
 def test_one_order_alone_says_nothing_about_flips(run: Run) -> None:
@@ -244,7 +244,7 @@ def test_nulls_are_passed_over_and_nothing_but_nulls_is_no_rows(run: Run) -> Non
     prompts = [{"prompt_id": f"p{n}", "score": 3.0 if n == 0 else None} for n in range(10)]
     with tables(run, prompts=prompts) as connection:
         outcome = judged(connection, "filter", expect=[between])[name]
-    assert (outcome.success, outcome.observed) == (True, "100.0% of 1")
+    assert (outcome.success, outcome.observed) == (True, "100.0% of 1 as expected")
     with tables(run, prompts=prompts[1:]) as connection:
         assert judged(connection, "filter", expect=[between])[name].observed == "no rows"
 
