@@ -3,7 +3,6 @@
 # Each command imports what it needs when it runs; its parameters are its options.
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,8 +102,5 @@ def ui(
     # The page asks port 4200 unless it is told otherwise.
     page = {"PREFECT_UI_ENABLED": "1", "PREFECT_UI_API_URL": f"{address}/api"}
     environment = {**os.environ, **quiet.SWITCHES, **page}
-    try:
-        code = subprocess.call(command, env=environment)
-    except KeyboardInterrupt:
-        code = 0
-    raise typer.Exit(code)
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)  # this process becomes the server, so that nothing is left behind

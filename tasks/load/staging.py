@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from blocks import tables
+
 BATCH_ROWS = 8192
 MEMORY_LIMIT = "256MB"
 META = pa.schema(
@@ -31,16 +33,7 @@ META = pa.schema(
         ("staged:payload", pa.string()),
     ]
 )
-QUARANTINE = pa.schema(
-    [
-        ("stage", pa.string()),
-        ("row_id", pa.string()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-        ("payload", pa.string()),
-        ("position", pa.int64()),
-    ]
-)
+QUARANTINE = tables.QUARANTINE.append(pa.field("position", pa.int64()))
 _DUPLICATES = """
     WITH staged AS (
         SELECT "staged:row" AS row, "staged:key"::UUID AS key, position FROM read_parquet($scratch)
