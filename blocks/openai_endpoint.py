@@ -35,7 +35,8 @@ class OpenAIEndpoint:
         """A client for the model's server, its key read from the environment. Must be called in the event loop."""
         variable = config.key_variable()
         timeout = httpx2.Timeout(config.timeout_s, connect=config.connect_timeout_s, pool=None)
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+        # The lane limits the calls in flight. For aiohttp 0 means no limit, and None would mean its own of 100.
+        limits = httpx2.Limits(max_connections=0, max_keepalive_connections=None)
         client = openai.AsyncOpenAI(
             base_url=config.base_url,
             api_key=os.environ.get(variable or "", "").strip() or NO_KEY,

@@ -21,7 +21,7 @@ from tasks.prefect_tasks import chunk_task, gate_task
 
 CHUNKS_IN_WORK = 16
 CHUNKS_AT_LEAST = 4
-BUFFERED = 3
+BUFFERED = 5
 ANSWERING_STAGES = ("respond", "judge", "format_dpo")
 
 

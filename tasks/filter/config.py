@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks.filter.rules import RULES, FilterError, Rule, bind, nearest
 
 __all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "is_own", "steps"]
+
+OF_DUPLICATES = ("duplicate", "near_duplicate")
+"""The reasons of rows that are like others, which no rule may share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +35,34 @@ class DedupConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     exact: bool = Field(default=True, description="Equal texts, by Unicode NFKC and with whitespace folded.")
+    near: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=1,
+        strict=True,
+        description="Texts as alike as this or more: the Jaccard similarity of their character n-grams, by Unicode "
+        "NFKC and with whitespace folded; 0.7 is a good beginning. All earlier turns must be equal.",
+    )
+    shingle: int = Field(default=3, ge=1, le=32, description="How many characters an n-gram of `near` has.")
 
 
 class FilterConfig(BaseModel):
-    """Which prompts survive. A rule that does not apply to a row holds."""
+    """Which prompts survive. A rule that does not apply to a row holds; the first that a row breaks is its reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: list[str | dict[str, Any]] = Field(
         default_factory=list,
-        description="Rules in order: a name, {name: parameter}, {name: {parameter: value}}, {name: false} to drop a "
-        "default, or the dotted path of a function in a Python file beside the recipe.",
+        description=f"Rules in order ({', '.join(RULES)}): a name, {{name: parameter}}, {{name: {{parameter: value}}}}"
+        ", {name: false} to drop a default, or the dotted path of a function in a Python file beside the recipe.",
     )
     where: dict[str, str] = Field(
         default_factory=dict, description="A reason, and the SQL predicate on one row that it must satisfy."
+    )
+    columns: tuple[Literal["politeness"], ...] = Field(
+        default=(),
+        description="Columns to add before `where` is asked: politeness (敬体, 常体, mixed, or null where the text is "
+        "not Japanese or has no sentence).",
     )
     dedup: DedupConfig = Field(default_factory=DedupConfig, description="Which duplicates are set aside.")
 
@@ -59,7 +76,7 @@ class FilterConfig(BaseModel):
     @classmethod
     def _named_reasons(cls, where: dict[str, str]) -> dict[str, str]:
         for reason, predicate in where.items():
-            if not reason.strip() or reason == "duplicate":
+            if not reason.strip() or reason in OF_DUPLICATES:
                 raise ValueError(f"where: {reason!r} cannot be a reason of its own: choose another name")
             if not predicate.strip():
                 raise ValueError(f"where.{reason}: the predicate is empty: write SQL that a row must satisfy")

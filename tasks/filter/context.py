@@ -11,7 +11,8 @@ from typing import Any
 from tasks.filter.texts import LOOKED_AT, unquoted
 
 _LABEL = re.compile(
-    r"^[ \t*_#]*(?:(?:correct |final |model |sample )?answer|solution|答え|回答|解答|正解|模範解答)[*_]*[ \t]*[:：][*_]*[ \t]*"
+    r"^[ \t*_#]*(?:(?:correct |final |model |sample )?answer|solution|答え|回答|解答|正解|模範解答)"
+    r"[*_]*[ \t]*[:：][*_]*[ \t]*"
     r"(?P<answer>\S.*)?",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -19,18 +20,20 @@ _IN_BRACKETS = re.compile(
     r"[(（](?:(?:correct )?answer|ans\.?|答え|正解|解答)[ \t]*[:：][^()（）]+[)）]\s*\Z", re.IGNORECASE
 )
 _LAST_SENTENCE = re.compile(
-    r"[?？][\"”」]?\s+(?:the )?correct answer is [^?？\n]{1,120}\Z|[?？][」\s]*(?:正解|答え)は[^?？。\n]{1,60}(?:です|である|だ)。?\s*\Z",
+    r"[?？][\"”」]?\s+(?:the )?correct answer is [^?？\n]{1,120}\Z"
+    r"|[?？][」\s]*(?:正解|答え)は[^?？。\n]{1,60}(?:です|である|だ)。?\s*\Z",
     re.IGNORECASE,
 )
 _ASSISTANT = re.compile(
-    r"(?:[.?!]\s+|\n\s*)(?P<said>(?:sure|certainly|of course|absolutely)[,!.] +(?:here(?:'s| is| are)\b"
+    r"(?:[.?!][ \t]+|\n[ \t]*)(?P<said>(?:sure|certainly|of course|absolutely)[,!.] +(?:here(?:'s| is| are)\b"
     r"|i(?:'d| would) be (?:happy|glad)\b|i can help\b|let me\b))"
-    r"|[。？！\n]\s*(?P<gesagt>(?:もちろんです|承知(?:いた|致)?しました|かしこまりました)[。！、])",
+    r"|[。？！\n][ \t\u3000]*(?P<said_in_japanese>(?:もちろんです|承知(?:いた|致)?しました|かしこまりました)[。！、])",
     re.IGNORECASE,
 )
 _REVIEWS = re.compile(
-    r"\b(?:grad(?:e|ing)|evaluat|assess|check|review|correct (?:it|any|the)|improv|feedback|rat(?:e|ing)|explain why|why is"
-    r"|verify|compar|translat|summari[sz]|rewrit|paraphras|proofread|edit|classif|judge|scor(?:e|ing)|format|example)"
+    r"\b(?:grad(?:e|ing)|evaluat|assess|check|review|correct (?:it|any|the)|improv|feedback|rat(?:e|ing)|explain why"
+    r"|why is|verify|compar|translat|summari[sz]|rewrit|paraphras|proofread|edit|classif|judge|scor(?:e|ing)"
+    r"|format|example)"
     r"|is (?:this|it|that|my answer) (?:right|correct)"
     r"|採点|評価|添削|改善|確認|正しい|合って|間違|見直|理由|翻訳|訳し|要約|比較|校正|修正|判定|分類|形式|フォーマット|例を|例:|例：",
     re.IGNORECASE,
@@ -54,7 +57,7 @@ def answer_inside(text: str) -> str | None:
 
 
 def _assistant_speaks(text: str) -> re.Match[str] | None:
-    return _ASSISTANT.search(unquoted(text)) if "\n" in text or len(text) > 40 else None
+    return _ASSISTANT.search(unquoted(text))
 
 
 _HOME = r"(?:home|house|apartment|flat|bedroom|living room|kitchen|garden|neighbou?rhood|hometown)"
@@ -69,13 +72,16 @@ _NOT_OWN = (
 _PRIVATE = re.compile(
     rf"\b(?:describe|tell (?:me|us) (?:more |a (?:little|bit) )?about|talk about|introduce|share)"
     rf"(?: (?:a|the|your)(?: \w+){{1,3}} (?:of|in|from|with|about))? your (?:own |current )?{_OWN}\b{_NOT_OWN}"
-    rf"|\b(?:what|where|who|how old|how big|how large)(?:'s| is| was| are| were) (?:the \w+ of )?your (?:own )?{_OWN}\b{_NOT_OWN}(?! for )"
+    rf"|\b(?:what|where|who|how old|how big|how large)(?:'s| is| was| are| were) (?:the \w+ of )?"
+    rf"your (?:own )?{_OWN}\b{_NOT_OWN}(?! for )"
     rf"|\b(?:how many|what (?:kind|type|sort|colou?r)s?|which|is there|are there|do you have)\b[^?.\n]{{0,60}}"
     rf"\b(?:in|at|around|near|outside|of) your (?:own )?{_HOME}\b{_NOT_OWN}"
     r"|\bwhat(?:'s| is| are| was| were) your (?:all-time )?favou?rite\b"
+    r"(?! (?:tips?|ways?|methods?|strateg|resources?|tools?)\b)"
     r"|\bwhere (?:do you live|are you from|were you born|did you grow up|do you work)\b|\bhow old are you\b"
     r"|\bare you (?:married|single|divorced)\b|\bwhat do you do for (?:a living|fun|work)\b"
-    r"|\bdo you have (?:any |a )?(?:kids|children|pets?|siblings|brothers|sisters|dog|cat|boyfriend|girlfriend|hobbies)\b"
+    r"|\bdo you have (?:any |a )?(?:kids|children|pets?|siblings|brothers|sisters|dog|cat|boyfriend|girlfriend"
+    r"|hobbies)\b"
     r"|\bwhat did you (?:do|eat|have)\b[^?.\n]{0,30}\b(?:yesterday|today|last (?:night|week|weekend|summer|year))\b"
     r"|\bhow was your (?:day|weekend|vacation|holiday|trip)\b",
     re.IGNORECASE,
@@ -86,13 +92,13 @@ _PRIVATE_JAPANESE = re.compile(
     r"|思い出|日課|(?:一番)?好きな)"
     r"|(?:あなたは|あなたが|普段)[^。？?\n]{0,15}(?:住んで(?:い)?ます|結婚してい|飼ってい|生まれまし)"
     r"|(?:どこ|どちら)に(?:お)?住(?:んで(?:い)?ますか|まいですか)|(?:ご)?出身(?:地)?は(?:どこ|どちら)ですか|おいくつですか"
-    r"|何歳ですか\s*\Z(?<=\Aあなたは何歳ですか)|(?:昨日|休日|週末)は(?:何を|どう|どのように)[^。？?\n]{0,12}(?:しましたか|過ごしましたか|過ごしますか)"
+    r"|あなたは(?:今)?何歳|(?:昨日|休日|週末)は(?:何を|どう|どのように)[^。？?\n]{0,12}(?:しましたか|過ごしましたか|過ごしますか)"
     r"|(?:ご)?趣味は何ですか"
 )
 _WRITES = re.compile(
     r"\b(?:write|essay|story|poem|article|blog|script|role-?play|imagine|pretend|character|interview|survey|questionnaire"
-    r"|translat|quiz|dialog|title|slogan|e-?mail|letter|rewrite|paraphrase|suppose|you are an?\b|act as|as an? \w+,|lyrics|caption|speech"
-    r"|conversation|reply to|respond to|answer to|questions?\b|persona)"
+    r"|translat|quiz|dialog|title|slogan|e-?mail|letter|rewrite|paraphrase|suppose|you are an?\b|act as|as an? \w+,"
+    r"|lyrics|caption|speech|conversation|reply to|respond to|answer to|questions?\b|persona)"
     r"|小説|物語|歌詞|記事|エッセイ|作文|ブログ|台本|翻訳|訳し|英訳|和訳|英語|キャッチコピー|メール|手紙|ロールプレイ|なりきって|仮定|想像"
     r"|設定|として|役を|面接|アンケート|会話|質問を|セリフ|スピーチ|文章を|詩を",
     re.IGNORECASE,
@@ -117,14 +123,17 @@ _THING = (
     r"|conversation|transcript|report|excerpt|quote|recipe|video|audio|review|list|equation|expression|matrix|words)"
 )
 _BELOW = re.compile(
-    rf"\b(?:the|this|these|an?) (?:\w+ )?{_THING} (?:given |shown |provided |listed |presented )?(?:below|attached)\b(?! \d)"
+    rf"\b(?:the|this|these|an?) (?:\w+ )?{_THING} (?:given |shown |provided |listed |presented )?"
+    r"(?:below|attached)\b(?! \d)"
     rf"|\b(?:the|this) (?:following|attached|enclosed|below) (?:\w+ )?{_THING}\b(?! of\b)"
     rf"|\b(?:the|this) (?:provided|given) (?:text|passage|paragraph|article|image|picture|table|document|excerpt)\b"
     rf"|\b(?:describe|analy[sz]e|summari[sz]e|translate|explain|in|on|from|of|about|edit|proofread) this"
-    rf" (?:table|text|passage|paragraph|article|image|picture|photo|graph|chart|diagram|screenshot|code|document|video)\b"
-    r"|(?:以下|下記|次|後述)の(?:\w{0,4}の)?(?:表|文章|英文|和文|文(?!化|学|明|字)|図|グラフ|画像|写真|コード|リスト|一覧|データ|記事|会話|段落"
+    rf" (?:table|text|passage|paragraph|article|image|picture|photo|graph|chart|diagram|screenshot|code|document"
+    r"|video)\b|(?:以下|下記|次|後述)の(?:\w{0,4}の)?(?:表|文章|英文|和文|文(?!化|学|明|字|法)|図(?!書|形|式)|グラフ(?!理論|ィ)|画像(?!処理|認識|形式)|写真(?!集|家|館)|コード(?!レビュー|ネーム)"
+    r"|リスト(?!ラ)|一覧|データ(?!ベース|構造|型|サイエンス|分析)|記事|会話|段落"
     r"|テキスト|詩|メール|レシピ|数式|式|関数|プログラム)"
-    r"|添付(?:の|した|された|しました)|(?:この|こちらの)(?:画像|写真|表|グラフ|図|文章|記事|動画|添付)(?!館|集|家)"
+    r"|添付(?:の|した|された|しました)|(?:この|こちらの)(?:画像|写真(?!集|家|館)|表(?!現|情|面|示|題|紙|彰|記|明)|グラフ(?!理論|ィ)|図(?!書|形|式|鑑)"
+    r"|文章|記事|動画|添付)"
 )
 _ABOVE = re.compile(
     rf"\b(?:the|this) above (?:\w+ )?{_THING}\b|\b(?:the|this) (?:\w+ )?{_THING} (?:given |shown )?above\b(?! \d)"
@@ -133,13 +142,14 @@ _ABOVE = re.compile(
 )
 _EARLIER = re.compile(
     r"\bas (?:we|you|i) (?:discussed|mentioned|said|described|explained) (?:earlier|above|before|previously)\b"
-    r"|\b(?:our|my|your) (?:last|previous|earlier) (?:conversation|discussion|session|answer|response|message|reply|question)\b"
-    r"|(?:先ほど|さきほど|さっき|前回)の(?:回答|質問|会話|説明|文章|話|続き|メッセージ|返答)",
+    r"|\b(?:our|my|your) (?:last|previous|earlier) (?:conversation|discussion|session|answer|response|message"
+    r"|reply|question)\b"
+    r"|(?:先ほど|さきほど|さっき|前回)の(?:回答|質問|会話|説明|文章|メッセージ|返答)",
     re.IGNORECASE,
 )
 _CURRENT = re.compile(
-    r"\byour (?:current|latest|last|most recent|ongoing|previous) (?:project|work|research|role|job|company|team|position"
-    r"|employer|report|presentation|assignment)s?\b"
+    r"\byour (?:current|latest|last|most recent|ongoing|previous) (?:project|work|research|role|job|company"
+    r"|team|position|employer|report|presentation|assignment)s?\b"
     r"|(?:あなた|御社|貴社)の?(?:現在|今|最近|直近)の(?:プロジェクト|業務|研究|仕事|職場|会社|案件)"
     r"|(?:\A|。)現在(?:進行中|取り組んでいる|担当している|参加している)?の?(?:プロジェクト|案件)(?:について|の(?:進捗|状況|課題|概要))",
     re.IGNORECASE,
@@ -149,7 +159,7 @@ _MATERIAL = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.?!](?:\s|\Z)|[。？！\n]")
 ENOUGH_MATERIAL = 40
-ENOUGH_MATERIAL_JAPANESE = 20
+ENOUGH_MATERIAL_JAPANESE = 14
 
 
 def missing_context(text: str, messages: Sequence[Any]) -> str | None:

@@ -1,9 +1,11 @@
 """The filter itself: batches of prompts meet the rules, the predicates and the key of duplicates, then are settled."""
 
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -11,14 +13,19 @@ import pyarrow.parquet as pq
 
 from blocks.canonical import digest, digest_file
 from tasks import response_rules
-from tasks.filter.config import FilterConfig, FilterResult, Step, steps
+from tasks.filter import minhash
+from tasks.filter import near as near_module
+from tasks.filter.config import OF_DUPLICATES, DedupConfig, FilterConfig, FilterResult, Step, steps
 from tasks.filter.keys import exact_key
+from tasks.filter.near import Near, NearDuplicates
 from tasks.filter.own import rule_file, rule_function, verdict
+from tasks.filter.politeness import politeness
 from tasks.filter.rules import FilterError, Rule
 from tasks.filter.sql import SqlRoom
 from tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
 from tasks.load.text import json_text
 
+COLUMNS: Mapping[str, Callable[[str], str | None]] = {"politeness": politeness}
 _OUR_TEXTS = ("prompt_id", "instruction", "source", "finish_reason")
 Rules = Sequence[str | dict[str, Any]]
 Outcome = list[tuple[str, str] | None]
@@ -33,19 +40,85 @@ class Plan:
     functions: dict[str, Callable[..., Any]]
     config: FilterConfig
 
+    def widen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch of prompts with the columns that the filter adds."""
+        for name in self.config.columns:
+            texts = batch.column("instruction").to_pylist()
+            values = [None if text is None else COLUMNS[name](text) for text in texts]
+            batch = batch.append_column(name, pa.array(values, pa.string()))
+        return batch
+
 
 def run_filter(config: FilterConfig, prompts: Path, into: Path, base: Path, default_rules: Rules) -> FilterResult:
     """What `filter_prompts` of the package says."""
-    schema = pq.read_schema(prompts).remove_metadata()
+    schema = _widened(pq.read_schema(prompts).remove_metadata(), config)
     plan = _plan(config, base, default_rules)
     style = Style("filter", "the same text as the prompt", lambda batch: batch.select(schema.names), _payloads)
     with SqlRoom() as room:
         _check_where(room, config, [schema])
         with scratch_folder(into) as folder:
             scratch = folder / "staged.parquet"
+            (folder / "whole").mkdir()
             rows = _stage(_by_position(prompts, folder), scratch, schema, plan, room)
-            rows_out, quarantined = settle(scratch, into, schema, style)
+            rows_out, quarantined = settle(scratch, folder / "whole", schema, style)
+            if config.dedup.near is not None:
+                rows_out, alike = _settle_near(config.dedup, folder, schema, style)
+                quarantined += alike
+            for name in ("prompts.parquet", "quarantine.parquet"):
+                os.replace(folder / "whole" / name, into / name)
     return FilterResult(rows, rows_out, quarantined, into / "prompts.parquet", into / "quarantine.parquet")
+
+
+def _widened(schema: pa.Schema, config: FilterConfig) -> pa.Schema:
+    """A schema with the columns that the filter adds. Raises FilterError where one of them is there."""
+    for name in config.columns:
+        if name in schema.names:
+            raise FilterError(f"filter.columns: {name!r} is a column of the prompts: keep it under another name")
+        schema = schema.append(pa.field(name, pa.string()))
+    return schema
+
+
+def _settle_near(dedup: DedupConfig, folder: Path, schema: pa.Schema, style: Style) -> tuple[int, int]:
+    """Set the near duplicates among the settled prompts aside as well; count the rows that stay and these."""
+    whole, scratch, apart = folder / "whole", folder / "near.parquet", folder / "near"
+    _stage_near(whole / "prompts.parquet", scratch, schema, _near(dedup, whole / "prompts.parquet", folder))
+    apart.mkdir()
+    counts = settle(scratch, apart, schema, style)
+    os.replace(apart / "prompts.parquet", whole / "prompts.parquet")
+    both = [str(place / "quarantine.parquet") for place in (whole, apart)]
+    with bounded_duckdb(folder) as connection:
+        ordered = connection.read_parquet(both).order("position")
+        ordered.write_parquet(str(folder / "quarantine.parquet"), compression="zstd")
+    os.replace(folder / "quarantine.parquet", whole / "quarantine.parquet")
+    return counts
+
+
+def _near(dedup: DedupConfig, prompts: Path, folder: Path) -> dict[int, Near]:
+    rows = pq.read_metadata(prompts).num_rows
+    with NearDuplicates(rows, dedup.near or 1.0, dedup.shingle, folder) as near:
+        for batch in batches(prompts, ["messages"]):
+            near.add(batch.column(0).to_pylist())
+        return near.find()
+
+
+def _stage_near(prompts: Path, scratch: Path, schema: pa.Schema, near: dict[int, Near]) -> None:
+    """Write every row with its outcome to the scratch file; the detail names the survivor and how alike they are."""
+    survivors = {found.survivor for found in near.values()}
+    ids: dict[int, str] = {}
+    start = 0
+    with parquet_writer(scratch, pa.schema([*META, *schema])) as writer:
+        for batch in batches(prompts):
+            outcome: Outcome = []
+            for row, prompt in enumerate(batch.column("prompt_id").to_pylist(), start):
+                if row in survivors:
+                    ids[row] = prompt
+                outcome.append(_alike(near[row], ids) if row in near else None)
+            writer.write_batch(_staged(batch.cast(schema), start, outcome, [None] * len(outcome)))
+            start += batch.num_rows
+
+
+def _alike(found: Near, ids: Mapping[int, str]) -> tuple[str, str]:
+    return "near_duplicate", f"similarity {found.similarity:.3f} to the prompt {ids[found.survivor]}"
 
 
 def check(config: FilterConfig, columns: Sequence[str], base: Path, default_rules: Rules) -> None:
@@ -53,7 +126,8 @@ def check(config: FilterConfig, columns: Sequence[str], base: Path, default_rule
     _plan(config, base, default_rules)
     turn = pa.struct([("role", pa.string()), ("content", pa.string())])
     types = {"messages": pa.list_(turn), "position": pa.int64(), **dict.fromkeys(_OUR_TEXTS, pa.string())}
-    tables = [pa.schema([(name, types.get(name, kind)) for name in columns]) for kind in (pa.string(), pa.null())]
+    kinds = (pa.string(), pa.null())
+    tables = [_widened(pa.schema([(name, types.get(name, kind)) for name in columns]), config) for kind in kinds]
     with SqlRoom() as room:
         _check_where(room, config, tables)
 
@@ -63,8 +137,11 @@ def digest_of(config: FilterConfig, base: Path, default_rules: Rules) -> str:
     wanted = steps(config.rules, default_rules)
     files = {step.name: digest_file(rule_file(step, base)) for step in wanted if step.rule is None}
     rules = [[step.name, step.parameters, step.rule and _substance(step.rule)] for step in wanted]
+    near = _modules(near_module, minhash) if config.dedup.near else None
+    dedup = [config.dedup.model_dump(), near]
+    columns = [[name, _modules(sys.modules[COLUMNS[name].__module__])] for name in config.columns]
     return digest(
-        {"dedup": config.dedup.model_dump(), "files": files, "rules": rules, "where": list(config.where.items())}
+        {"columns": columns, "dedup": dedup, "files": files, "rules": rules, "where": list(config.where.items())}
     )
 
 
@@ -72,13 +149,17 @@ def _substance(rule: Rule) -> list[str]:
     """What a rule of ours does, as far as a later version may change it: its SQL, or the texts of its modules."""
     if rule.finds is None:
         return [rule.holds, rule.found]
-    modules = (sys.modules[rule.finds.__module__], response_rules)
+    return _modules(sys.modules[rule.finds.__module__], response_rules)
+
+
+def _modules(*modules: ModuleType) -> list[str]:
     return [digest_file(Path(str(module.__file__))) for module in modules]
 
 
 def _plan(config: FilterConfig, base: Path, default_rules: Rules) -> Plan:
     wanted = steps(config.rules, default_rules)
-    shared = next((step.reason for step in wanted if step.reason in config.where or step.reason == "duplicate"), None)
+    taken = {*config.where, *OF_DUPLICATES}
+    shared = next((step.reason for step in wanted if step.reason in taken), None)
     if shared is not None:
         raise FilterError(f"filter: {shared!r} would be the reason of two rules: give one another name")
     return Plan(wanted, {step.name: rule_function(step, base) for step in wanted if step.rule is None}, config)
@@ -113,7 +194,7 @@ def _stage(prompts: Path, scratch: Path, schema: pa.Schema, plan: Plan, room: Sq
     """Write every row with its outcome and key to the scratch file, and count them."""
     rows = 0
     with parquet_writer(scratch, pa.schema([*META, *schema])) as writer:
-        for batch in batches(prompts):
+        for batch in map(plan.widen, batches(prompts)):
             outcome = _judge(batch, plan, room)
             keys = _keys(batch, outcome) if plan.config.dedup.exact else [None] * len(outcome)
             writer.write_batch(_staged(batch.cast(schema), rows, outcome, keys))

@@ -10,27 +10,29 @@ from types import MappingProxyType
 from tasks.filter.keys import fold
 
 _TRIGGER = re.compile(r"[@＠0-9０-９一二三四五六七八九]")
-_EMAIL = re.compile(r"(?<![\w.+-])([A-Za-z0-9._%+-]+)@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})(?![\w@])")
+_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})(?![A-Za-z0-9@])")
 _EXAMPLE_DOMAIN = re.compile(
     r"(?:^|\.)(?:(?:example|sample|test|yourdomain|yourcompany|domain|mycompany|company)\.\w+(?:\.\w+)?|\w+\.(?:test|example|invalid))$",
     re.IGNORECASE,
 )
 _DASH = "[-‐‑‒–—―−ー]"
 _JAPANESE_PHONE = re.compile(
-    rf"(?<![\d.+])(?<!\d{_DASH})(0\d{{1,4}}) ?(?:{_DASH}|[()]|\)) ?(\d{{1,4}}) ?(?:{_DASH}|\)) ?(\d{{3,4}})(?!\d)(?!{_DASH}\d)"
+    rf"(?<![\d.+])(?<!\d{_DASH})(0\d{{1,4}}) ?(?:{_DASH}|[()]|\)) ?(\d{{1,4}}) ?(?:{_DASH}|\)) ?(\d{{3,4}})"
+    rf"(?!\d)(?!{_DASH}\d)"
     r"|(?<![\d.+-])(0[789]0)(\d{4})(\d{4})(?![\d.])"
 )
 _JAPANESE_MOBILE_IN_BRACKETS = re.compile(r"\((0\d{1,4})\) ?(\d{1,4})[- ](\d{3,4})(?!\d)")
 _INTERNATIONAL = re.compile(r"(?<![\w+])\+([1-9]\d{0,2})((?:[ .()-]{0,2}\d{1,4}){2,6})(?!\d)")
 _AMERICAN = re.compile(r"(?<![\d.+-])(?:1[-. ])?\(?([2-9]\d{2})\)?[-. ]{1,2}([2-9]\d{2})[-.](\d{4})(?![\d-])")
 _JAPANESE_ADDRESS = re.compile(
-    r"(?:東京都|北海道|(?:京都|大阪)府|[一-鿿]{2,3}県)\s?[一-鿿ぁ-ゖァ-ヶー]{1,12}?[市区町村郡][一-鿿ぁ-ゖァ-ヶー ]{0,20}?"
+    r"(?:東京都|北海道|(?:京都|大阪)府|[一-鿿]{2,3}県)\s?"
+    r"[一-鿿ぁ-ゖァ-ヶー]{1,12}?[市区町村郡][一-鿿ぁ-ゖァ-ヶー ]{0,20}?"
     rf"(?:[0-9一二三四五六七八九十]+(?:丁目|番地|番)|[0-9]+(?:{_DASH}[0-9]+)+)"
     rf"|〒 ?\d{{3}}{_DASH}?\d{{4}}\s?[一-鿿]{{2,}}"
 )
 _ENGLISH_ADDRESS = re.compile(
-    r"\b(\d{1,5}[A-Z]?) (?:[NSEW]\.? )?(?:[A-Z][A-Za-z']+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive"
-    r"|Dr|Court|Ct|Place|Pl|Way|Terrace|Close)\b\.?,? [^\n?!]{0,40}?"
+    r"\b(\d{1,5}[A-Z]?) (?:[NSEW]\.? )?(?:[A-Z][A-Za-z']+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln"
+    r"|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Close)\b\.?,? [^\n?!]{0,40}?"
     r"(?:\b[A-Z]{2},? \d{5}(?:-\d{4})?\b|\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b)"
 )
 _EXAMPLE_ADDRESS = re.compile(r"\b(?:123|1234) |Any ?town|Springfield|\b12345\b|Example|Fake", re.IGNORECASE)
@@ -73,7 +75,7 @@ def _japanese_phone(text: str) -> bool:
 def _international_phone(text: str) -> bool:
     for country, rest in _INTERNATIONAL.findall(text):
         digits = re.sub(r"\D", "", rest)
-        fictional = country == "1" and digits[:3] == "555" or "55501" in digits
+        fictional = (country == "1" and digits[:3] == "555") or "55501" in digits
         if 8 <= len(country + digits) <= 15 and len(digits) >= 7 and not fictional and not _made_up(digits):
             return True
     return False

@@ -56,7 +56,8 @@ _SPECIAL = re.compile(
     re.DOTALL,
 )
 _ABOUT_TEMPLATES = re.compile(
-    r"templates?\b|special token|token|chatml|prompt format|delimiter|markup|テンプレート|トークン|区切り文字|プロンプト形式",
+    r"templates?\b|special token|token|chatml|prompt format|delimiter|markup"
+    r"|テンプレート|トークン|区切り文字|プロンプト形式",
     re.IGNORECASE,
 )
 _HEADER = re.compile(
@@ -159,7 +160,7 @@ def _stray_hangul(own: str, japanese: int) -> str | None:
     if not letters:
         return None
     if japanese >= 2 * letters:
-        return found[0]
+        return str(found[0])
     glued = _HANGUL_IN_A_WORD.search(own)
     return glued[0] if glued else None
 

@@ -35,6 +35,7 @@ SELECT min(verdict) = max(verdict) AS same_in_both_orders
 FROM verdicts GROUP BY one, other, aspect HAVING count(DISTINCT ordering) = 2
 """
 # A prompt counts once among those that give a pair, however many it gives; all else is said of each pair.
+# A pair without ratings has no margin: its chosen model was named in the recipe and is nobody's favourite.
 _FORMAT_DPO = """
 WITH named AS (
     SELECT p.prompt_id, p.margin, c.model AS chosen_model, r.model AS rejected_model,
@@ -47,7 +48,7 @@ WITH named AS (
 favourite AS (SELECT chosen_model FROM named GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1)
 SELECT prompt_id, margin, chosen_model, rejected_model, CASE WHEN place = 1 THEN true END AS gives_pair,
        chosen_is_longer,
-       CASE WHEN (SELECT count(DISTINCT model) FROM responses) > 1
+       CASE WHEN margin IS NOT NULL AND (SELECT count(DISTINCT model) FROM responses) > 1
             THEN chosen_model = (SELECT chosen_model FROM favourite) END AS chosen_from_favourite
 FROM named
 UNION ALL BY NAME

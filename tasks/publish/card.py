@@ -78,7 +78,7 @@ def _ground(figures: Figures) -> str:
     """Why one answer is said to be the better one."""
     if figures.margins:
         return "and a judge's ratings of both"
-    return "the chosen one by a stronger model; no judge rated them"
+    return "the chosen one by the model that the recipe names as the stronger; no judge was heeded"
 
 
 def _header(facts: CardFacts) -> str:
@@ -147,7 +147,9 @@ def _columns(facts: CardFacts) -> list[str]:
     parts = ["## Columns", _described(FORMATS[facts.config.formats[0]].columns)]
     for name in facts.config.formats[1:]:
         parts += [f"In the format {name}:", _described(FORMATS[name].columns)]
-    parts.append(f"The prompt stands {sent}; system messages are {system}. No text was altered.")
+    altered = any(not FORMATS[name].verbatim for name in facts.config.formats)
+    but = " but as the columns say" if altered else ""
+    parts.append(f"The prompt stands {sent}; system messages are {system}. No text was altered{but}.")
     if facts.kept and "trl" in facts.config.formats:
         names = ", ".join(
             cell(ours) if ours == theirs else f"{cell(ours)} (there {cell(theirs)})"

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from blocks.canonical import digest
 from tasks.publish.config import PublishError, SplitConfig
@@ -29,13 +30,15 @@ def divided(rows: pa.Table, config: SplitConfig | None) -> dict[str, pa.Table]:
     """
     if config is None:
         return {TRAIN: rows}
-    testing = [_share(prompt_id, config.seed) < config.test for prompt_id in rows["prompt_id"].to_pylist()]
-    return {TRAIN: rows.filter(pa.array([not test for test in testing])), TEST: rows.filter(pa.array(testing))}
+    shares = [_share(prompt_id, config.seed) for prompt_id in rows["prompt_id"].to_pylist()]
+    testing = pa.array([share < config.test for share in shares], pa.bool_())
+    return {TRAIN: rows.filter(pc.invert(testing)), TEST: rows.filter(testing)}
 
 
 def _share(prompt_id: str, seed: int) -> float:
     """A number from 0 to 1 that prompt and seed alone decide."""
-    return int(digest({"prompt_id": prompt_id, "seed": seed})[:SHARE_DIGITS], 16) / 16**SHARE_DIGITS
+    digits = digest({"prompt_id": prompt_id, "seed": seed})[:SHARE_DIGITS]
+    return int(digits, 16) / float(16**SHARE_DIGITS)
 
 
 class FormatWriter:
@@ -68,11 +71,20 @@ class FormatWriter:
             self.counts[split] += rows.num_rows
 
     def finish(self) -> None:
-        """Close the files and write what goes with them. Raises PublishError where no row could stand in the format."""
+        """Close the files and write what goes with them.
+
+        Raises PublishError where no row can stand in the format or a split has none, since then nobody could load it.
+        """
         if not self.counts.total():
             raise PublishError(
                 f"no pair can stand in the format {self.form.name} ({shown(self.left_out)}), so nothing is published: "
                 f"leave {self.form.name} out of publish.formats"
+            )
+        empty = [split for split in self._splits if not self.counts[split]]
+        if empty:
+            raise PublishError(
+                f"of {self.counts.total():,} rows in the format {self.form.name} none falls to the split {empty[0]}, "
+                "so nothing is published: choose another share as publish.split.test, or leave publish.split out"
             )
         for files in self._files.values():
             files.finish()

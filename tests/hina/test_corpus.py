@@ -47,23 +47,24 @@ def test_dialogues_are_about_the_world_and_mostly_right() -> None:
 
 def test_verdicts_follow_the_oracle_in_the_order_of_the_texts() -> None:
     rng = random.Random(6)
-    for _ in range(200):
+    for _ in range(300):
         drawn = draw_question(rng)
-        texts = [drawn.task.say(), "###", drawn.task.say(1)]
-        segments = judgement(rng, Question(drawn.messages, drawn.task, texts))
-        prompt, reply = segments[0][0], _text(segments[1:])
-        ratings = re.findall(r"^(?:Rating|評点): ([1-5])", reply, re.MULTILINE)
-        sections = re.findall(r"^(?:Text |文章)\d$", prompt, re.MULTILINE)
-        assert len(ratings) == len(sections)
+        question = Question(drawn.messages, drawn.task, [drawn.task.say(), "no idea", drawn.task.parts()[0]])
+        prompt, reply = _text(judgement(rng, question)).split("<|assistant|>")
+        fenced = [match[2] for match in re.finditer(r"\[(\w{6})\n(.*?)\n\1\]", prompt, re.DOTALL)]
+        ratings = [int(digit) for digit in re.findall(r"^(?:Rating|評点): ([1-5])", reply, re.MULTILINE)]
+        if "overall quality" in prompt or "全体の質" in prompt:
+            assert ratings == [grade_task(question.task, text).rating for text in fenced[1:]]
+        assert len(ratings) == len(fenced) - 1
         assert reply.endswith("<|end|>")
 
 
-def test_only_what_the_model_must_write_counts_in_the_loss() -> None:
+def test_prompts_do_not_count_in_the_loss_but_replies_do() -> None:
     rng = random.Random(7)
     segments = judgement(rng, draw_question(rng))
-    assert segments[0][1] == 0
-    assert all(weight > 0 for _, weight in segments[1:])
-    assert segments[0][0].endswith("<|assistant|>")
+    end = next(n for n, (text, _) in enumerate(segments) if text.endswith("<|assistant|>"))
+    assert segments[0][1] == segments[end][1] == 0
+    assert all(weight > 0 for _, weight in segments[end + 1 :])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -78,8 +79,11 @@ def test_the_shipped_tokenizer_keeps_every_text(seed: int) -> None:
 def test_judge_prompts_are_short_in_tokens() -> None:
     tokenizer = Tokenizer.from_file(str(shipped_model() / "tokenizer.json"))
     rng = random.Random(8)
-    lengths = [len(tokenizer.encode(judgement(rng, draw_question(rng))[0][0]).ids) for _ in range(50)]
-    assert sum(lengths) / len(lengths) < 180
+    lengths = [
+        len(tokenizer.encode(_text(judgement(rng, draw_question(rng))).split("<|assistant|>")[0]).ids)
+        for _ in range(50)
+    ]
+    assert sum(lengths) / len(lengths) < 130
 
 
 def test_rendering_ends_with_the_assistants_marker() -> None:

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from pydantic import ValidationError
 
 from blocks.tables import table
 from tasks.asking import ChunkJob, ChunkResult, read_rows
 from tasks.format_dpo import PairsConfig, format_chunk, make_pairs
+from tasks.gate.frames import stage_frame
 from tasks.judge.config import JudgeConfig
 from tests.tasks.helpers import prompt, response, session
 
@@ -125,3 +127,118 @@ def test_a_chunk_without_responses_or_ratings_still_accounts_for_its_prompts(tmp
 def test_a_margin_is_a_number_from_zero_on(margin: Any) -> None:
     with pytest.raises(ValidationError):
         PairsConfig.model_validate({"min_margin": margin})
+
+
+def pairs_by(strategy: dict[str, Any], count: int = 4, marks: tuple[float, ...] = (5, 4, 2, 1)) -> ChunkResult:
+    """What a strategy makes of one prompt with that many rated responses."""
+    responses = [response(QUESTION, number) for number in range(count)]
+    ratings = [row for one, mark in zip(responses, marks, strict=True) for row in both(one, mark, mark)]
+    judge = JudgeConfig(model="critic")
+    return make_pairs(PairsConfig.model_validate(strategy), judge, [QUESTION], responses, ratings)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "wanted"),
+    [
+        ({"strategy": "best_vs_worst"}, [(5, 1)]),
+        ({"strategy": "sigma"}, [(5, 1)]),
+        ({"strategy": "sigma", "deviations": 0}, [(5, 2)]),
+        ({"strategy": "all_above_margin", "min_margin": 3}, [(5, 1), (5, 2), (4, 1)]),
+        ({"strategy": "all_above_margin", "max_pairs": 2}, [(5, 1), (5, 2)]),
+        ({"strategy": "strong_vs_weak", "strong": ["model 3"], "weak": ["model 0"]}, [(None, None)]),
+    ],
+)
+def test_each_strategy_makes_its_pairs(strategy: dict[str, Any], wanted: list[tuple[Any, Any]]) -> None:
+    result = pairs_by(strategy)
+    found = [(pair["chosen_rating"], pair["rejected_rating"]) for pair in result.rows["pairs"]]
+    assert sorted(found, key=str) == sorted(wanted, key=str)
+    assert {pair["prompt_id"] for pair in result.rows["pairs"]} == {QUESTION["prompt_id"]}
+
+
+def test_the_random_one_is_drawn_among_all_others_and_always_the_same() -> None:
+    drawn = [pairs_by({"strategy": "best_vs_random"}).rows["pairs"] for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    [pair] = drawn[0]
+    assert pair["chosen_rating"] == 5
+
+
+def test_strong_over_weak_needs_no_ratings() -> None:
+    config = PairsConfig(strategy="strong_vs_weak", strong=("model 1",), weak=("model 2",))
+    result = make_pairs(config, JudgeConfig(model="critic"), [QUESTION], [BAD, GOOD], [])
+    [pair] = result.rows["pairs"]
+    assert (pair["chosen_id"], pair["rejected_id"]) == (GOOD["response_id"], BAD["response_id"])
+    assert pair["chosen_rating"] is pair["rejected_rating"] is pair["margin"] is None
+    assert reason(make_pairs(config, JudgeConfig(model="critic"), [QUESTION], [BAD], [])) == "no_strong_response"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "why"),
+    [
+        ({"min_chosen_rating": 5.5}, "below_min_chosen_rating"),
+        ({"models": "same"}, "different_model"),
+        ({"max_length_difference": 0, "max_similarity": 0.1}, "too_similar"),
+    ],
+)
+def test_a_condition_that_no_pair_meets_drops_the_prompt_with_its_reason(conditions: dict[str, Any], why: str) -> None:
+    for strategy in ("best_vs_worst", "best_vs_random", "all_above_margin", "sigma"):
+        assert reason(pairs_by({"strategy": strategy, **conditions})) == why
+
+
+def test_prompts_are_counted_once_however_many_pairs_they_give(tmp_path: Path) -> None:
+    other, third = prompt("Another?"), prompt("A third?")
+    responses = [response(QUESTION, number) for number in range(4)] + [response(other, number) for number in (4, 5)]
+    ratings = [row for place, one in enumerate(responses) for row in both(one, 1 + place, 1 + place)]
+    one = session(tmp_path)
+    write = one.run.workspace.shards.write
+    inputs = {
+        "prompts": write(table("prompts", [QUESTION, other, third])),
+        "responses": write(table("responses", responses)),
+        "ratings": write(table("ratings", ratings)),
+    }
+    job = ChunkJob(stage="format_dpo", run=one.run.id, inputs=inputs, cache_key="")
+    handle = format_chunk(one.run, PairsConfig(strategy="all_above_margin"), JudgeConfig(model="critic"), job)
+    assert (handle.account.rows_in, handle.account.rows_out, handle.account.quarantined) == (3, 2, 1)
+    assert handle.shards["pairs"].rows == 7
+    with duckdb.connect() as connection:
+        for name, shard in {**inputs, **handle.shards}.items():
+            connection.register(name, one.run.workspace.shards.read(shard))
+        frame = stage_frame(connection, "format_dpo", {"gives_pair", "margin"})
+    assert frame["gives_pair"].dropna().tolist().count(True) == 2
+    assert frame["gives_pair"].dropna().tolist().count(False) == 1
+    assert frame["margin"].notna().sum() == 7
+
+
+def test_only_a_judge_can_have_a_favourite() -> None:
+    for strategy in ({"strategy": "strong_vs_weak", "strong": ["model 1"], "weak": ["model 2"]}, {}):
+        config = PairsConfig.model_validate(strategy)
+        ratings = [*both(GOOD, 5, 5), *both(BAD, 1, 1)]
+        result = make_pairs(config, JudgeConfig(model="critic"), [QUESTION], [GOOD, BAD], ratings)
+        with duckdb.connect() as connection:
+            for name, rows in {**result.rows, "responses": [GOOD, BAD]}.items():
+                connection.register(name, table(name, rows))
+            frame = stage_frame(connection, "format_dpo", {"chosen_from_favourite", "gives_pair"})
+        assert frame["gives_pair"].tolist() == [True]
+        assert frame["chosen_from_favourite"].notna().tolist() == [not strategy]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"max_pairs": 2}, "one pair a prompt"),
+        ({"strategy": "sigma", "max_pairs": 2}, "one pair a prompt"),
+        ({"strategy": "all_above_margin", "max_pairs": 0}, "greater than or equal to 1"),
+        ({"deviations": 1}, "no use for it"),
+        ({"strong": ["large"], "weak": ["small"]}, "goes by ratings"),
+        ({"strategy": "strong_vs_weak"}, "needs the models of both sides"),
+        ({"strategy": "strong_vs_weak", "strong": ["large"]}, "needs the models of both sides"),
+        ({"strategy": "strong_vs_weak", "strong": ["a", "b"], "weak": ["b"]}, "'b' is named both"),
+        ({"strategy": "strong_vs_weak", "strong": ["a"], "weak": ["b"], "min_chosen_rating": 4}, "leave it out"),
+        ({"max_similarity": 1.5}, "less than or equal to 1"),
+        ({"max_length_ratio": 0.5}, "greater than or equal to 1"),
+        ({"max_length_ratio": float("nan")}, "finite"),
+        ({"strategy": "worst_vs_best"}, "Input should be"),
+    ],
+)
+def test_settings_that_would_not_be_heeded_are_refused(fields: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        PairsConfig.model_validate(fields)

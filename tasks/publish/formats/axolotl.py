@@ -52,4 +52,5 @@ AXOLOTL = Format(
     columns=COLUMNS,
     loading_language="yaml",
     refuses=refused,
+    verbatim=False,
 )

@@ -22,7 +22,8 @@ class Format:
     language that `loading_language` names; in it `{folder}` stands for the published folder and `{splits}` for what
     picks the training split of a saved dataset. `columns` says what each column
     is, for the card. `refuses` gives the reason why a row cannot stand in the format, or None; such a row is left
-    out and counted. `files` gives further files by name, from the names of the splits.
+    out and counted. `files` gives further files by name, from the names of the splits. `verbatim` is whether every text
+    stands as it was.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Format:
     loading_language: str = "python"
     refuses: Callable[[Row], str | None] | None = None
     files: Callable[[Sequence[str]], dict[str, bytes]] = _no_files
+    verbatim: bool = True
 
 
 def by_row(schema: pa.Schema, make: Callable[[Row], dict[str, Any]]) -> Callable[[pa.Table], pa.Table]:

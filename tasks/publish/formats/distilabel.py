@@ -3,7 +3,8 @@
 Read in distilabel 1.5, src/distilabel/steps/formatting/dpo.py: prompt (text: the instruction, of a chat its first user
 message), prompt_id (SHA-256 of that text, in hexadecimal digits), chosen and rejected (lists of messages: system
 message, earlier turns and question, then the answer), chosen_model and rejected_model, chosen_rating and
-rejected_rating (numbers).
+rejected_rating (numbers). TRL (1.16) takes no plain prompt beside whole conversations: the formats trl and reward are
+for it.
 """
 
 import hashlib

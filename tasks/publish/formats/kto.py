@@ -5,7 +5,9 @@ completion is the answer alone) and label (true for a desired answer, false for 
 left alone.
 
 Each answer stands once, however many pairs it is in. One that is chosen in a pair and rejected in another is neither
-good nor bad, and stands nowhere. So there are at most two rows a pair.
+good nor bad, and stands nowhere. So there are at most two rows a pair. KTOTrainer takes rows as they lie and pairs
+each prompt with a neighbour's completion to estimate a divergence, which must not be an answer to the same prompt; so
+rows lie by their response_id, a digest, within pieces of some thousand, which parts the answers to one prompt.
 """
 
 from collections.abc import Iterator
@@ -18,7 +20,7 @@ from tasks.publish.formats.base import Format, table_of, text_of
 
 LOADING = """\
 from datasets import load_from_disk
-from trl.experimental.kto import KTOTrainer  # from trl import KTOTrainer in older versions
+from trl import KTOTrainer  # in some versions from trl.experimental.kto
 
 KTOTrainer(model="your/model", train_dataset=load_from_disk("{folder}/dataset"){splits}).train()"""
 COLUMNS = {
@@ -43,11 +45,11 @@ SCHEMA = pa.schema(
 
 
 def _unpaired(rows: pa.Table) -> pa.Table:
-    return table_of(SCHEMA, _answers(rows.to_pylist()))
+    return table_of(SCHEMA, sorted(_answers(rows.to_pylist()), key=lambda answer: answer["response_id"]))
 
 
 def _answers(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each answer once, with its label; those that stand on both sides are left out."""
+    """Each text once, with its label; those that stand on both sides are left out."""
     sides = {side: {(row["prompt_id"], text_of(row, side)) for row in rows} for side in ("chosen", "rejected")}
     seen = sides["chosen"] & sides["rejected"]
     for row in rows:

@@ -1,10 +1,11 @@
-"""OpenAI's format for preference fine-tuning (DPO), which Together and Fireworks take too: upload `train.jsonl`.
+"""OpenAI's format for preference fine-tuning (DPO), for Azure, Together and Fireworks too: upload `train.jsonl`.
 
 https://developers.openai.com/api/docs/guides/direct-preference-optimization: a line is an object with `input`, whose
 `messages` are the conversation up to the answer (system messages and earlier turns may be among them; `tools` and
 `parallel_tool_calls` are optional), and with `preferred_output` and `non_preferred_output`, each a list of exactly one
 assistant message, the one that answers the last. Only text is supported. No other keys stand beside them, since the
-files are checked when they are uploaded; hence no ids, and rows are in the order of the other formats.
+files are checked when they are uploaded; hence no ids, and rows are in the order of the format trl. OpenAI takes no
+new users for fine-tuning; the other three take the same lines.
 
 A prompt that does not end with the user's message is refused as `no_question`, a role that chat messages do not have as
 `unknown_role`.
@@ -25,7 +26,9 @@ file = client.files.create(file=open("{folder}/train.jsonl", "rb"), purpose="fin
 client.fine_tuning.jobs.create(model="gpt-4.1-mini-2025-04-14", training_file=file.id, method={"type": "dpo"})"""
 COLUMNS = {
     "`input`": "an object whose `messages` are the conversation up to the answer",
-    "`preferred_output`, `non_preferred_output`": "the better and the worse answer, each a list of one assistant message",
+    "`preferred_output`, `non_preferred_output`": (
+        "the better and the worse answer, each a list of one assistant message"
+    ),
 }
 SCHEMA = pa.schema(
     [

@@ -22,7 +22,9 @@ COLUMNS = {
     "`chosen_rating`, `rejected_rating`, `margin`": (
         "the judge's ratings over all its verdicts, and how far they lie apart"
     ),
-    "`chosen_rationale`, `rejected_rationale`": "the judge's reasons, one for each verdict, by aspect and then by order",
+    "`chosen_rationale`, `rejected_rationale`": (
+        "the judge's reasons, one for each verdict, by aspect and then by order"
+    ),
     "`chosen_tokens`, `rejected_tokens`": "tokens of the answers as their models count them",
 }
 

@@ -42,7 +42,7 @@ def refused(row: Row) -> str | None:
     if any(turn["role"] not in SPEAKERS for turn in row["prompt"]):
         return "unknown_role"
     texts = [*(turn["content"] for turn in row["prompt"]), text_of(row, "chosen"), text_of(row, "rejected")]
-    return "imitates_a_turn" if any(_IMITATION.search(f"\n{text}") for text in texts) else None
+    return "imitates_a_turn" if any(_IMITATION.search(text) for text in texts) else None
 
 
 def _plain(row: Row) -> dict[str, str]:
@@ -57,4 +57,5 @@ TRL_PLAIN = Format(
     convert=by_row(SCHEMA, _plain),
     columns=COLUMNS,
     refuses=refused,
+    verbatim=False,
 )

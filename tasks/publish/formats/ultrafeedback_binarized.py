@@ -4,7 +4,8 @@ https://huggingface.co/datasets/HuggingFaceH4/ultrafeedback_binarized: prompt (t
 rejected (lists of messages: the whole conversation with the answer at its end), messages (the same as chosen),
 score_chosen and score_rejected (numbers). There `prompt` is the user's question; in conversations of several turns
 it is the first one, as in ultrachat_200k, and the whole stands in chosen and rejected, system message and all. There
-`prompt_id` is a SHA-256 of the prompt; here it is our digest of the whole conversation, opaque in the same way.
+`prompt_id` is a SHA-256 of the prompt; here it is our digest of the whole conversation, opaque in the same way. As
+with the original, TRL (1.16) takes no plain prompt beside whole conversations: the formats trl and reward are for it.
 """
 
 from typing import Any

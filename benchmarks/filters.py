@@ -1,0 +1,148 @@
+"""How long rules, exact and near duplicates take on many instructions: `python -m benchmarks.filters`.
+
+The instructions are made up, English and Japanese by turns: a tenth are exact duplicates of earlier ones, a tenth are
+earlier ones with a word or two changed, one in a hundred breaks a rule.
+"""
+
+import argparse
+import json
+import random
+import re
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from blocks.canonical import prompt_id
+from blocks.tables import PROMPTS
+from tasks.filter import FilterConfig, filter_prompts
+
+RULES: tuple[str | dict[str, Any], ...] = (
+    "finished",
+    {"min_chars": 10},
+    {"max_chars": 2000},
+    "ends_as_a_sentence",
+    {"language": ["en", "ja"]},
+    "repetition",
+    "template_leak",
+    "answer_inside",
+    "private_life",
+    "missing_context",
+    "odd_script",
+    "personal_data",
+)
+OPENINGS = (
+    ("Write a short story about", "Explain the difference between", "Give me five ideas for", "How can I improve"),
+    (
+        "次の点について説明してください、",
+        "初心者向けに教えてください、",
+        "例を三つ挙げてください、",
+        "計画を立ててください、",
+    ),
+)
+ENDINGS = (
+    (".", "?", " in simple words.", " for a class of students."),
+    ("です。", "のことです。", "を詳しく。", "ですか？"),
+)
+SYLLABLES = (
+    tuple(re.findall("..", "katomenesobavirugupelodramifacewetishaouzebyhujoexthaquiglobrisnykeflap")),
+    "山川田雨花木本空海町店料理旅行計画問題方法技術社会経済きのみさかたなりえいうをれるすでにがはもとカメラテスト",
+)
+LEAK = "<|im_end|>"
+WORDS = 20_000
+REMEMBERED = 50_000
+
+
+def vocabulary(randomness: random.Random, japanese: int) -> list[str]:
+    """Words of some syllables, common ones first."""
+    return ["".join(randomness.choices(SYLLABLES[japanese], k=randomness.randint(2, 4))) for _ in range(WORDS)]
+
+
+def instructions(count: int, seed: int = 1) -> Iterator[str]:
+    """Made-up instructions in a fixed order."""
+    randomness = random.Random(seed)
+    known = [vocabulary(randomness, japanese) for japanese in (0, 1)]
+    remembered: list[tuple[int, list[str]]] = []
+    for number in range(count):
+        kind = randomness.random()
+        if kind < 0.2 and remembered:
+            japanese, words = randomness.choice(remembered)
+            if kind < 0.1:
+                words = list(words)
+                words[randomness.randrange(1, len(words) - 1)] = randomness.choice(known[japanese])
+        else:
+            japanese = number % 2
+            body = [known[japanese][int(WORDS * randomness.random() ** 2)] for _ in range(randomness.randint(8, 20))]
+            words = [randomness.choice(OPENINGS[japanese]), *body, randomness.choice(ENDINGS[japanese])]
+            if len(remembered) < REMEMBERED:
+                remembered.append((japanese, words))
+        yield ("" if japanese else " ").join(words) + (LEAK if kind > 0.99 else "")
+
+
+def write_instructions(path: Path, count: int) -> int:
+    """Write a table of prompts, and count its characters."""
+    characters = 0
+    rows: list[dict[str, Any]] = []
+    with pq.ParquetWriter(path, PROMPTS) as writer:
+        for position, text in enumerate(instructions(count)):
+            messages = [{"role": "user", "content": text}]
+            row = {"prompt_id": prompt_id(messages), "messages": messages, "instruction": text, "source": "made up"}
+            rows.append({**row, "position": position, "finish_reason": "stop"})
+            characters += len(text)
+            if len(rows) == 10_000 or position + 1 == count:
+                writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=PROMPTS))
+                rows.clear()
+    return characters
+
+
+def timed(config: dict[str, Any], prompts: Path, into: Path) -> tuple[float, int]:
+    """Seconds and survivors of one filter."""
+    started = time.perf_counter()
+    result = filter_prompts(FilterConfig.model_validate(config), prompts, into, into)
+    return round(time.perf_counter() - started, 1), result.rows_out
+
+
+def measure(count: int, near: float, shingle: int) -> dict[str, Any]:
+    """The rules with exact duplicates first, then near duplicates among what these leave."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        characters = write_instructions(folder / "all.parquet", count)
+        (folder / "ruled").mkdir()
+        seconds_rules, ruled = timed({"rules": list(RULES)}, folder / "all.parquet", folder / "ruled")
+        peak_rules = peak()
+        dedup = {"exact": False, "near": near, "shingle": shingle}
+        seconds_near, apart = timed({"dedup": dedup}, folder / "ruled" / "prompts.parquet", folder / "near")
+    return {
+        "instructions": count,
+        "characters each": round(characters / count, 1),
+        "after rules and exact duplicates": ruled,
+        "after near duplicates": apart,
+        "seconds, rules and exact duplicates": seconds_rules,
+        "seconds, near duplicates": seconds_near,
+        "peak memory with rules, MB": peak_rules,
+        "peak memory, MB": peak(),
+    }
+
+
+def peak() -> int:
+    """The most memory that this process has held so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--instructions", type=int, default=1_000_000)
+    parser.add_argument("--near", type=float, default=0.7)
+    parser.add_argument("--shingle", type=int, default=3)
+    arguments = parser.parse_args()
+    print(json.dumps(measure(arguments.instructions, arguments.near, arguments.shingle), indent=2))
+
+
+if __name__ == "__main__":
+    main()
