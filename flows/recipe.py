@@ -172,7 +172,12 @@ def _unknown_models(recipe: Recipe) -> list[str]:
     used.append(("judge.model", recipe.judge.model))
     if isinstance(recipe.source, MagpieSource):
         used.append(("source.model", recipe.source.model))
+    responders = [responder.name for responder in recipe.respond.models]
+    sides = {"pairs.strong": recipe.pairs.strong, "pairs.weak": recipe.pairs.weak}
+    strangers = [(place, label) for place, labels in sides.items() for label in labels if label not in responders]
     return [
+        f"{place}: {label!r} is no responder of this recipe{nearest(label, responders)}" for place, label in strangers
+    ] + [
         f"{place}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
         for place, name in used
         if name not in recipe.models

@@ -345,3 +345,9 @@ def test_a_column_that_the_source_does_not_have_is_named(tmp_path: Path) -> None
         "source.columns.instruction: 'qestion' is no column of prompts.jsonl; did you mean 'question'?",
         "source.keep: 'topics' is no column of prompts.jsonl; did you mean 'topic'?",
     ]
+
+
+def test_the_sides_of_strong_vs_weak_are_responders() -> None:
+    changes = ["pairs.strategy=strong_vs_weak", "pairs.strong=[lagre]", "pairs.weak=[small]"]
+    with pytest.raises(RecipeError, match=r"pairs.strong: 'lagre' is no responder of this recipe; did you mean 'large'"):
+        load_recipe("two-models-one-judge", changes)
