@@ -349,5 +349,5 @@ def test_a_column_that_the_source_does_not_have_is_named(tmp_path: Path) -> None
 
 def test_the_sides_of_strong_vs_weak_are_responders() -> None:
     changes = ["pairs.strategy=strong_vs_weak", "pairs.strong=[lagre]", "pairs.weak=[small]"]
-    with pytest.raises(RecipeError, match=r"pairs.strong: 'lagre' is no responder of this recipe; did you mean 'large'"):
+    with pytest.raises(RecipeError, match=r"pairs.strong: .lagre. is no responder.*did you mean .large."):
         load_recipe("two-models-one-judge", changes)
