@@ -1,7 +1,7 @@
 """How long rules, exact and near duplicates take on many instructions: `python -m benchmarks.filters`.
 
 The instructions are made up, English and Japanese by turns: a tenth are exact duplicates of earlier ones, a tenth are
-earlier ones with a word or two changed, one in a hundred breaks a rule.
+earlier ones with one word changed, one in a hundred breaks a rule.
 """
 
 import argparse

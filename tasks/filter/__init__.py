@@ -1,4 +1,4 @@
-"""Prompts kept or set aside: by our rules, the recipe's SQL predicates, the user's own functions, exact duplicates."""
+"""Prompts kept or set aside: by our rules, the recipe's SQL predicates, the user's own functions, as duplicates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +25,9 @@ def filter_prompts(
 
     base is the recipe's folder, where the user's own rules lie. default_rules stand before the recipe's; the recipe
     changes one by naming it with other parameters, and drops it with `{name: false}`. Each row set aside carries the
-    first rule that it broke: rules, then `where`, then duplicates, in the recipe's order. Both tables have their rows
-    by position. Memory does not grow with the rows. Raises FilterError where a rule or predicate cannot be run.
+    first rule that it broke: rules, then `where`, then duplicates, then near duplicates. Both tables have their rows by
+    position. Memory does not grow with the rows, but for near duplicates: by half a kilobyte to one a row. Raises
+    FilterError where a rule or predicate cannot be run.
     """
     from tasks.filter.job import run_filter
 
