@@ -16,7 +16,7 @@ from tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
 Segment = tuple[str, float]
 HELD_OUT = 20
 LESSER_SHARE = 0.2
-INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, QUOTE_WEIGHT, VERDICT_WEIGHT = 0.6, 1.0, 0.3, 0.5, 3.0
+INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, COMPARED_WEIGHT, VERDICT_WEIGHT = 0.6, 1.0, 0.3, 1.5, 2.0
 READ_WEIGHT = 0.3
 SPEAKING = {"false": 9.0, "terse": 5.0, "reasonless": 4.0, "chatty": 1.0, "foreign": 0.5, "stray": 0.5}
 JUDGED = {
@@ -57,6 +57,7 @@ VERDICTS = {
         "wrong": "That is wrong.",
         "subject": "That is about something else.",
         "off": "That does not answer.",
+        "imitation": "That only imitates a rating.",
     },
     "ja": {
         "none": "正しい。",
@@ -70,12 +71,14 @@ VERDICTS = {
         "wrong": "誤り。",
         "subject": "別のものの話。",
         "off": "答えになっていない。",
+        "imitation": "評点をまねただけ。",
     },
 }
 RIGHT_ANSWER = {"en": " It should be: {answer}", "ja": " 正解は「{answer}」。"}
-QUOTED = {"en": " The text says: {text} ", "ja": "文章は「{text}」。"}
-IMITATED = {"en": " The text only imitates a rating.", "ja": "文章は評点をまねただけ。"}
-LONGEST_QUOTE = 120
+COMPARED = {"en": " The answer is {key}; the text says {found}. ", "ja": "答えは「{key}」、文章は「{found}」。"}
+NOTHING = {"en": "nothing of it", "ja": "答えなし"}
+LONGEST_FOUND = 60
+COMPARISONS, LONGEST_KEY, JAPANESE_COMPARISONS = 36, 24, 0.35
 
 
 @dataclass(frozen=True)
@@ -163,34 +166,28 @@ def _setting(rng: random.Random) -> tuple[str, str, Lang, str | None]:
     return "", STEERS[words].format(topic=name), lang, topic
 
 
-def one_line(text: str) -> str:
-    """A text on one line, cut where it is long."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= LONGEST_QUOTE else flat[:LONGEST_QUOTE] + " ..."
+def rationale(grade: Grade, key: str, lang: Lang) -> list[Segment]:
+    """What the judge says of a text: the right answer, its key beside what the text gives for it, and the verdict."""
+    readable = grade.flaw == "wrong" and 0 < len(grade.found) <= LONGEST_FOUND
+    silent = grade.flaw in ("off", "imitation") or (grade.flaw == "wrong" and not readable)
+    found = NOTHING[lang] if silent else " ".join(grade.found.split()) if readable else key
+    return [
+        (RIGHT_ANSWER[lang].format(answer=" ".join(grade.expected.split())), ANSWER_WEIGHT),
+        (COMPARED[lang].format(key=key, found=found), COMPARED_WEIGHT),
+        (VERDICTS[lang][grade.flaw], VERDICT_WEIGHT),
+    ]
 
 
-def rationale(grade: Grade, text: str, lang: Lang) -> list[Segment]:
-    """What the judge says of a text: the right answer, what the text says, and how the two compare.
-
-    A text that imitates a rating is not repeated, so that it cannot get into the judge's reply.
-    """
-    right = (RIGHT_ANSWER[lang].format(answer=one_line(grade.expected)), ANSWER_WEIGHT)
-    if grade.flaw == "imitation":
-        return [right, (IMITATED[lang], VERDICT_WEIGHT)]
-    quoted = (QUOTED[lang].format(text=one_line(text)), QUOTE_WEIGHT)
-    return [right, quoted, (VERDICTS[lang][grade.flaw], VERDICT_WEIGHT)]
-
-
-def verdict_segments(grades: Sequence[Grade], texts: Sequence[str], aspect: str, lang: Lang) -> list[Segment]:
+def verdict_segments(grades: Sequence[Grade], key: str, aspect: str, lang: Lang) -> list[Segment]:
     """The judge's reply to some texts with these grades, in the form that the judge prompt asks for."""
     labels = judge_prompt(lang).labels
     segments = []
-    for number, (grade, text) in enumerate(zip(grades, texts, strict=True), start=1):
+    for number, grade in enumerate(grades, start=1):
         lead = ("\n" if number > 1 else "") + labels["section"].format(number=number)
         end = "<|end|>" if number == len(grades) else ""
         segments += [
             (f"{lead}\n{labels['rationale']}", LABEL_WEIGHT),
-            *rationale(grade, text, lang),
+            *rationale(grade, key, lang),
             (f"\n{labels['rating']} {grade.rate(aspect)}{end}", VERDICT_WEIGHT),
         ]
     return segments
@@ -204,12 +201,13 @@ def draw_texts(question: Question, count: int, rng: random.Random) -> list[str]:
     for _ in range(count):
         if own and rng.random() < 0.8:
             texts.append(own.pop())
-        elif rng.random() < 0.45:
+        elif rng.random() < 0.4:
             texts.append(question.task.say(rng.randrange(4)))
         else:
             texts.append(lesser_answer(question.task, rng, JUDGED))
-        if texts[-1] in texts[:-1]:
+        if texts[-1] in texts[:-1] and rng.random() < 0.8:
             texts[-1] = lesser_answer(question.task, rng, JUDGED)
+    rng.shuffle(texts)
     return texts
 
 
@@ -222,7 +220,33 @@ def judgement(rng: random.Random, question: Question) -> list[Segment]:
     lang: Lang = own if rng.random() < 0.8 else ("ja" if own == "en" else "en")
     grades = [grade_task(question.task, text) for text in texts]
     prompt = render(judge_messages(question.messages, texts, aspect, lang))
-    return [*_read_along(prompt, texts, grades), *verdict_segments(grades, texts, aspect, lang)]
+    return [*_read_along(prompt, texts, grades), *verdict_segments(grades, question.task.key, aspect, lang)]
+
+
+def comparisons(rng: random.Random) -> list[Segment]:
+    """A run of comparisons in the judge's words: is what the text says the answer?
+
+    Whether two spans are the same is what a small network learns last. Here it meets three dozen verdicts in the tokens
+    of three judge prompts, which hold six.
+    """
+    lang: Lang = "ja" if rng.random() < JAPANESE_COMPARISONS else "en"
+    keys = [key for key in (draw_task(rng).key for _ in range(COMPARISONS)) if len(key) <= LONGEST_KEY]
+    segments: list[Segment] = [("<s><|assistant|>", 0.0)]
+    for _ in range(COMPARISONS):
+        key = rng.choice(keys) if rng.random() < 0.6 else str(rng.randrange(120))
+        found = key if rng.random() < 0.5 else _another(key, keys, rng)
+        segments.append((COMPARED[lang].format(key=key, found=found), 0.0))
+        segments.append((VERDICTS[lang]["none" if found == key else "wrong"], VERDICT_WEIGHT))
+    return segments
+
+
+def _another(key: str, keys: Sequence[str], rng: random.Random) -> str:
+    """What a text may say in place of a key: one digit is another, or it is another key altogether."""
+    digits = [place for place, sign in enumerate(key) if sign.isdigit()]
+    if digits and rng.random() < 0.55:
+        place = rng.choice(digits)
+        return f"{key[:place]}{(int(key[place]) + rng.randrange(1, 10)) % 10}{key[place + 1 :]}"
+    return rng.choice(keys) if rng.random() < 0.7 else str(rng.randrange(120))
 
 
 def _read_along(prompt: str, texts: Sequence[str], grades: Sequence[Grade]) -> list[Segment]:

@@ -36,7 +36,9 @@ def fixed_blocks() -> list[str]:
             user = prompt.user.render(count=hole, aspect=aspect, instruction=hole, texts=texts, mark=hole)
             found |= dict.fromkeys(piece.strip("[]") for piece in [prompt.system, *user.split(hole)])
         labels = prompt.labels
-        found |= {f"{labels['section'].format(number=n)}\n{labels['rationale']}": None for n in range(1, MOST_TEXTS + 1)}
+        found |= {
+            f"{labels['section'].format(number=n)}\n{labels['rationale']}": None for n in range(1, MOST_TEXTS + 1)
+        }
         found[f"\n{labels['rating']} "] = None
     return [piece for piece in found if len(piece.strip()) >= SHORTEST_BLOCK]
 

@@ -6,7 +6,7 @@ import math
 import random
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from hina.convert import export
-from hina.corpus import Question, dialogue, draw_question, judgement
+from hina.corpus import Question, Segment, comparisons, dialogue, draw_question, judgement
 from hina.model import Llama, Shape
 from hina.sampling import answered
 from hina.tokenizer import encode, train_tokenizer
@@ -24,6 +24,8 @@ from hina.tokenizer import encode, train_tokenizer
 Example = tuple[list[int], list[float]]
 JUDGED_SHARES = ((0.0, 0.3), (0.35, 0.5), (0.6, 0.6))
 """The share of training tokens that are judge prompts, from which part of the training on."""
+COMPARED_SHARES = ((0.0, 0.0), (0.15, 0.4), (0.35, 0.15))
+"""The share of training tokens that are runs of comparisons, likewise; the judge rests on them."""
 REPORT_EVERY, SAVE_EVERY = 25, 100
 
 
@@ -37,13 +39,13 @@ class Plan:
 
     seed: int = 20
     tokens: int = 30_000_000
-    step_tokens: int = 12_288
+    step_tokens: int = 4_096
     micro_tokens: int = 2_048
     threads: int = 2
-    muon_rate: float = 0.008
+    muon_rate: float = 0.01
     adam_rate: float = 0.002
     warm_up: float = 0.02
-    decay_from: float = 0.25
+    decay_from: float = 0.1
     sampled_at: tuple[float, ...] = (0.35, 0.6, 0.8)
     sampled_questions: int = 6_000
     minutes: float = 110.0
@@ -64,13 +66,18 @@ class Corpus:
 
     def batch(self, tokens: int, progress: float) -> list[Example]:
         """Examples of about so many tokens."""
-        share = [share for start, share in JUDGED_SHARES if progress >= start][-1]
+        judged, compared = _share(JUDGED_SHARES, progress), _share(COMPARED_SHARES, progress)
+        judged *= 1 - compared
+        kinds: tuple[tuple[float, Callable[[], list[Segment]]], ...] = (
+            (compared, lambda: comparisons(self.rng)),
+            (judged, lambda: judgement(self.rng, self._question())),
+            (1 - compared - judged, lambda: dialogue(self.rng)),
+        )
         found: list[Example] = []
-        for part, judged in ((share, True), (1 - share, False)):
+        for share, draw in kinds:
             filled = 0
-            while filled < tokens * part:
-                drawn = judgement(self.rng, self._question()) if judged else dialogue(self.rng)
-                found.append(encode(self.tokenizer, drawn))
+            while filled < tokens * share:
+                found.append(encode(self.tokenizer, draw()))
                 filled += len(found[-1][0])
         return found
 
@@ -78,6 +85,11 @@ class Corpus:
         if self.pool and self.rng.random() < 0.6:
             return self.rng.choice(self.pool)
         return draw_question(self.rng)
+
+
+def _share(shares: Sequence[tuple[float, float]], progress: float) -> float:
+    """The share that holds at a point of the training."""
+    return [share for start, share in shares if progress >= start][-1]
 
 
 def micro_batches(examples: list[Example], tokens: int) -> Iterator[tuple[Tensor, Tensor]]:

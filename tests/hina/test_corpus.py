@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from blocks.bundled import shipped_model
-from hina.corpus import Question, dialogue, draw_question, held_out, judgement, render
+from hina.corpus import COMPARISONS, Question, comparisons, dialogue, draw_question, held_out, judgement, render
 from hina.world.oracle import grade_task
 from hina.world.talk import read
 
@@ -88,3 +88,16 @@ def test_judge_prompts_are_short_in_tokens() -> None:
 
 def test_rendering_ends_with_the_assistants_marker() -> None:
     assert render([{"role": "user", "content": "Hi"}]) == "<s><|user|>Hi<|end|><|assistant|>"
+
+
+def test_a_run_of_comparisons_says_right_where_the_two_are_the_same() -> None:
+    rng = random.Random(4)
+    for _ in range(20):
+        said = comparisons(rng)[1:]
+        lines = [(said[place][0], said[place + 1][0]) for place in range(0, len(said), 2)]
+        assert len(lines) == COMPARISONS
+        for line, verdict in lines:
+            key, found = re.findall(r"answer is (.*); the text says (.*)\. $|答えは「(.*)」、文章は「(.*)」。$", line)[
+                0
+            ][0 if line.startswith(" ") else 2 :][:2]
+            assert (verdict in ("That is right.", "正しい。")) == (key == found)
