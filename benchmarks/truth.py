@@ -42,7 +42,7 @@ def count(pairs: Iterable[Mapping[str, Any]]) -> Counter[str]:
 def figures(run: Run) -> dict[str, object]:
     """The shares of one run, of the pairs whose instructions the oracle knows, and its yield."""
     with open_tables(run) as tables:
-        counts = count(tables.execute(_PAIRS).to_arrow_table().to_pylist())
+        counts = count(tables.sql(_PAIRS).to_arrow_table().to_pylist())
         prompts = tables.execute("SELECT count(*) FROM prompts").fetchall()[0][0]
     known = sum(counts.values()) - counts["outside"]
     shares = {name: f"{counts[name] / max(1, known):.1%}" for name in ("better", "equal", "worse")}
