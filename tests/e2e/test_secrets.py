@@ -67,7 +67,7 @@ def test_a_key_is_written_nowhere(new_job: NewJob, prefect_home: Path) -> None:
     with serving(Repeating) as refusing, serving(RepeatingOnlyChat) as secretive:
         said = job.command.together(
             run,
-            (*run, *at(refusing)),
+            (*run, *at(refusing), "--set", "respond.system_prompt=Be quick."),
             (*run, *at(secretive), "--set", "respond.system_prompt=Be brief."),
             check,
             (*check, *at(refusing)),

@@ -1,5 +1,6 @@
 """What we publish trains in TRL itself: a few steps of each of its trainers on a tiny model. Needs TRL and torch."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,17 @@ from tasks.publish import PublishConfig, publish
 from tests.run_example import build_example_run
 
 pytestmark = pytest.mark.slow
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-trl = pytest.importorskip("trl")
-tokenizers = pytest.importorskip("tokenizers")
 
 TRAINERS = {"trl": "DPO", "trl_plain": "DPO", "sft": "SFT", "reward": "Reward", "kto": "KTO"}
 TEMPLATE = (
     "{% for turn in messages %}<{{ turn['role'] }}>{{ turn['content'] }}<end>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+
+
+def library(name: str) -> Any:
+    """A library of the extra `train`, imported when a test runs, since the default tests do without it."""
+    return import_module(name)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +39,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
     """A tokenizer of bytes, with a chat template."""
-    model = tokenizers.models.BPE()
-    plain = tokenizers.Tokenizer(model)
-    plain.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    plain.decoder = tokenizers.decoders.ByteLevel()
-    signs = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    model = library("tokenizers").models.BPE()
+    plain = library("tokenizers").Tokenizer(model)
+    plain.pre_tokenizer = library("tokenizers").pre_tokenizers.ByteLevel(add_prefix_space=False)
+    plain.decoder = library("tokenizers").decoders.ByteLevel()
+    signs = library("tokenizers").pre_tokenizers.ByteLevel.alphabet()
     special = ["<end>", "<system>", "<user>", "<assistant>"]
-    plain.train_from_iterator([], tokenizers.trainers.BpeTrainer(initial_alphabet=signs, special_tokens=special))
-    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<end>", pad_token="<end>")
+    plain.train_from_iterator(
+        [], library("tokenizers").trainers.BpeTrainer(initial_alphabet=signs, special_tokens=special)
+    )
+    wrapped = library("transformers").PreTrainedTokenizerFast(
+        tokenizer_object=plain, eos_token="<end>", pad_token="<end>"
+    )
     wrapped.chat_template = TEMPLATE
     return wrapped
 
@@ -53,8 +59,12 @@ def saved_model(name: str, tokenizer: Any, folder: Path) -> str:
     """The path of a tiny model with random weights."""
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     heads = {"num_key_value_heads": 2, "pad_token_id": tokenizer.pad_token_id, "num_labels": 1}
-    config = transformers.LlamaConfig(vocab_size=len(tokenizer), **sizes, **heads)
-    kind = transformers.LlamaForSequenceClassification if name == "Reward" else transformers.LlamaForCausalLM
+    config = library("transformers").LlamaConfig(vocab_size=len(tokenizer), **sizes, **heads)
+    kind = (
+        library("transformers").LlamaForSequenceClassification
+        if name == "Reward"
+        else library("transformers").LlamaForCausalLM
+    )
     kind(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
@@ -66,7 +76,7 @@ def test_a_trainer_takes_what_is_published(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     data = datasets.load_from_disk(str((folder if name == "trl" else folder / name) / "dataset"))
-    arguments = getattr(trl, f"{trainer}Config")(
+    arguments = getattr(library("trl"), f"{trainer}Config")(
         output_dir=str(tmp_path / "out"),
         max_steps=2,
         per_device_train_batch_size=4,
@@ -76,7 +86,7 @@ def test_a_trainer_takes_what_is_published(
         disable_tqdm=True,
         save_strategy="no",
     )
-    training = getattr(trl, f"{trainer}Trainer")(
+    training = getattr(library("trl"), f"{trainer}Trainer")(
         model=saved_model(trainer, tokenizer, tmp_path / "model"),
         args=arguments,
         train_dataset=data["train"],
