@@ -5,7 +5,6 @@ import re
 import socket
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.e2e.command import Command, Ended
