@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tasks.filter.contamination import REASON as CONTAMINATED
+from tasks.filter.contamination import ContaminationConfig
 from tasks.filter.rules import RULES, FilterError, Rule, bind, nearest
 
 __all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "is_own", "steps"]
 
-OF_DUPLICATES = ("duplicate", "near_duplicate")
+OF_DUPLICATES = ("duplicate", "near_duplicate", CONTAMINATED)
 """The reasons of rows that are like others, which no rule may share."""
 
 
@@ -63,6 +65,9 @@ class FilterConfig(BaseModel):
         default=(),
         description="Columns to add before `where` is asked: politeness (敬体, 常体, mixed, or null where the text is "
         "not Japanese or has no sentence).",
+    )
+    contamination: ContaminationConfig | None = Field(
+        default=None, description="Evaluation sets whose items no prompt may repeat."
     )
     dedup: DedupConfig = Field(default_factory=DedupConfig, description="Which duplicates are set aside.")
 

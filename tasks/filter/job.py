@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 
 from blocks.canonical import digest, digest_file
 from tasks import response_rules
-from tasks.filter import minhash
+from tasks.filter import contamination, minhash, overlap
 from tasks.filter import near as near_module
 from tasks.filter.config import OF_DUPLICATES, DedupConfig, FilterConfig, FilterResult, Step, steps
+from tasks.filter.contamination import REASON as CONTAMINATED
+from tasks.filter.contamination import Contamination, check_sets, sets_digest
 from tasks.filter.keys import exact_key
 from tasks.filter.near import Near, NearDuplicates
 from tasks.filter.own import rule_file, rule_function, verdict
@@ -39,6 +41,7 @@ class Plan:
     steps: list[Step]
     functions: dict[str, Callable[..., Any]]
     config: FilterConfig
+    contamination: Contamination | None = None
 
     def widen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch of prompts with the columns that the filter adds."""
@@ -53,6 +56,8 @@ def run_filter(config: FilterConfig, prompts: Path, into: Path, base: Path, defa
     """What `filter_prompts` of the package says."""
     schema = _widened(pq.read_schema(prompts).remove_metadata(), config)
     plan = _plan(config, base, default_rules)
+    if config.contamination is not None:
+        plan = replace(plan, contamination=Contamination(config.contamination, base))
     style = Style("filter", "the same text as the prompt", lambda batch: batch.select(schema.names), _payloads)
     with SqlRoom() as room:
         _check_where(room, config, [schema])
@@ -124,6 +129,8 @@ def _alike(found: Near, ids: Mapping[int, str]) -> tuple[str, str]:
 def check(config: FilterConfig, columns: Sequence[str], base: Path, default_rules: Rules) -> None:
     """What `check_filter` of the package says; a kept column, whose type is not known yet, may be any."""
     _plan(config, base, default_rules)
+    if config.contamination is not None:
+        check_sets(config.contamination, base)
     turn = pa.struct([("role", pa.string()), ("content", pa.string())])
     types = {"messages": pa.list_(turn), "position": pa.int64(), **dict.fromkeys(_OUR_TEXTS, pa.string())}
     kinds = (pa.string(), pa.null())
@@ -140,9 +147,10 @@ def digest_of(config: FilterConfig, base: Path, default_rules: Rules) -> str:
     near = _modules(near_module, minhash) if config.dedup.near else None
     dedup = [config.dedup.model_dump(), near]
     columns = [[name, _modules(sys.modules[COLUMNS[name].__module__])] for name in config.columns]
-    return digest(
-        {"columns": columns, "dedup": dedup, "files": files, "rules": rules, "where": list(config.where.items())}
-    )
+    found = {"columns": columns, "dedup": dedup, "files": files, "rules": rules, "where": list(config.where.items())}
+    if config.contamination is not None:
+        found["contamination"] = [sets_digest(config.contamination, base), _modules(overlap, contamination)]
+    return digest(found)
 
 
 def _substance(rule: Rule) -> list[str]:
@@ -225,6 +233,8 @@ def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
     for (reason, predicate), held in zip(where.items(), room.predicates(where, batch), strict=True):
         words = {False: f"false: {predicate}", None: f"null or failed: {predicate}"}
         _note(outcome, reason, ((index, words.get(value)) for index, value in enumerate(held)))
+    if plan.contamination is not None and batch.num_rows:
+        _note(outcome, CONTAMINATED, enumerate(plan.contamination.found(batch)))
     return outcome
 
 

@@ -15,7 +15,7 @@ MOST_VALUES = 576
 MISSED = 1e-3
 _WINDOWS_AT_ONCE = 1 << 15
 _CODE_BITS = np.uint64(21)
-_ODD = np.uint64(0x9E3779B97F4A7C15)
+ODD = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _PADDING = "\uffff"
 
@@ -91,7 +91,7 @@ def band_keys(signature: Any, banding: Banding) -> Any:
     for band in range(banding.bands):
         key = np.zeros(signature.shape[1], np.uint64)
         for value in signature[band * banding.values : (band + 1) * banding.values]:
-            key = _mixed(key * _ODD + value)
+            key = mixed(key * ODD + value)
         keys[band] = key >> np.uint64(32)
     return keys
 
@@ -104,15 +104,15 @@ def _hashed(texts: Sequence[str], salts: Any, size: int) -> tuple[Any, Any]:
     windows = len(codes) - size + 1
     rolled = codes[:windows].copy()
     for place in range(1, size):
-        rolled = (rolled << _CODE_BITS if size <= 3 else rolled * _ODD) + codes[place : windows + place]
+        rolled = (rolled << _CODE_BITS if size <= 3 else rolled * ODD) + codes[place : windows + place]
     inside = np.ones(len(codes), bool)
     for place in range(1, size):
         inside[np.cumsum(lengths) - place] = False
     counts = lengths - (size - 1)
-    return (_mixed(rolled[inside[:windows]] ^ np.repeat(salts, counts)) >> np.uint64(32)).astype(np.uint32), counts
+    return (mixed(rolled[inside[:windows]] ^ np.repeat(salts, counts)) >> np.uint64(32)).astype(np.uint32), counts
 
 
-def _mixed(numbers: Any) -> Any:
+def mixed(numbers: Any) -> Any:
     """The finalizer of SplitMix64 (Steele, Lea, Flood 2014), a bijection."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * _MIX[0]
     numbers = (numbers ^ (numbers >> np.uint64(27))) * _MIX[1]

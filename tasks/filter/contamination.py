@@ -1,0 +1,119 @@
+"""Contamination: prompts that share most of their n-grams with an item of an evaluation set are set aside."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from blocks.canonical import digest
+from tasks.filter.overlap import Item, Overlap
+from tasks.filter.rules import FilterError, nearest
+from tasks.load.config import DatasetSource, Format, SourceError
+from tasks.load.locate import locate, source_digest
+from tasks.load.readers import open_rows, peek_columns
+
+REASON = "contaminated"
+
+
+class EvaluationSet(BaseModel):
+    """One evaluation set: where it lies, and which of its columns hold what a model is asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(min_length=1, description="A file, a folder saved by `datasets`, or a Hub id such as owner/name.")
+    columns: tuple[str, ...] = Field(
+        min_length=1, description="Columns whose texts are looked for, each text on its own; lists are joined."
+    )
+    format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
+    split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
+    name: str | None = Field(default=None, description="The configuration of a Hub dataset that has several.")
+    revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
+
+    def source(self) -> DatasetSource:
+        """The same place as a source of rows."""
+        return DatasetSource.model_validate(self.model_dump(exclude={"columns"}))
+
+
+class ContaminationConfig(BaseModel):
+    """Evaluation sets whose items no prompt may repeat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sets: dict[str, EvaluationSet] = Field(min_length=1, description="Evaluation sets by the names that reasons show.")
+    words: int = Field(default=8, ge=2, le=64, description="n of the n-grams of words.")
+    characters: int = Field(
+        default=16, ge=2, le=128, description="n of the n-grams of items that are mainly Japanese or Chinese signs."
+    )
+    share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="A prompt goes if it shares this much of its n-grams, or of the item's, whichever has fewer.",
+    )
+
+
+class Contamination:
+    """Asks of prompts whether they repeat an item of the evaluation sets; reads these when it is made.
+
+    Raises FilterError where a set cannot be read or a row of it has no text.
+    """
+
+    def __init__(self, config: ContaminationConfig, base: Path) -> None:
+        self._share = config.share
+        self._items = [item for name, one in config.sets.items() for item in _items(name, one, base)]
+        self._overlap = Overlap(self._items, config.words, config.characters)
+
+    def found(self, batch: pa.RecordBatch) -> list[str | None]:
+        """For each prompt of a batch which set and row it repeats, None where it repeats none."""
+        conversations = batch.column("messages").to_pylist()
+        texts = ["\n".join(turn["content"] for turn in turns if turn["role"] == "user") for turns in conversations]
+        return [match and self._said(*match) for match in self._overlap.matches(texts, self._share)]
+
+    def _said(self, number: int, size: int, share: float) -> str:
+        item = self._items[number]
+        return f"shares {share:.0%} of the {size}-grams with row {item.row} of {item.name}"
+
+
+def check_sets(config: ContaminationConfig, base: Path) -> None:
+    """Raise FilterError where a set is not there or lacks a column; a Hub id is not asked."""
+    for name, one in config.sets.items():
+        try:
+            there = peek_columns(one.source(), base)
+        except SourceError as error:
+            raise _fault(name, str(error)) from error
+        missing = next((column for column in one.columns if there is not None and column not in there), None)
+        if missing is not None:
+            raise _fault(name, f"{one.path} has no column {missing!r}: {nearest(missing, there or ())}")
+
+
+def sets_digest(config: ContaminationConfig, base: Path) -> str:
+    """The digest of the configuration and of what the sets hold."""
+    return digest([config.model_dump(), [source_digest(one.source(), base) for one in config.sets.values()]])
+
+
+def _items(name: str, one: EvaluationSet, base: Path) -> Iterator[Item]:
+    source = one.source()
+    try:
+        rows = open_rows(source, locate(source, base)).rows
+        for number, row in enumerate(rows, start=1):
+            if row.reason is not None:
+                raise _fault(name, f"row {number} of {one.path} cannot be read ({row.reason}: {row.detail}): mend it")
+            for column in one.columns:
+                yield Item(name, number, _text(name, number, column, row.value))
+    except SourceError as error:
+        raise _fault(name, str(error)) from error
+
+
+def _text(name: str, number: int, column: str, row: Any) -> str:
+    """The text of one column of a row; nothing for null, and a list's texts in lines."""
+    value = row.get(column) if isinstance(row, dict) else None
+    parts: Sequence[Any] = value if isinstance(value, list) else [] if value is None else [value]
+    if not isinstance(row, dict) or column not in row or not all(isinstance(part, str) for part in parts):
+        raise _fault(name, f"row {number} has no text in the column {column!r}: name a column of texts")
+    return "\n".join(parts)
+
+
+def _fault(name: str, why: str) -> FilterError:
+    return FilterError(f"contamination.sets.{name}: {why}")
