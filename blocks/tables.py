@@ -27,6 +27,7 @@ PROMPTS = pa.schema(
         ("source", pa.string()),
         ("position", pa.int64()),
         ("finish_reason", pa.string()),
+        ("stop_reason", pa.string()),
     ]
 )
 RESPONSES = pa.schema(

@@ -203,7 +203,8 @@ def _template_faults(recipe: Recipe) -> list[str]:
 
 
 def _filter_faults(recipe: Recipe, base: Path) -> list[str]:
-    columns = [*PROMPT_COLUMNS, "source", "position", "finish_reason", *recipe.kept_columns]
+    ended = ("stop_reason",) if isinstance(recipe.source, MagpieSource) else ()
+    columns = [*PROMPT_COLUMNS, "source", "position", "finish_reason", *ended, *recipe.kept_columns]
     try:
         check_filter(recipe.filter, columns, base, recipe.default_rules)
     except ValueError as error:

@@ -28,7 +28,7 @@ from tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_wri
 from tasks.load.text import json_text
 
 COLUMNS: Mapping[str, Callable[[str], str | None]] = {"politeness": politeness}
-_OUR_TEXTS = ("prompt_id", "instruction", "source", "finish_reason")
+_OUR_TEXTS = ("prompt_id", "instruction", "source", "finish_reason", "stop_reason")
 Rules = Sequence[str | dict[str, Any]]
 Outcome = list[tuple[str, str] | None]
 """For each row of a batch the reason and detail of the first rule it broke, None while it holds."""

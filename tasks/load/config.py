@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Format = Literal["jsonl", "json", "csv", "parquet", "saved", "hub"]
 OUR_INPUTS = ("instruction", "messages", "system")
-OUR_COLUMNS = ("prompt_id", "messages", "instruction", "source", "position", "finish_reason")
+OUR_COLUMNS = ("prompt_id", "messages", "instruction", "source", "position", "finish_reason", "stop_reason")
 
 
 class SourceError(ValueError):

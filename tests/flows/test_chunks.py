@@ -55,7 +55,7 @@ def test_where_a_prompt_came_from_is_no_part_of_a_chunk_and_kept_columns_are(tmp
     assert chunk == other
     found = read_rows(one.run, chunk)
     assert [row['a "b"'] for row in found] == ["kept"] * 3
-    assert not {"position", "source", "finish_reason"} & set(found[0])
+    assert not {"position", "source", "finish_reason", "stop_reason"} & set(found[0])
 
 
 def test_a_quote_in_the_workspaces_path_is_no_trouble(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from blocks.canonical import prompt_id
 from blocks.dispatcher import Question
 from blocks.llm import Completion, Request
 from tasks.asking import ChunkJob, Session, read_rows
+from tasks.filter import FilterConfig, filter_prompts
 from tasks.synthesize import (
     DRAWS_IN_A_CHUNK,
     MagpieSource,
@@ -126,6 +128,26 @@ def test_empty_and_failed_draws_are_set_aside_and_the_others_become_prompts(tmp_
         assert prompt["instruction"] == draw["text"].strip()
         assert prompt["prompt_id"] == draw["prompt_id"] == prompt_id(prompt["messages"])
         assert (prompt["position"], prompt["source"], prompt["finish_reason"]) == (draw["draw"], "magpie", "stop")
+        assert prompt["stop_reason"] == "<end>"
+
+
+def test_a_draw_cut_at_a_word_is_told_from_one_that_ended_its_turn(tmp_path: Path) -> None:
+    stops = ["user", None, "\n\n", "###"]
+
+    def some(question: Question) -> Completion:
+        number = keys.index(question.key)
+        return Completion(f"Write story number {number}.", finish_reason="stop", stop_reason=stops[number])
+
+    one = session(tmp_path, answer=some)
+    keys = [question.key for question in questions_for(one, source(), 0, 4)]
+    handle = synthesize_chunk(one, source(), ChunkJob(stage="synthesize", run="run", cache_key=""), 4)
+    prompts = one.run.workspace.shards.path(prompts_from_draws(one, [handle.shards["draws"]]))
+    config = FilterConfig(rules=[{"stopped_by": ["###"]}])
+    result = filter_prompts(config, prompts, tmp_path / "filtered", tmp_path)
+    kept = pq.read_table(result.prompts)["instruction"].to_pylist()
+    assert kept == ["Write story number 1.", "Write story number 2.", "Write story number 3."]
+    aside = pq.read_table(result.quarantine).to_pylist()
+    assert [(row["reason"], row["detail"]) for row in aside] == [("stopped_by", "cut at the stop string 'user'")]
 
 
 def test_a_chunk_holds_only_its_draws(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""Synthesize: a chat model invents instructions when it is given only what stands before the user's words (Magpie)."""
+
+from tasks.synthesize.config import DEFAULT_RULES, MagpieSource
+from tasks.synthesize.counting import DRAWS_IN_A_CHUNK, draws_wanted
+from tasks.synthesize.stage import (
+    RANK,
+    STAGE,
+    VERSION,
+    prompts_from_draws,
+    questions_for,
+    sort_draws,
+    synthesize_chunk,
+)
+from tasks.synthesize.templates import TemplateUnknownError, prefixes
+
+__all__ = [
+    "DEFAULT_RULES",
+    "DRAWS_IN_A_CHUNK",
+    "RANK",
+    "STAGE",
+    "VERSION",
+    "MagpieSource",
+    "TemplateUnknownError",
+    "draws_wanted",
+    "prefixes",
+    "prompts_from_draws",
+    "questions_for",
+    "sort_draws",
+    "synthesize_chunk",
+]
