@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blocks.lanes import EngineLane, Job, Lane, ServerLane
+from blocks.lanes import EngineLane, Job, Lane
 from blocks.ledger import LedgerError
 from blocks.ledger_writer import LedgerWriter
 from blocks.llm import Completion, Engine, Request
 from blocks.models import ModelConfig, OpenAIModel
+from blocks.servers import Servers
 
 RESERVED_BYTES = 64 * 2**20
 DISK_CHECK_SECONDS = 1.0
+SERVERS = "servers"
 
 
 class ModelUnusableError(Exception):
@@ -185,18 +187,18 @@ class Dispatcher:
 
     def _lane(self, label: str) -> Lane:
         model = self.models[label]
-        address = model.base_url if isinstance(model, OpenAIModel) else self._engines[label].identity()
-        lane = self._lanes.get(address)
+        name = SERVERS if isinstance(model, OpenAIModel) else self._engines[label].identity()
+        lane = self._lanes.get(name)
         if lane is None:
-            new: Lane = ServerLane(self) if isinstance(model, OpenAIModel) else EngineLane(self, self._engines[label])
-            lane = self._lanes[address] = new
+            new: Lane = Servers(self) if isinstance(model, OpenAIModel) else EngineLane(self, self._engines[label])
+            lane = self._lanes[name] = new
         lane.admit(label, model)
         return lane
 
-    def settle(self, job: Job, completion: Completion) -> None:
+    def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         """Take a job's last word: into the ledger first, unless it is a failure that may pass."""
         if completion.fatal:
-            self.unusable(job.label, completion.detail or completion.error or "")
+            self.unusable(job.label, completion.detail or completion.error or "", address)
         elif completion.transient:
             self.tally.failed += 1
             self._hand_over(job.key, completion)
@@ -209,10 +211,10 @@ class Dispatcher:
         model = self.models[label]
         return model.known_as() if isinstance(model, OpenAIModel) else self._engines[label].identity()
 
-    def unusable(self, label: str, why: str) -> None:
-        """End the run: no call to this model can succeed."""
+    def unusable(self, label: str, why: str, address: str | None = None) -> None:
+        """End the run: no call to this model can succeed, at one address or at any."""
         model = self.models[label]
-        where = f" at {model.base_url}" if isinstance(model, OpenAIModel) else ""
+        where = f" at {address or ', '.join(model.addresses)}" if isinstance(model, OpenAIModel) else ""
         name = model.model if isinstance(model, OpenAIModel) else model.kind
         self._stop(ModelUnusableError(f"model {label!r} ({name}{where}) cannot be used: {why}"))
 

@@ -1,18 +1,14 @@
-"""Lanes: the questions that wait for one endpoint or engine, its limit, and what is tried again."""
+"""Lanes: the questions that wait for servers or for an engine of this process."""
 
 import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-import openai
-
 from blocks.llm import Completion, Engine, Request
-from blocks.models import ModelConfig, OpenAIModel, missing_key
-from blocks.openai_endpoint import OpenAIEndpoint, read_failure
+from blocks.models import ModelConfig
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
@@ -20,7 +16,7 @@ LONGEST_WAIT_S = 60.0
 
 @dataclass(slots=True)
 class Job:
-    """One question on its way: which model, what, how urgent, and how often it was sent."""
+    """One question on its way: which model, what, how urgent, how often it was sent, and where it failed last."""
 
     label: str
     key: str
@@ -28,6 +24,7 @@ class Job:
     rank: int
     order: int
     attempts: int = 0
+    failed_at: str | None = None
 
 
 class Owner(Protocol):
@@ -35,11 +32,11 @@ class Owner(Protocol):
 
     tally: Any
 
-    def settle(self, job: Job, completion: Completion) -> None:
-        """Take a job's last word."""
+    def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
+        """Take a job's last word, and where it was said."""
 
-    def unusable(self, label: str, why: str) -> None:
-        """End the run, since no call to this model can succeed."""
+    def unusable(self, label: str, why: str, address: str | None = None) -> None:
+        """End the run, since no call to this model can succeed, there or anywhere."""
 
 
 def backoff(attempt: int, asked: float | None) -> float:
@@ -89,129 +86,6 @@ class Lane:
 
     def _pop(self) -> Job:
         return heapq.heappop(self._queue)[-1]
-
-
-class ServerLane(Lane):
-    """The questions for one address, whatever models are asked there: they share its limit.
-
-    A model's first question goes out only after the server has said that it knows the model and takes the key, so
-    that a wrong key costs one request and not hundreds.
-    """
-
-    def __init__(self, owner: Owner) -> None:
-        super().__init__(owner)
-        self.limit = 0
-        self._endpoints: dict[str, OpenAIEndpoint] = {}
-        self._held: dict[str, list[Job]] = {}
-        self._resume_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def admit(self, label: str, model: ModelConfig) -> None:
-        """Open a session for a model that is new here, and greet its server."""
-        if label in self._endpoints or not isinstance(model, OpenAIModel):
-            return
-        self.limit = max(self.limit, model.concurrency())
-        self._endpoints[label] = OpenAIEndpoint.connect(model)
-        self._held[label] = []
-        self._spawn(self._greet(label))
-
-    def push(self, job: Job) -> None:
-        """Queue a job, or hold it until its server was greeted."""
-        if job.label in self._held:
-            self._held[job.label].append(job)
-        else:
-            super().push(job)
-
-    def pump(self) -> None:
-        """Send as much as the limit allows, unless the server asked us to wait."""
-        loop = asyncio.get_running_loop()
-        if self._queue and loop.time() < self._resume_at:
-            if self._timer is None:
-                self._timer = loop.call_at(self._resume_at, self._resume)
-            return
-        while self._queue and self.in_flight < self.limit:
-            self.in_flight += 1
-            self._spawn(self._send(self._pop()))
-
-    def _resume(self) -> None:
-        self._timer = None
-        self.pump()
-
-    def clear(self) -> None:
-        """Forget what waits or is held, and send nothing more."""
-        super().clear()
-        self._held = {label: [] for label in self._held}
-
-    async def close(self) -> None:
-        """Close the sessions and abandon what is in flight."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for endpoint in self._endpoints.values():
-            await endpoint.close()
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _send(self, job: Job) -> None:
-        completion = await self._endpoints[job.label].complete(job.request)
-        job.attempts += 1
-        self.in_flight -= 1
-        if completion.transient and job.attempts <= self._endpoints[job.label].config.max_retries:
-            self._again(job, completion)
-        else:
-            self.owner.settle(job, replace(completion, attempts=job.attempts))
-            if not completion.fatal:
-                self._release(job.label)
-        self.pump()
-
-    def _again(self, job: Job, completion: Completion) -> None:
-        loop = asyncio.get_running_loop()
-        self.owner.tally.retried += 1
-        if completion.error == "rate_limited" and completion.wait_s:
-            self._resume_at = max(self._resume_at, loop.time() + completion.wait_s)
-        loop.call_later(backoff(job.attempts - 1, completion.wait_s), super().push, job)
-
-    async def _greet(self, label: str) -> None:
-        """Let a model's questions go if its server knows it; where it does not say so, one of them goes ahead."""
-        known = await self._ask_for_models(label)
-        if known is not None and self._endpoints[label].config.model in known:
-            self._release(label)
-        elif known is not None and self._held[label]:
-            super().push(self._held[label].pop(0))
-
-    def _release(self, label: str) -> None:
-        for job in self._held.pop(label, []):
-            super().push(job)
-
-    async def _ask_for_models(self, label: str) -> Sequence[str] | None:
-        """The models that the server names, none if it does not say; None if it cannot be used at all."""
-        config = self._endpoints[label].config
-        if (variable := missing_key(config)) is not None:
-            self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
-            return None
-        for attempt in range(config.max_retries + 1):
-            try:
-                return await self._endpoints[label].models() or ()
-            except openai.APIStatusError as error:
-                failure = read_failure(error)
-                if failure.fatal:
-                    words = self._endpoints[label].without_key(failure.detail)
-                    self.owner.unusable(label, f"the server answers {words}; check the key and api_key_env")
-                    return None
-                if not failure.transient:
-                    return ()
-            except (ValueError, TypeError) as error:
-                self.owner.unusable(label, f"no request can be made ({type(error).__name__}); check the key")
-                return None
-            except Exception:
-                pass  # nobody there yet: a server that is starting gets the same patience as a call
-            await asyncio.sleep(backoff(attempt, None))
-        self.owner.unusable(label, "nobody answers there; start the server or correct base_url")
-        return None
 
 
 class EngineLane(Lane):

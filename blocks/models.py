@@ -64,11 +64,13 @@ class OpenAIModel(Config):
 
     kind: Literal["openai"] = Field(description="An OpenAI-compatible endpoint.")
     model: str = Field(min_length=1, description="The model's name, as the server knows it.")
-    base_url: str = Field(OPENAI_URL, description="Address of the API, usually ending in /v1.")
+    base_url: str | tuple[str, ...] = Field(
+        OPENAI_URL, description="Address of the API, usually ending in /v1; or several, which share the work."
+    )
     api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")
     identity: str | None = Field(None, description="What the ledger knows the model by, if not by its name.")
     revision: str | None = Field(None, description="Revision of the weights, part of the model's identity.")
-    max_concurrency: int | None = Field(None, ge=1, description="Most calls in flight at this address.")
+    max_concurrency: int | None = Field(None, ge=1, description="Most calls in flight at each address.")
     timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply is given up.")
     connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")
     max_retries: int = Field(6, ge=0, description="How often a call that may pass is tried again in one run.")
@@ -86,18 +88,17 @@ class OpenAIModel(Config):
             )
         return value
 
-    @field_validator("base_url")
+    @field_validator("base_url", mode="before")
     @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("an address holds no name, password, ? or #; what is secret goes through api_key_env")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError(
-                f"{value!r} is no address: one begins with http:// or https:// and names a host, "
-                'as "http://127.0.0.1:8000/v1"'
-            )
-        return value.rstrip("/")
+    def _is_an_address(cls, value: object) -> str | tuple[str, ...]:
+        if isinstance(value, str):
+            return _address(value)
+        if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) for one in value):
+            raise ValueError('it takes an address, as "http://127.0.0.1:8000/v1", or a list of addresses')
+        addresses = tuple(_address(one) for one in value)
+        if twice := [one for number, one in enumerate(addresses) if one in addresses[:number]]:
+            raise ValueError(f"the address {twice[0]} stands there twice; take one out")
+        return addresses
 
     @field_validator("extra_body")
     @classmethod
@@ -112,18 +113,36 @@ class OpenAIModel(Config):
             raise ValueError(f"its values must be ones that JSON can write ({error})") from error
         return value
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address at which the model is asked."""
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url
+
     def key_variable(self) -> str | None:
         """The environment variable that holds the key: as named, else OpenAI's own for OpenAI's address."""
-        return self.api_key_env or ("OPENAI_API_KEY" if self.base_url == OPENAI_URL else None)
+        return self.api_key_env or ("OPENAI_API_KEY" if set(self.addresses) == {OPENAI_URL} else None)
 
     def known_as(self) -> str:
         """The identity in the ledger: name and revision, never an address or a port."""
         return self.identity or (f"{self.model}@{self.revision}" if self.revision else self.model)
 
-    def concurrency(self) -> int:
-        """Most calls in flight: as set, else many for a local server and few for a hosted one."""
-        local = _is_local(urlsplit(self.base_url).hostname or "")
+    def concurrency(self, address: str) -> int:
+        """Most calls in flight at an address: as set, else many for a local server and few for a hosted one."""
+        local = _is_local(urlsplit(address).hostname or "")
         return self.max_concurrency or (LOCAL_CONCURRENCY if local else HOSTED_CONCURRENCY)
+
+
+def _address(value: str) -> str:
+    """An address without its last slash. Raises ValueError where it is none or holds a secret."""
+    parts = urlsplit(value)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an address holds no name, password, ? or #; what is secret goes through api_key_env")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError(
+            f"{value!r} is no address: one begins with http:// or https:// and names a host, "
+            'as "http://127.0.0.1:8000/v1"'
+        )
+    return value.rstrip("/")
 
 
 def _is_local(host: str) -> bool:

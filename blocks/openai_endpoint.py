@@ -31,14 +31,14 @@ class OpenAIEndpoint:
         self._client = client
 
     @classmethod
-    def connect(cls, config: OpenAIModel) -> "OpenAIEndpoint":
-        """A client for the model's server, its key read from the environment. Must be called in the event loop."""
+    def connect(cls, config: OpenAIModel, address: str) -> "OpenAIEndpoint":
+        """A client for a server of the model, its key read from the environment. Must be called in the event loop."""
         variable = config.key_variable()
         timeout = httpx2.Timeout(config.timeout_s, connect=config.connect_timeout_s, pool=None)
         # The lane limits the calls in flight. For aiohttp 0 means no limit, and None would mean its own of 100.
         limits = httpx2.Limits(max_connections=0, max_keepalive_connections=None)
         client = openai.AsyncOpenAI(
-            base_url=config.base_url,
+            base_url=address,
             api_key=os.environ.get(variable or "", "").strip() or NO_KEY,
             max_retries=0,
             timeout=timeout,

@@ -74,29 +74,32 @@ async def _check_all(recipe: Recipe, ping: bool, said: Callable[[str], None]) ->
         if not isinstance(model, OpenAIModel):
             said(f"{label}: the bundled model")
             continue
-        fault = await _check_one(label, model, ping, said)
-        faults += [fault] if fault else []
+        if (variable := missing_key(model)) is not None:
+            faults.append(
+                f"models.{label}.api_key_env: the environment variable {variable} is not set; set it to the key"
+            )
+            continue
+        found = [await _check_one(label, model, address, ping, said) for address in model.addresses]
+        faults += [fault for fault in found if fault]
     return faults
 
 
-async def _check_one(label: str, model: OpenAIModel, ping: bool, said: Callable[[str], None]) -> str | None:
-    """What is wrong with one model's endpoint, if anything."""
+async def _check_one(
+    label: str, model: OpenAIModel, address: str, ping: bool, said: Callable[[str], None]
+) -> str | None:
+    """What is wrong with a model at one of its addresses, if anything."""
     place = f"models.{label}"
-    if (variable := missing_key(model)) is not None:
-        return f"{place}.api_key_env: the environment variable {variable} is not set; set it to the key"
-    endpoint = OpenAIEndpoint.connect(model)
+    endpoint = OpenAIEndpoint.connect(model, address)
     try:
         known = await endpoint.models()
         if known is not None and model.model not in known:
-            return f"{place}.model: {model.model!r} is no model of {model.base_url}{nearest(model.model, known)}"
-        said(f"{label}: {model.base_url} {'knows' if known else 'does not say whether it knows'} {model.model}")
+            return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
+        said(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
         return _pinged(place, await endpoint.complete(PING), said) if ping else None
     except openai.APIStatusError as error:
-        return f"{place}: {model.base_url} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
+        return f"{place}: {address} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
     except (openai.APIError, httpx2.HTTPError, OSError) as error:
-        return (
-            f"{place}.base_url: nobody answers at {model.base_url} ({error}); start the server or correct the address"
-        )
+        return f"{place}.base_url: nobody answers at {address} ({error}); start the server or correct the address"
     finally:
         await endpoint.close()
 

@@ -81,7 +81,7 @@ class Conductor:
         config = self.stages.recipe.respond
         samples = sum(responder.samples or config.samples for responder in config.models)
         calls = max(1, samples * max((chunk.rows for chunk in chunks), default=1))
-        places = {_place(self.session, responder.use) for responder in config.models}
+        places = {place for responder in config.models for place in _places(self.session, responder.use)}
         slots = sum(slots for _, slots in places)
         needed = math.ceil(BUFFERED * slots / calls)
         return max(2, needed), min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
@@ -133,12 +133,12 @@ class Conductor:
         return [outcome.model_dump() for outcome in outcomes]
 
 
-def _place(session: Session, label: str) -> tuple[str, int]:
+def _places(session: Session, label: str) -> list[tuple[str, int]]:
     """Where a model is asked, and how many calls may be in flight there; models at one address share its limit."""
     model = session.models[label]
     if isinstance(model, OpenAIModel):
-        return model.base_url, model.concurrency()
-    return session.identities[label], model.batch_size
+        return [(address, model.concurrency(address)) for address in model.addresses]
+    return [(session.identities[label], model.batch_size)]
 
 
 def _picked(counted: RunHandle, name: str) -> dict[str, Shard]:

@@ -59,6 +59,26 @@ def until(holds: Callable[[], Any], seconds: float = 20.0) -> Any:
     return value
 
 
+def background(work: Callable[[], Any]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def contents(server: FakeServer) -> list[str]:
+    return [request["body"]["messages"][-1]["content"] for request in server.requests()]
+
+
+def errors_of(dispatcher: Dispatcher, asked: Sequence[Question]) -> list[BaseException]:
+    """What asking raises, taken in a thread."""
+    raised: list[BaseException] = []
+    try:
+        dispatcher.ask(asked)
+    except BaseException as error:
+        raised.append(error)
+    return raised
+
+
 Reply = tuple[int, dict[str, str], bytes]
 
 

@@ -57,8 +57,8 @@ def test_a_price_is_dollars_for_a_million_tokens() -> None:
     ],
 )
 def test_a_local_server_gets_more_calls_at_once_than_a_hosted_one(address: str, limit: int) -> None:
-    assert model(base_url=address).concurrency() == limit
-    assert model(base_url=address, max_concurrency=3).concurrency() == 3
+    assert model(base_url=address).concurrency(address) == limit
+    assert model(base_url=address, max_concurrency=3).concurrency(address) == 3
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,38 @@ def test_what_is_no_address_or_holds_a_secret_is_refused(address: str) -> None:
 
 def test_an_address_loses_its_last_slash() -> None:
     assert model(base_url="http://host/v1/").base_url == "http://host/v1"
+
+
+def test_several_addresses_are_kept_in_their_order_and_change_no_identity() -> None:
+    several = model(base_url=["http://b/v1/", "http://a/v1"])
+    assert several.addresses == ("http://b/v1", "http://a/v1")
+    assert several.known_as() == model(base_url="http://c/v1").known_as()
+    assert model(base_url="http://a/v1").addresses == ("http://a/v1",)
+    assert model().addresses == (OPENAI_URL,)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "said"),
+    [
+        ([], "list of addresses"),
+        (7, "list of addresses"),
+        (None, "list of addresses"),
+        ([{"a": 1}], "list of addresses"),
+        (["http://a/v1", "b"], "'b' is no address"),
+        (["http://a/v1", "http://a/v1/"], "http://a/v1 stands there twice"),
+        (["http://a/v1", "http://user:secretword@b/v1"], "holds no name"),
+    ],
+)
+def test_lists_that_are_no_addresses_are_refused_in_one_fault(addresses: Any, said: str) -> None:
+    with pytest.raises(ValidationError, match=said) as raised:
+        model(base_url=addresses)
+    assert raised.value.error_count() == 1
+
+
+def test_openais_own_key_is_sent_to_nobody_else_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert missing_key(model(base_url=[OPENAI_URL, "http://127.0.0.1/v1"])) is None
+    assert missing_key(model(base_url=[OPENAI_URL])) == "OPENAI_API_KEY"
 
 
 @pytest.mark.parametrize("name", ["sk-abcdefghijklmnop", "A" * 40, "with space", "", "hf_abcdefghijklmnop"])

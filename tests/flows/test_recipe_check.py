@@ -74,6 +74,14 @@ def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(mon
     assert faults[2].startswith("models.third.base_url: nobody answers at http://127.0.0.1:9/v1")
 
 
+def test_each_address_of_a_model_is_asked(server: FakeServer) -> None:
+    away = "http://127.0.0.1:9/v1"
+    faults, said = checked(at(server.base_url, f"models.small.base_url=[{server.base_url}, '{away}']"))
+    assert said == [f"small: {server.base_url} knows small", f"large: {server.base_url} knows large"]
+    assert len(faults) == 1
+    assert faults[0].startswith(f"models.small.base_url: nobody answers at {away}")
+
+
 def test_one_rendered_request_is_shown_for_each_model() -> None:
     recipe = loaded(
         "respond.template='{{ topic }}: {{ instruction }}'",

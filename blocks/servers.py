@@ -1,0 +1,217 @@
+"""The questions that wait for model servers, spread over the addresses of each model."""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+import openai
+
+from blocks.addresses import Address
+from blocks.lanes import Job, Lane, Owner, backoff
+from blocks.llm import Completion
+from blocks.models import ModelConfig, OpenAIModel, missing_key
+from blocks.openai_endpoint import OpenAIEndpoint, read_failure
+
+Place = tuple[int, int, int, Job]
+
+
+class Servers(Lane):
+    """All questions for servers: the most urgent goes first, to the address that has most of its limit free.
+
+    Models at one address share its limit. A model's first question goes to an address only after the server there has
+    said that it knows the model and takes the key, so that a wrong key costs one request and not hundreds.
+    """
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
+        self._models: dict[str, OpenAIModel] = {}
+        self._addresses: dict[str, Address] = {}
+        self._queues: dict[str, list[Place]] = {}
+        self._silent: set[tuple[str, str]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def admit(self, label: str, model: ModelConfig) -> None:
+        """Open a session at each address of a model that is new, and greet the servers."""
+        if label in self._models or not isinstance(model, OpenAIModel):
+            return
+        self._models[label] = model
+        self._queues[label] = []
+        if (variable := missing_key(model)) is not None:
+            self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
+            return
+        for url in model.addresses:
+            address = self._addresses.setdefault(url, Address(url))
+            address.limit = max(address.limit, model.concurrency(url))
+            address.endpoints[label] = OpenAIEndpoint.connect(model, url)
+            self._spawn(self._greet(label, address))
+
+    def push(self, job: Job) -> None:
+        """Queue a job and send what may be sent; nothing more is taken once the lane was cleared."""
+        if self._closed:
+            return
+        heapq.heappush(self._queues[job.label], (self._sign * job.rank, job.order, next(self._numbers), job))
+        self.pump()
+
+    def pump(self) -> None:
+        """Send as much as the limits allow, except to servers that asked us to wait."""
+        now = asyncio.get_running_loop().time()
+        aside: list[Place] = []
+        while (found := self._next(now, aside)) is not None:
+            self._begin(*found, now)
+        for place in aside:
+            heapq.heappush(self._queues[place[-1].label], place)
+        self._wake_later(now)
+
+    def clear(self) -> None:
+        """Forget what waits, and send nothing more."""
+        self._closed = True
+        for queue in self._queues.values():
+            queue.clear()
+
+    def reverse(self) -> None:
+        """Let lower ranks go first from now on."""
+        if self._sign < 0:
+            self._sign = 1
+            for label, queue in self._queues.items():
+                self._queues[label] = [(-rank, order, number, job) for rank, order, number, job in queue]
+                heapq.heapify(self._queues[label])
+
+    async def close(self) -> None:
+        """Close the sessions and abandon what is in flight."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for address in self._addresses.values():
+            for endpoint in address.endpoints.values():
+                await endpoint.close()
+
+    def _next(self, now: float, aside: list[Place]) -> tuple[Job, Address] | None:
+        """The most urgent job that can be sent now, and where; jobs that rather wait for another address go aside."""
+        for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
+            free = self._free(label, now)
+            while free and (queue := self._queues[label]):
+                place = heapq.heappop(queue)
+                job = place[-1]
+                others = [address for address in free if address.url != job.failed_at]
+                if others or not self._has_other(label, job.failed_at, now):
+                    return job, min(others or free, key=lambda address: address.share)
+                aside.append(place)
+        return None
+
+    def _urgency(self, label: str) -> tuple[int, int, int]:
+        return self._queues[label][0][:3]
+
+    def _live(self, label: str, now: float) -> list[Address]:
+        """The addresses that take questions to a model: those that do not rest, or all where all do."""
+        all_of_them = [self._addresses[url] for url in self._models[label].addresses]
+        taking = [address for address in all_of_them if address.takes(label)]
+        return [address for address in taking if not address.rests(now)] or taking
+
+    def _free(self, label: str, now: float) -> list[Address]:
+        live = self._live(label, now)
+        healthy = any(not address.is_on_trial for address in live)
+        return [address for address in live if address.has_room(now, healthy)]
+
+    def _has_other(self, label: str, url: str | None, now: float) -> bool:
+        """Whether a model has another address than one that is worth waiting for."""
+        return any(address.url != url and now >= address.resume_at for address in self._live(label, now))
+
+    def _begin(self, job: Job, address: Address, now: float) -> None:
+        self.in_flight += 1
+        address.began(job.label)
+        self._spawn(self._send(job, address, now))
+
+    async def _send(self, job: Job, address: Address, sent_at: float) -> None:
+        completion = await address.endpoints[job.label].complete(job.request)
+        job.attempts += 1
+        self.in_flight -= 1
+        address.ended(job.label)
+        self._take_note(completion, address, sent_at)
+        if completion.transient and job.attempts <= self._models[job.label].max_retries:
+            self._again(job, completion, address)
+        else:
+            self.owner.settle(job, replace(completion, attempts=job.attempts), address.url)
+            if not completion.fatal:
+                address.admit(job.label)
+        self.pump()
+
+    def _take_note(self, completion: Completion, address: Address, sent_at: float) -> None:
+        """Let an address rest that fails, and leave one alone that asks for it."""
+        now = asyncio.get_running_loop().time()
+        if not completion.transient:
+            address.answered()
+        elif completion.error != "rate_limited":
+            address.failed(now, sent_at)
+        elif completion.wait_s:
+            address.resume_at = max(address.resume_at, now + completion.wait_s)
+
+    def _again(self, job: Job, completion: Completion, address: Address) -> None:
+        """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
+        self.owner.tally.retried += 1
+        job.failed_at = address.url
+        asked = completion.wait_s if len(self._models[job.label].addresses) == 1 else None
+        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.push, job)
+
+    def _wake_later(self, now: float) -> None:
+        """Come back when an address may be used again, if anything waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        ends = [end for address in self._addresses.values() for end in (address.resume_at, address.rest_until)]
+        soonest = min((end for end in ends if end > now), default=None)
+        if soonest is not None and any(self._queues.values()):
+            self._timer = asyncio.get_running_loop().call_at(soonest, self.pump)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _greet(self, label: str, address: Address) -> None:
+        """Let a model's questions go to a server that knows it; where it does not say so, one of them goes ahead."""
+        known = await self._ask_for_models(label, address)
+        if known is None:
+            return
+        if self._models[label].model in known:
+            address.admit(label)
+        else:
+            address.admit_one(label)
+        self.pump()
+
+    async def _ask_for_models(self, label: str, address: Address) -> Sequence[str] | None:
+        """The models that a server names, none if it does not say; None if it cannot be used at all."""
+        endpoint = address.endpoints[label]
+        for attempt in itertools.count():
+            try:
+                return await endpoint.models() or ()
+            except openai.APIStatusError as error:
+                failure = read_failure(error)
+                if failure.fatal:
+                    words = endpoint.without_key(failure.detail)
+                    self.owner.unusable(
+                        label, f"the server answers {words}; check the key and api_key_env", address.url
+                    )
+                    return None
+                if not failure.transient:
+                    return ()
+            except (ValueError, TypeError) as error:
+                why = f"no request can be made ({type(error).__name__}); check the key"
+                self.owner.unusable(label, why, address.url)
+                return None
+            except Exception:
+                pass  # nobody there yet: a server that is starting gets the same patience as a call
+            await asyncio.sleep(backoff(attempt, None))
+            if attempt >= self._models[label].max_retries and self._nobody_answers(label, address):
+                self.owner.unusable(label, "nobody answers there; start the server or correct base_url")
+                return None
+        return None
+
+    def _nobody_answers(self, label: str, address: Address) -> bool:
+        """Whether all addresses of a model have been silent for as long as our patience lasts."""
+        self._silent.add((label, address.url))
+        urls = self._models[label].addresses
+        return all((label, url) in self._silent and not self._addresses[url].knows(label) for url in urls)

@@ -1,0 +1,60 @@
+"""Models in this process: asked in batches, and an end of the run where they fail."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.dispatcher import ModelUnusableError
+from blocks.llm import Completion, Request
+from blocks.models import BundledModel
+from tests.blocks.helpers import (
+    dispatching,
+    questions,
+)
+
+
+class Parrot:
+    """An engine that says what it was asked, and counts its batches."""
+
+    batch_size = 8
+
+    def __init__(self, fault: str = "") -> None:
+        self.fault = fault
+        self.batches: list[int] = []
+
+    def identity(self) -> str:
+        return "parrot@1"
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        self.batches.append(len(requests))
+        if self.fault == "raises":
+            raise RuntimeError("out of memory")
+        answers = [Completion(text=request["messages"][0]["content"], completion_tokens=2) for request in requests]
+        return answers[:-1] if self.fault == "short" else answers
+
+
+def bundled(**fields: Any) -> BundledModel:
+    return BundledModel.model_validate({"kind": "bundled", **fields})
+
+
+def test_an_engine_is_asked_in_batches_and_shared_by_its_labels(tmp_path: Path) -> None:
+    parrot = Parrot()
+    models = {"one": bundled(usd_per_million_tokens={"output": 500_000}), "two": bundled()}
+    with dispatching(tmp_path, models, {"one": parrot, "two": parrot}) as dispatcher:
+        answers = dispatcher.ask([*questions(20, "one", "a"), *questions(12, "two", "b")])
+        assert dispatcher.tally.cost_usd == pytest.approx(20)
+        assert dispatcher.engine("one") is parrot
+    assert [answer.text for answer in answers] == [f"a {n}" for n in range(20)] + [f"b {n}" for n in range(12)]
+    assert Counter(parrot.batches) == {8: 4}
+
+
+@pytest.mark.parametrize(("fault", "said"), [("raises", "RuntimeError: out of memory"), ("short", "7 answers to 8")])
+def test_an_engine_that_fails_ends_the_run(tmp_path: Path, fault: str, said: str) -> None:
+    with (
+        dispatching(tmp_path, {"one": bundled()}, {"one": Parrot(fault)}) as dispatcher,
+        pytest.raises(ModelUnusableError, match=said),
+    ):
+        dispatcher.ask(questions(20, "one"))
