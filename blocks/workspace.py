@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -165,6 +165,19 @@ class Run:
         if state.status == "running" and not lives(state.pid, state.pid_started):
             return state.model_copy(update={"status": "killed"})
         return state
+
+    def note_models(self, identities: Collection[str]) -> None:
+        """Write down which models this run asks, by what the ledger knows them by, so that upkeep leaves them alone."""
+        new = self.folder / "models.json.new"
+        new.write_bytes(orjson.dumps(sorted(set(identities))))
+        new.replace(self.folder / "models.json")
+
+    def noted_models(self) -> list[str] | None:
+        """The models that this run asks; None where it has not said so yet."""
+        try:
+            return [str(model) for model in orjson.loads((self.folder / "models.json").read_bytes())]
+        except FileNotFoundError:
+            return None
 
     def add(self, handle: Handle, reused: bool) -> RunHandle:
         """Count a chunk in this run; a later handle of the same stage and chunk takes the place of an earlier one."""

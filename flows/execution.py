@@ -70,6 +70,7 @@ def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Sessi
     models = loaded.recipe.models
     engines = engines_for(models)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
+    run.note_models(identities.values())
     dispatcher = Dispatcher(models, engines, options.workspace.ledger_folder)
     options.watch(dispatcher, run)
     try:

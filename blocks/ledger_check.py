@@ -1,0 +1,176 @@
+"""Whether a ledger is what was written, in its structure and in every entry; and what can be taken from another."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field
+
+from blocks.ledger import (
+    FILE_NAME,
+    INSERT,
+    DamagedEntryError,
+    Row,
+    add_seals,
+    failure,
+    has_seals,
+    open_database,
+    read_row,
+    seal_of,
+)
+from blocks.ledger_upkeep import opened
+from blocks.models import Config
+
+AT_ONCE = 1_000
+NAMED = 20
+LEAST_ENTRY_BYTES = 32
+SETTLE_S = 0.002
+
+
+class Checked(Config):
+    """What a check of a ledger found."""
+
+    entries: int = Field(0, description="Entries that were read.")
+    unsealed: int = Field(0, description="Entries of older versions, which carry no seal; they were read all the same.")
+    structure: list[str] = Field([], description="What SQLite found wrong with the file, in its words.")
+    damaged: list[str] = Field([], description="The first damaged entries, one sentence each.")
+    damaged_entries: int = Field(0, description="How many entries are damaged.")
+    repaired: bool = Field(False, description="Whether the damaged entries were removed.")
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found."""
+        return not self.structure and not self.damaged_entries
+
+
+class Imported(Config):
+    """What was taken over from another ledger."""
+
+    taken: int = Field(0, description="Entries that are new here.")
+    known: int = Field(0, description="Entries that were here already.")
+    damaged: int = Field(0, description="Entries that are not what was written, and were left.")
+    unreadable: bool = Field(False, description="Whether a part of the other file could not be read at all.")
+
+
+def check(folder: Path, repair: bool = False) -> Checked:
+    """Look at a ledger's structure and at every entry; repair removes damaged entries, so that they are asked again.
+
+    Nothing is removed where the file's structure itself is damaged. Raises LedgerError.
+    """
+    with opened(folder) as connection:
+        found = connection.execute(f"PRAGMA integrity_check({NAMED})")
+        structure = [str(row[0]) for row in found if row[0] != "ok"]
+        read = unsealed = 0
+        damaged: dict[int, str] = {}
+        for number, row in _rows(connection, folder / FILE_NAME):
+            if isinstance(row, sqlite3.Error):
+                structure.append(str(row))
+                continue
+            read, unsealed = read + 1, unsealed + (row[-1] is None)
+            if (why := _damage(row)) is not None:
+                damaged[number] = why
+        repaired = bool(repair and damaged and not structure)
+        if repaired:
+            _remove(connection, list(damaged))
+    return Checked(
+        entries=read,
+        unsealed=unsealed,
+        structure=list(dict.fromkeys(structure)),
+        damaged=list(damaged.values())[:NAMED],
+        damaged_entries=len(damaged),
+        repaired=repaired,
+    )
+
+
+def _damage(row: Row) -> str | None:
+    try:
+        read_row(row)
+    except DamagedEntryError as damage:
+        return str(damage)
+    return None
+
+
+def _remove(connection: sqlite3.Connection, numbers: list[int]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("DELETE FROM entries WHERE id = ?", [(number,) for number in numbers])
+    connection.execute("COMMIT")
+
+
+def _rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[int, Row | sqlite3.Error]]:
+    """All entries by number, some at a time, so that no snapshot is held for long; an error where some are lost."""
+    seal = "seal" if has_seals(connection) else "NULL"
+    query = f"SELECT id, key, at, model, error, reply, {seal} FROM entries WHERE id BETWEEN ? AND ? ORDER BY id"
+    last = _last(connection, path)
+    for start in range(1, last + 1, AT_ONCE):
+        try:
+            found = connection.execute(query, (start, start + AT_ONCE - 1)).fetchall()
+            yield from ((row[0], row[1:]) for row in found)
+        except sqlite3.Error as error:
+            yield start, error
+            yield from _one_by_one(connection, query, start)
+
+
+def _one_by_one(connection: sqlite3.Connection, query: str, start: int) -> Iterator[tuple[int, Row]]:
+    """Those entries of a piece that can be read at all."""
+    for number in range(start, start + AT_ONCE):
+        try:
+            found = connection.execute(query, (number, number)).fetchall()
+        except sqlite3.Error:
+            continue
+        yield from ((row[0], row[1:]) for row in found)
+
+
+def _last(connection: sqlite3.Connection, path: Path) -> int:
+    """The number of the last entry; where the file is too damaged to say, one that it cannot exceed."""
+    try:
+        return int(connection.execute("SELECT max(id) FROM entries").fetchone()[0] or 0)
+    except sqlite3.Error:
+        return path.stat().st_size // LEAST_ENTRY_BYTES
+
+
+def import_ledger(folder: Path, other: sqlite3.Connection, other_path: Path) -> Imported:
+    """Take over all entries of another ledger that are whole and not here yet, with their dates.
+
+    An answer that is here is never replaced; a kept failure gives way to an answer. May be broken off and done again.
+    Raises LedgerError where this ledger cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE_NAME
+    result, batch = {"taken": 0, "known": 0, "damaged": 0}, list[Row]()
+    unreadable = False
+    try:
+        connection = open_database(path)
+        for _, row in _rows(other, other_path):
+            if isinstance(row, sqlite3.Error):
+                unreadable = True
+            elif _damage(row) is not None:
+                result["damaged"] += 1
+            else:
+                batch.append((*row[:5], seal_of(row[0], row[2], row[3], row[4])))
+            if len(batch) == AT_ONCE:
+                _take(connection, batch, result)
+        _take(connection, batch, result)
+        connection.close()
+    except sqlite3.Error as error:
+        raise failure(path, "written", error) from error
+    return Imported(**result, unreadable=unreadable)
+
+
+def _take(connection: sqlite3.Connection, batch: list[Row], result: dict[str, int]) -> None:
+    """Write some entries in one transaction, and leave a moment for a run's own writer."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        add_seals(connection)
+        before = connection.total_changes
+        connection.executemany(INSERT, batch)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    taken = connection.total_changes - before
+    result["taken"] += taken
+    result["known"] += len(batch) - taken
+    batch.clear()
+    time.sleep(SETTLE_S)
