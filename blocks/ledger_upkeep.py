@@ -207,9 +207,8 @@ def compact(folder: Path, alone: bool) -> tuple[int, int]:
     version can only be written anew, which holds writers up, so beside a run just its log is folded in. Raises
     LedgerError.
     """
-    path = folder / FILE_NAME
     with opened(folder) as connection:
-        before = _size(path)
+        before = _size(connection)
         (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
         if mode == INCREMENTAL:
             while connection.execute("PRAGMA freelist_count").fetchone() != (0,):
@@ -218,10 +217,10 @@ def compact(folder: Path, alone: bool) -> tuple[int, int]:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("VACUUM")
         connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if alone else 'PASSIVE'})").fetchall()
-        after = _size(path)
-    return before, after
+        return before, _size(connection)
 
 
-def _size(path: Path) -> int:
-    files = (path, path.with_name(f"{path.name}-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())
+def _size(connection: sqlite3.Connection) -> int:
+    """The bytes of a database once its log is folded in."""
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return int(pages * size)

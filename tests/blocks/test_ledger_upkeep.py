@@ -139,12 +139,11 @@ def test_compacting_gives_room_back_while_a_run_reads_and_writes(folder: Path) -
     before, after = ledger_upkeep.compact(folder, alone=False)
     stop.set()
     thread.join()
-    assert after < before
+    assert after < before / 4
     assert ledger_upkeep.statistics(folder).free_bytes == 0
     assert len(reader.known([digest(["live", number]) for number in kept])) == len(kept)
     reader.close()
     assert held(folder) == set(range(20))
-    assert (folder / "ledger.sqlite").stat().st_size < 200_000
 
 
 @pytest.mark.parametrize("alone", [True, False])
