@@ -139,7 +139,7 @@ def test_compacting_gives_room_back_while_a_run_reads_and_writes(folder: Path) -
     before, after = ledger_upkeep.compact(folder, alone=False)
     stop.set()
     thread.join()
-    assert after < before / 4
+    assert after < before / 2
     assert ledger_upkeep.statistics(folder).free_bytes == 0
     assert len(reader.known([digest(["live", number]) for number in kept])) == len(kept)
     reader.close()
