@@ -13,6 +13,7 @@ from tasks.gate.config import GatesConfig
 from tasks.gate.judge import judge_stage
 from tasks.gate.outcome import keep_outcomes, raise_if_failed
 from tasks.publish import Published, publish
+from tasks.student import token_counter
 
 
 def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
@@ -32,6 +33,8 @@ def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str])
     recipe = recipe_of(old, overrides, "pairs")
     new = Run.begin(workspace, new_run_id(recipe.name), recipe.name, recipe.plain(), Path(old.state().base))
     with ended_state(new):
+        limits = recipe.pairs.max_tokens
+        counter = None if limits is None else token_counter(limits, Path(old.state().base))
         jobs = [_job(new, counted) for counted in old.handles() if counted.handle.stage == "judge"]
         if not jobs:
             raise KasasagiError(f"the run {old.id} has no ratings to make pairs from; run its recipe again first")
@@ -39,7 +42,7 @@ def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str])
             if counted.handle.stage != STAGE and not counted.handle.stage.startswith("gate "):
                 new.add(counted.handle, reused=True)
         for job in jobs:
-            new.add(format_chunk(new, recipe.pairs, recipe.judge, job), reused=False)
+            new.add(format_chunk(new, recipe.pairs, recipe.judge, job, counter), reused=False)
         _judge(new, recipe.gates)
     return new
 

@@ -15,6 +15,7 @@ from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
 from tasks.judge.prompt import judge_messages
 from tasks.respond import conversation
+from tasks.student import token_counter
 from tasks.synthesize import MagpieSource, prefixes
 
 EXAMPLE = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
@@ -31,6 +32,14 @@ def warnings(recipe: Recipe) -> list[str]:
     if answers < 2:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
     return found
+
+
+def check_student(loaded: LoadedRecipe, said: Callable[[str], None]) -> None:
+    """Open the student's tokenizer, where the recipe limits tokens. Raises TokenizerError."""
+    if (limits := loaded.recipe.pairs.max_tokens) is not None:
+        counter = token_counter(limits, loaded.base)
+        how = "by its chat template" if counter.has_template else "text by text, since it has no chat template"
+        said(f"the tokenizer {limits.tokenizer} counts the student's tokens {how}")
 
 
 def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:

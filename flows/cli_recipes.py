@@ -44,7 +44,7 @@ def check(
     ping: Annotated[bool, typer.Option("--ping", help="Also send one request to each model.")] = False,
 ) -> None:
     """Check a recipe before anything runs: columns, templates, endpoints, models, and one request for each model."""
-    from flows.check import check_endpoints, example_requests, warnings
+    from flows.check import check_endpoints, check_student, example_requests, warnings
     from flows.recipe import load_recipe, missing_columns
     from flows.recipe_errors import RecipeError
     from flows.views.drawing import console
@@ -58,6 +58,7 @@ def check(
         screen.print(text, markup=False)
     for text in warnings(loaded.recipe):
         screen.print(f"warning: {text}", markup=False, style="yellow")
+    check_student(loaded, lambda text: screen.print(text, markup=False))
     faults = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
     if faults:
         raise RecipeError("\n".join(faults))

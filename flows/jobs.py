@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tasks.asking import ChunkJob, Session
 from tasks.filter import filter_digest, filter_prompts
 from tasks.judge import stage as judge
 from tasks.load import DatasetSource, load_prompts, source_digest
+from tasks.student import TokenCounter, token_counter
 from tasks.synthesize import MagpieSource
 
 LOAD_VERSION = 1
@@ -35,16 +37,22 @@ class Stages:
     base: Path
     limit: int | None = None
 
+    @cached_property
+    def counter(self) -> TokenCounter | None:
+        """Who counts tokens for the student, where the recipe limits them. Raises TokenizerError."""
+        limits = self.recipe.pairs.max_tokens
+        return None if limits is None else token_counter(limits, self.base)
+
     def work(self) -> dict[str, Callable[[ChunkJob], dict[str, Any]]]:
-        """What is done for a chunk of each stage."""
-        recipe, session = self.recipe, self.session
+        """What is done for a chunk of each stage. Raises TokenizerError, before anything is paid for."""
+        recipe, session, counter = self.recipe, self.session, self.counter
         return {
             "load": lambda job: self._load(job).model_dump(),
             "filter": lambda job: self._filter(job).model_dump(),
             "respond": lambda job: respond.respond_chunk(session, recipe.respond, job).model_dump(),
             "judge": lambda job: judge.judge_chunk(session, recipe.judge, job).model_dump(),
             "format_dpo": lambda job: format_dpo.format_chunk(
-                session.run, recipe.pairs, recipe.judge, job
+                session.run, recipe.pairs, recipe.judge, job, counter
             ).model_dump(),
         }
 
@@ -86,7 +94,8 @@ class Stages:
         """The job that makes the pairs of one chunk."""
         orders = [list(self.recipe.judge.orderings), list(self.recipe.judge.aspects)]
         config = self.recipe.pairs.model_dump(mode="json")
-        return self._job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, orders)
+        student = [self.counter.digest] if self.counter else []
+        return self._job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, orders, *student)
 
     def _job(self, stage: str, version: int, chunk: int, inputs: Mapping[str, Shard], *config: Any) -> ChunkJob:
         again = sorted(self.session.ask_again)

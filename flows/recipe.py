@@ -174,6 +174,8 @@ def _unknown_models(recipe: Recipe) -> list[str]:
         used.append(("source.model", recipe.source.model))
     responders = [responder.name for responder in recipe.respond.models]
     sides = {"pairs.strong": recipe.pairs.strong, "pairs.weak": recipe.pairs.weak}
+    if recipe.pairs.on_policy is not None:
+        sides["pairs.on_policy.models"] = recipe.pairs.on_policy.models
     strangers = [(place, label) for place, labels in sides.items() for label in labels if label not in responders]
     return [
         f"{place}: {label!r} is no responder of this recipe{nearest(label, responders)}" for place, label in strangers

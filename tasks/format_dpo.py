@@ -3,6 +3,8 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -16,14 +18,19 @@ from tasks.pairing import (
     Candidate,
     Conditions,
     Dropped,
+    OnPolicy,
     Pair,
+    TokenLimit,
     all_above_margin,
     best_vs_random,
     best_vs_worst,
     broken_condition,
+    keep_share,
     sigma,
     strong_vs_weak,
 )
+from tasks.student import TokenCounter, TokenLimits
+from tasks.thinking import with_thinking
 
 STAGE = "format_dpo"
 # Raised when the same input would give other rows. 1: first version.
@@ -37,7 +44,8 @@ class PairsConfig(Config):
     """How pairs are made from rated responses.
 
     A strategy names two responses and tries no others, so that a prompt gives one pair or a reason; but
-    `all_above_margin` tries every two of them. Conditions then hold for a pair or drop it, with a reason.
+    `all_above_margin` tries every two of them. Conditions then hold for a pair or drop it, with a reason. Only
+    `on_policy` looks at several prompts at once: at those of a chunk, which is some hundred of them.
     """
 
     strategy: Strategy = Field("best_vs_worst", description="Which two responses make a pair.")
@@ -64,6 +72,13 @@ class PairsConfig(Config):
     )
     max_similarity: float | None = Field(
         None, ge=0, le=1, description="Most of their distinct character trigrams that the two texts share."
+    )
+
+    max_tokens: TokenLimits | None = Field(
+        None, description="Most tokens for the student, as {tokenizer: my/student, prompt: 512, total: 2048}."
+    )
+    on_policy: OnPolicy | None = Field(
+        None, description="Least share of pairs by the student itself, as {models: [student], share: 0.5}."
     )
 
     @model_validator(mode="after")
@@ -94,19 +109,22 @@ class PairsConfig(Config):
         return f"{both[0]!r} is named both as strong and as weak; it can be but one of them" if both else None
 
     def conditions(self) -> Conditions:
-        """What a pair must meet beside its strategy's promises."""
+        """What a pair must meet beside its strategy's promises, but for the tokens, which depend on its prompt."""
         return Conditions(
             self.min_chosen_rating, self.models, self.max_length_ratio, self.max_length_difference, self.max_similarity
         )
 
 
-def format_chunk(run: Run, config: PairsConfig, judge: JudgeConfig, job: ChunkJob) -> Handle:
-    """Make the pairs of one chunk and keep them."""
+def format_chunk(
+    run: Run, config: PairsConfig, judge: JudgeConfig, job: ChunkJob, counter: TokenCounter | None = None
+) -> Handle:
+    """Make the pairs of one chunk and keep them; counter is wanted where config limits tokens."""
     started = time.monotonic()
-    prompts = read_rows(run, job.inputs["prompts"], ["prompt_id", "instruction"])
+    columns = ["prompt_id", "instruction", *(["messages"] if counter else [])]
+    prompts = read_rows(run, job.inputs["prompts"], columns)
     responses = read_rows(run, job.inputs.get("responses"))
     ratings = read_rows(run, job.inputs.get("ratings"))
-    return keep_chunk(run, {}, job, make_pairs(config, judge, prompts, responses, ratings), started)
+    return keep_chunk(run, {}, job, make_pairs(config, judge, prompts, responses, ratings, counter), started)
 
 
 def make_pairs(
@@ -115,14 +133,20 @@ def make_pairs(
     prompts: Sequence[Mapping[str, Any]],
     responses: Iterable[Mapping[str, Any]],
     ratings: Iterable[Mapping[str, Any]],
+    counter: TokenCounter | None = None,
 ) -> ChunkResult:
     """The pairs of each prompt that gives any, and a reason for each that does not; rows out are prompts with pairs."""
     rated = candidates_by_prompt(judge, responses, ratings)
+    outcomes = {
+        prompt["prompt_id"]: pairs_of(config, prompt, rated.get(prompt["prompt_id"], []), counter) for prompt in prompts
+    }
+    if config.on_policy is not None:
+        outcomes = keep_share(config.on_policy, outcomes)
     pairs: list[dict[str, Any]] = []
     quarantine: list[dict[str, Any]] = []
     for prompt in prompts:
         prompt_id = prompt["prompt_id"]
-        outcome = pairs_of(config, prompt_id, rated.get(prompt_id, []))
+        outcome = outcomes[prompt_id]
         if isinstance(outcome, Dropped):
             payload = _payload(prompt, rated.get(prompt_id, []))
             quarantine.append(set_aside(STAGE, prompt_id, outcome.reason, outcome.detail, payload))
@@ -132,15 +156,46 @@ def make_pairs(
     return ChunkResult(len(prompts), len(prompts) - len(quarantine), rows)
 
 
-def pairs_of(config: PairsConfig, prompt_id: str, candidates: Sequence[Candidate]) -> list[Pair] | Dropped:
-    """The pairs of one prompt, at least one, or why there is none."""
+def pairs_of(
+    config: PairsConfig,
+    prompt: Mapping[str, Any],
+    candidates: Sequence[Candidate],
+    counter: TokenCounter | None = None,
+) -> list[Pair] | Dropped:
+    """The pairs of one prompt, at least one, or why there is none; prompt holds its id, and messages for a counter."""
     conditions = config.conditions()
+    if config.max_tokens is not None and counter is not None:
+        messages = prompt["messages"]
+        if (dropped := _long_prompt(config.max_tokens, counter.prompt(messages))) is not None:
+            return dropped
+        conditions = replace(conditions, total_tokens=_total(config.max_tokens, counter, messages))
     if config.strategy == "all_above_margin":
         return all_above_margin(candidates, config.min_margin, conditions, config.max_pairs)
-    outcome = _one_pair(config, prompt_id, candidates)
+    outcome = _one_pair(config, prompt["prompt_id"], candidates)
     if isinstance(outcome, Dropped):
         return outcome
     return broken_condition(conditions, outcome) or [outcome]
+
+
+def _long_prompt(limits: TokenLimits, tokens: int | None) -> Dropped | None:
+    if tokens is None:
+        return Dropped("chat_template", "the student's chat template refuses the prompt")
+    if limits.prompt is None or tokens <= limits.prompt:
+        return None
+    return Dropped("prompt_tokens", f"the prompt has {tokens} tokens, and {limits.prompt} are allowed")
+
+
+def _total(limits: TokenLimits, counter: TokenCounter, messages: Sequence[Mapping[str, str]]) -> TokenLimit | None:
+    """Counts a prompt's responses, each once."""
+    if limits.total is None:
+        return None
+
+    @lru_cache
+    def count(candidate: Candidate) -> int | None:
+        thinking = candidate.thinking if limits.thinking else None
+        return counter.total(messages, with_thinking(candidate.content, thinking))
+
+    return TokenLimit(limits.total, count)
 
 
 def _one_pair(config: PairsConfig, prompt_id: str, candidates: Sequence[Candidate]) -> Pair | Dropped:
@@ -169,7 +224,9 @@ def candidates_by_prompt(
     for row in responses:
         of_this = tuple(_mean(marks[row["response_id"], name], judge) for name in judge.orderings)
         candidates[row["prompt_id"]].append(
-            Candidate(row["response_id"], row["model"], row["content"], of_this, row["finish_reason"])
+            Candidate(
+                row["response_id"], row["model"], row["content"], of_this, row["finish_reason"], row.get("thinking")
+            )
         )
     return candidates
 

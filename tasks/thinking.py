@@ -24,6 +24,11 @@ def split_thinking(content: str, reasoning: str | None) -> tuple[str, str | None
     return content[end:].lstrip(), _joined([content[: end - len(_CLOSE)]])
 
 
+def with_thinking(content: str, thinking: str | None) -> str:
+    """An answer with its thinking in front, as models write it that think aloud; the answer where there is none."""
+    return f"{_OPEN}\n{thinking}\n{_CLOSE}\n\n{content}" if thinking else content
+
+
 def _leading_blocks(content: str) -> tuple[str, str | None]:
     thoughts: list[str] = []
     start = _skip_blanks(content, 0)

@@ -43,6 +43,9 @@ class PublishConfig(Config):
         "original", description="The prompt as loaded, or the messages that the chosen response's model was sent."
     )
     system: Literal["keep", "drop"] = Field("keep", description="Whether system messages stay in the prompt.")
+    thinking: Literal["drop", "inline"] = Field(
+        "drop", description="Whether a response's thinking text is left out, or stands in <think> tags in front of it."
+    )
     split: SplitConfig | None = Field(None, description="Divides the pairs into train and test; without it all train.")
     license: str | None = Field(
         None,

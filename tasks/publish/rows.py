@@ -60,7 +60,7 @@ class PairRows:
         self._config = config
         self.ranges = _ranges(connection)
         self.count = sum(some.pairs for some in self.ranges)
-        self._query = _query(connection, config.prompt == "as_sent")
+        self._query = _query(connection, config)
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows, range by range. Raises PublishError where a pair's prompt, response or request is missing."""
@@ -115,13 +115,21 @@ def _ranges(connection: duckdb.DuckDBPyConnection) -> list[IdRange]:
     return [IdRange(start, end, pairs) for (start, pairs), end in zip(grouped, ends, strict=True)]
 
 
-def _query(connection: duckdb.DuckDBPyConnection, as_sent: bool) -> str:
+def _content(response: str, config: PublishConfig) -> str:
+    """SQL for the text of a response: `tasks.thinking.with_thinking` where its thinking is asked for."""
+    if config.thinking == "drop":
+        return f"{response}.content"
+    inline = f"'<think>' || chr(10) || {response}.thinking || chr(10) || '</think>' || repeat(chr(10), 2)"
+    return f"CASE WHEN coalesce({response}.thinking, '') = '' THEN '' ELSE {inline} END || {response}.content"
+
+
+def _query(connection: duckdb.DuckDBPyConnection, config: PublishConfig) -> str:
     """SQL for the rows of one range, $start to $end; as_sent gives the whole request of the chosen response's call."""
     columns = [row[0] for row in connection.execute("DESCRIBE prompts").fetchall()]
     kept = published_names([name for name in columns if name not in PROMPTS.names])
     carried = "".join(f", q.{_identifier(column)} AS {_identifier(name)}" for column, name in kept.items())
     prompt, calls = "q.messages", ""
-    if as_sent:
+    if config.prompt == "as_sent":
         prompt = "k.request"
         calls = "LEFT JOIN (FROM calls WHERE stage = 'respond') k ON k.call_id = c.call_id"
     here = "prompt_id >= $start AND ($end IS NULL OR prompt_id < $end)"
@@ -132,8 +140,8 @@ def _query(connection: duckdb.DuckDBPyConnection, as_sent: bool) -> str:
         FROM ratings WHERE {here} GROUP BY response_id
     )
     SELECT {prompt} AS prompt,
-        [{{'role': 'assistant', 'content': c.content}}] AS chosen,
-        [{{'role': 'assistant', 'content': d.content}}] AS rejected,
+        [{{'role': 'assistant', 'content': {_content("c", config)}}}] AS chosen,
+        [{{'role': 'assistant', 'content': {_content("d", config)}}}] AS rejected,
         p.prompt_id{carried}, q.source, p.chosen_id, p.rejected_id,
         c.model AS chosen_model, d.model AS rejected_model, p.chosen_rating, p.rejected_rating, p.margin,
         x.rationale AS chosen_rationale, y.rationale AS rejected_rationale,

@@ -18,9 +18,11 @@ from flows.planning import plan_recipe
 from flows.recipe import LoadedRecipe, load_recipe
 from tasks.asking import ask
 from tasks.respond import questions_for
+from tasks.student import TokenizerError
 from tests.fake_server import FakeServer
 from tests.flows.test_chunks import prompts, some
 from tests.tasks.helpers import asked, good, session
+from tests.tasks.test_student import student
 
 RECIPE: dict[str, Any] = {
     "name": "planned",
@@ -67,6 +69,23 @@ def test_a_plan_counts_what_would_be_asked_and_leaves_no_run_behind(loaded: Load
     assert respond.cost_usd == pytest.approx((respond.prompt_tokens + 1000 * 2000) / 1e6)
     assert Workspace(folder).runs() == []
     assert list(Workspace(folder).runs_folder.iterdir()) == []
+
+
+def test_a_missing_tokenizer_is_said_before_anything_is_asked(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    (tmp_path / "student").mkdir()
+    limited = load_recipe(str(loaded.file), ["pairs.max_tokens={tokenizer: student, total: 512}"])
+    with pytest.raises(TokenizerError, match=r"the folder 'student' holds no tokenizer.json"):
+        plans(limited, tmp_path / "workspace")
+
+
+def test_another_tokenizer_of_the_same_name_makes_the_pairs_anew(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    limited = load_recipe(str(loaded.file), ["pairs.max_tokens={tokenizer: student, total: 512}"])
+    keys = []
+    for number, template in enumerate(("a", "b", "a")):
+        student(tmp_path / "student", chat_template=template)
+        one = session(tmp_path / f"workspace{number}")
+        keys.append(Stages(one, limited.recipe, limited.base).format_job(0, {}).cache_key)
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_a_plan_asks_nobody(loaded: LoadedRecipe, tmp_path: Path, nobody: FakeServer) -> None:

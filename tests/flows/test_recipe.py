@@ -351,3 +351,9 @@ def test_the_sides_of_strong_vs_weak_are_responders() -> None:
     changes = ["pairs.strategy=strong_vs_weak", "pairs.strong=[lagre]", "pairs.weak=[small]"]
     with pytest.raises(RecipeError, match=r"pairs.strong: .lagre. is no responder.*did you mean .large."):
         load_recipe("two-models-one-judge", changes)
+
+
+def test_the_student_of_an_on_policy_share_is_a_responder() -> None:
+    changes = ["pairs.on_policy={models: [smal], share: 0.5}"]
+    with pytest.raises(RecipeError, match=r"pairs.on_policy.models: .smal. is no responder.*did you mean .small."):
+        load_recipe("two-models-one-judge", changes)

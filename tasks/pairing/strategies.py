@@ -5,99 +5,14 @@ more than nothing and by at least the margin, and lower in no order; the two tex
 no judge.
 """
 
-import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Literal
 
 from blocks.canonical import digest
-
-Reason = Literal[
-    "too_few_responses",
-    "missing_rating",
-    "no_finished_response",
-    "identical_texts",
-    "order_flip",
-    "tie",
-    "below_margin",
-    "contradicting_pairs",
-    "no_strong_response",
-    "no_weak_response",
-    "below_min_chosen_rating",
-    "same_model",
-    "different_model",
-    "length_ratio",
-    "length_difference",
-    "too_similar",
-]
-UNFINISHED = ("length", "content_filter", "max_tokens")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One response that may stand in a pair.
-
-    `ratings` has one number for each order in which the texts were shown, in the same order for all candidates of a
-    prompt; None, NaN or infinity where there is no readable rating.
-    """
-
-    response_id: str
-    model: str
-    content: str
-    ratings: tuple[float | None, ...]
-    finish_reason: str | None = None
-
-    @property
-    def rating(self) -> float | None:
-        """The rating over all orders."""
-        return combine(self.ratings)
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A preference: the two responses, their ratings over all orders, and how far these lie apart (above zero).
-
-    The numbers are None where no judge was asked.
-    """
-
-    chosen: Candidate
-    rejected: Candidate
-    chosen_rating: float | None
-    rejected_rating: float | None
-    margin: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """Why a prompt gives no pair: `reason` for machines, `detail` for people."""
-
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """What a pair must meet beside its strategy's promises; None asks nothing. Lengths are in characters."""
-
-    min_chosen_rating: float | None = None
-    models: Literal["any", "same", "different"] = "any"
-    max_length_ratio: float | None = None
-    max_length_difference: int | None = None
-    max_similarity: float | None = None
-
-
-def combine(ratings: Sequence[float | None]) -> float | None:
-    """The mean of one response's ratings; None if there is none or one of them is missing or not finite."""
-    known = [rating for rating in ratings if rating is not None]
-    if not known or len(known) < len(ratings):
-        return None
-    try:
-        mean = math.fsum(known) / len(known)
-    except (OverflowError, ValueError):
-        return None
-    return mean if math.isfinite(mean) else None
+from tasks.pairing.conditions import Conditions, broken_condition
+from tasks.pairing.model import UNFINISHED, Candidate, Dropped, Pair, same_text, texts
 
 
 def best_vs_worst(candidates: Sequence[Candidate], min_margin: float) -> Pair | Dropped:
@@ -178,14 +93,9 @@ def strong_vs_weak(
     if not finished:
         return Dropped("no_finished_response", f"all {len(strongs)} responses by {', '.join(strong)} are truncated")
     chosen, rejected = (min(some, key=lambda one: (_draw(prompt_id, one), _name(one))) for some in (finished, weaks))
-    if _same_text(chosen, rejected):
+    if same_text(chosen, rejected):
         return Dropped("identical_texts", f"{chosen.model} and {rejected.model} gave the same text")
     return Pair(chosen, rejected, None, None, None)
-
-
-def broken_condition(conditions: Conditions, pair: Pair) -> Dropped | None:
-    """The first condition that a pair does not meet, or None."""
-    return next((broken for test in _CONDITIONS if (broken := test(conditions, pair)) is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,21 +162,13 @@ def _conditioned(outcome: Pair | Dropped, conditions: Conditions) -> Pair | Drop
 
 def _uncontradicted(pairs: Sequence[Pair]) -> Iterator[Pair]:
     """The pairs by their texts, each once, without those of which another says the opposite."""
-    said = {_texts(pair) for pair in pairs}
+    said = {texts(pair) for pair in pairs}
     seen: set[tuple[str, str]] = set()
     for pair in pairs:
-        texts = _texts(pair)
-        if texts not in seen and texts[::-1] not in said:
+        both = texts(pair)
+        if both not in seen and both[::-1] not in said:
             yield pair
-        seen.add(texts)
-
-
-def _texts(pair: Pair) -> tuple[str, str]:
-    return pair.chosen.content.strip(), pair.rejected.content.strip()
-
-
-def _same_text(one: Candidate, other: Candidate) -> bool:
-    return one.content.strip() == other.content.strip()
+        seen.add(both)
 
 
 def _rated(candidates: Sequence[Candidate]) -> list[_Rated]:
@@ -283,7 +185,7 @@ def _pair(best: _Rated, worst: _Rated, min_margin: float) -> Pair | Dropped:
     chosen, rejected = best.candidate, worst.candidate
     margin = best.rating - worst.rating
     ratings = f"{best.rating:g} and {worst.rating:g}"
-    if _same_text(chosen, rejected):
+    if same_text(chosen, rejected):
         return Dropped("identical_texts", f"the texts rated {ratings} are the same")
     if _flips(chosen, rejected):
         return Dropped("order_flip", f"the orders contradict each other: {chosen.ratings} and {rejected.ratings}")
@@ -298,66 +200,3 @@ def _flips(one: Candidate, other: Candidate) -> bool:
     """Whether one is better in some order and worse in another."""
     known = [(a, b) for a, b in zip(one.ratings, other.ratings, strict=True) if a is not None and b is not None]
     return any(a > b for a, b in known) and any(a < b for a, b in known)
-
-
-def _too_low(conditions: Conditions, pair: Pair) -> Dropped | None:
-    least, rating = conditions.min_chosen_rating, pair.chosen_rating
-    if least is None or (rating is not None and rating >= least):
-        return None
-    shown = "not rated" if rating is None else f"rated {rating:g}"
-    return Dropped("below_min_chosen_rating", f"the better response is {shown}, and {least:g} is asked for")
-
-
-def _wrong_models(conditions: Conditions, pair: Pair) -> Dropped | None:
-    one, other = pair.chosen.model, pair.rejected.model
-    if conditions.models == "different" and one == other:
-        return Dropped("same_model", f"both responses are by {one}")
-    if conditions.models == "same" and one != other:
-        return Dropped("different_model", f"the responses are by {one} and {other}")
-    return None
-
-
-def _unlike_in_ratio(conditions: Conditions, pair: Pair) -> Dropped | None:
-    most, (longer, shorter) = conditions.max_length_ratio, _lengths(pair)
-    if most is None or longer <= most * shorter:
-        return None
-    return Dropped("length_ratio", f"{longer} characters are more than {most:g} times {shorter}")
-
-
-def _unlike_in_length(conditions: Conditions, pair: Pair) -> Dropped | None:
-    most, (longer, shorter) = conditions.max_length_difference, _lengths(pair)
-    if most is None or longer - shorter <= most:
-        return None
-    return Dropped("length_difference", f"{longer} and {shorter} characters lie more than {most} apart")
-
-
-def _lengths(pair: Pair) -> tuple[int, int]:
-    """Characters of the longer and of the shorter text, without blanks around them."""
-    one, other = (len(text) for text in _texts(pair))
-    return max(one, other), min(one, other)
-
-
-def _too_similar(conditions: Conditions, pair: Pair) -> Dropped | None:
-    if conditions.max_similarity is None:
-        return None
-    found = similarity(*_texts(pair))
-    if found <= conditions.max_similarity:
-        return None
-    return Dropped("too_similar", f"the texts are alike by {found:.2f}, more than {conditions.max_similarity:g}")
-
-
-def similarity(one: str, other: str) -> float:
-    """How alike two texts are, from 0 to 1: the share of their distinct character trigrams that both have (Jaccard).
-
-    Case and runs of blanks do not count. Of characters, so that it means the same for Japanese as for English.
-    """
-    grams = [_trigrams(" ".join(text.split()).casefold()) for text in (one, other)]
-    union = len(grams[0] | grams[1])
-    return len(grams[0] & grams[1]) / union if union else 1.0
-
-
-def _trigrams(text: str) -> set[str]:
-    return {text[start : start + 3] for start in range(max(1, len(text) - 2))} - {""}
-
-
-_CONDITIONS = (_too_low, _wrong_models, _unlike_in_ratio, _unlike_in_length, _too_similar)

@@ -1,0 +1,25 @@
+"""From a prompt's responses to preferences, by one of several strategies, or the reason why there is none."""
+
+from tasks.pairing.conditions import Conditions, TokenLimit, broken_condition, similarity
+from tasks.pairing.model import Candidate, Dropped, Pair, Reason, combine
+from tasks.pairing.on_policy import OnPolicy, keep_share
+from tasks.pairing.strategies import all_above_margin, best_vs_random, best_vs_worst, sigma, strong_vs_weak
+
+__all__ = [
+    "Candidate",
+    "Conditions",
+    "Dropped",
+    "OnPolicy",
+    "Pair",
+    "Reason",
+    "TokenLimit",
+    "all_above_margin",
+    "best_vs_random",
+    "best_vs_worst",
+    "broken_condition",
+    "combine",
+    "keep_share",
+    "sigma",
+    "similarity",
+    "strong_vs_weak",
+]

@@ -1,0 +1,96 @@
+"""What pairs are made of: rated responses, the pairs themselves, and the reasons for having none."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Reason = Literal[
+    "too_few_responses",
+    "missing_rating",
+    "no_finished_response",
+    "identical_texts",
+    "order_flip",
+    "tie",
+    "below_margin",
+    "contradicting_pairs",
+    "no_strong_response",
+    "no_weak_response",
+    "below_min_chosen_rating",
+    "same_model",
+    "different_model",
+    "length_ratio",
+    "length_difference",
+    "too_similar",
+    "prompt_tokens",
+    "total_tokens",
+    "chat_template",
+    "off_policy",
+]
+UNFINISHED = ("length", "content_filter", "max_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One response that may stand in a pair.
+
+    `ratings` has one number for each order in which the texts were shown, in the same order for all candidates of a
+    prompt; None, NaN or infinity where there is no readable rating. `thinking` is what the model thought before it
+    answered; nothing is compared with it.
+    """
+
+    response_id: str
+    model: str
+    content: str
+    ratings: tuple[float | None, ...]
+    finish_reason: str | None = None
+    thinking: str | None = None
+
+    @property
+    def rating(self) -> float | None:
+        """The rating over all orders."""
+        return combine(self.ratings)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A preference: the two responses, their ratings over all orders, and how far these lie apart (above zero).
+
+    The numbers are None where no judge was asked.
+    """
+
+    chosen: Candidate
+    rejected: Candidate
+    chosen_rating: float | None
+    rejected_rating: float | None
+    margin: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Why a prompt gives no pair: `reason` for machines, `detail` for people."""
+
+    reason: Reason
+    detail: str
+
+
+def combine(ratings: Sequence[float | None]) -> float | None:
+    """The mean of one response's ratings; None if there is none or one of them is missing or not finite."""
+    known = [rating for rating in ratings if rating is not None]
+    if not known or len(known) < len(ratings):
+        return None
+    try:
+        mean = math.fsum(known) / len(known)
+    except (OverflowError, ValueError):
+        return None
+    return mean if math.isfinite(mean) else None
+
+
+def texts(pair: Pair) -> tuple[str, str]:
+    """The chosen and the rejected text, without blanks around them."""
+    return pair.chosen.content.strip(), pair.rejected.content.strip()
+
+
+def same_text(one: Candidate, other: Candidate) -> bool:
+    """Whether two responses say the same but for blanks around it."""
+    return one.content.strip() == other.content.strip()
