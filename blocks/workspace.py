@@ -38,7 +38,9 @@ class RunState(Config):
     pid_started: float = Field(0.0, description="When that process started, so that a reused number is noticed.")
     exit_code: int | None = Field(None, description="0 done, 1 failed, 3 a gate stopped it, 4 the budget stopped it.")
     error: str | None = Field(None, description="Why it ended, in one sentence.")
+    publishable: bool = Field(False, description="Whether every stage is done and every gate let it pass.")
     published: str | None = Field(None, description="Where the dataset lies.")
+    hub: str | None = Field(None, description="Its page on the Hub.")
 
 
 class RunHandle(Config):

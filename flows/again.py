@@ -12,7 +12,7 @@ from tasks.format_dpo import STAGE, format_chunk
 from tasks.gate.config import GatesConfig
 from tasks.gate.judge import judge_stage
 from tasks.gate.outcome import keep_outcomes, raise_if_failed
-from tasks.publish import Published, publish
+from tasks.publish import Release, release
 from tasks.student import token_counter
 
 
@@ -62,21 +62,25 @@ def _judge(run: Run, gates: GatesConfig) -> None:
         raise_if_failed(outcomes)
 
 
-def publish_again(workspace: Workspace, name: str | None, overrides: Sequence[str], partial: bool) -> Published:
-    """Publish a run's pairs. Raises KasasagiError for a run that a gate stopped or that did not end, unless partial."""
+def publish_again(workspace: Workspace, name: str | None, overrides: Sequence[str], partial: bool) -> Release:
+    """Publish a run's pairs. Raises KasasagiError for a run that a gate stopped or that did not end, unless partial.
+
+    A run that failed at nothing but publishing is done once it is published.
+    """
     run = workspace.run(name)
     state = run.state()
-    if state.status != "done" and not partial:
+    ready = state.status == "done" or (state.publishable and state.status != "running")
+    if not ready and not partial:
         why = f" ({state.error})" if state.error else ""
         raise KasasagiError(
             f"the run {run.id} is {state.status}{why}, so it is not published: run its recipe again, "
             "or publish what there is with --partial"
         )
     recipe = recipe_of(run, overrides, "publish")
-    target = recipe.publish.folder()
-    if target is None:
-        raise UsageError("the recipe names no publish.path; name a folder with --path")
+    if not recipe.publish.wanted:
+        raise UsageError("the recipe names neither publish.path nor publish.hub; name a folder with --path")
     with open_tables(run) as connection:
-        published = publish(recipe.publish, run, connection, target, partial=partial)
-    run.save(run.state().model_copy(update={"published": str(published.path)}))
-    return published
+        released = release(recipe.publish, run, connection, partial=partial)
+    if ready and state.status != "done":
+        run.save(run.state().model_copy(update={"status": "done", "exit_code": 0, "error": None}))
+    return released

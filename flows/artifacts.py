@@ -102,9 +102,11 @@ async def tell(run: Run) -> None:
     await _kept(acreate_markdown_artifact(funnel, key=slug(f"{name}-funnel"), description=f"funnel of {run.id}"))
     await _kept(acreate_markdown_artifact(gates, key=slug(f"{name}-gates"), description=f"gates of {run.id}"))
     await _kept(acreate_markdown_artifact(pairs, key=slug(f"{name}-pairs"), description=f"pairs of {run.id}"))
-    if (published := run.state().published) is not None:
-        link = acreate_link_artifact(f"file://{published}", published, slug(f"{name}-output"), f"dataset of {run.id}")
-        await _kept(link)
+    state = run.state()
+    for kind, place in (("output", state.published), ("hub", state.hub)):
+        if place is not None:
+            address = place if "://" in place else f"file://{place}"
+            await _kept(acreate_link_artifact(address, place, slug(f"{name}-{kind}"), f"dataset of {run.id}"))
 
 
 def _texts(run: Run) -> tuple[str, str, str]:

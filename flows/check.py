@@ -42,6 +42,18 @@ def check_student(loaded: LoadedRecipe, said: Callable[[str], None]) -> None:
         said(f"the tokenizer {limits.tokenizer} counts the student's tokens {how}")
 
 
+def destination_faults(recipe: Recipe) -> list[str]:
+    """One sentence for each place to which the recipe publishes and that cannot be reached for want of a key."""
+    hub = recipe.publish.hub
+    variable = hub.missing_token() if hub is not None else None
+    if variable is None:
+        return []
+    return [
+        f"publish.hub: the environment variable {variable} is not set: set it to a token of the Hub that may write, "
+        "or leave publish.hub out"
+    ]
+
+
 def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
     """One rendered request for each model that invents, responds or judges: a title, and its text.
 

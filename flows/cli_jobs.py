@@ -103,7 +103,10 @@ def pair(
 
 def publish(
     run: RunArgument = None,
-    path: Annotated[Path | None, typer.Option("--path", help="The folder, in place of the recipe's.")] = None,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", help="A folder, or an address as s3://bucket/folder, not the recipe's."),
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Change how it is published: --set publish.system=drop.")
     ] = None,
@@ -112,10 +115,10 @@ def publish(
     ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Publish the pairs of a run, in another place or form, without a call."""
+    """Publish the pairs of a run again, or in another place or form, without a call."""
     from blocks.workspace import Workspace
     from flows.again import publish_again
 
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
     published = publish_again(Workspace.named(workspace), run, changes, partial)
-    typer.echo(f"{published.rows:,} pairs in {published.path}")
+    typer.echo(f"{published.rows:,} pairs in {' and in '.join(published.places)}")

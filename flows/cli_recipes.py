@@ -44,7 +44,7 @@ def check(
     ping: Annotated[bool, typer.Option("--ping", help="Also send one request to each model.")] = False,
 ) -> None:
     """Check a recipe before anything runs: columns, templates, endpoints, models, and one request for each model."""
-    from flows.check import check_endpoints, check_student, example_requests, warnings
+    from flows.check import check_endpoints, check_student, destination_faults, example_requests, warnings
     from flows.recipe import load_recipe, missing_columns
     from flows.recipe_errors import RecipeError
     from flows.views.drawing import console
@@ -60,6 +60,7 @@ def check(
         screen.print(f"warning: {text}", markup=False, style="yellow")
     check_student(loaded, lambda text: screen.print(text, markup=False))
     faults = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
+    faults += destination_faults(loaded.recipe)
     if faults:
         raise RecipeError("\n".join(faults))
     screen.print("the recipe is sound", style="green")

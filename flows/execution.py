@@ -20,18 +20,20 @@ from blocks.run_tables import build_database, open_tables
 from blocks.shards import Shard
 from blocks.workspace import Run
 from flows.artifacts import ProgressArtifacts, tell
+from flows.check import destination_faults
 from flows.chunks import prompt_chunks
 from flows.conductor import Conductor, all_or_none, finished
 from flows.jobs import Stages
 from flows.options import Options
 from flows.plan import plan_answers, plan_synthesize
 from flows.recipe import LoadedRecipe
+from flows.recipe_errors import RecipeError
 from tasks import synthesize
 from tasks.asking import Session
 from tasks.gate.judge import warm_up
 from tasks.gate.outcome import GateFailedError
 from tasks.prefect_tasks import GATES, PUBLISH, WORK, publish_task
-from tasks.publish import publish
+from tasks.publish import release
 from tasks.synthesize import MagpieSource
 
 DRAIN_SECONDS = 60.0
@@ -52,6 +54,8 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
     GateFailedError, ModelUnusableError, LedgerError and whatever else a stage raises.
     """
     options.workspace.prepare()
+    if options.publish and (faults := destination_faults(loaded.recipe)):
+        raise RecipeError("\n".join(faults))
     threading.Thread(target=warm_up, name="import-great-expectations", daemon=True).start()
     recipe = loaded.recipe
     run = Run.begin(options.workspace, new_run_id(recipe.name), recipe.name, recipe.plain(), loaded.base)
@@ -155,7 +159,8 @@ async def _stages(stages: Stages, options: Options) -> None:
     options.progress.now = "gates"
     for stage in ("respond", "judge", "format_dpo"):
         await conductor.gate(stage, "whole")
-    if options.publish and stages.recipe.publish.path:
+    run.save(run.state().model_copy(update={"publishable": True}))
+    if options.publish and stages.recipe.publish.wanted:
         options.progress.now = "publishing"
         await _publish(stages)
 
@@ -218,16 +223,12 @@ async def _draw(stages: Stages, conductor: Conductor, drawn: int, draws: int, sh
 
 
 async def _publish(stages: Stages) -> None:
-    """Write the dataset, now that every gate has let it pass."""
+    """Bring the dataset to where the recipe says, now that every gate has let it pass."""
     run, recipe = stages.session.run, stages.recipe
-    target = recipe.publish.folder()
-    if target is None:
-        return
 
     def work() -> dict[str, Any]:
         with open_tables(run) as connection:
-            return publish(recipe.publish, run, connection, target).model_dump(mode="json")
+            return release(recipe.publish, run, connection).model_dump(mode="json")
 
     PUBLISH[run.id] = work
-    published = await finished(publish_task.submit(run.id))
-    run.save(run.state().model_copy(update={"published": published["path"]}))
+    await finished(publish_task.submit(run.id))

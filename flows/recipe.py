@@ -157,7 +157,12 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         raise RecipeError("\n".join(sentences(error, Recipe))) from error
-    faults = [*_unknown_models(recipe), *_template_faults(recipe), *_filter_faults(recipe, base)]
+    faults = [
+        *_unknown_models(recipe),
+        *_unknown_licensed(recipe),
+        *_template_faults(recipe),
+        *_filter_faults(recipe, base),
+    ]
     if faults:
         raise RecipeError("\n".join(faults))
     try:
@@ -183,6 +188,15 @@ def _unknown_models(recipe: Recipe) -> list[str]:
         f"{place}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
         for place, name in used
         if name not in recipe.models
+    ]
+
+
+def _unknown_licensed(recipe: Recipe) -> list[str]:
+    known = [*recipe.models, "source"]
+    return [
+        f"publish.licenses: {name!r} is neither a model of this recipe nor source{nearest(name, known)}"
+        for name in recipe.publish.licenses
+        if name not in known
     ]
 
 

@@ -222,6 +222,7 @@ def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
     """Where everything lies and how to look closer, on lines that can be copied whole."""
     published = shown["state"]["published"]
     places = [("dataset", str(published))] if published else []
+    places += [("hub", str(shown["state"]["hub"]))] if shown["state"]["hub"] else []
     places += [("tables", str(run.database))] if run.database.exists() else []
     places += [("ledger", str(run.workspace.ledger_folder)), ("query", f'kasasagi sql {run.id} "from pairs"')]
     places += [("trace", f"kasasagi trace {pair['prompt_id'][:8]} {run.id}") for pair in shown["pairs"][:1]]

@@ -16,6 +16,7 @@ from tasks.publish.config import PublishConfig
 from tasks.publish.figures import Figures
 from tasks.publish.formats import FORMATS
 from tasks.publish.markdown import cell, fenced, masked, table
+from tasks.publish.provenance import from_hub, provenance
 from tasks.publish.writer import FormatWriter, shown, splits_of
 
 PACKAGES = ("prefect", "duckdb", "great_expectations", "datasets", "pyarrow", "openai", "ctranslate2", "pydantic")
@@ -54,6 +55,7 @@ def card(facts: CardFacts) -> str:
         *_loading(facts),
         *_columns(facts),
         *_models(facts),
+        *provenance(facts.config, masked(facts.run.recipe())),
         *_account(facts),
         *_gates(facts),
         *_pairs(facts.figures),
@@ -108,7 +110,7 @@ def _size(pairs: int) -> str:
 
 
 def _loading(facts: CardFacts) -> list[str]:
-    parts = ["## How to load it"]
+    parts = ["## How to load it", *from_hub(facts.config.hub)]
     for name in facts.config.formats:
         chosen = FORMATS[name]
         folder = "path/to/this/folder" + ("" if name == facts.config.formats[0] else f"/{name}")

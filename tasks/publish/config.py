@@ -1,11 +1,17 @@
 """How a dataset is published, what publishing gives, and the error that says why it could not be done."""
 
+import os
+import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from blocks.destinations.store import scheme_of
 from blocks.models import Config
+
+_ENVIRONMENT_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 FormatName = Literal[
     "trl",
@@ -32,10 +38,46 @@ class SplitConfig(Config):
     seed: int = Field(0, description="Another seed gives another division.")
 
 
+class HubConfig(Config):
+    """A dataset repository on the Hugging Face Hub, to which the dataset is pushed when every gate has let it pass."""
+
+    repo: str = Field(
+        pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$",
+        description="The repository as owner/name; made if need be.",
+    )
+    private: bool = Field(True, description="Whether only its owner sees it; a public repository is then refused.")
+    revision: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][\w./-]*$", description="Its branch, made where there is none; without it main."
+    )
+    token_env: str = Field("HF_TOKEN", description="Name of the environment variable that holds the token.")
+
+    @field_validator("token_env")
+    @classmethod
+    def _names_a_variable(cls, value: str) -> str:
+        if not _ENVIRONMENT_NAME.fullmatch(value):
+            raise ValueError(
+                "this is no name of an environment variable, such as HF_TOKEN, and a recipe holds no tokens: "
+                "put the token into a variable and write its name here"
+            )
+        return value
+
+    def missing_token(self) -> str | None:
+        """The name of the environment variable that must hold the token and does not, else None."""
+        return None if os.environ.get(self.token_env) else self.token_env
+
+
 class PublishConfig(Config):
     """Where the dataset goes, and in which form."""
 
-    path: str | None = Field(None, min_length=1, description="Folder of the dataset; without it nothing is published.")
+    path: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder of the dataset, or its address on a storage, as s3://bucket/folder; no key in it.",
+    )
+    hub: HubConfig | None = Field(None, description="The Hub's repository to which it is pushed too, or alone.")
+    licenses: dict[str, str] = Field(
+        {}, description="Licences of what it came from, for the card: by a model's name here, or by source."
+    )
     formats: tuple[FormatName, ...] = Field(
         ("trl",), min_length=1, description="Formats; the first fills the folder, each further one a folder in it."
     )
@@ -53,6 +95,18 @@ class PublishConfig(Config):
         description="The dataset's licence by its Hub name, such as cc-by-4.0; the card says unknown without it.",
     )
 
+    @field_validator("path")
+    @classmethod
+    def _holds_no_key(cls, value: str | None) -> str | None:
+        if value is not None and scheme_of(value) not in (None, "file"):
+            parts = urlsplit(value)
+            if parts.username or parts.password or parts.query:
+                raise ValueError(
+                    "an address holds no name, password or ?; what is secret goes through the storage's environment "
+                    "variables, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                )
+        return value
+
     @field_validator("formats")
     @classmethod
     def _formats_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -61,9 +115,20 @@ class PublishConfig(Config):
                 raise ValueError(f"the format {name!r} stands there twice; name it once")
         return value
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the dataset goes anywhere."""
+        return self.path is not None or self.hub is not None
+
+    def address(self) -> str | None:
+        """The address on a storage that is no local folder, else None."""
+        return None if self.path is None or scheme_of(self.path) in (None, "file") else self.path
+
     def folder(self) -> Path | None:
-        """The folder, relative to the current one; a leading ~ is the home folder."""
-        return None if self.path is None else Path(self.path).expanduser()
+        """The local folder, relative to the current one; a leading ~ is the home folder."""
+        if self.path is None or self.address() is not None:
+            return None
+        return Path(self.path.removeprefix("file://")).expanduser()
 
 
 class Published(Config):
@@ -72,3 +137,17 @@ class Published(Config):
     path: Path = Field(description="The folder.")
     rows: int = Field(description="Pairs in it.")
     digest: str = Field(description="Digest of its data files: equal rows give an equal one.")
+
+
+class Release(Config):
+    """What was published, and where it lies now."""
+
+    rows: int = Field(description="Pairs in it.")
+    digest: str = Field(description="Digest of its data files.")
+    path: str | None = Field(None, description="The folder, or the address on a storage.")
+    hub: str | None = Field(None, description="Its page on the Hub.")
+
+    @property
+    def places(self) -> list[str]:
+        """All places where it lies."""
+        return [place for place in (self.path, self.hub) if place is not None]

@@ -26,8 +26,16 @@ HARMLESS = frozenset({".DS_Store", ".ipynb_checkpoints"})
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of a folder that was published here, else None."""
     try:
-        found = orjson.loads((folder / MANIFEST).read_bytes())
-    except (OSError, orjson.JSONDecodeError):
+        return as_manifest((folder / MANIFEST).read_bytes())
+    except OSError:
+        return None
+
+
+def as_manifest(content: bytes) -> dict[str, Any] | None:
+    """The manifest that a file of its name holds, else None."""
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) and MARKER in found and isinstance(found.get("files"), dict) else None
 

@@ -1,0 +1,69 @@
+"""Publishing to all places that a recipe names: a folder, a storage, the Hub; each whole or not at all."""
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+
+from blocks.canonical import digest
+from blocks.destinations import DestinationError
+from blocks.workspace import Run
+from tasks.publish.config import HubConfig, PublishConfig, Published, PublishError, Release
+from tasks.publish.hub import push
+from tasks.publish.job import publish
+from tasks.publish.remote import upload
+
+
+def release(config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnection, partial: bool = False) -> Release:
+    """Publish a run's pairs wherever the configuration says; raises PublishError as soon as one place fails.
+
+    Whether the run's gates allow a publication is the caller's matter. A place that was reached before another one
+    failed keeps what it got; publishing again brings all of them up to date.
+    """
+    target, address = config.folder(), config.address()
+    result: Release | None = None
+    if target is not None:
+        published = publish(config, run, connection, target, partial=partial)
+        result = Release(rows=published.rows, digest=published.digest, path=str(published.path))
+        _note(run, result)
+    if address is None and config.hub is None:
+        if result is None:
+            raise PublishError("neither publish.path nor publish.hub says where the dataset goes: name one of them")
+        return result
+    with tempfile.TemporaryDirectory(prefix="publish-", dir=run.folder) as place:
+        staged = publish(config, run, connection, Path(place) / "dataset", partial=partial)
+        result = result or Release(rows=staged.rows, digest=staged.digest)
+        return _sent(config, run, staged, result)
+
+
+def _sent(config: PublishConfig, run: Run, staged: Published, result: Release) -> Release:
+    """Bring a folder that was built to the storage and to the Hub."""
+    try:
+        if address := config.address():
+            with run.workspace.locked(digest({"publish": address})):
+                upload(staged.path, address)
+            result = result.model_copy(update={"path": address})
+            _note(run, result)
+        if config.hub is not None:
+            with run.workspace.locked(digest({"publish": _known_as(config.hub)})):
+                result = result.model_copy(update={"hub": push(config.hub, staged.path)})
+            _note(run, result)
+    except DestinationError as error:
+        raise PublishError(_with_places(str(error), result)) from error
+    return result
+
+
+def _known_as(config: HubConfig) -> str:
+    return f"hub:{config.repo}:{config.revision}"
+
+
+def _with_places(sentence: str, result: Release) -> str:
+    """The sentence with where the dataset lies all the same."""
+    return f"{sentence}; it lies in {' and in '.join(result.places)} all the same" if result.places else sentence
+
+
+def _note(run: Run, result: Release) -> None:
+    """Keep in the run's state where the dataset lies, as soon as it does."""
+    with suppress(OSError):
+        run.save(run.state().model_copy(update={"published": result.path, "hub": result.hub}))
