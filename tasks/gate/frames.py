@@ -4,6 +4,8 @@ A frame is the union of its parts; a column that a part does not have is NULL th
 over, so each column speaks of its own rows alone.
 """
 
+from collections.abc import Iterator
+
 import duckdb
 import pandas as pd
 
@@ -76,16 +78,33 @@ def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]
     A column that the stage's frame does not work out is taken from the stage's own table (content, messages, a kept
     column); one that is nowhere is left out, so that its expectation fails.
     """
+    frame: pd.DataFrame = tables.execute(_query(tables, stage, columns)).df()
+    return frame
+
+
+def stage_frames(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str], rows: int) -> Iterator[pd.DataFrame]:
+    """The same rows in frames of at most so many, so that memory does not grow with the table."""
+    for batch in tables.sql(_query(tables, stage, columns)).to_arrow_reader(rows):
+        yield batch.to_pandas()
+
+
+def stage_rows(tables: duckdb.DuckDBPyConnection, stage: str) -> int:
+    """How many rows a stage's frame has."""
+    found = tables.execute(f"SELECT count(*) FROM ({_FRAMES[stage]})").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _query(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]) -> str:
     worked_out = f"({_FRAMES[stage]}) AS f"
     known = _columns(tables, f"SELECT * FROM {worked_out}")
     names = [_picked("f", name, known[name]) for name in sorted(columns & known.keys())]
     if stage in _TEXT_COLUMNS and columns - known.keys():
         table, key = _TEXT_COLUMNS[stage]
         there = _columns(tables, f"SELECT * FROM {table}")
-        names += [_picked("t", name, there[name]) for name in sorted((columns - known.keys()) & there.keys())]
-        worked_out += f" LEFT JOIN {table} AS t USING ({key})"
-    frame: pd.DataFrame = tables.execute(f"SELECT {', '.join(names) or 'true AS row'} FROM {worked_out}").df()
-    return frame
+        if more := sorted((columns - known.keys()) & there.keys()):
+            names += [_picked("t", name, there[name]) for name in more]
+            worked_out += f" LEFT JOIN {table} AS t USING ({key})"
+    return f"SELECT {', '.join(names) or 'true AS row'} FROM {worked_out}"
 
 
 def _columns(tables: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:

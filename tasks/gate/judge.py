@@ -3,20 +3,21 @@
 import logging
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
 import duckdb
-import orjson
 import pandas as pd
 
 from blocks import quiet
 from tasks.gate.config import Expectation
-from tasks.gate.frames import stage_frame
+from tasks.gate.frames import stage_frame, stage_frames, stage_rows
 from tasks.gate.outcome import Outcome
+from tasks.gate.tally import Tally, outcome_of, speaks_of_rows_alone
 
 STANDARD_ERRORS = 3.0
+ROWS_AT_ONCE = 100_000
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -25,18 +26,36 @@ def judge_stage(
     stage: str,
     scope: Literal["scout", "whole"],
     expectations: Sequence[Expectation],
+    rows_at_once: int = ROWS_AT_ONCE,
 ) -> list[Outcome]:
-    """The outcome of every expectation that a stage has at this scope; none where it has none."""
+    """The outcome of every expectation that a stage has at this scope; none where it has none.
+
+    Where the stage has more than `rows_at_once` rows, what is said of each row alone is judged in pieces of so many and
+    summed up; what is said of all rows together (uniqueness, counts, means) sees its own columns of the whole.
+    """
     due = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
     if not due:
         return []
-    columns = {
-        str(one.arguments[name]) for one in due for name in ("column", "column_A", "column_B") if name in one.arguments
-    }
-    frame = stage_frame(tables, stage, columns)
     with _ONE_AT_A_TIME:
-        batch = _batch_definition().get_batch({"dataframe": frame})
-        return [_evaluate(batch, frame, one, scope) for one in due]
+        if stage_rows(tables, stage) <= rows_at_once:
+            frame = stage_frame(tables, stage, _columns_of(due))
+            return [_evaluate(frame, one, scope) for one in due]
+        apart = {place: one for place, one in enumerate(due) if speaks_of_rows_alone(one)}
+        tallies = _in_pieces(stage_frames(tables, stage, _columns_of(apart.values()), rows_at_once), apart)
+        return [
+            outcome_of(one, scope, one.arguments, tallies[place])
+            if place in tallies
+            else _evaluate(stage_frame(tables, stage, _columns_of([one])), one, scope)
+            for place, one in enumerate(due)
+        ]
+
+
+def _columns_of(expectations: Iterable[Expectation]) -> set[str]:
+    """The columns that some expectations name."""
+    single = ("column", "column_A", "column_B")
+    named = {str(one.arguments[name]) for one in expectations for name in single if name in one.arguments}
+    listed = [one.arguments.get(name) for one in expectations for name in ("column_list", "column_set")]
+    return named | {str(name) for names in listed if isinstance(names, list | tuple) for name in names}
 
 
 @cache
@@ -59,28 +78,33 @@ def warm_up() -> None:
         _batch_definition()
 
 
-def _evaluate(batch: Any, frame: pd.DataFrame, one: Expectation, scope: Literal["scout", "whole"]) -> Outcome:
-    """One expectation; if it cannot be evaluated it has failed, critically."""
+def _evaluate(frame: pd.DataFrame, one: Expectation, scope: Literal["scout", "whole"]) -> Outcome:
+    """One expectation on one frame."""
     arguments = _relaxed(one, frame) if scope == "scout" else one.arguments
-    base = {"stage": one.stage, "scope": scope, "expectation": one.name}
+    return outcome_of(one, scope, arguments, _validated(frame, one, arguments))
+
+
+def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expectation]) -> dict[int, Tally]:
+    """What some expectations saw in all frames together, by the number that each has."""
+    tallies: dict[int, Tally] = {}
+    for frame in frames:
+        for number, one in expectations.items():
+            seen = _validated(frame, one, one.arguments)
+            tallies[number] = tallies[number].with_more(seen, one) if number in tallies else seen
+    return tallies
+
+
+def _validated(frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any]) -> Tally:
+    """What an expectation saw in a frame; whatever keeps it from being evaluated is its fault."""
     try:
         import great_expectations.expectations as gxe
 
         built = getattr(gxe, one.expectation)(severity=one.severity, **arguments)
+        batch = _batch_definition().get_batch({"dataframe": frame})
         outcome = batch.validate(built, result_format="SUMMARY").to_json_dict()
-        fault = _raised(outcome)
     except Exception as error:
-        fault = f"{type(error).__name__}: {error}"
-    if fault is not None:
-        why = f"could not evaluate ({fault.strip().splitlines()[0][:300]})"
-        return Outcome(**base, severity="critical", success=False, observed="nothing", detail=why)
-    return Outcome(
-        **base,
-        severity=one.severity,
-        success=bool(outcome["success"]),
-        observed=_observed(outcome["result"]),
-        detail=_expected(arguments),
-    )
+        return Tally(fault=f"{type(error).__name__}: {error}")
+    return Tally(_raised(outcome), bool(outcome["success"]), outcome["result"])
 
 
 def _raised(outcome: dict[str, Any]) -> str | None:
@@ -106,21 +130,3 @@ def _relaxed(one: Expectation, frame: pd.DataFrame) -> dict[str, Any]:
     count = max(1, int(frame[column].notna().sum()))
     slack = STANDARD_ERRORS * math.sqrt(max(mostly * (1 - mostly), 1 / count) / count)
     return {**arguments, "mostly": max(0.0, mostly - slack)}
-
-
-def _observed(result: dict[str, Any]) -> str:
-    if "unexpected_percent" in result and result.get("element_count") is not None:
-        missing = result.get("missing_count") or 0
-        count = result["element_count"] - missing
-        bad = result.get("unexpected_count") or 0
-        share = f"{1 - bad / count:.1%}" if count else "no rows"
-        return f"{share} of {count:,} as expected" if count else share
-    value = result.get("observed_value")
-    return orjson.dumps(value, default=str).decode() if value is not None else "no value"
-
-
-def _expected(arguments: dict[str, Any]) -> str:
-    shown = {name: value for name, value in arguments.items() if name not in ("column", "mostly")}
-    words = ", ".join(f"{name} {orjson.dumps(value, default=str).decode()}" for name, value in shown.items())
-    mostly = arguments.get("mostly")
-    return f"{words or 'it to hold'}{f' in at least {mostly:.1%}' if mostly is not None else ''}"
