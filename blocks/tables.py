@@ -1,5 +1,6 @@
 """The columns of every table: what a run's tables hold and what a user may rely on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,6 @@ def quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
-    """Some rows as an Arrow table with the columns of that table; a missing key is NULL."""
-    return pa.Table.from_pylist(rows, schema=SCHEMAS[name])
+def table(name: str, rows: list[dict[str, Any]], more: Sequence[pa.Field] = ()) -> pa.Table:
+    """Some rows as an Arrow table with the columns of that table and perhaps more; a missing key is NULL."""
+    return pa.Table.from_pylist(rows, schema=pa.schema([*SCHEMAS[name], *more]))

@@ -185,11 +185,11 @@ async def _invented(stages: Stages, conductor: Conductor, options: Options, sour
     shards: dict[int, Shard] = {}
     prompts: Shard | None = None
     while (draws := synthesize.draws_wanted(wanted, drawn, accepted)) > drawn or prompts is None:
-        options.said((await asyncio.to_thread(plan_synthesize, stages, source, draws)).sentence())
+        options.said((await asyncio.to_thread(plan_synthesize, stages, draws)).sentence())
         options.progress.now = "inventing"
         await _draw(stages, conductor, drawn, draws, shards)
         loaded = await asyncio.to_thread(
-            synthesize.prompts_from_draws, stages.session, [shards[number] for number in sorted(shards)]
+            synthesize.prompts_from_draws, stages.session, source, [shards[number] for number in sorted(shards)]
         )
         handle = await conductor.do(stages.filter_job(loaded, wanted.target))
         prompts, accepted, drawn = handle.handle.shards["prompts"], handle.account.rows_out, draws

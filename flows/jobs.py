@@ -21,7 +21,7 @@ from tasks.filter import filter_digest, filter_prompts
 from tasks.judge import stage as judge
 from tasks.load import DatasetSource, load_prompts, source_digest
 from tasks.student import TokenCounter, token_counter
-from tasks.synthesize import MagpieSource
+from tasks.synthesize import MagpieSource, Steering
 
 LOAD_VERSION = 1
 FILTER_VERSION = 1
@@ -42,6 +42,11 @@ class Stages:
         """Who counts tokens for the student, where the recipe limits them. Raises TokenizerError."""
         limits = self.recipe.pairs.max_tokens
         return None if limits is None else token_counter(limits, self.base)
+
+    @cached_property
+    def steering(self) -> Steering:
+        """What the draws of a Magpie source are steered by. Raises SteeringError."""
+        return Steering.read(self._magpie(), self.base)
 
     def work(self) -> dict[str, Callable[[ChunkJob], dict[str, Any]]]:
         """What is done for a chunk of each stage. Raises TokenizerError, before anything is paid for."""
@@ -67,12 +72,12 @@ class Stages:
         source = self._magpie()
         config = source.model_dump(mode="json", exclude={"target", "samples"})
         last = min(draws, (chunk + 1) * synthesize.DRAWS_IN_A_CHUNK)
-        return self._job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, self._model(source.model), last)
+        read = self.steering.digest
+        return self._job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, read, self._model(source.model), last)
 
     def synthesize_work(self, draws: int) -> Callable[[ChunkJob], dict[str, Any]]:
         """What is done for a chunk of draws."""
-        source = self._magpie()
-        return lambda job: synthesize.synthesize_chunk(self.session, source, job, draws).model_dump()
+        return lambda job: synthesize.synthesize_chunk(self.session, self.steering, job, draws).model_dump()
 
     def filter_job(self, loaded: Shard, most: int | None) -> ChunkJob:
         """The job that filters all prompts; most is the number of accepted ones that is wanted, if any."""

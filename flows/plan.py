@@ -14,7 +14,6 @@ from flows.jobs import Stages
 from tasks import respond, synthesize
 from tasks.asking import Answered, known_answers, read_rows
 from tasks.judge import stage as judge
-from tasks.synthesize import MagpieSource
 
 CHARACTERS_IN_A_TOKEN = 4
 TOKENS_GUESSED = 512
@@ -103,11 +102,11 @@ class _Count:
         )
 
 
-def plan_synthesize(stages: Stages, source: MagpieSource, draws: int) -> StagePlan:
+def plan_synthesize(stages: Stages, draws: int) -> StagePlan:
     """The draws of a Magpie source, as far as they are foreseen."""
     count = _Count(stages, synthesize.STAGE)
     for chunk in range(-(-draws // synthesize.DRAWS_IN_A_CHUNK)):
-        questions = synthesize.questions_for(stages.session, source, chunk, draws)
+        questions = [one.question for one in synthesize.draws_for(stages.session, stages.steering, chunk, draws)]
         count.add(questions, known_answers(stages.session, questions))
     return count.plan()
 

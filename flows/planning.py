@@ -59,7 +59,7 @@ def _magpie_plans(stages: Stages, source: MagpieSource) -> list[StagePlan]:
     drawn = accepted = 0
     plan, prompts = StagePlan(stage=synthesize.STAGE, calls=0, known=0), None
     while (draws := synthesize.draws_wanted(source, drawn, accepted)) > drawn:
-        plan = plan_synthesize(stages, source, draws)
+        plan = plan_synthesize(stages, draws)
         if plan.to_pay:
             return [plan, *guess_answers(stages, source.target or source.samples or 0)]
         filtered = _filtered(stages, source, draws)
@@ -73,5 +73,5 @@ def _filtered(stages: Stages, source: MagpieSource, draws: int) -> Handle:
     chunks = range(-(-draws // synthesize.DRAWS_IN_A_CHUNK))
     handles = [Handle.model_validate(work(stages.synthesize_job(chunk, draws))) for chunk in chunks]
     shards = [handle.shards["draws"] for handle in handles if "draws" in handle.shards]
-    loaded = synthesize.prompts_from_draws(stages.session, shards)
+    loaded = synthesize.prompts_from_draws(stages.session, source, shards)
     return Handle.model_validate(stages.work()["filter"](stages.filter_job(loaded, source.target)))

@@ -46,7 +46,7 @@ class Recipe(Config):
     @property
     def kept_columns(self) -> tuple[str, ...]:
         """Columns of the source that are carried along."""
-        return tuple(self.source.keep) if isinstance(self.source, DatasetSource) else ()
+        return tuple(self.source.keep if isinstance(self.source, DatasetSource) else self.source.columns)
 
     @property
     def prompt_columns(self) -> tuple[str, ...]:

@@ -129,6 +129,8 @@ class ChunkResult:
     rows_out: int
     rows: dict[str, list[dict[str, Any]]]
     answered: Sequence[Answered] = ()
+    more: Mapping[str, Sequence[pa.Field]] = field(default_factory=dict)
+    """Columns beyond those that every table of that name has."""
 
     @property
     def complete(self) -> bool:
@@ -146,7 +148,8 @@ def keep_chunk(
     if account.rows_in != account.rows_out + account.quarantined:
         raise ValueError(f"the account of {job.stage} chunk {job.chunk} does not close: {account}")
     store = run.workspace.shards
-    shards = {name: store.write(tables.table(name, some)) for name, some in rows.items() if some}
+    made = {name: tables.table(name, some, result.more.get(name, ())) for name, some in rows.items() if some}
+    shards = {name: store.write(table) for name, table in made.items()}
     return Handle(
         stage=job.stage,
         chunk=job.chunk,

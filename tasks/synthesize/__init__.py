@@ -2,15 +2,18 @@
 
 from tasks.synthesize.config import DEFAULT_RULES, MagpieSource
 from tasks.synthesize.counting import DRAWS_IN_A_CHUNK, draws_wanted
+from tasks.synthesize.packs import SteeringError
 from tasks.synthesize.stage import (
     RANK,
     STAGE,
     VERSION,
+    Draw,
+    draws_for,
     prompts_from_draws,
-    questions_for,
     sort_draws,
     synthesize_chunk,
 )
+from tasks.synthesize.steering import Steering
 from tasks.synthesize.templates import TemplateUnknownError, prefixes
 
 __all__ = [
@@ -19,12 +22,15 @@ __all__ = [
     "RANK",
     "STAGE",
     "VERSION",
+    "Draw",
     "MagpieSource",
+    "Steering",
+    "SteeringError",
     "TemplateUnknownError",
+    "draws_for",
     "draws_wanted",
     "prefixes",
     "prompts_from_draws",
-    "questions_for",
     "sort_draws",
     "synthesize_chunk",
 ]

@@ -1,12 +1,57 @@
 """What a Magpie source is: which model invents, from which text, how it samples, and how much is wanted."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+import pyarrow as pa
+from pydantic import Field, field_validator, model_validator
 
 from blocks.models import Config, Sampling
 
 DEFAULT_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 10}, "ends_as_a_sentence")
+Language = Literal["en", "ja"]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SystemPrompt(Config):
+    """A system prompt that steers some of the draws."""
+
+    text: str | None = Field(description="The system prompt; null draws without one.")
+    weight: Weight = Field(1.0, description="How often it is drawn, in proportion to the others.")
+
+
+class PackUse(Config):
+    """A pack of system prompts and beginnings that steers some of the draws."""
+
+    name: str = Field(min_length=1, description="A pack that travels with kasasagi, or a YAML file beside the recipe.")
+    weight: Weight = Field(1.0, description="How often it is drawn, in proportion to the others.")
+
+
+class PersonasUse(Config):
+    """People whose instructions the model is to invent, one of them for each draw."""
+
+    path: str = Field(min_length=1, description="A file beside the recipe: jsonl, or text with one person a line.")
+    column: str = Field("persona", min_length=1, description="The column of a jsonl file that describes the person.")
+    language_column: str = Field("language", description="The column that tells the description's language, if any.")
+
+
+class Grid(Config):
+    """Sampling parameters that take turns from draw to draw: every combination is drawn equally often."""
+
+    temperature: tuple[Annotated[float, Field(ge=0, le=2)], ...] = Field((), description="Temperatures to draw with.")
+    top_p: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field((), description="Values of top_p to draw with.")
+
+    @model_validator(mode="after")
+    def _has_some(self) -> "Grid":
+        if not self.temperature and not self.top_p:
+            raise ValueError("a grid without values: give some, as in {temperature: [0.8, 1.0], top_p: [0.9, 1.0]}")
+        return self
+
+    def cells(self) -> list[dict[str, float]]:
+        """Every combination, by the names of the parameters."""
+        hot = [{"temperature": value} for value in self.temperature] or [{}]
+        nuclei = [{"top_p": value} for value in self.top_p] or [{}]
+        return [one | other for one in hot for other in nuclei]
 
 
 class MagpieSource(Config):
@@ -15,10 +60,26 @@ class MagpieSource(Config):
     kind: Literal["magpie"] = Field(description="Instructions that a model invents.")
     model: str = Field(description="Name of a model of this recipe.")
     template: str = Field(
-        "auto", description="What stands before the user's words: auto (the bundled model), or the text."
+        "auto",
+        description="What stands before the user's words: auto (the bundled model), or the text, in which {system} is "
+        "the place of a system prompt.",
     )
     steer: str | None = Field(None, description="Text behind the user marker, which the model goes on from.")
-    system_prompts: tuple[str, ...] = Field((), description="System prompts, one of which is drawn for each sample.")
+    system_prompts: tuple[str | SystemPrompt, ...] = Field(
+        (), description="System prompts, one of which is drawn for each sample; {text: …, weight: …} weighs one."
+    )
+    packs: tuple[str | PackUse, ...] = Field(
+        (),
+        description="Packs that steer towards a field, drawn among the system prompts: mathematics, code, translation, "
+        "reasoning, everyday, or a YAML file of your own.",
+    )
+    packs_as: Literal["system", "start"] = Field(
+        "system", description="Whether a pack steers by its system prompts or by beginnings behind the user marker."
+    )
+    languages: dict[Language, Weight] = Field(
+        {}, description="Languages of the instructions, equally often or by weight: [en, ja] or {en: 2, ja: 1}."
+    )
+    personas: PersonasUse | None = Field(None, description="People who ask, from a file; one is drawn for each sample.")
     target: int | None = Field(None, ge=1, description="Accepted instructions wanted; a higher target only adds.")
     samples: int | None = Field(None, ge=1, description="Raw samples to draw, in place of a target.")
     round: int = Field(0, ge=0, description="Another round draws afresh.")
@@ -26,6 +87,7 @@ class MagpieSource(Config):
         Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",)),
         description="Sampling of the instructions.",
     )
+    grid: Grid | None = Field(None, description="Sampling parameters that take turns; each row says its own.")
 
     @model_validator(mode="before")
     @classmethod
@@ -35,3 +97,31 @@ class MagpieSource(Config):
         if isinstance(value, dict) and value.get("target") is not None and value.get("samples") is not None:
             raise ValueError("name a target or samples, not both")
         return value
+
+    @field_validator("languages", mode="before", json_schema_input_type=dict[Language, Weight] | list[Language])
+    @classmethod
+    def _names_weigh_one(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {value: 1.0}
+        return dict.fromkeys(value, 1.0) if isinstance(value, list | tuple) else value
+
+    @model_validator(mode="after")
+    def _packs_have_a_language(self) -> "MagpieSource":
+        if self.packs and not self.languages:
+            raise ValueError("packs are written in several languages: say which with languages, as in languages: [en]")
+        return self
+
+    @property
+    def steers_by_system(self) -> bool:
+        """Whether any draw has a system prompt."""
+        prompts = [one if isinstance(one, str) else one.text for one in self.system_prompts]
+        by_pack = bool(self.packs) and self.packs_as == "system"
+        by_language = bool(self.languages) and not self.packs and not prompts
+        return any(prompts) or by_pack or by_language or self.personas is not None
+
+    @property
+    def columns(self) -> Mapping[str, pa.DataType]:
+        """The columns by which each draw and each prompt says how it was steered and sampled."""
+        there = {"pack": self.packs, "wanted_language": self.languages, "persona": self.personas}
+        columns = {name: pa.string() for name, used in there.items() if used}
+        return columns | (dict.fromkeys(("temperature", "top_p"), pa.float64()) if self.grid else {})

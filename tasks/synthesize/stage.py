@@ -1,20 +1,23 @@
 """The stage itself: one chunk of draws is asked for, sorted and kept, and all draws become prompts."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from blocks.canonical import digest, draw_id, ledger_key, prompt_id
+from blocks.canonical import draw_id, ledger_key, prompt_id
 from blocks.dispatcher import Question
+from blocks.llm import Completion
 from blocks.models import OpenAIModel
 from blocks.shards import Handle, Shard
 from blocks.tables import PROMPTS
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, set_aside
 from tasks.synthesize.config import MagpieSource
 from tasks.synthesize.counting import DRAWS_IN_A_CHUNK
-from tasks.synthesize.templates import prefixes
+from tasks.synthesize.steering import Setting, Steering
+from tasks.synthesize.templates import prefix
 
 STAGE = "synthesize"
 RANK = 0
@@ -22,60 +25,79 @@ RANK = 0
 VERSION = 1
 
 
-def questions_for(session: Session, source: MagpieSource, chunk: int, draws: int) -> list[Question]:
-    """The draws of one chunk: equal requests that differ by their number alone."""
-    identity = session.identities[source.model]
-    model = session.models[source.model]
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One raw sample to be drawn: its number, how it is steered, and what is asked."""
+
+    number: int
+    setting: Setting
+    question: Question
+
+
+def draws_for(session: Session, steering: Steering, chunk: int, draws: int) -> list[Draw]:
+    """The draws of one chunk; where nothing steers they are equal requests that differ by their number alone.
+
+    Raises TemplateUnknownError.
+    """
+    source = steering.source
+    identity, model = session.identities[source.model], session.models[source.model]
     body = source.sampling.over(model.sampling).parameters()
-    body |= model.extra_body if isinstance(model, OpenAIModel) else {}
+    extra = model.extra_body if isinstance(model, OpenAIModel) else {}
     engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(source.model)
-    starts = prefixes(source, engine)
-    questions = []
-    for draw in range(chunk * DRAWS_IN_A_CHUNK, min(draws, (chunk + 1) * DRAWS_IN_A_CHUNK)):
-        pick = int(digest([source.round, draw]), 16) % len(starts)
-        request = {"prompt": starts[pick], **body}
-        questions.append(Question(source.model, ledger_key(identity, request, draw, source.round), request))
-    return questions
+    found = []
+    for number in range(chunk * DRAWS_IN_A_CHUNK, min(draws, (chunk + 1) * DRAWS_IN_A_CHUNK)):
+        setting = steering.of(number)
+        request = {"prompt": prefix(source, engine, setting.system, setting.steer), **body, **setting.sampling, **extra}
+        question = Question(source.model, ledger_key(identity, request, number, source.round), request)
+        found.append(Draw(number, setting, question))
+    return found
 
 
-def synthesize_chunk(session: Session, source: MagpieSource, job: ChunkJob, draws: int) -> Handle:
+def synthesize_chunk(session: Session, steering: Steering, job: ChunkJob, draws: int) -> Handle:
     """Draw one chunk of instructions and keep them."""
     started = time.monotonic()
-    questions = questions_for(session, source, job.chunk, draws)
-    answered = ask(session, questions, RANK, job.chunk)
-    return keep_chunk(
-        session.run, session.models, job, sort_draws(source, answered, job.chunk * DRAWS_IN_A_CHUNK), started
-    )
+    asked = draws_for(session, steering, job.chunk, draws)
+    answered = ask(session, [draw.question for draw in asked], RANK, job.chunk)
+    return keep_chunk(session.run, session.models, job, sort_draws(steering.source, asked, answered), started)
 
 
-def sort_draws(source: MagpieSource, answered: Sequence[Answered], first: int) -> ChunkResult:
+def sort_draws(source: MagpieSource, asked: Sequence[Draw], answered: Sequence[Answered]) -> ChunkResult:
     """Draws that hold a text, and those that failed or are empty."""
     draws: list[dict[str, Any]] = []
     quarantine: list[dict[str, Any]] = []
-    for number, answer in enumerate(answered, start=first):
+    for one, answer in zip(asked, answered, strict=True):
         completion = answer.completion
-        row = _draw(source, number, answer)
+        row = _draw(source, one, completion)
         if completion.error is not None:
             quarantine.append(set_aside(STAGE, row["draw_id"], completion.error, completion.detail, row))
         elif not completion.text.strip():
             quarantine.append(set_aside(STAGE, row["draw_id"], "empty", "the model invented nothing", row))
         else:
             draws.append(row)
-    return ChunkResult(len(answered), len(draws), {"draws": draws, "quarantine": quarantine}, answered)
+    rows = {"draws": draws, "quarantine": quarantine}
+    return ChunkResult(len(answered), len(draws), rows, answered, {"draws": columns_of(source)})
 
 
-def _draw(source: MagpieSource, number: int, answer: Answered) -> dict[str, Any]:
-    completion, call = answer.completion, answer.question.key
-    text = (source.steer or "") + completion.text
+def columns_of(source: MagpieSource) -> list[pa.Field]:
+    """The further columns of draws and prompts: how each was steered and sampled."""
+    return [pa.field(name, kind) for name, kind in source.columns.items()]
+
+
+def _draw(source: MagpieSource, one: Draw, completion: Completion) -> dict[str, Any]:
+    call, request = one.question.key, one.question.request
+    text = one.setting.steer + completion.text
+    sampled = {name: request.get(name) for name in ("temperature", "top_p") if name in source.columns}
     return {
         "draw_id": draw_id(source.template, call, text),
-        "draw": number,
+        "draw": one.number,
         "template": source.template,
         "text": text,
         "finish_reason": completion.finish_reason,
         "stop_reason": completion.stop_reason,
         "prompt_id": prompt_id(_messages(text)),
         "call_id": call,
+        **one.setting.columns,
+        **sampled,
     }
 
 
@@ -83,18 +105,19 @@ def _messages(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text.strip()}]
 
 
-def prompts_from_draws(session: Session, shards: Sequence[Shard]) -> Shard:
+def prompts_from_draws(session: Session, source: MagpieSource, shards: Sequence[Shard]) -> Shard:
     """The draws of some shards as one table of prompts, in the order of their numbers."""
+    schema = pa.schema([*PROMPTS, *columns_of(source)])
 
-    def batches() -> Any:
+    def batches() -> Iterator[pa.RecordBatch]:
         for shard in shards:
-            rows = [_prompt(row) for row in session.run.workspace.shards.read(shard).to_pylist()]
-            yield pa.RecordBatch.from_pylist(rows, schema=PROMPTS)
+            rows = [_prompt(source, row) for row in session.run.workspace.shards.read(shard).to_pylist()]
+            yield pa.RecordBatch.from_pylist(rows, schema=schema)
 
-    return session.run.workspace.shards.write(batches(), PROMPTS)
+    return session.run.workspace.shards.write(batches(), schema)
 
 
-def _prompt(row: Mapping[str, Any]) -> dict[str, Any]:
+def _prompt(source: MagpieSource, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "prompt_id": row["prompt_id"],
         "messages": _messages(row["text"]),
@@ -103,4 +126,5 @@ def _prompt(row: Mapping[str, Any]) -> dict[str, Any]:
         "position": row["draw"],
         "finish_reason": row["finish_reason"],
         "stop_reason": row["stop_reason"],
+        **{name: row[name] for name in source.columns},
     }

@@ -14,15 +14,17 @@ from pydantic import ValidationError
 from blocks.canonical import prompt_id
 from blocks.dispatcher import Question
 from blocks.llm import Completion, Request
+from blocks.shards import Handle
 from tasks.asking import ChunkJob, Session, read_rows
 from tasks.filter import FilterConfig, filter_prompts
 from tasks.synthesize import (
     DRAWS_IN_A_CHUNK,
     MagpieSource,
+    Steering,
+    draws_for,
     draws_wanted,
     prefixes,
     prompts_from_draws,
-    questions_for,
     synthesize_chunk,
 )
 from tests.tasks.helpers import session
@@ -31,6 +33,15 @@ from tests.tasks.helpers import session
 def source(**fields: Any) -> MagpieSource:
     wanted = {} if "target" in fields or "samples" in fields else {"samples": 10}
     return MagpieSource.model_validate({"kind": "magpie", "model": "small", "template": "<user>", **wanted, **fields})
+
+
+def asked_for(one: Session, magpie: MagpieSource, chunk: int, draws: int) -> list[Question]:
+    return [draw.question for draw in draws_for(one, Steering.read(magpie, Path()), chunk, draws)]
+
+
+def drawn(one: Session, magpie: MagpieSource, draws: int, chunk: int = 0) -> Handle:
+    job = ChunkJob(stage="synthesize", chunk=chunk, run="run", cache_key="")
+    return synthesize_chunk(one, Steering.read(magpie, Path()), job, draws)
 
 
 def invents(question: Question) -> Completion:
@@ -45,22 +56,22 @@ def test_a_source_wants_a_target_or_samples(fields: dict[str, Any]) -> None:
 
 def test_every_draw_has_a_key_of_its_own_and_more_draws_keep_them(tmp_path: Path) -> None:
     one = session(tmp_path)
-    few = [question.key for question in questions_for(one, source(), 0, 10)]
-    more = [question.key for chunk in range(3) for question in questions_for(one, source(), chunk, 600)]
+    few = [question.key for question in asked_for(one, source(), 0, 10)]
+    more = [question.key for chunk in range(3) for question in asked_for(one, source(), chunk, 600)]
     assert more[:10] == few
     assert len(set(more)) == 600
 
 
 def test_a_round_draws_afresh_and_round_zero_is_none(tmp_path: Path) -> None:
     one = session(tmp_path)
-    keys = [{question.key for question in questions_for(one, source(round=n), 0, 20)} for n in range(3)]
+    keys = [{question.key for question in asked_for(one, source(round=n), 0, 20)} for n in range(3)]
     assert len(set.union(*keys)) == 60
-    assert keys[0] == {question.key for question in questions_for(one, source(), 0, 20)}
+    assert keys[0] == {question.key for question in asked_for(one, source(), 0, 20)}
 
 
 def test_the_prefix_is_the_template_and_what_steers(tmp_path: Path) -> None:
     one = session(tmp_path)
-    [question] = questions_for(one, source(steer="Write a poem", sampling={"max_tokens": 5}), 0, 1)
+    [question] = asked_for(one, source(steer="Write a poem", sampling={"max_tokens": 5}), 0, 1)
     assert dict(question.request) == {"prompt": "<user>Write a poem", "max_tokens": 5}
 
 
@@ -96,10 +107,10 @@ def spoken(tmp_path: Path) -> Session:
 def test_system_prompts_are_drawn_from_by_the_number_alone(tmp_path: Path) -> None:
     one = spoken(tmp_path)
     assert prefixes(source(template="auto"), Speaker()) == ["<None>"]
-    drawn = source(template="auto", system_prompts=["a", "b", "c"], steer="!")
-    prompts = [question.request["prompt"] for question in questions_for(one, drawn, 0, 90)]
+    several = source(template="auto", system_prompts=["a", "b", "c"], steer="!")
+    prompts = [question.request["prompt"] for question in asked_for(one, several, 0, 90)]
     assert set(prompts) == {"<a>!", "<b>!", "<c>!"}
-    assert prompts == [question.request["prompt"] for question in questions_for(one, drawn, 0, 90)]
+    assert prompts == [question.request["prompt"] for question in asked_for(one, several, 0, 90)]
     assert min(prompts.count(prefix) for prefix in set(prompts)) > 10
 
 
@@ -114,15 +125,15 @@ def test_empty_and_failed_draws_are_set_aside_and_the_others_become_prompts(tmp_
 
     one = session(tmp_path, answer=some)
     steered = source(steer="Say")
-    keys = [question.key for question in questions_for(one, steered, 0, 5)]
-    handle = synthesize_chunk(one, steered, ChunkJob(stage="synthesize", run="run", cache_key=""), 5)
+    keys = [question.key for question in asked_for(one, steered, 0, 5)]
+    handle = drawn(one, steered, 5)
     assert (handle.account.rows_in, handle.account.rows_out, handle.account.quarantined) == (5, 3, 2)
     assert not handle.complete
     assert [row["reason"] for row in read_rows(one.run, handle.shards["quarantine"])] == ["empty", "server_error"]
     draws = read_rows(one.run, handle.shards["draws"])
     assert [row["draw"] for row in draws] == [0, 3, 4]
     assert len({row["draw_id"] for row in draws}) == 3
-    prompts = read_rows(one.run, prompts_from_draws(one, [handle.shards["draws"]]))
+    prompts = read_rows(one.run, prompts_from_draws(one, source(), [handle.shards["draws"]]))
     for draw, prompt in zip(draws, prompts, strict=True):
         assert draw["text"].startswith("Say What is ")
         assert prompt["instruction"] == draw["text"].strip()
@@ -139,9 +150,9 @@ def test_a_draw_cut_at_a_word_is_told_from_one_that_ended_its_turn(tmp_path: Pat
         return Completion(f"Write story number {number}.", finish_reason="stop", stop_reason=stops[number])
 
     one = session(tmp_path, answer=some)
-    keys = [question.key for question in questions_for(one, source(), 0, 4)]
-    handle = synthesize_chunk(one, source(), ChunkJob(stage="synthesize", run="run", cache_key=""), 4)
-    prompts = one.run.workspace.shards.path(prompts_from_draws(one, [handle.shards["draws"]]))
+    keys = [question.key for question in asked_for(one, source(), 0, 4)]
+    handle = drawn(one, source(), 4)
+    prompts = one.run.workspace.shards.path(prompts_from_draws(one, source(), [handle.shards["draws"]]))
     config = FilterConfig(rules=[{"stopped_by": ["###"]}])
     result = filter_prompts(config, prompts, tmp_path / "filtered", tmp_path)
     kept = pq.read_table(result.prompts)["instruction"].to_pylist()
@@ -152,10 +163,9 @@ def test_a_draw_cut_at_a_word_is_told_from_one_that_ended_its_turn(tmp_path: Pat
 
 def test_a_chunk_holds_only_its_draws(tmp_path: Path) -> None:
     one = session(tmp_path, answer=invents)
-    job = ChunkJob(stage="synthesize", chunk=1, run="run", cache_key="")
-    handle = synthesize_chunk(one, source(samples=DRAWS_IN_A_CHUNK + 3), job, DRAWS_IN_A_CHUNK + 3)
-    draws = read_rows(one.run, handle.shards["draws"])
-    assert [row["draw"] for row in draws] == [DRAWS_IN_A_CHUNK, DRAWS_IN_A_CHUNK + 1, DRAWS_IN_A_CHUNK + 2]
+    handle = drawn(one, source(samples=DRAWS_IN_A_CHUNK + 3), DRAWS_IN_A_CHUNK + 3, chunk=1)
+    rows = read_rows(one.run, handle.shards["draws"])
+    assert [row["draw"] for row in rows] == [DRAWS_IN_A_CHUNK, DRAWS_IN_A_CHUNK + 1, DRAWS_IN_A_CHUNK + 2]
 
 
 def drawn_until(target: int, share: float) -> list[int]:

@@ -1,0 +1,58 @@
+"""People who ask, read from a file that the recipe names."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.response_rules import language_of
+from tasks.synthesize.config import PersonasUse
+from tasks.synthesize.packs import SteeringError
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """One description of a person, and its language where it can be told."""
+
+    text: str
+    language: str | None
+
+
+def read_personas(use: PersonasUse, base: Path, languages: Sequence[str]) -> list[Persona]:
+    """The personas of a file, in its order; each of the languages must have one that fits. Raises SteeringError."""
+    file = base / Path(use.path).expanduser()
+    place = f"source.personas.path: {str(file)!r}"
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SteeringError(f"{place} cannot be read ({error}): name a jsonl or text file in UTF-8") from error
+    rows = _from_jsonl if file.suffix == ".jsonl" else _from_lines
+    personas = list(rows(use, text, place))
+    if not personas:
+        raise SteeringError(f"{place} describes nobody: write one person a line")
+    for language in languages:
+        if all(persona.language not in (language, None) for persona in personas):
+            raise SteeringError(f"{place} has no persona in {language}: add some, or leave {language} out of languages")
+    return personas
+
+
+def _from_lines(use: PersonasUse, text: str, place: str) -> Iterator[Persona]:
+    for line in text.splitlines():
+        if line.strip():
+            yield Persona(line.strip(), language_of(line))
+
+
+def _from_jsonl(use: PersonasUse, text: str, place: str) -> Iterator[Persona]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            told, language = row[use.column], row.get(use.language_column)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SteeringError(
+                f"{place}, line {number}, has no {use.column!r}: write an object with it, or name another column"
+            ) from error
+        if not isinstance(told, str) or not told.strip():
+            raise SteeringError(f"{place}, line {number}: {use.column!r} is {told!r}: describe a person there")
+        yield Persona(told.strip(), language if isinstance(language, str) else language_of(told))
