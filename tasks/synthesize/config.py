@@ -112,14 +112,6 @@ class MagpieSource(Config):
         return self
 
     @property
-    def steers_by_system(self) -> bool:
-        """Whether any draw has a system prompt."""
-        prompts = [one if isinstance(one, str) else one.text for one in self.system_prompts]
-        by_pack = bool(self.packs) and self.packs_as == "system"
-        by_language = bool(self.languages) and not self.packs and not prompts
-        return any(prompts) or by_pack or by_language or self.personas is not None
-
-    @property
     def columns(self) -> Mapping[str, pa.DataType]:
         """The columns by which each draw and each prompt says how it was steered and sampled."""
         there = {"pack": self.packs, "wanted_language": self.languages, "persona": self.personas}

@@ -54,12 +54,15 @@ class Steering:
         entry = self._entry(draw)
         pack, system, start = self._pack(draw, entry, language)
         persona = self._persona(draw, language)
-        plain = language if language and not self.packs and system is None else None
-        told = wording(plain, persona.text if persona else None, persona.language if persona else language)
+        plain = None if pack else language  # a pack's texts are in the language that is wanted
+        if persona is not None:
+            system = wording(system, plain, persona.text, persona.language or language)
+        else:
+            system = wording(system, plain, None, None)
         cells = self.source.grid.cells() if self.source.grid else [{}]
         said = {"pack": pack, "wanted_language": language, "persona": persona.text if persona else None}
         return Setting(
-            system="\n".join(part for part in (system, *told) if part) if told else system,
+            system=system,
             steer=(self.source.steer or "") + start,
             sampling=cells[draw % len(cells)],
             columns={name: value for name, value in said.items() if name in self.source.columns},

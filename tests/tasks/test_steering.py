@@ -91,10 +91,12 @@ def test_languages_alone_say_what_the_user_writes_in() -> None:
     found = settings(400, languages={"en": 3, "ja": 1})
     counted = Counter(one.columns["wanted_language"] for one in found)
     assert 250 < counted["en"] < 350
-    assert {(one.columns["wanted_language"], language_of(one.system or "")) for one in found} == {
-        ("en", "en"),
-        ("ja", "ja"),
+    assert {(one.columns["wanted_language"], one.system) for one in found} == {
+        ("en", "You are a helpful assistant.\nThe user writes in English."),
+        ("ja", "あなたは親切なアシスタントです。\n利用者は日本語で書きます。"),
     }
+    told = {one.system for one in settings(20, languages="ja", system_prompts=["You know all."])}
+    assert told == {"You know all.\n利用者は日本語で書きます。"}
 
 
 def test_packs_without_a_language_are_refused() -> None:

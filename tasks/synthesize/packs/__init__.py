@@ -43,7 +43,8 @@ class Pack(Config):
 class Words(Config):
     """How a system prompt names the user's language and the person who asks."""
 
-    language: str = Field(description="A system prompt that lets the user write in this language.")
+    assistant: str = Field(description="What the assistant is, where no other system prompt says it.")
+    language: str = Field(description="A sentence by which the user writes in this language.")
     persona: str = Field(description="A sentence about the user, in which {persona} is the description.")
 
 
@@ -82,15 +83,18 @@ def _read(place: str, file: Path) -> Pack:
         raise SteeringError(f"{what}: write lists of texts under system and start of en and ja") from error
 
 
-def wording(plain: str | None, persona: str | None, language: str | None) -> list[str]:
-    """The sentences of a system prompt that say which language is wanted (plain) and who asks (in that language)."""
-    if plain is None and persona is None:
-        return []
+def wording(system: str | None, language: str | None, persona: str | None, spoken: str | None) -> str | None:
+    """A system prompt with sentences that say which language is wanted and who asks (described in spoken)."""
+    if language is None and persona is None:
+        return system
     words = _words()
-    said = [words[plain].language] if plain else []
+    named, described = words.get(language or "en", words["en"]), words.get(spoken or "en", words["en"])
+    parts = [system or (named if language else described).assistant]
+    if language is not None:
+        parts.append(named.language)
     if persona is not None:
-        said.append(words.get(language or "en", words["en"]).persona.replace("{persona}", persona.rstrip("。. ")))
-    return said
+        parts.append(described.persona.replace("{persona}", persona.rstrip("。. ")))
+    return "\n".join(parts)
 
 
 @cache
