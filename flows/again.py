@@ -35,22 +35,30 @@ def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str])
     with ended_state(new):
         limits = recipe.pairs.max_tokens
         counter = None if limits is None else token_counter(limits, Path(old.state().base))
-        jobs = [_job(new, counted) for counted in old.handles() if counted.handle.stage == "judge"]
-        if not jobs:
-            raise KasasagiError(f"the run {old.id} has no ratings to make pairs from; run its recipe again first")
+        jobs = _jobs(old, new, recipe)
         for counted in old.handles():
             if counted.handle.stage != STAGE and not counted.handle.stage.startswith("gate "):
                 new.add(counted.handle, reused=True)
         for job in jobs:
-            new.add(format_chunk(new, recipe.pairs, recipe.judge, job, counter), reused=False)
+            new.add(format_chunk(new, recipe.pairs, recipe.judging, job, counter), reused=False)
         _judge(new, recipe.gates)
     return new
 
 
+def _jobs(old: Run, new: Run, recipe: Recipe) -> list[ChunkJob]:
+    """The jobs that make the pairs anew: from rated responses, or from responses alone where nobody judges."""
+    stage, what = ("judge", "ratings") if recipe.judging else ("respond", "responses")
+    jobs = [_job(new, counted) for counted in old.handles() if counted.handle.stage == stage]
+    if not jobs:
+        raise KasasagiError(f"the run {old.id} has no {what} to make pairs from; run its recipe again first")
+    return jobs
+
+
 def _job(run: Run, judged: RunHandle) -> ChunkJob:
-    """The job that makes the pairs of one judged chunk."""
+    """The job that makes the pairs of one judged or answered chunk."""
     handle = judged.handle
-    inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name == "ratings"}}
+    taken = ("responses", "ratings")
+    inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name in taken}}
     return ChunkJob(stage=STAGE, chunk=handle.chunk, run=run.id, inputs=inputs, cache_key="")
 
 

@@ -128,7 +128,11 @@ def _pair(row: tuple[Any, ...]) -> str:
     return "\n\n".join(
         [
             f"**Prompt**\n\n{fenced(asked)}",
-            f"**Chosen**, rated {chosen_rating:g}, {cell(chosen_model)}\n\n{fenced(chosen)}",
-            f"**Rejected**, rated {rejected_rating:g}, {cell(rejected_model)}\n\n{fenced(rejected)}",
+            f"**Chosen**, {_rated(chosen_rating)}, {cell(chosen_model)}\n\n{fenced(chosen)}",
+            f"**Rejected**, {_rated(rejected_rating)}, {cell(rejected_model)}\n\n{fenced(rejected)}",
         ]
     )
+
+
+def _rated(rating: float | None) -> str:
+    return "not rated" if rating is None else f"rated {rating:g}"

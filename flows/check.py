@@ -13,6 +13,7 @@ from blocks.models import OpenAIModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
 from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
+from tasks.judge.config import JudgeConfig
 from tasks.judge.prompt import judge_messages
 from tasks.respond import conversation
 from tasks.student import token_counter
@@ -26,8 +27,14 @@ def warnings(recipe: Recipe) -> list[str]:
     """What is allowed, but seldom meant."""
     responders = {responder.use for responder in recipe.respond.models}
     found = []
-    if recipe.judge.model in responders:
-        found.append(f"{recipe.judge.model!r} judges its own answers, and models favour their own")
+    judging = recipe.judging
+    for name in judging.judges if judging else ():
+        if name in responders:
+            found.append(f"{name!r} judges its own answers, and models favour their own")
+    if judging and judging.samples > 1 and judging.sampling.temperature == 0:
+        found.append("judge.samples asks for several verdicts, and at temperature 0 they are equal: raise it")
+    if recipe.judge and not judging:
+        found.append("strong_vs_weak heeds no ratings, so nobody judges")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
     if answers < 2:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
@@ -74,10 +81,16 @@ def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
         sampling = responder.sampling.over(recipe.respond.sampling.over(model.sampling)).parameters()
         messages = conversation(row, recipe.respond.template, recipe.respond.system_of(responder))
         yield f"{responder.name} is asked", _pretty({"messages": messages, **sampling})
-    language = "en" if recipe.judge.language == "auto" else recipe.judge.language
+    if recipe.judging is not None:
+        yield _judged(recipe.judging)
+
+
+def _judged(judging: JudgeConfig) -> tuple[str, str]:
+    """What the judges are asked, with a title."""
+    language = "en" if judging.language == "auto" else judging.language
     asked = [{"role": "user", "content": EXAMPLE[language]}]
-    messages = judge_messages(asked, ["(first answer)", "(second answer)"], recipe.judge.aspects[0], language)
-    yield f"{recipe.judge.model} judges", "\n".join(message["content"] for message in messages)
+    messages = judge_messages(asked, ["(first answer)", "(second answer)"], judging.aspects[0], language)
+    return f"{', '.join(judging.judges)} judges", "\n".join(message["content"] for message in messages)
 
 
 def _pretty(value: object) -> str:

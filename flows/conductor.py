@@ -17,6 +17,7 @@ from flows.progress import Progress
 from tasks.asking import ChunkJob, Session
 from tasks.gate.judge import judge_stage
 from tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
+from tasks.judge import stage as judge
 from tasks.prefect_tasks import chunk_task, gate_task
 
 CHUNKS_IN_WORK = 16
@@ -63,6 +64,8 @@ class Conductor:
     async def lines(self, chunks: Sequence[Shard]) -> None:
         """Take every chunk through respond, judge and format_dpo, many at a time, the first as the scout of all."""
         for stage in ANSWERING_STAGES:
+            if stage == judge.STAGE and self.stages.recipe.judging is None:
+                continue
             self.progress.expect(stage, len(chunks))
         ahead, at_once = self._buffers(chunks)
 
@@ -94,9 +97,10 @@ class Conductor:
         await self._scout(number, "respond")
         await self._may_go("judge", ahead)
         inputs = {"prompts": prompts, **_picked(responded, "responses")}
-        judged = await self.do(stages.judge_job(number, inputs))
+        if stages.recipe.judging is not None:
+            judged = await self.do(stages.judge_job(number, inputs))
+            inputs |= _picked(judged, "ratings")
         await self._scout(number, "judge")
-        inputs |= _picked(judged, "ratings")
         await self.do(stages.format_job(number, inputs))
         await self._scout(number, "format_dpo")
 
@@ -113,7 +117,7 @@ class Conductor:
     async def gate(self, stage: str, scope: Literal["scout", "whole"]) -> list[Outcome]:
         """Judge a stage and keep the outcomes; raises GateFailedError where the recipe says that it stops the run."""
         run = self.session.run
-        if not any(one.stage == stage and one.scope in (scope, "both") for one in self.stages.recipe.gates.all()):
+        if not any(one.stage == stage and one.scope in (scope, "both") for one in self.stages.recipe.expectations):
             return []
         outcomes = [Outcome.model_validate(row) for row in await finished(gate_task.submit(run.id, stage, scope))]
         keep_outcomes(run, stage, scope, outcomes)
@@ -129,7 +133,7 @@ class Conductor:
         run = self.session.run
         handles = [h for h in run.handles() if scope == "whole" or h.handle.chunk == 0]
         with tables_of(run, handles) as connection:
-            outcomes = judge_stage(connection, stage, scope, self.stages.recipe.gates.all())
+            outcomes = judge_stage(connection, stage, scope, self.stages.recipe.expectations)
         return [outcome.model_dump() for outcome in outcomes]
 
 

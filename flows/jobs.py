@@ -19,6 +19,7 @@ from tasks import format_dpo, respond, synthesize
 from tasks.asking import ChunkJob, Session
 from tasks.filter import filter_digest, filter_prompts
 from tasks.judge import stage as judge
+from tasks.judge.config import JudgeConfig
 from tasks.load import DatasetSource, load_prompts, source_digest
 from tasks.student import TokenCounter, token_counter
 from tasks.synthesize import MagpieSource, Steering
@@ -55,9 +56,9 @@ class Stages:
             "load": lambda job: self._load(job).model_dump(),
             "filter": lambda job: self._filter(job).model_dump(),
             "respond": lambda job: respond.respond_chunk(session, recipe.respond, job).model_dump(),
-            "judge": lambda job: judge.judge_chunk(session, recipe.judge, job).model_dump(),
+            "judge": lambda job: judge.judge_chunk(session, self._judging(), recipe.pairs.weighing(), job).model_dump(),
             "format_dpo": lambda job: format_dpo.format_chunk(
-                session.run, recipe.pairs, recipe.judge, job, counter
+                session.run, recipe.pairs, recipe.judging, job, counter
             ).model_dump(),
         }
 
@@ -92,15 +93,19 @@ class Stages:
 
     def judge_job(self, chunk: int, inputs: Mapping[str, Shard]) -> ChunkJob:
         """The job that rates one chunk of responses."""
-        config = self.recipe.judge.model_dump(mode="json")
-        return self._job(judge.STAGE, judge.VERSION, chunk, inputs, config, self._model(self.recipe.judge.model))
+        config, pairs = self._judging(), self.recipe.pairs
+        asked: list[Any] = [config.model_dump(mode="json"), [self._model(name) for name in config.judges]]
+        if config.orders == "confirm":  # what leaves the margin decides what else is asked
+            asked.append([pairs.min_margin, pairs.aspects, pairs.judges])
+        return self._job(judge.STAGE, judge.VERSION, chunk, inputs, *asked)
 
     def format_job(self, chunk: int, inputs: Mapping[str, Shard]) -> ChunkJob:
         """The job that makes the pairs of one chunk."""
-        orders = [list(self.recipe.judge.orderings), list(self.recipe.judge.aspects)]
+        judging = self.recipe.judging
+        marks = judging.model_dump(mode="json", exclude={"sampling", "language", "repairs"}) if judging else None
         config = self.recipe.pairs.model_dump(mode="json")
         student = [self.counter.digest] if self.counter else []
-        return self._job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, orders, *student)
+        return self._job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, marks, *student)
 
     def _job(self, stage: str, version: int, chunk: int, inputs: Mapping[str, Shard], *config: Any) -> ChunkJob:
         again = sorted(self.session.ask_again)
@@ -114,6 +119,11 @@ class Stages:
         extra = model.extra_body if isinstance(model, OpenAIModel) else {}
         price = model.usd_per_million_tokens.model_dump()
         return [self.session.identities[label], model.sampling.parameters(), extra, price]
+
+    def _judging(self) -> JudgeConfig:
+        if self.recipe.judging is None:
+            raise TypeError("nobody judges in this recipe")
+        return self.recipe.judging
 
     def _dataset(self) -> DatasetSource:
         if not isinstance(self.recipe.source, DatasetSource):

@@ -14,6 +14,8 @@ from flows.jobs import Stages
 from tasks import respond, synthesize
 from tasks.asking import Answered, known_answers, read_rows
 from tasks.judge import stage as judge
+from tasks.judge.config import JudgeConfig
+from tasks.judge.sittings import sittings_for
 
 CHARACTERS_IN_A_TOKEN = 4
 TOKENS_GUESSED = 512
@@ -111,15 +113,20 @@ def plan_synthesize(stages: Stages, draws: int) -> StagePlan:
     return count.plan()
 
 
-def plan_answers(stages: Stages, chunks: Sequence[Shard]) -> tuple[StagePlan, StagePlan]:
+def plan_answers(stages: Stages, chunks: Sequence[Shard]) -> list[StagePlan]:
     """What respond and judge will ask; the judge's calls are exact where all answers to a prompt are known."""
     responding, judging = _Count(stages, respond.STAGE), _Count(stages, judge.STAGE)
     for chunk in chunks:
         _plan_chunk(stages, read_rows(stages.session.run, chunk), responding, judging)
-    return responding.plan(), judging.plan()
+    return _plans(stages, responding, judging)
 
 
-def guess_answers(stages: Stages, prompts: int) -> tuple[StagePlan, StagePlan]:
+def _plans(stages: Stages, responding: _Count, judging: _Count) -> list[StagePlan]:
+    """The plans of both stages; of the first alone where nobody judges."""
+    return [responding.plan(), *([judging.plan()] if stages.recipe.judging else [])]
+
+
+def guess_answers(stages: Stages, prompts: int) -> list[StagePlan]:
     """What respond and judge will ask at most for a number of prompts that nobody knows yet."""
     recipe = stages.recipe
     responding, judging = _Count(stages, respond.STAGE), _Count(stages, judge.STAGE)
@@ -128,10 +135,17 @@ def guess_answers(stages: Stages, prompts: int) -> tuple[StagePlan, StagePlan]:
         calls = prompts * (responder.samples or recipe.respond.samples)
         responding.guess(responder.use, calls, calls * PROMPT_TOKENS_GUESSED, recipe.respond.sampling.max_tokens)
         answers += calls
-    calls = prompts * len(recipe.judge.aspects) * len(recipe.judge.orderings) if answers > prompts else 0
-    tokens = calls * JUDGE_TOKENS_GUESSED + TOKENS_GUESSED * answers * len(recipe.judge.orderings)
-    judging.guess(recipe.judge.model, calls, tokens, recipe.judge.sampling.max_tokens)
-    return responding.plan(), judging.plan()
+    if recipe.judging is not None and answers > prompts:
+        _guess_judging(recipe.judging, judging, prompts, answers)
+    return _plans(stages, responding, judging)
+
+
+def _guess_judging(config: JudgeConfig, judging: _Count, prompts: int, answers: int) -> None:
+    """Count the judges' calls for some prompts whose answers are not there yet."""
+    for voice in config.voices:
+        calls = prompts * len(config.aspects) * len(config.orderings)
+        tokens = calls * JUDGE_TOKENS_GUESSED + TOKENS_GUESSED * answers * len(config.aspects) * len(config.orderings)
+        judging.guess(voice.use, calls, tokens, config.sampling.max_tokens)
 
 
 def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Count, judging: _Count) -> None:
@@ -143,15 +157,38 @@ def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Coun
     ready = [one for one in asked if one.prompt_id not in unanswered]
     answers = [Answered(one.question, known[one.question.key], True) for one in ready]
     result = respond.sort_answers(recipe.respond, prompts, ready, answers)
-    by_prompt: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in result.rows["responses"]:
-        by_prompt[row["prompt_id"]].append(row)
-    sittings = [sitting.question for sitting in judge.sittings_for(session, recipe.judge, prompts, by_prompt)]
-    judging.add(sittings, known_answers(session, sittings))
-    if unanswered and len(asked) > len(prompts):
-        calls = len(unanswered) * len(recipe.judge.aspects) * len(recipe.judge.orderings)
-        tokens = calls * (JUDGE_TOKENS_GUESSED + TOKENS_GUESSED * len(asked) // max(1, len(prompts)))
-        judging.guess(recipe.judge.model, calls, tokens, recipe.judge.sampling.max_tokens)
+    if recipe.judging is not None:
+        _plan_judging(stages, recipe.judging, judging, prompts, result.rows["responses"])
+        if unanswered and len(asked) > len(prompts):
+            guessed = len(unanswered) * len(asked) // max(1, len(prompts))
+            _guess_judging(recipe.judging, judging, len(unanswered), guessed)
+
+
+def _plan_judging(
+    stages: Stages,
+    config: JudgeConfig,
+    judging: _Count,
+    prompts: list[dict[str, Any]],
+    responses: list[dict[str, Any]],
+) -> None:
+    """Count the judges' calls for responses that are known; with a second order, as far as the first is known."""
+    session, weighing = stages.session, stages.recipe.pairs.weighing()
+    sittings = sittings_for(session, config, prompts, judge.by_prompt(responses))
+    known = known_answers(session, [sitting.question for sitting in sittings])
+    judging.add([sitting.question for sitting in sittings], known)
+    if config.orders != "confirm":
+        return
+    silent = [sitting for sitting in sittings if sitting.question.key not in known]
+    heard = [
+        judge.hear(sitting, Answered(sitting.question, known[sitting.question.key], True))
+        for sitting in sittings
+        if sitting.question.key in known
+    ]
+    bench = judge.Bench(session, config, weighing)
+    more = [sitting.question for sitting in bench.confirming(prompts, responses, heard)]
+    judging.add(more, known_answers(session, more))
+    for sitting in silent:
+        judging.guess(sitting.voice.use, 1, _prompt_tokens(sitting.question.request), config.sampling.max_tokens)
 
 
 def _prompt_tokens(request: Mapping[str, Any]) -> int:

@@ -17,7 +17,7 @@ from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, s
 from flows.recipe_yaml import read_yaml
 from tasks.filter import FilterConfig, check_filter
 from tasks.format_dpo import PairsConfig
-from tasks.gate.config import GatesConfig
+from tasks.gate.config import Expectation, GatesConfig
 from tasks.judge.config import JudgeConfig
 from tasks.load import DatasetSource, source_columns
 from tasks.publish import PublishConfig
@@ -38,7 +38,7 @@ class Recipe(Config):
     models: dict[str, ModelConfig] = Field(min_length=1, description="Models by the names that this recipe uses.")
     filter: FilterConfig = Field(FilterConfig(), description="Which prompts go on.")
     respond: RespondConfig = Field(description="Who answers.")
-    judge: JudgeConfig = Field(description="Who judges.")
+    judge: JudgeConfig | None = Field(None, description="Who judges; nobody where strong_vs_weak makes the pairs.")
     pairs: PairsConfig = Field(PairsConfig(), description="Which pairs are made.")
     gates: GatesConfig = Field(GatesConfig(), description="What is expected of the data.")
     publish: PublishConfig = Field(PublishConfig(), description="Where the pairs go, and in which form.")
@@ -57,6 +57,21 @@ class Recipe(Config):
     def default_rules(self) -> tuple[str | dict[str, Any], ...]:
         """Filter rules that hold unless the recipe drops them: for Magpie alone; real prompts often break them."""
         return DEFAULT_RULES if isinstance(self.source, MagpieSource) else ()
+
+    @property
+    def judging(self) -> JudgeConfig | None:
+        """Who judges, if anybody is asked: strong_vs_weak heeds no ratings, so they are not paid for."""
+        return None if self.pairs.strategy == "strong_vs_weak" else self.judge
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What the gates expect: of the judges' stage only where there is one, and of their agreement if of several."""
+        judging = self.judging
+        return tuple(
+            one
+            for one in self.gates.all(judging is not None and len(judging.voices) > 1)
+            if judging or one.stage != "judge"
+        )
 
     def plain(self) -> dict[str, Any]:
         """The recipe as plain data, without what was left at its default; it can be read again."""
@@ -160,6 +175,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     faults = [
         *_unknown_models(recipe),
         *_unknown_licensed(recipe),
+        *_judging_faults(recipe),
         *_template_faults(recipe),
         *_filter_faults(recipe, base),
     ]
@@ -174,7 +190,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
 
 def _unknown_models(recipe: Recipe) -> list[str]:
     used = [(f"respond.models.{i}", responder.use) for i, responder in enumerate(recipe.respond.models)]
-    used.append(("judge.model", recipe.judge.model))
+    used += _judges(recipe)
     if isinstance(recipe.source, MagpieSource):
         used.append(("source.model", recipe.source.model))
     responders = [responder.name for responder in recipe.respond.models]
@@ -197,6 +213,29 @@ def _unknown_licensed(recipe: Recipe) -> list[str]:
         f"publish.licenses: {name!r} is neither a model of this recipe nor source{nearest(name, known)}"
         for name in recipe.publish.licenses
         if name not in known
+    ]
+
+
+def _judges(recipe: Recipe) -> list[tuple[str, str]]:
+    """The judges with the places in the recipe that name them."""
+    judge = recipe.judge
+    if judge is None:
+        return []
+    return [
+        ("judge.model" if judge.model else f"judge.models.{number}", name) for number, name in enumerate(judge.judges)
+    ]
+
+
+def _judging_faults(recipe: Recipe) -> list[str]:
+    """What of the judges and of the pairs does not go together."""
+    judge, pairs = recipe.judging, recipe.pairs
+    if judge is None:
+        return [] if pairs.strategy == "strong_vs_weak" else ["judge: this key is missing (who judges)"]
+    if isinstance(pairs.aspects, str) or set(pairs.aspects) == set(judge.aspects):
+        return []
+    return [
+        f"pairs.aspects: weights are given for {', '.join(pairs.aspects)}, and judged are {', '.join(judge.aspects)}; "
+        "name the same ones, a weight of 0 leaves one out"
     ]
 
 

@@ -1,11 +1,10 @@
 """Format DPO: a prompt's responses become preferences, one or several by the strategy, or a reason why not."""
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +13,7 @@ from blocks.shards import Handle
 from blocks.workspace import Run
 from tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
 from tasks.judge.config import JudgeConfig
+from tasks.judge.votes import Weighing, candidates_by_prompt
 from tasks.pairing import (
     Candidate,
     Conditions,
@@ -52,6 +52,14 @@ class PairsConfig(Config):
     min_margin: float = Field(
         1.0, ge=0, description="Least distance between the two ratings; a tie never makes a pair."
     )
+    aspects: Literal["mean", "minimum"] | dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        "mean", description="How several aspects become one rating: their mean, the lowest, or a mean with weights."
+    )
+    judges: Literal["mean", "median", "majority"] = Field(
+        "mean",
+        description="How several judges become one: by mean or median; majority takes the mean, and needs more than "
+        "half of them behind a pair.",
+    )
     max_pairs: int | None = Field(None, ge=1, description="Most pairs a prompt, the widest first: all_above_margin.")
     deviations: float = Field(
         2.0, ge=0, le=10, description="Standard deviations below the mean that are rejected: sigma."
@@ -83,7 +91,7 @@ class PairsConfig(Config):
 
     @model_validator(mode="after")
     def _fields_fit_the_strategy(self) -> Self:
-        fault = self._misplaced() or self._strong_and_weak()
+        fault = self._misplaced() or self._strong_and_weak() or self._weightless()
         if fault:
             raise ValueError(fault)
         return self
@@ -108,6 +116,15 @@ class PairsConfig(Config):
         both = sorted(set(self.strong) & set(self.weak))
         return f"{both[0]!r} is named both as strong and as weak; it can be but one of them" if both else None
 
+    def _weightless(self) -> str | None:
+        if isinstance(self.aspects, str) or any(self.aspects.values()):
+            return None
+        return "aspects has no weight above 0, so nothing would count; give one to an aspect that is judged"
+
+    def weighing(self) -> Weighing:
+        """How the marks of a response become one number, and how far two must lie apart."""
+        return Weighing(self.min_margin, self.aspects, self.judges)
+
     def conditions(self) -> Conditions:
         """What a pair must meet beside its strategy's promises, but for the tokens, which depend on its prompt."""
         return Conditions(
@@ -116,9 +133,12 @@ class PairsConfig(Config):
 
 
 def format_chunk(
-    run: Run, config: PairsConfig, judge: JudgeConfig, job: ChunkJob, counter: TokenCounter | None = None
+    run: Run, config: PairsConfig, judge: JudgeConfig | None, job: ChunkJob, counter: TokenCounter | None = None
 ) -> Handle:
-    """Make the pairs of one chunk and keep them; counter is wanted where config limits tokens."""
+    """Make the pairs of one chunk and keep them; without a judge nothing is rated.
+
+    counter is wanted where config limits tokens.
+    """
     started = time.monotonic()
     columns = ["prompt_id", "instruction", *(["messages"] if counter else [])]
     prompts = read_rows(run, job.inputs["prompts"], columns)
@@ -129,14 +149,14 @@ def format_chunk(
 
 def make_pairs(
     config: PairsConfig,
-    judge: JudgeConfig,
+    judge: JudgeConfig | None,
     prompts: Sequence[Mapping[str, Any]],
     responses: Iterable[Mapping[str, Any]],
     ratings: Iterable[Mapping[str, Any]],
     counter: TokenCounter | None = None,
 ) -> ChunkResult:
     """The pairs of each prompt that gives any, and a reason for each that does not; rows out are prompts with pairs."""
-    rated = candidates_by_prompt(judge, responses, ratings)
+    rated = candidates_by_prompt(judge, config.weighing(), responses, ratings)
     outcomes = {
         prompt["prompt_id"]: pairs_of(config, prompt, rated.get(prompt["prompt_id"], []), counter) for prompt in prompts
     }
@@ -208,32 +228,6 @@ def _one_pair(config: PairsConfig, prompt_id: str, candidates: Sequence[Candidat
             return strong_vs_weak(prompt_id, candidates, config.strong, config.weak)
         case _:
             return best_vs_worst(candidates, config.min_margin)
-
-
-def candidates_by_prompt(
-    judge: JudgeConfig, responses: Iterable[Mapping[str, Any]], ratings: Iterable[Mapping[str, Any]]
-) -> dict[str, list[Candidate]]:
-    """The responses of each prompt with one rating for each order that the judge was to see, the mean of its aspects.
-
-    A rating is None where any aspect of that order is missing, so that a half-read verdict makes no pair.
-    """
-    marks: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for row in ratings:
-        marks[row["response_id"], row["ordering"]][row["aspect"]] = row["rating"]
-    candidates: dict[str, list[Candidate]] = defaultdict(list)
-    for row in responses:
-        of_this = tuple(_mean(marks[row["response_id"], name], judge) for name in judge.orderings)
-        candidates[row["prompt_id"]].append(
-            Candidate(
-                row["response_id"], row["model"], row["content"], of_this, row["finish_reason"], row.get("thinking")
-            )
-        )
-    return candidates
-
-
-def _mean(marks: Mapping[str, float], judge: JudgeConfig) -> float | None:
-    known = [marks[aspect] for aspect in judge.aspects if aspect in marks]
-    return sum(known) / len(known) if len(known) == len(judge.aspects) else None
 
 
 def _pair(prompt_id: str, pair: Pair) -> dict[str, Any]:

@@ -74,16 +74,17 @@ class GatesConfig(Config):
             return {**value, "expect": [_over_default(entry) for entry in value["expect"]]}
         return value
 
-    def all(self) -> tuple[Expectation, ...]:
+    def all(self, several_judges: bool = False) -> tuple[Expectation, ...]:
         """The defaults with the recipe's changes, then what the recipe adds."""
-        kept = [default for default in DEFAULTS if not any(own.replaces(default) for own in self.expect)]
+        defaults = (*DEFAULTS, *AGREEMENT) if several_judges else DEFAULTS
+        kept = [default for default in defaults if not any(own.replaces(default) for own in self.expect)]
         return (*kept, *self.expect)
 
 
 def _over_default(entry: Any) -> Any:
     if not isinstance(entry, dict):
         return entry
-    for default in DEFAULTS:
+    for default in (*DEFAULTS, *AGREEMENT):
         known = default.model_dump()
         if all(known.get(key) == entry.get(key) for key in ("stage", "expectation", "column")):
             return {**known, **entry}
@@ -100,12 +101,15 @@ def _never(stage: GATED, column: str, most: float, scope: Scope = "both") -> Exp
     )
 
 
-def _holds(stage: GATED, column: str, least: float, scope: Scope = "both") -> Expectation:
+def _holds(
+    stage: GATED, column: str, least: float, scope: Scope = "both", severity: Severity = "critical"
+) -> Expectation:
     """The share of rows where a yes-or-no column holds is at least that."""
     return Expectation(
         stage=stage,
         expectation="ExpectColumnValuesToBeInSet",
         scope=scope,
+        severity=severity,
         **{"column": column, "value_set": [True], "mostly": least},
     )
 
@@ -132,3 +136,5 @@ DEFAULTS: tuple[Expectation, ...] = (
     _never("format_dpo", "chosen_is_longer", 0.75),
     _never("format_dpo", "chosen_from_favourite", 0.90),
 )
+AGREEMENT = (_holds("judge", "judges_agree", 0.60, severity="warning"),)
+"""What is expected beside the defaults where several judges have a say."""

@@ -20,11 +20,15 @@ SELECT row_id AS response_id, payload->>'prompt_id' AS prompt_id, payload->>'mod
        (payload->>'completion_tokens')::BIGINT AS completion_tokens, reason
 FROM quarantine WHERE stage = 'respond'
 """
-# A verdict is the sign of the difference between two responses, under one aspect and in one order.
+# A verdict is the sign of the difference between two responses, by one judge, under one aspect and in one order.
 _JUDGE = """
-WITH verdicts AS (
-    SELECT a.response_id AS one, b.response_id AS other, a.aspect, a.ordering, sign(a.rating - b.rating) AS verdict
-    FROM ratings AS a JOIN ratings AS b USING (prompt_id, aspect, ordering)
+WITH marks AS (
+    SELECT prompt_id, response_id, coalesce(judge, '') AS judge, aspect, ordering, avg(rating) AS rating
+    FROM ratings GROUP BY ALL
+),
+verdicts AS (
+    SELECT a.response_id AS one, b.response_id AS other, judge, aspect, ordering, sign(a.rating - b.rating) AS verdict
+    FROM marks AS a JOIN marks AS b USING (prompt_id, judge, aspect, ordering)
     WHERE a.response_id < b.response_id
 )
 SELECT response_id, aspect, false AS unreadable, rating, model
@@ -34,7 +38,10 @@ SELECT payload->>'response_id' AS response_id, payload->>'aspect' AS aspect, tru
 FROM quarantine WHERE stage = 'judge' AND reason <> 'nothing_to_compare'
 UNION ALL BY NAME
 SELECT min(verdict) = max(verdict) AS same_in_both_orders
-FROM verdicts GROUP BY one, other, aspect HAVING count(DISTINCT ordering) = 2
+FROM verdicts GROUP BY one, other, judge, aspect HAVING count(DISTINCT ordering) = 2
+UNION ALL BY NAME
+SELECT min(verdict) = max(verdict) AS judges_agree
+FROM verdicts GROUP BY one, other, aspect, ordering HAVING count(DISTINCT judge) > 1
 """
 # A prompt counts once among those that give a pair, however many it gives; all else is said of each pair.
 # A pair without ratings has no margin: its chosen model was named in the recipe and is nobody's favourite.

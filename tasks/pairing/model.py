@@ -13,6 +13,7 @@ Reason = Literal[
     "order_flip",
     "tie",
     "below_margin",
+    "no_majority",
     "contradicting_pairs",
     "no_strong_response",
     "no_weak_response",
@@ -36,7 +37,8 @@ class Candidate:
 
     `ratings` has one number for each order in which the texts were shown, in the same order for all candidates of a
     prompt; None, NaN or infinity where there is no readable rating. `thinking` is what the model thought before it
-    answered; nothing is compared with it.
+    answered; nothing is compared with it. `votes` has one number for each judge, over all orders, where a pair needs a
+    majority of them.
     """
 
     response_id: str
@@ -45,6 +47,7 @@ class Candidate:
     ratings: tuple[float | None, ...]
     finish_reason: str | None = None
     thinking: str | None = None
+    votes: tuple[float | None, ...] = ()
 
     @property
     def rating(self) -> float | None:

@@ -193,6 +193,10 @@ def _pair(best: _Rated, worst: _Rated, min_margin: float) -> Pair | Dropped:
         return Dropped("tie", f"the best and the worst are rated {ratings}")
     if not margin >= min_margin:
         return Dropped("below_margin", f"the ratings {ratings} lie {margin:g} apart, less than {min_margin:g}")
+    if not _has_majority(chosen, rejected):
+        return Dropped(
+            "no_majority", f"not more than half of the {len(chosen.votes)} judges rate the better one higher"
+        )
     return Pair(chosen, rejected, best.rating, worst.rating, margin)
 
 
@@ -200,3 +204,9 @@ def _flips(one: Candidate, other: Candidate) -> bool:
     """Whether one is better in some order and worse in another."""
     known = [(a, b) for a, b in zip(one.ratings, other.ratings, strict=True) if a is not None and b is not None]
     return any(a > b for a, b in known) and any(a < b for a, b in known)
+
+
+def _has_majority(one: Candidate, other: Candidate) -> bool:
+    """Whether more than half of the judges rate one higher, where they are asked for."""
+    for_it = [a > b for a, b in zip(one.votes, other.votes, strict=True) if a is not None and b is not None]
+    return not one.votes or sum(for_it) * 2 > len(one.votes)

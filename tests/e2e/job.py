@@ -84,8 +84,12 @@ class Job:
 
     def write_recipe(self, **changes: Any) -> "Job":
         """Write the recipe with some changes against the plain one."""
-        self.recipe = recipe_for(self.server.base_url, **changes)
-        (self.folder / "recipe.yaml").write_text(yaml.safe_dump(self.recipe), encoding="utf-8")
+        return self.write_plain(recipe_for(self.server.base_url, **changes))
+
+    def write_plain(self, recipe: dict[str, Any]) -> "Job":
+        """Write a recipe as it is."""
+        self.recipe = recipe
+        (self.folder / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
         return self
 
     def run(self, *arguments: object, **options: int) -> Ended:

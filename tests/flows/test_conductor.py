@@ -59,7 +59,8 @@ class Trial:
         return ChunkJob(stage="respond", chunk=chunk, run=self.session.run.id, cache_key=f"{key}-{chunk}")
 
     def conduct(self, work: Callable[[Conductor], Awaitable[Any]], on_fail: str = "stop") -> Any:
-        recipe = SimpleNamespace(gates=GatesConfig.model_validate({"on_fail": on_fail}))
+        gates = GatesConfig.model_validate({"on_fail": on_fail})
+        recipe = SimpleNamespace(gates=gates, expectations=gates.all())
         stages = cast(Stages, SimpleNamespace(session=self.session, recipe=recipe))
 
         @flow(task_runner=ThreadPoolTaskRunner(max_workers=4), name="trial")

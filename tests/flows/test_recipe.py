@@ -357,3 +357,15 @@ def test_the_student_of_an_on_policy_share_is_a_responder() -> None:
     changes = ["pairs.on_policy={models: [smal], share: 0.5}"]
     with pytest.raises(RecipeError, match=r"pairs.on_policy.models: .smal. is no responder.*did you mean .small."):
         load_recipe("two-models-one-judge", changes)
+
+
+def test_judges_and_pairs_must_go_together() -> None:
+    assert "judge: this key is missing" in fault("judge=null")
+    assert check("judge=null", "pairs={strategy: strong_vs_weak, strong: [large], weak: [small]}").judging is None
+    assert fault("judge={models: [large, smal]}") == (
+        "judge.models.1: 'smal' is no model of this recipe; did you mean 'small'?"
+    )
+    assert "a weight of 0 leaves one out" in fault("pairs.aspects={honesty: 1}")
+    assert "no weight above 0" in fault("pairs.aspects={overall-rating: 0}")
+    assert [one.name for one in check("judge={models: [large, small]}").expectations if "agree" in one.name]
+    assert not [one.name for one in check().expectations if "agree" in one.name]

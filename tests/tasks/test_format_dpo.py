@@ -22,7 +22,8 @@ GOOD, BAD = response(QUESTION, 1), response(QUESTION, 2)
 def rating(
     row: dict[str, Any], value: float, ordering: str = "first", aspect: str = "overall-rating"
 ) -> dict[str, Any]:
-    return {"response_id": row["response_id"], "ordering": ordering, "aspect": aspect, "rating": value}
+    mark = {"judge": "critic", "ordering": ordering, "aspect": aspect, "rating": value}
+    return {"response_id": row["response_id"], **mark}
 
 
 def both(row: dict[str, Any], first: float, second: float) -> list[dict[str, Any]]:

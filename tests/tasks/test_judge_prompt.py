@@ -1,11 +1,13 @@
 """The judge's request: no text can leave its fence, and equal texts make equal requests."""
 
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks.canonical import digest
 from tasks.judge import prompt as judge_prompt_module
 from tasks.judge.prompt import (
     ASPECTS,
@@ -117,3 +119,14 @@ def test_the_first_order_is_drawn_evenly_and_is_the_same_again() -> None:
     first = [first_order(f"prompt {index}", 2) for index in range(400)]
     assert first == [first_order(f"prompt {index}", 2) for index in range(400)]
     assert 140 < first.count((0, 1)) < 260
+
+
+def test_the_requests_of_the_default_way_never_change() -> None:
+    talk = [{"role": "system", "content": "短く。"}, {"role": "user", "content": "挨拶して。"}]
+    made = [
+        judge_messages(messages, ["a", "b", "c\n"], aspect, language)
+        for messages in (USER, talk)
+        for aspect in ASPECTS
+        for language in get_args(Language)
+    ]
+    assert digest(made) == "845ac5f6da24a5e606d2f3d21f82360a", "every ledger and hina's training know these words"

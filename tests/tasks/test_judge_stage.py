@@ -14,7 +14,9 @@ from blocks.shards import Handle
 from blocks.tables import table
 from tasks.asking import ChunkJob, Session, read_rows
 from tasks.judge.config import JudgeConfig
-from tasks.judge.stage import judge_chunk, sittings_for
+from tasks.judge.sittings import sittings_for
+from tasks.judge.stage import judge_chunk
+from tasks.judge.votes import Weighing
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.judge import fenced_texts, judge_reply, text_rating
 from tests.tasks.helpers import asked, model, prompt, response, session
@@ -39,7 +41,9 @@ def chunk(session: Session, judge: JudgeConfig, prompts: list[Any], responses: l
     inputs = {"prompts": store.write(table("prompts", prompts))}
     if responses:
         inputs["responses"] = store.write(table("responses", responses))
-    return judge_chunk(session, judge, ChunkJob(stage="judge", run=session.run.id, inputs=inputs, cache_key=""))
+    return judge_chunk(
+        session, judge, Weighing(1.0), ChunkJob(stage="judge", run=session.run.id, inputs=inputs, cache_key="")
+    )
 
 
 def rows(session: Session, handle: Handle, name: str) -> list[dict[str, Any]]:

@@ -1,0 +1,114 @@
+"""What the judges are asked: one sitting for each judge, aspect and order of a prompt's responses."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from blocks.canonical import ledger_key
+from blocks.dispatcher import Question
+from blocks.models import OpenAIModel
+from tasks.asking import Session
+from tasks.judge.config import JudgeConfig, Voice
+from tasks.judge.prompt import (
+    Language,
+    asked_again,
+    first_order,
+    instruction_text,
+    judge_messages,
+    judge_prompt,
+    turned,
+)
+from tasks.response_rules import language_of
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """One call of a judge: a prompt's responses under one aspect, in the order in which they are shown."""
+
+    prompt_id: str
+    voice: Voice
+    aspect: str
+    ordering: str
+    responses: tuple[Mapping[str, Any], ...]
+    question: Question
+
+
+def sittings_for(
+    session: Session,
+    config: JudgeConfig,
+    prompts: Sequence[Mapping[str, Any]],
+    responses: Mapping[str, Sequence[Mapping[str, Any]]],
+    orderings: Sequence[str] | None = None,
+) -> list[Sitting]:
+    """All calls of the judges for some prompts; a prompt with fewer than two responses has none.
+
+    responses holds the rows by prompt_id. They are put in the order of their ids first, so that the calls do not
+    depend on who answered sooner or stands first in the recipe. orderings are those that are asked first, unless
+    others are given.
+    """
+    names = config.asked_first if orderings is None else orderings
+    sittings: list[Sitting] = []
+    for prompt in prompts:
+        answers = sorted(responses.get(prompt["prompt_id"], ()), key=lambda row: row["response_id"])
+        if len(answers) > 1:
+            sittings += _sittings_for_prompt(session, config, prompt, answers, names)
+    return sittings
+
+
+def _sittings_for_prompt(
+    session: Session,
+    config: JudgeConfig,
+    prompt: Mapping[str, Any],
+    answers: Sequence[Mapping[str, Any]],
+    names: Iterable[str],
+) -> list[Sitting]:
+    language = judge_language(config, prompt)
+    first = first_order(prompt["prompt_id"], len(answers))
+    orders = {name: first if name == "first" else turned(first) for name in names}
+    sittings = []
+    for aspect in config.aspects:
+        for name, order in orders.items():
+            shown = tuple(answers[index] for index in order)
+            messages = judge_messages(prompt["messages"], [row["content"] for row in shown], aspect, language)
+            for voice, question in _questions(session, config, messages):
+                sittings.append(Sitting(prompt["prompt_id"], voice, aspect, name, shown, question))
+    return sittings
+
+
+def _questions(
+    session: Session, config: JudgeConfig, messages: Sequence[Mapping[str, str]]
+) -> list[tuple[Voice, Question]]:
+    """The same question to every judge; two that are the same model take different draws of it."""
+    drawn: Counter[str] = Counter()
+    questions = []
+    for voice in config.voices:
+        identity, request = session.identities[voice.use], {"messages": messages, **body_of(session, config, voice)}
+        same = ledger_key(identity, request, 0)
+        questions.append((voice, Question(voice.use, ledger_key(identity, request, drawn[same]), request)))
+        drawn[same] += 1
+    return questions
+
+
+def body_of(session: Session, config: JudgeConfig, voice: Voice) -> dict[str, Any]:
+    """The part of a judge's requests that is the same for all prompts."""
+    model = session.models[voice.use]
+    extra = model.extra_body if isinstance(model, OpenAIModel) else {}
+    return {**config.sampling.over(model.sampling).parameters(), **extra}
+
+
+def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
+    """The language of the judge's prompt: as set, else Japanese for Japanese instructions and English for the rest."""
+    if config.language != "auto":
+        return config.language
+    return "ja" if language_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
+
+
+def repaired(session: Session, sitting: Sitting, reply: str, fault: str) -> Sitting:
+    """The sitting that asks for an unreadable reply once more, with the fault named."""
+    request = sitting.question.request
+    messages = request["messages"]
+    language: Language = "ja" if messages[0]["content"] == judge_prompt("ja").system else "en"
+    again = {**request, "messages": asked_again(messages, reply, fault, language)}
+    key = ledger_key(session.identities[sitting.voice.use], again, sitting.voice.draw)
+    return replace(sitting, question=Question(sitting.voice.use, key, again))

@@ -1,0 +1,141 @@
+"""From single marks to what a pair is made from: several aspects, judges and orders become one candidate a response."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from tasks.judge.config import ORDERINGS, JudgeConfig
+from tasks.pairing.model import UNFINISHED, Candidate, combine
+
+Marks = Mapping[tuple[str, str, str], Sequence[float]]
+"""The ratings of one response by judge, ordering and aspect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How several marks of a response become one number, and how far two numbers must lie apart for a pair.
+
+    aspects: their mean, the lowest of them, or their mean with these weights. judges: the mean or the median of the
+    judges; majority takes the mean, and a pair needs more than half of the judges behind it.
+    """
+
+    min_margin: float
+    aspects: Literal["mean", "minimum"] | Mapping[str, float] = "mean"
+    judges: Literal["mean", "median", "majority"] = "mean"
+
+    def over_aspects(self, marks: Mapping[str, float]) -> float:
+        """One judge's rating in one order, from its marks by aspect."""
+        if self.aspects == "minimum":
+            return min(marks.values())
+        if self.aspects == "mean":
+            return sum(marks.values()) / len(marks)
+        weights = {aspect: self.aspects.get(aspect, 0.0) for aspect in marks}
+        return sum(weights[aspect] * mark for aspect, mark in marks.items()) / sum(weights.values())
+
+    def over_judges(self, ratings: Sequence[float | None]) -> float | None:
+        """The rating in one order, from those of all judges; None where one of them is missing."""
+        known = [rating for rating in ratings if rating is not None]
+        if not known or len(known) < len(ratings):
+            return None
+        return statistics.median(known) if self.judges == "median" else sum(known) / len(known)
+
+
+def candidates_by_prompt(
+    judge: JudgeConfig | None,
+    weighing: Weighing,
+    responses: Iterable[Mapping[str, Any]],
+    ratings: Iterable[Mapping[str, Any]],
+) -> dict[str, list[Candidate]]:
+    """The responses of each prompt with one rating for each order that its texts were to be shown in.
+
+    A rating is None where a mark of any judge or aspect in that order is missing, so that a half-read verdict makes
+    no pair. Where nobody judges, nobody is rated.
+    """
+    by_prompt = _by_prompt(responses)
+    if judge is None:
+        return {prompt_id: [_unrated(row) for row in rows] for prompt_id, rows in by_prompt.items()}
+    marks = _marks(ratings)
+    confirmed = _leaving(judge, weighing, by_prompt, marks) if judge.orders == "confirm" else by_prompt
+    return {
+        prompt_id: [
+            _candidate(judge, weighing, row, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1])
+            for row in rows
+        ]
+        for prompt_id, rows in by_prompt.items()
+    }
+
+
+def to_confirm(
+    judge: JudgeConfig,
+    weighing: Weighing,
+    responses: Iterable[Mapping[str, Any]],
+    ratings: Iterable[Mapping[str, Any]],
+) -> set[str]:
+    """The prompts whose first order leaves the margin that a pair needs, so that the second must be asked."""
+    return _leaving(judge, weighing, _by_prompt(responses), _marks(ratings))
+
+
+def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
+    """Whether a finished response is rated higher than another by at least the margin, and by more than nothing."""
+    rated = [(one, one.rating) for one in candidates]
+    known = [rating for _, rating in rated if rating is not None]
+    finished = [rating for one, rating in rated if rating is not None and one.finish_reason not in UNFINISHED]
+    margin = max(finished, default=0.0) - min(known, default=0.0)
+    return len(known) > 1 and bool(finished) and margin > 0 and margin >= min_margin
+
+
+def _by_prompt(responses: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    by_prompt: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in responses:
+        by_prompt[row["prompt_id"]].append(row)
+    return by_prompt
+
+
+def _marks(ratings: Iterable[Mapping[str, Any]]) -> dict[str, Marks]:
+    marks: dict[str, dict[tuple[str, str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in ratings:
+        marks[row["response_id"]][row["judge"], row["ordering"], row["aspect"]].append(row["rating"])
+    return {response_id: dict(of_this) for response_id, of_this in marks.items()}
+
+
+def _leaving(
+    judge: JudgeConfig,
+    weighing: Weighing,
+    by_prompt: Mapping[str, Sequence[Mapping[str, Any]]],
+    marks: Mapping[str, Marks],
+) -> set[str]:
+    first = ORDERINGS[:1]
+    return {
+        prompt_id
+        for prompt_id, rows in by_prompt.items()
+        if leaves_margin([_candidate(judge, weighing, row, marks, first) for row in rows], weighing.min_margin)
+    }
+
+
+def _candidate(
+    judge: JudgeConfig,
+    weighing: Weighing,
+    row: Mapping[str, Any],
+    marks: Mapping[str, Marks],
+    orderings: Sequence[str],
+) -> Candidate:
+    """One response with its rating in each order, and each judge's own where a majority is asked for."""
+    of_this = marks.get(row["response_id"], {})
+    table = [[_rating(judge, weighing, of_this, voice.name, name) for voice in judge.voices] for name in orderings]
+    ratings = tuple(weighing.over_judges(in_order) for in_order in table)
+    votes = tuple(combine(by_judge) for by_judge in zip(*table, strict=True)) if weighing.judges == "majority" else ()
+    return replace(_unrated(row), ratings=ratings, votes=votes)
+
+
+def _unrated(row: Mapping[str, Any]) -> Candidate:
+    return Candidate(row["response_id"], row["model"], row["content"], (), row["finish_reason"], row.get("thinking"))
+
+
+def _rating(judge: JudgeConfig, weighing: Weighing, marks: Marks, voice: str, ordering: str) -> float | None:
+    """One judge's rating of a response in one order, over all aspects; None if any of its marks is missing."""
+    found = {aspect: marks.get((voice, ordering, aspect), ()) for aspect in judge.aspects}
+    if not all(found.values()):
+        return None
+    return weighing.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})

@@ -1,0 +1,54 @@
+"""Ways of judging as a user has them: what is asked, what the plan says, and what becomes of it."""
+
+from tests.e2e.conftest import NewJob
+from tests.e2e.job import sent_by_model
+from tests.e2e.test_commands import planned
+
+PROMPTS = 30
+
+
+def test_strong_vs_weak_needs_no_judge_and_pays_none(new_job: NewJob) -> None:
+    job = new_job().prepare(PROMPTS, pairs={"strategy": "strong_vs_weak", "strong": ["large"], "weak": ["small"]})
+    plan = planned(job.command("plan", "recipe.yaml", "-w", job.workspace))
+    assert list(plan) == ["respond"]
+    job.run().succeeded()
+    assert sent_by_model(job.server) == {"small": PROMPTS, "large": PROMPTS}
+    paid = job.published()
+    [counts] = job.sql(
+        "select (select count(*) from ratings) as ratings, (select count(*) from pairs) as pairs, "
+        "(select count(*) from gates where stage = 'judge') as gates, "
+        "(select list(stage order by stage) from stages) as stages"
+    )
+    assert counts == {"ratings": 0, "pairs": PROMPTS, "gates": 0, "stages": ["filter", "format_dpo", "load", "respond"]}
+    recipe = {name: value for name, value in job.recipe.items() if name != "judge"}
+    job.write_plain(recipe).run().succeeded()
+    assert job.published() == paid
+    assert "who judges" in job.run("--set", "pairs={min_margin: 1}").failed(2)
+    again = ("--set", "pairs.strong=[small]", "--set", "pairs.weak=[large]")
+    job.command("pair", *again, "-w", job.workspace).succeeded()
+    assert len(job.sql("from pairs")) == PROMPTS
+    assert sent_by_model(job.server) == {"small": PROMPTS, "large": PROMPTS}
+
+
+def test_confirming_asks_less_than_both_orders_and_makes_no_other_pairs(new_job: NewJob) -> None:
+    job = new_job().prepare(PROMPTS, judge={"orders": "confirm"})
+    job.run().succeeded()
+    asked = sent_by_model(job.server)["critic"]
+    assert PROMPTS < asked < 2 * PROMPTS
+    confirmed = job.sql("from pairs order by prompt_id")
+    assert planned(job.command("plan", "recipe.yaml", "-w", job.workspace))["judge"] == [str(asked), str(asked), "0"]
+    job.run("--set", "judge.orders=both").succeeded()
+    assert sent_by_model(job.server)["critic"] == 2 * PROMPTS
+    assert job.sql("from pairs order by prompt_id") == confirmed
+
+
+def test_two_judges_have_their_say_and_their_agreement_is_told(new_job: NewJob) -> None:
+    job = new_job().prepare(PROMPTS, judge={"model": None, "models": ["critic", "large"]})
+    plan = planned(job.command("plan", "recipe.yaml", "-w", job.workspace))
+    assert plan["judge"] == [f"up to {4 * PROMPTS}", "0", f"up to {4 * PROMPTS}"]
+    job.run().succeeded()
+    assert sent_by_model(job.server) == {"small": PROMPTS, "large": 3 * PROMPTS, "critic": 2 * PROMPTS}
+    told = job.sql("select observed from gates where scope = 'whole' and expectation like '%judges_agree%'")
+    assert told == [{"observed": f"100.0% of {2 * PROMPTS} as expected"}]
+    job.command("pair", "--set", "pairs.judges=majority", "-w", job.workspace).succeeded()
+    assert job.sql("from pairs")

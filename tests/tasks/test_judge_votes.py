@@ -1,0 +1,131 @@
+"""Several aspects, judges and orders become one rating a response; what is missing is never made up."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.format_dpo import PairsConfig, make_pairs
+from tasks.judge.config import JudgeConfig
+from tasks.judge.votes import Weighing, candidates_by_prompt, to_confirm
+from tests.tasks.helpers import prompt, response
+
+QUESTION = prompt("What is a magpie?")
+GOOD, BAD = response(QUESTION, 1), response(QUESTION, 2)
+TWO = ["helpfulness", "honesty"]
+
+
+def config(**fields: Any) -> JudgeConfig:
+    named = {} if "models" in fields else {"model": "critic"}
+    return JudgeConfig.model_validate({**named, **fields})
+
+
+def mark(row: dict[str, Any], rating: float, **fields: Any) -> dict[str, Any]:
+    usual = {"judge": "critic", "ordering": "first", "aspect": "overall-rating"}
+    return {"response_id": row["response_id"], "rating": rating, **usual, **fields}
+
+
+def rated(judge: JudgeConfig, weighing: Weighing, marks: list[dict[str, Any]]) -> list[tuple[float | None, ...]]:
+    found = candidates_by_prompt(judge, weighing, [GOOD, BAD], marks)
+    return [candidate.ratings for candidate in found[QUESTION["prompt_id"]]]
+
+
+def outcome(judge: JudgeConfig, marks: list[dict[str, Any]], **pairs: Any) -> str:
+    """`pair`, or the reason why there is none."""
+    result = make_pairs(PairsConfig.model_validate(pairs), judge, [QUESTION], [GOOD, BAD], marks)
+    return "pair" if result.rows["pairs"] else str(result.rows["quarantine"][0]["reason"])
+
+
+@pytest.mark.parametrize(
+    ("aspects", "wanted"),
+    [
+        ("mean", (3.5, 3.0)),
+        ("minimum", (2.0, 3.0)),
+        ({"helpfulness": 3, "honesty": 1}, (4.25, 3.0)),
+        ({"helpfulness": 0, "honesty": 1}, (2.0, 3.0)),
+    ],
+)
+def test_aspects_are_combined_as_the_recipe_says(aspects: Any, wanted: tuple[float, float]) -> None:
+    judge = config(orders="random", aspects=TWO)
+    marks = [mark(GOOD, 5, aspect=TWO[0]), mark(GOOD, 2, aspect=TWO[1])]
+    marks += [mark(BAD, 3, aspect=TWO[0]), mark(BAD, 3, aspect=TWO[1])]
+    assert rated(judge, Weighing(1.0, aspects), marks) == [(wanted[0],), (wanted[1],)]
+    assert rated(judge, Weighing(1.0, aspects), marks[1:]) == [(None,), (wanted[1],)]
+
+
+@pytest.mark.parametrize(("judges", "wanted"), [("mean", 3.0), ("median", 4.0), ("majority", 3.0)])
+def test_judges_are_combined_as_the_recipe_says(judges: Any, wanted: float) -> None:
+    judge = config(models=["a", "b", "c"], orders="random")
+    marks = [mark(GOOD, rating, judge=name) for name, rating in zip("abc", (4, 4, 1), strict=True)]
+    marks += [mark(BAD, 2, judge=name) for name in "abc"]
+    assert rated(judge, Weighing(1.0, judges=judges), marks) == [(wanted,), (2.0,)]
+    assert rated(judge, Weighing(1.0, judges=judges), marks[1:]) == [(None,), (2.0,)]
+
+
+def test_a_pair_needs_more_than_half_of_the_judges_where_a_majority_is_asked_for() -> None:
+    judge = config(models=["a", "b", "c", "d"], orders="random")
+
+    def marks(*good: float) -> list[dict[str, Any]]:
+        return [mark(GOOD, rating, judge=name) for name, rating in zip("abcd", good, strict=True)] + [
+            mark(BAD, 2, judge=name) for name in "abcd"
+        ]
+
+    assert outcome(judge, marks(5, 5, 3, 2), judges="majority") == "pair"
+    assert outcome(judge, marks(5, 5, 2, 2), judges="majority") == "no_majority"
+    assert outcome(judge, marks(5, 5, 2, 2), judges="mean") == "pair"
+
+
+def test_a_judge_that_flips_with_the_order_is_outvoted_and_two_orders_that_flip_make_no_pair() -> None:
+    judge = config(models=["a", "b"], orders="both")
+
+    def marks(first: tuple[int, int], turned: tuple[int, int]) -> list[dict[str, Any]]:
+        orders = (("first", first), ("turned", turned))
+        good = [mark(GOOD, r, judge=n, ordering=o) for o, some in orders for n, r in zip("ab", some, strict=True)]
+        return [*good, *(mark(BAD, 3, judge=n, ordering=o) for o, _ in orders for n in "ab")]
+
+    assert outcome(judge, marks((5, 5), (5, 2))) == "pair"
+    assert outcome(judge, marks((5, 5), (2, 3))) == "order_flip"
+    assert outcome(judge, marks((5, 5), (5, 2))[1:]) == "missing_rating"
+
+
+def test_a_margin_in_the_first_order_must_be_confirmed_and_less_needs_nothing() -> None:
+    judge = config(orders="confirm")
+    wide, narrow = [mark(GOOD, 4), mark(BAD, 2)], [mark(GOOD, 3), mark(BAD, 2)]
+    turned = [mark(GOOD, 4, ordering="turned"), mark(BAD, 3, ordering="turned")]
+    assert outcome(judge, wide, min_margin=1.5) == "missing_rating"
+    assert outcome(judge, [*wide, *turned], min_margin=1.5) == "pair"
+    assert outcome(judge, narrow, min_margin=1.5) == "below_margin"
+    assert outcome(judge, [*narrow, *turned], min_margin=1.5) == "below_margin"
+    assert outcome(judge, [mark(GOOD, 2), mark(BAD, 2)], min_margin=0) == "tie"
+    flipped = [mark(GOOD, 1, ordering="turned"), mark(BAD, 2, ordering="turned")]
+    assert outcome(judge, [*wide, *flipped], min_margin=0.5) == "order_flip"
+
+
+def test_only_what_could_make_a_pair_is_asked_in_the_second_order() -> None:
+    judge, weighing = config(orders="confirm"), Weighing(1.0)
+    cut = {**GOOD, "finish_reason": "length"}
+    asked = {QUESTION["prompt_id"]}
+    assert to_confirm(judge, weighing, [GOOD, BAD], [mark(GOOD, 3), mark(BAD, 2)]) == asked
+    assert to_confirm(judge, weighing, [GOOD, BAD], [mark(GOOD, 3)]) == set()
+    assert to_confirm(judge, weighing, [cut, BAD], [mark(GOOD, 3), mark(BAD, 2)]) == set()
+    assert to_confirm(judge, weighing, [cut, BAD], [mark(GOOD, 3), mark(BAD, 4)]) == asked
+
+
+RATINGS = st.integers(1, 5)
+
+
+@given(first=st.tuples(RATINGS, RATINGS), turned=st.tuples(RATINGS, RATINGS), margin=st.sampled_from([0, 0.5, 1, 2]))
+def test_confirm_never_makes_a_pair_that_both_orders_would_not_make(
+    first: tuple[int, int], turned: tuple[int, int], margin: float
+) -> None:
+    marks = [mark(GOOD, first[0]), mark(BAD, first[1])]
+    marks += [mark(GOOD, turned[0], ordering="turned"), mark(BAD, turned[1], ordering="turned")]
+    both = outcome(config(orders="both"), marks, min_margin=margin)
+    confirmed = outcome(config(orders="confirm"), marks, min_margin=margin)
+    assert confirmed in (both, "tie", "below_margin")
+
+
+def test_without_a_judge_nobody_is_rated() -> None:
+    found = candidates_by_prompt(None, Weighing(1.0), [GOOD, BAD], [])
+    assert [candidate.ratings for candidate in found[QUESTION["prompt_id"]]] == [(), ()]
