@@ -82,13 +82,13 @@ class BundledEngine:
         """`hina@` and the digest of the weights."""
         return self._identity
 
-    def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "") -> str:
+    def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "", turns: Sequence[Message] = ()) -> str:
         """What stands before a user's words, by the chat template: the prompt from which the model invents them.
 
         steer is placed behind the user's marker; `Topic: animals` and a line break moves hina to animals.
         """
         messages = [{"role": "system", "content": system_prompt}] if system_prompt is not None else []
-        messages.append({"role": "user", "content": HOLE})
+        messages += [*turns, {"role": "user", "content": HOLE}]
         return self.template.render(messages=messages, add_generation_prompt=False).split(HOLE)[0] + steer
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:

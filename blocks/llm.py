@@ -55,6 +55,6 @@ class Engine(Protocol):
 class PreQueryEngine(Protocol):
     """An engine that knows its own chat template."""
 
-    def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "") -> str:
+    def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "", turns: Sequence[Message] = ()) -> str:
         """The text before the user's words, from which a chat model goes on with an instruction."""
         ...

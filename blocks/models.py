@@ -70,6 +70,9 @@ class OpenAIModel(Config):
     api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")
     identity: str | None = Field(None, description="What the ledger knows the model by, if not by its name.")
     revision: str | None = Field(None, description="Revision of the weights, part of the model's identity.")
+    tokenizer: str | None = Field(
+        None, description="Folder or Hub id of its tokenizer, whose chat template Magpie starts from."
+    )
     max_concurrency: int | None = Field(None, ge=1, description="Most calls in flight at each address.")
     timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply is given up.")
     connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")

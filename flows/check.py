@@ -15,9 +15,10 @@ from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
 from tasks.judge.config import JudgeConfig
 from tasks.judge.prompt import judge_messages
+from tasks.pre_query import pre_query
 from tasks.respond import conversation
 from tasks.student import token_counter
-from tasks.synthesize import MagpieSource, prefixes
+from tasks.synthesize import MagpieSource, first_system
 
 EXAMPLE = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
 PING = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
@@ -64,15 +65,14 @@ def destination_faults(recipe: Recipe) -> list[str]:
 def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
     """One rendered request for each model that invents, responds or judges: a title, and its text.
 
-    Raises TemplateUnknownError where nobody knows what stands before the user's words.
+    Raises PreQueryUnknownError where nobody knows what stands before the user's words.
     """
     recipe = loaded.recipe
     if isinstance(recipe.source, MagpieSource):
         engines = engines_for({recipe.source.model: recipe.models[recipe.source.model]})
-        yield (
-            f"{recipe.source.model} invents what comes after",
-            prefixes(recipe.source, engines.get(recipe.source.model))[0],
-        )
+        model, source = recipe.models[recipe.source.model], recipe.source
+        begins = pre_query(source.template, model, engines.get(source.model), loaded.base)
+        yield f"{source.model} invents what comes after", begins.text(first_system(source), steer=source.steer or "")
     prompt = {name: f"({name})" for name in recipe.kept_columns}
     prompt |= {"prompt_id": "0" * 32, "instruction": EXAMPLE["en"]}
     row = {**prompt, "messages": [{"role": "user", "content": EXAMPLE["en"]}]}

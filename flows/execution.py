@@ -78,7 +78,7 @@ def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Sessi
     dispatcher = Dispatcher(models, engines, options.workspace.ledger_folder)
     options.watch(dispatcher, run)
     try:
-        yield Session(run, models, identities, dispatcher, options.ask_again, options.said)
+        yield Session(run, models, identities, dispatcher, options.ask_again, options.said, loaded.base)
     except BaseException as error:
         dispatcher.stop(error if isinstance(error, Exception) else StoppedError("the run was interrupted"))
         if flying := dispatcher.in_flight():

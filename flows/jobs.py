@@ -73,8 +73,8 @@ class Stages:
         source = self._magpie()
         config = source.model_dump(mode="json", exclude={"target", "samples"})
         last = min(draws, (chunk + 1) * synthesize.DRAWS_IN_A_CHUNK)
-        read = self.steering.digest
-        return self._job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, read, self._model(source.model), last)
+        read, model = self.steering.digest, [*self._model(source.model), *synthesize.own_words(self.session, source)]
+        return self._job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, read, model, last)
 
     def synthesize_work(self, draws: int) -> Callable[[ChunkJob], dict[str, Any]]:
         """What is done for a chunk of draws."""

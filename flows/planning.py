@@ -39,7 +39,7 @@ def _silent_session(loaded: LoadedRecipe, run: Run, ask_again: frozenset[str]) -
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     dispatcher = Dispatcher(models, engines, run.workspace.ledger_folder)
     try:
-        yield Session(run, models, identities, dispatcher, ask_again)
+        yield Session(run, models, identities, dispatcher, ask_again, base=loaded.base)
     finally:
         dispatcher.close()
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -31,7 +32,7 @@ class ChunkJob(Config):
 
 @dataclass(frozen=True)
 class Session:
-    """What the chunks of a run in this process share: the run's folder, its models and the dispatcher."""
+    """What the chunks of a run in this process share: its folder and its recipe's (base), models, dispatcher."""
 
     run: Run
     models: Mapping[str, ModelConfig]
@@ -39,6 +40,7 @@ class Session:
     dispatcher: Dispatcher
     ask_again: frozenset[str] = frozenset()
     said: Callable[[str], None] = field(default=lambda line: None)
+    base: Path = Path()
 
     def question(self, label: str, key: str, request: Request) -> Question:
         """One sample to be asked for."""

@@ -14,7 +14,7 @@ from tasks.synthesize.stage import (
     synthesize_chunk,
 )
 from tasks.synthesize.steering import Steering
-from tasks.synthesize.templates import TemplateUnknownError, prefixes
+from tasks.synthesize.templates import first_system, own_words, pre_query_of
 
 __all__ = [
     "DEFAULT_RULES",
@@ -26,10 +26,11 @@ __all__ = [
     "MagpieSource",
     "Steering",
     "SteeringError",
-    "TemplateUnknownError",
     "draws_for",
     "draws_wanted",
-    "prefixes",
+    "first_system",
+    "own_words",
+    "pre_query_of",
     "prompts_from_draws",
     "sort_draws",
     "synthesize_chunk",

@@ -7,6 +7,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from blocks.models import Config, Sampling
+from tasks.pre_query import LiteralTemplate, named
 
 DEFAULT_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 10}, "ends_as_a_sentence")
 Language = Literal["en", "ja"]
@@ -59,10 +60,10 @@ class MagpieSource(Config):
 
     kind: Literal["magpie"] = Field(description="Instructions that a model invents.")
     model: str = Field(description="Name of a model of this recipe.")
-    template: str = Field(
+    template: str | LiteralTemplate = Field(
         "auto",
-        description="What stands before the user's words: auto (the bundled model), or the text, in which {system} is "
-        "the place of a system prompt.",
+        description="What stands before the user's words: auto (the model's own chat template), a family's name, or "
+        "the text, in which {system} is the place of a system prompt.",
     )
     steer: str | None = Field(None, description="Text behind the user marker, which the model goes on from.")
     system_prompts: tuple[str | SystemPrompt, ...] = Field(
@@ -88,6 +89,16 @@ class MagpieSource(Config):
         description="Sampling of the instructions.",
     )
     grid: Grid | None = Field(None, description="Sampling parameters that take turns; each row says its own.")
+
+    @property
+    def template_text(self) -> str:
+        """The template as it is written down with a draw."""
+        return self.template if isinstance(self.template, str) else self.template.literal
+
+    @field_validator("template")
+    @classmethod
+    def _template_exists(cls, value: str | LiteralTemplate) -> str | LiteralTemplate:
+        return named(value) if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod

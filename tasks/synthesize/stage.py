@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chu
 from tasks.synthesize.config import MagpieSource
 from tasks.synthesize.counting import DRAWS_IN_A_CHUNK
 from tasks.synthesize.steering import Setting, Steering
-from tasks.synthesize.templates import prefix
+from tasks.synthesize.templates import pre_query_of, with_stops
 
 STAGE = "synthesize"
 RANK = 0
@@ -37,17 +38,19 @@ class Draw:
 def draws_for(session: Session, steering: Steering, chunk: int, draws: int) -> list[Draw]:
     """The draws of one chunk; where nothing steers they are equal requests that differ by their number alone.
 
-    Raises TemplateUnknownError.
+    Raises PreQueryUnknownError.
     """
     source = steering.source
     identity, model = session.identities[source.model], session.models[source.model]
     body = source.sampling.over(model.sampling).parameters()
     extra = model.extra_body if isinstance(model, OpenAIModel) else {}
-    engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(source.model)
+    begins = pre_query_of(session, source)
+    prompt, stops = cache(lambda system, steer: begins.prompt(system, steer=steer)), begins.stops()
     found = []
     for number in range(chunk * DRAWS_IN_A_CHUNK, min(draws, (chunk + 1) * DRAWS_IN_A_CHUNK)):
         setting = steering.of(number)
-        request = {"prompt": prefix(source, engine, setting.system, setting.steer), **body, **setting.sampling, **extra}
+        sampling = with_stops({**body, **setting.sampling, **extra}, stops)
+        request = {"prompt": prompt(setting.system, setting.steer), **sampling}
         question = Question(source.model, ledger_key(identity, request, number, source.round), request)
         found.append(Draw(number, setting, question))
     return found
@@ -88,9 +91,9 @@ def _draw(source: MagpieSource, one: Draw, completion: Completion) -> dict[str, 
     text = one.setting.steer + completion.text
     sampled = {name: request.get(name) for name in ("temperature", "top_p") if name in source.columns}
     return {
-        "draw_id": draw_id(source.template, call, text),
+        "draw_id": draw_id(source.template_text, call, text),
         "draw": one.number,
-        "template": source.template,
+        "template": source.template_text,
         "text": text,
         "finish_reason": completion.finish_reason,
         "stop_reason": completion.stop_reason,

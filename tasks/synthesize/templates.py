@@ -1,45 +1,38 @@
 """What stands before a user's words in a chat template: the text from which a model goes on with an instruction."""
 
-from blocks.llm import Engine, PreQueryEngine
+from collections.abc import Mapping
+from typing import Any
+
+from blocks.models import OpenAIModel
+from blocks.pre_query import PreQuery
+from tasks.asking import Session
+from tasks.pre_query import families, pre_query
 from tasks.synthesize.config import MagpieSource, SystemPrompt
 
-SYSTEM_HOLE = "{system}"
+
+def pre_query_of(session: Session, source: MagpieSource) -> PreQuery:
+    """What stands before the user's words for a run's model. Raises PreQueryUnknownError."""
+    model = session.models[source.model]
+    engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(source.model)
+    return pre_query(source.template, model, engine, session.base)
 
 
-class TemplateUnknownError(ValueError):
-    """Nobody says what stands before the user's words in a model's chat template."""
+def first_system(source: MagpieSource) -> str | None:
+    """The first system prompt that may be drawn, for an example."""
+    first = next(iter(source.system_prompts), None)
+    return first.text if isinstance(first, SystemPrompt) else first
 
 
-def prefixes(source: MagpieSource, engine: Engine | None) -> list[str]:
-    """The texts that the model goes on from, one for each system prompt; engine is the model's, if it has one here.
-
-    Raises TemplateUnknownError where the template is to be found out and nobody tells it, or has no place for a
-    system prompt.
-    """
-    systems = [one.text if isinstance(one, SystemPrompt) else one for one in source.system_prompts] or [None]
-    return [prefix(source, engine, system, source.steer or "") for system in systems]
-
-
-def prefix(source: MagpieSource, engine: Engine | None, system: str | None, steer: str) -> str:
-    """The text that the model goes on from, with a system prompt and words behind the user marker.
-
-    Raises TemplateUnknownError as `prefixes` does.
-    """
-    if source.template != "auto":
-        return _filled(source, system) + steer
-    if not isinstance(engine, PreQueryEngine):
-        raise TemplateUnknownError(
-            f"source.template: 'auto' needs a model that knows its chat template, and {source.model!r} does not tell: "
-            "write the text that stands before the user's words there"
-        )
-    return engine.pre_query_prefix(system, steer)
+def own_words(session: Session, source: MagpieSource) -> list[Any]:
+    """What of a model's tokenizer or family changes the draws; nothing where the recipe itself says all of it."""
+    model = session.models[source.model]
+    if getattr(model, "tokenizer", None) is None and source.template not in families():
+        return []
+    begins = pre_query_of(session, source)
+    return [begins.prompt(first_system(source)), begins.stops()]
 
 
-def _filled(source: MagpieSource, system: str | None) -> str:
-    """A literal template with the system prompt in its place."""
-    if system and SYSTEM_HOLE not in source.template:
-        raise TemplateUnknownError(
-            f"source.template: {source.template!r} has no place for a system prompt: write {SYSTEM_HOLE} where it "
-            "stands in the model's chat template, or steer by text behind the user marker (steer, packs_as: start)"
-        )
-    return source.template.replace(SYSTEM_HOLE, system or "")
+def with_stops(body: Mapping[str, Any], stops: Mapping[str, Any]) -> dict[str, Any]:
+    """Sampling fields with further stops behind their own."""
+    merged = {name: [*(body.get(name) or ()), *more] for name, more in stops.items()}
+    return {**body, **{name: list(dict.fromkeys(every)) for name, every in merged.items()}}

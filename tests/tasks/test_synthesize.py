@@ -23,7 +23,6 @@ from tasks.synthesize import (
     Steering,
     draws_for,
     draws_wanted,
-    prefixes,
     prompts_from_draws,
     synthesize_chunk,
 )
@@ -75,9 +74,9 @@ def test_the_prefix_is_the_template_and_what_steers(tmp_path: Path) -> None:
     assert dict(question.request) == {"prompt": "<user>Write a poem", "max_tokens": 5}
 
 
-def test_an_endpoint_needs_its_template_in_writing() -> None:
+def test_an_endpoint_needs_its_template_in_writing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'auto' needs"):
-        prefixes(source(template="auto"), None)
+        asked_for(session(tmp_path), source(template="auto"), 0, 1)
 
 
 class Speaker:
@@ -106,7 +105,7 @@ def spoken(tmp_path: Path) -> Session:
 
 def test_system_prompts_are_drawn_from_by_the_number_alone(tmp_path: Path) -> None:
     one = spoken(tmp_path)
-    assert prefixes(source(template="auto"), Speaker()) == ["<None>"]
+    assert asked_for(one, source(template="auto"), 0, 1)[0].request["prompt"] == "<None>"
     several = source(template="auto", system_prompts=["a", "b", "c"], steer="!")
     prompts = [question.request["prompt"] for question in asked_for(one, several, 0, 90)]
     assert set(prompts) == {"<a>!", "<b>!", "<c>!"}

@@ -1,0 +1,184 @@
+"""Which pre-query a recipe means: the model's own chat template, a family's from the registry, or a literal text."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from blocks.chat_template import ChatTemplate, TokenizerUnusableError, chat_template
+from blocks.llm import Engine, Message, PreQueryEngine
+from blocks.models import Config, ModelConfig
+from blocks.pre_query import PreQuery, PreQueryUnknownError, own_pre_query, sent
+
+AUTO = "auto"
+SYSTEM_HOLE = "{system}"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_.][A-Za-z0-9]+)*")
+
+
+class LiteralTemplate(Config):
+    """A text that stands before the user's words, where it could be taken for a name."""
+
+    literal: str = Field(description="The text, as it is.")
+
+
+class Turn(Config):
+    """How a family writes one side's turn."""
+
+    before: str = Field(description="The text in front of the words.")
+    after: str = Field(description="The text behind the words.")
+
+
+class Family(Config):
+    """How the chat models of one family mark turns."""
+
+    names: tuple[str, ...] = Field(description="Parts of model names that tell the family.")
+    bos: str = Field("", description="The token that begins a text, if there is one.")
+    adds_bos: bool = Field(False, description="Whether engines put it there themselves.")
+    system: str | None = Field(None, description="The block of a system prompt, {text} in its place.")
+    system_in_user: str | None = Field(None, description="How a system prompt stands in the first user's turn.")
+    default_system: str | None = Field(None, description="The system prompt where none is given.")
+    user: Turn = Field(description="The user's turn.")
+    assistant: Turn = Field(description="The assistant's turn.")
+    stop: tuple[str, ...] = Field(description="Texts that end the user's words.")
+
+    def conversation(self, system: str | None, turns: Sequence[Message]) -> str:
+        """Everything before the user's next words, without the token that begins a text."""
+        system = self.default_system if system is None else system
+        lead = "" if system is None or self.system is None else self.system.replace("{text}", system)
+        inner = "" if system is None or self.system_in_user is None else self.system_in_user.replace("{text}", system)
+        text = lead
+        for turn in turns:
+            side = self.user if turn["role"] == "user" else self.assistant
+            first, inner = (inner, "") if turn["role"] == "user" else ("", inner)
+            text += f"{side.before}{first}{turn['content']}{side.after}"
+        return f"{text}{self.user.before}{inner}"
+
+
+@cache
+def families() -> dict[str, Family]:
+    """The registry, from `tasks/prompts/pre_query.yaml`."""
+    text = files("tasks").joinpath("prompts/pre_query.yaml").read_text(encoding="utf-8")
+    return {name: Family.model_validate(fields) for name, fields in yaml.safe_load(text).items()}
+
+
+def family_of(model: str) -> str | None:
+    """The family that a model's name suggests, by the longest part of it that tells one."""
+    found = [(len(part), name) for name, family in families().items() for part in family.names if part in model.lower()]
+    return max(found)[1] if found else None
+
+
+class FamilyPreQuery:
+    """The pre-query of a family; template is the model's own, if its tokenizer is known, for exact token ids."""
+
+    def __init__(self, family: Family, template: ChatTemplate | None) -> None:
+        self._family = family
+        self._template = template
+
+    def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
+        """The prompt as a person reads it."""
+        text = self._family.conversation(system, turns) + steer
+        return text if self._family.adds_bos else self._family.bos + text
+
+    def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
+        """The prompt as it is sent."""
+        return sent(self.text(system, turns, steer), self._template, steer)
+
+    def stops(self) -> dict[str, Any]:
+        """The family's stops."""
+        return {"stop": list(self._family.stop)}
+
+
+class LiteralPreQuery:
+    """A text from the recipe; `{system}` in it is the place of a system prompt, and earlier turns have none."""
+
+    def __init__(self, literal: str, template: ChatTemplate | None) -> None:
+        self._literal = literal
+        self._template = template
+
+    def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
+        """The text and what steers. Raises PreQueryUnknownError where it should hold more."""
+        if (system and SYSTEM_HOLE not in self._literal) or turns:
+            missing = "earlier turns" if turns else f"a system prompt ({SYSTEM_HOLE})"
+            raise PreQueryUnknownError(
+                f"source.template: the text {self._literal[:60]!r} has no place for {missing}: "
+                "use auto or the name of a family, or write the whole into the text"
+            )
+        return self._literal.replace(SYSTEM_HOLE, system or "") + steer
+
+    def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
+        """The text as it is sent."""
+        text = self.text(system, turns, steer)
+        return text if self._template is None else self._template.exact(text)
+
+    def stops(self) -> dict[str, Any]:
+        """None: the recipe's own stops are all."""
+        return {}
+
+
+class EnginePreQuery:
+    """The pre-query of an engine that knows its own chat template, and ends a turn by itself."""
+
+    def __init__(self, engine: PreQueryEngine) -> None:
+        self._engine = engine
+
+    def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
+        """The prompt as a person reads it."""
+        return self._engine.pre_query_prefix(system, steer, *([turns] if turns else []))
+
+    def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
+        """The prompt as it is sent."""
+        return self.text(system, turns, steer)
+
+    def stops(self) -> dict[str, Any]:
+        """None: the engine ends a turn by itself."""
+        return {}
+
+
+def pre_query(
+    template: str | LiteralTemplate, model: ModelConfig, engine: Engine | None = None, base: Path = Path()
+) -> PreQuery:
+    """The pre-query that a recipe's template means for a model; base is the folder of the recipe.
+
+    Raises PreQueryUnknownError where nobody knows what stands before the user's words, or the tokenizer is unusable.
+    """
+    name = getattr(model, "tokenizer", None)
+    try:
+        own = chat_template(name, base, getattr(model, "revision", None), template == AUTO) if name else None
+    except TokenizerUnusableError as error:
+        raise PreQueryUnknownError(f"source.model: {error}") from error
+    if isinstance(template, LiteralTemplate):
+        return LiteralPreQuery(template.literal, own)
+    if template in families():
+        return FamilyPreQuery(families()[template], own)
+    if template != AUTO:
+        return LiteralPreQuery(template, own)
+    if own is not None:
+        return own_pre_query(own, str(name))
+    if isinstance(engine, PreQueryEngine):
+        return EnginePreQuery(engine)
+    raise PreQueryUnknownError(_unknown(model))
+
+
+def _unknown(model: ModelConfig) -> str:
+    name = str(getattr(model, "model", model.kind))
+    family = family_of(name)
+    guess = f"source.template: {family} (which its name suggests)" if family else "the name of a family"
+    return (
+        f"source.template: 'auto' needs the tokenizer of {name!r}: write its folder or its id on the Hub as the "
+        f"model's tokenizer, or else {guess}, or the text that stands before the user's words"
+    )
+
+
+def named(template: str) -> str:
+    """A template's text, as a recipe writes it. Raises ValueError for a name that no family has."""
+    if template == AUTO or template in families() or not _NAME.fullmatch(template):
+        return template
+    near = difflib.get_close_matches(template.lower(), [AUTO, *families()], n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are auto, {', '.join(families())}"
+    raise ValueError(f"no family of chat models has this name; {hint} A text that looks like a name is {{literal: …}}")
