@@ -185,6 +185,7 @@ FAMILIES = [
                 "{total}",
             ),
         },
+        wider={"n": range(2, 100)},
     ),
     Family(
         "habitat",

@@ -5,6 +5,7 @@ from hina.world.family import Family, Voice
 from hina.world.tables_daily import EVEN, ODD
 
 SMALL = range(2, 50)
+NUMBERS = range(1000)
 TIMES = range(2, 11)
 ASCENDING = Entry("from smallest to largest", "小さい順")
 DESCENDING = Entry("from largest to smallest", "大きい順")
@@ -44,6 +45,7 @@ FAMILIES = [
                 "{s}",
             ),
         },
+        wider={"a": NUMBERS, "b": NUMBERS},
     ),
     Family(
         "subtraction",
@@ -74,6 +76,8 @@ FAMILIES = [
             ),
         },
         valid=lambda a, b: a > b,
+        wider={"a": NUMBERS, "b": NUMBERS},
+        meant=lambda a, b: a >= b,
     ),
     Family(
         "multiplication",
@@ -92,6 +96,7 @@ FAMILIES = [
                 "{p}",
             ),
         },
+        wider={"a": range(100), "b": range(100)},
     ),
     Family(
         "division",
@@ -111,6 +116,8 @@ FAMILIES = [
             ),
         },
         valid=lambda a, b: a % b == 0 and 2 <= a // b <= 10,
+        wider={"a": NUMBERS, "b": range(2, 100)},
+        meant=lambda a, b: a % b == 0,
     ),
     Family(
         "larger",
@@ -134,6 +141,7 @@ FAMILIES = [
             ),
         },
         valid=lambda a, b: a != b,
+        wider={"a": NUMBERS, "b": NUMBERS},
     ),
     Family(
         "sorting",
@@ -153,6 +161,8 @@ FAMILIES = [
             ),
         },
         valid=lambda a, b, c, order: len({a, b, c}) == 3,
+        wider={"a": NUMBERS, "b": NUMBERS, "c": NUMBERS},
+        meant=lambda **_: True,
     ),
     Family(
         "parity",
@@ -178,6 +188,7 @@ FAMILIES = [
                 "{kind}",
             ),
         },
+        wider={"a": NUMBERS},
     ),
     Family(
         "doubling",
@@ -192,6 +203,7 @@ FAMILIES = [
             ),
             "ja": Voice(["{a}の二倍はいくつですか。", "{a}を二倍してください。"], [["{a}の二倍は{d}です。"]], "{d}"),
         },
+        wider={"a": NUMBERS},
     ),
     Family(
         "halving",
@@ -206,6 +218,7 @@ FAMILIES = [
             ),
             "ja": Voice(["{a}の半分はいくつですか。", "{a}を半分にしてください。"], [["{a}の半分は{h}です。"]], "{h}"),
         },
+        wider={"a": range(0, 1000, 2)},
     ),
     Family(
         "sequence",
@@ -230,5 +243,6 @@ FAMILIES = [
                 "{b}、{c}、{n}",
             ),
         },
+        wider={"a": NUMBERS, "step": range(1, 100)},
     ),
 ]

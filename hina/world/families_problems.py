@@ -71,6 +71,7 @@ FAMILIES = [
                 "{s}",
             ),
         },
+        wider={"a": range(2, 1000), "b": range(1, 1000)},
     ),
     Family(
         "giving",
@@ -96,6 +97,8 @@ FAMILIES = [
             ),
         },
         valid=lambda who, i, a, b: a > b + 1,
+        wider={"a": range(2, 1000), "b": range(1, 1000)},
+        meant=lambda who, i, a, b: a >= b,
     ),
     Family(
         "sharing",
@@ -121,6 +124,8 @@ FAMILIES = [
             ),
         },
         valid=lambda i, a, b: a % b == 0 and 2 <= a // b <= 10,
+        wider={"a": range(2, 1000), "b": range(2, 100)},
+        meant=lambda i, a, b: a % b == 0,
     ),
     Family(
         "price",
@@ -145,6 +150,7 @@ FAMILIES = [
                 "{p}",
             ),
         },
+        wider={"a": range(2, 100), "b": range(1, 100)},
     ),
     Family(
         "number words",
@@ -197,6 +203,7 @@ FAMILIES = [
                 "{total}",
             ),
         },
+        wider={"n": range(2, 100)},
     ),
     Family(
         "sides",
@@ -218,6 +225,7 @@ FAMILIES = [
                 "{total}",
             ),
         },
+        wider={"n": range(2, 100)},
     ),
     Family(
         "check sum",
@@ -241,5 +249,7 @@ FAMILIES = [
             ),
         },
         valid=lambda a, b, c: abs(a + b - c) in {0, 1, 10},
+        wider={"a": range(1000), "b": range(1000), "c": range(1000)},
+        meant=lambda **_: True,
     ),
 ]

@@ -15,6 +15,7 @@ Values = Mapping[str, Value]
 LANGS: tuple[Lang, Lang] = ("en", "ja")
 FIELD = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
 ANY_VALUE = r"(\d+|[^.。\n?？!！]+?)"
+NUMBER = r"(0|[1-9]\d{0,2})"
 POLARITY_TRIES = 60
 NAME_FORMS = frozenset({"", "a", "A", "C", "pl", "Pl", "en", "ja"})
 
@@ -54,7 +55,11 @@ class Voice:
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of question: its slots with their domains, the truth as a function of them, and its two voices."""
+    """A kind of question: its slots with their domains, the truth as a function of them, and its two voices.
+
+    Questions are drawn from the domains where they are valid. A reader understands more: `wider` gives the numbers that
+    a slot may have in a question of somebody else's, and `meant` which of these questions have an answer.
+    """
 
     name: str
     topic: str
@@ -63,6 +68,8 @@ class Family:
     voices: Mapping[Lang, Voice]
     valid: Callable[..., bool] = field(default=lambda **_: True)
     joint: str = ""
+    wider: Mapping[str, range] = field(default_factory=dict)
+    meant: Callable[..., bool] | None = None
 
     def size(self) -> int:
         """About how many instructions it can make in one language."""
@@ -101,9 +108,15 @@ class Family:
 
     def _reader(self, ask: Template, lang: Lang) -> re.Pattern[str]:
         literals = [re.escape(part) for part in FIELD.sub("\0", ask.text).split("\0")]
-        choices = [sorted(self.names[slot, lang, form], key=len, reverse=True) for slot, form in ask.fields]
-        groups = [f"({'|'.join(map(re.escape, names))})" for names in choices]
+        groups = [self._group(slot, lang, form) for slot, form in ask.fields]
         return re.compile("".join(a + b for a, b in zip(literals, [*groups, ""], strict=True)))
+
+    def _group(self, slot: str, lang: Lang, form: str) -> str:
+        """What recognises one slot: a number where any will do, else the names of its values."""
+        if slot in self.wider:
+            return NUMBER
+        names = sorted(self.names[slot, lang, form], key=len, reverse=True)
+        return f"({'|'.join(map(re.escape, names))})"
 
     def read(self, text: str, lang: Lang) -> dict[str, Value] | None:
         """The slots of an instruction of this family, or None."""
@@ -118,8 +131,13 @@ class Family:
         slots: dict[str, Value] = {}
         found = zip(ask.fields, match.groups(), strict=True)
         for (slot, form), text in sorted(found, key=lambda pair: pair[0][1] not in NAME_FORMS):
-            slots.setdefault(slot, self.names[slot, lang, form][text])
-        return slots if len(slots) == len(self.slots) and self.valid(**slots) else None
+            slots.setdefault(slot, int(text) if slot in self.wider else self.names[slot, lang, form][text])
+        return slots if len(slots) == len(self.slots) and self._is_meant(slots) else None
+
+    def _is_meant(self, slots: dict[str, Value]) -> bool:
+        """Whether a question about these slots has an answer, also where none of that kind is drawn."""
+        in_range = all(slots[slot] in numbers for slot, numbers in self.wider.items())
+        return in_range and (self.meant or self.valid)(**slots)
 
 
 @dataclass(frozen=True)

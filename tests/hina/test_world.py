@@ -164,3 +164,32 @@ def test_one_instruction_in_twenty_is_held_out() -> None:
 @given(st.text(min_size=4, max_size=30), SEEDS)
 def test_misspelling_stays_close(text: str, seed: int) -> None:
     assert abs(len(misspelt(text, random.Random(seed))) - len(text)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("instruction", "right", "wrong"),
+    [
+        ("What is 64 + 122?", "64 + 122 = 180 + 6 = 186.", "64 + 122 = 180 + 6 = 176."),
+        ("6 + 3 は7ですか。", "いいえ、6 + 3 = 9 です。", "はい、6 + 3 = 7 です。"),
+        ("Sort 53, 53 and 20 from largest to smallest.", "From largest to smallest: 53, 53, 20.", "53, 20."),
+        ("500を半分にしてください。", "500の半分は250です。", "500の半分は200です。"),
+    ],
+)
+def test_the_oracle_knows_the_answer_to_questions_beyond_those_drawn(instruction: str, right: str, wrong: str) -> None:
+    assert grade(instruction, right).verdict == "right"
+    assert grade(instruction, wrong).verdict != "right"
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "What is half of 7?",
+        "Subtract 30 from 20.",
+        "What is 46 divided by 6?",
+        "What is 5000 + 1?",
+        "Compare 14 and 14.",
+        "What is 012 + 1?",
+    ],
+)
+def test_a_question_without_an_answer_in_this_world_is_none_of_it(instruction: str) -> None:
+    assert read(instruction) is None
