@@ -19,14 +19,33 @@ from blocks.run_tables import open_tables
 from blocks.workspace import Run
 from flows.progress import Progress
 from tasks.publish.markdown import cell, fenced, table
+from tasks.synthesize import DRAWS_IN_A_CHUNK
 
 EVERY_SECONDS = 2.0
 PAIRS_SHOWN = 3
+CHUNKS_SHOWN = 500
 _FUNNEL = """
 SELECT stage, rows_in, rows_out, quarantined, calls_paid, calls_reused, prompt_tokens, completion_tokens, cost_usd
 FROM stages
 """
 _REASONS = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL ORDER BY stage, rows DESC, reason"
+_YIELD = f"""
+WITH aside AS (
+    SELECT CASE stage WHEN 'filter' THEN payload->>'position' ELSE payload->>'draw' END::BIGINT AS draw, reason
+    FROM quarantine WHERE stage IN ('synthesize', 'filter') AND reason <> 'surplus'
+),
+drawn AS (
+    SELECT draw FROM draws UNION ALL SELECT (payload->>'draw')::BIGINT FROM quarantine WHERE stage = 'synthesize'
+),
+counted AS (SELECT draw // {DRAWS_IN_A_CHUNK} AS chunk, count(*) AS draws FROM drawn GROUP BY 1),
+reasons AS (
+    SELECT chunk, sum(rows) AS rejected, string_agg(reason || ' ' || rows, ', ' ORDER BY rows DESC, reason) AS reasons
+    FROM (SELECT draw // {DRAWS_IN_A_CHUNK} AS chunk, reason, count(*) AS rows FROM aside GROUP BY ALL) GROUP BY chunk
+)
+SELECT chunk, draws, (draws - coalesce(rejected, 0))::BIGINT AS accepted,
+       round(100 * accepted / draws, 1) AS percent, coalesce(reasons, '') AS "set aside"
+FROM counted LEFT JOIN reasons USING (chunk) WHERE EXISTS (FROM stages WHERE stage = 'filter') ORDER BY chunk LIMIT {CHUNKS_SHOWN}
+"""
 _GATES = (
     "SELECT stage, scope, expectation, severity, success, observed, detail FROM gates ORDER BY success, stage, scope"
 )
@@ -99,6 +118,8 @@ async def tell(run: Run) -> None:
     """Make the artifacts of a run that has ended, well or badly."""
     name = run.state().name
     funnel, gates, pairs = await asyncio.to_thread(_texts, run)
+    if (drawn := await asyncio.to_thread(yield_table, run)) is not None:
+        await _kept(acreate_markdown_artifact(drawn, key=slug(f"{name}-yield"), description=f"yield of {run.id}"))
     await _kept(acreate_markdown_artifact(funnel, key=slug(f"{name}-funnel"), description=f"funnel of {run.id}"))
     await _kept(acreate_markdown_artifact(gates, key=slug(f"{name}-gates"), description=f"gates of {run.id}"))
     await _kept(acreate_markdown_artifact(pairs, key=slug(f"{name}-pairs"), description=f"pairs of {run.id}"))
@@ -120,6 +141,13 @@ def _texts(run: Run) -> tuple[str, str, str]:
         funnel = f"{listed(_FUNNEL)}\n\n{listed(_REASONS)}"
         pairs = [_pair(row) for row in connection.execute(_PAIRS, [PAIRS_SHOWN]).fetchall()]
         return funnel, listed(_GATES), "\n\n---\n\n".join(pairs) or "no pairs"
+
+
+def yield_table(run: Run) -> str | None:
+    """What was accepted of each chunk of draws, and why the rest was not; None where nothing was drawn or filtered."""
+    with open_tables(run) as connection:
+        rows = connection.execute(_YIELD).fetchall()
+        return table(("chunk", "draws", "accepted", "percent", "set aside"), rows) if rows else None
 
 
 def _pair(row: tuple[Any, ...]) -> str:

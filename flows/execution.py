@@ -22,10 +22,11 @@ from blocks.workspace import Run
 from flows.artifacts import ProgressArtifacts, tell
 from flows.check import destination_faults
 from flows.chunks import prompt_chunks
-from flows.conductor import Conductor, all_or_none, finished
+from flows.conductor import Conductor, finished
+from flows.inventing import Inventor
 from flows.jobs import Stages
 from flows.options import Options
-from flows.plan import plan_answers, plan_synthesize
+from flows.plan import plan_answers
 from flows.recipe import LoadedRecipe
 from flows.recipe_errors import RecipeError
 from tasks import synthesize
@@ -169,57 +170,13 @@ async def _prompts(stages: Stages, conductor: Conductor, options: Options) -> Sh
     """The prompts that survive the filter."""
     source = stages.recipe.source
     if isinstance(source, MagpieSource):
-        return await _invented(stages, conductor, options, source)
+        return await Inventor(stages, conductor, options, source).prompts()
     options.progress.now = "loading"
     options.progress.expect("load", 1)
     options.progress.expect("filter", 1)
     loaded = await conductor.do(await asyncio.to_thread(stages.load_job))
     options.progress.now = "filtering"
     return (await conductor.do(stages.filter_job(loaded.handle.shards["loaded"], None))).handle.shards["prompts"]
-
-
-async def _invented(stages: Stages, conductor: Conductor, options: Options, source: MagpieSource) -> Shard:
-    """Draw instructions until enough are accepted, or until it is plain that this will not happen."""
-    wanted = limited(source, options.limit)
-    drawn = accepted = 0
-    shards: dict[int, Shard] = {}
-    prompts: Shard | None = None
-    while (draws := synthesize.draws_wanted(wanted, drawn, accepted)) > drawn or prompts is None:
-        options.said((await asyncio.to_thread(plan_synthesize, stages, draws)).sentence())
-        options.progress.now = "inventing"
-        await _draw(stages, conductor, drawn, draws, shards)
-        loaded = await asyncio.to_thread(
-            synthesize.prompts_from_draws, stages.session, source, [shards[number] for number in sorted(shards)]
-        )
-        handle = await conductor.do(stages.filter_job(loaded, wanted.target))
-        prompts, accepted, drawn = handle.handle.shards["prompts"], handle.account.rows_out, draws
-    if wanted.target is not None and accepted < wanted.target:
-        options.said(f"only {accepted:,} of {wanted.target:,} instructions were accepted in {drawn:,} draws")
-    return prompts
-
-
-def limited(source: MagpieSource, limit: int | None) -> MagpieSource:
-    """A source that wants no more than a limit."""
-    if limit is None:
-        return source
-    if source.target is not None:
-        return source.model_copy(update={"target": min(source.target, limit)})
-    return source.model_copy(update={"samples": min(source.samples or limit, limit)})
-
-
-async def _draw(stages: Stages, conductor: Conductor, drawn: int, draws: int, shards: dict[int, Shard]) -> None:
-    """Draw what is wanted beyond what was drawn, chunk by chunk."""
-    size = synthesize.DRAWS_IN_A_CHUNK
-    WORK[stages.session.run.id][synthesize.STAGE] = stages.synthesize_work(draws)
-    numbers = range(drawn // size, -(-draws // size))
-    conductor.progress.expect(synthesize.STAGE, -(-draws // size))
-
-    async def one(number: int) -> None:
-        done = await conductor.do(stages.synthesize_job(number, draws))
-        if "draws" in done.handle.shards:
-            shards[number] = done.handle.shards["draws"]
-
-    await all_or_none(one(number) for number in numbers)
 
 
 async def _publish(stages: Stages) -> None:

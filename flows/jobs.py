@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from blocks.canonical import digest
 from blocks.models import ModelConfig, OpenAIModel
@@ -17,12 +19,12 @@ from blocks.tables import quoted
 from flows.recipe import Recipe
 from tasks import format_dpo, respond, synthesize
 from tasks.asking import ChunkJob, Session
-from tasks.filter import filter_digest, filter_prompts
+from tasks.filter import FilterConfig, filter_digest, filter_prompts
 from tasks.judge import stage as judge
 from tasks.judge.config import JudgeConfig
 from tasks.load import DatasetSource, load_prompts, source_digest
 from tasks.student import TokenCounter, token_counter
-from tasks.synthesize import MagpieSource, Steering
+from tasks.synthesize import MagpieSource, Steering, Yield, limited, prompts_table
 
 LOAD_VERSION = 1
 FILTER_VERSION = 1
@@ -71,7 +73,7 @@ class Stages:
     def synthesize_job(self, chunk: int, draws: int) -> ChunkJob:
         """The job that draws one chunk of instructions; draws counts all that the run wants."""
         source = self._magpie()
-        config = source.model_dump(mode="json", exclude={"target", "samples"})
+        config = source.model_dump(mode="json", exclude={"target", "samples", "min_yield"})
         last = min(draws, (chunk + 1) * synthesize.DRAWS_IN_A_CHUNK)
         read, model = self.steering.digest, [*self._model(source.model), *synthesize.own_words(self.session, source)]
         return self._job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, read, model, last)
@@ -146,13 +148,34 @@ class Stages:
         into = self._scratch(job)
         loaded = self.session.run.workspace.shards.path(job.inputs["loaded"])
         result = filter_prompts(self.recipe.filter, loaded, into, self.base, self.recipe.default_rules)
-        target = self.recipe.source.target if isinstance(self.recipe.source, MagpieSource) else None
+        source = self.recipe.source
+        target = limited(source, self.limit).target if isinstance(source, MagpieSource) else None
         if target is not None and result.rows_out > target:
             result = _without_surplus(result, into, target)
         return self._adopt(job, into, result, "prompts", started)
 
+    def yield_of(self, chunk: Handle) -> Yield:
+        """What the rules and predicates let pass of one chunk of draws, before duplicates elsewhere are known."""
+        store, magpie = self.session.run.workspace.shards, self._magpie()
+        into = self._folder(f"yield-{chunk.chunk}")
+        rejected = (
+            Counter(reasons(store.path(chunk.shards["quarantine"]))) if "quarantine" in chunk.shards else Counter()
+        )
+        accepted = 0
+        if "draws" in chunk.shards:
+            pq.write_table(prompts_table(magpie, store.read(chunk.shards["draws"])), into / "draws.parquet")
+            config = FilterConfig(**{name: getattr(self.recipe.filter, name) for name in ("rules", "where", "columns")})
+            result = filter_prompts(config, into / "draws.parquet", into, self.base, self.recipe.default_rules)
+            accepted = result.rows_out
+            rejected += Counter(reasons(result.quarantine))
+        shutil.rmtree(into, ignore_errors=True)
+        return Yield(chunk.account.rows_in, accepted, rejected)
+
     def _scratch(self, job: ChunkJob) -> Path:
-        into = self.session.run.folder / SCRATCH / f"{job.stage}-{job.chunk}"
+        return self._folder(f"{job.stage}-{job.chunk}")
+
+    def _folder(self, name: str) -> Path:
+        into = self.session.run.folder / SCRATCH / name
         shutil.rmtree(into, ignore_errors=True)
         into.mkdir(parents=True)
         return into
@@ -168,6 +191,11 @@ class Stages:
         )
         shutil.rmtree(into, ignore_errors=True)
         return Handle(stage=job.stage, chunk=job.chunk, run=job.run, shards=shards, account=account)
+
+
+def reasons(quarantine: Path) -> list[str]:
+    """The reason of each row that a stage set aside."""
+    return list(pq.read_table(quarantine, columns=["reason"]).column(0).to_pylist())
 
 
 def _without_surplus(result: Any, into: Path, target: int) -> Any:

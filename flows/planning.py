@@ -9,13 +9,13 @@ from blocks.engines import engines_for, identity_of
 from blocks.shards import Handle
 from blocks.workspace import Run, Workspace
 from flows.chunks import prompt_chunks
-from flows.execution import limited, new_run_id
+from flows.execution import new_run_id
 from flows.jobs import Stages
 from flows.plan import StagePlan, guess_answers, plan_answers, plan_synthesize
 from flows.recipe import LoadedRecipe
 from tasks import synthesize
 from tasks.asking import Session
-from tasks.synthesize import MagpieSource
+from tasks.synthesize import MagpieSource, limited
 
 
 def plan_recipe(

@@ -1,7 +1,7 @@
 """Synthesize: a chat model invents instructions when it is given only what stands before the user's words (Magpie)."""
 
 from tasks.synthesize.config import DEFAULT_RULES, MagpieSource
-from tasks.synthesize.counting import DRAWS_IN_A_CHUNK, draws_wanted
+from tasks.synthesize.counting import DRAWS_IN_A_CHUNK, draws_wanted, limited
 from tasks.synthesize.packs import SteeringError
 from tasks.synthesize.stage import (
     RANK,
@@ -10,11 +10,13 @@ from tasks.synthesize.stage import (
     Draw,
     draws_for,
     prompts_from_draws,
+    prompts_table,
     sort_draws,
     synthesize_chunk,
 )
 from tasks.synthesize.steering import Steering
 from tasks.synthesize.templates import first_system, own_words, pre_query_of
+from tasks.synthesize.yields import Yield, misses, plainly_misses, remedy
 
 __all__ = [
     "DEFAULT_RULES",
@@ -26,12 +28,18 @@ __all__ = [
     "MagpieSource",
     "Steering",
     "SteeringError",
+    "Yield",
     "draws_for",
     "draws_wanted",
     "first_system",
+    "limited",
+    "misses",
     "own_words",
+    "plainly_misses",
     "pre_query_of",
     "prompts_from_draws",
+    "prompts_table",
+    "remedy",
     "sort_draws",
     "synthesize_chunk",
 ]

@@ -83,6 +83,9 @@ class MagpieSource(Config):
     personas: PersonasUse | None = Field(None, description="People who ask, from a file; one is drawn for each sample.")
     target: int | None = Field(None, ge=1, description="Accepted instructions wanted; a higher target only adds.")
     samples: int | None = Field(None, ge=1, description="Raw samples to draw, in place of a target.")
+    min_yield: float = Field(
+        0.02, ge=0, le=1, description="Share of the draws that must be accepted; a run that falls under it stops."
+    )
     round: int = Field(0, ge=0, description="Another round draws afresh.")
     sampling: Sampling = Field(
         Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",)),

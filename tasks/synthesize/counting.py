@@ -22,3 +22,12 @@ def draws_wanted(source: MagpieSource, drawn: int, accepted: int) -> int:
     share = max(accepted / drawn, 1 / MOST_DRAWS_FOR_ONE) if drawn else FIRST_GUESS_OF_YIELD
     wanted = math.ceil((target - accepted) / share * 1.05) + drawn
     return min(-(-wanted // DRAWS_IN_A_CHUNK) * DRAWS_IN_A_CHUNK, max(target * MOST_DRAWS_FOR_ONE, DRAWS_IN_A_CHUNK))
+
+
+def limited(source: MagpieSource, limit: int | None) -> MagpieSource:
+    """A source that wants no more than a limit."""
+    if limit is None:
+        return source
+    if source.target is not None:
+        return source.model_copy(update={"target": min(source.target, limit)})
+    return source.model_copy(update={"samples": min(source.samples or limit, limit)})

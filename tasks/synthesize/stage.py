@@ -1,7 +1,7 @@
 """The stage itself: one chunk of draws is asked for, sorted and kept, and all draws become prompts."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ from blocks.dispatcher import Question
 from blocks.llm import Completion
 from blocks.models import OpenAIModel
 from blocks.shards import Handle, Shard
-from blocks.tables import PROMPTS
+from blocks.tables import DRAWS, PROMPTS
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, set_aside
 from tasks.synthesize.config import MagpieSource
 from tasks.synthesize.counting import DRAWS_IN_A_CHUNK
@@ -110,14 +110,15 @@ def _messages(text: str) -> list[dict[str, str]]:
 
 def prompts_from_draws(session: Session, source: MagpieSource, shards: Sequence[Shard]) -> Shard:
     """The draws of some shards as one table of prompts, in the order of their numbers."""
+    store = session.run.workspace.shards
+    batches = (batch for shard in shards for batch in prompts_table(source, store.read(shard)).to_batches())
+    return store.write(batches, prompts_table(source, DRAWS.empty_table()).schema)
+
+
+def prompts_table(source: MagpieSource, draws: pa.Table) -> pa.Table:
+    """Draws as prompts, in their order."""
     schema = pa.schema([*PROMPTS, *columns_of(source)])
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for shard in shards:
-            rows = [_prompt(source, row) for row in session.run.workspace.shards.read(shard).to_pylist()]
-            yield pa.RecordBatch.from_pylist(rows, schema=schema)
-
-    return session.run.workspace.shards.write(batches(), schema)
+    return pa.Table.from_pylist([_prompt(source, row) for row in draws.to_pylist()], schema=schema)
 
 
 def _prompt(source: MagpieSource, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,127 @@
+"""Inventing instructions: draws in waves until enough are accepted, and a stop where too few of them are."""
+
+import asyncio
+import logging
+from collections import Counter
+
+from prefect import get_run_logger
+from prefect.exceptions import MissingContextError
+
+from blocks.shards import Shard
+from blocks.workspace import RunHandle
+from flows.conductor import Conductor, all_or_none
+from flows.jobs import Stages, reasons
+from flows.options import Options
+from flows.plan import plan_synthesize
+from tasks import synthesize
+from tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
+from tasks.prefect_tasks import WORK
+from tasks.synthesize import MagpieSource, Yield, draws_wanted, limited, misses, plainly_misses, remedy
+
+SIZE = synthesize.DRAWS_IN_A_CHUNK
+
+
+class Inventor:
+    """Draws the instructions of one run; lives in the flow's event loop."""
+
+    def __init__(self, stages: Stages, conductor: Conductor, options: Options, source: MagpieSource) -> None:
+        self._stages, self._conductor, self._options = stages, conductor, options
+        self._source = limited(source, options.limit)
+        self._shards: dict[int, Shard] = {}
+        self._yields: dict[int, Yield] = {}
+        self._sum = Yield()
+        self._summed = 0
+        self._missed = False
+
+    async def prompts(self) -> Shard:
+        """The accepted prompts: draws are made until there are enough, or until it is plain that there never will be.
+
+        Draws are accepted in the order of their numbers and the earlier wins, so that more draws only add. Raises
+        GateFailedError where the yield falls under the source's floor.
+        """
+        source, options = self._source, self._options
+        drawn = accepted = 0
+        prompts: Shard | None = None
+        while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
+            options.said((await asyncio.to_thread(plan_synthesize, self._stages, draws)).sentence())
+            options.progress.now = "inventing"
+            await self._draw(drawn, draws)
+            handle = await self._filter()
+            prompts, accepted, drawn = handle.handle.shards["prompts"], handle.account.rows_out, draws
+            await self._weigh(handle, drawn)
+        if source.target is not None and accepted < source.target:
+            options.said(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
+        return prompts
+
+    async def _draw(self, drawn: int, draws: int) -> None:
+        """Draw what is wanted beyond what was drawn, chunk by chunk."""
+        stages, conductor = self._stages, self._conductor
+        WORK[stages.session.run.id][synthesize.STAGE] = stages.synthesize_work(draws)
+        conductor.progress.expect(synthesize.STAGE, -(-draws // SIZE))
+
+        async def one(number: int) -> None:
+            done = await conductor.do(stages.synthesize_job(number, draws))
+            if "draws" in done.handle.shards:
+                self._shards[number] = done.handle.shards["draws"]
+            self._count(number, await asyncio.to_thread(stages.yield_of, done.handle))
+
+        await all_or_none(one(number) for number in range(drawn // SIZE, -(-draws // SIZE)))
+
+    async def _filter(self) -> RunHandle:
+        """Filter all draws so far."""
+        stages = self._stages
+        shards = [self._shards[number] for number in sorted(self._shards)]
+        loaded = await asyncio.to_thread(synthesize.prompts_from_draws, stages.session, self._source, shards)
+        return await self._conductor.do(stages.filter_job(loaded, self._source.target))
+
+    def _count(self, number: int, chunk: Yield) -> None:
+        """Note the yield of a chunk; stop the run where the first chunks together plainly miss the floor."""
+        _log(f"synthesize chunk {number}: {chunk.sentence()}")
+        self._yields[number] = chunk
+        while self._summed in self._yields:
+            self._sum += self._yields[self._summed]
+            self._summed += 1
+            if plainly_misses(self._sum, self._source.min_yield):
+                self._miss(self._sum, "scout")
+
+    async def _weigh(self, filtered: RunHandle, drawn: int) -> None:
+        """Say the yield of all draws, duplicates included; stop the run where it misses the floor."""
+        total = await asyncio.to_thread(self._total, filtered, drawn)
+        self._options.said(f"synthesize: {total.sentence()}")
+        if misses(total, self._source.min_yield) and total.accepted < (self._source.target or drawn):
+            self._miss(total, "whole")
+
+    def _total(self, filtered: RunHandle, drawn: int) -> Yield:
+        """The yield of all draws, by what their stages set aside."""
+        run = self._stages.session.run
+        made = [one.handle for one in run.handles() if one.handle.stage in (synthesize.STAGE, "filter")]
+        shards = [handle.shards["quarantine"] for handle in made if "quarantine" in handle.shards]
+        rejected = Counter(reason for shard in shards for reason in reasons(run.workspace.shards.path(shard)))
+        return Yield(drawn, filtered.account.rows_out + rejected.pop("surplus", 0), rejected)
+
+    def _miss(self, total: Yield, scope: str) -> None:
+        """Keep that the floor is missed, and stop the run unless the recipe only wants to be warned."""
+        if self._missed:
+            return
+        self._missed = True
+        outcome = Outcome(
+            stage=synthesize.STAGE,
+            scope="scout" if scope == "scout" else "whole",
+            expectation="min_yield",
+            severity="critical",
+            success=False,
+            observed=f"{total.accepted:,} accepted of {total.draws:,} draws ({total.share:.1%})",
+            detail=remedy(total, self._source.min_yield),
+        )
+        keep_outcomes(self._stages.session.run, synthesize.STAGE, scope, [outcome])
+        if self._stages.recipe.gates.on_fail == "stop":
+            raise_if_failed([outcome])
+        self._options.said(f"gate {outcome.severity}: {outcome.sentence()}")
+
+
+def _log(line: str) -> None:
+    """Write a line into the flow run's log."""
+    try:
+        get_run_logger().info(line)
+    except MissingContextError:
+        logging.getLogger(__name__).info(line)

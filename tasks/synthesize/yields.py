@@ -1,0 +1,74 @@
+"""The yield of draws: how many were accepted, what set the others aside, and when that is too little to go on."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SURPRISE = 0.001
+"""A floor counts as missed early where so few accepted draws, or fewer, would be seen once in a thousand runs."""
+MOST_COUNTED_EXACTLY = 4096
+STANDARD_ERRORS = 3.1
+"""The same surprise for more draws than are counted exactly, where their share is as good as normally distributed."""
+REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """Draws, how many of them were accepted, and why the others were not."""
+
+    draws: int = 0
+    accepted: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: "Yield") -> "Yield":
+        both = Counter(self.rejected) + Counter(other.rejected)
+        return Yield(self.draws + other.draws, self.accepted + other.accepted, both)
+
+    @property
+    def share(self) -> float:
+        """The share of accepted draws; 1 where none was drawn."""
+        return self.accepted / self.draws if self.draws else 1.0
+
+    def reasons(self) -> list[tuple[str, int]]:
+        """What set draws aside, the commonest first."""
+        return sorted(self.rejected.items(), key=lambda entry: (-entry[1], entry[0]))
+
+    def sentence(self) -> str:
+        """The yield as one line."""
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons())
+        told = f"{self.draws:,} draws, {self.accepted:,} accepted ({self.share:.1%})"
+        return f"{told}; set aside: {reasons}" if reasons else told
+
+
+def misses(total: Yield, floor: float) -> bool:
+    """Whether a yield lies under a floor."""
+    return total.share < floor
+
+
+def plainly_misses(total: Yield, floor: float) -> bool:
+    """Whether the yield of some draws already shows that all of them will miss a floor (a one-sided binomial test)."""
+    if not misses(total, floor):
+        return False
+    if total.draws <= MOST_COUNTED_EXACTLY:
+        return _chance_of_so_few(total.accepted, total.draws, floor) < SURPRISE
+    return total.share < floor - STANDARD_ERRORS * math.sqrt(floor * (1 - floor) / total.draws)
+
+
+def _chance_of_so_few(accepted: int, draws: int, share: float) -> float:
+    """The chance that so many draws or fewer are accepted, if each is with the chance `share`."""
+    if share >= 1:
+        return 0.0
+    ways = [math.lgamma(draws + 1) - math.lgamma(k + 1) - math.lgamma(draws - k + 1) for k in range(accepted + 1)]
+    logs = [way + k * math.log(share) + (draws - k) * math.log1p(-share) for k, way in enumerate(ways)]
+    return math.fsum(map(math.exp, logs))
+
+
+def remedy(total: Yield, floor: float) -> str:
+    """What was expected of a yield that lies under a floor, which rule rejects, and what can be done."""
+    culprits = [f"{reason} rejects {count:,}" for reason, count in total.reasons()[:REASONS_SHOWN]]
+    why = f" ({', '.join(culprits)})" if culprits else ""
+    return (
+        f"at least {floor:.1%}{why}: look at them with `kasasagi quarantine`, change the template, the sampling or "
+        "that rule, or lower source.min_yield"
+    )
