@@ -44,7 +44,8 @@ reasons AS (
 )
 SELECT chunk, draws, (draws - coalesce(rejected, 0))::BIGINT AS accepted,
        round(100 * accepted / draws, 1) AS percent, coalesce(reasons, '') AS "set aside"
-FROM counted LEFT JOIN reasons USING (chunk) WHERE EXISTS (FROM stages WHERE stage = 'filter') ORDER BY chunk LIMIT {CHUNKS_SHOWN}
+FROM counted LEFT JOIN reasons USING (chunk) WHERE EXISTS (FROM stages WHERE stage = 'filter')
+ORDER BY chunk LIMIT {CHUNKS_SHOWN}
 """
 _GATES = (
     "SELECT stage, scope, expectation, severity, success, observed, detail FROM gates ORDER BY success, stage, scope"

@@ -171,10 +171,13 @@ async def all_or_none(work: Iterable[Coroutine[Any, Any, None]], at_once: int = 
         async with places:
             await one
 
-    tasks = [asyncio.create_task(in_its_place(one)) for one in work]
+    waiting = list(work)
+    tasks = [asyncio.create_task(in_its_place(one)) for one in waiting]
     try:
         await asyncio.gather(*tasks)
     finally:
         for one in tasks:
             one.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for one_more in waiting:
+            one_more.close()  # what was never begun would be warned of

@@ -1,0 +1,140 @@
+"""Inventing: more draws only add, and a run that yields too little stops with the rule that rejects."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+
+from blocks.dispatcher import Question
+from blocks.llm import Completion
+from blocks.run_tables import open_tables
+from blocks.workspace import Workspace
+from flows.artifacts import yield_table
+from flows.conductor import Conductor
+from flows.inventing import Inventor
+from flows.jobs import Stages
+from flows.options import Options
+from flows.progress import Progress
+from flows.recipe import Recipe, check_recipe
+from tasks.gate.outcome import GateFailedError
+from tasks.prefect_tasks import WORK
+from tasks.synthesize import MagpieSource
+from tests.tasks.helpers import session
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+Answer = Callable[[Question], Completion]
+
+
+def recipe(on_fail: str = "stop", rules: list[Any] | None = None, **source: Any) -> Recipe:
+    data: dict[str, Any] = {
+        "name": "inventing",
+        "source": {"kind": "magpie", "model": "small", "template": "<user>", **source},
+        "models": {"small": {"kind": "openai", "model": "small", "base_url": "http://127.0.0.1:1/v1"}},
+        "filter": {"rules": rules or []},
+        "respond": {"models": ["small"], "samples": 2},
+        "judge": {"model": "small"},
+        "gates": {"on_fail": on_fail},
+    }
+    return check_recipe(data, Path())
+
+
+def invents(question: Question) -> Completion:
+    """One text in four is a doublet of another draw's, and one in five does not end."""
+    number = int(question.key[:8], 16)
+    text = f"What is the name of number {number % 97 if number % 4 == 0 else number}?"
+    return Completion(text, finish_reason="length" if number % 5 == 0 else "stop")
+
+
+class Trial:
+    """One run's inventions in a workspace of its own."""
+
+    def __init__(self, folder: Path, run: str, answer: Answer = invents, limit: int | None = None, **fields: Any):
+        self.said: list[str] = []
+        self.recipe = recipe(**fields)
+        self.session = session(folder, answer=answer, run_id=run)
+        self.stages = Stages(self.session, self.recipe, folder, limit)
+        self.options = Options(Workspace(folder), limit=limit, said=self.said.append)
+
+    def invent(self) -> list[dict[str, Any]]:
+        run = self.session.run
+        WORK[run.id] = self.stages.work()
+        source = self.recipe.source
+        assert isinstance(source, MagpieSource)
+
+        @flow
+        async def inventing() -> Any:
+            conductor = Conductor(self.stages, Progress(), self.said.append)
+            return await Inventor(self.stages, conductor, self.options, source).prompts()
+
+        try:
+            shard = asyncio.run(inventing())
+        finally:
+            WORK.pop(run.id)
+        return list(run.workspace.shards.read(shard).to_pylist())
+
+
+def test_a_higher_target_only_adds_and_the_earlier_draw_wins(tmp_path: Path) -> None:
+    few = Trial(tmp_path, "few", target=40).invent()
+    more = Trial(tmp_path, "more", target=300).invent()
+    assert [len(few), len(more)] == [40, 300]
+    assert more[:40] == few
+    positions = [row["position"] for row in more]
+    assert positions == sorted(set(positions))
+    assert len({row["prompt_id"] for row in more}) == 300
+    assert Trial(tmp_path, "again", target=300).invent() == more
+
+
+def test_a_limit_takes_no_more_than_it_says(tmp_path: Path) -> None:
+    assert len(Trial(tmp_path, "all", limit=7, target=40).invent()) == 7
+
+
+def test_the_yield_is_said_and_shown_by_chunk(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "one", samples=300)
+    accepted = len(trial.invent())
+    assert trial.said[-1].startswith(f"synthesize: 300 draws, {accepted} accepted (")
+    assert "finished " in trial.said[-1]
+    table = yield_table(trial.session.run)
+    assert table is not None
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    assert [row[:2] for row in cells] == [["0", "256"], ["1", "44"]]
+    assert sum(int(row[2]) for row in cells) == accepted
+    assert "finished" in cells[0][4]
+    assert "duplicate" in cells[0][4]
+
+
+def test_a_yield_that_plainly_misses_its_floor_stops_before_all_is_paid_for(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def counted(question: Question) -> Completion:
+        asked.append(question.key)
+        return invents(question)
+
+    trial = Trial(tmp_path, "one", counted, target=4000, min_yield=0.4, rules=[{"min_chars": 100}])
+    with pytest.raises(GateFailedError, match=r"min_yield saw .* expected at least 40.0% \(min_chars rejects") as error:
+        trial.invent()
+    assert "\n" not in str(error.value)
+    assert len(asked) <= 18 * 256
+    with open_tables(trial.session.run) as connection:
+        gates = connection.execute("SELECT stage, scope, expectation, success FROM gates").fetchall()
+    assert gates == [("synthesize", "scout", "min_yield", False)]
+
+
+def test_a_yield_that_misses_its_floor_in_the_end_stops_the_run(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "one", samples=20, min_yield=0.9)
+    with pytest.raises(GateFailedError, match="of 20 draws"):
+        trial.invent()
+
+
+def test_a_recipe_that_only_warns_goes_on_and_says_it_once(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "one", on_fail="warn", samples=600, min_yield=0.95)
+    assert trial.invent()
+    assert sum("min_yield" in line for line in trial.said) == 1
+
+
+def test_a_target_that_is_reached_is_enough_for_any_floor(tmp_path: Path) -> None:
+    every = Trial(tmp_path, "one", lambda q: Completion(f"Who is {q.key}?", finish_reason="stop"), target=9)
+    assert len(every.invent()) == 9
+    assert not any("gate" in line for line in every.said)
