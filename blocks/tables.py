@@ -120,6 +120,28 @@ STAGES = pa.schema(
     ]
 )
 
+RATING_HISTOGRAM = pa.schema(
+    [
+        ("judge", pa.string()),
+        ("aspect", pa.string()),
+        ("model", pa.string()),
+        ("rating", pa.float64()),
+        ("verdicts", pa.int64()),
+    ]
+)
+JUDGE_FIGURES = pa.schema(
+    [
+        ("figure", pa.string()),
+        ("judge", pa.string()),
+        ("aspect", pa.string()),
+        ("subject", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("cases", pa.int64()),
+    ]
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "loaded": PROMPTS,
     "draws": DRAWS,
@@ -130,6 +152,8 @@ SCHEMAS: dict[str, pa.Schema] = {
     "calls": CALLS,
     "quarantine": QUARANTINE,
     "gates": GATES,
+    "rating_histogram": RATING_HISTOGRAM,
+    "judge_figures": JUDGE_FIGURES,
 }
 PUBLIC = tuple(name for name in SCHEMAS if name != "loaded")
 """The tables that a run's database holds; `loaded` is the filter's input and stays in its shard."""

@@ -13,6 +13,7 @@ from tasks.gate.config import GatesConfig
 from tasks.gate.judge import judge_stage
 from tasks.gate.outcome import keep_outcomes, raise_if_failed
 from tasks.publish import Release, release
+from tasks.reports import STAGE as REPORT
 from tasks.student import token_counter
 
 
@@ -37,7 +38,7 @@ def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str])
         counter = None if limits is None else token_counter(limits, Path(old.state().base))
         jobs = _jobs(old, new, recipe)
         for counted in old.handles():
-            if counted.handle.stage != STAGE and not counted.handle.stage.startswith("gate "):
+            if counted.handle.stage not in (STAGE, REPORT) and not counted.handle.stage.startswith("gate "):
                 new.add(counted.handle, reused=True)
         for job in jobs:
             new.add(format_chunk(new, recipe.pairs, recipe.judging, job, counter), reused=False)

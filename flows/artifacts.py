@@ -124,6 +124,8 @@ async def tell(run: Run) -> None:
     await _kept(acreate_markdown_artifact(funnel, key=slug(f"{name}-funnel"), description=f"funnel of {run.id}"))
     await _kept(acreate_markdown_artifact(gates, key=slug(f"{name}-gates"), description=f"gates of {run.id}"))
     await _kept(acreate_markdown_artifact(pairs, key=slug(f"{name}-pairs"), description=f"pairs of {run.id}"))
+    judges = await asyncio.to_thread(judge_tables, run)
+    await _kept(acreate_markdown_artifact(judges, key=slug(f"{name}-judges"), description=f"judges of {run.id}"))
     state = run.state()
     for kind, place in (("output", state.published), ("hub", state.hub)):
         if place is not None:
@@ -149,6 +151,16 @@ def yield_table(run: Run) -> str | None:
     with open_tables(run) as connection:
         rows = connection.execute(_YIELD).fetchall()
         return table(("chunk", "draws", "accepted", "percent", "set aside"), rows) if rows else None
+
+
+def judge_tables(run: Run) -> str:
+    """The figures of the judges and the histogram of their ratings."""
+    figures = ("figure", "judge", "aspect", "subject", "value", "low", "high", "cases")
+    counts = ("judge", "aspect", "model", "rating", "verdicts")
+    with open_tables(run) as connection:
+        told = connection.execute(f"SELECT {', '.join(figures)} FROM judge_figures").fetchall()
+        given = connection.execute(f"SELECT {', '.join(counts)} FROM rating_histogram ORDER BY ALL").fetchall()
+    return f"{table(figures, told)}\n\n{table(counts, given)}"
 
 
 def _pair(row: tuple[Any, ...]) -> str:

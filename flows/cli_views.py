@@ -1,4 +1,4 @@
-"""The commands that look at runs: runs, show, sql, trace, quarantine and diff. They change nothing."""
+"""The commands that look at runs: runs, show, judge, sql, trace, quarantine and diff. They change nothing."""
 
 # Each command imports what it needs when it runs, so that --help answers at once; its parameters are its options.
 # ruff: noqa: PLR0913, PLR0917
@@ -35,7 +35,7 @@ OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="The f
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (runs, show, sql, trace, quarantine, diff):
+    for command in (runs, show, judge, sql, trace, quarantine, diff):
         app.command()(command)
 
 
@@ -83,6 +83,18 @@ def show(
         print_json(summary(found, number))
     else:
         print_summary(found, _console(), number, full)
+
+
+def judge(run: RunArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+    """Report on a run's judges: ratings by model, both orders, position, length, agreement, win rates, politeness."""
+    from flows.views.export import print_json
+    from flows.views.judge import draw_report, judge_report
+
+    report = judge_report(_find(workspace, run))
+    if json:
+        print_json(report)
+    else:
+        draw_report(report, _console())
 
 
 def sql(

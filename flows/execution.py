@@ -35,6 +35,7 @@ from tasks.gate.judge import warm_up
 from tasks.gate.outcome import GateFailedError
 from tasks.prefect_tasks import GATES, PUBLISH, WORK, publish_task
 from tasks.publish import release
+from tasks.reports import keep_reports
 from tasks.synthesize import MagpieSource
 
 DRAIN_SECONDS = 60.0
@@ -113,9 +114,11 @@ def ended_state(run: Run) -> Iterator[None]:
     """Write down how a run ended, and build its tables, whatever happened."""
     try:
         yield
+        keep_reports(run)
         build_database(run)
     except BaseException as error:
         with suppress(Exception):  # a person must hear what went wrong first; without tables the shards are read
+            keep_reports(run)
             build_database(run)
         with suppress(OSError):
             _end(run, *_ending(error))

@@ -90,7 +90,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["runs"], ["show"], ["sql", "", "SELECT count(*) FROM pairs"], ["quarantine"], ["schema"]]
+    "arguments", [["runs"], ["show"], ["judge"], ["sql", "", "SELECT count(*) FROM pairs"], ["quarantine"], ["schema"]]
 )
 def test_looking_at_a_run_loads_neither_prefect_nor_great_expectations(tmp_path: Path, arguments: list[str]) -> None:
     from tests.run_example import build_example_run

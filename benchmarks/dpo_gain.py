@@ -1,0 +1,211 @@
+"""Does the data teach? `python -m benchmarks.dpo_gain` trains hina on the pairs that it makes for itself.
+
+For each seed hina invents instructions (Magpie), answers each of them twice at temperature 1, as it is tested later,
+and judges the answers in both orders; TRL's DPOTrainer trains it on the pairs for some minutes; the oracle of its
+world then grades its answers to held-out questions at temperature 1, before and after. Beside it stands the same
+training, with as many pairs, on those of a naive rule: the maximum over the minimum of one order, ties kept. The gain
+is in points of answers that are right, with Student's interval over the seeds. Needs the extra [train].
+"""
+
+import argparse
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+
+from benchmarks.hina import answers, questions, share
+from benchmarks.truth import count
+from blocks.bundled import BundledEngine, shipped_model
+from blocks.run_tables import open_tables
+from blocks.workspace import Run
+from hina.corpus import held_out
+from hina.world.oracle import grade_task
+from tasks.reports.statistics import mean
+
+_TEXTS = "SELECT prompt_id, messages, instruction FROM prompts"
+_PAIRS = """
+SELECT q.messages, q.instruction, c.content AS chosen, r.content AS rejected
+FROM pairs AS p JOIN prompts AS q USING (prompt_id)
+JOIN responses AS c ON c.response_id = p.chosen_id JOIN responses AS r ON r.response_id = p.rejected_id
+ORDER BY p.prompt_id
+"""
+# A tie takes the text that was shown first for the better one: what max and min make of noise.
+_NAIVE = """
+SELECT q.messages, q.instruction,
+       arg_max(r.content, (w.rating, -w.place)) AS chosen, arg_min(r.content, (w.rating, -w.place)) AS rejected
+FROM ratings AS w JOIN responses AS r USING (response_id) JOIN prompts AS q ON q.prompt_id = w.prompt_id
+WHERE w.ordering = 'first' GROUP BY q.prompt_id, q.messages, q.instruction HAVING count(*) > 1
+ORDER BY q.prompt_id
+"""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How hina is trained on pairs.
+
+    likelihood weighs a term that keeps the chosen answers likely (https://arxiv.org/abs/2404.19733), which DPO alone
+    lets sink together with the rejected ones.
+    """
+
+    rate: float = 1e-5
+    beta: float = 0.1
+    likelihood: float = 1.0
+    epochs: float = 2.0
+    batch: int = 16
+    threads: int = 2
+
+
+def run_for_pairs(folder: Path, seed: int, prompts: int) -> Run:
+    """A run of hina's on instructions of its own, two answers to each at temperature 1, judged in both orders."""
+    from flows.runner import run_recipe
+
+    changes = [
+        f"source.target={prompts}",
+        f"source.round={seed}",
+        "respond.models=[hina]",
+        "respond.samples=2",
+        "respond.sampling={temperature: 1.0, max_tokens: 160}",
+        "gates.on_fail=warn",
+        f"publish.path={folder / f'out-{seed}'}",
+    ]
+    return run_recipe("quickstart", changes, workspace=folder / "workspace").run
+
+
+def pairs_of(run: Run) -> list[dict[str, Any]]:
+    """The pairs of a run, but for instructions that the test may ask."""
+    return _rows(run, _PAIRS)
+
+
+def naive_pairs_of(run: Run, most: int, seed: int) -> list[dict[str, Any]]:
+    """What a naive rule makes of the same ratings, at most so many pairs."""
+    rows = _rows(run, _NAIVE)
+    return random.Random(seed).sample(rows, min(most, len(rows)))
+
+
+def _rows(run: Run, query: str) -> list[dict[str, Any]]:
+    with open_tables(run) as tables:
+        rows: list[dict[str, Any]] = tables.sql(query).to_arrow_table().to_pylist()
+    return [row for row in rows if not held_out(row["instruction"])]
+
+
+def truth_of(pairs: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The share of pairs whose chosen answer is really better, equal or worse."""
+    counts = count(pairs)
+    known = max(1, sum(counts.values()) - counts["outside"])
+    return {name: f"{counts[name] / known:.1%}" for name in ("better", "equal", "worse")}
+
+
+def train(pairs: Sequence[dict[str, Any]], training: Training, seed: int, folder: Path) -> BundledEngine:
+    """hina after TRL's DPOTrainer on some pairs, ready to answer."""
+    import torch
+    from datasets import Dataset
+    from transformers import AutoTokenizer
+    from trl import DPOConfig, DPOTrainer
+
+    torch.set_num_threads(training.threads)
+    start = shipped_model().parent / "hf"
+    arguments = DPOConfig(
+        output_dir=str(folder / "trainer"),
+        learning_rate=training.rate,
+        beta=training.beta,
+        loss_type=["sigmoid", "sft"] if training.likelihood else ["sigmoid"],
+        loss_weights=[1.0, training.likelihood] if training.likelihood else None,
+        num_train_epochs=training.epochs,
+        per_device_train_batch_size=training.batch,
+        lr_scheduler_type="cosine",
+        warmup_steps=10,
+        seed=seed,
+        model_init_kwargs={"dtype": "float32"},
+        gradient_checkpointing=False,
+        precompute_ref_log_probs=True,
+        use_cpu=True,
+        bf16=False,
+        report_to="none",
+        disable_tqdm=True,
+        logging_strategy="no",
+        save_strategy="no",
+    )
+    trainer = DPOTrainer(
+        model=str(start),
+        args=arguments,
+        train_dataset=Dataset.from_list([_row(pair) for pair in pairs]),
+        processing_class=AutoTokenizer.from_pretrained(str(start)),
+    )
+    trainer.train()
+    trainer.save_model(str(folder / "hf"))
+    return _engine(folder / "hf", folder / "ct2")
+
+
+def _row(pair: dict[str, Any]) -> dict[str, Any]:
+    sides = {side: [{"role": "assistant", "content": pair[side]}] for side in ("chosen", "rejected")}
+    return {"prompt": pair["messages"], **sides}
+
+
+def _engine(trained: Path, into: Path) -> BundledEngine:
+    """The trained weights as the bundled model's engine takes them, quantised as the shipped ones are."""
+    converter = ctranslate2.converters.TransformersConverter(str(trained))
+    converter.convert(str(into), quantization="int8_float32", force=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(shipped_model() / name, into / name)
+    return BundledEngine(into)
+
+
+def right_share(engine: BundledEngine, asked: int, seed: int) -> float:
+    """The percentage of held-out questions that are answered right at temperature 1."""
+    some = questions(asked, 10_000 + seed)
+    texts = answers(engine, some, 1.0)
+    return share([grade_task(q.task, text).verdict == "right" for q, text in zip(some, texts, strict=True)])
+
+
+def gain(run: Run, seed: int, training: Training, asked: int) -> dict[str, Any]:
+    """The figures of one seed: before, and after our pairs and after the naive ones."""
+    ours = pairs_of(run)
+    sets = {"ours": ours, "naive": naive_pairs_of(run, len(ours), seed)}
+    figures: dict[str, Any] = {"seed": seed, "pairs": len(ours), "before": right_share(BundledEngine(), asked, seed)}
+    for name, pairs in sets.items():
+        with tempfile.TemporaryDirectory() as folder:
+            after = right_share(train(pairs, training, seed, Path(folder)), asked, seed)
+        figures |= {f"pairs {name}": truth_of(pairs), f"after {name}": after}
+    return figures
+
+
+def summed(seeds: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The gain of ours and of the naive rule over all seeds, and of ours over the naive rule's."""
+    gains = {
+        "gain of our pairs": [one["after ours"] - one["before"] for one in seeds],
+        "gain of naive pairs": [one["after naive"] - one["before"] for one in seeds],
+        "ours over naive": [one["after ours"] - one["after naive"] for one in seeds],
+    }
+    found = {name: mean(values) for name, values in gains.items()}
+    return {
+        name: f"{one.value:+.1f} points (95%: {one.low:+.1f} to {one.high:+.1f})" for name, one in found.items() if one
+    }
+
+
+def main() -> None:
+    """Measure seed by seed and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prompts", type=int, default=3_000, help="instructions that hina invents for each seed")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--questions", type=int, default=4_000, help="held-out questions of each test")
+    for name, value in asdict(Training()).items():
+        parser.add_argument(f"--{name}", type=type(value), default=value)
+    given = parser.parse_args()
+    training = Training(**{name: getattr(given, name) for name in asdict(Training())})
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        for seed in range(given.seeds):
+            run = run_for_pairs(Path(name), seed, given.prompts)
+            found.append(gain(run, seed, training, given.questions))
+            print(json.dumps(found[-1]), flush=True)
+    print(json.dumps({"training": asdict(training), **summed(found)}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""What a run's tables say of its judges, as tables of their own."""
+
+import logging
+from typing import Any
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from blocks.run_tables import tables_of
+from blocks.shards import Account, Handle
+from blocks.tables import quoted, table
+from blocks.workspace import Run
+from tasks.reports.judge import histogram, judge_figures
+from tasks.reports.politeness import politeness_figures
+
+STAGE = "report"
+
+
+def reports(tables: DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
+    """The rows of the tables `rating_histogram` and `judge_figures`, worked out from a run's other tables."""
+    figures = [*judge_figures(tables), *politeness_figures(tables)]
+    return {"rating_histogram": histogram(tables), "judge_figures": figures}
+
+
+def keep_reports(run: Run) -> None:
+    """Keep the reports among the run's shards, so that its database holds them; no run fails for want of them."""
+    try:
+        with tables_of(run, run.handles()) as tables:
+            tables.execute(f"SET temp_directory = {quoted(run.folder / 'scratch')}")
+            rows = reports(tables)
+        shards = {name: run.workspace.shards.write(table(name, some)) for name, some in rows.items() if some}
+        run.add(Handle(stage=STAGE, run=run.id, shards=shards, account=Account()), reused=False)
+    except (duckdb.Error, OSError) as error:
+        logging.getLogger(__name__).warning("the reports on the judge could not be made: %s", error)

@@ -1,0 +1,61 @@
+"""`kasasagi judge` as it is typed: the ratings and the figures, drawn or as JSON."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from flows.cli_views import register
+from flows.views.judge import TITLES, percent_or_decimal, subject_of
+from tests.run_example import build_example_run
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workspace")
+    build_example_run(folder, run_id="20260101-ended", prompts=12)
+    build_example_run(folder, run_id="20260102-live", ended=False, prompts=12)
+    return folder
+
+
+def typed(workspace: Path, *arguments: str) -> Result:
+    app = typer.Typer()
+    register(app)
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["judge", *arguments, "-w", str(workspace)])
+    assert result.exit_code == 0, result.exception
+    return result
+
+
+@pytest.mark.parametrize("run", ["20260101-ended", "20260102-live"])
+def test_a_report_shows_ratings_and_figures_within_the_width(workspace: Path, run: str) -> None:
+    out = typed(workspace, run).stdout
+    assert max(map(len, out.splitlines())) <= 80
+    assert re.search(r"critic +overall-rating +large +21 +- +100%", out)
+    assert re.search(r"wins, ties as halves +large +\d\d\.\d% +\d\d\.\d% +\d\d", out)
+    assert re.search(r"same verdict in both orders +critic, overall-ra\S+ +100\.0%", out)
+
+
+def test_json_holds_the_same(workspace: Path) -> None:
+    report = json.loads(typed(workspace, "20260101-ended", "--json").stdout)
+    assert {row["figure"] for row in report["judge_figures"]} <= TITLES.keys()
+    assert {row["model"] for row in report["rating_histogram"]} == {"small", "large"}
+
+
+def test_a_run_that_nobody_judged_says_so(tmp_path: Path) -> None:
+    from blocks.workspace import Run, Workspace
+
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    Run.begin(workspace, "20260101-new", "job", {})
+    assert "nobody judged" in typed(tmp_path).stdout
+
+
+def test_shares_are_percents_and_agreement_is_not() -> None:
+    assert percent_or_decimal("win_rate", 0.5) == "50.0%"
+    assert percent_or_decimal("krippendorffs_alpha", 0.849) == "0.85"
+    assert percent_or_decimal("cohens_kappa", None) == ""
+    assert subject_of({"judge": "one", "subject": None, "aspect": "honesty"}) == "one, honesty"
