@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from blocks.run_tables import tables_of
@@ -30,5 +29,5 @@ def keep_reports(run: Run) -> None:
             rows = reports(tables)
         shards = {name: run.workspace.shards.write(table(name, some)) for name, some in rows.items() if some}
         run.add(Handle(stage=STAGE, run=run.id, shards=shards, account=Account()), reused=False)
-    except (duckdb.Error, OSError) as error:
+    except Exception as error:
         logging.getLogger(__name__).warning("the reports on the judge could not be made: %s", error)

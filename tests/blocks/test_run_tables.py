@@ -18,6 +18,7 @@ from tests.run_example import build_example_run
 def run(tmp_path: Path) -> Run:
     return build_example_run(tmp_path / "workspace", ended=False)
 
+
 MADE_ELSEWHERE = ("draws", "rating_histogram", "judge_figures")
 
 
