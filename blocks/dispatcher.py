@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from blocks.batch_lane import BatchLane
 from blocks.lanes import EngineLane, Job, Lane
 from blocks.ledger import LedgerError
 from blocks.ledger_writer import LedgerWriter
@@ -96,7 +97,7 @@ class Dispatcher:
         self._stopped: BaseException | None = None
         self._closed = False
         self._closing = threading.Lock()
-        self._writer = LedgerWriter(ledger_folder, self._written, self._unwritable)
+        self._writer = LedgerWriter(ledger_folder, self._written, self.unwritable)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
         self._thread.start()
@@ -187,13 +188,20 @@ class Dispatcher:
 
     def _lane(self, label: str) -> Lane:
         model = self.models[label]
-        name = SERVERS if isinstance(model, OpenAIModel) else self._engines[label].identity()
-        lane = self._lanes.get(name)
-        if lane is None:
-            new: Lane = Servers(self) if isinstance(model, OpenAIModel) else EngineLane(self, self._engines[label])
-            lane = self._lanes[name] = new
+        name = self._lane_name(label, model)
+        lane = self._lanes.get(name) or self._lanes.setdefault(name, self._new_lane(label, model))
         lane.admit(label, model)
         return lane
+
+    def _lane_name(self, label: str, model: ModelConfig) -> str:
+        if not isinstance(model, OpenAIModel):
+            return self._engines[label].identity()
+        return f"batches of {label}" if model.batch else SERVERS
+
+    def _new_lane(self, label: str, model: ModelConfig) -> Lane:
+        if not isinstance(model, OpenAIModel):
+            return EngineLane(self, self._engines[label])
+        return BatchLane(self, self._folder, label, model) if model.batch else Servers(self)
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         """Take a job's last word: into the ledger first, unless it is a failure that may pass."""
@@ -205,6 +213,11 @@ class Dispatcher:
         else:
             self._count(job, completion)
             self._writer.put(job.key, self.identity(job.label), completion)
+
+    def kept(self, job: Job, completion: Completion) -> None:
+        """Take an answer that is in the ledger already."""
+        self._count(job, completion)
+        self._hand_over(job.key, completion)
 
     def identity(self, label: str) -> str:
         """What the ledger knows a model by."""
@@ -236,7 +249,8 @@ class Dispatcher:
         for ticket, index in self._pending.pop(key, ()):
             ticket.answer(index, completion)
 
-    def _unwritable(self, error: LedgerError) -> None:
+    def unwritable(self, error: LedgerError) -> None:
+        """End the run from any thread: the ledger cannot be written."""
         self._loop.call_soon_threadsafe(self._stop, error)
 
     def _stop(self, error: BaseException) -> None:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from blocks.canonical import canonical
 
@@ -59,6 +59,27 @@ class Price(Config):
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 
 
+class BatchConfig(Config):
+    """How questions are gathered into batches, and how their answers are waited for."""
+
+    window: str = Field("24h", pattern=r"^[0-9]+[hd]$", description="The time that the server is given.")
+    gather_s: float = Field(5.0, ge=0, description="Seconds without a further question after which a batch goes out.")
+    poll_s: float = Field(30.0, gt=0, description="Seconds between two looks at a batch.")
+    max_requests: int = Field(50_000, ge=1, le=50_000, description="Most requests in a batch.")
+    max_mb: int = Field(100, ge=1, le=200, description="Most megabytes of a batch's file.")
+    folder: str | None = Field(
+        None, description="Lay the files into this folder, for vllm run-batch, in place of handing them to the server."
+    )
+
+
+def _settings(value: object) -> object:
+    """true stands for the default settings, false for none."""
+    return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
+
+
+Batching = Annotated[BatchConfig | None, BeforeValidator(_settings, json_schema_input_type=bool | BatchConfig | None)]
+
+
 class OpenAIModel(Config):
     """A model behind any OpenAI-compatible server."""
 
@@ -80,6 +101,9 @@ class OpenAIModel(Config):
     usd_per_million_tokens: Price = Field(Price(), description="What tokens cost, for accounts and plans.")
     sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
     extra_body: dict[str, Any] = Field({}, description="Further fields of each request, passed on as they are.")
+    batch: Batching = Field(
+        None, description="Hand questions over in batches (OpenAI's Batch API), with settings or simply true."
+    )
 
     @field_validator("api_key_env")
     @classmethod
@@ -115,6 +139,12 @@ class OpenAIModel(Config):
         except (TypeError, ValueError) as error:
             raise ValueError(f"its values must be ones that JSON can write ({error})") from error
         return value
+
+    @model_validator(mode="after")
+    def _has_one_place_for_batches(self) -> "OpenAIModel":
+        if self.batch and not isinstance(self.base_url, str):
+            raise ValueError("batches are handed to one server: name one address in base_url, or take batch out")
+        return self
 
     @property
     def addresses(self) -> tuple[str, ...]:

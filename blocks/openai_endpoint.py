@@ -46,6 +46,11 @@ class OpenAIEndpoint:
         )
         return cls(config, client)
 
+    @property
+    def client(self) -> openai.AsyncOpenAI:
+        """The client behind it, for what is not a completion."""
+        return self._client
+
     async def models(self) -> list[str] | None:
         """Names of the server's models; None where it does not say. Raises openai.APIError."""
         try:

@@ -12,6 +12,7 @@ from blocks.models import OpenAIModel
 from blocks.run_tables import tables_of
 from blocks.shards import Handle, Shard
 from blocks.workspace import RunHandle
+from flows.chunks import MOST_CHUNKS
 from flows.jobs import Stages
 from flows.progress import Progress
 from tasks.asking import ChunkJob, Session
@@ -87,6 +88,8 @@ class Conductor:
         places = {place for responder in config.models for place in _places(self.session, responder.use)}
         slots = sum(slots for _, slots in places)
         needed = math.ceil(BUFFERED * slots / calls)
+        if _asks_in_batches(self.session, [*(one.use for one in config.models), self.stages.recipe.judge.model]):
+            return max(2, needed), MOST_CHUNKS  # all that may be asked goes into one batch
         return max(2, needed), min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
 
     async def _line(self, number: int, prompts: Shard, ahead: bool) -> None:
@@ -140,9 +143,15 @@ class Conductor:
 def _places(session: Session, label: str) -> list[tuple[str, int]]:
     """Where a model is asked, and how many calls may be in flight there; models at one address share its limit."""
     model = session.models[label]
-    if isinstance(model, OpenAIModel):
+    if isinstance(model, OpenAIModel) and not model.batch:
         return [(address, model.concurrency(address)) for address in model.addresses]
-    return [(session.identities[label], model.batch_size)]
+    return [] if isinstance(model, OpenAIModel) else [(session.identities[label], model.batch_size)]
+
+
+def _asks_in_batches(session: Session, labels: Sequence[str]) -> bool:
+    """Whether one of these models takes questions in batches only."""
+    models = [session.models[label] for label in labels]
+    return any(isinstance(model, OpenAIModel) and model.batch for model in models)
 
 
 def _picked(counted: RunHandle, name: str) -> dict[str, Shard]:

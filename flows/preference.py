@@ -21,7 +21,7 @@ from flows.options import Options  # noqa: E402
 from flows.recipe import load_recipe  # noqa: E402
 from flows.runner import sigterm_as_interrupt  # noqa: E402
 
-TASK_THREADS = 32
+TASK_THREADS = 320  # made as they are needed: where models are asked in batches, every chunk waits at once
 RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASK_THREADS)
 CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)
 """How whoever calls the flow from this process wants it run and told of; a deployment's runs have none."""

@@ -89,3 +89,25 @@ def killed_at_random(job: Job, rng: random.Random) -> str | None:
     running.signal(signal.SIGKILL)
     running.wait()
     return f"{wait_s:.2f} s after its {'first sample' if asking else 'start'}"
+
+
+def test_a_run_that_was_killed_while_its_batches_waited_takes_them_up(new_job: NewJob, finished: Job) -> None:
+    job = new_job(batch_s=3600)
+    settings = {"gather_s": 0.2, "poll_s": 0.1}
+    job.prepare(40, models={name: {"batch": settings} for name in ("small", "large", "critic")})
+    running = job.start()
+    until(lambda: job.server.stats()["batches"].get("in_progress") == 2, "a batch of each responder waits")
+    until(lambda: ids_written_down(job) == 2, "both ids are written down")
+    running.signal(signal.SIGKILL)
+    running.wait()
+    job.server.configure(batch_s=0)
+    job.run().succeeded()
+    stats = job.server.stats()
+    assert stats["batches"]["completed"] == 3
+    assert (stats["samples_begun_again"], stats["calls"]) == (0, 0)
+    assert job.published() == finished.published()
+
+
+def ids_written_down(job: Job) -> int:
+    """How many batches are known by their server's id."""
+    return sum(b'"batch_id":"' in file.read_bytes() for file in job.workspace.glob("ledger/batches/*.json"))

@@ -88,6 +88,13 @@ class ServerConfig(BaseModel):
     tokens_mean: float = Field(default=0.0, ge=0.0, description="Mean tokens of a sample. 0: estimated from its text.")
     tokens_sd: float = Field(default=0.0, ge=0.0, description="Standard deviation of the tokens of a sample.")
 
+    batch_s: Seconds = Field(default=0.0, description="Seconds until a batch has ended.")
+    batch_ending: Literal["completed", "expired", "failed", "cancelled", "token_limit_exceeded"] = Field(
+        default="completed", description="How a batch ends; failed and token_limit_exceeded take none of its requests."
+    )
+    batch_share: Rate = Field(default=1.0, description="Share of a batch's requests that are answered by its end.")
+    batch_noise: bool = Field(default=False, description="Results among which lie strangers, doubles and torn lines.")
+
     distinct_repeats: bool = Field(
         default=False, description="Chat: equal requests with temperature > 0 differ in answers."
     )

@@ -16,14 +16,14 @@ from tests.fake_server import answers
 from tests.fake_server.accounts import Accounts, SampleCount, Slots
 from tests.fake_server.answers import Answers
 from tests.fake_server.asks import Ask, BadAskError, Sample, read_ask
+from tests.fake_server.batches import Batches
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.faults import FaultPlan
+from tests.fake_server.replies import ERROR_CODES, error_response, json_response
 
 ENDPOINTS = {"/v1/chat/completions": "chat/completions", "/v1/completions": "completions"}
 LARGEST_BODY = 256 * 2**20
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-ERROR_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 500: "server_error"}
-ERROR_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
 class Application:
@@ -33,6 +33,7 @@ class Application:
         self.accounts = Accounts()
         self.slots = Slots(config.slots)
         self._in_flight = 0
+        self.batches = Batches(self)
         self.configure(config)
         self._recorded: deque[dict[str, Any]] = deque(maxlen=config.record)
 
@@ -55,6 +56,8 @@ class Application:
         endpoint = ENDPOINTS.get(request.path)
         if endpoint is not None and request.method == "POST":
             return await self._post(request, endpoint)
+        if request.path.startswith(("/v1/files", "/v1/batches")):
+            return self._refused(request) or await self.batches.handle(request)
         if request.path == "/v1/models" and request.method == "GET":
             return self._models(request)
         if request.path == "/metrics":
@@ -77,6 +80,28 @@ class Application:
             return error_response(400, str(error))
         finally:
             self._in_flight -= 1
+
+    def answer_offline(self, endpoint: str, raw: bytes) -> tuple[int, dict[str, Any]]:
+        """The status and the body of one request of a batch, counted like any other."""
+        accounts = self.accounts
+        try:
+            ask = read_ask(endpoint, raw)
+        except BadAskError as error:
+            return 400, {"error": {"message": str(error)}}
+        if self.config.models is not None and ask.model not in self.config.models:
+            return 404, {"error": {"message": f"The model `{ask.model}` does not exist."}}
+        fault, lasting = self._faults.transient(ask, accounts.begin(ask)), self._faults.lasting(ask)
+        if fault is not None:
+            accounts.faults[fault] += 1
+            status = 429 if fault == "http_429" else 500
+            return status, {"error": {"message": f"The request failed: {fault}.", "code": ERROR_CODES.get(status)}}
+        if lasting == "context_too_long":
+            accounts.finish(ask, 0, 0)
+            return 400, {"error": {"message": "Too long.", "code": "context_length_exceeded"}}
+        tokens = [self._answers.tokens(sample) for sample in ask.samples]
+        body = self._body(ask, tokens, [accounts.draw(sample.digest) for sample in ask.samples], lasting)
+        accounts.finish(ask, body["usage"]["prompt_tokens"], body["usage"]["completion_tokens"])
+        return 200, body
 
     def _turned_away(self, request: web.BaseRequest, ask: Ask) -> web.Response | None:
         response = self._refused(request)
@@ -298,23 +323,8 @@ class Application:
             "utilisation": busy / room if room else None,
             "service_utilisation": accounts.service_seconds / room if room else None,
             "cpu_seconds": time.process_time(),
+            "batches": self.batches.report(),
         }
-
-
-def json_response(data: bytes, headers: dict[str, str] | None = None) -> web.Response:
-    """An answer of status 200 that holds some JSON, or what shall pass for it."""
-    return web.Response(body=data, content_type="application/json", headers=headers or None)
-
-
-def error_response(status: int, message: str, code: str | None = None) -> web.Response:
-    """An error in the form of OpenAI's."""
-    error = {
-        "message": message,
-        "type": ERROR_TYPES.get(status, "invalid_request_error"),
-        "param": None,
-        "code": code or ERROR_CODES.get(status),
-    }
-    return web.Response(body=orjson.dumps({"error": error}), status=status, content_type="application/json")
 
 
 def reset_connection(request: web.BaseRequest) -> web.Response:

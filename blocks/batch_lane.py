@@ -1,0 +1,395 @@
+"""The lane of a model that is asked in batches: questions are gathered, handed over in files, and waited for.
+
+A batch is written down before it is handed over, and its id before it is waited for; so a run that was killed, or
+another run that asks the same, finds the batch again and waits on. Answers are in the ledger before the note of their
+batch is forgotten.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import openai
+
+from blocks.batch_notes import URLS, BatchNote, BatchNotes, request_line
+from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen
+from blocks.batch_results import read_results
+from blocks.lanes import Job, Lane, Owner, backoff
+from blocks.ledger import Entry, Ledger, LedgerError
+from blocks.llm import Completion
+from blocks.models import BatchConfig, ModelConfig, OpenAIModel, missing_key
+from blocks.openai_endpoint import OpenAIEndpoint, read_failure
+
+LINES_AT_ONCE = 1_000
+FOLDER = "batches"
+
+
+class BatchOwner(Owner, Protocol):
+    """What this lane needs of the dispatcher beside what every lane needs."""
+
+    def identity(self, label: str) -> str:
+        """What the ledger knows a model by."""
+
+    def kept(self, job: Job, completion: Completion) -> None:
+        """Take an answer that is in the ledger already."""
+
+    def unwritable(self, error: LedgerError) -> None:
+        """End the run: the ledger cannot be written."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch that is waited for, and the questions of this run that it answers."""
+
+    note: BatchNote
+    jobs: dict[str, Job] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+
+
+class BatchLane(Lane):
+    """The questions for one model of a recipe, in batches."""
+
+    def __init__(self, owner: BatchOwner, ledger_folder: Path, label: str, model: OpenAIModel) -> None:
+        super().__init__(owner)
+        self._batch_owner = owner
+        self._label, self._model = label, model
+        self._config = model.batch or BatchConfig()
+        self._ledger_folder = ledger_folder
+        self._notes = BatchNotes(ledger_folder / FOLDER)
+        self._waiting: dict[str, Job] = {}
+        self._asked: dict[str, Batch] = {}
+        self._early: dict[str, Completion] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._endpoint: OpenAIEndpoint | None = None
+        self._place: Place | None = None
+
+    @property
+    def _address(self) -> str:
+        return self._model.addresses[0] if self._config.folder is None else str(Path(self._config.folder).resolve())
+
+    def admit(self, label: str, model: ModelConfig) -> None:
+        """Open a session and take up the batches that wait from earlier."""
+        if self._place is not None:
+            return
+        if self._config.folder is not None:
+            self._place = BatchFolder(Path(self._address))
+        elif (variable := missing_key(self._model)) is not None:
+            self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
+            return
+        else:
+            self._endpoint = OpenAIEndpoint.connect(self._model, self._address)
+            self._place = BatchServer(self._endpoint.client, self._config)
+        identity = self._batch_owner.identity(label)
+        for note in self._notes.all():
+            if (note.address, note.identity) == (self._address, identity):
+                self._follow(Batch(note))
+
+    def push(self, job: Job) -> None:
+        """Take a question: to the batch that asks it already, else into the next one."""
+        if self._closed:
+            return
+        if (early := self._early.pop(job.key, None)) is not None:
+            self._batch_owner.kept(job, early)
+            return
+        if (batch := self._asked.get(job.key)) is not None:
+            batch.jobs[job.key] = job
+            return
+        self._waiting[job.key] = job
+        self._wait_for_more()
+
+    def clear(self) -> None:
+        """Hand nothing more over; what the server has goes on there, and the next run finds it."""
+        self._closed = True
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def close(self) -> None:
+        """Stop waiting and close the session."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._endpoint is not None:
+            await self._endpoint.close()
+
+    def _wait_for_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        full = len(self._waiting) >= self._config.max_requests
+        wait = 0.0 if full else self._config.gather_s
+        self._timer = asyncio.get_running_loop().call_later(wait, self._send_off)
+
+    def _send_off(self) -> None:
+        """Make batches of what was gathered, each for one endpoint and within the server's limits."""
+        jobs, self._waiting = list(self._waiting.values()), {}
+        for name, url in URLS.items():
+            some = [job for job in jobs if name in job.request]
+            for part in self._parts(some, url):
+                self._spawn(self._hand_over(part, url))
+
+    def _parts(self, jobs: Sequence[Job], url: str) -> list[dict[str, tuple[Job, bytes]]]:
+        parts: list[dict[str, tuple[Job, bytes]]] = []
+        size = 0
+        for job in jobs:
+            line = request_line(job.key, url, {"model": self._model.model, **job.request})
+            full = parts and len(parts[-1]) < self._config.max_requests
+            if not full or size + len(line) > self._config.max_mb * 2**20:
+                parts.append({})
+                size = 0
+            parts[-1][job.key] = (job, line)
+            size += len(line)
+        return parts
+
+    async def _hand_over(self, part: dict[str, tuple[Job, bytes]], url: str) -> None:
+        """Write a batch down, hand it over, write its id down, and wait for it."""
+        jobs = {key: job for key, (job, _) in part.items()}
+        lines = [(key, line) for key, (_, line) in part.items()]
+        self.in_flight += 1
+        try:
+            note = await asyncio.to_thread(
+                self._notes.begin,
+                self._address,
+                self._batch_owner.identity(self._label),
+                self._model.key_variable(),
+                url,
+                lines,
+            )
+            part.clear()
+            batch = Batch(note, jobs)
+            self._expect(batch)
+            await self._submit(batch)
+        except OSError as error:
+            self._batch_owner.unwritable(self._unwritten(error))
+            return
+        finally:
+            self.in_flight -= 1
+        if batch.note.batch_id is not None:
+            await self._wait(batch)
+
+    def _unwritten(self, error: OSError) -> LedgerError:
+        return LedgerError(
+            f"the batch in {self._notes.folder} cannot be written down ({error.strerror}), so it is not handed over: "
+            "make room and run again"
+        )
+
+    async def _submit(self, batch: Batch) -> None:
+        """Hand a batch over, again where that may help; its questions fail for now where it does not."""
+        assert self._place is not None
+        for attempt in range(self._model.max_retries + 1):
+            failure = None
+            try:
+                batch_id = await self._place.hand_over(batch.note, self._notes.requests_file(batch.note.name))
+            except openai.APIStatusError as error:
+                failure = read_failure(error)
+            except openai.APIError as error:
+                failure = Completion(error="connection", detail=type(error).__name__, transient=True)
+            if failure is None:
+                batch.note = batch.note.model_copy(update={"batch_id": batch_id})
+                self._notes.save(batch.note)
+                return
+            if not failure.transient:
+                self._drop(batch)
+                self._refused(failure)
+                return
+            if failure.error != "rate_limited" and (found := await self._found(batch)):
+                batch.note = batch.note.model_copy(update={"batch_id": found})
+                self._notes.save(batch.note)
+                return
+            await asyncio.sleep(backoff(attempt, failure.wait_s))
+        self._drop(batch)
+        self._fail(batch, failure or Completion(error="batch_failed", transient=True), again=False)
+
+    async def _found(self, batch: Batch) -> str | None:
+        """The id of a batch whose taking over was not confirmed, if the server has it after all."""
+        assert self._place is not None
+        with contextlib.suppress(openai.APIError):
+            return await self._place.find(batch.note)
+        return None
+
+    def _refused(self, failure: Completion) -> None:
+        words = failure.detail if self._endpoint is None else self._endpoint.without_key(failure.detail)
+        why = f"the server takes no batches: it answers {words}; take batch out of the model, or check the key"
+        self.owner.unusable(self._label, why, self._address)
+
+    def _follow(self, batch: Batch) -> None:
+        self._expect(batch)
+        self._spawn(self._take_up(batch))
+
+    def _expect(self, batch: Batch) -> None:
+        self._asked.update(dict.fromkeys(batch.note.keys, batch))
+
+    def _give_up(self, batch: Batch) -> None:
+        """Wait no longer for a batch; its note stays, so that the next run does."""
+        for key in batch.note.keys:
+            self._asked.pop(key, None)
+
+    async def _take_up(self, batch: Batch) -> None:
+        """Go on with a batch of an earlier process, or of one that is still handing it over."""
+        assert self._place is not None
+        while batch.note.is_of_another:
+            await asyncio.sleep(self._config.poll_s)
+            batch.note = self._notes.read(batch.note.name) or batch.note
+        if batch.note.batch_id is None:
+            place = self._place
+            found = await self._patiently(lambda: place.find(batch.note))
+            batch.note = batch.note.model_copy(update={"batch_id": found})
+            if not found:
+                self._lose(batch)
+                return
+            self._notes.save(batch.note)
+        await self._wait(batch)
+
+    async def _wait(self, batch: Batch) -> None:
+        """Look at a batch until it has ended, and take its results."""
+        assert self._place is not None
+        place, batch_id = self._place, batch.note.batch_id or ""
+        try:
+            while True:
+                seen = await self._patiently(lambda: place.look(batch_id))
+                if seen is None:
+                    self._silence(batch)
+                    return
+                if seen.ending is not None:
+                    break
+                await asyncio.sleep(self._config.poll_s)
+            await self._settle(batch, seen)
+        except LostBatchError:
+            self._lose(batch)
+        except LedgerError as error:
+            self._batch_owner.unwritable(error)
+
+    async def _patiently(self, asked: Any) -> Any:
+        """What a server says, asked again while it cannot be reached, for as long as a call may take; else None."""
+        until = time.monotonic() + self._model.timeout_s
+        attempt = 0
+        while True:
+            try:
+                return await asked()
+            except openai.APIStatusError as error:
+                failure = read_failure(error)
+                if failure.fatal:
+                    self._refused(failure)
+                    return None
+            except openai.APIError:
+                pass
+            if time.monotonic() > until:
+                return None
+            await asyncio.sleep(backoff(attempt, None))
+            attempt += 1
+
+    async def _settle(self, batch: Batch, seen: Seen) -> None:
+        """Keep all results of a batch, then forget its note, then ask again for what is missing."""
+        missing: dict[str, Completion] = {}
+        for name in seen.results:
+            if await self._take_file(batch, name, missing) is None:
+                self._silence(batch)
+                return
+        self._drop(batch)
+        if seen.ending == "failed" and not seen.too_much:
+            words = seen.words or "no reason given"
+            self.owner.unusable(self._label, f"the server refused the batch ({words})", self._address)
+            return
+        detail = f"the batch {seen.ending}" + (f": {seen.words}" if seen.words else "")
+        unanswered = Completion(error="batch_failed", detail=detail, transient=True)
+        for key, job in batch.jobs.items():
+            if key not in batch.answered:
+                self._once_more(job, missing.get(key, unanswered), again=seen.ending != "cancelled")
+
+    async def _take_file(self, batch: Batch, name: str, missing: dict[str, Completion]) -> bool | None:
+        """Take the results of one file, some at a time; None where it cannot be fetched now."""
+
+        async def fetched() -> bool:
+            assert self._place is not None
+            lines: list[bytes] = []
+            async for line in self._place.results(name):
+                lines.append(line)
+                if len(lines) == LINES_AT_ONCE:
+                    await self._take(batch, lines, missing)
+                    lines = []
+            await self._take(batch, lines, missing)
+            return True
+
+        done: bool | None = await self._patiently(fetched)
+        return done
+
+    async def _take(self, batch: Batch, lines: list[bytes], missing: dict[str, Completion]) -> None:
+        """Keep the answers in some lines in the ledger, and hand them to whoever asked."""
+        wanted = frozenset(batch.note.keys) - batch.answered
+        found = read_results(lines, wanted)
+        missing.update({key: one for key, one in found.items() if one.transient})
+        entries = [
+            Entry(key, batch.note.identity, self._signed(batch, key, one))
+            for key, one in found.items()
+            if not one.transient and not one.fatal
+        ]
+        kept = await asyncio.to_thread(self._keep, entries)
+        for key, completion in kept.items():
+            batch.answered.add(key)
+            self._asked.pop(key, None)
+            if (job := batch.jobs.get(key)) is not None:
+                self._batch_owner.kept(job, completion)
+            else:
+                self._early[key] = completion
+        for one in found.values():
+            if one.fatal:
+                self.owner.unusable(self._label, one.detail or one.error or "", self._address)
+
+    def _signed(self, batch: Batch, key: str, completion: Completion) -> Completion:
+        """A completion with its number of attempts, and without a key that the server may have repeated."""
+        job = batch.jobs.get(key)
+        detail = completion.detail if self._endpoint is None else self._endpoint.without_key(completion.detail)
+        return replace(completion, attempts=job.attempts + 1 if job else 1, detail=detail)
+
+    def _keep(self, entries: Sequence[Entry]) -> dict[str, Completion]:
+        if not entries:
+            return {}
+        ledger = Ledger(self._ledger_folder)
+        try:
+            return ledger.append(entries)
+        finally:
+            ledger.close()
+
+    def _lose(self, batch: Batch) -> None:
+        """A batch that the server does not know: its questions are asked anew."""
+        self._drop(batch)
+        for job in batch.jobs.values():
+            self.push(job)
+
+    def _drop(self, batch: Batch) -> None:
+        self._give_up(batch)
+        self._notes.forget(batch.note)
+
+    def _silence(self, batch: Batch) -> None:
+        """Nobody answers any more: the questions fail for now, and the next run waits on."""
+        self._give_up(batch)
+        self._fail(batch, Completion(error="connection", detail="nobody answers", transient=True), again=False)
+
+    def _fail(self, batch: Batch, completion: Completion, again: bool) -> None:
+        for key, job in batch.jobs.items():
+            if key not in batch.answered:
+                self._once_more(job, completion, again)
+
+    def _once_more(self, job: Job, completion: Completion, again: bool) -> None:
+        """Ask again in the next batch, or let the question fail for now."""
+        job.attempts += 1
+        if again and job.attempts <= self._model.max_retries and not self._closed:
+            self.owner.tally.retried += 1
+            self.push(job)
+        else:
+            self.owner.settle(job, replace(completion, attempts=job.attempts), self._address)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """Nobody must wait for a batch that a fault of ours has lost."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.owner.unusable(self._label, f"its batches failed: {type(error).__name__}: {error}", self._address)

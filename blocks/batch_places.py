@@ -1,0 +1,171 @@
+"""Where batches are handed over: OpenAI's Batch API, or a folder that `vllm run-batch` works on."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import openai
+import orjson
+
+from blocks.batch_notes import BatchNote
+from blocks.models import BatchConfig
+
+OUR_NAME = "kasasagi"
+PAGES = 5
+IN_A_PAGE = 100
+Ending = Literal["completed", "expired", "cancelled", "failed"]
+ENDINGS = ("completed", "expired", "cancelled", "failed")
+
+
+class LostBatchError(Exception):
+    """The server does not know a batch any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at a batch showed: how it ended, if it did, where its results lie, and what the server says."""
+
+    ending: Ending | None
+    results: tuple[str, ...] = ()
+    words: str = ""
+    too_much: bool = False
+
+
+class Place(Protocol):
+    """Somewhere that takes batches."""
+
+    async def hand_over(self, note: BatchNote, requests: Path) -> str:
+        """Hand a batch over and give its id there."""
+
+    async def find(self, note: BatchNote) -> str | None:
+        """The id of a batch that was handed over by a process that died before it could write the id down."""
+
+    async def look(self, batch_id: str) -> Seen:
+        """How far a batch is. Raises LostBatchError."""
+
+    def results(self, name: str) -> AsyncIterator[bytes]:
+        """The lines of a file of results."""
+
+    async def cancel(self, batch_id: str) -> None:
+        """Ask for a batch to be broken off; what is answered stays."""
+
+
+class BatchServer:
+    """A server that has OpenAI's Batch API."""
+
+    def __init__(self, client: openai.AsyncOpenAI, config: BatchConfig) -> None:
+        self._client = client
+        self._config = config
+
+    async def hand_over(self, note: BatchNote, requests: Path) -> str:
+        """Upload the requests and make a batch of them. Raises openai.APIError."""
+        file = await self._client.files.create(file=requests, purpose="batch")
+        window: Any = self._config.window
+        url: Any = note.url
+        batch = await self._client.batches.create(
+            input_file_id=file.id, endpoint=url, completion_window=window, metadata={OUR_NAME: note.name}
+        )
+        return batch.id
+
+    async def find(self, note: BatchNote) -> str | None:
+        """Look for our name among the server's latest batches. Raises openai.APIError."""
+        try:
+            page = await self._client.batches.list(limit=IN_A_PAGE)
+            for _ in range(PAGES):
+                for batch in page.data:
+                    if (batch.metadata or {}).get(OUR_NAME) == note.name:
+                        return batch.id
+                if not page.has_next_page():
+                    break
+                page = await page.get_next_page()
+        except openai.NotFoundError:
+            pass
+        return None
+
+    async def look(self, batch_id: str) -> Seen:
+        """Ask how far it is. Raises openai.APIError."""
+        try:
+            batch = await self._client.batches.retrieve(batch_id)
+        except openai.NotFoundError as error:
+            raise LostBatchError(batch_id) from error
+        ending: Any = batch.status if batch.status in ENDINGS else None
+        faults = list(batch.errors.data or ()) if batch.errors else []
+        words = "; ".join(f"{fault.code}: {fault.message}" for fault in faults[:3])
+        too_much = any(fault.code == "token_limit_exceeded" for fault in faults)
+        files = tuple(name for name in (batch.output_file_id, batch.error_file_id) if name)
+        return Seen(ending, files, words, too_much)
+
+    async def results(self, name: str) -> AsyncIterator[bytes]:
+        """Fetch a file, line by line. Raises openai.APIError."""
+        async with self._client.files.with_streaming_response.content(name) as response:
+            rest = b""
+            async for piece in response.iter_bytes():
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield line
+            yield rest
+
+    async def cancel(self, batch_id: str) -> None:
+        """Ask the server to break it off. Raises openai.APIError."""
+        await self._client.batches.cancel(batch_id)
+
+
+class BatchFolder:
+    """A folder: NAME.jsonl is laid there, and NAME.results.jsonl is waited for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: dict[str, int] = {}
+
+    async def hand_over(self, note: BatchNote, requests: Path) -> str:
+        """Lay the file of requests into the folder. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        new = self._folder / f"{note.name}.jsonl.new"
+        shutil.copyfile(requests, new)
+        os.replace(new, self._folder / f"{note.name}.jsonl")
+        return note.name
+
+    async def find(self, note: BatchNote) -> str | None:
+        """Whether it lies there."""
+        return note.name if (self._folder / f"{note.name}.jsonl").exists() else None
+
+    async def look(self, batch_id: str) -> Seen:
+        """Whether the results are there and no longer grow: two looks must see the same whole lines."""
+        requests, results = self._folder / f"{batch_id}.jsonl", self._folder / f"{batch_id}.results.jsonl"
+        size = results.stat().st_size if results.exists() else 0
+        settled = size > 0 and self._seen.get(batch_id) == size and _ends_whole(results)
+        self._seen[batch_id] = size
+        if settled:
+            return Seen("completed", (str(results),))
+        if not requests.exists() and not size:
+            raise LostBatchError(batch_id)
+        return Seen(None)
+
+    async def results(self, name: str) -> AsyncIterator[bytes]:
+        """The lines of a file."""
+        for line in _lines(Path(name)):
+            yield line
+
+    async def cancel(self, batch_id: str) -> None:
+        """Take the requests away."""
+        (self._folder / f"{batch_id}.jsonl").unlink(missing_ok=True)
+
+
+def _lines(file: Path) -> Iterable[bytes]:
+    with file.open("rb") as lines:
+        yield from lines
+
+
+def _ends_whole(file: Path) -> bool:
+    """Whether the last line of a file is whole JSON."""
+    with file.open("rb") as lines:
+        last = b""
+        for line in lines:
+            last = line if line.strip() else last
+    try:
+        return isinstance(orjson.loads(last), dict)
+    except orjson.JSONDecodeError:
+        return False

@@ -1,0 +1,48 @@
+"""The lines that a batch ends with: each is read by its custom_id, never by its place."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import httpx2
+import openai
+import orjson
+
+from blocks.llm import Completion
+from blocks.openai_endpoint import read_failure, read_reply
+
+
+def read_results(lines: Iterable[bytes], wanted: frozenset[str]) -> dict[str, Completion]:
+    """The completions in some lines, by custom_id; the first line of an id counts.
+
+    Lines that are none of ours, or no results at all, are passed over: their requests are asked again.
+    """
+    found: dict[str, Completion] = {}
+    for line in lines:
+        result = _object(line)
+        key = result.get("custom_id")
+        if isinstance(key, str) and key in wanted and key not in found:
+            found[key] = _completion(result)
+    return found
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _completion(result: dict[str, Any]) -> Completion:
+    """One result: an answer, a status with the server's words, or an error of the batch itself, which may pass."""
+    response, error = result.get("response"), result.get("error")
+    if isinstance(response, dict):
+        status, body = response.get("status_code"), response.get("body")
+        if status == 200:
+            return read_reply(orjson.dumps(body))
+        if isinstance(status, int) and 400 <= status < 600:
+            reply = httpx2.Response(status, request=httpx2.Request("POST", "http://batch"))
+            return read_failure(openai.APIStatusError("", response=reply, body=body))
+    words = error if isinstance(error, dict) else {}
+    detail = " ".join(str(words[name]) for name in ("code", "message") if words.get(name))
+    return Completion(error="batch_failed", detail=detail.encode(errors="replace").decode(), transient=True)

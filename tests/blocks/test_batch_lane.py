@@ -1,0 +1,281 @@
+"""A model that is asked in batches: every answer to its own question, nothing twice, and the wait survives anything."""
+
+import asyncio
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from blocks.batch_notes import BatchNotes
+from blocks.batch_places import BatchServer
+from blocks.dispatcher import Dispatcher, ModelUnusableError, StoppedError
+from blocks.llm import Completion
+from blocks.models import OpenAIModel
+from tests.blocks.helpers import dispatching, kept, model, question, questions, until
+from tests.fake_server import FakeServer, ServerConfig
+
+QUICK = {"gather_s": 0.05, "poll_s": 0.02}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[FakeServer]:
+    with FakeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: FakeServer, quick: None) -> FakeServer:
+    running.configure(**ServerConfig(models=("small",)).model_dump())
+    running.reset_stats()
+    return running
+
+
+def batched(server: FakeServer | str, **settings: Any) -> OpenAIModel:
+    return model(server, batch={**QUICK, **settings})
+
+
+def ask(folder: Path, small: OpenAIModel, count: int, about: str) -> list[Completion]:
+    with dispatching(folder, {"small": small}) as dispatcher:
+        return dispatcher.ask(questions(count, about=about))
+
+
+def plain_answers(folder: Path, server: FakeServer, count: int, about: str) -> list[str]:
+    """What the server says to the same questions when each is sent by itself."""
+    with dispatching(folder, {"small": model(server)}) as dispatcher:
+        return [answer.text for answer in dispatcher.ask(questions(count, about=about))]
+
+
+def batches(server: FakeServer) -> int:
+    return sum(count for name, count in server.stats()["batches"].items() if name != "files")
+
+
+def notes(folder: Path) -> list[Any]:
+    return BatchNotes(folder / "batches").all()
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_answers_come_to_their_own_questions_in_whatever_order(tmp_path: Path, server: FakeServer, noise: bool) -> None:
+    server.configure(batch_noise=noise)
+    before = batches(server)
+    answers = ask(tmp_path / "a", batched(server), 60, f"order {noise}")
+    assert batches(server) == before + 1
+    assert server.stats()["calls"] == 0, "nothing is sent by itself"
+    assert [answer.text for answer in answers] == plain_answers(tmp_path / "b", server, 60, f"order {noise}")
+    assert len(kept(tmp_path / "a", questions(60, about=f"order {noise}"))) == 60
+    assert not list((tmp_path / "a" / "batches").iterdir()), "what is settled is forgotten"
+
+
+def test_questions_for_both_endpoints_and_beyond_a_batchs_limit_become_several(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    before = batches(server)
+    many = [*questions(10, about="limits"), *(question("x", prompt=f"raw {number}") for number in range(3))]
+    raw = [type(one)(one.label, one.key, {"prompt": one.request["prompt"]}) for one in many[10:]]
+    with dispatching(tmp_path, {"small": batched(server, max_requests=4)}) as dispatcher:
+        answers = dispatcher.ask([*many[:10], *raw])
+    assert all(answer.error is None and answer.text for answer in answers)
+    assert batches(server) == before + 3 + 1
+
+
+def test_an_expired_batch_keeps_its_answers_and_asks_the_rest_again(tmp_path: Path, server: FakeServer) -> None:
+    server.configure(batch_ending="expired", batch_share=0.5)
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        answers: list[Completion] = []
+        thread = threading.Thread(target=lambda: answers.extend(dispatcher.ask(questions(40, about="late"))))
+        thread.start()
+        until(lambda: len(kept(tmp_path, questions(40, about="late"))) > 0)
+        first = len(kept(tmp_path, questions(40, about="late")))
+        server.configure(batch_ending="completed", batch_share=1.0)
+        thread.join(30)
+    assert 5 < first < 35
+    assert all(answer.error is None for answer in answers)
+    assert server.stats()["samples_begun_again"] == 0, "what was answered is not asked again"
+
+
+def test_a_cancelled_batch_is_not_asked_again_in_this_run(tmp_path: Path, server: FakeServer) -> None:
+    server.configure(batch_ending="cancelled", batch_share=0.5)
+    before = batches(server)
+    answers = ask(tmp_path, batched(server), 40, "cancelled")
+    failed = [answer for answer in answers if answer.error]
+    assert 5 < len(failed) < 35
+    assert all(answer.transient and "cancelled" in (answer.detail or "") for answer in failed)
+    assert batches(server) == before + 1
+    server.configure(batch_ending="completed", batch_share=1.0)
+    answers = ask(tmp_path, batched(server), 40, "cancelled")
+    assert all(answer.error is None for answer in answers)
+
+
+def test_a_refused_batch_ends_the_run_in_the_servers_words(tmp_path: Path, server: FakeServer) -> None:
+    server.configure(batch_ending="failed")
+    with pytest.raises(ModelUnusableError, match=r"refused the batch .*Enqueued token limit"):
+        ask(tmp_path, batched(server), 3, "refused")
+    assert not notes(tmp_path)
+
+
+def test_a_batch_that_is_too_much_for_now_is_handed_over_again(tmp_path: Path, server: FakeServer) -> None:
+    server.configure(batch_ending="token_limit_exceeded")
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        answers: list[Completion] = []
+        thread = threading.Thread(target=lambda: answers.extend(dispatcher.ask(questions(5, about="too much"))))
+        thread.start()
+        until(lambda: dispatcher.tally.retried > 0)
+        server.configure(batch_ending="completed")
+        thread.join(30)
+    assert [answer.error for answer in answers] == [None] * 5
+
+
+def test_single_requests_fail_as_they_do_elsewhere(tmp_path: Path, server: FakeServer) -> None:
+    server.configure(faults={"http_500": 0.3, "http_429": 0.2, "context_too_long": 0.3})
+    answers = ask(tmp_path, batched(server), 60, "faults")
+    reasons = {answer.error for answer in answers}
+    assert reasons == {None, "context_too_long"}
+    assert any(answer.attempts > 1 for answer in answers)
+    found = kept(tmp_path, questions(60, about="faults"))
+    assert {one.error for one in found.values()} == reasons
+    assert len(found) == 60
+
+
+@pytest.mark.parametrize(("config", "words"), [({"status_all": 401}, "401"), ({"models": ["other"]}, "does not exist")])
+def test_what_makes_batches_pointless_ends_the_run(
+    tmp_path: Path, server: FakeServer, config: dict[str, Any], words: str
+) -> None:
+    server.configure(**config)
+    with pytest.raises(ModelUnusableError, match=words):
+        ask(tmp_path, batched(server), 3, f"pointless {words}")
+
+
+def test_a_stopped_run_leaves_its_batch_and_the_next_waits_on(tmp_path: Path, server: FakeServer) -> None:
+    server.configure(batch_s=3600)
+    before = batches(server)
+    dispatcher = Dispatcher({"small": batched(server)}, {}, tmp_path)
+    errors: list[BaseException] = []
+
+    def asking() -> None:
+        try:
+            dispatcher.ask(questions(20, about="stopped"))
+        except StoppedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=asking)
+    thread.start()
+    until(lambda: [note for note in notes(tmp_path) if note.batch_id])
+    dispatcher.stop(StoppedError("interrupted"))
+    dispatcher.close()
+    thread.join(20)
+    assert errors
+    server.configure(batch_s=0)
+    with dispatching(tmp_path, {"small": batched(server)}) as again:
+        answers = again.ask([*questions(12, about="stopped"), *questions(3, about="new")])
+    assert all(answer.error is None for answer in answers)
+    assert batches(server) == before + 2
+    assert server.stats()["samples_begun_again"] == 0
+    assert len(kept(tmp_path, questions(20, about="stopped"))) == 20, "answers that nobody asks for now are kept too"
+
+
+def hang_at(moment: str, here: Connection) -> None:
+    """Let this process stop for good at a moment, and say that it is there."""
+
+    def wait(*_: object) -> None:
+        here.send("here")
+        threading.Event().wait()
+
+    async def wait_too(*_: object) -> str:
+        wait()
+        return ""
+
+    real = BatchNotes.save
+    match moment:
+        case "before the id":
+            BatchNotes.save = lambda self, note: wait() if note.batch_id else real(self, note)  # type: ignore[method-assign]
+        case "before the upload":
+            BatchServer.hand_over = wait_too  # type: ignore[method-assign]
+        case _:
+            BatchNotes.forget = wait  # type: ignore[method-assign]
+
+
+def asking_until_killed(server: FakeServer, moment: str, folder: Path, here: Connection) -> None:
+    hang_at(moment, here)
+    Dispatcher({"small": batched(server)}, {}, folder).ask(questions(20, about=moment))
+    threading.Event().wait()
+
+
+@pytest.mark.parametrize("moment", ["before the id", "before the upload", "before it is forgotten"])
+def test_a_kill_at_any_moment_pays_for_nothing_twice(tmp_path: Path, server: FakeServer, moment: str) -> None:
+    before = batches(server)
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=asking_until_killed, args=(server, moment, tmp_path, theirs))
+    child.start()
+    assert ours.poll(30)
+    child.kill()
+    child.join()
+    assert len(notes(tmp_path)) == 1
+    answers = ask(tmp_path, batched(server), 20, moment)
+    assert all(answer.error is None for answer in answers)
+    assert batches(server) == before + 1
+    assert server.stats()["samples_begun_again"] == 0
+    assert not notes(tmp_path)
+
+
+def test_a_batch_that_the_server_has_forgotten_is_asked_anew(tmp_path: Path, server: FakeServer) -> None:
+    small = batched(server)
+    line = b'{"custom_id": "x"}\n'
+    note = BatchNotes(tmp_path / "batches").begin(
+        server.base_url, "small", None, "/v1/chat/completions", [(questions(1, about="lost")[0].key, line)]
+    )
+    BatchNotes(tmp_path / "batches").save(note.model_copy(update={"batch_id": "batch_gone"}))
+    answers = ask(tmp_path, small, 3, "lost")
+    assert all(answer.error is None for answer in answers)
+    assert not notes(tmp_path)
+
+
+def test_batches_of_another_address_or_model_are_left_alone(tmp_path: Path, server: FakeServer) -> None:
+    store = BatchNotes(tmp_path / "batches")
+    for address, identity in (("http://127.0.0.1:1/v1", "small"), (server.base_url, "large")):
+        store.begin(address, identity, None, "/v1/chat/completions", [(questions(1)[0].key, b"{}\n")])
+    answers = ask(tmp_path, batched(server), 2, "question")
+    assert all(answer.error is None for answer in answers)
+    assert len(notes(tmp_path)) == 2
+
+
+def test_a_folder_takes_the_files_that_vllm_run_batch_reads(tmp_path: Path, quick: None) -> None:
+    place = tmp_path / "files"
+    small = batched("http://127.0.0.1:1/v1", folder=str(place))
+    with dispatching(tmp_path / "ledger", {"small": small}) as dispatcher:
+        answers: list[Completion] = []
+        thread = threading.Thread(target=lambda: answers.extend(dispatcher.ask(questions(5, about="folder"))))
+        thread.start()
+        until(lambda: place.exists() and list(place.glob("*.jsonl")))
+        (file,) = place.glob("*.jsonl")
+        rows = [orjson.loads(line) for line in file.read_bytes().splitlines()]
+        assert all(set(row) == {"custom_id", "method", "url", "body"} for row in rows)
+        assert rows[0]["body"]["model"] == "small"
+        results = [_result(row["custom_id"], row["body"]["messages"][0]["content"]) for row in reversed(rows)]
+        whole = b"".join(results)
+        output = file.with_name(f"{file.stem}.results.jsonl")
+        output.write_bytes(whole[:-20])
+        asyncio.run(asyncio.sleep(0.1))
+        assert not answers, "a torn file is not taken"
+        output.write_bytes(whole)
+        thread.join(30)
+    assert [answer.text for answer in answers] == [f"Echo: folder {number}" for number in range(5)]
+
+
+def _result(key: str, text: str) -> bytes:
+    choice = {"message": {"role": "assistant", "content": f"Echo: {text}"}, "finish_reason": "stop"}
+    response = {"status_code": 200, "request_id": "r", "body": {"choices": [choice], "usage": {}}}
+    return orjson.dumps({"id": "1", "custom_id": key, "response": response, "error": None}) + b"\n"
+
+
+def test_only_one_address_takes_batches(server: FakeServer) -> None:
+    with pytest.raises(ValueError, match="one address"):
+        OpenAIModel.model_validate(
+            {"kind": "openai", "model": "m", "base_url": ["http://a/v1", "http://b/v1"], "batch": True}
+        )
+    assert OpenAIModel.model_validate({"kind": "openai", "model": "m", "batch": True}).batch is not None
+    assert OpenAIModel.model_validate({"kind": "openai", "model": "m"}).batch is None
