@@ -88,7 +88,7 @@ class Conductor:
         places = {place for responder in config.models for place in _places(self.session, responder.use)}
         slots = sum(slots for _, slots in places)
         needed = math.ceil(BUFFERED * slots / calls)
-        if _asks_in_batches(self.session, [*(one.use for one in config.models), self.stages.recipe.judge.model]):
+        if any(isinstance(model, OpenAIModel) and model.batch for model in self.session.models.values()):
             return max(2, needed), MOST_CHUNKS  # all that may be asked goes into one batch
         return max(2, needed), min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
 
@@ -146,12 +146,6 @@ def _places(session: Session, label: str) -> list[tuple[str, int]]:
     if isinstance(model, OpenAIModel) and not model.batch:
         return [(address, model.concurrency(address)) for address in model.addresses]
     return [] if isinstance(model, OpenAIModel) else [(session.identities[label], model.batch_size)]
-
-
-def _asks_in_batches(session: Session, labels: Sequence[str]) -> bool:
-    """Whether one of these models takes questions in batches only."""
-    models = [session.models[label] for label in labels]
-    return any(isinstance(model, OpenAIModel) and model.batch for model in models)
 
 
 def _picked(counted: RunHandle, name: str) -> dict[str, Shard]:
