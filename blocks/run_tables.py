@@ -10,7 +10,7 @@ from blocks.shards import Account
 from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES, quoted
 from blocks.workspace import Run, RunHandle, WorkspaceError
 
-MEMORY = "256MB"
+MEMORY = "128MB"
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
 
 
@@ -21,20 +21,21 @@ def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
     a DuckDB of its own in memory, so nobody opens a file that somebody writes.
     """
     if run.database.exists():
-        return _frugal(duckdb.connect(str(run.database), read_only=True))
+        return _frugal(duckdb.connect(str(run.database), read_only=True), run)
     return tables_of(run, run.handles())
 
 
 def tables_of(run: Run, handles: Sequence[RunHandle]) -> duckdb.DuckDBPyConnection:
     """A connection that has the tables of some of a run's handles, in memory."""
-    connection = _frugal(duckdb.connect(":memory:"))
+    connection = _frugal(duckdb.connect(":memory:"), run)
     _create_views(connection, run, handles)
     return connection
 
 
-def _frugal(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """Without a limit DuckDB would take most of the machine's memory."""
+def _frugal(connection: duckdb.DuckDBPyConnection, run: Run) -> duckdb.DuckDBPyConnection:
+    """Without a limit DuckDB would take most of the machine's memory; what does not fit goes to the run's folder."""
     connection.execute(f"SET memory_limit = '{MEMORY}'")
+    connection.execute(f"SET temp_directory = {quoted(run.folder / 'scratch')}")
     return connection
 
 
@@ -56,8 +57,7 @@ def build_database(run: Run) -> None:
 
 def _write_database(run: Run, file: Path) -> None:
     with duckdb.connect(":memory:") as connection:
-        _frugal(connection)
-        connection.execute(f"SET temp_directory = {quoted(run.folder / 'scratch')}")
+        _frugal(connection, run)
         _create_views(connection, run, run.handles())
         connection.execute(f"ATTACH {quoted(file)} AS ended")
         for name in [*PUBLIC, "stages"]:

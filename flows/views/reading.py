@@ -8,12 +8,13 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from blocks.run_tables import MEMORY, open_tables
+from blocks.run_tables import open_tables
 from blocks.workspace import Run, Workspace
 from flows.errors import KasasagiError
 from flows.views.text import visible
 
 LATEST = "latest"
+MEMORY = "256MB"
 
 
 def find_run(workspace: Path | None, name: str | None = None) -> Run:
