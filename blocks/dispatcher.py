@@ -95,6 +95,7 @@ class Dispatcher:
         self._pending: dict[str, list[tuple[Ticket, int]]] = {}
         self._tickets: set[Ticket] = set()
         self._stopped: BaseException | None = None
+        self._held = False
         self._closed = False
         self._closing = threading.Lock()
         self._writer = LedgerWriter(ledger_folder, self._written, self.unwritable)
@@ -144,6 +145,14 @@ class Dispatcher:
         """From now on earlier stages go first, so that a run that takes in no more chunks ends with all slots busy."""
         self._in_loop(self._finish_first)
 
+    def hold(self) -> None:
+        """Send nothing more until `release`; what is in flight is kept when it arrives."""
+        self._in_loop(self._hold, True)
+
+    def release(self) -> None:
+        """Go on sending."""
+        self._in_loop(self._hold, False)
+
     def in_flight(self) -> int:
         """How many calls are being answered now."""
         return sum(lane.in_flight for lane in list(self._lanes.values()))
@@ -190,6 +199,7 @@ class Dispatcher:
         model = self.models[label]
         name = self._lane_name(label, model)
         lane = self._lanes.get(name) or self._lanes.setdefault(name, self._new_lane(label, model))
+        lane.held = self._held
         lane.admit(label, model)
         return lane
 
@@ -259,6 +269,13 @@ class Dispatcher:
             lane.clear()
         for ticket in list(self._tickets):
             ticket.fail(self._stopped)
+
+    def _hold(self, held: bool) -> None:
+        self._held = held
+        for lane in self._lanes.values():
+            lane.held = held
+            if not held:
+                lane.release()
 
     def _finish_first(self) -> None:
         for lane in self._lanes.values():

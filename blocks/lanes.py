@@ -52,6 +52,7 @@ class Lane:
         self.owner = owner
         self.in_flight = 0
         self._closed = False
+        self.held = False
         self._queue: list[tuple[int, int, int, Job]] = []
         self._sign = -1
         self._numbers = itertools.count()
@@ -68,6 +69,11 @@ class Lane:
 
     def pump(self) -> None:
         """Send as much as the limit allows."""
+
+    def release(self) -> None:
+        """Go on sending after a hold."""
+        self.held = False
+        self.pump()
 
     def clear(self) -> None:
         """Forget what waits, and send nothing more."""
@@ -107,7 +113,8 @@ class EngineLane(Lane):
 
     def pump(self) -> None:
         """Form the next batch of the most urgent questions."""
-        batch = [self._pop() for _ in range(min(len(self._queue), self._engine.batch_size))]
+        count = 0 if self.held else min(len(self._queue), self._engine.batch_size)
+        batch = [self._pop() for _ in range(count)]
         self._busy = bool(batch)
         if batch:
             self.in_flight = len(batch)

@@ -58,6 +58,8 @@ class Servers(Lane):
 
     def pump(self) -> None:
         """Send as much as the limits allow, except to servers that asked us to wait."""
+        if self.held:
+            return
         now = asyncio.get_running_loop().time()
         aside: list[Place] = []
         while (found := self._next(now, aside)) is not None:

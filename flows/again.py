@@ -9,6 +9,7 @@ from flows.errors import KasasagiError, UsageError
 from flows.recipe import Recipe, check_recipe, override
 from tasks.asking import ChunkJob
 from tasks.format_dpo import STAGE, format_chunk
+from tasks.gate.approvals import let_pass
 from tasks.gate.config import GatesConfig
 from tasks.gate.judge import judge_stage
 from tasks.gate.outcome import keep_outcomes, raise_if_failed
@@ -66,8 +67,10 @@ def _job(run: Run, judged: RunHandle) -> ChunkJob:
 def _judge(run: Run, gates: GatesConfig) -> None:
     with open_tables(run) as connection:
         outcomes = judge_stage(connection, STAGE, "whole", gates.all())
+    if gates.on_fail == "pause":
+        outcomes = let_pass(run.workspace, run.state().name, outcomes)
     keep_outcomes(run, STAGE, "whole", outcomes)
-    if gates.on_fail == "stop":
+    if gates.on_fail != "warn":
         raise_if_failed(outcomes)
 
 

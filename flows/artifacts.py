@@ -65,7 +65,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-async def _kept(work: Awaitable[Any]) -> Any:
+async def kept(work: Awaitable[Any]) -> Any:
     """Make an artifact; a run does not fail because one could not be made."""
     try:
         return await work
@@ -105,13 +105,13 @@ class ProgressArtifacts:
             share = round(100 * min(1.0, self._progress.done.get(stage, 0) / max(1, wanted)), 1)
             if stage not in self._made:
                 key = slug(f"{self._name}-{stage}-progress")
-                made = await _kept(
+                made = await kept(
                     acreate_progress_artifact(share, key=key, description=f"chunks of {stage} that are done")
                 )
                 if made is not None:
                     self._made[stage] = made
             elif self._shown.get(stage) != share:
-                await _kept(aupdate_progress_artifact(self._made[stage], share))
+                await kept(aupdate_progress_artifact(self._made[stage], share))
             self._shown[stage] = share
 
 
@@ -120,17 +120,17 @@ async def tell(run: Run) -> None:
     name = run.state().name
     funnel, gates, pairs = await asyncio.to_thread(_texts, run)
     if (drawn := await asyncio.to_thread(yield_table, run)) is not None:
-        await _kept(acreate_markdown_artifact(drawn, key=slug(f"{name}-yield"), description=f"yield of {run.id}"))
-    await _kept(acreate_markdown_artifact(funnel, key=slug(f"{name}-funnel"), description=f"funnel of {run.id}"))
-    await _kept(acreate_markdown_artifact(gates, key=slug(f"{name}-gates"), description=f"gates of {run.id}"))
-    await _kept(acreate_markdown_artifact(pairs, key=slug(f"{name}-pairs"), description=f"pairs of {run.id}"))
+        await kept(acreate_markdown_artifact(drawn, key=slug(f"{name}-yield"), description=f"yield of {run.id}"))
+    await kept(acreate_markdown_artifact(funnel, key=slug(f"{name}-funnel"), description=f"funnel of {run.id}"))
+    await kept(acreate_markdown_artifact(gates, key=slug(f"{name}-gates"), description=f"gates of {run.id}"))
+    await kept(acreate_markdown_artifact(pairs, key=slug(f"{name}-pairs"), description=f"pairs of {run.id}"))
     judges = await asyncio.to_thread(judge_tables, run)
-    await _kept(acreate_markdown_artifact(judges, key=slug(f"{name}-judges"), description=f"judges of {run.id}"))
+    await kept(acreate_markdown_artifact(judges, key=slug(f"{name}-judges"), description=f"judges of {run.id}"))
     state = run.state()
     for kind, place in (("output", state.published), ("hub", state.hub)):
         if place is not None:
             address = place if "://" in place else f"file://{place}"
-            await _kept(acreate_link_artifact(address, place, slug(f"{name}-{kind}"), f"dataset of {run.id}"))
+            await kept(acreate_link_artifact(address, place, slug(f"{name}-{kind}"), f"dataset of {run.id}"))
 
 
 def _texts(run: Run) -> tuple[str, str, str]:

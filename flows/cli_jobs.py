@@ -1,4 +1,4 @@
-"""The commands that do work: run, preview, pair and publish."""
+"""The commands that do work: run, preview, pair, publish and approve."""
 
 # Each command imports what it needs when it runs; its parameters are its options.
 
@@ -22,7 +22,7 @@ RunArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (run, preview, pair, publish):
+    for command in (run, preview, pair, publish, approve):
         app.command()(command)
 
 
@@ -122,3 +122,27 @@ def publish(
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
     published = publish_again(Workspace.named(workspace), run, changes, partial)
     typer.echo(f"{published.rows:,} pairs in {' and in '.join(published.places)}")
+
+
+def approve(
+    run: RunArgument = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve without being asked.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Look at the rows that a gate stopped a run for, and let them pass. A run of a deployment that waits goes on."""
+    from blocks.workspace import Workspace
+    from flows.views.approval import draw_waiting
+    from flows.views.drawing import console
+    from flows.waiting import waiting_outcomes
+    from tasks.gate.approvals import write_approvals
+
+    place = Workspace.named(workspace)
+    found, outcomes = waiting_outcomes(place, run)
+    if not outcomes:
+        typer.echo(f"all that stopped {found.id} is approved already: run its recipe again")
+        return
+    draw_waiting(found, outcomes, console())
+    if not yes:
+        typer.confirm(f"Let {'these' if len(outcomes) > 1 else 'this'} pass?", abort=True)
+    write_approvals(place, found.state().name, outcomes, found.id)
+    typer.echo("approved; a run that waits goes on, one that has ended is run again")

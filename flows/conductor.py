@@ -14,10 +14,12 @@ from blocks.shards import Handle, Shard
 from blocks.workspace import RunHandle
 from flows.chunks import MOST_CHUNKS
 from flows.jobs import Stages
+from flows.options import Person
 from flows.progress import Progress
 from tasks.asking import ChunkJob, Session
+from tasks.gate.approvals import let_pass, remedy
 from tasks.gate.judge import judge_stage
-from tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
+from tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 from tasks.judge import stage as judge
 from tasks.prefect_tasks import chunk_task, gate_task
 
@@ -30,11 +32,15 @@ ANSWERING_STAGES = ("respond", "judge", "format_dpo")
 class Conductor:
     """Conducts the stages of one run; lives in the flow's event loop."""
 
-    def __init__(self, stages: Stages, progress: Progress, said: Callable[[str], None]) -> None:
+    def __init__(
+        self, stages: Stages, progress: Progress, said: Callable[[str], None], person: Person | None = None
+    ) -> None:
         self.stages = stages
         self.session: Session = stages.session
         self.progress = progress
         self.said = said
+        self.person = person
+        self._deciding = asyncio.Lock()
         self._passed = {stage: asyncio.Event() for stage in ANSWERING_STAGES}
 
     async def do(self, job: ChunkJob) -> RunHandle:
@@ -123,13 +129,29 @@ class Conductor:
         if not any(one.stage == stage and one.scope in (scope, "both") for one in self.stages.recipe.expectations):
             return []
         outcomes = [Outcome.model_validate(row) for row in await finished(gate_task.submit(run.id, stage, scope))]
+        if self.stages.recipe.gates.on_fail == "pause":
+            outcomes = let_pass(run.workspace, run.state().name, outcomes)
         keep_outcomes(run, stage, scope, outcomes)
         for outcome in outcomes:
             if not outcome.success:
                 self.said(f"gate {outcome.severity}: {outcome.sentence()}")
-        if self.stages.recipe.gates.on_fail == "stop":
-            raise_if_failed(outcomes)
+        if self.stages.recipe.gates.on_fail != "warn" and any(one.stops for one in outcomes):
+            await self._ask_person(outcomes)
+            outcomes = let_pass(run.workspace, run.state().name, outcomes)
+            keep_outcomes(run, stage, scope, outcomes)
         return outcomes
+
+    async def _ask_person(self, outcomes: Sequence[Outcome]) -> None:
+        """Return if a person lets pass what a gate would stop; nothing is sent meanwhile. Raises GateFailedError."""
+        gates, run = self.stages.recipe.gates, self.session.run
+        stopping = [one for one in outcomes if one.stops]
+        if gates.on_fail != "pause" or self.person is None:
+            raise GateFailedError(stopping, remedy(run.id) if gates.on_fail == "pause" else None)
+        async with self._deciding:
+            self.session.dispatcher.hold()
+            if not await self.person(run, stopping, gates.wait_hours):
+                raise GateFailedError(stopping, f"nobody approved it; {remedy(run.id)}")
+            self.session.dispatcher.release()
 
     def judged(self, stage: str, scope: Literal["scout", "whole"]) -> list[dict[str, Any]]:
         """The outcomes of a stage's expectations on its first chunk or on the whole, as plain data."""

@@ -146,7 +146,7 @@ def _end(run: Run, status: Any, code: int, error: str | None) -> None:
 async def _stages(stages: Stages, options: Options) -> None:
     """The stages in their order."""
     run = stages.session.run
-    conductor = Conductor(stages, options.progress, options.said)
+    conductor = Conductor(stages, options.progress, options.said, options.person)
     WORK[run.id] = stages.work()
     GATES[run.id] = conductor.judged
     prompts = await _prompts(stages, conductor, options)

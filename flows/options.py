@@ -1,14 +1,18 @@
 """How a recipe is run this time: what is not of the recipe."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from blocks.workspace import Run, Workspace
 from flows.progress import Progress
+from tasks.gate.outcome import Outcome
 
 if TYPE_CHECKING:
     from blocks.dispatcher import Dispatcher
+
+Person = Callable[[Run, Sequence[Outcome], float], Awaitable[bool]]
+"""Asks a person whether some outcomes of a run shall pass, for at most so many hours."""
 
 
 @dataclass
@@ -22,3 +26,4 @@ class Options:
     said: Callable[[str], None] = field(default=lambda line: None)
     progress: Progress = field(default_factory=Progress)
     watch: "Callable[[Dispatcher, Run], None]" = field(default=lambda dispatcher, run: None)
+    person: Person | None = None

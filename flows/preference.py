@@ -16,6 +16,7 @@ from prefect.runtime import flow_run  # noqa: E402
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
 
 from blocks.workspace import Workspace  # noqa: E402
+from flows.approval import asked_on_the_page  # noqa: E402
 from flows.execution import execute  # noqa: E402
 from flows.options import Options  # noqa: E402
 from flows.recipe import load_recipe  # noqa: E402
@@ -52,7 +53,9 @@ async def preference(
         rows: Read only that many rows of the source; 0 reads all.
         workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
     """
-    options = CALLER.get() or Options(Workspace.named(workspace or None), said=get_run_logger().info)
+    options = CALLER.get() or Options(
+        Workspace.named(workspace or None), said=get_run_logger().info, person=asked_on_the_page
+    )
     loaded = load_recipe(recipe, overrides)
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
     stopping = sigterm_as_interrupt() if CALLER.get() else nullcontext()

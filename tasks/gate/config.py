@@ -63,7 +63,14 @@ def _known_expectations() -> tuple[str, ...]:
 class GatesConfig(Config):
     """What happens when a gate fails, and what is expected beside the defaults."""
 
-    on_fail: Literal["stop", "warn"] = Field("stop", description="Stop the run before anything is published, or warn.")
+    on_fail: Literal["stop", "pause", "warn"] = Field(
+        "stop", description="Stop the run before anything is published, pause it for a person's approval, or warn."
+    )
+    wait_hours: float = Field(
+        72.0,
+        gt=0,
+        description="How long a paused run of a deployment waits; one in a terminal ends.",
+    )
     expect: tuple[Expectation, ...] = Field((), description="Expectations added, or defaults changed.")
 
     @model_validator(mode="before")

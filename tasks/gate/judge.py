@@ -107,6 +107,20 @@ def _validated(frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any])
     return Tally(_raised(outcome), bool(outcome["success"]), outcome["result"])
 
 
+def unexpected_places(frame: pd.DataFrame, one: Expectation) -> list[int]:
+    """The places of the rows that an expectation did not expect; none where it does not judge rows one by one."""
+    import great_expectations.expectations as gxe
+
+    with _ONE_AT_A_TIME:
+        try:
+            batch = _batch_definition().get_batch({"dataframe": frame.reset_index(drop=True)})
+            built = getattr(gxe, one.expectation)(severity=one.severity, **one.arguments)
+            found = batch.validate(built, result_format="COMPLETE").to_json_dict()["result"]
+        except Exception:  # what cannot be evaluated has no rows to show; its outcome says why
+            return []
+    return [int(place) for place in found.get("unexpected_index_list") or () if isinstance(place, int)]
+
+
 def _raised(outcome: dict[str, Any]) -> str | None:
     """The message of an exception inside a result, wherever Great Expectations put it."""
     information = outcome.get("exception_info") or {}

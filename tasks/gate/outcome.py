@@ -17,7 +17,7 @@ class Outcome(Config):
     stage: str = Field(description="The stage.")
     scope: Literal["scout", "whole"] = Field(description="Whether the first chunk or the whole was judged.")
     expectation: str = Field(description="Class and column.")
-    severity: str = Field(description="critical, warning or info.")
+    severity: str = Field(description="critical, warning or info; approved where a person let it pass.")
     success: bool = Field(description="Whether it holds.")
     observed: str = Field(description="What was seen: a share, a count or a value.")
     detail: str = Field(description="What was expected, or why it could not be evaluated.")
@@ -35,8 +35,9 @@ class Outcome(Config):
 class GateFailedError(Exception):
     """Critical expectations that do not hold: the run stops before anything is published."""
 
-    def __init__(self, outcomes: list[Outcome]) -> None:
-        super().__init__("; ".join(outcome.sentence() for outcome in outcomes))
+    def __init__(self, outcomes: list[Outcome], remedy: str | None = None) -> None:
+        sentences = "; ".join(outcome.sentence() for outcome in outcomes)
+        super().__init__(f"{sentences}; {remedy}" if remedy else sentences)
         self.outcomes = outcomes
 
 

@@ -86,3 +86,20 @@ def test_equal_questions_are_asked_once(server: FakeServer, tmp_path: Path) -> N
         answers = list(threads.map(dispatcher.ask, [asked] * 4))
     assert server.stats()["calls"] == 2
     assert all(one[0] == one[2] == answers[0][0] for one in answers)
+
+
+def test_a_held_dispatcher_sends_nothing_new_and_goes_on_when_released(server: FakeServer, tmp_path: Path) -> None:
+    server.configure(first_token_s=0.2)
+    with dispatching(tmp_path, {"small": model(server, max_concurrency=2)}) as dispatcher:
+        waiting = [background(lambda: dispatcher.ask(questions(6)))]
+        until(lambda: dispatcher.in_flight() == 2)
+        dispatcher.hold()
+        until(lambda: not dispatcher.in_flight())
+        waiting.append(background(lambda: dispatcher.ask([question("asked while it is held")])))
+        until(lambda: dispatcher.tally.asked == 7)
+        assert server.stats()["calls"] == 2
+        dispatcher.release()
+        for thread in waiting:
+            thread.join(20)
+        assert dispatcher.tally.answered == 7
+    assert server.stats()["calls"] == 7

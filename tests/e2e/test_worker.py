@@ -125,3 +125,24 @@ def test_a_worker_runs_a_deployment_whose_failure_is_retried_from_where_it_stopp
         until(lambda: bool(prefect.asked("flow_runs/filter", scheduled)), "the nightly run is scheduled", 60)
         paused = {**scheduled, "deployments": {"name": {"any_": ["hourly"]}}}
         assert prefect.asked("flow_runs/filter", paused) == []
+
+
+def test_a_paused_run_of_a_deployment_goes_on_when_a_person_approves(tmp_path: Path) -> None:
+    with FakeServer(models=MODELS) as server, team(tmp_path / "prefect", tmp_path / "ws") as prefect:
+        job = Job(tmp_path / "job", server, {})
+        job.prepare(PROMPTS, publish={"path": str(job.out)}, gates={"on_fail": "pause", "expect": [NEVER]})
+        deployment = prefect.asked("deployments/name/preference/on-demand")["id"]
+        asked = {"parameters": {"recipe": str(job.folder / "recipe.yaml")}}
+        run = str(prefect.asked(f"deployments/{deployment}/create_flow_run", asked)["id"])
+        until(lambda: prefect.state(run) == "PAUSED", "the gate pauses the run", 120)
+        sent = server.stats()["calls"]
+
+        prefect.asked(f"flow_runs/{run}/resume", {"run_input": {"approve": True}})
+        until(lambda: prefect.state(run) == "RUNNING", "the run goes on", 60)
+        until(lambda: prefect.state(run) == "PAUSED", "the whole is asked about too", 120)
+        assert server.stats()["calls"] > sent
+        assert not job.out.exists()
+        done = job.command("approve", "-w", tmp_path / "ws", "--yes").succeeded()
+        assert "refused" in done.out
+        until(lambda: prefect.state(run) == "COMPLETED", "the approved run has ended well", 120)
+        assert (job.out / "train.jsonl").exists()

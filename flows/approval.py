@@ -1,0 +1,62 @@
+"""A person's word on a gate that failed: asked for on Prefect's page or given by `kasasagi approve`, and remembered."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import apause_flow_run, aresume_flow_run
+from prefect.input import RunInput
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from blocks.workspace import Run
+from flows.artifacts import kept, slug
+from flows.waiting import rows_behind
+from tasks.gate.approvals import let_pass, write_approvals
+from tasks.gate.outcome import Outcome
+from tasks.publish.markdown import fenced
+
+POLL_SECONDS = 2
+
+
+class Decision(RunInput):
+    """What a person says to a gate that failed."""
+
+    approve: bool = Field(False, description="Let these rows pass and go on; left off, the run stops.")
+
+
+async def asked_on_the_page(run: Run, outcomes: Sequence[Outcome], hours: float) -> bool:
+    """Pause the flow run until a person decides on Prefect's page, or approves by command; nobody in time means no."""
+    text = await asyncio.to_thread(failures_as_markdown, run, outcomes)
+    key, about = slug(f"{run.state().name}-approval"), f"what waits for approval in {run.id}"
+    await kept(acreate_markdown_artifact(text, key=key, description=about))
+    watch = asyncio.create_task(_resumed_by_command(run, outcomes, UUID(str(flow_run.id))))
+    form = Decision.with_initial_data(description=text, approve=False)
+    try:
+        said = await apause_flow_run(wait_for_input=form, timeout=int(hours * 3600), poll_interval=POLL_SECONDS)
+    except FlowPauseTimeout:
+        return False
+    finally:
+        watch.cancel()
+    if said.approve:
+        write_approvals(run.workspace, run.state().name, outcomes, run.id)
+    return bool(said.approve)
+
+
+async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], waiting: UUID) -> None:
+    """Resume the paused flow run once `kasasagi approve` has written the approvals down."""
+    name = run.state().name
+    while any(one.stops for one in let_pass(run.workspace, name, outcomes)):
+        await asyncio.sleep(POLL_SECONDS)
+    await aresume_flow_run(waiting, run_input={"approve": True})
+
+
+def failures_as_markdown(run: Run, outcomes: Sequence[Outcome]) -> str:
+    """Outcomes with some of the rows behind each; texts of models stand in fences."""
+    parts = []
+    for outcome, rows in zip(outcomes, rows_behind(run, outcomes), strict=True):
+        shown = "\n\n".join(f"`{row['id']}`, {row['value']}:\n\n{fenced(row['text'] or '')}" for row in rows)
+        parts.append(f"**{outcome.sentence()}**\n\n{shown}".strip())
+    return "\n\n---\n\n".join(parts)

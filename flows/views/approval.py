@@ -1,0 +1,21 @@
+"""What waits for a person's approval, on the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from blocks.workspace import Run
+from flows.views.drawing import plain
+from flows.views.text import one_line
+from flows.waiting import rows_behind
+from tasks.gate.outcome import Outcome
+
+LONGEST_TEXT = 300
+
+
+def draw_waiting(run: Run, outcomes: Sequence[Outcome], console: Console) -> None:
+    """Each outcome with some of the rows behind it."""
+    for outcome, rows in zip(outcomes, rows_behind(run, outcomes), strict=True):
+        console.print(plain(f"{outcome.scope} of {outcome.sentence()}", "bold"), soft_wrap=True)
+        for row in rows:
+            console.print(plain(f"  {row['id'][:12]}  {one_line(row['text'] or '', LONGEST_TEXT)}"), soft_wrap=True)

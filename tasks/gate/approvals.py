@@ -1,0 +1,93 @@
+"""Approvals: a person let pass what a gate would stop, and the next run on the same data remembers it."""
+
+import getpass
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from blocks.canonical import digest
+from blocks.models import Config
+from blocks.workspace import Workspace
+from tasks.gate.outcome import Outcome
+
+FOLDER = "approvals"
+APPROVED = "approved"
+
+
+class Approval(Config):
+    """What a person let pass: one outcome of one job, and nothing that comes out otherwise."""
+
+    job: str = Field(description="Name of the recipe.")
+    stage: str = Field(description="The stage.")
+    scope: str = Field(description="Whether the first chunk or the whole was judged.")
+    expectation: str = Field(description="Class and column.")
+    expected: str = Field(description="What was expected.")
+    observed: str = Field(description="What was seen and let pass; other data are asked about again.")
+    run: str = Field(description="The run that was stopped.")
+    by: str = Field(description="Who approved.")
+    at: float = Field(description="When, in seconds since 1970.")
+
+
+def approval_of(job: str, outcome: Outcome, run: str) -> Approval:
+    """A person's approval of an outcome, given now."""
+    return Approval(
+        job=job,
+        stage=outcome.stage,
+        scope=outcome.scope,
+        expectation=outcome.expectation,
+        expected=outcome.detail,
+        observed=outcome.observed,
+        run=run,
+        by=_whoami(),
+        at=time.time(),
+    )
+
+
+def write_approvals(workspace: Workspace, job: str, outcomes: Sequence[Outcome], run: str) -> None:
+    """Write down that a person lets these outcomes pass."""
+    folder = workspace.folder / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for outcome in outcomes:
+        file = _file(workspace, job, outcome)
+        new = file.with_suffix(f".{os.getpid()}.new")
+        new.write_text(approval_of(job, outcome, run).model_dump_json(indent=1) + "\n", encoding="utf-8")
+        new.replace(file)
+
+
+def approval(workspace: Workspace, job: str, outcome: Outcome) -> Approval | None:
+    """The approval of an outcome of a job, if a person gave it; a file that cannot be read is none."""
+    try:
+        return Approval.model_validate_json(_file(workspace, job, outcome).read_text(encoding="utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return None
+
+
+def let_pass(workspace: Workspace, job: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes, the severity of those that a person approved changed to `approved`, so that they stop nothing."""
+    return [_marked(one, approval(workspace, job, one)) if one.stops else one for one in outcomes]
+
+
+def _marked(outcome: Outcome, given: Approval | None) -> Outcome:
+    if given is None:
+        return outcome
+    return outcome.model_copy(update={"severity": APPROVED, "detail": f"{outcome.detail}; let pass by {given.by}"})
+
+
+def _file(workspace: Workspace, job: str, outcome: Outcome) -> Path:
+    name = digest([job, outcome.stage, outcome.scope, outcome.expectation, outcome.detail, outcome.observed])
+    return workspace.folder / FOLDER / f"{name}.json"
+
+
+def _whoami() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "somebody"
+
+
+def remedy(run: str) -> str:
+    """What a person can do about a run that waits."""
+    return f"look at it with `kasasagi approve {run}`, and if you let it pass, run the recipe again"
