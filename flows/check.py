@@ -1,7 +1,8 @@
 """`kasasagi check`: what can be known of a job before anything is paid for."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import httpx2
 import openai
@@ -14,7 +15,7 @@ from blocks.openai_endpoint import OpenAIEndpoint, read_failure
 from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
 from tasks.judge.config import JudgeConfig
-from tasks.judge.prompt import judge_messages
+from tasks.judge.methods import method_of
 from tasks.pre_query import pre_query
 from tasks.respond import conversation
 from tasks.student import token_counter
@@ -82,15 +83,17 @@ def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
         messages = conversation(row, recipe.respond.template, recipe.respond.system_of(responder))
         yield f"{responder.name} is asked", _pretty({"messages": messages, **sampling})
     if recipe.judging is not None:
-        yield _judged(recipe.judging)
+        yield _judged(recipe.judging, row)
 
 
-def _judged(judging: JudgeConfig) -> tuple[str, str]:
-    """What the judges are asked, with a title."""
+def _judged(judging: JudgeConfig, row: Mapping[str, Any]) -> tuple[str, str]:
+    """What the judges are asked about an example, with a title."""
     language = "en" if judging.language == "auto" else judging.language
-    asked = [{"role": "user", "content": EXAMPLE[language]}]
-    messages = judge_messages(asked, ["(first answer)", "(second answer)"], judging.aspects[0], language)
-    return f"{', '.join(judging.judges)} judges", "\n".join(message["content"] for message in messages)
+    example = {**row, "instruction": EXAMPLE[language], "messages": [{"role": "user", "content": EXAMPLE[language]}]}
+    method = method_of(judging)
+    texts = ["(first answer)", "(second answer)"][: len(method.groups(row["prompt_id"], 2)[0])]
+    request = method.request(example, texts, judging.marks[0], language)
+    return f"{', '.join(judging.judges)} judges", "\n".join(turn["content"] for turn in request["messages"])
 
 
 def _pretty(value: object) -> str:

@@ -97,7 +97,7 @@ class Stages:
         """The job that rates one chunk of responses."""
         config, pairs = self._judging(), self.recipe.pairs
         asked: list[Any] = [config.model_dump(mode="json"), [self._model(name) for name in config.judges]]
-        if config.orders == "confirm":  # what leaves the margin decides what else is asked
+        if config.confirms:  # what leaves the margin decides what else is asked
             asked.append([pairs.min_margin, pairs.aspects, pairs.judges])
         return self._job(judge.STAGE, judge.VERSION, chunk, inputs, *asked)
 

@@ -15,7 +15,9 @@ from tasks import respond, synthesize
 from tasks.asking import Answered, known_answers, read_rows
 from tasks.judge import stage as judge
 from tasks.judge.config import JudgeConfig
+from tasks.judge.methods import method_of
 from tasks.judge.sittings import sittings_for
+from tasks.judge.votes import by_prompt_id
 
 CHARACTERS_IN_A_TOKEN = 4
 TOKENS_GUESSED = 512
@@ -142,10 +144,11 @@ def guess_answers(stages: Stages, prompts: int) -> list[StagePlan]:
 
 def _guess_judging(config: JudgeConfig, judging: _Count, prompts: int, answers: int) -> None:
     """Count the judges' calls for some prompts whose answers are not there yet."""
+    groups = method_of(config).groups("", -(-answers // max(1, prompts)))
+    times = prompts * len(config.marks) * len(config.orderings)
+    tokens = JUDGE_TOKENS_GUESSED * len(groups) + TOKENS_GUESSED * sum(map(len, groups))
     for voice in config.voices:
-        calls = prompts * len(config.aspects) * len(config.orderings)
-        tokens = calls * JUDGE_TOKENS_GUESSED + TOKENS_GUESSED * answers * len(config.aspects) * len(config.orderings)
-        judging.guess(voice.use, calls, tokens, config.sampling.max_tokens)
+        judging.guess(voice.use, times * len(groups), times * tokens, config.sampling.max_tokens)
 
 
 def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Count, judging: _Count) -> None:
@@ -173,18 +176,18 @@ def _plan_judging(
 ) -> None:
     """Count the judges' calls for responses that are known; with a second order, as far as the first is known."""
     session, weighing = stages.session, stages.recipe.pairs.weighing()
-    sittings = sittings_for(session, config, prompts, judge.by_prompt(responses))
+    sittings = sittings_for(session, config, prompts, by_prompt_id(responses))
     known = known_answers(session, [sitting.question for sitting in sittings])
     judging.add([sitting.question for sitting in sittings], known)
-    if config.orders != "confirm":
+    if not config.confirms:
         return
+    bench = judge.Bench(session, config, weighing)
     silent = [sitting for sitting in sittings if sitting.question.key not in known]
     heard = [
-        judge.hear(sitting, Answered(sitting.question, known[sitting.question.key], True))
+        bench.hear(sitting, Answered(sitting.question, known[sitting.question.key], True))
         for sitting in sittings
         if sitting.question.key in known
     ]
-    bench = judge.Bench(session, config, weighing)
     more = [sitting.question for sitting in bench.confirming(prompts, responses, heard)]
     judging.add(more, known_answers(session, more))
     for sitting in silent:

@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError
 
 from blocks.canonical import NotCanonicalError, canonical
-from blocks.models import Config, ModelConfig
+from blocks.models import BundledModel, Config, ModelConfig
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
 from flows.recipe_yaml import read_yaml
 from tasks.filter import FilterConfig, check_filter
@@ -172,6 +172,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         raise RecipeError("\n".join(sentences(error, Recipe))) from error
+    recipe = _with_rubric(recipe, base)
     faults = [
         *_unknown_models(recipe),
         *_unknown_licensed(recipe),
@@ -227,31 +228,65 @@ def _judges(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def _judging_faults(recipe: Recipe) -> list[str]:
-    """What of the judges and of the pairs does not go together."""
+    """What of the judges, the models and the pairs does not go together."""
     judge, pairs = recipe.judging, recipe.pairs
     if judge is None:
         return [] if pairs.strategy == "strong_vs_weak" else ["judge: this key is missing (who judges)"]
-    if isinstance(pairs.aspects, str) or set(pairs.aspects) == set(judge.aspects):
-        return []
-    return [
-        f"pairs.aspects: weights are given for {', '.join(pairs.aspects)}, and judged are {', '.join(judge.aspects)}; "
-        "name the same ones, a weight of 0 leaves one out"
-    ]
+    faults = []
+    if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.marks):
+        weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.marks)
+        faults.append(
+            f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
+            "name the same ones, a weight of 0 leaves one out"
+        )
+    if judge.method == "pairwise" and pairs.min_margin > 1:
+        faults.append(
+            f"pairs.min_margin: {pairs.min_margin:g} is more than pairwise can give, whose ratings are shares of "
+            "matches won, from 0 to 1; lower it"
+        )
+    bundled = [name for name in judge.judges if isinstance(recipe.models.get(name), BundledModel)]
+    if judge.output == "json" and bundled:
+        faults.append(f"judge.output: the bundled model {bundled[0]!r} cannot be held to JSON; use sections")
+    return faults
+
+
+def _with_rubric(recipe: Recipe, base: Path) -> Recipe:
+    """The recipe with the text of its rubric in place of the rubric's file, so that a run keeps what was asked."""
+    judge = recipe.judge
+    if judge is None or judge.rubric is None or judge.rubric.file is None:
+        return recipe
+    file = base / judge.rubric.file
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"judge.rubric.file: {shown(str(file))} cannot be read ({error}); correct the path"
+        ) from error
+    rubric = judge.rubric.model_copy(update={"text": text, "file": None})
+    return recipe.model_copy(update={"judge": judge.model_copy(update={"rubric": rubric})})
 
 
 def _template_faults(recipe: Recipe) -> list[str]:
+    faults = _faults_of_template("respond.template", recipe.respond.template, recipe)
+    rubric = recipe.judging.rubric if recipe.judging else None
+    if rubric is not None and rubric.text is not None:
+        faults += _faults_of_template("judge.rubric.text", rubric.text, recipe)
+    return faults
+
+
+def _faults_of_template(place: str, text: str, recipe: Recipe) -> list[str]:
     environment = ImmutableSandboxedEnvironment()
-    template = shown(recipe.respond.template)
+    template = shown(text)
     try:
-        tree = environment.parse(recipe.respond.template)
+        tree = environment.parse(text)
         undeclared = jinja2.meta.find_undeclared_variables(tree)
     except TemplateSyntaxError as error:
-        return [f"respond.template: {template} is no Jinja template: {error.message}"]
+        return [f"{place}: {template} is no Jinja template: {error.message}"]
     except RecursionError:
-        return [f"respond.template: {template} is nested too deeply; write it flatter"]
+        return [f"{place}: {template} is nested too deeply; write it flatter"]
     known = list(recipe.prompt_columns)
     return [
-        f"respond.template: {name!r} is no column of the prompts{nearest(name, known)}; "
+        f"{place}: {name!r} is no column of the prompts{nearest(name, known)}; "
         "further columns of the source are named in source.keep"
         for name in sorted(undeclared - set(known))
     ]

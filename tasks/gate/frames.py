@@ -35,7 +35,7 @@ SELECT response_id, aspect, false AS unreadable, rating, model
 FROM ratings JOIN (SELECT response_id, model FROM responses) USING (response_id)
 UNION ALL BY NAME
 SELECT payload->>'response_id' AS response_id, payload->>'aspect' AS aspect, true AS unreadable
-FROM quarantine WHERE stage = 'judge' AND reason <> 'nothing_to_compare'
+FROM quarantine WHERE stage = 'judge' AND reason NOT IN ('nothing_to_compare', 'not_compared', 'template')
 UNION ALL BY NAME
 SELECT min(verdict) = max(verdict) AS same_in_both_orders
 FROM verdicts GROUP BY one, other, judge, aspect HAVING count(DISTINCT ordering) = 2

@@ -20,13 +20,51 @@ class Voice:
     draw: int
 
 
+class Rubric(Config):
+    """What a rubric says, on which scale, and whether it looks at all responses at once."""
+
+    text: str | None = Field(
+        None, description="The rubric: a Jinja template over the prompt's columns, which stand in it as data."
+    )
+    file: str | None = Field(None, description="A file that holds the rubric, beside the recipe, in place of the text.")
+    lowest: int = Field(1, ge=0, le=100, description="Lowest rating.")
+    highest: int = Field(5, ge=1, le=100, description="Highest rating.")
+    halves: bool = Field(False, description="Whether halves are allowed, as 4.5.")
+    together: bool = Field(True, description="All responses side by side; or each alone, without an order.")
+    name: str = Field("rubric", min_length=1, description="The aspect's name in the ratings.")
+
+    @model_validator(mode="after")
+    def _is_one_text_and_a_scale(self) -> Self:
+        if (self.text is None) == (self.file is None):
+            raise ValueError("a rubric is either a text or a file; give one of them")
+        if self.lowest >= self.highest:
+            raise ValueError(f"the scale from {self.lowest} to {self.highest} has no two steps; raise highest")
+        return self
+
+    @property
+    def steps(self) -> list[int | float]:
+        """All ratings of the scale."""
+        whole: list[int | float] = list(range(self.lowest, self.highest + 1))
+        return sorted([*whole, *(step + 0.5 for step in whole[:-1])]) if self.halves else whole
+
+
 class JudgeConfig(Config):
     """Who judges, how often, which aspects, and in which orders the texts are shown."""
 
     model: str | None = Field(None, description="Name of the model that judges.")
     models: tuple[str, ...] = Field((), description="Names of several models that judge, in place of `model`.")
     samples: int = Field(1, ge=1, description="Verdicts of each judge on each question; more than one need randomness.")
-    method: Literal["ultrafeedback"] = Field("ultrafeedback", description="The way of judging.")
+    method: Literal["ultrafeedback", "pairwise", "rubric"] = Field(
+        "ultrafeedback",
+        description="The way of judging: ratings by aspects, which of two is better, or a rubric of your own.",
+    )
+    rubric: Rubric | None = Field(None, description="The rubric of the method rubric.")
+    matches: int | None = Field(
+        None, ge=1, description="Most comparisons of a prompt's responses with each other: pairwise; else all."
+    )
+    output: Literal["sections", "json"] = Field(
+        "sections", description="Labelled lines, or JSON by a schema, where the endpoint can (response_format)."
+    )
     aspects: tuple[Aspect, ...] = Field(("overall-rating",), min_length=1, description="What is rated, a call each.")
     orders: Literal["random", "both", "confirm"] = Field(
         "both",
@@ -47,6 +85,33 @@ class JudgeConfig(Config):
             raise ValueError("models names a judge twice; for several verdicts of one judge set samples")
         return self
 
+    @model_validator(mode="after")
+    def _settings_fit_the_method(self) -> Self:
+        if (self.method == "rubric") == (self.rubric is None):
+            raise ValueError("the method rubric goes with a rubric, as {text: …, highest: 10}; set both or neither")
+        if self.matches is not None and self.method != "pairwise":
+            raise ValueError(f"matches is for pairwise; {self.method} shows responses together, so leave it out")
+        if self.method != "ultrafeedback" and self.aspects != JudgeConfig.model_fields["aspects"].default:
+            raise ValueError(f"aspects is for ultrafeedback; {self.method} has one question, so leave it out")
+        return self
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Names of what each judge rates, as they stand in the column `aspect` of the ratings."""
+        if self.method == "pairwise":
+            return ("better",)
+        return (self.rubric.name,) if self.rubric else self.aspects
+
+    @property
+    def alone(self) -> bool:
+        """Whether each response is shown alone, so that there are no orders."""
+        return self.rubric is not None and not self.rubric.together
+
+    @property
+    def confirms(self) -> bool:
+        """Whether the second order is asked only where the first leaves the margin."""
+        return self.orders == "confirm" and not self.alone
+
     @property
     def judges(self) -> tuple[str, ...]:
         """Names of the models that judge."""
@@ -64,9 +129,9 @@ class JudgeConfig(Config):
     @property
     def orderings(self) -> tuple[str, ...]:
         """Names of the orders in which the texts may be shown."""
-        return ORDERINGS[:1] if self.orders == "random" else ORDERINGS
+        return ORDERINGS[:1] if self.orders == "random" or self.alone else ORDERINGS
 
     @property
     def asked_first(self) -> tuple[str, ...]:
         """Names of the orders that are asked before anything is known."""
-        return ORDERINGS if self.orders == "both" else ORDERINGS[:1]
+        return ORDERINGS[:1] if self.orders == "confirm" else self.orderings

@@ -1,6 +1,6 @@
-"""The judge prompt: which texts in which order, behind fences that no text can forge."""
+"""The judge prompts: which texts in which order, behind fences that no text can forge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -20,10 +20,14 @@ MARK_DIGITS = 6
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    """One language's judge prompt: its template, its aspects and the labels that a reply must carry."""
+    """One language's prompt of one way of judging: its templates, its aspects and the labels that a reply must carry.
+
+    user asks for labelled lines, user_json for one JSON object; again asks once more for a reply that was unreadable.
+    """
 
     system: str
     user: Template
+    user_json: Template
     again: Template
     aspects: dict[str, dict[str, Any]]
     roles: dict[str, str]
@@ -31,16 +35,17 @@ class JudgePrompt:
 
 
 @cache
-def judge_prompt(language: Language) -> JudgePrompt:
-    """The judge prompt of a language, from `tasks/prompts/ultrafeedback.<language>.yaml`."""
-    text = files("tasks").joinpath(f"prompts/ultrafeedback.{language}.yaml").read_text(encoding="utf-8")
+def judge_prompt(language: Language, name: str = "ultrafeedback") -> JudgePrompt:
+    """The prompt of a way of judging in a language, from `tasks/prompts/<name>.<language>.yaml`."""
+    text = files("tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
     fields = yaml.safe_load(text)
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     return JudgePrompt(
         system=fields["system"],
-        user=environment.from_string(fields["user"]),
+        user=environment.from_string(fields["user"] + fields["form"]),
+        user_json=environment.from_string(fields["user"] + fields["form_json"]),
         again=environment.from_string(fields["again"]),
-        aspects=fields["aspects"],
+        aspects=fields.get("aspects", {}),
         roles=fields["roles"],
         labels=fields["labels"],
     )
@@ -63,27 +68,47 @@ def instruction_text(messages: Sequence[Message], language: Language) -> str:
     return "\n".join(f"{roles[message['role']]} {message['content']}" for message in messages)
 
 
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """What a judge is shown: a conversation, some answers to it in the order in which they stand, and in which form
+    and language its reply is wanted. further are texts that stand elsewhere in the request as data."""
+
+    messages: Sequence[Message]
+    texts: Sequence[str]
+    language: Language
+    as_json: bool = False
+    further: Sequence[str] = ()
+
+
 def judge_messages(messages: Sequence[Message], texts: Sequence[str], aspect: str, language: Language) -> list[Message]:
-    """The judge's request for some texts in the order in which they shall stand, as chat messages.
+    """The request to rate some texts, in the order in which they shall stand, under one aspect, as chat messages.
 
     The role stands in the system message alone, so that a model trained on such prompts never invents them as a
     user. The same texts in the same order give the same request.
     """
     prompt = judge_prompt(language)
-    instruction = instruction_text(messages, language)
-    user = prompt.user.render(
-        count=len(texts),
-        aspect=prompt.aspects[aspect],
-        instruction=instruction,
-        texts=list(texts),
-        mark=fence_mark(instruction, texts),
-    )
+    return framed(prompt, Exhibit(messages, texts, language), {"aspect": prompt.aspects[aspect]})
+
+
+def framed(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any]) -> list[Message]:
+    """A prompt around an instruction and some texts, each between marks; fields are what else its template needs.
+
+    A field that is a function is called with the mark, which stands in none of the texts.
+    """
+    instruction = instruction_text(shown.messages, shown.language)
+    mark = fence_mark(instruction, [*shown.texts, *shown.further])
+    more = {name: value(mark) if callable(value) else value for name, value in fields.items()}
+    template = prompt.user_json if shown.as_json else prompt.user
+    texts = list(shown.texts)
+    user = template.render(count=len(texts), instruction=instruction, texts=texts, mark=mark, **more)
     return [{"role": "system", "content": prompt.system}, {"role": "user", "content": user}]
 
 
-def asked_again(messages: Sequence[Message], reply: str, fault: str, language: Language) -> list[Message]:
+def asked_again(
+    messages: Sequence[Message], reply: str, fault: str, language: Language, name: str = "ultrafeedback"
+) -> list[Message]:
     """The request that follows a reply which could not be read: the conversation so far, with the fault named."""
-    again = judge_prompt(language).again.render(fault=fault)
+    again = judge_prompt(language, name).again.render(fault=fault)
     return [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": again}]
 
 

@@ -5,21 +5,28 @@ rating label carries a rating, so nothing inside a rationale's sentences can; a 
 section of the same number or a look-alike ("Final rating: 2") is a refusal.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-HEAD_CHARS = 200
-"""How much of a line is looked at for labels; a longer rating line is no clean rating anyway."""
+from tasks.judge.lines import (
+    HEAD_CHARS,
+    PLAIN,
+    UnreadableReply,
+    Verdict,
+    is_long,
+    json_rationale,
+    json_span,
+    parsed,
+    plain_head,
+    quoted,
+    rationale_lines,
+    refuse,
+)
 
-_WIDE = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
-_INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), 0x2060, 0xFE0E, 0xFE0F, 0xFEFF])
-_PLAIN: dict[int, int | None] = {**_WIDE, **_INVISIBLE, 0x3000: 0x20, 0x00A0: 0x20, 0x2236: 0x3A}
+__all__ = ["UnreadableReply", "Verdict", "read_ratings"]
 
-_LEADING = "#>*_`+-•・ \t\u3000\u00a0\ufeff\u200b"
-_EMPHASIS = re.compile(r"(?<![0-9*_`])[*_`]++|[*_`]++(?![0-9])")
 _SECTION = re.compile(r"(?:output for text\s*([0-9]{1,6})|文章\s*([0-9]{1,6})\s*の評価)\s*:?\s*#*")
 _RATING = re.compile(r"(?:rating|評点)\s*:(.*)")
 _RATING_LIKE = re.compile(
@@ -28,8 +35,6 @@ _RATING_LIKE = re.compile(
     r"|[^:=。、]{0,20}(?:評点|評価|点数|得点|スコア)[^:=。、]{0,20}[:=].*[0-9]"
 )
 _VALUE = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)\s*(?:点|(?:/|out of)\s*([0-9]+)\s*)?\s*[.。]?")
-_RATIONALE_LABEL = re.compile(r"[#>*_`+\-•・\s]*+(?:rationale|理由)[*_`\s]*+[:：][*_`]*+\s*+", re.IGNORECASE)
-_FENCE = re.compile(r"\s*```\w*\s*")
 _NUMBER_NAME = re.compile(r"(?:(?:output for )?text[ _]?|文章)?([0-9]{1,6})(?:の評価)?")
 
 _NAMES = {
@@ -48,31 +53,17 @@ Kind = Literal["section", "rating", "unclear", "text"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A judge's word on one text: the rating on the scale that was asked for, and why (may be empty)."""
-
-    rating: float
-    rationale: str
-
-
-class UnreadableReply(ValueError):
-    """A judge's reply that could mean something else than it seems to: `reason` for machines, `detail` for people."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason = reason
-        self.detail = detail.encode("utf-8", "replace").decode()
-        super().__init__(f"{reason}: {self.detail}")
-
-    def __reduce__(self) -> tuple[type["UnreadableReply"], tuple[str, str]]:
-        """Both words travel when the error is pickled."""
-        return type(self), (self.reason, self.detail)
-
-
-@dataclass(frozen=True, slots=True)
 class _Line:
     kind: Kind
     raw: str
     value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    lowest: int
+    highest: int
+    halves: bool
 
 
 @dataclass(slots=True)
@@ -81,60 +72,47 @@ class _Section:
     words: list[str] = field(default_factory=list)
 
 
-class _Literal(str):
-    """A number as it stands in JSON, so that 4, 4.0 and 4.5 are read by the same eyes as in a rating line."""
-
-    __slots__ = ()
-
-
-def read_ratings(reply: str, count: int, *, scale: int = 5, allow_halves: bool = False) -> list[Verdict]:
+def read_ratings(
+    reply: str, count: int, *, scale: int = 5, lowest: int = 1, allow_halves: bool = False
+) -> list[Verdict]:
     """The verdicts on texts 1 to `count`, in that order, whatever order the reply has them in.
 
-    Ratings are whole numbers from 1 to `scale`, or halves as well where `allow_halves`; they are returned on that
-    scale. Labels may be English or Japanese. For a single text the section line may be missing, if exactly one line
-    is a rating. Thinking text must have been split off before. Time is linear in the reply's length.
+    Ratings are whole numbers from `lowest` to `scale`, or halves as well where `allow_halves`, and are returned on
+    that scale. Labels may be English or Japanese. For a single text the section line may be missing, if exactly one
+    line is a rating. Thinking text must have been split off before. Time is linear in the reply's length.
     Raises UnreadableReply for anything that is not clear.
     """
     if not reply.strip():
-        _refuse("empty_reply", "the reply is empty")
+        refuse("empty_reply", "the reply is empty")
     sections = _found(reply.splitlines(keepends=True), count)
     _check_numbers(sections, count)
-    return [_verdict(number, sections[number], scale, allow_halves) for number in range(1, count + 1)]
+    asked = _Scale(lowest, scale, allow_halves)
+    return [_verdict(number, sections[number], asked) for number in range(1, count + 1)]
 
 
 def _found(lines: Sequence[str], count: int) -> dict[int, _Section]:
     """The sections by number, from whichever of the two forms the reply has; it may not have both."""
-    span = _json_span(lines)
-    value = _parsed("".join(lines[span.start : span.stop]))
+    span = json_span(lines)
+    value = parsed("".join(lines[span.start : span.stop]), _JSON_RATING)
     if value is None:
         sections = _sections([_classified(raw) for raw in lines], count)
         if span and not sections:
-            _refuse("not_json", "the reply looks like JSON but is none, or has no rating")
+            refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
     if any(_classified(raw).kind != "text" for raw in (*lines[: span.start], *lines[span.stop :])):
-        _refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
+        refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
     return _json_sections(value, count)
-
-
-def _refuse(reason: str, detail: str) -> NoReturn:
-    raise UnreadableReply(reason, detail)
-
-
-def _quoted(text: str) -> str:
-    text = text.strip()
-    return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
 
 
 def _classified(raw: str) -> _Line:
     """What a line is: a section's head, a clean rating label, something that resembles a rating, or text."""
-    bare = raw.lstrip(_LEADING)
-    head = _EMPHASIS.sub("", bare[:HEAD_CHARS].translate(_PLAIN)).strip().lower()
+    head = plain_head(raw)
     section = _SECTION.fullmatch(head)
     if section:
         return _Line("section", raw, section[1] or section[2])
     rating = _RATING.fullmatch(head)
     if rating:
-        return _Line("rating", raw, rating[1].strip() if len(bare) <= HEAD_CHARS else bare)
+        return _Line("rating", raw, raw if is_long(raw) else rating[1].strip())
     return _Line("unclear" if _RATING_LIKE.match(head) else "text", raw)
 
 
@@ -148,21 +126,21 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
         elif line.kind == "rating":
             current.ratings.append(line.value)
         elif line.kind == "unclear":
-            _refuse("unclear_rating", f"the line {_quoted(line.raw)} resembles a rating but is not in the asked form")
+            refuse("unclear_rating", f"the line {quoted(line.raw)} resembles a rating but is not in the asked form")
         else:
             current.words.append(line.raw)
     if count == 1 and not sections and preamble.ratings:
         sections = {1: preamble}
     elif preamble.ratings:
-        _refuse("stray_rating", f"the rating {_quoted(preamble.ratings[0])} stands outside of any section")
+        refuse("stray_rating", f"the rating {quoted(preamble.ratings[0])} stands outside of any section")
     for section in sections.values():
-        section.words = _rationale(section.words)
+        section.words = rationale_lines(section.words)
     return sections
 
 
 def _opened(sections: dict[int, _Section], number: int) -> _Section:
     if number in sections:
-        _refuse("repeated_section", f"text {number} is rated twice")
+        refuse("repeated_section", f"text {number} is rated twice")
     sections[number] = _Section()
     return sections[number]
 
@@ -170,63 +148,35 @@ def _opened(sections: dict[int, _Section], number: int) -> _Section:
 def _check_numbers(sections: dict[int, _Section], count: int) -> None:
     extra = [number for number in sections if not 1 <= number <= count]
     if extra:
-        _refuse("extra_section", f"text {extra[0]} is rated, but there are only texts 1 to {count}")
+        refuse("extra_section", f"text {extra[0]} is rated, but there are only texts 1 to {count}")
     missing = [number for number in range(1, count + 1) if number not in sections]
     if missing:
-        _refuse("missing_section", f"there is no section for text {missing[0]}")
+        refuse("missing_section", f"there is no section for text {missing[0]}")
 
 
-def _verdict(number: int, section: _Section, scale: int, allow_halves: bool) -> Verdict:
+def _verdict(number: int, section: _Section, scale: _Scale) -> Verdict:
     if not section.ratings:
-        _refuse("missing_rating", f"the section of text {number} has no rating line")
+        refuse("missing_rating", f"the section of text {number} has no rating line")
     if len(section.ratings) > 1:
-        _refuse("repeated_rating", f"the section of text {number} has {len(section.ratings)} rating lines")
-    return Verdict(_rating(number, section.ratings[0], scale, allow_halves), "".join(section.words).strip())
+        refuse("repeated_rating", f"the section of text {number} has {len(section.ratings)} rating lines")
+    return Verdict(_rating(number, section.ratings[0], scale), "".join(section.words).strip())
 
 
-def _rating(number: int, words: str, scale: int, allow_halves: bool) -> float:
+def _rating(number: int, words: str, scale: _Scale) -> float:
     if not words:
-        _refuse("missing_rating", f"the rating of text {number} is empty")
+        refuse("missing_rating", f"the rating of text {number} is empty")
     found = _VALUE.fullmatch(words) if len(words) <= HEAD_CHARS else None
     if found is None:
-        _refuse("rating_not_a_number", f"the rating of text {number} is {_quoted(words)}, not one number in digits")
-    if found[2] is not None and found[2] != str(scale):
-        _refuse("other_scale", f"the rating of text {number} is {_quoted(words)}, but the scale ends at {scale}")
+        refuse("rating_not_a_number", f"the rating of text {number} is {quoted(words)}, not one number in digits")
+    if found[2] is not None and found[2] != str(scale.highest):
+        refuse("other_scale", f"the rating of text {number} is {quoted(words)}, but the scale ends at {scale.highest}")
     rating = float(found[1])
-    if not 1 <= rating <= scale:
-        _refuse("rating_out_of_range", f"the rating of text {number} is {_quoted(words)}, not from 1 to {scale}")
-    if not (rating * 2 if allow_halves else rating).is_integer():
-        _refuse("rating_not_whole", f"the rating of text {number} is {_quoted(words)}, not a number of the scale")
+    if not scale.lowest <= rating <= scale.highest:
+        span = f"{scale.lowest} to {scale.highest}"
+        refuse("rating_out_of_range", f"the rating of text {number} is {quoted(words)}, not from {span}")
+    if not (rating * 2 if scale.halves else rating).is_integer():
+        refuse("rating_not_whole", f"the rating of text {number} is {quoted(words)}, not a number of the scale")
     return rating
-
-
-def _rationale(words: Sequence[str]) -> list[str]:
-    """The section's words without the rationale label and without bare code fences and rules."""
-    kept = [line for line in words if not _FENCE.fullmatch(line) and line.strip() not in ("---", "***")]
-    for index, line in enumerate(kept):
-        label = _RATIONALE_LABEL.match(line)
-        if label:
-            kept[index] = line[label.end() :]
-            break
-    return kept
-
-
-def _json_span(lines: Sequence[str]) -> range:
-    """The lines that should be JSON: of a lone fenced block, or of all, those from the first that opens a value."""
-    fences = [index for index, line in enumerate(lines) if _FENCE.fullmatch(line)]
-    start, stop = (fences[0] + 1, fences[1]) if len(fences) == 2 else (0, len(lines))
-    opening = (index for index in range(start, stop) if lines[index].lstrip().startswith(("{", "[")))
-    return range(next(opening, stop), stop)
-
-
-def _parsed(body: str) -> Any:
-    """The JSON value with its numbers as written and its objects as pairs; None where it is none or rates nothing."""
-    if not _JSON_RATING.search(body):
-        return None
-    try:
-        return json.loads(body, object_pairs_hook=tuple, parse_int=_Literal, parse_float=_Literal)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _json_sections(value: Any, count: int) -> dict[int, _Section]:
@@ -235,7 +185,7 @@ def _json_sections(value: Any, count: int) -> dict[int, _Section]:
         entry = _json_entry(number, pairs)
         section = _opened(sections, number)
         section.ratings = [_json_rating(number, entry["rating"])] if "rating" in entry else []
-        section.words = [_json_rationale(number, entry.get("rationale", ""))]
+        section.words = [json_rationale(f"text {number}", entry.get("rationale", ""))]
     return sections
 
 
@@ -252,13 +202,13 @@ def _json_entries(value: Any, count: int) -> Iterator[tuple[int, Any]]:
         for name, pairs in value:
             yield _json_number(name), pairs
     else:
-        _refuse("not_json", "the JSON value is neither an object nor a list of ratings")
+        refuse("not_json", "the JSON value is neither an object nor a list of ratings")
 
 
 def _json_number(name: Any) -> int:
-    found = _NUMBER_NAME.fullmatch(name.translate(_PLAIN).strip().lower()) if isinstance(name, str) else None
+    found = _NUMBER_NAME.fullmatch(name.translate(PLAIN).strip().lower()) if isinstance(name, str) else None
     if found is None:
-        _refuse("missing_section", f"a rating in the JSON is for {name!r:.60}, not for the number of a text")
+        refuse("missing_section", f"a rating in the JSON is for {name!r:.60}, not for the number of a text")
     return int(found[1])
 
 
@@ -266,30 +216,22 @@ def _json_entry(number: int | None, pairs: Any) -> dict[str, Any]:
     """One entry by our names for its keys."""
     which = "an entry" if number is None else f"the entry of text {number}"
     if not isinstance(pairs, tuple):
-        _refuse("missing_rating", f"{which} is no JSON object with a rating and a rationale")
+        refuse("missing_rating", f"{which} is no JSON object with a rating and a rationale")
     entry: dict[str, Any] = {}
     for key, item in pairs:
         name = _NAMES.get(key.strip().lower())
         if name is None:
-            _refuse("unknown_key", f"{which} has the key {_quoted(key)}, whose meaning is not agreed")
+            refuse("unknown_key", f"{which} has the key {quoted(key)}, whose meaning is not agreed")
         if name in entry:
-            _refuse(f"repeated_{'section' if name == 'text' else name}", f"{which} has {_quoted(key)} twice")
+            refuse(f"repeated_{'section' if name == 'text' else name}", f"{which} has {quoted(key)} twice")
         entry[name] = item
     if number is not None and "text" in entry and _json_number(entry["text"]) != number:
-        _refuse("repeated_section", f"{which} says that it is for text {entry['text']!r:.60}")
+        refuse("repeated_section", f"{which} says that it is for text {entry['text']!r:.60}")
     return entry
 
 
 def _json_rating(number: int, value: Any) -> str:
     """A rating's words: a JSON number, or a string that reads like one; never true, null or a constant."""
     if not isinstance(value, str):
-        _refuse("rating_not_a_number", f"the rating of text {number} is {value!r:.60}, not one number in digits")
-    return value.translate(_PLAIN).strip().lower()
-
-
-def _json_rationale(number: int, value: Any) -> str:
-    if not isinstance(value, str) or isinstance(value, _Literal):
-        _refuse("rationale_not_text", f"the rationale of text {number} is {value!r:.60}, not a text")
-    if value.encode("utf-8", "replace").decode() != value:
-        _refuse("rationale_not_text", f"the rationale of text {number} holds half a surrogate pair, which no file can")
-    return value
+        refuse("rating_not_a_number", f"the rating of text {number} is {value!r:.60}, not one number in digits")
+    return value.translate(PLAIN).strip().lower()

@@ -1,4 +1,4 @@
-"""What the judges are asked: one sitting for each judge, aspect and order of a prompt's responses."""
+"""What the judges are asked: one sitting for each judge, aspect, order and group of a prompt's responses."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,21 +10,15 @@ from blocks.dispatcher import Question
 from blocks.models import OpenAIModel
 from tasks.asking import Session
 from tasks.judge.config import JudgeConfig, Voice
-from tasks.judge.prompt import (
-    Language,
-    asked_again,
-    first_order,
-    instruction_text,
-    judge_messages,
-    judge_prompt,
-    turned,
-)
+from tasks.judge.groups import in_order
+from tasks.judge.methods import method_of
+from tasks.judge.prompt import Language, asked_again, instruction_text
 from tasks.response_rules import language_of
 
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """One call of a judge: a prompt's responses under one aspect, in the order in which they are shown."""
+    """One call of a judge: some of a prompt's responses under one aspect, in the order in which they are shown."""
 
     prompt_id: str
     voice: Voice
@@ -32,6 +26,7 @@ class Sitting:
     ordering: str
     responses: tuple[Mapping[str, Any], ...]
     question: Question
+    language: Language
 
 
 def sittings_for(
@@ -41,7 +36,9 @@ def sittings_for(
     responses: Mapping[str, Sequence[Mapping[str, Any]]],
     orderings: Sequence[str] | None = None,
 ) -> list[Sitting]:
-    """All calls of the judges for some prompts; a prompt with fewer than two responses has none.
+    """All calls of the judges for some prompts.
+
+    A prompt has none if it has fewer than two responses, or if the rubric cannot be rendered for it.
 
     responses holds the rows by prompt_id. They are put in the order of their ids first, so that the calls do not
     depend on who answered sooner or stands first in the recipe. orderings are those that are asked first, unless
@@ -51,7 +48,7 @@ def sittings_for(
     sittings: list[Sitting] = []
     for prompt in prompts:
         answers = sorted(responses.get(prompt["prompt_id"], ()), key=lambda row: row["response_id"])
-        if len(answers) > 1:
+        if len(answers) > 1 and method_of(config).fault(prompt) is None:
             sittings += _sittings_for_prompt(session, config, prompt, answers, names)
     return sittings
 
@@ -63,27 +60,24 @@ def _sittings_for_prompt(
     answers: Sequence[Mapping[str, Any]],
     names: Iterable[str],
 ) -> list[Sitting]:
-    language = judge_language(config, prompt)
-    first = first_order(prompt["prompt_id"], len(answers))
-    orders = {name: first if name == "first" else turned(first) for name in names}
-    sittings = []
-    for aspect in config.aspects:
-        for name, order in orders.items():
-            shown = tuple(answers[index] for index in order)
-            messages = judge_messages(prompt["messages"], [row["content"] for row in shown], aspect, language)
-            for voice, question in _questions(session, config, messages):
-                sittings.append(Sitting(prompt["prompt_id"], voice, aspect, name, shown, question))
+    method, language, sittings = method_of(config), judge_language(config, prompt), []
+    groups = method.groups(prompt["prompt_id"], len(answers))
+    for aspect in config.marks:
+        for name in names:
+            for group in groups:
+                shown = tuple(answers[index] for index in in_order(group, name))
+                asked = method.request(prompt, [row["content"] for row in shown], aspect, language)
+                for voice, question in _questions(session, config, asked):
+                    sittings.append(Sitting(prompt["prompt_id"], voice, aspect, name, shown, question, language))
     return sittings
 
 
-def _questions(
-    session: Session, config: JudgeConfig, messages: Sequence[Mapping[str, str]]
-) -> list[tuple[Voice, Question]]:
+def _questions(session: Session, config: JudgeConfig, asked: Mapping[str, Any]) -> list[tuple[Voice, Question]]:
     """The same question to every judge; two that are the same model take different draws of it."""
     drawn: Counter[str] = Counter()
     questions = []
     for voice in config.voices:
-        identity, request = session.identities[voice.use], {"messages": messages, **body_of(session, config, voice)}
+        identity, request = session.identities[voice.use], {**asked, **body_of(session, config, voice)}
         same = ledger_key(identity, request, 0)
         questions.append((voice, Question(voice.use, ledger_key(identity, request, drawn[same]), request)))
         drawn[same] += 1
@@ -104,11 +98,10 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
     return "ja" if language_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
 
 
-def repaired(session: Session, sitting: Sitting, reply: str, fault: str) -> Sitting:
+def repaired(session: Session, config: JudgeConfig, sitting: Sitting, reply: str, fault: str) -> Sitting:
     """The sitting that asks for an unreadable reply once more, with the fault named."""
     request = sitting.question.request
-    messages = request["messages"]
-    language: Language = "ja" if messages[0]["content"] == judge_prompt("ja").system else "en"
-    again = {**request, "messages": asked_again(messages, reply, fault, language)}
+    messages = asked_again(request["messages"], reply, fault, sitting.language, config.method)
+    again = {**request, "messages": messages}
     key = ledger_key(session.identities[sitting.voice.use], again, sitting.voice.draw)
     return replace(sitting, question=Question(sitting.voice.use, key, again))

@@ -1,7 +1,6 @@
 """Judge: the responses to each prompt are rated side by side, in one order or in both, by one judge or several."""
 
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,10 @@ from blocks.canonical import digest
 from blocks.shards import Handle
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
 from tasks.judge.config import ORDERINGS, JudgeConfig
-from tasks.judge.reader import UnreadableReply, Verdict, read_ratings
+from tasks.judge.lines import UnreadableReply, Verdict
+from tasks.judge.methods import method_of
 from tasks.judge.sittings import Sitting, repaired, sittings_for
-from tasks.judge.votes import Weighing, to_confirm
+from tasks.judge.votes import Weighing, by_prompt_id, to_confirm
 from tasks.thinking import split_thinking
 
 STAGE = "judge"
@@ -44,7 +44,7 @@ class Bench:
     def hold(self, sittings: Sequence[Sitting]) -> tuple[list[Heard], list[Answered]]:
         """What came of some sittings, each reply that could not be read asked for once more; and every answer."""
         first = ask(self.session, [sitting.question for sitting in sittings], RANK, self.chunk)
-        heard = [hear(sitting, answer) for sitting, answer in zip(sittings, first, strict=True)]
+        heard = [self.hear(sitting, answer) for sitting, answer in zip(sittings, first, strict=True)]
         if not self.config.repairs:
             return heard, first
         mended, second = self._mended(heard)
@@ -53,19 +53,41 @@ class Bench:
     def _mended(self, heard: Sequence[Heard]) -> tuple[list[Heard], list[Answered]]:
         broken = [one for one in heard if one.fault is not None and one.answer.completion.error is None]
         again = [
-            repaired(self.session, one.sitting, one.answer.completion.text, one.fault.detail if one.fault else "")
+            repaired(
+                self.session,
+                self.config,
+                one.sitting,
+                one.answer.completion.text,
+                one.fault.detail if one.fault else "",
+            )
             for one in broken
         ]
         answers = ask(self.session, [sitting.question for sitting in again], RANK, self.chunk)
-        second = {id(old): hear(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
+        second = {id(old): self.hear(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
         return [second.get(id(one), one) for one in heard], answers
+
+    def hear(self, sitting: Sitting, answer: Answered) -> Heard:
+        """Read the judge's reply to a sitting."""
+        try:
+            return Heard(sitting, answer, tuple(self._verdicts(answer, len(sitting.responses))))
+        except UnreadableReply as fault:
+            return Heard(sitting, answer, fault=fault)
+
+    def _verdicts(self, answer: Answered, count: int) -> list[Verdict]:
+        completion = answer.completion
+        if completion.error is not None:
+            raise UnreadableReply(completion.error, completion.detail or "the judge gave no answer")
+        if completion.finish_reason == "length":
+            raise UnreadableReply("truncated", "the judge's reply was cut off; raise judge.sampling.max_tokens")
+        words, _ = split_thinking(completion.text, completion.reasoning)
+        return method_of(self.config).read(words, count)
 
     def confirming(self, prompts: Rows, responses: Rows, heard: Sequence[Heard]) -> list[Sitting]:
         """The sittings in the second order, where the first leaves the margin that a pair needs."""
         ratings = [row for one in heard for row in ratings_of(one)]
         wanted = to_confirm(self.config, self.weighing, responses, ratings)
         some = [prompt for prompt in prompts if prompt["prompt_id"] in wanted]
-        return sittings_for(self.session, self.config, some, by_prompt(responses), ORDERINGS[1:])
+        return sittings_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
 
 
 def judge_chunk(session: Session, config: JudgeConfig, weighing: Weighing, job: ChunkJob) -> Handle:
@@ -74,32 +96,16 @@ def judge_chunk(session: Session, config: JudgeConfig, weighing: Weighing, job: 
     prompts = read_rows(session.run, job.inputs["prompts"])
     responses = read_rows(session.run, job.inputs.get("responses"))
     bench = Bench(session, config, weighing, job.chunk)
-    heard, answered = bench.hold(sittings_for(session, config, prompts, by_prompt(responses)))
-    if config.orders == "confirm":
+    heard, answered = bench.hold(sittings_for(session, config, prompts, by_prompt_id(responses)))
+    if config.confirms:
         more, further = bench.hold(bench.confirming(prompts, responses, heard))
         heard, answered = [*heard, *more], [*answered, *further]
-    result = sort_verdicts(config, responses, heard, answered)
+    result = sort_verdicts(config, prompts, responses, heard, answered)
     return keep_chunk(session.run, session.models, job, result, started)
 
 
-def by_prompt(responses: Rows) -> dict[str, list[Mapping[str, Any]]]:
-    """Some responses by their prompt's id."""
-    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in responses:
-        found[row["prompt_id"]].append(row)
-    return found
-
-
-def hear(sitting: Sitting, answer: Answered) -> Heard:
-    """Read the judge's reply to a sitting."""
-    try:
-        return Heard(sitting, answer, tuple(read_verdicts(answer, len(sitting.responses))))
-    except UnreadableReply as fault:
-        return Heard(sitting, answer, fault=fault)
-
-
 def sort_verdicts(
-    config: JudgeConfig, responses: Rows, heard: Sequence[Heard], answered: Sequence[Answered]
+    config: JudgeConfig, prompts: Rows, responses: Rows, heard: Sequence[Heard], answered: Sequence[Answered]
 ) -> ChunkResult:
     """Ratings, and the responses that lack one of some judge under some aspect, with the reason and its raw words.
 
@@ -116,25 +122,15 @@ def sort_verdicts(
         if one.fault is not None:
             words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
             faults.update({mark: words for mark in marks if mark not in faults})
-    wanted = [(row, aspect, voice.name) for row in responses for aspect in config.aspects for voice in config.voices]
+    wanted = [(row, aspect, voice.name) for row in responses for aspect in config.marks for voice in config.voices]
+    why = _not_asked(config, prompts, responses)
     quarantine = [
-        _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)))
+        _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
         for row, aspect, name in wanted
         if (row["response_id"], aspect, name) in faults or (row["response_id"], aspect, name) not in seen
     ]
     rows = {"ratings": ratings, "quarantine": quarantine}
     return ChunkResult(len(wanted), len(wanted) - len(quarantine), rows, answered)
-
-
-def read_verdicts(answer: Answered, count: int) -> list[Verdict]:
-    """The verdicts in a judge's reply. Raises UnreadableReply, also where there is no reply."""
-    completion = answer.completion
-    if completion.error is not None:
-        raise UnreadableReply(completion.error, completion.detail or "the judge gave no answer")
-    if completion.finish_reason == "length":
-        raise UnreadableReply("truncated", "the judge's reply was cut off; raise judge.sampling.max_tokens")
-    words, _ = split_thinking(completion.text, completion.reasoning)
-    return read_ratings(words, count)
 
 
 def ratings_of(one: Heard) -> list[dict[str, Any]]:
@@ -157,11 +153,26 @@ def ratings_of(one: Heard) -> list[dict[str, Any]]:
     ]
 
 
+def _not_asked(config: JudgeConfig, prompts: Rows, responses: Rows) -> dict[str, tuple[str, str | None, str]]:
+    """For each prompt why a response to it is not shown to the judges, if it is not."""
+    method, left = method_of(config), by_prompt_id(responses)
+    why: dict[str, tuple[str, str | None, str]] = {}
+    for prompt in prompts:
+        count = len(left.get(prompt["prompt_id"], ()))
+        if count < 2:
+            why[prompt["prompt_id"]] = "nothing_to_compare", "no other answer to this prompt is left", ""
+        elif (fault := method.fault(prompt)) is not None:
+            why[prompt["prompt_id"]] = "template", fault, ""
+        else:
+            why[prompt["prompt_id"]] = "not_compared", f"it is in none of the {config.matches} matches", ""
+    return why
+
+
 def _unrated(
-    config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, fault: tuple[str, str | None, str] | None
+    config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, fault: tuple[str, str | None, str]
 ) -> dict[str, Any]:
     """The quarantine row of a mark that is missing; it names the judge where there are several."""
-    reason, detail, words = fault or ("nothing_to_compare", "no other answer to this prompt is left", "")
+    reason, detail, words = fault
     payload = {"prompt_id": row["prompt_id"], "response_id": row["response_id"], "aspect": aspect, "reply": words}
     name = [row["response_id"], aspect]
     if len(config.voices) > 1:

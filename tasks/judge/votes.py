@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tasks.judge.config import ORDERINGS, JudgeConfig
+from tasks.judge.groups import appearances, matches
 from tasks.pairing.model import UNFINISHED, Candidate, combine
 
 Marks = Mapping[tuple[str, str, str], Sequence[float]]
@@ -53,16 +54,15 @@ def candidates_by_prompt(
     A rating is None where a mark of any judge or aspect in that order is missing, so that a half-read verdict makes
     no pair. Where nobody judges, nobody is rated.
     """
-    by_prompt = _by_prompt(responses)
+    by_prompt = by_prompt_id(responses)
     if judge is None:
         return {prompt_id: [_unrated(row) for row in rows] for prompt_id, rows in by_prompt.items()}
     marks = _marks(ratings)
-    confirmed = _leaving(judge, weighing, by_prompt, marks) if judge.orders == "confirm" else by_prompt
+    confirmed = _leaving(judge, weighing, by_prompt, marks) if judge.confirms else by_prompt
     return {
-        prompt_id: [
-            _candidate(judge, weighing, row, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1])
-            for row in rows
-        ]
+        prompt_id: _candidates(
+            judge, weighing, rows, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1]
+        )
         for prompt_id, rows in by_prompt.items()
     }
 
@@ -74,7 +74,7 @@ def to_confirm(
     ratings: Iterable[Mapping[str, Any]],
 ) -> set[str]:
     """The prompts whose first order leaves the margin that a pair needs, so that the second must be asked."""
-    return _leaving(judge, weighing, _by_prompt(responses), _marks(ratings))
+    return _leaving(judge, weighing, by_prompt_id(responses), _marks(ratings))
 
 
 def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
@@ -86,7 +86,8 @@ def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
     return len(known) > 1 and bool(finished) and margin > 0 and margin >= min_margin
 
 
-def _by_prompt(responses: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def by_prompt_id(responses: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Some responses by their prompt's id, in their order."""
     by_prompt: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in responses:
         by_prompt[row["prompt_id"]].append(row)
@@ -110,20 +111,55 @@ def _leaving(
     return {
         prompt_id
         for prompt_id, rows in by_prompt.items()
-        if leaves_margin([_candidate(judge, weighing, row, marks, first) for row in rows], weighing.min_margin)
+        if leaves_margin(_candidates(judge, weighing, rows, marks, first), weighing.min_margin)
     }
 
 
-def _candidate(
+def _candidates(
     judge: JudgeConfig,
     weighing: Weighing,
-    row: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
     marks: Mapping[str, Marks],
     orderings: Sequence[str],
-) -> Candidate:
+) -> list[Candidate]:
+    """The responses of one prompt, each with its rating in each order."""
+    wanted = _wanted(judge, rows)
+    return [
+        _candidate(_Bar(judge, weighing, orderings, wanted[row["response_id"]]), row, marks.get(row["response_id"], {}))
+        for row in rows
+    ]
+
+
+def _wanted(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
+    """How many marks each response must have from a judge in an order: one, or one for each of its matches."""
+    names = sorted(row["response_id"] for row in rows)
+    if judge.method != "pairwise":
+        return dict.fromkeys(names, 1)
+    prompt_id = rows[0]["prompt_id"]
+    return dict(zip(names, appearances(matches(prompt_id, len(names), judge.matches), len(names)), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """What a response is held against: whose marks it must have, in which orders, and how many of each."""
+
+    judge: JudgeConfig
+    weighing: Weighing
+    orderings: Sequence[str]
+    wanted: int
+
+    def rating(self, marks: Marks, voice: str, ordering: str) -> float | None:
+        """One judge's rating in one order, over all aspects; None if any of its marks is missing."""
+        found = {aspect: marks.get((voice, ordering, aspect), ()) for aspect in self.judge.marks}
+        if not self.wanted or any(len(some) != self.wanted for some in found.values()):
+            return None
+        return self.weighing.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})
+
+
+def _candidate(bar: _Bar, row: Mapping[str, Any], marks: Marks) -> Candidate:
     """One response with its rating in each order, and each judge's own where a majority is asked for."""
-    of_this = marks.get(row["response_id"], {})
-    table = [[_rating(judge, weighing, of_this, voice.name, name) for voice in judge.voices] for name in orderings]
+    voices, weighing = bar.judge.voices, bar.weighing
+    table = [[bar.rating(marks, voice.name, name) for voice in voices] for name in bar.orderings]
     ratings = tuple(weighing.over_judges(in_order) for in_order in table)
     votes = tuple(combine(by_judge) for by_judge in zip(*table, strict=True)) if weighing.judges == "majority" else ()
     return replace(_unrated(row), ratings=ratings, votes=votes)
@@ -131,11 +167,3 @@ def _candidate(
 
 def _unrated(row: Mapping[str, Any]) -> Candidate:
     return Candidate(row["response_id"], row["model"], row["content"], (), row["finish_reason"], row.get("thinking"))
-
-
-def _rating(judge: JudgeConfig, weighing: Weighing, marks: Marks, voice: str, ordering: str) -> float | None:
-    """One judge's rating of a response in one order, over all aspects; None if any of its marks is missing."""
-    found = {aspect: marks.get((voice, ordering, aspect), ()) for aspect in judge.aspects}
-    if not all(found.values()):
-        return None
-    return weighing.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})

@@ -105,6 +105,11 @@ class Job:
         ended = self.command("sql", run, query, "-w", self.workspace, "--format", "jsonl").succeeded()
         return [json.loads(line) for line in ended.out.splitlines()]
 
+    def sql_of_run(self, *arguments: object) -> list[dict[str, Any]]:
+        """Which responses are chosen and rejected by a run with some changes."""
+        self.run(*arguments).succeeded()
+        return self.sql("select prompt_id, chosen_id, rejected_id from pairs order by prompt_id")
+
     def published(self) -> bytes:
         """The published rows as they lie on disk."""
         return (self.out / "train.jsonl").read_bytes()

@@ -1,5 +1,7 @@
 """Ways of judging as a user has them: what is asked, what the plan says, and what becomes of it."""
 
+import pytest
+
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import sent_by_model
 from tests.e2e.test_commands import planned
@@ -52,3 +54,24 @@ def test_two_judges_have_their_say_and_their_agreement_is_told(new_job: NewJob) 
     assert told == [{"observed": f"100.0% of {2 * PROMPTS} as expected"}]
     job.command("pair", "--set", "pairs.judges=majority", "-w", job.workspace).succeeded()
     assert job.sql("from pairs")
+
+
+@pytest.mark.slow
+def test_comparisons_and_a_rubric_of_ones_own_agree_with_the_ratings(new_job: NewJob) -> None:
+    job = new_job().prepare(PROMPTS, judge={"aspects": ["overall-rating"]})
+    job.run().succeeded()
+    rated = job.sql("select prompt_id, chosen_id, rejected_id from pairs order by prompt_id")
+    compared = job.sql_of_run("--set", "judge.method=pairwise", "--set", "judge.output=json")
+    assert compared == rated
+    (job.folder / "rubric.txt").write_text("Row {{ id }}: praise what a child understands.", encoding="utf-8")
+    by_rubric = job.sql_of_run("--set", "judge.method=rubric", "--set", "judge.rubric={file: rubric.txt}")
+    assert by_rubric == rated
+    assert sent_by_model(job.server)["critic"] == 3 * 2 * PROMPTS
+    bodies = [one["body"] for one in job.server.requests() if one["body"]["model"] == "critic"]
+    assert sum("response_format" in body for body in bodies) == 2 * PROMPTS
+    assert sum("praise what a child" in body["messages"][-1]["content"] for body in bodies) == 2 * PROMPTS
+    wrong = job.run("--set", "judge.method=rubric", "--set", "judge.rubric={text: '{{ idd }}'}").failed(2)
+    assert "judge.rubric.text" in wrong
+    assert "did you mean 'id'?" in wrong
+    checked = job.command("check", "recipe.yaml", "--set", "judge.method=pairwise").succeeded().out
+    assert "Better: Text 1, Text 2, or tie" in checked

@@ -31,7 +31,7 @@ class Answers:
         if ask.endpoint == "completions":
             number = occurrence if self._config.distinct_draws else sample.index
             return instruction(f"{sample.digest}:{number}", self._instruction_language(sample, number))
-        reply = judge_reply(sample.prompt, sample.digest, self._config)
+        reply = judge_reply(sample.prompt, sample.digest, self._config, "response_format" in ask.body)
         if reply is not None:
             return reply
         repeats = self._config.distinct_repeats and ask.body.get("temperature", 1) > 0

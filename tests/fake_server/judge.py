@@ -1,5 +1,6 @@
 """A judge that knows the project's judge prompt: it rates each fenced text by the text's own digest."""
 
+import json
 import random
 import re
 from collections.abc import Sequence
@@ -27,15 +28,20 @@ PROSE = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The reply form of one language's judge prompt."""
+    """The reply form of one language's judge prompt; that of a comparison has `better` in place of sections."""
 
     language: str
-    section: str
     rationale: str
-    rating: str
+    section: str = ""
+    rating: str = ""
+    better: str = ""
+    text: str = ""
+    tie: str = ""
 
     def reply(self, ratings: Sequence[object]) -> str:
-        """A reply in this form, one section for each rating."""
+        """A reply in this form, one section for each rating, or which of two texts is rated higher."""
+        if self.better:
+            return f"{self.rationale} {RATIONALES[self.language]}\n{self.better} {self._better(ratings)}"
         sections = (
             f"{self.section.format(number=number)}\n"
             f"{self.rationale} {RATIONALES[self.language]}\n{self.rating} {rating}"
@@ -43,14 +49,36 @@ class Form:
         )
         return "\n\n".join(sections)
 
+    def json_reply(self, ratings: Sequence[object]) -> str:
+        """The same as JSON."""
+        why = RATIONALES[self.language]
+        if self.better:
+            winner = winner_of(ratings)
+            return json.dumps({"rationale": why, "better": str(winner) if winner else "tie"}, ensure_ascii=False)
+        entries = [{"text": n, "rationale": why, "rating": rating} for n, rating in enumerate(ratings, start=1)]
+        return json.dumps({"ratings": entries}, ensure_ascii=False)
+
+    def _better(self, ratings: Sequence[object]) -> str:
+        winner = winner_of(ratings)
+        return self.text.format(number=winner) if winner else self.tie
+
+
+def winner_of(ratings: Sequence[object]) -> int:
+    """The number of the text that is rated higher of two; 0 for a tie, and for what cannot be compared."""
+    numbers = [rating for rating in ratings if isinstance(rating, int)]
+    if len(numbers) != 2 or numbers[0] == numbers[1]:
+        return 0
+    return 1 if numbers[0] > numbers[1] else 2
+
 
 @cache
 def forms() -> dict[str, Form]:
     """The reply forms by the system message that asks for them, from the project's prompt files."""
     found = {}
-    for language in RATIONALES:
-        fields = yaml.safe_load((PROMPTS / f"ultrafeedback.{language}.yaml").read_text(encoding="utf-8"))
-        found[fields["system"]] = Form(language, **fields["labels"])
+    for file in sorted(PROMPTS.glob("*.*.yaml")):
+        fields = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if "labels" in fields:
+            found[fields["system"]] = Form(file.suffixes[0][1:], **fields["labels"])
     return found
 
 
@@ -59,7 +87,9 @@ def text_rating(text: str) -> int:
     return 1 + int(draw("rating", text) * 5)
 
 
-def judge_reply(messages: Sequence[dict[str, Any]], digest: str, config: ServerConfig) -> str | None:
+def judge_reply(
+    messages: Sequence[dict[str, Any]], digest: str, config: ServerConfig, as_json: bool = False
+) -> str | None:
     """The judge's reply to a request of that digest, or None where the messages are no judge request."""
     form = forms().get(messages[0]["content"]) if messages[0]["role"] == "system" else None
     if form is None:
@@ -70,7 +100,7 @@ def judge_reply(messages: Sequence[dict[str, Any]], digest: str, config: ServerC
         ratings[0] = min(5, ratings[0] + 1)
     if draw(config.seed, digest, "unreadable") < config.judge_unreadable:
         return _unreadable(form, ratings, digest)
-    return form.reply(ratings)
+    return form.json_reply(ratings) if as_json else form.reply(ratings)
 
 
 def fenced_texts(user: str) -> list[str]:
@@ -81,8 +111,7 @@ def fenced_texts(user: str) -> list[str]:
 def _unreadable(form: Form, ratings: Sequence[int], digest: str) -> str:
     kinds = (
         PROSE[form.language],
-        form.reply([7 for _ in ratings]),
-        form.reply(["good" for _ in ratings]),
-        form.reply(ratings).replace(f"{form.rating} ", ""),
+        *([] if form.better else [form.reply([7 for _ in ratings]), form.reply(["good" for _ in ratings])]),
+        form.reply(ratings).replace(f"{form.better or form.rating} ", ""),
     )
     return random.Random(digest).choice(kinds)

@@ -1,0 +1,109 @@
+"""What the readers of judges' replies share: lines made plain, JSON as it was written, and how a reply is refused."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+HEAD_CHARS = 200
+"""How much of a line is looked at for labels; a longer rating line is no clean rating anyway."""
+
+_WIDE = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
+_INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), 0x2060, 0xFE0E, 0xFE0F, 0xFEFF])
+PLAIN: dict[int, int | None] = {**_WIDE, **_INVISIBLE, 0x3000: 0x20, 0x00A0: 0x20, 0x2236: 0x3A}
+
+LEADING = "#>*_`+-•・ \t\u3000\u00a0\ufeff\u200b"
+EMPHASIS = re.compile(r"(?<![0-9*_`])[*_`]++|[*_`]++(?![0-9])")
+_RATIONALE_LABEL = re.compile(r"[#>*_`+\-•・\s]*+(?:rationale|理由)[*_`\s]*+[:：][*_`]*+\s*+", re.IGNORECASE)
+_FENCE = re.compile(r"\s*```\w*\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judge's word on one text: the rating on the scale that was asked for, and why (may be empty)."""
+
+    rating: float
+    rationale: str
+
+
+class UnreadableReply(ValueError):
+    """A judge's reply that could mean something else than it seems to: `reason` for machines, `detail` for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail.encode("utf-8", "replace").decode()
+        super().__init__(f"{reason}: {self.detail}")
+
+    def __reduce__(self) -> tuple[type["UnreadableReply"], tuple[str, str]]:
+        """Both words travel when the error is pickled."""
+        return type(self), (self.reason, self.detail)
+
+
+class Number(str):
+    """A number as it stands in JSON, so that 4, 4.0 and 4.5 are read by the same eyes as in a labelled line."""
+
+    __slots__ = ()
+
+
+def refuse(reason: str, detail: str) -> NoReturn:
+    """Raise UnreadableReply."""
+    raise UnreadableReply(reason, detail)
+
+
+def quoted(text: str) -> str:
+    """A text as a sentence quotes it: short, and on one line."""
+    text = text.strip()
+    return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
+
+
+def plain_head(raw: str) -> str:
+    """The beginning of a line without marks of Markdown, full-width forms and capitals: where a label would stand."""
+    bare = raw.lstrip(LEADING)
+    return EMPHASIS.sub("", bare[:HEAD_CHARS].translate(PLAIN)).strip().lower()
+
+
+def is_long(raw: str) -> bool:
+    """Whether a line is longer than what is looked at for labels."""
+    return len(raw.lstrip(LEADING)) > HEAD_CHARS
+
+
+def rationale_lines(words: Sequence[str]) -> list[str]:
+    """The words of a reply or a section of it, without the rationale label and without bare code fences and rules."""
+    kept = [line for line in words if not _FENCE.fullmatch(line) and line.strip() not in ("---", "***")]
+    for index, line in enumerate(kept):
+        label = _RATIONALE_LABEL.match(line)
+        if label:
+            kept[index] = line[label.end() :]
+            break
+    return kept
+
+
+def json_span(lines: Sequence[str]) -> range:
+    """The lines that should be JSON: of a lone fenced block, or of all, those from the first that opens a value."""
+    fences = [index for index, line in enumerate(lines) if _FENCE.fullmatch(line)]
+    start, stop = (fences[0] + 1, fences[1]) if len(fences) == 2 else (0, len(lines))
+    opening = (index for index in range(start, stop) if lines[index].lstrip().startswith(("{", "[")))
+    return range(next(opening, stop), stop)
+
+
+def parsed(body: str, must_name: re.Pattern[str]) -> Any:
+    """The JSON value with its numbers as written and its objects as pairs; None where it is none or names no verdict.
+
+    must_name finds the key that every verdict has.
+    """
+    if not must_name.search(body):
+        return None
+    try:
+        return json.loads(body, object_pairs_hook=tuple, parse_int=Number, parse_float=Number)
+    except (ValueError, RecursionError):
+        return None
+
+
+def json_rationale(which: str, value: Any) -> str:
+    """A rationale out of JSON. Raises UnreadableReply for what is no text that a file can hold."""
+    if not isinstance(value, str) or isinstance(value, Number):
+        refuse("rationale_not_text", f"the rationale of {which} is {value!r:.60}, not a text")
+    if value.encode("utf-8", "replace").decode() != value:
+        refuse("rationale_not_text", f"the rationale of {which} holds half a surrogate pair, which no file can")
+    return value

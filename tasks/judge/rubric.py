@@ -1,0 +1,45 @@
+"""A recipe's own rubric: a sandboxed template in which data stays data, and what a reply to it must hold."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, Undefined, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MARK = "mark of the fence"
+
+
+@pass_context
+def _fenced(context: Context, value: Any) -> Any:
+    """What the template puts in: a text stands between the marks of the request, on lines of its own if it has any."""
+    if isinstance(value, Undefined) or not isinstance(value, str):
+        return value
+    mark = context[MARK]
+    gap = "\n" if "\n" in value else " "
+    return f"[{mark}{gap}{value}{gap}{mark}]"
+
+
+@lru_cache(maxsize=8)
+def _compiled(text: str) -> Template:
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=_fenced).from_string(text)
+
+
+def rubric_text(text: str, prompt: Mapping[str, Any]) -> Callable[[str], str]:
+    """The rubric for one prompt, as a function of the mark that fences the prompt's columns in it."""
+    return lambda mark: _compiled(text).render({**prompt, MARK: mark})
+
+
+def rubric_fault(text: str, prompt: Mapping[str, Any]) -> str | None:
+    """Why the rubric cannot be rendered for a prompt, if it cannot."""
+    try:
+        rubric_text(text, prompt)("0" * 6)
+    except Exception as error:  # whatever a template does with one row is that row's fault alone
+        return f"the rubric cannot be rendered for this row ({type(error).__name__}: {error})"
+    return None
+
+
+def texts_of(prompt: Mapping[str, Any]) -> list[str]:
+    """All texts of a prompt's columns, of which none may hold the mark."""
+    return [str(value) for name, value in prompt.items() if value is not None and name != "messages"]
