@@ -24,7 +24,7 @@ FORMAT_VERSION = 1
 LOOKUP_KEYS = 500
 BUSY_SECONDS = 60.0
 FILE_NAME = "ledger.sqlite"
-DAMAGED = re.compile(r"malformed|not a database|corrupt", re.I)
+DAMAGED = re.compile(r"malformed|not a database|corrupt|could not decode", re.I)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
     id INTEGER PRIMARY KEY,
@@ -137,7 +137,8 @@ class Ledger:
                 marks = ",".join("?" * len(some))
                 query = f"SELECT key, at, model, error, reply, {self._seal} FROM entries WHERE key IN ({marks})"
                 rows = self._connection.execute(query, some)
-                found.update((row[0].hex(), read_row(row)) for row in rows if row[3] not in ask_again)
+                wanted = ((row, read_row(row)) for row in rows if row[3] not in ask_again)
+                found.update((row[0].hex(), completion) for row, completion in wanted)
         except sqlite3.Error as error:
             raise failure(self.path, "read", error) from error
         except DamagedEntryError as error:
@@ -197,6 +198,8 @@ def read_row(row: Row) -> Completion:
     """What an entry says. Raises DamagedEntryError where it is not what was written."""
     key, _, model, error, reply, seal = row
     try:
+        if len(key) != DIGEST_BYTES:
+            raise DamagedEntryError(f"{_shown(key)}: its key is none")
         if seal is not None and seal != seal_of(key, model, error, reply):
             raise DamagedEntryError(f"{key.hex()}: its seal is broken")
         fields = orjson.loads(reply)
@@ -204,7 +207,7 @@ def read_row(row: Row) -> Completion:
         wrong = [name for name, value in fields.items() if not isinstance(value, _TYPES[name])]
     except (TypeError, AttributeError, ValueError) as damage:
         raise DamagedEntryError(f"{_shown(key)}: its reply cannot be read") from damage
-    if wrong or "text" not in fields or completion.error != error or len(key) != DIGEST_BYTES:
+    if wrong or "text" not in fields or completion.error != error:
         raise DamagedEntryError(f"{_shown(key)}: its parts do not fit together")
     return completion
 

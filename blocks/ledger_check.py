@@ -59,8 +59,7 @@ def check(folder: Path, repair: bool = False) -> Checked:
     Nothing is removed where the file's structure itself is damaged. Raises LedgerError.
     """
     with opened(folder) as connection:
-        found = connection.execute(f"PRAGMA integrity_check({NAMED})")
-        structure = [str(row[0]) for row in found if row[0] != "ok"]
+        structure = _structure(connection)
         read = unsealed = 0
         damaged: dict[int, str] = {}
         for number, row in _rows(connection, folder / FILE_NAME):
@@ -81,6 +80,15 @@ def check(folder: Path, repair: bool = False) -> Checked:
         damaged_entries=len(damaged),
         repaired=repaired,
     )
+
+
+def _structure(connection: sqlite3.Connection) -> list[str]:
+    """What SQLite finds wrong with the file itself; a page can be too damaged even for that."""
+    try:
+        found = connection.execute(f"PRAGMA integrity_check({NAMED})").fetchall()
+    except sqlite3.Error as error:
+        return [str(error)]
+    return [str(row[0]) for row in found if row[0] != "ok"]
 
 
 def _damage(row: Row) -> str | None:
