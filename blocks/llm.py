@@ -6,7 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 Message = dict[str, str]
 Request = Mapping[str, Any]
-"""A canonical request: `messages` (chat) or `prompt` (text or token ids), and the sampling parameters by their
+"""A canonical request: `messages` (chat), `prompt` (text or token ids) or `input` (a text to embed, whose answer is a
+vector as text: see `blocks.embeddings`), and the sampling parameters by their
 OpenAI names (temperature, top_p, max_tokens, stop, repetition_penalty, …). No address, no `n`, no stream."""
 
 

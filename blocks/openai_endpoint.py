@@ -12,6 +12,7 @@ import httpx2
 import openai
 import orjson
 
+from blocks.embeddings import read_embedding
 from blocks.llm import Completion, Request
 from blocks.models import OpenAIModel
 
@@ -65,11 +66,11 @@ class OpenAIEndpoint:
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request; whatever goes wrong is a Completion that says so, never an exception."""
-        path = "/chat/completions" if "messages" in request else "/completions"
+        path = "/embeddings" if "input" in request else "/chat/completions" if "messages" in request else "/completions"
         try:
             body = {"model": self.config.model, **request}
             response = await self._client.post(path, cast_to=httpx2.Response, body=body)
-            completion = read_reply(response.content)
+            completion = (read_embedding if "input" in request else read_reply)(response.content)
         except openai.APIStatusError as error:
             completion = read_failure(error)
         except Exception as error:

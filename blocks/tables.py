@@ -157,7 +157,18 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 PUBLIC = tuple(name for name in SCHEMAS if name != "loaded")
 """The tables that a run's database holds; `loaded` is the filter's input and stays in its shard."""
-STAGE_ORDER = ("load", "synthesize", "filter", "respond", "judge", "format_dpo")
+STAGE_ORDER = (
+    "load",
+    "synthesize",
+    "filter",
+    "tags",
+    "semantic",
+    "select",
+    "rewrite",
+    "respond",
+    "judge",
+    "format_dpo",
+)
 
 
 def quoted(path: Path) -> str:

@@ -18,10 +18,13 @@ from tasks.judge.config import JudgeConfig
 from tasks.judge.methods import method_of
 from tasks.pre_query import pre_query
 from tasks.respond import conversation
+from tasks.rewrite import stage as rewrite
 from tasks.student import token_counter
 from tasks.synthesize import MagpieSource, first_system
+from tasks.tags import stage as tags
 
 EXAMPLE = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
+PING_VECTOR = {"input": "Hello."}
 PING = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
 
 
@@ -82,6 +85,10 @@ def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
         sampling = responder.sampling.over(recipe.respond.sampling.over(model.sampling)).parameters()
         messages = conversation(row, recipe.respond.template, recipe.respond.system_of(responder))
         yield f"{responder.name} is asked", _pretty({"messages": messages, **sampling})
+    if recipe.tags is not None:
+        yield f"{recipe.tags.model} tags", tags.example(recipe.tags, EXAMPLE["en"])
+    if recipe.rewrite is not None:
+        yield f"{recipe.rewrite.model} rewrites", rewrite.example(recipe.rewrite, EXAMPLE["en"])
     if recipe.judging is not None:
         yield _judged(recipe.judging, row)
 
@@ -116,15 +123,17 @@ async def _check_all(recipe: Recipe, ping: bool, said: Callable[[str], None]) ->
                 f"models.{label}.api_key_env: the environment variable {variable} is not set; set it to the key"
             )
             continue
-        found = [await _check_one(label, model, address, ping, said) for address in model.addresses]
+        embeds = recipe.semantic is not None and label == recipe.semantic.model
+        found = [await _check_one(label, model, address, (ping, embeds), said) for address in model.addresses]
         faults += [fault for fault in found if fault]
     return faults
 
 
 async def _check_one(
-    label: str, model: OpenAIModel, address: str, ping: bool, said: Callable[[str], None]
+    label: str, model: OpenAIModel, address: str, how: tuple[bool, bool], said: Callable[[str], None]
 ) -> str | None:
-    """What is wrong with a model at one of its addresses, if anything."""
+    """What is wrong with a model at one of its addresses, if anything; how: whether to ping it, and for a vector."""
+    ping, embeds = how
     place = f"models.{label}"
     endpoint = OpenAIEndpoint.connect(model, address)
     try:
@@ -132,7 +141,7 @@ async def _check_one(
         if known is not None and model.model not in known:
             return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
         said(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
-        return _pinged(place, await endpoint.complete(PING), said) if ping else None
+        return _pinged(place, await endpoint.complete(PING_VECTOR if embeds else PING), said) if ping else None
     except openai.APIStatusError as error:
         return f"{place}: {address} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
     except (openai.APIError, httpx2.HTTPError, OSError) as error:

@@ -12,16 +12,16 @@ MOST_CHUNKS = 256
 ABOUT_THE_DRAW = ("position", "source", "finish_reason", "stop_reason")
 
 
-def prompt_chunks(session: Session, prompts: Shard) -> list[Shard]:
+def prompt_chunks(session: Session, prompts: Shard, leave_out: bool = True) -> list[Shard]:
     """The prompts as chunks by ranges of id prefixes, each a shard of its own; one more row changes one chunk.
 
     The number of chunks is a power of two that grows with the rows, from 1 to 256. What tells where a prompt
-    is from is left out, since it changes without changing what is asked.
+    is from is left out, since it changes without changing what is asked, unless leave_out is False.
     """
     bits = chunk_bits(prompts.rows)
     store = session.run.workspace.shards
     path = store.path(prompts)
-    columns = [name for name in pq.read_schema(path).names if name not in ABOUT_THE_DRAW]
+    columns = [name for name in pq.read_schema(path).names if not (leave_out and name in ABOUT_THE_DRAW)]
     names = ", ".join('"' + name.replace('"', '""') + '"' for name in columns)
     shards = []
     with duckdb.connect(":memory:") as connection:

@@ -29,6 +29,7 @@ from flows.options import Options
 from flows.plan import plan_answers
 from flows.recipe import LoadedRecipe
 from flows.recipe_errors import RecipeError
+from flows.refinement import refinement_of
 from tasks import synthesize
 from tasks.asking import Session
 from tasks.gate.judge import warm_up
@@ -149,7 +150,7 @@ async def _stages(stages: Stages, options: Options) -> None:
     conductor = Conductor(stages, options.progress, options.said, options.person)
     WORK[run.id] = stages.work()
     GATES[run.id] = conductor.judged
-    prompts = await _prompts(stages, conductor, options)
+    prompts = await refinement_of(stages, conductor, options).with_rewrites(await _prompts(stages, conductor, options))
     source = synthesize.STAGE if isinstance(stages.recipe.source, MagpieSource) else "load"
     for stage in (source, "filter"):
         await conductor.gate(stage, "whole")
@@ -179,7 +180,8 @@ async def _prompts(stages: Stages, conductor: Conductor, options: Options) -> Sh
     options.progress.expect("filter", 1)
     loaded = await conductor.do(await asyncio.to_thread(stages.load_job))
     options.progress.now = "filtering"
-    return (await conductor.do(stages.filter_job(loaded.handle.shards["loaded"], None))).handle.shards["prompts"]
+    filtered = await conductor.do(stages.filter_job(loaded.handle.shards["loaded"], None))
+    return (await refinement_of(stages, conductor, options).selected(filtered.handle))[0]
 
 
 async def _publish(stages: Stages) -> None:

@@ -13,6 +13,7 @@ from flows.conductor import Conductor, all_or_none
 from flows.jobs import Stages, reasons
 from flows.options import Options
 from flows.plan import plan_synthesize
+from flows.refinement import refinement_of
 from tasks import synthesize
 from tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from tasks.prefect_tasks import WORK
@@ -47,7 +48,8 @@ class Inventor:
             options.progress.now = "inventing"
             await self._draw(drawn, draws)
             handle = await self._filter()
-            prompts, accepted, drawn = handle.handle.shards["prompts"], handle.account.rows_out, draws
+            prompts, accepted = await refinement_of(self._stages, self._conductor, options).selected(handle.handle)
+            drawn = draws
             await self._weigh(handle, drawn)
         if source.target is not None and accepted < source.target:
             options.said(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")

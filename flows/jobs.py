@@ -16,10 +16,12 @@ from blocks.canonical import digest
 from blocks.models import ModelConfig, OpenAIModel
 from blocks.shards import Account, Handle, Shard
 from blocks.tables import quoted
+from flows.late import Late
 from flows.recipe import Recipe
 from tasks import format_dpo, respond, synthesize
 from tasks.asking import ChunkJob, Session
 from tasks.filter import FilterConfig, filter_digest, filter_prompts
+from tasks.filter.late import split_where
 from tasks.judge import stage as judge
 from tasks.judge.config import JudgeConfig
 from tasks.load import DatasetSource, load_prompts, source_digest
@@ -54,29 +56,31 @@ class Stages:
     def work(self) -> dict[str, Callable[[ChunkJob], dict[str, Any]]]:
         """What is done for a chunk of each stage. Raises TokenizerError, before anything is paid for."""
         recipe, session, counter = self.recipe, self.session, self.counter
+        late = Late(self).work() if recipe.is_refined else {}
         return {
             "load": lambda job: self._load(job).model_dump(),
-            "filter": lambda job: self._filter(job).model_dump(),
+            "filter": lambda job: self.filter(job).model_dump(),
             "respond": lambda job: respond.respond_chunk(session, recipe.respond, job).model_dump(),
             "judge": lambda job: judge.judge_chunk(session, self._judging(), recipe.pairs.weighing(), job).model_dump(),
             "format_dpo": lambda job: format_dpo.format_chunk(
                 session.run, recipe.pairs, recipe.judging, job, counter
             ).model_dump(),
+            **late,
         }
 
     def load_job(self) -> ChunkJob:
         """The job that reads the dataset."""
         source = self._dataset()
         content = source_digest(source, self.base)
-        return self._job("load", LOAD_VERSION, 0, {}, source.model_dump(mode="json"), content, self.limit)
+        return self.job("load", LOAD_VERSION, 0, {}, source.model_dump(mode="json"), content, self.limit)
 
     def synthesize_job(self, chunk: int, draws: int) -> ChunkJob:
         """The job that draws one chunk of instructions; draws counts all that the run wants."""
         source = self._magpie()
         config = source.model_dump(mode="json", exclude={"target", "samples", "min_yield"})
         last = min(draws, (chunk + 1) * synthesize.DRAWS_IN_A_CHUNK)
-        read, model = self.steering.digest, [*self._model(source.model), *synthesize.own_words(self.session, source)]
-        return self._job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, read, model, last)
+        model = [*self.model_digest(source.model), *synthesize.own_words(self.session, source)]
+        return self.job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, self.steering.digest, model, last)
 
     def synthesize_work(self, draws: int) -> Callable[[ChunkJob], dict[str, Any]]:
         """What is done for a chunk of draws."""
@@ -84,22 +88,39 @@ class Stages:
 
     def filter_job(self, loaded: Shard, most: int | None) -> ChunkJob:
         """The job that filters all prompts; most is the number of accepted ones that is wanted, if any."""
-        config = filter_digest(self.recipe.filter, self.base, self.recipe.default_rules)
-        return self._job("filter", FILTER_VERSION, 0, {"loaded": loaded}, config, most)
+        config = filter_digest(self.early_filter, self.base, self.recipe.default_rules)
+        refined = ["refined"] if self.recipe.is_refined else []
+        return self.job("filter", FILTER_VERSION, 0, {"loaded": loaded}, config, most, *refined)
+
+    @property
+    def target(self) -> int | None:
+        """How many accepted instructions are wanted of a model that invents them, if the recipe says so."""
+        source = self.recipe.source
+        return limited(source, self.limit).target if isinstance(source, MagpieSource) else None
+
+    @cached_property
+    def where(self) -> list[dict[str, str]]:
+        """The conditions of the filter: those that it can ask itself, those on tags, those on neighbours."""
+        return split_where(self.recipe.filter.where, [self.recipe.tag_columns, self.recipe.neighbor_columns])
+
+    @property
+    def early_filter(self) -> FilterConfig:
+        """The filter without the conditions that ask for columns of later stages."""
+        return self.recipe.filter.model_copy(update={"where": self.where[0]})
 
     def respond_job(self, chunk: int, prompts: Shard) -> ChunkJob:
         """The job that answers one chunk of prompts."""
         config = self.recipe.respond.model_dump(mode="json")
-        models = [self._model(responder.use) for responder in self.recipe.respond.models]
-        return self._job(respond.STAGE, respond.VERSION, chunk, {"prompts": prompts}, config, models)
+        models = [self.model_digest(responder.use) for responder in self.recipe.respond.models]
+        return self.job(respond.STAGE, respond.VERSION, chunk, {"prompts": prompts}, config, models)
 
     def judge_job(self, chunk: int, inputs: Mapping[str, Shard]) -> ChunkJob:
         """The job that rates one chunk of responses."""
         config, pairs = self._judging(), self.recipe.pairs
-        asked: list[Any] = [config.model_dump(mode="json"), [self._model(name) for name in config.judges]]
+        asked: list[Any] = [config.model_dump(mode="json"), [self.model_digest(name) for name in config.judges]]
         if config.confirms:  # what leaves the margin decides what else is asked
             asked.append([pairs.min_margin, pairs.aspects, pairs.judges])
-        return self._job(judge.STAGE, judge.VERSION, chunk, inputs, *asked)
+        return self.job(judge.STAGE, judge.VERSION, chunk, inputs, *asked)
 
     def format_job(self, chunk: int, inputs: Mapping[str, Shard]) -> ChunkJob:
         """The job that makes the pairs of one chunk."""
@@ -107,15 +128,16 @@ class Stages:
         marks = judging.model_dump(mode="json", exclude={"sampling", "language", "repairs"}) if judging else None
         config = self.recipe.pairs.model_dump(mode="json")
         student = [self.counter.digest] if self.counter else []
-        return self._job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, marks, *student)
+        return self.job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, marks, *student)
 
-    def _job(self, stage: str, version: int, chunk: int, inputs: Mapping[str, Shard], *config: Any) -> ChunkJob:
+    def job(self, stage: str, version: int, chunk: int, inputs: Mapping[str, Shard], *config: Any) -> ChunkJob:
+        """A job, known by its stage's version, its configuration and what it reads."""
         again = sorted(self.session.ask_again)
         shards = {name: shard.digest for name, shard in inputs.items()}
         key = digest([stage, version, chunk, shards, list(config), again])
         return ChunkJob(stage=stage, chunk=chunk, run=self.session.run.id, inputs=dict(inputs), cache_key=key)
 
-    def _model(self, label: str) -> list[Any]:
+    def model_digest(self, label: str) -> list[Any]:
         """What of a model changes the answers or their price."""
         model: ModelConfig = self.recipe.models[label]
         extra = model.extra_body if isinstance(model, OpenAIModel) else {}
@@ -139,20 +161,22 @@ class Stages:
 
     def _load(self, job: ChunkJob) -> Handle:
         started = time.monotonic()
-        into = self._scratch(job)
+        into = self.scratch(job)
         result = load_prompts(self._dataset(), self.base, into, self.limit)
-        return self._adopt(job, into, result, "loaded", started)
+        return self.adopt(job, into, result, "loaded", started)
 
-    def _filter(self, job: ChunkJob) -> Handle:
+    def filter(self, job: ChunkJob) -> Handle:
+        """Filter all prompts; what survives is `prompts`, or `filtered` where other stages go on with it."""
         started = time.monotonic()
-        into = self._scratch(job)
+        into = self.scratch(job)
         loaded = self.session.run.workspace.shards.path(job.inputs["loaded"])
-        result = filter_prompts(self.recipe.filter, loaded, into, self.base, self.recipe.default_rules)
-        source = self.recipe.source
-        target = limited(source, self.limit).target if isinstance(source, MagpieSource) else None
+        result = filter_prompts(self.early_filter, loaded, into, self.base, self.recipe.default_rules)
+        if self.recipe.is_refined:
+            return self.adopt(job, into, result, "filtered", started)
+        target = self.target
         if target is not None and result.rows_out > target:
             result = _without_surplus(result, into, target)
-        return self._adopt(job, into, result, "prompts", started)
+        return self.adopt(job, into, result, "prompts", started)
 
     def yield_of(self, chunk: Handle) -> Yield:
         """What the rules and predicates let pass of one chunk of draws, before duplicates elsewhere are known."""
@@ -164,14 +188,15 @@ class Stages:
         accepted = 0
         if "draws" in chunk.shards:
             pq.write_table(prompts_table(magpie, store.read(chunk.shards["draws"])), into / "draws.parquet")
-            config = FilterConfig(**{name: getattr(self.recipe.filter, name) for name in ("rules", "where", "columns")})
+            config = FilterConfig(**{name: getattr(self.early_filter, name) for name in ("rules", "where", "columns")})
             result = filter_prompts(config, into / "draws.parquet", into, self.base, self.recipe.default_rules)
             accepted = result.rows_out
             rejected += Counter(reasons(result.quarantine))
         shutil.rmtree(into, ignore_errors=True)
         return Yield(chunk.account.rows_in, accepted, rejected)
 
-    def _scratch(self, job: ChunkJob) -> Path:
+    def scratch(self, job: ChunkJob) -> Path:
+        """An empty folder for a job's files."""
         return self._folder(f"{job.stage}-{job.chunk}")
 
     def _folder(self, name: str) -> Path:
@@ -180,7 +205,8 @@ class Stages:
         into.mkdir(parents=True)
         return into
 
-    def _adopt(self, job: ChunkJob, into: Path, result: Any, name: str, started: float) -> Handle:
+    def adopt(self, job: ChunkJob, into: Path, result: Any, name: str, started: float) -> Handle:
+        """The handle of a job that left two tables in its folder, prompts under that name and what was set aside."""
         store = self.session.run.workspace.shards
         shards = {name: store.adopt(result.prompts), "quarantine": store.adopt(result.quarantine)}
         account = Account(

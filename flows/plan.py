@@ -1,7 +1,7 @@
 """What a run will spend, said before it is spent: calls, what the ledger has, tokens and dollars."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from blocks.llm import Completion
 from blocks.models import Config
 from blocks.shards import Shard
 from flows.jobs import Stages
+from flows.late import Late
 from tasks import respond, synthesize
 from tasks.asking import Answered, known_answers, read_rows
 from tasks.judge import stage as judge
@@ -18,6 +19,9 @@ from tasks.judge.config import JudgeConfig
 from tasks.judge.methods import method_of
 from tasks.judge.sittings import sittings_for
 from tasks.judge.votes import by_prompt_id
+from tasks.rewrite import stage as rewrite
+from tasks.semantic import stage as semantic
+from tasks.tags import stage as tags
 
 CHARACTERS_IN_A_TOKEN = 4
 TOKENS_GUESSED = 512
@@ -41,12 +45,20 @@ class StagePlan(Config):
         """Calls that will be sent."""
         return self.calls - self.known
 
+    def plus(self, other: "StagePlan") -> "StagePlan":
+        """This and a further part of the same stage."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
+        return self.model_copy(update={**sums, "at_most": self.at_most or other.at_most})
+
     def sentence(self) -> str:
         """The plan as one line."""
         bound = "up to " if self.at_most else ""
         money = f", about ${self.cost_usd:,.2f}" if self.cost_usd >= 0.005 else ""
         known = f"{self.known:,} in the ledger"
         return f"{self.stage}: {bound}{self.calls:,} calls, {known}, {bound}{self.to_pay:,} to pay for{money}"
+
+
+_ADDED = ("calls", "known", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
 class _Count:
@@ -74,7 +86,9 @@ class _Count:
                 unknown = self._unknown[question.label]
                 unknown[0] += 1
                 unknown[1] += _prompt_tokens(question.request)
-                unknown[2] = int(question.request.get("max_tokens") or TOKENS_GUESSED)
+                unknown[2] = (
+                    0 if "input" in question.request else int(question.request.get("max_tokens") or TOKENS_GUESSED)
+                )
 
     def guess(self, label: str, calls: int, prompt_tokens: int, most_tokens: int | None) -> None:
         """Count calls that depend on answers which are not there yet."""
@@ -83,7 +97,7 @@ class _Count:
         unknown = self._unknown[label]
         unknown[0] += calls
         unknown[1] += prompt_tokens
-        unknown[2] = most_tokens or TOKENS_GUESSED
+        unknown[2] = TOKENS_GUESSED if most_tokens is None else most_tokens
 
     def plan(self) -> StagePlan:
         """The sum."""
@@ -113,6 +127,33 @@ def plan_synthesize(stages: Stages, draws: int) -> StagePlan:
         questions = [one.question for one in synthesize.draws_for(stages.session, stages.steering, chunk, draws)]
         count.add(questions, known_answers(stages.session, questions))
     return count.plan()
+
+
+def plan_questions(stages: Stages, stage: str, chunks: Sequence[Shard]) -> StagePlan:
+    """What one of the stages between the filter and the responders will ask about some chunks of prompts."""
+    count = _Count(stages, stage)
+    for chunk in chunks:
+        questions = Late(stages).questions(stage, read_rows(stages.session.run, chunk))
+        count.add(questions, known_answers(stages.session, questions))
+    return count.plan()
+
+
+def guess_refinement(stages: Stages, prompts: int, known: Collection[str]) -> list[StagePlan]:
+    """What the stages between the filter and the responders will ask at most, where they are not planned yet."""
+    recipe, plans = stages.recipe, []
+    made = prompts * (len(recipe.rewrite.methods) if recipe.rewrite else 0)
+    for stage, config, calls in (
+        (tags.STAGE, recipe.tags, prompts + made if tags.STAGE not in known else made),
+        (semantic.STAGE, recipe.semantic, prompts if semantic.STAGE not in known else 0),
+        (rewrite.STAGE, recipe.rewrite, made if rewrite.STAGE not in known else 0),
+    ):
+        if config is not None and calls:
+            count = _Count(stages, stage)
+            sampling = getattr(config, "sampling", None)
+            tokens = calls * (JUDGE_TOKENS_GUESSED if sampling else PROMPT_TOKENS_GUESSED)
+            count.guess(config.model, calls, tokens, sampling.max_tokens if sampling else 0)
+            plans.append(count.plan())
+    return plans
 
 
 def plan_answers(stages: Stages, chunks: Sequence[Shard]) -> list[StagePlan]:
@@ -196,6 +237,7 @@ def _plan_judging(
 
 def _prompt_tokens(request: Mapping[str, Any]) -> int:
     messages = request.get("messages")
-    text = "".join(message["content"] for message in messages) if messages else str(request.get("prompt", ""))
+    plain = str(request.get("prompt") or request.get("input") or "")
+    text = "".join(message["content"] for message in messages) if messages else plain
     wide = len(text) - len(text.encode("ascii", "ignore"))
     return (len(text) - wide) // CHARACTERS_IN_A_TOKEN + wide

@@ -1,20 +1,22 @@
 """`kasasagi plan`: the stages that cost nothing are done, the ones that cost are counted."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from blocks.dispatcher import Dispatcher
 from blocks.engines import engines_for, identity_of
-from blocks.shards import Handle
+from blocks.shards import Handle, Shard
 from blocks.workspace import Run, Workspace
 from flows.chunks import prompt_chunks
 from flows.execution import new_run_id
 from flows.jobs import Stages
-from flows.plan import StagePlan, guess_answers, plan_answers, plan_synthesize
+from flows.plan import StagePlan, guess_answers, guess_refinement, plan_answers, plan_synthesize
 from flows.recipe import LoadedRecipe
+from flows.refinement import Refinement
 from tasks import synthesize
-from tasks.asking import Session
+from tasks.asking import ChunkJob, Session
 from tasks.synthesize import MagpieSource, limited
 
 
@@ -38,6 +40,7 @@ def _silent_session(loaded: LoadedRecipe, run: Run, ask_again: frozenset[str]) -
     engines = engines_for(models)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     dispatcher = Dispatcher(models, engines, run.workspace.ledger_folder)
+    dispatcher.stop(_ToPayError("a plan asks nobody"))
     try:
         yield Session(run, models, identities, dispatcher, ask_again, base=loaded.base)
     finally:
@@ -51,20 +54,67 @@ def _plans(stages: Stages) -> list[StagePlan]:
     work = stages.work()
     loaded = Handle.model_validate(work["load"](stages.load_job()))
     filtered = Handle.model_validate(work["filter"](stages.filter_job(loaded.shards["loaded"], None)))
-    return list(plan_answers(stages, prompt_chunks(stages.session, filtered.shards["prompts"])))
+    plans, prompts = _refined(stages, filtered, rewriting=True)
+    return [*plans, *_answers(stages, prompts, filtered.account.rows_out)]
 
 
 def _magpie_plans(stages: Stages, source: MagpieSource) -> list[StagePlan]:
     """Draws as far as the ledger has them, filtered for real; what comes after is foreseen from the target."""
     drawn = accepted = 0
-    plan, prompts = StagePlan(stage=synthesize.STAGE, calls=0, known=0), None
+    plan, prompts, filtered = StagePlan(stage=synthesize.STAGE, calls=0, known=0), None, None
     while (draws := synthesize.draws_wanted(source, drawn, accepted)) > drawn:
         plan = plan_synthesize(stages, draws)
         if plan.to_pay:
-            return [plan, *guess_answers(stages, source.target or source.samples or 0)]
+            wanted = source.target or source.samples or 0
+            return [plan, *guess_refinement(stages, wanted, ()), *_answers(stages, None, wanted)]
         filtered = _filtered(stages, source, draws)
-        prompts, accepted, drawn = filtered.shards["prompts"], filtered.account.rows_out, draws
-    return [plan, *(plan_answers(stages, prompt_chunks(stages.session, prompts)) if prompts else ())]
+        plans, prompts = _refined(stages, filtered, rewriting=False)
+        if prompts is None:
+            return [plan, *plans, *_answers(stages, None, source.target or source.samples or 0)]
+        accepted, drawn = prompts.rows, draws
+    if prompts is None or filtered is None:
+        return [plan]
+    plans, prompts = _refined(stages, filtered, rewriting=True)
+    return [plan, *plans, *_answers(stages, prompts, accepted)]
+
+
+def _answers(stages: Stages, prompts: Shard | None, most: int) -> list[StagePlan]:
+    """What respond and judge will ask, for prompts that are known, or for so many that are not."""
+    if prompts is not None:
+        return plan_answers(stages, prompt_chunks(stages.session, prompts))
+    rewriting = stages.recipe.rewrite
+    return guess_answers(stages, most * (1 + (len(rewriting.methods) if rewriting else 0)))
+
+
+class _ToPayError(Exception):
+    """A stage has calls to pay for, so that nobody knows what it leaves."""
+
+
+def _refined(stages: Stages, filtered: Handle, rewriting: bool) -> tuple[list[StagePlan], Shard | None]:
+    """What the stages behind the filter will ask, as far as it is known, and the prompts that they leave, if it is."""
+    work = stages.work()
+    plans: dict[str, StagePlan] = {}
+
+    def planned(plan: StagePlan) -> None:
+        plans[plan.stage] = plan if plan.stage not in plans else plans[plan.stage].plus(plan)
+        if plan.to_pay:
+            raise _ToPayError
+
+    async def do(job: ChunkJob) -> Handle:
+        return Handle.model_validate(work[job.stage](job))
+
+    async def refined() -> Shard:
+        refinement = Refinement(stages, do, planned)
+        prompts, _ = await refinement.selected(filtered)
+        return await refinement.with_rewrites(prompts) if rewriting else prompts
+
+    try:
+        prompts = asyncio.run(refined())
+    except _ToPayError:
+        for plan in guess_refinement(stages, filtered.account.rows_out, plans):
+            plans[plan.stage] = plans[plan.stage].plus(plan) if plan.stage in plans else plan
+        return list(plans.values()), None
+    return list(plans.values()), prompts
 
 
 def _filtered(stages: Stages, source: MagpieSource, draws: int) -> Handle:

@@ -22,7 +22,12 @@ from tasks.judge.config import JudgeConfig
 from tasks.load import DatasetSource, source_columns
 from tasks.publish import PublishConfig
 from tasks.respond import RespondConfig
+from tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
+from tasks.rewrite.config import RewriteConfig
+from tasks.select.config import SelectConfig
+from tasks.semantic.config import COLUMNS, SemanticConfig
 from tasks.synthesize import DEFAULT_RULES, MagpieSource
+from tasks.tags.config import TagsConfig
 
 RECIPES = ("recipes", "flows/shipped/recipes")
 PROMPT_COLUMNS = ("prompt_id", "messages", "instruction")
@@ -37,6 +42,10 @@ class Recipe(Config):
     source: SourceConfig = Field(description="Where prompts come from: a dataset, or Magpie.")
     models: dict[str, ModelConfig] = Field(min_length=1, description="Models by the names that this recipe uses.")
     filter: FilterConfig = Field(FilterConfig(), description="Which prompts go on.")
+    tags: TagsConfig | None = Field(None, description="A model labels the prompts; the labels are columns.")
+    semantic: SemanticConfig | None = Field(None, description="Prompts are compared by meaning.")
+    select: SelectConfig | None = Field(None, description="How many prompts of each kind go on.")
+    rewrite: RewriteConfig | None = Field(None, description="Further prompts are made out of those that are selected.")
     respond: RespondConfig = Field(description="Who answers.")
     judge: JudgeConfig | None = Field(None, description="Who judges; nobody where strong_vs_weak makes the pairs.")
     pairs: PairsConfig = Field(PairsConfig(), description="Which pairs are made.")
@@ -72,6 +81,21 @@ class Recipe(Config):
             for one in self.gates.all(judging is not None and len(judging.voices) > 1)
             if judging or one.stage != "judge"
         )
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether stages of their own stand between the filter and the responders."""
+        return any(part is not None for part in (self.tags, self.semantic, self.select, self.rewrite))
+
+    @property
+    def tag_columns(self) -> tuple[str, ...]:
+        """Columns that tags add."""
+        return self.tags.columns if self.tags else ()
+
+    @property
+    def neighbor_columns(self) -> tuple[str, ...]:
+        """Columns that the comparison by meaning adds."""
+        return COLUMNS if self.semantic else ()
 
     def plain(self) -> dict[str, Any]:
         """The recipe as plain data, without what was left at its default; it can be read again."""
@@ -194,6 +218,8 @@ def _unknown_models(recipe: Recipe) -> list[str]:
     used += _judges(recipe)
     if isinstance(recipe.source, MagpieSource):
         used.append(("source.model", recipe.source.model))
+    stages = {"tags": recipe.tags, "semantic": recipe.semantic, "rewrite": recipe.rewrite}
+    used += [(f"{name}.model", stage.model) for name, stage in stages.items() if stage is not None]
     responders = [responder.name for responder in recipe.respond.models]
     sides = {"pairs.strong": recipe.pairs.strong, "pairs.weak": recipe.pairs.weak}
     if recipe.pairs.on_policy is not None:
@@ -295,11 +321,32 @@ def _faults_of_template(place: str, text: str, recipe: Recipe) -> list[str]:
 def _filter_faults(recipe: Recipe, base: Path) -> list[str]:
     ended = ("stop_reason",) if isinstance(recipe.source, MagpieSource) else ()
     columns = [*PROMPT_COLUMNS, "source", "position", "finish_reason", *ended, *recipe.kept_columns]
+    faults = _taken_columns(recipe, [*columns, *recipe.filter.columns])
+    columns += [*recipe.tag_columns, *recipe.neighbor_columns]
     try:
         check_filter(recipe.filter, columns, base, recipe.default_rules)
     except ValueError as error:
-        return [f"filter: {error}"]
-    return []
+        faults.append(f"filter: {error}")
+    known = [*columns, *recipe.filter.columns]
+    return faults + [
+        f"select.{key}: {name!r} is no column of the prompts{nearest(name, known)}"
+        for key, name in (recipe.select.columns if recipe.select else ())
+        if name not in known
+    ]
+
+
+def _taken_columns(recipe: Recipe, known: Sequence[str]) -> list[str]:
+    """One sentence for each column that a stage would add and that is there already."""
+    added = {"tags": recipe.tag_columns, "semantic": recipe.neighbor_columns}
+    added["rewrite"] = REWRITE_COLUMNS if recipe.rewrite else ()
+    remedies = {"tags": "set tags.prefix", "semantic": "rename that one", "rewrite": "rename that one"}
+    taken = {name.casefold() for name in known}
+    return [
+        f"{stage}: {name!r} is a column of the prompts already; {remedies[stage]}"
+        for stage, columns in added.items()
+        for name in columns
+        if name.casefold() in taken
+    ]
 
 
 def missing_columns(loaded: LoadedRecipe) -> list[str]:

@@ -101,7 +101,7 @@ def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) 
         "stage": stage,
         "model": question.label,
         "request": orjson.dumps(question.request).decode(),
-        "reply": completion.text if completion.error is None else completion.detail,
+        "reply": _shown(question.request, completion),
         "finish_reason": completion.finish_reason,
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
@@ -110,6 +110,13 @@ def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) 
         "reused": answered.reused,
         "error": completion.error,
     }
+
+
+def _shown(request: Request, completion: Completion) -> str | None:
+    """What a table shows as the reply; a vector is in the ledger, and would only swell the table."""
+    if completion.error is not None:
+        return completion.detail
+    return "(a vector)" if "input" in request else completion.text
 
 
 def set_aside(stage: str, row_id: str, reason: str, detail: str | None, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +132,10 @@ def set_aside(stage: str, row_id: str, reason: str, detail: str | None, payload:
 
 @dataclass
 class ChunkResult:
-    """What a chunk's pure work leaves: rows by table, how many rows it was asked for, and every answer."""
+    """What a chunk's pure work leaves: rows by table, how many rows it was asked for, and every answer.
+
+    tables holds shards whose columns no schema of ours knows.
+    """
 
     rows_in: int
     rows_out: int
@@ -133,6 +143,7 @@ class ChunkResult:
     answered: Sequence[Answered] = ()
     more: Mapping[str, Sequence[pa.Field]] = field(default_factory=dict)
     """Columns beyond those that every table of that name has."""
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -152,6 +163,7 @@ def keep_chunk(
     store = run.workspace.shards
     made = {name: tables.table(name, some, result.more.get(name, ())) for name, some in rows.items() if some}
     shards = {name: store.write(table) for name, table in made.items()}
+    shards |= {name: store.write(table) for name, table in result.tables.items()}
     return Handle(
         stage=job.stage,
         chunk=job.chunk,

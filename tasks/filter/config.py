@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.filter.contamination import REASON as CONTAMINATED
-from tasks.filter.contamination import ContaminationConfig
 from tasks.filter.rules import RULES, FilterError, Rule, bind, nearest
+from tasks.load.config import DatasetSource, Format
 
 __all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "is_own", "steps"]
 
+CONTAMINATED = "contaminated"
 OF_DUPLICATES = ("duplicate", "near_duplicate", CONTAMINATED)
 """The reasons of rows that are like others, which no rule may share."""
 
@@ -46,6 +46,43 @@ class DedupConfig(BaseModel):
         "NFKC and with whitespace folded; 0.7 is a good beginning. All earlier turns must be equal.",
     )
     shingle: int = Field(default=3, ge=1, le=32, description="How many characters an n-gram of `near` has.")
+
+
+class EvaluationSet(BaseModel):
+    """One evaluation set: where it lies, and which of its columns hold what a model is asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(min_length=1, description="A file, a folder saved by `datasets`, or a Hub id such as owner/name.")
+    columns: tuple[str, ...] = Field(
+        min_length=1, description="Columns whose texts are looked for, each text on its own; lists are joined."
+    )
+    format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
+    split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
+    name: str | None = Field(default=None, description="The configuration of a Hub dataset that has several.")
+    revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
+
+    def source(self) -> DatasetSource:
+        """The same place as a source of rows."""
+        return DatasetSource.model_validate(self.model_dump(exclude={"columns"}))
+
+
+class ContaminationConfig(BaseModel):
+    """Evaluation sets whose items no prompt may repeat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sets: dict[str, EvaluationSet] = Field(min_length=1, description="Evaluation sets by the names that reasons show.")
+    words: int = Field(default=8, ge=2, le=64, description="n of the n-grams of words.")
+    characters: int = Field(
+        default=16, ge=2, le=128, description="n of the n-grams of items that are mainly Japanese or Chinese signs."
+    )
+    share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="A prompt goes if it shares this much of its n-grams, or of the item's, whichever has fewer.",
+    )
 
 
 class FilterConfig(BaseModel):

@@ -5,53 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
 
 from blocks.canonical import digest
+from tasks.filter.config import ContaminationConfig, EvaluationSet, FilterError
 from tasks.filter.overlap import Item, Overlap
-from tasks.filter.rules import FilterError, nearest
-from tasks.load.config import DatasetSource, Format, SourceError
+from tasks.filter.rules import nearest
+from tasks.load.config import SourceError
 from tasks.load.locate import locate, source_digest
 from tasks.load.readers import open_rows, peek_columns
-
-REASON = "contaminated"
-
-
-class EvaluationSet(BaseModel):
-    """One evaluation set: where it lies, and which of its columns hold what a model is asked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str = Field(min_length=1, description="A file, a folder saved by `datasets`, or a Hub id such as owner/name.")
-    columns: tuple[str, ...] = Field(
-        min_length=1, description="Columns whose texts are looked for, each text on its own; lists are joined."
-    )
-    format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
-    split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
-    name: str | None = Field(default=None, description="The configuration of a Hub dataset that has several.")
-    revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
-
-    def source(self) -> DatasetSource:
-        """The same place as a source of rows."""
-        return DatasetSource.model_validate(self.model_dump(exclude={"columns"}))
-
-
-class ContaminationConfig(BaseModel):
-    """Evaluation sets whose items no prompt may repeat."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sets: dict[str, EvaluationSet] = Field(min_length=1, description="Evaluation sets by the names that reasons show.")
-    words: int = Field(default=8, ge=2, le=64, description="n of the n-grams of words.")
-    characters: int = Field(
-        default=16, ge=2, le=128, description="n of the n-grams of items that are mainly Japanese or Chinese signs."
-    )
-    share: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="A prompt goes if it shares this much of its n-grams, or of the item's, whichever has fewer.",
-    )
 
 
 class Contamination:

@@ -15,8 +15,7 @@ from blocks.canonical import digest, digest_file
 from tasks import response_rules
 from tasks.filter import contamination, minhash, overlap
 from tasks.filter import near as near_module
-from tasks.filter.config import OF_DUPLICATES, DedupConfig, FilterConfig, FilterResult, Step, steps
-from tasks.filter.contamination import REASON as CONTAMINATED
+from tasks.filter.config import CONTAMINATED, OF_DUPLICATES, DedupConfig, FilterConfig, FilterResult, Step, steps
 from tasks.filter.contamination import Contamination, check_sets, sets_digest
 from tasks.filter.keys import exact_key
 from tasks.filter.near import Near, NearDuplicates
@@ -58,7 +57,7 @@ def run_filter(config: FilterConfig, prompts: Path, into: Path, base: Path, defa
     plan = _plan(config, base, default_rules)
     if config.contamination is not None:
         plan = replace(plan, contamination=Contamination(config.contamination, base))
-    style = Style("filter", "the same text as the prompt", lambda batch: batch.select(schema.names), _payloads)
+    style = Style("filter", "the same text as the prompt", lambda batch: batch.select(schema.names), payloads)
     with SqlRoom() as room:
         _check_where(room, config, [schema])
         with scratch_folder(into) as folder:
@@ -118,7 +117,7 @@ def _stage_near(prompts: Path, scratch: Path, schema: pa.Schema, near: dict[int,
                 if row in survivors:
                     ids[row] = prompt
                 outcome.append(_alike(near[row], ids) if row in near else None)
-            writer.write_batch(_staged(batch.cast(schema), start, outcome, [None] * len(outcome)))
+            writer.write_batch(staged(batch.cast(schema), start, outcome, [None] * len(outcome)))
             start += batch.num_rows
 
 
@@ -205,17 +204,18 @@ def _stage(prompts: Path, scratch: Path, schema: pa.Schema, plan: Plan, room: Sq
         for batch in map(plan.widen, batches(prompts)):
             outcome = _judge(batch, plan, room)
             keys = _keys(batch, outcome) if plan.config.dedup.exact else [None] * len(outcome)
-            writer.write_batch(_staged(batch.cast(schema), rows, outcome, keys))
+            writer.write_batch(staged(batch.cast(schema), rows, outcome, keys))
             rows += batch.num_rows
     return rows
 
 
-def _staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[str | None]) -> pa.RecordBatch:
+def staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[str | None]) -> pa.RecordBatch:
+    """A batch of prompts whose first has that number, as it is staged: with outcomes, and keys of duplicates."""
     numbers = pa.array(range(start, start + batch.num_rows), pa.int64())
     reasons = pa.array([broken and broken[0] for broken in outcome], pa.string())
     details = pa.array([broken and broken[1] for broken in outcome], pa.string())
-    ids, payloads = batch.column("prompt_id"), pa.nulls(batch.num_rows, pa.string())
-    meta = [numbers, pa.array(keys, pa.string()), ids, reasons, details, payloads]
+    ids, nothing = batch.column("prompt_id"), pa.nulls(batch.num_rows, pa.string())
+    meta = [numbers, pa.array(keys, pa.string()), ids, reasons, details, nothing]
     return pa.record_batch([*meta, *batch.columns], schema=pa.schema([*META, *batch.schema]))
 
 
@@ -230,9 +230,8 @@ def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
             found = _find(step.rule, step.parameters, batch, outcome) if step.rule.finds else next(ours)
         _note(outcome, step.reason, enumerate(found))
     where = plan.config.where if batch.num_rows else {}
-    for (reason, predicate), held in zip(where.items(), room.predicates(where, batch), strict=True):
-        words = {False: f"false: {predicate}", None: f"null or failed: {predicate}"}
-        _note(outcome, reason, ((index, words.get(value)) for index, value in enumerate(held)))
+    for reason, details in room.broken(where, batch):
+        _note(outcome, reason, enumerate(details))
     if plan.contamination is not None and batch.num_rows:
         _note(outcome, CONTAMINATED, enumerate(plan.contamination.found(batch)))
     return outcome
@@ -271,5 +270,6 @@ def _keys(batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:
     return [exact_key(turns) if broken is None else None for turns, broken in zip(messages, outcome, strict=True)]
 
 
-def _payloads(batch: pa.RecordBatch) -> list[str]:
+def payloads(batch: pa.RecordBatch) -> list[str]:
+    """The payload of each row of a batch that is set aside: all of its columns."""
     return [json_text(row)[0] for row in batch.to_pylist()]

@@ -1,7 +1,7 @@
 """SQL on batches of prompts, in a DuckDB that sees nothing else: our rules, and the recipe's predicates on one row."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -58,6 +58,31 @@ class SqlRoom:
             return self._columns(", ".join(map(_predicate_sql, where.values())), batch, {})
         except duckdb.Error:
             return self._halves(where, batch)
+
+    def broken(self, where: Mapping[str, str], batch: pa.RecordBatch) -> Iterator[tuple[str, list[str | None]]]:
+        """For each predicate its reason, and the detail of each row that does not satisfy it."""
+        for (reason, predicate), held in zip(where.items(), self.predicates(where, batch), strict=True):
+            words = {False: f"false: {predicate}", None: f"null or failed: {predicate}"}
+            yield reason, [words.get(value) for value in held]
+
+    def first_broken(self, where: Mapping[str, str], batch: pa.RecordBatch) -> list[tuple[str, str] | None]:
+        """For each row the reason and detail of the first predicate that it does not satisfy, None if it does all."""
+        found: list[tuple[str, str] | None] = [None] * batch.num_rows
+        for reason, details in self.broken(where, batch) if batch.num_rows else ():
+            found = [
+                one or (None if detail is None else (reason, detail))
+                for one, detail in zip(found, details, strict=True)
+            ]
+        return found
+
+    def mentions(self, predicate: str, columns: Collection[str]) -> bool:
+        """Whether a predicate uses one of some columns; one that cannot be parsed uses none."""
+        try:
+            tree = self._parse(predicate, predicate)
+        except FilterError:
+            return False
+        used = {node["column_names"][-1].casefold() for node in _nodes(tree) if node.get("class") == "COLUMN_REF"}
+        return not used.isdisjoint(name.casefold() for name in columns)
 
     def check(self, reason: str, predicate: str, schemas: Sequence[pa.Schema]) -> None:
         """Raise FilterError unless a predicate is one plain expression over the columns of a row.

@@ -1,14 +1,17 @@
 """What the fake models say: readable, of varied length, and determined by the request alone."""
 
 import random
+import zlib
 
 from tests.fake_server import words
 from tests.fake_server.asks import KANA, Ask, Sample
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.judge import judge_reply
+from tests.fake_server.labeller import labeller_reply
 from tests.fake_server.words import Language
 
 MOST_SENTENCES = 6
+DIMENSIONS = 64
 
 
 class Answers:
@@ -32,6 +35,7 @@ class Answers:
             number = occurrence if self._config.distinct_draws else sample.index
             return instruction(f"{sample.digest}:{number}", self._instruction_language(sample, number))
         reply = judge_reply(sample.prompt, sample.digest, self._config, "response_format" in ask.body)
+        reply = reply or labeller_reply(sample.prompt, sample.digest, self._config)
         if reply is not None:
             return reply
         repeats = self._config.distinct_repeats and ask.body.get("temperature", 1) > 0
@@ -73,6 +77,14 @@ def instruction(name: str, language: Language) -> str:
 def refusal(sample: Sample) -> str:
     """A typical refusal in the language of the sample."""
     return random.Random(sample.digest).choice(words.REFUSALS[language_of(sample)])
+
+
+def embedding(text: str) -> list[float]:
+    """A vector for a text: how often each three letters of it stand there, in few dimensions, so that like is near."""
+    vector = [0.0] * DIMENSIONS
+    for start in range(max(1, len(text) - 2)):
+        vector[zlib.crc32(text[start : start + 3].lower().encode()) % DIMENSIONS] += 1.0
+    return vector
 
 
 def with_reasoning(content: str, sample: Sample, config: ServerConfig) -> dict[str, str]:

@@ -58,6 +58,8 @@ def read_ask(endpoint: str, raw: bytes) -> Ask:
     digest = _digest(asked)
     if endpoint == "chat/completions":
         samples = _chat_samples(asked, digest, number)
+    elif endpoint == "embeddings":
+        samples = _inputs(asked)
     else:
         samples = _completion_samples(asked, number or 1)
     return Ask(endpoint, digest, model, body, samples)
@@ -95,6 +97,14 @@ def _completion_samples(asked: dict[str, Any], number: int) -> tuple[Sample, ...
         digest = sample_digest({**asked, "prompt": prompt})
         samples.extend(Sample(digest, prompt, index) for index in range(number))
     return tuple(samples)
+
+
+def _inputs(asked: dict[str, Any]) -> tuple[Sample, ...]:
+    given = asked.get("input")
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
+        raise BadAskError("input must be a text or a list of texts, none of them empty")
+    return tuple(Sample(sample_digest({**asked, "input": text}), text, 0) for text in texts)
 
 
 def _prompts(prompt: Any) -> list[Any]:

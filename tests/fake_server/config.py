@@ -105,6 +105,9 @@ class ServerConfig(BaseModel):
     )
     reasoning: Reasoning = Field(default="none", description="How chat answers carry a thinking model's reasoning.")
     judge_unreadable: Rate = Field(default=0.0, description="Share of judge requests answered in no readable form.")
+    labeller_unreadable: Rate = Field(
+        default=0.0, description="Share of tagging and rewriting requests answered in no readable form."
+    )
     judge_position_bias: Rate = Field(
         default=0.0, description="Share of judge requests that rate the first text one higher."
     )

@@ -21,7 +21,11 @@ from tests.fake_server.config import ServerConfig
 from tests.fake_server.faults import FaultPlan
 from tests.fake_server.replies import ERROR_CODES, error_response, json_response
 
-ENDPOINTS = {"/v1/chat/completions": "chat/completions", "/v1/completions": "completions"}
+ENDPOINTS = {
+    "/v1/chat/completions": "chat/completions",
+    "/v1/completions": "completions",
+    "/v1/embeddings": "embeddings",
+}
 LARGEST_BODY = 256 * 2**20
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -220,6 +224,8 @@ class Application:
         return response
 
     def _body(self, ask: Ask, tokens: Sequence[int], numbers: Sequence[int], lasting: str | None) -> dict[str, Any]:
+        if ask.endpoint == "embeddings":
+            return _vectors(ask)
         chat = ask.endpoint == "chat/completions"
         choices: list[dict[str, Any]] = []
         said_tokens = 0
@@ -325,6 +331,17 @@ class Application:
             "cpu_seconds": time.process_time(),
             "batches": self.batches.report(),
         }
+
+
+def _vectors(ask: Ask) -> dict[str, Any]:
+    """The body that answers an embeddings request: a vector for each input."""
+    tokens = sum(answers.prompt_tokens(sample) for sample in ask.samples)
+    data = [
+        {"object": "embedding", "index": index, "embedding": answers.embedding(sample.prompt)}
+        for index, sample in enumerate(ask.samples)
+    ]
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "data": data, "model": ask.model, "usage": usage}
 
 
 def reset_connection(request: web.BaseRequest) -> web.Response:

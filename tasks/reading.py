@@ -1,0 +1,143 @@
+"""Replies that must be read strictly: asked for, read, and, where they cannot be read, asked for once more."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Generic, Literal, TypeVar
+
+import yaml
+from jinja2 import StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from blocks.canonical import ledger_key
+from blocks.dispatcher import Question
+from blocks.llm import Message
+from blocks.models import OpenAIModel, Sampling
+from tasks.asking import Answered, Session, ask
+from tasks.judge.prompt import instruction_text
+from tasks.response_rules import language_of
+from tasks.thinking import split_thinking
+
+T = TypeVar("T")
+Language = Literal["en", "ja"]
+Again = Callable[[Question, str, str], list[Message]]
+"""The messages that ask a question once more, from the question, the reply and what was wrong with it."""
+
+
+class UnreadableError(Exception):
+    """A reply that does not say what was asked for, in the form that was asked for."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Generic[T]):
+    """What came of a question: the value that was read, or why there is none, and the last reply to it."""
+
+    answered: Answered
+    value: T | None = None
+    fault: UnreadableError | None = None
+
+    @property
+    def reply(self) -> str:
+        """The reply's own words."""
+        return self.answered.completion.text
+
+
+@cache
+def prompt_file(name: str, language: Language) -> dict[str, Any]:
+    """The fields of `tasks/prompts/NAME.LANGUAGE.yaml`."""
+    text = files("tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+@cache
+def template(name: str, language: Language, field: str) -> Template:
+    """One template of a prompt file, in a sandbox; a name that it is not given is an error."""
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+    return environment.from_string(prompt_file(name, language)[field])
+
+
+def asking_language(wanted: Literal["auto", "en", "ja"], messages: Sequence[Message]) -> Language:
+    """The language to ask in: as set, else Japanese for Japanese conversations and English for the rest."""
+    if wanted != "auto":
+        return wanted
+    return "ja" if language_of(instruction_text(messages, "en")) == "ja" else "en"
+
+
+def request_body(session: Session, label: str, sampling: Sampling) -> dict[str, Any]:
+    """What is the same in all requests of a stage to a model: its sampling, laid over the model's, and extra fields."""
+    model = session.models[label]
+    body = sampling.over(model.sampling).parameters()
+    return {**body, **(model.extra_body if isinstance(model, OpenAIModel) else {})}
+
+
+def question(session: Session, label: str, messages: Sequence[Message], body: Mapping[str, Any]) -> Question:
+    """One question to a model, with its key in the ledger."""
+    request = {"messages": list(messages), **body}
+    return Question(label, ledger_key(session.identities[label], request, 0), request)
+
+
+def hear(answered: Answered, read: Callable[[str], T]) -> Heard[T]:
+    """Read one reply; one that was cut off or never came is unreadable too."""
+    completion = answered.completion
+    if completion.error is not None:
+        fault = UnreadableError(completion.error, completion.detail or "the model gave no answer")
+        return Heard(answered, fault=fault)
+    if completion.finish_reason == "length":
+        return Heard(answered, fault=UnreadableError("truncated", "the reply was cut off; raise sampling.max_tokens"))
+    words, _ = split_thinking(completion.text, completion.reasoning)
+    try:
+        return Heard(answered, read(words))
+    except UnreadableError as fault:
+        return Heard(answered, fault=fault)
+
+
+def ask_readable(
+    session: Session,
+    questions: Sequence[Question],
+    reads: Sequence[Callable[[str], T]],
+    again: Again | None,
+    chunk: int,
+) -> tuple[list[Heard[T]], list[Answered]]:
+    """Ask, read each reply by its own function, and ask once more, with `again`, for those that cannot be read.
+
+    Gives what came of each question, and every answer there was. Raises what the dispatcher raises.
+    """
+    first = ask(session, questions, 0, chunk)
+    heard = [hear(answered, read) for answered, read in zip(first, reads, strict=True)]
+    if again is None:
+        return heard, first
+    places = [at for at, one in enumerate(heard) if one.fault and one.answered.completion.error is None]
+    second = ask(session, [_again(session, heard[at], again) for at in places], 0, chunk)
+    for at, answered in zip(places, second, strict=True):
+        heard[at] = hear(answered, reads[at])
+    return heard, [*first, *second]
+
+
+def _again(session: Session, one: Heard[T], again: Again) -> Question:
+    asked = one.answered.question
+    messages = again(asked, one.reply, one.fault.detail if one.fault else "")
+    body = {name: value for name, value in asked.request.items() if name != "messages"}
+    return question(session, asked.label, messages, body)
+
+
+def once_more(name: str, system: Mapping[str, Language]) -> Again:
+    """Asks once more with the field `again` of a prompt file, in the language of the system message."""
+
+    def messages(asked: Question, reply: str, fault: str) -> list[Message]:
+        said: Sequence[Message] = asked.request["messages"]
+        text = template(name, system[said[0]["content"]], "again").render(fault=fault)
+        return [*said, {"role": "assistant", "content": reply}, {"role": "user", "content": text}]
+
+    return messages
+
+
+def systems(name: str) -> dict[str, Language]:
+    """The system messages of a prompt file, each with its language."""
+    languages: tuple[Language, ...] = ("en", "ja")
+    return {prompt_file(name, language)["system"]: language for language in languages}

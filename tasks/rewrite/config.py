@@ -1,0 +1,38 @@
+"""How prompts are rewritten."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from blocks.models import Config, Sampling
+
+Method = Literal["paraphrase", "deeper", "broader"]
+ORIGIN = "origin_id"
+METHOD = "rewrite"
+COLUMNS = (ORIGIN, METHOD)
+
+
+class RewriteConfig(Config):
+    """Which model rewrites the selected prompts, and in which ways; each result is kept beside its origin."""
+
+    model: str = Field(description="Name of the model that rewrites.")
+    methods: tuple[Method, ...] = Field(
+        ("paraphrase",),
+        min_length=1,
+        description="What is made of each prompt, a call each: paraphrase (the same in other words), deeper (harder) "
+        "and broader (another one of its field, rarer), both after Evol-Instruct (arXiv 2304.12244). The columns "
+        "origin_id and rewrite tell where a prompt is from.",
+    )
+    language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the rewriting prompt.")
+    repairs: int = Field(
+        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
+    )
+    sampling: Sampling = Field(Sampling(temperature=0.7, max_tokens=1024), description="Sampling of the rewrites.")
+
+    @field_validator("methods")
+    @classmethod
+    def _each_once(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        for method in methods:
+            if methods.count(method) > 1:
+                raise ValueError(f"{method!r} stands there twice; name it once")
+        return methods

@@ -1,0 +1,43 @@
+"""How many prompts of each kind go on."""
+
+import re
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from blocks.models import Config
+
+_ORDER = re.compile(r"(?P<column>\S(?:.*\S)?)(?:\s+(?P<way>asc|desc))|(?P<alone>\S(?:.*\S)?)", re.IGNORECASE)
+
+
+class SelectConfig(Config):
+    """A quota: of the prompts that are equal in some columns, so many go on."""
+
+    per: tuple[str, ...] = Field((), description="Columns whose values share a quota, such as category; none: all.")
+    limit: int = Field(ge=1, description="How many prompts go on for each value.")
+    order_by: tuple[str, ...] = Field(
+        (),
+        description="Columns that say which go on first, each with `desc` behind it where the greatest come first; "
+        "quality and difficulty go by their scale. Equals, and all without this, go by their position. prompt_id is a "
+        "digest, so order by it for a fair draw.",
+    )
+
+    @field_validator("per", "order_by", mode="before", json_schema_input_type=tuple[str, ...] | str)
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @property
+    def order(self) -> list[tuple[str, bool]]:
+        """The columns of order_by, each with whether the greatest come first."""
+        found = []
+        for entry in self.order_by:
+            match = _ORDER.fullmatch(entry.strip())
+            column = (match["column"] or match["alone"]) if match else entry
+            found.append((column, bool(match and (match["way"] or "").lower() == "desc")))
+        return found
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Every column that it names, each with the key that names it."""
+        return [("per", name) for name in self.per] + [("order_by", name) for name, _ in self.order]

@@ -1,0 +1,1 @@
+"""Meaning: prompts as vectors of an embedding model, their nearest neighbours, and duplicates in meaning."""

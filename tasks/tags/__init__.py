@@ -1,0 +1,1 @@
+"""Tags: a model labels each prompt; the labels are columns."""

@@ -1,0 +1,41 @@
+"""How prompts are tagged."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from blocks.models import Config, Sampling
+from tasks.tags.labels import KINDS, Kind
+
+
+class TagsConfig(Config):
+    """Which model labels the prompts, with which kinds of labels."""
+
+    model: str = Field(description="Name of the model that tags.")
+    kinds: tuple[Kind, ...] = Field(
+        KINDS,
+        min_length=1,
+        description="What is labelled, all in one call: category, quality, difficulty, language, safety. Each is a "
+        "column that `filter.where` and `select` may use.",
+    )
+    prefix: str = Field(
+        "", pattern=r"^[A-Za-z_]*$", description="Put before the columns' names, where the prompts have such columns."
+    )
+    language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the tagging prompt.")
+    repairs: int = Field(
+        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
+    )
+    sampling: Sampling = Field(Sampling(temperature=0.0, max_tokens=256), description="Sampling of the tags.")
+
+    @field_validator("kinds")
+    @classmethod
+    def _each_once(cls, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        for kind in kinds:
+            if kinds.count(kind) > 1:
+                raise ValueError(f"{kind!r} stands there twice; name it once")
+        return kinds
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it adds, in the order of the kinds."""
+        return tuple(f"{self.prefix}{kind}" for kind in self.kinds)

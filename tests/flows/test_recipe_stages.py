@@ -1,0 +1,87 @@
+"""What a recipe may say about tags, comparison by meaning, quotas and rewriting, and what is said of its faults."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.check import example_requests
+from flows.recipe import LoadedRecipe, Recipe, check_recipe, override, parse_yaml
+from flows.recipe_errors import RecipeError
+from tasks.filter.late import split_where
+from tests.flows.test_recipe import TEXT
+
+TAGS = "tags={model: large}"
+SEMANTIC = "semantic={model: small}"
+HARD = "filter.where={hard: \"difficulty = 'hard'\"}"
+
+
+def recipe(*settings: str) -> Recipe:
+    return check_recipe(override(parse_yaml(TEXT, "r"), settings), Path())
+
+
+def fault(*settings: str) -> str:
+    with pytest.raises(RecipeError) as raised:
+        recipe(*settings)
+    return str(raised.value)
+
+
+def test_without_these_stages_a_recipe_is_what_it_was() -> None:
+    plain = recipe()
+    assert not plain.is_refined
+    assert not {"tags", "semantic", "select", "rewrite"} & set(plain.plain())
+
+
+def test_conditions_may_ask_for_tags_only_where_there_are_some() -> None:
+    assert recipe(TAGS, HARD).is_refined
+    assert "hard" in fault(HARD)
+    assert "difficulty" in fault("tags={model: large, kinds: [quality]}", HARD)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["tags={model: lagre}"], "tags.model: 'lagre' is no model of this recipe; did you mean 'large'?"),
+        (["semantic={model: x}"], "semantic.model: 'x' is no model"),
+        (["rewrite={model: x}"], "rewrite.model: 'x' is no model"),
+        (["rewrite={model: large, methods: [deepr]}"], "'deepr' is not allowed; did you mean 'deeper'?"),
+        (["tags={model: large, kinds: [quality, quality]}"], "'quality' stands there twice"),
+        (["select={per: category, limit: 5}"], "select.per: 'category' is no column of the prompts"),
+        ([TAGS, "select={per: categry, limit: 5}"], "did you mean 'category'?"),
+        ([TAGS, "select={limit: 5, order_by: quality down}"], "'quality down' is no column of the prompts"),
+        (
+            ["source.keep=[topic, Category]", TAGS],
+            "tags: 'category' is a column of the prompts already; set tags.prefix",
+        ),
+        (["source.keep=[topic, neighbor_id]", SEMANTIC], "semantic: 'neighbor_id' is a column of the prompts already"),
+        (["source.keep=[topic, rewrite]", "rewrite={model: large}"], "rewrite: 'rewrite' is a column of the prompts"),
+    ],
+)
+def test_a_fault_is_a_sentence_with_its_place_and_remedy(settings: list[str], says: str) -> None:
+    assert says in fault(*settings)
+
+
+def test_a_prefix_keeps_tags_apart_from_columns_of_the_source() -> None:
+    settings = [
+        "source.keep=[topic, category]",
+        "tags={model: large, prefix: tag_}",
+        "select={per: tag_category, limit: 1}",
+    ]
+    assert recipe(*settings).tag_columns[0] == "tag_category"
+
+
+def test_conditions_are_asked_as_soon_as_their_columns_are_there() -> None:
+    where = {
+        "long": "length(instruction) > 3",
+        "hard": "difficulty = 'hard' AND length(instruction) > 3",
+        "apart": "neighbor_distance > 0.1 OR Difficulty = 'easy'",
+        "word": "instruction NOT LIKE '%difficulty%'",
+    }
+    parts = split_where(where, [("difficulty",), ("neighbor_distance",)])
+    assert [list(part) for part in parts] == [["long", "word"], ["hard"], ["apart"]]
+    assert [list(part) for part in split_where(where, [(), ()])] == [list(where), [], []]
+
+
+def test_check_shows_what_the_models_of_these_stages_are_asked() -> None:
+    shown = dict(example_requests(LoadedRecipe(recipe=recipe(TAGS, "rewrite={model: small}"), base=Path())))
+    assert "What is the capital of Japan?" in shown["large tags"]
+    assert "<request>" in shown["small rewrites"]
