@@ -20,6 +20,7 @@ from blocks.ledger_writer import LedgerWriter
 from blocks.llm import Completion, Engine, Request
 from blocks.models import ModelConfig, OpenAIModel
 from blocks.servers import Servers
+from blocks.streaming import StreamingEngine, StreamingLane
 
 RESERVED_BYTES = 64 * 2**20
 DISK_CHECK_SECONDS = 1.0
@@ -210,7 +211,8 @@ class Dispatcher:
 
     def _new_lane(self, label: str, model: ModelConfig) -> Lane:
         if not isinstance(model, OpenAIModel):
-            return EngineLane(self, self._engines[label])
+            engine = self._engines[label]
+            return StreamingLane(self, engine) if isinstance(engine, StreamingEngine) else EngineLane(self, engine)
         return BatchLane(self, self._folder, label, model) if model.batch else Servers(self)
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
@@ -238,7 +240,7 @@ class Dispatcher:
         """End the run: no call to this model can succeed, at one address or at any."""
         model = self.models[label]
         where = f" at {address or ', '.join(model.addresses)}" if isinstance(model, OpenAIModel) else ""
-        name = model.model if isinstance(model, OpenAIModel) else model.kind
+        name = getattr(model, "model", model.kind)
         self._stop(ModelUnusableError(f"model {label!r} ({name}{where}) cannot be used: {why}"))
 
     def _count(self, job: Job, completion: Completion) -> None:

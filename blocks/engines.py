@@ -1,9 +1,10 @@
-"""Models in this process, one engine for each set of weights, made when they are first needed."""
+"""Models that we run ourselves, one engine for each set of weights, which loads them when it is first asked."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from blocks.llm import Engine
-from blocks.models import BundledModel, ModelConfig, OpenAIModel
+from blocks.models import BundledModel, ModelConfig, OpenAIModel, VLLMModel
 
 _ENGINES: dict[tuple[str, int, int], Engine] = {}
 
@@ -23,9 +24,26 @@ def engine_for(model: BundledModel) -> Engine:
     return _ENGINES[name]
 
 
-def engines_for(models: Mapping[str, ModelConfig]) -> dict[str, Engine]:
-    """The engines of those models that run in this process, by label."""
-    return {label: engine_for(model) for label, model in models.items() if isinstance(model, BundledModel)}
+def vllm_engine_for(model: VLLMModel, logs: Path) -> Engine:
+    """The engine of a model on vLLM, which loads nothing yet; a server of ours writes its log into that folder."""
+    if model.serve:
+        from blocks.vllm_server import VLLMServer
+
+        return VLLMServer(model, logs)
+    from blocks.vllm_engine import VLLMEngine
+
+    return VLLMEngine(model)
+
+
+def engines_for(models: Mapping[str, ModelConfig], logs: Path = Path("vllm")) -> dict[str, Engine]:
+    """The engines of those models that we run ourselves, by label; models that differ in sampling alone share one."""
+    engines = {label: engine_for(model) for label, model in models.items() if isinstance(model, BundledModel)}
+    own: dict[str, Engine] = {}
+    for label, model in models.items():
+        if isinstance(model, VLLMModel):
+            key = model.engine_key()
+            own[key] = engines[label] = own.get(key) or vllm_engine_for(model, logs)
+    return engines
 
 
 def identity_of(model: ModelConfig, engines: Mapping[str, Engine], label: str) -> str:

@@ -7,9 +7,24 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from blocks.canonical import canonical
+from blocks.configuration import Config, Price, Sampling
+from blocks.vllm_config import VLLMModel
+
+__all__ = [
+    "BatchConfig",
+    "BundledModel",
+    "Config",
+    "ModelConfig",
+    "OpenAIModel",
+    "Price",
+    "Sampling",
+    "VLLMModel",
+    "extra_body_of",
+    "missing_key",
+]
 
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_CONCURRENCY = 256
@@ -17,46 +32,6 @@ HOSTED_CONCURRENCY = 32
 SET_BY_STAGES = ("messages", "model", "n", "prompt", "stream", "stream_options")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _LOOKS_LIKE_A_KEY = re.compile(r"(sk|hf|gsk|xai|key|pk|ak|AIza|r8|nvapi)[-_][A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{40,}")
-
-
-class Config(BaseModel):
-    """Base of all configuration: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-class Sampling(Config):
-    """Sampling parameters, by their OpenAI names; what is not set is not sent."""
-
-    temperature: float | None = Field(None, ge=0, le=2, description="Randomness; 0 takes the likeliest token.")
-    top_p: float | None = Field(None, gt=0, le=1, description="Share of the probability that is sampled from.")
-    top_k: int | None = Field(None, ge=-1, description="Number of tokens that are sampled from (vLLM and others).")
-    min_p: float | None = Field(None, ge=0, le=1, description="Least probability, relative to the best (vLLM).")
-    max_tokens: int | None = Field(None, ge=1, description="Most tokens in an answer.")
-    stop: tuple[str, ...] | None = Field(None, description="Texts that end an answer.")
-    presence_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens that occurred.")
-    frequency_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens by their count.")
-    repetition_penalty: float | None = Field(None, gt=0, description="Factor against repetition (vLLM, hina).")
-    seed: int | None = Field(None, description="Seed; none is sent by default, since it makes equal prompts equal.")
-
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that are set, as they stand in a request."""
-        return self.model_dump(exclude_none=True)
-
-    def over(self, base: "Sampling") -> "Sampling":
-        """These parameters laid over some others: what is set here wins."""
-        return base.model_copy(update=self.model_dump(exclude_none=True))
-
-
-class Price(Config):
-    """What a million tokens cost, in US dollars."""
-
-    input: float = Field(0.0, ge=0, description="Dollars for a million prompt tokens.")
-    output: float = Field(0.0, ge=0, description="Dollars for a million completion tokens.")
-
-    def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """The price of one call in dollars."""
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 
 
 class BatchConfig(Config):
@@ -197,7 +172,12 @@ class BundledModel(Config):
     sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
 
 
-ModelConfig = Annotated[OpenAIModel | BundledModel, Field(discriminator="kind")]
+ModelConfig = Annotated[OpenAIModel | VLLMModel | BundledModel, Field(discriminator="kind")]
+
+
+def extra_body_of(model: ModelConfig) -> dict[str, Any]:
+    """Further fields of each request to a model."""
+    return {} if isinstance(model, BundledModel) else model.extra_body
 
 
 def missing_key(model: ModelConfig) -> str | None:

@@ -10,8 +10,9 @@ import orjson
 
 from blocks.engines import engines_for
 from blocks.llm import Completion
-from blocks.models import OpenAIModel, missing_key
+from blocks.models import OpenAIModel, VLLMModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
+from flows.check_engines import check_vllm
 from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
 from tasks.judge.config import JudgeConfig
@@ -115,6 +116,9 @@ def check_endpoints(loaded: LoadedRecipe, ping: bool, said: Callable[[str], None
 async def _check_all(recipe: Recipe, ping: bool, said: Callable[[str], None]) -> list[str]:
     faults = []
     for label, model in recipe.models.items():
+        if isinstance(model, VLLMModel):
+            faults += check_vllm(label, model, said)
+            continue
         if not isinstance(model, OpenAIModel):
             said(f"{label}: the bundled model")
             continue

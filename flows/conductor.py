@@ -8,7 +8,7 @@ from typing import Any, Literal
 from prefect.futures import PrefectFuture
 from pydantic import ValidationError
 
-from blocks.models import OpenAIModel
+from blocks.models import OpenAIModel, VLLMModel
 from blocks.run_tables import tables_of
 from blocks.shards import Handle, Shard
 from blocks.workspace import RunHandle
@@ -26,6 +26,7 @@ from tasks.prefect_tasks import chunk_task, gate_task
 CHUNKS_IN_WORK = 16
 CHUNKS_AT_LEAST = 4
 BUFFERED = 5
+TURNS_SLOTS = 10_000
 ANSWERING_STAGES = ("respond", "judge", "format_dpo")
 
 
@@ -167,7 +168,15 @@ def _places(session: Session, label: str) -> list[tuple[str, int]]:
     model = session.models[label]
     if isinstance(model, OpenAIModel) and not model.batch:
         return [(address, model.concurrency(address)) for address in model.addresses]
-    return [] if isinstance(model, OpenAIModel) else [(session.identities[label], model.batch_size)]
+    if isinstance(model, OpenAIModel):
+        return []
+    return [(session.identities[label], TURNS_SLOTS if _takes_turns(session) else model.batch_size)]
+
+
+def _takes_turns(session: Session) -> bool:
+    """Whether several models of the run take turns on a device: then many chunks wait, so that turns are rare."""
+    own = {session.identities[label] for label, model in session.models.items() if isinstance(model, VLLMModel)}
+    return len(own) > 1
 
 
 def _picked(counted: RunHandle, name: str) -> dict[str, Shard]:

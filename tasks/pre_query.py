@@ -13,7 +13,7 @@ from pydantic import Field
 
 from blocks.chat_template import ChatTemplate, TokenizerUnusableError, chat_template
 from blocks.llm import Engine, Message, PreQueryEngine
-from blocks.models import Config, ModelConfig
+from blocks.models import Config, ModelConfig, OpenAIModel, VLLMModel
 from blocks.pre_query import PreQuery, PreQueryUnknownError, own_pre_query, sent
 
 AUTO = "auto"
@@ -147,7 +147,7 @@ def pre_query(
 
     Raises PreQueryUnknownError where nobody knows what stands before the user's words, or the tokenizer is unusable.
     """
-    name = getattr(model, "tokenizer", None)
+    name = tokenizer_of(model)
     try:
         own = chat_template(name, base, getattr(model, "revision", None), template == AUTO) if name else None
     except TokenizerUnusableError as error:
@@ -163,6 +163,13 @@ def pre_query(
     if isinstance(engine, PreQueryEngine):
         return EnginePreQuery(engine)
     raise PreQueryUnknownError(_unknown(model))
+
+
+def tokenizer_of(model: ModelConfig) -> str | None:
+    """The tokenizer whose chat template a model is asked by, where the recipe names one."""
+    if isinstance(model, VLLMModel):
+        return model.tokenizer or model.model
+    return model.tokenizer if isinstance(model, OpenAIModel) else None
 
 
 def _unknown(model: ModelConfig) -> str:

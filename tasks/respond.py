@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from blocks.canonical import digest, ledger_key, response_id
 from blocks.dispatcher import Question
 from blocks.llm import Completion, Message
-from blocks.models import Config, OpenAIModel, Sampling
+from blocks.models import Config, Sampling, extra_body_of
 from blocks.shards import Handle
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
 from tasks.response_rules import RULES, Answer, first_broken
@@ -152,7 +152,7 @@ def _body(session: Session, config: RespondConfig, responder: Responder) -> dict
     """The part of a responder's requests that is the same for all prompts."""
     model = session.models[responder.use]
     sampling = responder.sampling.over(config.sampling.over(model.sampling)).parameters()
-    return {**sampling, **(model.extra_body if isinstance(model, OpenAIModel) else {})}
+    return {**sampling, **extra_body_of(model)}
 
 
 def _questions_for_prompt(

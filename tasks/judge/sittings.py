@@ -7,7 +7,7 @@ from typing import Any
 
 from blocks.canonical import ledger_key
 from blocks.dispatcher import Question
-from blocks.models import OpenAIModel
+from blocks.models import extra_body_of
 from tasks.asking import Session
 from tasks.judge.config import JudgeConfig, Voice
 from tasks.judge.groups import in_order
@@ -87,7 +87,7 @@ def _questions(session: Session, config: JudgeConfig, asked: Mapping[str, Any]) 
 def body_of(session: Session, config: JudgeConfig, voice: Voice) -> dict[str, Any]:
     """The part of a judge's requests that is the same for all prompts."""
     model = session.models[voice.use]
-    extra = model.extra_body if isinstance(model, OpenAIModel) else {}
+    extra = extra_body_of(model)
     return {**config.sampling.over(model.sampling).parameters(), **extra}
 
 

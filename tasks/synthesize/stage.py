@@ -11,7 +11,7 @@ import pyarrow as pa
 from blocks.canonical import draw_id, ledger_key, prompt_id
 from blocks.dispatcher import Question
 from blocks.llm import Completion
-from blocks.models import OpenAIModel
+from blocks.models import extra_body_of
 from blocks.shards import Handle, Shard
 from blocks.tables import DRAWS, PROMPTS
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, set_aside
@@ -43,7 +43,7 @@ def draws_for(session: Session, steering: Steering, chunk: int, draws: int) -> l
     source = steering.source
     identity, model = session.identities[source.model], session.models[source.model]
     body = source.sampling.over(model.sampling).parameters()
-    extra = model.extra_body if isinstance(model, OpenAIModel) else {}
+    extra = extra_body_of(model)
     begins = pre_query_of(session, source)
     prompt, stops = cache(lambda system, steer: begins.prompt(system, steer=steer)), begins.stops()
     found = []

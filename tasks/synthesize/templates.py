@@ -6,7 +6,7 @@ from typing import Any
 from blocks.models import OpenAIModel
 from blocks.pre_query import PreQuery
 from tasks.asking import Session
-from tasks.pre_query import families, pre_query
+from tasks.pre_query import families, pre_query, tokenizer_of
 from tasks.synthesize.config import MagpieSource, SystemPrompt
 
 
@@ -26,7 +26,7 @@ def first_system(source: MagpieSource) -> str | None:
 def own_words(session: Session, source: MagpieSource) -> list[Any]:
     """What of a model's tokenizer or family changes the draws; nothing where the recipe itself says all of it."""
     model = session.models[source.model]
-    if getattr(model, "tokenizer", None) is None and source.template not in families():
+    if tokenizer_of(model) is None and source.template not in families():
         return []
     begins = pre_query_of(session, source)
     return [begins.prompt(first_system(source)), begins.stops()]

@@ -1,0 +1,77 @@
+"""`python guard.py run COMMAND …` or `watch PID …`: ends those processes, and what they started, when our parent ends.
+
+The parent holds the other end of our standard input, which the system closes however the parent ends. vLLM's engine
+core is a process of its own, and outlives a parent that was killed, with all that it holds of the GPU's memory.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+GRACE_S = 10.0
+
+
+def guarded(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a command under guard; closing the process's stdin, or our own end, ends it and what it started."""
+    return subprocess.Popen([*_guard(), "run", *command], stdin=subprocess.PIPE, start_new_session=True, **options)
+
+
+def watched(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
+    """Have processes ended when our own process ends, or when the guard's stdin is closed."""
+    return subprocess.Popen(
+        [*_guard(), "watch", *map(str, pids)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def end(guard: "subprocess.Popen[bytes]") -> int:
+    """End what a guard guards, and the guard; gives its exit status."""
+    if guard.stdin is not None:
+        with suppress(OSError):
+            guard.stdin.close()
+    try:
+        return guard.wait(2 * GRACE_S)
+    except subprocess.TimeoutExpired:
+        guard.kill()
+        return guard.wait()
+
+
+def end_all(pids: Sequence[int]) -> None:
+    """Ask processes and all that they started to end, and make them end where they do not."""
+    family = []
+    for pid in pids:
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            family += [process, *process.children(recursive=True)]
+    for process in family:
+        with suppress(psutil.Error):
+            process.terminate()
+    _, left = psutil.wait_procs(family, GRACE_S)
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _guard() -> list[str]:
+    return [sys.executable, "-P", str(Path(__file__).resolve())]
+
+
+def _run(command: Sequence[str]) -> None:
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    threading.Thread(target=lambda: os._exit(abs(child.wait())), daemon=True).start()
+    sys.stdin.buffer.read()
+    end_all([child.pid])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "run":
+        _run(sys.argv[2:])
+    else:
+        sys.stdin.buffer.read()
+        end_all([int(pid) for pid in sys.argv[2:]])

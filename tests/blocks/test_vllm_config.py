@@ -1,0 +1,68 @@
+"""Models on vLLM: what the ledger knows them by, what the engine is told, and what may not be said twice."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from blocks.engines import engines_for
+from blocks.models import ModelConfig, VLLMModel
+
+
+def model(name: str = "some/model", **fields: Any) -> VLLMModel:
+    return VLLMModel.model_validate({"kind": "vllm", "model": name, **fields})
+
+
+def test_a_model_of_the_hub_is_known_by_its_name_and_what_changes_its_answers() -> None:
+    assert model().known_as() == "some/model"
+    assert model(revision="v2", quantization="fp8", lora="me/mine").known_as() == "some/model@v2+fp8+me/mine"
+    assert model(identity="mine").known_as() == "mine"
+    assert model(tensor_parallel_size=4, devices="0,1", serve=True).known_as() == "some/model"
+
+
+def test_a_folder_is_known_by_its_weights_wherever_it_lies(tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        (tmp_path / place / "mine").mkdir(parents=True)
+        (tmp_path / place / "mine" / "model.safetensors").write_bytes(b"weights" * 1000)
+    here, there = (model(str(tmp_path / place / "mine")) for place in ("here", "there"))
+    assert here.known_as() == there.known_as()
+    assert here.known_as().startswith("mine@")
+    (tmp_path / "there" / "mine" / "model.safetensors").write_bytes(b"weightz" * 1000)
+    assert here.known_as() != there.known_as()
+
+
+def test_engine_arguments_are_those_that_are_set_and_the_seed_is_fresh() -> None:
+    given = model(dtype="bfloat16", max_num_seqs=1000, enable_prefix_caching=True, engine={"enforce_eager": True})
+    seeds = {given.arguments().pop("seed") for _ in range(3)}
+    assert len(seeds) == 3
+    assert {name: value for name, value in given.arguments().items() if name != "seed"} == {
+        "dtype": "bfloat16",
+        "max_num_seqs": 1000,
+        "enable_prefix_caching": True,
+        "enforce_eager": True,
+    }
+    assert model(engine={"seed": 3}).arguments() == {"seed": 3}
+    assert model(lora="x").arguments()["enable_lora"] is True
+    assert given.batch_size == 2000
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [({"dtype": "half"}, "'dtype' stands beside engine"), ({"port": 1}, "'port' is set by kasasagi itself")],
+)
+def test_an_argument_has_one_place(engine: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        model(engine=engine)
+
+
+def test_models_that_differ_in_sampling_alone_share_an_engine(tmp_path: Path) -> None:
+    models: dict[str, ModelConfig] = {
+        "cold": model(sampling={"temperature": 0}),
+        "hot": model(sampling={"temperature": 1}),
+        "long": model(max_model_len=9),
+        "served": model(serve=True),
+    }
+    engines = engines_for(models, tmp_path)
+    assert engines["cold"] is engines["hot"]
+    assert len({id(engine) for engine in engines.values()}) == 3
