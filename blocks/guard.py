@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
@@ -48,7 +48,7 @@ def end_all(pids: Sequence[int]) -> None:
     for pid in pids:
         with suppress(psutil.Error):
             process = psutil.Process(pid)
-            family += [process, *process.children(recursive=True)]
+            family += [*process.children(recursive=True), process]
     for process in family:
         with suppress(psutil.Error):
             process.terminate()
@@ -62,16 +62,35 @@ def _guard() -> list[str]:
     return [sys.executable, "-P", str(Path(__file__).resolve())]
 
 
-def _run(command: Sequence[str]) -> None:
+def _group() -> list[int]:
+    """The other processes of our group: what the command started, even if the command has gone already."""
+    found = []
+    for pid in psutil.pids():
+        with suppress(OSError):
+            if pid != os.getpid() and os.getpgid(pid) == os.getpgid(0):
+                found.append(pid)
+    return found
+
+
+def _then(wait: Callable[[], object], event: threading.Event) -> None:
+    wait()
+    event.set()
+
+
+def _run(command: Sequence[str]) -> NoReturn:
+    """Run a command until it ends or we are let go, then end whatever is left of it."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    threading.Thread(target=lambda: os._exit(abs(child.wait())), daemon=True).start()
-    sys.stdin.buffer.read()
-    end_all([child.pid])
+    ended = threading.Event()
+    for wait in (sys.stdin.buffer.read, child.wait):
+        threading.Thread(target=_then, args=(wait, ended), daemon=True).start()
+    ended.wait()
+    code = child.poll()
+    end_all(_group())
+    os._exit(abs(child.wait() if code is None else code))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "run":
         _run(sys.argv[2:])
-    else:
-        sys.stdin.buffer.read()
-        end_all([int(pid) for pid in sys.argv[2:]])
+    sys.stdin.buffer.read()
+    end_all([int(pid) for pid in sys.argv[2:]])
