@@ -27,7 +27,7 @@ def export(result: "Result", form: Format, output: Path | None) -> None:
     if output is None:
         _to_stdout(result, form)
         return
-    with _whole(output) as new:
+    with whole(output) as new:
         if form is Format.parquet:
             _write_parquet(result, new)
             return
@@ -105,7 +105,7 @@ def _write_parquet(result: "Result", file: Path) -> None:
 
 
 @contextmanager
-def _whole(output: Path) -> Iterator[Path]:
+def whole(output: Path) -> Iterator[Path]:
     """A name to write under, which takes the place of the output once it is whole."""
     new = output.with_name(f".{output.name}.{os.getpid()}.new")
     try:

@@ -1,0 +1,105 @@
+"""The pairs that the page can show: as many as there is room for, each side by side with the judge's words."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from flows.views.report.differences import marked
+from flows.views.report.facts import Facts
+from flows.views.text import cut, messages_text, visible
+
+MOST_PAIRS = 2_000
+PROMPT_CHARS = 3_000
+ANSWER_CHARS = 6_000
+WORDS_CHARS = 1_200
+BATCH = 50
+_PAIRS = f"""
+WITH p AS MATERIALIZED (SELECT * FROM pairs ORDER BY prompt_id, chosen_id, rejected_id LIMIT ?),
+ids AS (SELECT chosen_id AS response_id FROM p UNION SELECT rejected_id FROM p),
+w AS MATERIALIZED (
+    SELECT response_id, list({{'order': ordering, 'aspect': aspect, 'rating': rating,
+        'words': left(rationale, {WORDS_CHARS + 1})}} ORDER BY aspect, ordering, judge) AS words
+    FROM ratings WHERE response_id IN (FROM ids) GROUP BY ALL
+),
+a AS MATERIALIZED (
+    SELECT response_id, model, left(content, {ANSWER_CHARS + 1}) AS content, length(content) AS chars
+    FROM responses WHERE response_id IN (FROM ids)
+),
+q AS MATERIALIZED (
+    SELECT prompt_id,
+        list_transform(messages, lambda m: {{'role': m.role, 'content': left(m.content, {PROMPT_CHARS + 1})}}) AS turns
+    FROM prompts WHERE prompt_id IN (SELECT prompt_id FROM p)
+)
+SELECT p.prompt_id, q.turns, p.chosen_rating, p.rejected_rating, p.margin, c.model AS chosen_model,
+    c.content AS chosen, c.chars AS chosen_chars, r.model AS rejected_model, r.content AS rejected,
+    r.chars AS rejected_chars, x.words AS chosen_words, y.words AS rejected_words
+FROM p JOIN q USING (prompt_id) JOIN a c ON c.response_id = p.chosen_id JOIN a r ON r.response_id = p.rejected_id
+LEFT JOIN w x ON x.response_id = p.chosen_id LEFT JOIN w y ON y.response_id = p.rejected_id
+ORDER BY p.prompt_id, p.chosen_id, p.rejected_id
+"""
+
+
+def browsed(facts: Facts, room: int) -> list[dict[str, Any]]:
+    """Pairs as plain data that together take at most so many bytes as JSON in a page, in the order of their ids."""
+    pairs: list[dict[str, Any]] = []
+    for row in _rows(facts):
+        pair = _pair(row)
+        room -= len(embedded(pair)) + 1
+        if room < 0:
+            break
+        pairs.append(pair)
+    return pairs
+
+
+def embedded(value: Any) -> str:
+    """A value as JSON that can stand in a script element: no sign in it ends the element or begins another."""
+    text = orjson.dumps(value).decode()
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _rows(facts: Facts) -> Iterator[dict[str, Any]]:
+    cursor = facts.connection.execute(_PAIRS, [MOST_PAIRS])
+    names = [column[0] for column in cursor.description or []]
+    while rows := cursor.fetchmany(BATCH):
+        yield from (dict(zip(names, row, strict=True)) for row in rows)
+
+
+def _pair(row: dict[str, Any]) -> dict[str, Any]:
+    """One pair; keys are short, for they stand there a thousand times."""
+    chosen, rejected = _answer(row, "chosen"), _answer(row, "rejected")
+    texts = marked(chosen, rejected)
+    return {
+        "id": row["prompt_id"],
+        "p": shortened(messages_text(row["turns"]), PROMPT_CHARS),
+        "m": row["margin"],
+        **{
+            key: {
+                "by": visible(row[f"{side}_model"] or ""),
+                "rating": row[f"{side}_rating"],
+                "text": text,
+                "words": [_words(word) for word in row[f"{side}_words"] or []],
+            }
+            for key, side, text in (("c", "chosen", texts[0]), ("r", "rejected", texts[1]))
+        },
+    }
+
+
+def _answer(row: dict[str, Any], side: str) -> str:
+    return shortened(row[side] or "", ANSWER_CHARS, row[f"{side}_chars"])
+
+
+def _words(word: dict[str, Any]) -> list[Any]:
+    """What the judge said in one order: the order, the aspect, the rating, the words."""
+    names = [visible(word[name] or "") for name in ("order", "aspect")]
+    return [*names, word["rating"], shortened(word["words"] or "", WORDS_CHARS)]
+
+
+def shortened(text: str, chars: int, whole: int | None = None) -> str:
+    """A text with its invisible signs spelt out; a long one cut, and how long it is."""
+    if len(text) <= chars:
+        return visible(text)
+    length = f", {whole:,} characters in all" if whole else ""
+    return f"{visible(cut(text, chars))} [cut here{length}]"

@@ -1,0 +1,161 @@
+"""The page itself: everything that the report shows, in one file that loads nothing."""
+
+import base64
+import hashlib
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from blocks.workspace import Run, RunState
+from flows.errors import KasasagiError
+from flows.views.reading import reading
+from flows.views.report import plots
+from flows.views.report.browser import browsed, embedded
+from flows.views.report.facts import Facts
+from flows.views.report.landscape import Landscape, landscape
+from flows.views.summary import taken
+from flows.views.text import cut, dollars, duration, plural, visible
+from tasks.publish.markdown import masked
+
+MOST_BYTES = 3_000_000
+SPARE_BYTES = 100_000
+DETAIL_CHARS = 300
+MOST_GATES = 200
+MOST_REASONS = 12
+HERE = Path(__file__).parent
+
+
+def report(run: Run) -> str:
+    """The report of a run as one HTML page of less than 3 MB; also while the run goes on.
+
+    Text from models and data is escaped everywhere, and what is invisible or turns the direction of writing is spelt
+    out. Raises KasasagiError where the run has no rows yet or its tables cannot be read.
+    """
+    with reading(run) as connection:
+        facts = Facts(run, connection)
+        stages = facts.stages()
+        if not stages:
+            raise KasasagiError(
+                f"the run {run.id} has no finished chunk yet, so there is nothing to report: wait for one"
+            )
+        found = landscape(facts)
+        content = {**_head(facts, stages), **_sections(facts, stages, found), "gates": _gates(facts.gates())}
+        content["gates_said"] = _gates_said(content["gates"])
+        empty = _rendered(content, facts, [], found)
+        pairs = browsed(facts, MOST_BYTES - SPARE_BYTES - len(empty.encode()))
+        return _rendered(content, facts, pairs, found)
+
+
+def _rendered(content: dict[str, Any], facts: Facts, pairs: list[dict[str, Any]], found: Landscape | None) -> str:
+    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
+    data = embedded({"pairs": pairs, "map": found.texts if found else {}})
+    shown = f"{len(pairs):,} of {plural(facts.pairs, 'pair')}, the first by id, which is a fair sample."
+    said = shown if len(pairs) < facts.pairs else f"All {plural(facts.pairs, 'pair')}."
+    return environment.get_template("page.html.j2").render(content, data=Markup(data), pairs_said=said)
+
+
+def _head(facts: Facts, stages: list[dict[str, Any]]) -> dict[str, Any]:
+    """What stands on top, and what the page is made of."""
+    state = facts.run.state()
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {
+        "state": {**state.model_dump(), "name": visible(state.name), "error": visible(state.error or "")},
+        "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(state.started)),
+        "took": duration(taken(state)),
+        "figures": _figures(facts, state, stages),
+        "recipe": visible(str(yaml.safe_dump(masked(facts.run.recipe()), allow_unicode=True, sort_keys=False))),
+        "version": _version(),
+        "style": Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        "script": Markup(script),
+        "script_digest": f"sha256-{digest}",
+    }
+
+
+def _figures(facts: Facts, state: RunState, stages: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The few numbers that matter most."""
+    calls, reused = (sum(stage[name] for stage in stages) for name in ("calls_paid", "calls_reused"))
+    tokens = sum(stage["prompt_tokens"] + stage["completion_tokens"] for stage in stages)
+    last = {stage["stage"]: stage for stage in stages}.get("format_dpo")
+    share = last["rows_out"] / last["rows_in"] if last and last["rows_in"] else None
+    return [
+        ("pairs", f"{facts.pairs:,}"),
+        ("prompts", f"{facts.prompts:,}"),
+        *([("prompts with a pair", f"{share:.0%}")] if share is not None else []),
+        ("calls paid", f"{calls:,}"),
+        *([("calls reused", f"{reused:,}")] if reused else []),
+        ("tokens", f"{tokens:,}"),
+        ("cost", dollars(sum(stage["cost_usd"] for stage in stages)) or "$0"),
+    ]
+
+
+def _sections(facts: Facts, stages: list[dict[str, Any]], found: Landscape | None) -> dict[str, Any]:
+    parts = [
+        ("yield", "Yield", plots.growth_charts(facts)),
+        ("texts", "Texts", plots.text_charts(facts)),
+        ("map", "Map", [found.chart] if found else []),
+        ("ratings", "Ratings", plots.rating_charts(facts)),
+        ("cost", "Tokens", plots.cost_charts(stages)),
+    ]
+    titles = [(id_, title) for id_, title, charts in parts if charts]
+    contents = [("funnel", "Funnel"), *titles, ("gates", "Gates"), ("pairs", "Pairs"), ("recipe", "Recipe")]
+    return {
+        "parts": parts,
+        "contents": contents,
+        "alike": found.alike if found else [],
+        "stages": [_stage(stage) for stage in stages],
+    }
+
+
+def _stage(stage: dict[str, Any]) -> dict[str, Any]:
+    """One row of the funnel as it is shown, and its reasons; the rarest ones together."""
+    asked = stage["rows_in"] or 0
+    counts = ("rows_in", "rows_out", "quarantined", "calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
+    reasons = [(row["reason"], row["rows"]) for row in stage["reasons"]]
+    rare = reasons[MOST_REASONS:]
+    reasons = reasons[:MOST_REASONS]
+    if rare:
+        reasons.append((f"{plural(len(rare), 'more reason')}", sum(rows for _, rows in rare)))
+    return {
+        "stage": stage["stage"],
+        **{name: f"{stage[name]:,}" if stage[name] else "" for name in counts},
+        **_share(stage["rows_out"], asked),
+        "cost": dollars(stage["cost_usd"]),
+        "time": duration(stage["seconds"]),
+        "reasons": [
+            {"reason": visible(cut(reason or "", DETAIL_CHARS)), "rows": f"{rows:,}", **_share(rows, asked)}
+            for reason, rows in reasons
+        ],
+    }
+
+
+def _share(rows: int, asked: int) -> dict[str, Any]:
+    share = rows / asked if asked else 0.0
+    return {"width": round(min(100.0, 100 * share), 1), "share": f"{share:.0%}" if asked else ""}
+
+
+def _gates(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = ("stage", "scope", "expectation", "severity", "observed", "detail")
+    return [
+        {"success": gate["success"], **{name: visible(cut(gate[name] or "", DETAIL_CHARS)) for name in names}}
+        for gate in gates[:MOST_GATES]
+    ]
+
+
+def _gates_said(gates: list[dict[str, Any]]) -> str:
+    failed = sum(not gate["success"] for gate in gates)
+    return (
+        f"{failed:,} of {plural(len(gates), 'gate')} failed." if failed else f"All {plural(len(gates), 'gate')} held."
+    )
+
+
+def _version() -> str:
+    try:
+        return version("kasasagi")
+    except PackageNotFoundError:
+        return "unknown"

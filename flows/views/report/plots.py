@@ -1,0 +1,241 @@
+"""Which charts the report has, and what each says in words."""
+
+import math
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+from flows.views.report.charts import BAD, FAINT, GOOD, SERIES, SHADES, Chart, bars, drawing, histogram, label, stacked
+from flows.views.report.facts import Facts
+from flows.views.text import plural
+
+CONSISTENT = {
+    "the same wins": GOOD,
+    "a tie in both": FAINT,
+    "a tie in one": SHADES[2],
+    "the other wins": BAD,
+    "one order only": SERIES[6],
+}
+
+
+def growth_charts(facts: Facts) -> list[Chart]:
+    """What came of the run over time, and of the draws."""
+    return [chart for chart in (_growth(facts), _accepted(facts)) if chart is not None]
+
+
+def _growth(facts: Facts) -> Chart | None:
+    grown = {stage: points for stage, points in facts.growth().items() if points[-1][0] > 0}
+    if not grown:
+        return None
+    last = max(points[-1][0] for points in grown.values())
+    unit, divisor = ("minutes", 60) if last >= 180 else ("seconds", 1)
+    chart = Chart("Yield over time", "Rows that lay there after each chunk; reused chunks count from the start.")
+    with drawing(chart) as axes:
+        for (stage, points), colour in zip(grown.items(), SERIES, strict=False):
+            times = [0.0, *(seconds / divisor for seconds, _ in points)]
+            axes.step(times, [0, *(rows for _, rows in points)], where="post", color=colour, label=stage, linewidth=1.6)
+        axes.set_xlabel(f"{unit} since the start")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.legend()
+    return chart
+
+
+def _accepted(facts: Facts) -> Chart | None:
+    points = facts.accepted_draws()
+    if not points:
+        return None
+    drawn, accepted = points[-1]
+    note = f"{accepted:,} of {plural(drawn, 'draw')} became an instruction that went on ({accepted / drawn:.0%})."
+    chart = Chart("Instructions by draws", note)
+    with drawing(chart) as axes:
+        axes.plot([draws for draws, _ in points], [kept for _, kept in points], color=SERIES[0], linewidth=1.6)
+        axes.plot([0, drawn], [0, drawn], color=FAINT, linewidth=1, linestyle="--")
+        axes.set_xlabel("draws")
+        axes.set_ylabel("accepted")
+    return chart
+
+
+def text_charts(facts: Facts) -> list[Chart]:
+    """Lengths, languages and categories."""
+    charts = []
+    sampled = facts.sampled().said
+    lengths = facts.column("SELECT length(instruction) FROM prompts WHERE prompt_id <= ?", facts.last)
+    if lengths := [length for length in lengths if length is not None]:
+        chart = Chart(
+            "Length of the instructions", f"Half of them have at most {_median(lengths):,.0f} characters. {sampled}"
+        )
+        charts.append(histogram(chart, [("instructions", lengths)], "characters", logarithmic=True))
+    if (answers := _answer_lengths(facts)) is not None:
+        charts.append(answers)
+    return [*charts, *_languages(facts), *_categories(facts)]
+
+
+def _answer_lengths(facts: Facts) -> Chart | None:
+    models = facts.column("SELECT DISTINCT model FROM responses ORDER BY model LIMIT ?", len(SERIES))
+    query = "SELECT length(content) FROM responses WHERE model = ? AND prompt_id <= ?"
+    groups = [(model, facts.column(query, model, facts.last)) for model in models]
+    groups = [(model, lengths) for model, lengths in groups if lengths]
+    if not groups:
+        return None
+    medians = ", ".join(f"{label(model)} {_median(lengths):,.0f}" for model, lengths in groups)
+    chart = Chart("Length of the answers", f"Medians: {medians} characters. {facts.sampled().said}")
+    return histogram(chart, groups, "characters", logarithmic=True)
+
+
+def _languages(facts: Facts) -> list[Chart]:
+    found = facts.languages()
+    if not found:
+        return []
+    names = [name for name, _ in sum(found.values(), Counter()).most_common(len(SERIES))]
+    parts = [(name, [counts[name] / counts.total() for counts in found.values()]) for name in names]
+    chart = Chart("Languages", "By the script that a text is mostly written in, in a sample.")
+    return [stacked(chart, list(found), parts, SERIES)]
+
+
+def _categories(facts: Facts) -> list[Chart]:
+    return [
+        bars(Chart(label(name), f"Prompts by the column {label(name)}."), [n for n, _ in some], [c for _, c in some])
+        for name, some in facts.categories().items()
+    ]
+
+
+def rating_charts(facts: Facts) -> list[Chart]:
+    """Ratings, margins, and what the judge is swayed by."""
+    charts = [*_ratings(facts), *_margins(facts), *_orders(facts), *_matrix(facts), *_length_bias(facts)]
+    return [*charts, *_rating_by_length(facts)]
+
+
+def _ratings(facts: Facts) -> list[Chart]:
+    found = facts.ratings_by_model()
+    if not found:
+        return []
+    parts = _classes(found)
+    means = ", ".join(f"{label(model)} {_mean(counts):.2f}" for model, counts in found.items())
+    return [stacked(Chart("Ratings by model", f"Means: {means}."), list(found), parts, SHADES)]
+
+
+def _classes(found: dict[str, Counter[float]]) -> list[tuple[str, list[float]]]:
+    """Each mark's share of every model's ratings; of many marks five classes, equally wide."""
+    marks = sorted({mark for counts in found.values() for mark in counts})
+    if len(marks) <= len(SHADES):
+        classes = [(f"{mark:g}", mark, mark) for mark in marks]
+    else:
+        width = (marks[-1] - marks[0]) / len(SHADES)
+        bounds = [marks[0] + width * step for step in range(len(SHADES) + 1)]
+        classes = [(f"{low:g} to {high:g}", low, high) for low, high in pairwise(bounds)]
+    return [(name, [_share(counts, low, high, marks[-1]) for counts in found.values()]) for name, low, high in classes]
+
+
+def _share(counts: Counter[float], low: float, high: float, last: float) -> float:
+    """The share of the ratings from low to below high; a class of one mark holds it, and the last one its end."""
+    inside = sum(times for mark, times in counts.items() if low <= mark < high or mark == low or mark == high == last)
+    return inside / counts.total()
+
+
+def _margins(facts: Facts) -> list[Chart]:
+    query = "SELECT round(margin * 2) / 2 AS wide, count(*) FROM pairs WHERE margin IS NOT NULL GROUP BY 1 ORDER BY 1"
+    rows = facts.connection.execute(query).fetchall()
+    if not rows:
+        return []
+    total = sum(times for _, times in rows)
+    mean = sum(wide * times for wide, times in rows) / total
+    chart = Chart("Margins", f"How far the two ratings of a pair lie apart: {mean:.2f} in the mean.")
+    return [bars(chart, [f"{wide:g}" for wide, _ in rows], [times for _, times in rows])]
+
+
+def _orders(facts: Facts) -> list[Chart]:
+    found = facts.consistency()
+    total = sum(found.values())
+    if not total or set(found) == {"one order only"}:
+        return []
+    parts = [(name, [found[name] / total]) for name in CONSISTENT if name in found]
+    decided = sum(found.get(name, 0) for name in ("the same wins", "the other wins"))
+    firm = f" Of the decided ones {found.get('the same wins', 0) / decided:.0%} hold in both orders." if decided else ""
+    places = facts.by_place()
+    means = ", ".join(f"{row['mean']:.2f} in place {row['place']}" for row in places[:4])
+    asked = f"What becomes of a verdict when the order is turned, in {plural(total, 'comparison')}."
+    note = f"{asked}{firm} Mean ratings: {means}."
+    return [stacked(Chart("Order consistency", note), ["verdicts"], parts, [CONSISTENT[name] for name, _ in parts])]
+
+
+def _matrix(facts: Facts) -> list[Chart]:
+    rows = facts.both_orders()
+    if not rows:
+        return []
+    marks = range(min(min(r["one"], r["other"]) for r in rows), max(max(r["one"], r["other"]) for r in rows) + 1)
+    total = sum(row["responses"] for row in rows)
+    same = sum(row["responses"] for row in rows if row["one"] == row["other"])
+    chart = Chart("The same text, rated twice", f"{same / total:.0%} of the texts get the same rating in both orders.")
+    with drawing(chart) as axes:
+        for row in rows:
+            size = 700 * math.sqrt(row["responses"] / total)
+            colour = SERIES[0] if row["one"] == row["other"] else BAD
+            axes.scatter([row["one"]], [row["other"]], s=size, color=colour, alpha=0.55, linewidths=0)
+        axes.set_xticks(marks)
+        axes.set_yticks(marks)
+        axes.margins(0.22)
+        axes.set_xlabel("rating in the one order")
+        axes.set_ylabel("in the other")
+    return [chart]
+
+
+def _length_bias(facts: Facts) -> list[Chart]:
+    lengths = [(max(one, 1), max(other, 1)) for one, other in facts.pair_lengths()]
+    if not lengths:
+        return []
+    longer = sum(one > other for one, other in lengths) / len(lengths)
+    ratios = [max(-4.0, min(4.0, math.log2(one / other))) for one, other in lengths]
+    note = (
+        f"The chosen answer is the longer one in {longer:.0%} of {plural(len(lengths), 'pair')}. {facts.sampled().said}"
+    )
+    chart = Chart("Length bias: chosen against rejected", note)
+    with drawing(chart) as axes:
+        _, edges, drawn = axes.hist(ratios, bins=[step / 4 - 0.125 for step in range(-16, 18)])
+        for edge, patch in zip(edges, drawn, strict=False):
+            patch.set_facecolor(FAINT if abs(edge + 0.125) < 0.1 else SERIES[1] if edge < 0 else SERIES[0])
+        axes.set_xticks([-4, -2, -1, 0, 1, 2, 4], ["16×", "4×", "2×", "=", "2×", "4×", "16×"])
+        axes.set_xlabel("rejected is longer  |  chosen is longer")
+    return [chart]
+
+
+def _rating_by_length(facts: Facts) -> list[Chart]:
+    rows = facts.rating_by_length()
+    if len(rows) < 3:
+        return []
+    chart = Chart("Ratings by length", "Mean rating in ten classes of length, equally many answers in each.")
+    with drawing(chart) as axes:
+        axes.plot(
+            [row["chars"] for row in rows], [row["mean"] for row in rows], color=SERIES[0], marker="o", markersize=4
+        )
+        axes.set_xlabel("characters (median of the class)")
+        axes.set_ylabel("mean rating")
+    return [chart]
+
+
+def cost_charts(stages: list[dict[str, Any]]) -> list[Chart]:
+    """Tokens and seconds of the stages that asked models."""
+    paid = [stage for stage in stages if stage["prompt_tokens"] + stage["completion_tokens"]]
+    if not paid:
+        return []
+    chart = Chart("Tokens", "What was paid for in this run; reused calls count nothing.")
+    with drawing(chart, (4.6, 0.9 + 0.4 * len(paid))) as axes:
+        prompt = [stage["prompt_tokens"] for stage in paid]
+        said = [stage["completion_tokens"] for stage in paid]
+        axes.barh(range(len(paid)), prompt, color=SERIES[0], label="prompt", height=0.6)
+        axes.barh(range(len(paid)), said, left=prompt, color=SERIES[1], label="completion", height=0.6)
+        axes.set_yticks(range(len(paid)), [stage["stage"] for stage in paid])
+        axes.invert_yaxis()
+        axes.grid(False, axis="y")
+        axes.locator_params(axis="x", nbins=4)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.legend()
+    return [chart]
+
+
+def _median(values: list[int]) -> float:
+    ordered = sorted(values)
+    return float(ordered[len(ordered) // 2])
+
+
+def _mean(counts: Counter[float]) -> float:
+    return sum(mark * times for mark, times in counts.items()) / counts.total()

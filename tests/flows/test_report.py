@@ -1,0 +1,326 @@
+"""The report: one page that holds all it shows, small, and in which no text can become anything but text."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from blocks.run_tables import build_database
+from blocks.workspace import Run, Workspace
+from flows.cli_report import register
+from flows.errors import KasasagiError
+from flows.views.report import browser, landscape
+from flows.views.report.browser import embedded, shortened
+from flows.views.report.charts import Chart, bars, stacked
+from flows.views.report.differences import marked
+from flows.views.report.page import report
+from tests.run_example import RECIPE, build_example_run
+from tests.test_house import HEAVY, loaded
+
+HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">\u202e\u2066 & \'"`${}{{7*7}}{% x %}<!--'
+MOST = 3_000_000
+Changed = Callable[..., Run]
+
+
+class Page(HTMLParser):
+    """What a browser would make of the page: its elements, and the text of its scripts and of all the rest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] == "script" and self.cdata_elem == "script":
+            self.scripts[-1] += data
+        else:
+            self.text += data
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the page's script reads."""
+        return dict(json.loads(self.scripts[0]))
+
+    def tags(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+
+def page_of(run: Run) -> Page:
+    text = report(run)
+    assert len(text.encode()) < MOST
+    return Page(text)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return build_example_run(tmp_path_factory.mktemp("workspace"), prompts=40)
+
+
+@pytest.fixture(scope="module")
+def page(run: Run) -> Page:
+    return page_of(run)
+
+
+@pytest.fixture
+def changed(run: Run, tmp_path: Path) -> Changed:
+    """Makes a copy of the run in whose tables something was changed."""
+    return lambda *statements, **values: _changed(run, tmp_path / "copy", *statements, **values)
+
+
+def _changed(run: Run, folder: Path, *statements: str, **values: str) -> Run:
+    shutil.copytree(run.workspace.folder, folder)
+    run = Workspace(folder).run(run.id)
+    with duckdb.connect(str(run.database)) as connection:
+        for statement in statements:
+            connection.execute(statement, values if "$" in statement else None)
+    return run
+
+
+def test_the_page_tells_what_the_tables_hold(page: Page) -> None:
+    words = " ".join(page.text.split())
+    assert "two-models-one-judge" in words
+    for stage in ("load", "filter", "respond", "judge", "format_dpo"):
+        assert stage in words
+    for reason in ("broken_json", "min_chars", "refusal", "unreadable", "missing_rating", "tie"):
+        assert reason in words
+    assert "All 37 pairs." in words
+    assert "1 of 4 gates failed." in words
+    assert "verdicts that cannot be read" in words
+    assert "100% of the texts get the same rating in both orders." in words
+    assert "The chosen answer is the longer one in 100% of 37 pairs." in words
+    assert "Means: large 5.00, small 2.08." in words
+    titles = re.findall(
+        r"Yield over time|Languages|topic|Margins|Order consistency|Map of the instructions|Tokens", words
+    )
+    assert set(titles) >= {"Languages", "topic", "Margins", "Order consistency", "Map of the instructions", "Tokens"}
+
+
+def test_pairs_are_there_with_the_judges_words(page: Page) -> None:
+    pairs = page.data["pairs"]
+    assert len(pairs) == 37
+    japanese = next(pair for pair in pairs if "沸騰" in pair["p"])
+    assert "".join(japanese["c"]["text"]).startswith("水は海面の気圧では")
+    assert japanese["c"]["by"] == "large"
+    assert japanese["m"] == 3.0
+    assert japanese["r"]["words"] == [
+        ["first", "overall-rating", 2.0, "あいまいです。"],
+        ["second", "overall-rating", 2.0, "あいまいです。"],
+    ]
+
+
+def test_the_page_loads_nothing_and_runs_nothing_but_its_own_script(page: Page) -> None:
+    for tag, attributes in page.elements:
+        assert tag not in ("link", "img", "iframe", "object", "embed", "base"), tag
+        assert "src" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("href", "xlink:href"):
+            assert (attributes.get(name) or "#").startswith("#")
+    policy = next(tag["content"] for tag in page.tags("meta") if tag.get("http-equiv")) or ""
+    digest = base64.b64encode(hashlib.sha256(page.scripts[1].encode()).digest()).decode()
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "innerHTML" not in page.scripts[1]
+
+
+def test_charts_take_the_colours_of_the_page_and_nothing_of_the_moment(run: Run) -> None:
+    text = report(run)
+    assert text == report(run), "equal tables give an equal page"
+    drawings = re.findall(r"<svg .*?</svg>", text, re.DOTALL)
+    assert len(drawings) >= 9
+    known = set(re.findall(r"(--[\w-]+):", text.split("<style>")[1].split("</style>")[0]))
+    for drawing in drawings:
+        assert set(re.findall(r"var\((--[\w-]+)\)", drawing)) <= known
+        assert not re.findall(r"#[0-9a-f]{6}\b", drawing)
+
+
+STATEMENTS = (
+    "UPDATE prompts SET instruction = $text || prompt_id, topic = $text",
+    "UPDATE prompts SET messages = [{'role': 'user', 'content': $text || prompt_id}]",
+    "UPDATE responses SET content = $text || response_id, model = $text || model",
+    "UPDATE ratings SET rationale = $text, aspect = $text",
+    "UPDATE gates SET observed = $text, detail = $text, expectation = $text",
+    "UPDATE quarantine SET reason = $text || reason, detail = $text, payload = $text",
+)
+
+
+def test_no_text_of_a_model_becomes_markup(changed: Changed, page: Page) -> None:
+    recipe = {**RECIPE, "notes": HOSTILE}
+    run = changed(*STATEMENTS, text=HOSTILE)
+    run.recipe_file.write_text(json.dumps(recipe), encoding="utf-8")
+    run.save(run.state().model_copy(update={"name": HOSTILE, "error": HOSTILE}))
+    hostile = page_of(run)
+    assert len(hostile.tags("script")) == 2
+    assert not [tag for tag, _ in hostile.elements if tag == "img"]
+    assert {tag for tag, _ in hostile.elements} <= {tag for tag, _ in page.elements} | {"p", "details", "summary"}
+    assert not [name for _, attributes in hostile.elements for name in attributes if name.startswith("on")]
+    assert "alert(1)" in hostile.text
+    assert "49" not in re.findall(r"\$\{\}(.{0,8})", hostile.text)
+    first = hostile.data["pairs"][0]
+    assert first["p"].startswith(HOSTILE[:20])
+    assert "\\u202e\\u2066" in first["p"]
+
+
+def test_no_sign_that_turns_or_hides_text_reaches_the_page(changed: Changed) -> None:
+    signs = "\u202e\u202d\u2066\u2069\u200b\u200f\ufeff\u2028\x07\x1b[31m"
+    text = report(changed(*STATEMENTS, text=f"a{signs}b"))
+    assert not [sign for sign in signs if sign in text and sign not in "[31m"]
+    assert "\\u202e" in text
+
+
+def test_lines_of_a_megabyte_are_cut_and_say_so(changed: Changed) -> None:
+    first = "WHERE prompt_id IN (SELECT prompt_id FROM pairs ORDER BY prompt_id LIMIT 10)"
+    run = changed(
+        f"UPDATE responses SET content = repeat('あ', 1000000) || response_id {first}",
+        f"UPDATE prompts SET instruction = repeat('x', 1000000) || prompt_id {first}",
+        f"UPDATE prompts SET messages = [{{'role': 'user', 'content': repeat('x', 1000000) || prompt_id}}] {first}",
+        f"UPDATE ratings SET rationale = repeat('y', 1000000) {first}",
+    )
+    found = page_of(run)
+    pair = found.data["pairs"][0]
+    assert "".join(pair["c"]["text"]).endswith("… [cut here, 1,000,032 characters in all]")
+    assert pair["p"].endswith("… [cut here]")
+    assert len(found.data["pairs"]) == 37
+
+
+def test_pairs_that_do_not_fit_are_left_out_and_the_page_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch, page: Page
+) -> None:
+    monkeypatch.setattr(browser, "MOST_PAIRS", 5)
+    monkeypatch.setattr(landscape, "POINTS", 20)
+    few = page_of(run)
+    assert few.data["pairs"] == page.data["pairs"][:5]
+    assert "5 of 37 pairs, the first by id, which is a fair sample." in few.text
+    assert "A sample of 20 of 40." in few.text
+
+
+def test_a_page_stays_under_its_limit_whatever_the_texts(changed: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.views.report.page.MOST_BYTES", 700_000)
+    run = changed("UPDATE responses SET content = repeat(response_id || ' ', 300)")
+    text = report(run)
+    assert len(text.encode()) < 700_000
+    assert re.search(r"\d+ of 37 pairs, the first by id", text)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DELETE FROM pairs",),
+        ("DELETE FROM ratings", "DELETE FROM pairs", "DELETE FROM gates"),
+        ("DELETE FROM responses", "DELETE FROM ratings", "DELETE FROM pairs"),
+        ("UPDATE pairs SET margin = NULL, chosen_rating = NULL", "UPDATE ratings SET rating = NULL, rationale = NULL"),
+        ("UPDATE ratings SET rating = rating * 10 + random()",),
+        ("UPDATE prompts SET instruction = 'ab'", "UPDATE responses SET content = ''"),
+        ("UPDATE prompts SET instruction = 'the same'",),
+        ("DELETE FROM prompts",),
+    ],
+)
+def test_a_run_that_lacks_something_is_reported_all_the_same(changed: Changed, statements: tuple[str, ...]) -> None:
+    assert "format_dpo" in page_of(changed(*statements)).text
+
+
+def test_a_run_that_goes_on_is_reported_too(tmp_path: Path) -> None:
+    live = page_of(build_example_run(tmp_path, ended=False))
+    assert "running" in live.text
+    assert "All 3 pairs." in live.text
+
+
+def test_a_run_without_a_chunk_gives_one_sentence(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    empty = Run.begin(workspace, "20260101-000000-empty", "empty", RECIPE)
+    build_database(empty)
+    with pytest.raises(KasasagiError, match="no finished chunk yet"):
+        report(empty)
+
+
+def test_near_duplicates_are_ringed_and_listed(changed: Changed) -> None:
+    run = changed(
+        "UPDATE prompts SET instruction = md5(prompt_id) || sha256(prompt_id)",
+        "UPDATE prompts SET instruction = 'How do I boil an egg in water' || (position + 40) WHERE position < 2",
+    )
+    text = report(run)
+    assert "2 instructions ringed" in text
+    assert "How do I boil an egg in water41" in text.split("The likest instructions")[1].split("</details>")[0]
+
+
+Typed = Callable[..., Any]
+
+
+@pytest.fixture
+def typed(run: Run) -> Typed:
+    app = typer.Typer()
+    register(app)
+    return lambda *arguments: CliRunner().invoke(app, [*arguments, "-w", str(run.workspace.folder)])
+
+
+def test_the_command_writes_into_the_runs_folder_or_where_it_is_told(typed: Typed, run: Run, tmp_path: Path) -> None:
+    assert typed("latest").output.strip() == str(run.folder / "report.html")
+    assert (run.folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert typed(run.id, "-o", str(tmp_path / "x.html")).exit_code == 0
+    assert (tmp_path / "x.html").read_bytes() == (run.folder / "report.html").read_bytes()
+    refused = typed("-o", str(tmp_path / "none" / "x.html")).exception
+    assert isinstance(refused, KasasagiError)
+    assert "cannot be written" in str(refused)
+
+
+def test_the_report_loads_neither_prefect_nor_great_expectations(tmp_path: Path) -> None:
+    build_example_run(tmp_path)
+    code, heavy = loaded(tmp_path, "report")
+    assert code == 0
+    assert not heavy & set(HEAVY)
+
+
+@given(st.text("ab cあい。\n", max_size=60), st.text("ab cあい。\n", max_size=60))
+def test_marked_differences_lose_nothing_and_mark_only_what_differs(one: str, other: str) -> None:
+    left, right = marked(one, other)
+    assert ("".join(left), "".join(right)) == (one, other)
+    assert "".join(left[::2]) == "".join(right[::2])
+    if one == other:
+        assert left == right == [one]
+
+
+def test_long_texts_are_compared_quickly_at_their_ends() -> None:
+    left, right = marked("same " + "a b " * 5000 + "end", "same " + "c d " * 5000 + "end")
+    assert (left[0], left[-1]) == (right[0], right[-1]) == ("same ", " end") or left[0] == "same "
+
+
+@given(st.text())
+def test_embedded_data_cannot_end_its_element_and_means_the_same(text: str) -> None:
+    encoded = text.encode("utf-8", "replace").decode()
+    made = embedded({"text": encoded})
+    assert not set(made) & set("<>&\u2028\u2029")
+    assert json.loads(made) == {"text": encoded}
+
+
+def test_a_chart_writes_names_as_text() -> None:
+    chart = bars(Chart("a"), ["<script>$x$</script>", "猫", ""], [1, 2, 3])
+    assert "<script>" not in chart.svg
+    assert "&lt;script&gt;$x$" in chart.svg
+    assert "猫" in chart.svg
+    assert "(empty)" in chart.svg
+    drawn = stacked(Chart("b"), ["one"], [("<b>", [0.5]), ("rest", [0.5])], ["#a10001", "#a10002"])
+    assert "<b>" not in drawn.svg
+
+
+def test_a_short_text_is_not_cut() -> None:
+    assert shortened("水", 1) == "水"
+    assert shortened("水水", 1, 2) == "… [cut here, 2 characters in all]"
