@@ -114,10 +114,11 @@ def _with_kept(name: str, kept: Sequence[str]) -> str:
     if name not in WITH_KEPT_COLUMNS or not kept:
         return f"SELECT * FROM all_{name}"
     own = set(SCHEMAS[name].names)
-    columns = ", ".join(f"p.{_identifier(column)}" for column in kept if column not in own)
+    columns = ", ".join(f"p.{identifier(column)}" for column in kept if column not in own)
     join = "LEFT JOIN all_prompts AS p USING (prompt_id)"
     return f"SELECT t.*{', ' + columns if columns else ''} FROM all_{name} AS t {join}"
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
+    """A column's name as SQL text, quotes and all."""
     return '"' + name.replace('"', '""') + '"'

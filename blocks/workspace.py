@@ -202,3 +202,8 @@ class Run:
     def recipe(self) -> dict[str, Any]:
         """The recipe that was run, as plain data."""
         return dict(orjson.loads(self.recipe_file.read_bytes()))
+
+    def only_instructions(self) -> bool:
+        """Whether nobody answers in its recipe, so that instructions are what it makes."""
+        recipe = self.recipe()
+        return "source" in recipe and "respond" not in recipe

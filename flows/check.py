@@ -21,7 +21,7 @@ from tasks.pre_query import pre_query
 from tasks.respond import conversation
 from tasks.rewrite import stage as rewrite
 from tasks.student import token_counter
-from tasks.synthesize import MagpieSource, first_system
+from tasks.synthesize import MagpieSource, Steering
 from tasks.tags import stage as tags
 
 EXAMPLE = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
@@ -42,7 +42,7 @@ def warnings(recipe: Recipe) -> list[str]:
     if recipe.judge and not judging:
         found.append("strong_vs_weak heeds no ratings, so nobody judges")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
-    if answers < 2:
+    if recipe.answers and answers < 2:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
     return found
 
@@ -70,14 +70,15 @@ def destination_faults(recipe: Recipe) -> list[str]:
 def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
     """One rendered request for each model that invents, responds or judges: a title, and its text.
 
-    Raises PreQueryUnknownError where nobody knows what stands before the user's words.
+    Raises PreQueryUnknownError where nobody knows what stands before the user's words, SteeringError.
     """
     recipe = loaded.recipe
     if isinstance(recipe.source, MagpieSource):
         engines = engines_for({recipe.source.model: recipe.models[recipe.source.model]})
         model, source = recipe.models[recipe.source.model], recipe.source
         begins = pre_query(source.template, model, engines.get(source.model), loaded.base)
-        yield f"{source.model} invents what comes after", begins.text(first_system(source), steer=source.steer or "")
+        setting = Steering.read(source, loaded.base).of(0)
+        yield f"{source.model} invents what comes after", begins.text(setting.system, steer=setting.steer)
     prompt = {name: f"({name})" for name in recipe.kept_columns}
     prompt |= {"prompt_id": "0" * 32, "instruction": EXAMPLE["en"]}
     row = {**prompt, "messages": [{"role": "user", "content": EXAMPLE["en"]}]}

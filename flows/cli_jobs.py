@@ -121,7 +121,8 @@ def publish(
 
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
     published = publish_again(Workspace.named(workspace), run, changes, partial)
-    typer.echo(f"{published.rows:,} pairs in {' and in '.join(published.places)}")
+    what = "instructions" if Workspace.named(workspace).run(run).only_instructions() else "pairs"
+    typer.echo(f"{published.rows:,} {what} in {' and in '.join(published.places)}")
 
 
 def approve(

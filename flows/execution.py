@@ -154,6 +154,16 @@ async def _stages(stages: Stages, options: Options) -> None:
     source = synthesize.STAGE if isinstance(stages.recipe.source, MagpieSource) else "load"
     for stage in (source, "filter"):
         await conductor.gate(stage, "whole")
+    if stages.recipe.answers:
+        await _answers(stages, conductor, options, prompts)
+    run.save(run.state().model_copy(update={"publishable": True}))
+    if options.publish and stages.recipe.publish.wanted:
+        options.progress.now = "publishing"
+        await _publish(stages)
+
+
+async def _answers(stages: Stages, conductor: Conductor, options: Options, prompts: Shard) -> None:
+    """The stages from the prompts to the pairs, and their gates."""
     options.progress.now = "planning"
     chunks = await asyncio.to_thread(prompt_chunks, stages.session, prompts)
     for plan in await asyncio.to_thread(plan_answers, stages, chunks):
@@ -164,10 +174,6 @@ async def _stages(stages: Stages, options: Options) -> None:
     options.progress.now = "gates"
     for stage in ("respond", "judge", "format_dpo"):
         await conductor.gate(stage, "whole")
-    run.save(run.state().model_copy(update={"publishable": True}))
-    if options.publish and stages.recipe.publish.wanted:
-        options.progress.now = "publishing"
-        await _publish(stages)
 
 
 async def _prompts(stages: Stages, conductor: Conductor, options: Options) -> Shard:

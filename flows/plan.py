@@ -159,13 +159,15 @@ def guess_refinement(stages: Stages, prompts: int, known: Collection[str]) -> li
 def plan_answers(stages: Stages, chunks: Sequence[Shard]) -> list[StagePlan]:
     """What respond and judge will ask; the judge's calls are exact where all answers to a prompt are known."""
     responding, judging = _Count(stages, respond.STAGE), _Count(stages, judge.STAGE)
-    for chunk in chunks:
+    for chunk in chunks if stages.recipe.answers else ():
         _plan_chunk(stages, read_rows(stages.session.run, chunk), responding, judging)
     return _plans(stages, responding, judging)
 
 
 def _plans(stages: Stages, responding: _Count, judging: _Count) -> list[StagePlan]:
     """The plans of both stages; of the first alone where nobody judges."""
+    if not stages.recipe.answers:
+        return []
     return [responding.plan(), *([judging.plan()] if stages.recipe.judging else [])]
 
 

@@ -19,7 +19,7 @@ from blocks.workspace import Workspace  # noqa: E402
 from flows.approval import asked_on_the_page  # noqa: E402
 from flows.execution import execute  # noqa: E402
 from flows.options import Options  # noqa: E402
-from flows.recipe import load_recipe  # noqa: E402
+from flows.recipe import LoadedRecipe, load_recipe  # noqa: E402
 from flows.runner import sigterm_as_interrupt  # noqa: E402
 
 TASK_THREADS = 320  # made as they are needed: where models are asked in batches, every chunk waits at once
@@ -53,10 +53,14 @@ async def preference(
         rows: Read only that many rows of the source; 0 reads all.
         workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
     """
+    return await run_here(load_recipe(recipe, overrides), rows, workspace)
+
+
+async def run_here(loaded: LoadedRecipe, rows: int, workspace: str) -> str:
+    """Run a recipe in the flow that calls this, as whoever called the flow wants it; gives the run's id."""
     options = CALLER.get() or Options(
         Workspace.named(workspace or None), said=get_run_logger().info, person=asked_on_the_page
     )
-    loaded = load_recipe(recipe, overrides)
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
     stopping = sigterm_as_interrupt() if CALLER.get() else nullcontext()
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.

@@ -32,6 +32,9 @@ from tasks.tags.config import TagsConfig
 RECIPES = ("recipes", "flows/shipped/recipes")
 PROMPT_COLUMNS = ("prompt_id", "messages", "instruction")
 
+NOBODY = RespondConfig.model_construct(models=())
+"""The respond of a recipe that makes instructions alone."""
+
 SourceConfig = Annotated[DatasetSource | MagpieSource, Field(discriminator="kind")]
 
 
@@ -46,11 +49,18 @@ class Recipe(Config):
     semantic: SemanticConfig | None = Field(None, description="Prompts are compared by meaning.")
     select: SelectConfig | None = Field(None, description="How many prompts of each kind go on.")
     rewrite: RewriteConfig | None = Field(None, description="Further prompts are made out of those that are selected.")
-    respond: RespondConfig = Field(description="Who answers.")
+    respond: RespondConfig = Field(
+        NOBODY, description="Who answers; a recipe without respond and judge makes instructions alone."
+    )
     judge: JudgeConfig | None = Field(None, description="Who judges; nobody where strong_vs_weak makes the pairs.")
     pairs: PairsConfig = Field(PairsConfig(), description="Which pairs are made.")
     gates: GatesConfig = Field(GatesConfig(), description="What is expected of the data.")
     publish: PublishConfig = Field(PublishConfig(), description="Where the pairs go, and in which form.")
+
+    @property
+    def answers(self) -> bool:
+        """Whether anybody answers; else the instructions are what is published."""
+        return bool(self.respond.models)
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
@@ -256,6 +266,8 @@ def _judges(recipe: Recipe) -> list[tuple[str, str]]:
 def _judging_faults(recipe: Recipe) -> list[str]:
     """What of the judges, the models and the pairs does not go together."""
     judge, pairs = recipe.judging, recipe.pairs
+    if not recipe.answers:
+        return _faults_without_answers(recipe)
     if judge is None:
         return [] if pairs.strategy == "strong_vs_weak" else ["judge: this key is missing (who judges)"]
     faults = []
@@ -290,6 +302,15 @@ def _with_rubric(recipe: Recipe, base: Path) -> Recipe:
         ) from error
     rubric = judge.rubric.model_copy(update={"text": text, "file": None})
     return recipe.model_copy(update={"judge": judge.model_copy(update={"rubric": rubric})})
+
+
+def _faults_without_answers(recipe: Recipe) -> list[str]:
+    """What a recipe cannot have where nobody answers."""
+    if recipe.judge is not None or recipe.pairs != PairsConfig():
+        return ["respond: this key is missing (who answers); only a recipe without judge and pairs does without it"]
+    if recipe.publish.formats != PublishConfig().formats or recipe.publish.split is not None:
+        return ["publish: formats and split are of pairs, and without respond there are instructions; leave them out"]
+    return []
 
 
 def _template_faults(recipe: Recipe) -> list[str]:

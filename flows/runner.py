@@ -63,7 +63,7 @@ def run_recipe(
     chosen = options or Options(Workspace.named(workspace))
     chosen.workspace.prepare()
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
-        import flows.preference  # noqa: F401 - takes as long as the server's start, which goes on meanwhile
+        import flows.instructions  # noqa: F401 - takes as long as the server's start, which goes on meanwhile
 
         server.wait_until_ready()
         try:
@@ -76,12 +76,14 @@ def run_recipe(
 async def _call(recipe: str, overrides: list[str], rows: int | None, options: Options) -> str:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
+    from flows.instructions import instructions
     from flows.preference import CALLER, preference
 
     CALLER.set(options)
+    flow = preference if load_recipe(recipe, overrides).recipe.answers else instructions
     # A notebook may have imported Prefect, and with it its settings, before there was a server.
     with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
-        return await preference(recipe, overrides, rows or 0, str(options.workspace.folder))
+        return await flow(recipe, overrides, rows or 0, str(options.workspace.folder))
 
 
 def _in_own_loop(work: Callable[[], Coroutine[Any, Any, str]]) -> str:

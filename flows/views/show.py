@@ -34,7 +34,8 @@ def print_summary(run: Run, console: Console, pairs: int = DEFAULT_PAIRS, full: 
     if shown["stages"]:
         _draw_funnel(shown, console)
         _draw_gates(shown["gates"], console)
-        _draw_pairs(shown, console, full)
+        draw_last = _draw_instructions if run.only_instructions() else _draw_pairs
+        draw_last(shown, console, full)
     else:
         console.print(plain("No stage has finished a chunk of its rows yet.", "dim"))
     _draw_places(run, shown, console)
@@ -200,6 +201,16 @@ def _draw_pairs(shown: dict[str, Any], console: Console, full: bool) -> None:
             console.print(_pair(pair, console, full))
 
 
+def _draw_instructions(shown: dict[str, Any], console: Console, full: bool) -> None:
+    """Some instructions of a run in which nobody answers."""
+    drawing.heading(console, "Instructions" if shown["instructions"] else "No instructions yet")
+    for row in shown["instructions"]:
+        console.print()
+        console.print(plain(row["prompt_id"], "dim"))
+        text, lines = messages_text(row["messages"]), None if full else drawing.TEXT_LINES
+        console.print(drawing.block(console, text, console.width, lines))
+
+
 def _pair(pair: dict[str, Any], console: Console, full: bool) -> Table:
     """A pair as three labelled texts: the prompt, the chosen and the rejected response."""
     width, lines = console.width - LABEL_WIDTH - 2, None if full else drawing.TEXT_LINES
@@ -221,10 +232,11 @@ def _pair(pair: dict[str, Any], console: Console, full: bool) -> Table:
 def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
     """Where everything lies and how to look closer, on lines that can be copied whole."""
     published = shown["state"]["published"]
+    table = "prompts" if run.only_instructions() else "pairs"
     places = [("dataset", str(published))] if published else []
     places += [("hub", str(shown["state"]["hub"]))] if shown["state"]["hub"] else []
     places += [("tables", str(run.database))] if run.database.exists() else []
-    places += [("ledger", str(run.workspace.ledger_folder)), ("query", f'kasasagi sql {run.id} "from pairs"')]
+    places += [("ledger", str(run.workspace.ledger_folder)), ("query", f'kasasagi sql {run.id} "from {table}"')]
     places += [("trace", f"kasasagi trace {pair['prompt_id'][:8]} {run.id}") for pair in shown["pairs"][:1]]
     console.print()
     for label, place in places:

@@ -27,8 +27,9 @@ _REASONS = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL 
 def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
     """Everything that `show` prints of a run, whether it goes on, was killed or has ended.
 
-    Keys: state, seconds, chunks, stages (each with its reasons), gates, pair_count, pairs. The pairs are the first
-    by prompt id, which is a digest, so they are a fair sample. Raises KasasagiError.
+    Keys: state, seconds, chunks, stages (each with its reasons), gates, pair_count, pairs, and instructions
+    where nobody answers. Those are the first by prompt id, which is a digest, so they are a fair sample.
+    Raises KasasagiError.
     """
     state = run.state()
     with reading(run) as connection:
@@ -41,6 +42,7 @@ def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
             "gates": fetch(connection, "SELECT * FROM gates"),
             "pair_count": fetch(connection, "SELECT count(*) AS n FROM pairs")[0]["n"],
             "pairs": fetch(connection, _PAIRS, [pairs]),
+            "instructions": _instructions(run, connection, pairs),
         }
 
 
@@ -69,6 +71,13 @@ def _listed(run: Run, state: RunState) -> dict[str, Any]:
         "published": state.published,
         "error": state.error,
     }
+
+
+def _instructions(run: Run, connection: DuckDBPyConnection, most: int) -> list[dict[str, Any]]:
+    """Some instructions of a run in which nobody answers; none of another."""
+    if not run.only_instructions():
+        return []
+    return fetch(connection, "SELECT prompt_id, messages FROM prompts ORDER BY prompt_id LIMIT ?", [most])
 
 
 def _came_to(run: Run) -> dict[str, Any]:

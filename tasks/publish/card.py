@@ -54,14 +54,17 @@ def card(facts: CardFacts) -> str:
         f"each has a prompt, a chosen and a rejected answer, {_ground(facts.figures)}.",
         *_loading(facts),
         *_columns(facts),
-        *_models(facts),
-        *provenance(facts.config, masked(facts.run.recipe())),
-        *_account(facts),
-        *_gates(facts),
+        *how_it_came_about(facts),
         *_pairs(facts.figures),
-        *_origin(facts),
+        *origin(facts),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def how_it_came_about(facts: CardFacts) -> list[str]:
+    """The models, the licences, the account of every stage and the gates, as sections of a card."""
+    origins = provenance(facts.config, masked(facts.run.recipe()))
+    return [*_models(facts), *origins, *_account(facts), *_gates(facts)]
 
 
 def kasasagi_version() -> str:
@@ -84,13 +87,18 @@ def _ground(figures: Figures) -> str:
 
 
 def _header(facts: CardFacts) -> str:
+    return front_matter(facts, ["dpo", "preference", "synthetic", "kasasagi", *(facts.config.formats)])
+
+
+def front_matter(facts: CardFacts, tags: list[str]) -> str:
+    """The YAML in front of a card, from which the Hub and `datasets` know what the folder holds."""
     header = {
         "language": facts.figures.hub_languages(),
         "license": facts.config.license or "unknown",
         "pretty_name": facts.run.state().name,
         "size_categories": [_size(facts.figures.pairs)],
         "task_categories": ["text-generation"],
-        "tags": ["dpo", "preference", "synthetic", "kasasagi", *(facts.config.formats)],
+        "tags": tags,
         "configs": [{"config_name": "default", "data_files": _data_files(facts)}],
     }
     filled = {name: value for name, value in header.items() if value}
@@ -249,7 +257,8 @@ def _pairs(figures: Figures) -> list[str]:
     ]
 
 
-def _origin(facts: CardFacts) -> list[str]:
+def origin(facts: CardFacts) -> list[str]:
+    """The recipe and the versions, as sections of a card."""
     versions = [("kasasagi", kasasagi_version()), ("python", platform.python_version())]
     versions += [(package, _version(package)) for package in PACKAGES]
     return [

@@ -55,7 +55,7 @@ class Figures:
         for side in ("chosen", "rejected"):
             self._add_side(rows, side)
         for messages in rows["prompt"].to_pylist():
-            self._add_prompt(messages)
+            self.add_prompt(messages)
 
     def _add_side(self, rows: pa.Table, side: str) -> None:
         names = (f"{side}_model", f"{side}_rating", f"{side}_tokens")
@@ -66,7 +66,8 @@ class Figures:
             figures.ratings += rating or 0.0
             figures.tokens += tokens or 0
 
-    def _add_prompt(self, messages: list[dict[str, Any]]) -> None:
+    def add_prompt(self, messages: list[dict[str, Any]]) -> None:
+        """Count a prompt's turns, its system message and its language."""
         self.turns[sum(turn["role"] == "user" for turn in messages)] += 1
         self.with_system += any(turn["role"] == "system" for turn in messages)
         users = [turn["content"] for turn in messages if turn["role"] == "user"]

@@ -19,6 +19,7 @@ import psutil
 from tasks.publish.config import PublishError
 
 MANIFEST = "manifest.json"
+LAYOUT = 1
 MARKER = "kasasagi"
 HARMLESS = frozenset({".DS_Store", ".ipynb_checkpoints"})
 

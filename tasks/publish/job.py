@@ -13,13 +13,13 @@ from blocks.workspace import Run
 from tasks.publish.card import CardFacts, card, kasasagi_version
 from tasks.publish.config import PublishConfig, Published, PublishError
 from tasks.publish.figures import Figures
-from tasks.publish.folder import MANIFEST, MARKER, replaced
+from tasks.publish.folder import LAYOUT, MANIFEST, MARKER, replaced
 from tasks.publish.formats import FORMATS
+from tasks.publish.instructions import write_instructions
 from tasks.publish.rows import PairRows, published_names
 from tasks.publish.writer import FormatWriter, divided, splits_of
 
 CARD = "README.md"
-LAYOUT = 1
 
 
 def publish(
@@ -31,11 +31,15 @@ def publish(
 ) -> Published:
     """Write a run's pairs as a dataset folder: whole or not at all, in place of one that was published there before.
 
+    A run whose recipe has nobody answer publishes its instructions.
+
     connection has the run's tables (`blocks.run_tables.open_tables`); whether its gates allow a publication is the
     caller's matter. partial marks the dataset as unfinished. Memory does not grow with the pairs, and equal rows give
     equal data files. Raises PublishError where there are no pairs, where the target holds anything else than a
     dataset of ours, or where it cannot be written; the target is then as it was.
     """
+    if run.only_instructions():
+        return _publish_instructions(config, run, connection, target, partial)
     rows = PairRows(connection, config)
     if not rows.count:
         raise PublishError(
@@ -50,6 +54,16 @@ def publish(
         (folder / CARD).write_text(card(facts), encoding="utf-8")
         data_digest = _write_manifest(facts, folder)
     return Published(path=target.resolve(), rows=figures.pairs, digest=data_digest)
+
+
+def _publish_instructions(
+    config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnection, target: Path, partial: bool
+) -> Published:
+    with ExitStack() as stack:
+        _lock(stack, run, target)
+        folder = stack.enter_context(replaced(target))
+        rows, data_digest = write_instructions(config, run, connection, folder, partial)
+    return Published(path=target.resolve(), rows=rows, digest=data_digest)
 
 
 def _lock(stack: ExitStack, run: Run, target: Path) -> None:

@@ -369,3 +369,23 @@ def test_judges_and_pairs_must_go_together() -> None:
     assert "no weight above 0" in fault("pairs.aspects={overall-rating: 0}")
     assert [one.name for one in check("judge={models: [large, small]}").expectations if "agree" in one.name]
     assert not [one.name for one in check().expectations if "agree" in one.name]
+
+
+def test_a_recipe_in_which_nobody_answers_makes_instructions() -> None:
+    data = {
+        "name": "instructions",
+        "source": {"kind": "magpie", "model": "hina", "target": 5},
+        "models": {"hina": {"kind": "bundled"}},
+    }
+    found = check_recipe(data, Path())
+    assert not found.answers
+    assert "respond" not in found.plain()
+    assert check_recipe(found.plain(), Path()) == found
+    for more, said in (
+        ({"judge": {"model": "hina"}}, "respond: this key is missing"),
+        ({"pairs": {"min_margin": 2}}, "respond: this key is missing"),
+        ({"publish": {"formats": ["kto"]}}, "publish: formats and split"),
+        ({"respond": {"models": []}}, "respond.models"),
+    ):
+        with pytest.raises(RecipeError, match=said):
+            check_recipe({**data, **more}, Path())

@@ -1,0 +1,133 @@
+"""Instructions alone as a dataset: for supervised fine-tuning once they are answered, or as seeds of another run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+
+from blocks.canonical import digest, digest_file
+from blocks.run_tables import identifier
+from blocks.tables import MESSAGES, PROMPTS
+from blocks.workspace import Run
+from tasks.publish.card import PARTIAL, CardFacts, front_matter, how_it_came_about, kasasagi_version, origin
+from tasks.publish.config import PublishConfig, PublishError
+from tasks.publish.figures import Figures
+from tasks.publish.files import TRAIN, DataFiles, data_files
+from tasks.publish.folder import LAYOUT, MANIFEST, MARKER
+from tasks.publish.markdown import cell, fenced
+
+CARD = "README.md"
+RANGE_ROWS = 4096
+_LOADING = """\
+from datasets import load_from_disk
+
+instructions = load_from_disk("path/to/this/folder/dataset")"""
+_SEEDS = """\
+source: {kind: dataset, path: path/to/this/folder/train.jsonl}"""
+_COLUMNS = """\
+| column | what it is |
+| --- | --- |
+| `messages` | the conversation that waits for an answer; its last turn is the user's |
+| `instruction` | the last turn alone |
+| `prompt_id` | the digest of the messages |"""
+
+
+def write_instructions(
+    config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnection, folder: Path, partial: bool
+) -> tuple[int, str]:
+    """Write a run's instructions into an empty folder, in the order of their draws; gives rows and the data's digest.
+
+    The columns are messages, instruction, prompt_id and what the recipe keeps. Memory does not grow with the rows, and
+    equal rows give equal files. Raises PublishError where there are none.
+    """
+    kept = [name for name in _columns(connection) if name not in PROMPTS.names]
+    figures = Figures()
+    with DataFiles(folder, _schema(connection, kept)) as files:
+        for rows in _ranges(connection, kept):
+            figures.pairs += rows.num_rows
+            for messages in rows["messages"].to_pylist():
+                figures.add_prompt(messages)
+            files.write(rows)
+        files.finish()
+    if not figures.pairs:
+        raise PublishError(
+            f"the run {run.id} has no instructions, so there is nothing to publish: "
+            f"see with `kasasagi show {run.id}` where its rows went"
+        )
+    facts = CardFacts(config, run, connection, figures, {name: name for name in kept}, partial, [])
+    (folder / CARD).write_text(_card(facts), encoding="utf-8")
+    return figures.pairs, _manifest(facts, folder)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [row[0] for row in connection.execute("DESCRIBE prompts").fetchall()]
+
+
+def _query(kept: list[str], where: str) -> str:
+    names = ", ".join(["messages", "instruction", "prompt_id", *map(identifier, kept)])
+    return f"SELECT {names} FROM prompts WHERE {where} ORDER BY position, prompt_id"
+
+
+def _schema(connection: duckdb.DuckDBPyConnection, kept: list[str]) -> pa.Schema:
+    found = connection.sql(_query(kept, "false")).to_arrow_table().schema
+    ours = {"messages": MESSAGES, "instruction": pa.string(), "prompt_id": pa.string()}
+    return pa.schema([pa.field(field.name, ours.get(field.name, field.type)) for field in found])
+
+
+def _ranges(connection: duckdb.DuckDBPyConnection, kept: list[str]) -> Iterator[pa.Table]:
+    """The rows by ranges of their positions, so that few are in memory at a time."""
+    schema = _schema(connection, kept)
+    last = connection.execute("SELECT coalesce(max(position), -1) FROM prompts").fetchall()[0][0]
+    for start in range(0, last + 1, RANGE_ROWS):
+        query = _query(kept, f"position >= {start} AND position < {start + RANGE_ROWS}")
+        yield connection.sql(query).to_arrow_table().cast(schema)
+
+
+def _card(facts: CardFacts) -> str:
+    rows = facts.figures.pairs
+    several = sum(count for turns, count in facts.figures.turns.items() if turns > 1)
+    parts = [
+        front_matter(facts, ["instructions", "synthetic", "kasasagi"]),
+        f"# {cell(facts.run.state().name)}",
+        *([PARTIAL] if facts.partial else []),
+        f"{rows:,} instructions without answers, made by kasasagi in the run {cell(facts.run.id)}. "
+        f"Conversations with earlier turns: {several:,}.",
+        "## How to load it",
+        fenced(_LOADING, "python"),
+        "As the seeds of another recipe:",
+        fenced(_SEEDS, "yaml"),
+        "## Columns",
+        _COLUMNS,
+        *([f"Columns that the recipe keeps: {', '.join(map(cell, facts.kept))}."] if facts.kept else []),
+        *how_it_came_about(facts),
+        *origin(facts),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _manifest(facts: CardFacts, folder: Path) -> str:
+    """Write what the folder holds and where it is from, and give the digest of its data files."""
+    data = data_files((TRAIN,))
+    others = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    files = {name: _described(folder / name) for name in others}
+    data_digest = digest({name: files[name]["digest"] for name in data})
+    manifest: dict[str, Any] = {
+        MARKER: kasasagi_version(),
+        "layout": LAYOUT,
+        "run": facts.run.id,
+        "recipe": facts.run.state().name,
+        "recipe_digest": digest(facts.run.recipe()),
+        "partial": facts.partial,
+        "rows": facts.figures.pairs,
+        "digest": data_digest,
+        "files": files,
+    }
+    (folder / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+    return data_digest
+
+
+def _described(file: Path) -> dict[str, Any]:
+    return {"digest": digest_file(file), "bytes": file.stat().st_size}
