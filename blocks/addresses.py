@@ -1,6 +1,8 @@
 """One address of a model server: what is in flight there, what it may take, and when it is to be left alone."""
 
+from blocks.llm import Completion
 from blocks.openai_endpoint import OpenAIEndpoint
+from blocks.pace import Pace, Sent
 
 TOLERATED_FAILURES = 3
 FIRST_REST_S = 1.0
@@ -16,9 +18,10 @@ class Address:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.limit = 0
+        self.pace = Pace()
         self.in_flight = 0
         self.endpoints: dict[str, OpenAIEndpoint] = {}
+        self.is_watched = False
         self.resume_at = 0.0
         self.rest_until = 0.0
         self._open: set[str] = set()
@@ -52,36 +55,55 @@ class Address:
 
     def has_room(self, now: float, others_work: bool) -> bool:
         """Whether one more call may be sent now; while others work, one that is on trial gets a single call."""
-        limit = 1 if self.is_on_trial and others_work else self.limit
+        limit = 1 if self.is_on_trial and others_work else self.pace.limit
         return now >= self.resume_at and self.in_flight < limit
 
     @property
     def share(self) -> float:
         """The calls in flight as a share of the limit."""
-        return self.in_flight / max(1, self.limit)
+        return self.in_flight / max(1, self.pace.limit)
 
     def rests(self, now: float) -> bool:
         """Whether it is left alone after failures, as long as the model has another address."""
         return now < self.rest_until
 
-    def began(self, label: str) -> None:
+    def began(self, label: str, now: float) -> Sent:
         """Count a call that is sent."""
         self.in_flight += 1
         if label in self._trying:
             self._trying[label] += 1
+        return self.pace.sent(now, self.in_flight)
 
-    def ended(self, label: str) -> None:
-        """Count a call that has ended, well or badly."""
+    def ended(self, label: str, call: Sent, completion: Completion, now: float) -> None:
+        """Count a call that has ended, and learn from how it ended."""
+        self._learn(call, completion, now)
         self.in_flight -= 1
         if label in self._trying:
             self._trying[label] -= 1
+        if completion.wait_s and (completion.error == "rate_limited" or not completion.transient):
+            self.pause(now + completion.wait_s)
 
-    def answered(self) -> None:
+    def pause(self, until: float) -> None:
+        """Send nothing before a time."""
+        self.resume_at = max(self.resume_at, until)
+
+    def _learn(self, call: Sent, completion: Completion, now: float) -> None:
+        if not completion.transient:
+            self._answered()
+            self.pace.answered(call, now, self.in_flight)
+        elif completion.error == "rate_limited":
+            self.pause(now + self.pace.refused(call))
+        else:
+            self._failed(now, call.at)
+            if completion.error == "time_out":
+                self.pace.timed_out(call)
+
+    def _answered(self) -> None:
         """Take note that the server works."""
         self._failures = self._rests = 0
         self.rest_until = 0.0
 
-    def failed(self, now: float, sent_at: float) -> None:
+    def _failed(self, now: float, sent_at: float) -> None:
         """Take note of a failure that may pass; calls that were sent before the last rest say nothing new."""
         if sent_at < self._rested_at:
             return

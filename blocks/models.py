@@ -29,6 +29,8 @@ __all__ = [
 OPENAI_URL = "https://api.openai.com/v1"
 LOCAL_CONCURRENCY = 256
 HOSTED_CONCURRENCY = 32
+MOST_LOCAL_CONCURRENCY = 1024
+MOST_HOSTED_CONCURRENCY = 256
 SET_BY_STAGES = ("messages", "model", "n", "prompt", "stream", "stream_options")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _LOOKS_LIKE_A_KEY = re.compile(r"(sk|hf|gsk|xai|key|pk|ak|AIza|r8|nvapi)[-_][A-Za-z0-9_-]{8,}|[A-Za-z0-9_-]{40,}")
@@ -70,6 +72,11 @@ class OpenAIModel(Config):
         None, description="Folder or Hub id of its tokenizer, whose chat template Magpie starts from."
     )
     max_concurrency: int | None = Field(None, ge=1, description="Most calls in flight at each address.")
+    start_concurrency: int | None = Field(
+        None,
+        ge=1,
+        description="Calls in flight at each address at first; the limit then follows what the server takes.",
+    )
     timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply is given up.")
     connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")
     max_retries: int = Field(6, ge=0, description="How often a call that may pass is tried again in one run.")
@@ -134,10 +141,18 @@ class OpenAIModel(Config):
         """The identity in the ledger: name and revision, never an address or a port."""
         return self.identity or (f"{self.model}@{self.revision}" if self.revision else self.model)
 
-    def concurrency(self, address: str) -> int:
-        """Most calls in flight at an address: as set, else many for a local server and few for a hosted one."""
+    def first_concurrency(self, address: str) -> int:
+        """Calls in flight at an address at first: as set, else many at a local server and few at a hosted one."""
+        if self.start_concurrency is not None:
+            return min(self.start_concurrency, self.most_concurrency(address))
+        if _is_local(urlsplit(address).hostname or ""):
+            return self.max_concurrency or LOCAL_CONCURRENCY
+        return min(HOSTED_CONCURRENCY, self.most_concurrency(address))
+
+    def most_concurrency(self, address: str) -> int:
+        """Most calls in flight at an address: as set, else many at a local server and fewer at a hosted one."""
         local = _is_local(urlsplit(address).hostname or "")
-        return self.max_concurrency or (LOCAL_CONCURRENCY if local else HOSTED_CONCURRENCY)
+        return self.max_concurrency or (MOST_LOCAL_CONCURRENCY if local else MOST_HOSTED_CONCURRENCY)
 
 
 def _address(value: str) -> str:

@@ -2,10 +2,7 @@
 
 import os
 import re
-from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -15,20 +12,26 @@ import orjson
 from blocks.embeddings import read_embedding
 from blocks.llm import Completion, Request
 from blocks.models import OpenAIModel
+from blocks.rate_headers import quota_wait, retry_after
 
 TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)", re.I)
 REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation|flagged", re.I)
 DETAIL_CHARACTERS = 500
 MOST_TOKENS = 2**53
-LONGEST_ASKED_WAIT_S = 600.0
 NO_KEY = "no-key-needed"
+QUEUEING = "vllm"
+WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})? ([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*$", re.M)
 
 
 class OpenAIEndpoint:
-    """An OpenAI-compatible server and one model on it; lives in the dispatcher's event loop."""
+    """An OpenAI-compatible server and one model on it; lives in the dispatcher's event loop.
+
+    queues says, once models() was called, whether it is one that lets calls wait instead of refusing them (vLLM).
+    """
 
     def __init__(self, config: OpenAIModel, client: openai.AsyncOpenAI) -> None:
         self.config = config
+        self.queues = False
         self._client = client
 
     @classmethod
@@ -56,13 +59,25 @@ class OpenAIEndpoint:
         """Names of the server's models; None where it does not say. Raises openai.APIError."""
         try:
             response = await self._client.get("/models", cast_to=httpx2.Response, options={"timeout": 15.0})
-            return [str(model["id"]) for model in orjson.loads(response.content)["data"]]
-        except (openai.NotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
+            listed = orjson.loads(response.content)["data"]
+            self.queues = any(model.get("owned_by") == QUEUEING for model in listed)
+            return [str(model["id"]) for model in listed]
+        except (openai.NotFoundError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return None
         except openai.APIStatusError as error:
             if error.status_code in (400, 405, 501):
                 return None
             raise
+
+    async def waiting(self) -> int | None:
+        """How many calls wait at a vLLM server; None where it does not say."""
+        root = str(self._client.base_url).rstrip("/").removesuffix("/v1")
+        try:
+            response = await self._client.get(f"{root}/metrics", cast_to=httpx2.Response, options={"timeout": 5.0})
+        except openai.APIError:
+            return None
+        counts = WAITING.findall(response.text)
+        return int(sum(map(float, counts))) if counts else None
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request; whatever goes wrong is a Completion that says so, never an exception."""
@@ -70,7 +85,8 @@ class OpenAIEndpoint:
         try:
             body = {"model": self.config.model, **request}
             response = await self._client.post(path, cast_to=httpx2.Response, body=body)
-            completion = (read_embedding if "input" in request else read_reply)(response.content)
+            read = read_embedding if "input" in request else read_reply
+            completion = replace(read(response.content), wait_s=quota_wait(response.headers))
         except openai.APIStatusError as error:
             completion = read_failure(error)
         except Exception as error:
@@ -125,11 +141,17 @@ def read_failure(error: openai.APIStatusError) -> Completion:
     if status == 402 or (status == 429 and "insufficient_quota" in detail):
         return Completion(error="out_of_credit", detail=f"{status}: {detail}", fatal=True)
     if status == 429:
-        return Completion(error="rate_limited", detail=detail, transient=True, wait_s=_retry_after(error))
+        return Completion(error="rate_limited", detail=detail, transient=True, wait_s=_wait(error))
     if status in (408, 409, 425) or status >= 500:
-        wait = _retry_after(error)
+        wait = retry_after(error.response.headers)
         return Completion(error="server_error", detail=f"{status}: {detail}", transient=True, wait_s=wait)
     return Completion(error=_lasting_reason(status, detail), detail=f"{status}: {detail}")
+
+
+def _wait(error: openai.APIStatusError) -> float | None:
+    """Seconds until a server that limits our rate takes calls again, as far as it says so."""
+    asked = retry_after(error.response.headers)
+    return quota_wait(error.response.headers) if asked is None else asked
 
 
 def _lasting_reason(status: int, detail: str) -> str:
@@ -145,17 +167,6 @@ def _server_words(error: openai.APIStatusError) -> str:
         if isinstance(inner, dict):
             return " ".join(str(inner[name]) for name in ("code", "type", "message") if inner.get(name))
     return str(body or error.message)
-
-
-def _retry_after(error: openai.APIStatusError) -> float | None:
-    """Seconds that the server asks to wait: a number or a date (RFC 9110, 10.2.3), and never longer than we wait."""
-    asked = error.response.headers.get("retry-after", "")
-    seconds = None
-    with suppress(ValueError, TypeError):
-        seconds = (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds()
-    with suppress(ValueError):
-        seconds = float(asked)
-    return None if seconds is None else max(0.0, min(seconds, LONGEST_ASKED_WAIT_S))
 
 
 def _reasoning(message: dict[str, Any]) -> str | None:

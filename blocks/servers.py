@@ -14,8 +14,10 @@ from blocks.lanes import Job, Lane, Owner, backoff
 from blocks.llm import Completion
 from blocks.models import ModelConfig, OpenAIModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
+from blocks.pace import Sent
 
 Place = tuple[int, int, int, Job]
+QUEUE_CHECK_S = 1.0
 
 
 class Servers(Lane):
@@ -45,7 +47,7 @@ class Servers(Lane):
             return
         for url in model.addresses:
             address = self._addresses.setdefault(url, Address(url))
-            address.limit = max(address.limit, model.concurrency(url))
+            address.pace.allow(model.first_concurrency(url), model.most_concurrency(url))
             address.endpoints[label] = OpenAIEndpoint.connect(model, url)
             self._spawn(self._greet(label, address))
 
@@ -124,32 +126,20 @@ class Servers(Lane):
 
     def _begin(self, job: Job, address: Address, now: float) -> None:
         self.in_flight += 1
-        address.began(job.label)
-        self._spawn(self._send(job, address, now))
+        self._spawn(self._send(job, address, address.began(job.label, now)))
 
-    async def _send(self, job: Job, address: Address, sent_at: float) -> None:
+    async def _send(self, job: Job, address: Address, call: Sent) -> None:
         completion = await address.endpoints[job.label].complete(job.request)
         job.attempts += 1
         self.in_flight -= 1
-        address.ended(job.label)
-        self._take_note(completion, address, sent_at)
+        address.ended(job.label, call, completion, asyncio.get_running_loop().time())
         if completion.transient and job.attempts <= self._models[job.label].max_retries:
             self._again(job, completion, address)
         else:
-            self.owner.settle(job, replace(completion, attempts=job.attempts), address.url)
+            self.owner.settle(job, replace(completion, attempts=job.attempts, wait_s=None), address.url)
             if not completion.fatal:
                 address.admit(job.label)
         self.pump()
-
-    def _take_note(self, completion: Completion, address: Address, sent_at: float) -> None:
-        """Let an address rest that fails, and leave one alone that asks for it."""
-        now = asyncio.get_running_loop().time()
-        if not completion.transient:
-            address.answered()
-        elif completion.error != "rate_limited":
-            address.failed(now, sent_at)
-        elif completion.wait_s:
-            address.resume_at = max(address.resume_at, now + completion.wait_s)
 
     def _again(self, job: Job, completion: Completion, address: Address) -> None:
         """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
@@ -182,7 +172,17 @@ class Servers(Lane):
             address.admit(label)
         else:
             address.admit_one(label)
+        if address.endpoints[label].queues and not address.is_watched:
+            address.is_watched = True
+            self._spawn(self._watch_queue(address, address.endpoints[label]))
         self.pump()
+
+    async def _watch_queue(self, address: Address, endpoint: OpenAIEndpoint) -> None:
+        """Keep the calls that wait at a server that queues to a few, for as long as it says how many there are."""
+        while (waiting := await endpoint.waiting()) is not None:
+            address.pace.queue_seen(waiting, address.in_flight)
+            self.pump()
+            await asyncio.sleep(QUEUE_CHECK_S)
 
     async def _ask_for_models(self, label: str, address: Address) -> Sequence[str] | None:
         """The models that a server names, none if it does not say; None if it cannot be used at all."""

@@ -164,10 +164,10 @@ class Conductor:
 
 
 def _places(session: Session, label: str) -> list[tuple[str, int]]:
-    """Where a model is asked, and how many calls may be in flight there; models at one address share its limit."""
+    """Where a model is asked, and how many calls begin there at once; models at one address share its limit."""
     model = session.models[label]
     if isinstance(model, OpenAIModel) and not model.batch:
-        return [(address, model.concurrency(address)) for address in model.addresses]
+        return [(address, model.first_concurrency(address)) for address in model.addresses]
     if isinstance(model, OpenAIModel):
         return []
     return [(session.identities[label], TURNS_SLOTS if _takes_turns(session) else model.batch_size)]

@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blocks.models import HOSTED_CONCURRENCY, LOCAL_CONCURRENCY, OPENAI_URL, OpenAIModel, Price, Sampling, missing_key
+from blocks.models import (
+    HOSTED_CONCURRENCY,
+    LOCAL_CONCURRENCY,
+    MOST_HOSTED_CONCURRENCY,
+    MOST_LOCAL_CONCURRENCY,
+    OPENAI_URL,
+    OpenAIModel,
+    Price,
+    Sampling,
+    missing_key,
+)
 
 
 def model(**fields: Any) -> OpenAIModel:
@@ -45,20 +55,29 @@ def test_a_price_is_dollars_for_a_million_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "limit"),
+    ("address", "limit", "most"),
     [
-        ("http://127.0.0.1:8000/v1", LOCAL_CONCURRENCY),
-        ("http://localhost/v1", LOCAL_CONCURRENCY),
-        ("http://192.168.1.5/v1", LOCAL_CONCURRENCY),
-        ("http://[::1]:80/v1", LOCAL_CONCURRENCY),
-        ("https://api.example.com/v1", HOSTED_CONCURRENCY),
-        ("https://localhost.example.com/v1", HOSTED_CONCURRENCY),
-        ("https://10.example.com/v1", HOSTED_CONCURRENCY),
+        ("http://127.0.0.1:8000/v1", LOCAL_CONCURRENCY, MOST_LOCAL_CONCURRENCY),
+        ("http://localhost/v1", LOCAL_CONCURRENCY, MOST_LOCAL_CONCURRENCY),
+        ("http://192.168.1.5/v1", LOCAL_CONCURRENCY, MOST_LOCAL_CONCURRENCY),
+        ("http://[::1]:80/v1", LOCAL_CONCURRENCY, MOST_LOCAL_CONCURRENCY),
+        ("https://api.example.com/v1", HOSTED_CONCURRENCY, MOST_HOSTED_CONCURRENCY),
+        ("https://localhost.example.com/v1", HOSTED_CONCURRENCY, MOST_HOSTED_CONCURRENCY),
+        ("https://10.example.com/v1", HOSTED_CONCURRENCY, MOST_HOSTED_CONCURRENCY),
     ],
 )
-def test_a_local_server_gets_more_calls_at_once_than_a_hosted_one(address: str, limit: int) -> None:
-    assert model(base_url=address).concurrency(address) == limit
-    assert model(base_url=address, max_concurrency=3).concurrency(address) == 3
+def test_a_local_server_gets_more_calls_at_once_than_a_hosted_one(address: str, limit: int, most: int) -> None:
+    free, bound = model(base_url=address), model(base_url=address, max_concurrency=3)
+    assert (free.first_concurrency(address), free.most_concurrency(address)) == (limit, most)
+    assert (bound.first_concurrency(address), bound.most_concurrency(address)) == (3, 3)
+
+
+def test_the_limit_begins_where_it_is_told_to_and_never_above_the_most() -> None:
+    hosted, local = "https://api.example.com/v1", "http://127.0.0.1/v1"
+    assert model(base_url=hosted, max_concurrency=500).first_concurrency(hosted) == HOSTED_CONCURRENCY
+    assert model(base_url=local, max_concurrency=500).first_concurrency(local) == 500
+    assert model(base_url=local, max_concurrency=500, start_concurrency=8).first_concurrency(local) == 8
+    assert model(base_url=local, max_concurrency=4, start_concurrency=8).first_concurrency(local) == 4
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from blocks import addresses
 from blocks.addresses import Address
 from blocks.dispatcher import ModelUnusableError
+from blocks.llm import Completion
 from tests.blocks.helpers import (
     ScriptedServer,
     answer_body,
@@ -200,21 +201,26 @@ def test_one_question_goes_ahead_at_each_address_that_does_not_say_its_models(tm
 
 def test_an_address_rests_longer_each_time_and_not_for_calls_of_before() -> None:
     address = Address("http://a/v1")
-    address.limit = 8
+    address.pace.allow(8, 8)
+    failed, answered = Completion(error="connection", transient=True), Completion("yes")
+
+    def end(completion: Completion, sent_at: float, now: float) -> None:
+        address.ended("small", address.began("small", sent_at), completion, now)
+
     for _ in range(addresses.TOLERATED_FAILURES):
         assert not address.rests(10.0)
-        address.failed(10.0, 9.0)
+        end(failed, 9.0, 10.0)
     assert address.rests(10.5)
     assert not address.rests(11.5)
     for _ in range(20):
-        address.failed(10.2, 9.5)
+        end(failed, 9.5, 10.2)
     assert not address.rests(11.5)
     assert address.has_room(11.5, others_work=True)
-    address.began("small")
+    trial = address.began("small", 11.5)
     assert not address.has_room(11.5, others_work=True)
     assert address.has_room(11.5, others_work=False)
-    address.failed(12.0, 11.5)
+    address.ended("small", trial, failed, 12.0)
     assert address.rests(13.5)
-    address.answered()
-    assert not address.rests(13.5)
-    assert address.has_room(13.5, others_work=True)
+    end(answered, 13.5, 13.6)
+    assert not address.rests(13.6)
+    assert address.has_room(13.6, others_work=True)

@@ -267,7 +267,8 @@ class Application:
         if refused is not None:
             return refused
         names = self.config.models if self.config.models is not None else ("any",)
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "tests"} for name in names]
+        owner = self.config.owned_by
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name in names]
         return json_response(orjson.dumps({"object": "list", "data": data}))
 
     def _metrics(self) -> str:

@@ -1,0 +1,220 @@
+"""How many calls may be in flight at one address: found out from what the server does with them.
+
+Growth is multiplicative as long as it pays: after each step the mean time of a call at the new level is compared with
+that at the old one (by Little's law their quotient is the gain in throughput), and a step that brought too little is
+taken back. A refusal (429) is believed to be about the number of calls only where most calls that were sent at such a
+level were refused; the limit then falls just below that level, but never by more than half at once. Refusals that come
+at any level, and a single call that times out, cost little: the limit returns with the next answers.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+FEWEST_ANSWERS = 32
+WORTH = 0.25
+GATED_STRIDE = 0.2
+FIRST_STRIDE = 1.0
+STRIDE_AFTER_PLATEAU = 0.25
+STRIDE_AFTER_REFUSAL = 0.02
+STRIDE_GROWTH = 1.5
+WINDOWS_HELD_AFTER_PLATEAU = 6
+WINDOWS_HELD_AFTER_REFUSAL = 4
+REMEMBERED = 64
+REFUSALS_IN_A_ROW = 4
+FEW_REFUSALS = 0.05
+ENOUGH_TO_WEIGH = 8
+LEAST_WEIGHED = 16
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 5.0
+QUEUE_SHARE = 1 / 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One call as it was sent: when, as which of all, how many were in flight with it, under which limit of many."""
+
+    at: float
+    number: int
+    level: int
+    epoch: int
+
+
+class Pace:
+    """The limit of one address. Times are those of the loop's clock, in seconds."""
+
+    def __init__(self) -> None:
+        self.limit = 0
+        self._most = 0
+        self._target = 0
+        self._floor = 0
+        self._epoch = 0
+        self._cut_at = 0
+        self._cut_from = (0, FIRST_STRIDE)
+        self._cut_to = 0
+        self._verdict = 0
+        self._stride = FIRST_STRIDE
+        self._held = 0
+        self._refusals = 0
+        self._queue_is_watched = False
+        self._number = 0
+        self._refused_last = 0
+        self._row = 0
+        self._row_level = 0
+        self._ended: deque[tuple[int, bool]] = deque(maxlen=REMEMBERED)
+        self._before: tuple[int, float] | None = None
+        self._answers = 0
+        self._refused = 0
+        self._seconds = 0.0
+        self._usual_refusals = 0.0
+        self._lowered: tuple[int, float] | None = None
+
+    def allow(self, first: int, most: int) -> None:
+        """Let as many calls in flight as a model may have here at first and at most."""
+        self._most = max(self._most, most)
+        if first > self.limit and not self._epoch:
+            self.limit = self._target = first
+
+    def sent(self, now: float, in_flight: int) -> Sent:
+        """Note a call that is sent, in_flight with it."""
+        self._number += 1
+        return Sent(now, self._number, in_flight, self._epoch)
+
+    def answered(self, call: Sent, now: float, in_flight: int) -> None:
+        """Learn from a call that the server took; in_flight were in flight with it."""
+        self._ended.append((call.level, True))
+        self._refusals = 0
+        if call.epoch < self._cut_at and call.level > self._cut_to:
+            self._reconsider(1)
+        if self._return_to_target() or call.epoch != self._epoch or in_flight < 0.9 * self.limit:
+            return
+        self._answers += 1
+        self._seconds += now - call.at
+        if self._answers >= max(min(FEWEST_ANSWERS, 4 * self.limit), self.limit // 2):
+            self._step(self._seconds / self._answers)
+
+    def refused(self, call: Sent) -> float:
+        """Learn from a 429; gives the seconds for which nothing should be sent, unless the server asked for more."""
+        self._refused += 1
+        if not self._in_a_row(call):
+            if self._lowered is None and min(self._refused, self._answers) >= ENOUGH_TO_WEIGH:
+                self._is_weighing_refusals(self._refused / self._answers)
+            return 0.0
+        if call.epoch < self._cut_at:  # sent before the limit was cut: all that it may say is by how much too little
+            self._reconsider(-1)
+            self.limit = self._target = self._cut_to = min(self.limit, max(self._floor, call.level - 1))
+            return 0.0
+        self._cut(max(self.limit // 2, min(self.limit, self._row_level - 1)))
+        self._refusals += 1
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._refusals, 20))
+
+    def timed_out(self, call: Sent) -> None:
+        """Learn from a call that had no answer in time: half as many go on, for long only if others fare likewise."""
+        self._ended.append((call.level, False))
+        target = self._target
+        if call.epoch >= self._cut_at:
+            self._cut(self.limit // 2)
+        else:
+            self._reconsider(-1)
+        self._target = max(self.limit, self._floor) if self._others_fared_likewise(call.level) else target
+
+    def queue_seen(self, waiting: int, in_flight: int) -> None:
+        """Learn how many calls wait at a server that queues instead of refusing: a few are enough to keep it busy."""
+        self._queue_is_watched = True
+        surplus = waiting - max(0, in_flight - self.limit)
+        wanted = max(2, int(self.limit * QUEUE_SHARE))
+        if surplus > wanted:
+            least = max(1, self.limit // 2, int(self._most * QUEUE_SHARE))
+            self._change(min(self.limit, max(least, self.limit - (surplus - wanted))))
+        elif not waiting and in_flight >= self.limit:
+            self._change(min(self._most, self.limit + max(1, self.limit // 4)))
+
+    def _cut(self, limit: int) -> None:
+        """Lower the limit, from now on for all calls that are not sent yet, and by half at most."""
+        self._floor = max(1, self.limit // 2)
+        self._cut_from = (self.limit, self._stride)
+        self._verdict = -1
+        self._change(max(1, limit), WINDOWS_HELD_AFTER_REFUSAL, STRIDE_AFTER_REFUSAL)
+        self._cut_at, self._cut_to = self._epoch, self.limit
+
+    def _reconsider(self, voice: int) -> None:
+        """Undo a cut where the server took most of the calls that were sent before it after all."""
+        self._verdict += voice
+        if self._verdict == 1:
+            before, stride = self._cut_from
+            self._target, self._stride, self._held = max(self._target, before), stride, 0
+
+    def _return_to_target(self) -> bool:
+        """One step back to a level that is thought to be good; False if that is where the limit is."""
+        if self.limit >= self._target:
+            return False
+        self.limit += 1
+        return True
+
+    def _in_a_row(self, call: Sent) -> bool:
+        """Whether several calls that were sent one after another were refused; notes the lowest level among them.
+
+        A refusal comes at once and an answer late, so calls between two refused ones count as taken.
+        """
+        follows = abs(call.number - self._refused_last) <= 2
+        self._refused_last = call.number
+        self._row = self._row + 1 if follows else 1
+        self._row_level = min(self._row_level, call.level) if follows else call.level
+        return self._row >= REFUSALS_IN_A_ROW
+
+    def _others_fared_likewise(self, level: int) -> bool:
+        """Whether most of the latest calls that were sent at some level or above had no answer in time."""
+        there = [answered for at, answered in self._ended if at >= level]
+        return 2 * sum(there) < len(there)
+
+    def _step(self, mean: float) -> None:
+        """At the end of a window: keep the last step or take it back, and try the next."""
+        if self._is_weighing_refusals(self._refused / self._answers):
+            return
+        if self._held:
+            self._held -= 1
+            self._answers, self._refused, self._seconds = 0, 0, 0.0
+            return
+        if self._brought_too_little(mean) and self._before is not None:
+            limit = self._before[0]
+            self._before = None
+            self._change(limit, WINDOWS_HELD_AFTER_PLATEAU, STRIDE_AFTER_PLATEAU)
+            return
+        before = (self.limit, mean)
+        larger = self.limit if self._queue_is_watched else self.limit + max(1, int(self.limit * self._stride))
+        self._change(min(self._most, larger), 0, min(FIRST_STRIDE, self._stride * STRIDE_GROWTH))
+        self._before = before
+
+    def _is_weighing_refusals(self, share: float) -> bool:
+        """Whether a limit a little lower is being tried, or taken back, to see if that makes refusals fewer.
+
+        Refusals that stay as frequent are not about the number of calls, and are put up with.
+        """
+        if self._lowered is not None:
+            (before, then), self._lowered = self._lowered, None
+            if 2 * share <= then:
+                return False
+            self._usual_refusals = share
+            self._change(before)
+        elif share > max(FEW_REFUSALS, 2 * self._usual_refusals) and self.limit >= LEAST_WEIGHED:
+            self._lowered = (self.limit, share)
+            self._change(self.limit - max(1, self.limit // 100), WINDOWS_HELD_AFTER_REFUSAL)
+        else:
+            return False
+        return True
+
+    def _brought_too_little(self, mean: float) -> bool:
+        if self._before is None or self.limit < (1 + GATED_STRIDE) * self._before[0]:
+            return False
+        level, seconds = self._before
+        growth = self.limit / level
+        return growth * seconds / max(mean, 1e-9) < 1 + WORTH * (growth - 1)
+
+    def _change(self, limit: int, held: int | None = None, stride: float | None = None) -> None:
+        """Begin anew at another limit."""
+        if limit != self.limit:
+            self._epoch += 1
+        self.limit = self._target = limit
+        self._held = self._held if held is None else held
+        self._stride = self._stride if stride is None else stride
+        self._before = None
+        self._answers, self._refused, self._seconds = 0, 0, 0.0

@@ -1,0 +1,126 @@
+"""The limit of an address against simulated servers: it finds what they take, and neither collapses nor hammers."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks.pace import Pace
+from tests.blocks.simulated import Outcome, SimulatedServer, Simulation
+
+
+def around(mean: float = 1.2) -> Callable[[], float]:
+    generator = random.Random(3)
+    return lambda: max(0.2, generator.gauss(mean, mean / 4))
+
+
+def simulate(slots: int, first: int, most: int, seconds: float = 60.0, **server: Any) -> tuple[float, Outcome]:
+    """The busy share of the slots over the second half, and the outcome of the whole."""
+    half = Simulation(SimulatedServer(lambda now: slots, around(), **server), first, most).run(seconds / 2)
+    whole = Simulation(SimulatedServer(lambda now: slots, around(), **server), first, most).run(seconds)
+    return (whole.busy_seconds - half.busy_seconds) / (slots * seconds / 2), whole
+
+
+@pytest.mark.parametrize(
+    ("slots", "first", "most"), [(100, 32, 1024), (100, 1024, 1024), (500, 32, 1024), (4, 32, 256)]
+)
+def test_the_number_of_calls_that_a_server_takes_is_found(slots: int, first: int, most: int) -> None:
+    share, outcome = simulate(slots, first, most)
+    assert share > 0.95
+    assert outcome.refusals < 2 * first + 0.2 * outcome.answers
+    assert max(limit for now, limit in outcome.limits if now > 30) <= 1.1 * slots + 1
+
+
+def test_a_limit_that_falls_and_rises_again_is_followed() -> None:
+    server = SimulatedServer(lambda now: 50 if 20 < now < 40 else 200, around())
+    limits = Simulation(server, 32, 1024).run(80).limits
+    assert max(limit for now, limit in limits if 30 < now < 40) <= 55
+    assert max(limit for now, limit in limits if now > 70) >= 190
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1])
+def test_refusals_that_come_at_any_level_do_not_make_it_collapse(rate: float) -> None:
+    share, _ = simulate(256, 256, 256, random_refusals=rate)
+    assert share > 0.95
+    share, _ = simulate(256, 32, 256, random_refusals=rate)
+    assert share > 0.9
+
+
+def test_growth_that_brings_nothing_is_taken_back() -> None:
+    """A server that queues without a word has 64 slots: more calls in flight only wait longer."""
+    share, outcome = simulate(64, 32, 1024, queues=True)
+    assert share > 0.97
+    assert max(limit for _, limit in outcome.limits) <= 512
+    assert sum(limit for _, limit in outcome.limits) / len(outcome.limits) < 200
+
+
+def test_a_queue_that_is_seen_is_kept_short() -> None:
+    for slots in (64, 600):
+        share, outcome = simulate(slots, 256, 1024, queues=True, gauge=True)
+        assert share > 0.97
+        assert max(limit for now, limit in outcome.limits if now > 30) <= 1.1 * slots
+
+
+def test_time_outs_lower_the_limit_until_they_stop() -> None:
+    share, outcome = simulate(16, 256, 256, queues=True, patience_s=3.0)
+    assert share > 0.97
+    assert max(limit for now, limit in outcome.limits if now > 30) <= 80
+
+
+def test_one_call_that_hangs_costs_little() -> None:
+    pace = Pace()
+    pace.allow(100, 100)
+    calls = [pace.sent(0.0, level) for level in range(1, 101)]
+    for call in calls[1:50]:
+        pace.answered(call, 1.0, 100)
+    pace.timed_out(calls[0])
+    assert pace.limit == 50
+    for call in calls[50:]:
+        pace.answered(call, 1.0, 60)
+    assert pace.limit == 100
+
+
+def test_refusals_without_an_answer_make_pauses_longer() -> None:
+    pace = Pace()
+    pace.allow(64, 64)
+    pauses = [pace.refused(pace.sent(0.0, 1)) for _ in range(60)]
+    real = [pause for pause in pauses if pause]
+    assert pace.limit == 1
+    assert real == sorted(real)
+    assert real[-1] == 5.0
+
+
+def test_a_limit_never_grows_by_what_was_not_needed() -> None:
+    pace = Pace()
+    pace.allow(32, 1024)
+    for number in range(5_000):
+        pace.answered(pace.sent(number, 3), number + 1.0, 3)
+    assert pace.limit == 32
+
+
+@given(
+    st.integers(1, 300),
+    st.integers(0, 300),
+    st.lists(
+        st.tuples(st.sampled_from(["answered", "refused", "timed_out", "queue"]), st.integers(0, 400)), max_size=200
+    ),
+)
+def test_the_limit_is_always_between_one_and_the_most(first: int, more: int, events: list[tuple[str, int]]) -> None:
+    pace = Pace()
+    pace.allow(first, first + more)
+    calls = [pace.sent(0.0, level) for level in range(1, first + 1)]
+    for number, (kind, pick) in enumerate(events):
+        call = calls[pick % len(calls)]
+        if kind == "answered":
+            pace.answered(call, 1.0 + number, pace.limit)
+        elif kind == "refused":
+            assert pace.refused(call) >= 0.0
+        elif kind == "timed_out":
+            pace.timed_out(call)
+        else:
+            pace.queue_seen(pick, pace.limit)
+        calls.append(pace.sent(1.0 + number, 1 + pick % pace.limit))
+        assert 1 <= pace.limit <= first + more
