@@ -144,9 +144,12 @@ def test_a_call_is_tried_again_at_another_address(server: FakeServer, second: Fa
 
 
 def test_an_address_that_hangs_costs_its_own_slots(server: FakeServer, second: FakeServer, tmp_path: Path) -> None:
-    second.configure(faults={"hang": 1.0})
-    models = {"small": both(server, second, max_concurrency=2, timeout_s=30, max_retries=0)}
+    models = {"small": both(server, second, max_concurrency=2, timeout_s=60, max_retries=0)}
     with dispatching(tmp_path, models) as dispatcher:
+        batches = (questions(4, about=f"batch {number}") for number in range(10_000))
+        until(lambda: dispatcher.ask(next(batches)) and calls(second))
+        second.configure(faults={"hang": 1.0})
+        second.reset_stats()
         background(lambda: errors_of(dispatcher, questions(4, about="hangs")))
         until(lambda: calls(second) == 2)
         assert not [one for one in dispatcher.ask(questions(30)) if one.error]
