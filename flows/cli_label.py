@@ -1,0 +1,35 @@
+"""The command that asks a person: label."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli_options import WorkspaceOption
+
+WANTED = 50
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    app.command()(label)
+
+
+def label(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the latest.")
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--number", "-n", min=0, help="Verdicts wanted on this run, earlier ones counted.")
+    ] = WANTED,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Judge a run's pairs yourself, blind and side by side, and see how often the judge agrees; goes on later."""
+    from flows.labels.sitting import closing
+    from flows.labels.sitting import label as sit
+    from flows.views.drawing import console
+    from flows.views.reading import find_run
+
+    screen = console()
+    counts = sit(find_run(workspace, run), number, screen, input)
+    for sentence in closing(counts, number):
+        screen.print(sentence, markup=False, soft_wrap=True)
