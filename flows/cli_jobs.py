@@ -4,11 +4,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli_options import AgainOption, RecipeArgument, RowsOption, SetOption, WorkspaceOption
+from flows.cli_options import AgainOption, NewOnlyOption, RecipeArgument, RowsOption, SetOption, WorkspaceOption
 
 if TYPE_CHECKING:
     from flows.runner import Result
@@ -31,13 +31,14 @@ def run(
     rows: RowsOption = None,
     overrides: SetOption = None,
     ask_again: AgainOption = None,
+    new_only: NewOnlyOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run a recipe: from prompts to a preference dataset. Run it again to go on where it stopped."""
     from flows.views.drawing import console
     from flows.views.show import print_summary
 
-    result = _run(recipe, overrides or (), rows, workspace, ask_again or ())
+    result = _run(recipe, overrides or (), rows, workspace, ask_again=frozenset(ask_again or ()), new_only=new_only)
     print_summary(result.run, console())
 
 
@@ -52,7 +53,7 @@ def preview(
     from flows.views.show import print_summary
 
     changes = [*(overrides or ()), "gates.on_fail=warn"]
-    result = _run(recipe, changes, rows, workspace, (), publishing=False)
+    result = _run(recipe, changes, rows, workspace, publish=False)
     print_summary(result.run, console(), pairs=rows or PREVIEW_ROWS, full=True)
 
 
@@ -61,9 +62,9 @@ def _run(
     overrides: Sequence[str],
     rows: int | None,
     workspace: Path | None,
-    ask_again: Sequence[str],
-    publishing: bool = True,
+    **how: Any,
 ) -> "Result":
+    """Run a recipe with what happens shown on the terminal; how are further fields of Options."""
     from rich.console import Console
 
     from blocks.workspace import Workspace
@@ -76,11 +77,10 @@ def _run(
     with shown(console, progress) as dispatchers:
         options = Options(
             Workspace.named(workspace),
-            ask_again=frozenset(ask_again),
-            publish=publishing,
             said=lambda text: console.print(text, markup=False, soft_wrap=True),
             progress=progress,
             watch=lambda dispatcher, run: dispatchers.append(dispatcher),
+            **how,
         )
         return run_recipe(recipe, overrides, rows=rows, options=options)
 

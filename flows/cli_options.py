@@ -10,6 +10,10 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change the recipe: --set judge.orders=both. May stand several times.")
 ]
 RowsOption = Annotated[int | None, typer.Option("--rows", "-n", min=1, help="Read only that many rows of the source.")]
+NewOnlyOption = Annotated[
+    bool,
+    typer.Option("--new-only", help="Publish only what no earlier run of the recipe did, as a version of its own."),
+]
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", "-w", help="The workspace's folder: $KASASAGI_WORKSPACE, else ./workspace."),

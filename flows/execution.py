@@ -151,6 +151,9 @@ async def _stages(stages: Stages, options: Options) -> None:
     WORK[run.id] = stages.work()
     GATES[run.id] = conductor.judged
     prompts = await refinement_of(stages, conductor, options).with_rewrites(await _prompts(stages, conductor, options))
+    if stages.recipe.filter.dedup.published and not prompts.rows:
+        options.said("nothing is new since the last publication, so nothing is published")
+        return
     source = synthesize.STAGE if isinstance(stages.recipe.source, MagpieSource) else "load"
     for stage in (source, "filter"):
         await conductor.gate(stage, "whole")

@@ -22,6 +22,7 @@ from tasks import format_dpo, respond, synthesize
 from tasks.asking import ChunkJob, Session
 from tasks.filter import FilterConfig, filter_digest, filter_prompts
 from tasks.filter.late import split_where
+from tasks.filter.published import published_keys
 from tasks.judge import stage as judge
 from tasks.judge.config import JudgeConfig
 from tasks.load import DatasetSource, load_prompts, source_digest
@@ -90,7 +91,10 @@ class Stages:
         """The job that filters all prompts; most is the number of accepted ones that is wanted, if any."""
         config = filter_digest(self.early_filter, self.base, self.recipe.default_rules)
         refined = ["refined"] if self.recipe.is_refined else []
-        return self.job("filter", FILTER_VERSION, 0, {"loaded": loaded}, config, most, *refined)
+        inputs = {"loaded": loaded}
+        if self.recipe.filter.dedup.published:
+            inputs["published"] = published_keys(self.session.run.workspace, self.recipe.name)
+        return self.job("filter", FILTER_VERSION, 0, inputs, config, most, *refined)
 
     @property
     def target(self) -> int | None:
@@ -169,8 +173,10 @@ class Stages:
         """Filter all prompts; what survives is `prompts`, or `filtered` where other stages go on with it."""
         started = time.monotonic()
         into = self.scratch(job)
-        loaded = self.session.run.workspace.shards.path(job.inputs["loaded"])
-        result = filter_prompts(self.early_filter, loaded, into, self.base, self.recipe.default_rules)
+        store, before = self.session.run.workspace.shards, job.inputs.get("published")
+        published = store.path(before) if before else None
+        loaded, rules = store.path(job.inputs["loaded"]), self.recipe.default_rules
+        result = filter_prompts(self.early_filter, loaded, into, self.base, rules, published)
         if self.recipe.is_refined:
             return self.adopt(job, into, result, "filtered", started)
         target = self.target

@@ -23,6 +23,7 @@ class Options:
     limit: int | None = None
     ask_again: frozenset[str] = frozenset()
     publish: bool = True
+    new_only: bool = False
     said: Callable[[str], None] = field(default=lambda line: None)
     progress: Progress = field(default_factory=Progress)
     watch: "Callable[[Dispatcher, Run], None]" = field(default=lambda dispatcher, run: None)

@@ -19,7 +19,7 @@ from blocks.workspace import Workspace  # noqa: E402
 from flows.approval import asked_on_the_page  # noqa: E402
 from flows.execution import execute  # noqa: E402
 from flows.options import Options  # noqa: E402
-from flows.recipe import LoadedRecipe, load_recipe  # noqa: E402
+from flows.recipe import LoadedRecipe, load_recipe, only_new  # noqa: E402
 from flows.runner import sigterm_as_interrupt  # noqa: E402
 
 TASK_THREADS = 320  # made as they are needed: where models are asked in batches, every chunk waits at once
@@ -44,6 +44,7 @@ async def preference(
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
     rows: int = 0,
     workspace: str = "",
+    new_only: bool = False,
 ) -> str:
     """Make a preference dataset from a recipe. Running it again redoes only what is missing.
 
@@ -52,8 +53,10 @@ async def preference(
         overrides: Changes to the recipe, each like judge.orders=both.
         rows: Read only that many rows of the source; 0 reads all.
         workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
+        new_only: Publish only what no earlier run of the recipe published, as a version of its own.
     """
-    return await run_here(load_recipe(recipe, overrides), rows, workspace)
+    loaded = load_recipe(recipe, overrides)
+    return await run_here(only_new(loaded) if new_only else loaded, rows, workspace)
 
 
 async def run_here(loaded: LoadedRecipe, rows: int, workspace: str) -> str:
@@ -61,6 +64,7 @@ async def run_here(loaded: LoadedRecipe, rows: int, workspace: str) -> str:
     options = CALLER.get() or Options(
         Workspace.named(workspace or None), said=get_run_logger().info, person=asked_on_the_page
     )
+    loaded = only_new(loaded) if options.new_only else loaded
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
     stopping = sigterm_as_interrupt() if CALLER.get() else nullcontext()
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.

@@ -26,7 +26,7 @@ from tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 from tasks.rewrite.config import RewriteConfig
 from tasks.select.config import SelectConfig
 from tasks.semantic.config import COLUMNS, SemanticConfig
-from tasks.synthesize import DEFAULT_RULES, MagpieSource
+from tasks.synthesize import DEFAULT_RULES, MagpieSource, round_of_the_day
 from tasks.tags.config import TagsConfig
 
 RECIPES = ("recipes", "flows/shipped/recipes")
@@ -152,6 +152,21 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
         raise RecipeError(f"the recipe {file} cannot be read: {error}") from error
     data = override(parse_yaml(text, str(file)), overrides)
     return LoadedRecipe(recipe=check_recipe(data, file.parent), base=file.parent, file=file)
+
+
+def only_new(loaded: LoadedRecipe) -> LoadedRecipe:
+    """The same recipe for a scheduled run: prompts that an earlier run of it published are set aside, Magpie draws a
+    round of the day, and what is published is a version of its own beside the earlier ones.
+    """
+    recipe = loaded.recipe
+    dedup = recipe.filter.dedup.model_copy(update={"published": True})
+    changes: dict[str, Any] = {"filter": recipe.filter.model_copy(update={"dedup": dedup})}
+    if isinstance(recipe.source, MagpieSource):
+        changes["source"] = recipe.source.model_copy(update={"round": round_of_the_day()})
+    path = recipe.publish.path
+    if path is not None and "{run}" not in path:
+        changes["publish"] = recipe.publish.model_copy(update={"path": f"{path.rstrip('/')}-{{run}}"})
+    return loaded.model_copy(update={"recipe": recipe.model_copy(update=changes)})
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:

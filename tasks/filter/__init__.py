@@ -19,19 +19,25 @@ Rules = Sequence[str | dict[str, Any]]
 
 
 def filter_prompts(
-    config: FilterConfig, prompts: Path, into: Path, base: Path, default_rules: Rules = ()
+    config: FilterConfig,
+    prompts: Path,
+    into: Path,
+    base: Path,
+    default_rules: Rules = (),
+    published: Path | None = None,
 ) -> FilterResult:
     """Read a table of prompts and write `prompts.parquet` (the survivors) and `quarantine.parquet` into a folder.
 
     base is the recipe's folder, where the user's own rules lie. default_rules stand before the recipe's; the recipe
-    changes one by naming it with other parameters, and drops it with `{name: false}`. Each row set aside carries the
+    changes one by naming it with other parameters, and drops it with `{name: false}`. published is a table of the keys
+    of prompts that were published before and are set aside. Each row set aside carries the
     first rule that it broke: rules, then `where`, then duplicates, then near duplicates. Both tables have their rows by
     position. Memory does not grow with the rows, but for near duplicates: by half a kilobyte to one a row. Raises
     FilterError where a rule or predicate cannot be run.
     """
     from tasks.filter.job import run_filter
 
-    return run_filter(config, prompts, into, base, default_rules)
+    return run_filter(config, prompts, into, base, default_rules, published)
 
 
 def check_filter(config: FilterConfig, columns: Sequence[str], base: Path, default_rules: Rules = ()) -> None:

@@ -21,6 +21,7 @@ from tasks.filter.keys import exact_key
 from tasks.filter.near import Near, NearDuplicates
 from tasks.filter.own import rule_file, rule_function, verdict
 from tasks.filter.politeness import politeness
+from tasks.filter.published import REASON as PUBLISHED
 from tasks.filter.rules import FilterError, Rule
 from tasks.filter.sql import SqlRoom
 from tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
@@ -41,6 +42,7 @@ class Plan:
     functions: dict[str, Callable[..., Any]]
     config: FilterConfig
     contamination: Contamination | None = None
+    published: frozenset[str] = frozenset()
 
     def widen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch of prompts with the columns that the filter adds."""
@@ -51,10 +53,14 @@ class Plan:
         return batch
 
 
-def run_filter(config: FilterConfig, prompts: Path, into: Path, base: Path, default_rules: Rules) -> FilterResult:
+def run_filter(
+    config: FilterConfig, prompts: Path, into: Path, base: Path, default_rules: Rules, published: Path | None
+) -> FilterResult:
     """What `filter_prompts` of the package says."""
     schema = _widened(pq.read_schema(prompts).remove_metadata(), config)
     plan = _plan(config, base, default_rules)
+    if published is not None:
+        plan = replace(plan, published=frozenset(pq.read_table(published).column("key").to_pylist()))
     if config.contamination is not None:
         plan = replace(plan, contamination=Contamination(config.contamination, base))
     style = Style("filter", "the same text as the prompt", lambda batch: batch.select(schema.names), payloads)
@@ -234,6 +240,10 @@ def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
         _note(outcome, reason, enumerate(details))
     if plan.contamination is not None and batch.num_rows:
         _note(outcome, CONTAMINATED, enumerate(plan.contamination.found(batch)))
+    if plan.published:
+        keys = _keys(batch, outcome)
+        told = ("an earlier run published it" if key in plan.published else None for key in keys)
+        _note(outcome, PUBLISHED, enumerate(told))
     return outcome
 
 

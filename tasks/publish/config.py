@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -72,7 +73,8 @@ class PublishConfig(Config):
     path: str | None = Field(
         None,
         min_length=1,
-        description="Folder of the dataset, or its address on a storage, as s3://bucket/folder; no key in it.",
+        description="Folder of the dataset, or its address on a storage, as s3://bucket/folder; no key in it. "
+        "{date} stands for the day of the run and {run} for its id, so that each run makes a version of its own.",
     )
     hub: HubConfig | None = Field(None, description="The Hub's repository to which it is pushed too, or alone.")
     licenses: dict[str, str] = Field(
@@ -107,6 +109,13 @@ class PublishConfig(Config):
                 )
         return value
 
+    @field_validator("path")
+    @classmethod
+    def _holds_known_places(cls, value: str | None) -> str | None:
+        if strange := [name for name in re.findall(r"{([^{}]*)}", value or "") if name not in ("date", "run")]:
+            raise ValueError(f"{strange[0]!r} stands for nothing here: write {{date}} or {{run}}")
+        return value
+
     @field_validator("formats")
     @classmethod
     def _formats_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -114,6 +123,13 @@ class PublishConfig(Config):
             if value.count(name) > 1:
                 raise ValueError(f"the format {name!r} stands there twice; name it once")
         return value
+
+    def for_run(self, run: str, started: float) -> "PublishConfig":
+        """The same with the day and the id of a run in its path; started is in seconds since 1970, days are UTC's."""
+        if self.path is None:
+            return self
+        day = datetime.fromtimestamp(started, UTC).date().isoformat()
+        return self.model_copy(update={"path": self.path.replace("{date}", day).replace("{run}", run)})
 
     @property
     def wanted(self) -> bool:

@@ -21,6 +21,7 @@ def release(config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnecti
     Whether the run's gates allow a publication is the caller's matter. A place that was reached before another one
     failed keeps what it got; publishing again brings all of them up to date.
     """
+    config = config.for_run(run.id, run.state().started)
     target, address = config.folder(), config.address()
     result: Release | None = None
     if target is not None:

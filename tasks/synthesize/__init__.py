@@ -1,6 +1,6 @@
 """Synthesize: a chat model invents instructions when it is given only what stands before the user's words (Magpie)."""
 
-from tasks.synthesize.config import DEFAULT_RULES, MagpieSource
+from tasks.synthesize.config import DEFAULT_RULES, MagpieSource, round_of_the_day
 from tasks.synthesize.counting import DRAWS_IN_A_CHUNK, draws_wanted, limited
 from tasks.synthesize.packs import SteeringError
 from tasks.synthesize.stage import (
@@ -40,6 +40,7 @@ __all__ = [
     "prompts_from_draws",
     "prompts_table",
     "remedy",
+    "round_of_the_day",
     "sort_draws",
     "synthesize_chunk",
 ]

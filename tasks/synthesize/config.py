@@ -1,5 +1,6 @@
 """What a Magpie source is: which model invents, from which text, how it samples, and how much is wanted."""
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -10,8 +11,14 @@ from blocks.models import Config, Sampling
 from tasks.pre_query import LiteralTemplate, named
 
 DEFAULT_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 10}, "ends_as_a_sentence")
+DAY_SECONDS = 86_400
 Language = Literal["en", "ja"]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def round_of_the_day() -> int:
+    """The number of the day (UTC) since 1970, as a round."""
+    return int(time.time() // DAY_SECONDS)
 
 
 class SystemPrompt(Config):
@@ -86,7 +93,9 @@ class MagpieSource(Config):
     min_yield: float = Field(
         0.02, ge=0, le=1, description="Share of the draws that must be accepted; a run that falls under it stops."
     )
-    round: int = Field(0, ge=0, description="Another round draws afresh.")
+    round: int = Field(
+        0, ge=0, description="Another round draws afresh; daily makes every day (UTC) a round, for scheduled runs."
+    )
     sampling: Sampling = Field(
         Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",)),
         description="Sampling of the instructions.",
@@ -97,6 +106,12 @@ class MagpieSource(Config):
     def template_text(self) -> str:
         """The template as it is written down with a draw."""
         return self.template if isinstance(self.template, str) else self.template.literal
+
+    @field_validator("round", mode="before", json_schema_input_type=int | Literal["daily"])
+    @classmethod
+    def _is_of_the_day(cls, value: object) -> object:
+        # The number of the day stands in the recipe that a run keeps, so that it can be repeated on another day.
+        return round_of_the_day() if value == "daily" else value
 
     @field_validator("template")
     @classmethod

@@ -76,7 +76,11 @@ def test_serving_makes_what_the_file_says() -> None:
 
 def test_another_recipe_and_workspace_may_be_served() -> None:
     changes = {"recipe": "two-models-one-judge", "workspace": "/data"}
-    assert all(one.parameters == changes for one in deployments(changes))
+    assert all(changes.items() <= one.parameters.items() for one in deployments(changes))
+
+
+def test_the_nightly_one_publishes_what_is_new() -> None:
+    assert entry("nightly")["parameters"]["new_only"] is True
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,13 @@ from flows.recipe import (
     find_recipe,
     load_recipe,
     missing_columns,
+    only_new,
     override,
     parse_yaml,
     shipped_recipes,
 )
 from flows.recipe_errors import RecipeError
+from tasks.synthesize import MagpieSource
 
 TEXT = """
 name: job
@@ -389,3 +391,21 @@ def test_a_recipe_in_which_nobody_answers_makes_instructions() -> None:
     ):
         with pytest.raises(RecipeError, match=said):
             check_recipe({**data, **more}, Path())
+
+
+def test_a_scheduled_run_of_magpie_draws_a_round_of_the_day_and_publishes_a_version(tmp_path: Path) -> None:
+    loaded = load_recipe("quickstart", ["publish.path=out/q"])
+    new = only_new(loaded).recipe
+    assert isinstance(new.source, MagpieSource)
+    assert new.source.round == load_recipe("quickstart", ["source.round=daily"]).recipe.source.round > 20_000  # type: ignore[union-attr]
+    assert new.filter.dedup.published
+    assert new.publish.path == "out/q-{run}"
+    assert new.publish.for_run("r1", 0.0).path == "out/q-r1"
+    assert loaded.recipe.source.round == 0  # type: ignore[union-attr]
+
+
+def test_a_path_may_name_the_day_and_the_run_and_nothing_else() -> None:
+    recipe = load_recipe("quickstart", ["publish.path=out/{date}-{run}"]).recipe
+    assert recipe.publish.for_run("r1", 86_400.0 * 365).path == "out/1971-01-01-r1"
+    with pytest.raises(RecipeError, match="'time' stands for nothing"):
+        load_recipe("quickstart", ["publish.path=out/{time}"])

@@ -1,0 +1,38 @@
+"""A scheduled run publishes only what is new, each time as a version of its own."""
+
+import json
+
+from tests.e2e.conftest import NewJob
+from tests.e2e.job import Job, prompt_rows, sent
+
+
+def versions(job: Job) -> list[set[int]]:
+    """The ids of the rows of each published version, in the order of the runs."""
+    files = sorted((job.folder / "versions").glob("v-*/train.jsonl"))
+    return [{json.loads(line)["id"] for line in file.read_text(encoding="utf-8").splitlines()} for file in files]
+
+
+def test_only_new_rows_are_published_and_nothing_new_is_no_failure(new_job: NewJob) -> None:
+    job = new_job().prepare(30, publish={"path": "versions/v"})
+    job.run("--new-only").succeeded()
+    first = versions(job)[0]
+    assert first
+
+    # The order in which runs lie is that of their ids, which begin with the second in which each began.
+    job.write_prompts(prompt_rows(30)[::-1] + prompt_rows(20, start=30))
+    job.run("--new-only").succeeded()
+    found = versions(job)
+    assert len(found) == 2
+    new = next(one for one in found if one != first)
+    assert new
+    assert new & first == set()
+    assert max(new) >= 30
+    set_aside = job.sql("select count(*) as n from quarantine where reason = 'published_before'")
+    assert set_aside[0]["n"] == len(first)
+
+    calls = sent(job.server)
+    job.write_prompts([row for row in prompt_rows(50) if row["id"] in first | new])
+    ended = job.run("--new-only").succeeded()
+    assert "nothing is new" in ended.err
+    assert sent(job.server) == calls
+    assert len(versions(job)) == 2
