@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from blocks.models import Config
 from blocks.processes import lives
 
-URLS = {"messages": "/v1/chat/completions", "prompt": "/v1/completions"}
+URLS = {"messages": "/v1/chat/completions", "prompt": "/v1/completions", "input": "/v1/embeddings"}
 
 
 class BatchNote(Config):

@@ -7,6 +7,7 @@ import httpx2
 import openai
 import orjson
 
+from blocks.embeddings import read_embedding
 from blocks.llm import Completion
 from blocks.openai_endpoint import read_failure, read_reply
 
@@ -39,7 +40,8 @@ def _completion(result: dict[str, Any]) -> Completion:
     if isinstance(response, dict):
         status, body = response.get("status_code"), response.get("body")
         if status == 200:
-            return read_reply(orjson.dumps(body))
+            reading = read_embedding if isinstance(body, dict) and "data" in body else read_reply
+            return reading(orjson.dumps(body))
         if isinstance(status, int) and 400 <= status < 600:
             reply = httpx2.Response(status, request=httpx2.Request("POST", "http://batch"))
             return read_failure(openai.APIStatusError("", response=reply, body=body))

@@ -7,7 +7,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from flows import cli_batches, cli_jobs, cli_label, cli_ledger, cli_prefect, cli_recipes, cli_report, cli_views
+from flows import (
+    cli_batches,
+    cli_jobs,
+    cli_label,
+    cli_ledger,
+    cli_prefect,
+    cli_probe,
+    cli_recipes,
+    cli_report,
+    cli_views,
+)
 
 INTERRUPTED = 130
 app = typer.Typer(
@@ -18,7 +28,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for part in (cli_jobs, cli_recipes, cli_views, cli_label, cli_report, cli_ledger, cli_batches, cli_prefect):
+PARTS = (
+    cli_jobs,
+    cli_recipes,
+    cli_probe,
+    cli_views,
+    cli_label,
+    cli_report,
+    cli_ledger,
+    cli_batches,
+    cli_prefect,
+)
+for part in PARTS:
     part.register(app)
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "check_filter",
     "filter_digest",
     "filter_prompts",
+    "rows_that_break",
 ]
 Rules = Sequence[str | dict[str, Any]]
 
@@ -45,6 +46,16 @@ def check_filter(config: FilterConfig, columns: Sequence[str], base: Path, defau
     from tasks.filter.job import check
 
     check(config, columns, base, default_rules)
+
+
+def rows_that_break(config: FilterConfig, prompts: Path, base: Path, default_rules: Rules = ()) -> dict[str, set[int]]:
+    """For each rule, by its reason, the positions of the prompts that break it, whatever other rules they break.
+
+    Raises FilterError where a rule cannot be run.
+    """
+    from tasks.filter.job import broken_by_rule
+
+    return broken_by_rule(config, prompts, base, default_rules)
 
 
 def filter_digest(config: FilterConfig, base: Path, default_rules: Rules = ()) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -228,12 +228,7 @@ def staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[s
 def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
     """The first rule that each row breaks: the steps in order, then the predicates."""
     outcome: Outcome = [None] * batch.num_rows
-    ours = iter(room.rules([step for step in plan.steps if step.rule and not step.rule.finds], batch))
-    for step in plan.steps:
-        if step.rule is None:
-            found = _ask(plan.functions[step.name], step, batch, outcome)
-        else:
-            found = _find(step.rule, step.parameters, batch, outcome) if step.rule.finds else next(ours)
+    for step, found in _details(batch, plan, room, outcome):
         _note(outcome, step.reason, enumerate(found))
     where = plan.config.where if batch.num_rows else {}
     for reason, details in room.broken(where, batch):
@@ -245,6 +240,31 @@ def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
         told = ("an earlier run published it" if key in plan.published else None for key in keys)
         _note(outcome, PUBLISHED, enumerate(told))
     return outcome
+
+
+def broken_by_rule(config: FilterConfig, prompts: Path, base: Path, default_rules: Rules) -> dict[str, set[int]]:
+    """What `rows_that_break` of the package says."""
+    plan, found = _plan(config, base, default_rules), dict[str, set[int]]()
+    with SqlRoom() as room:
+        for batch in map(plan.widen, batches(prompts)):
+            positions: list[int] = batch.column("position").to_pylist()
+            nothing: Outcome = [None] * batch.num_rows
+            for step, details in _details(batch, plan, room, nothing):
+                broken = (at for at, detail in zip(positions, details, strict=True) if detail is not None)
+                found.setdefault(step.reason, set()).update(broken)
+    return found
+
+
+def _details(
+    batch: pa.RecordBatch, plan: Plan, room: SqlRoom, outcome: Outcome
+) -> Iterator[tuple[Step, list[str | None]]]:
+    """For each step what it finds in each row; steps in Python are asked about the rows that still hold alone."""
+    ours = iter(room.rules([step for step in plan.steps if step.rule and not step.rule.finds], batch))
+    for step in plan.steps:
+        if step.rule is None:
+            yield step, _ask(plan.functions[step.name], step, batch, outcome)
+        else:
+            yield step, _find(step.rule, step.parameters, batch, outcome) if step.rule.finds else next(ours)
 
 
 def _note(outcome: Outcome, reason: str, found: Iterable[tuple[int, str | None]]) -> None:
