@@ -1,21 +1,40 @@
-"""Do the pairs mean what they say? `python -m benchmarks.truth` asks the oracle of hina's world about a quickstart.
+"""Do the pairs mean what they say? `python -m benchmarks.truth` asks the oracle of hina's world about runs on hina.
 
-For each pair of a run on hina the oracle grades both responses: the chosen one is really better, really equal or really
-worse. Without --run the quickstart runs first, in a workspace of its own, with both orders judged and again with one.
+For each pair the oracle grades both responses: the chosen one is really better, really equal or really worse. Without
+--run the quickstart runs first, in a workspace of its own, with both orders judged. What one order, another margin,
+one judge of several or another strategy would have made of the same ratings is then worked out without a further call:
+a table with a line for each. --rich runs a job in which all of them have a choice: four answers to each instruction,
+and two judges, hina with a cool and with a hot head.
 """
 
 import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from blocks.canonical import canonical
 from blocks.run_tables import open_tables
 from blocks.workspace import Run, Workspace
+from flows.again import recipe_of
 from hina.world.oracle import grade
+from tasks.format_dpo import PairsConfig, Strategy, make_pairs
+from tasks.judge.config import JudgeConfig
+from tasks.reports.statistics import share
 
+VERDICTS = ("better", "equal", "worse")
+STRATEGIES: tuple[Strategy, ...] = ("best_vs_worst", "best_vs_random", "sigma", "all_above_margin")
+MARGINS = (1.0, 2.0)
+RICH = (
+    "models={hina: {kind: bundled, sampling: {temperature: 0}}, hot: {kind: bundled, sampling: {temperature: 0.7}}}",
+    "judge={models: [hina, hot], orders: both, repairs: 0, sampling: {max_tokens: 640}}",
+    "respond.samples=2",
+    "gates.on_fail=warn",
+)
 _PAIRS = """
 SELECT q.messages, c.content AS chosen, r.content AS rejected
 FROM pairs AS p
@@ -27,11 +46,20 @@ JOIN responses AS r ON r.response_id = p.rejected_id
 
 def verdict(messages: list[dict[str, str]], chosen: str, rejected: str) -> str:
     """better, equal or worse by the oracle's ratings; outside where the instruction is none of this world's."""
-    try:
-        difference = grade(messages, chosen).rating - grade(messages, rejected).rating
-    except ValueError:
+    conversation = canonical(messages)
+    one, other = _rated(conversation, chosen), _rated(conversation, rejected)
+    if one is None or other is None:
         return "outside"
-    return "better" if difference > 0 else "worse" if difference < 0 else "equal"
+    return "better" if one > other else "worse" if one < other else "equal"
+
+
+@lru_cache(maxsize=100_000)
+def _rated(conversation: bytes, response: str) -> int | None:
+    """The oracle's rating; None where it does not know what is asked."""
+    try:
+        return grade(json.loads(conversation), response).rating
+    except ValueError:
+        return None
 
 
 def count(pairs: Iterable[Mapping[str, Any]]) -> Counter[str]:
@@ -44,39 +72,116 @@ def figures(run: Run) -> dict[str, object]:
     with open_tables(run) as tables:
         counts = count(tables.sql(_PAIRS).to_arrow_table().to_pylist())
         prompts = tables.execute("SELECT count(*) FROM prompts").fetchall()[0][0]
+        giving = tables.execute("SELECT count(DISTINCT prompt_id) FROM pairs").fetchall()[0][0]
     known = sum(counts.values()) - counts["outside"]
-    shares = {name: f"{counts[name] / max(1, known):.1%}" for name in ("better", "equal", "worse")}
+    shares = {name: f"{counts[name] / max(1, known):.1%}" for name in VERDICTS}
     pairs = sum(counts.values())
     return {
         "pairs": pairs,
-        "prompts that give a pair": f"{pairs / max(1, prompts):.1%}",
+        "prompts that give a pair": f"{giving / max(1, prompts):.1%}",
         **{f"chosen is really {name}": value for name, value in shares.items()},
         "instructions that the oracle does not know": f"{counts['outside'] / max(1, pairs):.1%}",
     }
 
 
-def quickstart(folder: Path, orders: str, target: int) -> Run:
-    """A quickstart with so many instructions in a workspace, with one or both orders judged."""
+@dataclass(frozen=True)
+class Option:
+    """One way to make pairs of a run's ratings."""
+
+    orders: str
+    judges: tuple[str, ...]
+    pairs: PairsConfig
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run's pairs are made from, in memory."""
+
+    judge: JudgeConfig
+    prompts: Sequence[Mapping[str, Any]]
+    responses: Sequence[Mapping[str, Any]]
+    ratings: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, run: Run) -> "Material":
+        """The material of a run that was judged. Raises ValueError where nobody judged."""
+        recipe = recipe_of(run, [], "pairs")
+        if recipe.judge is None:
+            raise ValueError(
+                f"nobody judged in the run {run.id}, so there is nothing to compare: name one with a judge"
+            )
+        with open_tables(run) as tables:
+            rows = [
+                tables.sql(f"FROM {name}").to_arrow_table().to_pylist() for name in ("prompts", "responses", "ratings")
+            ]
+        return cls(recipe.judge, *rows)
+
+    def options(self) -> Iterator[Option]:
+        """Every way that this material allows: orders, judges, margins, strategies."""
+        orders = ("random", "both") if self.judge.orders == "both" else (self.judge.orders,)
+        judges = [(name,) for name in self.judge.judges]
+        judges += [self.judge.judges] if len(judges) > 1 else []
+        most = max(Counter(row["prompt_id"] for row in self.responses).values(), default=0)
+        for strategy in STRATEGIES if most > 2 else STRATEGIES[:1]:
+            for order in orders:
+                for some in judges:
+                    for margin in MARGINS:
+                        yield Option(order, some, PairsConfig(strategy=strategy, min_margin=margin))
+
+    def line(self, option: Option) -> list[str]:
+        """What an option makes: pairs, prompts that give one, and how many pairs mean what they say."""
+        who: dict[str, Any] = {"model": None, "models": option.judges, "orders": option.orders}
+        judge = self.judge.model_copy(update=who)
+        ratings = [row for row in self.ratings if row["judge"].split("#")[0] in option.judges]
+        result = make_pairs(option.pairs, judge, self.prompts, self.responses, ratings)
+        texts = {row["response_id"]: row["content"] for row in self.responses}
+        asked = {row["prompt_id"]: row["messages"] for row in self.prompts}
+        pairs = result.rows["pairs"]
+        counts = Counter(
+            verdict(asked[row["prompt_id"]], texts[row["chosen_id"]], texts[row["rejected_id"]]) for row in pairs
+        )
+        known = sum(counts[name] for name in VERDICTS)
+        right = share(counts["better"], known)
+        interval = f"{right.low:.0%} to {right.high:.0%}" if right else ""
+        shares = [f"{counts[name] / max(1, known):.1%}" for name in VERDICTS]
+        return [f"{len(pairs):,}", f"{result.rows_out / max(1, result.rows_in):.0%}", *shares, interval]
+
+
+def _named(option: Option) -> list[str]:
+    return [option.pairs.strategy, option.orders, " and ".join(option.judges), f"{option.pairs.min_margin:g}"]
+
+
+def options_table(run: Run) -> str:
+    """A line for each way of making pairs of a run's ratings, in Markdown."""
+    header = ["strategy", "orders", "judges", "margin", "pairs", "prompts", *VERDICTS, "better, 95%"]
+    material = Material.of(run)
+    lines = [[*_named(option), *material.line(option)] for option in material.options()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *lines])
+
+
+def quickstart(folder: Path, target: int, changes: Sequence[str] = ()) -> Run:
+    """A quickstart with so many instructions in a workspace."""
     from flows.runner import run_recipe
 
-    changes = [f"judge.orders={orders}", f"source.target={target}", f"publish.path={folder / orders}"]
-    return run_recipe("quickstart", changes, workspace=folder / "workspace").run
+    settings = [f"source.target={target}", f"publish.path={folder / 'out'}", *changes]
+    return run_recipe("quickstart", settings, workspace=folder / "workspace").run
 
 
 def main() -> None:
-    """Print the figures of a run, or of two quickstarts."""
+    """Print the figures of a run, and the table of what its ratings would have made otherwise."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", help="the id of a run, or its beginning")
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--target", type=int, default=1_000)
-    arguments = parser.parse_args()
-    if arguments.run:
-        print(json.dumps(figures(Workspace.named(arguments.workspace).run(arguments.run)), indent=2))
-        return
+    parser.add_argument("--rich", action="store_true", help="four answers to each instruction, and two judges")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        both = figures(quickstart(Path(name), "both", arguments.target))
-        one = figures(quickstart(Path(name), "random", arguments.target))
-    print(json.dumps({"both orders": both, "one order": one}, indent=2))
+        if given.run:
+            run = Workspace.named(given.workspace).run(given.run)
+        else:
+            run = quickstart(Path(name), given.target, RICH if given.rich else ())
+        print(json.dumps(figures(run), indent=2))
+        print(options_table(run))
 
 
 if __name__ == "__main__":
