@@ -26,7 +26,7 @@ from tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 from tasks.rewrite.config import RewriteConfig
 from tasks.select.config import SelectConfig
 from tasks.semantic.config import COLUMNS, SemanticConfig
-from tasks.synthesize import DEFAULT_RULES, MagpieSource, round_of_the_day
+from tasks.synthesize import MagpieSource, round_of_the_day
 from tasks.tags.config import TagsConfig
 
 RECIPES = ("recipes", "flows/shipped/recipes")
@@ -75,7 +75,7 @@ class Recipe(Config):
     @property
     def default_rules(self) -> tuple[str | dict[str, Any], ...]:
         """Filter rules that hold unless the recipe drops them: for Magpie alone; real prompts often break them."""
-        return DEFAULT_RULES if isinstance(self.source, MagpieSource) else ()
+        return self.source.default_rules if isinstance(self.source, MagpieSource) else ()
 
     @property
     def judging(self) -> JudgeConfig | None:

@@ -100,6 +100,11 @@ class MagpieSource(Config):
         Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",)),
         description="Sampling of the instructions.",
     )
+    multi_line: bool = Field(
+        False,
+        description="Whether an instruction may have several lines, as a table or a passage: no line break ends it, it "
+        "is trimmed at its ends alone, and it need not end as a sentence.",
+    )
     grid: Grid | None = Field(None, description="Sampling parameters that take turns; each row says its own.")
 
     @property
@@ -139,6 +144,20 @@ class MagpieSource(Config):
         if self.packs and not self.languages:
             raise ValueError("packs are written in several languages: say which with languages, as in languages: [en]")
         return self
+
+    @model_validator(mode="after")
+    def _lines_are_not_stops(self) -> "MagpieSource":
+        stops = self.sampling.stop if "sampling" in self.model_fields_set else ()
+        if self.multi_line and any(not stop.strip() for stop in stops or ()):
+            raise ValueError(
+                "multi_line takes several lines, and a line break in sampling.stop would end them: take it out"
+            )
+        return self
+
+    @property
+    def default_rules(self) -> tuple[str | dict[str, Any], ...]:
+        """Filter rules that hold unless the recipe drops them; a table or a passage need not end as a sentence."""
+        return tuple(rule for rule in DEFAULT_RULES if not self.multi_line or rule != "ends_as_a_sentence")
 
     @property
     def columns(self) -> Mapping[str, pa.DataType]:

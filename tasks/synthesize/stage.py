@@ -15,6 +15,7 @@ from blocks.models import extra_body_of
 from blocks.shards import Handle, Shard
 from blocks.tables import DRAWS, PROMPTS
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, set_aside
+from tasks.synthesize.cleaning import instruction_of
 from tasks.synthesize.config import MagpieSource
 from tasks.synthesize.counting import DRAWS_IN_A_CHUNK
 from tasks.synthesize.steering import Setting, Steering
@@ -49,11 +50,19 @@ def draws_for(session: Session, steering: Steering, chunk: int, draws: int) -> l
     found = []
     for number in range(chunk * DRAWS_IN_A_CHUNK, min(draws, (chunk + 1) * DRAWS_IN_A_CHUNK)):
         setting = steering.of(number)
-        sampling = with_stops({**body, **setting.sampling, **extra}, stops)
+        sampling = with_stops(_line_stops_left_out(source, {**body, **setting.sampling, **extra}), stops)
         request = {"prompt": prompt(setting.system, setting.steer), **sampling}
         question = Question(source.model, ledger_key(identity, request, number, source.round), request)
         found.append(Draw(number, setting, question))
     return found
+
+
+def _line_stops_left_out(source: MagpieSource, body: dict[str, Any]) -> dict[str, Any]:
+    """The sampling of a source whose instructions may have several lines, without stops at line breaks."""
+    if not source.multi_line or not body.get("stop"):
+        return body
+    stops = [stop for stop in body["stop"] if stop.strip()]
+    return {**body, "stop": stops} if stops else {name: value for name, value in body.items() if name != "stop"}
 
 
 def synthesize_chunk(session: Session, steering: Steering, job: ChunkJob, draws: int) -> Handle:
@@ -97,15 +106,15 @@ def _draw(source: MagpieSource, one: Draw, completion: Completion) -> dict[str, 
         "text": text,
         "finish_reason": completion.finish_reason,
         "stop_reason": completion.stop_reason,
-        "prompt_id": prompt_id(_messages(text)),
+        "prompt_id": prompt_id(_messages(instruction_of(text, source.multi_line))),
         "call_id": call,
         **one.setting.columns,
         **sampled,
     }
 
 
-def _messages(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text.strip()}]
+def _messages(instruction: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": instruction}]
 
 
 def prompts_from_draws(session: Session, source: MagpieSource, shards: Sequence[Shard]) -> Shard:
@@ -122,10 +131,11 @@ def prompts_table(source: MagpieSource, draws: pa.Table) -> pa.Table:
 
 
 def _prompt(source: MagpieSource, row: Mapping[str, Any]) -> dict[str, Any]:
+    instruction = instruction_of(row["text"], source.multi_line)
     return {
         "prompt_id": row["prompt_id"],
-        "messages": _messages(row["text"]),
-        "instruction": row["text"].strip(),
+        "messages": _messages(instruction),
+        "instruction": instruction,
         "source": "magpie",
         "position": row["draw"],
         "finish_reason": row["finish_reason"],

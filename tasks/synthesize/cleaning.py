@@ -1,0 +1,24 @@
+"""From what a model wrote to the instruction: the ends are trimmed, and nothing within is ever cut."""
+
+import re
+
+_MARKS = r"<\|\w{2,40}\|>|<｜[^｜<>\n]{2,40}｜>|<(?:start|end)_of_turn>|</s>|</?EOD>|\[/INST\]"
+_ENDING = re.compile(rf"(?:\s*(?:{_MARKS})(?:\s*(?:user|assistant|model|system)(?=\s*(?:\Z|<)))?)+\s*\Z")
+_BLANK_LINES = re.compile(r"\A(?:[ \t　]*\n)+")
+_INDENT = re.compile(r"(?: {2}|\t)")
+
+
+def instruction_of(text: str, multi_line: bool) -> str:
+    """The instruction in a draw's text.
+
+    A text of several lines keeps its tables, passages, code and indentation: only blank lines at both ends go, and
+    control tokens of a chat template behind the last word (an end of turn that the server did not cut off). Whatever
+    is wrong within is a matter of the filter's rules, which set the whole aside and never shorten it.
+    """
+    if not multi_line:
+        return text.strip()
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    ended = _ENDING.sub("", plain).rstrip()
+    # Behind a word a control token may be what the task is about.
+    kept = _BLANK_LINES.sub("", ended if ended and not ended[-1].isalnum() else plain).rstrip()
+    return kept if _INDENT.match(kept) else kept.lstrip()
