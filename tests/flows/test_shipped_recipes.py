@@ -1,0 +1,79 @@
+"""The recipes that travel with kasasagi: each is sound, and the two that retell a published method ask as it did."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flows.recipe import load_recipe, shipped_recipes
+from tasks.filter import filter_prompts
+from tasks.synthesize import MagpieSource, Steering, draws_for
+from tests.tasks.helpers import model, prompt, session
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_a_shipped_recipe_is_sound_and_says_what_it_is(name: str) -> None:
+    found = load_recipe(name)
+    assert found.recipe.name == name
+    assert found.file is not None
+    assert found.file.read_text(encoding="utf-8").startswith("# ")
+    assert load_recipe(name).recipe.plain() == found.recipe.plain()
+
+
+def test_tanuki_ja_draws_as_the_script_did(tmp_path: Path) -> None:
+    source = load_recipe("tanuki-ja").recipe.source
+    assert isinstance(source, MagpieSource)
+    one = session(tmp_path, models={"tanuki": model("tanuki")})
+    [draw] = draws_for(one, Steering.read(source, tmp_path), 0, 1)
+    request = dict(draw.question.request)
+    stops = request.pop("stop")
+    assert stops[:5] == ["\n\n", "###", "assistant", "user", "<EOD>"]
+    assert request == {
+        "prompt": "以下は、タスクを説明する指示です。要求を適切に満たす応答を書きなさい。\n\n### 指示:\n",
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "max_tokens": 1024,
+        "repetition_penalty": 1.1,
+    }
+    assert source.samples == 10_000
+
+
+def test_tanuki_ja_keeps_what_the_script_kept(tmp_path: Path) -> None:
+    loaded = load_recipe("tanuki-ja")
+    said = [
+        ("日本の首都はどこですか。", "stop"),
+        ("日本の首都はどこですか？", "stop"),
+        ("What is the capital?", "stop"),
+        ("日本の首都はどこですか", "stop"),
+        ("すごいですねえ、ほんとうに！", "stop"),
+        ("首都は。", "stop"),
+        ("日本の首都を教えてください。", "length"),
+    ]
+    rows = [
+        {**prompt(text), "position": place, "source": "magpie", "finish_reason": reason, "stop_reason": None}
+        for place, (text, reason) in enumerate(said)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "prompts.parquet")
+    config, rules = loaded.recipe.filter, loaded.recipe.default_rules
+    result = filter_prompts(config, tmp_path / "prompts.parquet", tmp_path / "out", loaded.base, rules)
+    assert pq.read_table(result.prompts)["position"].to_pylist() == [0, 1, 2]
+    aside = pq.read_table(result.quarantine).to_pylist()
+    assert [(row["position"], row["reason"]) for row in aside] == [
+        (3, "ends"),
+        (4, "ends"),
+        (5, "min_chars"),
+        (6, "finished"),
+    ]
+
+
+def test_magpie_dpo_answers_five_times_and_pairs_the_best_with_the_worst(tmp_path: Path) -> None:
+    recipe = load_recipe("magpie-dpo").recipe
+    source = recipe.source
+    assert isinstance(source, MagpieSource)
+    one = session(tmp_path, models={"writer": model("writer")})
+    [draw] = draws_for(one, Steering.read(source, tmp_path), 0, 1)
+    assert draw.question.request["stop"] == ["<|eot_id|>"]
+    assert str(draw.question.request["prompt"]).endswith("<|start_header_id|>user<|end_header_id|>\n\n")
+    assert (recipe.respond.samples, recipe.respond.sampling.temperature) == (5, 0.8)
+    assert (recipe.pairs.strategy, recipe.judge and recipe.judge.orders) == ("best_vs_worst", "both")
