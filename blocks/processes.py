@@ -14,5 +14,5 @@ def lives(pid: int, started: float) -> bool:
         process = psutil.Process(pid)
         is_same = abs(process.create_time() - started) < SAME_START_S
         return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):  # the latter two for what is no number of a process
         return False

@@ -3,9 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import orjson
 import psutil
@@ -19,6 +19,7 @@ from blocks.shards import Account, Handle, ShardStore
 Status = Literal["running", "done", "failed", "stopped", "killed"]
 ENVIRONMENT_NAME = "KASASAGI_WORKSPACE"
 LOCK_POLL_S = 0.5
+Read = TypeVar("Read")
 
 
 class WorkspaceError(Exception):
@@ -106,8 +107,10 @@ class Workspace:
 
     def runs(self) -> list[RunState]:
         """All runs, the latest first."""
-        files = self.runs_folder.glob("*/run.json")
-        states = [Run(self, file.parent.name).state() for file in files]
+        states = []
+        for file in self.runs_folder.glob("*/run.json"):
+            with suppress(WorkspaceError):  # one run that cannot be read must not hide the others
+                states.append(Run(self, file.parent.name).state())
         return sorted(states, key=lambda state: state.started, reverse=True)
 
     def run(self, name: str | None = None) -> "Run":
@@ -163,7 +166,7 @@ class Run:
 
     def state(self) -> RunState:
         """The state; a run whose process is gone without a word was killed."""
-        state = RunState.model_validate_json((self.folder / "run.json").read_bytes())
+        state = _whole(self.folder / "run.json", RunState.model_validate_json)
         if state.status == "running" and not lives(state.pid, state.pid_started):
             return state.model_copy(update={"status": "killed"})
         return state
@@ -178,7 +181,7 @@ class Run:
         """The models that this run asks; None where it has not said so yet."""
         try:
             return [str(model) for model in orjson.loads((self.folder / "models.json").read_bytes())]
-        except FileNotFoundError:
+        except (OSError, ValueError, TypeError):
             return None
 
     def add(self, handle: Handle, reused: bool) -> RunHandle:
@@ -192,18 +195,32 @@ class Run:
         """The chunks that are done, in the order of their stages; an unfinished last line is not there yet."""
         if not self._handles_file.exists():
             return []
-        lines = self._handles_file.read_bytes().split(b"\n")[:-1]
-        latest: dict[tuple[str, int], RunHandle] = {}
-        for line in lines:
-            counted = RunHandle.model_validate_json(line)
-            latest[counted.handle.stage, counted.handle.chunk] = counted
-        return list(latest.values())
+        return _whole(self._handles_file, _latest_handles)
 
     def recipe(self) -> dict[str, Any]:
         """The recipe that was run, as plain data."""
-        return dict(orjson.loads(self.recipe_file.read_bytes()))
+        return _whole(self.recipe_file, lambda data: dict(orjson.loads(data)))
 
     def only_instructions(self) -> bool:
         """Whether nobody answers in its recipe, so that instructions are what it makes."""
         recipe = self.recipe()
         return "source" in recipe and "respond" not in recipe
+
+def _latest_handles(data: bytes) -> list[RunHandle]:
+    latest: dict[tuple[str, int], RunHandle] = {}
+    for line in data.split(b"\n")[:-1]:
+        counted = RunHandle.model_validate_json(line)
+        latest[counted.handle.stage, counted.handle.chunk] = counted
+    return list(latest.values())
+
+
+def _whole(file: Path, read: Callable[[bytes], Read]) -> Read:
+    """What stands in a file of a run. Raises WorkspaceError where it is not what a run writes."""
+    data = file.read_bytes()
+    try:
+        return read(data)
+    except (ValueError, TypeError) as error:
+        raise WorkspaceError(
+            f"{file} is damaged, so its run cannot be read ({str(error).splitlines()[0]}): run the recipe again, "
+            "what was paid for is kept"
+        ) from error

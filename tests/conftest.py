@@ -16,6 +16,7 @@ for _name in ("PREFECT_API_URL", "PREFECT_PROFILE", "KASASAGI_WORKSPACE", "KASAS
     os.environ.pop(_name, None)
 
 settings.register_profile("kasasagi", deadline=None, max_examples=60)
+settings.register_profile("deep", deadline=None, max_examples=2_000)
 settings.load_profile("kasasagi")
 
 

@@ -25,7 +25,7 @@ def open_columnar(source: DatasetSource, place: Place) -> Opened:
 def _open_parquet(place: Place) -> Opened:
     try:
         file = pq.ParquetFile(place.file, pre_buffer=False)
-    except pa.ArrowInvalid as error:
+    except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{place.file} is no Parquet file ({_one_line(error)}): name its format") from error
     return Opened(list(file.schema_arrow.names), _rows(file.iter_batches(_BATCH_ROWS), place.label))
 
