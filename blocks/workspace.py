@@ -206,6 +206,7 @@ class Run:
         recipe = self.recipe()
         return "source" in recipe and "respond" not in recipe
 
+
 def _latest_handles(data: bytes) -> list[RunHandle]:
     latest: dict[tuple[str, int], RunHandle] = {}
     for line in data.split(b"\n")[:-1]:
