@@ -155,6 +155,58 @@ class OpenAIModel(Config):
         return self.max_concurrency or (MOST_LOCAL_CONCURRENCY if local else MOST_HOSTED_CONCURRENCY)
 
 
+Part = Literal["model", "messages", "prompt", "response", "responses"]
+CLASSIFY: dict[str, Part] = {"model": "model", "messages": "messages"}
+SCORE: dict[str, Part] = {"model": "model", "text_1": "prompt", "text_2": "response"}
+
+
+class RewardModel(OpenAIModel):
+    """A model that gives a number for an answer: behind vLLM's /classify or /score, or any other HTTP endpoint."""
+
+    kind: Literal["reward"] = Field(description="A model that gives numbers, not words.")  # type: ignore[assignment]
+    base_url: str | tuple[str, ...] = Field(
+        description="Address of the server, as http://127.0.0.1:8000; or several, which share the work."
+    )
+    path: str = Field("/classify", pattern=r"^/\S*$", description="Path of the endpoint: /classify, /score or another.")
+    send: dict[str, Part] = Field(
+        {}, description="Fields of the request and what stands in them; those of /classify and /score are known."
+    )
+    number: str = Field(
+        "", pattern=r"^\S*$", description="Where the number stands in the reply, as data.0.score; known for those two."
+    )
+
+    @model_validator(mode="after")
+    def _knows_what_to_send(self) -> "RewardModel":
+        if self.batch:
+            raise ValueError("a reward model is not asked in batches; take batch out")
+        if not self.known and not (self.send and self.number):
+            raise ValueError(
+                f"what {self.path} takes and gives is not known here: "
+                "set send, as {text: response}, and number, as score"
+            )
+        return self
+
+    @property
+    def known(self) -> bool:
+        """Whether the endpoint is one of vLLM's."""
+        return self.path.removeprefix("/v1") in ("/classify", "/score")
+
+    @property
+    def sent(self) -> dict[str, Part]:
+        """Fields of the request and what stands in them."""
+        return self.send or (SCORE if self.path.endswith("/score") else CLASSIFY)
+
+    @property
+    def found(self) -> str:
+        """Where the number stands in the reply."""
+        return self.number or ("data.0.score" if self.path.endswith("/score") else "data.0.probs.0")
+
+    def known_as(self) -> str:
+        """The identity in the ledger: name, revision, and what is sent and read, never an address or a port."""
+        fields = " ".join(f"{name}={part}" for name, part in sorted(self.sent.items()))
+        return f"{super().known_as()} {self.path} {fields} {self.found}"
+
+
 def _address(value: str) -> str:
     """An address without its last slash. Raises ValueError where it is none or holds a secret."""
     parts = urlsplit(value)
@@ -187,7 +239,7 @@ class BundledModel(Config):
     sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
 
 
-ModelConfig = Annotated[OpenAIModel | VLLMModel | BundledModel, Field(discriminator="kind")]
+ModelConfig = Annotated[OpenAIModel | RewardModel | VLLMModel | BundledModel, Field(discriminator="kind")]
 
 
 def extra_body_of(model: ModelConfig) -> dict[str, Any]:

@@ -81,17 +81,24 @@ class OpenAIEndpoint:
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request; whatever goes wrong is a Completion that says so, never an exception."""
-        path = "/embeddings" if "input" in request else "/chat/completions" if "messages" in request else "/completions"
         try:
-            body = {"model": self.config.model, **request}
+            path, body = self._asked(request)
             response = await self._client.post(path, cast_to=httpx2.Response, body=body)
-            read = read_embedding if "input" in request else read_reply
-            completion = replace(read(response.content), wait_s=quota_wait(response.headers))
+            read = self._read(request, response.content)
+            completion = replace(read, wait_s=quota_wait(response.headers))
         except openai.APIStatusError as error:
             completion = read_failure(error)
         except Exception as error:
             completion = self._without_reply(error)
         return replace(completion, detail=self.without_key(completion.detail))
+
+    def _asked(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """The path and the body that a request is sent with."""
+        path = "/embeddings" if "input" in request else "/chat/completions" if "messages" in request else "/completions"
+        return path, {"model": self.config.model, **request}
+
+    def _read(self, request: Request, reply: bytes) -> Completion:
+        return (read_embedding if "input" in request else read_reply)(reply)
 
     def _without_reply(self, error: Exception) -> Completion:
         cause = error.__cause__ or error

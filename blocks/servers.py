@@ -15,6 +15,7 @@ from blocks.llm import Completion
 from blocks.models import ModelConfig, OpenAIModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
 from blocks.pace import Sent
+from blocks.reward_endpoint import endpoint_of
 
 Place = tuple[int, int, int, Job]
 QUEUE_CHECK_S = 1.0
@@ -48,7 +49,7 @@ class Servers(Lane):
         for url in model.addresses:
             address = self._addresses.setdefault(url, Address(url))
             address.pace.allow(model.first_concurrency(url), model.most_concurrency(url))
-            address.endpoints[label] = OpenAIEndpoint.connect(model, url)
+            address.endpoints[label] = endpoint_of(model, url)
             self._spawn(self._greet(label, address))
 
     def push(self, job: Job) -> None:

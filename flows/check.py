@@ -11,7 +11,8 @@ import orjson
 from blocks.engines import engines_for
 from blocks.llm import Completion
 from blocks.models import OpenAIModel, VLLMModel, missing_key
-from blocks.openai_endpoint import OpenAIEndpoint, read_failure
+from blocks.openai_endpoint import read_failure
+from blocks.reward_endpoint import endpoint_of
 from flows.check_engines import check_vllm
 from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
@@ -140,7 +141,7 @@ async def _check_one(
     """What is wrong with a model at one of its addresses, if anything; how: whether to ping it, and for a vector."""
     ping, embeds = how
     place = f"models.{label}"
-    endpoint = OpenAIEndpoint.connect(model, address)
+    endpoint = endpoint_of(model, address)
     try:
         known = await endpoint.models()
         if known is not None and model.model not in known:

@@ -12,8 +12,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError
 
 from blocks.canonical import NotCanonicalError, canonical
-from blocks.models import BundledModel, Config, ModelConfig
+from blocks.models import Config, ModelConfig, RewardModel
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
+from flows.recipe_judging import judges_of, judging_faults, with_rubric
 from flows.recipe_yaml import read_yaml
 from tasks.filter import FilterConfig, check_filter
 from tasks.format_dpo import PairsConfig
@@ -221,11 +222,11 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         raise RecipeError("\n".join(sentences(error, Recipe))) from error
-    recipe = _with_rubric(recipe, base)
+    recipe = with_rubric(recipe, base)
     faults = [
         *_unknown_models(recipe),
         *_unknown_licensed(recipe),
-        *_judging_faults(recipe),
+        *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
         *_template_faults(recipe),
         *_filter_faults(recipe, base),
     ]
@@ -240,7 +241,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
 
 def _unknown_models(recipe: Recipe) -> list[str]:
     used = [(f"respond.models.{i}", responder.use) for i, responder in enumerate(recipe.respond.models)]
-    used += _judges(recipe)
+    used += judges_of(recipe)
     if isinstance(recipe.source, MagpieSource):
         used.append(("source.model", recipe.source.model))
     stages = {"tags": recipe.tags, "semantic": recipe.semantic, "rewrite": recipe.rewrite}
@@ -250,13 +251,23 @@ def _unknown_models(recipe: Recipe) -> list[str]:
     if recipe.pairs.on_policy is not None:
         sides["pairs.on_policy.models"] = recipe.pairs.on_policy.models
     strangers = [(place, label) for place, labels in sides.items() for label in labels if label not in responders]
-    return [
-        f"{place}: {label!r} is no responder of this recipe{nearest(label, responders)}" for place, label in strangers
-    ] + [
-        f"{place}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
-        for place, name in used
-        if name not in recipe.models
-    ]
+    speaking = [(place, name) for place, name in used if not place.startswith("judge.")]
+    return (
+        [
+            f"{place}: {name!r} is a reward model, which gives numbers and no words; name another"
+            for place, name in speaking
+            if isinstance(recipe.models.get(name), RewardModel)
+        ]
+        + [
+            f"{place}: {label!r} is no responder of this recipe{nearest(label, responders)}"
+            for place, label in strangers
+        ]
+        + [
+            f"{place}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
+            for place, name in used
+            if name not in recipe.models
+        ]
+    )
 
 
 def _unknown_licensed(recipe: Recipe) -> list[str]:
@@ -266,57 +277,6 @@ def _unknown_licensed(recipe: Recipe) -> list[str]:
         for name in recipe.publish.licenses
         if name not in known
     ]
-
-
-def _judges(recipe: Recipe) -> list[tuple[str, str]]:
-    """The judges with the places in the recipe that name them."""
-    judge = recipe.judge
-    if judge is None:
-        return []
-    return [
-        ("judge.model" if judge.model else f"judge.models.{number}", name) for number, name in enumerate(judge.judges)
-    ]
-
-
-def _judging_faults(recipe: Recipe) -> list[str]:
-    """What of the judges, the models and the pairs does not go together."""
-    judge, pairs = recipe.judging, recipe.pairs
-    if not recipe.answers:
-        return _faults_without_answers(recipe)
-    if judge is None:
-        return [] if pairs.strategy == "strong_vs_weak" else ["judge: this key is missing (who judges)"]
-    faults = []
-    if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.marks):
-        weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.marks)
-        faults.append(
-            f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
-            "name the same ones, a weight of 0 leaves one out"
-        )
-    if judge.method == "pairwise" and pairs.min_margin > 1:
-        faults.append(
-            f"pairs.min_margin: {pairs.min_margin:g} is more than pairwise can give, whose ratings are shares of "
-            "matches won, from 0 to 1; lower it"
-        )
-    bundled = [name for name in judge.judges if isinstance(recipe.models.get(name), BundledModel)]
-    if judge.output == "json" and bundled:
-        faults.append(f"judge.output: the bundled model {bundled[0]!r} cannot be held to JSON; use sections")
-    return faults
-
-
-def _with_rubric(recipe: Recipe, base: Path) -> Recipe:
-    """The recipe with the text of its rubric in place of the rubric's file, so that a run keeps what was asked."""
-    judge = recipe.judge
-    if judge is None or judge.rubric is None or judge.rubric.file is None:
-        return recipe
-    file = base / judge.rubric.file
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"judge.rubric.file: {shown(str(file))} cannot be read ({error}); correct the path"
-        ) from error
-    rubric = judge.rubric.model_copy(update={"text": text, "file": None})
-    return recipe.model_copy(update={"judge": judge.model_copy(update={"rubric": rubric})})
 
 
 def _faults_without_answers(recipe: Recipe) -> list[str]:

@@ -54,9 +54,10 @@ class JudgeConfig(Config):
     model: str | None = Field(None, description="Name of the model that judges.")
     models: tuple[str, ...] = Field((), description="Names of several models that judge, in place of `model`.")
     samples: int = Field(1, ge=1, description="Verdicts of each judge on each question; more than one need randomness.")
-    method: Literal["ultrafeedback", "pairwise", "rubric"] = Field(
+    method: Literal["ultrafeedback", "pairwise", "rubric", "reward"] = Field(
         "ultrafeedback",
-        description="The way of judging: ratings by aspects, which of two is better, or a rubric of your own.",
+        description="The way of judging: ratings by aspects, which of two is better, a rubric of your own, or the "
+        "number of a reward model.",
     )
     rubric: Rubric | None = Field(None, description="The rubric of the method rubric.")
     matches: int | None = Field(
@@ -98,14 +99,14 @@ class JudgeConfig(Config):
     @property
     def marks(self) -> tuple[str, ...]:
         """Names of what each judge rates, as they stand in the column `aspect` of the ratings."""
-        if self.method == "pairwise":
-            return ("better",)
+        if self.method in ("pairwise", "reward"):
+            return ("better",) if self.method == "pairwise" else ("reward",)
         return (self.rubric.name,) if self.rubric else self.aspects
 
     @property
     def alone(self) -> bool:
         """Whether each response is shown alone, so that there are no orders."""
-        return self.rubric is not None and not self.rubric.together
+        return self.method == "reward" or (self.rubric is not None and not self.rubric.together)
 
     @property
     def confirms(self) -> bool:

@@ -127,10 +127,37 @@ class ByRubric:
         return read_ratings(words, count, scale=rubric.highest, lowest=rubric.lowest, allow_halves=rubric.halves)
 
 
-_METHODS: dict[str, type[Ultrafeedback] | type[Pairwise] | type[ByRubric]] = {
+@dataclass(frozen=True)
+class Reward:
+    """A reward model's number for each response, on the model's own scale."""
+
+    config: JudgeConfig
+
+    def groups(self, prompt_id: str, count: int) -> list[Group]:
+        """Each alone."""
+        return one_by_one(prompt_id, count)
+
+    def request(
+        self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
+    ) -> dict[str, Any]:
+        """The conversation, with the response as its last turn."""
+        turns = [{"role": turn["role"], "content": turn["content"]} for turn in prompt["messages"]]
+        return {"messages": [*turns, {"role": "assistant", "content": texts[0]}]}
+
+    def fault(self, prompt: Mapping[str, Any]) -> str | None:
+        """Always None."""
+        return None
+
+    def read(self, words: str, count: int) -> list[Verdict]:
+        """The number, as the endpoint read it."""
+        return [Verdict(float(words), "")]
+
+
+_METHODS: dict[str, type[Ultrafeedback] | type[Pairwise] | type[ByRubric] | type[Reward]] = {
     "ultrafeedback": Ultrafeedback,
     "pairwise": Pairwise,
     "rubric": ByRubric,
+    "reward": Reward,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from blocks.canonical import ledger_key
 from blocks.dispatcher import Question
-from blocks.models import extra_body_of
+from blocks.models import RewardModel, extra_body_of
 from tasks.asking import Session
 from tasks.judge.config import JudgeConfig, Voice
 from tasks.judge.groups import in_order
@@ -88,6 +88,8 @@ def body_of(session: Session, config: JudgeConfig, voice: Voice) -> dict[str, An
     """The part of a judge's requests that is the same for all prompts."""
     model = session.models[voice.use]
     extra = extra_body_of(model)
+    if isinstance(model, RewardModel):
+        return extra
     return {**config.sampling.over(model.sampling).parameters(), **extra}
 
 

@@ -45,7 +45,7 @@ class Bench:
         """What came of some sittings, each reply that could not be read asked for once more; and every answer."""
         first = ask(self.session, [sitting.question for sitting in sittings], RANK, self.chunk)
         heard = [self.hear(sitting, answer) for sitting, answer in zip(sittings, first, strict=True)]
-        if not self.config.repairs:
+        if not self.config.repairs or self.config.method == "reward":
             return heard, first
         mended, second = self._mended(heard)
         return mended, [*first, *second]

@@ -75,3 +75,22 @@ def test_comparisons_and_a_rubric_of_ones_own_agree_with_the_ratings(new_job: Ne
     assert "did you mean 'id'?" in wrong
     checked = job.command("check", "recipe.yaml", "--set", "judge.method=pairwise").succeeded().out
     assert "Better: Text 1, Text 2, or tie" in checked
+
+
+def test_a_reward_model_rates_each_response_once_and_is_paid_once(new_job: NewJob) -> None:
+    job = new_job(faults={"http_500": 0.1}).prepare(PROMPTS)
+    address = job.server.base_url.removesuffix("/v1")
+    scorer = {"kind": "reward", "model": "critic", "base_url": address}
+    recipe = {**job.recipe, "models": {**job.recipe["models"], "critic": scorer}}
+    recipe["judge"] = {"model": "critic", "method": "reward"}
+    job.write_plain(recipe).run().succeeded()
+    [counts] = job.sql("select count(*) as ratings, count(distinct response_id) as responses from ratings")
+    assert counts == {"ratings": 2 * PROMPTS, "responses": 2 * PROMPTS}
+    paid = job.server.stats()["by_endpoint"]["classify"]["calls_finished"]
+    assert paid == 2 * PROMPTS
+    published = job.published()
+    job.run().succeeded()
+    assert job.published() == published
+    assert job.server.stats()["by_endpoint"]["classify"]["calls_finished"] == paid
+    assert "judge.method is ultrafeedback" in job.run("--set", "judge.method=ultrafeedback").failed(2)
+    assert "gives numbers and no words" in job.run("--set", "respond.models=[small, critic]").failed(2)

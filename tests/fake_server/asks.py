@@ -14,6 +14,10 @@ TRANSPORT_FIELDS = frozenset(
 KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\uff66-\uff9d]")
 
 
+SCORING = ("classify", "score", "rate")
+"""Endpoints that give a number for a text: vLLM's two, and one of a server that is like nobody's."""
+
+
 class BadAskError(ValueError):
     """A body that no server could answer."""
 
@@ -50,13 +54,17 @@ def read_ask(endpoint: str, raw: bytes) -> Ask:
     """The ask in a body of `endpoint` ("chat/completions" or "completions"). Raises BadAskError."""
     body = _read_body(raw)
     model, number = body.get("model"), body.get("n")
+    if endpoint == "rate":
+        model = "rate"
     if not isinstance(model, str):
         raise BadAskError("you must provide a model parameter")
     if number is not None and (not isinstance(number, int) or not 1 <= number <= 16_384):
         raise BadAskError(f"n is {number!r}, which is not between 1 and 16384")
     asked = body if TRANSPORT_FIELDS.isdisjoint(body) else {k: v for k, v in body.items() if k not in TRANSPORT_FIELDS}
     digest = _digest(asked)
-    if endpoint == "chat/completions":
+    if endpoint in SCORING:
+        samples = (Sample(sample_digest(asked), _rated_text(endpoint, asked), 0),)
+    elif endpoint == "chat/completions":
         samples = _chat_samples(asked, digest, number)
     elif endpoint == "embeddings":
         samples = _inputs(asked)
@@ -75,6 +83,17 @@ def _read_body(raw: bytes) -> dict[str, Any]:
     if body.get("stream"):
         raise BadAskError("stream is true, but this server does not stream: leave it out")
     return body
+
+
+def _rated_text(endpoint: str, asked: Mapping[str, Any]) -> str:
+    """The text that is to be rated: the last turn, the second text, or what stands in `answer`."""
+    if endpoint == "classify":
+        _chat_samples(dict(asked), "", None)
+        return str(asked["messages"][-1]["content"])
+    name = "text_2" if endpoint == "score" else "answer"
+    if not isinstance(asked.get(name), str):
+        raise BadAskError(f"{name} must be a text")
+    return str(asked[name])
 
 
 def _chat_samples(asked: dict[str, Any], digest: str, number: int | None) -> tuple[Sample, ...]:

@@ -15,16 +15,18 @@ from aiohttp import web
 from tests.fake_server import answers
 from tests.fake_server.accounts import Accounts, SampleCount, Slots
 from tests.fake_server.answers import Answers
-from tests.fake_server.asks import Ask, BadAskError, Sample, read_ask
+from tests.fake_server.asks import SCORING, Ask, BadAskError, Sample, read_ask
 from tests.fake_server.batches import Batches
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.faults import FaultPlan
 from tests.fake_server.replies import ERROR_CODES, error_response, json_response
+from tests.fake_server.scores import scored
 
 ENDPOINTS = {
     "/v1/chat/completions": "chat/completions",
     "/v1/completions": "completions",
     "/v1/embeddings": "embeddings",
+    **{f"/{name}": name for name in SCORING},
 }
 LARGEST_BODY = 256 * 2**20
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -188,7 +190,7 @@ class Application:
         await self._serve(tokens, accounts)
         spoilt = fault in ("cut_body", "malformed_json")
         numbers = [0 if spoilt else accounts.draw(sample.digest) for sample in ask.samples]
-        body = self._body(ask, tokens, numbers, lasting)
+        body = scored(ask) if ask.endpoint in SCORING else self._body(ask, tokens, numbers, lasting)
         data = orjson.dumps(body)
         if spoilt:
             accounts.calls_failed += 1

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from blocks.dispatcher import Question
 from blocks.llm import Completion
+from blocks.models import RewardModel
 from tasks.format_dpo import PairsConfig, make_pairs
 from tasks.judge.config import JudgeConfig
 from tasks.judge.groups import appearances, matches
@@ -171,3 +172,19 @@ def test_a_scale_is_what_the_rubric_says() -> None:
 def test_settings_that_do_not_fit_the_method_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         JudgeConfig.model_validate({"model": "critic", **fields})
+
+
+def test_a_reward_model_is_sent_each_response_without_sampling_and_never_asked_again(tmp_path: Path) -> None:
+    scorer = RewardModel(kind="reward", model="scorer", base_url="http://127.0.0.1:1", extra_body={"softmax": False})
+
+    def number(question: Question) -> Completion:
+        text = question.request["messages"][-1]["content"]
+        return Completion(error="no_number", detail="x") if text == "text 0" else Completion(text=f"-{text[5:]}.25")
+
+    one = session(tmp_path, {"critic": scorer}, answer=number)
+    handle = chunk(one, config(method="reward"), [QUESTION], some(QUESTION, 3))
+    assert sorted(row["rating"] for row in rows(one, handle, "ratings")) == [-2.25, -1.25]
+    assert [row["reason"] for row in rows(one, handle, "quarantine")] == ["no_number"]
+    assert len(asked(one)) == 3
+    turns = [{"role": "user", "content": "What is a magpie?"}, {"role": "assistant", "content": "text 1"}]
+    assert {"messages": turns, "softmax": False} in [question.request for question in asked(one)]
