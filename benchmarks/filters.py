@@ -1,5 +1,8 @@
 """How long rules, exact and near duplicates take on many instructions: `python -m benchmarks.filters`.
 
+`python -m benchmarks.filters --compare PYTHON -n 100000` compares near duplicates with datasketch and rensa, which that
+interpreter has: `python -m venv others && others/bin/pip install datasketch rensa`, PYTHON is others/bin/python.
+
 The instructions are made up, English and Japanese by turns: a tenth are exact duplicates of earlier ones, a tenth are
 earlier ones with one word changed, one in a hundred breaks a rule.
 """
@@ -9,6 +12,7 @@ import json
 import random
 import re
 import resource
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +25,7 @@ import pyarrow.parquet as pq
 from blocks.canonical import prompt_id
 from blocks.tables import PROMPTS
 from tasks.filter import FilterConfig, filter_prompts
+from tasks.filter.keys import fold
 
 RULES: tuple[str | dict[str, Any], ...] = (
     "finished",
@@ -100,11 +105,33 @@ def write_instructions(path: Path, count: int) -> int:
     return characters
 
 
-def timed(config: dict[str, Any], prompts: Path, into: Path) -> tuple[float, int]:
-    """Seconds and survivors of one filter."""
-    started = time.perf_counter()
+def timed(config: dict[str, Any], prompts: Path, into: Path) -> tuple[dict[str, float], int]:
+    """Seconds (by the clock, and of the processors) and survivors of one filter."""
+    started, used = time.perf_counter(), time.process_time()
     result = filter_prompts(FilterConfig.model_validate(config), prompts, into, into)
-    return round(time.perf_counter() - started, 1), result.rows_out
+    spent = time.perf_counter() - started, time.process_time() - used
+    return dict(zip(("seconds", "CPU seconds"), (round(one, 1) for one in spent), strict=True)), result.rows_out
+
+
+def compared(count: int, near: float, shingle: int, python: str) -> list[dict[str, Any]]:
+    """Near duplicates by this project and by datasketch and rensa used plainly, on the same texts.
+
+    python is the interpreter of a virtual environment that has both; each runs in a process of its own.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_instructions(folder / "all.parquet", count)
+        rows = pq.read_table(folder / "all.parquet", columns=["instruction"])[0].to_pylist()
+        (folder / "texts").write_text("".join(f"{fold(text)}\n" for text in rows), encoding="utf-8")
+        dedup = {"exact": False, "near": near, "shingle": shingle}
+        spent, kept = timed({"dedup": dedup}, folder / "all.parquet", folder / "near")
+        found = [{"library": "kasasagi", "texts": count, "kept": kept, **spent, "peak memory, MB": peak()}]
+        for library in ("datasketch", "rensa"):
+            script = Path(__file__).with_name("filters_others.py")
+            command = [python, str(script), library, str(folder / "texts"), "--near", str(near)]
+            done = subprocess.run([*command, "--shingle", str(shingle)], check=True, capture_output=True, text=True)
+            found.append({"library": library, **json.loads(done.stdout)})
+    return found
 
 
 def measure(count: int, near: float, shingle: int) -> dict[str, Any]:
@@ -113,17 +140,17 @@ def measure(count: int, near: float, shingle: int) -> dict[str, Any]:
         folder = Path(name)
         characters = write_instructions(folder / "all.parquet", count)
         (folder / "ruled").mkdir()
-        seconds_rules, ruled = timed({"rules": list(RULES)}, folder / "all.parquet", folder / "ruled")
+        spent_rules, ruled = timed({"rules": list(RULES)}, folder / "all.parquet", folder / "ruled")
         peak_rules = peak()
         dedup = {"exact": False, "near": near, "shingle": shingle}
-        seconds_near, apart = timed({"dedup": dedup}, folder / "ruled" / "prompts.parquet", folder / "near")
+        spent_near, apart = timed({"dedup": dedup}, folder / "ruled" / "prompts.parquet", folder / "near")
     return {
         "instructions": count,
         "characters each": round(characters / count, 1),
         "after rules and exact duplicates": ruled,
         "after near duplicates": apart,
-        "seconds, rules and exact duplicates": seconds_rules,
-        "seconds, near duplicates": seconds_near,
+        "rules and exact duplicates": spent_rules,
+        "near duplicates": spent_near,
         "peak memory with rules, MB": peak_rules,
         "peak memory, MB": peak(),
     }
@@ -137,10 +164,15 @@ def peak() -> int:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--instructions", type=int, default=1_000_000)
+    parser.add_argument("-n", "--instructions", type=int, default=1_000_000)
     parser.add_argument("--near", type=float, default=0.7)
     parser.add_argument("--shingle", type=int, default=3)
+    parser.add_argument("--compare", metavar="PYTHON", help="compare with datasketch and rensa of that interpreter")
     arguments = parser.parse_args()
+    if arguments.compare:
+        rows = compared(arguments.instructions, arguments.near, arguments.shingle, arguments.compare)
+        print(json.dumps(rows, indent=2))
+        return
     print(json.dumps(measure(arguments.instructions, arguments.near, arguments.shingle), indent=2))
 
 

@@ -13,6 +13,7 @@ from tasks.load.config import DatasetSource, Format
 __all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "is_own", "steps"]
 
 CONTAMINATED = "contaminated"
+USUAL_LIKENESS = 0.7
 OF_DUPLICATES = ("duplicate", "near_duplicate", "published_before", CONTAMINATED)
 """The reasons of rows that are like others, which no rule may share."""
 
@@ -43,13 +44,18 @@ class DedupConfig(BaseModel):
         le=1,
         strict=True,
         description="Texts as alike as this or more: the Jaccard similarity of their character n-grams, by Unicode "
-        "NFKC and with whitespace folded; 0.7 is a good beginning. All earlier turns must be equal.",
+        "NFKC and with whitespace folded; true is 0.7. All earlier turns must be equal.",
     )
     published: bool = Field(
         default=False,
         description="What an earlier run of this recipe published: a scheduled run then publishes only what is new.",
     )
     shingle: int = Field(default=3, ge=1, le=32, description="How many characters an n-gram of `near` has.")
+
+    @field_validator("near", mode="before", json_schema_input_type=float | bool | None)
+    @classmethod
+    def _true_is_usual(cls, near: Any) -> Any:
+        return (USUAL_LIKENESS if near else None) if isinstance(near, bool) else near
 
 
 class EvaluationSet(BaseModel):

@@ -21,7 +21,9 @@ _IN_BRACKETS = re.compile(
 )
 _LAST_SENTENCE = re.compile(
     r"[?？][\"”」]?\s+(?:the )?correct answer is [^?？\n]{1,120}\Z"
-    r"|[?？][」\s]*(?:正解|答え)は[^?？。\n]{1,60}(?:です|である|だ)。?\s*\Z",
+    r"|[?？][」\s]*(?:正解|答え)は[^?？。\n]{1,60}(?:です|である|だ)。?\s*\Z"
+    r"|[?？][\"”」]?[ \u3000]*(?:(?:the )?(?:correct )?answer|答え|正解|解答)[ \t]*[:：]"
+    r"(?!.*(?: or |/|または|もしくは|…|\.\.))[^?？\n]{1,80}\Z",
     re.IGNORECASE,
 )
 _ASSISTANT = re.compile(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -376,3 +377,37 @@ def test_parameters_are_part_of_the_digest(tmp_path: Path) -> None:
     assert len(digests) == len(rules)
     same = filter_digest(FilterConfig(rules=[{"odd_script": {"kana_share": 0.1}}]), tmp_path)
     assert same == filter_digest(FilterConfig(rules=["odd_script"]), tmp_path)
+
+
+WHOLE = [
+    "Can you help me? I have a list of numbers...",
+    "Can you help me? I have a list:\n1. pears\n2. apples\n\nSort it, please.",
+    "What is wrong here?\n```python\nfor i in range(3)\n    print(i)\n```\nIt raises a SyntaxError.",
+    "  Two blanks  in the middle stay,\tand so does a tab.",
+    "手伝ってもらえますか？　買い物のリストがあります。\n・りんご\n・卵\n安い順に並べてください。",
+    "次の表の合計はいくらですか。\n| 品 | 値段 |\n| --- | --- |\n| 卵 | 240 |\n合計だけ答えてください。",
+]
+
+
+def test_what_survives_is_whole_to_the_last_sign(tmp_path: Path) -> None:
+    rules = ["finished", {"min_chars": 10}, "ends_as_a_sentence", *EVERY]
+    result = run(tmp_path, table(tmp_path, WHOLE), rules=rules, dedup={"near": True})
+    rows = pq.read_table(result.prompts).to_pylist()
+    assert [row["instruction"] for row in rows] == WHOLE
+    assert [row["messages"][0]["content"] for row in rows] == WHOLE
+
+
+def test_an_answer_may_also_stand_behind_the_question_on_its_line(tmp_path: Path) -> None:
+    breaks = [
+        "What is the capital of France? Answer: Paris.",
+        "日本の首都はどこですか？ 答え：東京。",
+        "日本の首都はどこですか？　正解: 東京",
+    ]
+    holds = [
+        "Is it raining? Answer: yes or no.",
+        "Which is larger, 3 or 4? Answer:",
+        "Is this right? Answer: the sum is 4. Explain why.",
+        "これは正しいですか？ 答え：はい、または、いいえ。",
+        "What is 2+2? Answer: 4. What is 3+3?",
+    ]
+    check(tmp_path, "answer_inside", breaks, holds)

@@ -100,7 +100,7 @@ def test_another_system_message_or_dialogue_is_another_prompt(tmp_path: Path) ->
     assert reasons(run(tmp_path, prompts, dedup={"exact": False, **NEAR})) == {2: "near_duplicate"}
 
 
-@pytest.mark.parametrize("dedup", [{"near": 0.05}, {"near": 1.2}, {"near": True}, {"near": "0.7"}, {"shingle": 0}])
+@pytest.mark.parametrize("dedup", [{"near": 0.05}, {"near": 1.2}, {"near": "true"}, {"near": "0.7"}, {"shingle": 0}])
 def test_a_threshold_is_a_share(dedup: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         FilterConfig.model_validate({"dedup": dedup})
@@ -202,3 +202,8 @@ def test_long_texts_are_taken_in_slices(tmp_path: Path) -> None:
 def test_an_empty_table_has_no_duplicates(tmp_path: Path) -> None:
     result: FilterResult = run(tmp_path, table(tmp_path, ["a"]), rules=[{"min_chars": 5}], dedup=NEAR)
     assert (result.rows_in, result.rows_out, result.quarantined) == (1, 0, 1)
+
+
+def test_true_is_the_usual_threshold_and_false_is_none() -> None:
+    assert FilterConfig.model_validate({"dedup": {"near": True}}).dedup.near == 0.7
+    assert FilterConfig.model_validate({"dedup": {"near": False}}).dedup.near is None
