@@ -1,12 +1,15 @@
 """What can be done with a run's rows without a call: other pairs, another place or form of publishing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from blocks.run_tables import open_tables
 from blocks.workspace import Run, RunHandle, Workspace
 from flows.errors import KasasagiError, UsageError
 from flows.recipe import Recipe, check_recipe, override
+from flows.verdicts import STAGE as HUMAN
+from flows.verdicts import human_handle, human_rows, with_verdicts
 from tasks.asking import ChunkJob
 from tasks.format_dpo import STAGE, format_chunk
 from tasks.gate.approvals import let_pass
@@ -26,8 +29,16 @@ def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
     return check_recipe(override(run.recipe(), overrides), Path(run.state().base))
 
 
-def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str]) -> Run:
-    """A new run with the rows of an earlier one and pairs made anew; no call is made. Raises GateFailedError."""
+def pair_again(
+    workspace: Workspace,
+    name: str | None,
+    overrides: Sequence[str],
+    verdicts: Sequence[Mapping[str, Any]] | None = None,
+) -> Run:
+    """A new run with the rows of an earlier one and pairs made anew; no call is made. Raises GateFailedError.
+
+    verdicts are ratings by people, in place of those that the earlier run has.
+    """
     from flows.execution import ended_state, new_run_id
 
     workspace.prepare()
@@ -37,9 +48,12 @@ def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str])
     with ended_state(new):
         limits = recipe.pairs.max_tokens
         counter = None if limits is None else token_counter(limits, Path(old.state().base))
-        jobs = _jobs(old, new, recipe)
+        people = human_rows(old) if verdicts is None else verdicts
+        jobs = _jobs(old, new, recipe, people)
+        if people:
+            new.add(human_handle(new, people), reused=False)
         for counted in old.handles():
-            if counted.handle.stage not in (STAGE, REPORT) and not counted.handle.stage.startswith("gate "):
+            if counted.handle.stage not in (STAGE, REPORT, HUMAN) and not counted.handle.stage.startswith("gate "):
                 new.add(counted.handle, reused=True)
         for job in jobs:
             new.add(format_chunk(new, recipe.pairs, recipe.judging, job, counter), reused=False)
@@ -47,20 +61,21 @@ def pair_again(workspace: Workspace, name: str | None, overrides: Sequence[str])
     return new
 
 
-def _jobs(old: Run, new: Run, recipe: Recipe) -> list[ChunkJob]:
+def _jobs(old: Run, new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> list[ChunkJob]:
     """The jobs that make the pairs anew: from rated responses, or from responses alone where nobody judges."""
     stage, what = ("judge", "ratings") if recipe.judging else ("respond", "responses")
-    jobs = [_job(new, counted) for counted in old.handles() if counted.handle.stage == stage]
+    jobs = [_job(new, counted, people) for counted in old.handles() if counted.handle.stage == stage]
     if not jobs:
         raise KasasagiError(f"the run {old.id} has no {what} to make pairs from; run its recipe again first")
     return jobs
 
 
-def _job(run: Run, judged: RunHandle) -> ChunkJob:
+def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> ChunkJob:
     """The job that makes the pairs of one judged or answered chunk."""
     handle = judged.handle
     taken = ("responses", "ratings")
     inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name in taken}}
+    inputs = with_verdicts(run, inputs, people)
     return ChunkJob(stage=STAGE, chunk=handle.chunk, run=run.id, inputs=inputs, cache_key="")
 
 

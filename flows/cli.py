@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from flows import (
+    cli_argilla,
     cli_batches,
     cli_jobs,
     cli_label,
@@ -35,6 +36,7 @@ PARTS = (
     cli_views,
     cli_label,
     cli_report,
+    cli_argilla,
     cli_ledger,
     cli_batches,
     cli_prefect,

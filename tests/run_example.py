@@ -22,7 +22,7 @@ from tasks.judge.prompt import Language, judge_messages, turned
 MODELS = ("small", "large")
 JUDGE = "critic"
 ASPECT = "overall-rating"
-ORDERINGS = ("first", "second")
+ORDERINGS = ("first", "turned")
 USD_PER_TOKEN = 1e-6
 ANSWERS = {
     "en": ("Water boils when it is hot.", "Water boils at 100 °C at sea level, <b>earlier</b> on a mountain & so on."),
@@ -110,8 +110,9 @@ def build_example_run(
     _load_and_filter(run, examples)
     middle = (len(examples) + 1) // 2
     for chunk, some in enumerate((examples[:middle], examples[middle:])):
-        run.add(_respond(run, chunk, some), reused=reused and chunk == 0)
-        run.add(_judge(run, chunk, some), reused=False)
+        responded = _respond(run, chunk, some)
+        run.add(responded, reused=reused and chunk == 0)
+        run.add(_judge(run, chunk, some).model_copy(update={"inputs": _inputs(run, some, responded)}), reused=False)
     run.add(_format_dpo(run, examples), reused=False)
     if ended:
         build_database(run)
@@ -166,6 +167,14 @@ def _load_and_filter(run: Run, examples: list[Example]) -> None:
     run.add(_handle(run, "filter", 0, account, {"quarantine": out, "gates": gates}, prompts=prompts), reused=False)
 
 
+def _inputs(run: Run, examples: list[Example], responded: Handle) -> dict[str, Shard]:
+    """What a judged chunk is made from, so that its pairs can be made anew."""
+    prompts = pa.Table.from_pylist(
+        [one.prompt_row() for one in examples], PROMPTS.append(pa.field("topic", pa.string()))
+    )
+    return {"prompts": run.workspace.shards.write(prompts), "responses": responded.shards["responses"]}
+
+
 def _respond(run: Run, chunk: int, examples: list[Example]) -> Handle:
     calls, quarantine = [], []
     for example in examples:
@@ -212,7 +221,7 @@ def _judge(run: Run, chunk: int, examples: list[Example]) -> Handle:
             ]
             continue
         for ordering, order in zip(ORDERINGS, ((0, 1), turned((0, 1))), strict=True):
-            unreadable = example.fate == "unreadable" and ordering == "second"
+            unreadable = example.fate == "unreadable" and ordering == ORDERINGS[1]
             call, verdicts = _verdict(example, ordering, order, unreadable)
             calls.append(call)
             ratings += verdicts

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tasks.judge.config import ORDERINGS, JudgeConfig
 from tasks.judge.groups import appearances, matches
+from tasks.judge.human import outranked
 from tasks.pairing.model import UNFINISHED, Candidate, combine
 
 Marks = Mapping[tuple[str, str, str], Sequence[float]]
@@ -52,19 +53,21 @@ def candidates_by_prompt(
     """The responses of each prompt with one rating for each order that its texts were to be shown in.
 
     A rating is None where a mark of any judge or aspect in that order is missing, so that a half-read verdict makes
-    no pair. Where nobody judges, nobody is rated.
+    no pair. Where nobody judges, nobody is rated. Verdicts of people outrank those of all judges.
     """
     by_prompt = by_prompt_id(responses)
     if judge is None:
         return {prompt_id: [_unrated(row) for row in rows] for prompt_id, rows in by_prompt.items()}
+    ratings = list(ratings)
     marks = _marks(ratings)
     confirmed = _leaving(judge, weighing, by_prompt, marks) if judge.confirms else by_prompt
-    return {
+    judged = {
         prompt_id: _candidates(
             judge, weighing, rows, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1]
         )
         for prompt_id, rows in by_prompt.items()
     }
+    return outranked(judged, ratings)
 
 
 def to_confirm(

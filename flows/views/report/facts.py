@@ -21,7 +21,7 @@ TIMED = {"load": "loaded", "synthesize": "draws", "filter": "prompts", "respond"
 _CONSISTENCY = """
 WITH marks AS (
     SELECT prompt_id, response_id, ordering, avg(rating) AS rating FROM ratings
-    WHERE rating IS NOT NULL AND prompt_id <= ? GROUP BY ALL
+    WHERE rating IS NOT NULL AND ordering <> 'human' AND prompt_id <= ? GROUP BY ALL
 ), couples AS (
     SELECT a.response_id AS one, b.response_id AS other, list(sign(a.rating - b.rating) ORDER BY a.ordering) AS signs
     FROM marks a JOIN marks b USING (prompt_id, ordering) WHERE a.response_id < b.response_id GROUP BY ALL
@@ -37,9 +37,9 @@ FROM couples GROUP BY ALL
 _MATRIX = """
 WITH marks AS (
     SELECT response_id, ordering, avg(rating) AS rating FROM ratings
-    WHERE rating IS NOT NULL AND prompt_id <= ? GROUP BY ALL
+    WHERE rating IS NOT NULL AND ordering <> 'human' AND prompt_id <= ? GROUP BY ALL
 ), twice AS (SELECT list(rating ORDER BY ordering) AS marks FROM marks GROUP BY response_id HAVING count(*) = 2)
-SELECT round(marks[1])::INT AS one, round(marks[2])::INT AS other, count(*) AS responses FROM twice GROUP BY ALL
+SELECT round(marks[1] * 2) / 2 AS one, round(marks[2] * 2) / 2 AS other, count(*) AS responses FROM twice GROUP BY ALL
 """
 
 
@@ -159,9 +159,9 @@ class Facts:
         return []
 
     def ratings_by_model(self) -> dict[str, Counter[float]]:
-        """How often each model got each rating, to the nearest whole."""
+        """How often each model got each rating, to the nearest half."""
         query = """
-        SELECT model, round(rating) AS rating, count(*) AS times FROM ratings JOIN responses USING (response_id)
+        SELECT model, round(rating * 2) / 2 AS rating, count(*) AS times FROM ratings JOIN responses USING (response_id)
         WHERE rating IS NOT NULL GROUP BY ALL ORDER BY model, rating
         """
         found: dict[str, Counter[float]] = {}

@@ -9,6 +9,7 @@ from flows.views.report.charts import BAD, FAINT, GOOD, SERIES, SHADES, Chart, b
 from flows.views.report.facts import Facts
 from flows.views.text import plural
 
+MOST_TICKS = 9
 CONSISTENT = {
     "the same wins": GOOD,
     "a tie in both": FAINT,
@@ -162,7 +163,7 @@ def _matrix(facts: Facts) -> list[Chart]:
     rows = facts.both_orders()
     if not rows:
         return []
-    marks = range(min(min(r["one"], r["other"]) for r in rows), max(max(r["one"], r["other"]) for r in rows) + 1)
+    marks = sorted({row[side] for row in rows for side in ("one", "other")})
     total = sum(row["responses"] for row in rows)
     same = sum(row["responses"] for row in rows if row["one"] == row["other"])
     chart = Chart("The same text, rated twice", f"{same / total:.0%} of the texts get the same rating in both orders.")
@@ -171,8 +172,9 @@ def _matrix(facts: Facts) -> list[Chart]:
             size = 700 * math.sqrt(row["responses"] / total)
             colour = SERIES[0] if row["one"] == row["other"] else BAD
             axes.scatter([row["one"]], [row["other"]], s=size, color=colour, alpha=0.55, linewidths=0)
-        axes.set_xticks(marks)
-        axes.set_yticks(marks)
+        if len(marks) <= MOST_TICKS:
+            axes.set_xticks(marks)
+            axes.set_yticks(marks)
         axes.margins(0.22)
         axes.set_xlabel("rating in the one order")
         axes.set_ylabel("in the other")
