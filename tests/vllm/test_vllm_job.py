@@ -1,0 +1,107 @@
+"""Whole jobs on vLLM: Magpie, responses and a judge; in process, and on a server that dies or that we leave alone."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from blocks.ledger import Ledger
+from tests.e2e.command import Command, until
+from tests.vllm.conftest import START_S, hina
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
+
+
+def recipe(folder: Path, target: int, **fields: Any) -> Path:
+    data = {
+        "name": "vllm",
+        "source": {
+            "kind": "magpie",
+            "model": "hina",
+            "target": target,
+            "sampling": {"temperature": 1.0, "max_tokens": 96, "stop": ["\n\n"]},
+        },
+        "models": {"hina": hina(**fields)},
+        "filter": {"rules": [{"min_chars": 4}]},
+        "respond": {
+            "models": [
+                {"use": "hina", "label": "careful", "sampling": {"temperature": 0.3}},
+                {"use": "hina", "label": "careless", "sampling": {"temperature": 1.3}},
+            ],
+            "sampling": {"max_tokens": 160},
+        },
+        "judge": {"model": "hina", "orders": "both", "repairs": 0, "sampling": {"temperature": 0, "max_tokens": 512}},
+        "gates": {"on_fail": "warn"},
+        "publish": {"path": "out"},
+    }
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return file
+
+
+def kept(folder: Path) -> int:
+    if not (folder / "ws" / "ledger" / "ledger.sqlite").is_file():
+        return 0
+    ledger = Ledger(folder / "ws" / "ledger")
+    try:
+        return ledger.count()
+    finally:
+        ledger.close()
+
+
+def vllm_processes() -> list[int]:
+    """Processes of vLLM that were started for hina's weights."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        words = " ".join([process.info["name"] or "", *(process.info["cmdline"] or [])])
+        if "VLLM::" in words or "api_server" in words:
+            found.append(process.pid)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Any:
+    before = set(vllm_processes())
+    yield
+    until(lambda: set(vllm_processes()) <= before, "vLLM's processes are gone")
+
+
+def test_a_job_in_process_invents_answers_judges_and_publishes(tmp_path: Path, command: Command) -> None:
+    file = recipe(tmp_path, 60)
+    command("check", file).succeeded()
+    ended = command.start("run", file).wait(START_S).succeeded()
+    assert "hina" not in ended.err
+    rows = pq.read_table(tmp_path / "out" / "train.parquet").to_pylist()
+    assert len(rows) >= 5
+    assert all(row["chosen"] != row["rejected"] for row in rows)
+
+
+def test_a_killed_run_leaves_no_server_and_the_next_one_pays_for_nothing_twice(
+    tmp_path: Path, command: Command
+) -> None:
+    file = recipe(tmp_path, 200, serve=True)
+    running = command.start("run", file)
+    until(lambda: kept(tmp_path) > 100, "some draws are kept", START_S)
+    running.signal(signal.SIGKILL)
+    until(lambda: not vllm_processes(), "the server is gone", 60.0)
+    before = kept(tmp_path)
+    ended = command.start("run", file).wait(START_S).succeeded()
+    assert f"{min(before, 512):,} in the ledger" in ended.err + ended.out or before > 512
+    assert (tmp_path / "out" / "train.parquet").is_file()
+    assert len(list((tmp_path / "ws" / "vllm").glob("*.log"))) == 2
+
+
+def test_a_server_that_dies_ends_the_run_with_its_last_words(tmp_path: Path, command: Command) -> None:
+    running = command.start("run", recipe(tmp_path, 2_000, serve=True))
+    until(lambda: kept(tmp_path) > 100, "some draws are kept", START_S)
+    for pid in vllm_processes():
+        if "VLLM::EngineCor" in psutil.Process(pid).name():
+            psutil.Process(pid).kill()
+    said = running.wait().failed(1)
+    assert "its server ended" in said or "server_error" in said
+    assert "its log is" in said
+    assert kept(tmp_path) > 100
