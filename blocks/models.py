@@ -77,6 +77,9 @@ class OpenAIModel(Config):
         ge=1,
         description="Calls in flight at each address at first; the limit then follows what the server takes.",
     )
+    draws_per_call: int = Field(
+        4, ge=1, le=64, description="Most draws (Magpie) that share one call, by n or as a list of prompts."
+    )
     timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply is given up.")
     connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")
     max_retries: int = Field(6, ge=0, description="How often a call that may pass is tried again in one run.")

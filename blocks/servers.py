@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import openai
 
 from blocks.addresses import Address
+from blocks.groups import alike, can_share, complete_shared
 from blocks.lanes import Job, Lane, Owner, backoff
 from blocks.llm import Completion
 from blocks.models import ModelConfig, OpenAIModel, missing_key
@@ -19,6 +21,8 @@ from blocks.reward_endpoint import endpoint_of
 
 Place = tuple[int, int, int, Job]
 QUEUE_CHECK_S = 1.0
+# A server that leaves out or refuses that many shared calls gets single ones from then on.
+TOLERATED_UNSHARED = 3
 
 
 class Servers(Lane):
@@ -34,6 +38,8 @@ class Servers(Lane):
         self._addresses: dict[str, Address] = {}
         self._queues: dict[str, list[Place]] = {}
         self._silent: set[tuple[str, str]] = set()
+        self._pumps_soon = False
+        self._unshared: Counter[tuple[str, str]] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -57,6 +63,14 @@ class Servers(Lane):
         if self._closed:
             return
         heapq.heappush(self._queues[job.label], (self._sign * job.rank, job.order, next(self._numbers), job))
+        if not _can_share(job):
+            self.pump()
+        elif not self._pumps_soon:  # what may share a call waits for what is pushed with it
+            self._pumps_soon = True
+            asyncio.get_running_loop().call_soon(self._pump_now)
+
+    def _pump_now(self) -> None:
+        self._pumps_soon = False
         self.pump()
 
     def pump(self) -> None:
@@ -127,7 +141,50 @@ class Servers(Lane):
 
     def _begin(self, job: Job, address: Address, now: float) -> None:
         self.in_flight += 1
-        self._spawn(self._send(job, address, address.began(job.label, now)))
+        call = address.began(job.label, now)
+        others = self._companions(job, address)
+        self._spawn(self._send_shared([job, *others], address, call) if others else self._send(job, address, call))
+
+    def _companions(self, job: Job, address: Address) -> list[Job]:
+        """The next questions that may share a call with one that is about to be sent."""
+        most = self._models[job.label].draws_per_call
+        if most == 1 or not _can_share(job) or self._unshared[job.label, address.url] >= TOLERATED_UNSHARED:
+            return []
+        queue, found = self._queues[job.label], list[Job]()
+        while queue and len(found) < most - 1:
+            other = queue[0][-1]
+            if not (_can_share(other) and other.rank == job.rank and alike(job.request, other.request)):
+                break
+            found.append(heapq.heappop(queue)[-1])
+        return found
+
+    async def _send_shared(self, jobs: list[Job], address: Address, call: Sent) -> None:
+        """Send some questions as one call; those that the reply lacks are asked again, each on its own."""
+        endpoint = address.endpoints[jobs[0].label]
+        outcome, found = await complete_shared(endpoint, [job.request for job in jobs])
+        self.in_flight -= 1
+        address.ended(jobs[0].label, call, outcome, asyncio.get_running_loop().time())
+        if outcome.error is None and any(found):
+            address.admit(jobs[0].label)
+        if None in found and not outcome.transient:
+            self._unshared[jobs[0].label, address.url] += 1
+        for job, completion in zip(jobs, found, strict=True):
+            job.attempts += 1
+            if outcome.fatal or completion is not None:
+                self.owner.settle(job, replace(completion or outcome, attempts=job.attempts, wait_s=None), address.url)
+            elif outcome.transient:
+                self._retry(job, outcome, address)
+            else:
+                self.owner.tally.retried += 1
+                self.push(job)
+        self.pump()
+
+    def _retry(self, job: Job, completion: Completion, address: Address) -> None:
+        """Ask again after a failure that may pass, as long as our patience lasts."""
+        if job.attempts <= self._models[job.label].max_retries:
+            self._again(job, completion, address)
+        else:
+            self.owner.settle(job, replace(completion, attempts=job.attempts, wait_s=None), address.url)
 
     async def _send(self, job: Job, address: Address, call: Sent) -> None:
         completion = await address.endpoints[job.label].complete(job.request)
@@ -218,3 +275,7 @@ class Servers(Lane):
         self._silent.add((label, address.url))
         urls = self._models[label].addresses
         return all((label, url) in self._silent and not self._addresses[url].knows(label) for url in urls)
+
+
+def _can_share(job: Job) -> bool:
+    return job.attempts == 0 and can_share(job.request)
