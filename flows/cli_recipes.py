@@ -29,11 +29,19 @@ def init(
     typer.echo(f"wrote {path}; next: kasasagi check {path}")
 
 
-def schema() -> None:
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a reference to read instead.")] = False,
+) -> None:
     """Print the JSON schema of a recipe, for an editor that completes and checks YAML."""
     import json
 
     from flows.recipe import Recipe
+
+    if markdown:
+        from flows.recipe_reference import reference
+
+        typer.echo(reference(), nl=False)
+        return
 
     typer.echo(json.dumps(Recipe.model_json_schema(), indent=2, ensure_ascii=False))
 

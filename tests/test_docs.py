@@ -1,0 +1,87 @@
+"""The documents: every command in them is one that the command line takes, every recipe is sound, every link leads."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+import yaml
+
+from flows.cli import app
+from flows.recipe import check_recipe, shipped_recipes
+from flows.recipe_reference import reference
+
+ROOT = Path(__file__).parents[1]
+DOCS = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+\.md)(?:#[^)]*)?\)")
+
+
+def blocks(file: Path, *languages: str) -> list[str]:
+    """The fenced blocks of a document in some languages."""
+    return [text for language, text in BLOCK.findall(file.read_text(encoding="utf-8")) if language in languages]
+
+
+def commands() -> list[str]:
+    """Every line of a document that calls us, each once."""
+    texts = [text for file in DOCS for text in blocks(file, "", "sh", "bash", "console")]
+    joined = "\n".join(texts).replace("\\\n", " ")
+    lines = re.findall(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(kasasagi .*)$", joined, re.MULTILINE)
+    spoken = [one.strip("`") for file in DOCS for one in re.findall(r"`kasasagi [a-z][^`]*`", _prose(file))]
+    return sorted({*lines, *spoken})
+
+
+def _prose(file: Path) -> str:
+    return BLOCK.sub("", file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_is_one_that_the_command_line_takes(line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    group = typer.main.get_command(app)
+    assert isinstance(group, click.Group) or hasattr(group, "commands")
+    context: Any = group.make_context("kasasagi", list(words[:1]), resilient_parsing=True)
+    while (subcommands := getattr(group, "commands", None)) and words and not words[0].startswith("-"):
+        assert words[0] in subcommands, f"{words[0]} is no command: {line}"
+        group = subcommands[words[0]]
+        words = words[1:]
+    known = {option for parameter in group.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    for word in words:
+        option = word.partition("=")[0]
+        if option.startswith("-") and option != "--help":
+            assert option in known, f"{option} is no option: {line}"
+    context.close()
+
+
+@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
+def test_every_whole_recipe_in_a_document_is_sound(file: Path, tmp_path: Path) -> None:
+    for text in blocks(file, "yaml"):
+        data = yaml.safe_load(text)
+        if isinstance(data, dict) and {"name", "source", "models"} <= data.keys() and "my_rules" not in text:
+            assert check_recipe(data, tmp_path).name == data["name"]
+
+
+@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
+def test_every_link_leads_somewhere(file: Path) -> None:
+    for target in LINK.findall(_prose(file)):
+        if "://" not in target:
+            assert (file.parent / target).exists(), f"{target} in {file.name}"
+
+
+def test_the_recipe_reference_is_that_of_the_model() -> None:
+    assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == reference(), (
+        "the recipe has changed: kasasagi schema --markdown > docs/recipe.md"
+    )
+
+
+def test_every_page_stands_in_the_navigation_and_the_other_way_round() -> None:
+    listed = set(re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    assert listed == {file.name for file in (ROOT / "docs").glob("*.md")}
+
+
+def test_recipes_that_travel_are_named_in_the_documents() -> None:
+    written = "\n".join(file.read_text(encoding="utf-8") for file in DOCS)
+    assert not [name for name in shipped_recipes() if name not in written]
