@@ -66,6 +66,11 @@ class OpenAIModel(Config):
         OPENAI_URL, description="Address of the API, usually ending in /v1; or several, which share the work."
     )
     api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")
+    block: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="A block saved in Prefect that has address and key.",
+    )
     identity: str | None = Field(None, description="What the ledger knows the model by, if not by its name.")
     revision: str | None = Field(None, description="Revision of the weights, part of the model's identity.")
     tokenizer: str | None = Field(

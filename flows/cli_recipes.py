@@ -2,6 +2,7 @@
 
 # Each command imports what it needs when it runs; its parameters are its options.
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,7 @@ def check(
     from flows.check import check_endpoints, check_student, destination_faults, example_requests, warnings
     from flows.recipe import load_recipe, missing_columns
     from flows.recipe_errors import RecipeError
+    from flows.saved import names_blocks, with_saved_blocks
     from flows.views.drawing import console
 
     loaded = load_recipe(recipe, overrides or ())
@@ -67,6 +69,8 @@ def check(
     for text in warnings(loaded.recipe):
         screen.print(f"warning: {text}", markup=False, style="yellow")
     check_student(loaded, lambda text: screen.print(text, markup=False))
+    if names_blocks(loaded):
+        loaded = asyncio.run(with_saved_blocks(loaded))
     faults = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
     faults += destination_faults(loaded.recipe)
     if faults:

@@ -21,6 +21,7 @@ from flows.execution import execute  # noqa: E402
 from flows.options import Options  # noqa: E402
 from flows.recipe import LoadedRecipe, load_recipe, only_new  # noqa: E402
 from flows.runner import sigterm_as_interrupt  # noqa: E402
+from flows.saved import with_saved_blocks  # noqa: E402
 
 TASK_THREADS = 320  # made as they are needed: where models are asked in batches, every chunk waits at once
 RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASK_THREADS)
@@ -69,4 +70,5 @@ async def run_here(loaded: LoadedRecipe, rows: int, workspace: str) -> str:
     stopping = sigterm_as_interrupt() if CALLER.get() else nullcontext()
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.
     with SyncClientContext.get_or_create(), stopping:
+        loaded = await with_saved_blocks(loaded)
         return (await execute(loaded, replace(options, limit=rows or None))).id
