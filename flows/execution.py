@@ -23,6 +23,7 @@ from flows.artifacts import ProgressArtifacts, tell
 from flows.check import destination_faults
 from flows.chunks import prompt_chunks
 from flows.conductor import Conductor, finished
+from flows.events import announce
 from flows.inventing import Inventor
 from flows.jobs import Stages
 from flows.options import Options
@@ -68,6 +69,7 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
                 await _stages(Stages(session, recipe, loaded.base, options.limit), options)
     finally:
         await tell(run)
+        announce(run)
     return run
 
 

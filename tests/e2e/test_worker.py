@@ -105,6 +105,7 @@ def test_a_worker_runs_a_deployment_whose_failure_is_retried_from_where_it_stopp
     with FakeServer(models=MODELS) as server, team(tmp_path / "prefect", tmp_path / "ws") as prefect:
         job = Job(tmp_path / "job", server, {})
         job.prepare(PROMPTS, publish={"path": str(job.out)}, gates={"expect": [NEVER]})
+        prefect.prefect("automation", "create", "--from-file", "deployments/automations.yaml")
         deployment = prefect.asked("deployments/name/preference/on-demand")["id"]
         asked = {"parameters": {"recipe": str(job.folder / "recipe.yaml")}}
         run = str(prefect.asked(f"deployments/{deployment}/create_flow_run", asked)["id"])
@@ -112,6 +113,7 @@ def test_a_worker_runs_a_deployment_whose_failure_is_retried_from_where_it_stopp
         message = prefect.asked(f"flow_runs/{run}")["state"]["message"]
         assert "refused" in message
         assert not job.out.exists()
+        until(lambda: prefect.asked(f"deployments/{deployment}")["paused"], "the automation pauses the deployment", 60)
 
         job.prepare(PROMPTS, publish={"path": str(job.out)})
         prefect.prefect("flow-run", "retry", run)
