@@ -31,7 +31,7 @@ async def _filled_in(label: str, model: OpenAIModel, name: str) -> OpenAIModel:
     from blocks.saved import ModelEndpoint
 
     try:
-        block = await ModelEndpoint.aload(name)
+        block: ModelEndpoint = await ModelEndpoint.aload(name)
     except ValueError as error:
         raise RecipeError(
             f"models.{label}.block: Prefect knows no kasasagi-model-endpoint {name!r}: make it on the page's Blocks, "
