@@ -1,6 +1,7 @@
 """One address of a model server: what is in flight there, what it may take, and when it is to be left alone."""
 
 from blocks.llm import Completion
+from blocks.meter import Meter
 from blocks.openai_endpoint import OpenAIEndpoint
 from blocks.pace import Pace, Sent
 
@@ -21,6 +22,7 @@ class Address:
         self.pace = Pace()
         self.in_flight = 0
         self.endpoints: dict[str, OpenAIEndpoint] = {}
+        self.meters: dict[str, Meter] = {}
         self.is_watched = False
         self.resume_at = 0.0
         self.rest_until = 0.0
@@ -44,6 +46,11 @@ class Address:
         """Whether a question to a model may be sent here, as far as the model is concerned."""
         return label in self._open or self._trying.get(label) == 0
 
+    def ready_at(self, label: str, now: float) -> float:
+        """When the next question to a model may be sent here: pauses and its caps a minute passed."""
+        meter = self.meters.get(label)
+        return max(self.resume_at, meter.ready_at(now) if meter else now)
+
     def knows(self, label: str) -> bool:
         """Whether the server has been reached about a model."""
         return label in self._open or label in self._trying
@@ -53,10 +60,10 @@ class Address:
         """Whether it has rested and not answered since."""
         return self._rests > 0
 
-    def has_room(self, now: float, others_work: bool) -> bool:
-        """Whether one more call may be sent now; while others work, one that is on trial gets a single call."""
+    def has_room(self, others_work: bool) -> bool:
+        """Whether one more call may be in flight; while others work, one that is on trial gets a single call."""
         limit = 1 if self.is_on_trial and others_work else self.pace.limit
-        return now >= self.resume_at and self.in_flight < limit
+        return self.in_flight < limit
 
     @property
     def share(self) -> float:
@@ -67,17 +74,21 @@ class Address:
         """Whether it is left alone after failures, as long as the model has another address."""
         return now < self.rest_until
 
-    def began(self, label: str, now: float) -> Sent:
-        """Count a call that is sent."""
+    def began(self, label: str, now: float, tokens: int) -> Sent:
+        """Count a call that is sent, and the tokens that it is expected to take."""
         self.in_flight += 1
+        if label in self.meters:
+            self.meters[label].sent(now, tokens)
         if label in self._trying:
             self._trying[label] += 1
-        return self.pace.sent(now, self.in_flight)
+        return self.pace.sent(now, self.in_flight, tokens)
 
     def ended(self, label: str, call: Sent, completion: Completion, now: float) -> None:
         """Count a call that has ended, and learn from how it ended."""
         self._learn(call, completion, now)
         self.in_flight -= 1
+        if label in self.meters:
+            self.meters[label].ended(now, call.tokens, completion.prompt_tokens + completion.completion_tokens)
         if label in self._trying:
             self._trying[label] -= 1
         if completion.wait_s and (completion.error == "rate_limited" or not completion.transient):

@@ -18,7 +18,7 @@ from blocks.lanes import EngineLane, Job, Lane
 from blocks.ledger import LedgerError
 from blocks.ledger_writer import LedgerWriter
 from blocks.llm import Completion, Engine, Request
-from blocks.models import ModelConfig, OpenAIModel
+from blocks.models import ModelConfig, OpenAIModel, price_of
 from blocks.servers import Servers
 from blocks.streaming import StreamingEngine, StreamingLane
 
@@ -247,7 +247,7 @@ class Dispatcher:
         self.tally.answered += 1
         self.tally.prompt_tokens += completion.prompt_tokens
         self.tally.completion_tokens += completion.completion_tokens
-        price = self.models[job.label].usd_per_million_tokens
+        price = price_of(self.models[job.label])
         self.tally.cost_usd += price.cost(completion.prompt_tokens, completion.completion_tokens)
 
     def _written(self, answers: list[tuple[str, Completion]]) -> None:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from blocks.canonical import canonical
 from blocks.configuration import Config, Price, Sampling
+from blocks.providers import ProviderName, listed_price, provider_at, providers
 from blocks.vllm_config import VLLMModel
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "VLLMModel",
     "extra_body_of",
     "missing_key",
+    "price_of",
 ]
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -62,6 +64,9 @@ class OpenAIModel(Config):
 
     kind: Literal["openai"] = Field(description="An OpenAI-compatible endpoint.")
     model: str = Field(min_length=1, description="The model's name, as the server knows it.")
+    provider: ProviderName | None = Field(
+        None, description="A provider by its short name, for its address and the variable of its key."
+    )
     base_url: str | tuple[str, ...] = Field(
         OPENAI_URL, description="Address of the API, usually ending in /v1; or several, which share the work."
     )
@@ -85,7 +90,14 @@ class OpenAIModel(Config):
     draws_per_call: int = Field(
         4, ge=1, le=64, description="Most draws (Magpie) that share one call, by n or as a list of prompts."
     )
+    requests_per_minute: int | None = Field(None, ge=1, description="Most requests a minute, at each address.")
+    tokens_per_minute: int | None = Field(
+        None, ge=1, description="Most tokens a minute, of prompts and answers, at each address."
+    )
     timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply is given up.")
+    first_byte_timeout_s: float | None = Field(
+        None, gt=0, description="Seconds without a byte until a call is given up; timeout_s where it is not set."
+    )
     connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")
     max_retries: int = Field(6, ge=0, description="How often a call that may pass is tried again in one run.")
     usd_per_million_tokens: Price = Field(Price(), description="What tokens cost, for accounts and plans.")
@@ -136,13 +148,32 @@ class OpenAIModel(Config):
             raise ValueError("batches are handed to one server: name one address in base_url, or take batch out")
         return self
 
+    @model_validator(mode="after")
+    def _has_an_address(self) -> "OpenAIModel":
+        known = providers().get(self.provider or "")
+        if known is not None and known.base_url is None and "base_url" not in self.model_fields_set:
+            raise ValueError(
+                f"{self.provider} gives everybody an address of their own: write base_url, as {known.like}"
+            )
+        return self
+
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Every address at which the model is asked."""
+        """Every address at which the model is asked: as written, else the provider's."""
+        preset = providers()[self.provider].base_url if self.provider else None
+        if preset is not None and "base_url" not in self.model_fields_set:
+            return (preset,)
         return (self.base_url,) if isinstance(self.base_url, str) else self.base_url
 
+    @property
+    def provider_name(self) -> str | None:
+        """The provider's short name: as written, else by the address."""
+        return self.provider or provider_at(self.addresses[0])
+
     def key_variable(self) -> str | None:
-        """The environment variable that holds the key: as named, else OpenAI's own for OpenAI's address."""
+        """The environment variable that holds the key: as named, else the provider's, or OpenAI's for its address."""
+        if self.api_key_env is None and self.provider is not None:
+            return providers()[self.provider].api_key_env
         return self.api_key_env or ("OPENAI_API_KEY" if set(self.addresses) == {OPENAI_URL} else None)
 
     def known_as(self) -> str:
@@ -253,6 +284,13 @@ ModelConfig = Annotated[OpenAIModel | RewardModel | VLLMModel | BundledModel, Fi
 def extra_body_of(model: ModelConfig) -> dict[str, Any]:
     """Further fields of each request to a model."""
     return {} if isinstance(model, BundledModel) else model.extra_body
+
+
+def price_of(model: ModelConfig) -> Price:
+    """What a model's tokens cost: as the recipe says, else by our table, else nothing."""
+    if isinstance(model, OpenAIModel) and "usd_per_million_tokens" not in model.model_fields_set:
+        return listed_price(model.provider_name, model.model) or Price()
+    return model.usd_per_million_tokens
 
 
 def missing_key(model: ModelConfig) -> str | None:

@@ -1,5 +1,6 @@
 """One OpenAI-compatible server: sends a request, and says in our words what came back."""
 
+import asyncio
 import os
 import re
 from collections.abc import Callable
@@ -39,7 +40,8 @@ class OpenAIEndpoint:
     def connect(cls, config: OpenAIModel, address: str) -> "OpenAIEndpoint":
         """A client for a server of the model, its key read from the environment. Must be called in the event loop."""
         variable = config.key_variable()
-        timeout = httpx2.Timeout(config.timeout_s, connect=config.connect_timeout_s, pool=None)
+        silence = config.first_byte_timeout_s or config.timeout_s
+        timeout = httpx2.Timeout(config.timeout_s, connect=config.connect_timeout_s, read=silence, pool=None)
         # The lane limits the calls in flight. For aiohttp 0 means no limit, and None would mean its own of 100.
         limits = httpx2.Limits(max_connections=0, max_keepalive_connections=None)
         client = openai.AsyncOpenAI(
@@ -87,11 +89,14 @@ class OpenAIEndpoint:
         """
         try:
             path, body = self._asked(request)
-            response = await self._client.post(path, cast_to=httpx2.Response, body=body)
+            async with asyncio.timeout(self.config.timeout_s):
+                response = await self._client.post(path, cast_to=httpx2.Response, body=body)
             found = self._read(request, response.content) if read is None else read(response.content)
             completion = replace(found, wait_s=quota_wait(response.headers))
         except openai.APIStatusError as error:
             completion = read_failure(error)
+        except TimeoutError:
+            completion = _time_out(f"no complete reply within {self.config.timeout_s:g} s")
         except Exception as error:
             completion = self._without_reply(error)
         return replace(completion, detail=self.without_key(completion.detail))
@@ -108,7 +113,8 @@ class OpenAIEndpoint:
         cause = error.__cause__ or error
         # A connection that is refused or reset also comes as a ConnectTimeout.
         if isinstance(cause, httpx2.TimeoutException) and not isinstance(cause, httpx2.ConnectTimeout):
-            return Completion(error="time_out", detail=f"no reply within {self.config.timeout_s:g} s", transient=True)
+            silence = self.config.first_byte_timeout_s or self.config.timeout_s
+            return _time_out(f"no reply within {silence:g} s")
         cause = cause.__cause__ or cause
         return Completion(error="connection", detail=f"{type(cause).__name__}: {cause}", transient=True)
 
@@ -120,6 +126,10 @@ class OpenAIEndpoint:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def _time_out(detail: str) -> Completion:
+    return Completion(error="time_out", detail=detail, transient=True)
 
 
 def read_reply(body: bytes) -> Completion:

@@ -37,6 +37,7 @@ class Sent:
     number: int
     level: int
     epoch: int
+    tokens: int = 0
 
 
 class Pace:
@@ -74,10 +75,10 @@ class Pace:
         if first > self.limit and not self._epoch:
             self.limit = self._target = first
 
-    def sent(self, now: float, in_flight: int) -> Sent:
-        """Note a call that is sent, in_flight with it."""
+    def sent(self, now: float, in_flight: int, tokens: int = 0) -> Sent:
+        """Note a call that is sent, in_flight with it, which is expected to take some tokens."""
         self._number += 1
-        return Sent(now, self._number, in_flight, self._epoch)
+        return Sent(now, self._number, in_flight, self._epoch, tokens)
 
     def answered(self, call: Sent, now: float, in_flight: int) -> None:
         """Learn from a call that the server took; in_flight were in flight with it."""

@@ -11,9 +11,11 @@ from typing import Any
 import openai
 
 from blocks.addresses import Address
+from blocks.estimates import Estimates, prompt_tokens
 from blocks.groups import alike, can_share, complete_shared
 from blocks.lanes import Job, Lane, Owner, backoff
 from blocks.llm import Completion
+from blocks.meter import Meter
 from blocks.models import ModelConfig, OpenAIModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
 from blocks.pace import Sent
@@ -37,6 +39,7 @@ class Servers(Lane):
         self._models: dict[str, OpenAIModel] = {}
         self._addresses: dict[str, Address] = {}
         self._queues: dict[str, list[Place]] = {}
+        self._estimates = Estimates()
         self._silent: set[tuple[str, str]] = set()
         self._pumps_soon = False
         self._unshared: Counter[tuple[str, str]] = Counter()
@@ -56,7 +59,14 @@ class Servers(Lane):
             address = self._addresses.setdefault(url, Address(url))
             address.pace.allow(model.first_concurrency(url), model.most_concurrency(url))
             address.endpoints[label] = endpoint_of(model, url)
+            if model.requests_per_minute or model.tokens_per_minute:
+                address.meters[label] = self._meter(address, model)
             self._spawn(self._greet(label, address))
+
+    def _meter(self, address: Address, model: OpenAIModel) -> Meter:
+        """The caps of a model at an address, which all labels of that model share."""
+        shared = [meter for label, meter in address.meters.items() if self._models[label].model == model.model]
+        return shared[0] if shared else Meter(model.requests_per_minute, model.tokens_per_minute)
 
     def push(self, job: Job) -> None:
         """Queue a job and send what may be sent; nothing more is taken once the lane was cleared."""
@@ -133,7 +143,7 @@ class Servers(Lane):
     def _free(self, label: str, now: float) -> list[Address]:
         live = self._live(label, now)
         healthy = any(not address.is_on_trial for address in live)
-        return [address for address in live if address.has_room(now, healthy)]
+        return [one for one in live if one.has_room(healthy) and one.ready_at(label, now) <= now]
 
     def _has_other(self, label: str, url: str | None, now: float) -> bool:
         """Whether a model has another address than one that is worth waiting for."""
@@ -141,8 +151,8 @@ class Servers(Lane):
 
     def _begin(self, job: Job, address: Address, now: float) -> None:
         self.in_flight += 1
-        call = address.began(job.label, now)
         others = self._companions(job, address)
+        call = address.began(job.label, now, sum(map(self._tokens, [job, *others])))
         self._spawn(self._send_shared([job, *others], address, call) if others else self._send(job, address, call))
 
     def _companions(self, job: Job, address: Address) -> list[Job]:
@@ -186,6 +196,11 @@ class Servers(Lane):
         else:
             self.owner.settle(job, replace(completion, attempts=job.attempts, wait_s=None), address.url)
 
+    def _tokens(self, job: Job) -> int:
+        """The tokens that a question and its answer are expected to take."""
+        answer = self._estimates.completion_tokens(job.label, job.rank, job.request)
+        return answer + prompt_tokens(job.request)
+
     async def _send(self, job: Job, address: Address, call: Sent) -> None:
         completion = await address.endpoints[job.label].complete(job.request)
         job.attempts += 1
@@ -197,6 +212,8 @@ class Servers(Lane):
             self.owner.settle(job, replace(completion, attempts=job.attempts, wait_s=None), address.url)
             if not completion.fatal:
                 address.admit(job.label)
+            if completion.error is None:
+                self._estimates.learn(job.label, job.rank, completion)
         self.pump()
 
     def _again(self, job: Job, completion: Completion, address: Address) -> None:
@@ -211,9 +228,13 @@ class Servers(Lane):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        ends = [end for address in self._addresses.values() for end in (address.resume_at, address.rest_until)]
-        soonest = min((end for end in ends if end > now), default=None)
-        if soonest is not None and any(self._queues.values()):
+        ends = [
+            end
+            for label in (label for label, queue in self._queues.items() if queue)
+            for address in map(self._addresses.__getitem__, self._models[label].addresses)
+            for end in (address.ready_at(label, now), address.rest_until)
+        ]
+        if (soonest := min((end for end in ends if end > now), default=None)) is not None:
             self._timer = asyncio.get_running_loop().call_at(soonest, self.pump)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

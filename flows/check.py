@@ -10,8 +10,9 @@ import orjson
 
 from blocks.engines import engines_for
 from blocks.llm import Completion
-from blocks.models import OpenAIModel, VLLMModel, missing_key
+from blocks.models import ModelConfig, OpenAIModel, VLLMModel, missing_key
 from blocks.openai_endpoint import read_failure
+from blocks.providers import providers
 from blocks.reward_endpoint import endpoint_of
 from flows.check_engines import check_vllm
 from flows.recipe import LoadedRecipe, Recipe
@@ -45,7 +46,33 @@ def warnings(recipe: Recipe) -> list[str]:
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
     if recipe.answers and answers < 2:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
-    return found
+    return found + provider_warnings(recipe)
+
+
+def cannot(model: ModelConfig) -> tuple[str, ...]:
+    """What the provider of a model cannot do, as far as we know."""
+    name = model.provider_name if isinstance(model, OpenAIModel) else None
+    return providers()[name].cannot if name else ()
+
+
+def provider_warnings(recipe: Recipe) -> list[str]:
+    """What a recipe asks of a model that its provider, as far as we know, cannot do."""
+    wanted: list[tuple[str, str, str]] = []
+    if isinstance(recipe.source, MagpieSource):
+        wanted.append((recipe.source.model, "completions", "raw completions, which Magpie needs"))
+    if recipe.judging is not None and recipe.judging.output == "json":
+        wanted += [(label, "json_schema", "answers held to a JSON schema") for label in recipe.judging.judges]
+    if recipe.semantic is not None:
+        wanted.append((recipe.semantic.model, "embeddings", "embeddings"))
+    return [
+        f"{label!r} is asked for {what}, and {model.provider_name} had none on {_as_of(model)}; name another model"
+        for label, ability, what in wanted
+        if isinstance(model := recipe.models[label], OpenAIModel) and ability in cannot(model)
+    ]
+
+
+def _as_of(model: OpenAIModel) -> str:
+    return providers()[model.provider_name or ""].as_of
 
 
 def check_student(loaded: LoadedRecipe, said: Callable[[str], None]) -> None:
@@ -144,6 +171,8 @@ async def _check_one(
     endpoint = endpoint_of(model, address)
     try:
         known = await endpoint.models()
+        if "models" in cannot(model):  # its list names other things than those that can be asked
+            known = None
         if known is not None and model.model not in known:
             return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
         said(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from blocks.canonical import digest
-from blocks.models import ModelConfig, extra_body_of
+from blocks.models import ModelConfig, extra_body_of, price_of
 from blocks.shards import Account, Handle, Shard
 from blocks.tables import quoted
 from flows.late import Late
@@ -145,7 +145,7 @@ class Stages:
         """What of a model changes the answers or their price."""
         model: ModelConfig = self.recipe.models[label]
         extra = extra_body_of(model)
-        price = model.usd_per_million_tokens.model_dump()
+        price = price_of(model).model_dump()
         return [self.session.identities[label], model.sampling.parameters(), extra, price]
 
     def _judging(self) -> JudgeConfig:

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import Field
 
 from blocks.dispatcher import Question
+from blocks.estimates import TOKENS_GUESSED, prompt_tokens
 from blocks.llm import Completion
-from blocks.models import Config
+from blocks.models import Config, price_of
 from blocks.shards import Shard
 from flows.jobs import Stages
 from flows.late import Late
@@ -23,8 +24,6 @@ from tasks.rewrite import stage as rewrite
 from tasks.semantic import stage as semantic
 from tasks.tags import stage as tags
 
-CHARACTERS_IN_A_TOKEN = 4
-TOKENS_GUESSED = 512
 PROMPT_TOKENS_GUESSED = 64
 JUDGE_TOKENS_GUESSED = 200
 
@@ -85,7 +84,7 @@ class _Count:
             else:
                 unknown = self._unknown[question.label]
                 unknown[0] += 1
-                unknown[1] += _prompt_tokens(question.request)
+                unknown[1] += prompt_tokens(question.request)
                 unknown[2] = (
                     0 if "input" in question.request else int(question.request.get("max_tokens") or TOKENS_GUESSED)
                 )
@@ -108,7 +107,7 @@ class _Count:
             mean = of_them / answered if answered else min(most, TOKENS_GUESSED)
             prompt += tokens
             completion += int(calls * mean)
-            cost += self._models[label].usd_per_million_tokens.cost(tokens, int(calls * mean))
+            cost += price_of(self._models[label]).cost(tokens, int(calls * mean))
         return StagePlan(
             stage=self._stage,
             calls=self._calls,
@@ -234,12 +233,4 @@ def _plan_judging(
     more = [sitting.question for sitting in bench.confirming(prompts, responses, heard)]
     judging.add(more, known_answers(session, more))
     for sitting in silent:
-        judging.guess(sitting.voice.use, 1, _prompt_tokens(sitting.question.request), config.sampling.max_tokens)
-
-
-def _prompt_tokens(request: Mapping[str, Any]) -> int:
-    messages = request.get("messages")
-    plain = str(request.get("prompt") or request.get("input") or "")
-    text = "".join(message["content"] for message in messages) if messages else plain
-    wide = len(text) - len(text.encode("ascii", "ignore"))
-    return (len(text) - wide) // CHARACTERS_IN_A_TOKEN + wide
+        judging.guess(sitting.voice.use, 1, prompt_tokens(sitting.question.request), config.sampling.max_tokens)

@@ -15,7 +15,7 @@ from blocks.canonical import digest
 from blocks.dispatcher import Dispatcher, Question
 from blocks.ledger import Ledger
 from blocks.llm import Completion, Request
-from blocks.models import Config, ModelConfig
+from blocks.models import Config, ModelConfig, price_of
 from blocks.shards import Account, Handle, Shard
 from blocks.workspace import Run
 
@@ -94,7 +94,7 @@ def _ask(session: Session, questions: Sequence[Question], rank: int, order: int)
 def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) -> dict[str, Any]:
     """A row of the calls table: the request and the reply as they were, and what they cost in this run."""
     question, completion = answered.question, answered.completion
-    price = models[question.label].usd_per_million_tokens
+    price = price_of(models[question.label])
     cost = 0.0 if answered.reused else price.cost(completion.prompt_tokens, completion.completion_tokens)
     return {
         "call_id": question.key,

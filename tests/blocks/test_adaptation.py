@@ -1,5 +1,6 @@
 """The dispatcher and servers that say how much they take: a queue that is seen, and limits that are named."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,18 @@ def test_a_server_that_takes_few_is_not_flooded(server: FakeServer, tmp_path: Pa
         answers = dispatcher.ask(questions(200))
     assert not [one for one in answers if one.error]
     assert server.stats()["faults"]["http_429"] < 300
+
+
+@pytest.mark.parametrize("cap", [{"requests_per_minute": 600}, {"tokens_per_minute": 60_000}])
+def test_caps_a_minute_hold_for_a_model_whatever_its_labels(
+    server: FakeServer, tmp_path: Path, cap: dict[str, int]
+) -> None:
+    """600 a minute are 30 at once and then one each tenth of a second; a call here takes about 100 tokens."""
+    server.configure(tokens_mean=100.0)
+    models = {"small": model(server, **cap), "twin": model(server, **cap)}
+    with dispatching(tmp_path, models) as dispatcher:
+        background(lambda: errors_of(dispatcher, [*questions(500), *questions(500, "twin")]))
+        until(lambda: server.stats()["calls"] >= 30)
+        begun = time.monotonic()
+        until(lambda: server.stats()["calls"] >= 40)
+        assert time.monotonic() - begun > 0.3

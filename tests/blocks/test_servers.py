@@ -208,7 +208,7 @@ def test_an_address_rests_longer_each_time_and_not_for_calls_of_before() -> None
     failed, answered = Completion(error="connection", transient=True), Completion("yes")
 
     def end(completion: Completion, sent_at: float, now: float) -> None:
-        address.ended("small", address.began("small", sent_at), completion, now)
+        address.ended("small", address.began("small", sent_at, 0), completion, now)
 
     for _ in range(addresses.TOLERATED_FAILURES):
         assert not address.rests(10.0)
@@ -218,12 +218,12 @@ def test_an_address_rests_longer_each_time_and_not_for_calls_of_before() -> None
     for _ in range(20):
         end(failed, 9.5, 10.2)
     assert not address.rests(11.5)
-    assert address.has_room(11.5, others_work=True)
-    trial = address.began("small", 11.5)
-    assert not address.has_room(11.5, others_work=True)
-    assert address.has_room(11.5, others_work=False)
+    assert address.has_room(others_work=True)
+    trial = address.began("small", 11.5, 0)
+    assert not address.has_room(others_work=True)
+    assert address.has_room(others_work=False)
     address.ended("small", trial, failed, 12.0)
     assert address.rests(13.5)
     end(answered, 13.5, 13.6)
     assert not address.rests(13.6)
-    assert address.has_room(13.6, others_work=True)
+    assert address.has_room(others_work=True)

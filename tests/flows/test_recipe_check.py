@@ -74,6 +74,17 @@ def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(mon
     assert faults[2].startswith("models.third.base_url: nobody answers at http://127.0.0.1:9/v1")
 
 
+def test_what_a_provider_cannot_do_is_named() -> None:
+    able, unable = (
+        loaded(f"models.small.provider={name}", "judge.model=small", "judge.output=json")
+        for name in ("openai", "anthropic")
+    )
+    assert not [text for text in warnings(able.recipe) if "JSON schema" in text]
+    said = [text for text in warnings(unable.recipe) if "JSON schema" in text]
+    assert len(said) == 1
+    assert "anthropic had none on 20" in said[0]
+
+
 def test_each_address_of_a_model_is_asked(server: FakeServer) -> None:
     away = "http://127.0.0.1:9/v1"
     faults, said = checked(at(server.base_url, f"models.small.base_url=[{server.base_url}, '{away}']"))

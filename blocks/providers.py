@@ -1,0 +1,81 @@
+"""Providers by short names: where they are asked, which variable holds the key, what they cannot do, what they cost.
+
+The facts lie in providers.json and prices.json, each with the date at which it was true; a recipe's own base_url,
+api_key_env and usd_per_million_tokens go before them.
+"""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from blocks.configuration import Config, Price
+
+ProviderName = Literal[
+    "openai",
+    "anthropic",
+    "gemini",
+    "groq",
+    "mistral",
+    "together",
+    "openrouter",
+    "deepseek",
+    "cohere",
+    "hf",
+    "ollama",
+    "llama_cpp",
+    "lm_studio",
+    "azure",
+    "vertex",
+]
+Ability = Literal["completions", "json_schema", "embeddings", "models"]
+_FOLDER = Path(__file__).parent
+_DATED = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
+
+
+class Provider(Config):
+    """What is known of a provider."""
+
+    base_url: str | None = Field(description="Its address; None where everybody has an address of their own.")
+    like: str | None = Field(None, description="What such an address looks like.")
+    api_key_env: str | None = Field(description="The environment variable that usually holds the key.")
+    cannot: tuple[Ability, ...] = Field(description="What it cannot do.")
+    as_of: str = Field(description="When this was true.")
+
+
+@cache
+def providers() -> dict[str, Provider]:
+    """All providers by their short names."""
+    data = json.loads((_FOLDER / "providers.json").read_text(encoding="utf-8"))
+    return {name: Provider.model_validate(facts) for name, facts in data.items()}
+
+
+def provider_at(address: str) -> str | None:
+    """The short name of the provider that has an address."""
+    return next((name for name, provider in providers().items() if provider.base_url == address), None)
+
+
+@cache
+def listed_price(provider: str | None, model: str) -> Price | None:
+    """What a model costs by our table; None where it does not stand there. A date behind its name does not matter."""
+    prices = _prices().get(provider or "", {})
+    pair = prices.get(model) or prices.get(_DATED.sub("", model))
+    return Price(input=pair[0], output=pair[1]) if pair else None
+
+
+def prices_as_of() -> str:
+    """The date at which the table of prices was true."""
+    return str(_price_file()["as_of"])
+
+
+@cache
+def _price_file() -> dict[str, object]:
+    data: dict[str, object] = json.loads((_FOLDER / "prices.json").read_text(encoding="utf-8"))
+    return data
+
+
+def _prices() -> dict[str, dict[str, list[float]]]:
+    return {name: table for name, table in _price_file().items() if isinstance(table, dict)}

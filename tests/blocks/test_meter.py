@@ -1,0 +1,46 @@
+"""Caps a minute: never passed in any minute, and nearly used up."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blocks.meter import Meter
+
+
+def sent_at(meter: Meter, seconds: float, tokens: int = 0, actual: int = 0) -> list[float]:
+    """The times at which a meter lets calls go that are always there."""
+    now, times = 0.0, []
+    while now < seconds:
+        now = meter.ready_at(now)
+        meter.sent(now, tokens)
+        meter.ended(now, tokens, actual)
+        times.append(now)
+    return times
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 2_000))
+def test_no_minute_sees_more_requests_than_the_cap(cap: int) -> None:
+    times = sent_at(Meter(cap, None), 180.0)
+    for first in times[:: max(1, len(times) // 50)]:
+        assert sum(first <= at < first + 59.999 for at in times) <= cap
+    assert sum(60 <= at < 120 for at in times) >= 0.9 * cap - 1
+
+
+@pytest.mark.parametrize(("expected", "actual"), [(1_000, 1_000), (2_000, 200), (100, 1_500)])
+def test_tokens_a_minute_follow_what_calls_really_take(expected: int, actual: int) -> None:
+    times = sent_at(Meter(None, 60_000), 240.0, expected, actual)
+    taken = actual * sum(60 <= at < 120 for at in times)
+    assert 0.9 * 60_000 <= taken <= 60_000 + actual
+
+
+def test_a_call_larger_than_the_cap_goes_all_the_same() -> None:
+    meter = Meter(None, 100)
+    meter.sent(0.0, 1_000)
+    assert 0 < meter.ready_at(0.0) < 1_000
+
+
+def test_without_caps_everything_goes_at_once() -> None:
+    meter = Meter(None, None)
+    meter.sent(5.0, 10**9)
+    assert meter.ready_at(5.0) == 5.0
