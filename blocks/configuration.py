@@ -43,3 +43,11 @@ class Price(Config):
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         """The price of one call in dollars."""
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
+
+
+class Budget(Config):
+    """What may be spent, at most, in one run."""
+
+    usd: float | None = Field(None, gt=0, description="Dollars, by the models' prices.")
+    tokens: int | None = Field(None, ge=1, description="Tokens of prompts and answers.")
+    calls: int | None = Field(None, ge=1, description="Calls that are answered; what the ledger knows costs none.")

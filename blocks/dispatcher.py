@@ -5,6 +5,8 @@ questions are sent, retries, and the writer of the ledger: an answer is in the l
 """
 
 import asyncio
+import heapq
+import itertools
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from blocks.batch_lane import BatchLane
+from blocks.budget import BudgetSpentError, Cost, Purses
 from blocks.lanes import EngineLane, Job, Lane
 from blocks.ledger import LedgerError
 from blocks.ledger_writer import LedgerWriter
 from blocks.llm import Completion, Engine, Request
-from blocks.models import ModelConfig, OpenAIModel, price_of
+from blocks.models import Budget, ModelConfig, OpenAIModel, price_of
 from blocks.servers import Servers
 from blocks.streaming import StreamingEngine, StreamingLane
 
@@ -87,12 +90,21 @@ class Dispatcher:
     Questions of a higher rank go first; of the same rank, those of the earlier chunk.
     """
 
-    def __init__(self, models: Mapping[str, ModelConfig], engines: Mapping[str, Engine], ledger_folder: Path) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, ModelConfig],
+        engines: Mapping[str, Engine],
+        ledger_folder: Path,
+        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.models = models
         self.tally = Tally()
         self._folder = ledger_folder
         self._engines = engines
         self._lanes: dict[str, Lane] = {}
+        self._purses = Purses(budget, models)
+        self._numbers = itertools.count()
+        self._parked: list[tuple[int, int, int, Job]] = []
         self._pending: dict[str, list[tuple[Ticket, int]]] = {}
         self._tickets: set[Ticket] = set()
         self._stopped: BaseException | None = None
@@ -154,6 +166,15 @@ class Dispatcher:
         """Go on sending."""
         self._in_loop(self._hold, False)
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether anything limits what may be spent."""
+        return self._purses.limits_anything
+
+    def foresee(self, plans: Mapping[int, Cost]) -> None:
+        """Tell what the stages of some ranks will take, so that later ones keep their share of the budget."""
+        self._in_loop(self._purses.foresee, plans)
+
     def in_flight(self) -> int:
         """How many calls are being answered now."""
         return sum(lane.in_flight for lane in list(self._lanes.values()))
@@ -194,7 +215,29 @@ class Dispatcher:
             if len(places) == 1:
                 self.tally.asked += 1
                 job = Job(question.label, question.key, question.request, rank, order)
-                self._lane(question.label).push(job)
+                self._afford(job)
+
+    def _afford(self, job: Job) -> None:
+        """Hand a job to its lane if the budget reaches; else let it wait for calls on their way, or refuse it."""
+        try:
+            affordable = not self._purses.limits_anything or self._purses.reserve(job)
+        except BudgetSpentError as error:
+            for ticket, _ in self._pending.pop(job.key, ()):
+                ticket.fail(error)
+            return
+        if affordable:
+            self._lane(job.label).push(job)
+        else:
+            heapq.heappush(self._parked, (-job.rank, job.order, next(self._numbers), job))
+
+    def _paid(self, key: str, completion: Completion | None) -> None:
+        """Settle what was reserved for a call, and hand on jobs that waited for that."""
+        self._purses.settle(key, completion)
+        for _ in range(len(self._parked)):
+            waiting = len(self._parked)
+            self._afford(heapq.heappop(self._parked)[-1])
+            if len(self._parked) == waiting:
+                return
 
     def _lane(self, label: str) -> Lane:
         model = self.models[label]
@@ -219,7 +262,9 @@ class Dispatcher:
         """Take a job's last word: into the ledger first, unless it is a failure that may pass."""
         if completion.fatal:
             self.unusable(job.label, completion.detail or completion.error or "", address)
-        elif completion.transient:
+            return
+        self._paid(job.key, completion)
+        if completion.transient:
             self.tally.failed += 1
             self._hand_over(job.key, completion)
         else:
@@ -228,6 +273,7 @@ class Dispatcher:
 
     def kept(self, job: Job, completion: Completion) -> None:
         """Take an answer that is in the ledger already."""
+        self._paid(job.key, completion)
         self._count(job, completion)
         self._hand_over(job.key, completion)
 
@@ -267,6 +313,7 @@ class Dispatcher:
 
     def _stop(self, error: BaseException) -> None:
         self._stopped = self._stopped or error
+        self._parked.clear()
         for lane in self._lanes.values():
             lane.clear()
         for ticket in list(self._tickets):

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from blocks.canonical import canonical
-from blocks.configuration import Config, Price, Sampling
+from blocks.configuration import Budget, Config, Price, Sampling
 from blocks.providers import ProviderName, listed_price, provider_at, providers
 from blocks.vllm_config import VLLMModel
 
 __all__ = [
     "BatchConfig",
+    "Budget",
     "BundledModel",
     "Config",
     "ModelConfig",
@@ -101,6 +102,7 @@ class OpenAIModel(Config):
     connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")
     max_retries: int = Field(6, ge=0, description="How often a call that may pass is tried again in one run.")
     usd_per_million_tokens: Price = Field(Price(), description="What tokens cost, for accounts and plans.")
+    budget: Budget = Field(Budget(), description="What one run may spend on this model, within the run's own budget.")
     sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
     extra_body: dict[str, Any] = Field({}, description="Further fields of each request, passed on as they are.")
     batch: Batching = Field(

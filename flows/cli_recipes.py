@@ -89,11 +89,11 @@ def plan(
     from blocks.workspace import Workspace
     from flows.planning import plan_recipe
     from flows.recipe import load_recipe
+    from flows.spending import budget_sentence
     from flows.views.drawing import console, draw_rows
 
-    plans = plan_recipe(
-        load_recipe(recipe, overrides or ()), Workspace.named(workspace), rows, frozenset(ask_again or ())
-    )
+    loaded = load_recipe(recipe, overrides or ())
+    plans = plan_recipe(loaded, Workspace.named(workspace), rows, frozenset(ask_again or ()))
     names = ["stage", "calls", "in the ledger", "to pay for", "prompt tokens", "completion tokens", "dollars"]
     cells = [
         [
@@ -108,3 +108,5 @@ def plan(
         for one in plans
     ]
     draw_rows(console(), names, cells)
+    if (sentence := budget_sentence(loaded.recipe.budget, plans)) is not None:
+        typer.echo(sentence)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from prefect.futures import PrefectFuture
 from pydantic import ValidationError
 
+from blocks.budget import BudgetSpentError
 from blocks.models import OpenAIModel, VLLMModel
 from blocks.run_tables import tables_of
 from blocks.shards import Handle, Shard
@@ -70,19 +71,33 @@ class Conductor:
         return await finished(task.submit(job))
 
     async def lines(self, chunks: Sequence[Shard]) -> None:
-        """Take every chunk through respond, judge and format_dpo, many at a time, the first as the scout of all."""
+        """Take every chunk through respond, judge and format_dpo, many at a time, the first as the scout of all.
+
+        Where the budget does not reach for a chunk, no further one is begun, those on their way go on with what is
+        kept for their later stages, and BudgetSpentError is raised.
+        """
         for stage in ANSWERING_STAGES:
             if stage == judge.STAGE and self.stages.recipe.judging is None:
                 continue
             self.progress.expect(stage, len(chunks))
         ahead, at_once = self._buffers(chunks)
+        spent: list[BudgetSpentError] = []
 
         async def line(number: int, prompts: Shard) -> None:
+            if spent:
+                return
             if number == len(chunks) - 1:
                 self.session.dispatcher.finish_first()
-            await self._line(number, prompts, number < ahead)
+            try:
+                await self._line(number, prompts, number < ahead)
+            except BudgetSpentError as error:
+                spent.append(error)
+                if number == 0:  # all others wait for its gates
+                    raise
 
         await all_or_none((line(number, shard) for number, shard in enumerate(chunks)), at_once)
+        if spent:
+            raise spent[0]
 
     def _buffers(self, chunks: Sequence[Shard]) -> tuple[int, int]:
         """How many chunks may go ahead of a gate's verdict, and how many may be in work at once.
@@ -95,6 +110,8 @@ class Conductor:
         places = {place for responder in config.models for place in _places(self.session, responder.use)}
         slots = sum(slots for _, slots in places)
         needed = math.ceil(BUFFERED * slots / calls)
+        if self.session.dispatcher.has_budget:  # the first chunk, which opens the gates, is paid for first
+            return 1, min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
         if any(isinstance(model, OpenAIModel) and model.batch for model in self.session.models.values()):
             return max(2, needed), MOST_CHUNKS  # all that may be asked goes into one batch
         return max(2, needed), min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))

@@ -14,6 +14,7 @@ from typing import Any
 
 from prefect.exceptions import TerminationSignal
 
+from blocks.budget import BudgetSpentError
 from blocks.dispatcher import Dispatcher, StoppedError
 from blocks.engines import engines_for, identity_of
 from blocks.run_tables import build_database, open_tables
@@ -31,6 +32,7 @@ from flows.plan import plan_answers
 from flows.recipe import LoadedRecipe
 from flows.recipe_errors import RecipeError
 from flows.refinement import refinement_of
+from flows.spending import tell_plans
 from tasks import synthesize
 from tasks.asking import Session
 from tasks.gate.judge import warm_up
@@ -80,7 +82,7 @@ def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Sessi
     engines = engines_for(models, options.workspace.folder / "vllm")
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     run.note_models(identities.values())
-    dispatcher = Dispatcher(models, engines, options.workspace.ledger_folder)
+    dispatcher = Dispatcher(models, engines, options.workspace.ledger_folder, loaded.recipe.budget)
     options.watch(dispatcher, run)
     try:
         yield Session(run, models, identities, dispatcher, options.ask_again, options.said, loaded.base)
@@ -133,6 +135,8 @@ def ended_state(run: Run) -> Iterator[None]:
 def _ending(error: BaseException) -> tuple[Any, int, str]:
     if isinstance(error, GateFailedError):
         return "stopped", EXIT_GATE, f"a gate failed: {error}"
+    if isinstance(error, BudgetSpentError):
+        return "stopped", error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | TerminationSignal):
         return "stopped", 130, "interrupted"
     return "failed", 1, str(error) or type(error).__name__
@@ -171,8 +175,8 @@ async def _answers(stages: Stages, conductor: Conductor, options: Options, promp
     """The stages from the prompts to the pairs, and their gates."""
     options.progress.now = "planning"
     chunks = await asyncio.to_thread(prompt_chunks, stages.session, prompts)
-    for plan in await asyncio.to_thread(plan_answers, stages, chunks):
-        options.said(plan.sentence())
+    plans = await asyncio.to_thread(plan_answers, stages, chunks)
+    tell_plans(stages, plans, options.said)
     options.progress.now = "answering"
     with responsive():
         await conductor.lines(chunks)

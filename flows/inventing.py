@@ -12,8 +12,9 @@ from blocks.workspace import RunHandle
 from flows.conductor import Conductor, all_or_none
 from flows.jobs import Stages, reasons
 from flows.options import Options
-from flows.plan import plan_synthesize
+from flows.plan import guess_answers, plan_synthesize
 from flows.refinement import refinement_of
+from flows.spending import tell_plans
 from tasks import synthesize
 from tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from tasks.prefect_tasks import WORK
@@ -44,7 +45,8 @@ class Inventor:
         drawn = accepted = 0
         prompts: Shard | None = None
         while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
-            options.said((await asyncio.to_thread(plan_synthesize, self._stages, draws)).sentence())
+            plan = await asyncio.to_thread(plan_synthesize, self._stages, draws)
+            tell_plans(self._stages, [plan], options.said, guess_answers(self._stages, source.target or draws))
             options.progress.now = "inventing"
             await self._draw(drawn, draws)
             handle = await self._filter()

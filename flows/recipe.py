@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError
 
 from blocks.canonical import NotCanonicalError, canonical
-from blocks.models import Config, ModelConfig, RewardModel
+from blocks.models import Budget, Config, ModelConfig, RewardModel
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
 from flows.recipe_judging import judges_of, judging_faults, with_rubric
 from flows.recipe_yaml import read_yaml
@@ -56,6 +56,7 @@ class Recipe(Config):
     judge: JudgeConfig | None = Field(None, description="Who judges; nobody where strong_vs_weak makes the pairs.")
     pairs: PairsConfig = Field(PairsConfig(), description="Which pairs are made.")
     gates: GatesConfig = Field(GatesConfig(), description="What is expected of the data.")
+    budget: Budget = Field(Budget(), description="What one run may spend at most.")
     publish: PublishConfig = Field(PublishConfig(), description="Where the pairs go, and in which form.")
 
     @property

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import Task
 
+from blocks.budget import BudgetSpentError
 from blocks.dispatcher import ModelUnusableError, StoppedError
 from blocks.ledger import LedgerError
 from tasks.asking import ChunkJob
@@ -16,7 +17,16 @@ from tasks.gate.outcome import GateFailedError
 
 Scope = Literal["scout", "whole"]
 # What another attempt cannot mend: it would fail in the same way, or pay again.
-FINAL = (ModelUnusableError, StoppedError, LedgerError, GateFailedError, ValueError, TypeError, KeyboardInterrupt)
+FINAL = (
+    BudgetSpentError,
+    ModelUnusableError,
+    StoppedError,
+    LedgerError,
+    GateFailedError,
+    ValueError,
+    TypeError,
+    KeyboardInterrupt,
+)
 WORK: dict[str, dict[str, Callable[[ChunkJob], dict[str, Any]]]] = {}
 """What each run of this process does for a chunk of each stage: by run id, then by stage."""
 

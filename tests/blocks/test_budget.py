@@ -1,0 +1,135 @@
+"""Budgets: what is reserved, what waits, what is refused, and what later stages keep."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks.budget import BudgetSpentError, Cost, Purses
+from blocks.dispatcher import Dispatcher
+from blocks.lanes import Job
+from blocks.llm import Completion
+from blocks.models import Budget, OpenAIModel
+from tests.blocks.helpers import kept, model, question, questions
+from tests.fake_server import FakeServer
+
+
+def job(number: int, rank: int = 1, label: str = "small", **parameters: Any) -> Job:
+    request = {"messages": [{"role": "user", "content": "x" * 40}], "max_tokens": 90, **parameters}
+    return Job(label, f"{label} {rank} {number}", request, rank, 0)
+
+
+def purses(own: dict[str, Any] | None = None, **budget: Any) -> Purses:
+    """A model at 1 dollar a million tokens; a call of job() is expected to take 100 of them."""
+    fields = {"kind": "openai", "model": "small", "usd_per_million_tokens": {"input": 1, "output": 1}}
+    return Purses(Budget(**budget), {"small": OpenAIModel.model_validate({**fields, "budget": own or {}})})
+
+
+ANSWER = Completion("yes", prompt_tokens=10, completion_tokens=40)
+
+
+def test_calls_wait_for_those_on_their_way_and_are_refused_when_there_is_nothing_to_wait_for() -> None:
+    some = purses(tokens=250)
+    assert some.reserve(job(1))
+    assert some.reserve(job(2))
+    assert not some.reserve(job(3))
+    some.settle(job(1).key, ANSWER)
+    assert some.reserve(job(3))
+    for number in (2, 3):
+        some.settle(job(number).key, Completion(prompt_tokens=10, completion_tokens=90))
+    with pytest.raises(BudgetSpentError, match=r"budget of 250 tokens .* 250 tokens are spent;.*raise b"):
+        some.reserve(job(4))
+
+
+@pytest.mark.parametrize(("budget", "said"), [({"calls": 2}, "2 calls"), ({"usd": 0.0002}, r"\$0.0002")])
+def test_each_unit_has_its_cap(budget: dict[str, Any], said: str) -> None:
+    some = purses(**budget)
+    for number in range(2):
+        assert some.reserve(job(number))
+        some.settle(job(number).key, Completion(prompt_tokens=10, completion_tokens=90))
+    with pytest.raises(BudgetSpentError, match=f"budget of {said}"):
+        some.reserve(job(3))
+
+
+def test_a_call_that_failed_is_not_paid_for() -> None:
+    some = purses(calls=1)
+    for number in range(5):
+        assert some.reserve(job(number))
+        some.settle(job(number).key, Completion(error="server_error", transient=True))
+
+
+def test_a_model_has_a_budget_of_its_own() -> None:
+    some = purses({"calls": 1}, calls=10)
+    assert some.reserve(job(1))
+    some.settle(job(1).key, ANSWER)
+    with pytest.raises(BudgetSpentError, match=r"for model 'small'.*raise models\.small\.budget\.calls"):
+        some.reserve(job(2))
+
+
+def test_later_stages_keep_their_share() -> None:
+    """Of 30 calls, 10 answers need 20 verdicts: with a budget of 15, 5 are answered and all of those are judged."""
+    some = purses(calls=15)
+    some.foresee({1: Cost(0, 0, 10), 2: Cost(0, 0, 20)})
+    for number in range(5):
+        assert some.reserve(job(number))
+        some.settle(job(number).key, ANSWER)
+    with pytest.raises(BudgetSpentError, match="5 calls are spent, and 12 calls are kept for later stages"):
+        some.reserve(job(6))
+    for number in range(10):
+        assert some.reserve(job(number, rank=2))
+        some.settle(job(number, rank=2).key, ANSWER)
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=120), st.integers(100, 5_000))
+def test_what_is_spent_never_passes_the_cap_while_answers_keep_to_what_is_expected(
+    answers: list[tuple[int, bool]], cap: int
+) -> None:
+    some, flying, spent = purses(tokens=cap), [], 0
+    for number, (tokens, settles) in enumerate(answers):
+        try:
+            if some.reserve(job(number, max_tokens=200)):
+                flying.append((number, tokens))
+        except BudgetSpentError:
+            pass
+        if settles and flying:
+            done, took = flying.pop(0)
+            took = min(took, 19 * 10) if done < 19 else 0
+            some.settle(job(done).key, Completion(prompt_tokens=10, completion_tokens=took))
+            spent += 10 + took
+        assert spent <= cap
+
+
+def asking(server: FakeServer, folder: Path, budget: Budget, asked: list[Any], **fields: Any) -> str:
+    """What ends the asking, or nothing."""
+    dispatcher = Dispatcher({"small": model(server, **fields)}, {}, folder, budget)
+    try:
+        dispatcher.ask(asked)
+    except BudgetSpentError as error:
+        return str(error)
+    finally:
+        dispatcher.close(drain_s=20)
+    return ""
+
+
+@pytest.mark.usefixtures("quick")
+def test_hundreds_in_flight_do_not_run_past_the_cap(server: FakeServer, tmp_path: Path) -> None:
+    server.configure(first_token_s=0.02, faults={"http_500": 0.1})
+    asked = questions(300)
+    assert "raise budget.calls" in asking(server, tmp_path, Budget(calls=100), asked, max_concurrency=256)
+    done = server.stats()["calls_finished"]
+    assert done == len(kept(tmp_path, asked)) == 100
+
+
+def test_tokens_stay_within_the_cap_and_nearly_use_it(server: FakeServer, tmp_path: Path) -> None:
+    server.configure(first_token_s=0.01, tokens_mean=100.0, tokens_sd=20.0)
+    asked = [question(f"question {number}", max_tokens=1_000) for number in range(300)]
+    assert asking(server, tmp_path, Budget(tokens=15_000), asked, max_concurrency=64)
+    answers = kept(tmp_path, asked).values()
+    assert 12_000 < sum(one.prompt_tokens + one.completion_tokens for one in answers) <= 15_000
+
+
+def test_a_budget_that_reaches_changes_nothing(server: FakeServer, tmp_path: Path) -> None:
+    assert asking(server, tmp_path, Budget(calls=50, usd=1.0), questions(50)) == ""
+    assert server.stats()["calls"] == 50
