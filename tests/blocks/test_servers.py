@@ -9,7 +9,7 @@ import pytest
 
 from blocks import addresses
 from blocks.addresses import Address
-from blocks.dispatcher import ModelUnusableError
+from blocks.dispatcher import Dispatcher, ModelUnusableError
 from blocks.llm import Completion
 from tests.blocks.helpers import (
     ScriptedServer,
@@ -38,11 +38,20 @@ def calls(server: FakeServer) -> int:
     return int(server.stats()["calls"])
 
 
+def greeted(dispatcher: Dispatcher, *servers: FakeServer) -> None:
+    """Ask until the model is asked at every address, and begin the accounts anew."""
+    batches = (questions(2 * len(servers), about=f"batch {number}") for number in range(100_000))
+    until(lambda: dispatcher.ask(next(batches)) and all(map(calls, servers)))
+    for server in servers:
+        server.reset_stats()
+
+
 def test_the_work_is_spread_over_all_addresses(server: FakeServer, second: FakeServer, tmp_path: Path) -> None:
     for one in (server, second):
         one.configure(first_token_s=0.02)
     asked = questions(120)
     with dispatching(tmp_path, {"small": both(server, second, max_concurrency=4)}) as dispatcher:
+        greeted(dispatcher, server, second)
         answers = dispatcher.ask(asked)
     assert not [one for one in answers if one.error]
     assert calls(server) + calls(second) == 120 == len(kept(tmp_path, asked))
@@ -57,9 +66,7 @@ def test_a_larger_address_gets_the_larger_share(server: FakeServer, second: Fake
     models = {"small": both(server, second, max_concurrency=4), "large": model(second, "large", max_concurrency=12)}
     with dispatching(tmp_path, models) as dispatcher:
         dispatcher.ask([question("first", "large")])
-        dispatcher.ask([question("first")])
-        for one in (server, second):
-            one.reset_stats()
+        greeted(dispatcher, server, second)
         dispatcher.ask(questions(8))
     assert (calls(server), calls(second)) == (2, 6)
 
@@ -69,6 +76,7 @@ def test_models_that_share_an_address_share_its_limit(server: FakeServer, second
         one.configure(first_token_s=0.01)
     models = {"small": both(server, second, max_concurrency=3), "large": model(second, "large", max_concurrency=3)}
     with dispatching(tmp_path, models) as dispatcher:
+        greeted(dispatcher, server, second)
         dispatcher.ask([*questions(40), *questions(40, "large")])
     assert (server.stats()["peak_in_flight"], second.stats()["peak_in_flight"]) == (3, 3)
     assert calls(second) > 40
@@ -137,8 +145,9 @@ def test_an_address_that_always_fails_gets_little_to_do(server: FakeServer, seco
 @pytest.mark.usefixtures("quick")
 def test_a_call_is_tried_again_at_another_address(server: FakeServer, second: FakeServer, tmp_path: Path) -> None:
     """Whichever address fails first, the other one answers the second attempt."""
-    second.configure(faults={"http_500": 1.0})
     with dispatching(tmp_path, {"small": both(second, server, max_concurrency=1, max_retries=1)}) as dispatcher:
+        greeted(dispatcher, server, second)
+        second.configure(faults={"http_500": 1.0})
         for number in range(6):
             assert dispatcher.ask([question(f"question {number}")])[0].error is None
 
@@ -146,10 +155,8 @@ def test_a_call_is_tried_again_at_another_address(server: FakeServer, second: Fa
 def test_an_address_that_hangs_costs_its_own_slots(server: FakeServer, second: FakeServer, tmp_path: Path) -> None:
     models = {"small": both(server, second, max_concurrency=2, timeout_s=60, max_retries=0)}
     with dispatching(tmp_path, models) as dispatcher:
-        batches = (questions(4, about=f"batch {number}") for number in range(10_000))
-        until(lambda: dispatcher.ask(next(batches)) and calls(second))
+        greeted(dispatcher, server, second)
         second.configure(faults={"hang": 1.0})
-        second.reset_stats()
         background(lambda: errors_of(dispatcher, questions(4, about="hangs")))
         until(lambda: calls(second) == 2)
         assert not [one for one in dispatcher.ask(questions(30)) if one.error]
