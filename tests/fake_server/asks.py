@@ -80,6 +80,8 @@ def _read_body(raw: bytes) -> dict[str, Any]:
         raise BadAskError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise BadAskError("the body is not a JSON object")
+    if isinstance(body.get("messages"), list):
+        body["messages"] = [_with_plain_text(message) for message in body["messages"]]
     if body.get("stream"):
         raise BadAskError("stream is true, but this server does not stream: leave it out")
     return body
@@ -94,6 +96,14 @@ def _rated_text(endpoint: str, asked: Mapping[str, Any]) -> str:
     if not isinstance(asked.get(name), str):
         raise BadAskError(f"{name} must be a text")
     return str(asked[name])
+
+
+def _with_plain_text(message: Any) -> Any:
+    """A message whose content is a list of text parts, as some clients send it, with one text in their place."""
+    parts = message.get("content") if isinstance(message, dict) else None
+    if isinstance(parts, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
+        return {**message, "content": "".join(str(part.get("text", "")) for part in parts)}
+    return message
 
 
 def _chat_samples(asked: dict[str, Any], digest: str, number: int | None) -> tuple[Sample, ...]:
