@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx2
 import openai
 
 from blocks.batch_notes import URLS, BatchNote, BatchNotes, request_line
-from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen
+from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen, StrangeReplyError
 from blocks.batch_results import read_results
 from blocks.lanes import Job, Lane, Owner, backoff
 from blocks.ledger import Entry, Ledger, LedgerError
@@ -26,6 +27,8 @@ from blocks.openai_endpoint import OpenAIEndpoint, read_failure
 
 LINES_AT_ONCE = 1_000
 FOLDER = "batches"
+UNHEARD = (openai.APIError, httpx2.HTTPError, StrangeReplyError)
+"""What a connection, or a reply that is none, ends with; it may pass."""
 
 
 class BatchOwner(Owner, Protocol):
@@ -186,7 +189,7 @@ class BatchLane(Lane):
                 batch_id = await self._place.hand_over(batch.note, self._notes.requests_file(batch.note.name))
             except openai.APIStatusError as error:
                 failure = read_failure(error)
-            except openai.APIError as error:
+            except UNHEARD as error:
                 failure = Completion(error="connection", detail=type(error).__name__, transient=True)
             if failure is None:
                 batch.note = batch.note.model_copy(update={"batch_id": batch_id})
@@ -207,7 +210,7 @@ class BatchLane(Lane):
     async def _found(self, batch: Batch) -> str | None:
         """The id of a batch whose taking over was not confirmed, if the server has it after all."""
         assert self._place is not None
-        with contextlib.suppress(openai.APIError):
+        with contextlib.suppress(*UNHEARD):
             return await self._place.find(batch.note)
         return None
 
@@ -275,7 +278,7 @@ class BatchLane(Lane):
                 if failure.fatal:
                     self._refused(failure)
                     return None
-            except openai.APIError:
+            except UNHEARD:
                 pass
             if time.monotonic() > until:
                 return None

@@ -17,11 +17,15 @@ OUR_NAME = "kasasagi"
 PAGES = 5
 IN_A_PAGE = 100
 Ending = Literal["completed", "expired", "cancelled", "failed"]
-ENDINGS = ("completed", "expired", "cancelled", "failed")
+ENDINGS: tuple[Ending, ...] = ("completed", "expired", "cancelled", "failed")
 
 
 class LostBatchError(Exception):
     """The server does not know a batch any more."""
+
+
+class StrangeReplyError(Exception):
+    """The server answered, but with nothing that a batch could be: it may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,15 @@ class BatchServer:
         self._config = config
 
     async def hand_over(self, note: BatchNote, requests: Path) -> str:
-        """Upload the requests and make a batch of them. Raises openai.APIError."""
+        """Upload the requests and make a batch of them. Raises openai.APIError, StrangeReplyError."""
         file = await self._client.files.create(file=requests, purpose="batch")
         window: Any = self._config.window
         url: Any = note.url
         batch = await self._client.batches.create(
             input_file_id=file.id, endpoint=url, completion_window=window, metadata={OUR_NAME: note.name}
         )
+        if not isinstance(batch.id, str):
+            raise StrangeReplyError(f"a batch without an id: {batch.id!r}")
         return batch.id
 
     async def find(self, note: BatchNote) -> str | None:
@@ -75,8 +81,8 @@ class BatchServer:
         try:
             page = await self._client.batches.list(limit=IN_A_PAGE)
             for _ in range(PAGES):
-                for batch in page.data:
-                    if (batch.metadata or {}).get(OUR_NAME) == note.name:
+                for batch in page.data or ():
+                    if isinstance(batch.metadata, dict) and batch.metadata.get(OUR_NAME) == note.name:
                         return batch.id
                 if not page.has_next_page():
                     break
@@ -86,17 +92,12 @@ class BatchServer:
         return None
 
     async def look(self, batch_id: str) -> Seen:
-        """Ask how far it is. Raises openai.APIError."""
+        """Ask how far it is. Raises openai.APIError, StrangeReplyError, LostBatchError."""
         try:
             batch = await self._client.batches.retrieve(batch_id)
         except openai.NotFoundError as error:
             raise LostBatchError(batch_id) from error
-        ending: Any = batch.status if batch.status in ENDINGS else None
-        faults = list(batch.errors.data or ()) if batch.errors else []
-        words = "; ".join(f"{fault.code}: {fault.message}" for fault in faults[:3])
-        too_much = any(fault.code == "token_limit_exceeded" for fault in faults)
-        files = tuple(name for name in (batch.output_file_id, batch.error_file_id) if name)
-        return Seen(ending, files, words, too_much)
+        return read_batch(batch)
 
     async def results(self, name: str) -> AsyncIterator[bytes]:
         """Fetch a file, line by line. Raises openai.APIError."""
@@ -111,6 +112,22 @@ class BatchServer:
     async def cancel(self, batch_id: str) -> None:
         """Ask the server to break it off. Raises openai.APIError."""
         await self._client.batches.cancel(batch_id)
+
+
+def read_batch(batch: Any) -> Seen:
+    """What a server says of a batch. Raises StrangeReplyError where it says nothing that can be."""
+    status = getattr(batch, "status", None)
+    if not isinstance(status, str):
+        raise StrangeReplyError(f"a batch without a status: {str(batch)[:80]}")
+    names = (getattr(batch, "output_file_id", None), getattr(batch, "error_file_id", None))
+    faults = getattr(getattr(batch, "errors", None), "data", None)
+    faults = [fault for fault in faults if hasattr(fault, "code")] if isinstance(faults, list) else []
+    return Seen(
+        ending=next((ending for ending in ENDINGS if ending == status), None),
+        results=tuple(name for name in names if isinstance(name, str) and name),
+        words="; ".join(f"{fault.code}: {getattr(fault, 'message', '')}" for fault in faults[:3]),
+        too_much=any(fault.code == "token_limit_exceeded" for fault in faults),
+    )
 
 
 class BatchFolder:
