@@ -25,7 +25,7 @@ def open_columnar(source: DatasetSource, place: Place) -> Opened:
 def _open_parquet(place: Place) -> Opened:
     try:
         file = pq.ParquetFile(place.file, pre_buffer=False)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise SourceError(f"{place.file} is no Parquet file ({_one_line(error)}): name its format") from error
     return Opened(list(file.schema_arrow.names), _rows(file.iter_batches(_BATCH_ROWS), place.label))
 
@@ -73,7 +73,7 @@ def _rows(batches: Iterable[pa.RecordBatch], label: str) -> Iterator[RawRow]:
     try:
         for batch in batches:
             yield from _batch_rows(batch)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise SourceError(f"{label} cannot be read to its end ({_one_line(error)}): fetch it again") from error
 
 
