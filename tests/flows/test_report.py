@@ -214,7 +214,7 @@ def test_pairs_that_do_not_fit_are_left_out_and_the_page_says_so(
 
 def test_a_page_stays_under_its_limit_whatever_the_texts(changed: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.views.report.page.MOST_BYTES", 700_000)
-    run = changed("UPDATE responses SET content = repeat(response_id || ' ', 300)")
+    run = changed("UPDATE responses SET content = repeat('水' || response_id || '鳥。', 150)")
     text = report(run)
     assert len(text.encode()) < 700_000
     assert re.search(r"\d+ of 37 pairs, the first by id", text)

@@ -45,7 +45,7 @@ def browsed(facts: Facts, room: int) -> list[dict[str, Any]]:
     pairs: list[dict[str, Any]] = []
     for row in _rows(facts):
         pair = _pair(row)
-        room -= len(embedded(pair)) + 1
+        room -= len(embedded(pair).encode()) + 1
         if room < 0:
             break
         pairs.append(pair)
