@@ -14,7 +14,7 @@ from blocks.models import ModelConfig, OpenAIModel, VLLMModel, missing_key
 from blocks.openai_endpoint import read_failure
 from blocks.providers import providers
 from blocks.reward_endpoint import endpoint_of
-from flows.check_engines import check_vllm
+from flows.check_engines import check_magpie, check_vllm
 from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
 from tasks.judge.config import JudgeConfig
@@ -139,11 +139,11 @@ def _pretty(value: object) -> str:
 
 def check_endpoints(loaded: LoadedRecipe, ping: bool, said: Callable[[str], None]) -> list[str]:
     """Ask each endpoint whether it is there and knows the model; gives a sentence for each that cannot be used."""
-    return asyncio.run(_check_all(loaded.recipe, ping, said))
+    return asyncio.run(_check_all(loaded, ping, said))
 
 
-async def _check_all(recipe: Recipe, ping: bool, said: Callable[[str], None]) -> list[str]:
-    faults = []
+async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], None]) -> list[str]:
+    recipe, faults = loaded.recipe, list[str]()
     for label, model in recipe.models.items():
         if isinstance(model, VLLMModel):
             faults += check_vllm(label, model, said)
@@ -159,7 +159,7 @@ async def _check_all(recipe: Recipe, ping: bool, said: Callable[[str], None]) ->
         embeds = recipe.semantic is not None and label == recipe.semantic.model
         found = [await _check_one(label, model, address, (ping, embeds), said) for address in model.addresses]
         faults += [fault for fault in found if fault]
-    return faults
+    return faults or await check_magpie(loaded, said)
 
 
 async def _check_one(

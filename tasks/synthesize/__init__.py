@@ -15,7 +15,7 @@ from tasks.synthesize.stage import (
     synthesize_chunk,
 )
 from tasks.synthesize.steering import Steering
-from tasks.synthesize.templates import first_system, own_words, pre_query_of
+from tasks.synthesize.templates import first_system, own_words, pre_query_of, with_stops
 from tasks.synthesize.yields import Yield, misses, plainly_misses, remedy
 
 __all__ = [
@@ -43,4 +43,5 @@ __all__ = [
     "round_of_the_day",
     "sort_draws",
     "synthesize_chunk",
+    "with_stops",
 ]

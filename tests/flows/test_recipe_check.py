@@ -113,3 +113,37 @@ def test_what_is_seldom_meant_is_a_warning() -> None:
     assert "judges its own answers" in warnings(loaded().recipe)[0]
     assert "gives no pairs" in warnings(loaded("respond.models=[small]").recipe)[0]
     assert warnings(loaded("judge.model=small", "respond.models=[large]", "respond.samples=2").recipe) == []
+
+
+def magpie(address: str) -> LoadedRecipe:
+    source = "source={kind: magpie, model: small, template: qwen-3, target: 4}"
+    return at(address, source, "respond.template='{{ instruction }}'", "filter={}")
+
+
+GREETING = (200, {}, b'{"data": [{"id": "small"}, {"id": "large"}]}')
+
+
+def test_a_server_that_goes_on_from_a_text_can_invent(server: FakeServer) -> None:
+    faults, said = checked(magpie(server.base_url))
+    assert faults == []
+    assert said[-1].startswith("small: invents '")
+    assert server.requests()[-1]["body"]["prompt"] == "<|im_start|>user\n"
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ((404, {}, error_body("This is a chat model")), "cannot go on from a text (404: This is a chat model)"),
+        ((405, {}, error_body("Method Not Allowed")), "cannot go on from a text (405: Method Not Allowed)"),
+        ((200, {}, b'{"choices": [{"text": "Hello! How can I help?"}]}'), "greets ('Hello! How can I help?')"),
+        ((200, {}, '{"choices": [{"text": "何かお手伝いできますか"}]}'.encode()), "greets ('何かお手伝いできますか')"),
+    ],
+)
+def test_a_server_for_chats_alone_cannot_invent_and_check_says_what_to_do(
+    reply: tuple[int, dict[str, str], bytes], words: str
+) -> None:
+    with ScriptedServer(lambda number, headers: reply, GREETING) as chats:
+        faults, _ = checked(magpie(chats.base_url))
+    assert len(faults) == 1
+    assert faults[0].startswith(f"source.model: 'small' at {chats.base_url} {words}")
+    assert "serve the model where /v1/completions takes such a text" in faults[0]
