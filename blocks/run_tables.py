@@ -11,6 +11,7 @@ from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES, quoted
 from blocks.workspace import Run, RunHandle, WorkspaceError
 
 MEMORY = "128MB"
+GROWING = "converse"
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
 
 
@@ -94,7 +95,8 @@ def _union(
     store = run.workspace.shards
     parts = []
     for reused in (False, True):
-        shards = [h.handle.shards[name] for h in handles if h.reused is reused and name in h.handle.shards]
+        here = [h for h in handles if h.reused is reused and name in h.handle.shards]
+        shards = [h.handle.shards[name] for h in here if name != "prompts" or _are_last(h, handles)]
         files = ", ".join(quoted(store.path(shard)) for shard in shards if shard.rows)
         if files:
             columns = "* REPLACE (true AS reused, 0.0::DOUBLE AS cost_usd)" if reused and name == "calls" else "*"
@@ -103,6 +105,12 @@ def _union(
         connection.register(f"empty_{name}", schema.empty_table())
         return f"SELECT * FROM empty_{name}"
     return " UNION ALL BY NAME ".join(parts)
+
+
+def _are_last(counted: RunHandle, handles: Sequence[RunHandle]) -> bool:
+    """Whether a chunk's prompts are those that go on: dialogues that have grown replace their beginnings."""
+    grown = any(handle.handle.stage == GROWING for handle in handles)
+    return not grown or counted.handle.stage == GROWING
 
 
 def _kept_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:

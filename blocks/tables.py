@@ -31,6 +31,18 @@ PROMPTS = pa.schema(
         ("stop_reason", pa.string()),
     ]
 )
+TURNS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("seed_id", pa.string()),
+        ("turn", pa.int64()),
+        ("role", pa.string()),
+        ("content", pa.string()),
+        ("finish_reason", pa.string()),
+        ("stop_reason", pa.string()),
+        ("call_id", pa.string()),
+    ]
+)
 RESPONSES = pa.schema(
     [
         ("response_id", pa.string()),
@@ -146,6 +158,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "loaded": PROMPTS,
     "draws": DRAWS,
     "prompts": PROMPTS,
+    "turns": TURNS,
     "responses": RESPONSES,
     "ratings": RATINGS,
     "pairs": PAIRS,
@@ -165,6 +178,7 @@ STAGE_ORDER = (
     "semantic",
     "select",
     "rewrite",
+    "converse",
     "respond",
     "judge",
     "format_dpo",

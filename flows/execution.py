@@ -24,6 +24,7 @@ from flows.artifacts import ProgressArtifacts, tell
 from flows.check import destination_faults
 from flows.chunks import prompt_chunks
 from flows.conductor import Conductor, finished
+from flows.conversing import conversed
 from flows.events import announce
 from flows.inventing import Inventor
 from flows.jobs import Stages
@@ -163,6 +164,7 @@ async def _stages(stages: Stages, options: Options) -> None:
     source = synthesize.STAGE if isinstance(stages.recipe.source, MagpieSource) else "load"
     for stage in (source, "filter"):
         await conductor.gate(stage, "whole")
+    prompts = await conversed(stages, conductor, options, prompts)
     if stages.recipe.answers:
         await _answers(stages, conductor, options, prompts)
     run.save(run.state().model_copy(update={"publishable": True}))

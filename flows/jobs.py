@@ -20,6 +20,8 @@ from flows.late import Late
 from flows.recipe import Recipe
 from tasks import format_dpo, respond, synthesize
 from tasks.asking import ChunkJob, Session
+from tasks.converse import stage as converse
+from tasks.converse.plan import Dialogues, dialogues
 from tasks.filter import FilterConfig, filter_digest, filter_prompts
 from tasks.filter.late import split_where
 from tasks.filter.published import published_keys
@@ -54,6 +56,11 @@ class Stages:
         """What the draws of a Magpie source are steered by. Raises SteeringError."""
         return Steering.read(self._magpie(), self.base)
 
+    @cached_property
+    def dialogues(self) -> Dialogues | None:
+        """How dialogues go on, where the source wants several turns."""
+        return dialogues(self.recipe.source)
+
     def work(self) -> dict[str, Callable[[ChunkJob], dict[str, Any]]]:
         """What is done for a chunk of each stage. Raises TokenizerError, before anything is paid for."""
         recipe, session, counter = self.recipe, self.session, self.counter
@@ -66,6 +73,7 @@ class Stages:
             "format_dpo": lambda job: format_dpo.format_chunk(
                 session.run, recipe.pairs, recipe.judging, job, counter
             ).model_dump(),
+            converse.STAGE: lambda job: self._converse(job).model_dump(),
             **late,
         }
 
@@ -73,12 +81,14 @@ class Stages:
         """The job that reads the dataset."""
         source = self._dataset()
         content = source_digest(source, self.base)
-        return self.job("load", LOAD_VERSION, 0, {}, source.model_dump(mode="json"), content, self.limit)
+        return self.job(
+            "load", LOAD_VERSION, 0, {}, source.model_dump(mode="json", exclude={"turns"}), content, self.limit
+        )
 
     def synthesize_job(self, chunk: int, draws: int) -> ChunkJob:
         """The job that draws one chunk of instructions; draws counts all that the run wants."""
         source = self._magpie()
-        config = source.model_dump(mode="json", exclude={"target", "samples", "min_yield"})
+        config = source.model_dump(mode="json", exclude={"target", "samples", "min_yield", "turns"})
         last = min(draws, (chunk + 1) * synthesize.DRAWS_IN_A_CHUNK)
         model = [*self.model_digest(source.model), *synthesize.own_words(self.session, source)]
         return self.job(synthesize.STAGE, synthesize.VERSION, chunk, {}, config, self.steering.digest, model, last)
@@ -111,6 +121,19 @@ class Stages:
     def early_filter(self) -> FilterConfig:
         """The filter without the conditions that ask for columns of later stages."""
         return self.recipe.filter.model_copy(update={"where": self.where[0]})
+
+    def converse_job(self, plan: Dialogues, chunk: int, prompts: Shard) -> ChunkJob:
+        """The job that lets one chunk of dialogues go on."""
+        begins = converse.begins_of(self.session, plan)
+        example = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+        models = [self.model_digest(plan.model), self.model_digest(plan.answerer)]
+        known = [plan.plain(), models, converse.next_prompt(begins, plan, example), begins.stops()]
+        return self.job(converse.STAGE, converse.VERSION, chunk, {"prompts": prompts}, known)
+
+    def _converse(self, job: ChunkJob) -> Handle:
+        if (plan := self.dialogues) is None:
+            raise TypeError("the source wants no further turns")
+        return converse.converse_chunk(self.session, plan, job)
 
     def respond_job(self, chunk: int, prompts: Shard) -> ChunkJob:
         """The job that answers one chunk of prompts."""

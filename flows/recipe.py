@@ -16,6 +16,7 @@ from blocks.models import Budget, Config, ModelConfig, RewardModel
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
 from flows.recipe_judging import judges_of, judging_faults, with_rubric
 from flows.recipe_yaml import read_yaml
+from tasks.converse.plan import TurnsError, dialogues
 from tasks.filter import FilterConfig, check_filter
 from tasks.format_dpo import PairsConfig
 from tasks.gate.config import Expectation, GatesConfig
@@ -227,6 +228,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     faults = [
         *_unknown_models(recipe),
         *_unknown_licensed(recipe),
+        *_turn_faults(recipe),
         *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
         *_template_faults(recipe),
         *_filter_faults(recipe, base),
@@ -245,6 +247,7 @@ def _unknown_models(recipe: Recipe) -> list[str]:
     used += judges_of(recipe)
     if isinstance(recipe.source, MagpieSource):
         used.append(("source.model", recipe.source.model))
+    used += _in_turns(recipe)
     stages = {"tags": recipe.tags, "semantic": recipe.semantic, "rewrite": recipe.rewrite}
     used += [(f"{name}.model", stage.model) for name, stage in stages.items() if stage is not None]
     responders = [responder.name for responder in recipe.respond.models]
@@ -269,6 +272,24 @@ def _unknown_models(recipe: Recipe) -> list[str]:
             if name not in recipe.models
         ]
     )
+
+
+def _in_turns(recipe: Recipe) -> list[tuple[str, str]]:
+    """The models that have a part in further turns, with the places in the recipe that name them."""
+    turns = recipe.source.turns
+    if turns is None or isinstance(turns, int):
+        return []
+    named = {"source.turns.model": turns.model, "source.turns.answers.model": turns.answers.model}
+    return [(place, name) for place, name in named.items() if name is not None]
+
+
+def _turn_faults(recipe: Recipe) -> list[str]:
+    """Why dialogues cannot go on, if they shall."""
+    try:
+        dialogues(recipe.source)
+    except TurnsError as error:
+        return [str(error)]
+    return []
 
 
 def _unknown_licensed(recipe: Recipe) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasks.converse.config import Turns
+
 Format = Literal["jsonl", "json", "csv", "parquet", "saved", "hub"]
 OUR_INPUTS = ("instruction", "messages", "system")
 OUR_COLUMNS = ("prompt_id", "messages", "instruction", "source", "position", "finish_reason", "stop_reason")
@@ -36,6 +38,9 @@ class DatasetSource(BaseModel):
     revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
     streaming: bool = Field(default=False, description="Read a Hub dataset row by row instead of downloading it first.")
     limit: Annotated[int, Field(ge=1)] | None = Field(default=None, description="How many rows to read at most.")
+    turns: Turns | None = Field(
+        default=None, description="Dialogues go on until they have so many user turns: {count: …, model: …}."
+    )
 
     @field_validator("columns")
     @classmethod

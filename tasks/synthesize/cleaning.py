@@ -2,8 +2,8 @@
 
 import re
 
-_MARKS = r"<\|\w{2,40}\|>|<｜[^｜<>\n]{2,40}｜>|<(?:start|end)_of_turn>|</s>|</?EOD>|\[/INST\]"
-_ENDING = re.compile(rf"(?:\s*(?:{_MARKS})(?:\s*(?:user|assistant|model|system)(?=\s*(?:\Z|<)))?)+\s*\Z")
+MARKS = r"<\|\w{2,40}\|>|<｜[^｜<>\n]{2,40}｜>|<(?:start|end)_of_turn>|</s>|</?EOD>|\[/INST\]"
+_ENDING = re.compile(rf"(?:\s*(?:{MARKS})(?:\s*(?:user|assistant|model|system)(?=\s*(?:\Z|<)))?)+\s*\Z")
 _BLANK_LINES = re.compile(r"\A(?:[ \t　]*\n)+")
 _INDENT = re.compile(r"(?: {2}|\t)")
 

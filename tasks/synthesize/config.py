@@ -8,6 +8,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from blocks.models import Config, Sampling
+from tasks.converse.config import Turns
 from tasks.pre_query import LiteralTemplate, named
 
 DEFAULT_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 10}, "ends_as_a_sentence")
@@ -99,6 +100,9 @@ class MagpieSource(Config):
     sampling: Sampling = Field(
         Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",)),
         description="Sampling of the instructions.",
+    )
+    turns: Annotated[int, Field(ge=1, le=16)] | Turns = Field(
+        1, description="User turns of each dialogue, or {count: …} with who answers between them and how."
     )
     multi_line: bool = Field(
         False,

@@ -1,0 +1,60 @@
+"""How many turns a dialogue shall have, who answers between them, and who invents the user's next words."""
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from blocks.models import Config, Sampling
+from tasks.pre_query import LiteralTemplate, named
+from tasks.respond import DEFAULT_RULES as ANSWER_RULES
+from tasks.response_rules import RULES
+
+TURN_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 2}, "template_leak", "repetition")
+
+
+class Answering(Config):
+    """Who answers the user's turns before the last one."""
+
+    model: str | None = Field(None, description="Name of the model that answers; else the one that invents.")
+    system_prompt: str | None = Field(None, description="System prompt of the answers, where a dialogue has none.")
+    sampling: Sampling = Field(Sampling(max_tokens=1024), description="Sampling of the answers.")
+    rules: tuple[str, ...] = Field(
+        ANSWER_RULES, description="Rules that an answer must keep for the dialogue to go on."
+    )
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in RULES:
+                raise ValueError(f"{name!r} is no rule for answers; there are {', '.join(RULES)}")
+        return value
+
+
+class Turns(Config):
+    """Dialogues of several turns: the user's next words are invented from what was said so far."""
+
+    count: int = Field(ge=2, le=16, description="User turns that a dialogue shall have; longer ones stay as they are.")
+    model: str | None = Field(None, description="Name of the model that plays the user; with Magpie the source's own.")
+    template: str | LiteralTemplate | None = Field(
+        None, description="Its chat template: auto, or a family's name; with Magpie the source's own."
+    )
+    steer: str | None = Field(None, description="Text behind the user marker of each further turn.")
+    sampling: Sampling | None = Field(None, description="Sampling of the further turns; with Magpie the source's own.")
+    answers: Answering = Field(Answering(), description="Who answers in between.")
+    rules: tuple[str | dict[str, Any], ...] = Field(
+        TURN_RULES, description="Filter rules that each further turn of the user must keep."
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _template_exists(cls, value: str | LiteralTemplate | None) -> str | LiteralTemplate | None:
+        return named(value) if isinstance(value, str) else value
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_are_known(cls, value: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
+        from tasks.filter.config import steps  # evaluation sets that filters read are datasets, which may have turns
+
+        steps(list(value))
+        return value

@@ -1,0 +1,75 @@
+"""What a recipe's source says of several turns, with all that it leaves to the source filled in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from blocks.models import Sampling
+from tasks.converse.config import Answering, Turns
+from tasks.load import DatasetSource
+from tasks.pre_query import LiteralTemplate
+from tasks.synthesize import MagpieSource
+
+PLAIN_SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",))
+
+
+class TurnsError(ValueError):
+    """Several turns are wanted, and nobody says who plays the user."""
+
+
+@dataclass(frozen=True)
+class Dialogues:
+    """How dialogues go on: until how many user turns, who plays the user and who answers."""
+
+    count: int
+    model: str
+    template: str | LiteralTemplate
+    steer: str
+    sampling: Sampling
+    answers: Answering
+    rules: tuple[str | dict[str, Any], ...]
+    round: int
+    multi_line: bool
+
+    @property
+    def answerer(self) -> str:
+        """The model that answers."""
+        return self.answers.model or self.model
+
+    def plain(self) -> list[Any]:
+        """All that decides what is asked, as plain data."""
+        template = self.template if isinstance(self.template, str) else self.template.model_dump()
+        answers = self.answers.model_dump(mode="json")
+        return [
+            self.count, self.model, template, self.steer, self.sampling.parameters(), answers, list(self.rules),
+            self.round, self.multi_line,
+        ]  # fmt: skip
+
+
+def dialogues(source: DatasetSource | MagpieSource) -> Dialogues | None:
+    """How a source's dialogues go on; None where each stays as it is. Raises TurnsError."""
+    turns = _turns(source)
+    if turns is None:
+        return None
+    magpie = source if isinstance(source, MagpieSource) else None
+    model = turns.model or (magpie.model if magpie else None)
+    if model is None:
+        raise TurnsError("source.turns: prompts of a dataset have no model of their own; name one that plays the user")
+    own = magpie is not None and turns.model in (None, magpie.model)
+    return Dialogues(
+        count=turns.count,
+        model=model,
+        template=turns.template or (magpie.template if magpie and own else "auto"),
+        steer=turns.steer or "",
+        sampling=turns.sampling or (magpie.sampling if magpie else PLAIN_SAMPLING),
+        answers=turns.answers,
+        rules=turns.rules,
+        round=magpie.round if magpie else 0,
+        multi_line=magpie.multi_line if magpie else False,
+    )
+
+
+def _turns(source: DatasetSource | MagpieSource) -> Turns | None:
+    turns = source.turns
+    if isinstance(turns, int):
+        return Turns(count=turns) if turns > 1 else None
+    return turns

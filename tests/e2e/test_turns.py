@@ -1,0 +1,55 @@
+"""Dialogues of several turns, end to end: from Magpie and from a dataset, paid for once, the accounts closed."""
+
+import json
+
+from tests.e2e.conftest import NewJob
+from tests.e2e.job import Job, sent
+
+MAGPIE = {
+    "kind": "magpie",
+    "model": "small",
+    "template": "chatml",
+    "target": 12,
+    "turns": {"count": 2, "answers": {"model": "large"}},
+}
+
+
+def closed(job: Job) -> dict[str, int]:
+    rows = job.sql("SELECT stage, rows_in, rows_out, quarantined FROM stages")
+    assert all(row["rows_in"] == row["rows_out"] + row["quarantined"] for row in rows)
+    return {row["stage"]: row["rows_out"] for row in rows}
+
+
+def test_invented_dialogues_become_pairs_and_are_paid_for_once(new_job: NewJob) -> None:
+    job = new_job().prepare(1)
+    job.write_recipe()
+    job.recipe["source"] = MAGPIE
+    (job.folder / "recipe.yaml").write_text(json.dumps(job.recipe), encoding="utf-8")
+    job.run().succeeded()
+    accounts = closed(job)
+    assert accounts["filter"] == 12
+    assert accounts["converse"] > 6
+    shapes = job.sql("SELECT DISTINCT [m.role for m in messages] AS roles FROM prompts")
+    assert shapes == [{"roles": ["user", "assistant", "user"]}]
+    assert job.sql("SELECT count(*) AS n FROM prompts") == [{"n": accounts["converse"]}]
+    prompts = [json.loads(line)["prompt"] for line in job.published().splitlines()]
+    assert prompts
+    assert {len(prompt) for prompt in prompts} == {3}
+    paid, published = sent(job.server), job.published()
+    job.run().succeeded()
+    assert sent(job.server) == paid
+    assert job.published() == published
+
+
+def test_single_turns_of_a_dataset_go_on(new_job: NewJob) -> None:
+    job = new_job().prepare(10, source={"turns": {"count": 3, "model": "small", "template": "chatml"}})
+    assert "the recipe is sound" in job.command("check", "recipe.yaml").succeeded().out
+    assert "converse" in job.command("plan", "recipe.yaml", "-w", job.workspace).succeeded().out
+    job.run().succeeded()
+    accounts = closed(job)
+    assert accounts["filter"] == 10
+    found = job.sql("SELECT id, len(messages) AS n FROM prompts")
+    assert {row["n"] for row in found} == {5}
+    assert len({row["id"] for row in found}) == accounts["converse"]
+    fault = job.command("check", "recipe.yaml", "--set", "source.turns.model=smal").failed(2)
+    assert "source.turns.model: 'smal'" in fault
