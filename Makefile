@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VLLM := .venv-vllm
+CONSUMERS := .consumers
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test test-slow test-vllm bench-vllm lint bench hina clean
+.PHONY: demo test test-slow test-vllm test-consumers bench-vllm lint bench hina clean
 
 demo: $(VENV)/.ready
 	$(BIN)/kasasagi run quickstart
@@ -22,6 +23,9 @@ test-vllm: $(VLLM)/.ready
 bench-vllm: $(VLLM)/.ready
 	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m benchmarks.vllm_throughput
 	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m benchmarks.hina --vllm
+
+test-consumers: $(VENV)/.ready-test $(CONSUMERS)/.ready
+	KASASAGI_CONSUMERS=$(CONSUMERS) $(BIN)/python -m pytest -m consumers
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -58,4 +62,16 @@ $(VLLM)/.ready: pyproject.toml constraints-vllm.txt
 	$(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement constraints-vllm.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# Each of those who load our formats in a Python of its own, with as much of it as its loader needs.
+$(CONSUMERS)/.ready: pyproject.toml
+	for name in axolotl llama_factory distilabel; do $(PYTHON) -m venv $(CONSUMERS)/$$name; done
+	$(CONSUMERS)/axolotl/bin/python -m pip install --quiet --constraint constraints.txt ".[train]" addict
+	$(CONSUMERS)/axolotl/bin/python -m pip install --quiet --no-deps axolotl==0.19.0
+	$(CONSUMERS)/llama_factory/bin/python -m pip install --quiet torch==2.13.0 "transformers>=5.0,<=5.6.0" \
+		"trl<=0.24.0" "datasets<=4.0.0" "accelerate<=1.11.0" "peft>=0.18.0,<=0.18.1" torchdata==0.11.0 omegaconf \
+		einops fire "tyro<0.9.0" sentencepiece tiktoken scipy av matplotlib sse-starlette fastapi uvicorn
+	$(CONSUMERS)/llama_factory/bin/python -m pip install --quiet --no-deps llamafactory==0.9.5
+	$(CONSUMERS)/distilabel/bin/python -m pip install --quiet distilabel==1.5.3
 	touch $@

@@ -53,10 +53,10 @@ class Training:
     lets sink together with the rejected ones.
     """
 
-    rate: float = 1e-5
+    rate: float = 2e-4
     beta: float = 0.1
-    likelihood: float = 1.0
-    epochs: float = 2.0
+    likelihood: float = 0.0
+    epochs: float = 1.0
     batch: int = 16
     threads: int = 2
 
@@ -191,9 +191,10 @@ def summed(seeds: Sequence[dict[str, Any]]) -> dict[str, str]:
 def main() -> None:
     """Measure seed by seed and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prompts", type=int, default=3_000, help="instructions that hina invents for each seed")
+    parser.add_argument("--prompts", type=int, default=1_500, help="instructions that hina invents for each seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--questions", type=int, default=4_000, help="held-out questions of each test")
+    parser.add_argument("--folder", type=Path, help="keeps the workspace there: a second run asks only what is new")
     for name, value in asdict(Training()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     given = parser.parse_args()
@@ -201,7 +202,7 @@ def main() -> None:
     found = []
     with tempfile.TemporaryDirectory() as name:
         for seed in range(given.seeds):
-            run = run_for_pairs(Path(name), seed, given.prompts)
+            run = run_for_pairs(given.folder or Path(name), seed, given.prompts)
             found.append(gain(run, seed, training, given.questions))
             print(json.dumps(found[-1]), flush=True)
     print(json.dumps({"training": asdict(training), **summed(found)}, indent=2))

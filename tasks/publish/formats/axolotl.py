@@ -5,7 +5,9 @@ default) is the conversation up to the answer, a list of `role` and `content`; `
 message each. The roles are user, assistant, system and tool, and turns need not alternate, though a model's template
 may ask for it. Axolotl renders an answer with the template and then looks for its text in the outcome; a template that
 strips texts would not hold one with blanks at its ends, and all but its last character would be lost. So blanks
-around the answers are stripped here. A role that Axolotl does not map is refused as `unknown_role`.
+around the answers are stripped here. It looks behind a question of its own, `[[dummy_message]]`, and takes the first
+place: an answer that occurs in there would begin there, and is refused as `hidden_in_the_template`. A role that
+Axolotl does not map is refused as `unknown_role`.
 """
 
 from typing import Any
@@ -32,11 +34,15 @@ COLUMNS = {
 MESSAGE = MESSAGES.value_type
 SCHEMA = pa.schema([("messages", MESSAGES), ("chosen", MESSAGE), ("rejected", MESSAGE), ("prompt_id", pa.string())])
 ROLES = frozenset({"user", "assistant", "system", "tool"})
+DUMMY = "[[dummy_message]]"
 
 
 def refused(row: Row) -> str | None:
     """Why Axolotl would not take the row."""
-    return None if {turn["role"] for turn in row["prompt"]} <= ROLES else "unknown_role"
+    if not {turn["role"] for turn in row["prompt"]} <= ROLES:
+        return "unknown_role"
+    hidden = any(text_of(row, side).strip() in DUMMY for side in ("chosen", "rejected"))
+    return "hidden_in_the_template" if hidden else None
 
 
 def _with_answers(row: Row) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""Our formats in the hands of those who load them: `make test-consumers` installs each in a Python of its own."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.publish.formats import FORMATS
+from tests.run_example import build_example_run
+from tests.tasks.test_publish_formats import CHOSEN, CONVERSATIONS, ODD, REJECTED, conversations, published
+
+pytestmark = pytest.mark.consumers
+
+ROOT = Path(__file__).parents[2]
+HINA = ROOT / "models" / "hina" / "hf"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every conversation of the tests of the formats, published in all formats."""
+    home = tmp_path_factory.mktemp("published")
+    rows = conversations({**CONVERSATIONS, **ODD})
+    published(build_example_run(home / "workspace", prompts=4), rows, home / "out", "trl", formats=list(FORMATS))
+    return home / "out"
+
+
+def ours(folder: Path, name: str) -> list[dict[str, Any]]:
+    text = (folder / name / "train.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def theirs(consumer: str, script: str, *arguments: Path) -> list[dict[str, Any]]:
+    """What a script prints when the consumer's own Python runs it."""
+    python = Path(os.environ["KASASAGI_CONSUMERS"]) / consumer / "bin" / "python"
+    command = [str(python), str(Path(__file__).parent / script), *map(str, arguments)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("ROW ")]
+
+
+def test_axolotl_renders_what_the_template_makes_of_the_whole_conversation(folder: Path) -> None:
+    rows, made = ours(folder, "axolotl"), theirs("axolotl", "axolotl_loads.py", folder / "axolotl", HINA)
+    assert len(made) == len(rows) > len(CONVERSATIONS)
+    for row, one in zip(rows, made, strict=True):
+        prompt = "<s>" + "".join(f"<|{turn['role']}|>{turn['content']}<|end|>" for turn in row["messages"])
+        assert one["prompt"] == f"{prompt}<|assistant|>"
+        assert one["chosen"] == f"{CHOSEN.strip()}<|end|>"
+        assert one["rejected"] == f"{REJECTED}<|end|>"
+
+
+def test_llama_factory_takes_every_row_with_its_turns_and_system_message(folder: Path) -> None:
+    rows = ours(folder, "llama_factory")
+    made = theirs("llama_factory", "llama_factory_loads.py", folder / "llama_factory")
+    assert len(made) == len(rows) >= len(CONVERSATIONS)
+    for row, one in zip(rows, made, strict=True):
+        names = {"human": "user", "gpt": "assistant"}
+        turns = [{"role": names[turn["from"]], "content": turn["value"]} for turn in row["conversations"]]
+        assert one["_prompt"] == turns
+        assert [turn["content"] for turn in one["_response"]] == [CHOSEN, REJECTED]
+        assert one["_system"] == row["system"]
+
+
+def test_distilabels_own_step_gives_the_rows_that_we_publish(folder: Path) -> None:
+    rows = ours(folder, "distilabel")
+    assert theirs("distilabel", "distilabel_gives.py", folder / "distilabel") == rows
+    assert len(rows) == len(CONVERSATIONS) + len(ODD)
