@@ -43,21 +43,17 @@ def openai_fault(line: Mapping[str, Any]) -> str | None:
     https://developers.openai.com/api/docs/guides/direct-preference-optimization and Microsoft's page of the same name:
     three fields; messages with a role and text alone; outputs of assistant messages, exactly one each.
     """
-    if set(line) != {"input", "preferred_output", "non_preferred_output"}:
-        return "fields"
-    if not {"messages"} <= set(line["input"]) <= {"messages", "tools", "parallel_tool_calls"}:
-        return "input"
-    outputs = [line["preferred_output"], line["non_preferred_output"]]
-    if any(len(output) != 1 or output[0]["role"] != "assistant" for output in outputs):
-        return "output"
-    messages = [*line["input"]["messages"], *outputs[0], *outputs[1]]
-    if any(set(message) != {"role", "content"} for message in messages):
-        return "message"
-    if any(message["role"] not in ("system", "developer", "user", "assistant") for message in messages):
-        return "role"
-    if any(not isinstance(message["content"], str) for message in messages):
-        return "content"
-    return "question" if messages[-3]["role"] != "user" else None
+    messages, outputs = line["input"]["messages"], [line["preferred_output"], line["non_preferred_output"]]
+    said = [*messages, *outputs[0], *outputs[1]]
+    kept = {
+        "fields": set(line) == {"input", "preferred_output", "non_preferred_output"},
+        "input": {"messages"} <= set(line["input"]) <= {"messages", "tools", "parallel_tool_calls"},
+        "output": all([turn["role"] for turn in output] == ["assistant"] for output in outputs),
+        "message": all(set(turn) == {"role", "content"} and isinstance(turn["content"], str) for turn in said),
+        "role": all(turn["role"] in ("system", "developer", "user", "assistant") for turn in said),
+        "question": messages[-1]["role"] == "user",
+    }
+    return next((rule for rule, holds in kept.items() if not holds), None)
 
 
 def test_no_line_breaks_a_rule_of_openais(run: Run, tmp_path: Path) -> None:
