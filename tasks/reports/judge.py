@@ -1,8 +1,8 @@
 """The reports on a run's judges: what they give, how steady they are, what they favour, and how far they agree.
 
 All is worked out from the tables `ratings`, `responses` and `pairs`, in DuckDB, so that memory does not grow with the
-rows. A judge's word on two responses, under one aspect and in one order, is called a verdict: the sign of the
-difference of their ratings.
+rows. A judge's word on two responses that it saw together, under one aspect and in one order, is called a verdict: the
+sign of the difference of their ratings.
 """
 
 import math
@@ -30,7 +30,7 @@ verdicts AS (
     SELECT a.prompt_id, a.judge, a.aspect, a.ordering, a.response_id AS one, b.response_id AS other,
            sign(a.rating - b.rating) AS verdict, sign(b.place - a.place) * sign(a.rating - b.rating) AS for_earlier
     FROM ratings AS a JOIN ratings AS b USING (prompt_id, judge, aspect, ordering)
-    WHERE a.response_id < b.response_id
+    WHERE a.response_id < b.response_id AND a.call_id IS NOT DISTINCT FROM b.call_id
 )"""
 # A query of cases gives judge, aspect, subject, prompt_id and hit; a share is the sum of the hits by their number.
 _SAME = f"""

@@ -72,7 +72,7 @@ def test_students_interval_is_wide_for_few_and_endless_for_one() -> None:
     assert (one.value, one.low, one.high) == (5.0, -math.inf, math.inf)
 
 
-Mark = tuple[str, str, str, str, int, float]
+Mark = tuple[Any, ...]
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def fill(
     texts: dict[str, str] | None = None,
     pairs: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Ratings from (judge, prompt, response, order, place, rating); a model is the first letter of a response's id."""
-    names = ("judge", "prompt_id", "response_id", "ordering", "place", "rating")
-    ratings = [{**dict(zip(names, mark, strict=True)), "aspect": "overall-rating"} for mark in marks]
+    """Ratings from (judge, prompt, response, order, place, rating, call); a model is an id's first letter."""
+    names = ("judge", "prompt_id", "response_id", "ordering", "place", "rating", "call_id")
+    ratings = [{**dict(zip(names, mark, strict=False)), "aspect": "overall-rating"} for mark in marks]
     known = {mark[2]: mark[1] for mark in marks} | {name: "p" for pair in pairs for name in pair}
     responses = [
         {"response_id": name, "prompt_id": prompt, "model": name[0], "content": (texts or {}).get(name, name)}
@@ -126,6 +126,18 @@ def test_a_judge_that_likes_what_it_sees_first_is_found_out(tables: duckdb.DuckD
     assert first["value"] == pytest.approx((60 + 10 + 10) / (60 + 20 + 10))
     assert first["cases"] == 90
     assert first["low"] > 0.5
+
+
+def test_only_texts_that_were_seen_together_have_a_place(tables: duckdb.DuckDBPyConnection) -> None:
+    matches = [("a1", "b1"), ("b1", "c1"), ("c1", "a1")]
+    marks = [
+        ("j", "p", text, "first", place, float(2 - place), f"call {one}{other}")
+        for one, other in matches
+        for place, text in ((1, one), (2, other))
+    ]
+    fill(tables, marks)
+    first = figure(judge_figures(tables), "prefers_the_first")
+    assert (first["value"], first["cases"]) == (1.0, 3)
 
 
 def test_models_win_by_their_mean_and_ties_are_halves(tables: duckdb.DuckDBPyConnection) -> None:
