@@ -62,7 +62,7 @@ class Address:
 
     def has_room(self, others_work: bool) -> bool:
         """Whether one more call may be in flight; while others work, one that is on trial gets a single call."""
-        limit = 1 if self.is_on_trial and others_work else self.pace.limit
+        limit = 1 if self.is_on_trial and others_work else self.pace.room
         return self.in_flight < limit
 
     @property

@@ -24,6 +24,8 @@ REFUSALS_IN_A_ROW = 4
 FEW_REFUSALS = 0.05
 ENOUGH_TO_WEIGH = 8
 LEAST_WEIGHED = 16
+FILLED_BY_AN_ANSWER = 1 / 8
+MOST_EMPTIED = 0.1
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 5.0
 QUEUE_SHARE = 1 / 16
@@ -66,6 +68,7 @@ class Pace:
         self._answers = 0
         self._refused = 0
         self._seconds = 0.0
+        self._emptied = 0.0
         self._usual_refusals = 0.0
         self._lowered: tuple[int, float] | None = None
 
@@ -74,6 +77,11 @@ class Pace:
         self._most = max(self._most, most)
         if first > self.limit and not self._epoch:
             self.limit = self._target = first
+
+    @property
+    def room(self) -> int:
+        """How many calls may be in flight now: the limit, less slots of calls that were just refused."""
+        return max(1, self.limit - int(self._emptied))
 
     def sent(self, now: float, in_flight: int, tokens: int = 0) -> Sent:
         """Note a call that is sent, in_flight with it, which is expected to take some tokens."""
@@ -84,9 +92,10 @@ class Pace:
         """Learn from a call that the server took; in_flight were in flight with it."""
         self._ended.append((call.level, True))
         self._refusals = 0
+        self._emptied = max(0.0, self._emptied - FILLED_BY_AN_ANSWER)
         if call.epoch < self._cut_at and call.level > self._cut_to:
             self._reconsider(1)
-        if self._return_to_target() or call.epoch != self._epoch or in_flight < 0.9 * self.limit:
+        if self._return_to_target() or call.epoch != self._epoch or in_flight < 0.9 * self.room:
             return
         self._answers += 1
         self._seconds += now - call.at
@@ -96,6 +105,7 @@ class Pace:
     def refused(self, call: Sent) -> float:
         """Learn from a 429; gives the seconds for which nothing should be sent, unless the server asked for more."""
         self._refused += 1
+        self._emptied = min(self._emptied + 1, max(1.0, self.limit * MOST_EMPTIED))
         if not self._in_a_row(call):
             if self._lowered is None and min(self._refused, self._answers) >= ENOUGH_TO_WEIGH:
                 self._is_weighing_refusals(self._refused / self._answers)
@@ -105,8 +115,8 @@ class Pace:
             self.limit = self._target = self._cut_to = min(self.limit, max(self._floor, call.level - 1))
             return 0.0
         self._cut(max(self.limit // 2, min(self.limit, self._row_level - 1)))
-        self._refusals += 1
-        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._refusals, 20))
+        self._refusals += 1  # since the last answer: while answers come, there is nothing to wait for
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._refusals, 20)) if self._refusals > 1 else 0.0
 
     def timed_out(self, call: Sent) -> None:
         """Learn from a call that had no answer in time: half as many go on, for long only if others fare likewise."""
@@ -195,7 +205,7 @@ class Pace:
             if 2 * share <= then:
                 return False
             self._usual_refusals = share
-            self._change(before)
+            self._change(before, 0)
         elif share > max(FEW_REFUSALS, 2 * self._usual_refusals) and self.limit >= LEAST_WEIGHED:
             self._lowered = (self.limit, share)
             self._change(self.limit - max(1, self.limit // 100), WINDOWS_HELD_AFTER_REFUSAL)

@@ -40,5 +40,7 @@ pairs: {min_margin: 1}
 
 gates: {on_fail: stop}            # or warn
 
+# budget: {usd: 5}                # of one run; or tokens, or calls
+
 publish: {path: out/my-first-pairs}
 """

@@ -66,7 +66,7 @@ class Simulation:
     def _send(self, now: float) -> None:
         if now < self.resume_at:
             return
-        while self.in_flight < self.pace.limit:
+        while self.in_flight < self.pace.room:
             self.in_flight += 1
             call = self.pace.sent(now, self.in_flight)
             self._at(now + ROUND_TRIP_S / 2, "arrives", call)

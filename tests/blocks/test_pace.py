@@ -49,6 +49,17 @@ def test_refusals_that_come_at_any_level_do_not_make_it_collapse(rate: float) ->
     assert share > 0.9
 
 
+def test_refusals_at_any_level_hinder_growth_little() -> None:
+    limits = Simulation(SimulatedServer(lambda now: 256, around(), random_refusals=0.05), 32, 256).run(15).limits
+    assert limits[-1][1] >= 240
+
+
+def test_a_slot_that_was_refused_stays_empty_for_a_while() -> None:
+    """Fewer 429s than a tenth of the answers, though the server has one slot less than the limit would try."""
+    _, outcome = simulate(500, 500, 501)
+    assert outcome.refusals < 0.1 * outcome.answers
+
+
 def test_growth_that_brings_nothing_is_taken_back() -> None:
     """A server that queues without a word has 64 slots: more calls in flight only wait longer."""
     share, outcome = simulate(64, 32, 1024, queues=True)
