@@ -298,6 +298,10 @@ def test_marked_differences_lose_nothing_and_mark_only_what_differs(one: str, ot
         assert left == right == [one]
 
 
+def test_a_word_at_the_end_is_the_same_word() -> None:
+    assert marked("A giraffe is tall.", "A giraffe.") == (["A giraffe", " is tall", "."], ["A giraffe."])
+
+
 def test_long_texts_are_compared_quickly_at_their_ends() -> None:
     left, right = marked("same " + "a b " * 5000 + "end", "same " + "c d " * 5000 + "end")
     assert (left[0], left[-1]) == (right[0], right[-1]) == ("same ", " end") or left[0] == "same "

@@ -3,7 +3,7 @@
 import re
 from difflib import SequenceMatcher
 
-_PIECE = re.compile(r"[A-Za-z0-9_']+ ?|\s+|.", re.DOTALL)
+_PIECE = re.compile(r"[A-Za-z0-9_']+|\s+|.", re.DOTALL)
 MOST_WORK = 250_000
 
 
@@ -34,7 +34,7 @@ def _inside(left: list[str], right: list[str]) -> tuple[list[tuple[bool, str]], 
     if len(left) * len(right) > MOST_WORK:
         return [(True, "".join(left))], [(True, "".join(right))]
     sides: tuple[list[tuple[bool, str]], list[tuple[bool, str]]] = ([], [])
-    for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+    for kind, a, b, c, d in SequenceMatcher(str.isspace, left, right, autojunk=False).get_opcodes():
         sides[0].append((kind != "equal", "".join(left[a:b])))
         sides[1].append((kind != "equal", "".join(right[c:d])))
     return sides

@@ -161,4 +161,4 @@ def _draw(chart: Chart, places: "np.ndarray[Any, Any]", groups: list[list[int]],
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[["left", "bottom"]].set_visible(False)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, markerscale=1.6)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, markerscale=2, fontsize=13)
