@@ -12,7 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError
 
 from blocks.canonical import NotCanonicalError, canonical
-from blocks.models import Budget, Config, ModelConfig, RewardModel
+from blocks.models import Budget, Config, ModelConfig, OpenAIModel, RewardModel
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
 from flows.recipe_judging import judges_of, judging_faults, with_rubric
 from flows.recipe_yaml import read_yaml
@@ -345,6 +345,12 @@ def _filter_faults(recipe: Recipe, base: Path) -> list[str]:
         check_filter(recipe.filter, columns, base, recipe.default_rules)
     except ValueError as error:
         faults.append(f"filter: {error}")
+    embedder = recipe.models.get(recipe.semantic.model) if recipe.semantic else None
+    if recipe.semantic and embedder is not None and not isinstance(embedder, OpenAIModel):
+        faults.append(
+            f"semantic.model: {recipe.semantic.model!r} is {embedder.kind}, and only an OpenAI-compatible endpoint "
+            "(kind: openai) gives vectors"
+        )
     known = [*columns, *recipe.filter.columns]
     return faults + [
         f"select.{key}: {name!r} is no column of the prompts{nearest(name, known)}"

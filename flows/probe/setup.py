@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.models import Config, ModelConfig, Sampling
+from blocks.models import Budget, Config, ModelConfig, Sampling
 from flows.errors import KasasagiError
 from flows.recipe import LoadedRecipe, check_recipe, load_recipe, override, shipped_recipes
 from tasks.filter import FilterConfig
@@ -27,6 +27,7 @@ class Probe(Config):
     rules: tuple[str | dict[str, Any], ...] = Field(description="The filter's default rules.")
     base: Path = Field(description="The folder that relative paths start from.")
     samples: int = Field(SAMPLES, description="How many samples are drawn.")
+    budget: Budget = Field(Budget(), description="What may be spent, as the recipe says.")
 
     @property
     def sampling(self) -> Sampling:
@@ -81,4 +82,5 @@ def _of_recipe(name: str, loaded: LoadedRecipe, samples: int) -> Probe:
         rules=recipe.default_rules,
         base=loaded.base,
         samples=samples,
+        budget=recipe.budget,
     )

@@ -42,6 +42,7 @@ def test_conditions_may_ask_for_tags_only_where_there_are_some() -> None:
     [
         (["tags={model: lagre}"], "tags.model: 'lagre' is no model of this recipe; did you mean 'large'?"),
         (["semantic={model: x}"], "semantic.model: 'x' is no model"),
+        (["models.own={kind: bundled}", "semantic={model: own}"], "semantic.model: 'own' is bundled, and only"),
         (["rewrite={model: x}"], "rewrite.model: 'x' is no model"),
         (["rewrite={model: large, methods: [deepr]}"], "'deepr' is not allowed; did you mean 'deeper'?"),
         (["tags={model: large, kinds: [quality, quality]}"], "'quality' stands there twice"),
