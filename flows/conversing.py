@@ -11,6 +11,7 @@ from flows.conductor import Conductor, all_or_none
 from flows.jobs import Stages
 from flows.options import Options
 from flows.plan import StagePlan
+from tasks.asking import known_answers, read_rows
 from tasks.converse import stage as converse
 from tasks.converse.plan import Dialogues
 
@@ -20,9 +21,9 @@ async def conversed(stages: Stages, conductor: Conductor, options: Options, prom
     plan = stages.dialogues
     if plan is None:
         return prompts
-    options.said(guess_turns(plan, prompts.rows).sentence())
-    options.progress.now = "conversing"
     chunks = await asyncio.to_thread(prompt_chunks, stages.session, prompts, False)
+    options.said((await asyncio.to_thread(plan_turns, stages, plan, chunks)).sentence())
+    options.progress.now = "conversing"
     options.progress.expect(converse.STAGE, len(chunks))
     found: dict[int, Shard] = {}
 
@@ -33,8 +34,18 @@ async def conversed(stages: Stages, conductor: Conductor, options: Options, prom
     return await asyncio.to_thread(_together, stages, [found[number] for number in sorted(found)], prompts)
 
 
+def plan_turns(stages: Stages, plan: Dialogues, chunks: list[Shard]) -> StagePlan:
+    """What further turns will ask, as far as the ledger has the answers that decide it."""
+    calls = known = later = 0
+    for chunk in chunks:
+        asked, more = converse.foreseen(stages.session, plan, read_rows(stages.session.run, chunk))
+        calls, later = calls + len(asked), later + more
+        known += len(known_answers(stages.session, asked))
+    return StagePlan(stage=converse.STAGE, calls=calls + later, known=known, at_most=later > 0)
+
+
 def guess_turns(plan: Dialogues, prompts: int) -> StagePlan:
-    """What the turns of some prompts will ask at most; what is in the ledger shows when it comes to it."""
+    """What the turns of some prompts that nobody knows yet will ask at most."""
     return StagePlan(stage=converse.STAGE, calls=2 * (plan.count - 1) * prompts, known=0, at_most=True)
 
 

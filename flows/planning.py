@@ -10,7 +10,7 @@ from blocks.engines import engines_for, identity_of
 from blocks.shards import Handle, Shard
 from blocks.workspace import Run, Workspace
 from flows.chunks import prompt_chunks
-from flows.conversing import guess_turns
+from flows.conversing import guess_turns, plan_turns
 from flows.execution import new_run_id
 from flows.jobs import Stages
 from flows.plan import StagePlan, guess_answers, guess_refinement, plan_answers, plan_synthesize
@@ -82,8 +82,10 @@ def _magpie_plans(stages: Stages, source: MagpieSource) -> list[StagePlan]:
 def _answers(stages: Stages, prompts: Shard | None, most: int) -> list[StagePlan]:
     """What further turns, respond and judge will ask, for prompts that are known, or for so many that are not."""
     if (plan := stages.dialogues) is not None:
-        grown = prompts.rows if prompts is not None else most
-        return [guess_turns(plan, grown), *guess_answers(stages, grown)]
+        if prompts is None:
+            return [guess_turns(plan, most), *guess_answers(stages, most)]
+        turns = plan_turns(stages, plan, prompt_chunks(stages.session, prompts, leave_out=False))
+        return [turns, *guess_answers(stages, prompts.rows)]
     if prompts is not None:
         return plan_answers(stages, prompt_chunks(stages.session, prompts))
     rewriting = stages.recipe.rewrite

@@ -24,6 +24,7 @@ _KINDS = {
     "draw": (("draws", "draw_id"),),
     "call": (("calls", "call_id"),),
     "quarantined row": (("quarantine", "row_id"),),
+    "first turn": (("draws", "prompt_id"),),
 }
 
 
@@ -31,12 +32,13 @@ def trace(run: Run, name: str) -> dict[str, Any]:
     """All that a run knows of the prompt to which an id belongs.
 
     The id is that of a prompt (which is also its pair's), a response, a draw, a call or a quarantined row, whole or
-    at least its first 6 characters. Keys: id, kind, prompt_ids, draws, prompts, responses, calls, ratings, pairs,
-    quarantine; calls hold their request and the model's raw words. Raises UsageError for an unknown or ambiguous id.
+    at least its first 6 characters. Keys: id, kind, prompt_ids, draws, turns, prompts, responses, calls, ratings,
+    pairs, quarantine; calls hold their request and the model's raw words. Raises UsageError for an unknown or
+    ambiguous id.
     """
     with reading(run) as connection:
         kind, found = _find(connection, run, name)
-        prompts = _prompts_of(connection, kind, found)
+        prompts = _grown(connection, _prompts_of(connection, kind, found))
         return {"id": found, "kind": kind, "prompt_ids": prompts, **_chain(connection, found, prompts)}
 
 
@@ -114,6 +116,7 @@ def _prompts_of(connection: DuckDBPyConnection, kind: str, found: str) -> list[s
     sources = {
         "response": ("responses", "response_id"),
         "draw": ("draws", "draw_id"),
+        "first turn": ("draws", "prompt_id"),
         "call": ("draws UNION ALL BY NAME FROM responses UNION ALL BY NAME FROM ratings", "call_id"),
         "quarantined row": (),
     }[kind]
@@ -122,6 +125,19 @@ def _prompts_of(connection: DuckDBPyConnection, kind: str, found: str) -> list[s
     table, column = sources
     query = f"SELECT DISTINCT prompt_id FROM (FROM {table}) WHERE {column} = ? AND prompt_id IS NOT NULL ORDER BY ALL"
     return [row["prompt_id"] for row in fetch(connection, query, [found])]
+
+
+def _turns(connection: DuckDBPyConnection, column: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What was said in dialogues that grew; none in a run of a version that knew none."""
+    if not fetch(connection, "FROM duckdb_columns() WHERE table_name = 'turns' AND column_name = 'seed_id'"):
+        return []
+    query = f"FROM turns WHERE list_contains(?, {column}) ORDER BY prompt_id, turn, role"
+    return fetch(connection, query, [list(names)])
+
+
+def _grown(connection: DuckDBPyConnection, prompts: Sequence[str]) -> list[str]:
+    """Prompts with the dialogues that some of them grew into."""
+    return list(dict.fromkeys([*prompts, *_column(_turns(connection, "seed_id", prompts), "prompt_id")]))
 
 
 def _named_in_payloads(rows: list[dict[str, Any]]) -> list[str]:
@@ -144,10 +160,12 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
         return fetch(connection, f"FROM {table} WHERE list_contains(?, prompt_id) ORDER BY {order}", [prompts])
 
     responses, ratings = of("responses", "model, sample_index"), of("ratings", "aspect, ordering, place")
+    turns = _turns(connection, "prompt_id", prompts)
+    begun = [*prompts, *_column(turns, "seed_id")]
     draws = fetch(
-        connection, "FROM draws WHERE list_contains(?, prompt_id) OR draw_id = ? ORDER BY draw", [prompts, found]
+        connection, "FROM draws WHERE list_contains(?, prompt_id) OR draw_id = ? ORDER BY draw", [begun, found]
     )
-    call_ids = [found, *_column([*draws, *responses, *ratings], "call_id")]
+    call_ids = [found, *_column([*draws, *turns, *responses, *ratings], "call_id")]
     known = [found, *prompts, *call_ids, *_column(responses, "response_id"), *_column(draws, "draw_id")]
     set_aside = fetch(connection, "FROM quarantine WHERE list_contains(?, row_id) ORDER BY stage, reason", [known])
     calls = fetch(
@@ -155,6 +173,7 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
     )
     return {
         "draws": draws,
+        "turns": turns,
         "prompts": of("prompts", "prompt_id"),
         "responses": responses,
         "calls": calls,

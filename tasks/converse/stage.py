@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from blocks.llm import Completion, Message
 from blocks.models import OpenAIModel
 from blocks.pre_query import PreQuery
 from blocks.shards import Handle
-from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, set_aside
+from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, known_answers, set_aside
 from tasks.converse.plan import Dialogues
 from tasks.filter import DedupConfig, FilterConfig, filter_prompts
 from tasks.pre_query import pre_query
@@ -30,7 +30,9 @@ STAGE = "converse"
 RANK = 0
 # Raised when the same input would give other rows. 1: first version.
 VERSION = 1
+UNKNOWN = "unknown"
 _MARK = re.compile(MARKS)
+Asking = Callable[[Session, Sequence[Question], int, int], list[Answered]]
 
 
 @dataclass
@@ -65,13 +67,34 @@ def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
     started = time.monotonic()
     rows = session.run.workspace.shards.read(job.inputs["prompts"])
     talks = [Talk(row, [dict(message) for message in row["messages"]]) for row in rows.to_pylist()]
+    answered = _grow(session, plan, talks, job.chunk, ask)
+    result = _sorted(talks, rows.schema, answered)
+    return keep_chunk(session.run, session.models, job, result, started)
+
+
+def foreseen(session: Session, plan: Dialogues, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Question], int]:
+    """What some dialogues would ask, as far as the ledger tells, and how many calls at most come after that."""
+    talks = [Talk(row, [dict(message) for message in row["messages"]]) for row in rows]
+
+    def known(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
+        answers = known_answers(session, questions)
+        unknown = Completion(error=UNKNOWN)
+        return [Answered(question, answers.get(question.key, unknown), True) for question in questions]
+
+    asked = [one.question for one in _grow(session, plan, talks, 0, known)]
+    ended = [talk for talk in talks if talk.fault is not None and talk.fault[0] == UNKNOWN]
+    later = [2 * (plan.count - talk.turns) - (1 if talk.messages[-1]["role"] == "user" else 2) for talk in ended]
+    return asked, sum(later)
+
+
+def _grow(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int, asking: Asking) -> list[Answered]:
+    """Let dialogues go on until each has its turns or cannot; gives every answer. Raises PreQueryUnknownError."""
     begins = begins_of(session, plan)
     answered: list[Answered] = []
     while going := [talk for talk in talks if talk.fault is None and talk.turns < plan.count]:
-        answered += _answer(session, plan, going, job.chunk)
-        answered += _go_on(session, plan, begins, [talk for talk in going if talk.fault is None], job.chunk)
-    result = _sorted(talks, rows.schema, answered)
-    return keep_chunk(session.run, session.models, job, result, started)
+        answered += _answer(session, plan, going, chunk, asking)
+        answered += _go_on(session, plan, begins, [talk for talk in going if talk.fault is None], chunk, asking)
+    return answered
 
 
 def begins_of(session: Session, plan: Dialogues) -> PreQuery:
@@ -81,12 +104,12 @@ def begins_of(session: Session, plan: Dialogues) -> PreQuery:
     return pre_query(plan.template, model, engine, session.base)
 
 
-def _answer(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int) -> list[Answered]:
+def _answer(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int, asking: Asking) -> list[Answered]:
     """Have the last turn of each dialogue answered."""
     label, config = plan.answerer, plan.answers
     body = request_body(session, label, config.sampling)
     requests = [{"messages": _with_system(talk, config.system_prompt), **body} for talk in talks]
-    answered = _asked(session, label, plan, requests, chunk)
+    answered = asking(session, _questions(session, label, plan, requests), RANK, chunk)
     for talk, one in zip(talks, answered, strict=True):
         content, _ = split_thinking(one.completion.text, one.completion.reasoning)
         asked = talk.messages[-1]["content"]
@@ -106,7 +129,9 @@ def _broken(plan: Dialogues, answer: Answer) -> tuple[str, str | None] | None:
     return None if broken is None else (f"answer_{broken.reason}", broken.detail)
 
 
-def _go_on(session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[Talk], chunk: int) -> list[Answered]:
+def _go_on(
+    session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[Talk], chunk: int, asking: Asking
+) -> list[Answered]:
     """Have the user's next words invented for each dialogue."""
     stops = begins.stops()
     for talk in talks:
@@ -114,7 +139,7 @@ def _go_on(session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[
     talks = [talk for talk in talks if talk.fault is None]
     body = with_stops(request_body(session, plan.model, plan.sampling), stops)
     requests = [{"prompt": next_prompt(begins, plan, talk.messages), **body} for talk in talks]
-    answered = _asked(session, plan.model, plan, requests, chunk)
+    answered = asking(session, _questions(session, plan.model, plan, requests), RANK, chunk)
     found: list[tuple[Talk, Answered, str]] = []
     for talk, one in zip(talks, answered, strict=True):
         text = instruction_of(plan.steer + one.completion.text, plan.multi_line)
@@ -135,12 +160,9 @@ def next_prompt(begins: PreQuery, plan: Dialogues, messages: Sequence[Message]) 
     return begins.prompt(system, messages[1:] if own else messages, plan.steer)
 
 
-def _asked(
-    session: Session, label: str, plan: Dialogues, requests: Sequence[Mapping[str, Any]], chunk: int
-) -> list[Answered]:
+def _questions(session: Session, label: str, plan: Dialogues, requests: Sequence[Mapping[str, Any]]) -> list[Question]:
     identity = session.identities[label]
-    questions = [Question(label, ledger_key(identity, request, 0, plan.round), request) for request in requests]
-    return ask(session, questions, RANK, chunk)
+    return [Question(label, ledger_key(identity, request, 0, plan.round), request) for request in requests]
 
 
 def _fault(completion: Completion) -> tuple[str, str | None] | None:
@@ -197,7 +219,7 @@ def _sorted(talks: Sequence[Talk], schema: pa.Schema, answered: Sequence[Answere
     prompts, turns, quarantine = [], [], []
     for talk in talks:
         if talk.fault is not None:
-            payload = {"seed_id": talk.row["prompt_id"], "messages": talk.messages}
+            payload = {"prompt_id": talk.row["prompt_id"], "messages": talk.messages}
             quarantine.append(set_aside(STAGE, talk.row["prompt_id"], *talk.fault, payload))
             continue
         name = prompt_id(talk.messages)

@@ -36,7 +36,10 @@ def test_invented_dialogues_become_pairs_and_are_paid_for_once(new_job: NewJob) 
     assert prompts
     assert {len(prompt) for prompt in prompts} == {3}
     paid, published = sent(job.server), job.published()
-    job.run().succeeded()
+    traced = job.command("trace", job.sql("SELECT min(seed_id) AS id FROM turns")[0]["id"], "-w", job.workspace)
+    assert "Call (converse)" in traced.succeeded().out
+    again = job.run().succeeded()
+    assert f"converse: {24:,} calls, {24:,} in the ledger" in again.err
     assert sent(job.server) == paid
     assert job.published() == published
 

@@ -14,7 +14,7 @@ from blocks.shards import Handle
 from blocks.tables import table
 from tasks.asking import ChunkJob, Session, read_rows
 from tasks.converse.plan import Dialogues, TurnsError, dialogues
-from tasks.converse.stage import converse_chunk
+from tasks.converse.stage import converse_chunk, foreseen
 from tasks.load import DatasetSource
 from tasks.synthesize import MagpieSource
 from tests.tasks.helpers import asked, prompt, session
@@ -108,6 +108,18 @@ def test_nothing_is_asked_twice_and_more_turns_only_add(tmp_path: Path) -> None:
     assert (len(asked(one)), again.account.calls_reused) == (6, 6)
     more = talk(one, no_rules(count=3), seeds())
     assert (len(asked(one)), more.account.calls_reused) == (12, 6)
+
+
+def test_what_will_be_asked_is_foreseen_from_the_ledger(tmp_path: Path) -> None:
+    one = session(tmp_path, answer=says)
+    questions, later = foreseen(one, no_rules(count=3), seeds())
+    assert (len(questions), later) == (3, 9)
+    talk(one, no_rules(count=2), seeds())
+    questions, later = foreseen(one, no_rules(count=3), seeds())
+    assert (len(questions), later) == (9, 3)
+    questions, later = foreseen(one, no_rules(count=2), seeds())
+    assert (len(questions), later) == (6, 0)
+    assert len(asked(one)) == 6
 
 
 def test_another_model_answers_with_a_system_prompt_of_its_own(tmp_path: Path) -> None:
