@@ -15,7 +15,7 @@ DEFAULT_SEQUENCES = 256
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt")
 PIECE = 2**20
 MISSING = (
-    "vLLM is not installed in this environment: install kasasagi with its extra, as in pip install 'kasasagi[vllm]', "
+    "vLLM is not installed in this environment: it is kasasagi's extra [vllm], installed as docs/engines.md says; "
     "or name another installation's vLLM with serve: true and command"
 )
 

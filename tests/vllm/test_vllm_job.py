@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from blocks.ledger import Ledger
-from tests.e2e.command import Command, until
+from tests.e2e.command import Command, Running, until
 from tests.vllm.conftest import START_S, hina
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
@@ -53,21 +53,13 @@ def kept(folder: Path) -> int:
         ledger.close()
 
 
-def vllm_processes() -> list[int]:
-    """Processes of vLLM that were started for hina's weights."""
-    found = []
-    for process in psutil.process_iter(["name", "cmdline"]):
-        words = " ".join([process.info["name"] or "", *(process.info["cmdline"] or [])])
-        if "VLLM::" in words or "api_server" in words:
-            found.append(process.pid)
-    return found
+def family(running: Running) -> list[psutil.Process]:
+    """What a command has started, and what that has started."""
+    return psutil.Process(running.process.pid).children(recursive=True)
 
 
-@pytest.fixture(autouse=True)
-def nothing_left() -> Any:
-    before = set(vllm_processes())
-    yield
-    until(lambda: set(vllm_processes()) <= before, "vLLM's processes are gone")
+def are_gone(processes: list[psutil.Process]) -> bool:
+    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
 
 
 def test_a_job_in_process_invents_answers_judges_and_publishes(tmp_path: Path, command: Command) -> None:
@@ -86,8 +78,10 @@ def test_a_killed_run_leaves_no_server_and_the_next_one_pays_for_nothing_twice(
     file = recipe(tmp_path, 200, serve=True)
     running = command.start("run", file)
     until(lambda: kept(tmp_path) > 100, "some draws are kept", START_S)
+    started = family(running)
+    assert any("VLLM::EngineCor" in one.name() for one in started)
     running.signal(signal.SIGKILL)
-    until(lambda: not vllm_processes(), "the server is gone", 60.0)
+    until(lambda: are_gone(started), "the server is gone", 120.0)
     before = kept(tmp_path)
     ended = command.start("run", file).wait(START_S).succeeded()
     assert f"{min(before, 512):,} in the ledger" in ended.err + ended.out or before > 512
@@ -98,10 +92,12 @@ def test_a_killed_run_leaves_no_server_and_the_next_one_pays_for_nothing_twice(
 def test_a_server_that_dies_ends_the_run_with_its_last_words(tmp_path: Path, command: Command) -> None:
     running = command.start("run", recipe(tmp_path, 2_000, serve=True))
     until(lambda: kept(tmp_path) > 100, "some draws are kept", START_S)
-    for pid in vllm_processes():
-        if "VLLM::EngineCor" in psutil.Process(pid).name():
-            psutil.Process(pid).kill()
+    started = family(running)
+    for process in started:
+        if "VLLM::EngineCor" in process.name():
+            process.kill()
     said = running.wait().failed(1)
+    assert are_gone(started)
     assert "its server ended" in said or "server_error" in said
     assert "its log is" in said
     assert kept(tmp_path) > 100
