@@ -249,7 +249,7 @@ class Dispatcher:
 
     def _lane_name(self, label: str, model: ModelConfig) -> str:
         if not isinstance(model, OpenAIModel):
-            return self._engines[label].identity()
+            return f"engine {id(self._engines[label])}"  # equal weights may run in engines of different settings
         return f"batches of {label}" if model.batch else SERVERS
 
     def _new_lane(self, label: str, model: ModelConfig) -> Lane:

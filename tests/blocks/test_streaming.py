@@ -161,3 +161,14 @@ def test_an_engine_answers_a_plain_list_of_requests_too() -> None:
     ]
     assert engine.generate([]) == []
     engine.close()
+
+
+def test_equal_weights_in_engines_of_different_settings_are_asked_each_in_its_own(tmp_path: Path) -> None:
+    first, second = Scripted(Device(), "same"), Scripted(Device(), "same")
+    first.go.set()
+    second.go.set()
+    models: dict[str, ModelConfig] = {"first": MODEL, "second": MODEL}
+    with dispatching(tmp_path, models, {"first": first, "second": second}) as dispatcher:
+        dispatcher.ask(questions(3, "first"))
+        dispatcher.ask(questions(3, "second", about="other"))
+    assert first.diary == second.diary == ["same loads", "same lets go"]
