@@ -97,6 +97,7 @@ class Tool:
         folder.mkdir(parents=True, exist_ok=True)
         job = {"prompts": list(prompts), "base_url": self._server.base_url, "slots": self._server.config.slots}
         job |= {"folder": str(folder), "judge": JUDGE, "aspect": ASPECT, **changes}
+        (folder / "out.json").unlink(missing_ok=True)
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         usage, started = Usage(), time.monotonic()
         with (folder / "said.txt").open("ab") as said:
@@ -200,18 +201,30 @@ def measure(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]
     for name, changed, options in changes:
         server.reset_stats()
         done = tool.run(folder / "job", changed, **options)
-        figures[name] = sent(server) if done.code == 0 else f"{sent(server)}, {_ending(done)}"
+        figures[name] = f"{sent(server)}{_remark(done, folder / 'job', len(changed))}"
     figures["after_a_kill"] = _after_a_kill(tool, server, folder / "killed", prompts)
     return figures
 
 
-def _after_a_kill(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]) -> str | int:
+def _after_a_kill(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]) -> str:
     """Calls that were begun a second time, when a run was killed at half of the work and started again."""
     server.reset_stats()
-    tool.run(folder, prompts, kill_at=len(prompts) * 3 // 2)
+    half = len(prompts) * 3 // 2
+    tool.run(folder, prompts, kill_at=half)
+    if server.stats()["samples_finished"] < half:
+        return "half was not reached"
     done = tool.run(folder, prompts)
     again = int(server.stats()["samples_begun_again"])
-    return again if done.code == 0 else f"{again}, {_ending(done)}"
+    return f"{again}{_remark(done, folder, len(prompts))}"
+
+
+def _remark(done: Done, folder: Path, wanted: int) -> str:
+    """What is to be said of a run that did not end well, or whose rows are not those that were asked for."""
+    if done.code != 0:
+        return f", {_ending(done)}"
+    file = folder / "out.json"
+    rows = len(json.loads(file.read_bytes())) if file.exists() else wanted
+    return "" if rows == wanted else f", but gave {rows} rows for {wanted}"
 
 
 def _ending(done: Done) -> str:
