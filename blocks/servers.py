@@ -152,7 +152,8 @@ class Servers(Lane):
     def _begin(self, job: Job, address: Address, now: float) -> None:
         self.in_flight += 1
         others = self._companions(job, address)
-        call = address.began(job.label, now, sum(map(self._tokens, [job, *others])))
+        tokens = sum(map(self._tokens, [job, *others])) if job.label in address.meters else 0
+        call = address.began(job.label, now, tokens)
         self._spawn(self._send_shared([job, *others], address, call) if others else self._send(job, address, call))
 
     def _companions(self, job: Job, address: Address) -> list[Job]:
@@ -212,7 +213,7 @@ class Servers(Lane):
             self.owner.settle(job, replace(completion, attempts=job.attempts, wait_s=None), address.url)
             if not completion.fatal:
                 address.admit(job.label)
-            if completion.error is None:
+            if completion.error is None and job.label in address.meters:
                 self._estimates.learn(job.label, job.rank, completion)
         self.pump()
 

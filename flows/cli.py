@@ -55,7 +55,7 @@ def options(
 
 
 def told(error: BaseException) -> tuple[str, int]:
-    """What a person is told of an error, and the exit code: 1 failed, 2 wrong usage, 3 a gate stopped it."""
+    """What a person is told of an error, and the code: 1 failed, 2 wrong usage, 3 a gate, 4 the budget stopped it."""
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
         return "interrupted; what was paid for is kept, run it again to go on", INTERRUPTED
     if type(error).__name__ == "GateFailedError":
