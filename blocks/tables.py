@@ -154,6 +154,11 @@ JUDGE_FIGURES = pa.schema(
     ]
 )
 
+CLAIMS = pa.schema([("prompt_id", pa.string()), ("chosen_id", pa.string()), ("rejected_id", pa.string())])
+AUDIT = pa.schema(
+    [*CLAIMS, ("chosen_rating", pa.float64()), ("rejected_rating", pa.float64()), ("verdict", pa.string())]
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "loaded": PROMPTS,
     "draws": DRAWS,
@@ -165,11 +170,13 @@ SCHEMAS: dict[str, pa.Schema] = {
     "calls": CALLS,
     "quarantine": QUARANTINE,
     "gates": GATES,
+    "claims": CLAIMS,
+    "audit": AUDIT,
     "rating_histogram": RATING_HISTOGRAM,
     "judge_figures": JUDGE_FIGURES,
 }
-PUBLIC = tuple(name for name in SCHEMAS if name != "loaded")
-"""The tables that a run's database holds; `loaded` is the filter's input and stays in its shard."""
+PUBLIC = tuple(name for name in SCHEMAS if name not in ("loaded", "claims"))
+"""The tables that a run's database holds; `loaded` and `claims` are inputs of stages and stay in their shards."""
 STAGE_ORDER = (
     "load",
     "synthesize",

@@ -73,7 +73,7 @@ def _jobs(old: Run, new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]
 def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> ChunkJob:
     """The job that makes the pairs of one judged or answered chunk."""
     handle = judged.handle
-    taken = ("responses", "ratings")
+    taken = ("responses", "ratings", "claims")
     inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name in taken}}
     inputs = with_verdicts(run, inputs, people)
     return ChunkJob(stage=STAGE, chunk=handle.chunk, run=run.id, inputs=inputs, cache_key="")

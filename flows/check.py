@@ -45,7 +45,7 @@ def warnings(recipe: Recipe) -> list[str]:
     if recipe.judge and not judging:
         found.append("strong_vs_weak heeds no ratings, so nobody judges")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
-    if recipe.answers and answers < 2:
+    if recipe.answers and answers < 2 and not recipe.given:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
     return found + provider_warnings(recipe)
 

@@ -1,4 +1,4 @@
-"""The commands that do work: run, preview, pair, publish and approve."""
+"""The commands that do work: run, preview, rejudge, pair, publish and approve."""
 
 # Each command imports what it needs when it runs; its parameters are its options.
 
@@ -22,7 +22,7 @@ RunArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (run, preview, pair, publish, approve):
+    for command in (run, preview, rejudge, pair, publish, approve):
         app.command()(command)
 
 
@@ -40,6 +40,28 @@ def run(
 
     result = _run(recipe, overrides or (), rows, workspace, ask_again=frozenset(ask_again or ()), new_only=new_only)
     print_summary(result.run, console())
+
+
+def rejudge(
+    recipe: RecipeArgument,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    ask_again: AgainOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Rate responses that a dataset holds already, audit its labels, and pair them anew."""
+    from flows.rejudge import audit_of, check_rejudged
+    from flows.views.drawing import console
+    from flows.views.show import print_summary
+
+    check_rejudged(recipe, list(overrides or ()))
+    result = _run(recipe, overrides or (), rows, workspace, ask_again=frozenset(ask_again or ()))
+    print_summary(result.run, console())
+    audit = audit_of(result.run)
+    for line in audit.sentences():
+        typer.echo(line)
+    for prompt_id in audit.widest:
+        typer.echo(f"a wide disagreement: kasasagi trace {prompt_id[:8]} {result.run.id}")
 
 
 def preview(

@@ -123,7 +123,7 @@ class Conductor:
         responded = await self.do(stages.respond_job(number, prompts))
         await self._scout(number, "respond")
         await self._may_go("judge", ahead)
-        inputs = {"prompts": prompts, **_picked(responded, "responses")}
+        inputs = {"prompts": prompts, **_picked(responded, "responses"), **_picked(responded, "claims")}
         if stages.recipe.judging is not None:
             judged = await self.do(stages.judge_job(number, inputs))
             inputs |= _picked(judged, "ratings")

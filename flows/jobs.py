@@ -18,7 +18,7 @@ from blocks.shards import Account, Handle, Shard
 from blocks.tables import quoted
 from flows.late import Late
 from flows.recipe import Recipe
-from tasks import format_dpo, respond, synthesize
+from tasks import format_dpo, given, respond, synthesize
 from tasks.asking import ChunkJob, Session
 from tasks.converse import stage as converse
 from tasks.converse.plan import Dialogues, dialogues
@@ -27,7 +27,7 @@ from tasks.filter.late import split_where
 from tasks.filter.published import published_keys
 from tasks.judge import stage as judge
 from tasks.judge.config import JudgeConfig
-from tasks.load import DatasetSource, load_prompts, source_digest
+from tasks.load import DatasetSource, load_given, load_prompts, source_digest
 from tasks.student import TokenCounter, token_counter
 from tasks.synthesize import MagpieSource, Steering, Yield, limited, prompts_table
 
@@ -68,7 +68,7 @@ class Stages:
         return {
             "load": lambda job: self._load(job).model_dump(),
             "filter": lambda job: self.filter(job).model_dump(),
-            "respond": lambda job: respond.respond_chunk(session, recipe.respond, job).model_dump(),
+            "respond": lambda job: self._respond(job).model_dump(),
             "judge": lambda job: judge.judge_chunk(session, self._judging(), recipe.pairs.weighing(), job).model_dump(),
             "format_dpo": lambda job: format_dpo.format_chunk(
                 session.run, recipe.pairs, recipe.judging, job, counter
@@ -135,8 +135,24 @@ class Stages:
             raise TypeError("the source wants no further turns")
         return converse.converse_chunk(self.session, plan, job)
 
+    @cached_property
+    def given(self) -> Shard | None:
+        """The responses that the source holds, once it is loaded; None where they are asked for."""
+        if not self.recipe.given:
+            return None
+        loads = [one.handle for one in self.session.run.handles() if one.handle.stage == "load"]
+        return loads[-1].shards["given"]
+
+    def _respond(self, job: ChunkJob) -> Handle:
+        if self.recipe.given:
+            return given.given_chunk(self.session.run, job)
+        return respond.respond_chunk(self.session, self.recipe.respond, job)
+
     def respond_job(self, chunk: int, prompts: Shard) -> ChunkJob:
-        """The job that answers one chunk of prompts."""
+        """The job that answers one chunk of prompts, or takes the answers that are there."""
+        if self.given is not None:
+            inputs = {"prompts": prompts, "given": self.given}
+            return self.job(respond.STAGE, given.VERSION, chunk, inputs, "given")
         config = self.recipe.respond.model_dump(mode="json")
         models = [self.model_digest(responder.use) for responder in self.recipe.respond.models]
         return self.job(respond.STAGE, respond.VERSION, chunk, {"prompts": prompts}, config, models)
@@ -190,7 +206,12 @@ class Stages:
         started = time.monotonic()
         into = self.scratch(job)
         result = load_prompts(self._dataset(), self.base, into, self.limit)
-        return self.adopt(job, into, result, "loaded", started)
+        if not self.recipe.given:
+            return self.adopt(job, into, result, "loaded", started)
+        responses = load_given(self._dataset(), self.base, into, self.limit)
+        shard = self.session.run.workspace.shards.adopt(responses)
+        handle = self.adopt(job, into, result, "loaded", started)
+        return handle.model_copy(update={"shards": {**handle.shards, "given": shard}})
 
     def filter(self, job: ChunkJob) -> Handle:
         """Filter all prompts; what survives is `prompts`, or `filtered` where other stages go on with it."""

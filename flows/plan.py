@@ -13,7 +13,7 @@ from blocks.models import Config, price_of
 from blocks.shards import Shard
 from flows.jobs import Stages
 from flows.late import Late
-from tasks import respond, synthesize
+from tasks import given, respond, synthesize
 from tasks.asking import Answered, known_answers, read_rows
 from tasks.judge import stage as judge
 from tasks.judge.config import JudgeConfig
@@ -167,7 +167,8 @@ def _plans(stages: Stages, responding: _Count, judging: _Count) -> list[StagePla
     """The plans of both stages; of the first alone where nobody judges."""
     if not stages.recipe.answers:
         return []
-    return [responding.plan(), *([judging.plan()] if stages.recipe.judging else [])]
+    asking = [] if stages.recipe.given else [responding.plan()]
+    return [*asking, *([judging.plan()] if stages.recipe.judging else [])]
 
 
 def guess_answers(stages: Stages, prompts: int) -> list[StagePlan]:
@@ -195,6 +196,9 @@ def _guess_judging(config: JudgeConfig, judging: _Count, prompts: int, answers: 
 
 def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Count, judging: _Count) -> None:
     session, recipe = stages.session, stages.recipe
+    if recipe.given:
+        _plan_given(stages, prompts, judging)
+        return
     asked = respond.questions_for(session, recipe.respond, prompts)
     known = known_answers(session, [one.question for one in asked])
     responding.add([one.question for one in asked], known)
@@ -207,6 +211,13 @@ def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Coun
         if unanswered and len(asked) > len(prompts):
             guessed = len(unanswered) * len(asked) // max(1, len(prompts))
             _guess_judging(recipe.judging, judging, len(unanswered), guessed)
+
+
+def _plan_given(stages: Stages, prompts: list[dict[str, Any]], judging: _Count) -> None:
+    """Count the judges' calls for responses that the source holds."""
+    if stages.recipe.judging is not None and stages.given is not None:
+        found = given.take(prompts, given.given_to(stages.session.run, stages.given, prompts))
+        _plan_judging(stages, stages.recipe.judging, judging, prompts, found.rows["responses"])
 
 
 def _plan_judging(

@@ -54,6 +54,7 @@ def _plans(stages: Stages) -> list[StagePlan]:
         return _magpie_plans(stages, limited(source, stages.limit))
     work = stages.work()
     loaded = Handle.model_validate(work["load"](stages.load_job()))
+    stages.session.run.add(loaded, reused=False)
     filtered = Handle.model_validate(work["filter"](stages.filter_job(loaded.shards["loaded"], None)))
     plans, prompts = _refined(stages, filtered, rewriting=True)
     return [*plans, *_answers(stages, prompts, filtered.account.rows_out)]

@@ -62,8 +62,13 @@ class Recipe(Config):
 
     @property
     def answers(self) -> bool:
-        """Whether anybody answers; else the instructions are what is published."""
-        return bool(self.respond.models)
+        """Whether there are answers, asked for or given; else the instructions are what is published."""
+        return bool(self.respond.models) or self.given
+
+    @property
+    def given(self) -> bool:
+        """Whether the source holds the responses already, so that nobody is asked for any."""
+        return isinstance(self.source, DatasetSource) and self.source.responses is not None
 
     @property
     def kept_columns(self) -> tuple[str, ...]:
@@ -87,12 +92,16 @@ class Recipe(Config):
 
     @property
     def expectations(self) -> tuple[Expectation, ...]:
-        """What the gates expect: of the judges' stage only where there is one, and of their agreement if of several."""
+        """What the gates expect: of the judges' stage only where there is one, and of their agreement if of several.
+
+        Given responses are called chosen and rejected in place of models, so that none of them is a favourite.
+        """
         judging = self.judging
         return tuple(
             one
             for one in self.gates.all(judging is not None and len(judging.voices) > 1)
-            if judging or one.stage != "judge"
+            if (judging or one.stage != "judge")
+            and not (self.given and one.arguments.get("column") == "chosen_from_favourite")
         )
 
     @property
@@ -386,6 +395,8 @@ def missing_columns(loaded: LoadedRecipe) -> list[str]:
         return []
     wanted = [(f"source.columns.{ours}", theirs) for ours, theirs in source.columns.items()]
     wanted += [("source.keep", name) for name in source.keep]
+    named = source.responses.columns() if source.responses else []
+    wanted += [(f"source.responses.{ours}", theirs) for ours, theirs in named]
     return [
         f"{place}: {name!r} is no column of {source.path}{nearest(name, there)}"
         for place, name in wanted

@@ -26,6 +26,8 @@ def judging_faults(recipe: "Recipe") -> list[str]:
     if judge is None:
         return [] if pairs.strategy == "strong_vs_weak" else ["judge: this key is missing (who judges)"]
     faults = []
+    if recipe.given and recipe.respond.models:
+        faults.append("respond: source.responses names responses that are there already, so nobody answers; drop one")
     if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.marks):
         weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.marks)
         faults.append(

@@ -12,6 +12,7 @@ from blocks.models import Config
 from blocks.shards import Handle
 from blocks.workspace import Run
 from tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
+from tasks.audit import audit
 from tasks.judge.config import JudgeConfig
 from tasks.judge.votes import Weighing, candidates_by_prompt
 from tasks.pairing import (
@@ -144,7 +145,10 @@ def format_chunk(
     prompts = read_rows(run, job.inputs["prompts"], columns)
     responses = read_rows(run, job.inputs.get("responses"))
     ratings = read_rows(run, job.inputs.get("ratings"))
-    return keep_chunk(run, {}, job, make_pairs(config, judge, prompts, responses, ratings, counter), started)
+    result = make_pairs(config, judge, prompts, responses, ratings, counter)
+    if claims := read_rows(run, job.inputs.get("claims")):
+        result.rows["audit"] = audit(candidates_by_prompt(judge, config.weighing(), responses, ratings), claims)
+    return keep_chunk(run, {}, job, result, started)
 
 
 def make_pairs(

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from tasks.load.config import DatasetSource, LoadResult, SourceError
+from tasks.load.config import DatasetSource, GivenResponses, LoadResult, SourceError
 from tasks.load.locate import source_digest
 
 __all__ = [
     "DatasetSource",
+    "GivenResponses",
     "LoadResult",
     "SourceError",
     "check_source",
+    "load_given",
     "load_prompts",
     "source_columns",
     "source_digest",
@@ -26,6 +28,16 @@ def load_prompts(source: DatasetSource, base: Path, into: Path, limit: int | Non
     from tasks.load.job import load
 
     return load(source, base, into, limit)
+
+
+def load_given(source: DatasetSource, base: Path, into: Path, limit: int | None = None) -> Path:
+    """Write the responses that a source's rows hold to `given.parquet` in a folder, and say where it lies.
+
+    Arguments and errors are those of `load_prompts`.
+    """
+    from tasks.load.given import write_given
+
+    return write_given(source, base, into, limit)
 
 
 def check_source(source: DatasetSource, base: Path) -> list[str] | None:

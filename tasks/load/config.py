@@ -19,6 +19,23 @@ class SourceError(ValueError):
     """A source that cannot be read at all: the value, the reason and the remedy in one sentence."""
 
 
+class GivenResponses(BaseModel):
+    """Columns of a dataset that hold responses, so that none are asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chosen: str = Field(default="chosen", description="Their column of the response that they prefer.")
+    rejected: str = Field(default="rejected", description="Their column of the other one.")
+    all: str | None = Field(default=None, description="Their column with a list of responses, in place of these two.")
+    models: str | None = Field(default=None, description="Their column with a list of who gave which response.")
+
+    def columns(self) -> list[tuple[str, str]]:
+        """The columns that are read, by our names for them."""
+        named = [("models", self.models)] if self.models else []
+        sides = [("chosen", self.chosen), ("rejected", self.rejected)]
+        return [*(sides if self.all is None else [("all", self.all)]), *named]
+
+
 class DatasetSource(BaseModel):
     """Prompts read from a dataset; rows that cannot be prompts are quarantined with a reason."""
 
@@ -41,6 +58,9 @@ class DatasetSource(BaseModel):
     turns: Turns | None = Field(
         default=None, description="Dialogues go on until they have so many user turns: {count: …, model: …}."
     )
+    responses: GivenResponses | None = Field(
+        default=None, description="Columns that hold responses, which are rated in place of new ones."
+    )
 
     @field_validator("columns")
     @classmethod
@@ -51,6 +71,12 @@ class DatasetSource(BaseModel):
         if "instruction" in columns and "messages" in columns:
             raise ValueError("columns: instruction and messages are both mapped, but a prompt is one of them: drop one")
         return columns
+
+    @model_validator(mode="after")
+    def _answers_are_to_these_prompts(self) -> Self:
+        if self.turns is not None and self.responses is not None:
+            raise ValueError("responses answer the prompts as they are, and turns would make them longer: drop one")
+        return self
 
     @model_validator(mode="after")
     def _keep_is_free(self) -> Self:

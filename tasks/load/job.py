@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from blocks.canonical import digest_bytes, prompt_id
 from tasks.load.config import DatasetSource, LoadResult, SourceError, nearest
+from tasks.load.given import check_given, with_prompt
 from tasks.load.kept import KeptColumn
 from tasks.load.locate import Place, locate
 from tasks.load.readers import Opened, RawRow, open_rows
@@ -35,7 +36,8 @@ def load(source: DatasetSource, base: Path, into: Path, limit: int | None) -> Lo
     inputs = choose_inputs(source, opened.columns)
     kept = [KeptColumn(name) for name in source.keep]
     _check_kept(source, opened)
-    rows = islice(opened.rows, _smaller(source.limit, limit))
+    check_given(source, opened.columns)
+    rows = with_prompt(source, islice(opened.rows, _smaller(source.limit, limit)))
     with scratch_folder(into) as folder:
         scratch = folder / "staged.parquet"
         count = _stage(rows, scratch, inputs, kept)
@@ -52,6 +54,7 @@ def check(source: DatasetSource, base: Path) -> list[str] | None:
         return None
     opened = open_rows(source, place)
     choose_inputs(source, opened.columns)
+    check_given(source, opened.columns)
     _check_kept(source, opened)
     return opened.columns
 

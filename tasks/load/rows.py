@@ -40,7 +40,7 @@ def choose_inputs(source: DatasetSource, columns: Sequence[str] | None) -> Input
     system = mapped.get("system")
     if "instruction" in mapped or "messages" in mapped:
         return Inputs(mapped.get("instruction"), mapped.get("messages"), system)
-    if columns is None or "messages" in columns:
+    if columns is None or "messages" in columns or source.responses:
         return Inputs(None, "messages", system)
     if "instruction" in columns:
         return Inputs("instruction", None, system)

@@ -19,7 +19,7 @@ def run(tmp_path: Path) -> Run:
     return build_example_run(tmp_path / "workspace", ended=False)
 
 
-MADE_ELSEWHERE = ("draws", "turns", "rating_histogram", "judge_figures")
+MADE_ELSEWHERE = ("draws", "turns", "audit", "rating_histogram", "judge_figures")
 
 
 def everything(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:

@@ -1,0 +1,159 @@
+"""Responses that a dataset holds already, and what it says of them: which one it prefers."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from blocks.canonical import prompt_id
+from blocks.tables import quoted
+from tasks.load.config import DatasetSource, GivenResponses, SourceError, nearest
+from tasks.load.locate import locate
+from tasks.load.readers import RawRow, open_rows
+from tasks.load.rows import Conversation, Inputs, UnfitRowError, choose_inputs, conversation
+
+BATCH_ROWS = 2000
+GIVEN = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("row", pa.int64()),
+        ("slot", pa.string()),
+        ("model", pa.string()),
+        ("content", pa.string()),
+        ("fault", pa.string()),
+    ]
+)
+"""A response as its row has it: the row's number, chosen, rejected or its place in the list, and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One response of a row: its slot, whose it is, what it says, and why it cannot be used, if so."""
+
+    slot: str
+    model: str
+    content: str | None
+    fault: str | None
+
+
+def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    """The rows, each with its prompt in the column `messages` where the recipe maps none.
+
+    That is the column `prompt` (a text or a conversation), else what comes before the responses, where these are whole
+    conversations.
+    """
+    given = source.responses
+    if given is None or "instruction" in source.columns or "messages" in source.columns:
+        yield from rows
+        return
+    for row in rows:
+        yield _prompted(given, row) if isinstance(row.value, dict) else row
+
+
+def _prompted(given: GivenResponses, row: RawRow) -> RawRow:
+    try:
+        return RawRow({**row.value, "messages": _prompt_of(given, row.value)}, row.raw)
+    except UnfitRowError as unfit:
+        return RawRow(raw=row.raw or repr(row.value).encode(), reason=unfit.reason, detail=unfit.detail)
+
+
+def _prompt_of(given: GivenResponses, row: Mapping[str, Any]) -> Any:
+    prompt = row.get("prompt")
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    if prompt is not None:
+        return prompt
+    before = [value[:-1] for value in _values(given, row) if isinstance(value, list) and len(value) > 1]
+    if not before:
+        raise UnfitRowError("missing_column", "the row has no prompt, and its responses are no whole conversations")
+    if any(turns != before[0] for turns in before):
+        raise UnfitRowError("prompts_differ", "the responses answer different conversations")
+    return before[0]
+
+
+def _values(given: GivenResponses, row: Mapping[str, Any]) -> list[Any]:
+    if given.all is None:
+        return [row.get(given.chosen), row.get(given.rejected)]
+    values = row.get(given.all)
+    return list(values) if isinstance(values, list) else []
+
+
+def answers_of(given: GivenResponses, row: Mapping[str, Any]) -> list[Answer]:
+    """The responses of a row, fit or not."""
+    values = _values(given, row)
+    slots = ["chosen", "rejected"] if given.all is None else [str(place) for place in range(len(values))]
+    names = row.get(given.models) if given.models else None
+    known = isinstance(names, list) and len(names) == len(values)
+    models = [str(name) for name in names] if known and isinstance(names, list) else _unnamed(given, slots)
+    return [_answer(slot, model, value) for slot, model, value in zip(slots, models, values, strict=True)]
+
+
+def _unnamed(given: GivenResponses, slots: list[str]) -> list[str]:
+    return slots if given.all is None else [f"response {slot}" for slot in slots]
+
+
+def _answer(slot: str, model: str, value: Any) -> Answer:
+    """A text, a turn of the assistant, or a conversation that ends with one."""
+    turn = value[-1] if isinstance(value, list) and value else value
+    if isinstance(turn, dict):
+        if turn.get("role") != "assistant":
+            return Answer(slot, model, None, "it does not end with a turn of the assistant")
+        turn = turn.get("content")
+    if not isinstance(turn, str):
+        return Answer(slot, model, None, "it is neither a text nor a conversation")
+    return Answer(slot, model, turn, None)
+
+
+def check_given(source: DatasetSource, columns: list[str] | None) -> None:
+    """Raise SourceError where a column of responses is not there; columns are theirs, None where unknown."""
+    given = source.responses
+    for ours, theirs in given.columns() if given else ():
+        if columns is not None and theirs not in columns:
+            raise SourceError(f"responses.{ours}: {source.path} has no column {theirs!r}: {nearest(theirs, columns)}")
+
+
+def write_given(source: DatasetSource, base: Path, into: Path, limit: int | None) -> Path:
+    """Write the responses of all rows that hold a prompt to `given.parquet`, ordered by prompt, then row and place."""
+    opened = open_rows(source, locate(source, base))
+    inputs = choose_inputs(source, opened.columns)
+    most = min((some for some in (source.limit, limit) if some is not None), default=None)
+    rows = with_prompt(source, islice(opened.rows, most))
+    staged, target = into / "given-staged.parquet", into / "given.parquet"
+    with pq.ParquetWriter(staged, GIVEN) as writer:
+        for batch in _batches(_given_rows(source, inputs, rows)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=GIVEN))
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"SET memory_limit = '256MB'; SET temp_directory = {quoted(into)}")
+        ordered = f"SELECT * FROM read_parquet({quoted(staged)}) ORDER BY prompt_id, row, slot"
+        connection.execute(f"COPY ({ordered}) TO {quoted(target)} (FORMAT parquet, ROW_GROUP_SIZE 2048)")
+    staged.unlink()
+    return target
+
+
+def _given_rows(source: DatasetSource, inputs: Inputs, rows: Iterator[RawRow]) -> Iterator[dict[str, Any]]:
+    given = source.responses or GivenResponses()
+    for number, row in enumerate(rows):
+        messages = _messages(row, inputs)
+        for answer in answers_of(given, row.value) if messages else ():
+            fields = {"slot": answer.slot, "model": answer.model, "content": answer.content, "fault": answer.fault}
+            yield {"prompt_id": prompt_id(messages or []), "row": number, **fields}
+
+
+def _messages(row: RawRow, inputs: Inputs) -> Conversation | None:
+    """The prompt of a row; None where it has none, which the load says."""
+    if row.reason is not None or not isinstance(row.value, dict):
+        return None
+    try:
+        return conversation(row.value, inputs)
+    except UnfitRowError:
+        return None
+
+
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(rows, BATCH_ROWS)):
+        yield batch

@@ -1,0 +1,41 @@
+"""`kasasagi rejudge`: a preference dataset that exists is rated, its labels are audited, and pairs are made anew."""
+
+from tests.e2e.conftest import NewJob
+from tests.e2e.job import sent_by_model
+from tests.e2e.test_commands import planned
+from tests.fake_server.judge import text_rating
+
+ROWS = 30
+
+
+def test_a_dataset_is_audited_and_paired_anew(new_job: NewJob) -> None:
+    job = new_job().prepare(1)
+    rows = [
+        {"prompt": f"What is {n}?", "chosen": f"It is {n}, I think.", "rejected": f"Number {n} it is."}
+        for n in range(ROWS)
+    ]
+    job.write_prompts(rows)
+    recipe = {name: value for name, value in job.recipe.items() if name != "respond"}
+    source = {"kind": "dataset", "path": "prompts.jsonl", "responses": {"chosen": "chosen", "rejected": "rejected"}}
+    job.write_plain({**recipe, "source": source})
+    plan = planned(job.command("plan", "recipe.yaml", "-w", job.workspace))
+    assert plan == {"judge": [str(2 * ROWS), "0", str(2 * ROWS)]}
+    said = job.command("rejudge", "recipe.yaml", "-w", job.workspace).succeeded().out
+    ratings = [(text_rating(row["chosen"]), text_rating(row["rejected"])) for row in rows]
+    agree, disagree = (sum(a > b for a, b in some) for some in (ratings, [(b, a) for a, b in ratings]))
+    assert agree
+    assert disagree
+    assert f"{ROWS} labels: {agree} agree, {disagree} disagree, {ROWS - agree - disagree} ties, 0 unrated." in said
+    assert f"disagree with {disagree / (agree + disagree):.1%} (" in said
+    assert "kasasagi trace" in said
+    assert sent_by_model(job.server) == {"critic": 2 * ROWS}
+    [counts] = job.sql("select count(*) as pairs, count(*) filter (chosen_rating <= rejected_rating) as bad from pairs")
+    assert counts == {"pairs": agree + disagree, "bad": 0}
+    published = job.published()
+    job.run().succeeded()
+    assert job.published() == published
+    assert sent_by_model(job.server) == {"critic": 2 * ROWS}
+    job.command("pair", "--set", "pairs.min_margin=2", "-w", job.workspace).succeeded()
+    assert len(job.sql("from audit")) == ROWS
+    job.write_recipe()
+    assert "source.responses" in job.command("rejudge", "recipe.yaml", "-w", job.workspace).failed(2)

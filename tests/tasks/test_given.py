@@ -1,0 +1,109 @@
+"""Responses that a dataset holds: read in the forms that datasets have, never dropped silently, and audited."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.audit import verdict_on
+from tasks.given import take
+from tasks.load import DatasetSource, SourceError, load_given, load_prompts
+from tasks.pairing import Candidate
+
+USER = {"role": "user", "content": "What is a magpie?"}
+GOOD = {"role": "assistant", "content": "A bird."}
+BAD = {"role": "assistant", "content": "A fish."}
+
+
+def loaded(tmp_path: Path, rows: list[Any], **source: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The prompts and the given responses of some rows."""
+    import pyarrow.parquet as pq
+
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = DatasetSource.model_validate({"path": "rows.jsonl", "responses": {}, **source})
+    result = load_prompts(config, tmp_path, tmp_path / "out")
+    given = load_given(config, tmp_path, tmp_path / "out")
+    return pq.read_table(result.prompts).to_pylist(), pq.read_table(given).to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("row", "source"),
+    [
+        ({"prompt": "What is a magpie?", "chosen": "A bird.", "rejected": "A fish."}, {}),
+        ({"prompt": [USER], "chosen": [GOOD], "rejected": [BAD]}, {}),
+        ({"chosen": [USER, GOOD], "rejected": [USER, BAD]}, {}),
+        ({"q": "What is a magpie?", "a": GOOD, "b": BAD},
+         {"columns": {"instruction": "q"}, "responses": {"chosen": "a", "rejected": "b"}}),
+        ({"prompt": "What is a magpie?", "chosen": [USER, GOOD], "rejected": [USER, BAD], "messages": [USER, GOOD]},
+         {"columns": {"instruction": "prompt"}}),
+    ],
+)  # fmt: skip
+def test_the_usual_forms_are_read(tmp_path: Path, row: dict[str, Any], source: dict[str, Any]) -> None:
+    [prompt], given = loaded(tmp_path, [row], **source)
+    assert prompt["messages"] == [USER]
+    assert [(one["slot"], one["model"], one["content"]) for one in given] == [
+        ("chosen", "chosen", "A bird."),
+        ("rejected", "rejected", "A fish."),
+    ]
+    assert {one["prompt_id"] for one in given} == {prompt["prompt_id"]}
+
+
+def test_a_list_of_responses_may_name_its_models(tmp_path: Path) -> None:
+    row = {"prompt": "Why?", "completions": ["one", [USER, GOOD], 3], "who": ["a", "b", "c"]}
+    _, given = loaded(tmp_path, [row], responses={"all": "completions", "models": "who"})
+    assert [(one["model"], one["content"]) for one in given] == [("a", "one"), ("b", "A bird."), ("c", None)]
+    result = take([{"prompt_id": given[0]["prompt_id"]}], given)
+    assert [row["reason"] for row in result.rows["quarantine"]] == ["bad_response"]
+    assert (result.rows_in, result.rows_out, result.rows["claims"]) == (3, 2, [])
+
+
+def test_rows_of_one_prompt_are_pooled_and_each_label_is_kept(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "Why?", "chosen": "one", "rejected": "two"},
+        {"prompt": "Why?", "chosen": "one", "rejected": "three"},
+        {"prompt": "Why?", "chosen": "four", "rejected": "four"},
+    ]
+    [prompt], given = loaded(tmp_path, rows)
+    result = take([prompt], given)
+    texts = {row["response_id"]: row["content"] for row in result.rows["responses"]}
+    assert sorted(texts.values()) == ["four", "one", "three", "two"]
+    claims = [(texts[row["chosen_id"]], texts[row["rejected_id"]]) for row in result.rows["claims"]]
+    assert claims == [("one", "two"), ("one", "three")]
+    assert [row["reason"] for row in result.rows["quarantine"]] == ["equal_answer", "equal_answer"]
+    assert result.rows_in == result.rows_out + len(result.rows["quarantine"]) == 6
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"chosen": [USER, GOOD], "rejected": [{**USER, "content": "Who?"}, BAD]},
+        {"chosen": "A bird.", "rejected": "A fish."},
+        {"prompt": 3, "chosen": "A bird.", "rejected": "A fish."},
+    ],
+)
+def test_a_row_without_one_prompt_is_set_aside_by_the_load(tmp_path: Path, row: dict[str, Any]) -> None:
+    prompts, given = loaded(tmp_path, [row, {"prompt": "Why?", "chosen": "a", "rejected": "b"}])
+    assert len(prompts) == 1
+    assert {one["prompt_id"] for one in given} == {prompts[0]["prompt_id"]}
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"responses.rejected: .* has no column 'rejected'"):
+        loaded(tmp_path, [{"prompt": "Why?", "chosen": "a", "rejectd": "b"}])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "verdict"),
+    [
+        ((4, 4), (2, 3), "agrees"),
+        ((4, 3), (3, 3), "agrees"),
+        ((2, 2), (4, 4), "disagrees"),
+        ((4, 2), (2, 4), "tie"),
+        ((4, 2), (2, 3), "tie"),
+        ((3, 3), (3, 3), "tie"),
+        ((4, None), (2, 2), "unrated"),
+    ],
+)
+def test_a_label_is_held_against_every_order(chosen: Any, rejected: Any, verdict: str) -> None:
+    assert verdict_on(Candidate("a", "m", "x", chosen), Candidate("b", "m", "y", rejected)) == verdict
