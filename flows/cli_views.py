@@ -3,6 +3,7 @@
 # Each command imports what it needs when it runs, so that --help answers at once; its parameters are its options.
 # ruff: noqa: PLR0913, PLR0917
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,14 +88,17 @@ def show(
 
 def judge(run: RunArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Report on a run's judges: ratings by model, both orders, position, length, agreement, win rates, politeness."""
+    from flows.labels.sitting import agreement_on
     from flows.views.export import print_json
-    from flows.views.judge import draw_report, judge_report
+    from flows.views.judge import draw_person, draw_report, judge_report
 
-    report = judge_report(_find(workspace, run))
+    found = _find(workspace, run)
+    report, counts = judge_report(found), agreement_on(found)
     if json:
-        print_json(report)
+        print_json(report | {"person": asdict(counts)})
     else:
         draw_report(report, _console())
+        draw_person(counts, _console())
 
 
 def sql(

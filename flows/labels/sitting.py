@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, Literal
 
 from duckdb import DuckDBPyConnection
@@ -18,6 +19,7 @@ from flows.views.text import messages_text, plural
 
 ASKED = "a or b is better, tie, skip, undo or quit: "
 SIDE_BY_SIDE = 60
+AT_ONCE = 100
 # A pair by its prompt_id, chosen_id and rejected_id.
 Shown = tuple[str, str, str]
 Word = Literal["left", "right", "tie", "skip", "undo", "quit"]
@@ -49,6 +51,12 @@ def label(run: Run, wanted: int, console: Console, ask: Callable[[str], str]) ->
         if not sitting.until(wanted):
             console.print(plain("There are no more pairs of this run to show.", "dim"))
         return agreement(labels, _pairs(tables))
+
+
+def agreement_on(run: Run) -> Agreement:
+    """How far a person's verdicts so far agree with the run's judge. Raises KasasagiError as `label` does."""
+    with reading(run) as tables:
+        return agreement(Labels(run.workspace), _pairs(tables))
 
 
 class _Sitting:
@@ -93,15 +101,17 @@ class _Sitting:
 
 
 def _pairs(tables: DuckDBPyConnection) -> Iterator[tuple[str, str, float | None]]:
-    cursor = tables.cursor().execute(_ALL)
+    cursor = tables.execute(_ALL)
     while rows := cursor.fetchmany(2_000):
         yield from rows
 
 
 def _unseen(tables: DuckDBPyConnection, labels: Labels) -> Iterator[Shown]:
-    """The pairs on which there is no verdict, in their order."""
-    cursor = tables.cursor().execute(_IN_TURN)
-    while rows := cursor.fetchmany(100):
+    """The pairs on which there is no verdict, in their order, some at a time: other queries run in between."""
+    for start in count(0, AT_ONCE):
+        rows = tables.execute(f"{_IN_TURN} LIMIT {AT_ONCE} OFFSET {start}").fetchall()
+        if not rows:
+            return
         yield from (row for row in rows if frozenset(row[1:]) not in labels.known)
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from blocks.workspace import Run
+from flows.labels.agreement import Agreement
 from flows.views import drawing
 from flows.views.drawing import Kind, plain, short
 from flows.views.reading import reading
@@ -45,6 +46,14 @@ def draw_report(report: dict[str, list[dict[str, Any]]], console: Console) -> No
     if report["judge_figures"]:
         drawing.heading(console, "Figures, with 95% intervals")
         _draw_figures(report["judge_figures"], console)
+
+
+def draw_person(counts: Agreement, console: Console) -> None:
+    """Say how far a person's own verdicts agree with the judge's, where there are any."""
+    if counts.verdicts:
+        drawing.heading(console, "Beside your own verdicts")
+        for sentence in counts.sentences():
+            console.print(plain(sentence), soft_wrap=True)
 
 
 def percent_or_decimal(figure: str, value: float | None) -> str:

@@ -130,6 +130,13 @@ def test_the_agreement_is_of_the_pairs_of_the_run_alone() -> None:
     assert "3 of 5 at 1, 5 of 5 at 3" in said
 
 
+def test_a_run_that_goes_on_can_be_judged_too(tmp_path: Path) -> None:
+    live = build_example_run(tmp_path, ended=False, prompts=12)
+    assert sitting(live, 20, *["a"] * 20).verdicts == 9
+    begun = Run.begin(live.workspace, "20260102-new", "job", {})
+    assert sitting(begun, 1, "a").verdicts == 0
+
+
 def test_a_torn_line_costs_one_verdict_and_no_other(run: Run) -> None:
     sitting(run, 2, "a", "b")
     file = run.workspace.folder / "labels.jsonl"

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import typer
 from click.testing import Result
+from rich.console import Console
 from typer.testing import CliRunner
 
 from flows.cli_views import register
+from flows.labels.sitting import label
 from flows.views.judge import TITLES, percent_or_decimal, subject_of
 from tests.run_example import build_example_run
 
@@ -43,6 +45,16 @@ def test_json_holds_the_same(workspace: Path) -> None:
     report = json.loads(typed(workspace, "20260101-ended", "--json").stdout)
     assert {row["figure"] for row in report["judge_figures"]} <= TITLES.keys()
     assert {row["model"] for row in report["rating_histogram"]} == {"small", "large"}
+
+
+def test_a_persons_verdicts_stand_beside_the_judges(tmp_path: Path) -> None:
+    run = build_example_run(tmp_path, prompts=9)
+    assert "your own" not in typed(tmp_path).stdout
+    answers = iter(["a", "b", "tie"])
+    label(run, 3, Console(quiet=True), lambda question: next(answers))
+    assert "Beside your own verdicts" in typed(tmp_path).stdout
+    person = json.loads(typed(tmp_path, "--json").stdout)["person"]
+    assert (person["decided"], person["ties"]) == (2, 1)
 
 
 def test_a_run_that_nobody_judged_says_so(tmp_path: Path) -> None:
