@@ -172,7 +172,8 @@ def _inputs(run: Run, examples: list[Example], responded: Handle) -> dict[str, S
     prompts = pa.Table.from_pylist(
         [one.prompt_row() for one in examples], PROMPTS.append(pa.field("topic", pa.string()))
     )
-    return {"prompts": run.workspace.shards.write(prompts), "responses": responded.shards["responses"]}
+    answers = {name: shard for name, shard in responded.shards.items() if name == "responses"}
+    return {"prompts": run.workspace.shards.write(prompts), **answers}
 
 
 def _respond(run: Run, chunk: int, examples: list[Example]) -> Handle:

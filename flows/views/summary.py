@@ -5,7 +5,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from blocks.workspace import Run, RunState, Workspace
+from blocks.workspace import Run, RunState, Workspace, WorkspaceError
 from flows.views.reading import fetch, reading
 
 DEFAULT_PAIRS = 3
@@ -83,7 +83,7 @@ def _instructions(run: Run, connection: DuckDBPyConnection, most: int) -> list[d
 def _came_to(run: Run) -> dict[str, Any]:
     try:
         handles = run.handles()
-    except (OSError, ValueError):
+    except (OSError, ValueError, WorkspaceError):
         return {"pairs": None, "calls_paid": None, "cost_usd": None}
     return {
         "pairs": sum(h.handle.shards["pairs"].rows for h in handles if "pairs" in h.handle.shards),
