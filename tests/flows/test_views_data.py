@@ -113,7 +113,7 @@ def test_a_query_reads_no_other_file_or_variable(run: Run, tmp_path: Path, sql: 
     [
         ("from par", "did you mean 'pairs'?"),
         ("select contnt from responses", "did you mean 'content'?"),
-        ("select r.rating from responses r", "it is a column of ratings"),
+        ("select r.rationale from responses r", "it is a column of ratings"),
         ("selct 1 from pairs", 'syntax error at or near "selct"'),
         ("select content::int from responses", "Could not convert string"),
         ("copy pairs to 'x'", "a query only reads"),
