@@ -159,8 +159,8 @@ def histogram(
     with drawing(chart) as axes:
         for (name, group), colour in zip(groups, SERIES, strict=False):
             data = np.maximum(np.asarray(group, float), 1) if logarithmic else group
-            axes.hist(data, edges, histtype="stepfilled", color=colour, alpha=0.25)
-            axes.hist(data, edges, histtype="step", color=colour, label=label(name), linewidth=1.4)
+            axes.hist(data, list(edges), histtype="stepfilled", color=colour, alpha=0.25)
+            axes.hist(data, list(edges), histtype="step", color=colour, label=label(name), linewidth=1.4)
         if logarithmic:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -193,7 +193,8 @@ def _length_bias(facts: Facts) -> list[Chart]:
     chart = Chart("Length bias: chosen against rejected", note)
     with drawing(chart) as axes:
         _, edges, drawn = axes.hist(ratios, bins=[step / 4 - 0.125 for step in range(-16, 18)])
-        for edge, patch in zip(edges, drawn, strict=False):
+        patches: Any = drawn
+        for edge, patch in zip(edges, patches, strict=False):
             patch.set_facecolor(FAINT if abs(edge + 0.125) < 0.1 else SERIES[1] if edge < 0 else SERIES[0])
         axes.set_xticks([-4, -2, -1, 0, 1, 2, 4], ["16×", "4×", "2×", "=", "2×", "4×", "16×"])
         axes.set_xlabel("rejected is longer  |  chosen is longer")
