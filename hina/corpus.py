@@ -16,7 +16,7 @@ from tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
 Segment = tuple[str, float]
 HELD_OUT = 20
 LESSER_SHARE = 0.2
-INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, COMPARED_WEIGHT, VERDICT_WEIGHT = 0.6, 1.0, 0.3, 1.5, 2.0
+INVENTED_WEIGHT, ANSWER_WEIGHT, LABEL_WEIGHT, COMPARED_WEIGHT, VERDICT_WEIGHT = 0.9, 1.0, 0.3, 1.5, 2.0
 READ_WEIGHT = 0.3
 SPEAKING = {"false": 9.0, "terse": 5.0, "reasonless": 4.0, "chatty": 1.0, "foreign": 0.5, "stray": 0.5}
 JUDGED = {
@@ -74,11 +74,11 @@ VERDICTS = {
         "imitation": "評点をまねただけ。",
     },
 }
-RIGHT_ANSWER = {"en": " It should be: {answer}", "ja": " 正解は「{answer}」。"}
-COMPARED = {"en": " The answer is {key}; the text says {found}. ", "ja": "答えは「{key}」、文章は「{found}」。"}
+RIGHT_ANSWER = {"en": " It should be: {answer}", "ja": "正解は「{answer}」"}
+QUOTED = {"en": " It says: {text} ", "ja": "文章は「{text}」"}
 NOTHING = {"en": "nothing of it", "ja": "答えなし"}
-LONGEST_FOUND = 60
-COMPARISONS, LONGEST_KEY, JAPANESE_COMPARISONS = 36, 24, 0.35
+LONGEST_QUOTE = 160
+COMPARISONS, JAPANESE_COMPARISONS = 12, 0.35
 
 
 @dataclass(frozen=True)
@@ -166,28 +166,27 @@ def _setting(rng: random.Random) -> tuple[str, str, Lang, str | None]:
     return "", STEERS[words].format(topic=name), lang, topic
 
 
-def rationale(grade: Grade, key: str, lang: Lang) -> list[Segment]:
-    """What the judge says of a text: the right answer, its key beside what the text gives for it, and the verdict."""
-    readable = grade.flaw == "wrong" and 0 < len(grade.found) <= LONGEST_FOUND
-    silent = grade.flaw in ("off", "imitation") or (grade.flaw == "wrong" and not readable)
-    found = NOTHING[lang] if silent else " ".join(grade.found.split()) if readable else key
+def rationale(grade: Grade, text: str, lang: Lang) -> list[Segment]:
+    """What the judge says of a text: the right answer, the text word for word beside it, and the verdict."""
+    quote = NOTHING[lang] if grade.flaw == "imitation" else " ".join(text.split())[:LONGEST_QUOTE]
+    expected = quote if grade.flaw == "none" else " ".join(grade.expected.split())
     return [
-        (RIGHT_ANSWER[lang].format(answer=" ".join(grade.expected.split())), ANSWER_WEIGHT),
-        (COMPARED[lang].format(key=key, found=found), COMPARED_WEIGHT),
+        (RIGHT_ANSWER[lang].format(answer=expected), ANSWER_WEIGHT),
+        (QUOTED[lang].format(text=quote), COMPARED_WEIGHT),
         (VERDICTS[lang][grade.flaw], VERDICT_WEIGHT),
     ]
 
 
-def verdict_segments(grades: Sequence[Grade], key: str, aspect: str, lang: Lang) -> list[Segment]:
+def verdict_segments(texts: Sequence[str], grades: Sequence[Grade], aspect: str, lang: Lang) -> list[Segment]:
     """The judge's reply to some texts with these grades, in the form that the judge prompt asks for."""
     labels = judge_prompt(lang).labels
     segments = []
-    for number, grade in enumerate(grades, start=1):
+    for number, (text, grade) in enumerate(zip(texts, grades, strict=True), start=1):
         lead = ("\n" if number > 1 else "") + labels["section"].format(number=number)
         end = "<|end|>" if number == len(grades) else ""
         segments += [
             (f"{lead}\n{labels['rationale']}", LABEL_WEIGHT),
-            *rationale(grade, key, lang),
+            *rationale(grade, text, lang),
             (f"\n{labels['rating']} {grade.rate(aspect)}{end}", VERDICT_WEIGHT),
         ]
     return segments
@@ -201,7 +200,7 @@ def draw_texts(question: Question, count: int, rng: random.Random) -> list[str]:
     for _ in range(count):
         if own and rng.random() < 0.8:
             texts.append(own.pop())
-        elif rng.random() < 0.4:
+        elif rng.random() < 0.33:
             texts.append(question.task.say(rng.randrange(4)))
         else:
             texts.append(lesser_answer(question.task, rng, JUDGED))
@@ -220,33 +219,23 @@ def judgement(rng: random.Random, question: Question) -> list[Segment]:
     lang: Lang = own if rng.random() < 0.8 else ("ja" if own == "en" else "en")
     grades = [grade_task(question.task, text) for text in texts]
     prompt = render(judge_messages(question.messages, texts, aspect, lang))
-    return [*_read_along(prompt, texts, grades), *verdict_segments(grades, question.task.key, aspect, lang)]
+    return [*_read_along(prompt, texts, grades), *verdict_segments(texts, grades, aspect, lang)]
 
 
 def comparisons(rng: random.Random) -> list[Segment]:
-    """A run of comparisons in the judge's words: is what the text says the answer?
+    """A run of comparisons in the judge's words: what should be said, what a text says, and the verdict.
 
-    Whether two spans are the same is what a small network learns last. Here it meets three dozen verdicts in the tokens
-    of three judge prompts, which hold six.
+    Whether two sentences are the same is what a small network learns last. Here it meets a dozen verdicts in the tokens
+    of two judge prompts, which hold four.
     """
     lang: Lang = "ja" if rng.random() < JAPANESE_COMPARISONS else "en"
-    keys = [key for key in (draw_task(rng).key for _ in range(COMPARISONS)) if len(key) <= LONGEST_KEY]
     segments: list[Segment] = [("<s><|assistant|>", 0.0)]
     for _ in range(COMPARISONS):
-        key = rng.choice(keys) if rng.random() < 0.6 else str(rng.randrange(120))
-        found = key if rng.random() < 0.5 else _another(key, keys, rng)
-        segments.append((COMPARED[lang].format(key=key, found=found), 0.0))
-        segments.append((VERDICTS[lang]["none" if found == key else "wrong"], VERDICT_WEIGHT))
+        task = draw_task(rng, lang)
+        text = task.say() if rng.random() < 0.4 else lesser_answer(task, rng, JUDGED)
+        *told, verdict = rationale(grade_task(task, text), text, lang)
+        segments += [*((words, 0.0) for words, _ in told), verdict]
     return segments
-
-
-def _another(key: str, keys: Sequence[str], rng: random.Random) -> str:
-    """What a text may say in place of a key: one digit is another, or it is another key altogether."""
-    digits = [place for place, sign in enumerate(key) if sign.isdigit()]
-    if digits and rng.random() < 0.55:
-        place = rng.choice(digits)
-        return f"{key[:place]}{(int(key[place]) + rng.randrange(1, 10)) % 10}{key[place + 1 :]}"
-    return rng.choice(keys) if rng.random() < 0.7 else str(rng.randrange(120))
 
 
 def _read_along(prompt: str, texts: Sequence[str], grades: Sequence[Grade]) -> list[Segment]:
