@@ -38,6 +38,9 @@ class AnsweringDispatcher:
         ledger.close()
         return completions
 
+    def foresee(self, plans: Mapping[int, object]) -> None:
+        """There is no budget here whose later stages would keep a share."""
+
     def raise_if_stopped(self) -> None:
         pass
 
