@@ -89,7 +89,8 @@ class Command:
 
     def __init__(self, folder: Path, environment: Mapping[str, str], warmed: Warmed | None = None) -> None:
         self.folder = folder
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        # As wide as tables need, wherever the tests themselves run.
+        self.environment = {**os.environ, "COLUMNS": "160", "PYTHONPATH": str(ROOT), **environment}
         self.ignores_ctrl_c = False
         self._warmed = warmed
         self._running: list[Running] = []
