@@ -5,6 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -92,7 +93,8 @@ class ProgressArtifacts:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.wait_for(self._bring_up_to_date(), timeout=10 * EVERY_SECONDS)
+        with suppress(TimeoutError):  # a server that does not answer must not hide how the run ended
+            await asyncio.wait_for(self._bring_up_to_date(), timeout=10 * EVERY_SECONDS)
 
     async def _go_on(self) -> None:
         while True:

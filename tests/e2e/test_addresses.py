@@ -1,9 +1,13 @@
 """A model at several addresses: one may die in the middle of a run, and others may serve the next one."""
 
+import pytest
+
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import MODELS, sent
 from tests.fake_server import FakeServer
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_server_dies_in_the_run_and_another_serves_the_next(new_job: NewJob) -> None:

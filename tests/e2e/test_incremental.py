@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import Job, prompt_rows, sent
+
+pytestmark = pytest.mark.slow
 
 
 def versions(job: Job) -> list[set[int]]:

@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
 import yaml
 
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import recipe_for, sent
+
+pytestmark = pytest.mark.slow
 
 
 def test_instructions_are_published_and_are_seeds_of_pairs(new_job: NewJob) -> None:

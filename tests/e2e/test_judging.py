@@ -6,6 +6,8 @@ from tests.e2e.conftest import NewJob
 from tests.e2e.job import sent_by_model
 from tests.e2e.test_commands import planned
 
+pytestmark = pytest.mark.slow
+
 PROMPTS = 30
 
 

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import Job, begun, sent
+
+pytestmark = pytest.mark.slow
 
 PROMPTS = 24
 STAGES: dict[str, Any] = {

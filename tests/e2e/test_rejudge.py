@@ -1,9 +1,13 @@
 """`kasasagi rejudge`: a preference dataset that exists is rated, its labels are audited, and pairs are made anew."""
 
+import pytest
+
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import sent_by_model
 from tests.e2e.test_commands import planned
 from tests.fake_server.judge import text_rating
+
+pytestmark = pytest.mark.slow
 
 ROWS = 30
 

@@ -2,8 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import Job, sent
+
+pytestmark = pytest.mark.slow
 
 MAGPIE = {
     "kind": "magpie",

@@ -40,6 +40,7 @@ WITH marks AS (
     WHERE rating IS NOT NULL AND ordering <> 'human' AND prompt_id <= ? GROUP BY ALL
 ), twice AS (SELECT list(rating ORDER BY ordering) AS marks FROM marks GROUP BY response_id HAVING count(*) = 2)
 SELECT round(marks[1] * 2) / 2 AS one, round(marks[2] * 2) / 2 AS other, count(*) AS responses FROM twice GROUP BY ALL
+ORDER BY one, other
 """
 
 

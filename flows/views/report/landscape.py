@@ -73,7 +73,7 @@ def _sampled(facts: Facts) -> tuple[list[str], list[int]]:
     """Texts, and for each which of KINDS it is of: a sample of the prompts, and of what was set aside as duplicates."""
     rows = facts.rows(_SAMPLE, READ_CHARS, POINTS)
     texts, kinds = [row["text"] for row in rows], [0 if row["paired"] else 1 for row in rows]
-    query = "SELECT payload FROM quarantine WHERE stage = 'filter' AND reason IN ? ORDER BY row_id LIMIT ?"
+    query = "SELECT payload FROM quarantine WHERE stage = 'filter' AND reason IN ? ORDER BY row_id, payload LIMIT ?"
     for payload in facts.column(query, list(DUPLICATES), REPEATS):
         text = _instruction(payload)[:READ_CHARS]
         if len(text.strip()) >= 3:
@@ -109,10 +109,10 @@ def _places(texts: list[str]) -> "np.ndarray[Any, Any]":
     grams = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, max_features=20_000)
     matrix = grams.fit_transform(texts)
     most = min(40, len(texts) - 1, matrix.shape[1] - 1)
-    with np.errstate(invalid="ignore", divide="ignore"):  # texts that are all the same have no variance to explain
-        reduced = TruncatedSVD(max(1, most), random_state=0).fit_transform(matrix)
     perplexity = min(30.0, (len(texts) - 1) / 3)
-    with threadpool_limits(1):  # its threads wait for each other in a busy loop, which costs a loaded machine minutes
+    # More threads would add up in another order each time, and wait for each other in a busy loop.
+    with threadpool_limits(1), np.errstate(invalid="ignore", divide="ignore"):  # equal texts have no variance
+        reduced = TruncatedSVD(max(1, most), random_state=0).fit_transform(matrix).round(6)
         found: np.ndarray[Any, Any] = TSNE(
             init="random", perplexity=perplexity, max_iter=500, random_state=0
         ).fit_transform(reduced)
