@@ -56,6 +56,10 @@ class DamagedEntryError(Exception):
     """An entry is not what was written: its file was damaged, or changed by other hands."""
 
 
+# Of a damaged file sqlite3 may say something that it cannot decode itself.
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One finished sample: its key, the model that gave it, and what it said."""
@@ -102,9 +106,11 @@ def add_seals(connection: sqlite3.Connection) -> None:
 
 def failure(path: Path, verb: str, error: Exception) -> LedgerError:
     """What a person is told of a ledger that cannot be opened, read or written."""
-    if isinstance(error, sqlite3.DatabaseError) and DAMAGED.search(str(error)):
+    undecoded = isinstance(error, UnicodeDecodeError)
+    if undecoded or (isinstance(error, sqlite3.DatabaseError) and DAMAGED.search(str(error))):
+        why = "SQLite cannot even say how" if undecoded else error
         return LedgerError(
-            f"the ledger {path} cannot be {verb}, its file is damaged ({error}): put back a copy of it, or take over "
+            f"the ledger {path} cannot be {verb}, its file is damaged ({why}): put back a copy of it, or take over "
             "what is whole with kasasagi ledger import THIS_WORKSPACE -w NEW_WORKSPACE"
         )
     return LedgerError(
@@ -122,7 +128,7 @@ class Ledger:
             folder.mkdir(parents=True, exist_ok=True)
             self._connection = open_database(self.path)
             self._seal = "seal" if has_seals(self._connection) else "NULL"
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *UNREADABLE) as error:
             raise failure(self.path, "opened", error) from error
 
     def known(self, keys: Sequence[str], ask_again: frozenset[str] = frozenset()) -> dict[str, Completion]:
@@ -139,7 +145,7 @@ class Ledger:
                 rows = self._connection.execute(query, some)
                 wanted = ((row, read_row(row)) for row in rows if row[3] not in ask_again)
                 found.update((row[0].hex(), completion) for row, completion in wanted)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise failure(self.path, "read", error) from error
         except DamagedEntryError as error:
             raise LedgerError(
@@ -165,7 +171,7 @@ class Ledger:
             if self._connection.total_changes - before < len(rows):
                 return self.known([entry.key for entry in entries])
             return {entry.key: entry.completion for entry in entries}
-        except (sqlite3.Error, TypeError) as error:
+        except (*UNREADABLE, TypeError) as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise failure(self.path, "written", error) from error

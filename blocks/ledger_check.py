@@ -10,6 +10,7 @@ from pydantic import Field
 from blocks.ledger import (
     FILE_NAME,
     INSERT,
+    UNREADABLE,
     DamagedEntryError,
     Row,
     add_seals,
@@ -63,7 +64,7 @@ def check(folder: Path, repair: bool = False) -> Checked:
         read = unsealed = 0
         damaged: dict[int, str] = {}
         for number, row in _rows(connection, folder / FILE_NAME):
-            if isinstance(row, sqlite3.Error):
+            if isinstance(row, Exception):
                 structure.append(str(row))
                 continue
             read, unsealed = read + 1, unsealed + (row[-1] is None)
@@ -86,7 +87,7 @@ def _structure(connection: sqlite3.Connection) -> list[str]:
     """What SQLite finds wrong with the file itself; a page can be too damaged even for that."""
     try:
         found = connection.execute(f"PRAGMA integrity_check({NAMED})").fetchall()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         return [str(error)]
     return [str(row[0]) for row in found if row[0] != "ok"]
 
@@ -105,7 +106,7 @@ def _remove(connection: sqlite3.Connection, numbers: list[int]) -> None:
     connection.execute("COMMIT")
 
 
-def _rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[int, Row | sqlite3.Error]]:
+def _rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[int, Row | Exception]]:
     """All entries by number, some at a time, so that no snapshot is held for long; an error where some are lost."""
     seal = "seal" if has_seals(connection) else "NULL"
     query = f"SELECT id, key, at, model, error, reply, {seal} FROM entries WHERE id BETWEEN ? AND ? ORDER BY id"
@@ -114,7 +115,7 @@ def _rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[int, Row
         try:
             found = connection.execute(query, (start, start + AT_ONCE - 1)).fetchall()
             yield from ((row[0], row[1:]) for row in found)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             yield start, error
             yield from _one_by_one(connection, query, start)
 
@@ -124,7 +125,7 @@ def _one_by_one(connection: sqlite3.Connection, query: str, start: int) -> Itera
     for number in range(start, start + AT_ONCE):
         try:
             found = connection.execute(query, (number, number)).fetchall()
-        except sqlite3.Error:
+        except UNREADABLE:
             continue
         yield from ((row[0], row[1:]) for row in found)
 
@@ -133,7 +134,7 @@ def _last(connection: sqlite3.Connection, path: Path) -> int:
     """The number of the last entry; where the file is too damaged to say, one that it cannot exceed."""
     try:
         return int(connection.execute("SELECT max(id) FROM entries").fetchone()[0] or 0)
-    except sqlite3.Error:
+    except UNREADABLE:
         return path.stat().st_size // LEAST_ENTRY_BYTES
 
 
@@ -150,7 +151,7 @@ def import_ledger(folder: Path, other: sqlite3.Connection, other_path: Path) -> 
     try:
         connection = open_database(path)
         for _, row in _rows(other, other_path):
-            if isinstance(row, sqlite3.Error):
+            if isinstance(row, Exception):
                 unreadable = True
             elif _damage(row) is not None:
                 result["damaged"] += 1
@@ -160,7 +161,7 @@ def import_ledger(folder: Path, other: sqlite3.Connection, other_path: Path) -> 
                 _take(connection, batch, result)
         _take(connection, batch, result)
         connection.close()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise failure(path, "written", error) from error
     return Imported(**result, unreadable=unreadable)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from blocks.ledger import FILE_NAME, LedgerError, failure, format_of, open_database
+from blocks.ledger import FILE_NAME, UNREADABLE, LedgerError, failure, format_of, open_database
 from blocks.models import Config
 
 AT_ONCE = 5_000
@@ -86,7 +86,7 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
             yield connection
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise failure(path, "read or written", error) from error
 
 
@@ -105,7 +105,7 @@ def opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise failure(path, "read", error) from error
 
 
