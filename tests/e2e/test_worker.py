@@ -113,7 +113,7 @@ def test_a_worker_runs_a_deployment_whose_failure_is_retried_from_where_it_stopp
         message = prefect.asked(f"flow_runs/{run}")["state"]["message"]
         assert "refused" in message
         assert not job.out.exists()
-        until(lambda: prefect.asked(f"deployments/{deployment}")["paused"], "the automation pauses the deployment", 60)
+        until(lambda: prefect.asked(f"deployments/{deployment}")["paused"], "the automation pauses the deployment", 120)
 
         job.prepare(PROMPTS, publish={"path": str(job.out)})
         prefect.prefect("flow-run", "retry", run)
