@@ -105,6 +105,11 @@ class BatchLane(Lane):
         self._waiting[job.key] = job
         self._wait_for_more()
 
+    def pump(self) -> None:
+        """Hand over what was gathered during a hold."""
+        if self._waiting:
+            self._wait_for_more()
+
     def clear(self) -> None:
         """Hand nothing more over; what the server has goes on there, and the next run finds it."""
         self._closed = True
@@ -129,6 +134,8 @@ class BatchLane(Lane):
 
     def _send_off(self) -> None:
         """Make batches of what was gathered, each for one endpoint and within the server's limits."""
+        if self.held:
+            return
         jobs, self._waiting = list(self._waiting.values()), {}
         for name, url in URLS.items():
             some = [job for job in jobs if name in job.request]

@@ -279,3 +279,18 @@ def test_only_one_address_takes_batches(server: FakeServer) -> None:
         )
     assert OpenAIModel.model_validate({"kind": "openai", "model": "m", "batch": True}).batch is not None
     assert OpenAIModel.model_validate({"kind": "openai", "model": "m"}).batch is None
+
+
+def test_nothing_is_handed_over_during_a_hold_and_all_of_it_afterwards(tmp_path: Path, server: FakeServer) -> None:
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        dispatcher.hold()
+        found: list[Completion] = []
+        waiting = threading.Thread(target=lambda: found.extend(dispatcher.ask(questions(4, about="held"))))
+        waiting.start()
+        until(lambda: dispatcher.tally.asked == 4)
+        with pytest.raises(AssertionError):
+            until(lambda: batches(server), seconds=0.5)
+        dispatcher.release()
+        waiting.join(30)
+    assert len(found) == 4
+    assert batches(server) == 1
