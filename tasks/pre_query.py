@@ -2,8 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from blocks.pre_query import PreQuery, PreQueryUnknownError, own_pre_query, sent
 
 AUTO = "auto"
 SYSTEM_HOLE = "{system}"
+Own = Callable[[], ChatTemplate | None]
+"""The model's own chat template, looked for when a prompt is sent, if its tokenizer is known; else None."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_.][A-Za-z0-9]+)*")
 
 
@@ -74,11 +76,11 @@ def family_of(model: str) -> str | None:
 
 
 class FamilyPreQuery:
-    """The pre-query of a family; template is the model's own, if its tokenizer is known, for exact token ids."""
+    """The pre-query of a family; own gives the model's own chat template, for exact token ids."""
 
-    def __init__(self, family: Family, template: ChatTemplate | None) -> None:
+    def __init__(self, family: Family, own: Own) -> None:
         self._family = family
-        self._template = template
+        self._own = own
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
         """The prompt as a person reads it."""
@@ -86,8 +88,8 @@ class FamilyPreQuery:
         return text if self._family.adds_bos else self._family.bos + text
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
-        """The prompt as it is sent."""
-        return sent(self.text(system, turns, steer), self._template, steer)
+        """The prompt as it is sent. Raises PreQueryUnknownError where the model's tokenizer is unusable."""
+        return sent(self.text(system, turns, steer), self._own(), steer)
 
     def stops(self) -> dict[str, Any]:
         """The family's stops."""
@@ -97,9 +99,9 @@ class FamilyPreQuery:
 class LiteralPreQuery:
     """A text from the recipe; `{system}` in it is the place of a system prompt, and earlier turns have none."""
 
-    def __init__(self, literal: str, template: ChatTemplate | None) -> None:
+    def __init__(self, literal: str, own: Own) -> None:
         self._literal = literal
-        self._template = template
+        self._own = own
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
         """The text and what steers. Raises PreQueryUnknownError where it should hold more."""
@@ -112,9 +114,9 @@ class LiteralPreQuery:
         return self._literal.replace(SYSTEM_HOLE, system or "") + steer
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
-        """The text as it is sent."""
-        text = self.text(system, turns, steer)
-        return text if self._template is None else self._template.exact(text)
+        """The text as it is sent. Raises PreQueryUnknownError where the model's tokenizer is unusable."""
+        text, template = self.text(system, turns, steer), self._own()
+        return text if template is None else template.exact(text)
 
     def stops(self) -> dict[str, Any]:
         """None: the recipe's own stops are all."""
@@ -145,24 +147,31 @@ def pre_query(
 ) -> PreQuery:
     """The pre-query that a recipe's template means for a model; base is the folder of the recipe.
 
+    A family's name or a text needs the model's tokenizer only for what is sent: its text can be had without.
+
     Raises PreQueryUnknownError where nobody knows what stands before the user's words, or the tokenizer is unusable.
     """
-    name = tokenizer_of(model)
-    try:
-        own = chat_template(name, base, getattr(model, "revision", None), template == AUTO) if name else None
-    except TokenizerUnusableError as error:
-        raise PreQueryUnknownError(f"source.model: {error}") from error
+    own = partial(_own_template, model, base, template == AUTO)
     if isinstance(template, LiteralTemplate):
         return LiteralPreQuery(template.literal, own)
     if template in families():
         return FamilyPreQuery(families()[template], own)
     if template != AUTO:
         return LiteralPreQuery(template, own)
-    if own is not None:
-        return own_pre_query(own, str(name))
+    if (found := own()) is not None:
+        return own_pre_query(found, str(tokenizer_of(model)))
     if isinstance(engine, PreQueryEngine):
         return EnginePreQuery(engine)
     raise PreQueryUnknownError(_unknown(model))
+
+
+def _own_template(model: ModelConfig, base: Path, needed: bool) -> ChatTemplate | None:
+    """The chat template of a model's tokenizer, where the recipe names one. Raises PreQueryUnknownError."""
+    name = tokenizer_of(model)
+    try:
+        return chat_template(name, base, getattr(model, "revision", None), needed) if name else None
+    except TokenizerUnusableError as error:
+        raise PreQueryUnknownError(f"source.model: {error}") from error
 
 
 def tokenizer_of(model: ModelConfig) -> str | None:

@@ -147,3 +147,20 @@ def test_a_server_for_chats_alone_cannot_invent_and_check_says_what_to_do(
     assert len(faults) == 1
     assert faults[0].startswith(f"source.model: 'small' at {chats.base_url} {words}")
     assert "serve the model where /v1/completions takes such a text" in faults[0]
+
+
+@pytest.mark.parametrize("template", ["tanuki", "{literal: '### 指示:'}"])
+def test_a_named_family_or_a_text_needs_no_tokenizer_to_be_shown(
+    monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    def fetched(name: str, revision: str | None) -> Path:
+        raise AssertionError(f"the tokenizer {name!r} was fetched")
+
+    monkeypatch.setattr("blocks.chat_template._fetched", fetched)
+    writer = "models.small={kind: vllm, model: nobody/has-this, revision: r}"
+    shown = dict(
+        example_requests(
+            loaded(writer, f"source={{kind: magpie, model: small, template: {template}, target: 4}}", "filter={}")
+        )
+    )
+    assert shown["small invents what comes after"].endswith("### 指示:\n" if template == "tanuki" else "### 指示:")
