@@ -35,14 +35,17 @@ def vllm_engine_for(model: VLLMModel, logs: Path) -> Engine:
     return VLLMEngine(model)
 
 
-def engines_for(models: Mapping[str, ModelConfig], logs: Path = Path("vllm")) -> dict[str, Engine]:
-    """The engines of those models that we run ourselves, by label; models that differ in sampling alone share one."""
+def engines_for(models: Mapping[str, ModelConfig], logs: Path = Path("vllm"), base: Path = Path()) -> dict[str, Engine]:
+    """The engines of those models that we run ourselves, by label; models that differ in sampling alone share one.
+
+    base is the recipe's folder, beside which relative folders of weights are looked for first.
+    """
     engines = {label: engine_for(model) for label, model in models.items() if isinstance(model, BundledModel)}
     own: dict[str, Engine] = {}
     for label, model in models.items():
         if isinstance(model, VLLMModel):
             key = model.engine_key()
-            own[key] = engines[label] = own.get(key) or vllm_engine_for(model, logs)
+            own[key] = engines[label] = own.get(key) or vllm_engine_for(model.located(base), logs)
     return engines
 
 

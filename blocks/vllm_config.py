@@ -14,6 +14,7 @@ SET_BY_US = ("model", "seed", "tokenizer", "served_model_name", "host", "port", 
 DEFAULT_SEQUENCES = 256
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt")
 PIECE = 2**20
+FOLDERS = ("model", "tokenizer", "lora")
 MISSING = (
     "vLLM is not installed in this environment: it is kasasagi's extra [vllm], installed as docs/engines.md says; "
     "or name another installation's vLLM with serve: true and command"
@@ -82,6 +83,12 @@ class VLLMModel(Config):
         set_here = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         lora = {"enable_lora": True} if self.lora else {}
         return {"seed": secrets.randbelow(2**31), **set_here, **lora, **self.engine}
+
+    def located(self, base: Path) -> "VLLMModel":
+        """The model with those of its folders that lie beside the recipe (base) named whole; the others as they are."""
+        named = {name: getattr(self, name) for name in FOLDERS}
+        beside = {name: base / Path(path).expanduser() for name, path in named.items() if path is not None}
+        return self.model_copy(update={name: str(path) for name, path in beside.items() if path.is_dir()})
 
     def known_as(self) -> str:
         """The identity in the ledger: a Hub id and revision, or a folder's name and a digest of its weights."""

@@ -152,7 +152,7 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], Non
     recipe, faults = loaded.recipe, list[str]()
     for label, model in recipe.models.items():
         if isinstance(model, VLLMModel):
-            faults += check_vllm(label, model, said)
+            faults += check_vllm(label, model, loaded.base, said)
             continue
         if not isinstance(model, OpenAIModel):
             said(f"{label}: the bundled model")

@@ -8,7 +8,7 @@ from shutil import which
 
 from blocks.models import OpenAIModel, VLLMModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint
-from blocks.vllm_config import MISSING
+from blocks.vllm_config import FOLDERS, MISSING
 from flows.recipe import LoadedRecipe
 from tasks.pre_query import pre_query
 from tasks.synthesize import MagpieSource, first_system, with_stops
@@ -26,18 +26,29 @@ INSTEAD = (
 )
 
 
-def check_vllm(label: str, model: VLLMModel, said: Callable[[str], None]) -> list[str]:
-    """What is wrong with a model on vLLM, without loading it."""
+def check_vllm(label: str, model: VLLMModel, base: Path, said: Callable[[str], None]) -> list[str]:
+    """What is wrong with a model on vLLM, without loading it; base is the recipe's folder."""
+    model = model.located(base)
     place, how = f"models.{label}", "a vLLM server that we start" if model.serve else "vLLM in this process"
-    folder = Path(model.model).expanduser()
     if model.command and model.serve and which(model.command[0]) is None:
         return [f"{place}.command: there is no command {model.command[0]!r}: correct its path"]
     if not (model.command and model.serve) and find_spec("vllm") is None:
         return [f"{place}: {MISSING}"]
-    if not folder.is_dir() and (model.model.startswith((".", "/", "~")) or model.model.count("/") != 1):
-        return [f"{place}.model: {model.model!r} is neither a folder nor an id on the Hub: correct it"]
+    if lost := [name for name in FOLDERS if _is_lost(getattr(model, name))]:
+        return [
+            f"{place}.{name}: {getattr(model, name)!r} is neither a folder (beside the recipe or here) nor an id on "
+            "the Hub: correct it"
+            for name in lost
+        ]
     said(f"{label}: {model.model} on {how}")
     return []
+
+
+def _is_lost(name: str | None) -> bool:
+    """Whether a name can only be that of a folder, and there is none."""
+    if name is None or Path(name).expanduser().is_dir():
+        return False
+    return name.startswith((".", "/", "~")) or name.count("/") != 1
 
 
 async def check_magpie(loaded: LoadedRecipe, said: Callable[[str], None]) -> list[str]:

@@ -80,7 +80,7 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
 def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Session]:
     """The session of a run; its end stops what is in flight, after waiting for what is paid for already."""
     models = loaded.recipe.models
-    engines = engines_for(models, options.workspace.folder / "vllm")
+    engines = engines_for(models, options.workspace.folder / "vllm", loaded.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     run.note_models(identities.values())
     dispatcher = Dispatcher(models, engines, options.workspace.ledger_folder, loaded.recipe.budget)

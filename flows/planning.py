@@ -38,7 +38,7 @@ def plan_recipe(
 @contextmanager
 def _silent_session(loaded: LoadedRecipe, run: Run, ask_again: frozenset[str]) -> Iterator[Session]:
     models = loaded.recipe.models
-    engines = engines_for(models)
+    engines = engines_for(models, base=loaded.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     dispatcher = Dispatcher(models, engines, run.workspace.ledger_folder)
     dispatcher.stop(_ToPayError("a plan asks nobody"))

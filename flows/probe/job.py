@@ -77,7 +77,7 @@ def _without_completions(why: str) -> str:
 def _session(probe: Probe, workspace: Workspace, said: Callable[[str], None]) -> Iterator[Session]:
     """A session for one model, whose folder is gone afterwards; an interrupt keeps what was paid for."""
     models = {probe.source.model: probe.model}
-    engines = engines_for(models, workspace.folder / "vllm")
+    engines = engines_for(models, workspace.folder / "vllm", probe.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     run = Run(workspace, f"probe-{secrets.token_hex(4)}")
     run.folder.mkdir(parents=True)

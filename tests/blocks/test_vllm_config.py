@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from blocks.engines import engines_for
 from blocks.models import ModelConfig, VLLMModel
+from blocks.vllm_engine import VLLMEngine
 
 
 def model(name: str = "some/model", **fields: Any) -> VLLMModel:
@@ -30,6 +31,29 @@ def test_a_folder_is_known_by_its_weights_wherever_it_lies(tmp_path: Path) -> No
     assert here.known_as().startswith("mine@")
     (tmp_path / "there" / "mine" / "model.safetensors").write_bytes(b"weightz" * 1000)
     assert here.known_as() != there.known_as()
+
+
+def test_a_folder_beside_the_recipe_is_found_from_wherever_the_run_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("recipes/mine", "recipes/adapter", "elsewhere/theirs"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "model.safetensors").write_bytes(folder.encode())
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    base = tmp_path / "recipes"
+    models: dict[str, ModelConfig] = {
+        "beside": model("./mine", lora="adapter", tokenizer="mine"),
+        "here": model("theirs", lora="me/adapter"),
+        "hub": model("some/model"),
+    }
+    engines = engines_for(models, tmp_path, base)
+    found = {label: engine.model for label, engine in engines.items() if isinstance(engine, VLLMEngine)}
+    beside = found["beside"]
+    assert (beside.model, beside.lora, beside.tokenizer) == (str(base / "mine"), str(base / "adapter"), beside.model)
+    assert engines["beside"].identity().startswith("mine@")
+    assert engines["here"].identity() == f"{model(str(Path('theirs').resolve())).known_as()}+me/adapter"
+    assert (found["here"].model, found["here"].lora) == ("theirs", "me/adapter")
+    assert engines["hub"].identity() == "some/model"
 
 
 def test_engine_arguments_are_those_that_are_set_and_the_seed_is_fresh() -> None:

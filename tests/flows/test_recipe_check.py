@@ -1,11 +1,14 @@
 """`check`: what is said of a recipe and its endpoints before anything is paid for."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from blocks.models import VLLMModel
 from flows.check import check_endpoints, example_requests, warnings
+from flows.check_engines import check_vllm
 from flows.recipe import LoadedRecipe, check_recipe, override, parse_yaml
 from tests.blocks.helpers import ScriptedServer, error_body
 from tests.fake_server import FakeServer
@@ -164,3 +167,20 @@ def test_a_named_family_or_a_text_needs_no_tokenizer_to_be_shown(
         )
     )
     assert shown["small invents what comes after"].endswith("### 指示:\n" if template == "tanuki" else "### 指示:")
+
+
+def test_weights_beside_the_recipe_are_found_and_lost_ones_named(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    said: list[str] = []
+
+    def faults(**fields: str) -> list[str]:
+        model = VLLMModel.model_validate({"kind": "vllm", "serve": True, "command": [sys.executable], **fields})
+        return check_vllm("writer", model, tmp_path, said.append)
+
+    assert faults(model="./mine", tokenizer="mine", lora="me/adapter") == []
+    assert said == [f"writer: {tmp_path / 'mine'} on a vLLM server that we start"]
+    lost = faults(model="./mine", tokenizer="./other", lora="~/none/of/this")
+    assert [fault.split(" is neither")[0] for fault in lost] == [
+        "models.writer.tokenizer: './other'",
+        "models.writer.lora: '~/none/of/this'",
+    ]
