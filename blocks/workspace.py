@@ -202,9 +202,10 @@ class Run:
         return _whole(self.recipe_file, lambda data: dict(orjson.loads(data)))
 
     def only_instructions(self) -> bool:
-        """Whether nobody answers in its recipe, so that instructions are what it makes."""
+        """Whether nobody answers in its recipe and its source has no responses, so that it makes instructions."""
         recipe = self.recipe()
-        return "source" in recipe and "respond" not in recipe
+        source = recipe.get("source")
+        return source is not None and "respond" not in recipe and source.get("responses") is None
 
 
 def _latest_handles(data: bytes) -> list[RunHandle]:

@@ -8,6 +8,7 @@ from blocks.run_tables import open_tables
 from blocks.workspace import Run, RunHandle, Workspace
 from flows.errors import KasasagiError, UsageError
 from flows.recipe import Recipe, check_recipe, override
+from flows.rejudge import STAGE as AUDIT
 from flows.verdicts import STAGE as HUMAN
 from flows.verdicts import human_handle, human_rows, with_verdicts
 from tasks.asking import ChunkJob
@@ -19,6 +20,8 @@ from tasks.gate.outcome import keep_outcomes, raise_if_failed
 from tasks.publish import Release, release
 from tasks.reports import STAGE as REPORT
 from tasks.student import token_counter
+
+MADE_ANEW = (STAGE, REPORT, HUMAN, AUDIT)
 
 
 def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
@@ -53,7 +56,7 @@ def pair_again(
         if people:
             new.add(human_handle(new, people), reused=False)
         for counted in old.handles():
-            if counted.handle.stage not in (STAGE, REPORT, HUMAN) and not counted.handle.stage.startswith("gate "):
+            if counted.handle.stage not in MADE_ANEW and not counted.handle.stage.startswith("gate "):
                 new.add(counted.handle, reused=True)
         for job in jobs:
             new.add(format_chunk(new, recipe.pairs, recipe.judging, job, counter), reused=False)

@@ -2,7 +2,8 @@
 
 # Each command imports what it needs when it runs; its parameters are its options.
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,9 @@ import typer
 from flows.cli_options import AgainOption, NewOnlyOption, RecipeArgument, RowsOption, SetOption, WorkspaceOption
 
 if TYPE_CHECKING:
+    from blocks.dispatcher import Dispatcher
+    from blocks.workspace import Run
+    from flows.rejudge import Audit
     from flows.runner import Result
 
 PREVIEW_ROWS = 5
@@ -50,18 +54,33 @@ def rejudge(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Rate responses that a dataset holds already, audit its labels, and pair them anew."""
+    from flows.errors import KasasagiError
     from flows.rejudge import audit_of, check_rejudged
     from flows.views.drawing import console
     from flows.views.show import print_summary
 
     check_rejudged(recipe, list(overrides or ()))
-    result = _run(recipe, overrides or (), rows, workspace, ask_again=frozenset(ask_again or ()))
+    begun: list[Run] = []
+    try:
+        result = _run(recipe, overrides or (), rows, workspace, begun.append, ask_again=frozenset(ask_again or ()))
+    except Exception:
+        with suppress(KasasagiError):  # what stopped the run is what a person must hear
+            for stopped in begun:
+                _say_audit(stopped, audit_of(stopped), "Until the run stopped:")
+        raise
     print_summary(result.run, console())
     audit = audit_of(result.run)
-    for line in audit.sentences():
+    _say_audit(result.run, audit)
+    if not audit.labels:
+        typer.echo("The source has no labels to audit: its responses are rated and paired.")
+
+
+def _say_audit(run: "Run", audit: "Audit", before: str | None = None) -> None:
+    """Print an audit, if there is any, with a line before it."""
+    for line in [before, *audit.sentences()] if before and audit.labels else audit.sentences():
         typer.echo(line)
     for prompt_id in audit.widest:
-        typer.echo(f"a wide disagreement: kasasagi trace {prompt_id[:8]} {result.run.id}")
+        typer.echo(f"a wide disagreement: kasasagi trace {prompt_id[:8]} {run.id}")
 
 
 def preview(
@@ -84,9 +103,10 @@ def _run(
     overrides: Sequence[str],
     rows: int | None,
     workspace: Path | None,
+    begun: "Callable[[Run], object]" = lambda run: None,
     **how: Any,
 ) -> "Result":
-    """Run a recipe with what happens shown on the terminal; how are further fields of Options."""
+    """Run a recipe with what happens shown on the terminal; begun hears of the run, how are fields of Options."""
     from rich.console import Console
 
     from blocks.workspace import Workspace
@@ -97,11 +117,16 @@ def _run(
 
     console, progress = Console(stderr=True, highlight=False), Progress()
     with shown(console, progress) as dispatchers:
+
+        def watch(dispatcher: "Dispatcher", run: "Run") -> None:
+            dispatchers.append(dispatcher)
+            begun(run)
+
         options = Options(
             Workspace.named(workspace),
             said=lambda text: console.print(text, markup=False, soft_wrap=True),
             progress=progress,
-            watch=lambda dispatcher, run: dispatchers.append(dispatcher),
+            watch=watch,
             **how,
         )
         return run_recipe(recipe, overrides, rows=rows, options=options)

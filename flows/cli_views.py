@@ -89,15 +89,17 @@ def show(
 def judge(run: RunArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Report on a run's judges: ratings by model, both orders, position, length, agreement, win rates, politeness."""
     from flows.labels.sitting import agreement_on
+    from flows.rejudge import audit_of
     from flows.views.export import print_json
-    from flows.views.judge import draw_person, draw_report, judge_report
+    from flows.views.judge import draw_audit, draw_person, draw_report, judge_report
 
     found = _find(workspace, run)
-    report, counts = judge_report(found), agreement_on(found)
+    report, counts, audit = judge_report(found), agreement_on(found), audit_of(found)
     if json:
-        print_json(report | {"person": asdict(counts)})
+        print_json(report | {"person": asdict(counts), "audit": audit.model_dump()})
     else:
         draw_report(report, _console())
+        draw_audit(audit, _console())
         draw_person(counts, _console())
 
 

@@ -33,6 +33,7 @@ from flows.plan import plan_answers
 from flows.recipe import LoadedRecipe
 from flows.recipe_errors import RecipeError
 from flows.refinement import refinement_of
+from flows.rejudge import keep_audit
 from flows.spending import tell_plans
 from tasks import synthesize
 from tasks.asking import Session
@@ -125,6 +126,7 @@ def ended_state(run: Run) -> Iterator[None]:
     except BaseException as error:
         with suppress(Exception):  # a person must hear what went wrong first; without tables the shards are read
             keep_reports(run)
+            keep_audit(run)
             build_database(run)
         with suppress(OSError):
             _end(run, *_ending(error))

@@ -1,16 +1,26 @@
 """`kasasagi rejudge`: what our judges say of a dataset that has responses and perhaps labels already."""
 
+import logging
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from blocks.models import Config
+from blocks.shards import Account, Handle, Shard
+from blocks.tables import table
 from blocks.workspace import Run
 from flows.errors import UsageError
-from flows.recipe import load_recipe
+from flows.recipe import Recipe, check_recipe, load_recipe
 from flows.views.reading import fetch, reading
+from tasks import format_dpo
+from tasks.asking import read_rows
+from tasks.audit import audit
+from tasks.judge import stage as judge
+from tasks.judge.votes import candidates_by_prompt
 from tasks.reports.statistics import share
 
+STAGE = "audit"
 WIDEST = 3
 
 
@@ -28,9 +38,9 @@ class Audit(Config):
     widest: tuple[str, ...] = Field((), description="Prompts of the widest disagreements.")
 
     def sentences(self) -> list[str]:
-        """The audit in words."""
+        """The audit in words; none where there is no label."""
         if not self.labels:
-            return ["The source has no labels to audit: its responses are rated and paired."]
+            return []
         counts = f"{self.agrees:,} agree, {self.disagrees:,} disagree, {self.ties:,} ties, {self.unrated:,} unrated"
         said = [f"{self.labels:,} labels: {counts}."]
         if self.disagreement is not None:
@@ -39,6 +49,32 @@ class Audit(Config):
                 f"The judges disagree with {value:.1%} ({low:.1%} to {high:.1%}) of the labels that they decide."
             )
         return said
+
+
+def keep_audit(run: Run) -> None:
+    """Audit the labels of chunks that are judged and give no pairs, since something stopped the run before.
+
+    So its tables hold the audit of all that was judged; no run fails for want of it.
+    """
+    try:
+        recipe = check_recipe(run.recipe(), Path(run.state().base))
+        handles = [one.handle for one in run.handles()]
+        done = {one.chunk for one in handles if one.stage == format_dpo.STAGE}
+        for one in handles if recipe.given else ():
+            if one.stage == judge.STAGE and one.chunk not in done and "claims" in one.inputs:
+                shards = {STAGE: _audited(run, recipe, one)}
+                made = Handle(stage=STAGE, chunk=one.chunk, run=run.id, shards=shards, account=Account())
+                run.add(made, reused=False)
+    except Exception as error:
+        logging.getLogger(__name__).warning("the labels could not be audited: %s", error)
+
+
+def _audited(run: Run, recipe: Recipe, judged: Handle) -> Shard:
+    """The audit of one judged chunk."""
+    responses, claims = (read_rows(run, judged.inputs.get(name)) for name in ("responses", "claims"))
+    ratings = read_rows(run, judged.shards.get("ratings"))
+    rated = candidates_by_prompt(recipe.judging, recipe.pairs.weighing(), responses, ratings)
+    return run.workspace.shards.write(table(STAGE, audit(rated, claims)))
 
 
 def check_rejudged(recipe: str, overrides: list[str]) -> None:

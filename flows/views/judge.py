@@ -8,6 +8,7 @@ from rich.text import Text
 
 from blocks.workspace import Run
 from flows.labels.agreement import Agreement
+from flows.rejudge import Audit
 from flows.views import drawing
 from flows.views.drawing import Kind, plain, short
 from flows.views.reading import reading
@@ -46,6 +47,14 @@ def draw_report(report: dict[str, list[dict[str, Any]]], console: Console) -> No
     if report["judge_figures"]:
         drawing.heading(console, "Figures, with 95% intervals")
         _draw_figures(report["judge_figures"], console)
+
+
+def draw_audit(audit: Audit, console: Console) -> None:
+    """Say how far the judges agree with the labels of the dataset, where it has any."""
+    if audit.labels:
+        drawing.heading(console, "Beside the dataset's labels")
+        for sentence in audit.sentences():
+            console.print(plain(sentence), soft_wrap=True)
 
 
 def draw_person(counts: Agreement, console: Console) -> None:

@@ -51,6 +51,21 @@ def test_a_run_that_goes_on_is_running(workspace: Workspace) -> None:
     assert run.recipe() == {"name": "鵲"}
 
 
+@pytest.mark.parametrize(
+    ("recipe", "alone"),
+    [
+        ({"source": {"kind": "magpie"}}, True),
+        ({"source": {"kind": "dataset", "path": "p"}, "respond": {"models": ["small"]}}, False),
+        ({"source": {"kind": "dataset", "path": "p", "responses": {}}, "judge": {"model": "critic"}}, False),
+    ],
+)
+def test_a_run_makes_instructions_alone_where_there_are_no_responses(
+    workspace: Workspace, recipe: dict[str, Any], alone: bool
+) -> None:
+    run = Run.begin(workspace, "20260101-000000-job-bbbb", "job", recipe)
+    assert run.only_instructions() is alone
+
+
 def test_a_killed_run_is_noticed(workspace: Workspace) -> None:
     run = begin(workspace)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

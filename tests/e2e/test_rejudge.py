@@ -1,9 +1,12 @@
 """`kasasagi rejudge`: a preference dataset that exists is rated, its labels are audited, and pairs are made anew."""
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.e2e.conftest import NewJob
-from tests.e2e.job import sent_by_model
+from tests.e2e.job import Job, sent_by_model
 from tests.e2e.test_commands import planned
 from tests.fake_server.judge import text_rating
 
@@ -12,16 +15,22 @@ pytestmark = pytest.mark.slow
 ROWS = 30
 
 
-def test_a_dataset_is_audited_and_paired_anew(new_job: NewJob) -> None:
-    job = new_job().prepare(1)
+def labelled(job: Job, **changes: Any) -> list[dict[str, str]]:
+    """The rows of a preference dataset, written as the job's source; changes are laid over its recipe."""
     rows = [
         {"prompt": f"What is {n}?", "chosen": f"It is {n}, I think.", "rejected": f"Number {n} it is."}
         for n in range(ROWS)
     ]
-    job.write_prompts(rows)
+    job.prepare(1).write_prompts(rows)
     recipe = {name: value for name, value in job.recipe.items() if name != "respond"}
     source = {"kind": "dataset", "path": "prompts.jsonl", "responses": {"chosen": "chosen", "rejected": "rejected"}}
-    job.write_plain({**recipe, "source": source})
+    job.write_plain({**recipe, "source": source, **changes})
+    return rows
+
+
+def test_a_dataset_is_audited_and_paired_anew(new_job: NewJob) -> None:
+    job = new_job()
+    rows = labelled(job)
     plan = planned(job.command("plan", "recipe.yaml", "-w", job.workspace))
     assert plan == {"judge": [str(2 * ROWS), "0", str(2 * ROWS)]}
     said = job.command("rejudge", "recipe.yaml", "-w", job.workspace).succeeded().out
@@ -36,6 +45,10 @@ def test_a_dataset_is_audited_and_paired_anew(new_job: NewJob) -> None:
     [counts] = job.sql("select count(*) as pairs, count(*) filter (chosen_rating <= rejected_rating) as bad from pairs")
     assert counts == {"pairs": agree + disagree, "bad": 0}
     published = job.published()
+    better = {row["prompt"]: max(row["chosen"], row["rejected"], key=text_rating) for row in rows}
+    for row in map(json.loads, published.splitlines()):
+        assert row["chosen"][0]["content"] == better[row["prompt"][0]["content"]]
+    assert published.count(b"\n") == agree + disagree
     job.run().succeeded()
     assert job.published() == published
     assert sent_by_model(job.server) == {"critic": 2 * ROWS}
@@ -43,3 +56,20 @@ def test_a_dataset_is_audited_and_paired_anew(new_job: NewJob) -> None:
     assert len(job.sql("from audit")) == ROWS
     job.write_recipe()
     assert "source.responses" in job.command("rejudge", "recipe.yaml", "-w", job.workspace).failed(2)
+
+
+@pytest.mark.parametrize("stage", ["judge", "format_dpo"])
+def test_a_gate_that_stops_the_run_does_not_hide_the_audit(new_job: NewJob, stage: str) -> None:
+    job = new_job()
+    refused = {"stage": stage, "expectation": "ExpectTableRowCountToBeBetween", "max_value": 1}
+    rows = labelled(job, gates={"expect": [refused]})
+    ended = job.command("rejudge", "recipe.yaml", "-w", job.workspace)
+    assert "a gate stopped the run" in ended.failed(3)
+    agree = sum(text_rating(row["chosen"]) > text_rating(row["rejected"]) for row in rows)
+    assert "Until the run stopped:\n" in ended.out
+    assert f"{ROWS} labels: {agree} agree" in ended.out
+    assert len(job.sql("from audit")) == ROWS
+    audit = json.loads(job.command("judge", "--json", "-w", job.workspace).succeeded().out)["audit"]
+    assert (audit["labels"], audit["agrees"]) == (ROWS, agree)
+    job.command("pair", "--set", "pairs.min_margin=2", "-w", job.workspace)
+    assert len(job.sql("from audit")) == ROWS

@@ -10,6 +10,8 @@ from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
+from blocks.shards import Account, Handle
+from blocks.tables import table
 from flows.cli_views import register
 from flows.labels.sitting import label
 from flows.views.judge import TITLES, percent_or_decimal, subject_of
@@ -55,6 +57,19 @@ def test_a_persons_verdicts_stand_beside_the_judges(tmp_path: Path) -> None:
     assert "Beside your own verdicts" in typed(tmp_path).stdout
     person = json.loads(typed(tmp_path, "--json").stdout)["person"]
     assert (person["decided"], person["ties"]) == (2, 1)
+
+
+def test_the_audit_of_the_datasets_labels_stands_beside_them(tmp_path: Path) -> None:
+    run = build_example_run(tmp_path, ended=False, prompts=9)
+    assert "dataset's labels" not in typed(tmp_path).stdout
+    verdicts = ["agrees", "agrees", "disagrees", "tie"]
+    names = ("prompt_id", "chosen_id", "rejected_id")
+    rows = [{**dict.fromkeys(names, f"{number}"), "verdict": verdict} for number, verdict in enumerate(verdicts)]
+    shard = run.workspace.shards.write(table("audit", rows))
+    run.add(Handle(stage="audit", run=run.id, shards={"audit": shard}, account=Account()), reused=False)
+    out = typed(tmp_path).stdout
+    assert "Beside the dataset's labels" in out
+    assert "4 labels: 2 agree, 1 disagree, 1 ties, 0 unrated." in out
 
 
 def test_a_run_that_nobody_judged_says_so(tmp_path: Path) -> None:
