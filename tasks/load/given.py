@@ -16,6 +16,7 @@ from tasks.load.config import DatasetSource, GivenResponses, SourceError, neares
 from tasks.load.locate import locate
 from tasks.load.readers import RawRow, open_rows
 from tasks.load.rows import Conversation, Inputs, UnfitRowError, choose_inputs, conversation
+from tasks.load.transcript import turns_of
 
 BATCH_ROWS = 2000
 GIVEN = pa.schema(
@@ -45,14 +46,18 @@ def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRo
     """The rows, each with its prompt in the column `messages` where the recipe maps none.
 
     That is the column `prompt` (a text or a conversation), else what comes before the responses, where these are whole
-    conversations.
+    conversations. Any of them may be a transcript, one text with the turns in it.
     """
     given = source.responses
-    if given is None or "instruction" in source.columns or "messages" in source.columns:
+    if given is None or _maps_prompt(source):
         yield from rows
         return
     for row in rows:
         yield _prompted(given, row) if isinstance(row.value, dict) else row
+
+
+def _maps_prompt(source: DatasetSource) -> bool:
+    return "instruction" in source.columns or "messages" in source.columns
 
 
 def _prompted(given: GivenResponses, row: RawRow) -> RawRow:
@@ -65,15 +70,37 @@ def _prompted(given: GivenResponses, row: RawRow) -> RawRow:
 def _prompt_of(given: GivenResponses, row: Mapping[str, Any]) -> Any:
     prompt = row.get("prompt")
     if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
+        return _waiting(prompt)
     if prompt is not None:
         return prompt
-    before = [value[:-1] for value in _values(given, row) if isinstance(value, list) and len(value) > 1]
+    values = _values(given, row)
+    texts = [value for value in values if isinstance(value, str)]
+    if len({turns_of(text) is None for text in texts}) > 1:
+        raise UnfitRowError("prompts_differ", "one response is a transcript, and another is a text without its prompt")
+    before = [value[:-1] for value in map(_spelled_out, values) if _is_conversation(value)]
     if not before:
         raise UnfitRowError("missing_column", "the row has no prompt, and its responses are no whole conversations")
     if any(turns != before[0] for turns in before):
         raise UnfitRowError("prompts_differ", "the responses answer different conversations")
     return before[0]
+
+
+def _waiting(prompt: str) -> list[dict[str, str]]:
+    """A prompt in one text: a transcript that ends where the assistant's turn begins, or a user's words."""
+    turns = turns_of(prompt)
+    if turns is None or turns[-1] != {"role": "assistant", "content": ""}:
+        return [{"role": "user", "content": prompt}]
+    return turns[:-1]
+
+
+def _spelled_out(value: Any) -> Any:
+    """A transcript as its turns; anything else as it is."""
+    turns = turns_of(value) if isinstance(value, str) else None
+    return value if turns is None else turns
+
+
+def _is_conversation(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1
 
 
 def _values(given: GivenResponses, row: Mapping[str, Any]) -> list[Any]:
@@ -83,9 +110,9 @@ def _values(given: GivenResponses, row: Mapping[str, Any]) -> list[Any]:
     return list(values) if isinstance(values, list) else []
 
 
-def answers_of(given: GivenResponses, row: Mapping[str, Any]) -> list[Answer]:
-    """The responses of a row, fit or not."""
-    values = _values(given, row)
+def answers_of(given: GivenResponses, row: Mapping[str, Any], whole: bool = False) -> list[Answer]:
+    """The responses of a row, fit or not; whole where no prompt stands beside them, so that they may be transcripts."""
+    values = [_spelled_out(value) for value in _values(given, row)] if whole else _values(given, row)
     slots = ["chosen", "rejected"] if given.all is None else [str(place) for place in range(len(values))]
     names = row.get(given.models) if given.models else None
     known = isinstance(names, list) and len(names) == len(values)
@@ -139,7 +166,8 @@ def _given_rows(source: DatasetSource, inputs: Inputs, rows: Iterator[RawRow]) -
     given = source.responses or GivenResponses()
     for number, row in enumerate(rows):
         messages = _messages(row, inputs)
-        for answer in answers_of(given, row.value) if messages else ():
+        whole = not _maps_prompt(source) and isinstance(row.value, dict) and row.value.get("prompt") is None
+        for answer in answers_of(given, row.value, whole) if messages else ():
             fields = {"slot": answer.slot, "model": answer.model, "content": answer.content, "fault": answer.fault}
             yield {"prompt_id": prompt_id(messages or []), "row": number, **fields}
 

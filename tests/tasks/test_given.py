@@ -49,6 +49,69 @@ def test_the_usual_forms_are_read(tmp_path: Path, row: dict[str, Any], source: d
     assert {one["prompt_id"] for one in given} == {prompt["prompt_id"]}
 
 
+FIRST = "\n\nHuman: Do magpies sing?\n\nAssistant: They chatter.\n\nThey do.\n\nHuman: What is a magpie?\n\nAssistant:"
+TURNS = [
+    {"role": "user", "content": "Do magpies sing?"},
+    {"role": "assistant", "content": "They chatter.\n\nThey do."},
+    USER,
+]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"chosen": f"{FIRST} A bird.", "rejected": f"{FIRST} A fish.\n"},
+        {"prompt": FIRST, "chosen": " A bird.", "rejected": "A fish."},
+        {"prompt": f"{FIRST} ", "chosen": [USER, GOOD], "rejected": [USER, BAD]},
+    ],
+)
+def test_transcripts_are_read_turn_by_turn(tmp_path: Path, row: dict[str, Any]) -> None:
+    [prompt], given = loaded(tmp_path, [row])
+    assert prompt["messages"] == TURNS
+    assert [(one["slot"], (one["content"] or "").strip()) for one in given] == [
+        ("chosen", "A bird."),
+        ("rejected", "A fish."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "reason"),
+    [
+        (f"{FIRST} A bird.", f"{FIRST.replace('chatter', 'warble')} A fish.", "prompts_differ"),
+        (f"{FIRST} A bird.", f"{FIRST} A fish.\n\nHuman: Really?\n\nAssistant: No.", "prompts_differ"),
+        (f"{FIRST} A.\n\nHuman: Thanks.", f"{FIRST} A.\n\nHuman: Thanks, bye.", "last_turn_not_user"),
+        ("\n\nAssistant: A bird.", "\n\nAssistant: A fish.", "missing_column"),
+        ("Magpies.\n\nHuman: Why?\n\nAssistant: A.", "Magpies.\n\nHuman: Why?\n\nAssistant: B.", "missing_column"),
+        ("Human: What?", "Human: Why?", "missing_column"),
+        (f"{FIRST} A bird.", "A fish.", "prompts_differ"),
+    ],
+)
+def test_transcripts_without_one_prompt_are_set_aside_with_a_reason(
+    tmp_path: Path, chosen: str, rejected: str, reason: str
+) -> None:
+    import pyarrow.parquet as pq
+
+    prompts, given = loaded(tmp_path, [{"chosen": chosen, "rejected": rejected}])
+    assert (prompts, given) == ([], [])
+    [row] = pq.read_table(tmp_path / "out" / "quarantine.parquet").to_pylist()
+    assert row["reason"] == reason
+    assert "chosen" in row["payload"]
+
+
+def test_an_answer_that_is_missing_from_a_transcript_is_empty(tmp_path: Path) -> None:
+    [prompt], given = loaded(tmp_path, [{"chosen": f"{FIRST} A bird.", "rejected": FIRST}])
+    result = take([prompt], given)
+    assert [row["reason"] for row in result.rows["quarantine"]] == ["empty"]
+
+
+def test_a_transcript_beside_a_prompt_is_an_answers_own_words(tmp_path: Path) -> None:
+    row = {"prompt": "Continue.", "chosen": f"{FIRST} A bird.", "rejected": "A fish."}
+    _, given = loaded(tmp_path, [row])
+    assert given[0]["content"] == row["chosen"]
+    _, given = loaded(tmp_path, [{**row, "q": "Why?"}], columns={"instruction": "q"})
+    assert given[0]["content"] == row["chosen"]
+
+
 def test_a_list_of_responses_may_name_its_models(tmp_path: Path) -> None:
     row = {"prompt": "Why?", "completions": ["one", [USER, GOOD], 3], "who": ["a", "b", "c"]}
     _, given = loaded(tmp_path, [row], responses={"all": "completions", "models": "who"})
