@@ -162,7 +162,8 @@ class Stages:
         config, pairs = self._judging(), self.recipe.pairs
         asked: list[Any] = [config.model_dump(mode="json"), [self.model_digest(name) for name in config.judges]]
         if config.confirms:  # what leaves the margin decides what else is asked
-            asked.append([pairs.min_margin, pairs.aspects, pairs.judges])
+            quorum = [] if pairs.quorum is None else [pairs.quorum]
+            asked.append([pairs.min_margin, pairs.aspects, pairs.judges, *quorum])
         return self.job(judge.STAGE, judge.VERSION, chunk, inputs, *asked)
 
     def format_job(self, chunk: int, inputs: Mapping[str, Shard]) -> ChunkJob:

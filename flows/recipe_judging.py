@@ -34,6 +34,11 @@ def judging_faults(recipe: "Recipe") -> list[str]:
             f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
             "name the same ones, a weight of 0 leaves one out"
         )
+    if pairs.quorum is not None and pairs.quorum > len(judge.voices):
+        faults.append(
+            f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.voices)} "
+            "(each sample of each counts); lower it"
+        )
     if judge.method == "pairwise" and pairs.min_margin > 1:
         faults.append(
             f"pairs.min_margin: {pairs.min_margin:g} is more than pairwise can give, whose ratings are shares of "

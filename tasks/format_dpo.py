@@ -61,6 +61,12 @@ class PairsConfig(Config):
         description="How several judges become one: by mean or median; majority takes the mean, and needs more than "
         "half of them behind a pair.",
     )
+    quorum: int | None = Field(
+        None,
+        ge=1,
+        description="Judges (each sample of each is one) that must have rated all responses of a prompt; the others "
+        "are left out of it. All of them unless said.",
+    )
     max_pairs: int | None = Field(None, ge=1, description="Most pairs a prompt, the widest first: all_above_margin.")
     deviations: float = Field(
         2.0, ge=0, le=10, description="Standard deviations below the mean that are rejected: sigma."
@@ -124,7 +130,7 @@ class PairsConfig(Config):
 
     def weighing(self) -> Weighing:
         """How the marks of a response become one number, and how far two must lie apart."""
-        return Weighing(self.min_margin, self.aspects, self.judges)
+        return Weighing(self.min_margin, self.aspects, self.judges, self.quorum)
 
     def conditions(self) -> Conditions:
         """What a pair must meet beside its strategy's promises, but for the tokens, which depend on its prompt."""

@@ -24,7 +24,9 @@ def outranked(
         if row["ordering"] == HUMAN and row["rating"] is not None:
             said[row["prompt_id"]][row["response_id"]][row["judge"]].append(row["rating"])
     return {
-        prompt_id: [replace(one, ratings=_rated(said[prompt_id], one.response_id), votes=()) for one in some]
+        prompt_id: [
+            replace(one, ratings=_rated(said[prompt_id], one.response_id), votes=(), lacks_quorum=False) for one in some
+        ]
         if prompt_id in said
         else some
         for prompt_id, some in candidates.items()

@@ -13,6 +13,8 @@ from tasks.pairing.model import UNFINISHED, Candidate, combine
 
 Marks = Mapping[tuple[str, str, str], Sequence[float]]
 """The ratings of one response by judge, ordering and aspect."""
+Table = Sequence[Sequence[float | None]]
+"""The ratings of one response, a row for each order and in it a number for each judge; None where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,14 @@ class Weighing:
     """How several marks of a response become one number, and how far two numbers must lie apart for a pair.
 
     aspects: their mean, the lowest of them, or their mean with these weights. judges: the mean or the median of the
-    judges; majority takes the mean, and a pair needs more than half of the judges behind it.
+    judges; majority takes the mean, and a pair needs more than half of the judges behind it. quorum: so many judges
+    must have rated all responses of a prompt in every order, and the others are left out of it; None for all.
     """
 
     min_margin: float
     aspects: Literal["mean", "minimum"] | Mapping[str, float] = "mean"
     judges: Literal["mean", "median", "majority"] = "mean"
+    quorum: int | None = None
 
     def over_aspects(self, marks: Mapping[str, float]) -> float:
         """One judge's rating in one order, from its marks by aspect."""
@@ -127,10 +131,23 @@ def _candidates(
 ) -> list[Candidate]:
     """The responses of one prompt, each with its rating in each order."""
     wanted = _wanted(judge, rows)
-    return [
-        _candidate(_Bar(judge, weighing, orderings, wanted[row["response_id"]]), row, marks.get(row["response_id"], {}))
-        for row in rows
-    ]
+    tables = {
+        name: _Bar(judge, weighing, orderings, count).table(marks.get(name, {})) for name, count in wanted.items()
+    }
+    heard = _heard(weighing, [tables[name] for name, count in wanted.items() if count])
+    return [_candidate(weighing, row, tables[row["response_id"]], heard) for row in rows]
+
+
+def _heard(weighing: Weighing, tables: Sequence[Table]) -> Sequence[int] | None:
+    """Whose ratings count for a prompt: everybody's, or of those who rated all of it; None if they are too few.
+
+    So all responses of a prompt are held against the same judges, whoever is missing.
+    """
+    voices = range(len(tables[0][0])) if tables else ()
+    if weighing.quorum is None:
+        return voices
+    present = [voice for voice in voices if all(row[voice] is not None for table in tables for row in table)]
+    return present if len(present) >= weighing.quorum else None
 
 
 def _wanted(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
@@ -151,6 +168,10 @@ class _Bar:
     orderings: Sequence[str]
     wanted: int
 
+    def table(self, marks: Marks) -> Table:
+        """The rating of each judge, for each order."""
+        return [[self.rating(marks, voice.name, name) for voice in self.judge.voices] for name in self.orderings]
+
     def rating(self, marks: Marks, voice: str, ordering: str) -> float | None:
         """One judge's rating in one order, over all aspects; None if any of its marks is missing."""
         found = {aspect: marks.get((voice, ordering, aspect), ()) for aspect in self.judge.marks}
@@ -159,12 +180,13 @@ class _Bar:
         return self.weighing.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})
 
 
-def _candidate(bar: _Bar, row: Mapping[str, Any], marks: Marks) -> Candidate:
+def _candidate(weighing: Weighing, row: Mapping[str, Any], table: Table, heard: Sequence[int] | None) -> Candidate:
     """One response with its rating in each order, and each judge's own where a majority is asked for."""
-    voices, weighing = bar.judge.voices, bar.weighing
-    table = [[bar.rating(marks, voice.name, name) for voice in voices] for name in bar.orderings]
-    ratings = tuple(weighing.over_judges(in_order) for in_order in table)
-    votes = tuple(combine(by_judge) for by_judge in zip(*table, strict=True)) if weighing.judges == "majority" else ()
+    if heard is None:
+        return replace(_unrated(row), ratings=(None,) * len(table), lacks_quorum=True)
+    counted = [[in_order[voice] for voice in heard] for in_order in table]
+    ratings = tuple(weighing.over_judges(in_order) for in_order in counted)
+    votes = tuple(combine(by_judge) for by_judge in zip(*counted, strict=True)) if weighing.judges == "majority" else ()
     return replace(_unrated(row), ratings=ratings, votes=votes)
 
 

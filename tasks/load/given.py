@@ -16,6 +16,7 @@ from tasks.load.config import DatasetSource, GivenResponses, SourceError, neares
 from tasks.load.locate import locate
 from tasks.load.readers import RawRow, open_rows
 from tasks.load.rows import Conversation, Inputs, UnfitRowError, choose_inputs, conversation
+from tasks.load.text import json_text
 from tasks.load.transcript import turns_of
 
 BATCH_ROWS = 2000
@@ -64,7 +65,7 @@ def _prompted(given: GivenResponses, row: RawRow) -> RawRow:
     try:
         return RawRow({**row.value, "messages": _prompt_of(given, row.value)}, row.raw)
     except UnfitRowError as unfit:
-        return RawRow(raw=row.raw or repr(row.value).encode(), reason=unfit.reason, detail=unfit.detail)
+        return RawRow(raw=row.raw or json_text(row.value)[0].encode(), reason=unfit.reason, detail=unfit.detail)
 
 
 def _prompt_of(given: GivenResponses, row: Mapping[str, Any]) -> Any:

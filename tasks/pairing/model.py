@@ -8,6 +8,7 @@ from typing import Literal
 Reason = Literal[
     "too_few_responses",
     "missing_rating",
+    "no_quorum",
     "no_finished_response",
     "identical_texts",
     "order_flip",
@@ -38,7 +39,7 @@ class Candidate:
     `ratings` has one number for each order in which the texts were shown, in the same order for all candidates of a
     prompt; None, NaN or infinity where there is no readable rating. `thinking` is what the model thought before it
     answered; nothing is compared with it. `votes` has one number for each judge, over all orders, where a pair needs a
-    majority of them.
+    majority of them. `lacks_quorum` says that fewer judges than are asked for rated all responses of the prompt.
     """
 
     response_id: str
@@ -48,6 +49,7 @@ class Candidate:
     finish_reason: str | None = None
     thinking: str | None = None
     votes: tuple[float | None, ...] = ()
+    lacks_quorum: bool = False
 
     @property
     def rating(self) -> float | None:

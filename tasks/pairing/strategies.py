@@ -143,6 +143,8 @@ def _ready(candidates: Sequence[Candidate]) -> list[_Rated] | Dropped:
     if len(candidates) < 2:
         return Dropped("too_few_responses", f"{len(candidates)} of the 2 responses that a pair needs")
     rated = _rated(candidates)
+    if len(rated) < 2 and any(one.lacks_quorum for one in candidates):
+        return Dropped("no_quorum", f"too few judges rated all {len(candidates)} responses in every order")
     if len(rated) < 2:
         return Dropped("missing_rating", f"{len(rated)} of {len(candidates)} responses are rated in every order")
     if not any(one.finished for one in rated):

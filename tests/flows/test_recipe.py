@@ -369,6 +369,8 @@ def test_judges_and_pairs_must_go_together() -> None:
     )
     assert "a weight of 0 leaves one out" in fault("pairs.aspects={honesty: 1}")
     assert "no weight above 0" in fault("pairs.aspects={overall-rating: 0}")
+    assert "3 judges are asked for, and there are 2" in fault("judge={models: [large, small]}", "pairs.quorum=3")
+    assert check("judge={models: [large], samples: 3}", "pairs.quorum=2").pairs.quorum == 2
     assert [one.name for one in check("judge={models: [large, small]}").expectations if "agree" in one.name]
     assert not [one.name for one in check().expectations if "agree" in one.name]
 

@@ -76,6 +76,51 @@ def test_a_pair_needs_more_than_half_of_the_judges_where_a_majority_is_asked_for
     assert outcome(judge, marks(5, 5, 2, 2), judges="mean") == "pair"
 
 
+def by(name: str, good: float | None, bad: float | None, **fields: Any) -> list[dict[str, Any]]:
+    """One judge's marks of both responses, as far as it gave any."""
+    both = ((GOOD, good), (BAD, bad))
+    return [mark(row, rating, judge=name, **fields) for row, rating in both if rating is not None]
+
+
+def test_a_quorum_of_judges_makes_a_pair_where_one_is_missing() -> None:
+    judge = config(models=["a", "b", "c"], orders="random")
+    two, one = [*by("a", 5, 1), *by("b", 4, 2)], by("a", 5, 1)
+    assert outcome(judge, two) == "missing_rating"
+    assert outcome(judge, two, quorum=2) == "pair"
+    assert outcome(judge, one, quorum=2) == "no_quorum"
+    assert outcome(judge, one, quorum=1) == "pair"
+    assert outcome(judge, [], quorum=1) == "no_quorum"
+    assert outcome(judge, [*two, *by("c", 1, 5)], quorum=2, min_margin=2.5) == "below_margin"
+    assert outcome(judge, two, quorum=3) == "no_quorum"
+
+
+def test_both_responses_are_held_against_the_same_judges() -> None:
+    judge = config(models=["mild", "strict", "late"], orders="random")
+    marks = [*by("mild", 3, 4), *by("strict", 1, 2), *by("late", 5, None)]
+    assert rated(judge, Weighing(1.0, quorum=2), marks) == [(2.0,), (3.0,)]
+
+
+def test_a_judge_that_cannot_be_read_in_one_order_has_no_say_in_the_other() -> None:
+    judge = config(models=["a", "b"], orders="both")
+    marks = [*by("a", 4, 3), *by("a", 4, 3, ordering="turned"), *by("b", 1, 5)]
+    assert rated(judge, Weighing(1.0, quorum=1), marks) == [(4.0, 4.0), (3.0, 3.0)]
+    assert outcome(judge, marks, quorum=1) == "pair"
+
+
+def test_a_majority_is_of_the_judges_that_are_there() -> None:
+    judge = config(models=["a", "b", "c", "d"], orders="random")
+    marks = [*by("a", 5, 1), *by("b", 3, 2), *by("c", 2, 3)]
+    assert outcome(judge, marks, judges="majority", quorum=3) == "pair"
+    assert outcome(judge, [*marks, *by("d", 2, 3)], judges="majority", quorum=3, min_margin=0.5) == "no_majority"
+
+
+def test_the_second_order_is_asked_where_a_quorum_leaves_the_margin() -> None:
+    judge, marks = config(models=["a", "b"], orders="confirm"), by("a", 5, 1)
+    assert to_confirm(judge, Weighing(1.0), [GOOD, BAD], marks) == set()
+    assert to_confirm(judge, Weighing(1.0, quorum=1), [GOOD, BAD], marks) == {QUESTION["prompt_id"]}
+    assert to_confirm(judge, Weighing(1.0, quorum=2), [GOOD, BAD], marks) == set()
+
+
 def test_a_judge_that_flips_with_the_order_is_outvoted_and_two_orders_that_flip_make_no_pair() -> None:
     judge = config(models=["a", "b"], orders="both")
 
