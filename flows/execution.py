@@ -6,7 +6,6 @@ import re
 import secrets
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,7 +36,7 @@ from flows.rejudge import keep_audit
 from flows.spending import tell_plans
 from tasks import synthesize
 from tasks.asking import Session
-from tasks.gate.judge import warm_up
+from tasks.gate.judge import warm_up_beside
 from tasks.gate.outcome import GateFailedError
 from tasks.prefect_tasks import GATES, PUBLISH, WORK, publish_task
 from tasks.publish import release
@@ -64,7 +63,7 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
     options.workspace.prepare()
     if options.publish and (faults := destination_faults(loaded.recipe)):
         raise RecipeError("\n".join(faults))
-    threading.Thread(target=warm_up, name="import-great-expectations", daemon=True).start()
+    warm_up_beside()
     recipe = loaded.recipe
     run = Run.begin(options.workspace, new_run_id(recipe.name), recipe.name, recipe.plain(), loaded.base)
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blocks import quiet
+from blocks.garbage import unsearched
 from blocks.workspace import Run, RunState, Workspace
 from flows.local_server import prefect_server
 from flows.options import Options
@@ -63,14 +64,22 @@ def run_recipe(
     chosen = options or Options(Workspace.named(workspace))
     chosen.workspace.prepare()
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
-        import flows.instructions  # noqa: F401 - takes as long as the server's start, which goes on meanwhile
-
+        _import_all()  # takes as long as the server's start, which goes on meanwhile
         server.wait_until_ready()
         try:
             name = _in_own_loop(lambda: _call(str(recipe), list(overrides), rows, chosen))
         finally:
             _send_history()
     return Result(chosen.workspace.run(name))
+
+
+def _import_all() -> None:
+    """Import what every run needs, and begin with what its first gate will wait for."""
+    with unsearched():
+        import flows.instructions  # noqa: F401
+    from tasks.gate.judge import warm_up_beside
+
+    warm_up_beside()
 
 
 async def _call(recipe: str, overrides: list[str], rows: int | None, options: Options) -> str:

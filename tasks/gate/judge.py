@@ -11,6 +11,7 @@ import duckdb
 import pandas as pd
 
 from blocks import quiet
+from blocks.garbage import unsearched
 from tasks.gate.config import Expectation
 from tasks.gate.frames import stage_frame, stage_frames, stage_rows
 from tasks.gate.outcome import Outcome
@@ -72,9 +73,13 @@ def _batch_definition() -> Any:
     return asset.add_batch_definition_whole_dataframe("all")
 
 
-def warm_up() -> None:
-    """Import Great Expectations, which takes seconds, while something else is waited for."""
-    with _ONE_AT_A_TIME:
+def warm_up_beside() -> None:
+    """Begin to import Great Expectations, which takes seconds, in a thread, while something else is waited for."""
+    threading.Thread(target=_warm_up, name="import-great-expectations", daemon=True).start()
+
+
+def _warm_up() -> None:
+    with _ONE_AT_A_TIME, unsearched():
         _batch_definition()
 
 
