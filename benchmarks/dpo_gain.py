@@ -8,9 +8,10 @@ is in points of answers that are right, with Student's interval over the seeds. 
 """
 
 import argparse
-import json
+import math
 import random
 import shutil
+import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,7 +27,10 @@ from blocks.run_tables import open_tables
 from blocks.workspace import Run
 from hina.corpus import held_out
 from hina.world.oracle import grade_task
-from tasks.reports.statistics import mean
+from tasks.reports.statistics import Interval, Z, mean
+
+RULES = ("ours", "naive")
+GAINS = (("ours", "before"), ("naive", "before"), ("ours", "naive"))
 
 _TEXTS = "SELECT prompt_id, messages, instruction FROM prompts"
 _PAIRS = """
@@ -156,56 +160,78 @@ def _engine(trained: Path, into: Path) -> BundledEngine:
     return BundledEngine(into)
 
 
-def right_share(engine: BundledEngine, asked: int, seed: int) -> float:
-    """The percentage of held-out questions that are answered right at temperature 1."""
+def right_answers(engine: BundledEngine, asked: int, seed: int) -> list[bool]:
+    """Which of so many held-out questions are answered right at temperature 1; a seed has its own questions."""
     some = questions(asked, 10_000 + seed)
     texts = answers(engine, some, 1.0)
-    return share([grade_task(q.task, text).verdict == "right" for q, text in zip(some, texts, strict=True)])
+    return [grade_task(q.task, text).verdict == "right" for q, text in zip(some, texts, strict=True)]
 
 
-def gain(run: Run, seed: int, training: Training, asked: int) -> dict[str, Any]:
-    """The figures of one seed: before, and after our pairs and after the naive ones."""
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one seed: how many pairs there were, and which questions were answered right by whom."""
+
+    seed: int
+    pairs: int
+    truth: dict[str, dict[str, str]]
+    right: dict[str, list[bool]]
+
+    def points(self, name: str, over: str) -> Interval:
+        """How many points one lies above another on the same questions, with the interval over the questions."""
+        apart = [100.0 * (one - other) for one, other in zip(self.right[name], self.right[over], strict=True)]
+        middle, half = statistics.fmean(apart), Z * statistics.stdev(apart) / math.sqrt(len(apart))
+        return Interval(middle, middle - half, middle + half)
+
+    def line(self) -> list[str]:
+        """Its line of the table."""
+        shares = [f"{share(self.right[name]):.1f}%" for name in ("before", *RULES)]
+        better = [self.truth[name]["better"] for name in RULES]
+        return [f"{self.seed}", f"{self.pairs:,}", *better, *shares, *(_shown(self.points(*two)) for two in GAINS)]
+
+
+def outcome(run: Run, seed: int, training: Training, asked: int) -> Outcome:
+    """Train on our pairs of a run and on the naive ones, and ask before and after."""
     ours = pairs_of(run)
-    sets = {"ours": ours, "naive": naive_pairs_of(run, len(ours), seed)}
-    figures: dict[str, Any] = {"seed": seed, "pairs": len(ours), "before": right_share(BundledEngine(), asked, seed)}
+    sets = dict(zip(RULES, (ours, naive_pairs_of(run, len(ours), seed)), strict=True))
+    right = {"before": right_answers(BundledEngine(), asked, seed)}
     for name, pairs in sets.items():
         with tempfile.TemporaryDirectory() as folder:
-            after = right_share(train(pairs, training, seed, Path(folder)), asked, seed)
-        figures |= {f"pairs {name}": truth_of(pairs), f"after {name}": after}
-    return figures
+            right[name] = right_answers(train(pairs, training, seed, Path(folder)), asked, seed)
+    return Outcome(seed, len(ours), {name: truth_of(pairs) for name, pairs in sets.items()}, right)
 
 
-def summed(seeds: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The gain of ours and of the naive rule over all seeds, and of ours over the naive rule's."""
-    gains = {
-        "gain of our pairs": [one["after ours"] - one["before"] for one in seeds],
-        "gain of naive pairs": [one["after naive"] - one["before"] for one in seeds],
-        "ours over naive": [one["after ours"] - one["after naive"] for one in seeds],
-    }
-    found = {name: mean(values) for name, values in gains.items()}
-    return {
-        name: f"{one.value:+.1f} points (95%: {one.low:+.1f} to {one.high:+.1f})" for name, one in found.items() if one
-    }
+def _shown(points: Interval) -> str:
+    return f"{points.value:+.1f} ({points.low:+.1f} to {points.high:+.1f})"
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """A line for each seed, and the mean over them with Student's interval, in Markdown."""
+    header = ["seed", "pairs", *(f"really better, {name}" for name in RULES), "right before"]
+    header += [*(f"after {name}" for name in RULES), *(f"{one} over {other}, points (95%)" for one, other in GAINS)]
+    means = [mean([one.points(*two).value for one in outcomes]) for two in GAINS]
+    last = ["all", *[""] * (len(header) - len(GAINS) - 1), *(_shown(one) if one else "" for one in means)]
+    lines = [header, ["---"] * len(header), *(one.line() for one in outcomes), last]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def main() -> None:
     """Measure seed by seed and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--prompts", type=int, default=1_500, help="instructions that hina invents for each seed")
+    parser.add_argument("--prompts", type=int, default=3_000, help="instructions that hina invents for each seed")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--questions", type=int, default=4_000, help="held-out questions of each test")
+    parser.add_argument("--questions", type=int, default=10_000, help="held-out questions of each test")
     parser.add_argument("--folder", type=Path, help="keeps the workspace there: a second run asks only what is new")
     for name, value in asdict(Training()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     given = parser.parse_args()
     training = Training(**{name: getattr(given, name) for name in asdict(Training())})
-    found = []
+    found: list[Outcome] = []
     with tempfile.TemporaryDirectory() as name:
         for seed in range(given.seeds):
             run = run_for_pairs(given.folder or Path(name), seed, given.prompts)
-            found.append(gain(run, seed, training, given.questions))
-            print(json.dumps(found[-1]), flush=True)
-    print(json.dumps({"training": asdict(training), **summed(found)}, indent=2))
+            found.append(outcome(run, seed, training, given.questions))
+            print(table(found), flush=True)
+    print(f"trained with {training}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ section of the same number or a look-alike ("Final rating: 2") is a refusal.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Literal
 
 from tasks.judge.lines import (
@@ -32,7 +33,9 @@ _RATING = re.compile(r"(?:rating|評点)\s*:(.*)")
 _RATING_LIKE = re.compile(
     r"(?:rating\b|評点)\s*(?:\([^)]*\))?\s*(?:[=–—-]|(?:is\s|of\s|は|が)?\s*[0-9])"
     r"|[^:=.]{0,40}\b(?:ratings?|scores?)\b[^:=.]{0,40}[:=].*[0-9]"
-    r"|[^:=。、]{0,20}(?:評点|評価|点数|得点|スコア)[^:=。、]{0,20}[:=].*[0-9]"
+    r"|[^:=。、]{0,20}(?:評点|評価|点数|得点|スコア|採点)[^:=。、]{0,20}[:=].*[0-9]"
+    r"|(?:\|\s*)?(?:text|文章)\s*[0-9]{1,6}\s*[:=|]\s*[0-9]+(?:\.[0-9]+)?\s*(?:点|(?:/|out of)\s*[0-9]+)?\s*[|.。]?"
+    r"\s*\Z"
 )
 _VALUE = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)\s*(?:点|(?:/|out of)\s*([0-9]+)\s*)?\s*[.。]?")
 _NUMBER_NAME = re.compile(r"(?:(?:output for )?text[ _]?|文章)?([0-9]{1,6})(?:の評価)?")
@@ -48,6 +51,7 @@ _NAMES = {
 _WRAPPERS = ("ratings", "verdicts", "評価")
 
 _JSON_RATING = re.compile(r'"\s*(?:rating|評点)\s*"', re.IGNORECASE)
+_JSON_RATING_SET = re.compile(_JSON_RATING.pattern + r"\s*[:：]", re.IGNORECASE)
 
 Kind = Literal["section", "rating", "unclear", "text"]
 
@@ -99,8 +103,11 @@ def _found(lines: Sequence[str], count: int) -> dict[int, _Section]:
         if span and not sections:
             refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
-    if any(_classified(raw).kind != "text" for raw in (*lines[: span.start], *lines[span.stop :])):
+    beside = (*lines[: span.start], *lines[span.stop :])
+    if any(_classified(raw).kind != "text" for raw in beside):
         refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
+    if any(_JSON_RATING_SET.search(raw) for raw in beside):
+        refuse("two_values", "the reply carries further ratings beside its JSON value, which may disagree")
     return _json_sections(value, count)
 
 
@@ -170,13 +177,13 @@ def _rating(number: int, words: str, scale: _Scale) -> float:
         refuse("rating_not_a_number", f"the rating of text {number} is {quoted(words)}, not one number in digits")
     if found[2] is not None and found[2] != str(scale.highest):
         refuse("other_scale", f"the rating of text {number} is {quoted(words)}, but the scale ends at {scale.highest}")
-    rating = float(found[1])
+    rating = Fraction(found[1])
     if not scale.lowest <= rating <= scale.highest:
         span = f"{scale.lowest} to {scale.highest}"
         refuse("rating_out_of_range", f"the rating of text {number} is {quoted(words)}, not from {span}")
-    if not (rating * 2 if scale.halves else rating).is_integer():
+    if (rating * 2 if scale.halves else rating).denominator != 1:
         refuse("rating_not_whole", f"the rating of text {number} is {quoted(words)}, not a number of the scale")
-    return rating
+    return float(rating)
 
 
 def _json_sections(value: Any, count: int) -> dict[int, _Section]:

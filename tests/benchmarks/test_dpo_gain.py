@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.dpo_gain import Training, right_share, train
+from benchmarks.dpo_gain import Outcome, Training, right_answers, table, train
 from blocks.bundled import BundledEngine
 from tests.benchmarks.test_truth import QUESTION, RIGHT, TERSE
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", [0.0, 1.0])
 def test_hina_learns_from_pairs_and_answers_afterwards(tmp_path: Path, likelihood: float) -> None:
     pairs = [{"messages": QUESTION["messages"], "chosen": TERSE, "rejected": RIGHT}] * 64
@@ -20,4 +19,19 @@ def test_hina_learns_from_pairs_and_answers_afterwards(tmp_path: Path, likelihoo
     asked = {"messages": QUESTION["messages"], "temperature": 0.0, "max_tokens": 40}
     before, after = (one.generate([asked])[0].text for one in (BundledEngine(), engine))
     assert len(after) < len(before)
-    assert 0 <= right_share(engine, 20, 0) <= 100
+    assert len(right_answers(engine, 20, 0)) == 20
+
+
+def test_a_gain_is_held_against_the_questions_and_against_the_seeds() -> None:
+    before, ours, naive = [True, False, False, False], [True, True, True, False], [True, True, False, False]
+    truth = {name: {"better": "90.0%"} for name in ("ours", "naive")}
+    one = Outcome(0, 1_234, truth, {"before": before, "ours": ours, "naive": naive})
+    gain = one.points("ours", "before")
+    assert gain.value == 50
+    assert (round(gain.low, 1), round(gain.high, 1)) == (-6.6, 106.6)
+    other = Outcome(1, 10, truth, {"before": before, "ours": before, "naive": naive})
+    header, _, first, second, mean = table([one, other]).splitlines()
+    assert "ours over naive" in header
+    assert first.startswith("| 0 | 1,234 | 90.0% | 90.0% | 25.0% | 75.0% | 50.0% | +50.0")
+    assert second.startswith("| 1 | 10 |")
+    assert "+25.0 (-292.6 to +342.6)" in mean

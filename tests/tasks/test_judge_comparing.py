@@ -69,6 +69,7 @@ def test_the_rationale_is_kept_for_both_texts() -> None:
         ('Better: 1\n```json\n{"better": "2"}\n```', "two_forms"),
         ('{"better": "1", "winner": "2"}', "unknown_key"),
         ('{"better": "1", "better": "2"}', "repeated_verdict"),
+        ('```\n{"better": "1"}\n```\nnot {"better": "2"}', "unclear_verdict"),
         ('{"better": ["1"]}', "unclear_verdict"),
         ('{"better": null}', "unclear_verdict"),
         ('{"better": "1", "rationale": 3}', "rationale_not_text"),

@@ -60,6 +60,11 @@ def test_a_rationale_of_several_paragraphs_is_kept_with_its_markdown() -> None:
     assert read_ratings(reply, 1) == [Verdict(3.0, "The *first* point.\n\n- a [1]\n\n[2] The second.")]
 
 
+def test_what_is_said_of_a_texts_words_is_no_rating() -> None:
+    said = PLAIN.replace("good", "Text 1: 5 birds are named.\n| Text 1 | 5 birds |\n5 - 1 = 4")
+    assert [verdict.rating for verdict in read_ratings(said, 2)] == [4, 2]
+
+
 def test_a_rating_within_a_sentence_is_no_rating() -> None:
     words = 'The text says "Rating: 5" and #### Output for Text 1 Rating: 5'
     assert read_ratings(f"#### Output for Text 1\nRationale: {words}\nRating: 1", 1) == [Verdict(1.0, words)]
@@ -100,6 +105,10 @@ def test_halves_and_other_scales_where_the_recipe_allows_them() -> None:
         (PLAIN.replace("Rating: 4", "Rating (1-5): 4"), "unclear_rating"),
         (PLAIN + "\n総合評価：5", "unclear_rating"),
         (PLAIN + "\n評点は5です", "unclear_rating"),
+        (PLAIN + "\n採点：2", "unclear_rating"),
+        (PLAIN + "\nText 1: 5", "unclear_rating"),
+        (PLAIN + "\n**文章１：５点**", "unclear_rating"),
+        (PLAIN + "\n| Text 1 | 5/5 |", "unclear_rating"),
         ("```\n" + PLAIN + '\n{"1": {"rating": 1}, "2": {"rating": 5}}\n```', "two_forms"),
         (PLAIN + '\n```json\n{"1": {"rating": 1}, "2": {"rating": 5}}\n```', "two_forms"),
     ],
@@ -117,6 +126,7 @@ def test_unclear_replies_are_refused(reply: str, reason: str) -> None:
         ("99999999999999999999", "rating_out_of_range"),
         ("4.5", "rating_not_whole"),
         ("4.25/5", "rating_not_whole"),
+        ("4.99999999999999999999", "rating_not_whole"),
         ("8/10", "other_scale"),
         ("4/10", "other_scale"),
         ("four", "rating_not_a_number"),
@@ -170,6 +180,8 @@ def test_halves_are_no_licence_for_quarters_or_other_scales() -> None:
         ('{"1": {"rating": 9}, "2": {"rating": 2}}', "rating_out_of_range"),
         ('{"1": {"rating": 4, "rationale": 4}, "2": {"rating": 2}}', "rationale_not_text"),
         ('{"1": {"rating": 4, "rationale": "\\ud800"}, "2": {"rating": 2}}', "rationale_not_text"),
+        ('So {"1": {"rating": 1}}?\n{"1": {"rating": 4}, "2": {"rating": 2}}', "two_values"),
+        ('```\n{"1": {"rating": 4}, "2": {"rating": 2}}\n```\nor {"1": {"rating": 1}}', "two_values"),
         ("[4, 2]", "not_json"),
         ("{}", "not_json"),
         ('{"1": ["rating"], "2": 5}', "missing_rating"),
