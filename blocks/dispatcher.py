@@ -19,7 +19,7 @@ from blocks.batch_lane import BatchLane
 from blocks.budget import BudgetSpentError, Cost, Purses
 from blocks.lanes import EngineLane, Job, Lane
 from blocks.ledger import LedgerError
-from blocks.ledger_writer import LedgerWriter
+from blocks.ledger_writer import LedgerWriter, Writer
 from blocks.llm import Completion, Engine, Request
 from blocks.models import Budget, ModelConfig, OpenAIModel, price_of
 from blocks.servers import Servers
@@ -111,10 +111,13 @@ class Dispatcher:
         self._held = False
         self._closed = False
         self._closing = threading.Lock()
-        self._writer = LedgerWriter(ledger_folder, self._written, self.unwritable)
+        self._writer = self._new_writer()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
         self._thread.start()
+
+    def _new_writer(self) -> Writer:
+        return LedgerWriter(self._folder, self._written, self.unwritable)
 
     def ask(self, questions: Sequence[Question], rank: int = 0, order: int = 0) -> list[Completion]:
         """The answers to some questions, in their order; blocks the calling thread until all are there.

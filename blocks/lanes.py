@@ -64,8 +64,11 @@ class Lane:
         """Queue a job and send what may be sent; nothing more is taken once the lane was cleared."""
         if self._closed:
             return
-        heapq.heappush(self._queue, (self._sign * job.rank, job.order, next(self._numbers), job))
+        self._enqueue(job)
         self.pump()
+
+    def _enqueue(self, job: Job) -> None:
+        heapq.heappush(self._queue, (self._sign * job.rank, job.order, next(self._numbers), job))
 
     def pump(self) -> None:
         """Send as much as the limit allows."""

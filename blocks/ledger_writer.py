@@ -4,11 +4,22 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from blocks.ledger import Entry, Ledger, LedgerError
 from blocks.llm import Completion
 
 MOST_IN_A_COMMIT = 1_000
+
+
+class Writer(Protocol):
+    """Keeps the answers of a dispatcher, each before anything else is done with it."""
+
+    def put(self, key: str, model: str, completion: Completion) -> None:
+        """Hand over one answer to be kept."""
+
+    def close(self) -> None:
+        """Write what was handed over and end."""
 
 
 class LedgerWriter:

@@ -22,6 +22,7 @@ from blocks.workspace import Run
 from flows.artifacts import ProgressArtifacts, tell
 from flows.check import destination_faults
 from flows.chunks import prompt_chunks
+from flows.cluster import dispatching
 from flows.conductor import Conductor, finished
 from flows.conversing import conversed
 from flows.events import announce
@@ -83,10 +84,17 @@ def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Sessi
     engines = engines_for(models, options.workspace.folder / "vllm", loaded.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     run.note_models(identities.values())
-    dispatcher = Dispatcher(models, engines, options.workspace.ledger_folder, loaded.recipe.budget)
-    options.watch(dispatcher, run)
+    with dispatching(loaded, run, engines, options.said) as dispatcher:
+        options.watch(dispatcher, run)
+        with _ended_cleanly(dispatcher, options):
+            yield Session(run, models, identities, dispatcher, options.ask_again, options.said, loaded.base)
+
+
+@contextmanager
+def _ended_cleanly(dispatcher: Dispatcher, options: Options) -> Iterator[None]:
+    """Close a dispatcher; one that is interrupted waits for what is paid for already."""
     try:
-        yield Session(run, models, identities, dispatcher, options.ask_again, options.said, loaded.base)
+        yield
     except BaseException as error:
         dispatcher.stop(error if isinstance(error, Exception) else StoppedError("the run was interrupted"))
         if flying := dispatcher.in_flight():

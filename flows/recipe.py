@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError
 
 from blocks.canonical import NotCanonicalError, canonical
+from blocks.cluster.config import RuntimeConfig
 from blocks.models import Budget, Config, ModelConfig, OpenAIModel, RewardModel
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
 from flows.recipe_judging import judges_of, judging_faults, with_rubric
@@ -59,6 +60,9 @@ class Recipe(Config):
     gates: GatesConfig = Field(GatesConfig(), description="What is expected of the data.")
     budget: Budget = Field(Budget(), description="What one run may spend at most.")
     publish: PublishConfig = Field(PublishConfig(), description="Where the pairs go, and in which form.")
+    runtime: RuntimeConfig | None = Field(
+        None, description="A cluster that makes the calls; this process makes them if not set."
+    )
 
     @property
     def answers(self) -> bool:
@@ -237,6 +241,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     faults = [
         *_unknown_models(recipe),
         *_unknown_licensed(recipe),
+        *_unknown_placed(recipe),
         *_turn_faults(recipe),
         *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
         *_template_faults(recipe),
@@ -307,6 +312,14 @@ def _unknown_licensed(recipe: Recipe) -> list[str]:
         f"publish.licenses: {name!r} is neither a model of this recipe nor source{nearest(name, known)}"
         for name in recipe.publish.licenses
         if name not in known
+    ]
+
+
+def _unknown_placed(recipe: Recipe) -> list[str]:
+    return [
+        f"runtime.resources: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
+        for name in (recipe.runtime.resources if recipe.runtime else {})
+        if name not in recipe.models
     ]
 
 

@@ -10,6 +10,8 @@ from prefect.context import TaskRunContext
 from prefect.tasks import Task
 
 from blocks.budget import BudgetSpentError
+from blocks.cluster.parcels import ClusterError, Parcel
+from blocks.cluster.worker import answer_parcel
 from blocks.dispatcher import ModelUnusableError, StoppedError
 from blocks.ledger import LedgerError
 from tasks.asking import ChunkJob
@@ -19,6 +21,7 @@ Scope = Literal["scout", "whole"]
 # What another attempt cannot mend: it would fail in the same way, or pay again.
 FINAL = (
     BudgetSpentError,
+    ClusterError,
     ModelUnusableError,
     StoppedError,
     LedgerError,
@@ -66,6 +69,12 @@ def survivable(failed: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
 def chunk_task(job: ChunkJob) -> dict[str, Any]:
     """Do one chunk of one stage and return its handle as plain data."""
     return WORK[job.run][job.stage](job)
+
+
+@task(name="calls", retries=0, persist_result=False, task_run_name="calls-{parcel[name]}")
+def calls_task(parcel: dict[str, Any]) -> dict[str, Any]:
+    """Answer one parcel of calls on a worker of a cluster and return its outcome as plain data."""
+    return answer_parcel(Parcel.model_validate(parcel)).model_dump()
 
 
 @task(name="gate", retries=0, persist_result=False, task_run_name="gate-{stage}-{scope}")

@@ -1,8 +1,10 @@
 """A folder on any storage that fsspec knows: S3 and its like, memory, and others for which a package is installed."""
 
+import os
 import re
+import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +28,11 @@ class Store:
         with self._explained("opened"):
             self._system, self._root = _opened(self.address)
 
-    def names(self) -> list[str]:
-        """The names of all objects in the folder."""
+    def names(self, under: str = "") -> list[str]:
+        """The names of all objects in the folder, or in a folder under it."""
         with self._explained("listed"):
             self._system.invalidate_cache()
-            found = self._system.find(self._root)
+            found = self._system.find(self._path(under) if under else self._root)
         skipped = len(self._root.rstrip("/")) + 1
         return sorted(name[skipped:] for name in found if len(name) > skipped)
 
@@ -55,6 +57,21 @@ class Store:
             self._make_parent(name)
             self._system.pipe_file(self._path(name), content)
 
+    def write_whole(self, name: str, content: bytes) -> None:
+        """Write one object so that a reader finds it whole or not at all, also where a storage writes bit by bit."""
+        if not self._is_local:
+            self.write(name, content)
+            return
+        target = Path(self._path(name))
+        with self._explained("written"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            new = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+            with new.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, target)
+
     def copy(self, name: str, to: str) -> None:
         """Copy an object within the storage, in place of one of that name."""
         with self._explained("written"):
@@ -67,12 +84,27 @@ class Store:
             for name in names:
                 self._system.rm_file(self._path(name))
 
+    def discard(self, names: Sequence[str]) -> None:
+        """Remove those of some objects that are there, and folders that are empty then."""
+        with self._explained("written"):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    self._system.rm_file(self._path(name))
+            if self._is_local:
+                for folder in sorted({folder for name in names for folder in Path(name).parents}, reverse=True):
+                    with suppress(OSError):  # it holds something, or it is gone
+                        Path(self._path(str(folder))).rmdir()
+
+    @property
+    def _is_local(self) -> bool:
+        return self._system.protocol in ("file", ("file", "local"))
+
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
 
     def _make_parent(self, name: str) -> None:
         """Make the folder of an object where the storage has real folders; object stores need none."""
-        if self._system.protocol in ("memory", "file", ("file", "local")):
+        if self._is_local or self._system.protocol == "memory":
             self._system.makedirs(self._path(name).rsplit("/", 1)[0], exist_ok=True)
 
     @contextmanager

@@ -1,0 +1,50 @@
+"""The dispatcher of a run whose questions are answered on a cluster; what is asked in batches is still asked here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from blocks.canonical import canonical
+from blocks.cluster.lane import ClusterLane
+from blocks.cluster.shipping import Shipping
+from blocks.cluster.worker import GO, HOLD, STOP
+from blocks.dispatcher import Dispatcher
+from blocks.lanes import Lane
+from blocks.llm import Engine
+from blocks.models import Budget, ModelConfig, OpenAIModel
+
+
+class ClusterDispatcher(Dispatcher):
+    """Sends questions to a cluster; order, budget, ledger and stop are those of any dispatcher.
+
+    resources are the cluster's options for tasks that ask a model, by its label.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelConfig],
+        engines: Mapping[str, Engine],
+        ledger: tuple[Path, Budget],
+        shipping: Shipping,
+        resources: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._shipping, self._resources = shipping, resources
+        super().__init__(models, engines, *ledger)
+
+    def _lane_name(self, label: str, model: ModelConfig) -> str:
+        if isinstance(model, OpenAIModel) and model.batch:
+            return super()._lane_name(label, model)
+        return f"cluster {canonical(self._resources.get(label, {})).decode()}"
+
+    def _new_lane(self, label: str, model: ModelConfig) -> Lane:
+        if isinstance(model, OpenAIModel) and model.batch:
+            return super()._new_lane(label, model)
+        return ClusterLane(self, self._shipping, self._resources.get(label, {}))
+
+    def _stop(self, error: BaseException) -> None:
+        self._shipping.say(STOP)
+        super()._stop(error)
+
+    def _hold(self, held: bool) -> None:
+        self._shipping.say(HOLD if held else GO)
+        super()._hold(held)

@@ -1,0 +1,121 @@
+"""The lane of questions that are answered on a cluster: they are sent in parcels, the most urgent first."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from blocks.cluster.parcels import ClusterError
+from blocks.cluster.shipping import Shipped, Shipping
+from blocks.destinations.errors import DestinationError
+from blocks.dispatcher import ModelUnusableError
+from blocks.lanes import Job, Lane, Owner
+from blocks.ledger import LedgerError
+from blocks.llm import Completion
+
+FEWEST_IN_A_PARCEL = 8
+MOST_ATTEMPTS = 4
+
+
+class ClusterOwner(Owner, Protocol):
+    """What this lane needs of the dispatcher beside what every lane needs."""
+
+    def kept(self, job: Job, completion: Completion) -> None:
+        """Take an answer that is in the ledger already."""
+
+    def unwritable(self, error: LedgerError) -> None:
+        """End the run: the ledger cannot be written."""
+
+    def stop(self, error: BaseException) -> None:
+        """End the run."""
+
+
+class ClusterLane(Lane):
+    """The questions for models that are placed alike, in parcels of which so many are in work at once."""
+
+    def __init__(self, owner: ClusterOwner, shipping: Shipping, options: Mapping[str, Any]) -> None:
+        super().__init__(owner)
+        self._cluster_owner = owner
+        self._shipping = shipping
+        self._options = options
+        self._free = shipping.at_once
+        self._pumps_soon = False
+        self._threads = ThreadPoolExecutor(shipping.at_once, "parcel")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def push(self, job: Job) -> None:
+        """Queue a job; parcels are made once the loop has taken in all that came with it."""
+        if self._closed:
+            return
+        self._enqueue(job)
+        if not self._pumps_soon:
+            self._pumps_soon = True
+            asyncio.get_running_loop().call_soon(self._pump_now)
+
+    def _pump_now(self) -> None:
+        self._pumps_soon = False
+        self.pump()
+
+    def pump(self) -> None:
+        """Send parcels as long as there are free workers; few questions are spread over all of them."""
+        while self._queue and self._free and not self.held:
+            fair = max(FEWEST_IN_A_PARCEL, -(-len(self._queue) // self._free))
+            count = min(len(self._queue), fair, self._shipping.parcel_calls)
+            jobs = [self._pop() for _ in range(count)]
+            self._free -= 1
+            self.in_flight += len(jobs)
+            task = asyncio.get_running_loop().create_task(self._ship(jobs))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for no parcel any more; what comes of them is taken in when the run ends, or by the next run."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False)
+
+    async def _ship(self, jobs: list[Job]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            shipped = await loop.run_in_executor(self._threads, self._shipping.ship, jobs, self._options)
+            self._take(jobs, shipped)
+        except LedgerError as error:
+            self._cluster_owner.unwritable(error)
+        except DestinationError as error:
+            self._cluster_owner.stop(ClusterError(str(error)))
+        finally:
+            self._free += 1
+            self.in_flight -= len(jobs)
+        self.pump()
+
+    def _take(self, jobs: list[Job], shipped: Shipped) -> None:
+        missing = []
+        for job in jobs:
+            if (kept := shipped.kept.get(job.key)) is not None:
+                self._cluster_owner.kept(job, kept)
+            elif (passing := shipped.passing.get(job.key)) is not None:
+                self.owner.settle(job, passing)
+            else:
+                missing.append(job)
+        if shipped.unusable is not None:
+            self._cluster_owner.stop(ModelUnusableError(shipped.unusable))
+        elif shipped.unwritable is not None:
+            self._cluster_owner.unwritable(LedgerError(shipped.unwritable))
+        elif missing:
+            self._again(missing, shipped.why)
+
+    def _again(self, jobs: list[Job], why: str) -> None:
+        """Ask again what a lost worker has not answered; a cluster that loses it every time ends the run."""
+        if max(job.attempts for job in jobs) + 1 >= MOST_ATTEMPTS:
+            self._cluster_owner.stop(
+                ClusterError(
+                    f"the cluster at {self._shipping.address} lost the same questions {MOST_ATTEMPTS} times ({why}): "
+                    "look at its workers' logs and run again, what was paid for is kept"
+                )
+            )
+            return
+        for job in jobs:
+            job.attempts += 1
+            self.owner.tally.retried += 1
+            self.push(job)

@@ -1,0 +1,94 @@
+"""The thread that keeps a worker's answers on the shared storage: some of them in one object, whole or not there."""
+
+import itertools
+import queue
+import secrets
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from blocks.cluster.parcels import write_segment
+from blocks.destinations.errors import DestinationError
+from blocks.destinations.store import Store
+from blocks.ledger import Entry, LedgerError, row_of
+from blocks.llm import Completion
+
+MOST_IN_A_SEGMENT = 1_000
+Written = Callable[[list[tuple[str, Completion]]], None]
+
+
+class SegmentWriter:
+    """Keeps answers in segments of the parcels that ask for them.
+
+    An answer waits at most flush_s seconds for others, and not at all once nothing else is asked. written is called
+    with the answers that are now kept; unwritable with the error when they cannot be, after which nothing is written.
+    """
+
+    def __init__(
+        self, store: Store, flush_s: float, written: Written, unwritable: Callable[[LedgerError], None]
+    ) -> None:
+        self._store = store
+        self._flush_s = flush_s
+        self._written = written
+        self._unwritable = unwritable
+        self._folders: dict[str, str] = {}
+        self._expected: set[str] = set()
+        token = secrets.token_hex(6)
+        self._names = (f"{token}-{number:08d}" for number in itertools.count())
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="segment-writer", daemon=True)
+        self._thread.start()
+
+    def expect(self, keys: Iterable[str], folder: str) -> None:
+        """Learn whose the answers of some questions will be."""
+        for key in keys:
+            self._folders[key] = folder
+            self._expected.add(key)
+
+    def give_up(self, keys: Iterable[str]) -> None:
+        """Wait no longer for the answers of some questions; one that comes all the same is still kept."""
+        self._expected.difference_update(keys)
+
+    def put(self, key: str, model: str, completion: Completion) -> None:
+        """Hand over one answer to be kept."""
+        self._queue.put(Entry(key, model, completion))
+
+    def close(self) -> None:
+        """Write what was handed over and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            last = False
+            while not last:
+                entries, last = self._take()
+                self._write(entries)
+        except DestinationError as error:
+            self._unwritable(LedgerError(str(error)))
+
+    def _take(self) -> tuple[list[Entry], bool]:
+        """The entries of the next segments, and whether they are the last."""
+        entries: list[Entry] = []
+        item = self._queue.get()
+        end = time.monotonic() + self._flush_s
+        while item is not None:
+            entries.append(item)
+            self._expected.discard(item.key)
+            if len(entries) == MOST_IN_A_SEGMENT:
+                return entries, False
+            try:
+                item = self._queue.get(timeout=max(0.0, end - time.monotonic()) if self._expected else 0.0)
+            except queue.Empty:
+                return entries, False
+        return entries, True
+
+    def _write(self, entries: list[Entry]) -> None:
+        by_folder: dict[str, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            by_folder[self._folders.pop(entry.key)].append(entry)
+        now = time.time()
+        for folder, some in by_folder.items():
+            write_segment(self._store, folder, next(self._names), [row_of(entry, now) for entry in some])
+        self._written([(entry.key, entry.completion) for entry in entries])

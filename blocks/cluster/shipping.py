@@ -1,0 +1,181 @@
+"""What the flow's process does for its workers: it ships parcels, takes in their answers, and says that it lives."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blocks.cluster.parcels import (
+    ALIVE,
+    CLAIM,
+    MODELS,
+    PARCELS,
+    Outcome,
+    Parcel,
+    parcel_name,
+    plain_models,
+    read_segments,
+    segments_in,
+    write_questions,
+)
+from blocks.cluster.worker import GO, STOP, WATCH_S
+from blocks.destinations.errors import DestinationError, one_sentence
+from blocks.destinations.store import Store
+from blocks.dispatcher import Question
+from blocks.lanes import Job
+from blocks.ledger import Entry, Ledger
+from blocks.llm import Completion
+from blocks.models import ModelConfig
+
+SAY_S = 5.0
+IN_ONE_COMMIT = 1_000
+Send = Callable[[Parcel, Mapping[str, Any]], Outcome]
+"""Has a parcel answered by a worker that has those resources, and waits for it; raises what a lost worker raises."""
+
+
+@dataclass
+class Shipped:
+    """What came of a parcel: answers that are in the ledger, failures that may pass, and why the rest is missing."""
+
+    kept: dict[str, Completion] = field(default_factory=dict)
+    passing: dict[str, Completion] = field(default_factory=dict)
+    why: str = ""
+    unusable: str | None = None
+    unwritable: str | None = None
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster as a run uses it: how parcels get there, where they lie, and how many are in work at once."""
+
+    address: str
+    storage: str
+    send: Send
+    at_once: int
+    parcel_calls: int
+    flush_s: float
+
+
+class Shipping:
+    """The parcels of one run. Its methods may be called from several threads."""
+
+    def __init__(self, cluster: Cluster, root: str, ledger_folder: Path, models: Mapping[str, ModelConfig]) -> None:
+        self.address = cluster.address
+        self.at_once, self.parcel_calls = cluster.at_once, cluster.parcel_calls
+        self._cluster, self._root, self._ledger_folder = cluster, root, ledger_folder
+        self._store = Store(cluster.storage)
+        self._store.write_whole(f"{root}/{MODELS}", plain_models(models))
+        self._word, self._numbers = GO, itertools.count()
+        self._news = threading.Event()
+        self._ended = False
+        self._say()
+        self._thread = threading.Thread(target=self._keep_saying, name="run-lives", daemon=True)
+        self._thread.start()
+
+    def say(self, word: str) -> None:
+        """Tell all workers to go on, to hold or to stop; who was told to stop is told nothing else."""
+        if self._word != STOP:
+            self._word = word
+            self._news.set()
+
+    def ship(self, jobs: Sequence[Job], options: Mapping[str, Any]) -> Shipped:
+        """Have some questions answered on the cluster, and their answers kept in the ledger.
+
+        Raises LedgerError, DestinationError.
+        """
+        first = min(jobs, key=lambda job: (-job.rank, job.order))
+        parcel = self._parcel(parcel_name(first.rank, first.order))
+        write_questions(self._store, parcel, [Question(job.label, job.key, job.request) for job in jobs])
+        shipped = Shipped(why="the workers gave no answer")
+        try:
+            outcome = self._cluster.send(parcel, options)
+            shipped.why = outcome.stopped or shipped.why
+            shipped.unusable, shipped.unwritable = outcome.unusable, outcome.unwritable
+        except Exception as error:  # whatever a cluster raises, what was answered is there
+            shipped.why = f"{type(error).__name__}: {one_sentence(error)}"
+        shipped.kept, shipped.passing = self._take_in(parcel.folder)
+        return shipped
+
+    def finish(self) -> None:
+        """Tell the workers that the run has ended, take in what came late, and leave nothing on the storage.
+
+        Raises LedgerError, DestinationError.
+        """
+        self.say(STOP)
+        self._ended = True
+        self._news.set()
+        self._thread.join()
+        self._take_in(self._root)
+        self._store.discard([f"{self._root}/{MODELS}", f"{self._root}/{ALIVE}"])
+
+    def _parcel(self, name: str) -> Parcel:
+        cluster = self._cluster
+        return Parcel(
+            storage=cluster.storage, root=self._root, name=name, at_once=cluster.at_once, flush_s=cluster.flush_s
+        )
+
+    def _take_in(self, folder: str) -> tuple[dict[str, Completion], dict[str, Completion]]:
+        return take_in(self._store, self._ledger_folder, folder)
+
+    def _say(self) -> None:
+        self._store.write_whole(f"{self._root}/{ALIVE}", f"{self._word} {next(self._numbers)}".encode())
+
+    def _keep_saying(self) -> None:
+        while not self._ended:
+            self._news.wait(SAY_S)
+            self._news.clear()
+            try:
+                self._say()
+            except DestinationError:
+                continue  # a storage that fails for a while is asked again; workers are as patient
+
+
+def take_in(store: Store, ledger_folder: Path, folder: str) -> tuple[dict[str, Completion], dict[str, Completion]]:
+    """Keep in the ledger what the segments in a folder hold, then remove what lies there.
+
+    Gives what the ledger has now, and failures that may pass, by key. Raises LedgerError, DestinationError.
+    """
+    names = store.names(folder)
+    segments = segments_in(names)
+    entries, passing = read_segments(store, segments)
+    kept = _keep(ledger_folder, entries)
+    store.discard([name for name in names if f"/{PARCELS}/" in name])
+    return kept, passing
+
+
+def _keep(ledger_folder: Path, entries: Sequence[Entry]) -> dict[str, Completion]:
+    kept: dict[str, Completion] = {}
+    if entries:
+        ledger = Ledger(ledger_folder)
+        try:
+            for start in range(0, len(entries), IN_ONE_COMMIT):
+                kept.update(ledger.append(entries[start : start + IN_ONE_COMMIT]))
+        finally:
+            ledger.close()
+    return kept
+
+
+def take_over(store: Store, ledger_folder: Path, workspace: str, living: Collection[str]) -> int:
+    """Keep what workers have answered for runs that are gone, and tell those workers to stop; gives the answers.
+
+    workspace is the workspace's folder on the storage, living are its runs that go on. What was sent and not answered
+    then is lost; what comes later is taken in by a later run. Raises LedgerError, DestinationError.
+    """
+    names = store.names(workspace)
+    gone = sorted({_run_of(name) for name in names} - set(living))
+    for run in gone:
+        store.write_whole(f"{workspace}/{run}/{ALIVE}", STOP.encode())
+    if any(name.endswith(f"/{CLAIM}") and _run_of(name) in gone for name in names):
+        time.sleep(2 * WATCH_S)  # whoever still works for them hears of it meanwhile
+    count = 0
+    for run in gone:
+        count += len(take_in(store, ledger_folder, f"{workspace}/{run}")[0])
+        store.discard([f"{workspace}/{run}/{MODELS}", f"{workspace}/{run}/{ALIVE}"])
+    return count
+
+
+def _run_of(name: str) -> str:
+    return name.split("/")[1]

@@ -1,0 +1,233 @@
+"""What a worker of a cluster does: it answers parcels, with one dispatcher for each run that asks it."""
+
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from blocks.canonical import digest_bytes
+from blocks.cluster.parcels import (
+    ALIVE,
+    CLAIM,
+    MODELS,
+    Outcome,
+    Parcel,
+    read_questions,
+    read_segments,
+    segments_in,
+    write_segment,
+)
+from blocks.cluster.segments import SegmentWriter
+from blocks.destinations.errors import DestinationError
+from blocks.destinations.store import Store
+from blocks.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
+from blocks.engines import engines_for
+from blocks.ledger import Entry, LedgerError, row_of
+from blocks.ledger_writer import Writer
+from blocks.llm import Engine
+from blocks.models import ModelConfig, OpenAIModel
+
+WATCH_S = 1.0
+LEASE_S = 30.0
+DRAIN_S = 60.0
+STOP, HOLD, GO = "stop", "hold", "go"
+
+_MODELS: TypeAdapter[dict[str, ModelConfig]] = TypeAdapter(dict[str, ModelConfig])
+_ENGINES: dict[str, dict[str, Engine]] = {}
+_SESSIONS: dict[str, "WorkerSession"] = {}
+_LOCK = threading.Lock()
+
+
+class WorkerDispatcher(Dispatcher):
+    """A dispatcher whose answers are kept on the shared storage instead of in a ledger."""
+
+    def __init__(
+        self, models: Mapping[str, ModelConfig], engines: Mapping[str, Engine], store: Store, flush_s: float
+    ) -> None:
+        self._store, self._flush_s = store, flush_s
+        self.segments: SegmentWriter
+        super().__init__(models, engines, Path())
+
+    def _new_writer(self) -> Writer:
+        self.segments = SegmentWriter(self._store, self._flush_s, self._written, self.unwritable)
+        return self.segments
+
+    def _watch_disk(self) -> None:
+        """Nothing is kept on this machine's disk."""
+
+
+class WorkerSession:
+    """All that a process of the cluster has for one run: its dispatcher, and an eye on whether the run still asks."""
+
+    def __init__(self, parcel: Parcel) -> None:
+        self.store = Store(parcel.storage)
+        self._root = parcel.root
+        models, engines = _models_for(self.store, parcel)
+        self.dispatcher = WorkerDispatcher(models, engines, self.store, parcel.flush_s)
+        self._claims: dict[str, str] = {}
+        self._ending = threading.Lock()
+        self._ended = threading.Event()
+        self._word, self._word_at = "", time.monotonic()
+        self._heed()
+        threading.Thread(target=self._watch, name="run-watch", daemon=True).start()
+
+    def answer(self, parcel: Parcel) -> int:
+        """Answer what nobody has answered yet of a parcel; gives how many of its questions were answered before.
+
+        Raises StoppedError, ModelUnusableError, LedgerError, DestinationError.
+        """
+        self._claim(parcel)
+        try:
+            entries, _ = read_segments(self.store, segments_in(self.store.names(parcel.folder)))
+            questions = read_questions(self.store, parcel)
+            found = {entry.key for entry in entries}
+            asked = [question for question in questions if question.key not in found]
+            self._ask(parcel, asked)
+            return len(questions) - len(asked)
+        finally:
+            self._claims.pop(parcel.folder, None)
+
+    def _ask(self, parcel: Parcel, asked: list[Question]) -> None:
+        keys = [question.key for question in asked]
+        self.dispatcher.segments.expect(keys, parcel.folder)
+        try:
+            answers = dict(zip(keys, self.dispatcher.ask(asked), strict=True))
+        finally:
+            self.dispatcher.segments.give_up(keys)
+        passing = {key: answer for key, answer in answers.items() if answer.transient}
+        if passing:
+            rows = [row_of(Entry(key, "", answer), time.time()) for key, answer in passing.items()]
+            write_segment(self.store, parcel.folder, f"passing-{secrets.token_hex(6)}", rows)
+
+    def _claim(self, parcel: Parcel) -> None:
+        """Say that this attempt is at work, so that an earlier one that still lives stops."""
+        self._claims[parcel.folder] = secrets.token_hex(6)
+        self.store.write_whole(f"{parcel.folder}/{CLAIM}", self._claims[parcel.folder].encode())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._ended.is_set() or self.dispatcher.stopped_by is not None
+
+    def end(self) -> None:
+        """Send nothing more, keep what is in flight when it comes, and let go of everything."""
+        self._ended.set()
+        with self._ending:
+            self.dispatcher.close(DRAIN_S)
+        with _LOCK:
+            for name, session in list(_SESSIONS.items()):
+                if session is self:
+                    del _SESSIONS[name]
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH_S):
+            try:
+                self._heed()
+                self._look_after_claims()
+            except DestinationError:
+                pass  # a storage that cannot be read for a while is a run that says nothing for a while
+            if time.monotonic() - self._word_at > LEASE_S:
+                self.dispatcher.stop(StoppedError("the run that asked has said nothing for a while"))
+            if self.dispatcher.stopped_by is not None:
+                self.end()
+
+    def _heed(self) -> None:
+        """Do what the run says: go on, wait, or stop; a run that is gone says nothing."""
+        word = (self.store.read(f"{self._root}/{ALIVE}") or STOP.encode()).decode()
+        if word == self._word:
+            return
+        self._word, self._word_at = word, time.monotonic()
+        if word.startswith(STOP):
+            self.dispatcher.stop(StoppedError("the run that asked has ended"))
+        elif word.startswith(HOLD):
+            self.dispatcher.hold()
+        else:
+            self.dispatcher.release()
+
+    def _look_after_claims(self) -> None:
+        for folder, token in list(self._claims.items()):
+            there = self.store.read(f"{folder}/{CLAIM}")
+            if there != token.encode() and folder in self._claims:
+                self.dispatcher.stop(StoppedError("another worker has taken the parcel over"))
+
+
+def answer_parcel(parcel: Parcel) -> Outcome:
+    """Answer a parcel in this process. What went wrong with all of it stands in the outcome.
+
+    Raises DestinationError where the storage cannot be read.
+    """
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    said = Outcome(worker=worker, gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
+    session = _session(parcel)
+    try:
+        found = session.answer(parcel)
+        return said.model_copy(update={"found": found})
+    except ModelUnusableError as error:
+        said = said.model_copy(update={"unusable": str(error)})
+    except StoppedError as error:
+        said = said.model_copy(update={"stopped": str(error)})
+    except LedgerError as error:
+        said = said.model_copy(update={"unwritable": str(error)})
+    session.end()
+    return said
+
+
+def _session(parcel: Parcel) -> WorkerSession:
+    """The session of a parcel's run, which is made for its first parcel here."""
+    name = f"{parcel.storage} {parcel.root}"
+    with _LOCK:
+        if name not in _SESSIONS or _SESSIONS[name].has_ended:
+            _SESSIONS[name] = WorkerSession(parcel)
+        return _SESSIONS[name]
+
+
+def _models_for(store: Store, parcel: Parcel) -> tuple[dict[str, ModelConfig], dict[str, Engine]]:
+    """The models of a run with this process's share of each limit, and the engines, which outlive the run."""
+    data = store.read(f"{parcel.root}/{MODELS}")
+    if data is None:
+        raise DestinationError(
+            f"{parcel.storage} does not hold {parcel.root}/{MODELS}: "
+            "runtime.storage must be a folder that all workers see"
+        )
+    models = _MODELS.validate_json(data)
+    engines = _ENGINES.setdefault(digest_bytes(data), {})
+    if not engines:
+        engines.update(engines_for(models))
+    seats = _seats()
+    return {label: share_of(model, seats, parcel.at_once) for label, model in models.items()}, engines
+
+
+def share_of(model: ModelConfig, seats: int, at_once: int) -> ModelConfig:
+    """A model with a process's share of its limits, by the seats that it has, so that all together keep them."""
+    if not isinstance(model, OpenAIModel):
+        return model
+    address = model.addresses[0]
+
+    def part(limit: int | None) -> int | None:
+        return None if limit is None else max(1, limit * seats // max(seats, at_once))
+
+    changes = {
+        "max_concurrency": part(model.most_concurrency(address)),
+        "start_concurrency": part(model.first_concurrency(address)),
+        "requests_per_minute": part(model.requests_per_minute),
+        "tokens_per_minute": part(model.tokens_per_minute),
+    }
+    return model.model_copy(update=changes)
+
+
+def _seats() -> int:
+    """Parcels that this process works on at once: as many as a Dask worker has threads; one in a process of Ray's."""
+    if "distributed" in sys.modules:
+        from distributed import get_worker
+
+        try:
+            return int(get_worker().state.nthreads)
+        except ValueError:  # no worker of Dask's
+            return 1
+    return 1

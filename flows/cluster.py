@@ -1,0 +1,173 @@
+"""A run's dispatcher: one that sends the questions itself, or one that has them answered on a Ray or Dask cluster."""
+
+import contextvars
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner
+
+from blocks.cluster.config import RuntimeConfig
+from blocks.cluster.dispatcher import ClusterDispatcher
+from blocks.cluster.parcels import ClusterError, Outcome, Parcel, local_storage
+from blocks.cluster.shipping import Cluster, Shipping, take_over
+from blocks.destinations.errors import DestinationError, one_sentence
+from blocks.destinations.store import Store, scheme_of
+from blocks.dispatcher import Dispatcher
+from blocks.llm import Engine
+from blocks.models import ModelConfig, OpenAIModel
+from blocks.workspace import Run, Workspace
+from flows.recipe import LoadedRecipe
+from tasks.prefect_tasks import calls_task
+
+PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
+CONNECT_S = 20
+NAME_FILE = "cluster-name"
+
+
+@contextmanager
+def dispatching(
+    loaded: LoadedRecipe, run: Run, engines: Mapping[str, Engine], said: Callable[[str], None]
+) -> Iterator[Dispatcher]:
+    """The dispatcher of a run; on leaving, the cluster is let go. Must be called in a flow. Raises ClusterError."""
+    recipe, folder = loaded.recipe, run.workspace.ledger_folder
+    if recipe.runtime is None:
+        yield Dispatcher(recipe.models, engines, folder, recipe.budget)
+        return
+    storage = storage_of(recipe.runtime, loaded.base, run.workspace)
+    try:
+        with _runner(recipe.runtime) as runner:
+            shipping = _shipping(loaded, run, storage, runner, said)
+            try:
+                yield ClusterDispatcher(
+                    recipe.models, engines, (folder, recipe.budget), shipping, recipe.runtime.resources
+                )
+            finally:
+                shipping.finish()
+    except DestinationError as error:
+        raise ClusterError(f"runtime.storage: {error}") from error
+
+
+def _shipping(
+    loaded: LoadedRecipe, run: Run, storage: str, runner: TaskRunner[Any], said: Callable[[str], None]
+) -> Shipping:
+    runtime = loaded.recipe.runtime
+    assert runtime is not None
+    name, folder = workspace_name(run.workspace), run.workspace.ledger_folder
+    living = [state.run for state in run.workspace.runs() if state.status == "running"]
+    if found := take_over(Store(storage), folder, name, living):
+        said(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
+    at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
+    cluster = Cluster(
+        runtime.address, storage, _sender(runner, runtime), at_once, runtime.parcel_calls, runtime.flush_s
+    )
+    said(f"{at_once} parcels of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
+    return Shipping(cluster, f"{name}/{run.id}", folder, loaded.recipe.models)
+
+
+def storage_of(runtime: RuntimeConfig, base: Path, workspace: Workspace) -> str:
+    """The address of the shared storage: as written, a path from the recipe's folder on, else in the workspace."""
+    if runtime.storage is None:
+        return local_storage(workspace.folder)
+    return runtime.storage if scheme_of(runtime.storage) else str((base / runtime.storage).resolve())
+
+
+def workspace_name(workspace: Workspace) -> str:
+    """The name of a workspace on shared storage, where others may have theirs; it is kept in the workspace."""
+    file = workspace.folder / NAME_FILE
+    if not file.exists():
+        file.write_text(secrets.token_hex(8), encoding="utf-8")
+    return file.read_text(encoding="utf-8")
+
+
+def _fewest(models: Mapping[str, ModelConfig], workers: int) -> int:
+    """Parcels in work at once, no more than any endpoint takes calls."""
+    caps = [
+        cap
+        for model in models.values()
+        if isinstance(model, OpenAIModel)
+        for cap in (model.most_concurrency(model.addresses[0]), model.requests_per_minute)
+        if cap is not None
+    ]
+    return max(1, min([workers, *caps]))
+
+
+def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Callable[[Parcel, Mapping[str, Any]], Outcome]:
+    """What has one parcel answered as a task run of the flow that calls this; it may be called from any thread."""
+    context = contextvars.copy_context()
+
+    def submit(parcel: Parcel, options: Mapping[str, Any]) -> PrefectFuture[Any]:
+        with _placed(runtime, options):
+            future: PrefectFuture[Any] = runner.submit(calls_task, {"parcel": parcel.model_dump()})
+            return future
+
+    def send(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
+        return Outcome.model_validate(context.copy().run(submit, parcel, options).result())
+
+    return send
+
+
+def _placed(runtime: RuntimeConfig, options: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """Where Ray is to run what is submitted; a process with a GPU is kept, for the engine that it has loaded."""
+    if runtime.runner != "ray":
+        return nullcontext()
+    from prefect_ray.context import remote_options
+
+    placed: AbstractContextManager[Any] = remote_options(**{"max_calls": 0, **options})
+    return placed
+
+
+@contextmanager
+def _runner(runtime: RuntimeConfig) -> Iterator[TaskRunner[Any]]:
+    """A task runner of Prefect's that is connected to the cluster. Raises ClusterError."""
+    if (fault := missing_package(runtime)) is not None:
+        raise ClusterError(fault)
+    runner = _dask(runtime) if runtime.runner == "dask" else _ray(runtime)
+    try:
+        runner.__enter__()
+        _seats(runtime, runner)
+    except Exception as error:
+        raise ClusterError(
+            f"runtime.address: the {runtime.runner} cluster at {runtime.address} does not answer "
+            f"({one_sentence(error)}): start it or correct the address"
+        ) from error
+    try:
+        yield runner
+    finally:
+        runner.__exit__(None, None, None)
+
+
+def _dask(runtime: RuntimeConfig) -> TaskRunner[Any]:
+    from prefect_dask import DaskTaskRunner
+
+    runner: TaskRunner[Any] = DaskTaskRunner(address=runtime.address, client_kwargs={"timeout": CONNECT_S})
+    return runner
+
+
+def _ray(runtime: RuntimeConfig) -> TaskRunner[Any]:
+    from prefect_ray import RayTaskRunner
+
+    options = {"log_to_driver": False, "logging_level": "ERROR"}
+    runner: TaskRunner[Any] = RayTaskRunner(address=runtime.address, init_kwargs=options)
+    return runner
+
+
+def _seats(runtime: RuntimeConfig, runner: TaskRunner[Any]) -> int:
+    """Tasks that the cluster works on at once: a Dask cluster's threads, a Ray cluster's CPUs."""
+    if runtime.runner == "dask":
+        return max(1, sum(runner.client.nthreads().values()))  # type: ignore[attr-defined]
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def missing_package(runtime: RuntimeConfig) -> str | None:
+    """One sentence if what a runner needs is not installed."""
+    if find_spec(PACKAGES[runtime.runner]) is not None:
+        return None
+    runner = runtime.runner
+    return f"runtime.runner: {runner} needs a package that is not installed: pip install 'kasasagi[{runner}]'"
