@@ -15,7 +15,7 @@ test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/.ready-train
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow or cluster"
 
 test-vllm: $(VLLM)/.ready
 	$(VLLM)/bin/python -m pytest -m vllm tests/vllm
@@ -55,7 +55,7 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	touch $@
 
 $(VENV)/.ready-train: $(VENV)/.ready-test
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,train]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,train,dask,ray]"
 	touch $@
 
 $(VLLM)/.ready: pyproject.toml constraints-vllm.txt

@@ -51,6 +51,7 @@ def check(
     recipe: RecipeArgument,
     overrides: SetOption = None,
     ping: Annotated[bool, typer.Option("--ping", help="Also send one request to each model.")] = False,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Check a recipe before anything runs: columns, templates, endpoints, models, and one request for each model."""
     from flows.check import check_endpoints, check_student, destination_faults, example_requests, warnings
@@ -73,6 +74,11 @@ def check(
         loaded = asyncio.run(with_saved_blocks(loaded))
     faults = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
     faults += destination_faults(loaded.recipe)
+    if loaded.recipe.runtime is not None:
+        from blocks.workspace import Workspace
+        from flows.check_cluster import check_cluster
+
+        faults += check_cluster(loaded, Workspace.named(workspace), lambda text: screen.print(text, markup=False))
     if faults:
         raise RecipeError("\n".join(faults))
     screen.print("the recipe is sound", style="green")

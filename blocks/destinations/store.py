@@ -11,6 +11,7 @@ from typing import Any
 from blocks.destinations.errors import DestinationError, one_sentence
 
 EXTRAS = {"s3": "kasasagi[s3]", "s3a": "kasasagi[s3]", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+RENEWALS = 8
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
@@ -62,15 +63,12 @@ class Store:
         if not self._is_local:
             self.write(name, content)
             return
-        target = Path(self._path(name))
         with self._explained("written"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            new = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
-            with new.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, target)
+            for _ in range(RENEWALS):
+                with suppress(FileNotFoundError):  # somebody found the folder empty and removed it
+                    _write_file(Path(self._path(name)), content)
+                    return
+            _write_file(Path(self._path(name)), content)
 
     def copy(self, name: str, to: str) -> None:
         """Copy an object within the storage, in place of one of that name."""
@@ -91,7 +89,9 @@ class Store:
                 with suppress(FileNotFoundError):
                     self._system.rm_file(self._path(name))
             if self._is_local:
-                for folder in sorted({folder for name in names for folder in Path(name).parents}, reverse=True):
+                for folder in sorted(
+                    {folder for name in names for folder in Path(name).parents if folder.name}, reverse=True
+                ):
                     with suppress(OSError):  # it holds something, or it is gone
                         Path(self._path(str(folder))).rmdir()
 
@@ -119,6 +119,17 @@ class Store:
                 f"{self.address} cannot be {done} ({one_sentence(error)}): check the address, the rights and the "
                 "storage's environment variables (for S3 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
             ) from error
+
+
+def _write_file(target: Path, content: bytes) -> None:
+    """Write a file under another name and rename it, once it will survive a power cut."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+    with new.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(new, target)
 
 
 def _opened(address: str) -> tuple[Any, str]:

@@ -1,0 +1,105 @@
+"""A cluster for quick tests: workers are threads or processes of this machine, the storage a folder, memory or S3."""
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.cluster import worker
+from blocks.cluster.dispatcher import ClusterDispatcher
+from blocks.cluster.parcels import Outcome, Parcel
+from blocks.cluster.shipping import Cluster, Send, Shipping
+from blocks.cluster.worker import answer_parcel
+from blocks.destinations.store import Store
+from blocks.models import Budget, ModelConfig
+
+BUCKET = "flock"
+ROOT = "workspace/run"
+
+
+@dataclass
+class Site:
+    """A ledger's folder, a storage, and clusters that use them."""
+
+    ledger: Path
+    storage: str
+    sent: list[Parcel] = field(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        return Store(self.storage)
+
+    def shipping(self, models: Mapping[str, ModelConfig], send: Send | None = None, **settings: Any) -> Shipping:
+        def answered(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
+            self.sent.append(parcel)
+            return send(parcel, options) if send else answer_parcel(parcel)
+
+        how = {"at_once": 2, "parcel_calls": 16, "flush_s": 0.0, **settings}
+        cluster = Cluster("tcp://test:1", self.storage, answered, **how)
+        return Shipping(cluster, ROOT, self.ledger, models)
+
+    @contextmanager
+    def dispatching(
+        self,
+        models: Mapping[str, ModelConfig],
+        send: Send | None = None,
+        budget: Budget = Budget(),  # noqa: B008 - it is frozen
+        resources: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> Iterator[ClusterDispatcher]:
+        shipping = self.shipping(models, send, **settings)
+        dispatcher = ClusterDispatcher(models, {}, (self.ledger, budget), shipping, resources or {})
+        try:
+            yield dispatcher
+        finally:
+            dispatcher.close(20)
+            shipping.finish()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    yield Site(tmp_path / "ledger", str(tmp_path / "storage"))
+    end_sessions()
+
+
+def end_sessions() -> None:
+    for session in list(worker._SESSIONS.values()):
+        session.end()
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
+def any_site(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
+    """A site on each kind of storage."""
+    address = {"file": str(tmp_path / "storage"), "memory": f"memory://{tmp_path.name}"}.get(request.param)
+    if address is None:
+        address = bucket(request.getfixturevalue("s3_endpoint"), monkeypatch.setenv) + f"/{tmp_path.name}"
+    yield Site(tmp_path / "ledger", address)
+    end_sessions()
+
+
+def bucket(endpoint: str, setenv: Callable[[str, str], None]) -> str:
+    """A bucket on a server of our own."""
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {"AWS_ENDPOINT_URL": endpoint, **keys}.items():
+        setenv(name, value)
+    import boto3
+
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    return f"s3://{BUCKET}"

@@ -1,0 +1,97 @@
+"""A job whose calls a real cluster of two workers makes: the same dataset, also where a worker or the run dies."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.blocks.cluster.conftest import bucket, s3_endpoint  # noqa: F401 - a fixture
+from tests.e2e.clusters import LocalCluster, dask_cluster
+from tests.e2e.command import until
+from tests.e2e.conftest import NewJob
+from tests.e2e.job import LOSABLE, Job, sent
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+CLUSTERS: dict[str, Callable[..., AbstractContextManager[LocalCluster]]] = {"dask": dask_cluster}
+PROMPTS = 40
+SLOW = {"first_token_s": 0.2}
+
+
+@pytest.fixture(params=sorted(CLUSTERS))
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalCluster]:
+    with CLUSTERS[request.param](tmp_path / "cluster", {"PREFECT_HOME": str(tmp_path / "worker-home")}) as running:
+        yield running
+
+
+def on(cluster: LocalCluster, **settings: Any) -> dict[str, Any]:
+    """What a recipe says of a cluster: small parcels, so that there are many."""
+    how = {"workers": 4, "parcel_calls": 10, "flush_s": 0.0, **settings}
+    return {"runtime": {"runner": cluster.runner, "address": cluster.address, **how}}
+
+
+def accounts_close(job: Job) -> None:
+    stages = job.sql("select * from stages")
+    assert stages
+    assert all(row["rows_in"] == row["rows_out"] + row["quarantined"] for row in stages)
+
+
+def test_a_cluster_makes_the_dataset_that_one_process_makes(
+    cluster: LocalCluster, new_job: NewJob, finished: Job
+) -> None:
+    job = new_job().prepare(PROMPTS, **on(cluster))
+    job.command("check", "recipe.yaml").succeeded()
+    job.run().succeeded()
+    assert job.published() == finished.published()
+    assert job.server.stats()["samples_begun_again"] == 0
+    assert not [path for path in (job.workspace / "cluster").rglob("*") if path.is_file()]
+    accounts_close(job)
+    before = sent(job.server)
+    job.run().succeeded()
+    assert sent(job.server) == before
+
+
+def test_parcels_and_segments_may_lie_on_s3(
+    new_job: NewJob,
+    finished: Job,
+    tmp_path: Path,
+    s3_endpoint: str,  # noqa: F811 - a fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = bucket(s3_endpoint, monkeypatch.setenv)
+    job = new_job()
+    with dask_cluster(tmp_path / "cluster", {"PREFECT_HOME": str(tmp_path / "worker-home")}) as cluster:
+        job.command.environment |= {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
+        job.prepare(PROMPTS, **on(cluster, storage=f"{address}/shared"))
+        job.command("check", "recipe.yaml").succeeded()
+        job.run().succeeded()
+    assert job.published() == finished.published()
+    assert job.server.stats()["samples_begun_again"] == 0
+    assert not (job.workspace / "cluster").exists()
+
+
+def test_the_death_of_a_worker_costs_what_was_in_flight(cluster: LocalCluster, new_job: NewJob, finished: Job) -> None:
+    job = new_job(**SLOW).prepare(PROMPTS, **on(cluster))
+    running = job.start()
+    until(lambda: running.has_ended or sent(job.server) >= PROMPTS, "half of the answers are asked for")
+    assert not running.has_ended, running.err
+    cluster.kill_a_worker()
+    running.wait().succeeded()
+    assert job.published() == finished.published()
+    assert job.server.stats()["samples_begun_again"] <= LOSABLE
+    accounts_close(job)
+
+
+def test_the_death_of_the_run_costs_what_was_in_flight(cluster: LocalCluster, new_job: NewJob, finished: Job) -> None:
+    job = new_job(**SLOW).prepare(PROMPTS, **on(cluster))
+    running = job.start()
+    until(lambda: running.has_ended or sent(job.server) >= PROMPTS, "half of the answers are asked for")
+    running.signal(signal.SIGKILL)
+    running.wait()
+    job.run().succeeded()
+    assert job.published() == finished.published()
+    assert job.server.stats()["samples_begun_again"] <= LOSABLE
+    accounts_close(job)

@@ -1,0 +1,141 @@
+"""What a recipe may say of a cluster, and what is said of one that cannot be used."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flows.cluster
+from blocks.workspace import Workspace
+from flows.check_cluster import check_cluster
+from flows.cluster import dispatching, storage_of, workspace_name
+from flows.recipe import LoadedRecipe, check_recipe
+from flows.recipe_errors import RecipeError
+
+MODELS = {"small": {"kind": "bundled"}, "far": {"kind": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}}
+
+
+def loaded(base: Path, **runtime: Any) -> LoadedRecipe:
+    data = {
+        "name": "r",
+        "source": {"kind": "dataset", "path": "p.jsonl"},
+        "models": MODELS,
+        "respond": {"models": ["small"], "samples": 2},
+        "judge": {"model": "small"},
+        "runtime": {"runner": "dask", "address": "tcp://127.0.0.1:1", **runtime},
+    }
+    return LoadedRecipe(recipe=check_recipe(data, base), base=base)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port at which somebody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows.cluster, "find_spec", lambda name: object())
+
+
+@pytest.fixture
+def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows.cluster, "find_spec", lambda name: None)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "words"),
+    [
+        ({"runner": "spark"}, "'spark' is not allowed"),
+        ({"resources": {"small": {"num_gpus": 1}}}, "set runner: ray"),
+        ({"runner": "ray", "resources": {"smal": {"num_gpus": 1}}}, "did you mean 'small'"),
+        ({"worker": 3}, "did you mean 'workers'"),
+    ],
+)
+def test_a_runtime_that_cannot_be_meant_is_an_error(tmp_path: Path, runtime: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        loaded(tmp_path, **runtime)
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+@pytest.mark.usefixtures("not_installed")
+def test_a_runner_that_is_not_installed_names_its_extra(tmp_path: Path, runner: str) -> None:
+    recipe = loaded(tmp_path, runner=runner)
+    run = Workspace(tmp_path / "ws")
+    run.prepare()
+    faults = check_cluster(recipe, run, lambda text: None)
+    assert f"runtime.runner: {runner} needs a package that is not installed: pip install 'kasasagi[{runner}]'" in faults
+
+
+@pytest.mark.usefixtures("not_installed")
+def test_a_run_without_its_runner_ends_in_one_sentence(tmp_path: Path) -> None:
+    from blocks.cluster.parcels import ClusterError
+    from blocks.workspace import Run
+
+    workspace = Workspace(tmp_path / "ws")
+    workspace.prepare()
+    with (
+        pytest.raises(ClusterError, match=r"pip install 'kasasagi\[dask\]'"),
+        dispatching(loaded(tmp_path), Run(workspace, "r"), {}, lambda text: None),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("tcp://127.0.0.1", "names no host and port"),
+        ("tcp://127.0.0.1:port", "is no address"),
+        ("127.0.0.1:1", "no ray cluster answers there"),
+    ],
+)
+def test_check_says_why_a_cluster_cannot_be_used(tmp_path: Path, address: str, words: str) -> None:
+    faults = check_cluster(loaded(tmp_path, runner="ray", address=address), Workspace(tmp_path), lambda text: None)
+    assert len(faults) == 1
+    assert words in faults[0]
+
+
+@pytest.mark.usefixtures("installed")
+def test_check_says_that_a_cluster_answers_and_that_its_storage_can_be_written(tmp_path: Path, port: int) -> None:
+    said: list[str] = []
+    recipe = loaded(tmp_path, runner="ray", address=f"127.0.0.1:{port}", storage="shared")
+    assert check_cluster(recipe, Workspace(tmp_path / "ws"), said.append) == []
+    assert any(f"127.0.0.1:{port} answers" in line for line in said)
+    assert any(f"{tmp_path / 'shared'} can be written" in line for line in said)
+    assert any("far: on the cluster http://127.0.0.1:1/v1 means each worker's own machine" in line for line in said)
+    assert not list((tmp_path / "shared").iterdir())
+
+
+@pytest.mark.usefixtures("installed")
+def test_check_says_that_a_storage_cannot_be_written(tmp_path: Path, port: int) -> None:
+    (tmp_path / "file").write_text("in the way")
+    recipe = loaded(tmp_path, runner="ray", address=f"127.0.0.1:{port}", storage="file/shared")
+    faults = check_cluster(recipe, Workspace(tmp_path / "ws"), lambda text: None)
+    assert len(faults) == 1
+    assert faults[0].startswith("runtime.storage: ")
+
+
+def test_a_storage_starts_from_the_recipe_and_else_lies_in_the_workspace(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "ws")
+
+    def where(**runtime: Any) -> str:
+        recipe = loaded(tmp_path, **runtime)
+        assert recipe.recipe.runtime is not None
+        return storage_of(recipe.recipe.runtime, recipe.base, workspace)
+
+    assert where() == str(tmp_path / "ws" / "cluster")
+    assert where(storage="shared") == str(tmp_path / "shared")
+    assert where(storage="s3://nest/shared") == "s3://nest/shared"
+
+
+def test_a_workspace_keeps_its_name_and_two_have_two(tmp_path: Path) -> None:
+    names = []
+    for name in ("one", "two", "one"):
+        workspace = Workspace(tmp_path / name)
+        workspace.prepare()
+        names.append(workspace_name(workspace))
+    assert names[0] == names[2] != names[1]
