@@ -51,6 +51,9 @@ def rejudge(
     rows: RowsOption = None,
     overrides: SetOption = None,
     ask_again: AgainOption = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Rate what the recipe published last, in place of its source.")
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Rate responses that a dataset holds already, audit its labels, and pair them anew."""
@@ -59,6 +62,7 @@ def rejudge(
     from flows.views.drawing import console
     from flows.views.show import print_summary
 
+<<<<<<< HEAD
     check_rejudged(recipe, list(overrides or ()))
     begun: list[Run] = []
     try:
@@ -68,6 +72,11 @@ def rejudge(
             for stopped in begun:
                 _say_audit(stopped, audit_of(stopped), "Until the run stopped:")
         raise
+=======
+    if not published:
+        check_rejudged(recipe, list(overrides or ()))
+    result = _run(recipe, overrides or (), rows, workspace, ask_again=frozenset(ask_again or ()), published=published)
+>>>>>>> 2535f99 (Deployments: a weekly audit of what was published last, and a publication that an approval starts)
     print_summary(result.run, console())
     audit = audit_of(result.run)
     _say_audit(result.run, audit)
@@ -179,6 +188,7 @@ def approve(
 ) -> None:
     """Look at the rows that a gate stopped a run for, and let them pass. A run of a deployment that waits goes on."""
     from blocks.workspace import Workspace
+    from flows.approved import announce_approval
     from flows.views.approval import draw_waiting
     from flows.views.drawing import console
     from flows.waiting import waiting_outcomes
@@ -193,4 +203,5 @@ def approve(
     if not yes:
         typer.confirm(f"Let {'these' if len(outcomes) > 1 else 'this'} pass?", abort=True)
     write_approvals(place, found.state().name, outcomes, found.id)
+    announce_approval(found)
     typer.echo("approved; a run that waits goes on, one that has ended is run again")

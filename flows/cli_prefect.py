@@ -4,6 +4,7 @@
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from flows.cli_options import WorkspaceOption
 from flows.errors import KasasagiError, UsageError
 
 if TYPE_CHECKING:
+    from prefect import Flow
     from prefect.deployments.runner import RunnerDeployment
 
 UI_PORT = 4200
@@ -58,9 +60,8 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
     """The deployments of `deployments/prefect.yaml`, with some parameters changed."""
     import yaml
     from prefect.deployments.runner import RunnerDeployment
+    from prefect.events import DeploymentEventTrigger
     from prefect.schedules import Cron, Interval
-
-    from flows.preference import preference
 
     def schedule(entry: dict[str, Any]) -> Any:
         if "cron" in entry:
@@ -68,17 +69,32 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
         return Interval(entry["interval"], active=entry["active"])
 
     entries = yaml.safe_load(_file().read_text(encoding="utf-8"))["deployments"]
-    made = [
-        preference.to_deployment(
-            name=entry["name"],
-            description=entry["description"],
-            parameters={**entry["parameters"], **changes},
-            schedules=[schedule(one) for one in entry["schedules"]],
-            concurrency_limit=entry["concurrency_limit"],
+    made = []
+    for entry in entries:
+        flow = _flow(entry["entrypoint"])
+        made.append(
+            flow.to_deployment(
+                name=entry["name"],
+                description=entry["description"],
+                parameters={**entry["parameters"], **_fitting(flow, changes)},
+                schedules=[schedule(one) for one in entry["schedules"]],
+                concurrency_limit=entry["concurrency_limit"],
+                triggers=[DeploymentEventTrigger.model_validate(one) for one in entry.get("triggers", ())],
+            )
         )
-        for entry in entries
-    ]
     return [one for one in made if isinstance(one, RunnerDeployment)]
+
+
+def _flow(entrypoint: str) -> "Flow[..., Any]":
+    """The flow of an entrypoint, as flows/preference.py:preference."""
+    file, _, name = entrypoint.partition(":")
+    flow: Flow[..., Any] = getattr(import_module(file.removesuffix(".py").replace("/", ".")), name)
+    return flow
+
+
+def _fitting(flow: "Flow[..., Any]", changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes of parameters that a flow has; what an event tells is not changed."""
+    return {name: value for name, value in changes.items() if name in flow.parameters.properties}
 
 
 def _file() -> Path:

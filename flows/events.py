@@ -16,10 +16,15 @@ def end_of(state: RunState) -> str:
 
 def announce(run: Run) -> None:
     """Say how a run ended; a run does not fail because nobody could be told."""
+    announce_as(end_of(run.state()), run)
+
+
+def announce_as(name: str, run: Run) -> None:
+    """Say something of a run under an event's name, with where it lies and how it ended."""
     state = run.state()
     resource = {"prefect.resource.id": f"kasasagi.run.{run.id}", "prefect.resource.name": state.name}
     payload = {"run": run.id, "recipe": state.name, "error": state.error, "output": state.published}
     try:
-        emit_event(end_of(state), resource=resource, payload=payload)
+        emit_event(name, resource=resource, payload={**payload, "workspace": str(run.workspace.folder)})
     except Exception as error:
-        logging.getLogger(__name__).warning("the end of the run could not be announced: %s", error)
+        logging.getLogger(__name__).warning("%s could not be announced: %s", name, error)

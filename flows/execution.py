@@ -66,7 +66,8 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
         raise RecipeError("\n".join(faults))
     warm_up_beside()
     recipe = loaded.recipe
-    run = Run.begin(options.workspace, new_run_id(recipe.name), recipe.name, recipe.plain(), loaded.base)
+    name, plain = new_run_id(recipe.name), recipe.plain()
+    run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     try:
         with ended_state(run), _session(loaded, run, options) as session:
             async with ProgressArtifacts(recipe.name, options.progress):

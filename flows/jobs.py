@@ -169,7 +169,9 @@ class Stages:
     def format_job(self, chunk: int, inputs: Mapping[str, Shard]) -> ChunkJob:
         """The job that makes the pairs of one chunk."""
         judging = self.recipe.judging
-        marks = judging.model_dump(mode="json", exclude={"sampling", "language", "repairs"}) if judging else None
+        marks = (
+            judging.model_dump(mode="json", exclude={"sampling", "language", "repairs", "round"}) if judging else None
+        )
         config = self.recipe.pairs.model_dump(mode="json")
         student = [self.counter.digest] if self.counter else []
         return self.job(format_dpo.STAGE, format_dpo.VERSION, chunk, inputs, config, marks, *student)

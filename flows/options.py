@@ -24,6 +24,7 @@ class Options:
     ask_again: frozenset[str] = frozenset()
     publish: bool = True
     new_only: bool = False
+    published: bool = False
     said: Callable[[str], None] = field(default=lambda line: None)
     progress: Progress = field(default_factory=Progress)
     watch: "Callable[[Dispatcher, Run], None]" = field(default=lambda dispatcher, run: None)

@@ -19,6 +19,7 @@ from blocks.workspace import Workspace  # noqa: E402
 from flows.approval import asked_on_the_page  # noqa: E402
 from flows.execution import execute  # noqa: E402
 from flows.options import Options  # noqa: E402
+from flows.published import of_last_published  # noqa: E402
 from flows.recipe import LoadedRecipe, load_recipe, only_new  # noqa: E402
 from flows.runner import sigterm_as_interrupt  # noqa: E402
 from flows.saved import with_saved_blocks  # noqa: E402
@@ -66,6 +67,7 @@ async def run_here(loaded: LoadedRecipe, rows: int, workspace: str) -> str:
         Workspace.named(workspace or None), said=get_run_logger().info, person=asked_on_the_page
     )
     loaded = only_new(loaded) if options.new_only else loaded
+    loaded = of_last_published(loaded, options.workspace) if options.published else loaded
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
     stopping = sigterm_as_interrupt() if CALLER.get() else nullcontext()
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.

@@ -50,6 +50,12 @@ class Audit(Config):
             )
         return said
 
+    def markdown(self) -> str:
+        """The audit for Prefect's page."""
+        wide = [f"- `kasasagi trace {prompt_id[:8]}`" for prompt_id in self.widest]
+        said = [*self.sentences(), *(["The widest disagreements:", "\n".join(wide)] if wide else [])]
+        return "\n\n".join(said)
+
 
 def keep_audit(run: Run) -> None:
     """Audit the labels of chunks that are judged and give no pairs, since something stopped the run before.

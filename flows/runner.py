@@ -69,7 +69,7 @@ def run_recipe(
         try:
             name = _in_own_loop(lambda: _call(str(recipe), list(overrides), rows, chosen))
         finally:
-            _send_history()
+            send_history()
     return Result(chosen.workspace.run(name))
 
 
@@ -162,7 +162,7 @@ def _interrupt(number: int, frame: "FrameType | None") -> None:
     handler(signal.SIGINT, frame)
 
 
-def _send_history() -> None:
+def send_history() -> None:
     """Send the log lines and events that Prefect still holds, so that the server's history is whole."""
     with suppress(Exception):
         from prefect.events.worker import EventsWorker

@@ -38,8 +38,9 @@ async def _filled_in(label: str, model: OpenAIModel, name: str) -> OpenAIModel:
             "after prefect block register --module blocks.saved"
         ) from error
     changes = {} if "base_url" in model.model_fields_set else {"base_url": block.base_url}
-    if block.api_key is not None and model.api_key_env is None:
-        variable = f"KASASAGI_KEY_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}"
+    variable = f"KASASAGI_KEY_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}"
+    # A recipe as a run keeps it names that variable already, and another process that goes on with it has no such one.
+    if block.api_key is not None and model.api_key_env in (None, variable):
         os.environ[variable] = block.api_key.get_secret_value()
         changes["api_key_env"] = variable
     # Read again, so that an address is held against the same rules as one that stands in a recipe.

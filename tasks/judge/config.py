@@ -1,14 +1,23 @@
 """How the judges are asked."""
 
+import time
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from blocks.models import Config, Sampling
 
 Aspect = Literal["overall-rating", "helpfulness", "honesty", "instruction-following", "truthfulness"]
 ORDERINGS = ("first", "turned")
+WEEK_SECONDS = 7 * 86_400
+FIRST_MONDAY = 4 * 86_400
+"""Seconds from the start of 1970, a Thursday, to its first Monday."""
+
+
+def round_of_the_week() -> int:
+    """The number of the week (from Monday, UTC) since 1970, as a round."""
+    return int((time.time() - FIRST_MONDAY) // WEEK_SECONDS) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +82,22 @@ class JudgeConfig(Config):
         "the first leaves the margin that a pair needs.",
     )
     language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the judge's prompt.")
+    round: int = Field(
+        0,
+        ge=0,
+        description="Another round asks the judges anew, whatever they said before; weekly makes every week (UTC) a "
+        "round, for scheduled audits.",
+    )
     repairs: int = Field(
         1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
     )
     sampling: Sampling = Field(Sampling(temperature=0.0, max_tokens=1024), description="Sampling of the judge.")
+
+    @field_validator("round", mode="before", json_schema_input_type=int | Literal["weekly"])
+    @classmethod
+    def _is_of_the_week(cls, value: object) -> object:
+        # The number of the week stands in the recipe that a run keeps, so that it can be repeated in another week.
+        return round_of_the_week() if value == "weekly" else value
 
     @model_validator(mode="after")
     def _somebody_judges_once(self) -> Self:

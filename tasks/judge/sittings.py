@@ -79,7 +79,8 @@ def _questions(session: Session, config: JudgeConfig, asked: Mapping[str, Any]) 
     for voice in config.voices:
         identity, request = session.identities[voice.use], {**asked, **body_of(session, config, voice)}
         same = ledger_key(identity, request, 0)
-        questions.append((voice, Question(voice.use, ledger_key(identity, request, drawn[same]), request)))
+        key = ledger_key(identity, request, drawn[same], config.round)
+        questions.append((voice, Question(voice.use, key, request)))
         drawn[same] += 1
     return questions
 
@@ -105,5 +106,5 @@ def repaired(session: Session, config: JudgeConfig, sitting: Sitting, reply: str
     request = sitting.question.request
     messages = asked_again(request["messages"], reply, fault, sitting.language, config.method)
     again = {**request, "messages": messages}
-    key = ledger_key(session.identities[sitting.voice.use], again, sitting.voice.draw)
+    key = ledger_key(session.identities[sitting.voice.use], again, sitting.voice.draw, config.round)
     return replace(sitting, question=Question(sitting.voice.use, key, again))

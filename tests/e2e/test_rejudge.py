@@ -73,3 +73,18 @@ def test_a_gate_that_stops_the_run_does_not_hide_the_audit(new_job: NewJob, stag
     assert (audit["labels"], audit["agrees"]) == (ROWS, agree)
     job.command("pair", "--set", "pairs.min_margin=2", "-w", job.workspace)
     assert len(job.sql("from audit")) == ROWS
+
+
+def test_what_was_published_last_is_rated_again_without_a_call_or_anew(new_job: NewJob) -> None:
+    job = new_job().prepare(ROWS, publish={"path": "out"})
+    job.run().succeeded()
+    published, sent = job.published(), sent_by_model(job.server)
+    pairs = len(published.splitlines())
+    again = ("rejudge", "recipe.yaml", "--published", "-w", job.workspace)
+    said = job.command(*again).succeeded().out
+    assert f"{pairs} labels: {pairs} agree, 0 disagree" in said
+    assert sent_by_model(job.server) == sent, "what the judge has said of these two in these orders is known"
+    said = job.command(*again, "--set", "judge.round=weekly").succeeded().out
+    assert f"{pairs} labels: " in said
+    assert sent_by_model(job.server) == {**sent, "critic": sent["critic"] + 2 * pairs}
+    assert job.published() == published

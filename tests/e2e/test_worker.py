@@ -164,3 +164,23 @@ def test_a_paused_run_of_a_deployment_goes_on_when_a_person_approves(tmp_path: P
         assert "refused" in done.out
         until(lambda: prefect.state(run) == "COMPLETED", "the approved run has ended well", 120)
         assert (job.out / "train.jsonl").exists()
+
+
+def test_an_approval_has_a_worker_go_on_with_a_run_that_has_ended_and_publish_it(tmp_path: Path) -> None:
+    with FakeServer(models=MODELS) as server, team(tmp_path / "prefect", tmp_path / "job" / "ws") as prefect:
+        job = Job(tmp_path / "job", server, {"PREFECT_API_URL": f"{prefect.address}/api"})
+        job.prepare(PROMPTS, publish={"path": str(job.out)}, gates={"on_fail": "pause", "expect": [NEVER]})
+        job.run().failed(3)
+        asked = {"deployments": {"name": {"any_": ["publish-approved"]}}}
+        assert prefect.asked("flow_runs/filter", asked) == []
+
+        job.command("approve", "-w", job.workspace, "--yes").succeeded()
+        until(lambda: bool(prefect.asked("flow_runs/filter", asked)), "the approval starts the publication", 120)
+        [started] = prefect.asked("flow_runs/filter", asked)
+        until(lambda: prefect.state(started["id"]) == "PAUSED", "the whole is asked about too", 180)
+        assert not job.out.exists()
+        job.command("approve", "-w", job.workspace, "--yes").succeeded()
+        until(lambda: prefect.state(started["id"]) == "COMPLETED", "the approved run is published", 180)
+        assert (job.out / "train.jsonl").exists()
+        assert server.stats()["samples_begun_again"] == 0
+        assert len(prefect.asked("flow_runs/filter", asked)) == 1

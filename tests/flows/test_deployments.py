@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from blocks.workspace import Run, Workspace
+from flows.approved import announce_approval
 from flows.cli_prefect import deployments
 from flows.recipe import shipped_recipes
 from tests.blocks.helpers import until
@@ -45,12 +47,15 @@ def test_an_entrypoint_is_a_flow_and_its_parameters_fit(name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     flow = getattr(module, function)
-    flow.validate_parameters(entry(name)["parameters"])
+    given = entry(name)["parameters"] | {
+        name: value for one in entry(name).get("triggers", ()) for name, value in one["parameters"].items()
+    }
+    flow.validate_parameters(given)
     assert flow.isasync
     assert "{{" not in str(entry(name)["parameters"]), "Prefect would fill it in, or delete it"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "publish-approved"])
 def test_their_recipe_travels_with_us(name: str) -> None:
     assert entry(name)["parameters"]["recipe"] in shipped_recipes()
 
@@ -62,6 +67,11 @@ def schedule_of(one: Any) -> dict[str, Any]:
     return found | {"active": one.active}
 
 
+def plain_trigger(one: Any) -> dict[str, Any]:
+    plain = one.model_dump(mode="json")
+    return {name: plain[name] for name in ("type", "enabled", "expect", "parameters")}
+
+
 def test_serving_makes_what_the_file_says() -> None:
     made = {one.name: one for one in deployments({})}
     assert list(made) == NAMES
@@ -71,16 +81,21 @@ def test_serving_makes_what_the_file_says() -> None:
         assert one.parameters == wanted["parameters"]
         assert one.concurrency_limit == wanted["concurrency_limit"]
         assert [schedule_of(schedule) for schedule in one.schedules] == wanted["schedules"]
-        assert one.entrypoint.endswith("flows/preference.py:preference")
+        assert one.entrypoint.endswith(wanted["entrypoint"])
+        assert [plain_trigger(trigger) for trigger in one.triggers] == wanted.get("triggers", [])
 
 
 def test_another_recipe_and_workspace_may_be_served() -> None:
     changes = {"recipe": "two-models-one-judge", "workspace": "/data"}
-    assert all(changes.items() <= one.parameters.items() for one in deployments(changes))
+    made = {one.name: one for one in deployments(changes)}
+    approved = made.pop("publish-approved")
+    assert all(changes.items() <= one.parameters.items() for one in made.values())
+    assert approved.parameters == {"workspace": "/data"}, "which run it is, the event tells"
 
 
-def test_the_nightly_one_publishes_what_is_new() -> None:
+def test_the_nightly_one_publishes_what_is_new_and_the_weekly_one_asks_the_judges_anew() -> None:
     assert entry("nightly")["parameters"]["new_only"] is True
+    assert entry("weekly-rejudge")["parameters"]["overrides"] == ["judge.round=weekly"]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +129,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             return False
 
     try:
-        until(answers, 120)
+        until(answers, 300)
         yield f"http://127.0.0.1:{port}/api"
     finally:
         process.kill()
@@ -143,7 +158,43 @@ def test_a_server_schedules_the_nightly_one_and_not_the_paused_one(server: str) 
         runs = scheduled(client, ids["nightly"])
         assert {run.expected_start_time.strftime("%H:%M") for run in runs} == {"03:00"}
         assert len({run.expected_start_time for run in runs}) == len(runs)
+        until(lambda: scheduled(client, ids["weekly-rejudge"]), 60)
+        weekly = {run.expected_start_time.strftime("%A %H:%M") for run in scheduled(client, ids["weekly-rejudge"])}
+        assert weekly == {"Monday 05:00"}
         assert not scheduled(client, ids["hourly"])
         assert not scheduled(client, ids["on-demand"])
         known = {one.name: one for one in client.read_deployments()}
         assert sorted(known) == sorted(NAMES)
+
+
+def stopped_run(folder: Path) -> Run:
+    workspace = Workspace(folder)
+    workspace.prepare()
+    run = Run.begin(workspace, "20260101-000000-pairs-ab12", "pairs", {})
+    run.save(run.state().model_copy(update={"status": "stopped", "exit_code": 3}))
+    return run
+
+
+def test_an_approval_starts_the_publication_of_its_run(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    run = stopped_run(tmp_path)
+    monkeypatch.setenv("PREFECT_API_URL", server)
+    with temporary_settings({PREFECT_API_URL: server}), get_client(sync_client=True) as client:
+        [approved] = [one.apply() for one in deployments({}) if one.name == "publish-approved"]
+        assert not scheduled(client, approved)
+        announce_approval(run)
+        until(lambda: scheduled(client, approved), 60)
+        [started] = scheduled(client, approved)
+    assert started.parameters == {"run": run.id, "workspace": str(run.workspace.folder)}
+
+
+def test_a_run_that_still_waits_is_not_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = stopped_run(tmp_path)
+    run.save(run.state().model_copy(update={"status": "running"}))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setattr("flows.events.announce_as", pytest.fail)
+    announce_approval(run)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,24 @@ def test_more_samples_or_judges_only_add_to_what_was_asked(tmp_path: Path) -> No
     assert alone < keys(panel())
     assert alone < keys(config(samples=2))
     assert alone == keys(config(orders="confirm")) | {key for key in alone if key not in keys(config(orders="random"))}
+
+
+def test_another_round_asks_everything_anew(tmp_path: Path) -> None:
+    answers = {QUESTION["prompt_id"]: some(QUESTION, 2)}
+    one = session(tmp_path, MODELS)
+    made = [{s.question.key for s in sittings_for(one, panel(round=turn), [QUESTION], answers)} for turn in (0, 1, 2)]
+    assert [len(keys) for keys in made] == [4, 4, 4]
+    assert len(set.union(*made)) == 12
+
+
+def test_a_weekly_round_changes_on_mondays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def turn(day: datetime) -> int:
+        monkeypatch.setattr("tasks.judge.config.time.time", day.timestamp)
+        return config(round="weekly").round
+
+    monday = datetime(2026, 11, 23, tzinfo=UTC)
+    assert turn(monday - timedelta(seconds=1)) + 1 == turn(monday) == turn(monday + timedelta(days=6, hours=23))
+    assert turn(monday + timedelta(days=7)) == turn(monday) + 1
 
 
 def test_two_names_of_one_model_are_two_draws(tmp_path: Path) -> None:
