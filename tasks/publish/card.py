@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -41,6 +41,7 @@ class CardFacts:
     kept: dict[str, str]
     partial: bool
     writers: list[FormatWriter]
+    plots: Mapping[str, str] = field(default_factory=dict)
 
 
 def card(facts: CardFacts) -> str:
@@ -56,6 +57,7 @@ def card(facts: CardFacts) -> str:
         *_columns(facts),
         *how_it_came_about(facts),
         *_pairs(facts.figures),
+        *(f"![{said}]({name})" for name, said in facts.plots.items()),
         *origin(facts),
     ]
     return "\n\n".join(parts) + "\n"

@@ -12,6 +12,8 @@ from tasks.response_rules import language_of
 LANGUAGE_SHARE = 0.02
 """A language is named in the card from this share of the prompts on."""
 
+SIDES = ("chosen", "rejected")
+
 
 @dataclass(slots=True)
 class ModelFigures:
@@ -22,6 +24,7 @@ class ModelFigures:
     rated: int = 0
     ratings: float = 0.0
     tokens: int = 0
+    marks: Counter[float] = field(default_factory=Counter)
 
     @property
     def places(self) -> int:
@@ -45,6 +48,7 @@ class Figures:
     with_system: int = 0
     chosen_longer: int = 0
     models: dict[str, ModelFigures] = field(default_factory=dict)
+    lengths: dict[str, Counter[int]] = field(default_factory=lambda: {side: Counter() for side in SIDES})
 
     def add(self, rows: pa.Table) -> None:
         """Count some more rows."""
@@ -52,7 +56,7 @@ class Figures:
         self.margins.update(round(margin, 1) for margin in rows["margin"].to_pylist() if margin is not None)
         longer = pc.sum(pc.greater(rows["chosen_tokens"], rows["rejected_tokens"])).as_py()
         self.chosen_longer += longer or 0
-        for side in ("chosen", "rejected"):
+        for side in SIDES:
             self._add_side(rows, side)
         for messages in rows["prompt"].to_pylist():
             self.add_prompt(messages)
@@ -65,6 +69,9 @@ class Figures:
             figures.rated += rating is not None
             figures.ratings += rating or 0.0
             figures.tokens += tokens or 0
+            if rating is not None:
+                figures.marks[round(rating, 1)] += 1
+            self.lengths[side][tokens or 0] += 1
 
     def add_prompt(self, messages: list[dict[str, Any]]) -> None:
         """Count a prompt's turns, its system message and its language."""

@@ -2,21 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import orjson
 import pyarrow as pa
 
-from blocks.canonical import digest, digest_file
 from blocks.run_tables import identifier
 from blocks.tables import MESSAGES, PROMPTS
 from blocks.workspace import Run
-from tasks.publish.card import PARTIAL, CardFacts, front_matter, how_it_came_about, kasasagi_version, origin
+from tasks.publish.card import PARTIAL, CardFacts, front_matter, how_it_came_about, origin
 from tasks.publish.config import PublishConfig, PublishError
 from tasks.publish.figures import Figures
 from tasks.publish.files import TRAIN, DataFiles, data_files
-from tasks.publish.folder import LAYOUT, MANIFEST, MARKER
+from tasks.publish.manifest import write_manifest
 from tasks.publish.markdown import cell, fenced
 
 CARD = "README.md"
@@ -59,7 +56,8 @@ def write_instructions(
         )
     facts = CardFacts(config, run, connection, figures, {name: name for name in kept}, partial, [])
     (folder / CARD).write_text(_card(facts), encoding="utf-8")
-    return figures.pairs, _manifest(facts, folder)
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return figures.pairs, write_manifest(facts, folder, names, data_files((TRAIN,)))
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -106,28 +104,3 @@ def _card(facts: CardFacts) -> str:
         *origin(facts),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _manifest(facts: CardFacts, folder: Path) -> str:
-    """Write what the folder holds and where it is from, and give the digest of its data files."""
-    data = data_files((TRAIN,))
-    others = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    files = {name: _described(folder / name) for name in others}
-    data_digest = digest({name: files[name]["digest"] for name in data})
-    manifest: dict[str, Any] = {
-        MARKER: kasasagi_version(),
-        "layout": LAYOUT,
-        "run": facts.run.id,
-        "recipe": facts.run.state().name,
-        "recipe_digest": digest(facts.run.recipe()),
-        "partial": facts.partial,
-        "rows": facts.figures.pairs,
-        "digest": data_digest,
-        "files": files,
-    }
-    (folder / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-    return data_digest
-
-
-def _described(file: Path) -> dict[str, Any]:
-    return {"digest": digest_file(file), "bytes": file.stat().st_size}

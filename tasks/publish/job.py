@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import orjson
 
-from blocks.canonical import digest, digest_file
+from blocks.canonical import digest
 from blocks.tables import PROMPTS
 from blocks.workspace import Run
-from tasks.publish.card import CardFacts, card, kasasagi_version
+from tasks.publish.card import CardFacts, card
 from tasks.publish.config import PublishConfig, Published, PublishError
 from tasks.publish.figures import Figures
-from tasks.publish.folder import LAYOUT, MANIFEST, MARKER, replaced
+from tasks.publish.folder import replaced
 from tasks.publish.formats import FORMATS
 from tasks.publish.instructions import write_instructions
+from tasks.publish.manifest import write_manifest
+from tasks.publish.plots import draw_plots
 from tasks.publish.rows import PairRows, published_names
 from tasks.publish.writer import FormatWriter, divided, splits_of
 
@@ -50,9 +51,11 @@ def publish(
         _lock(stack, run, target)
         folder = stack.enter_context(replaced(target))
         figures, writers = _write_formats(config, rows, folder)
-        facts = CardFacts(config, run, connection, figures, _kept(connection), partial, writers)
+        plots = draw_plots(figures, folder) if config.hub is not None else {}
+        facts = CardFacts(config, run, connection, figures, _kept(connection), partial, writers, plots)
         (folder / CARD).write_text(card(facts), encoding="utf-8")
-        data_digest = _write_manifest(facts, folder)
+        data, others = _file_names(facts)
+        data_digest = write_manifest(facts, folder, [CARD, *data, *others, *plots], data, _divisions(facts))
     return Published(path=target.resolve(), rows=figures.pairs, digest=data_digest)
 
 
@@ -101,27 +104,6 @@ def _homes(config: PublishConfig) -> dict[str, str]:
     return {name: name if place else "" for place, name in enumerate(config.formats)}
 
 
-def _write_manifest(facts: CardFacts, folder: Path) -> str:
-    """Write what the folder holds and where it is from, and give the digest of its data files."""
-    data, others = _file_names(facts)
-    files = {name: _described(folder / name) for name in [CARD, *data, *others]}
-    data_digest = digest({name: files[name]["digest"] for name in data})
-    manifest = {
-        MARKER: kasasagi_version(),
-        "layout": LAYOUT,
-        "run": facts.run.id,
-        "recipe": facts.run.state().name,
-        "recipe_digest": digest(facts.run.recipe()),
-        "partial": facts.partial,
-        "rows": facts.figures.pairs,
-        "digest": data_digest,
-        **_divisions(facts),
-        "files": files,
-    }
-    (folder / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
-    return data_digest
-
-
 def _file_names(facts: CardFacts) -> tuple[list[str], list[str]]:
     """The names of the data files of all formats, and of the files beside them."""
     data: list[str] = []
@@ -139,10 +121,6 @@ def _divisions(facts: CardFacts) -> dict[str, Any]:
         said["splits"] = {writer.form.name: dict(writer.counts) for writer in facts.writers}
     left_out = {writer.form.name: dict(writer.left_out) for writer in facts.writers if writer.left_out}
     return {**said, "left_out": left_out} if left_out else said
-
-
-def _described(file: Path) -> dict[str, Any]:
-    return {"digest": digest_file(file), "bytes": file.stat().st_size}
 
 
 def _kept(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

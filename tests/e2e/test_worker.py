@@ -166,6 +166,7 @@ def test_a_paused_run_of_a_deployment_goes_on_when_a_person_approves(tmp_path: P
         assert (job.out / "train.jsonl").exists()
 
 
+@pytest.mark.timeout(900)
 def test_an_approval_has_a_worker_go_on_with_a_run_that_has_ended_and_publish_it(tmp_path: Path) -> None:
     with FakeServer(models=MODELS) as server, team(tmp_path / "prefect", tmp_path / "job" / "ws") as prefect:
         job = Job(tmp_path / "job", server, {"PREFECT_API_URL": f"{prefect.address}/api"})

@@ -15,6 +15,7 @@ from blocks.run_tables import open_tables
 from blocks.workspace import Run
 from tasks.publish import PublishConfig, PublishError, folder, publish, recover
 from tasks.publish import job as job_module
+from tasks.publish import manifest as manifest_module
 from tests.run_example import build_example_run
 
 
@@ -89,15 +90,16 @@ def test_a_failing_rename_loses_nothing(
     assert os.listdir(tmp_path) == ["out"]
 
 
-@pytest.mark.parametrize("place", ["card", "_write_manifest", "digest_file"])
+@pytest.mark.parametrize("place", ["card", "write_manifest", "digest_file"])
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_failure_while_writing_leaves_the_earlier_one(
     runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int
 ) -> None:
     put(runs["earlier"], tmp_path / "out")
-    real = getattr(job_module, place)
+    module = manifest_module if place == "digest_file" else job_module
+    real = getattr(module, place)
     with monkeypatch.context() as patch:
-        patch.setattr(job_module, place, failing_at(number, real, OSError(28, "No space left on device")))
+        patch.setattr(module, place, failing_at(number, real, OSError(28, "No space left on device")))
         if number == 2 and place != "digest_file":
             put(runs["later"], tmp_path / "other")
         with pytest.raises(PublishError, match="No space left on device"):

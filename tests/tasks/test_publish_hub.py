@@ -1,5 +1,7 @@
 """Pushing to the Hub, with its own client and a small Hub of ours: one commit, private, or nothing at all."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,21 @@ def test_the_card_tells_licences_and_how_to_load_it_from_the_hub(run: Run, hub: 
     assert "| small | small | llama3.1 |" in card
     assert "| large | large | unknown |" in card
     assert "| source | prompts of prompts.jsonl | cc0-1.0 |" in card
+
+
+def test_the_card_shows_plots_that_lie_beside_it_and_a_folder_s_card_is_plain(
+    run: Run, hub: FakeHub, tmp_path: Path
+) -> None:
+    pushed(run)
+    files = hub.repositories[REPO].files()
+    named = re.findall(r"^!\[[^\]]+\]\(([^)]+)\)$", files["README.md"].decode(), re.MULTILINE)
+    assert named == ["figures/ratings.png", "figures/margins.png", "figures/lengths.png"]
+    assert all(files[name].startswith(b"\x89PNG") for name in named)
+    assert set(named) <= set(json.loads(files["manifest.json"])["files"])
+    with open_tables(run) as connection:
+        release(PublishConfig(path=str(tmp_path / "plain")), run, connection)
+    assert not (tmp_path / "plain" / "figures").exists()
+    assert "![" not in (tmp_path / "plain" / "README.md").read_text()
 
 
 def test_the_client_reads_what_was_pushed(run: Run, hub: FakeHub, tmp_path: Path) -> None:
