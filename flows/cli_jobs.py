@@ -62,21 +62,17 @@ def rejudge(
     from flows.views.drawing import console
     from flows.views.show import print_summary
 
-<<<<<<< HEAD
-    check_rejudged(recipe, list(overrides or ()))
+    if not published:
+        check_rejudged(recipe, list(overrides or ()))
     begun: list[Run] = []
+    how = {"ask_again": frozenset(ask_again or ()), "published": published}
     try:
-        result = _run(recipe, overrides or (), rows, workspace, begun.append, ask_again=frozenset(ask_again or ()))
+        result = _run(recipe, overrides or (), rows, workspace, begun.append, **how)
     except Exception:
         with suppress(KasasagiError):  # what stopped the run is what a person must hear
             for stopped in begun:
                 _say_audit(stopped, audit_of(stopped), "Until the run stopped:")
         raise
-=======
-    if not published:
-        check_rejudged(recipe, list(overrides or ()))
-    result = _run(recipe, overrides or (), rows, workspace, ask_again=frozenset(ask_again or ()), published=published)
->>>>>>> 2535f99 (Deployments: a weekly audit of what was published last, and a publication that an approval starts)
     print_summary(result.run, console())
     audit = audit_of(result.run)
     _say_audit(result.run, audit)

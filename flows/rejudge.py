@@ -53,7 +53,8 @@ class Audit(Config):
     def markdown(self) -> str:
         """The audit for Prefect's page."""
         wide = [f"- `kasasagi trace {prompt_id[:8]}`" for prompt_id in self.widest]
-        said = [*self.sentences(), *(["The widest disagreements:", "\n".join(wide)] if wide else [])]
+        said = self.sentences() or ["There was no label to audit."]
+        said += ["The widest disagreements:", "\n".join(wide)] if wide else []
         return "\n\n".join(said)
 
 
