@@ -12,7 +12,7 @@ demo: $(VENV)/.ready
 	$(BIN)/kasasagi run quickstart
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/.ready-train
 	$(BIN)/python -m pytest -m "slow or cluster"
