@@ -129,18 +129,30 @@ def answer(task: Task, rng: random.Random) -> str:
 
 def dialogue(rng: random.Random) -> list[Segment]:
     """A conversation of one or more turns, under a system prompt, a steering line or nothing."""
-    system, steer, lang, topic = _setting(rng)
-    task = draw_task(rng, lang, topic)
-    while held_out(text := instruct(task, rng)):
-        task = draw_task(rng, lang, topic)
+    lead, text, task = _opening(rng)
     said = answer(task, rng)
-    segments = [("<s>" + (f"<|system|>{system}<|end|>" if system else "") + "<|user|>" + steer, 0.0)]
-    segments += _turn(text, said)
+    segments = [lead, *_turn(text, said)]
     more = draw_follow_up(task, rng) if rng.random() < 0.35 else None
     then = follow(task, more) if more else None
     if more is not None and then is not None:
         segments += [("<|user|>", 0.0), *_turn(more, answer(then, rng))]
     return segments
+
+
+def invention(rng: random.Random) -> list[Segment]:
+    """The opening of a conversation alone: what Magpie draws, which a dialogue holds too little of."""
+    lead, text, _ = _opening(rng)
+    return [lead, (text + "<|end|>", ANSWER_WEIGHT)]
+
+
+def _opening(rng: random.Random) -> tuple[Segment, str, Task]:
+    """What stands before the first instruction, the instruction (not one held out), and its task."""
+    system, steer, lang, topic = _setting(rng)
+    task = draw_task(rng, lang, topic)
+    while held_out(text := instruct(task, rng)):
+        task = draw_task(rng, lang, topic)
+    lead = "<s>" + (f"<|system|>{system}<|end|>" if system else "") + "<|user|>" + steer
+    return (lead, 0.0), text, task
 
 
 def _turn(instruction: str, said: str) -> list[Segment]:

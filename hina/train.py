@@ -16,16 +16,18 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from hina.convert import export
-from hina.corpus import Question, Segment, comparisons, dialogue, draw_question, judgement
+from hina.corpus import Question, Segment, comparisons, dialogue, draw_question, invention, judgement
 from hina.model import Llama, Shape
 from hina.sampling import answered
 from hina.tokenizer import encode, train_tokenizer
 
 Example = tuple[list[int], list[float]]
-JUDGED_SHARES = ((0.0, 0.3), (0.35, 0.5), (0.6, 0.6))
+JUDGED_SHARES = ((0.0, 0.2), (0.35, 0.4), (0.6, 0.45))
 """The share of training tokens that are judge prompts, from which part of the training on."""
 COMPARED_SHARES = ((0.0, 0.0), (0.15, 0.4), (0.35, 0.15))
 """The share of training tokens that are runs of comparisons, likewise; the judge rests on them."""
+INVENTED_SHARE = 0.2
+"""The share of training tokens that are instructions alone."""
 REPORT_EVERY, SAVE_EVERY = 25, 100
 
 
@@ -34,11 +36,12 @@ class Plan:
     """How long and how hard to train; `tokens` counts all tokens, prompts included.
 
     Each thread takes whole micro-batches, so that a core which others use too does not hold up the other one.
-    On a machine too slow for all of them within `minutes`, the schedule runs by the clock instead.
+    On a machine too slow for all of them within `minutes`, the schedule runs by the clock instead. `compiled` has torch
+    compile the layers, a quarter faster; that takes a C++ compiler.
     """
 
     seed: int = 20
-    tokens: int = 30_000_000
+    tokens: int = 90_000_000
     step_tokens: int = 4_096
     micro_tokens: int = 2_048
     threads: int = 2
@@ -49,6 +52,7 @@ class Plan:
     sampled_at: tuple[float, ...] = (0.35, 0.6, 0.8)
     sampled_questions: int = 6_000
     minutes: float = 110.0
+    compiled: bool = False
 
     @property
     def steps(self) -> int:
@@ -67,11 +71,11 @@ class Corpus:
     def batch(self, tokens: int, progress: float) -> list[Example]:
         """Examples of about so many tokens."""
         judged, compared = _share(JUDGED_SHARES, progress), _share(COMPARED_SHARES, progress)
-        judged *= 1 - compared
         kinds: tuple[tuple[float, Callable[[], list[Segment]]], ...] = (
             (compared, lambda: comparisons(self.rng)),
             (judged, lambda: judgement(self.rng, self._question())),
-            (1 - compared - judged, lambda: dialogue(self.rng)),
+            (INVENTED_SHARE, lambda: invention(self.rng)),
+            (1 - compared - judged - INVENTED_SHARE, lambda: dialogue(self.rng)),
         )
         found: list[Example] = []
         for share, draw in kinds:
@@ -125,6 +129,9 @@ class Trainer:
             torch.optim.Muon(matrices, lr=plan.muon_rate, weight_decay=0.01, adjust_lr_fn="original"),
             torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
         ]
+        if plan.compiled:
+            for layer in self.model.layers:
+                layer.forward = torch.compile(layer.forward, dynamic=True)
         self.workers = ThreadPoolExecutor(plan.threads, initializer=torch.set_num_threads, initargs=(1,))
         self.rates = [plan.muon_rate, plan.adam_rate]
 
@@ -213,7 +220,14 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=Path("models/hina"), help="where the finished model goes")
     parser.add_argument("--minutes", type=float, default=Plan.minutes, help="at most so long; the schedule adapts")
     given = parser.parse_args()
-    train(Plan(seed=given.seed, tokens=given.tokens, minutes=given.minutes, threads=given.threads), Shape(), given.work)
+    plan = Plan(
+        seed=given.seed,
+        tokens=given.tokens,
+        minutes=given.minutes,
+        threads=given.threads,
+        compiled=shutil.which("g++") is not None,
+    )
+    train(plan, Shape(), given.work)
     for part in ("ct2", "hf"):
         shutil.rmtree(given.into / part, ignore_errors=True)
         shutil.copytree(given.work / "final" / part, given.into / part)

@@ -12,6 +12,7 @@ from hina.corpus import (
     dialogue,
     draw_question,
     held_out,
+    invention,
     judgement,
     render,
     verdict_segments,
@@ -36,8 +37,9 @@ def test_the_same_seed_gives_the_same_corpus() -> None:
 def test_nothing_held_out_is_trained_on() -> None:
     rng = random.Random(4)
     for _ in range(1500):
-        first = re.split(r"<\|user\|>(?:(?:Topic|話題): [^\n]*\n)?", _text(dialogue(rng)), maxsplit=1)[1]
-        assert not held_out(first.split("<|end|>")[0])
+        for draw in (dialogue, invention):
+            first = re.split(r"<\|user\|>(?:(?:Topic|話題): [^\n]*\n)?", _text(draw(rng)), maxsplit=1)[1]
+            assert not held_out(first.split("<|end|>")[0])
 
 
 def test_dialogues_are_about_the_world_and_mostly_right() -> None:
