@@ -2,19 +2,22 @@
 
 import contextvars
 import secrets
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import orjson
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner
 
 from blocks.cluster.config import RuntimeConfig
 from blocks.cluster.dispatcher import ClusterDispatcher
 from blocks.cluster.parcels import ClusterError, Outcome, Parcel, local_storage
-from blocks.cluster.shipping import Cluster, Shipping, take_over
+from blocks.cluster.shipping import Cluster, Send, Shipping, take_over
 from blocks.destinations.errors import DestinationError, one_sentence
 from blocks.destinations.store import Store, scheme_of
 from blocks.dispatcher import Dispatcher
@@ -26,6 +29,7 @@ from tasks.prefect_tasks import calls_task
 
 PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 CONNECT_S = 20
+PARCELS_FILE = "parcels.jsonl"
 NAME_FILE = "cluster-name"
 
 
@@ -62,9 +66,8 @@ def _shipping(
     if found := take_over(Store(storage), folder, name, living):
         said(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
-    cluster = Cluster(
-        runtime.address, storage, _sender(runner, runtime), at_once, runtime.parcel_calls, runtime.flush_s
-    )
+    send = _noted(_sender(runner, runtime), run.folder / PARCELS_FILE)
+    cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
     said(f"{at_once} parcels of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
     return Shipping(cluster, f"{name}/{run.id}", folder, loaded.recipe.models)
 
@@ -96,7 +99,7 @@ def _fewest(models: Mapping[str, ModelConfig], workers: int) -> int:
     return max(1, min([workers, *caps]))
 
 
-def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Callable[[Parcel, Mapping[str, Any]], Outcome]:
+def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Send:
     """What has one parcel answered as a task run of the flow that calls this; it may be called from any thread."""
     context = contextvars.copy_context()
 
@@ -109,6 +112,21 @@ def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Callable[[Parcel
         return Outcome.model_validate(context.copy().run(submit, parcel, options).result())
 
     return send
+
+
+def _noted(send: Send, file: Path) -> Send:
+    """The same, which also writes down what became of each parcel, and which worker answered it with which GPUs."""
+    lock = threading.Lock()
+
+    def sent(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
+        started = time.monotonic()
+        outcome = send(parcel, options)
+        line = {"parcel": parcel.name, "seconds": round(time.monotonic() - started, 3), "resources": dict(options)}
+        with lock, file.open("ab") as notes:
+            notes.write(orjson.dumps({**line, **outcome.model_dump(exclude_none=True)}) + b"\n")
+        return outcome
+
+    return sent
 
 
 def _placed(runtime: RuntimeConfig, options: Mapping[str, Any]) -> AbstractContextManager[Any]:

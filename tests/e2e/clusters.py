@@ -2,12 +2,16 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from tests.e2e.command import until
 from tests.e2e.warm import ROOT
@@ -22,9 +26,8 @@ class LocalCluster:
     workers: list[subprocess.Popen[bytes]]
 
     def kill_a_worker(self) -> None:
-        """As the machine's power cut does: kill -9."""
-        self.workers[0].kill()
-        self.workers[0].wait()
+        """As the machine's power cut does: kill -9 of all that belongs to it."""
+        _kill(self.workers[-1])
 
 
 @contextmanager
@@ -46,6 +49,34 @@ def dask_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[Local
         yield LocalCluster("dask", address, workers)
 
 
+@contextmanager
+def ray_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[LocalCluster]:
+    """Two nodes of Ray's of two CPUs each, the second of which says that it has a GPU."""
+    quiet = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", **environment}
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)))
+
+        def start(name: str, *words: str) -> subprocess.Popen[bytes]:
+            common = ["--num-cpus", "2", "--disable-usage-stats", "--block"]
+            command = ["ray.scripts.scripts", "start", *words, *common]
+            return stack.enter_context(_process(folder / name, command, quiet))
+
+        first = ["--head", "--port", "0", "--include-dashboard", "false", "--temp-dir", str(home)]
+        nodes = [start("head", *first, "--ray-client-server-port", str(_free_port()))]
+        known = home / "ray_current_cluster"
+        until(lambda: known.exists() and ":" in known.read_text(), "the head has an address")
+        address = known.read_text().strip()
+        nodes.append(start("node", "--address", address, "--num-gpus", "1"))
+        until(lambda: "Ray runtime started" in (folder / "node" / "said").read_text(), "the second node has joined")
+        yield LocalCluster("ray", address, nodes)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def _joined(folder: Path) -> int:
     return (folder / "scheduler" / "said").read_text(errors="replace").count("Register worker")
 
@@ -62,5 +93,14 @@ def _process(home: Path, words: list[str], environment: Mapping[str, str]) -> It
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it has started."""
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+    process.kill()
+    process.wait()

@@ -1,5 +1,6 @@
 """A job whose calls a real cluster of two workers makes: the same dataset, also where a worker or the run dies."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,13 +11,16 @@ from typing import Any
 import pytest
 
 from tests.blocks.cluster.conftest import bucket, s3_endpoint  # noqa: F401 - a fixture
-from tests.e2e.clusters import LocalCluster, dask_cluster
+from tests.e2e.clusters import LocalCluster, dask_cluster, ray_cluster
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import LOSABLE, Job, sent
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
-CLUSTERS: dict[str, Callable[..., AbstractContextManager[LocalCluster]]] = {"dask": dask_cluster}
+CLUSTERS: dict[str, Callable[..., AbstractContextManager[LocalCluster]]] = {
+    "dask": dask_cluster,
+    "ray": ray_cluster,
+}
 PROMPTS = 40
 SLOW = {"first_token_s": 0.2}
 
@@ -94,4 +98,21 @@ def test_the_death_of_the_run_costs_what_was_in_flight(cluster: LocalCluster, ne
     job.run().succeeded()
     assert job.published() == finished.published()
     assert job.server.stats()["samples_begun_again"] <= LOSABLE
+    accounts_close(job)
+
+
+def test_an_engine_runs_where_ray_has_its_gpu(new_job: NewJob, tmp_path: Path) -> None:
+    job = new_job().prepare(PROMPTS)
+    with ray_cluster(tmp_path / "cluster", {"PREFECT_HOME": str(tmp_path / "worker-home")}) as cluster:
+        recipe = {**job.recipe, **on(cluster, resources={"hina": {"num_gpus": 1, "num_cpus": 0}})}
+        recipe["models"] = {"hina": {"kind": "bundled"}, "critic": recipe["models"]["critic"]}
+        recipe["respond"] = {"models": ["hina"], "samples": 2, "sampling": {"max_tokens": 32}}
+        recipe["gates"] = {"on_fail": "warn"}
+        job.write_plain(recipe).run().succeeded()
+    parcels = [json.loads(line) for file in job.workspace.glob("runs/*/parcels.jsonl") for line in file.open()]
+    on_gpu = [parcel for parcel in parcels if parcel["resources"]]
+    assert on_gpu
+    assert {parcel["gpus"] for parcel in on_gpu} == {"0"}
+    assert len({parcel["worker"] for parcel in on_gpu}) == 1  # the process that has loaded the engine is kept
+    assert "0" not in {parcel.get("gpus") for parcel in parcels if not parcel["resources"]}
     accounts_close(job)
