@@ -1,6 +1,6 @@
 """The way of one row through a run: from where it came from to the pair, or to what set it aside."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from blocks.workspace import Run
 from flows.errors import UsageError
 from flows.views import drawing
 from flows.views.drawing import plain
+from flows.views.origins import ORIGIN, column, grown, knows_turns, made_by, origins_of, rewriting_calls, turns_of
 from flows.views.reading import fetch, reading
 from flows.views.text import dollars, messages_text, one_line
 
@@ -24,7 +25,7 @@ _KINDS = {
     "draw": (("draws", "draw_id"),),
     "call": (("calls", "call_id"),),
     "quarantined row": (("quarantine", "row_id"),),
-    "first turn": (("draws", "prompt_id"),),
+    "first turn": (("draws", "prompt_id"), ("turns", "seed_id")),
 }
 
 
@@ -32,13 +33,13 @@ def trace(run: Run, name: str) -> dict[str, Any]:
     """All that a run knows of the prompt to which an id belongs.
 
     The id is that of a prompt (which is also its pair's), a response, a draw, a call or a quarantined row, whole or
-    at least its first 6 characters. Keys: id, kind, prompt_ids, draws, turns, prompts, responses, calls, ratings,
-    pairs, quarantine; calls hold their request and the model's raw words. Raises UsageError for an unknown or
-    ambiguous id.
+    at least its first 6 characters. Keys: id, kind, prompt_ids, draws, turns, origins (what the prompts were rewritten
+    from, where they were), prompts, responses, calls, ratings, pairs, quarantine; calls hold their request and the
+    model's raw words, draws are also those of the origins. Raises UsageError for an unknown or ambiguous id.
     """
     with reading(run) as connection:
         kind, found = _find(connection, run, name)
-        prompts = _grown(connection, _prompts_of(connection, kind, found))
+        prompts = grown(connection, _prompts_of(connection, kind, found))
         return {"id": found, "kind": kind, "prompt_ids": prompts, **_chain(connection, found, prompts)}
 
 
@@ -49,6 +50,8 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
     calls = {call["call_id"]: call for call in chain["calls"]}
     for draw in chain["draws"]:
         _step(console, "Draw", draw["draw_id"], _fields(draw, "template", "draw", "finish_reason", "text"), lines)
+    for prompt in chain["origins"]:
+        _step(console, "Origin", prompt["prompt_id"], _prompt_fields(prompt), lines)
     for prompt in chain["prompts"]:
         _step(console, "Prompt", prompt["prompt_id"], _prompt_fields(prompt), lines)
     for response in chain["responses"]:
@@ -103,44 +106,33 @@ def _matches(connection: DuckDBPyConnection, wanted: str) -> list[tuple[str, str
     begins = "starts_with(lower({0}), ?)" if len(wanted) >= LEAST_DIGITS else "lower({0}) = ?"
     known: dict[str, str] = {}
     for kind, places in _KINDS.items():
-        for table, column in places:
-            query = f"SELECT DISTINCT {column} AS id FROM {table} WHERE {begins.format(column)} ORDER BY id LIMIT 20"
+        for table, key in places:
+            if table == "turns" and not knows_turns(connection):
+                continue
+            query = f"SELECT DISTINCT {key} AS id FROM {table} WHERE {begins.format(key)} ORDER BY id LIMIT 20"
             for row in fetch(connection, query, [wanted]):
                 known.setdefault(row["id"], kind)
     return [(kind, row) for row, kind in known.items()]
 
 
 def _prompts_of(connection: DuckDBPyConnection, kind: str, found: str) -> list[str]:
-    if kind == "prompt":
+    if kind in ("prompt", "first turn"):
         return [found]
     sources = {
         "response": ("responses", "response_id"),
         "draw": ("draws", "draw_id"),
-        "first turn": ("draws", "prompt_id"),
         "call": ("draws UNION ALL BY NAME FROM responses UNION ALL BY NAME FROM ratings", "call_id"),
         "quarantined row": (),
     }[kind]
     if not sources:
         return _named_in_payloads(fetch(connection, "SELECT payload FROM quarantine WHERE row_id = ?", [found]))
-    table, column = sources
-    query = f"SELECT DISTINCT prompt_id FROM (FROM {table}) WHERE {column} = ? AND prompt_id IS NOT NULL ORDER BY ALL"
-    return [row["prompt_id"] for row in fetch(connection, query, [found])]
+    table, key = sources
+    query = f"SELECT DISTINCT prompt_id FROM (FROM {table}) WHERE {key} = ? AND prompt_id IS NOT NULL ORDER BY ALL"
+    named = [row["prompt_id"] for row in fetch(connection, query, [found])]
+    return named or column(turns_of(connection, "call_id", [found]), "prompt_id") or made_by(connection, found)
 
 
-def _turns(connection: DuckDBPyConnection, column: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What was said in dialogues that grew; none in a run of a version that knew none."""
-    if not fetch(connection, "FROM duckdb_columns() WHERE table_name = 'turns' AND column_name = 'seed_id'"):
-        return []
-    query = f"FROM turns WHERE list_contains(?, {column}) ORDER BY prompt_id, turn, role"
-    return fetch(connection, query, [list(names)])
-
-
-def _grown(connection: DuckDBPyConnection, prompts: Sequence[str]) -> list[str]:
-    """Prompts with the dialogues that some of them grew into."""
-    return list(dict.fromkeys([*prompts, *_column(_turns(connection, "seed_id", prompts), "prompt_id")]))
-
-
-def _named_in_payloads(rows: list[dict[str, Any]]) -> list[str]:
+def _named_in_payloads(rows: list[dict[str, Any]], name: str = "prompt_id") -> list[str]:
     """The prompts that quarantined rows name in what is left of them."""
     names: dict[str, None] = {}
     for row in rows:
@@ -148,8 +140,8 @@ def _named_in_payloads(rows: list[dict[str, Any]]) -> list[str]:
             payload = orjson.loads(row["payload"] or "")
         except orjson.JSONDecodeError:
             continue
-        if isinstance(payload, dict) and isinstance(payload.get("prompt_id"), str):
-            names[payload["prompt_id"]] = None
+        if isinstance(payload, dict) and isinstance(payload.get(name), str):
+            names[payload[name]] = None
     return list(names)
 
 
@@ -160,13 +152,18 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
         return fetch(connection, f"FROM {table} WHERE list_contains(?, prompt_id) ORDER BY {order}", [prompts])
 
     responses, ratings = of("responses", "model, sample_index"), of("ratings", "aspect, ordering, place")
-    turns = _turns(connection, "prompt_id", prompts)
-    begun = [*prompts, *_column(turns, "seed_id")]
+    turns = turns_of(connection, "prompt_id", prompts)
+    here = of("prompts", "prompt_id")
+    left = fetch(connection, "SELECT payload FROM quarantine WHERE row_id = ?", [found])
+    origin_ids, origins = origins_of(connection, here, _named_in_payloads(left, ORIGIN))
+    turns += turns_of(connection, "prompt_id", [row["prompt_id"] for row in origins if row["prompt_id"] not in prompts])
+    begun = [*prompts, *origin_ids, *column(turns, "seed_id")]
     draws = fetch(
         connection, "FROM draws WHERE list_contains(?, prompt_id) OR draw_id = ? ORDER BY draw", [begun, found]
     )
-    call_ids = [found, *_column([*draws, *turns, *responses, *ratings], "call_id")]
-    known = [found, *prompts, *call_ids, *_column(responses, "response_id"), *_column(draws, "draw_id")]
+    rewriting = rewriting_calls(connection, here, origins)
+    call_ids = [found, *column([*draws, *turns, *responses, *ratings], "call_id"), *rewriting]
+    known = [found, *prompts, *call_ids, *column(responses, "response_id"), *column(draws, "draw_id")]
     set_aside = fetch(connection, "FROM quarantine WHERE list_contains(?, row_id) ORDER BY stage, reason", [known])
     calls = fetch(
         connection, "FROM calls WHERE list_contains(?, call_id) ORDER BY stage DESC, model, call_id", [call_ids]
@@ -174,17 +171,14 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
     return {
         "draws": draws,
         "turns": turns,
-        "prompts": of("prompts", "prompt_id"),
+        "origins": origins,
+        "prompts": here,
         "responses": responses,
         "calls": calls,
         "ratings": ratings,
         "pairs": of("pairs", "chosen_id, rejected_id"),
         "quarantine": set_aside,
     }
-
-
-def _column(rows: Iterable[dict[str, Any]], name: str) -> list[str]:
-    return list(dict.fromkeys(row[name] for row in rows if row[name]))
 
 
 def _step(console: Console, title: str, name: str, fields: Sequence[tuple[str, Any]], lines: int | None) -> None:
