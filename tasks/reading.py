@@ -1,5 +1,6 @@
 """Replies that must be read strictly: asked for, read, and, where they cannot be read, asked for once more."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +15,8 @@ from blocks.canonical import ledger_key
 from blocks.dispatcher import Question
 from blocks.llm import Message
 from blocks.models import OpenAIModel, Sampling
-from tasks.asking import Answered, Session, ask
+from blocks.shards import Handle
+from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk
 from tasks.judge.prompt import instruction_text
 from tasks.response_rules import language_of
 from tasks.thinking import split_thinking
@@ -117,6 +119,27 @@ def ask_readable(
     for at, answered in zip(places, second, strict=True):
         heard[at] = hear(answered, reads[at])
     return heard, [*first, *second]
+
+
+def ask_and_keep(
+    session: Session,
+    job: ChunkJob,
+    questions: Sequence[Question],
+    reads: Sequence[Callable[[str], T]],
+    repairs: int,
+    sort: Callable[[Sequence[Heard[T]]], ChunkResult],
+) -> Handle:
+    """Ask the questions of one chunk, sort what came of them, and keep it with every call.
+
+    With repairs, what cannot be read is asked for once more, by the prompt file that is named like the stage. Raises
+    what the dispatcher raises.
+    """
+    started = time.monotonic()
+    again = once_more(job.stage, systems(job.stage)) if repairs else None
+    heard, answered = ask_readable(session, questions, reads, again, job.chunk)
+    result = sort(heard)
+    result.answered = answered
+    return keep_chunk(session.run, session.models, job, result, started)
 
 
 def _again(session: Session, one: Heard[T], again: Again) -> Question:

@@ -1,7 +1,6 @@
 """Rewrite: each prompt's last turn is written anew in every way that the recipe names; what fails is set aside."""
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,19 +13,17 @@ from blocks.dispatcher import Question
 from blocks.llm import Message
 from blocks.shards import Handle
 from blocks.tables import MESSAGES
-from tasks.asking import ChunkJob, ChunkResult, Session, keep_chunk, read_rows, set_aside
+from tasks.asking import ChunkJob, ChunkResult, Session, read_rows, set_aside
 from tasks.filter.keys import fold
 from tasks.judge.prompt import fence_mark, instruction_text
 from tasks.reading import (
     Heard,
     UnreadableError,
-    ask_readable,
+    ask_and_keep,
     asking_language,
-    once_more,
     prompt_file,
     question,
     request_body,
-    systems,
     template,
 )
 from tasks.rewrite.config import METHOD, ORIGIN, Method, RewriteConfig
@@ -107,14 +104,10 @@ def read_rewrite(reply: str, origin: str) -> str:
 
 def rewrite_chunk(session: Session, config: RewriteConfig, job: ChunkJob) -> Handle:
     """Rewrite one chunk of prompts and keep what came of it."""
-    started = time.monotonic()
     wanted = wishes(config, read_rows(session.run, job.inputs["prompts"]))
     reads = [partial(read_rewrite, origin=wish.prompt["messages"][-1]["content"]) for wish in wanted]
-    again = once_more(STAGE, systems(STAGE)) if config.repairs else None
-    heard, answered = ask_readable(session, questions_for(session, config, wanted), reads, again, job.chunk)
-    result = sort_rewrites(config, wanted, heard)
-    result.answered = answered
-    return keep_chunk(session.run, session.models, job, result, started)
+    sort = partial(sort_rewrites, config, wanted)
+    return ask_and_keep(session, job, questions_for(session, config, wanted), reads, config.repairs, sort)
 
 
 def sort_rewrites(config: RewriteConfig, wanted: Sequence[Wish], heard: Sequence[Heard[str]]) -> ChunkResult:

@@ -1,6 +1,5 @@
 """Tags: each prompt is labelled by a model in one call; the labels become columns, and `where` may ask for them."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,18 +10,16 @@ from blocks.canonical import digest
 from blocks.dispatcher import Question
 from blocks.llm import Message
 from blocks.shards import Handle
-from tasks.asking import ChunkJob, ChunkResult, Session, keep_chunk, read_rows, set_aside
+from tasks.asking import ChunkJob, ChunkResult, Session, read_rows, set_aside
 from tasks.filter.sql import SqlRoom
 from tasks.judge.prompt import fence_mark, instruction_text
 from tasks.reading import (
     Heard,
-    ask_readable,
+    ask_and_keep,
     asking_language,
-    once_more,
     prompt_file,
     question,
     request_body,
-    systems,
     template,
 )
 from tasks.tags.config import TagsConfig
@@ -57,15 +54,11 @@ def questions_for(session: Session, config: TagsConfig, prompts: Sequence[Mappin
 
 def tag_chunk(session: Session, config: TagsConfig, where: Mapping[str, str], job: ChunkJob) -> Handle:
     """Tag one chunk of prompts and keep the tags of those that satisfy `where`."""
-    started = time.monotonic()
     prompts = read_rows(session.run, job.inputs["prompts"])
     questions = questions_for(session, config, prompts)
     reads = [partial(read_tags, kinds=config.kinds)] * len(questions)
-    again = once_more(STAGE, systems(STAGE)) if config.repairs else None
-    heard, answered = ask_readable(session, questions, reads, again, job.chunk)
-    result = sort_tags(config, where, prompts, heard)
-    result.answered = answered
-    return keep_chunk(session.run, session.models, job, result, started)
+    sort = partial(sort_tags, config, where, prompts)
+    return ask_and_keep(session, job, questions, reads, config.repairs, sort)
 
 
 def sort_tags(
