@@ -16,7 +16,7 @@ from blocks.canonical import digest
 from blocks.models import ModelConfig, extra_body_of, price_of
 from blocks.shards import Account, Handle, Shard
 from blocks.tables import quoted
-from flows.late import Late
+from flows.late import FILTER_VERSION, Late
 from flows.recipe import Recipe
 from tasks import format_dpo, given, respond, synthesize
 from tasks.asking import ChunkJob, Session
@@ -32,7 +32,6 @@ from tasks.student import TokenCounter, token_counter
 from tasks.synthesize import MagpieSource, Steering, Yield, limited, prompts_table
 
 LOAD_VERSION = 1
-FILTER_VERSION = 1
 SCRATCH = "scratch"
 
 

@@ -23,6 +23,8 @@ from tasks.tags.labels import SCALES
 if TYPE_CHECKING:
     from flows.jobs import Stages
 
+# Raised when the same input would give other rows. 2: rules on texts that find more, and err less.
+FILTER_VERSION = 2
 ORIGINALS, REWRITES = 0, 1
 CHUNKS_OF_ORIGINALS = 100_000
 """From this number on the chunks of tags are those of rewritten prompts."""
@@ -62,6 +64,18 @@ class Late:
         if stage == rewrite.STAGE and recipe.rewrite is not None:
             return rewrite.questions_for(session, recipe.rewrite, rewrite.wishes(recipe.rewrite, prompts))
         return ()
+
+    def asks(self, stage: str) -> str:
+        """The model that one of these stages asks."""
+        configs = {
+            tags.STAGE: self.recipe.tags,
+            semantic.STAGE: self.recipe.semantic,
+            rewrite.STAGE: self.recipe.rewrite,
+        }
+        config = configs[stage]
+        if config is None:
+            raise TypeError(f"the recipe has no {stage}")
+        return config.model
 
     def tags_job(self, chunk: int, prompts: Shard) -> ChunkJob:
         """The job that tags one chunk of prompts."""
@@ -110,7 +124,7 @@ class Late:
     def rewrites_filter_job(self, together: Shard) -> ChunkJob:
         """The job that filters the rewrites among all prompts."""
         config = filter_digest(self.stages.early_filter, self.stages.base, self.recipe.default_rules)
-        return self.stages.job("filter", 1, REWRITES, {"loaded": together}, config, "rewrites")
+        return self.stages.job("filter", FILTER_VERSION, REWRITES, {"loaded": together}, config, "rewrites")
 
     def together(self, selected: Shard, rewritten: Sequence[Shard]) -> Shard:
         """The selected prompts and what was made of them, which comes behind them and keeps their kept columns."""

@@ -16,11 +16,15 @@ _LABEL = re.compile(
     r"(?P<answer>\S.*)?",
     re.IGNORECASE | re.MULTILINE,
 )
+_ONE_QUESTION = re.compile(
+    r"\A\s*(?:Q|Question|問|問題|質問)[.:：][^\n]*\n+\s*(?:A|答|解)[.:：][ \t]*(?!\n)\S[^\n]*\s*\Z", re.IGNORECASE
+)
 _IN_BRACKETS = re.compile(
     r"[(（](?:(?:correct )?answer|ans\.?|答え|正解|解答)[ \t]*[:：][^()（）]+[)）]\s*\Z", re.IGNORECASE
 )
 _LAST_SENTENCE = re.compile(
     r"[?？][\"”」]?\s+(?:the )?correct answer is [^?？\n]{1,120}\Z"
+    r"|[?？][\"”」]?\s+the answer is [^?？\n]{1,120}\Z"
     r"|[?？][」\s]*(?:正解|答え)は[^?？。\n]{1,60}(?:です|である|だ)。?\s*\Z"
     r"|[?？][\"”」]?[ \u3000]*(?:(?:the )?(?:correct )?answer|答え|正解|解答)[ \t]*[:：]"
     r"(?!.*(?: or |/|または|もしくは|…|\.\.))[^?？\n]{1,80}\Z",
@@ -49,7 +53,8 @@ def answer_inside(text: str) -> str | None:
     must show it.
     """
     text = text[:LOOKED_AT]
-    found = _IN_BRACKETS.search(text) or _LAST_SENTENCE.search(text) or _assistant_speaks(text)
+    found = _IN_BRACKETS.search(text) or _LAST_SENTENCE.search(text) or _ONE_QUESTION.search(text)
+    found = found or _assistant_speaks(text)
     if found is None:
         labels = list(_LABEL.finditer(text))
         found = labels[0] if len(labels) == 1 and labels[0]["answer"] and text[: labels[0].start()].strip() else None
@@ -72,6 +77,7 @@ _NOT_OWN = (
     r"(?! (?:director|page|screen|network|wi-?fi|button|assistant|office|server|state|team|automation|address bar))"
 )
 _PRIVATE = re.compile(
+    rf"(?<!how do you )(?<!how can you )(?<!how should you )(?<!ways to )(?<!how to )"
     rf"\b(?:describe|tell (?:me|us) (?:more |a (?:little|bit) )?about|talk about|introduce|share)"
     rf"(?: (?:a|the|your)(?: \w+){{1,3}} (?:of|in|from|with|about))? your (?:own |current )?{_OWN}\b{_NOT_OWN}"
     rf"|\b(?:what|where|who|how old|how big|how large)(?:'s| is| was| are| were) (?:the \w+ of )?"
@@ -85,7 +91,10 @@ _PRIVATE = re.compile(
     r"|\bdo you have (?:any |a )?(?:kids|children|pets?|siblings|brothers|sisters|dog|cat|boyfriend|girlfriend"
     r"|hobbies)\b"
     r"|\bwhat did you (?:do|eat|have)\b[^?.\n]{0,30}\b(?:yesterday|today|last (?:night|week|weekend|summer|year))\b"
-    r"|\bhow was your (?:day|weekend|vacation|holiday|trip)\b",
+    r"|\bhow was your (?:day|weekend|vacation|holiday|trip)\b"
+    r"|\bwhat does your (?:typical |usual |average )?(?:day|morning|evening|weekend|week) look like\b"
+    r"|\bwhat(?:'s| is| was) your (?:earliest|first|fondest|happiest) (?:childhood )?memor(?:y|ies)\b"
+    r"|\btell (?:me|us) about a time (?:when |that )?you\b|\b(?:weather|climate) like where you live\b",
     re.IGNORECASE,
 )
 _PRIVATE_JAPANESE = re.compile(
@@ -95,7 +104,8 @@ _PRIVATE_JAPANESE = re.compile(
     r"|(?:あなたは|あなたが|普段)[^。？?\n]{0,15}(?:住んで(?:い)?ます|結婚してい|飼ってい|生まれまし)"
     r"|(?:どこ|どちら)に(?:お)?住(?:んで(?:い)?ますか|まいですか)|(?:ご)?出身(?:地)?は(?:どこ|どちら)ですか|おいくつですか"
     r"|あなたは(?:今)?何歳|(?:昨日|休日|週末)は(?:何を|どう|どのように)[^。？?\n]{0,12}(?:しましたか|過ごしましたか|過ごしますか)"
-    r"|(?:ご)?趣味は何ですか"
+    r"|(?:ご)?趣味は何ですか|あなたが(?:最近|これまでに|今までに)[^。？?\n]{0,10}(?:読んだ|見た|観た|食べた|訪れた|買った)"
+    r"|(?:昨日|昨夜|今朝)の?(?:朝食|昼食|夕食|夕飯|朝ご飯|昼ご飯|晩ご飯)は何"
 )
 _WRITES = re.compile(
     r"\b(?:write|essay|story|poem|article|blog|script|role-?play|imagine|pretend|character|interview|survey|questionnaire"
@@ -126,15 +136,15 @@ _THING = (
 )
 _BELOW = re.compile(
     rf"\b(?:the|this|these|an?) (?:\w+ )?{_THING} (?:given |shown |provided |listed |presented )?"
-    r"(?:below|attached)\b(?! \d)"
+    r"(?:below|attached)\b(?! (?:\d|an? |the |it\b|my |your |each |every |another ))"
     rf"|\b(?:the|this) (?:following|attached|enclosed|below) (?:\w+ )?{_THING}\b(?! of\b)"
     rf"|\b(?:the|this) (?:provided|given) (?:text|passage|paragraph|article|image|picture|table|document|excerpt)\b"
     rf"|\b(?:describe|analy[sz]e|summari[sz]e|translate|explain|in|on|from|of|about|edit|proofread) this"
     rf" (?:table|text|passage|paragraph|article|image|picture|photo|graph|chart|diagram|screenshot|code|document"
-    r"|video)\b|(?:以下|下記|次|後述)の(?:\w{0,4}の)?(?:表|文章|英文|和文|文(?!化|学|明|字|法)|図(?!書|形|式)|グラフ(?!理論|ィ)|画像(?!処理|認識|形式)|写真(?!集|家|館)|コード(?!レビュー|ネーム)"
+    r"|video)\b|(?:以下|下記|次|後述|下)の(?:\w{0,4}の)?(?:表(?!現|情|面|示|題|紙)|文章(?!題|力|術)|英文|和文|文(?!化|学|明|字|法|章)|図(?!書|形|式)|グラフ(?!理論|ィ)|画像(?!処理|認識|形式)|写真(?!集|家|館)|コード(?!レビュー|ネーム)"
     r"|リスト(?!ラ)|一覧|データ(?!ベース|構造|型|サイエンス|分析)|記事|会話|段落"
     r"|テキスト|詩|メール|レシピ|数式|式|関数|プログラム)"
-    r"|添付(?:の|した|された|しました)|(?:この|こちらの)(?:画像|写真(?!集|家|館)|表(?!現|情|面|示|題|紙|彰|記|明)|グラフ(?!理論|ィ)|図(?!書|形|式|鑑)"
+    r"|添付(?:の|した|された|しました|ファイル(?:を|の内容)|資料を|画像を)|(?:この|こちらの)(?:画像|写真(?!集|家|館)|表(?!現|情|面|示|題|紙|彰|記|明)|グラフ(?!理論|ィ)|図(?!書|形|式|鑑)"
     r"|文章|記事|動画|添付)"
 )
 _ABOVE = re.compile(
@@ -142,11 +152,21 @@ _ABOVE = re.compile(
     r"|(?:上記|前述|上)の(?:表|文章|文(?!化|学|明|字)|図|グラフ|画像|コード|リスト|データ|記事|会話|例)",
     re.IGNORECASE,
 )
+_NAMED = re.compile(
+    r"\b(?:according to|based on|refer(?:ring)? to) the (?:passage|excerpt|diagram|graph|chart|figure|picture|image)\b"
+    r"(?! (?:of|in|on|from) )"
+    r"|\b(?:fix|debug|review|check|correct|proofread) (?:(?:the|any|all) (?:bugs?|errors?|mistakes?) in )?"
+    r"my (?:code|script|function|program|essay|resume|paragraph|email|letter|homework)"
+    r"(?= *(?:[.?!]|\Z|please\b|for me\b))"
+    r"|(?<!の)本文(?:の内容に|を読んで|によると)",
+    re.IGNORECASE,
+)
 _EARLIER = re.compile(
     r"\bas (?:we|you|i) (?:discussed|mentioned|said|described|explained) (?:earlier|above|before|previously)\b"
     r"|\b(?:our|my|your) (?:last|previous|earlier) (?:conversation|discussion|session|answer|response|message"
     r"|reply|question)\b"
-    r"|(?:先ほど|さきほど|さっき|前回)の(?:回答|質問|会話|説明|文章|メッセージ|返答)",
+    r"|(?:先ほど|さきほど|さっき|前回)の(?:回答|質問|会話|説明|文章|メッセージ|返答)"
+    r"|(?:\A|[。、\s])前の(?:回答|質問|会話|メッセージ|返答)",
     re.IGNORECASE,
 )
 _CURRENT = re.compile(
@@ -185,8 +205,16 @@ def _absent(text: str) -> re.Match[str] | None:
     if mention and not _MATERIAL.search(text) and not _enough(_behind(text, mention.end())):
         around = text[: mention.start()]
         return None if _enough(around) and "\n" in around else mention
-    mention = _ABOVE.search(text)
-    return mention if mention and not _MATERIAL.search(text) and not _enough(text[: mention.start()]) else None
+    for mention in filter(None, (_ABOVE.search(text), _named(text))):
+        if not _MATERIAL.search(text) and not _enough(text[: mention.start()]):
+            return mention
+    return None
+
+
+def _named(text: str) -> re.Match[str] | None:
+    """A mention of a thing that may stand on either side, where nothing stands behind it."""
+    mention = _NAMED.search(text)
+    return mention if mention and not _enough(_behind(text, mention.end())) else None
 
 
 def _behind(text: str, start: int) -> str:

@@ -52,7 +52,7 @@ def repetition(text: str) -> str | None:
 
 _SPECIAL = re.compile(
     r"<\|\w{2,40}\|>|<｜[^｜<>\n]{2,40}｜>|<(?:start|end)_of_turn>|</?EOD>|\[/?INST\]|<</?SYS>>|<(?:bos|eos|pad|unk)>"
-    r"|\A\s*<s>(?!.*</s>)|(?<!\w)</s>\s*\Z",
+    r"|\A\s*<s>(?!.*</s>)|(?<!\w)</s>\s*(?:<s>\s*)?\Z",
     re.DOTALL,
 )
 _ABOUT_TEMPLATES = re.compile(
@@ -62,7 +62,7 @@ _ABOUT_TEMPLATES = re.compile(
 )
 _HEADER = re.compile(
     r"^#{2,4} ?(?:指示|応答|ユーザー?|アシスタント|システム|Instruction|Response|Human|User|Assistant|System) ?[:：]"
-    r"|\n#{2,4}\s*\Z",
+    r"|\n#{2,4} ?(?:指示|応答|Instruction|Response|Human|User|Assistant)?\s*\Z",
     re.MULTILINE,
 )
 _ROLE = re.compile(r"^(?:user|assistant|human|ユーザー|アシスタント)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)

@@ -121,6 +121,9 @@ def test_template_leak_is_a_marker_and_not_a_question_about_one(tmp_path: Path) 
         "一番高い山は何ですか？\nアシスタント: 富士山です。",
         "What is the tallest mountain?\nassistant\nMount Everest.",
         "Name a mountain.\nuser",
+        "一番高い山は何ですか。\n\n### 応答",
+        "What is the tallest mountain?\n### Response",
+        "一番高い山は何ですか。</s><s>",
     ]
     holds = [
         "What does `<|im_start|>` do?",
@@ -150,6 +153,9 @@ def test_answer_inside_is_given_away_and_not_shown_for_review(tmp_path: Path) ->
         "日本の首都はどこですか？正解は東京です。",
         "よく眠る方法を教えてください。もちろんです。まず、早く起きましょう。",
         "議事録の書き方を教えてください。\n承知いたしました。以下に示します。",
+        "Q: What is the capital of Japan?\nA: Tokyo.",
+        "問：日本の首都はどこですか。\n答：東京です。",
+        "At how many degrees does water boil? The answer is 100.",
     ]
     holds = [
         "What is the capital of France?\nAnswer:",
@@ -162,6 +168,9 @@ def test_answer_inside_is_given_away_and_not_shown_for_review(tmp_path: Path) ->
         "次の解答を採点してください。\n問題：2＋2は？\n解答：5",
         "「かしこまりました。」と「承知しました。」のどちらが丁寧ですか？",
         "答えを一つだけ選んでください。",
+        "Q: What is the capital of Japan?\nA:",
+        "問：日本の首都はどこですか。\n答：",
+        "Why do some people say that the answer is 42?",
     ]
     check(tmp_path, "answer_inside", breaks, holds)
 
@@ -180,6 +189,11 @@ def test_private_life_is_the_answerers_and_not_anybodys(tmp_path: Path) -> None:
         "あなたの趣味は何ですか？",
         "どこに住んでいますか？",
         "休日は何をして過ごしますか？",
+        "What does your typical morning look like?",
+        "What is your earliest memory?",
+        "Tell me about a time when you failed.",
+        "あなたが最近読んだ本は何ですか？",
+        "昨日の夕食は何を食べましたか？",
     ]
     holds = [
         "What are some tips to make your home safer?",
@@ -196,6 +210,11 @@ def test_private_life_is_the_answerers_and_not_anybodys(tmp_path: Path) -> None:
         "家族で楽しめるゲームを教えてください。",
         "一人暮らしの自宅で火事を防ぐには？",
         "趣味を見つける方法を教えてください。",
+        "How do you introduce your family in French?",
+        "What are good ways to share your weekend with friends abroad?",
+        "What should a typical morning routine look like?",
+        "昨日の夕食の残りを使った料理を教えてください。",
+        "最近読んだ本を紹介する記事の書き方を教えてください。",
     ]
     check(tmp_path, "private_life", breaks, holds)
 
@@ -218,6 +237,13 @@ def test_missing_context_is_a_thing_that_is_not_there(tmp_path: Path) -> None:
         "上記のコードの誤りを指摘してください。",
         "先ほどの回答をもっと詳しく説明してください。",
         "あなたの現在のプロジェクトについて教えてください。",
+        "According to the passage, why did John leave?",
+        "Refer to the diagram and name the parts.",
+        "Fix the bug in my code.",
+        "下の図を見て答えてください。",
+        "添付ファイルを要約して。",
+        "前の質問の続きを教えてください。",
+        "本文の内容に合うものを選びなさい。",
     ]
     holds = [
         "Summarize the text below.\n\nThe sun rose over the quiet hills while the farmers went to work.",
@@ -241,6 +267,17 @@ def test_missing_context_is_a_thing_that_is_not_there(tmp_path: Path) -> None:
         "表計算ソフトで表を作る方法を教えてください。",
         "この写真集の感想文を書くコツは何ですか？",
         "次の単語を使って文を作ってください。\n犬\n猫",
+        "John left since the house was cold and nobody cooked. According to the passage, why did John leave?",
+        "According to the passage, why did John leave?\nJohn left since the house was cold and nobody cooked.",
+        "Based on the diagram of a cell in most textbooks, what does the nucleus do?",
+        "Fix the bug in my code:\nfor i in range(3)\n    print(i)",
+        "How can I check my code style in Python?",
+        "How do I make the text below an image smaller in CSS?",
+        "次の文章題の解き方のコツを教えてください。",
+        "下の階の騒音への対処法を教えてください。",
+        "次の表現を敬語に直す方法を教えてください。",
+        "目の前の質問に集中する方法を教えてください。",
+        "メールの本文の内容に合う件名の付け方を教えてください。",
     ]
     check(tmp_path, "missing_context", breaks, holds)
 
