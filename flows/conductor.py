@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, Literal
 
 from prefect.futures import PrefectFuture
@@ -100,14 +100,18 @@ class Conductor:
             raise spent[0]
 
     def _buffers(self, chunks: Sequence[Shard]) -> tuple[int, int]:
-        """How many chunks may go ahead of a gate's verdict, and how many may be in work at once.
-
-        Both are what it takes to keep the endpoints busy meanwhile, and no more.
-        """
+        """How many chunks may go ahead of a gate's verdict, and how many may be in work at once."""
         config = self.stages.recipe.respond
         samples = sum(responder.samples or config.samples for responder in config.models)
         calls = max(1, samples * max((chunk.rows for chunk in chunks), default=1))
-        places = {place for responder in config.models for place in _places(self.session, responder.use)}
+        return self._room([responder.use for responder in config.models], calls)
+
+    def _room(self, labels: Collection[str], calls: int) -> tuple[int, int]:
+        """The same for a stage that asks some models, so many calls a chunk.
+
+        Both are what it takes to keep the endpoints busy meanwhile, and no more.
+        """
+        places = {place for label in labels for place in _places(self.session, label)}
         slots = sum(slots for _, slots in places)
         needed = math.ceil(BUFFERED * slots / calls)
         if self.session.dispatcher.has_budget:  # the first chunk, which opens the gates, is paid for first
@@ -115,6 +119,31 @@ class Conductor:
         if any(isinstance(model, OpenAIModel) and model.batch for model in self.session.models.values()):
             return max(2, needed), MOST_CHUNKS  # all that may be asked goes into one batch
         return max(2, needed), min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
+
+    async def scouted(
+        self,
+        stage: str,
+        labels: Collection[str],
+        chunks: Sequence[Shard],
+        do: Callable[[int, Shard], Coroutine[Any, Any, None]],
+    ) -> None:
+        """Have `do` take every chunk through a stage that asks some models, the first as the scout of all.
+
+        No more than it takes to keep their endpoints busy goes ahead of the gate's verdict on the scout. Raises
+        GateFailedError.
+        """
+        passed = asyncio.Event()
+        ahead, at_once = self._room(labels, max((chunk.rows for chunk in chunks), default=1))
+
+        async def one(number: int, chunk: Shard) -> None:
+            if number >= ahead:
+                await passed.wait()
+            await do(number, chunk)
+            if number == 0:
+                await self.gate(stage, "scout")
+                passed.set()
+
+        await all_or_none((one(number, chunk) for number, chunk in enumerate(chunks)), at_once)
 
     async def _line(self, number: int, prompts: Shard, ahead: bool) -> None:
         """One chunk through the stages that follow the prompts."""

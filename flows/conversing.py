@@ -7,7 +7,7 @@ import duckdb
 from blocks.shards import Shard
 from blocks.tables import quoted
 from flows.chunks import prompt_chunks
-from flows.conductor import Conductor, all_or_none
+from flows.conductor import Conductor
 from flows.jobs import Stages
 from flows.options import Options
 from flows.plan import StagePlan
@@ -17,7 +17,10 @@ from tasks.converse.plan import Dialogues
 
 
 async def conversed(stages: Stages, conductor: Conductor, options: Options, prompts: Shard) -> Shard:
-    """The prompts as dialogues of several turns, where the source wants them; else as they are."""
+    """The prompts as dialogues of several turns, where the source wants them; else as they are.
+
+    Raises GateFailedError where too few of them go on to their last turn.
+    """
     plan = stages.dialogues
     if plan is None:
         return prompts
@@ -30,7 +33,8 @@ async def conversed(stages: Stages, conductor: Conductor, options: Options, prom
     async def one(number: int, chunk: Shard) -> None:
         found[number] = (await conductor.do(stages.converse_job(plan, number, chunk))).handle.shards["prompts"]
 
-    await all_or_none(one(number, chunk) for number, chunk in enumerate(chunks))
+    await conductor.scouted(converse.STAGE, {plan.model, plan.answerer}, chunks, one)
+    await conductor.gate(converse.STAGE, "whole")
     return await asyncio.to_thread(_together, stages, [found[number] for number in sorted(found)], prompts)
 
 

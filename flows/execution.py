@@ -172,7 +172,7 @@ async def _stages(stages: Stages, options: Options) -> None:
         options.said("nothing is new since the last publication, so nothing is published")
         return
     source = synthesize.STAGE if isinstance(stages.recipe.source, MagpieSource) else "load"
-    for stage in (source, "filter"):
+    for stage in (source, "filter", "tags", "rewrite"):
         await conductor.gate(stage, "whole")
     prompts = await conversed(stages, conductor, options, prompts)
     if stages.recipe.answers:

@@ -17,7 +17,7 @@ from blocks.models import Budget, Config, ModelConfig, OpenAIModel, RewardModel
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
 from flows.recipe_judging import judges_of, judging_faults, with_rubric
 from flows.recipe_yaml import read_yaml
-from tasks.converse.plan import TurnsError, dialogues
+from tasks.converse.plan import TurnsError, dialogues, goes_on
 from tasks.filter import FilterConfig, check_filter
 from tasks.format_dpo import PairsConfig
 from tasks.gate.config import Expectation, GatesConfig
@@ -96,15 +96,16 @@ class Recipe(Config):
 
     @property
     def expectations(self) -> tuple[Expectation, ...]:
-        """What the gates expect: of the judges' stage only where there is one, and of their agreement if of several.
+        """What the gates expect: of optional stages only where they are, and of judges' agreement if of several.
 
         Given responses are called chosen and rejected in place of models, so that none of them is a favourite.
         """
         judging = self.judging
+        optional = {"judge": judging, "tags": self.tags, "rewrite": self.rewrite, "converse": goes_on(self.source)}
         return tuple(
             one
             for one in self.gates.all(judging is not None and len(judging.voices) > 1)
-            if (judging or one.stage != "judge")
+            if optional.get(one.stage, True)
             and not (self.given and one.arguments.get("column") == "chosen_from_favourite")
         )
 

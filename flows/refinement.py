@@ -1,7 +1,8 @@
 """The way of the prompts from the filter to the responders: tags, vectors and quotas, then rewrites of what is left."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from typing import Any
 
 from blocks.shards import Handle, Shard
 from flows.chunks import prompt_chunks
@@ -17,13 +18,15 @@ from tasks.tags import stage as tags
 
 Do = Callable[[ChunkJob], Awaitable[Handle]]
 JobOf = Callable[[int, Shard], ChunkJob]
+Chunked = Callable[[int, Shard], Coroutine[Any, Any, None]]
+Scouted = Callable[[str, Collection[str], Sequence[Shard], Chunked], Awaitable[None]]
 
 
 class Refinement:
     """Takes filtered prompts through the optional stages of a run; does nothing where the recipe has none.
 
     do has a job done; planned is told, before each stage that pays, what it will ask, and may end it all by raising;
-    expects is told how many chunks a stage has.
+    expects is told how many chunks a stage has; scouted takes the chunks of a stage through it, the first as the scout.
     """
 
     def __init__(
@@ -32,12 +35,14 @@ class Refinement:
         do: Do,
         planned: Callable[[StagePlan], None],
         expects: Callable[[str, int], None] = lambda stage, chunks: None,
+        scouted: Scouted | None = None,
     ) -> None:
         self._stages = stages
         self._late = Late(stages)
         self._do = do
         self._planned = planned
         self._expects = expects
+        self._scouted = scouted
 
     async def selected(self, filtered: Handle) -> tuple[Shard, int]:
         """The prompts that go on of those that the filter left, and how many they are."""
@@ -84,7 +89,10 @@ class Refinement:
         async def one(number: int, chunk: Shard) -> None:
             found[number] = (await self._do(job_of(number + offset, chunk))).shards[table]
 
-        await all_or_none(one(number, chunk) for number, chunk in enumerate(chunks))
+        if self._scouted is None or offset:  # what is said of rewrites does not tell how the originals fare
+            await all_or_none(one(number, chunk) for number, chunk in enumerate(chunks))
+        else:
+            await self._scouted(stage, {self._late.asks(stage)}, chunks, one)
         return [found[number] for number in sorted(found)]
 
     def _leaves_out(self, stage: str) -> bool:
@@ -99,4 +107,5 @@ def refinement_of(stages: Stages, conductor: Conductor, options: Options) -> Ref
         options.progress.now = job.stage
         return (await conductor.do(job)).handle
 
-    return Refinement(stages, do, lambda plan: options.said(plan.sentence()), options.progress.expect)
+    said = options.said
+    return Refinement(stages, do, lambda plan: said(plan.sentence()), options.progress.expect, conductor.scouted)

@@ -45,6 +45,11 @@ class Dialogues:
         ]  # fmt: skip
 
 
+def goes_on(source: DatasetSource | MagpieSource) -> bool:
+    """Whether a source wants dialogues of several turns."""
+    return _turns(source) is not None
+
+
 def dialogues(source: DatasetSource | MagpieSource) -> Dialogues | None:
     """How a source's dialogues go on; None where each stays as it is. Raises TurnsError."""
     turns = _turns(source)

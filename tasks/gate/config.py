@@ -12,7 +12,7 @@ from blocks.models import Config
 
 Severity = Literal["critical", "warning", "info"]
 Scope = Literal["scout", "whole", "both"]
-GATED = Literal["load", "synthesize", "filter", "respond", "judge", "format_dpo"]
+GATED = Literal["load", "synthesize", "filter", "tags", "rewrite", "converse", "respond", "judge", "format_dpo"]
 
 
 class Expectation(Config):
@@ -133,6 +133,10 @@ DEFAULTS: tuple[Expectation, ...] = (
     _rows("load"),
     _rows("filter"),
     _unique("filter", "prompt_id"),
+    _never("tags", "unreadable", 0.05),
+    _never("rewrite", "unreadable", 0.20),
+    _holds("converse", "has_its_turns", 0.50),
+    _unique("converse", "prompt_id"),
     _never("respond", "truncated", 0.05),
     _never("respond", "refused", 0.10),
     _holds("respond", "language_as_asked", 0.95),

@@ -9,6 +9,25 @@ from collections.abc import Iterator
 import duckdb
 import pandas as pd
 
+_ASKED_ABOUT = """
+SELECT false AS unreadable FROM (SELECT unnest(range(rows_out)) FROM stages WHERE stage = '{stage}')
+UNION ALL BY NAME
+SELECT row_id, {unreadable} AS unreadable, reason FROM quarantine WHERE stage = '{stage}'
+"""
+# A prompt that was tagged, and set aside by a condition on its tags, goes by its own id; an unread reply does not.
+_TAGS = _ASKED_ABOUT.format(stage="tags", unreadable="row_id IS DISTINCT FROM payload->>'prompt_id'")
+_REWRITE = _ASKED_ABOUT.format(stage="rewrite", unreadable="true")
+# A dialogue that had its turns from the start has nothing to say of how dialogues go on.
+_CONVERSE = """
+WITH grown AS (SELECT prompt_id, max(turn) AS turns FROM turns GROUP BY prompt_id)
+SELECT prompt_id, prompt_id AS row_id, turns, turns > 0 AS has_its_turns, turns = 0 AS truncated, turns = 0 AS refused,
+       turns > 0 AS language_as_asked, length(instruction) AS characters, finish_reason, NULL::VARCHAR AS reason
+FROM prompts LEFT JOIN grown USING (prompt_id)
+UNION ALL BY NAME
+SELECT row_id, false AS has_its_turns, reason IN ('answer_truncated', 'finished') AS truncated,
+       reason = 'answer_refusal' AS refused, reason <> 'answer_other_language' AS language_as_asked, reason
+FROM quarantine WHERE stage = 'converse'
+"""
 _RESPOND = """
 SELECT response_id, prompt_id, model, finish_reason, false AS truncated, false AS refused, true AS language_as_asked,
        length(content) AS characters, completion_tokens, NULL::VARCHAR AS reason
@@ -67,6 +86,9 @@ _FRAMES = {
     "load": "SELECT prompt_id FROM loaded",
     "synthesize": "SELECT draw_id, finish_reason, stop_reason, length(text) AS characters FROM draws",
     "filter": "SELECT prompt_id, length(instruction) AS characters, finish_reason FROM prompts",
+    "tags": _TAGS,
+    "rewrite": _REWRITE,
+    "converse": _CONVERSE,
     "respond": _RESPOND,
     "judge": _JUDGE,
     "format_dpo": _FORMAT_DPO,
@@ -75,6 +97,7 @@ _TEXT_COLUMNS = {
     "load": ("loaded", "prompt_id"),
     "synthesize": ("draws", "draw_id"),
     "filter": ("prompts", "prompt_id"),
+    "converse": ("prompts", "prompt_id"),
     "respond": ("responses", "response_id"),
 }
 

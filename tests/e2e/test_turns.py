@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.e2e.conftest import NewJob
-from tests.e2e.job import Job, sent
+from tests.e2e.job import LOSABLE, Job, sent
+from tests.e2e.test_kill import killed_after
 
 pytestmark = pytest.mark.slow
 
@@ -60,3 +61,32 @@ def test_single_turns_of_a_dataset_go_on(new_job: NewJob) -> None:
     assert len({row["id"] for row in found}) == accounts["converse"]
     fault = job.command("check", "recipe.yaml", "--set", "source.turns.model=smal").failed(2)
     assert "source.turns.model: 'smal'" in fault
+
+
+def conversing(job: Job, prompts: int) -> Job:
+    """A job of single turns that are to become dialogues of three; the small model answers and plays the user."""
+    return job.prepare(prompts, source={"turns": {"count": 3, "model": "small", "template": "chatml"}})
+
+
+def test_a_run_killed_while_dialogues_grow_pays_twice_only_for_what_was_in_flight(new_job: NewJob) -> None:
+    undisturbed = conversing(new_job("undisturbed"), 60)
+    undisturbed.run().succeeded()
+    # Some 240 calls let the dialogues grow, 16 at a time: the last kill comes when a good quarter of them is sent.
+    job = conversing(new_job(first_token_s=0.3), 60)
+    lost = [killed_after(job, samples) for samples in (10, 20, 30)]
+    assert job.command("runs", "-w", job.workspace).succeeded().out.count("killed") == 3
+    job.run().succeeded()
+    assert all(0 <= one <= LOSABLE for one in lost), lost
+    assert job.server.stats()["samples_begun_again"] == sum(lost)
+    assert job.published() == undisturbed.published()
+    assert closed(job) == closed(undisturbed)
+
+
+def test_dialogues_that_break_off_stop_the_run_at_the_scout(new_job: NewJob) -> None:
+    job = conversing(new_job(faults={"refusal": 0.8}, fault_models=("small",)), 1000)
+    sentence = job.run().failed(3)
+    assert "converse: ExpectColumnValuesToBeInSet(has_its_turns) saw" in sentence
+    assert not job.out.exists()
+    failed = job.sql("FROM gates WHERE NOT success")
+    assert [(row["stage"], row["scope"]) for row in failed] == [("converse", "scout")]
+    assert sent(job.server) < 1000, "no more than the scout and a bounded send-ahead"

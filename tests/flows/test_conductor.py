@@ -13,7 +13,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from blocks.dispatcher import ModelUnusableError
 from blocks.ledger import LedgerError
-from blocks.shards import Account, Handle
+from blocks.shards import Account, Handle, Shard
 from blocks.tables import table
 from blocks.workspace import RunHandle
 from flows.conductor import Conductor, all_or_none
@@ -23,7 +23,7 @@ from tasks.asking import ChunkJob, Session
 from tasks.gate.config import GatesConfig
 from tasks.gate.outcome import GateFailedError, Outcome
 from tasks.prefect_tasks import GATES, WORK
-from tests.tasks.helpers import response, session
+from tests.tasks.helpers import prompt, response, session
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PROMPT = {"prompt_id": "p"}
@@ -193,6 +193,36 @@ def test_a_failed_gate_stops_or_warns_and_is_kept_and_judged_once(
     assert trial.said == [f"gate {severity}: respond: x saw 0, expected 1"]
     [counted] = trial.session.run.handles()
     assert counted.handle.shards["gates"].rows == 2
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(tmp_path: Path, passes: bool) -> None:
+    trial = Trial(tmp_path, "one")
+    chunk = trial.session.run.workspace.shards.write(table("prompts", [prompt("Why?")]))
+    begun: list[int] = []
+    at_the_gate: list[int] = []
+
+    def judge(stage: str, scope: str) -> list[dict[str, Any]]:
+        at_the_gate.append(len(begun))
+        return [outcome(passes)]
+
+    async def one(number: int, shard: Shard) -> None:
+        begun.append(number)
+
+    GATES["one"] = judge
+    chunks = [chunk.model_copy(update={"rows": 512})] * 40
+
+    async def work(conductor: Conductor) -> None:
+        await conductor.scouted("respond", {"small"}, chunks, one)
+
+    if passes:
+        trial.conduct(work)
+        assert sorted(begun) == list(range(40))
+    else:
+        with pytest.raises(GateFailedError, match="respond: x saw 0, expected 1"):
+            trial.conduct(work)
+        assert sorted(begun) == list(range(at_the_gate[0]))
+    assert at_the_gate[0] == 3, "256 calls at once, five times over, are three chunks of 512"
 
 
 def test_the_first_error_ends_all_and_is_the_one_that_is_raised() -> None:

@@ -16,6 +16,8 @@ from tasks.asking import Session
 class AnsweringDispatcher:
     """Answers each question by a function and keeps the lasting answers, as the real one does."""
 
+    has_budget = False
+
     def __init__(self, folder: Path, models: Mapping[str, ModelConfig], answer: Callable[[Question], Completion]):
         self.asked: list[Question] = []
         self.orders: list[tuple[int, int]] = []
