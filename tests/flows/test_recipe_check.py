@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from blocks.engines import vllm_engine_for
 from blocks.models import VLLMModel
+from blocks.streaming import EngineFailedError
 from flows.check import check_endpoints, example_requests, warnings
 from flows.check_engines import check_vllm
 from flows.recipe import LoadedRecipe, check_recipe, override, parse_yaml
@@ -184,3 +186,14 @@ def test_weights_beside_the_recipe_are_found_and_lost_ones_named(tmp_path: Path)
         "models.writer.tokenizer: './other'",
         "models.writer.lora: '~/none/of/this'",
     ]
+
+
+def test_a_missing_vllm_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for module in ("blocks.vllm_engine", "blocks.vllm_server", "flows.check_engines"):
+        monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
+    config = VLLMModel.model_validate({"kind": "vllm", "model": "some/model"})
+    [fault] = check_vllm("writer", config, tmp_path, lambda line: None)
+    assert fault.startswith("models.writer: vLLM is not installed in this environment: it is kasasagi's extra [vllm]")
+    for model in (config, config.model_copy(update={"serve": True})):
+        with pytest.raises(EngineFailedError, match=r"extra \[vllm\]"):
+            vllm_engine_for(model, tmp_path).load()  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 
 from tasks.filter import FilterConfig, FilterError, check_filter, filter_digest
@@ -105,6 +106,30 @@ def test_lists_are_joined_and_compressed_files_read(tmp_path: Path) -> None:
     config = {"sets": {"e": {"path": "e.json.gz", "columns": ["question"]}}}
     text = "A train leaves the station at noon for Nagoya, and nobody is on it. Why?"
     assert reasons(run(tmp_path, table(tmp_path, [text]), contamination=config)) == {0: "contaminated"}
+
+
+def test_a_saved_dataset_and_one_of_the_hub_are_evaluation_sets_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = datasets.Dataset.from_list([{"question": ENGLISH}])
+    datasets.DatasetDict({"test": rows, "train": datasets.Dataset.from_list([{"question": SHORT}])}).save_to_disk(
+        str(tmp_path / "saved")
+    )
+    asked: list[tuple[str, str]] = []
+
+    def hub(path: str, name: str | None, split: str, **options: Any) -> Any:
+        asked.append((path, split))
+        return datasets.Dataset.from_list([{"question": JAPANESE}]).to_iterable_dataset()
+
+    monkeypatch.setattr(datasets, "load_dataset", hub)
+    wanted = {name: {"path": name, "split": "test", "columns": ["question"]} for name in ("saved", "owner/name")}
+    prompts = table(tmp_path, ["Why do the tides come and go?", ENGLISH, JAPANESE])
+    result = run(tmp_path, prompts, contamination={"sets": {"trains": wanted["saved"], "kokugo": wanted["owner/name"]}})
+    assert reasons(result) == {1: "contaminated", 2: "contaminated"}
+    assert ["row 1 of trains" in held(result)[0]["detail"], "row 1 of kokugo" in held(result)[1]["detail"]] == [
+        True
+    ] * 2
+    assert set(asked) == {("owner/name", "test")}
 
 
 @pytest.mark.parametrize(
