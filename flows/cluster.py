@@ -22,7 +22,7 @@ from blocks.destinations.errors import DestinationError, one_sentence
 from blocks.destinations.store import Store, scheme_of
 from blocks.dispatcher import Dispatcher
 from blocks.llm import Engine
-from blocks.models import ModelConfig, OpenAIModel
+from blocks.models import ModelConfig, OpenAIModel, VLLMModel
 from blocks.workspace import Run, Workspace
 from flows.recipe import LoadedRecipe
 from tasks.prefect_tasks import calls_task
@@ -69,7 +69,15 @@ def _shipping(
     send = _noted(_sender(runner, runtime), run.folder / PARCELS_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
     said(f"{at_once} parcels of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
-    return Shipping(cluster, f"{name}/{run.id}", folder, loaded.recipe.models)
+    return Shipping(cluster, f"{name}/{run.id}", folder, _located(loaded))
+
+
+def _located(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
+    """The models with the folders of their weights as workers elsewhere must name them."""
+    return {
+        label: model.located(loaded.base) if isinstance(model, VLLMModel) else model
+        for label, model in loaded.recipe.models.items()
+    }
 
 
 def storage_of(runtime: RuntimeConfig, base: Path, workspace: Workspace) -> str:

@@ -21,7 +21,7 @@ from blocks.shards import Shard
 from blocks.workspace import Run
 from flows.artifacts import ProgressArtifacts, tell
 from flows.check import destination_faults
-from flows.chunks import prompt_chunks
+from flows.chunks import most_chunks, prompt_chunks
 from flows.cluster import dispatching
 from flows.conductor import Conductor, finished
 from flows.conversing import conversed
@@ -88,7 +88,8 @@ def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Sessi
     with dispatching(loaded, run, engines, options.said) as dispatcher:
         options.watch(dispatcher, run)
         with _ended_cleanly(dispatcher, options):
-            yield Session(run, models, identities, dispatcher, options.ask_again, options.said, loaded.base)
+            most = most_chunks(loaded.recipe.runtime)
+            yield Session(run, models, identities, dispatcher, options.ask_again, options.said, loaded.base, most)
 
 
 @contextmanager

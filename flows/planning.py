@@ -9,7 +9,7 @@ from blocks.dispatcher import Dispatcher
 from blocks.engines import engines_for, identity_of
 from blocks.shards import Handle, Shard
 from blocks.workspace import Run, Workspace
-from flows.chunks import prompt_chunks
+from flows.chunks import most_chunks, prompt_chunks
 from flows.conversing import guess_turns, plan_turns
 from flows.execution import new_run_id
 from flows.jobs import Stages
@@ -37,13 +37,13 @@ def plan_recipe(
 
 @contextmanager
 def _silent_session(loaded: LoadedRecipe, run: Run, ask_again: frozenset[str]) -> Iterator[Session]:
-    models = loaded.recipe.models
+    models, most = loaded.recipe.models, most_chunks(loaded.recipe.runtime)
     engines = engines_for(models, base=loaded.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     dispatcher = Dispatcher(models, engines, run.workspace.ledger_folder)
     dispatcher.stop(_ToPayError("a plan asks nobody"))
     try:
-        yield Session(run, models, identities, dispatcher, ask_again, base=loaded.base)
+        yield Session(run, models, identities, dispatcher, ask_again, base=loaded.base, most_chunks=most)
     finally:
         dispatcher.close()
 

@@ -41,6 +41,7 @@ class Session:
     ask_again: frozenset[str] = frozenset()
     said: Callable[[str], None] = field(default=lambda line: None)
     base: Path = Path()
+    most_chunks: int = 256
 
     def question(self, label: str, key: str, request: Request) -> Question:
         """One sample to be asked for."""

@@ -25,6 +25,9 @@ class RuntimeConfig(Config):
     flush_s: float = Field(
         0.5, ge=0, le=60, description="Seconds that answers may wait at a worker to be written together."
     )
+    most_chunks: Literal[256, 512, 1024, 2048, 4096] = Field(
+        256, description="Most chunks of a run; with millions of prompts more of them take less memory."
+    )
     resources: dict[str, dict[str, Any]] = Field(
         {}, description="Ray's options for tasks that ask a model, by the model's name, as {small: {num_gpus: 1}}."
     )

@@ -77,8 +77,8 @@ class WorkerSession:
         self._heed()
         threading.Thread(target=self._watch, name="run-watch", daemon=True).start()
 
-    def answer(self, parcel: Parcel) -> int:
-        """Answer what nobody has answered yet of a parcel; gives how many of its questions were answered before.
+    def answer(self, parcel: Parcel) -> tuple[int, int]:
+        """Answer what nobody has answered yet of a parcel; gives its questions, and those that were answered before.
 
         Raises StoppedError, ModelUnusableError, LedgerError, DestinationError.
         """
@@ -89,7 +89,7 @@ class WorkerSession:
             found = {entry.key for entry in entries}
             asked = [question for question in questions if question.key not in found]
             self._ask(parcel, asked)
-            return len(questions) - len(asked)
+            return len(questions), len(questions) - len(asked)
         finally:
             self._claims.pop(parcel.folder, None)
 
@@ -166,8 +166,8 @@ def answer_parcel(parcel: Parcel) -> Outcome:
     said = Outcome(worker=worker, gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
     session = _session(parcel)
     try:
-        found = session.answer(parcel)
-        return said.model_copy(update={"found": found})
+        answered, found = session.answer(parcel)
+        return said.model_copy(update={"answered": answered, "found": found})
     except ModelUnusableError as error:
         said = said.model_copy(update={"unusable": str(error)})
     except StoppedError as error:

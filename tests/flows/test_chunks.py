@@ -1,5 +1,6 @@
 """Chunks: every prompt in one of them, and one more prompt touches one chunk."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,13 @@ def test_chunks_are_some_hundred_rows_and_not_too_many(rows: int) -> None:
     assert chunks <= MOST_CHUNKS
     assert chunks == MOST_CHUNKS or rows / chunks <= 1.5 * ROWS_IN_A_CHUNK
     assert chunks == 1 or rows / chunks > 0.75 * ROWS_IN_A_CHUNK
+
+
+def test_more_chunks_are_parts_of_fewer(tmp_path: Path) -> None:
+    one, rows = session(tmp_path), some(700)
+    finer = replace(one, most_chunks=2)
+    assert [len(found) for found in ids(finer, prompt_chunks(finer, prompts(finer, rows)))] == [
+        sum(row["prompt_id"][0] < "8" for row in rows),
+        sum(row["prompt_id"][0] >= "8" for row in rows),
+    ]
+    assert 2 ** chunk_bits(10_000_000, 4096) == 4096

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from email.message import Message
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from tests.blocks.helpers import (
     kept,
     model,
     questions,
-    until,
 )
+from tests.blocks.helpers import until as soon
 from tests.fake_server import FakeServer
 
 REPOSITORY = Path(__file__).parents[3]
@@ -69,6 +70,9 @@ def test_what_is_asked_in_one_go_is_spread_over_free_workers(site: Site, server:
     assert len(site.sent) == 2
 
 
+until = partial(soon, seconds=90.0)
+
+
 class Halting:
     """A server that answers some calls at once and lets the others wait until it is told to go on."""
 
@@ -100,7 +104,7 @@ def test_the_death_of_a_worker_costs_what_was_in_flight(site: Site, taken_over_b
         if len(site.sent) > 1:  # the flow asks again for what is missing
             return answer_parcel(parcel)
         process = process_for(parcel)
-        until(lambda: len(entries_on(site)) == 20 and server.posts == 24, 60)
+        until(lambda: len(entries_on(site)) == 20 and server.posts == 24)
         process.kill()
         process.wait()
         halting.go_on.set()
@@ -178,7 +182,6 @@ def parcel_with(site: Site, count: int) -> Parcel:
 
 def test_a_run_that_says_nothing_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "WATCH_S", 0.05)
-    monkeypatch.setattr(worker, "LEASE_S", 0.3)
     halting = Halting(at_once=10)
     outcomes: list[Outcome] = []
     with ScriptedServer(halting) as server:
@@ -187,6 +190,7 @@ def test_a_run_that_says_nothing_is_given_up(site: Site, monkeypatch: pytest.Mon
         shipping._ended = True  # as a flow that was killed, it says nothing more
         thread = background(lambda: outcomes.append(answer_parcel(parcel)))
         until(lambda: server.posts == 14)
+        monkeypatch.setattr(worker, "LEASE_S", 0.0)
         until(lambda: all(session.has_ended for session in worker._SESSIONS.values()))
         halting.go_on.set()
         thread.join(60)
