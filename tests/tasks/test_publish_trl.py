@@ -13,7 +13,16 @@ from tests.run_example import build_example_run
 
 pytestmark = pytest.mark.slow
 
-TRAINERS = {"trl": "DPO", "trl_plain": "DPO", "sft": "SFT", "reward": "Reward", "kto": "KTO"}
+TRAINERS = {
+    "trl": "DPO",
+    "trl_plain": "DPO",
+    "ultrafeedback_binarized": "DPO",
+    "sft": "SFT",
+    "reward": "Reward",
+    "kto": "KTO",
+}
+# Of the columns of the original its users leave those that are in the conversations already.
+TAKEN = {"ultrafeedback_binarized": ["chosen", "rejected"]}
 TEMPLATE = (
     "{% for turn in messages %}<{{ turn['role'] }}>{{ turn['content'] }}<end>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -76,6 +85,7 @@ def test_a_trainer_takes_what_is_published(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     data = datasets.load_from_disk(str((folder if name == "trl" else folder / name) / "dataset"))
+    data = data.select_columns(TAKEN[name]) if name in TAKEN else data
     arguments = getattr(library("trl"), f"{trainer}Config")(
         output_dir=str(tmp_path / "out"),
         max_steps=2,
