@@ -43,7 +43,7 @@ hina: $(VENV)/.ready-train
 	$(BIN)/python -m hina.train
 
 clean:
-	rm -rf $(VENV) $(VLLM)
+	rm -rf $(VENV) $(VLLM) $(CONSUMERS)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -64,7 +64,8 @@ $(VLLM)/.ready: pyproject.toml constraints-vllm.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# Each of those who load our formats in a Python of its own, with as much of it as its loader needs.
+# Each of those who load our formats in a Python of its own, with as much of it as its loader needs; distilabel imports
+# requests, which nothing that it asks for brings any more.
 $(CONSUMERS)/.ready: pyproject.toml
 	for name in axolotl llama_factory distilabel; do $(PYTHON) -m venv $(CONSUMERS)/$$name; done
 	$(CONSUMERS)/axolotl/bin/python -m pip install --quiet --constraint constraints.txt ".[train]" addict
@@ -73,5 +74,5 @@ $(CONSUMERS)/.ready: pyproject.toml
 		"trl<=0.24.0" "datasets<=4.0.0" "accelerate<=1.11.0" "peft>=0.18.0,<=0.18.1" torchdata==0.11.0 omegaconf \
 		einops fire "tyro<0.9.0" sentencepiece tiktoken scipy av matplotlib sse-starlette fastapi uvicorn
 	$(CONSUMERS)/llama_factory/bin/python -m pip install --quiet --no-deps llamafactory==0.9.5
-	$(CONSUMERS)/distilabel/bin/python -m pip install --quiet distilabel==1.5.3
+	$(CONSUMERS)/distilabel/bin/python -m pip install --quiet distilabel==1.5.3 requests
 	touch $@
