@@ -11,9 +11,13 @@ class ModelEndpoint(Block):
     _block_type_slug = "kasasagi-model-endpoint"
     _description = "The address of an OpenAI-compatible server and the key to it, for kasasagi's recipes."
 
-    _code_example = """```yaml
-models:
-  critic: {kind: openai, model: gpt-4o-mini, block: my-critic}
+    _code_example = """```python
+from blocks.saved import ModelEndpoint
+
+ModelEndpoint(base_url="https://api.example.com/v1", api_key="...").save("my-critic")
+
+# A recipe then says:
+#   critic: {kind: openai, model: gpt-4o-mini, block: my-critic}
 ```"""
 
     base_url: str = Field(description="Address of the API, usually ending in /v1.")

@@ -16,9 +16,10 @@ from flows.artifacts import kept, slug
 from flows.waiting import rows_behind
 from tasks.gate.approvals import let_pass, write_approvals
 from tasks.gate.outcome import Outcome
-from tasks.publish.markdown import fenced
+from tasks.publish.markdown import cell, fenced
 
 POLL_SECONDS = 2
+HELP = "*Approve* lets these rows pass, and the run goes on where it waits. Left off, the run stops."
 
 
 class Decision(RunInput):
@@ -57,6 +58,13 @@ def failures_as_markdown(run: Run, outcomes: Sequence[Outcome]) -> str:
     """Outcomes with some of the rows behind each; texts of models stand in fences."""
     parts = []
     for outcome, rows in zip(outcomes, rows_behind(run, outcomes), strict=True):
-        shown = "\n\n".join(f"`{row['id']}`, {row['value']}:\n\n{fenced(row['text'] or '')}" for row in rows)
-        parts.append(f"**{outcome.sentence()}**\n\n{shown}".strip())
-    return "\n\n---\n\n".join(parts)
+        shown = "\n\n".join(_row(row) for row in rows)
+        parts.append(f"**{cell(outcome.sentence())}**\n\n{shown}".strip())
+    return "\n\n---\n\n".join([*parts, HELP])
+
+
+def _row(row: dict[str, str]) -> str:
+    """One row: its id, the value that is not as expected where that is not the text itself, and the text."""
+    text = row["text"] or ""
+    value = "" if row["value"] == text else f", {cell(row['value'])}"
+    return f"`{row['id']}`{value}\n\n{fenced(text)}"

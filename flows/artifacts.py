@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect.artifacts import (
@@ -19,14 +19,19 @@ from prefect.artifacts import (
 from blocks.run_tables import open_tables
 from blocks.workspace import Run
 from flows.progress import Progress
+from flows.progress_line import Rate, line, time_left
 from tasks.publish.markdown import cell, fenced, table
 from tasks.synthesize import DRAWS_IN_A_CHUNK
+
+if TYPE_CHECKING:
+    from blocks.dispatcher import Dispatcher
 
 EVERY_SECONDS = 2.0
 PAIRS_SHOWN = 3
 CHUNKS_SHOWN = 500
 _FUNNEL = """
-SELECT stage, rows_in, rows_out, quarantined, calls_paid, calls_reused, prompt_tokens, completion_tokens, cost_usd
+SELECT stage, rows_in AS "in", rows_out AS "out", quarantined AS "set aside", calls_paid AS "calls",
+       calls_reused AS "reused", prompt_tokens AS "tokens in", completion_tokens AS "tokens out", cost_usd AS "US$"
 FROM stages
 """
 _REASONS = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL ORDER BY stage, rows DESC, reason"
@@ -49,7 +54,8 @@ FROM counted LEFT JOIN reasons USING (chunk) WHERE EXISTS (FROM stages WHERE sta
 ORDER BY chunk LIMIT {CHUNKS_SHOWN}
 """
 _GATES = (
-    "SELECT stage, scope, expectation, severity, success, observed, detail FROM gates ORDER BY success, stage, scope"
+    'SELECT stage, scope, success AS "holds", observed, detail AS "expected", expectation, severity '
+    "FROM gates ORDER BY success, stage, scope"
 )
 _PAIRS = """
 SELECT q.messages, p.chosen_rating, c.model, c.content, p.rejected_rating, r.model, r.content
@@ -76,11 +82,14 @@ async def kept(work: Awaitable[Any]) -> Any:
 
 
 class ProgressArtifacts:
-    """One progress artifact for each stage, brought up to date every few seconds."""
+    """A progress artifact for the run and one for each stage, brought up to date every few seconds."""
 
-    def __init__(self, name: str, progress: Progress) -> None:
+    def __init__(self, name: str, progress: Progress, dispatcher: "Dispatcher") -> None:
         self._name = name
         self._progress = progress
+        self._dispatcher = dispatcher
+        self._started, self._rate = time.monotonic(), Rate()
+        self._said = ""
         self._made: dict[str, UUID] = {}
         self._shown: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
@@ -103,6 +112,26 @@ class ProgressArtifacts:
             await asyncio.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - started)))
 
     async def _bring_up_to_date(self) -> None:
+        await self._tell_all()
+        await self._tell_stages()
+
+    async def _tell_all(self) -> None:
+        """How far the whole run is, with its rates, tokens and dollars so far."""
+        now, wanted = time.monotonic(), self._progress.wanted
+        done = sum(min(self._progress.done.get(stage, 0), chunks) for stage, chunks in wanted.items())
+        share = round(100 * done / max(1, sum(wanted.values())), 1)
+        left = time_left(self._progress, now - self._started)
+        said = line(self._progress, self._dispatcher, self._rate(now, self._dispatcher.tally.answered), left)
+        if "" not in self._made:
+            key = slug(f"{self._name}-progress")
+            made = await kept(acreate_progress_artifact(share, key=key, description=said))
+            if made is not None:
+                self._made[""] = made
+        elif said != self._said:
+            await kept(aupdate_progress_artifact(self._made[""], share, said))
+        self._said = said
+
+    async def _tell_stages(self) -> None:
         for stage, wanted in list(self._progress.wanted.items()):
             share = round(100 * min(1.0, self._progress.done.get(stage, 0) / max(1, wanted)), 1)
             if stage not in self._made:
@@ -143,7 +172,7 @@ def _texts(run: Run) -> tuple[str, str, str]:
             header = [column[0] for column in result.description or ()]
             return table(header, result.fetchall())
 
-        funnel = f"{listed(_FUNNEL)}\n\n{listed(_REASONS)}"
+        funnel = f"{listed(_FUNNEL)}\n\nWhat was set aside, and why:\n\n{listed(_REASONS)}"
         pairs = [_pair(row) for row in connection.execute(_PAIRS, [PAIRS_SHOWN]).fetchall()]
         return funnel, listed(_GATES), "\n\n---\n\n".join(pairs) or "no pairs"
 

@@ -19,8 +19,8 @@ from flows import (
     cli_report,
     cli_views,
 )
+from flows.errors import INTERRUPTED, told
 
-INTERRUPTED = 130
 app = typer.Typer(
     name="kasasagi",
     help="Preference datasets for DPO out of language models: nothing paid for twice, nothing bad published.",
@@ -52,16 +52,6 @@ def options(
     """Options of all commands."""
     if debug:
         os.environ["KASASAGI_DEBUG"] = "1"
-
-
-def told(error: BaseException) -> tuple[str, int]:
-    """What a person is told of an error, and the code: 1 failed, 2 wrong usage, 3 a gate, 4 the budget stopped it."""
-    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
-        return "interrupted; what was paid for is kept, run it again to go on", INTERRUPTED
-    if type(error).__name__ == "GateFailedError":
-        return f"a gate stopped the run, and nothing was published: {error}", 3
-    known = getattr(error, "exit_code", None)
-    return str(error) or type(error).__name__, known if isinstance(known, int) else 1
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

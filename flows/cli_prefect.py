@@ -78,7 +78,6 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
                 description=entry["description"],
                 parameters={**entry["parameters"], **_fitting(flow, changes)},
                 schedules=[schedule(one) for one in entry["schedules"]],
-                concurrency_limit=entry["concurrency_limit"],
                 triggers=[DeploymentEventTrigger.model_validate(one) for one in entry.get("triggers", ())],
             )
         )

@@ -1,4 +1,6 @@
-"""What the command line says in one sentence instead of a traceback."""
+"""What a person is told in one sentence instead of a traceback."""
+
+INTERRUPTED = 130
 
 
 class KasasagiError(Exception):
@@ -11,3 +13,13 @@ class UsageError(KasasagiError):
     """A command was given arguments that it cannot use."""
 
     exit_code = 2
+
+
+def told(error: BaseException) -> tuple[str, int]:
+    """What a person is told of an error, and the code: 1 failed, 2 wrong usage, 3 a gate, 4 the budget stopped it."""
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
+        return "interrupted; what was paid for is kept, run it again to go on", INTERRUPTED
+    if type(error).__name__ == "GateFailedError":
+        return f"a gate stopped the run, and nothing was published: {error}", 3
+    known = getattr(error, "exit_code", None)
+    return str(error) or type(error).__name__, known if isinstance(known, int) else 1

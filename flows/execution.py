@@ -70,7 +70,7 @@ async def execute(loaded: LoadedRecipe, options: Options) -> Run:
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     try:
         with ended_state(run), _session(loaded, run, options) as session:
-            async with ProgressArtifacts(recipe.name, options.progress):
+            async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher):
                 await _stages(Stages(session, recipe, loaded.base, options.limit), options)
     finally:
         await tell(run)

@@ -6,7 +6,7 @@ quiet.switch_off_telemetry()
 
 from prefect import flow  # noqa: E402
 
-from flows.preference import RUNNER, run_here, run_name  # noqa: E402
+from flows.preference import RUNNER, run_here, run_name, told_in_a_sentence  # noqa: E402
 from flows.recipe import load_recipe  # noqa: E402
 from flows.recipe_errors import RecipeError  # noqa: E402
 
@@ -17,6 +17,7 @@ from flows.recipe_errors import RecipeError  # noqa: E402
     task_runner=RUNNER,
     persist_result=False,
 )
+@told_in_a_sentence
 async def instructions(
     recipe: str,
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it

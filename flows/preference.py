@@ -4,26 +4,34 @@ from blocks import quiet
 
 quiet.switch_off_telemetry()
 
-from contextlib import nullcontext  # noqa: E402
+from collections.abc import Awaitable, Callable, Coroutine  # noqa: E402
+from contextlib import nullcontext, suppress  # noqa: E402
 from contextvars import ContextVar  # noqa: E402
 from dataclasses import replace  # noqa: E402
+from functools import wraps  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import Any, ParamSpec  # noqa: E402
 
 from prefect import flow, get_run_logger  # noqa: E402
+from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.context import SyncClientContext  # noqa: E402
 from prefect.runtime import flow_run  # noqa: E402
+from prefect.states import Failed  # noqa: E402
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
 
 from blocks.workspace import Workspace  # noqa: E402
 from flows.approval import asked_on_the_page  # noqa: E402
+from flows.errors import told  # noqa: E402
 from flows.execution import execute  # noqa: E402
 from flows.options import Options  # noqa: E402
 from flows.published import of_last_published  # noqa: E402
 from flows.recipe import LoadedRecipe, load_recipe, only_new  # noqa: E402
+from flows.recipe_errors import RecipeError  # noqa: E402
 from flows.runner import sigterm_as_interrupt  # noqa: E402
 from flows.saved import with_saved_blocks  # noqa: E402
 
+OURS = ("blocks.", "tasks.", "flows.")
+P = ParamSpec("P")
 TASK_THREADS = 320  # made as they are needed: where models are asked in batches, every chunk waits at once
 RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASK_THREADS)
 CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)
@@ -31,8 +39,30 @@ CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)
 
 
 def run_name() -> str:
-    """The name of a flow run in the UI: its recipe's, without the path."""
-    return Path(str(flow_run.parameters.get("recipe", "quickstart"))).stem
+    """The name of a flow run in the UI: its recipe's, or its file's where the recipe is at fault."""
+    recipe = str(flow_run.parameters.get("recipe", "quickstart"))
+    with suppress(RecipeError):
+        return load_recipe(recipe, flow_run.parameters.get("overrides", ())).recipe.name
+    return Path(recipe).stem
+
+
+def told_in_a_sentence(work: Callable[P, Awaitable[str]]) -> Callable[P, Coroutine[Any, Any, str | State[str]]]:
+    """Let a run of a deployment end with the sentence of its failure and no traceback before it.
+
+    A fault of the program itself keeps its traceback, and whoever calls the flow from this process gets the exception.
+    """
+
+    @wraps(work)
+    async def told_work(*args: P.args, **kwargs: P.kwargs) -> str | State[str]:
+        try:
+            return await work(*args, **kwargs)
+        except Exception as error:
+            if CALLER.get() or not type(error).__module__.startswith(OURS):
+                raise
+            get_run_logger().debug("where it came from", exc_info=True)
+            return Failed(message=told(error)[0])
+
+    return told_work
 
 
 @flow(
@@ -41,6 +71,7 @@ def run_name() -> str:
     task_runner=RUNNER,
     persist_result=False,
 )
+@told_in_a_sentence
 async def preference(
     recipe: str = "quickstart",
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it

@@ -13,7 +13,7 @@ from blocks.workspace import Run, Workspace  # noqa: E402
 from flows.again import publish_again, recipe_of  # noqa: E402
 from flows.errors import KasasagiError  # noqa: E402
 from flows.execution import EXIT_GATE  # noqa: E402
-from flows.preference import RUNNER, run_here  # noqa: E402
+from flows.preference import RUNNER, run_here, told_in_a_sentence  # noqa: E402
 from flows.recipe import LoadedRecipe  # noqa: E402
 from flows.waiting import waiting_outcomes  # noqa: E402
 from tasks.gate.approvals import remedy  # noqa: E402
@@ -25,6 +25,7 @@ from tasks.gate.approvals import remedy  # noqa: E402
     task_runner=RUNNER,
     persist_result=False,
 )
+@told_in_a_sentence
 async def publish(
     run: str,
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it

@@ -9,7 +9,7 @@ from prefect.artifacts import acreate_markdown_artifact  # noqa: E402
 
 from blocks.workspace import Workspace  # noqa: E402
 from flows.artifacts import kept, slug  # noqa: E402
-from flows.preference import RUNNER, run_here, run_name  # noqa: E402
+from flows.preference import RUNNER, run_here, run_name, told_in_a_sentence  # noqa: E402
 from flows.published import of_last_published  # noqa: E402
 from flows.recipe import load_recipe  # noqa: E402
 from flows.rejudge import audit_of  # noqa: E402
@@ -21,6 +21,7 @@ from flows.rejudge import audit_of  # noqa: E402
     task_runner=RUNNER,
     persist_result=False,
 )
+@told_in_a_sentence
 async def rejudge(
     recipe: str = "quickstart",
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it

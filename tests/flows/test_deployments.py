@@ -35,7 +35,11 @@ def test_there_is_a_nightly_one_a_paused_hourly_one_and_one_on_demand() -> None:
     assert len(entry("nightly")["schedules"][0]["cron"].split()) == 5
     assert entry("hourly")["schedules"][0]["active"] is False
     assert entry("on-demand")["schedules"] == []
-    assert all(one["concurrency_limit"] >= 1 for one in ENTRIES)
+
+
+def test_none_has_a_concurrency_limit_which_would_end_a_run_that_waits_for_a_person() -> None:
+    assert all("concurrency_limit" not in one for one in ENTRIES)
+    assert all(one.concurrency_limit is None for one in deployments({}))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,7 +83,6 @@ def test_serving_makes_what_the_file_says() -> None:
         wanted = entry(name)
         assert one.description == wanted["description"]
         assert one.parameters == wanted["parameters"]
-        assert one.concurrency_limit == wanted["concurrency_limit"]
         assert [schedule_of(schedule) for schedule in one.schedules] == wanted["schedules"]
         assert one.entrypoint.endswith(wanted["entrypoint"])
         assert [plain_trigger(trigger) for trigger in one.triggers] == wanted.get("triggers", [])
