@@ -59,7 +59,7 @@ def check(folder: Path, repair: bool = False) -> Checked:
 
     Nothing is removed where the file's structure itself is damaged. Raises LedgerError.
     """
-    with opened(folder) as connection:
+    with opened(folder, to_read=not repair) as connection:
         structure = _structure(connection)
         read = unsealed = 0
         damaged: dict[int, str] = {}

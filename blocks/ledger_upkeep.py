@@ -3,6 +3,7 @@
 Every change is made in transactions of some thousand entries, so that a run's writer waits for milliseconds at most.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,11 +76,18 @@ class Pruned(Config):
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[sqlite3.Connection]:
-    """The database of a ledger that is there. Raises LedgerError where it is not, or cannot be read or written."""
+def opened(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connection]:
+    """The database of a ledger that is there; one that is only read may lie where nothing can be written.
+
+    Raises LedgerError where it is not there, or cannot be read or written.
+    """
     path = folder / FILE_NAME
-    if not path.exists():
+    if not path.is_file() or not path.stat().st_size:
         raise LedgerError(f"there is no ledger at {path}; kasasagi run makes one, and --workspace names another place")
+    if to_read and not _writable(path):
+        with opened_to_read(path) as connection:
+            yield connection
+        return
     try:
         connection = open_database(path)
         try:
@@ -92,14 +100,13 @@ def opened(folder: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
-    """A ledger's file, which may lie where nothing can be written. Raises LedgerError."""
+    """A ledger's file, which may lie where nothing can be written and is left as it is. Raises LedgerError."""
     if not path.is_file():
         raise LedgerError(f"there is no ledger at {path}")
-    wal = path.with_name(f"{path.name}-wal")
-    unchanging = "&immutable=1" if not wal.exists() or not wal.stat().st_size else ""
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{unchanging}", uri=True, isolation_level=None)
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{_way_in(path)}", uri=True, isolation_level=None)
         try:
+            connection.execute("PRAGMA query_only = ON")
             if format_of(connection, path) == 0:
                 raise LedgerError(f"{path} is no ledger: it has none of its tables")
             yield connection
@@ -109,11 +116,27 @@ def opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
         raise failure(path, "read", error) from error
 
 
+def _way_in(path: Path) -> str:
+    """How a file is opened so that a run which begins meanwhile is seen, and nothing is left beside it.
+
+    With a log beside it, it is read as it is: a run goes on there, or was killed. Without one SQLite makes the log,
+    and takes it away again, as far as it may write there; where it may not, nobody changes the file.
+    """
+    log, index = (path.with_name(f"{path.name}-{name}") for name in ("wal", "shm"))
+    if index.exists() or (log.exists() and log.stat().st_size):
+        return "mode=ro"
+    return "mode=rw" if _writable(path) else "mode=ro&immutable=1"
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
 def statistics(folder: Path) -> Statistics:
     """What a ledger holds, by model; reads all of it once. Raises LedgerError."""
     path = folder / FILE_NAME
     models: dict[str, ModelEntries] = {}
-    with opened(folder) as connection:
+    with opened(folder, to_read=True) as connection:
         for row in connection.execute(_BY_MODEL):
             found = _entries(*row)
             models[found.model] = _merged(models[found.model], found) if found.model in models else found
@@ -212,7 +235,7 @@ def compact(folder: Path, alone: bool) -> tuple[int, int]:
         (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
         if mode == INCREMENTAL:
             while connection.execute("PRAGMA freelist_count").fetchone() != (0,):
-                connection.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
+                connection.executescript(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})")
         elif alone:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("VACUUM")

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +68,17 @@ class Dying:
         return getattr(self._connection, name)
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        return self._deadly(statement, lambda: self._connection.execute(statement, *values))
+
+    def executescript(self, statement: str) -> sqlite3.Cursor:
+        return self._deadly(statement, lambda: self._connection.executescript(statement))
+
+    def _deadly(self, statement: str, work: Callable[[], sqlite3.Cursor]) -> sqlite3.Cursor:
         mine = statement.startswith(self._statement)
         self._left -= mine
         if mine and not self._left and not self._after:
             os.kill(os.getpid(), signal.SIGKILL)
-        cursor = self._connection.execute(statement, *values)
+        cursor = work()
         if mine and not self._left:
             os.kill(os.getpid(), signal.SIGKILL)
         return cursor
@@ -345,7 +351,7 @@ def test_a_full_disk_stops_the_writer_and_loses_nothing(small_disk: tuple[Path, 
     assert ledger_check.check(rescued).sound
 
 
-def test_a_full_disk_during_import_and_compaction_leaves_the_ledger_as_it_was(
+def test_a_full_disk_during_an_import_leaves_the_ledger_as_it_was(
     small_disk: tuple[Path, bool], tmp_path: Path
 ) -> None:
     place, mounted = small_disk
@@ -366,3 +372,49 @@ def test_a_full_disk_during_import_and_compaction_leaves_the_ledger_as_it_was(
     rescued = tmp_path / "rescued"
     shutil.copytree(folder, rescued)
     assert ledger_check.check(rescued).sound
+
+
+def compacted(folder: Path) -> None:
+    ledger_upkeep.compact(folder, alone=True)
+
+
+def pruned(folder: Path) -> None:
+    ledger_upkeep.prune(folder, None, [bytes.fromhex(key(number)) for number in range(40)], set)
+
+
+def repaired(folder: Path) -> None:
+    ledger_check.check(folder, repair=True)
+
+
+@pytest.mark.parametrize("work", [compacted, pruned, repaired])
+def test_a_disk_without_any_room_stops_the_upkeep_in_one_sentence(
+    small_disk: tuple[Path, bool], tmp_path: Path, work: Callable[[Path], None]
+) -> None:
+    place, mounted = small_disk
+    folder = place / "ledger"
+    ledger = Ledger(folder)
+    ledger.append([Entry(digest(["big", n]), "model", Completion(text="x" * 3000)) for n in range(40)])
+    ledger.append(entries(0, COUNT))
+    ledger._connection.execute("DELETE FROM entries WHERE length(reply) > 2000")
+    ledger._connection.execute("UPDATE entries SET model = 'another' WHERE id = 41")
+    ledger.close()
+
+    def without_room() -> None:
+        if mounted:
+            take_all_room(place / "filler")
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        work(folder)
+
+    assert in_child(fill, without_room, mounted) == 7
+    (place / "filler").unlink(missing_ok=True)
+    rescued = tmp_path / "rescued"
+    shutil.copytree(folder, rescued)
+    assert ledger_check.check(rescued, repair=True).repaired
+    assert served(rescued) == set(range(1, COUNT))
+
+
+def take_all_room(file: Path) -> None:
+    with file.open("wb", buffering=0) as out, suppress(OSError):
+        while out.write(b"x" * 4096):
+            pass

@@ -1,11 +1,16 @@
 """The upkeep of a ledger: only what was named goes, what is needed stays, and nothing that is damaged is taken over."""
 
+import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +18,7 @@ import pytest
 
 from blocks import ledger_check, ledger_upkeep
 from blocks.canonical import digest
-from blocks.ledger import INSERT, Entry, Ledger, LedgerError, row_of
+from blocks.ledger import INSERT, Entry, Ledger, LedgerError, open_database, row_of
 from blocks.llm import Completion
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +41,7 @@ def entry(number: int, model: str = "small", **fields: object) -> Entry:
 
 def fill(folder: Path, *entries: Entry, at: float = DAY) -> Path:
     Ledger(folder).close()
-    with sqlite3.connect(folder / "ledger.sqlite") as connection:
+    with closing(sqlite3.connect(folder / "ledger.sqlite")) as connection, connection:
         connection.executemany(INSERT, [row_of(one, at) for one in entries])
     return folder
 
@@ -86,6 +91,10 @@ def test_a_ledger_that_is_not_there_is_said_and_not_made(folder: Path) -> None:
     with pytest.raises(LedgerError, match="there is no ledger"):
         ledger_upkeep.statistics(folder)
     assert not folder.exists()
+    folder.mkdir()
+    (folder / "ledger.sqlite").touch()
+    with pytest.raises(LedgerError, match="there is no ledger"):
+        ledger_check.check(folder)
 
 
 def test_pruning_by_age_takes_the_older_ones_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,6 +153,49 @@ def test_compacting_gives_room_back_while_a_run_reads_and_writes(folder: Path) -
     assert len(reader.known(kept)) == len(kept)
     reader.close()
     assert held(folder) == set(range(20))
+
+
+def test_compacting_holds_writers_up_a_few_times_and_not_once_for_each_page(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(folder, *(entry(number, text="x" * 3000) for number in range(300)))
+    ledger_upkeep.prune(folder, 5 * DAY, None, set)
+    statements: list[str] = []
+
+    def traced(path: Path) -> sqlite3.Connection:
+        connection = open_database(path)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(ledger_upkeep, "open_database", traced)
+    monkeypatch.setattr(ledger_upkeep, "PAGES_AT_ONCE", 100)
+    before, after = ledger_upkeep.compact(folder, alone=True)
+    pages = (before - after) // 4096
+    assert pages > 250
+    assert sum("incremental_vacuum" in one for one in statements) <= pages // 100 + 1
+
+
+def compact(folder: Path, alone: bool) -> None:
+    ledger_upkeep.compact(folder, alone)
+
+
+@pytest.mark.parametrize("is_older", [False, True])
+def test_two_processes_may_compact_at_once(folder: Path, is_older: bool) -> None:
+    if is_older:
+        older(folder, 300)
+    else:
+        fill(folder, *(entry(number, text="x" * 3000) for number in range(300)))
+    ledger_upkeep.prune(folder, None, [bytes.fromhex(key(number)) for number in range(290)], set)
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=compact, args=(folder, True)) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(60)
+    assert [one.exitcode for one in both] == [0, 0]
+    assert ledger_upkeep.statistics(folder).free_bytes == 0
+    assert ledger_check.check(folder).sound
+    assert held(folder, 300) == set(range(290, 300))
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -238,6 +290,89 @@ def test_what_is_no_ledger_is_not_imported(tmp_path: Path, content: bytes) -> No
     file.write_bytes(content)
     with pytest.raises(LedgerError, match=r"is no ledger|cannot be read"), ledger_upkeep.opened_to_read(file):
         pass
+
+
+def test_a_ledger_of_a_later_version_is_neither_imported_nor_touched(tmp_path: Path) -> None:
+    file = fill(tmp_path / "theirs", entry(1)) / "ledger.sqlite"
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    works: list[Callable[[], object]] = [
+        lambda: ledger_upkeep.opened_to_read(file).__enter__(),
+        lambda: ledger_check.check(file.parent, repair=True),
+        lambda: ledger_upkeep.compact(file.parent, alone=True),
+        lambda: ledger_upkeep.prune(file.parent, 5 * DAY, None, set),
+        lambda: ledger_upkeep.statistics(file.parent),
+    ]
+    whole = file.read_bytes()
+    for work in works:
+        with pytest.raises(LedgerError, match="format 2"):
+            work()
+    assert file.read_bytes() == whole
+
+
+def test_reading_another_ledger_leaves_nothing_beside_it_and_sees_a_run_that_begins(tmp_path: Path) -> None:
+    theirs = fill(tmp_path / "theirs", *(entry(number) for number in range(3)))
+    with ledger_upkeep.opened_to_read(theirs / "ledger.sqlite") as other:
+        assert len(list(ledger_check._rows(other, theirs / "ledger.sqlite"))) == 3
+        ledger = Ledger(theirs)
+        ledger.append([entry(3)])
+        ledger._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert len(list(ledger_check._rows(other, theirs / "ledger.sqlite"))) == 4
+        ledger.close()
+    assert [file.name for file in theirs.iterdir()] == ["ledger.sqlite"]
+
+
+LOOKER = """
+import os, sys
+from pathlib import Path
+from blocks import ledger_check, ledger_upkeep
+from blocks.ledger import LedgerError
+if os.geteuid() == 0:
+    os.setuid(65534)
+folder = Path(sys.argv[1])
+print(ledger_upkeep.statistics(folder).entries, ledger_check.check(folder).entries)
+try:
+    ledger_upkeep.compact(folder, alone=True)
+except LedgerError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def out_in_the_open() -> Iterator[Path]:
+    """A folder that everybody may look into, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    for place in (folder, *folder.rglob("*")):
+        place.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_ledger_that_may_only_be_read_is_looked_at_and_checked(out_in_the_open: Path, is_live: bool) -> None:
+    folder = fill(out_in_the_open / "ledger", *(entry(number) for number in range(7)))
+    live = Ledger(folder)
+    if is_live:
+        live.append([entry(7)])
+    else:
+        live.close()
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    folder.chmod(0o555)
+    out = subprocess.run(
+        [sys.executable, "-c", LOOKER, str(folder)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        check=True,
+    ).stdout.splitlines()
+    count = 8 if is_live else 7
+    assert out[0] == f"{count} {count}"
+    assert len(out) == 2
+    assert "cannot be" in out[1]
+    live.close()
 
 
 IMPORTER = """

@@ -141,7 +141,8 @@ def test_import_takes_over_another_workspace(typed: Typed, workspace: Workspace,
     assert "16 entries from" in out(typed("import", str(workspace.folder), "-w", other))
     assert "0 entries from" in out(typed("import", str(workspace.folder), "-w", other))
     assert "16 entries in" in out(typed("-w", other))
-    for stranger in (str(workspace.folder), str(tmp_path / "nowhere")):
+    (tmp_path / "link").symlink_to(workspace.folder)
+    for stranger in (str(workspace.folder), str(tmp_path / "link"), str(tmp_path / "nowhere")):
         assert isinstance(typed("import", stranger).exception, UsageError)
 
 
