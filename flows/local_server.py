@@ -19,7 +19,7 @@ from blocks import quiet
 from blocks.processes import lives
 from flows.errors import KasasagiError
 
-STARTS_WITHIN_S = 120.0
+STARTS_WITHIN_S = 300.0
 STOPS_WITHIN_S = 10.0
 POLL_S = 0.1
 LOG = "server.log"
