@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 VLLM := .venv-vllm
 CONSUMERS := .consumers
+PEERS := .peers
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test test-slow test-vllm test-consumers bench-vllm lint bench hina clean
+.PHONY: demo test test-slow test-vllm test-consumers bench-vllm lint bench bench-soak bench-peers hina clean
 
 demo: $(VENV)/.ready
 	$(BIN)/kasasagi run quickstart
@@ -38,6 +39,16 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.hina
 	$(BIN)/python -m benchmarks.truth
+	$(BIN)/python -m benchmarks.filters
+	$(BIN)/python -m benchmarks.adaptive
+	$(BIN)/python -m benchmarks.ledger
+	$(BIN)/python -m benchmarks.soak --prompts 3000 --kills 3
+
+bench-soak: $(VENV)/.ready-test
+	$(BIN)/python -m benchmarks.soak
+
+bench-peers: $(VENV)/.ready-test
+	$(BIN)/python -m benchmarks.peers --environments $(PEERS)
 
 hina: $(VENV)/.ready-train
 	$(BIN)/python -m hina.train

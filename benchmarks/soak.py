@@ -124,6 +124,12 @@ def growth(memory: Sequence[Sequence[int]]) -> float:
     return max(peaks) / max(1, peaks[0])
 
 
+def expect(runs: Runs, code: int | None, wanted: int | None) -> None:
+    """Stop the measurement where a run ended otherwise than it was to: by a kill (None) or well (0)."""
+    if code != wanted:
+        raise SystemExit(f"run {len(runs.memory)} ended with {code} where {wanted} was expected:\n{runs.said()}")
+
+
 def soak(prompts: int, share: float, kills: int) -> dict[str, Any]:
     """The whole job, and what is to be said of it."""
     faults = {kind: part * share for kind, part in KINDS.items()}
@@ -136,11 +142,10 @@ def soak(prompts: int, share: float, kills: int) -> dict[str, Any]:
         runs = Runs(Path(name), prepare(Path(name), server, prompts))
         lost = []
         for kill in range(1, kills + 1):
-            runs.go(server, CALLS_EACH * prompts * kill // (kills + 1))
+            expect(runs, runs.go(server, CALLS_EACH * prompts * kill // (kills + 1)), None)
             lost.append(unkept(server, runs))
-        code = runs.go(server, None)
-        if code != 0:
-            raise SystemExit(f"the last run ended with {code}:\n{runs.said()}")
+            print(f"killed {kill} times, {runs.kept():,} calls kept", file=sys.stderr, flush=True)
+        expect(runs, runs.go(server, None), 0)
         stats, again = server.stats(), unkept(server, runs) - (lost[-1] if lost else 0)
         closed, stages = accounts_close(runs.workspace)
     grown = growth(runs.memory)

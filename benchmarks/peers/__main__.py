@@ -3,8 +3,9 @@
 Two models answer each prompt and a third judges both answers: three calls a prompt, with 0.2 s to the first token and
 10 ms for each of 100±30 tokens. Each tool has an environment of its own, made here where it is not there, and is left
 out where it will not install. Measured are: the share of the slots that is busy between the first call and the last;
-all seconds, CPU seconds and peak memory of all its processes; and the calls that are sent again after a kill at half of
-the work, sent after one more row, after a changed filter and after another judge prompt. Prints a Markdown table.
+all seconds, and those before the first call, while calls were under way and after the last; CPU seconds and peak memory
+of all its processes; and the calls that are sent again after a kill at half of the work, sent after one more row, after
+a changed filter and after another judge prompt. Prints a Markdown table.
 """
 
 import argparse
@@ -38,10 +39,14 @@ JUDGE = "Which answer is better?\nInstruction: {instruction}\nA: {small}\nB: {la
 OTHER_JUDGE = "Which answer is more useful?\nInstruction: {instruction}\nA: {small}\nB: {large}"
 ASPECT, OTHER_ASPECT = "overall-rating", "helpfulness"
 WORDS = ("river", "stone", "winter", "answer", "market", "letter", "garden", "signal", "bridge", "window")
-LATENCY = {"first_token_s": 0.2, "per_token_s": 0.01, "tokens_mean": 100, "tokens_sd": 30}
+LATENCY: dict[str, Any] = {"first_token_s": 0.2, "per_token_s": 0.01, "tokens_mean": 100, "tokens_sd": 30}
+LEAST_CHARS = 20
+LATER_RUNS = 3.0
+LATER_RUNS_S = 60.0
 COUNTED = {
     "share": "busy share of the slots",
     "seconds": "seconds",
+    "phases": "of them before the first call / asking / after the last",
     "cpu_seconds": "CPU seconds",
     "peak_mb": "peak memory, MB",
     "after_a_kill": "calls re-sent after a kill",
@@ -77,9 +82,10 @@ class Usage:
 
 @dataclass
 class Done:
-    """One run of a tool: how it ended, and what it cost."""
+    """One run of a tool: how it ended, when it began by the monotonic clock, and what it cost."""
 
     code: int | None
+    started: float
     seconds: float
     cpu: float
     peak: int
@@ -89,14 +95,14 @@ class Tool:
     """One way to do the job, in a folder of its own."""
 
     def __init__(self, name: str, python: Path, server: FakeServer, patience_s: float) -> None:
-        self.name = name
-        self._python, self._server, self._patience = python, server, patience_s
+        self.name, self.patience_s = name, patience_s
+        self._python, self._server = python, server
 
-    def run(self, folder: Path, prompts: Sequence[str], kill_at: int | None = None, **changes: str) -> Done:
+    def run(self, folder: Path, prompts: Sequence[str], kill_at: int | None = None, **changes: Any) -> Done:
         """Do the job once, or until so many calls are finished; a run beyond our patience is killed, code None."""
         folder.mkdir(parents=True, exist_ok=True)
         job = {"prompts": list(prompts), "base_url": self._server.base_url, "slots": self._server.config.slots}
-        job |= {"folder": str(folder), "judge": JUDGE, "aspect": ASPECT, **changes}
+        job |= {"folder": str(folder), "judge": JUDGE, "aspect": ASPECT, "least_chars": 0, **changes}
         (folder / "out.json").unlink(missing_ok=True)
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         usage, started = Usage(), time.monotonic()
@@ -112,14 +118,14 @@ class Tool:
             )
         killed = self._watch(process, usage, kill_at, started)
         seconds = time.monotonic() - started
-        return Done(None if killed else process.returncode, seconds, sum(usage.cpu.values()), usage.peak)
+        return Done(None if killed else process.returncode, started, seconds, sum(usage.cpu.values()), usage.peak)
 
     def _watch(self, process: "subprocess.Popen[bytes]", usage: Usage, kill_at: int | None, started: float) -> bool:
         watched = psutil.Process(process.pid)
         while process.poll() is None:
             usage.look(watched)
             enough = kill_at is not None and self._server.stats()["samples_finished"] >= kill_at
-            if enough or time.monotonic() - started > self._patience:
+            if enough or time.monotonic() - started > self.patience_s:
                 kill(process.pid)
                 process.wait()
                 return True
@@ -177,6 +183,16 @@ def environment(name: str, folder: Path) -> Path | None:
     return python
 
 
+def version(name: str, python: Path) -> str:
+    """A tool's version behind its name, as it is installed there."""
+    packages = TOOLS[name][1]
+    if not packages:
+        return name
+    command = f"import importlib.metadata as m; print(m.version({packages[0].partition('[')[0]!r}))"
+    found = subprocess.run([str(python), "-c", command], capture_output=True, text=True, check=True).stdout.strip()
+    return f"{name} {found}"
+
+
 def sent(server: FakeServer) -> int:
     """Calls that reached a model since the accounts were last begun anew."""
     return int(server.stats()["samples_begun"])
@@ -190,20 +206,28 @@ def measure(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]
     figures: dict[str, Any] = {"seconds": round(first.seconds, 1), "cpu_seconds": round(first.cpu, 1)}
     figures["peak_mb"] = first.peak // 2**20
     if first.code != 0:
+        print((folder / "job" / "said.txt").read_text(errors="replace")[-2_000:], file=sys.stderr)
         return {**figures, "seconds": _ending(first)}
-    figures["share"] = f"{stats['utilisation']:.1%}"
-    long = [prompt for prompt in prompts if len(prompt) > 20]
-    changes: tuple[tuple[str, list[str], dict[str, str]], ...] = (
-        ("one_more_row", [*prompts, "Explain what was never asked before."], {}),
-        ("changed_filter", long, {}),
-        ("changed_judge", list(prompts), {"judge": OTHER_JUDGE, "aspect": OTHER_ASPECT}),
+    figures |= {"share": f"{stats['utilisation']:.1%}", "phases": _phases(first, stats)}
+    tool.patience_s = LATER_RUNS * first.seconds + LATER_RUNS_S
+    left = sum(len(prompt) >= LEAST_CHARS for prompt in prompts)
+    changes: tuple[tuple[str, list[str], int, dict[str, Any]], ...] = (
+        ("one_more_row", [*prompts, "Explain what was never asked before."], len(prompts) + 1, {}),
+        ("changed_filter", list(prompts), left, {"least_chars": LEAST_CHARS}),
+        ("changed_judge", list(prompts), len(prompts), {"judge": OTHER_JUDGE, "aspect": OTHER_ASPECT}),
     )
-    for name, changed, options in changes:
+    for name, changed, wanted, options in changes:
         server.reset_stats()
         done = tool.run(folder / "job", changed, **options)
-        figures[name] = f"{sent(server)}{_remark(done, folder / 'job', len(changed))}"
+        figures[name] = f"{sent(server)}{_remark(done, folder / 'job', wanted)}"
     figures["after_a_kill"] = _after_a_kill(tool, server, folder / "killed", prompts)
     return figures
+
+
+def _phases(done: Done, stats: dict[str, Any]) -> str:
+    """The seconds of a run before its first call, between the first and the last, and after the last."""
+    before, asking = stats["first_call"] - done.started, stats["span_s"]
+    return f"{before:.1f} / {asking:.1f} / {done.seconds - before - asking:.1f}"
 
 
 def _after_a_kill(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]) -> str:
@@ -241,25 +265,31 @@ def table(found: dict[str, dict[str, Any]], prompts: int, slots: int) -> str:
     return "\n".join([head, "| --- |" + " --- |" * len(found), *rows])
 
 
+def measured(name: str, environments: Path, prompts: int, slots: int, patience_s: float) -> dict[str, dict[str, Any]]:
+    """The figures of one tool under its name and version, against a server of its own."""
+    python = environment(name, environments)
+    if python is None:
+        return {name: {"seconds": "does not install"}}
+    with tempfile.TemporaryDirectory() as folder, FakeServer(slots=slots, record=0, **LATENCY) as server:
+        tool = Tool(name, python, server, patience_s)
+        return {version(name, python): measure(tool, server, Path(folder), prompts_for(prompts))}
+
+
 def main() -> None:
     """Measure each tool in its turn, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=2_000)
     parser.add_argument("--slots", type=int, default=512)
-    parser.add_argument("--patience", type=float, default=900.0, help="seconds after which a run is given up")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds after which a first run is given up")
     parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir()) / "kasasagi-peers")
     parser.add_argument("--only", nargs="*", choices=list(TOOLS), default=list(TOOLS))
     arguments = parser.parse_args()
     found: dict[str, dict[str, Any]] = {}
     for name in arguments.only:
-        python = environment(name, arguments.environments)
-        if python is None:
-            found[name] = {"seconds": "does not install"}
-            continue
-        with tempfile.TemporaryDirectory() as folder, FakeServer(slots=arguments.slots, record=0, **LATENCY) as server:
-            tool = Tool(name, python, server, arguments.patience)
-            found[name] = measure(tool, server, Path(folder), prompts_for(arguments.prompts))
-        print(json.dumps({name: found[name]}), file=sys.stderr, flush=True)
+        place = arguments.environments.absolute()
+        one = measured(name, place, arguments.prompts, arguments.slots, arguments.patience)
+        print(json.dumps(one), file=sys.stderr, flush=True)
+        found |= one
     print(f"{platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     print(table(found, arguments.prompts, arguments.slots))
 

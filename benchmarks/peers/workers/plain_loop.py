@@ -23,7 +23,7 @@ async def main(job: dict) -> None:
         judged = job["judge"].format(instruction=prompt, small=small, large=large)
         return {"instruction": prompt, "small": small, "large": large, "verdict": await ask("critic", judged)}
 
-    rows = await asyncio.gather(*(line(prompt) for prompt in job["prompts"]))
+    rows = await asyncio.gather(*(line(prompt) for prompt in job["prompts"] if len(prompt) >= job["least_chars"]))
     Path(job["folder"], "out.json").write_text(json.dumps(rows))
 
 

@@ -69,7 +69,7 @@ def main(job: dict) -> None:
         "max_concurrent_requests": job["slots"],
         "max_retries": 6,
     }
-    rows = [{"instruction": prompt} for prompt in job["prompts"]]
+    rows = [{"instruction": prompt} for prompt in job["prompts"] if len(prompt) >= job["least_chars"]]
     Judge.template = job["judge"]
     for kind, name in ((Small, "small"), (Large, "large"), (Judge, "critic")):
         llm = kind(model_name=name, backend="openai", backend_params=params)

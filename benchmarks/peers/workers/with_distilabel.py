@@ -17,12 +17,13 @@ def model(job: dict, name: str) -> OpenAILLM:
 
 def main(job: dict) -> None:
     """Build the pipeline, run it and write the rows."""
-    batch = min(len(job["prompts"]), job["slots"])
+    rows = [{"instruction": prompt} for prompt in job["prompts"] if len(prompt) >= job["least_chars"]]
+    batch = min(len(rows), job["slots"])
     template = job["judge"].replace("{instruction}", "{{ instruction }}")
     template = template.replace("{small}", "{{ generations[0] }}").replace("{large}", "{{ generations[1] }}")
     template = "{% if generations %}" + template + "{% endif %}"  # it looks for the bare name of each column
     with Pipeline(name="peers", cache_dir=str(Path(job["folder"]) / "cache")) as pipeline:
-        load = LoadDataFromDicts(data=[{"instruction": prompt} for prompt in job["prompts"]], batch_size=batch)
+        load = LoadDataFromDicts(data=rows, batch_size=batch)
         answers = [
             TextGeneration(name=name, llm=model(job, name), input_batch_size=batch) for name in ("small", "large")
         ]

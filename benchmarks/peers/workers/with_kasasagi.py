@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+
 
 def main(job: dict) -> None:
     """Write the recipe and run it; the judge's words go where a recipe has room for them."""
@@ -16,6 +18,7 @@ def main(job: dict) -> None:
         "name": "peers",
         "source": {"kind": "dataset", "path": str(folder / "prompts.jsonl")},
         "models": {name: {**place, "model": name} for name in ("small", "large", "critic")},
+        "filter": {"rules": [{"min_chars": job["least_chars"]}] if job["least_chars"] else []},
         "respond": {"models": ["small", "large"]},
         "judge": {"model": "critic", "orders": "random", "aspects": [job["aspect"]]},
         "gates": {"on_fail": "warn"},
@@ -23,7 +26,16 @@ def main(job: dict) -> None:
     }
     (folder / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
     command = [sys.executable, "-m", "flows.cli", "run", str(folder / "recipe.yaml"), "-w", str(folder / "ws")]
-    sys.exit(subprocess.run(command, check=False).returncode)
+    if code := subprocess.run(command, check=False).returncode:
+        sys.exit(code)
+    (folder / "out.json").write_text(json.dumps(judged(folder / "ws")), encoding="utf-8")
+
+
+def judged(workspace: Path) -> list[tuple[str, ...]]:
+    """The prompts whose answers the latest run has judged."""
+    latest = max((workspace / "runs").glob("*/run.duckdb"), key=lambda file: file.stat().st_mtime)
+    with duckdb.connect(str(latest), read_only=True) as connection:
+        return connection.execute("SELECT DISTINCT prompt_id FROM ratings").fetchall()
 
 
 if __name__ == "__main__":
