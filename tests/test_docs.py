@@ -17,6 +17,7 @@ from flows.recipe_reference import reference
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LARGEST_PICTURE = 150_000
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+\.md)(?:#[^)]*)?\)")
 
 
@@ -69,6 +70,16 @@ def test_every_link_leads_somewhere(file: Path) -> None:
     for target in LINK.findall(_prose(file)):
         if "://" not in target:
             assert (file.parent / target).exists(), f"{target} in {file.name}"
+
+
+def test_every_picture_is_there_and_small_and_none_is_left_over() -> None:
+    shown = {
+        (file.parent / target).resolve()
+        for file in DOCS
+        for target in re.findall(r"!\[[^\]]+\]\(([^)\s]+)\)", _prose(file))
+    }
+    assert shown == set((ROOT / "docs" / "images").iterdir())
+    assert all(picture.stat().st_size < LARGEST_PICTURE for picture in shown)
 
 
 def test_the_recipe_reference_is_that_of_the_model() -> None:
