@@ -26,6 +26,14 @@ SCENARIOS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         {"slots": 256, "faults": {"http_429": 0.05}, "random_faults": True},
         {"start_concurrency": 32, "max_concurrency": 256},
     ),
+    "30% of 429 at any level": (
+        {"slots": 256, "faults": {"http_429": 0.3}, "random_faults": True},
+        {"start_concurrency": 32, "max_concurrency": 256},
+    ),
+    "takes 100, and 30% of 429 at any level": (
+        {"slots": 100, "queue_limit": 1, "faults": {"http_429": 0.3}, "random_faults": True},
+        {"start_concurrency": 32, "max_concurrency": 1024},
+    ),
     "queues beyond 64, without a word": ({"slots": 64}, {"start_concurrency": 32, "max_concurrency": 1024}),
     "vLLM: queues beyond 64, and says so": (
         {"slots": 64, "owned_by": "vllm"},

@@ -108,6 +108,8 @@ class Address:
             self._failed(now, call.at)
             if completion.error == "time_out":
                 self.pace.timed_out(call)
+            else:
+                self.pace.ended(call)
 
     def _answered(self) -> None:
         """Take note that the server works."""

@@ -2,13 +2,16 @@
 
 Growth is multiplicative as long as it pays: after each step the mean time of a call at the new level is compared with
 that at the old one (by Little's law their quotient is the gain in throughput), and a step that brought too little is
-taken back. A refusal (429) is believed to be about the number of calls only where most calls that were sent at such a
-level were refused; the limit then falls just below that level, but never by more than half at once. Refusals that come
-at any level, and a single call that times out, cost little: the limit returns with the next answers.
+taken back. A refusal (429) is believed to be about the number of calls only where `blocks.refusals` sees that it is; the
+limit then falls to what the server is at work on, but never by more than half at once. Refusals that come at any level,
+and a single call that times out, cost little: the limit returns with the next answers.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
+
+from blocks.refusals import Refusals
 
 FEWEST_ANSWERS = 32
 WORTH = 0.25
@@ -20,10 +23,6 @@ STRIDE_GROWTH = 1.5
 WINDOWS_HELD_AFTER_PLATEAU = 6
 WINDOWS_HELD_AFTER_REFUSAL = 4
 REMEMBERED = 64
-REFUSALS_IN_A_ROW = 4
-FEW_REFUSALS = 0.05
-ENOUGH_TO_WEIGH = 8
-LEAST_WEIGHED = 16
 FILLED_BY_AN_ANSWER = 1 / 8
 MOST_EMPTIED = 0.1
 FIRST_PAUSE_S = 0.05
@@ -57,20 +56,16 @@ class Pace:
         self._verdict = 0
         self._stride = FIRST_STRIDE
         self._held = 0
-        self._refusals = 0
+        self._unbroken = 0
         self._queue_is_watched = False
         self._number = 0
-        self._refused_last = 0
-        self._row = 0
-        self._row_level = 0
+        self._refusals = Refusals()
+        self._unanswered: dict[int, None] = {}
         self._ended: deque[tuple[int, bool]] = deque(maxlen=REMEMBERED)
         self._before: tuple[int, float] | None = None
         self._answers = 0
-        self._refused = 0
         self._seconds = 0.0
         self._emptied = 0.0
-        self._usual_refusals = 0.0
-        self._lowered: tuple[int, float] | None = None
 
     def allow(self, first: int, most: int) -> None:
         """Let as many calls in flight as a model may have here at first and at most."""
@@ -81,18 +76,25 @@ class Pace:
     @property
     def room(self) -> int:
         """How many calls may be in flight now: the limit, less slots of calls that were just refused."""
-        return max(1, self.limit - int(self._emptied))
+        return max(1, self.limit - math.ceil(self._emptied))
 
     def sent(self, now: float, in_flight: int, tokens: int = 0) -> Sent:
         """Note a call that is sent, in_flight with it, which is expected to take some tokens."""
         self._number += 1
+        self._unanswered[self._number] = None
+        self._refusals.sent(self._number, in_flight)
         return Sent(now, self._number, in_flight, self._epoch, tokens)
+
+    def ended(self, call: Sent) -> None:
+        """Note that a call is not in flight any more; for one that failed in another way this is all there is to it."""
+        self._unanswered.pop(call.number, None)
 
     def answered(self, call: Sent, now: float, in_flight: int) -> None:
         """Learn from a call that the server took; in_flight were in flight with it."""
+        self.ended(call)
         self._ended.append((call.level, True))
-        self._refusals = 0
-        self._emptied = max(0.0, self._emptied - FILLED_BY_AN_ANSWER)
+        self._unbroken = 0
+        self._emptied = max(0.0, self._emptied - FILLED_BY_AN_ANSWER - self._refusals.usual_per_answer)
         if call.epoch < self._cut_at and call.level > self._cut_to:
             self._reconsider(1)
         if self._return_to_target() or call.epoch != self._epoch or in_flight < 0.9 * self.room:
@@ -104,22 +106,24 @@ class Pace:
 
     def refused(self, call: Sent) -> float:
         """Learn from a 429; gives the seconds for which nothing should be sent, unless the server asked for more."""
-        self._refused += 1
+        self.ended(call)
         self._emptied = min(self._emptied + 1, max(1.0, self.limit * MOST_EMPTIED))
-        if not self._in_a_row(call):
-            if self._lowered is None and min(self._refused, self._answers) >= ENOUGH_TO_WEIGH:
-                self._is_weighing_refusals(self._refused / self._answers)
+        if not self._refusals.refused(call.number, call.level):
+            self._keep_below(self._refusals.ceiling())
             return 0.0
         if call.epoch < self._cut_at:  # sent before the limit was cut: all that it may say is by how much too little
             self._reconsider(-1)
-            self.limit = self._target = self._cut_to = min(self.limit, max(self._floor, call.level - 1))
+            at_least = max(self._floor, call.level - 1, self._taken_before(call))
+            self.limit = self._target = self._cut_to = min(self.limit, at_least)
             return 0.0
-        self._cut(max(self.limit // 2, min(self.limit, self._row_level - 1)))
-        self._refusals += 1  # since the last answer: while answers come, there is nothing to wait for
-        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._refusals, 20)) if self._refusals > 1 else 0.0
+        at_work = max(self._taken_before(call), self._refusals.lowest - 1)
+        self._cut(max(self.limit // 2, min(self.limit, at_work)))
+        self._unbroken += 1  # since the last answer: while answers come, there is nothing to wait for
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._unbroken, 20)) if self._unbroken > 1 else 0.0
 
     def timed_out(self, call: Sent) -> None:
         """Learn from a call that had no answer in time: half as many go on, for long only if others fare likewise."""
+        self.ended(call)
         self._ended.append((call.level, False))
         target = self._target
         if call.epoch >= self._cut_at:
@@ -147,6 +151,11 @@ class Pace:
         self._change(max(1, limit), WINDOWS_HELD_AFTER_REFUSAL, STRIDE_AFTER_REFUSAL)
         self._cut_at, self._cut_to = self._epoch, self.limit
 
+    def _keep_below(self, ceiling: int | None) -> None:
+        """Lower the limit to a level above which calls are refused, if one is known, and try higher ones with care."""
+        if ceiling is not None and self.limit // 2 <= ceiling < self.limit:
+            self._change(max(1, ceiling), WINDOWS_HELD_AFTER_REFUSAL, STRIDE_AFTER_REFUSAL)
+
     def _reconsider(self, voice: int) -> None:
         """Undo a cut where the server took most of the calls that were sent before it after all."""
         self._verdict += voice
@@ -161,16 +170,12 @@ class Pace:
         self.limit += 1
         return True
 
-    def _in_a_row(self, call: Sent) -> bool:
-        """Whether several calls that were sent one after another were refused; notes the lowest level among them.
+    def _taken_before(self, call: Sent) -> int:
+        """How many calls the server is at work on, of those that were sent before one.
 
-        A refusal comes at once and an answer late, so calls between two refused ones count as taken.
+        A refusal comes at once and an answer late, so that an older call that is still in flight was taken.
         """
-        follows = abs(call.number - self._refused_last) <= 2
-        self._refused_last = call.number
-        self._row = self._row + 1 if follows else 1
-        self._row_level = min(self._row_level, call.level) if follows else call.level
-        return self._row >= REFUSALS_IN_A_ROW
+        return sum(number < call.number for number in self._unanswered)
 
     def _others_fared_likewise(self, level: int) -> bool:
         """Whether most of the latest calls that were sent at some level or above had no answer in time."""
@@ -179,11 +184,9 @@ class Pace:
 
     def _step(self, mean: float) -> None:
         """At the end of a window: keep the last step or take it back, and try the next."""
-        if self._is_weighing_refusals(self._refused / self._answers):
-            return
         if self._held:
             self._held -= 1
-            self._answers, self._refused, self._seconds = 0, 0, 0.0
+            self._answers, self._seconds = 0, 0.0
             return
         if self._brought_too_little(mean) and self._before is not None:
             limit = self._before[0]
@@ -194,24 +197,6 @@ class Pace:
         larger = self.limit if self._queue_is_watched else self.limit + max(1, int(self.limit * self._stride))
         self._change(min(self._most, larger), 0, min(FIRST_STRIDE, self._stride * STRIDE_GROWTH))
         self._before = before
-
-    def _is_weighing_refusals(self, share: float) -> bool:
-        """Whether a limit a little lower is being tried, or taken back, to see if that makes refusals fewer.
-
-        Refusals that stay as frequent are not about the number of calls, and are put up with.
-        """
-        if self._lowered is not None:
-            (before, then), self._lowered = self._lowered, None
-            if 2 * share <= then:
-                return False
-            self._usual_refusals = share
-            self._change(before, 0)
-        elif share > max(FEW_REFUSALS, 2 * self._usual_refusals) and self.limit >= LEAST_WEIGHED:
-            self._lowered = (self.limit, share)
-            self._change(self.limit - max(1, self.limit // 100), WINDOWS_HELD_AFTER_REFUSAL)
-        else:
-            return False
-        return True
 
     def _brought_too_little(self, mean: float) -> bool:
         if self._before is None or self.limit < (1 + GATED_STRIDE) * self._before[0]:
@@ -228,4 +213,4 @@ class Pace:
         self._held = self._held if held is None else held
         self._stride = self._stride if stride is None else stride
         self._before = None
-        self._answers, self._refused, self._seconds = 0, 0, 0.0
+        self._answers, self._seconds = 0, 0.0

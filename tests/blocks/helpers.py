@@ -51,7 +51,7 @@ def kept(folder: Path, asked: Sequence[Question]) -> dict[str, Completion]:
         ledger.close()
 
 
-def until(holds: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
     end = time.monotonic() + seconds
     while not (value := holds()):
         assert time.monotonic() < end, "what the test waits for did not happen"

@@ -30,6 +30,7 @@ class Outcome:
     refusals: int = 0
     time_outs: int = 0
     busy_seconds: float = 0.0
+    busy_by_half: float = 0.0
     limits: list[tuple[float, int]] = field(default_factory=list)
 
 
@@ -54,6 +55,8 @@ class Simulation:
         self._at(1.0, "gauge", None)
         self._send(now)
         while self._events and now < seconds:
+            if now < seconds / 2:
+                self.outcome.busy_by_half = self.outcome.busy_seconds
             now, _, kind, call = heapq.heappop(self._events)
             getattr(self, f"_{kind}")(now, call)
             self._send(now)
