@@ -162,8 +162,8 @@ def _fetched(name: str, revision: str | None) -> Path:
     except Exception as error:  # no network, no such model, no access: each in the library's own words
         words = " ".join(str(error).split())[:300]
         raise TokenizerUnusableError(
-            f"the tokenizer {name!r} is no folder here and cannot be fetched from the Hub ({words}): name a folder, "
-            "or write the name of a family as source.template"
+            f"the tokenizer {name!r} is no folder here and cannot be fetched from the Hub ({words}): name a folder "
+            "that holds it, or fetch it where the Hub can be reached"
         ) from error
 
 

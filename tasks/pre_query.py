@@ -171,7 +171,9 @@ def _own_template(model: ModelConfig, base: Path, needed: bool) -> ChatTemplate 
     try:
         return chat_template(name, base, getattr(model, "revision", None), needed) if name else None
     except TokenizerUnusableError as error:
-        raise PreQueryUnknownError(f"source.model: {error}") from error
+        advised = not needed or "source.template" in str(error)
+        instead = "" if advised else ", or write the name of a family as source.template"
+        raise PreQueryUnknownError(f"source.model: {error}{instead}") from error
 
 
 def tokenizer_of(model: ModelConfig) -> str | None:

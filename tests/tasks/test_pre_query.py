@@ -105,6 +105,20 @@ def test_the_tokenizer_of_a_model_is_found_beside_the_recipe(tmp_path: Path) -> 
         pre_query("auto", model(tokenizer="./other"), base=tmp_path)
 
 
+def test_a_tokenizer_that_cannot_be_fetched_is_said_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(name: str, **options: Any) -> str:
+        raise OSError("no route to the Hub")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
+    unknown = model(tokenizer="nobody/offline")
+    with pytest.raises(PreQueryUnknownError, match=r"\(no route to the Hub\).*or write the name of a family as source"):
+        pre_query("auto", unknown)
+    named = pre_query("qwen-3", unknown)
+    assert named.text() == "<|im_start|>user\n"
+    with pytest.raises(PreQueryUnknownError, match=r"fetch it where the Hub can be reached$"):
+        named.prompt()
+
+
 @pytest.mark.parametrize("template", ["llama-3", LiteralTemplate(literal="<s>User:"), "User:"])
 def test_with_a_tokenizer_any_template_is_sent_with_one_bos(tmp_path: Path, template: str | LiteralTemplate) -> None:
     ours.write_tokenizer(tmp_path / "plain", None)
