@@ -87,16 +87,17 @@ def test_text_that_breaks_off_does_not_end_as_a_sentence(tmp_path: Path, text: s
 
 
 def test_finished_holds_for_stop_and_for_none(tmp_path: Path) -> None:
-    prompts = table(tmp_path, ["a", "b", "c"], finish_reason=["stop", None, "length"])
+    texts = ["What is a heron?", "鷺とは何ですか。", "What is a heron that", "鷺とは何でしょうか、また"]
+    prompts = table(tmp_path, texts, finish_reason=["stop", None, "length", "length"])
     result = run(tmp_path, prompts, rules=["finished"])
-    assert reasons(result) == {2: "finished"}
+    assert reasons(result) == {2: "finished", 3: "finished"}
     assert held(result)[0]["detail"] == "finish_reason is length"
 
 
 def test_lengths_count_characters_and_include_their_bounds(tmp_path: Path) -> None:
-    prompts = table(tmp_path, ["日𠮷", "日𠮷語", "日𠮷語文", "日𠮷語文字"])
+    prompts = table(tmp_path, ["日𠮷", "日𠮷語", "日𠮷語文", "日𠮷語文字", "Go", "Go!", "Why?", "Why??"])
     result = run(tmp_path, prompts, rules=[{"min_chars": 3}, {"max_chars": {"characters": 4}}])
-    assert reasons(result) == {0: "min_chars", 3: "max_chars"}
+    assert reasons(result) == {0: "min_chars", 3: "max_chars", 4: "min_chars", 7: "max_chars"}
     assert held(result)[0]["detail"] == "2 characters, fewer than 3"
 
 
