@@ -11,6 +11,7 @@ from tasks.asking import Session
 ROWS_IN_A_CHUNK = 128
 MOST_CHUNKS = 256
 DIGITS, BITS = 3, 12
+FEW_BITS = 8
 ABOUT_THE_DRAW = ("position", "source", "finish_reason", "stop_reason")
 
 
@@ -33,6 +34,7 @@ def prompt_chunks(session: Session, prompts: Shard, leave_out: bool = True) -> l
         connection.execute(
             f"CREATE TEMP TABLE sorted AS SELECT {names}, "
             f"('0x' || prompt_id[1:{DIGITS}])::INTEGER >> {BITS - bits} AS chunk FROM read_parquet({quoted(path)})"
+            + (" ORDER BY chunk" if bits > FEW_BITS else "")  # then a chunk is found without looking through all rows
         )
         for chunk in range(2**bits):
             rows = connection.sql(f"SELECT {names} FROM sorted WHERE chunk = {chunk} ORDER BY prompt_id")
