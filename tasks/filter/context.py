@@ -77,7 +77,6 @@ _NOT_OWN = (
     r"(?! (?:director|page|screen|network|wi-?fi|button|assistant|office|server|state|team|automation|address bar))"
 )
 _PRIVATE = re.compile(
-    rf"(?<!how do you )(?<!how can you )(?<!how should you )(?<!ways to )(?<!how to )"
     rf"\b(?:describe|tell (?:me|us) (?:more |a (?:little|bit) )?about|talk about|introduce|share)"
     rf"(?: (?:a|the|your)(?: \w+){{1,3}} (?:of|in|from|with|about))? your (?:own |current )?{_OWN}\b{_NOT_OWN}"
     rf"|\b(?:what|where|who|how old|how big|how large)(?:'s| is| was| are| were) (?:the \w+ of )?"
@@ -97,6 +96,7 @@ _PRIVATE = re.compile(
     r"|\btell (?:me|us) about a time (?:when |that )?you\b|\b(?:weather|climate) like where you live\b",
     re.IGNORECASE,
 )
+_ADVICE = re.compile(r"\b(?:how (?:do|can|should) you|how to|ways? to) \Z", re.IGNORECASE)
 _PRIVATE_JAPANESE = re.compile(
     r"あなた(?:自身)?の(?:ご|お)?(?:自宅|家族|家(?!電|計簿)|宅|部屋|住まい|住んで|両親|父|母|兄弟|姉妹|夫|妻|配偶者|子供|子ども|息子|娘"
     r"|恋人|彼氏|彼女|友人|友達|趣味|出身|故郷|地元|職業|仕事|職場|学校|年齢|誕生日|休日|週末|ペット|飼って|幼少期|子供時代|学生時代"
@@ -124,7 +124,7 @@ def private_life(text: str) -> str | None:
     """
     own = unquoted(text)
     found = _PRIVATE.search(own) or _PRIVATE_JAPANESE.search(own)
-    if found is None or _WRITES.search(text[:LOOKED_AT]):
+    if found is None or _ADVICE.search(own[: found.start()]) or _WRITES.search(text[:LOOKED_AT]):
         return None
     return f"asks after a private life: {found[0].strip()}"
 
@@ -150,7 +150,6 @@ _BELOW = re.compile(
 _ABOVE = re.compile(
     rf"\b(?:the|this) above (?:\w+ )?{_THING}\b|\b(?:the|this) (?:\w+ )?{_THING} (?:given |shown )?above\b(?! \d)"
     r"|(?:上記|前述|上)の(?:表|文章|文(?!化|学|明|字)|図|グラフ|画像|コード|リスト|データ|記事|会話|例)",
-    re.IGNORECASE,
 )
 _NAMED = re.compile(
     r"\b(?:according to|based on|refer(?:ring)? to) the (?:passage|excerpt|diagram|graph|chart|figure|picture|image)\b"
@@ -159,7 +158,6 @@ _NAMED = re.compile(
     r"my (?:code|script|function|program|essay|resume|paragraph|email|letter|homework)"
     r"(?= *(?:[.?!]|\Z|please\b|for me\b))"
     r"|(?<!の)本文(?:の内容に|を読んで|によると)",
-    re.IGNORECASE,
 )
 _EARLIER = re.compile(
     r"\bas (?:we|you|i) (?:discussed|mentioned|said|described|explained) (?:earlier|above|before|previously)\b"
@@ -167,14 +165,12 @@ _EARLIER = re.compile(
     r"|reply|question)\b"
     r"|(?:先ほど|さきほど|さっき|前回)の(?:回答|質問|会話|説明|文章|メッセージ|返答)"
     r"|(?:\A|[。、\s])前の(?:回答|質問|会話|メッセージ|返答)",
-    re.IGNORECASE,
 )
 _CURRENT = re.compile(
     r"\byour (?:current|latest|last|most recent|ongoing|previous) (?:project|work|research|role|job|company"
     r"|team|position|employer|report|presentation|assignment)s?\b"
     r"|(?:あなた|御社|貴社)の?(?:現在|今|最近|直近)の(?:プロジェクト|業務|研究|仕事|職場|会社|案件)"
     r"|(?:\A|。)現在(?:進行中|取り組んでいる|担当している|参加している)?の?(?:プロジェクト|案件)(?:について|の(?:進捗|状況|課題|概要))",
-    re.IGNORECASE,
 )
 _MATERIAL = re.compile(
     r"[:：]\s*\S.{4,}|```|「[^」]{5,}」|『[^』]{5,}』|“[^”]{8,}”|\"[^\"]{8,}\"|'[^'\n]{12,}'|https?://", re.DOTALL
@@ -192,16 +188,17 @@ def missing_context(text: str, messages: Sequence[Any]) -> str | None:
     """
     if sum(turn["role"] == "user" for turn in messages) > 1:
         return None
-    text = text[:LOOKED_AT].strip()
-    found = _absent(text) or _EARLIER.search(unquoted(text))
-    if found is None and (found := _CURRENT.search(unquoted(text))) and _WRITES.search(text):
+    text = text[:LOOKED_AT].strip().lower()
+    own = unquoted(text)
+    found = _absent(text) or _EARLIER.search(own)
+    if found is None and (found := _CURRENT.search(own)) and _WRITES.search(text):
         return None
     return None if found is None else f"speaks of what is not there: {found[0].strip()}"
 
 
 def _absent(text: str) -> re.Match[str] | None:
-    """The first mention of a thing beside which nothing stands."""
-    mention = _BELOW.search(text) or _BELOW.search(text.lower())
+    """The first mention of a thing beside which nothing stands, in a text without capitals."""
+    mention = _BELOW.search(text)
     if mention and not _MATERIAL.search(text) and not _enough(_behind(text, mention.end())):
         around = text[: mention.start()]
         return None if _enough(around) and "\n" in around else mention
