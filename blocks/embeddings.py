@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from blocks.llm import Completion
+from blocks.llm import Completion, token_count
 
 SHOWN_BYTES = 2000
 
@@ -31,7 +31,9 @@ def read_embedding(body: bytes) -> Completion:
         value = reply["data"][0]["embedding"]
         vector = _checked(unpack(value) if isinstance(value, str) else np.asarray(value, "<f4"))
         usage = reply.get("usage") or {}
-        return Completion(text=pack(vector), finish_reason="stop", prompt_tokens=int(usage.get("prompt_tokens") or 0))
+        return Completion(
+            text=pack(vector), finish_reason="stop", prompt_tokens=token_count(usage.get("prompt_tokens"))
+        )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         detail = f"{error}: {body[:SHOWN_BYTES].decode(errors='replace')}"
         return Completion(error="malformed_reply", detail=detail, transient=True)

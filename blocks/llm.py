@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+MOST_TOKENS = 2**53
 Message = dict[str, str]
 Request = Mapping[str, Any]
 """A canonical request: `messages` (chat), `prompt` (text or token ids) or `input` (a text to embed, whose answer is a
@@ -32,6 +33,15 @@ class Completion:
     fatal: bool = False
     wait_s: float | None = None
     attempts: int = 1
+
+
+def token_count(value: Any) -> int:
+    """A number of tokens as a server says it; 0 where it says none, or none that can be.
+
+    Raises ValueError or TypeError for what is no number at all.
+    """
+    count = int(value or 0)
+    return count if 0 <= count <= MOST_TOKENS else 0
 
 
 @runtime_checkable

@@ -12,14 +12,13 @@ import openai
 import orjson
 
 from blocks.embeddings import read_embedding
-from blocks.llm import Completion, Request
+from blocks.llm import Completion, Request, token_count
 from blocks.models import OpenAIModel
 from blocks.rate_headers import quota_wait, retry_after
 
 TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)", re.I)
 REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation|flagged", re.I)
 DETAIL_CHARACTERS = 500
-MOST_TOKENS = 2**53
 NO_KEY = "no-key-needed"
 QUEUEING = "vllm"
 WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})? ([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*$", re.M)
@@ -79,8 +78,7 @@ class OpenAIEndpoint:
             response = await self._client.get(f"{root}/metrics", cast_to=httpx2.Response, options={"timeout": 5.0})
         except openai.APIError:
             return None
-        counts = WAITING.findall(response.text)
-        return int(sum(map(float, counts))) if counts else None
+        return read_waiting(response.text)
 
     async def complete(self, request: Request, read: Callable[[bytes], Completion] | None = None) -> Completion:
         """Answer one request; whatever goes wrong is a Completion that says so, never an exception.
@@ -132,6 +130,15 @@ def _time_out(detail: str) -> Completion:
     return Completion(error="time_out", detail=detail, transient=True)
 
 
+def read_waiting(metrics: str) -> int | None:
+    """How many calls wait by a vLLM server's gauges, all its engines together; None where they do not say."""
+    try:
+        counts = [float(count) for count in WAITING.findall(metrics)]
+        return int(sum(counts)) if counts else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def read_reply(body: bytes) -> Completion:
     """The completion in a server's reply; a body that is cut or no completion at all is a passing error."""
     try:
@@ -144,8 +151,8 @@ def read_reply(body: bytes) -> Completion:
             reasoning=_reasoning(message),
             finish_reason=_optional_text(choice.get("finish_reason")),
             stop_reason=_optional_text(choice.get("stop_reason")),
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            completion_tokens=_count(usage.get("completion_tokens")),
+            prompt_tokens=token_count(usage.get("prompt_tokens")),
+            completion_tokens=token_count(usage.get("completion_tokens")),
         )
     except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
         detail = f"{error}: {body[: 4 * DETAIL_CHARACTERS].decode(errors='replace')}"
@@ -192,12 +199,6 @@ def _server_words(error: openai.APIStatusError) -> str:
 
 def _reasoning(message: dict[str, Any]) -> str | None:
     return _optional_text(message.get("reasoning") or message.get("reasoning_content"))
-
-
-def _count(value: Any) -> int:
-    """A number of tokens; 0 where the server says none, or none that can be."""
-    count = int(value or 0)
-    return count if 0 <= count <= MOST_TOKENS else 0
 
 
 def _optional_text(value: object) -> str | None:

@@ -6,11 +6,9 @@ from typing import Any
 
 import orjson
 
-from blocks.llm import Completion, Message, Request
+from blocks.llm import MOST_TOKENS, Completion, Message, Request
 from blocks.models import OpenAIModel, RewardModel
 from blocks.openai_endpoint import DETAIL_CHARACTERS, OpenAIEndpoint
-
-MOST_TOKENS = 2**53
 
 
 class RewardEndpoint(OpenAIEndpoint):

@@ -119,7 +119,7 @@ def _rows_of(store: Store, name: str) -> list[Row]:
         return []
     try:
         columns = pq.read_table(io.BytesIO(data), schema=ENTRIES).to_pydict()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(store, name, error) from error
     return list(zip(*(columns[field.name] for field in ENTRIES), strict=True))
 
@@ -132,8 +132,9 @@ def _completion(store: Store, name: str, row: Row) -> Completion:
 
 
 def _damaged(store: Store, name: str, error: Exception) -> LedgerError:
+    why = " ".join(str(error).split())
     return LedgerError(
-        f"the segment {store.address}/{name} is not what a worker wrote ({error}): "
+        f"the segment {store.address}/{name} is not what a worker wrote ({why}): "
         "take it away, its calls are asked again"
     )
 

@@ -49,7 +49,7 @@ def _from_jsonl(use: PersonasUse, text: str, place: str) -> Iterator[Persona]:
         try:
             row = json.loads(line)
             told, language = row[use.column], row.get(use.language_column)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SteeringError(
                 f"{place}, line {number}, has no {use.column!r}: write an object with it, or name another column"
             ) from error

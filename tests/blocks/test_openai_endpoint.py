@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.canonical import canonical
-from blocks.llm import Completion
-from blocks.openai_endpoint import MOST_TOKENS, read_failure, read_reply
+from blocks.llm import MOST_TOKENS, Completion
+from blocks.openai_endpoint import read_failure, read_reply
 from blocks.rate_headers import LONGEST_ASKED_WAIT_S
 
 JSON = st.recursive(

@@ -2,13 +2,23 @@
 
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from blocks.batch_notes import BatchNote, BatchNotes
+from blocks.canonical import digest
+from blocks.cluster.parcels import read_segments, write_segment
+from blocks.destinations.store import Store
+from blocks.ledger import Entry, LedgerError, row_of
+from blocks.llm import Completion
 from blocks.shards import Account, Handle, Shard
 from blocks.workspace import Run, Workspace, WorkspaceError
-from tests.fuzz.mutations import CHANGES, Change, changed, said_plainly
+from flows.labels.store import Labels
+from tasks.publish.folder import as_manifest
+from tasks.synthesize.config import PersonasUse
+from tasks.synthesize.packs import SteeringError
+from tasks.synthesize.personas import read_personas
+from tests.fuzz.mutations import CHANGES, Change, changed, mutations_of, said_plainly
 
 FIXTURE = settings(
     max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -52,3 +62,60 @@ def test_a_damaged_note_of_a_batch_is_left_out(tmp_path: Path, changes: list[Cha
     found = notes.all()
     file.write_bytes(whole)
     assert all(isinstance(note, BatchNote) for note in found)
+
+
+@FIXTURE
+@given(CHANGES)
+def test_a_damaged_segment_of_a_worker_is_read_right_or_refused(tmp_path: Path, changes: list[Change]) -> None:
+    store, name = Store(str(tmp_path / "cluster")), "parcels/p/answers/s.parquet"
+    said = {digest(number): Completion(text=f"answer {number} 鵲", prompt_tokens=number) for number in range(30)}
+    if store.read(name) is None:
+        rows = [row_of(Entry(key, "m", completion), 1.0) for key, completion in said.items()]
+        write_segment(store, "parcels/p", "s", rows)
+    whole = store.read(name)
+    assert whole is not None
+    store.write(name, changed(whole, changes))
+    try:
+        entries, passing = read_segments(store, [name])
+        assert not passing
+        assert all(said[entry.key] == entry.completion for entry in entries)
+    except LedgerError as error:
+        said_plainly(error, "\n")
+    finally:
+        store.write(name, whole)
+
+
+@FIXTURE
+@given(CHANGES)
+def test_a_damaged_file_of_labels_keeps_the_lines_that_are_whole(tmp_path: Path, changes: list[Change]) -> None:
+    workspace = Workspace(tmp_path / "labelled")
+    workspace.prepare()
+    labels = Labels(workspace)
+    if not labels.known:
+        for number in range(4):
+            labels.add("run", f"p{number}", f"l{number}", f"r{number}", "left")
+    whole = labels.file.read_bytes()
+    labels.file.write_bytes(changed(whole, changes))
+    found = Labels(workspace).known
+    labels.file.write_bytes(whole)
+    assert all(label.texts == texts for texts, label in found.items())
+
+
+@FIXTURE
+@given(st.sampled_from(("p.jsonl", "p.txt")), CHANGES)
+@example("p.jsonl", [("put", 0.0, 0.0, b"[" * 100_000)])
+def test_a_damaged_file_of_personas_is_read_or_refused(tmp_path: Path, name: str, changes: list[Change]) -> None:
+    lines = '{"persona": "A nurse.", "language": "en"}\n{"persona": "漁師です。", "language": "ja"}\n'.encode()
+    (tmp_path / name).write_bytes(changed(lines, changes))
+    try:
+        found = read_personas(PersonasUse(path=name), tmp_path, [])
+        assert found
+        assert all(persona.text.strip() for persona in found)
+    except SteeringError as error:
+        said_plainly(error)
+
+
+@given(mutations_of(b'{"kasasagi": "0.1", "files": {"train.parquet": {"sha256": "00"}}}'))
+def test_a_damaged_manifest_is_one_or_none(content: bytes) -> None:
+    found = as_manifest(content)
+    assert found is None or isinstance(found["files"], dict)
