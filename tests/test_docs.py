@@ -65,6 +65,13 @@ def test_every_whole_recipe_in_a_document_is_sound(file: Path, tmp_path: Path) -
             assert check_recipe(data, tmp_path).name == data["name"]
 
 
+def test_both_readmes_have_the_same_commands_recipes_and_programs() -> None:
+    def uncommented(name: str) -> list[str]:
+        return [re.sub(r" +# .*", "", text) for text in blocks(ROOT / name, "", "yaml", "python")]
+
+    assert uncommented("README.ja.md") == uncommented("README.md")
+
+
 @pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
 def test_every_link_leads_somewhere(file: Path) -> None:
     for target in LINK.findall(_prose(file)):

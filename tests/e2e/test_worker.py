@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from flows.local_server import free_port
 from tests.e2e.command import until
-from tests.e2e.job import MODELS, Job
+from tests.e2e.job import CONCURRENCY, LOSABLE, MODELS, Job
 from tests.e2e.warm import ROOT
 from tests.fake_server import FakeServer
 
@@ -50,6 +51,24 @@ class Team:
                 stderr=subprocess.DEVNULL,
             )
         )
+
+    def start_worker(self) -> None:
+        """Start a process worker."""
+        self.start("prefect", "worker", "start", "--pool", "kasasagi")
+
+    def stop_worker(self) -> None:
+        """End the process that was started last, which is the worker."""
+        worker = self._processes.pop()
+        worker.terminate()
+        worker.wait(60)
+
+    def kill_runs(self) -> None:
+        """Kill the processes of all flow runs that the worker has started."""
+        children = psutil.Process(self._processes[-1].pid).children(recursive=True)
+        engines = [child for child in children if "prefect.engine" in child.cmdline()]
+        assert engines, [child.cmdline() for child in children]
+        for engine in engines:
+            engine.kill()
 
     def prefect(self, *arguments: str) -> str:
         """Run a `prefect` command to its end; gives what it said."""
@@ -111,7 +130,7 @@ def team(folder: Path, workspace: Path) -> Iterator[Team]:
         until(found.is_up, "the Prefect server answers", 120)
         found.prefect("work-pool", "create", "kasasagi", "--type", "process")
         found.prefect("--no-prompt", "deploy", "--prefect-file", "deployments/prefect.yaml", "--all")
-        found.start("prefect", "worker", "start", "--pool", "kasasagi")
+        found.start_worker()
         yield found
     finally:
         found.go_home()
@@ -185,3 +204,25 @@ def test_an_approval_has_a_worker_go_on_with_a_run_that_has_ended_and_publish_it
         assert (job.out / "train.jsonl").exists()
         assert server.stats()["samples_begun_again"] == 0
         assert len(prefect.asked("flow_runs/filter", asked)) == 1
+
+
+@pytest.mark.timeout(900)
+def test_a_run_that_was_missed_is_marked_and_one_that_was_killed_is_taken_up_again(tmp_path: Path) -> None:
+    with FakeServer(models=MODELS, first_token_s=0.3) as server, team(tmp_path / "prefect", tmp_path / "ws") as prefect:
+        job = Job(tmp_path / "job", server, {})
+        job.prepare(PROMPTS, publish={"path": str(job.out)})
+        prefect.prefect("automation", "create", "--from-file", "deployments/automations.yaml")
+        prefect.stop_worker()
+        deployment = prefect.asked("deployments/name/preference/on-demand")["id"]
+        asked = {"parameters": {"recipe": str(job.folder / "recipe.yaml")}}
+        run = str(prefect.asked(f"deployments/{deployment}/create_flow_run", asked)["id"])
+        until(lambda: prefect.asked(f"flow_runs/{run}")["state_name"] == "Late", "the missed run is marked", 120)
+        assert server.stats()["samples_begun"] == 0
+
+        prefect.start_worker()
+        until(lambda: server.stats()["samples_begun"] > CONCURRENCY, "the late run has begun", 240)
+        prefect.kill_runs()
+        until(lambda: prefect.state(run) == "COMPLETED", "the killed run is taken up again", 300)
+        assert prefect.asked(f"flow_runs/{run}")["run_count"] == 2
+        assert (job.out / "train.jsonl").exists()
+        assert server.stats()["samples_begun_again"] <= LOSABLE

@@ -29,6 +29,14 @@ def test_automations_listen_for_events_that_are_said() -> None:
     said = {f"kasasagi.run.{name}" for name in ENDS.values()}
     for entry in entries:
         made = Automation.model_validate(entry)
-        assert set(made.trigger.expect) <= said
+        assert {name for name in made.trigger.expect if not name.startswith("prefect.flow-run.")} <= said
         assert made.actions
-    assert len({entry["name"] for entry in entries}) == len(entries) == 2
+    assert len({entry["name"] for entry in entries}) == len(entries) == 4
+
+
+def test_a_crashed_run_of_any_deployment_is_taken_up_again() -> None:
+    deployments = yaml.safe_load((FILE.parent / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    entries = {one["name"]: one for one in yaml.safe_load(FILE.read_text(encoding="utf-8"))["automations"]}
+    trigger = entries["kasasagi-run-crashed"]["trigger"]
+    assert trigger["match_related"]["prefect.resource.name"] == [one["name"] for one in deployments]
+    assert trigger["within"] >= 600, "a run that is killed again and again is not begun without end"
