@@ -2,14 +2,15 @@
 
 import json
 import re
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.served import served
 
 Answer = tuple[int, Any]
 MADE = {"inserted_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00"}
@@ -40,15 +41,8 @@ class FakeArgilla:
     def serving(self) -> Iterator["FakeArgilla"]:
         """Answer on a port of this machine while the block runs."""
         handler = type("Handler", (_Handler,), {"argilla": self})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-            thread.start()
-            self.address = f"http://127.0.0.1:{server.server_port}"
-            try:
-                yield self
-            finally:
-                server.shutdown()
-                thread.join()
+        with served(handler) as self.address:
+            yield self
 
     def respond(self, dataset: str, record: str, person: str, status: str = "submitted", **values: Any) -> None:
         """Let a person answer the questions of one record, by its id outside Argilla."""

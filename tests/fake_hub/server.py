@@ -4,13 +4,14 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.served import served
 
 LARGE_NAMES = (".parquet", ".arrow")
 Answer = tuple[int, dict[str, str], bytes]
@@ -64,15 +65,8 @@ class FakeHub:
     def serving(self) -> Iterator["FakeHub"]:
         """Answer on a port of this machine while the block runs."""
         handler = type("Handler", (_Handler,), {"hub": self})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-            thread.start()
-            self.address = f"http://127.0.0.1:{server.server_port}"
-            try:
-                yield self
-            finally:
-                server.shutdown()
-                thread.join()
+        with served(handler) as self.address:
+            yield self
 
     def answer(self, method: str, path: str, token: str | None, body: bytes) -> Answer:
         """The answer to one request."""
