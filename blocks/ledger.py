@@ -24,7 +24,7 @@ FORMAT_VERSION = 1
 LOOKUP_KEYS = 500
 BUSY_SECONDS = 60.0
 FILE_NAME = "ledger.sqlite"
-DAMAGED = re.compile(r"malformed|not a database|corrupt|could not decode", re.I)
+DAMAGED = re.compile(r"malformed|not a database|corrupt|could not decode|no such (table|column)", re.I)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
     id INTEGER PRIMARY KEY,

@@ -1,9 +1,13 @@
 """Whether a ledger is what was written, in its structure and in every entry; and what can be taken from another."""
 
+import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import Field
 
@@ -12,6 +16,7 @@ from blocks.ledger import (
     INSERT,
     UNREADABLE,
     DamagedEntryError,
+    LedgerError,
     Row,
     add_seals,
     failure,
@@ -20,13 +25,16 @@ from blocks.ledger import (
     read_row,
     seal_of,
 )
-from blocks.ledger_upkeep import opened
+from blocks.ledger_upkeep import opened, opened_to_read
 from blocks.models import Config
 
 AT_ONCE = 1_000
 NAMED = 20
 LEAST_ENTRY_BYTES = 32
 SETTLE_S = 0.002
+LARGEST_NUMBER = 2**63 - 1
+HEADER_BYTES = 100
+LARGEST_PAGE = 65_536
 
 
 class Checked(Config):
@@ -107,35 +115,106 @@ def _remove(connection: sqlite3.Connection, numbers: list[int]) -> None:
 
 
 def _rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[int, Row | Exception]]:
-    """All entries by number, some at a time, so that no snapshot is held for long; an error where some are lost."""
+    """All entries by number, some at a time, so that no snapshot is held for long; an error where some are lost.
+
+    A damaged file can name numbers beyond all bounds, or the same pages again and again: no more is read, and no more
+    numbers are passed over, than the file has room for entries.
+    """
     seal = "seal" if has_seals(connection) else "NULL"
-    query = f"SELECT id, key, at, model, error, reply, {seal} FROM entries WHERE id BETWEEN ? AND ? ORDER BY id"
-    last = _last(connection, path)
-    for start in range(1, last + 1, AT_ONCE):
+    query = f"SELECT id, key, at, model, error, reply, {seal} FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+    start, last, left = 0, _last(connection), _room(path)
+    while start < last and left > 0:
         try:
-            found = connection.execute(query, (start, start + AT_ONCE - 1)).fetchall()
-            yield from ((row[0], row[1:]) for row in found)
+            found = connection.execute(query, (start, last, AT_ONCE)).fetchall()
         except UNREADABLE as error:
             yield start, error
             yield from _one_by_one(connection, query, start)
+            start, left = start + AT_ONCE, left - AT_ONCE
+        else:
+            yield from ((row[0], row[1:]) for row in found)
+            left -= len(found)
+            start = max(start + 1, *(row[0] for row in found)) if found else last
 
 
 def _one_by_one(connection: sqlite3.Connection, query: str, start: int) -> Iterator[tuple[int, Row]]:
     """Those entries of a piece that can be read at all."""
     for number in range(start, start + AT_ONCE):
         try:
-            found = connection.execute(query, (number, number)).fetchall()
+            found = connection.execute(query, (number, number + 1, 1)).fetchall()
         except UNREADABLE:
             continue
         yield from ((row[0], row[1:]) for row in found)
 
 
-def _last(connection: sqlite3.Connection, path: Path) -> int:
-    """The number of the last entry; where the file is too damaged to say, one that it cannot exceed."""
+def _last(connection: sqlite3.Connection) -> int:
+    """The number of the last entry; where the file is too damaged to say, the largest that there can be."""
     try:
         return int(connection.execute("SELECT max(id) FROM entries").fetchone()[0] or 0)
     except UNREADABLE:
-        return path.stat().st_size // LEAST_ENTRY_BYTES
+        return LARGEST_NUMBER
+
+
+def _room(path: Path) -> int:
+    """More entries than a file and its log can hold."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.exists()) // LEAST_ENTRY_BYTES + AT_ONCE
+
+
+@contextmanager
+def opened_to_rescue(path: Path, room: Path) -> Iterator[sqlite3.Connection]:
+    """A ledger's file to take entries from, whatever became of it; it is left as it is.
+
+    One that was cut off SQLite does not read at all: it is read from a copy in the folder room, which is filled up to
+    its full length, so that only what was cut off is missing. Raises LedgerError.
+    """
+    if not _is_cut_off(path):
+        with opened_to_read(path) as connection:
+            yield connection
+        return
+    with _filled_up(path, room) as copy, opened_to_read(copy) as connection:
+        yield connection
+
+
+@contextmanager
+def _filled_up(path: Path, room: Path) -> Iterator[Path]:
+    """A copy of a file that was cut off, with its log, as long as it was; it takes no more room than the file."""
+    room.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=room, prefix="rescue-") as folder:
+        copy = Path(folder) / path.name
+        try:
+            for file in (path, path.with_name(f"{path.name}-wal")):
+                if file.exists():
+                    shutil.copyfile(file, copy.with_name(file.name))
+            os.truncate(copy, _full_size(path))
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger {path} cannot be copied to {room} to rescue it ({error}): make room"
+            ) from error
+        yield copy
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a file cannot be opened, and is shorter than it says itself."""
+    try:
+        with opened_to_read(path):
+            return False
+    except LedgerError as error:
+        if not isinstance(error.__cause__, sqlite3.DatabaseError):
+            raise
+        if path.stat().st_size >= _full_size(path):
+            why = f"its beginning is no ledger's ({error.__cause__})"
+            raise LedgerError(f"nothing can be taken from {path}, {why}: put back a copy of it") from error
+        return True
+
+
+def _full_size(path: Path) -> int:
+    """The bytes that a database has by its header (sqlite.org/fileformat2.html#the_database_header)."""
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES or not header.startswith(b"SQLite format 3\0"):
+        return 0
+    size, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
+    return (LARGEST_PAGE if size == 1 else size) * pages
 
 
 def import_ledger(folder: Path, other: sqlite3.Connection, other_path: Path) -> Imported:

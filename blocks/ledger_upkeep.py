@@ -199,9 +199,11 @@ def _pieces(connection: sqlite3.Connection, keys: Sequence[bytes] | None) -> Ite
             some = keys[start : start + KEYS_AT_ONCE]
             yield f"key IN ({','.join('?' * len(some))})", some
         return
-    first, last = connection.execute("SELECT min(id), max(id) FROM entries").fetchone()
-    for start in range(first, last + 1, AT_ONCE) if first is not None else ():
-        yield "id BETWEEN ? AND ?", (start, start + AT_ONCE - 1)
+    piece = "SELECT max(id) FROM (SELECT id FROM entries WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)"
+    start, last = 0, connection.execute("SELECT max(id) FROM entries").fetchone()[0] or 0
+    while (end := connection.execute(piece, (start, last, AT_ONCE)).fetchone()[0] or 0) > start:
+        yield "id > ? AND id <= ?", (start, end)
+        start = end
 
 
 def _prune_some(

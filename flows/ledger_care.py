@@ -96,5 +96,5 @@ def import_ledger(workspace: Workspace, other: Path) -> Imported:
     if own.exists() and file.samefile(own):
         raise UsageError(f"{other} is this workspace itself; name the other with --workspace or as the argument")
     workspace.prepare()
-    with ledger_upkeep.opened_to_read(file) as connection:
+    with ledger_check.opened_to_rescue(file, workspace.ledger_folder) as connection:
         return ledger_check.import_ledger(workspace.ledger_folder, connection, file)

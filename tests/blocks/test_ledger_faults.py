@@ -216,6 +216,7 @@ def assert_honest(folder: Path) -> None:
         ledger = Ledger(folder)
     except LedgerError as error:
         said_plainly(error, folder)
+        assert_rescued(folder)
         return
     for number in range(COUNT):
         try:
@@ -230,12 +231,15 @@ def assert_honest(folder: Path) -> None:
 
 def assert_rescued(folder: Path) -> None:
     rescued = folder / "rescued"
-    try:
+    with suppress(LedgerError):
         ledger_check.check(folder)
-        with ledger_upkeep.opened_to_read(folder / FILES[0]) as other:
+    try:
+        with ledger_check.opened_to_rescue(folder / FILES[0], rescued) as other:
             ledger_check.import_ledger(rescued, other, folder / FILES[0])
-    except LedgerError:
+    except LedgerError as error:
+        said_plainly(error, folder)
         return
+    assert [file.name for file in rescued.iterdir()] == [FILES[0]]
     served(rescued)
     assert ledger_check.check(rescued).sound
 
@@ -301,6 +305,43 @@ def test_a_damaged_page_is_named_and_all_others_are_rescued(tmp_path: Path) -> N
     assert done.unreadable
     assert 380 <= done.taken < 400
     assert ledger_check.check(tmp_path / "rescued").sound
+
+
+def test_a_ledger_that_was_cut_off_is_rescued_as_far_as_it_goes(tmp_path: Path) -> None:
+    file = tmp_path / "cut" / FILES[0]
+    ledger = Ledger(file.parent)
+    ledger.append([Entry(key(n), "model", Completion(text=f"{n}" + "x" * 1500)) for n in range(400)])
+    ledger.close()
+    os.truncate(file, file.stat().st_size // 2)
+    left = file.read_bytes()
+    with ledger_check.opened_to_rescue(file, tmp_path / "rescued") as other:
+        done = ledger_check.import_ledger(tmp_path / "rescued", other, file)
+    assert done.unreadable
+    assert 150 < done.taken < 220
+    assert ledger_check.check(tmp_path / "rescued").sound
+    assert [one.name for one in (tmp_path / "rescued").iterdir()] == [FILES[0]]
+    assert file.read_bytes() == left
+
+
+@pytest.mark.parametrize("pages", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x00"])
+def test_a_beginning_that_lies_about_the_length_is_no_trouble(tmp_path: Path, pages: bytes) -> None:
+    file = tmp_path / FILES[0]
+    ledger = Ledger(tmp_path)
+    ledger.append(entries(0, COUNT))
+    ledger.close()
+    data = file.read_bytes()
+    file.write_bytes(data[:28] + pages + data[32:])
+    assert_rescued(tmp_path)
+
+
+def test_a_number_beyond_all_bounds_is_passed_over_and_not_counted_up_to(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(entries(0, COUNT))
+    ledger._connection.execute("UPDATE entries SET id = ? WHERE id = 60", (2**62,))
+    ledger.close()
+    assert ledger_check.check(tmp_path).entries == COUNT
+    assert_rescued(tmp_path)
+    assert ledger_upkeep.prune(tmp_path, 0.0, None, set).entries == 0
 
 
 @pytest.fixture
