@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from prefect import flow
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner
 
@@ -31,6 +33,11 @@ PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 CONNECT_S = 20
 PARCELS_FILE = "parcels.jsonl"
 NAME_FILE = "cluster-name"
+
+
+@flow(name="stand-in")
+def stand_in() -> None:
+    """What workers know of the flow that asks them: nothing, but Prefect wants to see one."""
 
 
 @contextmanager
@@ -112,7 +119,7 @@ def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Send:
     context = contextvars.copy_context()
 
     def submit(parcel: Parcel, options: Mapping[str, Any]) -> PrefectFuture[Any]:
-        with _placed(runtime, options):
+        with _light_context(), _placed(runtime, options):
             future: PrefectFuture[Any] = runner.submit(calls_task, {"parcel": parcel.model_dump()})
             return future
 
@@ -120,6 +127,12 @@ def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Send:
         return Outcome.model_validate(context.copy().run(submit, parcel, options).result())
 
     return send
+
+
+def _light_context() -> AbstractContextManager[Any]:
+    """The flow run's context with a stand-in for the flow, which a worker does not need and which may not travel."""
+    context = FlowRunContext.get()
+    return nullcontext() if context is None else context.model_copy(update={"flow": stand_in})
 
 
 def _noted(send: Send, file: Path) -> Send:

@@ -1,16 +1,25 @@
 """What a recipe may say of a cluster, and what is said of one that cannot be used."""
 
+import pickle
 import socket
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
+from prefect.context import FlowRunContext, serialize_context
+from prefect.results import ResultStore
+from prefect.task_runners import ThreadPoolTaskRunner
 
 import flows.cluster
+from blocks.cluster.parcels import Outcome, Parcel
 from blocks.workspace import Workspace
 from flows.check_cluster import check_cluster
 from flows.cluster import dispatching, storage_of, workspace_name
+from flows.instructions import instructions
+from flows.preference import preference
 from flows.recipe import LoadedRecipe, check_recipe
 from flows.recipe_errors import RecipeError
 
@@ -139,3 +148,26 @@ def test_a_workspace_keeps_its_name_and_two_have_two(tmp_path: Path) -> None:
         workspace.prepare()
         names.append(workspace_name(workspace))
     assert names[0] == names[2] != names[1]
+
+
+class PicklingRunner(ThreadPoolTaskRunner):
+    """Sends what a cluster's runner would send: the context and the task as bytes."""
+
+    def submit(self, task: Any, parameters: Any, *others: Any, **more: Any) -> Any:
+        sent = cloudpickle.dumps((serialize_context(), task, parameters))
+        assert len(sent) < 100_000
+        context, _, received = pickle.loads(sent)
+        done: Future[Any] = Future()
+        done.set_result({"worker": str(context["flow_run_context"]["flow"].name), "answered": len(received)})
+        return done
+
+
+@pytest.mark.parametrize("flow", [preference, instructions])
+def test_what_goes_to_a_worker_can_travel_whatever_the_flow_holds(tmp_path: Path, flow: Any) -> None:
+    recipe = loaded(tmp_path).recipe
+    assert recipe.runtime is not None
+    parcel = Parcel(storage="s", root="r", name="n", at_once=1, flush_s=0)
+    runner = PicklingRunner(max_workers=1)
+    with FlowRunContext.model_construct(flow=flow, task_runner=runner, result_store=ResultStore(), parameters={}):
+        send = flows.cluster._sender(runner, recipe.runtime)
+    assert send(parcel, {}) == Outcome(worker="stand-in", answered=1)
