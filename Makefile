@@ -77,8 +77,8 @@ $(VLLM)/.ready: pyproject.toml constraints-vllm.txt
 
 # Each of those who load our formats in a Python of its own, with as much of it as its loader needs; distilabel imports
 # requests, which nothing that it asks for brings any more.
-$(CONSUMERS)/.ready: pyproject.toml
-	for name in axolotl llama_factory distilabel; do $(PYTHON) -m venv $(CONSUMERS)/$$name; done
+$(CONSUMERS)/.ready: pyproject.toml Makefile
+	for name in axolotl llama_factory distilabel argilla; do $(PYTHON) -m venv $(CONSUMERS)/$$name; done
 	$(CONSUMERS)/axolotl/bin/python -m pip install --quiet --constraint constraints.txt ".[train]" addict
 	$(CONSUMERS)/axolotl/bin/python -m pip install --quiet --no-deps axolotl==0.19.0
 	$(CONSUMERS)/llama_factory/bin/python -m pip install --quiet torch==2.13.0 "transformers>=5.0,<=5.6.0" \
@@ -86,4 +86,5 @@ $(CONSUMERS)/.ready: pyproject.toml
 		einops fire "tyro<0.9.0" sentencepiece tiktoken scipy av matplotlib sse-starlette fastapi uvicorn
 	$(CONSUMERS)/llama_factory/bin/python -m pip install --quiet --no-deps llamafactory==0.9.5
 	$(CONSUMERS)/distilabel/bin/python -m pip install --quiet distilabel==1.5.3 requests
+	$(CONSUMERS)/argilla/bin/python -m pip install --quiet argilla-server==2.8.0 "click<8.2" fakeredis==2.40.0
 	touch $@
