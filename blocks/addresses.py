@@ -4,6 +4,7 @@ from blocks.llm import Completion
 from blocks.meter import Meter
 from blocks.openai_endpoint import OpenAIEndpoint
 from blocks.pace import Pace, Sent
+from blocks.shared_limit import SharedLimit
 
 TOLERATED_FAILURES = 3
 FIRST_REST_S = 1.0
@@ -23,6 +24,7 @@ class Address:
         self.in_flight = 0
         self.endpoints: dict[str, OpenAIEndpoint] = {}
         self.meters: dict[str, Meter] = {}
+        self.limits: dict[str, SharedLimit] = {}
         self.is_watched = False
         self.resume_at = 0.0
         self.rest_until = 0.0
@@ -79,6 +81,8 @@ class Address:
         self.in_flight += 1
         if label in self.meters:
             self.meters[label].sent(now, tokens)
+        if label in self.limits:
+            self.limits[label].began()
         if label in self._trying:
             self._trying[label] += 1
         return self.pace.sent(now, self.in_flight, tokens)
@@ -89,6 +93,8 @@ class Address:
         self.in_flight -= 1
         if label in self.meters:
             self.meters[label].ended(now, call.tokens, completion.prompt_tokens + completion.completion_tokens)
+        if label in self.limits:
+            self.limits[label].ended()
         if label in self._trying:
             self._trying[label] -= 1
         if completion.wait_s and (completion.error == "rate_limited" or not completion.transient):

@@ -95,6 +95,11 @@ class OpenAIModel(Config):
     tokens_per_minute: int | None = Field(
         None, ge=1, description="Most tokens a minute, of prompts and answers, at each address."
     )
+    prefect_limit: str | None = Field(
+        None,
+        min_length=1,
+        description="A global concurrency limit of Prefect's, which divides the calls in flight between processes.",
+    )
     timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply is given up.")
     first_byte_timeout_s: float | None = Field(
         None, gt=0, description="Seconds without a byte until a call is given up; timeout_s where it is not set."

@@ -20,6 +20,7 @@ from blocks.models import ModelConfig, OpenAIModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
 from blocks.pace import Sent
 from blocks.reward_endpoint import endpoint_of
+from blocks.shared_limit import LimitError, SharedLimit, Slots
 
 Place = tuple[int, int, int, Job]
 QUEUE_CHECK_S = 1.0
@@ -39,6 +40,7 @@ class Servers(Lane):
         self._models: dict[str, OpenAIModel] = {}
         self._addresses: dict[str, Address] = {}
         self._queues: dict[str, list[Place]] = {}
+        self._limits: dict[str, SharedLimit] = {}
         self._estimates = Estimates()
         self._silent: set[tuple[str, str]] = set()
         self._pumps_soon = False
@@ -55,13 +57,29 @@ class Servers(Lane):
         if (variable := missing_key(model)) is not None:
             self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
             return
+        limit = self._shared_limit(label, model.prefect_limit) if model.prefect_limit else None
         for url in model.addresses:
             address = self._addresses.setdefault(url, Address(url))
             address.pace.allow(model.first_concurrency(url), model.most_concurrency(url))
             address.endpoints[label] = endpoint_of(model, url)
             if model.requests_per_minute or model.tokens_per_minute:
                 address.meters[label] = self._meter(address, model)
+            if limit is not None:
+                address.limits[label] = limit
             self._spawn(self._greet(label, address))
+
+    def _shared_limit(self, label: str, name: str) -> SharedLimit:
+        """The limit of a name that is shared with other processes, which is served from now on."""
+        if name not in self._limits:
+            self._limits[name] = SharedLimit(name, _slots(), self.pump)
+            self._spawn(self._serve_limit(label, self._limits[name]))
+        return self._limits[name]
+
+    async def _serve_limit(self, label: str, limit: SharedLimit) -> None:
+        try:
+            await limit.serve()
+        except LimitError as error:
+            self.owner.unusable(label, str(error))
 
     def _meter(self, address: Address, model: OpenAIModel) -> Meter:
         """The caps of a model at an address, which all labels of that model share."""
@@ -114,6 +132,8 @@ class Servers(Lane):
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for limit in self._limits.values():
+            await limit.close()
         for address in self._addresses.values():
             for endpoint in address.endpoints.values():
                 await endpoint.close()
@@ -143,7 +163,8 @@ class Servers(Lane):
     def _free(self, label: str, now: float) -> list[Address]:
         live = self._live(label, now)
         healthy = any(not address.is_on_trial for address in live)
-        return [one for one in live if one.has_room(healthy) and one.ready_at(label, now) <= now]
+        free = [one for one in live if one.has_room(healthy) and one.ready_at(label, now) <= now]
+        return [one for one in free if label not in one.limits or one.limits[label].has_room()]
 
     def _has_other(self, label: str, url: str | None, now: float) -> bool:
         """Whether a model has another address than one that is worth waiting for."""
@@ -297,6 +318,12 @@ class Servers(Lane):
         self._silent.add((label, address.url))
         urls = self._models[label].addresses
         return all((label, url) in self._silent and not self._addresses[url].knows(label) for url in urls)
+
+
+def _slots() -> Slots:
+    from blocks.prefect_slots import PrefectSlots
+
+    return PrefectSlots()
 
 
 def _can_share(job: Job) -> bool:
