@@ -40,14 +40,14 @@ def test_each_floor_imports_only_downwards() -> None:
     assert not upwards
 
 
-def test_only_flows_the_tasks_own_module_and_saved_blocks_know_prefect() -> None:
+def test_only_flows_the_tasks_own_module_saved_blocks_and_slots_know_prefect() -> None:
     knowing = {
         str(file.relative_to(ROOT))
         for file in modules()
         for name in imported(file)
         if name.split(".")[0] == "prefect" and not file.is_relative_to(ROOT / "flows")
     }
-    assert knowing == {"tasks/prefect_tasks.py", "blocks/saved.py"}
+    assert knowing == {"tasks/prefect_tasks.py", "blocks/saved.py", "blocks/prefect_slots.py"}
 
 
 def test_no_module_has_grown_into_two() -> None:
