@@ -30,8 +30,9 @@ def test_a_gain_is_held_against_the_questions_and_against_the_seeds() -> None:
     assert gain.value == 50
     assert (round(gain.low, 1), round(gain.high, 1)) == (-6.6, 106.6)
     other = Outcome(1, 10, truth, {"before": before, "ours": before, "naive": naive})
-    header, _, first, second, mean = table([one, other]).splitlines()
+    header, _, first, second, mean, pooled = table([one, other]).splitlines()
     assert "ours over naive" in header
     assert first.startswith("| 0 | 1,234 | 90.0% | 90.0% | 25.0% | 75.0% | 50.0% | +50.0")
     assert second.startswith("| 1 | 10 |")
     assert "+25.0 (-292.6 to +342.6)" in mean
+    assert "+25.0 (-7.1 to +57.1)" in pooled
