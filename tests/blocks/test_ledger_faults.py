@@ -257,6 +257,7 @@ def test_bytes_that_changed_on_disk_are_never_served(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 @given(spoils=SPOILS)
 @settings(max_examples=3_000)
 def test_bytes_that_changed_on_disk_are_never_served_however_often(
