@@ -232,7 +232,7 @@ def main() -> None:
     """Measure seed by seed and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=1_200, help="instructions that hina invents for each seed")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--questions", type=int, default=6_000, help="held-out questions of each test")
     parser.add_argument("--folder", type=Path, help="keeps the workspace there: a second run asks only what is new")
     for name, value in asdict(Training()).items():
