@@ -19,6 +19,7 @@ __all__ = [
     "Budget",
     "BundledModel",
     "Config",
+    "LiteLLMModel",
     "ModelConfig",
     "OpenAIModel",
     "Price",
@@ -253,6 +254,34 @@ class RewardModel(OpenAIModel):
         return f"{super().known_as()} {self.path} {fields} {self.found}"
 
 
+class LiteLLMModel(OpenAIModel):
+    """A model at a provider without a preset, asked through LiteLLM (the extra [litellm])."""
+
+    kind: Literal["litellm"] = Field(description="A model behind LiteLLM.")  # type: ignore[assignment]
+    model: str = Field(
+        min_length=1, description="The model by LiteLLM's name for it, as bedrock/amazon.nova-lite-v1:0."
+    )
+    base_url: str | tuple[str, ...] = Field("", description="An address to ask in place of the provider's own.")
+
+    @model_validator(mode="after")
+    def _is_asked_call_by_call(self) -> "LiteLLMModel":
+        if set_in_vain := {"batch", "block", "provider"} & self.model_fields_set:
+            raise ValueError(f"{min(set_in_vain)!r} is of kind openai; take it out, or ask the model by kind: openai")
+        if not isinstance(self.base_url, str):
+            raise ValueError("a model of kind litellm is asked at one address: name one")  # noqa: TRY004 - pydantic's
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What the limit of calls in flight is kept for: the address, else the provider as a whole."""
+        return (self.api_base or f"litellm:{self.model.split('/', 1)[0]}",)
+
+    @property
+    def api_base(self) -> str | None:
+        """The address to ask in place of the provider's own."""
+        return str(self.base_url) or None
+
+
 def _address(value: str) -> str:
     """An address without its last slash. Raises ValueError where it is none or holds a secret."""
     parts = urlsplit(value)
@@ -285,7 +314,9 @@ class BundledModel(Config):
     sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
 
 
-ModelConfig = Annotated[OpenAIModel | RewardModel | VLLMModel | BundledModel, Field(discriminator="kind")]
+ModelConfig = Annotated[
+    OpenAIModel | LiteLLMModel | RewardModel | VLLMModel | BundledModel, Field(discriminator="kind")
+]
 
 
 def extra_body_of(model: ModelConfig) -> dict[str, Any]:

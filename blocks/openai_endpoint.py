@@ -94,7 +94,7 @@ class OpenAIEndpoint:
         except openai.APIStatusError as error:
             completion = read_failure(error)
         except TimeoutError:
-            completion = _time_out(f"no complete reply within {self.config.timeout_s:g} s")
+            completion = timed_out(f"no complete reply within {self.config.timeout_s:g} s")
         except Exception as error:
             completion = self._without_reply(error)
         return replace(completion, detail=self.without_key(completion.detail))
@@ -112,21 +112,22 @@ class OpenAIEndpoint:
         # A connection that is refused or reset also comes as a ConnectTimeout.
         if isinstance(cause, httpx2.TimeoutException) and not isinstance(cause, httpx2.ConnectTimeout):
             silence = self.config.first_byte_timeout_s or self.config.timeout_s
-            return _time_out(f"no reply within {silence:g} s")
+            return timed_out(f"no reply within {silence:g} s")
         cause = cause.__cause__ or cause
         return Completion(error="connection", detail=f"{type(cause).__name__}: {cause}", transient=True)
 
     def without_key(self, detail: str | None) -> str | None:
         """A detail, shortened, in which the key, if it stands there, is not readable."""
         # Some servers repeat the key that they refuse; it must not reach a log or a table.
-        return _short(detail.replace(self._client.api_key, "***")) if detail else detail
+        return shortened(detail.replace(self._client.api_key, "***")) if detail else detail
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
 
-def _time_out(detail: str) -> Completion:
+def timed_out(detail: str) -> Completion:
+    """A call without an answer in time, which may have one another time."""
     return Completion(error="time_out", detail=detail, transient=True)
 
 
@@ -213,5 +214,6 @@ def _text(value: object) -> str:
     return text
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text as long as a detail may be."""
     return text if len(text) <= DETAIL_CHARACTERS else text[:DETAIL_CHARACTERS] + "…"

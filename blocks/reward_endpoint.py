@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from blocks.llm import MOST_TOKENS, Completion, Message, Request
-from blocks.models import OpenAIModel, RewardModel
+from blocks.models import LiteLLMModel, OpenAIModel, RewardModel
 from blocks.openai_endpoint import DETAIL_CHARACTERS, OpenAIEndpoint
 
 
@@ -30,6 +30,10 @@ class RewardEndpoint(OpenAIEndpoint):
 
 def endpoint_of(model: OpenAIModel, address: str) -> OpenAIEndpoint:
     """The endpoint of a model at an address. Must be called in the event loop."""
+    if isinstance(model, LiteLLMModel):
+        from blocks.litellm_endpoint import LiteLLMEndpoint
+
+        return LiteLLMEndpoint(model)
     kind = RewardEndpoint if isinstance(model, RewardModel) else OpenAIEndpoint
     return kind.connect(model, address)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import httpx2
@@ -9,8 +10,9 @@ import openai
 import orjson
 
 from blocks.engines import engines_for
+from blocks.litellm_endpoint import MISSING
 from blocks.llm import Completion
-from blocks.models import ModelConfig, OpenAIModel, VLLMModel, missing_key
+from blocks.models import LiteLLMModel, ModelConfig, OpenAIModel, VLLMModel, missing_key
 from blocks.openai_endpoint import read_failure
 from blocks.providers import providers
 from blocks.reward_endpoint import endpoint_of
@@ -156,6 +158,9 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], Non
             continue
         if not isinstance(model, OpenAIModel):
             said(f"{label}: the bundled model")
+            continue
+        if isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
+            faults.append(f"models.{label}: {MISSING}")
             continue
         if (variable := missing_key(model)) is not None:
             faults.append(

@@ -1,0 +1,118 @@
+"""A model behind LiteLLM, which speaks to providers whose API is not OpenAI's; LiteLLM is the extra [litellm].
+
+Limits, retries, caps, budgets and the ledger are ours, so LiteLLM retries nothing, caches nothing and reports nothing.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import openai
+import orjson
+
+from blocks.llm import Completion, Request
+from blocks.models import LiteLLMModel
+from blocks.openai_endpoint import OpenAIEndpoint, read_failure, read_reply, shortened, timed_out
+from blocks.rate_headers import retry_after
+
+MISSING = (
+    "LiteLLM is not installed in this environment: it is kasasagi's extra [litellm]; "
+    "install it with pip install 'kasasagi[litellm]'"
+)
+NO_CHAT = "a model of kind litellm is asked by messages alone; Magpie and embeddings need kind openai or vllm"
+NO_PROVIDER = "LLM Provider NOT provided"
+NO_KEY = re.compile(
+    r"missing credentials|missing \S* ?api.?key|api.?key\S* (is )?(required|missing|not (set|found))", re.I
+)
+_SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)(_ID)?$")
+_SHORTEST_SECRET = 8
+
+
+@cache
+def library() -> Any:
+    """LiteLLM, told to keep to itself. Raises ImportError."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it loads a table from the network
+    import litellm
+
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    return litellm
+
+
+class LiteLLMEndpoint(OpenAIEndpoint):
+    """One model that LiteLLM asks; lives in the dispatcher's event loop."""
+
+    config: LiteLLMModel
+
+    def __init__(self, config: LiteLLMModel) -> None:
+        self.config = config
+        self.queues = False
+
+    async def models(self) -> list[str] | None:
+        """None: LiteLLM does not say what a provider has. It is loaded here, off the loop."""
+        try:
+            await asyncio.to_thread(library)
+        except ImportError:
+            return None  # the first call says so
+        return None
+
+    async def waiting(self) -> int | None:
+        """None: nobody says how many calls wait."""
+        return None
+
+    async def complete(self, request: Request, read: Callable[[bytes], Completion] | None = None) -> Completion:
+        """Answer one request; whatever goes wrong is a Completion that says so, never an exception."""
+        if "messages" not in request:
+            return Completion(error="rejected_by_server", detail=NO_CHAT, fatal=True)
+        try:
+            async with asyncio.timeout(self.config.timeout_s):
+                response = await library().acompletion(**self._call(request))
+            completion = (read or read_reply)(orjson.dumps(response.model_dump(), default=str))
+        except ImportError:
+            return Completion(error="not_installed", detail=MISSING, fatal=True)
+        except (TimeoutError, openai.APITimeoutError):
+            completion = timed_out(f"no complete reply within {self.config.timeout_s:g} s")
+        except Exception as error:
+            completion = failure(error)
+        return replace(completion, detail=self.without_key(completion.detail))
+
+    def _call(self, request: Request) -> dict[str, Any]:
+        variable, address = self.config.api_key_env, self.config.api_base
+        key = {"api_key": os.environ.get(variable, "").strip()} if variable else {}
+        place = {"api_base": address} if address else {}
+        fixed = {"model": self.config.model, "timeout": self.config.timeout_s, "num_retries": 0, "max_retries": 0}
+        return {**request, **fixed, **key, **place}
+
+    def without_key(self, detail: str | None) -> str | None:
+        """A detail, shortened, in which no key that stands in the environment is readable."""
+        if not detail:
+            return detail
+        for name, value in os.environ.items():
+            if len(value) >= _SHORTEST_SECRET and (_SECRET.search(name) or name == self.config.api_key_env):
+                detail = detail.replace(value, "***")
+        return shortened(detail)
+
+    async def close(self) -> None:
+        """Nothing: LiteLLM keeps its connections for the whole process."""
+
+
+def failure(error: Exception) -> Completion:
+    """What an exception of LiteLLM means; its classes are those of the OpenAI client, and some are its own."""
+    status, words = getattr(error, "status_code", None), str(error)
+    if NO_PROVIDER in words:
+        return Completion(error="not_found", detail=words, fatal=True)
+    if NO_KEY.search(words):  # LiteLLM finds that itself and calls it an error of the server
+        return Completion(error="not_authorised", detail=words, fatal=True)
+    if isinstance(error, openai.APIConnectionError):
+        return Completion(error="connection", detail=words, transient=True)
+    if isinstance(error, openai.APIStatusError):
+        headers = getattr(error, "litellm_response_headers", None) or error.response.headers
+        found = read_failure(error)
+        return replace(found, wait_s=retry_after(headers)) if found.transient else found
+    if isinstance(status, int) and 400 <= status < 500:
+        return Completion(error="rejected_by_server", detail=f"{status}: {words}")
+    return Completion(error="server_error", detail=f"{type(error).__name__}: {words}", transient=True)

@@ -1,0 +1,160 @@
+"""Models behind LiteLLM: answers, failures and keys are those of any other endpoint; nothing is loaded unless asked."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import httpx2
+import openai
+import pytest
+from pydantic import ValidationError
+
+from blocks import litellm_endpoint
+from blocks.dispatcher import ModelUnusableError
+from blocks.litellm_endpoint import failure
+from blocks.models import LiteLLMModel
+from tests.blocks.helpers import dispatching, question, questions
+from tests.fake_server import FakeServer
+
+needs_litellm = pytest.mark.skipif(importlib.util.find_spec("litellm") is None, reason="the extra [litellm]")
+
+
+def litellm_model(**fields: Any) -> LiteLLMModel:
+    return LiteLLMModel.model_validate({"kind": "litellm", "model": "openai/small", **fields})
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What a LiteLLM that answers everything with yes was asked."""
+    calls: list[dict[str, Any]] = []
+
+    class Reply:
+        def model_dump(self) -> dict[str, Any]:
+            choice = {"message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
+            return {"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+
+    async def acompletion(**call: Any) -> Reply:
+        calls.append(call)
+        return Reply()
+
+    monkeypatch.setattr(litellm_endpoint, "library", lambda: SimpleNamespace(acompletion=acompletion))
+    return calls
+
+
+def test_an_answer_is_one_as_from_any_endpoint(
+    asked: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "a-key-of-ours")
+    with dispatching(tmp_path, {"small": litellm_model(api_key_env="SOME_KEY", timeout_s=5)}) as dispatcher:
+        (answer,) = dispatcher.ask([question("is it?", temperature=0.5)])
+    assert (answer.text, answer.finish_reason, answer.prompt_tokens, answer.completion_tokens) == ("yes", "stop", 3, 1)
+    assert asked == [
+        {
+            "model": "openai/small",
+            "messages": [{"role": "user", "content": "is it?"}],
+            "temperature": 0.5,
+            "timeout": 5.0,
+            "num_retries": 0,
+            "max_retries": 0,
+            "api_key": "a-key-of-ours",
+        }
+    ]
+
+
+def test_without_the_extra_the_run_ends_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    litellm_endpoint.library.cache_clear()
+    words = r"kasasagi's extra \[litellm\]; install it with pip install"
+    with (
+        dispatching(tmp_path, {"small": litellm_model()}) as dispatcher,
+        pytest.raises(ModelUnusableError, match=words),
+    ):
+        dispatcher.ask(questions(3))
+
+
+def test_what_is_no_conversation_cannot_be_asked(asked: list[dict[str, Any]], tmp_path: Path) -> None:
+    with dispatching(tmp_path, {"small": litellm_model()}) as dispatcher:
+        one = question("x")
+        raw = type(one)(one.label, one.key, {"prompt": "<user>"})
+        with pytest.raises(ModelUnusableError, match="asked by messages alone"):
+            dispatcher.ask([raw])
+    assert not asked
+
+
+class OneOfLiteLLMs(openai.RateLimitError):
+    """An exception as LiteLLM raises it: a class of the OpenAI client, with a reply of its own making."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        request = httpx2.Request("POST", "http://127.0.0.1:1")
+        super().__init__("litellm.RateLimitError: slow down", response=httpx2.Response(429, request=request), body=None)
+        self.litellm_response_headers = httpx.Headers(headers)
+
+
+def test_failures_that_may_pass_and_those_that_will_not() -> None:
+    limited = failure(OneOfLiteLLMs({"Retry-After": "7"}))
+    assert (limited.error, limited.transient, limited.wait_s) == ("rate_limited", True, 7.0)
+    assert failure(openai.APIConnectionError(request=httpx2.Request("POST", "http://a"))).transient
+    no_key = failure(RuntimeError("OpenAIException - Missing credentials. Please pass an `api_key`"))
+    assert (no_key.error, no_key.fatal) == ("not_authorised", True)
+    assert failure(RuntimeError("something of its own")).error == "server_error"
+    unknown = failure(ValueError("LLM Provider NOT provided. Pass in the LLM provider"))
+    assert (unknown.error, unknown.fatal) == ("not_found", True)
+
+
+def test_no_key_of_the_environment_stands_in_a_detail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_PROVIDER_API_KEY", "abcdefgh1234")
+    endpoint = litellm_endpoint.LiteLLMEndpoint(litellm_model())
+    assert endpoint.without_key("the key abcdefgh1234 is wrong") == "the key *** is wrong"
+
+
+@pytest.mark.parametrize("fields", [{"batch": True}, {"provider": "groq"}, {"base_url": ["http://a", "http://b"]}])
+def test_what_only_openai_endpoints_have_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="kind"):
+        litellm_model(**fields)
+
+
+def test_models_of_one_provider_share_its_limit() -> None:
+    assert litellm_model(model="bedrock/a").addresses == litellm_model(model="bedrock/b").addresses
+    assert litellm_model(model="bedrock/a").addresses != litellm_model(model="watsonx/a").addresses
+    assert litellm_model(model="bedrock/a").first_concurrency("litellm:bedrock") == 32
+
+
+@needs_litellm
+def test_litellm_itself_asks_a_server(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "a-key-of-ours")
+    server.configure(faults={"http_429": 0.2, "http_500": 0.2})
+    model = litellm_model(base_url=server.base_url, api_key_env="SOME_KEY", max_retries=20)
+    with dispatching(tmp_path, {"small": model}) as dispatcher:
+        answers = dispatcher.ask(questions(20))
+    assert all(answer.error is None and answer.text and answer.completion_tokens for answer in answers)
+    assert len(server.samples()) == 20
+
+
+@needs_litellm
+@pytest.mark.parametrize(
+    ("name", "key", "words"),
+    [
+        ("openai/nobody", "a-key-of-ours", "404"),
+        ("no-such-provider/x", "a-key-of-ours", "LLM Provider NOT provided"),
+        ("openai/small", "", "Missing credentials"),
+    ],
+)
+def test_litellm_itself_cannot_ask(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, key: str, words: str
+) -> None:
+    for variable in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("SOME_KEY", key)
+    model = litellm_model(model=name, base_url=server.base_url, **({"api_key_env": "SOME_KEY"} if key else {}))
+    with dispatching(tmp_path, {"small": model}) as dispatcher, pytest.raises(ModelUnusableError, match=words):
+        dispatcher.ask(questions(3))
+
+
+def test_configuration_loads_no_litellm() -> None:
+    code = "import sys; from flows.recipe import Recipe; sys.exit('litellm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ}).returncode == 0
