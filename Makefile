@@ -66,7 +66,7 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	touch $@
 
 $(VENV)/.ready-train: $(VENV)/.ready-test
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,train,dask,ray]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,train,dask,ray,litellm]"
 	touch $@
 
 $(VLLM)/.ready: pyproject.toml constraints-vllm.txt

@@ -117,6 +117,7 @@ class SharedLimit:
             self._part_with_some()
         while self._leaving and self.in_flight <= self.held + (len(self._leaving) - 1) * self._size:
             await self._slots.give_back(self._leaving.pop().lease)
+            self._wait_until = _now() + 2 * TRY_AGAIN_S
         if self._wanted.is_set() and _now() >= self._wait_until:
             await self._take()
 
@@ -146,7 +147,6 @@ class SharedLimit:
         count = max(idle, math.ceil(len(self._blocks) * GIVEN_BACK)) if len(self._blocks) > 1 or idle else 0
         self._leaving += [self._blocks.pop() for _ in range(count)]
         self._give_back_at = _now() + GIVE_BACK_S
-        self._wait_until = _now() + 2 * TRY_AGAIN_S
 
 
 def _now() -> float:

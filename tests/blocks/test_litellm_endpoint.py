@@ -1,6 +1,5 @@
 """Models behind LiteLLM: answers, failures and keys are those of any other endpoint; nothing is loaded unless asked."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from blocks.models import LiteLLMModel
 from tests.blocks.helpers import dispatching, question, questions
 from tests.fake_server import FakeServer
 
-needs_litellm = pytest.mark.skipif(importlib.util.find_spec("litellm") is None, reason="the extra [litellm]")
+needs_litellm = pytest.mark.slow  # the extra [litellm] is part of what make test-slow installs
 
 
 def litellm_model(**fields: Any) -> LiteLLMModel:

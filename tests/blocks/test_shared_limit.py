@@ -15,7 +15,7 @@ from blocks.shared_limit import LimitError, SharedLimit
 from tests.blocks.helpers import background, dispatching, errors_of, model, questions, until
 from tests.fake_server import FakeServer
 
-ROUNDS = 200_000
+ROUNDS = 1_000_000
 
 
 class Shelf:
