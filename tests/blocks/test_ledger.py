@@ -176,8 +176,8 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, lines: int) 
     assert appender.stdout is not None
     said = [int(appender.stdout.readline()) for _ in range(lines)]
     os.kill(appender.pid, signal.SIGKILL)
-    rest, _ = appender.communicate(timeout=30)
-    said += [int(line) for line in rest.decode().split("\n")[:-1]]
+    said += [int(line) for line in appender.stdout.read().decode().split("\n")[:-1]]
+    appender.wait(30)
     ledger = Ledger(tmp_path)
     assert len(ledger.known([key(number) for number in said])) == len(said)
     assert len(said) <= ledger.count() <= len(said) + 1

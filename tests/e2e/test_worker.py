@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+import yaml
 
 from flows.local_server import free_port
 from tests.e2e.command import until
@@ -140,7 +141,7 @@ def test_a_worker_runs_a_deployment_whose_failure_is_retried_from_where_it_stopp
     with FakeServer(models=MODELS) as server, team(tmp_path / "prefect", tmp_path / "ws") as prefect:
         job = Job(tmp_path / "job", server, {})
         job.prepare(PROMPTS, publish={"path": str(job.out)}, gates={"expect": [NEVER]})
-        prefect.prefect("automation", "create", "--from-file", "deployments/automations.yaml")
+        prefect.prefect("automation", "create", "--from-file", str(impatient_automations(tmp_path)))
         deployment = prefect.asked("deployments/name/preference/on-demand")["id"]
         asked = {"parameters": {"recipe": str(job.folder / "recipe.yaml")}}
         run = str(prefect.asked(f"deployments/{deployment}/create_flow_run", asked)["id"])
@@ -206,12 +207,22 @@ def test_an_approval_has_a_worker_go_on_with_a_run_that_has_ended_and_publish_it
         assert len(prefect.asked("flow_runs/filter", asked)) == 1
 
 
+def impatient_automations(folder: Path) -> Path:
+    """The automations, but a crashed run is taken up again after seconds."""
+    content = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text(encoding="utf-8"))
+    [crashed] = [one for one in content["automations"] if one["name"] == "kasasagi-run-crashed"]
+    crashed["trigger"]["within"] = 30
+    path = folder / "automations.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
 @pytest.mark.timeout(900)
 def test_a_run_that_was_missed_is_marked_and_one_that_was_killed_is_taken_up_again(tmp_path: Path) -> None:
     with FakeServer(models=MODELS, first_token_s=0.3) as server, team(tmp_path / "prefect", tmp_path / "ws") as prefect:
         job = Job(tmp_path / "job", server, {})
         job.prepare(PROMPTS, publish={"path": str(job.out)})
-        prefect.prefect("automation", "create", "--from-file", "deployments/automations.yaml")
+        prefect.prefect("automation", "create", "--from-file", str(impatient_automations(tmp_path)))
         prefect.stop_worker()
         deployment = prefect.asked("deployments/name/preference/on-demand")["id"]
         asked = {"parameters": {"recipe": str(job.folder / "recipe.yaml")}}
