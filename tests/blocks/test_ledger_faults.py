@@ -1,12 +1,9 @@
 """Faults at every write of the ledger: nothing acknowledged is lost, nothing wrong served, and one sentence is said."""
 
-import multiprocessing
 import os
-import resource
 import shutil
 import signal
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,42 +17,7 @@ from blocks import ledger_check, ledger_upkeep
 from blocks.canonical import digest
 from blocks.ledger import Entry, Ledger, LedgerError
 from blocks.llm import Completion
-
-COUNT = 120
-FILES = ("ledger.sqlite", "ledger.sqlite-wal")
-
-
-def key(number: int) -> str:
-    return digest(["key", number])
-
-
-def answer(number: int) -> Completion:
-    return Completion(text=f"answer {number}: " + "鵲 " * (number % 50), prompt_tokens=number, completion_tokens=3)
-
-
-def entries(start: int, end: int) -> list[Entry]:
-    return [Entry(key(number), "model", answer(number)) for number in range(start, end)]
-
-
-def served(folder: Path, count: int = COUNT) -> set[int]:
-    """Which answers the ledger serves; each must be the right one."""
-    ledger = Ledger(folder)
-    try:
-        found = ledger.known([key(number) for number in range(count)])
-    finally:
-        ledger.close()
-    right = {key(number): number for number in range(count) if found.get(key(number)) == answer(number)}
-    assert len(right) == len(found), "a wrong answer was served"
-    return set(right.values())
-
-
-def in_child(work: Callable[..., None], *arguments: object) -> int:
-    """The exit code of a forked child that does some work, negative for a signal."""
-    child = multiprocessing.get_context("fork").Process(target=work, args=arguments)
-    child.start()
-    child.join(60)
-    assert child.exitcode is not None
-    return child.exitcode
+from tests.blocks.ledger_content import COUNT, FILES, answer, entries, in_child, key, served
 
 
 class Dying:
@@ -343,120 +305,3 @@ def test_a_number_beyond_all_bounds_is_passed_over_and_not_counted_up_to(tmp_pat
     assert ledger_check.check(tmp_path).entries == COUNT
     assert_rescued(tmp_path)
     assert ledger_upkeep.prune(tmp_path, 0.0, None, set).entries == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[tuple[Path, bool]]:
-    """A disk of 1 MB, mounted where this process may do that; else a folder, to be filled under a file size limit."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    mounted = subprocess.run(options, capture_output=True, check=False).returncode == 0
-    yield place, mounted
-    if mounted:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(work: Callable[[], None], mounted: bool) -> None:
-    """Do some work that meets a full disk; ends with 7 where that was said in one sentence."""
-    if not mounted:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
-    try:
-        work()
-    except LedgerError as error:
-        os._exit(7 if "cannot be" in str(error) and "\n" not in str(error) else 8)
-
-
-def test_a_full_disk_stops_the_writer_and_loses_nothing(small_disk: tuple[Path, bool]) -> None:
-    place, mounted = small_disk
-    folder, said = place / "ledger", place.parent / "said"
-
-    def append() -> None:
-        ledger = Ledger(folder)
-        for number in range(2_000):
-            ledger.append([Entry(key(number), "model", Completion(text="x" * 2_000 + f"{number}"))])
-            with said.open("a") as file:
-                file.write(f"{number}\n")
-
-    assert in_child(fill, append, mounted) == 7
-    acknowledged = len(said.read_text().split())
-    assert acknowledged > 20
-    rescued = place.parent / "rescued"
-    shutil.copytree(folder, rescued)
-    ledger = Ledger(rescued)
-    known = ledger.known([key(number) for number in range(2_000)])
-    assert acknowledged <= len(known) <= acknowledged + 1
-    assert all(known[key(number)].text.endswith(f"x{number}") for number in range(acknowledged))
-    ledger.append(entries(5_000, 5_001))
-    ledger.close()
-    assert ledger_check.check(rescued).sound
-
-
-def test_a_full_disk_during_an_import_leaves_the_ledger_as_it_was(
-    small_disk: tuple[Path, bool], tmp_path: Path
-) -> None:
-    place, mounted = small_disk
-    folder = place / "ledger"
-    big = Ledger(tmp_path / "big")
-    big.append([Entry(digest(["big", n]), "model", Completion(text="y" * 3000)) for n in range(1_000)])
-    big.close()
-    ledger = Ledger(folder)
-    ledger.append(entries(0, COUNT))
-    ledger.close()
-
-    def take() -> None:
-        with ledger_upkeep.opened_to_read(tmp_path / "big" / FILES[0]) as other:
-            ledger_check.import_ledger(folder, other, tmp_path / "big" / FILES[0])
-
-    assert in_child(fill, take, mounted) == 7
-    assert served(folder) == set(range(COUNT))
-    rescued = tmp_path / "rescued"
-    shutil.copytree(folder, rescued)
-    assert ledger_check.check(rescued).sound
-
-
-def compacted(folder: Path) -> None:
-    ledger_upkeep.compact(folder, alone=True)
-
-
-def pruned(folder: Path) -> None:
-    ledger_upkeep.prune(folder, None, [bytes.fromhex(key(number)) for number in range(40)], set)
-
-
-def repaired(folder: Path) -> None:
-    ledger_check.check(folder, repair=True)
-
-
-@pytest.mark.parametrize("work", [compacted, pruned, repaired])
-def test_a_disk_without_any_room_stops_the_upkeep_in_one_sentence(
-    small_disk: tuple[Path, bool], tmp_path: Path, work: Callable[[Path], None]
-) -> None:
-    place, mounted = small_disk
-    folder = place / "ledger"
-    ledger = Ledger(folder)
-    ledger.append([Entry(digest(["big", n]), "model", Completion(text="x" * 3000)) for n in range(40)])
-    ledger.append(entries(0, COUNT))
-    ledger._connection.execute("DELETE FROM entries WHERE length(reply) > 2000")
-    ledger._connection.execute("UPDATE entries SET model = 'another' WHERE id = 41")
-    ledger.close()
-
-    def without_room() -> None:
-        if mounted:
-            take_all_room(place / "filler")
-        else:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        work(folder)
-
-    assert in_child(fill, without_room, mounted) == 7
-    (place / "filler").unlink(missing_ok=True)
-    rescued = tmp_path / "rescued"
-    shutil.copytree(folder, rescued)
-    assert ledger_check.check(rescued, repair=True).repaired
-    assert served(rescued) == set(range(1, COUNT))
-
-
-def take_all_room(file: Path) -> None:
-    with file.open("wb", buffering=0) as out, suppress(OSError):
-        while out.write(b"x" * 4096):
-            pass

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from blocks.run_tables import open_tables
 from blocks.workspace import Run
 from tasks.publish import PublishConfig, PublishError, Release, release
 from tests.run_example import build_example_run
+from tests.served import s3_served
 
 BUCKET = "nests"
 
@@ -30,15 +30,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
+    with s3_served() as address:
+        yield address
 
 
 @pytest.fixture(params=["memory", "s3"])

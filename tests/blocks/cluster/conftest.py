@@ -1,6 +1,5 @@
 """A cluster for quick tests: workers are threads or processes of this machine, the storage a folder, memory or S3."""
 
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from blocks.cluster.shipping import Cluster, Send, Shipping
 from blocks.cluster.worker import answer_parcel
 from blocks.destinations.store import Store
 from blocks.models import Budget, ModelConfig
+from tests.served import s3_served
 
 BUCKET = "flock"
 ROOT = "workspace/run"
@@ -73,15 +73,8 @@ def end_sessions() -> None:
 
 @pytest.fixture(scope="module")
 def s3_endpoint() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
+    with s3_served() as address:
+        yield address
 
 
 @pytest.fixture(params=["file", "memory", "s3"])

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.message import Message
 from functools import partial
 from pathlib import Path
@@ -134,8 +134,8 @@ def test_what_a_run_left_on_the_storage_is_in_the_next_ones_ledger(any_site: Sit
     assert left == {"workspace/alive", "another/killed"}
 
 
-def test_a_worker_of_a_run_that_is_gone_sends_nothing_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "WATCH_S", 0.05)
+def stopped_in_the_middle(site: Site, stop: Callable[[Parcel], None]) -> str | None:
+    """What a worker says that something stopped when 14 of its 40 calls were sent; it must send no further one."""
     halting = Halting(at_once=10)
     outcomes: list[Outcome] = []
     with ScriptedServer(halting) as server:
@@ -143,32 +143,32 @@ def test_a_worker_of_a_run_that_is_gone_sends_nothing_more(site: Site, monkeypat
         parcel = parcel_with(site, 40)
         thread = background(lambda: outcomes.append(answer_parcel(parcel)))
         until(lambda: server.posts == 14)
-        take_over(site.store, site.ledger, ROOT.split("/", maxsplit=1)[0], [])
+        stop(parcel)
         until(lambda: all(session.has_ended for session in worker._SESSIONS.values()))
         halting.go_on.set()
         thread.join(60)
-        assert outcomes[0].stopped == "the run that asked has ended"
         assert server.posts == 14
         shipping.finish()
+    return outcomes[0].stopped
+
+
+def test_a_worker_of_a_run_that_is_gone_sends_nothing_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "WATCH_S", 0.05)
+
+    def gone(_: Parcel) -> None:
+        take_over(site.store, site.ledger, ROOT.split("/", maxsplit=1)[0], [])
+
+    assert stopped_in_the_middle(site, gone) == "the run that asked has ended"
     assert len(kept(site.ledger, questions(40))) == 14  # what was in flight came late, and is kept
 
 
 def test_a_worker_stops_where_another_has_taken_its_parcel(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "WATCH_S", 0.05)
-    halting = Halting(at_once=10)
-    outcomes: list[Outcome] = []
-    with ScriptedServer(halting) as server:
-        shipping = site.shipping({"small": model(server.base_url, max_concurrency=4)}, at_once=1)
-        parcel = parcel_with(site, 40)
-        thread = background(lambda: outcomes.append(answer_parcel(parcel)))
-        until(lambda: server.posts == 14)
+
+    def taken_over(parcel: Parcel) -> None:
         site.store.write_whole(f"{parcel.folder}/claim", b"another worker")
-        until(lambda: all(session.has_ended for session in worker._SESSIONS.values()))
-        halting.go_on.set()
-        thread.join(60)
-        shipping.finish()
-    assert outcomes[0].stopped == "another worker has taken the parcel over"
-    assert server.posts == 14
+
+    assert stopped_in_the_middle(site, taken_over) == "another worker has taken the parcel over"
 
 
 def parcel_with(site: Site, count: int) -> Parcel:
