@@ -56,6 +56,7 @@ class Lane:
         self._queue: list[tuple[int, int, int, Job]] = []
         self._sign = -1
         self._numbers = itertools.count()
+        self._pumps_soon = False
 
     def admit(self, label: str, model: ModelConfig) -> None:
         """Learn of a model that is asked here."""
@@ -72,6 +73,16 @@ class Lane:
 
     def pump(self) -> None:
         """Send as much as the limit allows."""
+
+    def _pump_soon(self) -> None:
+        """Send what may be sent once the loop has taken in all that comes with what was queued now."""
+        if not self._pumps_soon:
+            self._pumps_soon = True
+            asyncio.get_running_loop().call_soon(self._pump_now)
+
+    def _pump_now(self) -> None:
+        self._pumps_soon = False
+        self.pump()
 
     def release(self) -> None:
         """Go on sending after a hold."""
@@ -109,7 +120,7 @@ class EngineLane(Lane):
         """Queue a job; the batch is formed once the loop has taken in all that came with it."""
         if self._closed:
             return
-        heapq.heappush(self._queue, (self._sign * job.rank, job.order, next(self._numbers), job))
+        self._enqueue(job)
         if not self._busy:
             self._busy = True
             asyncio.get_running_loop().call_soon(self.pump)

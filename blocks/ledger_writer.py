@@ -4,43 +4,26 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from blocks.ledger import Entry, Ledger, LedgerError
 from blocks.llm import Completion
 
 MOST_IN_A_COMMIT = 1_000
+Written = Callable[[list[tuple[str, Completion]]], None]
 
 
-class Writer(Protocol):
-    """Keeps the answers of a dispatcher, each before anything else is done with it."""
-
-    def put(self, key: str, model: str, completion: Completion) -> None:
-        """Hand over one answer to be kept."""
-
-    def close(self) -> None:
-        """Write what was handed over and end."""
-
-
-class LedgerWriter:
-    """Keeps answers in the ledger from a thread of its own.
+class Writer:
+    """Keeps the answers of a dispatcher, each before anything else is done with it, from a thread of its own.
 
     written is called, in that thread, with the answers that are now kept; unwritable with the error when they cannot
     be kept, after which nothing more is written.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        written: Callable[[list[tuple[str, Completion]]], None],
-        unwritable: Callable[[LedgerError], None],
-    ) -> None:
-        Ledger(folder).close()  # a ledger that cannot be opened is an error here, before anything is sent
-        self._folder = folder
+    def __init__(self, name: str, written: Written, unwritable: Callable[[LedgerError], None]) -> None:
         self._written = written
         self._unwritable = unwritable
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def put(self, key: str, model: str, completion: Completion) -> None:
@@ -51,6 +34,19 @@ class LedgerWriter:
         """Write what was handed over and end the thread."""
         self._queue.put(None)
         self._thread.join()
+
+    def _run(self) -> None:
+        """Keep what is put until the end is."""
+        raise NotImplementedError
+
+
+class LedgerWriter(Writer):
+    """Keeps answers in the ledger, as many in one commit as wait for it."""
+
+    def __init__(self, folder: Path, written: Written, unwritable: Callable[[LedgerError], None]) -> None:
+        Ledger(folder).close()  # a ledger that cannot be opened is an error here, before anything is sent
+        self._folder = folder
+        super().__init__("ledger-writer", written, unwritable)
 
     def _run(self) -> None:
         try:

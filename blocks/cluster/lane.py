@@ -39,7 +39,6 @@ class ClusterLane(Lane):
         self._shipping = shipping
         self._options = options
         self._free = shipping.at_once
-        self._pumps_soon = False
         self._threads = ThreadPoolExecutor(shipping.at_once, "parcel")
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -48,13 +47,7 @@ class ClusterLane(Lane):
         if self._closed:
             return
         self._enqueue(job)
-        if not self._pumps_soon:
-            self._pumps_soon = True
-            asyncio.get_running_loop().call_soon(self._pump_now)
-
-    def _pump_now(self) -> None:
-        self._pumps_soon = False
-        self.pump()
+        self._pump_soon()
 
     def pump(self) -> None:
         """Send parcels as long as there are free workers; few questions are spread over all of them."""

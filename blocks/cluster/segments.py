@@ -3,7 +3,6 @@
 import itertools
 import queue
 import secrets
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -12,17 +11,15 @@ from blocks.cluster.parcels import write_segment
 from blocks.destinations.errors import DestinationError
 from blocks.destinations.store import Store
 from blocks.ledger import Entry, LedgerError, row_of
-from blocks.llm import Completion
+from blocks.ledger_writer import Writer, Written
 
 MOST_IN_A_SEGMENT = 1_000
-Written = Callable[[list[tuple[str, Completion]]], None]
 
 
-class SegmentWriter:
+class SegmentWriter(Writer):
     """Keeps answers in segments of the parcels that ask for them.
 
-    An answer waits at most flush_s seconds for others, and not at all once nothing else is asked. written is called
-    with the answers that are now kept; unwritable with the error when they cannot be, after which nothing is written.
+    An answer waits at most flush_s seconds for others, and not at all once nothing else is asked.
     """
 
     def __init__(
@@ -30,15 +27,11 @@ class SegmentWriter:
     ) -> None:
         self._store = store
         self._flush_s = flush_s
-        self._written = written
-        self._unwritable = unwritable
         self._folders: dict[str, str] = {}
         self._expected: set[str] = set()
         token = secrets.token_hex(6)
         self._names = (f"{token}-{number:08d}" for number in itertools.count())
-        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="segment-writer", daemon=True)
-        self._thread.start()
+        super().__init__("segment-writer", written, unwritable)
 
     def expect(self, keys: Iterable[str], folder: str) -> None:
         """Learn whose the answers of some questions will be."""
@@ -49,15 +42,6 @@ class SegmentWriter:
     def give_up(self, keys: Iterable[str]) -> None:
         """Wait no longer for the answers of some questions; one that comes all the same is still kept."""
         self._expected.difference_update(keys)
-
-    def put(self, key: str, model: str, completion: Completion) -> None:
-        """Hand over one answer to be kept."""
-        self._queue.put(Entry(key, model, completion))
-
-    def close(self) -> None:
-        """Write what was handed over and end the thread."""
-        self._queue.put(None)
-        self._thread.join()
 
     def _run(self) -> None:
         try:
