@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -54,10 +55,8 @@ class LiteLLMEndpoint(OpenAIEndpoint):
 
     async def models(self) -> list[str] | None:
         """None: LiteLLM does not say what a provider has. It is loaded here, off the loop."""
-        try:
+        with suppress(ImportError):  # the first call says so
             await asyncio.to_thread(library)
-        except ImportError:
-            return None  # the first call says so
         return None
 
     async def waiting(self) -> int | None:

@@ -43,7 +43,6 @@ class Servers(Lane):
         self._limits: dict[str, SharedLimit] = {}
         self._estimates = Estimates()
         self._silent: set[tuple[str, str]] = set()
-        self._pumps_soon = False
         self._unshared: Counter[tuple[str, str]] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,13 +92,8 @@ class Servers(Lane):
         heapq.heappush(self._queues[job.label], (self._sign * job.rank, job.order, next(self._numbers), job))
         if not _can_share(job):
             self.pump()
-        elif not self._pumps_soon:  # what may share a call waits for what is pushed with it
-            self._pumps_soon = True
-            asyncio.get_running_loop().call_soon(self._pump_now)
-
-    def _pump_now(self) -> None:
-        self._pumps_soon = False
-        self.pump()
+        else:  # what may share a call waits for what is pushed with it
+            self._pump_soon()
 
     def pump(self) -> None:
         """Send as much as the limits allow, except to servers that asked us to wait."""
@@ -279,10 +273,13 @@ class Servers(Lane):
         self.pump()
 
     async def _watch_queue(self, address: Address, endpoint: OpenAIEndpoint) -> None:
-        """Keep the calls that wait at a server that queues to a few, for as long as it says how many there are."""
-        while (waiting := await endpoint.waiting()) is not None:
-            address.pace.queue_seen(waiting, address.in_flight)
-            self.pump()
+        """Keep the calls that wait at a server that queues to a few; one that has said how many is asked on."""
+        says = False
+        while (waiting := await endpoint.waiting()) is not None or says:
+            if waiting is not None:
+                says = True
+                address.pace.queue_seen(waiting, address.in_flight)
+                self.pump()
             await asyncio.sleep(QUEUE_CHECK_S)
 
     async def _ask_for_models(self, label: str, address: Address) -> Sequence[str] | None:

@@ -20,7 +20,7 @@ LABEL_WIDTH = 10
 _COUNTS = ("calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
 _ROW_COLUMNS: list[tuple[str, Kind]] = [("in", "right"), ("out", "right"), ("set aside", "right"), ("kept", "fixed")]
 _CALL_COLUMNS: list[tuple[str, Kind]] = [
-    (name, "right") for name in ("paid", "reused", "tokens in", "tokens out", "cost", "time")
+    (name, "right") for name in ("paid", "reused", "tokens in", "tokens out", "cost", "task time")
 ]
 
 
@@ -113,7 +113,9 @@ def _funnel_table(shown: dict[str, Any], bar_cells: int, with_calls: bool) -> Ta
 
 def _call_table(stages: list[dict[str, Any]]) -> Table:
     """What the stages asked models, for a narrow terminal: tokens in and out together."""
-    numbers: list[tuple[str, Kind]] = [(name, "right") for name in ("paid calls", "reused", "tokens", "cost", "time")]
+    numbers: list[tuple[str, Kind]] = [
+        (name, "right") for name in ("paid calls", "reused", "tokens", "cost", "task time")
+    ]
     table = drawing.new_table([("stage", "fixed"), *numbers])
     for stage in [*(stage for stage in stages if any(stage[name] for name in _COUNTS)), _total(stages)]:
         paid, reused, _, _, cost, took = _call_cells(stage)
@@ -152,16 +154,17 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     if not gates:
         return
     failed = [gate for gate in gates if not gate["success"]]
-    drawing.heading(
-        console, f"Gates: {len(failed)} of {len(gates)} failed" if failed else f"Gates: all {len(gates)} held"
-    )
     telling = _telling(gates)
+    hidden = len(gates) - len(telling)
+    apart = f"; {hidden} that held on the scout too are left out" if hidden else ""
+    said = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} held"
+    drawing.heading(console, f"Gates: {said}{apart}")
     table = _gate_table(telling, ["stage", "scope", "expectation", "severity", "observed"])
     narrow = _gate_table(telling, ["stage", "expectation", "observed"])
     drawing.draw(console, table if drawing.fits(console, table) else narrow)
     for gate in failed:
-        said = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
-        console.print(drawing.block(console, said, console.width, style=_gate_style(gate)))
+        why = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
+        console.print(drawing.block(console, why, console.width, style=_gate_style(gate)))
 
 
 def _telling(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:

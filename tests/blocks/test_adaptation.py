@@ -1,5 +1,6 @@
 """The dispatcher and servers that say how much they take: a queue that is seen, and limits that are named."""
 
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from blocks import servers
+from blocks.openai_endpoint import OpenAIEndpoint
 from tests.blocks.helpers import (
     ScriptedServer,
     answer_body,
@@ -22,9 +24,16 @@ from tests.fake_server import FakeServer
 LISTED = (200, {}, b'{"data": [{"id": "small"}]}')
 
 
+@pytest.mark.parametrize("silent", [0, 2], ids=["always", "each-second-time"])
 def test_the_queue_of_a_vllm_server_is_watched(
-    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: int
 ) -> None:
+    asked, waiting = itertools.count(1), OpenAIEndpoint.waiting
+
+    async def sometimes(endpoint: OpenAIEndpoint) -> int | None:
+        return None if silent and next(asked) % silent == 0 else await waiting(endpoint)
+
+    monkeypatch.setattr(OpenAIEndpoint, "waiting", sometimes)
     monkeypatch.setattr(servers, "QUEUE_CHECK_S", 0.05)
     server.configure(owned_by="vllm", slots=8, first_token_s=0.2)
     with dispatching(tmp_path, {"small": model(server, max_concurrency=128)}) as dispatcher:
