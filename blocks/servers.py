@@ -77,8 +77,9 @@ class Servers(Lane):
     async def _serve_limit(self, label: str, limit: SharedLimit) -> None:
         try:
             await limit.serve()
-        except LimitError as error:
-            self.owner.unusable(label, str(error))
+        except Exception as error:
+            words = str(error) if isinstance(error, LimitError) else f"{type(error).__name__}: {error}"
+            self.owner.unusable(label, words)
 
     def _meter(self, address: Address, model: OpenAIModel) -> Meter:
         """The caps of a model at an address, which all labels of that model share."""

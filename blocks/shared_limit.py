@@ -72,8 +72,9 @@ class SharedLimit:
 
     @property
     def held(self) -> int:
-        """How many calls may be in flight in this process."""
-        return len(self._blocks) * self._size
+        """How many calls may be in flight in this process, by the leases that last."""
+        now = _now()
+        return sum(block.ends_at > now for block in self._blocks) * self._size
 
     def has_room(self) -> bool:
         """Whether one more call may be sent now; if not, more slots are asked for."""
@@ -123,12 +124,13 @@ class SharedLimit:
 
     async def _take(self) -> None:
         self._wanted.clear()
+        ends_at = _now() + LEASE_S  # counted from before it is asked for, so that it never ends there sooner
         lease = await self._slots.take(self.name, self._size)
         if lease is None:
             self._wanted.set()
             self._wait_until = _now() + random.uniform(0.5, 1.0) * TRY_AGAIN_S
         else:
-            self._blocks.append(_Block(lease, _now() + LEASE_S))
+            self._blocks.append(_Block(lease, ends_at))
             self._there_is_room()
 
     async def _renew(self) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 UI_PORT = 4200
+# Leases that lie in memory are lost with a restart, and the slots that they held stay taken for good.
+LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
 DEPLOYMENTS = ("deployments", "flows/shipped/deployments")
 
 
@@ -116,6 +118,6 @@ def ui(
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
     # The page asks port 4200 unless it is told otherwise.
     page = {"PREFECT_UI_ENABLED": "1", "PREFECT_UI_API_URL": f"{address}/api"}
-    environment = {**os.environ, **quiet.SWITCHES, **page}
+    environment = {**LEASES, **os.environ, **quiet.SWITCHES, **page}
     sys.stdout.flush()
     os.execve(sys.executable, command, environment)  # this process becomes the server, so that nothing is left behind

@@ -55,6 +55,7 @@ def check(
 ) -> None:
     """Check a recipe before anything runs: columns, templates, endpoints, models, and one request for each model."""
     from flows.check import check_endpoints, check_student, destination_faults, example_requests, warnings
+    from flows.check_limits import check_limits
     from flows.recipe import load_recipe, missing_columns
     from flows.recipe_errors import RecipeError
     from flows.saved import names_blocks, with_saved_blocks
@@ -73,6 +74,7 @@ def check(
     if names_blocks(loaded):
         loaded = asyncio.run(with_saved_blocks(loaded))
     faults = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
+    faults += check_limits(loaded, lambda text: screen.print(text, markup=False))
     faults += destination_faults(loaded.recipe)
     if loaded.recipe.runtime is not None:
         from blocks.workspace import Workspace

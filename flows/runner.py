@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from blocks import quiet
 from blocks.garbage import unsearched
 from blocks.workspace import Run, RunState, Workspace
+from flows.check_limits import limits_without_server
 from flows.local_server import prefect_server
 from flows.options import Options
 from flows.recipe import load_recipe
+from flows.recipe_errors import RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +62,9 @@ def run_recipe(
     Raises RecipeError, GateFailedError, ModelUnusableError, LedgerError and what else ends a run.
     """
     quiet_terminal()
-    load_recipe(str(recipe), overrides)  # a recipe at fault is said before anything is started
+    loaded = load_recipe(str(recipe), overrides)  # a recipe at fault is said before anything is started
+    if faults := limits_without_server(loaded):
+        raise RecipeError("\n".join(faults))
     chosen = options or Options(Workspace.named(workspace))
     chosen.workspace.prepare()
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:

@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from blocks import shared_limit
+from blocks import servers, shared_limit
 from blocks.dispatcher import ModelUnusableError
 from blocks.shared_limit import LimitError, SharedLimit
-from tests.blocks.helpers import background, dispatching, errors_of, model, questions, until
+from tests.blocks.helpers import ScriptedServer, background, dispatching, errors_of, model, questions, until
 from tests.fake_server import FakeServer
 
 ROUNDS = 1_000_000
@@ -153,6 +153,27 @@ def test_a_lease_that_has_ended_is_not_used_any_more(monkeypatch: pytest.MonkeyP
     conducted(work)
 
 
+def test_a_lease_that_ran_out_while_nobody_answered_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(Shelf):
+        async def renew(self, lease: UUID) -> bool:
+            await asyncio.Event().wait()
+            return True
+
+    async def work() -> None:
+        limit = SharedLimit("gpu", Silent(16), lambda: None)
+        serving = asyncio.create_task(limit.serve())
+        await busy_until([limit], lambda: limit.in_flight == 16, 16)
+        monkeypatch.setattr(shared_limit, "LEASE_S", 1e9)  # what is held is more than half over
+        now = asyncio.get_running_loop().time()
+        monkeypatch.setattr(shared_limit, "_now", lambda: now + 100.0)
+        assert not limit.has_room()
+        limit.ended()
+        assert not limit.has_room()
+        await ended(serving)
+
+    conducted(work)
+
+
 @pytest.fixture
 def prefect_limits(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], Any]]:
     """Makes limits on a real Prefect server, and tells how many of a limit's slots are taken."""
@@ -230,3 +251,65 @@ def test_a_server_that_is_down_is_said_in_one_sentence(monkeypatch: pytest.Monke
             await PrefectSlots().size("gpu")
 
     conducted(work)
+
+
+def of_a_server(reply: tuple[int, dict[str, str], bytes], work: Callable[[Any], Awaitable[Any]]) -> None:
+    """Ask a server that has the same reply to everything for slots."""
+    from blocks.prefect_slots import PrefectSlots
+
+    async def asked() -> None:
+        slots = PrefectSlots()
+        try:
+            await work(slots)
+        finally:
+            await slots.close()
+
+    with (
+        ScriptedServer(lambda number, headers: reply, reply) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("PREFECT_API_URL", server.base_url)
+        conducted(asked)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"<html>welcome</html>"), (200, b"[]"), (200, b"null"), (200, b'{"lease_id": 7}'), (401, b"{}"), (200, b"")],
+)
+def test_a_reply_that_is_none_of_prefects_is_a_limit_error_and_not_a_hang(status: int, body: bytes) -> None:
+    reply = (status, {"content-type": "application/json"}, body)
+    with pytest.raises(LimitError, match="Prefect does not say what its limit 'gpu' is"):
+        of_a_server(reply, lambda slots: slots.size("gpu"))
+    with pytest.raises(LimitError):
+        of_a_server(reply, lambda slots: slots.take("gpu", 2))
+
+
+def test_a_limit_without_slots_is_said_and_not_waited_for(
+    prefect_limits: Callable[[str, int], Callable[[], int]],
+) -> None:
+    from blocks.prefect_slots import PrefectSlots
+
+    prefect_limits("empty", 0)
+
+    async def work() -> None:
+        slots = PrefectSlots()
+        with pytest.raises(LimitError, match=r"'empty' has no slots.*prefect gcl update empty --limit 100"):
+            await slots.size("empty")
+        await slots.close()
+
+    conducted(work)
+
+
+def test_whatever_goes_wrong_with_a_limit_ends_the_run_and_nobody_hangs(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Shelf):
+        async def take(self, name: str, slots: int) -> UUID | None:
+            raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(servers, "_slots", lambda: Broken(8))
+    with (
+        dispatching(tmp_path, {"small": model(server, prefect_limit="gpu")}) as dispatcher,
+        pytest.raises(ModelUnusableError, match="ZeroDivisionError: a fault of ours"),
+    ):
+        dispatcher.ask(questions(2))

@@ -1,12 +1,6 @@
 """The deployments: what the YAML says is what `kasasagi serve` makes, and a real server schedules it."""
 
 import importlib.util
-import os
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +14,7 @@ from flows.cli_prefect import deployments
 from flows.recipe import shipped_recipes
 from flows.runner import send_history
 from tests.blocks.helpers import until
+from tests.full_prefect import full_prefect
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deployments" / "prefect.yaml"
@@ -105,39 +100,8 @@ def test_the_nightly_one_publishes_what_is_new_and_the_weekly_one_asks_the_judge
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A full Prefect server, with its scheduler, in a process of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
-    environment |= {
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("server")),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_UI_ENABLED": "0",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
-        "DO_NOT_TRACK": "1",
-    }
-    command = ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command, "--log-level", "error"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-    def answers() -> bool:
-        assert process.poll() is None
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
-
-    try:
-        until(answers, 300)
-        yield f"http://127.0.0.1:{port}/api"
-    finally:
-        process.kill()
-        process.wait()
+    with full_prefect(tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 def scheduled(client: Any, deployment: Any) -> list[Any]:

@@ -11,7 +11,10 @@ from blocks.models import VLLMModel
 from blocks.streaming import EngineFailedError
 from flows.check import check_endpoints, example_requests, warnings
 from flows.check_engines import check_vllm
+from flows.check_limits import check_limits
 from flows.recipe import LoadedRecipe, check_recipe, override, parse_yaml
+from flows.recipe_errors import RecipeError
+from flows.runner import run_recipe
 from tests.blocks.helpers import ScriptedServer, error_body
 from tests.fake_server import FakeServer
 from tests.flows.test_recipe import TEXT
@@ -88,6 +91,36 @@ def test_what_a_provider_cannot_do_is_named() -> None:
     said = [text for text in warnings(unable.recipe) if "JSON schema" in text]
     assert len(said) == 1
     assert "anthropic had none on 20" in said[0]
+
+
+def test_a_limit_is_looked_for_on_the_prefect_server(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+    from prefect.settings import get_current_settings
+
+    monkeypatch.setenv("PREFECT_API_URL", str(get_current_settings().api.url))
+    with get_client(sync_client=True) as client:
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="there", limit=40))
+    said: list[str] = []
+    recipe = loaded("models.small.prefect_limit=there", "models.large.prefect_limit=away")
+    (fault,) = check_limits(recipe, said.append)
+    assert said == ["small: Prefect's limit 'there' has 40 slots"]
+    assert fault.startswith("models.large.prefect_limit: Prefect has no global concurrency limit 'away'")
+    assert "prefect gcl create away --limit 100" in fault
+    assert check_limits(loaded(), said.append) == []
+
+
+def test_a_limit_without_a_lasting_server_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (fault,) = check_limits(loaded("models.small.prefect_limit=gpu"), print)
+    assert fault.startswith("models.small.prefect_limit: 'gpu' needs a Prefect server that outlives the run")
+    file = tmp_path / "recipe.yaml"
+    file.write_text(TEXT, encoding="utf-8")
+    with pytest.raises(RecipeError, match="PREFECT_API_URL names none"):
+        run_recipe(file, ["models.small.prefect_limit=gpu"], workspace=tmp_path / "ws")
+    assert not (tmp_path / "ws" / "prefect").exists()
 
 
 def test_each_address_of_a_model_is_asked(server: FakeServer) -> None:
