@@ -5,10 +5,15 @@ and judges the answers in both orders; TRL's DPOTrainer trains it on the pairs f
 world then grades its answers to held-out questions at temperature 1, before and after. Beside it stands the same
 training, with as many pairs, on those of a naive rule: the maximum over the minimum of one order, ties kept. The gain
 is in points of answers that are right, with Student's interval over the seeds. Needs the extra [train].
+
+What each seed gave is kept in --folder as soon as it is known, and so is every answer of hina's: run again after a kill,
+it goes on with the seed that was broken off.
 """
 
 import argparse
+import json
 import math
+import os
 import random
 import shutil
 import statistics
@@ -23,6 +28,7 @@ import ctranslate2
 from benchmarks.hina import answers, questions, share
 from benchmarks.truth import count
 from blocks.bundled import BundledEngine, shipped_model
+from blocks.canonical import digest
 from blocks.run_tables import open_tables
 from blocks.workspace import Run
 from hina.corpus import held_out
@@ -198,15 +204,32 @@ def apart(differences: Sequence[float]) -> Interval:
     return Interval(middle, middle - half, middle + half)
 
 
-def outcome(run: Run, seed: int, training: Training, asked: int) -> Outcome:
-    """Train on our pairs of a run and on the naive ones, and ask before and after."""
+def outcome(run: Run, seed: int, training: Training, asked: int, folder: Path) -> Outcome:
+    """Train on our pairs of a run and on the naive ones, and ask before and after.
+
+    What came of the same pairs, weights and settings before is taken from the folder, where it is kept.
+    """
     ours = pairs_of(run)
     sets = dict(zip(RULES, (ours, naive_pairs_of(run, len(ours), seed)), strict=True))
+    settings = digest([BundledEngine().identity(), asdict(training), asked, sets])
+    kept = folder / f"seed-{seed}-{settings[:12]}.json"
+    if kept.is_file():
+        print(f"seed {seed}: as it was found before, kept in {kept}", flush=True)
+        return Outcome(**json.loads(kept.read_bytes()))
+    found = _measured(sets, seed, training, asked)
+    written = kept.with_suffix(".new")
+    written.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    os.replace(written, kept)
+    return found
+
+
+def _measured(sets: dict[str, list[dict[str, Any]]], seed: int, training: Training, asked: int) -> Outcome:
     right = {"before": right_answers(BundledEngine(), asked, seed)}
     for name, pairs in sets.items():
         with tempfile.TemporaryDirectory() as folder:
             right[name] = right_answers(train(pairs, training, seed, Path(folder)), asked, seed)
-    return Outcome(seed, len(ours), {name: truth_of(pairs) for name, pairs in sets.items()}, right)
+    truth = {name: truth_of(pairs) for name, pairs in sets.items()}
+    return Outcome(seed, len(sets["ours"]), truth, right)
 
 
 def _shown(points: Interval) -> str:
@@ -234,17 +257,18 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=1_200, help="instructions that hina invents for each seed")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--questions", type=int, default=6_000, help="held-out questions of each test")
-    parser.add_argument("--folder", type=Path, help="keeps the workspace there: a second run asks only what is new")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("out/dpo_gain"), help="keeps there what is found, so that it can go on"
+    )
     for name, value in asdict(Training()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     given = parser.parse_args()
     training = Training(**{name: getattr(given, name) for name in asdict(Training())})
     found: list[Outcome] = []
-    with tempfile.TemporaryDirectory() as name:
-        for seed in range(given.seeds):
-            run = run_for_pairs(given.folder or Path(name), seed, given.prompts)
-            found.append(outcome(run, seed, training, given.questions))
-            print(table(found), flush=True)
+    for seed in range(given.seeds):
+        run = run_for_pairs(given.folder, seed, given.prompts)
+        found.append(outcome(run, seed, training, given.questions, given.folder))
+        print(table(found), flush=True)
     print(f"trained with {training}")
 
 

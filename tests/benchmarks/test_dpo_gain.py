@@ -1,11 +1,14 @@
 """The training of the benchmark that asks whether the data teaches: a few steps of it. Needs TRL and torch."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.dpo_gain import Outcome, Training, right_answers, table, train
+from benchmarks import dpo_gain
+from benchmarks.dpo_gain import Outcome, Training, outcome, right_answers, table, train
 from blocks.bundled import BundledEngine
+from blocks.workspace import Run, Workspace
 from tests.benchmarks.test_truth import QUESTION, RIGHT, TERSE
 
 
@@ -36,3 +39,27 @@ def test_a_gain_is_held_against_the_questions_and_against_the_seeds() -> None:
     assert second.startswith("| 1 | 10 |")
     assert "+25.0 (-292.6 to +342.6)" in mean
     assert "+25.0 (-7.1 to +57.1)" in pooled
+
+
+def test_what_a_seed_gave_is_kept_for_the_same_pairs_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [{"messages": QUESTION["messages"], "chosen": RIGHT, "rejected": TERSE}] * 2
+    trained: list[int] = []
+
+    def untouched(some: list[dict[str, Any]], *_: object) -> BundledEngine:
+        trained.append(len(some))
+        return BundledEngine()
+
+    monkeypatch.setattr(dpo_gain, "pairs_of", lambda run: pairs)
+    monkeypatch.setattr(dpo_gain, "naive_pairs_of", lambda run, most, seed: pairs[:most])
+    monkeypatch.setattr(dpo_gain, "train", untouched)
+    run = Run(Workspace(tmp_path), "any")
+    first = outcome(run, 0, Training(), 4, tmp_path)
+    assert outcome(run, 0, Training(), 4, tmp_path) == first
+    assert trained == [2, 2]
+    assert outcome(run, 1, Training(), 4, tmp_path).seed == 1
+    outcome(run, 0, Training(rate=1e-4), 4, tmp_path)
+    pairs.pop()
+    assert outcome(run, 0, Training(), 4, tmp_path).pairs == 1
+    assert trained == [2, 2, 2, 2, 2, 2, 1, 1]
