@@ -15,8 +15,8 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-slow: $(VENV)/.ready-train
-	$(BIN)/python -m pytest -m "slow or cluster"
+test-slow: $(VENV)/.ready-train $(CONSUMERS)/.ready-formats
+	KASASAGI_CONSUMERS=$(CONSUMERS) $(BIN)/python -m pytest -m "slow or cluster"
 
 test-vllm: $(VLLM)/.ready
 	$(VLLM)/bin/python -m pytest -m vllm tests/vllm
@@ -25,7 +25,7 @@ bench-vllm: $(VLLM)/.ready
 	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m benchmarks.vllm_throughput
 	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM)/bin/python -m benchmarks.hina --vllm
 
-test-consumers: $(VENV)/.ready-test $(CONSUMERS)/.ready
+test-consumers: $(CONSUMERS)/.ready
 	KASASAGI_CONSUMERS=$(CONSUMERS) $(BIN)/python -m pytest -m consumers
 
 lint: $(VENV)/.ready-test
@@ -75,16 +75,25 @@ $(VLLM)/.ready: pyproject.toml constraints-vllm.txt
 	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# Each of those who load our formats in a Python of its own, with as much of it as its loader needs; distilabel imports
-# requests, which nothing that it asks for brings any more.
-$(CONSUMERS)/.ready: pyproject.toml Makefile
-	for name in axolotl llama_factory distilabel argilla; do $(PYTHON) -m venv $(CONSUMERS)/$$name; done
-	$(CONSUMERS)/axolotl/bin/python -m pip install --quiet --constraint constraints.txt ".[train]" addict
-	$(CONSUMERS)/axolotl/bin/python -m pip install --quiet --no-deps axolotl==0.19.0
-	$(CONSUMERS)/llama_factory/bin/python -m pip install --quiet torch==2.13.0 "transformers>=5.0,<=5.6.0" \
+# Each of those who load our formats in a Python of its own, with as much of it as its loader needs: what is large, such
+# as torch, two of them find in ours, behind their own packages. distilabel imports requests, which nothing that it asks
+# for brings any more. Together's library checks what is in such a file up to this version; later ones leave it to the
+# server.
+$(CONSUMERS)/.ready-formats: Makefile $(VENV)/.ready-train
+	for name in axolotl llama_factory distilabel together; do $(PYTHON) -m venv $(CONSUMERS)/$$name; done
+	for name in axolotl llama_factory; do \
+		$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+			> $$(echo $(CONSUMERS)/$$name/lib/python*/site-packages)/ours.pth; done
+	$(CONSUMERS)/axolotl/bin/python -m pip install --quiet --no-deps axolotl==0.19.0 addict
+	$(CONSUMERS)/llama_factory/bin/python -m pip install --quiet --no-warn-conflicts "transformers>=5.0,<=5.6.0" \
 		"trl<=0.24.0" "datasets<=4.0.0" "accelerate<=1.11.0" "peft>=0.18.0,<=0.18.1" torchdata==0.11.0 omegaconf \
 		einops fire "tyro<0.9.0" sentencepiece tiktoken scipy av matplotlib sse-starlette fastapi uvicorn
 	$(CONSUMERS)/llama_factory/bin/python -m pip install --quiet --no-deps llamafactory==0.9.5
 	$(CONSUMERS)/distilabel/bin/python -m pip install --quiet distilabel==1.5.3 requests
+	$(CONSUMERS)/together/bin/python -m pip install --quiet together==2.14.0
+	touch $@
+
+$(CONSUMERS)/.ready: $(CONSUMERS)/.ready-formats
+	$(PYTHON) -m venv $(CONSUMERS)/argilla
 	$(CONSUMERS)/argilla/bin/python -m pip install --quiet argilla-server==2.8.0 "click<8.2" fakeredis==2.40.0
 	touch $@

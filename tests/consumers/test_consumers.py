@@ -1,4 +1,4 @@
-"""Our formats in the hands of those who load them: `make test-consumers` installs each in a Python of its own."""
+"""Our formats in the hands of those who load them: `make test-slow` installs each in a Python of its own."""
 
 import json
 import os
@@ -6,13 +6,18 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tasks.publish.formats import FORMATS
 from tests.run_example import build_example_run
-from tests.tasks.test_publish_formats import CHOSEN, CONVERSATIONS, ODD, REJECTED, conversations, published
+from tests.tasks.test_publish_formats import CHOSEN, CONVERSATIONS, ODD, REJECTED, conversations, published, said
 
-pytestmark = pytest.mark.consumers
+pytestmark = [
+    pytest.mark.consumers,
+    pytest.mark.slow,
+    pytest.mark.skipif("KASASAGI_CONSUMERS" not in os.environ, reason="make test-slow installs the consumers"),
+]
 
 ROOT = Path(__file__).parents[2]
 HINA = ROOT / "models" / "hina" / "hf"
@@ -68,3 +73,47 @@ def test_distilabels_own_step_gives_the_rows_that_we_publish(folder: Path) -> No
     rows = ours(folder, "distilabel")
     assert theirs("distilabel", "distilabel_gives.py", folder / "distilabel") == rows
     assert len(rows) == len(CONVERSATIONS) + len(ODD)
+
+
+def checked(folder: Path, lines: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """What Together's check says of files with these lines, by their names."""
+    folder.mkdir()
+    for name, some in lines.items():
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in some)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    return {made["name"]: made for made in theirs("together", "together_checks.py", folder)}
+
+
+def test_together_takes_the_file_that_we_publish_for_one_of_preferences(folder: Path) -> None:
+    [made] = theirs("together", "together_checks.py", folder / "openai_preference")
+    assert (made["is_check_passed"], made["message"]) == (True, "Checks passed")
+    assert made["formats"] == ["preference_openai"]
+    assert made["num_samples"] == len(ours(folder, "openai_preference")) > len(CONVERSATIONS)
+
+
+def test_together_refuses_a_file_for_one_broken_row(folder: Path, tmp_path: Path) -> None:
+    rows = ours(folder, "openai_preference")
+    good = rows[-1]
+    broken = {
+        "another_column": good | {"prompt_id": "x"},
+        "no_rejected": {name: good[name] for name in ("input", "preferred_output")},
+        "two_answers": good | {"preferred_output": [said("One."), said("Two.")]},
+        "answer_of_the_user": good | {"non_preferred_output": [{"role": "user", "content": "No."}]},
+        "plain_text": good | {"preferred_output": "No."},
+        "answered_already": good | {"input": {"messages": [*good["input"]["messages"], said("Yes.")]}},
+    }
+    made = checked(tmp_path / "broken", {name: [*rows, row] for name, row in broken.items()})
+    assert {name: one["is_check_passed"] for name, one in made.items()} == dict.fromkeys(broken, False)
+    assert {one["line_number"] for one in made.values()} == {len(rows) + 1}
+
+
+def test_a_prompt_that_together_refuses_is_not_published(tmp_path: Path) -> None:
+    prompts = {**CONVERSATIONS, **ODD, "developer": [{"role": "developer", "content": "x"}, *CONVERSATIONS["single"]]}
+    form = FORMATS["openai_preference"]
+    rows = {name: {"prompt": turns, "chosen": [said("a")], "rejected": [said("b")]} for name, turns in prompts.items()}
+    lines = {name: form.convert(pa.Table.from_pylist([row])).to_pylist() for name, row in rows.items()}
+    made = checked(tmp_path / "prompts", lines)
+    refused = {name for name, one in made.items() if not one["is_check_passed"]}
+    assert refused >= {"open_answer", "function", "developer"}
+    assert form.refuses is not None
+    assert all(form.refuses(rows[name]) for name in refused)

@@ -7,8 +7,8 @@ assistant message, the one that answers the last. Only text is supported. No oth
 files are checked when they are uploaded; hence no ids, and rows are in the order of the format trl. OpenAI takes no
 new users for fine-tuning; the other three take the same lines.
 
-A prompt that does not end with the user's message is refused as `no_question`, a role that chat messages do not have as
-`unknown_role`.
+A prompt that does not end with the user's message is refused as `no_question`, a role that not all of them take as
+`unknown_role`: Together refuses a whole file for one message of a `developer`.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ SCHEMA = pa.schema(
         ("non_preferred_output", MESSAGES),
     ]
 )
-ROLES = frozenset({"system", "developer", "user", "assistant"})
+ROLES = frozenset({"system", "user", "assistant"})
 
 
 def refused(row: Row) -> str | None:
