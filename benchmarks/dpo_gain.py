@@ -6,7 +6,7 @@ world then grades its answers to held-out questions at temperature 1, before and
 training, with as many pairs, on those of a naive rule: the maximum over the minimum of one order, ties kept. The gain
 is in points of answers that are right, with Student's interval over the seeds. Needs the extra [train].
 
-What each seed gave is kept in --folder as soon as it is known, and so is every answer of hina's: run again after a kill,
+What each seed gave is kept in --folder as soon as it is known, and so is every answer of hina: run again after a kill
 it goes on with the seed that was broken off.
 """
 
