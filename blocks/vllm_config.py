@@ -1,5 +1,6 @@
 """Models that run on vLLM, in this process or in a server that we start: configuration alone, cheap to import."""
 
+import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ DEFAULT_SEQUENCES = 256
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf", "*.pt")
 PIECE = 2**20
 FOLDERS = ("model", "tokenizer", "lora")
+ADAPTER = "adapter_config.json"
+RANKS = (16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM takes as max_lora_rank, from its default on; it loads no adapter of a greater rank."""
 MISSING = (
     "vLLM is not installed in this environment: it is kasasagi's extra [vllm], installed as docs/engines.md says; "
     "or name another installation's vLLM with serve: true and command"
@@ -81,7 +85,7 @@ class VLLMModel(Config):
             "max_num_batched_tokens", "gpu_memory_utilization", "tensor_parallel_size", "enable_prefix_caching",
         )  # fmt: skip
         set_here = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        lora = {"enable_lora": True} if self.lora else {}
+        lora = {"enable_lora": True, **_room_for(Path(self.lora).expanduser())} if self.lora else {}
         return {"seed": secrets.randbelow(2**31), **set_here, **lora, **self.engine}
 
     def located(self, base: Path) -> "VLLMModel":
@@ -104,6 +108,20 @@ class VLLMModel(Config):
     def engine_key(self) -> str:
         """What two models have in common that one engine can answer for both."""
         return digest(self.model_dump(mode="json", exclude={"usd_per_million_tokens", "sampling", "extra_body"}))
+
+
+def _room_for(adapter: Path) -> dict[str, Any]:
+    """The engine argument that an adapter's rank asks for; nothing where vLLM's default does or the folder is not here.
+
+    Of a file that cannot be read nothing is said here: vLLM reads it too, and says what is wrong with it.
+    """
+    try:
+        read = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))
+        rank = max([read["r"], *(read.get("rank_pattern") or {}).values()])
+        room = next((room for room in RANKS if room >= rank), RANKS[-1])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {"max_lora_rank": room} if room > RANKS[0] else {}
 
 
 def weights_digest(folder: Path) -> str:

@@ -1,5 +1,6 @@
 """Models on vLLM: what the ledger knows them by, what the engine is told, and what may not be said twice."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,34 @@ def test_engine_arguments_are_those_that_are_set_and_the_seed_is_fresh() -> None
     assert model(engine={"seed": 3}).arguments() == {"seed": 3}
     assert model(lora="x").arguments()["enable_lora"] is True
     assert given.batch_size == 2000
+
+
+@pytest.mark.parametrize(
+    ("written", "room"),
+    [
+        ({"r": 8}, None),
+        ({"r": 16, "rank_pattern": {}}, None),
+        ({"r": 17}, 32),
+        ({"r": 8, "rank_pattern": {"q_proj": 64}}, 64),
+        ({"r": 1000}, 512),
+        ({"r": None}, None),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_an_adapter_gets_the_room_that_its_rank_asks_for(tmp_path: Path, written: Any, room: int | None) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps(written))
+    adapted = model(lora=str(tmp_path))
+    assert adapted.arguments().get("max_lora_rank") == room
+    assert adapted.arguments()["enable_lora"] is True
+    own = model(lora=str(tmp_path), engine={"max_lora_rank": 256})
+    assert own.arguments()["max_lora_rank"] == 256
+
+
+def test_an_adapter_that_is_elsewhere_or_broken_is_vllms_own_matter(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{")
+    for name in (str(tmp_path), "me/mine"):
+        assert "max_lora_rank" not in model(lora=name).arguments()
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,22 @@ def test_an_order_by_digest_is_one_and_the_same_every_time(tmp_path: Path) -> No
     assert drawn == sorted(sorted(range(7), key=lambda at: ids(7)[at])[:3])
 
 
+@pytest.mark.parametrize("quotas", [{"per": "kind", "limit": 2}, {"per": ["kind", "other"], "limit": 1}, {"limit": 5}])
+def test_without_an_order_the_earlier_wins_so_that_more_prompts_only_add(
+    tmp_path: Path, quotas: dict[str, Any]
+) -> None:
+    kinds, others = list("abacabadcbaz"), list("xyyxxyxyyxzz")
+    selection = Selection(quotas=SelectConfig.model_validate(quotas))
+    before: list[int] = []
+    for count in range(1, len(kinds) + 1):
+        shuffled = sorted(range(count), key=lambda at: ids(count)[at])
+        source = prompts(tmp_path, count, shuffled, kind=kinds[:count], other=others[:count])
+        now = kept(selected(tmp_path, selection, source))
+        assert now[: len(before)] == before
+        before = now
+    assert len(before) > 4
+
+
 def test_prompts_that_were_set_aside_before_are_not_counted_again(tmp_path: Path) -> None:
     known = tags(tmp_path, [{"prompt_id": ids(3)[1], "category": "Math"}])
     result = selected(tmp_path, Selection(), prompts(tmp_path, 3), [known])
