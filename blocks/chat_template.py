@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 FILES = ("tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json", "tokenizer.json")
 SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+ADDS_BOS = ("Llama", "CodeLlama", "Gemma")
 # A template that writes today's date would make another request, to be paid for again, of the same one every day.
 TODAY = datetime(2024, 7, 26)
 
@@ -42,9 +43,16 @@ class _Generation(Extension):
 class ChatTemplate:
     """A chat template with the special tokens that it writes, and the tokenizer, where there is one."""
 
-    def __init__(self, text: str, special: Mapping[str, str] | None = None, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        special: Mapping[str, str] | None = None,
+        tokenizer: Tokenizer | None = None,
+        adds_bos: bool = False,
+    ) -> None:
         self.special = dict(special or {})
         self.tokenizer = tokenizer
+        self._adds_bos = adds_bos
         self._template = _compiled(text)
 
     @classmethod
@@ -62,7 +70,8 @@ class ChatTemplate:
                 "or the name of a family, as source.template"
             )
         text = "{{ raise_exception('there is no chat template') }}" if text is None else text
-        return cls(text, _special({**_json(folder / "special_tokens_map.json"), **config}), _tokenizer(folder))
+        special = _special({**_json(folder / "special_tokens_map.json"), **config})
+        return cls(text, special, _tokenizer(folder), _adds_bos(config))
 
     def render(self, messages: Sequence[Mapping[str, Any]], *, answer_next: bool = False, **fields: Any) -> str:
         """The text of a conversation; answer_next ends it where the assistant begins.
@@ -78,10 +87,11 @@ class ChatTemplate:
     def exact(self, text: str) -> str | list[int]:
         """What to send of a rendered text, so that an engine sees it with exactly one BOS, if the tokenizer has one.
 
-        The text itself where an engine makes the right tokens of it, else the token ids.
+        The text itself where an engine makes the right tokens of it, else the token ids. Without a tokenizer that can
+        be read here, the text without the BOS that an engine adds itself.
         """
         if self.tokenizer is None:
-            return text
+            return self._without_bos(text) if self._adds_bos else text
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         engine: list[int] = self.tokenizer.encode(text, add_special_tokens=True).ids
         bos = self.bos_id()
@@ -90,6 +100,12 @@ class ChatTemplate:
                 ids = ids[1:]
             ids = [bos, *ids]
         return text if ids == engine else ids
+
+    def _without_bos(self, text: str) -> str:
+        bos = self.special.get("bos_token")
+        while bos and text.startswith(bos):
+            text = text.removeprefix(bos)
+        return text
 
     def bos_id(self) -> int | None:
         """The id of the token that the tokenizer puts in front of every text, or that the template begins with."""
@@ -182,8 +198,8 @@ def _compiled(text: str) -> Template:
         ) from error
 
 
-def _tojson(value: Any, indent: int | None = None, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent, **options)
+def _tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
 
 def _refuse(words: str) -> NoReturn:
@@ -196,6 +212,12 @@ def _chosen(template: Any) -> str | None:
         named = {one["name"]: one["template"] for one in template}
         return named.get("default") or next(iter(named.values()), None)
     return template if isinstance(template, str) else None
+
+
+def _adds_bos(config: Mapping[str, Any]) -> bool:
+    """Whether engines put a BOS in front of every text, by its settings; those of SentencePiece do unsaid."""
+    said = config.get("add_bos_token")
+    return said if isinstance(said, bool) else str(config.get("tokenizer_class")).startswith(ADDS_BOS)
 
 
 def _special(fields: Mapping[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ around a marker: what stands before the marker is the prefix, what follows it sa
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ from blocks.llm import Message
 
 MARKERS = ("Kasasagi7Words", "kasasagi8words", "KASASAGI9WORDS")
 _TOKEN = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{1,20}\]")
+_WRITTEN_OUT = re.compile(r"""['"]type['"]: ?['"]text['"]""")
+"""What a template leaves that writes a list of parts as Python or JSON does, and not the words in it."""
 
 
 class PreQueryUnknownError(ValueError):
@@ -73,20 +75,24 @@ class TemplatePreQuery:
         return {"stop": [stop]} if ends_by_itself else {"stop": [stop], "stop_token_ids": [number]}
 
     def _first_behind(self, behind: str) -> str | None:
-        """The first special token behind the user's words, or else the first line."""
+        """The first special token behind the user's words, with whatever stands before it; or else the first line."""
         text = behind.lstrip()
-        for token in self.template.special_tokens():
+        line = text.split("\n", 1)[0].strip()
+        special = self.template.special_tokens()
+        for token in special:
             if text.startswith(token):
                 return token
         if (mark := _TOKEN.match(text)) is not None:
             return mark[0]
-        return text.split("\n", 1)[0].strip() or None
+        # What a template adds to the user's words, as " /no_think", no model writes: the token behind it ends the turn.
+        inside = [(line.index(token), token) for token in special if token in line]
+        return min(inside)[1] if inside else line or None
 
     def _rendered(self, system: str | None, turns: Sequence[Message]) -> Rendered:
         head = [] if system is None else [{"role": "system", "content": system}]
         try:
             found = self._around([*head, *turns])
-            if system is None or system.strip() in found.before:
+            if system is None or _has(found.before, system):
                 return found
         except TemplateRefusedError:
             if system is None:
@@ -104,23 +110,35 @@ class TemplatePreQuery:
     def _around(self, messages: Sequence[Message]) -> Rendered:
         """The conversation with a user's turn at its end, cut at the marker that stands there."""
         marker = next(one for one in MARKERS if not any(one in message["content"] for message in messages))
-        problem = "does not write the user's words"
-        for content in (marker, [{"type": "text", "text": marker}]):
+        plain: list[Message] = [*messages, {"role": "user", "content": marker}]
+        problems = []
+        for conversation in (plain, [_in_parts(message) for message in plain]):
             try:
-                text = self._render([*messages, {"role": "user", "content": content}])
+                text = self._render(conversation)
             except TemplateRefusedError as error:
-                problem = f"takes no conversation that ends in a user's turn ({error})"
+                problems.append(f"takes no conversation that ends in a user's turn ({error})")
                 continue
-            if text.count(marker) == 1:
+            if text.count(marker) == 1 and not _WRITTEN_OUT.search(text):
                 before, _, behind = text.partition(marker)
                 return Rendered(before, behind)
-        raise TemplateRefusedError(problem)
+            problems.append("does not write the user's words")
+        raise TemplateRefusedError(problems[0])
 
-    def _render(self, messages: Sequence[dict[str, Any]]) -> str:
+    def _render(self, messages: Sequence[Mapping[str, Any]]) -> str:
         try:
             return self.template.render(messages, answer_next=True)
         except TemplateRefusedError:
             return self.template.render(messages)
+
+
+def _in_parts(message: Message) -> Mapping[str, Any]:
+    """A message whose words are a list of one part, as templates of models that also see take them."""
+    return {**message, "content": [{"type": "text", "text": message["content"]}]}
+
+
+def _has(text: str, words: str) -> bool:
+    """Whether a text holds some words, however a template has folded their blanks."""
+    return " ".join(words.split()) in " ".join(text.split())
 
 
 def sent(text: str, template: ChatTemplate | None, steer: str) -> str | list[int]:

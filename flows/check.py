@@ -19,6 +19,7 @@ from blocks.reward_endpoint import endpoint_of
 from flows.check_engines import check_magpie, check_vllm
 from flows.recipe import LoadedRecipe, Recipe
 from flows.recipe_errors import nearest
+from tasks.converse import stage as converse
 from tasks.converse.plan import dialogues
 from tasks.judge.config import JudgeConfig
 from tasks.judge.methods import method_of
@@ -112,9 +113,8 @@ def example_requests(loaded: LoadedRecipe) -> Iterator[tuple[str, str]]:
         yield f"{source.model} invents what comes after", begins.text(setting.system, steer=setting.steer)
     if (talks := dialogues(recipe.source)) is not None:
         engine = engines_for({talks.model: recipe.models[talks.model]}).get(talks.model)
-        goes_on = pre_query(talks.template, recipe.models[talks.model], engine, loaded.base)
-        said = [{"role": "user", "content": EXAMPLE["en"]}, {"role": "assistant", "content": "Tokyo."}]
-        yield f"{talks.model} invents the user's next turn", goes_on.text(None, said, talks.steer)
+        goes_on = converse.begins_for(talks, recipe.models[talks.model], engine, loaded.base)
+        yield f"{talks.model} invents the user's next turn", goes_on.text(None, converse.EXAMPLE, talks.steer)
     prompt = {name: f"({name})" for name in recipe.kept_columns}
     prompt |= {"prompt_id": "0" * 32, "instruction": EXAMPLE["en"]}
     row = {**prompt, "messages": [{"role": "user", "content": EXAMPLE["en"]}]}

@@ -64,6 +64,17 @@ PARTS = (
     "{% if m.content is string %}{{ raise_exception('parts, please') }}{% endif %}"
     "{% for part in m.content %}{{ part.text }}{% endfor %}<|end|>{% endfor %}"
 )
+LISTS = (
+    "{% for m in messages %}<|{{ m.role }}|>"
+    "{% for part in m.content if part.type == 'text' %}{{ part.text }}{% endfor %}<|end|>{% endfor %}"
+)
+SUFFIXED = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | replace('\n', ' ') }}"
+    "{{ ' /no_think' if m.role == 'user' else '' }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+CUT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content[:3] }}<|end|>{% endfor %}"
+JSON = "<|tools|>{{ [{'名': 1}] | tojson(ensure_ascii=False, sort_keys=True) }}<|end|>" + DEAF
 SPECIAL = (
     "<s>",
     "</s>",

@@ -5,16 +5,18 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blocks.canonical import ledger_key, prompt_id
+from blocks.chat_template import TemplateRefusedError
 from blocks.dispatcher import Question
-from blocks.llm import Completion, Message
-from blocks.models import OpenAIModel
-from blocks.pre_query import PreQuery
+from blocks.llm import Completion, Engine, Message
+from blocks.models import ModelConfig, OpenAIModel
+from blocks.pre_query import PreQuery, PreQueryUnknownError
 from blocks.shards import Handle
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, known_answers, set_aside
 from tasks.converse.plan import Dialogues
@@ -31,6 +33,10 @@ RANK = 0
 # Raised when the same input would give other rows. 1: first version.
 VERSION = 1
 UNKNOWN = "unknown"
+EXAMPLE: list[Message] = [
+    {"role": "user", "content": "What is the capital of Japan?"},
+    {"role": "assistant", "content": "Tokyo."},
+]
 _MARK = re.compile(MARKS)
 Asking = Callable[[Session, Sequence[Question], int, int], list[Answered]]
 
@@ -101,7 +107,20 @@ def begins_of(session: Session, plan: Dialogues) -> PreQuery:
     """What stands before the user's words for the model that plays the user. Raises PreQueryUnknownError."""
     model = session.models[plan.model]
     engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(plan.model)
-    return pre_query(plan.template, model, engine, session.base)
+    return begins_for(plan, model, engine, session.base)
+
+
+def begins_for(plan: Dialogues, model: ModelConfig, engine: Engine | None, base: Path) -> PreQuery:
+    """The same for a model, its engine and the recipe's folder; a dialogue is tried. Raises PreQueryUnknownError."""
+    begins = pre_query(plan.template, model, engine, base)
+    try:
+        next_prompt(begins, plan, EXAMPLE)
+    except TemplateRefusedError as error:
+        raise PreQueryUnknownError(
+            f"source.turns: the chat template of {plan.model!r} takes no second turn of a user ({error}): name another "
+            "model under source.turns.model, or the name of a family as source.turns.template"
+        ) from error
+    return begins
 
 
 def _answer(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int, asking: Asking) -> list[Answered]:
@@ -134,11 +153,10 @@ def _go_on(
 ) -> list[Answered]:
     """Have the user's next words invented for each dialogue."""
     stops = begins.stops()
-    for talk in talks:
-        talk.fault = _forged(talk, stops.get("stop") or ())
-    talks = [talk for talk in talks if talk.fault is None]
+    begun = [(talk, prompt) for talk in talks if (prompt := _begun(begins, plan, talk, stops)) is not None]
+    talks = [talk for talk, _ in begun]
     body = with_stops(request_body(session, plan.model, plan.sampling), stops)
-    requests = [{"prompt": next_prompt(begins, plan, talk.messages), **body} for talk in talks]
+    requests = [{"prompt": prompt, **body} for _, prompt in begun]
     answered = asking(session, _questions(session, plan.model, plan, requests), RANK, chunk)
     found: list[tuple[Talk, Answered, str]] = []
     for talk, one in zip(talks, answered, strict=True):
@@ -153,8 +171,19 @@ def _go_on(
     return answered
 
 
+def _begun(begins: PreQuery, plan: Dialogues, talk: Talk, stops: Mapping[str, Any]) -> str | list[int] | None:
+    """What a dialogue goes on from; none where it cannot, and then it has its fault. Raises PreQueryUnknownError."""
+    talk.fault = _forged(talk, stops.get("stop") or ())
+    if talk.fault is None:
+        try:
+            return next_prompt(begins, plan, talk.messages)
+        except TemplateRefusedError as error:
+            talk.fault = ("template_refused", f"the chat template {error}")
+    return None
+
+
 def next_prompt(begins: PreQuery, plan: Dialogues, messages: Sequence[Message]) -> str | list[int]:
-    """The prompt from which the user's next words are invented. Raises PreQueryUnknownError."""
+    """The prompt from which the user's next words are invented. Raises PreQueryUnknownError, TemplateRefusedError."""
     own = messages[0]["role"] == "system"
     system = messages[0]["content"] if own else None
     return begins.prompt(system, messages[1:] if own else messages, plan.steer)

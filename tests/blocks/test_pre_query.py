@@ -33,6 +33,9 @@ def pre_query(folder: Path, template: str, adds_bos: bool = True, **config: Any)
         (ours.TANUKI, "<s>指示に答えてください。\n\n### 指示:\n", "### 応答:"),
         (ours.DEAF, "<s><|user|>", "<|end|>"),
         (ours.PARTS, "<|user|>", "<|end|>"),
+        (ours.LISTS, "<|user|>", "<|end|>"),
+        (ours.SUFFIXED, "<|im_start|>user\n", "<|im_end|>"),
+        (ours.JSON, '<|tools|>[{"名": 1}]<|end|><s><|user|>', "<|end|>"),
     ],
 )
 def test_each_family_begins_and_ends_a_users_turn_in_its_way(
@@ -53,6 +56,9 @@ def test_each_family_begins_and_ends_a_users_turn_in_its_way(
         (ours.MISTRAL, "<s>[INST] Be kind.\n\n"),
         (ours.TANUKI, "<s>Be kind.\n\n### 指示:\n"),
         (ours.DEAF, "<s><|user|>Be kind.\n\n"),
+        (ours.PARTS, "<|system|>Be kind.<|end|><|user|>"),
+        (ours.LISTS, "<|system|>Be kind.<|end|><|user|>"),
+        (ours.SUFFIXED, "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\n"),
     ],
 )
 def test_a_system_prompt_stands_in_its_block_or_in_front_of_the_first_words(
@@ -75,10 +81,17 @@ def test_a_system_prompt_stands_in_its_block_or_in_front_of_the_first_words(
             "<start_of_turn>user\n",
         ),
         (ours.MISTRAL, "<s>[INST] Hello? [/INST] Hi.</s>[INST] Be kind.\n\n"),
+        (ours.PARTS, "<|system|>Be kind.<|end|><|user|>Hello?<|end|><|assistant|>Hi.<|end|><|user|>"),
+        (ours.LISTS, "<|system|>Be kind.<|end|><|user|>Hello?<|end|><|assistant|>Hi.<|end|><|user|>"),
     ],
 )
 def test_earlier_turns_stand_before_the_next_one(tmp_path: Path, template: str, text: str) -> None:
     assert pre_query(tmp_path, template).text("Be kind.", TURNS) == text
+
+
+def test_a_system_prompt_that_a_template_folds_into_one_line_stays_in_its_block(tmp_path: Path) -> None:
+    text = pre_query(tmp_path, ours.SUFFIXED).text("Be kind.\n\nBe brief.")
+    assert text == "<|im_start|>system\nBe kind.  Be brief.<|im_end|>\n<|im_start|>user\n"
 
 
 def test_what_steers_follows_the_marker_as_it_is(tmp_path: Path) -> None:
@@ -106,6 +119,23 @@ def test_an_engine_sees_exactly_one_bos_or_none_where_nobody_writes_one(
     assert [one for one in seen if one != bos] == ids(
         tokenizer, found.text("Be kind.", TURNS).replace("<s>", "").rstrip(" ")
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "sent"),
+    [
+        ({"tokenizer_class": "LlamaTokenizer"}, "[INST]"),
+        ({"tokenizer_class": "LlamaTokenizer", "add_bos_token": False}, "<s>[INST]"),
+        ({"tokenizer_class": "Other", "add_bos_token": True}, "[INST]"),
+        ({}, "<s>[INST]"),
+    ],
+)
+def test_an_engine_sees_one_bos_where_the_tokenizer_cannot_be_read_here(
+    tmp_path: Path, config: dict[str, Any], sent: str
+) -> None:
+    folder = ours.write_tokenizer(tmp_path, ours.MISTRAL, **config)
+    (folder / "tokenizer.json").unlink()
+    assert TemplatePreQuery(ChatTemplate.from_folder(folder)).prompt() == sent
 
 
 def test_a_text_is_sent_where_the_engine_makes_the_same_tokens_of_it(tmp_path: Path) -> None:
@@ -156,7 +186,8 @@ def test_the_bundled_model_says_the_same_of_its_own_template() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["{{ bos_token }}", "{{ raise_exception('no') }}", "{{ messages[0].content * 2 }}", "{{ 1 / 0 }}"]
+    "template",
+    ["{{ bos_token }}", "{{ raise_exception('no') }}", "{{ messages[0].content * 2 }}", "{{ 1 / 0 }}", ours.CUT],
 )
 def test_a_template_that_cannot_be_used_is_said_to_be_so(template: str) -> None:
     with pytest.raises(PreQueryUnknownError, match=r"the chat template of 'odd'.*write the text that stands before"):

@@ -17,7 +17,8 @@ from tasks.converse.plan import Dialogues, TurnsError, dialogues
 from tasks.converse.stage import converse_chunk, foreseen
 from tasks.load import DatasetSource
 from tasks.synthesize import MagpieSource
-from tests.tasks.helpers import asked, prompt, session
+from tests import chat_templates
+from tests.tasks.helpers import asked, model, prompt, session
 
 SEEDS = ["What is a heron?", "鷺とは何ですか。", "Name a river."]
 
@@ -179,6 +180,31 @@ def test_a_dialogue_that_cannot_go_on_is_set_aside_and_the_others_go_on(
     assert [row["reason"] for row in read_rows(one.run, handle.shards["quarantine"])] == [reason]
     assert [row["position"] for row in read_rows(one.run, handle.shards["prompts"])] == [1, 2]
     assert handle.complete
+
+
+def by_its_own_template(folder: Path, template: str) -> Session:
+    """A session whose model has a tokenizer with that chat template."""
+    tokenizer = str(chat_templates.write_tokenizer(folder / "tokenizer", template))
+    return session(folder / "ws", {"small": model("small", tokenizer=tokenizer)}, says)
+
+
+def test_a_dialogue_that_a_chat_template_refuses_costs_no_other_one(tmp_path: Path) -> None:
+    one = by_its_own_template(tmp_path, chat_templates.GEMMA)
+    twice = [{"role": "user", "content": "Name a river."}, {"role": "user", "content": "And a lake."}]
+    row = {"prompt_id": prompt_id(twice), "messages": twice, "instruction": "And a lake.", "position": 9}
+    handle = talk(one, no_rules(template="auto"), [*seeds(), row])
+    [aside] = read_rows(one.run, handle.shards["quarantine"])
+    assert (aside["row_id"], aside["reason"]) == (row["prompt_id"], "template_refused")
+    assert "Roles must take turns" in aside["detail"]
+    assert [kept["position"] for kept in read_rows(one.run, handle.shards["prompts"])] == [0, 1, 2]
+
+
+def test_a_chat_template_without_further_turns_is_said_before_anybody_answers(tmp_path: Path) -> None:
+    single = "{{ raise_exception('one turn') if messages | length > 1 }}<|user|>{{ messages[0].content }}<|end|>"
+    one = by_its_own_template(tmp_path, single)
+    with pytest.raises(PreQueryUnknownError, match=r"source\.turns: the chat template of 'small'.*\(.*one turn\)"):
+        talk(one, no_rules(template="auto"), seeds())
+    assert asked(one) == []
 
 
 def test_a_passing_failure_leaves_the_chunk_incomplete(tmp_path: Path) -> None:

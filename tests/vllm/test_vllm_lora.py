@@ -15,7 +15,7 @@ from tests.vllm.conftest import WEIGHTS, model
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
 
-RANK, ALPHA = 32, 16
+RANK, ALPHA = 32, 48
 MODULES = ("q_proj", "v_proj")
 CONFIG = {
     "peft_type": "LORA",
