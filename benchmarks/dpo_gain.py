@@ -255,7 +255,7 @@ def main() -> None:
     """Measure seed by seed and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=1_200, help="instructions that hina invents for each seed")
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--questions", type=int, default=6_000, help="held-out questions of each test")
     parser.add_argument(
         "--folder", type=Path, default=Path("out/dpo_gain"), help="keeps there what is found, so that it can go on"

@@ -1,7 +1,7 @@
 """The strict reader of a comparison: which of two texts is better, or neither; never a guess.
 
 One line of its own that begins with the label carries the verdict, or one JSON object does. A second such line, a
-look-alike ("The winner: Text 2") or both forms at once are a refusal.
+look-alike ("The winner: Text 2"), both forms at once, or a line that may be a quotation are a refusal.
 """
 
 import re
@@ -10,15 +10,18 @@ from typing import Any
 
 from tasks.judge.lines import (
     PLAIN,
+    Quotes,
     Verdict,
     is_long,
     json_rationale,
     json_span,
+    opens_rationale,
     parsed,
     plain_head,
     quoted,
     rationale_lines,
     refuse,
+    stands_amid,
 )
 
 FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
@@ -28,9 +31,13 @@ _BETTER_LIKE = re.compile(
     r"|[^:=.]{0,40}\b(?:better|best|winner|winning|preferred|preference|verdict)\b[^:=.]{0,40}[:=].*(?:[0-9]|\btie\b)"
     r"|[^:=。、]{0,20}(?:優れ|勝者|勝ち|判定|良い)[^:=。、]{0,20}[:=].*(?:[0-9]|同等|引き分け)"
 )
+_BETTER_WORDS = re.compile(r"\b(?:better|worse|best|worst|winner|wins|prefer\w*)\b|優れ|劣|勝者|勝ち|判定")
+"""With a number, what a short line has that may be a verdict in other words."""
+_SHORT = 40
 _VALUE = re.compile(r"(?:(?:text|文章)\s*)?([12])\s*[.。]?")
 _TIE = re.compile(r"(?:a )?tie\s*[.。]?|同等\s*[.。]?|引き分け\s*[.。]?")
 _JSON_BETTER = re.compile(r'"\s*(?:better|優れている(?:方|ほう))\s*"', re.IGNORECASE)
+_JSON_BETTER_SET = re.compile(_JSON_BETTER.pattern + r"\s*[:：]", re.IGNORECASE)
 _NAMES = {
     "better": "better",
     "優れている方": "better",
@@ -51,8 +58,11 @@ def read_comparison(reply: str) -> list[Verdict]:
     span = json_span(lines)
     value = parsed("".join(lines[span.start : span.stop]), _JSON_BETTER)
     if value is not None:
-        if any(_label(raw) is not None for raw in (*lines[: span.start], *lines[span.stop :])):
+        beside = (*lines[: span.start], *lines[span.stop :])
+        if any(_label(raw) is not None for raw in beside):
             refuse("two_forms", "the reply carries a labelled line and a JSON value, which may disagree")
+        if any(_JSON_BETTER_SET.search(raw) for raw in beside):
+            refuse("two_values", "the reply carries a further verdict beside its JSON value, which may disagree")
         return _from_json(value)
     return _from_lines(lines)
 
@@ -62,9 +72,16 @@ def _label(raw: str) -> str | None:
     head = plain_head(raw)
     if (found := _BETTER.fullmatch(head)) is not None:
         return raw if is_long(raw) else found[1].strip()
-    if _BETTER_LIKE.match(head):
+    if _BETTER_LIKE.match(head) or _is_short_like(raw, head):
         refuse("unclear_verdict", f"the line {quoted(raw)} resembles a verdict but is not in the asked form")
     return None
+
+
+def _is_short_like(raw: str, head: str) -> bool:
+    """Whether a line of few words has one for a verdict, and names a text by its number."""
+    if len(head) > _SHORT or "{" in head or opens_rationale(raw):
+        return False
+    return _BETTER_WORDS.search(head) is not None and any(character in "12" for character in head)
 
 
 def _from_lines(lines: Sequence[str]) -> list[Verdict]:
@@ -75,7 +92,21 @@ def _from_lines(lines: Sequence[str]) -> list[Verdict]:
     if len(found) > 1:
         refuse("repeated_verdict", f"{len(found)} lines say which text is better")
     words = rationale_lines([raw for raw, value in labelled if value is None])
-    return _verdicts(found[0], "".join(words).strip())
+    verdicts = _verdicts(found[0], "".join(words).strip())
+    _check_quotation(labelled)
+    return verdicts
+
+
+def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
+    """Refuse a verdict that may be somebody else's: in a quotation, or amid the words of the rationale."""
+    quotes = Quotes()
+    for place, (raw, value) in enumerate(labelled):
+        in_quotes = quotes.holds(raw, "none" if value is None else "verdict")
+        if value is None:
+            continue
+        before, after = ([one for one, _ in some] for some in (labelled[:place], labelled[place + 1 :]))
+        if in_quotes or stands_amid(before, after):
+            refuse("quoted_verdict", f"the line {quoted(raw)} stands in a quotation, or amid the rationale")
 
 
 def _from_json(value: Any) -> list[Verdict]:

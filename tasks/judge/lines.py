@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 HEAD_CHARS = 200
 """How much of a line is looked at for labels; a longer rating line is no clean rating anyway."""
@@ -16,7 +16,8 @@ PLAIN: dict[int, int | None] = {**_WIDE, **_INVISIBLE, 0x3000: 0x20, 0x00A0: 0x2
 LEADING = "#>*_`+-•・ \t\u3000\u00a0\ufeff\u200b"
 EMPHASIS = re.compile(r"(?<![0-9*_`])[*_`]++|[*_`]++(?![0-9])")
 _RATIONALE_LABEL = re.compile(r"[#>*_`+\-•・\s]*+(?:rationale|理由)[*_`\s]*+[:：][*_`]*+\s*+", re.IGNORECASE)
-_FENCE = re.compile(r"\s*```\w*\s*")
+_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\w*\s*")
+_RULES = ("---", "***")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,54 @@ def is_long(raw: str) -> bool:
 
 def rationale_lines(words: Sequence[str]) -> list[str]:
     """The words of a reply or a section of it, without the rationale label and without bare code fences and rules."""
-    kept = [line for line in words if not _FENCE.fullmatch(line) and line.strip() not in ("---", "***")]
+    kept = [line for line in words if not _FENCE.fullmatch(line) and line.strip() not in _RULES]
     for index, line in enumerate(kept):
         label = _RATIONALE_LABEL.match(line)
         if label:
             kept[index] = line[label.end() :]
             break
     return kept
+
+
+def opens_rationale(raw: str) -> bool:
+    """Whether a line begins with the label of a rationale."""
+    return _RATIONALE_LABEL.match(raw) is not None
+
+
+def stands_amid(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether what stands between such lines of a section stands inside its rationale, where it may be a quotation.
+
+    It does where the rationale's words go on behind it. A rationale that begins behind it is another matter.
+    """
+    said, more = ([line for line in rationale_lines(lines) if line.strip()] for lines in (before, after))
+    begun = any(map(opens_rationale, before))
+    return bool(said) and bool(more) and (begun or not any(map(opens_rationale, after)))
+
+
+class Quotes:
+    """Follows the lines of a reply and says which of them stand in a quotation: behind `>`, or in a block of code.
+
+    A block that opens before anything was labelled may be the reply itself, fenced as a whole; behind a preamble it is
+    that if it has a label of a rationale or a section.
+    """
+
+    def __init__(self) -> None:
+        self._block: Literal["none", "own", "unsure", "quotation"] = "none"
+        self._labels = self._words = False
+
+    def holds(self, raw: str, label: Literal["section", "verdict", "none"]) -> bool:
+        """Whether the next line is quoted; label says what it is labelled as."""
+        if _FENCE.fullmatch(raw):
+            self._block = self._opened() if self._block == "none" else "none"
+            return False
+        if label == "section" or opens_rationale(raw):
+            self._block = "own" if self._block == "unsure" else self._block
+        self._labels = self._labels or label != "none" or opens_rationale(raw)
+        self._words = self._words or bool(raw.strip())
+        return self._block in ("unsure", "quotation") or raw.lstrip().startswith((">", "＞"))
+
+    def _opened(self) -> Literal["own", "unsure", "quotation"]:
+        return "quotation" if self._labels else "unsure" if self._words else "own"
 
 
 def json_span(lines: Sequence[str]) -> range:

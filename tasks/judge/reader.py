@@ -2,7 +2,8 @@
 
 Two forms are read: the sections that the judge prompt asks for, and JSON. Only a line of its own that begins with the
 rating label carries a rating, so nothing inside a rationale's sentences can; a second such line in a section, a second
-section of the same number or a look-alike ("Final rating: 2") is a refusal.
+section of the same number or a look-alike ("Final rating: 2") is a refusal. So is a line that may be a quotation: amid
+the words of a rationale, behind `>`, or in a block of code.
 """
 
 import re
@@ -14,16 +15,19 @@ from typing import Any, Literal
 from tasks.judge.lines import (
     HEAD_CHARS,
     PLAIN,
+    Quotes,
     UnreadableReply,
     Verdict,
     is_long,
     json_rationale,
     json_span,
+    opens_rationale,
     parsed,
     plain_head,
     quoted,
     rationale_lines,
     refuse,
+    stands_amid,
 )
 
 __all__ = ["UnreadableReply", "Verdict", "read_ratings"]
@@ -36,7 +40,12 @@ _RATING_LIKE = re.compile(
     r"|[^:=。、]{0,20}(?:評点|評価|点数|得点|スコア|採点)[^:=。、]{0,20}[:=].*[0-9]"
     r"|(?:\|\s*)?(?:text|文章)\s*[0-9]{1,6}\s*[:=|]\s*[0-9]+(?:\.[0-9]+)?\s*(?:点|(?:/|out of)\s*[0-9]+)?\s*[|.。]?"
     r"\s*\Z"
+    r"|(?:overall|verdict|grade|stars?|総評|総合)\s*[:=]\s*[0-9](?:\.[0-9]+)?\s*(?:点|(?:/|out of)\s*[0-9]+)?\W*\Z"
+    r"|[0-9](?:\.[0-9]+)?\s*(?:点|(?:/|out of)\s*(?:5|10|100))\W*\Z"
 )
+_RATING_WORDS = re.compile(r"\b(?:rat(?:e|ed|ings?)|scor(?:e|ed|es))\b|評点|評価|点数|得点|スコア|採点")
+"""With a number, what a short line has that may be a verdict in other words."""
+_SHORT = 40
 _VALUE = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)\s*(?:点|(?:/|out of)\s*([0-9]+)\s*)?\s*[.。]?")
 _NUMBER_NAME = re.compile(r"(?:(?:output for )?text[ _]?|文章)?([0-9]{1,6})(?:の評価)?")
 
@@ -54,6 +63,7 @@ _JSON_RATING = re.compile(r'"\s*(?:rating|評点)\s*"', re.IGNORECASE)
 _JSON_RATING_SET = re.compile(_JSON_RATING.pattern + r"\s*[:：]", re.IGNORECASE)
 
 Kind = Literal["section", "rating", "unclear", "text"]
+_LABELS: dict[Kind, Literal["section", "verdict"]] = {"section": "section", "rating": "verdict"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,7 @@ class _Scale:
 class _Section:
     ratings: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    amid: bool = False
 
 
 def read_ratings(
@@ -120,18 +131,31 @@ def _classified(raw: str) -> _Line:
     rating = _RATING.fullmatch(head)
     if rating:
         return _Line("rating", raw, raw if is_long(raw) else rating[1].strip())
-    return _Line("unclear" if _RATING_LIKE.match(head) else "text", raw)
+    return _Line("unclear" if _RATING_LIKE.match(head) or _is_short_like(raw, head) else "text", raw)
+
+
+def _is_short_like(raw: str, head: str) -> bool:
+    """Whether a line of few words has one for a rating, and a digit."""
+    if len(head) > _SHORT or "{" in head or opens_rationale(raw):
+        return False
+    return _RATING_WORDS.search(head) is not None and any(character in "0123456789" for character in head)
 
 
 def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
     """The sections by their own numbers, with the ratings and the words that stand in each."""
     sections: dict[int, _Section] = {}
     current = preamble = _Section()
+    places: list[tuple[_Section, int]] = []
+    quotes = Quotes()
     for line in lines:
+        in_quotes = quotes.holds(line.raw, _LABELS.get(line.kind, "none"))
+        if in_quotes and line.kind in _LABELS:
+            refuse("quoted_rating", f"the line {quoted(line.raw)} stands in a quotation or a block of code")
         if line.kind == "section":
             current = _opened(sections, int(line.value))
         elif line.kind == "rating":
             current.ratings.append(line.value)
+            places.append((current, len(current.words)))
         elif line.kind == "unclear":
             refuse("unclear_rating", f"the line {quoted(line.raw)} resembles a rating but is not in the asked form")
         else:
@@ -140,6 +164,8 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
         sections = {1: preamble}
     elif preamble.ratings:
         refuse("stray_rating", f"the rating {quoted(preamble.ratings[0])} stands outside of any section")
+    for section, place in places:
+        section.amid = section.amid or stands_amid(section.words[:place], section.words[place:])
     for section in sections.values():
         section.words = rationale_lines(section.words)
     return sections
@@ -166,7 +192,10 @@ def _verdict(number: int, section: _Section, scale: _Scale) -> Verdict:
         refuse("missing_rating", f"the section of text {number} has no rating line")
     if len(section.ratings) > 1:
         refuse("repeated_rating", f"the section of text {number} has {len(section.ratings)} rating lines")
-    return Verdict(_rating(number, section.ratings[0], scale), "".join(section.words).strip())
+    rating = _rating(number, section.ratings[0], scale)
+    if section.amid:
+        refuse("rating_inside_rationale", f"words go on behind the rating of text {number}, so it may be a quotation")
+    return Verdict(rating, "".join(section.words).strip())
 
 
 def _rating(number: int, words: str, scale: _Scale) -> float:

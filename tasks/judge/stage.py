@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from blocks.canonical import digest
+from blocks.llm import Completion
 from blocks.shards import Handle
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
 from tasks.judge.config import ORDERINGS, JudgeConfig
-from tasks.judge.lines import UnreadableReply, Verdict
+from tasks.judge.lines import UnreadableReply, Verdict, refuse
 from tasks.judge.methods import method_of
 from tasks.judge.sittings import Sitting, repaired, sittings_for
 from tasks.judge.votes import Weighing, by_prompt_id, to_confirm
@@ -17,8 +18,8 @@ from tasks.thinking import split_thinking
 
 STAGE = "judge"
 RANK = 2
-# Raised when the same input would give other rows. 1: first version.
-VERSION = 1
+# Raised when the same input would give other rows. 2: what may be a quotation is no verdict.
+VERSION = 2
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -79,8 +80,20 @@ class Bench:
             raise UnreadableReply(completion.error, completion.detail or "the judge gave no answer")
         if completion.finish_reason == "length":
             raise UnreadableReply("truncated", "the judge's reply was cut off; raise judge.sampling.max_tokens")
-        words, _ = split_thinking(completion.text, completion.reasoning)
-        return method_of(self.config).read(words, count)
+        words, thinking = split_thinking(completion.text, completion.reasoning)
+        verdicts = method_of(self.config).read(words, count)
+        if thinking is not None and not _thought_aloud(completion):
+            self._check_cut(thinking, verdicts)
+        return verdicts
+
+    def _check_cut(self, before: str, verdicts: Sequence[Verdict]) -> None:
+        """Refuse a reply that says something else before a lone `</think>`, which a judge may quote from a text."""
+        try:
+            other = method_of(self.config).read(before, len(verdicts))
+        except UnreadableReply:
+            return
+        if [one.rating for one in other] != [one.rating for one in verdicts]:
+            refuse("two_verdicts", "the reply carries other ratings before </think> than behind it")
 
     def confirming(self, prompts: Rows, responses: Rows, heard: Sequence[Heard]) -> list[Sitting]:
         """The sittings in the second order, where the first leaves the margin that a pair needs."""
@@ -88,6 +101,11 @@ class Bench:
         wanted = to_confirm(self.config, self.weighing, responses, ratings)
         some = [prompt for prompt in prompts if prompt["prompt_id"] in wanted]
         return sittings_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
+
+
+def _thought_aloud(completion: Completion) -> bool:
+    """Whether a reply says by itself where thinking begins."""
+    return bool(completion.reasoning and completion.reasoning.strip()) or completion.text.lstrip().startswith("<think>")
 
 
 def judge_chunk(session: Session, config: JudgeConfig, weighing: Weighing, job: ChunkJob) -> Handle:

@@ -223,3 +223,30 @@ def test_sampling_and_extra_fields_reach_the_judge(tmp_path: Path) -> None:
     request = dict(sitting.question.request)
     request.pop("messages")
     assert request == {"top_p": 0.5, "temperature": 0.0, "max_tokens": 1024, "top_k": 2}
+
+
+FIRST, SECOND = (
+    "#### Output for Text 1\nRating: {}\n#### Output for Text 2\nRating: {}\n".format(*some) for some in ("14", "51")
+)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reasoning", "wanted"),
+    [
+        (f"{FIRST}Rationale: it says\n</think>\n{SECOND}", None, None),
+        (f"So it is\n{SECOND}</think>\n{SECOND}", None, [5, 1]),
+        (f"Perhaps text 2.\n</think>\n{SECOND}", None, [5, 1]),
+        (f"<think>\n{FIRST}</think>\n{SECOND}", None, [5, 1]),
+        (SECOND, FIRST, [5, 1]),
+    ],
+)
+def test_a_quoted_end_of_thinking_does_not_cut_a_verdict_off(
+    tmp_path: Path, reply: str, reasoning: str | None, wanted: list[int] | None
+) -> None:
+    said = Completion(text=reply, reasoning=reasoning, finish_reason="stop")
+    one = session(tmp_path, answer=lambda question: said)
+    handle = chunk(one, config(orders="random", repairs=0), [QUESTION], some(QUESTION, 2))
+    reasons = {row["reason"] for row in rows(one, handle, "quarantine")}
+    ratings = sorted(rows(one, handle, "ratings"), key=lambda row: row["place"])
+    assert reasons == (set() if wanted else {"two_verdicts"})
+    assert [row["rating"] for row in ratings] == (wanted or [])
