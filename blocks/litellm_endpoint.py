@@ -6,7 +6,7 @@ Limits, retries, caps, budgets and the ledger are ours, so LiteLLM retries nothi
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -17,8 +17,8 @@ import orjson
 
 from blocks.llm import Completion, Request
 from blocks.models import LiteLLMModel
-from blocks.openai_endpoint import OpenAIEndpoint, read_failure, read_reply, shortened, timed_out
-from blocks.rate_headers import retry_after
+from blocks.openai_endpoint import OpenAIEndpoint, asked_wait, read_failure, read_reply, shortened, timed_out
+from blocks.rate_headers import quota_wait
 
 MISSING = (
     "LiteLLM is not installed in this environment: it is kasasagi's extra [litellm]; "
@@ -31,6 +31,7 @@ NO_KEY = re.compile(
 )
 _SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)(_ID)?$")
 _SHORTEST_SECRET = 8
+_PROVIDERS = "llm_provider-"
 
 
 @cache
@@ -70,7 +71,8 @@ class LiteLLMEndpoint(OpenAIEndpoint):
         try:
             async with asyncio.timeout(self.config.timeout_s):
                 response = await library().acompletion(**self._call(request))
-            completion = (read or read_reply)(orjson.dumps(response.model_dump(), default=str))
+            found = (read or read_reply)(orjson.dumps(response.model_dump(), default=str))
+            completion = replace(found, wait_s=quota_wait(headers_of(response)))
         except ImportError:
             return Completion(error="not_installed", detail=MISSING, fatal=True)
         except (TimeoutError, openai.APITimeoutError):
@@ -99,6 +101,19 @@ class LiteLLMEndpoint(OpenAIEndpoint):
         """Nothing: LiteLLM keeps its connections for the whole process."""
 
 
+def headers_of(response: Any) -> dict[str, str]:
+    """The provider's headers of an answer, as LiteLLM passes them on: some plain, all with its own prefix."""
+    hidden = getattr(response, "_hidden_params", None)
+    return plain_headers(hidden.get("additional_headers") if isinstance(hidden, Mapping) else None)
+
+
+def plain_headers(headers: object) -> dict[str, str]:
+    """Headers by their names in small letters, without LiteLLM's prefix; none where they are no headers."""
+    if not isinstance(headers, Mapping):
+        return {}
+    return {str(name).lower().removeprefix(_PROVIDERS): str(value) for name, value in headers.items()}
+
+
 def failure(error: Exception) -> Completion:
     """What an exception of LiteLLM means; its classes are those of the OpenAI client, and some are its own."""
     status, words = getattr(error, "status_code", None), str(error)
@@ -109,9 +124,8 @@ def failure(error: Exception) -> Completion:
     if isinstance(error, openai.APIConnectionError):
         return Completion(error="connection", detail=words, transient=True)
     if isinstance(error, openai.APIStatusError):
-        headers = getattr(error, "litellm_response_headers", None) or error.response.headers
-        found = read_failure(error)
-        return replace(found, wait_s=retry_after(headers)) if found.transient else found
+        found, headers = read_failure(error), plain_headers(getattr(error, "litellm_response_headers", None))
+        return replace(found, wait_s=asked_wait(found, headers)) if found.transient and headers else found
     if isinstance(status, int) and 400 <= status < 500:
         return Completion(error="rejected_by_server", detail=f"{status}: {words}")
     return Completion(error="server_error", detail=f"{type(error).__name__}: {words}", transient=True)

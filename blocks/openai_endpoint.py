@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -170,17 +170,18 @@ def read_failure(error: openai.APIStatusError) -> Completion:
     if status == 402 or (status == 429 and "insufficient_quota" in detail):
         return Completion(error="out_of_credit", detail=f"{status}: {detail}", fatal=True)
     if status == 429:
-        return Completion(error="rate_limited", detail=detail, transient=True, wait_s=_wait(error))
+        found = Completion(error="rate_limited", detail=detail, transient=True)
+        return replace(found, wait_s=asked_wait(found, error.response.headers))
     if status in (408, 409, 425) or status >= 500:
-        wait = retry_after(error.response.headers)
-        return Completion(error="server_error", detail=f"{status}: {detail}", transient=True, wait_s=wait)
+        found = Completion(error="server_error", detail=f"{status}: {detail}", transient=True)
+        return replace(found, wait_s=asked_wait(found, error.response.headers))
     return Completion(error=_lasting_reason(status, detail), detail=f"{status}: {detail}")
 
 
-def _wait(error: openai.APIStatusError) -> float | None:
-    """Seconds until a server that limits our rate takes calls again, as far as it says so."""
-    asked = retry_after(error.response.headers)
-    return quota_wait(error.response.headers) if asked is None else asked
+def asked_wait(failed: Completion, headers: Mapping[str, str]) -> float | None:
+    """Seconds until a server takes calls again, as far as it says so; of a limited rate the quotas tell it too."""
+    asked = retry_after(headers)
+    return quota_wait(headers) if asked is None and failed.error == "rate_limited" else asked
 
 
 def _lasting_reason(status: int, detail: str) -> str:

@@ -1,5 +1,6 @@
 """Models behind LiteLLM: answers, failures and keys are those of any other endpoint; nothing is loaded unless asked."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -85,6 +86,42 @@ def test_what_is_no_conversation_cannot_be_asked(asked: list[dict[str, Any]], tm
     assert not asked
 
 
+SPENT = {
+    "x-ratelimit-remaining-requests": "0",
+    "llm_provider-anthropic-ratelimit-tokens-remaining": "0",
+    "llm_provider-X-RateLimit-Reset-Requests": "2s",
+}
+
+
+@pytest.mark.parametrize(
+    ("hidden", "wait_s"),
+    [
+        ({"additional_headers": SPENT}, 2.0),
+        ({"additional_headers": {**SPENT, "x-ratelimit-remaining-requests": 5}}, None),
+        ({"additional_headers": {"x-ratelimit-remaining-requests": None, "x-ratelimit-reset-requests": None}}, None),
+        ({"additional_headers": "none"}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_a_quota_that_litellm_tells_of_is_waited_for_as_at_any_endpoint(
+    monkeypatch: pytest.MonkeyPatch, hidden: Any, wait_s: float | None
+) -> None:
+    class Reply:
+        _hidden_params = hidden
+
+        def model_dump(self) -> dict[str, Any]:
+            return {"choices": [{"message": {"content": "yes"}}]}
+
+    async def acompletion(**call: Any) -> Reply:
+        return Reply()
+
+    monkeypatch.setattr(litellm_endpoint, "library", lambda: SimpleNamespace(acompletion=acompletion))
+    endpoint = litellm_endpoint.LiteLLMEndpoint(litellm_model())
+    answer = asyncio.run(endpoint.complete({"messages": [{"role": "user", "content": "is it?"}]}))
+    assert (answer.text, answer.wait_s) == ("yes", wait_s)
+
+
 class OneOfLiteLLMs(openai.RateLimitError):
     """An exception as LiteLLM raises it: a class of the OpenAI client, with a reply of its own making."""
 
@@ -97,6 +134,8 @@ class OneOfLiteLLMs(openai.RateLimitError):
 def test_failures_that_may_pass_and_those_that_will_not() -> None:
     limited = failure(OneOfLiteLLMs({"Retry-After": "7"}))
     assert (limited.error, limited.transient, limited.wait_s) == ("rate_limited", True, 7.0)
+    spent = failure(OneOfLiteLLMs({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "3s"}))
+    assert spent.wait_s == 3.0
     assert failure(openai.APIConnectionError(request=httpx2.Request("POST", "http://a"))).transient
     no_key = failure(RuntimeError("OpenAIException - Missing credentials. Please pass an `api_key`"))
     assert (no_key.error, no_key.fatal) == ("not_authorised", True)
@@ -132,6 +171,15 @@ def test_litellm_itself_asks_a_server(server: FakeServer, tmp_path: Path, monkey
         answers = dispatcher.ask(questions(20))
     assert all(answer.error is None and answer.text and answer.completion_tokens for answer in answers)
     assert len(server.samples()) == 20
+
+
+@needs_litellm
+def test_litellm_itself_hands_on_what_is_left_of_a_quota(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "a-key-of-ours")
+    server.configure(headers={"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "4s"})
+    endpoint = litellm_endpoint.LiteLLMEndpoint(litellm_model(base_url=server.base_url, api_key_env="SOME_KEY"))
+    answer = asyncio.run(endpoint.complete({"messages": [{"role": "user", "content": "is it?"}]}))
+    assert (answer.error, answer.wait_s) == (None, 4.0)
 
 
 @needs_litellm
