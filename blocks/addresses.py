@@ -92,7 +92,9 @@ class Address:
         self._learn(call, completion, now)
         self.in_flight -= 1
         if label in self.meters:
-            self.meters[label].ended(now, call.tokens, completion.prompt_tokens + completion.completion_tokens)
+            said = completion.prompt_tokens + completion.completion_tokens
+            unsaid = call.tokens if completion.error is None else 0  # a server that counts nothing is capped too
+            self.meters[label].ended(now, call.tokens, said or unsaid)
         if label in self.limits:
             self.limits[label].ended()
         if label in self._trying:

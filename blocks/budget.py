@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from blocks.configuration import Budget
-from blocks.estimates import Estimates, prompt_tokens
+from blocks.estimates import Estimates, counted, prompt_tokens
 from blocks.lanes import Job
 from blocks.llm import Completion
 from blocks.models import ModelConfig, OpenAIModel, price_of
@@ -122,8 +122,9 @@ class Purses:
         job, reserved = found
         taken = Cost()
         if completion is not None and not completion.transient:
-            self._estimates.learn(job.label, job.rank, completion)
-            taken = self._cost(job.label, completion.prompt_tokens, completion.completion_tokens)
+            found = counted(job.request, completion)
+            self._estimates.learn(job.label, job.rank, found)
+            taken = self._cost(job.label, found.prompt_tokens, found.completion_tokens)
         self._done[job.rank] += taken - reserved
         for purse in self._purses(job.label):
             purse.reserved -= reserved

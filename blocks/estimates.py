@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blocks.llm import Completion, Request
 
@@ -12,7 +12,7 @@ ENOUGH_ANSWERS = 20
 
 
 def prompt_tokens(request: Request) -> int:
-    """Tokens of a request's text: a quarter of its ASCII characters, and one for each other character."""
+    """Tokens of a request's text."""
     messages = request.get("messages")
     if messages:
         text = "".join(str(message["content"]) for message in messages)
@@ -21,8 +21,25 @@ def prompt_tokens(request: Request) -> int:
         if isinstance(given, list) and given and all(isinstance(token, int) for token in given):
             return len(given)
         text = str(given)
+    return text_tokens(text)
+
+
+def text_tokens(text: str) -> int:
+    """Tokens of a text: a quarter of its ASCII characters, and one for each other character."""
     wide = len(text) - len(text.encode("ascii", "ignore"))
     return (len(text) - wide) // CHARACTERS_IN_A_TOKEN + wide
+
+
+def counted(request: Request, completion: Completion) -> Completion:
+    """An answer with its tokens estimated from the texts where the server counted none, so that no cap is blind."""
+    if completion.error is not None:
+        return completion
+    said = 0 if "input" in request else text_tokens(completion.text + (completion.reasoning or ""))
+    return replace(
+        completion,
+        prompt_tokens=completion.prompt_tokens or prompt_tokens(request),
+        completion_tokens=completion.completion_tokens or said,
+    )
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ def shared_request(requests: Sequence[Request]) -> Request:
 async def complete_shared(
     endpoint: OpenAIEndpoint, requests: Sequence[Request]
 ) -> tuple[Completion, list[Completion | None]]:
-    """Answer several requests in one call: how the call went, and each sample; None for one that the reply lacks."""
+    """Answer several requests in one call: how it went, with its tokens, and each sample; None for a missing one."""
     found: list[Completion | None] = []
 
     def read(body: bytes) -> Completion:
@@ -41,7 +41,11 @@ async def complete_shared(
             found.extend(read_shared(body, len(requests)))
         except (ValueError, TypeError, KeyError) as error:
             return Completion(error="malformed_reply", detail=f"{error}: {body[:500]!r}", transient=True)
-        return Completion()
+        there = [one for one in found if one is not None]
+        return Completion(
+            prompt_tokens=sum(one.prompt_tokens for one in there),
+            completion_tokens=sum(one.completion_tokens for one in there),
+        )
 
     outcome = await endpoint.complete(shared_request(requests), read)
     return outcome, found or [None] * len(requests)

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from blocks import servers
+from blocks.addresses import Address
+from blocks.llm import Completion
+from blocks.meter import Meter
 from blocks.openai_endpoint import OpenAIEndpoint
 from tests.blocks.helpers import (
     ScriptedServer,
@@ -86,3 +89,16 @@ def test_caps_a_minute_hold_for_a_model_whatever_its_labels(
         begun = time.monotonic()
         until(lambda: server.stats()["calls"] >= 40)
         assert time.monotonic() - begun > 0.3
+
+
+@pytest.mark.parametrize(
+    ("answer", "waits"), [(Completion("yes"), True), (Completion("yes", completion_tokens=1), False)]
+)
+def test_a_server_that_counts_no_tokens_is_capped_by_what_is_expected_of_a_call(
+    answer: Completion, waits: bool
+) -> None:
+    address = Address("http://127.0.0.1:1/v1")
+    address.meters["small"] = Meter(None, 6_000)
+    call = address.began("small", 0.0, 300)
+    address.ended("small", call, Completion("yes", completion_tokens=tokens), 0.1)
+    assert (address.ready_at("small", 0.1) > 1.0) == waits

@@ -60,6 +60,25 @@ def test_a_call_that_failed_is_not_paid_for() -> None:
         some.settle(job(number).key, Completion(error="server_error", transient=True))
 
 
+def test_a_server_that_counts_no_tokens_is_held_to_the_budget_by_its_texts() -> None:
+    some = purses(tokens=250)
+    uncounted = Completion("y" * 360)
+    for number in range(2):
+        assert some.reserve(job(number))
+        some.settle(job(number).key, uncounted)
+    with pytest.raises(BudgetSpentError, match="200 tokens are spent"):
+        some.reserve(job(3))
+
+
+def test_the_vector_of_an_embedding_is_no_text_that_was_paid_for() -> None:
+    some = purses(tokens=11)
+    asked = Job("small", "e", {"input": "x" * 40}, 1, 0)
+    assert some.reserve(asked)
+    some.settle("e", Completion("a vector, packed", prompt_tokens=0))
+    with pytest.raises(BudgetSpentError, match="10 tokens are spent"):
+        some.reserve(Job("small", "f", {"input": "x" * 40}, 1, 0))
+
+
 def test_a_model_has_a_budget_of_its_own() -> None:
     some = purses({"calls": 1}, calls=10)
     assert some.reserve(job(1))

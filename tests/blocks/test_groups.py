@@ -1,5 +1,6 @@
 """Completions that share a call: one request for several samples, each with its own entry, key and tokens."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from email.message import Message
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from blocks.canonical import ledger_key
 from blocks.dispatcher import Question
-from blocks.groups import divided, read_shared, shared_request
+from blocks.groups import complete_shared, divided, read_shared, shared_request
+from blocks.openai_endpoint import OpenAIEndpoint
 from tests.blocks.helpers import Reply, ScriptedServer, dispatching, error_body, kept, model
 from tests.fake_server import FakeServer
 
@@ -164,3 +166,16 @@ def test_what_is_divided_adds_up(total: int, weights: list[int]) -> None:
     parts = divided(total, weights)
     assert sum(parts) == total
     assert all(abs(part - total * weight / sum(weights)) <= 1 for part, weight in zip(parts, weights, strict=True))
+
+
+def test_a_shared_call_tells_the_tokens_of_all_its_samples() -> None:
+    async def asked(address: str) -> tuple[int, int]:
+        endpoint = OpenAIEndpoint.connect(model(address), address)
+        outcome, found = await complete_shared(endpoint, [one.request for one in draws(2)])
+        await endpoint.close()
+        assert [one.text for one in found if one is not None] == ["a", "bb"]
+        return outcome.prompt_tokens, outcome.completion_tokens
+
+    both = reply([choice(0, "a"), choice(1, "bb")], {"prompt_tokens": 7, "completion_tokens": 30})
+    with ScriptedServer(lambda number, headers: both, GREETING) as server:
+        assert asyncio.run(asked(server.base_url)) == (7, 30)
