@@ -11,6 +11,7 @@ import openai
 import orjson
 
 from blocks.batch_notes import BatchNote
+from blocks.bounded_client import LARGEST_REPLY_BYTES
 from blocks.models import BatchConfig
 
 OUR_NAME = "kasasagi"
@@ -100,13 +101,15 @@ class BatchServer:
         return read_batch(batch)
 
     async def results(self, name: str) -> AsyncIterator[bytes]:
-        """Fetch a file, line by line. Raises openai.APIError."""
+        """Fetch a file, line by line. Raises openai.APIError, StrangeReplyError."""
         async with self._client.files.with_streaming_response.content(name) as response:
             rest = b""
             async for piece in response.iter_bytes():
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
                     yield line
+                if len(rest) > LARGEST_REPLY_BYTES:
+                    raise StrangeReplyError(f"a result of more than {LARGEST_REPLY_BYTES // 2**20} MB")
             yield rest
 
     async def cancel(self, batch_id: str) -> None:

@@ -122,9 +122,9 @@ class Purses:
         job, reserved = found
         taken = Cost()
         if completion is not None and not completion.transient:
-            found = counted(job.request, completion)
-            self._estimates.learn(job.label, job.rank, found)
-            taken = self._cost(job.label, found.prompt_tokens, found.completion_tokens)
+            completion = counted(job.request, completion)
+            self._estimates.learn(job.label, job.rank, completion)
+            taken = self._cost(job.label, completion.prompt_tokens, completion.completion_tokens)
         self._done[job.rank] += taken - reserved
         for purse in self._purses(job.label):
             purse.reserved -= reserved

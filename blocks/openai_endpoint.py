@@ -11,6 +11,7 @@ import httpx2
 import openai
 import orjson
 
+from blocks.bounded_client import BoundedClient
 from blocks.embeddings import read_embedding
 from blocks.llm import Completion, Request, token_count
 from blocks.models import OpenAIModel
@@ -48,7 +49,7 @@ class OpenAIEndpoint:
             api_key=os.environ.get(variable or "", "").strip() or NO_KEY,
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultAioHttpClient(timeout=timeout, limits=limits),
+            http_client=BoundedClient(timeout=timeout, limits=limits),
         )
         return cls(config, client)
 
