@@ -31,7 +31,7 @@ from tasks.load import DatasetSource, load_given, load_prompts, source_digest
 from tasks.student import TokenCounter, token_counter
 from tasks.synthesize import MagpieSource, Steering, Yield, limited, prompts_table
 
-LOAD_VERSION = 1
+LOAD_VERSION = 2
 SCRATCH = "scratch"
 
 

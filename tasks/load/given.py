@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from blocks.canonical import prompt_id
 from blocks.tables import quoted
 from tasks.load.config import DatasetSource, GivenResponses, SourceError, nearest
+from tasks.load.leads import Lead, lead_to
 from tasks.load.locate import locate
 from tasks.load.readers import RawRow, open_rows
 from tasks.load.rows import Conversation, Inputs, UnfitRowError, choose_inputs, conversation
@@ -46,8 +47,9 @@ class Answer:
 def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRow]:
     """The rows, each with its prompt in the column `messages` where the recipe maps none.
 
-    That is the column `prompt` (a text or a conversation), else what comes before the responses, where these are whole
-    conversations. Any of them may be a transcript, one text with the turns in it.
+    That is the column `prompt` (a text or a conversation), with the turns that whole conversations in the responses
+    have beside it; else what comes before the responses, where these are whole conversations. Any of them may be a
+    transcript, one text with the turns in it.
     """
     given = source.responses
     if given is None or _maps_prompt(source):
@@ -69,12 +71,11 @@ def _prompted(given: GivenResponses, row: RawRow) -> RawRow:
 
 
 def _prompt_of(given: GivenResponses, row: Mapping[str, Any]) -> Any:
-    prompt = row.get("prompt")
+    prompt, values = row.get("prompt"), _values(given, row)
     if isinstance(prompt, str):
-        return _waiting(prompt)
+        return _with_turns(_waiting(prompt), values)
     if prompt is not None:
-        return prompt
-    values = _values(given, row)
+        return _with_turns(prompt, values) if isinstance(prompt, list) else prompt
     texts = [value for value in values if isinstance(value, str)]
     if len({turns_of(text) is None for text in texts}) > 1:
         raise UnfitRowError("prompts_differ", "one response is a transcript, and another is a text without its prompt")
@@ -84,6 +85,14 @@ def _prompt_of(given: GivenResponses, row: Mapping[str, Any]) -> Any:
     if any(turns != before[0] for turns in before):
         raise UnfitRowError("prompts_differ", "the responses answer different conversations")
     return before[0]
+
+
+def _with_turns(prompt: Lead, values: list[Any]) -> Lead:
+    """A prompt with the turns that stand in its responses alone: a system message, earlier turns, or later ones."""
+    leads = [lead_to(prompt, value) for value in values if isinstance(value, str | dict | list)]
+    if any(lead != leads[0] for lead in leads):
+        raise UnfitRowError("prompts_differ", "the responses answer different conversations")
+    return leads[0] if leads else prompt
 
 
 def _waiting(prompt: str) -> list[dict[str, str]]:

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tasks.audit import verdict_on
 from tasks.given import take
 from tasks.load import DatasetSource, SourceError, load_given, load_prompts
 from tasks.pairing import Candidate
+from tasks.publish.formats import FORMATS
+from tasks.publish.rows import OWN
 
 USER = {"role": "user", "content": "What is a magpie?"}
 GOOD = {"role": "assistant", "content": "A bird."}
@@ -72,6 +75,50 @@ def test_transcripts_are_read_turn_by_turn(tmp_path: Path, row: dict[str, Any]) 
         ("chosen", "A bird."),
         ("rejected", "A fish."),
     ]
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+SPELLED = [{"content": turn["content"], "role": turn["role"], "weight": 1} for turn in TURNS]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "before", "wanted"),
+    [
+        ("What is a magpie?", [SYSTEM, USER], [SYSTEM, USER]),
+        ("Do magpies sing?", TURNS, TURNS),
+        ("Do magpies sing? ", [SYSTEM, *SPELLED], [SYSTEM, *TURNS]),
+        ("What is a magpie?", TURNS, TURNS),
+        ([USER], TURNS, TURNS),
+        (TURNS[:1], TURNS, TURNS),
+        (TURNS[:1], TURNS[1:], TURNS),
+        ([SYSTEM, *TURNS], TURNS, [SYSTEM, *TURNS]),
+        ([USER], [SYSTEM, USER], [SYSTEM, USER]),
+    ],
+)
+def test_turns_that_stand_in_the_responses_alone_are_part_of_the_prompt(
+    tmp_path: Path, prompt: Any, before: list[Any], wanted: list[Any]
+) -> None:
+    row = {"prompt": prompt, "chosen": [*before, GOOD], "rejected": [*before, BAD]}
+    [found], given = loaded(tmp_path, [row])
+    assert found["messages"] == wanted
+    assert [one["content"] for one in given] == ["A bird.", "A fish."]
+    assert {one["prompt_id"] for one in given} == {found["prompt_id"]}
+
+
+@pytest.mark.parametrize("other", [[*TURNS[1:2], {**USER, "content": "Who?"}, BAD], [BAD], "A fish."])
+def test_responses_to_other_turns_are_no_pair(tmp_path: Path, other: Any) -> None:
+    prompts, given = loaded(tmp_path, [{"prompt": TURNS[:1], "chosen": [*TURNS[1:], GOOD], "rejected": other}])
+    assert (prompts, given) == ([], [])
+
+
+@pytest.mark.parametrize("name", ["ultrafeedback_binarized", "distilabel", "reward", "trl"])
+def test_what_is_published_in_a_format_of_pairs_can_be_rated_again(tmp_path: Path, name: str) -> None:
+    conversation = [SYSTEM, *TURNS]
+    row = dict.fromkeys(OWN) | {"prompt": conversation, "chosen": [GOOD], "rejected": [BAD], "prompt_id": "p"}
+    table = FORMATS[name].convert(pa.Table.from_pylist([row], pa.schema(list(OWN.items()))))
+    [found], given = loaded(tmp_path, table.to_pylist())
+    assert found["messages"] == conversation
+    assert [one["content"] for one in given] == ["A bird.", "A fish."]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,29 @@
+"""What a response answers, where its row has a prompt and the response is a conversation that may hold more."""
+
+from typing import Any
+
+Lead = list[Any]
+
+
+def lead_to(prompt: Lead, response: Any) -> Lead:
+    """The conversation that a response answers.
+
+    Of a whole conversation (ultrafeedback_binarized's, distilabel's) it is all but the last turn, if the prompt is its
+    beginning, its end, or the first thing that the user says in it. Of the turns that follow upon the prompt it is the
+    prompt and all of them but the last. Else it is the prompt.
+    """
+    if not isinstance(response, list) or len(response) < 2:
+        return prompt
+    before, asked = [_said(turn) for turn in response[:-1]], [_said(turn) for turn in prompt]
+    if asked[-len(before) :] == before:
+        return prompt
+    if before[0][0] == "assistant":
+        return [*prompt, *response[:-1]]
+    spoken = [turn for turn in before if turn[0] != "system"]
+    whole = asked in (before[: len(asked)], before[-len(asked) :], spoken[: len(asked)])
+    return response[:-1] if whole else prompt
+
+
+def _said(turn: Any) -> tuple[Any, str]:
+    """Who says what in a turn, without blanks around it."""
+    return (turn.get("role"), str(turn.get("content")).strip()) if isinstance(turn, dict) else (None, str(turn))
