@@ -23,7 +23,7 @@ def quarantined(
 ) -> dict[str, Any]:
     """What a run set aside: `counts` (stage, reason, rows) and the first `rows` of the rows (None: all).
 
-    Raises UsageError for a stage or a reason that set nothing aside, naming the nearest that did.
+    Raises UsageError for a stage that the run had not, or a reason that set nothing aside, naming the nearest that did.
     """
     where, values = _condition(stage, reason)
     with reading(run) as connection:
@@ -74,7 +74,8 @@ def _check_known(connection: DuckDBPyConnection, run: Run, column: str, value: s
     if value is None:
         return
     known = [row["name"] for row in fetch(connection, f"SELECT DISTINCT {column} AS name FROM quarantine ORDER BY ALL")]
-    if value not in known:
+    ran = [row["stage"] for row in fetch(connection, "SELECT stage FROM stages")] if column == "stage" else []
+    if value not in [*known, *ran]:
         those = ", ".join(known) or "none"
         name = one_line(value, 60)
         raise UsageError(

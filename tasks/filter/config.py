@@ -14,7 +14,7 @@ __all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step",
 
 CONTAMINATED = "contaminated"
 USUAL_LIKENESS = 0.7
-OF_DUPLICATES = ("duplicate", "near_duplicate", "published_before", CONTAMINATED)
+OF_DUPLICATES = ("duplicate", "near_duplicate", "published_before", "no_pair_before", CONTAMINATED)
 """The reasons of rows that are like others, which no rule may share."""
 
 
@@ -48,7 +48,8 @@ class DedupConfig(BaseModel):
     )
     published: bool = Field(
         default=False,
-        description="What an earlier run of this recipe published: a scheduled run then publishes only what is new.",
+        description="What an earlier run of this recipe published, and what it found no pair for when it "
+        "published: a scheduled run then takes only what is new.",
     )
     shingle: int = Field(default=3, ge=1, le=32, description="How many characters an n-gram of `near` has.")
 

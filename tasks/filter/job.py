@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,7 +21,7 @@ from tasks.filter.keys import exact_key
 from tasks.filter.near import Near, NearDuplicates
 from tasks.filter.own import rule_file, rule_function, verdict
 from tasks.filter.politeness import politeness
-from tasks.filter.published import REASON as PUBLISHED
+from tasks.filter.published import DETAILS as DEALT_WITH
 from tasks.filter.rules import FilterError, Rule
 from tasks.filter.sql import SqlRoom
 from tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
@@ -42,7 +42,7 @@ class Plan:
     functions: dict[str, Callable[..., Any]]
     config: FilterConfig
     contamination: Contamination | None = None
-    published: frozenset[str] = frozenset()
+    published: Mapping[str, str] = field(default_factory=dict)
 
     def widen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch of prompts with the columns that the filter adds."""
@@ -60,7 +60,7 @@ def run_filter(
     schema = _widened(pq.read_schema(prompts).remove_metadata(), config)
     plan = _plan(config, base, default_rules)
     if published is not None:
-        plan = replace(plan, published=frozenset(pq.read_table(published).column("key").to_pylist()))
+        plan = replace(plan, published=_reasons(published))
     if config.contamination is not None:
         plan = replace(plan, contamination=Contamination(config.contamination, base))
     style = Style("filter", "the same text as the prompt", lambda batch: batch.select(schema.names), payloads)
@@ -236,9 +236,9 @@ def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
     if plan.contamination is not None and batch.num_rows:
         _note(outcome, CONTAMINATED, enumerate(plan.contamination.found(batch)))
     if plan.published:
-        keys = _keys(batch, outcome)
-        told = ("an earlier run published it" if key in plan.published else None for key in keys)
-        _note(outcome, PUBLISHED, enumerate(told))
+        known = [plan.published.get(key or "") for key in _keys(batch, outcome)]
+        for reason, detail in DEALT_WITH.items():
+            _note(outcome, reason, enumerate(detail if one == reason else None for one in known))
     return outcome
 
 
@@ -293,6 +293,12 @@ def _ask(function: Callable[..., Any], step: Step, batch: pa.RecordBatch, outcom
     for index, row in zip(asked, batch.take(pa.array(asked, pa.int64())).to_pylist(), strict=True):
         found[index] = verdict(function, row, step.parameters)
     return found
+
+
+def _reasons(published: Path) -> dict[str, str]:
+    """Why a prompt of each key is not taken again."""
+    table = pq.read_table(published)
+    return dict(zip(table.column("key").to_pylist(), table.column("reason").to_pylist(), strict=True))
 
 
 def _keys(batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:

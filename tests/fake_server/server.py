@@ -66,8 +66,8 @@ class Application:
             return self._refused(request) or await self.batches.handle(request)
         if request.path == "/v1/models" and request.method == "GET":
             return self._models(request)
-        if request.path == "/metrics":
-            return web.Response(text=self._metrics())
+        if request.path in ("/health", "/metrics"):
+            return web.Response(text=self._metrics() if request.path == "/metrics" else "")
         if request.path.startswith("/_admin/"):
             return await self._admin(request)
         return error_response(404, f"there is nothing at {request.method} {request.path}", "not_found")

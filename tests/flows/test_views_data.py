@@ -279,6 +279,10 @@ def test_an_unknown_stage_or_reason_names_the_nearest(run: Run) -> None:
         quarantined(run, reason="unredable")
 
 
+def test_a_stage_that_set_nothing_aside_is_no_mistake(tmp_path: Path) -> None:
+    assert quarantined(build_example_run(tmp_path, prompts=2), stage="judge") == {"counts": [], "rows": []}
+
+
 def test_two_equal_runs_do_not_differ(tmp_path: Path) -> None:
     runs = [build_example_run(tmp_path, run_id=name) for name in ("one", "two")]
     found = difference(*runs)

@@ -1,0 +1,289 @@
+"""Every command that a document tells to type is typed, page by page and in their order, beside servers of our own."""
+
+import re
+import shutil
+import signal
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from blocks.batch_notes import BatchNotes
+from tests.e2e.command import until
+from tests.e2e.conftest import NewJob
+from tests.e2e.job import Job
+from tests.e2e.pages import lines_of, pages
+from tests.e2e.test_tutorial import TUTORIAL
+from tests.e2e.walk import KINDS, Walk, forget_pools
+from tests.e2e.warm import ROOT
+from tests.fake_argilla import FakeArgilla
+from tests.fake_hub import FakeHub
+from tests.fake_server import FakeServer
+from tests.test_docs import blocks
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+README = ROOT / "README.md"
+README_JA = ROOT / "README.ja.md"
+KEY = "argilla-key-marked-55d0"
+NEVER = {"stage": "respond", "expectation": "ExpectColumnValuesToBeInSet", "column": "refused", "value_set": [True]}
+WALKED = [page for page in pages() if page not in (README_JA, TUTORIAL)]
+
+# What is not typed here, and why. A command that is neither typed nor named here fails the last test.
+OTHERWISE = {
+    "make demo": "makes an environment out of the package index; kasasagi run quickstart is typed",
+    "make test": "makes an environment out of the package index, and runs these tests",
+    "make test-vllm": "needs vLLM in an environment of its own",
+    "make bench-vllm": "needs vLLM in an environment of its own, and takes minutes",
+    "pip install .": "needs the package index; the extras are looked up in pyproject.toml",
+    "pip install 'kasasagi[argilla]'": "as pip install .",
+    "pip install 'kasasagi[litellm]'": "as pip install .",
+    "pip install 'kasasagi[s3]'": "as pip install .",
+    "pip install 'kasasagi[dask]'": "as pip install .",
+    "docker compose -f deployments/compose.yaml up -d": "needs Docker; tests/flows/test_compose.py reads the file",
+    "vllm run-batch -i batches/NAME.jsonl -o batches/NAME.results.jsonl --model my/model": "needs vLLM",
+    "python -m benchmarks.truth": "takes minutes; tests/benchmarks/test_truth.py runs its parts",
+    "python -m benchmarks.truth --rich": "as python -m benchmarks.truth",
+    "python -m benchmarks.dpo_gain": "takes half an hour; tests/benchmarks/test_dpo_gain.py runs its parts",
+}
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory, warmed: Any) -> Iterator[Job]:
+    """What the documents take for given: prompts, recipe.yaml, a workspace with two runs, a published folder."""
+    with FakeServer(faults={"refusal": 0.1}, fault_models=("small",)) as server:
+        job = Job(tmp_path_factory.mktemp("given"), server, {"OPENAI_API_KEY": "sk-none"}, warmed)
+        job.prepare(40)
+        job.write_prompts([{**row, "topic": "roads"} for row in _rows(job)])
+        for changes in ((), ("--set", "pairs.min_margin=2")):
+            job.command("run", "recipe.yaml", *changes).succeeded()
+        yield job
+
+
+def _rows(job: Job) -> list[dict[str, Any]]:
+    text = (job.folder / "prompts.jsonl").read_text(encoding="utf-8")
+    return [yaml.safe_load(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def walk(given: Job, new_job: NewJob, request: pytest.FixtureRequest, prefect_api: str) -> Walk:
+    """A copy of it, with a server of its own, for one document."""
+    page: Path = request.param
+    forget_pools(prefect_api)
+    job = new_job("page", batch_s=3600.0 if page.name == "batches.md" else 0.0)
+    for name in ("workspace", "out"):
+        shutil.copytree(given.folder / name, job.folder / name)
+    shutil.copy(given.folder / "prompts.jsonl", job.folder)
+    job.write_recipe()
+    walk = Walk(job, {"OPENAI_API_KEY": "sk-none"})
+    prompt = job.command("sql", walk.latest(), "from pairs select prompt_id", "--format", "csv").succeeded().out
+    walk.stands_for = {
+        "3f9a1c": prompt.split()[1][:12],
+        "ID": prompt.split()[1],
+        "http://127.0.0.1:8000/v1": job.server.base_url,
+        "http://127.0.0.1:4200/api": prefect_api,
+        "owner/name": str(ROOT / "models" / "hina" / "hf"),
+        "20260101-1200": walk.runs()[0],
+        "RECIPE": "recipe.yaml",
+        "my-model": "small",
+        "REASON": "context_too_long",
+        "NAME": "refusal",
+    }
+    return walk
+
+
+def localised(walk: Walk, name: str) -> None:
+    """A recipe that asks the machines of a document has the server of the test asked."""
+    file = walk.folder(name)
+    recipe = yaml.safe_load(file.read_text(encoding="utf-8"))
+    here = {"base_url": walk.job.server.base_url, "api_key_env": None}
+    recipe["models"] = {label: {**model, **here, "model": label} for label, model in recipe["models"].items()}
+    file.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+
+
+def written(walk: Walk, name: str, recipe: dict[str, Any]) -> None:
+    walk.folder(name).write_text(yaml.safe_dump(recipe, allow_unicode=True), encoding="utf-8")
+
+
+def without_a_recipe(walk: Walk) -> None:
+    walk.folder("recipe.yaml").unlink()
+
+
+def a_recipe_of_its_own(walk: Walk) -> None:
+    localised(walk, "recipe.yaml")
+
+
+def a_batch_that_waits(walk: Walk) -> None:
+    """A run whose judge is asked in batches is interrupted while its first one is worked on."""
+    walk.job.write_recipe(models={"critic": {"batch": {"gather_s": 0, "poll_s": 0.1}}})
+    running = walk.job.command.start("run", "recipe.yaml", "--set", "judge.round=1")
+    store = BatchNotes(walk.folder("workspace") / "ledger" / "batches")
+    until(lambda: any(note.batch_id for note in store.all()), "a batch is handed over")
+    running.signal(signal.SIGINT)
+    running.wait().failed(130)
+    [note] = store.all()
+    walk.stands_for["batch_abc"] = str(note.batch_id)
+
+
+def a_dialogue(walk: Walk) -> None:
+    turns = "source.turns={count: 2, model: small, template: qwen-2.5}"
+    walk.job.command("run", "recipe.yaml", "--set", turns, "--set", "publish.path=dialogues").succeeded()
+
+
+def seeds(walk: Walk) -> None:
+    [recipe] = [text for text in blocks(ROOT / "docs" / "magpie.md", "yaml") if "name: seeds" in text]
+    walk.folder("seeds.yaml").write_text(recipe.replace("target: 200", "target: 20"), encoding="utf-8")
+
+
+def instructions_by_meaning(walk: Walk) -> None:
+    """A run with neighbours, and a Magpie recipe, both as the page describes them."""
+    embedder = {"kind": "openai", "base_url": walk.job.server.base_url, "model": "small"}
+    walk.job.write_recipe(models={"embedder": embedder}, semantic={"model": "embedder"})
+    walk.job.command("run", "recipe.yaml").succeeded()
+    recipe = {**walk.job.recipe, "name": "mine"}
+    recipe["source"] = {"kind": "magpie", "model": "small", "template": "qwen-2.5", "target": 20}
+    written(walk, "my-recipe.yaml", recipe)
+
+
+def an_audit(walk: Walk) -> None:
+    walk.job.command("rejudge", "recipe.yaml", "--published").succeeded()
+
+
+def a_run_with_pairs(walk: Walk) -> None:
+    walk.job.command("run", "recipe.yaml").succeeded()
+
+
+def pairs_of_another(walk: Walk) -> None:
+    """A recipe whose source has responses, as the page describes it."""
+    source = {"kind": "dataset", "path": "out/train.jsonl", "responses": {"chosen": "chosen", "rejected": "rejected"}}
+    recipe = {name: value for name, value in walk.job.recipe.items() if name != "respond"}
+    written(walk, "recipe.yaml", {**recipe, "source": source, "publish": {"path": "cleaned"}})
+
+
+def other_workspaces(walk: Walk) -> None:
+    shutil.copytree(walk.folder("workspace"), walk.folder("..") / "other" / "workspace")
+    walk.stands_for |= {"DAMAGED_WORKSPACE": "../other/workspace", "NEW_WORKSPACE": "new"}
+
+
+def a_run_that_a_gate_stopped(walk: Walk) -> None:
+    walk.job.write_recipe(gates={"on_fail": "pause", "expect": [{**NEVER, "scope": "whole"}]})
+    walk.job.command("run", "recipe.yaml").failed(3)
+
+
+def nothing_that_asks(walk: Walk) -> None:
+    walk.job.write_recipe()
+
+
+def people_who_rate(walk: Walk) -> None:
+    """A person says of every pair which response is better."""
+    argilla: FakeArgilla = walk.servers["argilla"]
+    for record in argilla.records_of("pairs"):
+        argilla.respond("pairs", record["external_id"], "ada", rating_1=5, rating_2=1)
+
+
+def tanuki(walk: Walk) -> None:
+    """The recipe with a server in place of vLLM in the process, and fewer draws."""
+    recipe = yaml.safe_load((ROOT / "recipes" / "tanuki-ja.yaml").read_text(encoding="utf-8"))
+    stand_in = [sys.executable, str(Path(__file__).with_name("stand_in_vllm.py"))]
+    tokenizer = str(ROOT / "models" / "hina" / "hf")
+    recipe["models"]["tanuki"] |= {"serve": True, "command": stand_in, "tokenizer": tokenizer}
+    recipe["source"]["samples"] = 300
+    written(walk, "tanuki-ja", recipe)
+    walk.stands_for["source.samples=20000"] = "source.samples=400"
+    walk.stands_for["quickstart"] = "quickstart.yaml"
+    shortened = (ROOT / "recipes" / "quickstart.yaml").read_text(encoding="utf-8").replace("target: 1000", "target: 60")
+    walk.folder("quickstart.yaml").write_text(shortened, encoding="utf-8")
+
+
+def another_night(walk: Walk) -> None:
+    """A server that is started anew draws the same for the same request, as no model does: it is asked another."""
+    file = walk.folder("tanuki-ja")
+    file.write_text(file.read_text(encoding="utf-8").replace("temperature: 1.0", "temperature: 0.9"), encoding="utf-8")
+
+
+# What a page takes for given beyond a recipe and two runs, before the command of it that needs it.
+BEFORE: dict[tuple[str, str], Callable[[Walk], None]] = {
+    ("README.md", "kasasagi init"): without_a_recipe,
+    ("README.md", "kasasagi check recipe.yaml"): a_recipe_of_its_own,
+    ("argilla.md", "kasasagi argilla pull"): people_who_rate,
+    ("batches.md", "kasasagi batches"): a_batch_that_waits,
+    ("filters.md", lines_of(ROOT / "docs" / "filters.md")[0].written): instructions_by_meaning,
+    ("judging.md", lines_of(ROOT / "docs" / "judging.md")[0].written): an_audit,
+    ("judging.md", "kasasagi quarantine --stage judge"): a_run_with_pairs,
+    ("judging.md", "kasasagi rejudge recipe.yaml"): pairs_of_another,
+    ("ledger.md", "kasasagi ledger import ../other/workspace"): other_workspaces,
+    ("magpie.md", "kasasagi run seeds.yaml"): seeds,
+    ("magpie.md", "kasasagi sql latest 'from turns'"): a_dialogue,
+    ("operations.md", "kasasagi approve"): a_run_that_a_gate_stopped,
+    ("operations.md", "kasasagi run recipe.yaml --new-only"): nothing_that_asks,
+    ("tutorial-tanuki.md", "kasasagi probe tanuki-ja"): tanuki,
+    ("tutorial-tanuki.md", "kasasagi run tanuki-ja --new-only"): another_night,
+}
+
+
+@contextmanager
+def argilla(walk: Walk) -> Iterator[None]:
+    with FakeArgilla(KEY).serving() as server:
+        walk.servers["argilla"] = server
+        walk.stands_for["http://127.0.0.1:6900"] = server.address
+        walk.variables["ARGILLA_API_KEY"] = KEY
+        yield
+
+
+@contextmanager
+def storages(walk: Walk) -> Iterator[None]:
+    """The Hub and S3, and a recipe that pushes to that Hub."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    s3.start()
+    endpoint = "http://{}:{}".format(*s3.get_host_and_port())
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    names = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    boto3.client("s3", endpoint_url=endpoint, **names).create_bucket(Bucket="bucket")
+    with FakeHub("hf_marked-token").serving() as hub:
+        walk.variables |= {**keys, "AWS_ENDPOINT_URL": endpoint}
+        walk.variables |= {"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_marked-token", "HF_HUB_DISABLE_XET": "1"}
+        walk.job.write_recipe(publish={"hub": {"repo": "birds/pairs"}})
+        walk.job.command.environment |= walk.variables
+        walk.job.command("run", "recipe.yaml").succeeded()
+        yield
+    s3.stop()
+
+
+@contextmanager
+def none(_walk: Walk) -> Iterator[None]:
+    yield
+
+
+SERVERS = {"argilla.md": argilla, "publishing.md": storages}
+
+
+@pytest.mark.parametrize("walk", WALKED, indirect=True, ids=lambda page: page.name)
+def test_every_command_of_a_page_does_what_it_is_there_for(walk: Walk, request: pytest.FixtureRequest) -> None:
+    page: Path = request.node.callspec.params["walk"]
+    with SERVERS.get(page.name, none)(walk):
+        for line in lines_of(page):
+            if line.written not in OTHERWISE:
+                BEFORE.get((page.name, line.written), lambda _: None)(walk)
+                walk.take(line)
+    assert all(line.written in walk.said or line.written in OTHERWISE for line in lines_of(page))
+
+
+def test_no_command_of_a_document_is_left_out_without_a_reason() -> None:
+    lines = [line for page in [*WALKED, TUTORIAL] for line in lines_of(page)]
+    typed = {line.written for line in lines}
+    assert {line.written for line in lines_of(README_JA)} <= typed
+    assert set(OTHERWISE) <= typed, "named, but in no document"
+    assert {line.words[0] for line in lines if line.written not in OTHERWISE} <= set(KINDS)
+
+
+def test_every_extra_that_a_document_installs_is_there() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    written = " ".join(line.written for page in pages() for line in lines_of(page))
+    assert set(re.findall(r"kasasagi\[(\w+)\]", written)) <= set(extras)

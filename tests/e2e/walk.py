@@ -1,0 +1,162 @@
+"""A person who types a document's commands one after the other, in a folder with what it takes for given."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from flows.local_server import free_port
+from tests.e2e.command import until
+from tests.e2e.job import Job
+from tests.e2e.pages import Line
+from tests.e2e.warm import ROOT
+
+PLACEHOLDER = "…"
+SERVED = "Your deployments are being served"
+LONGEST_S = 240
+MADE = {
+    "work_pools": ("kasasagi", "kasasagi-docker", "kasasagi-kubernetes"),
+    "v2/concurrency_limits": ("our-gpu",),
+}
+
+
+class Walk:
+    """One document's walk: its job, the variables that it has set, and what its commands said."""
+
+    def __init__(self, job: Job, environment: dict[str, str]) -> None:
+        self.job = job
+        self.variables = environment
+        self.said: dict[str, str] = {}
+        self.stands_for: dict[str, str] = {}
+        self.servers: dict[str, Any] = {}
+
+    def folder(self, name: str) -> Path:
+        """A file or folder of the walk."""
+        return self.job.folder / name
+
+    def latest(self) -> str:
+        """The id of the workspace's latest run that has ended."""
+        return self.runs()[-1]
+
+    def runs(self) -> list[str]:
+        """The ids of the workspace's runs that have tables, oldest first."""
+        return sorted(file.parent.name for file in self.folder("workspace").glob("runs/*/run.duckdb"))
+
+    def take(self, line: Line) -> None:
+        """Type one command and see it end well."""
+        environment = {name: self._meant(value) for name, value in line.environment if value != PLACEHOLDER}
+        words = [self._meant(word) for word in self._each_run(line.words)]
+        self.said[line.written] = KINDS[words[0]](self, words, environment)
+
+    def _meant(self, word: str) -> str:
+        for name, meant in self.stands_for.items():
+            word = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", lambda _, meant=meant: meant, word)  # type: ignore[misc]
+        return word
+
+    def _each_run(self, words: Sequence[str]) -> list[str]:
+        """The words with the runs that RUN stands for, the latest last."""
+        found = self.runs()[-words.count("RUN") :] if "RUN" in words else []
+        return [found.pop(0) if word == "RUN" else word for word in words]
+
+
+def ours(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
+    """A command of ours: to its end, or until it serves."""
+    if words[1] in ("ui", "serve"):
+        return _until_it_serves(walk, words, environment)
+    if words[1] in ("approve", "label"):
+        return _answered(walk, words, environment)
+    walk.job.command.environment |= walk.variables | environment
+    return walk.job.command(*words[1:]).succeeded().out
+
+
+def _answered(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
+    """A command that asks a person, who says yes or that the left one is better, and then goes."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *words[1:]],
+        cwd=walk.job.folder,
+        env={**walk.job.command.environment, **walk.variables, **environment},
+        input={"approve": "y\n", "label": "a\nq\n"}[words[1]],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _until_it_serves(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
+    """A command that serves until Ctrl-C: seen to serve, and interrupted."""
+    port = str(free_port())
+    more = ["--port", port] if words[1] == "ui" else []
+    said = walk.folder(f"{words[1]}.log")
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "flows.cli", *words[1:], *more],
+            cwd=walk.job.folder,
+            env={**walk.job.command.environment, **walk.variables, **environment, "PREFECT_UI_ENABLED": "0"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until(lambda: _serves(words[1], port, said), f"{' '.join(words)} serves", LONGEST_S)
+        assert process.poll() is None, said.read_text()
+        process.send_signal(signal.SIGINT)
+        process.wait(LONGEST_S)
+    finally:
+        process.kill()
+        process.wait()
+    return said.read_text(encoding="utf-8")
+
+
+def _serves(command: str, port: str, said: Path) -> bool:
+    if command == "serve":
+        return SERVED in said.read_text(encoding="utf-8")
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def prefects(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
+    """A command of Prefect's, typed in the project's folder with nobody to answer questions; a worker looks once."""
+    done = subprocess.run(
+        [sys.executable, "-m", *words, *(["--run-once"] if words[1:3] == ["worker", "start"] else [])],
+        cwd=ROOT,
+        env={**walk.job.command.environment, **walk.variables, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def exported(walk: Walk, words: list[str], _environment: dict[str, str]) -> str:
+    """Variables that hold for the commands that follow; a placeholder is what the machine has already."""
+    given = dict(word.split("=", 1) for word in words[1:])
+    walk.variables |= {name: value for name, value in given.items() if value != PLACEHOLDER}
+    assert all(name in walk.variables or name in os.environ for name in given), given
+    return ""
+
+
+def forget_pools(api: str) -> None:
+    """Take away what documents make that has a name of its own, so that the next document can make it too."""
+    for kind, names in MADE.items():
+        for name in names:
+            request = urllib.request.Request(f"{api}/{kind}/{name}", method="DELETE")
+            with suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=60):
+                pass
+
+
+KINDS = {"kasasagi": ours, "prefect": prefects, "export": exported}
