@@ -36,9 +36,7 @@ def lines_of(page: Path) -> list[Line]:
 
     A command of one or two words in a sentence is a name, not a command to type.
     """
-    texts = [
-        one for text in blocks(page, "", "sh", "bash", "console") for one in text.replace("\\\n", " ").splitlines()
-    ]
+    joined = "\n".join(blocks(page, "", "sh", "bash", "console")).replace("\\\n", " ")
     prose = " ".join(BLOCK.sub("", page.read_text(encoding="utf-8")).split())
     spoken = [one for one in SPOKEN.findall(prose) if _is_whole(one)]
     found = [line_of(one.removeprefix("$ ")) for one in [*joined.splitlines(), *spoken]]
