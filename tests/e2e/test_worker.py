@@ -7,7 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,20 @@ class Team:
         worker = self._processes.pop()
         worker.terminate()
         worker.wait(60)
+
+    def kill_worker(self) -> None:
+        """Kill the worker and all that it has started, so that nobody is left to report it."""
+        worker = self._processes.pop()
+        for process in [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        worker.wait()
+
+    def start_run(self, deployment: str, recipe: Path) -> str:
+        """Start a run of a deployment with a recipe; gives its id."""
+        found = self.asked(f"deployments/name/preference/{deployment}")["id"]
+        asked = {"parameters": {"recipe": str(recipe)}}
+        return str(self.asked(f"deployments/{found}/create_flow_run", asked)["id"])
 
     def kill_runs(self) -> None:
         """Kill the processes of all flow runs that the worker has started."""
@@ -207,11 +221,13 @@ def test_an_approval_has_a_worker_go_on_with_a_run_that_has_ended_and_publish_it
         assert len(prefect.asked("flow_runs/filter", asked)) == 1
 
 
-def impatient_automations(folder: Path) -> Path:
-    """The automations, but a crashed run is taken up again after seconds."""
+def impatient_automations(folder: Path, lost_after_s: int = 600) -> Path:
+    """The automations, but a crashed run is taken up again after seconds, and a lost one marked after lost_after_s."""
     content = yaml.safe_load((ROOT / "deployments/automations.yaml").read_text(encoding="utf-8"))
-    [crashed] = [one for one in content["automations"] if one["name"] == "kasasagi-run-crashed"]
-    crashed["trigger"]["within"] = 30
+    within = {"kasasagi-run-crashed": 30, "kasasagi-run-lost": lost_after_s}
+    for one in content["automations"]:
+        if one["name"] in within:
+            one["trigger"]["within"] = within[one["name"]]
     path = folder / "automations.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
