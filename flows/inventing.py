@@ -3,14 +3,16 @@
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from prefect import get_run_logger
 from prefect.exceptions import MissingContextError
 
-from blocks.shards import Shard
+from blocks.shards import Handle, Shard
 from blocks.workspace import RunHandle
 from flows.conductor import Conductor, all_or_none
 from flows.jobs import Stages, reasons
+from flows.late import CHUNKS_OF_ORIGINALS, ORIGINALS
 from flows.options import Options
 from flows.plan import guess_answers, plan_synthesize
 from flows.refinement import refinement_of
@@ -18,9 +20,16 @@ from flows.spending import tell_plans
 from tasks import synthesize
 from tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from tasks.prefect_tasks import WORK
-from tasks.synthesize import MagpieSource, Yield, draws_wanted, limited, misses, plainly_misses, remedy
+from tasks.select import job as select
+from tasks.semantic import stage as semantic
+from tasks.synthesize import MagpieSource, RunningYield, Yield, draws_wanted, limited, misses, plainly_misses, remedy
+from tasks.tags import stage as tags
 
 SIZE = synthesize.DRAWS_IN_A_CHUNK
+QUOTA = "quota"
+_ONE, _SOME = range(ORIGINALS, ORIGINALS + 1), range(CHUNKS_OF_ORIGINALS)
+CHUNKS = {synthesize.STAGE: _SOME, "filter": _ONE, tags.STAGE: _SOME, semantic.STAGE: _SOME, select.STAGE: _ONE}
+"""The chunks of each stage on the way of the draws; later ones are those of rewrites."""
 
 
 class Inventor:
@@ -30,9 +39,7 @@ class Inventor:
         self._stages, self._conductor, self._options = stages, conductor, options
         self._source = limited(source, options.limit)
         self._shards: dict[int, Shard] = {}
-        self._yields: dict[int, Yield] = {}
-        self._sum = Yield()
-        self._summed = 0
+        self._yields = RunningYield(self._judge_early)
         self._missed = False
 
     async def prompts(self) -> Shard:
@@ -50,9 +57,10 @@ class Inventor:
             options.progress.now = "inventing"
             await self._draw(drawn, draws)
             handle = await self._filter()
-            prompts, accepted = await refinement_of(self._stages, self._conductor, options).selected(handle.handle)
+            refinement = refinement_of(self._stages, self._conductor, options, self._tagged(handle, draws))
+            prompts, accepted = await refinement.selected(handle.handle)
             drawn = draws
-            await self._weigh(handle, drawn)
+            await self._weigh(drawn, accepted)
         if source.target is not None and accepted < source.target:
             options.said(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
         return prompts
@@ -81,27 +89,47 @@ class Inventor:
     def _count(self, number: int, chunk: Yield) -> None:
         """Note the yield of a chunk; stop the run where the first chunks together plainly miss the floor."""
         _log(f"synthesize chunk {number}: {chunk.sentence()}")
-        self._yields[number] = chunk
-        while self._summed in self._yields:
-            self._sum += self._yields[self._summed]
-            self._summed += 1
-            if plainly_misses(self._sum, self._source.min_yield):
-                self._miss(self._sum, "scout")
+        self._yields.add(number, chunk)
 
-    async def _weigh(self, filtered: RunHandle, drawn: int) -> None:
-        """Say the yield of all draws, duplicates included; stop the run where it misses the floor."""
-        total = await asyncio.to_thread(self._total, filtered, drawn)
+    def _tagged(self, filtered: RunHandle, drawn: int) -> Callable[[Handle], None]:
+        """What is told of each chunk of tags, whose conditions may set aside most of what the filter left."""
+        store = self._stages.session.run.workspace.shards
+        draws_each = drawn / max(1, filtered.account.rows_out)
+        yields = RunningYield(self._judge_early)
+
+        def count(handle: Handle) -> None:
+            if handle.stage == tags.STAGE:
+                aside = handle.shards.get("quarantine")
+                rejected = Counter(reasons(store.path(aside)) if aside is not None else ())
+                draws = round(handle.account.rows_in * draws_each)
+                yields.add(handle.chunk, Yield(draws, handle.account.rows_out, rejected))
+
+        return count
+
+    def _judge_early(self, first: Yield) -> None:
+        """Stop the run where the first chunks together plainly miss the floor."""
+        if plainly_misses(first, self._source.min_yield):
+            self._miss(first, "scout")
+
+    async def _weigh(self, drawn: int, accepted: int) -> None:
+        """Say the yield of all draws, duplicates included; stop the run where it misses the floor.
+
+        What is beyond a quota was good enough, and does not count against the floor.
+        """
+        total = await asyncio.to_thread(self._total, drawn, accepted)
         self._options.said(f"synthesize: {total.sentence()}")
-        if misses(total, self._source.min_yield) and total.accepted < (self._source.target or drawn):
-            self._miss(total, "whole")
+        rejected = {reason: count for reason, count in total.rejected.items() if reason != QUOTA}
+        good = Yield(drawn, total.accepted + total.rejected.get(QUOTA, 0), rejected)
+        if misses(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
+            self._miss(good, "whole")
 
-    def _total(self, filtered: RunHandle, drawn: int) -> Yield:
+    def _total(self, drawn: int, accepted: int) -> Yield:
         """The yield of all draws, by what their stages set aside."""
         run = self._stages.session.run
-        made = [one.handle for one in run.handles() if one.handle.stage in (synthesize.STAGE, "filter")]
+        made = [one.handle for one in run.handles() if one.handle.chunk in CHUNKS.get(one.handle.stage, ())]
         shards = [handle.shards["quarantine"] for handle in made if "quarantine" in handle.shards]
         rejected = Counter(reason for shard in shards for reason in reasons(run.workspace.shards.path(shard)))
-        return Yield(drawn, filtered.account.rows_out + rejected.pop("surplus", 0), rejected)
+        return Yield(drawn, accepted + rejected.pop("surplus", 0), rejected)
 
     def _miss(self, total: Yield, scope: str) -> None:
         """Keep that the floor is missed, and stop the run unless the recipe only wants to be warned."""

@@ -16,6 +16,7 @@ from blocks.cluster.config import RuntimeConfig
 from blocks.models import Budget, Config, ModelConfig, OpenAIModel, RewardModel
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
 from flows.recipe_judging import judges_of, judging_faults, with_rubric
+from flows.recipe_quotas import quota_faults
 from flows.recipe_yaml import read_yaml
 from tasks.converse.plan import TurnsError, dialogues, goes_on
 from tasks.filter import FilterConfig, check_filter
@@ -244,6 +245,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
         *_unknown_licensed(recipe),
         *_unknown_placed(recipe),
         *_turn_faults(recipe),
+        *quota_faults(recipe),
         *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
         *_template_faults(recipe),
         *_filter_faults(recipe, base),

@@ -17,6 +17,7 @@ from tasks.semantic import stage as semantic
 from tasks.tags import stage as tags
 
 Do = Callable[[ChunkJob], Awaitable[Handle]]
+Counted = Callable[[Handle], None]
 JobOf = Callable[[int, Shard], ChunkJob]
 Chunked = Callable[[int, Shard], Coroutine[Any, Any, None]]
 Scouted = Callable[[str, Collection[str], Sequence[Shard], Chunked], Awaitable[None]]
@@ -26,7 +27,8 @@ class Refinement:
     """Takes filtered prompts through the optional stages of a run; does nothing where the recipe has none.
 
     do has a job done; planned is told, before each stage that pays, what it will ask, and may end it all by raising;
-    expects is told how many chunks a stage has; scouted takes the chunks of a stage through it, the first as the scout.
+    expects is told how many chunks a stage has; scouted takes the chunks of a stage through it, the first as the scout;
+    counted is told what became of each chunk of a stage that pays, and may end it all too.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Refinement:
         planned: Callable[[StagePlan], None],
         expects: Callable[[str, int], None] = lambda stage, chunks: None,
         scouted: Scouted | None = None,
+        counted: Counted | None = None,
     ) -> None:
         self._stages = stages
         self._late = Late(stages)
@@ -43,6 +46,7 @@ class Refinement:
         self._planned = planned
         self._expects = expects
         self._scouted = scouted
+        self._counted = counted
 
     async def selected(self, filtered: Handle) -> tuple[Shard, int]:
         """The prompts that go on of those that the filter left, and how many they are."""
@@ -87,7 +91,10 @@ class Refinement:
         found: dict[int, Shard] = {}
 
         async def one(number: int, chunk: Shard) -> None:
-            found[number] = (await self._do(job_of(number + offset, chunk))).shards[table]
+            handle = await self._do(job_of(number + offset, chunk))
+            found[number] = handle.shards[table]
+            if self._counted is not None:
+                self._counted(handle)
 
         if self._scouted is None or offset:  # what is said of rewrites does not tell how the originals fare
             await all_or_none(one(number, chunk) for number, chunk in enumerate(chunks))
@@ -100,12 +107,14 @@ class Refinement:
         return stage != tags.STAGE or not self._stages.where[1]
 
 
-def refinement_of(stages: Stages, conductor: Conductor, options: Options) -> Refinement:
+def refinement_of(stages: Stages, conductor: Conductor, options: Options, counted: Counted | None = None) -> Refinement:
     """The optional stages of a run whose jobs a conductor has done, and whose plans the caller is told."""
 
     async def do(job: ChunkJob) -> Handle:
         options.progress.now = job.stage
         return (await conductor.do(job)).handle
 
-    said = options.said
-    return Refinement(stages, do, lambda plan: said(plan.sentence()), options.progress.expect, conductor.scouted)
+    def planned(plan: StagePlan) -> None:
+        options.said(plan.sentence())
+
+    return Refinement(stages, do, planned, options.progress.expect, conductor.scouted, counted)

@@ -1,6 +1,8 @@
 """How many prompts of each kind go on."""
 
+import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -41,3 +43,9 @@ class SelectConfig(Config):
     def columns(self) -> list[tuple[str, str]]:
         """Every column that it names, each with the key that names it."""
         return [("per", name) for name in self.per] + [("order_by", name) for name, _ in self.order]
+
+    def most(self, values: Mapping[str, int]) -> int | None:
+        """The most prompts that can go on, by how many values the columns have; None where that is not known."""
+        if any(name not in values for name in self.per):
+            return None
+        return self.limit * math.prod(values[name] for name in self.per)

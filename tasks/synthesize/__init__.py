@@ -16,7 +16,7 @@ from tasks.synthesize.stage import (
 )
 from tasks.synthesize.steering import Steering
 from tasks.synthesize.templates import first_system, own_words, pre_query_of, with_stops
-from tasks.synthesize.yields import Yield, misses, plainly_misses, remedy
+from tasks.synthesize.yields import RunningYield, Yield, misses, plainly_misses, remedy
 
 __all__ = [
     "DEFAULT_RULES",
@@ -26,6 +26,7 @@ __all__ = [
     "VERSION",
     "Draw",
     "MagpieSource",
+    "RunningYield",
     "Steering",
     "SteeringError",
     "Yield",

@@ -20,7 +20,7 @@ from flows.options import Options
 from flows.progress import Progress
 from flows.recipe import Recipe, check_recipe
 from tasks.gate.outcome import GateFailedError
-from tasks.prefect_tasks import WORK
+from tasks.prefect_tasks import GATES, WORK
 from tasks.synthesize import MagpieSource
 from tests.tasks.helpers import session
 
@@ -28,7 +28,9 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 Answer = Callable[[Question], Completion]
 
 
-def recipe(on_fail: str = "stop", rules: list[Any] | None = None, **source: Any) -> Recipe:
+def recipe(
+    on_fail: str = "stop", rules: list[Any] | None = None, more: dict[str, Any] | None = None, **source: Any
+) -> Recipe:
     data: dict[str, Any] = {
         "name": "inventing",
         "source": {"kind": "magpie", "model": "small", "template": "<user>", **source},
@@ -37,6 +39,7 @@ def recipe(on_fail: str = "stop", rules: list[Any] | None = None, **source: Any)
         "respond": {"models": ["small"], "samples": 2},
         "judge": {"model": "small"},
         "gates": {"on_fail": on_fail},
+        **(more or {}),
     }
     return check_recipe(data, Path())
 
@@ -67,12 +70,14 @@ class Trial:
         @flow
         async def inventing() -> Any:
             conductor = Conductor(self.stages, Progress(), self.said.append)
+            GATES[run.id] = conductor.judged
             return await Inventor(self.stages, conductor, self.options, source).prompts()
 
         try:
             shard = asyncio.run(inventing())
         finally:
             WORK.pop(run.id)
+            GATES.pop(run.id, None)
         return list(run.workspace.shards.read(shard).to_pylist())
 
 
@@ -120,6 +125,49 @@ def test_a_yield_that_plainly_misses_its_floor_stops_before_all_is_paid_for(tmp_
     with open_tables(trial.session.run) as connection:
         gates = connection.execute("SELECT stage, scope, expectation, success FROM gates").fetchall()
     assert gates == [("synthesize", "scout", "min_yield", False)]
+
+
+def poor(question: Question) -> Completion:
+    """Nine in ten of the texts are said to be poor."""
+    if "messages" not in question.request:
+        return Completion(f"What is the name of number {question.key}?", finish_reason="stop")
+    quality = "good" if int(question.key[:8], 16) % 10 == 0 else "poor"
+    return Completion(f"quality: {quality}", finish_reason="stop")
+
+
+TAGGED: dict[str, Any] = {
+    "tags": {"model": "small", "kinds": ["quality"]},
+    "filter": {"where": {"too_poor": "quality <> 'poor'"}},
+}
+
+
+def test_conditions_on_tags_count_against_the_floor_before_all_are_paid_for(tmp_path: Path) -> None:
+    labelled: list[str] = []
+
+    def counted(question: Question) -> Completion:
+        labelled.extend([question.key] if "messages" in question.request else [])
+        return poor(question)
+
+    trial = Trial(tmp_path, "one", counted, target=4_000, min_yield=0.4, more=TAGGED)
+    with pytest.raises(GateFailedError, match=r"min_yield saw .* expected at least 40.0% \(too_poor rejects"):
+        trial.invent()
+    assert 0 < len(labelled) < 2_500, "less than half of what was drawn"
+
+
+def test_what_tags_leave_is_the_yield_and_a_low_floor_lets_it_pass(tmp_path: Path) -> None:
+    trial = Trial(tmp_path, "one", poor, samples=300, min_yield=0.01, more=TAGGED)
+    accepted = len(trial.invent())
+    assert 0 < accepted < 100
+    assert trial.said[-1].startswith(f"synthesize: 300 draws, {accepted} accepted (")
+    assert f"too_poor {300 - accepted}" in trial.said[-1]
+
+
+def test_what_is_beyond_a_quota_does_not_count_against_the_floor(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"samples": 300, "min_yield": 0.5, "more": {"select": {"limit": 7}}}
+    trial = Trial(tmp_path, "one", **fields)
+    assert len(trial.invent()) == 7
+    assert "7 accepted" in trial.said[-1]
+    assert "quota " in trial.said[-1]
 
 
 def test_a_yield_that_misses_its_floor_in_the_end_stops_the_run(tmp_path: Path) -> None:

@@ -61,6 +61,43 @@ def test_a_fault_is_a_sentence_with_its_place_and_remedy(settings: list[str], sa
     assert says in fault(*settings)
 
 
+MAGPIE = "source={kind: magpie, model: large, template: chatml, target: 100, languages: [en, ja]}"
+SAMPLES = "source={kind: magpie, model: large, template: chatml, samples: 100}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        ([MAGPIE, "select={limit: 99}"], "with 99 at most 99 prompts go on"),
+        ([MAGPIE, TAGS, "select={per: category, limit: 8}"], "with 8 for each category at most 96 prompts"),
+        (
+            [MAGPIE, "select={per: [wanted_language, top_p], limit: 9}", "source.grid={top_p: [0.9, 0.95, 1, 1]}"],
+            "with 9 for each wanted_language and top_p at most 54 prompts",
+        ),
+    ],
+)
+def test_quotas_that_leave_no_room_for_the_target_are_said_before_anything_is_drawn(
+    settings: list[str], most: str
+) -> None:
+    said = fault(*settings)
+    assert most in said
+    assert "source.target wants 100: raise the limit, lower the target" in said
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [MAGPIE, "select={limit: 100}"],
+        [MAGPIE, TAGS, "select={per: category, limit: 9}"],
+        [MAGPIE, TAGS, "select={per: [category, source], limit: 1}"],
+        [SAMPLES, "select={limit: 1}"],
+        ["select={limit: 1}"],
+    ],
+)
+def test_quotas_that_may_leave_room_are_nobodys_fault(settings: list[str]) -> None:
+    assert recipe(*settings).select is not None
+
+
 def test_a_prefix_keeps_tags_apart_from_columns_of_the_source() -> None:
     settings = [
         "source.keep=[topic, category]",
