@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.pairing.model import Candidate
+from tasks.pairing.model import Candidate, higher
 
 
 def audit(rated: Mapping[str, Sequence[Candidate]], claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -25,8 +25,8 @@ def verdict_on(chosen: Candidate, rejected: Candidate) -> str:
     if chosen.rating is None or rejected.rating is None:
         return "unrated"
     both = list(zip(chosen.ratings, rejected.ratings, strict=True))
-    better = any(a > b for a, b in both if a is not None and b is not None)
-    worse = any(a < b for a, b in both if a is not None and b is not None)
+    better = any(higher(a, b) for a, b in both if a is not None and b is not None)
+    worse = any(higher(b, a) for a, b in both if a is not None and b is not None)
     if better == worse:
         return "tie"
     return "agrees" if better else "disagrees"

@@ -34,8 +34,8 @@ from tasks.student import TokenCounter, TokenLimits
 from tasks.thinking import with_thinking
 
 STAGE = "format_dpo"
-# Raised when the same input would give other rows. 1: first version.
-VERSION = 1
+# Raised when the same input would give other rows. 2: what rounding adds to a mean or takes from it decides nothing.
+VERSION = 2
 
 
 Strategy = Literal["best_vs_worst", "best_vs_random", "all_above_margin", "sigma", "strong_vs_weak"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tasks.judge.config import ORDERINGS, JudgeConfig
 from tasks.judge.groups import appearances, matches
 from tasks.judge.human import outranked
-from tasks.pairing.model import UNFINISHED, Candidate, combine
+from tasks.pairing.model import UNFINISHED, Candidate, combine, higher, reaches
 
 Marks = Mapping[tuple[str, str, str], Sequence[float]]
 """The ratings of one response by judge, ordering and aspect."""
@@ -89,8 +89,10 @@ def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
     rated = [(one, one.rating) for one in candidates]
     known = [rating for _, rating in rated if rating is not None]
     finished = [rating for one, rating in rated if rating is not None and one.finish_reason not in UNFINISHED]
-    margin = max(finished, default=0.0) - min(known, default=0.0)
-    return len(known) > 1 and bool(finished) and margin > 0 and margin >= min_margin
+    if len(known) < 2 or not finished:
+        return False
+    best, worst = max(finished), min(known)
+    return higher(best, worst) and reaches(best, worst + min_margin)
 
 
 def by_prompt_id(responses: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.pairing.model import Candidate, Dropped, Pair, texts
+from tasks.pairing.model import Candidate, Dropped, Pair, reaches, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def broken_condition(conditions: Conditions, pair: Pair) -> Dropped | None:
 
 def _too_low(conditions: Conditions, pair: Pair) -> Dropped | None:
     least, rating = conditions.min_chosen_rating, pair.chosen_rating
-    if least is None or (rating is not None and rating >= least):
+    if least is None or (rating is not None and reaches(rating, least)):
         return None
     shown = "not rated" if rating is None else f"rated {rating:g}"
     return Dropped("below_min_chosen_rating", f"the better response is {shown}, and {least:g} is asked for")

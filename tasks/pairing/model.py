@@ -29,6 +29,8 @@ Reason = Literal[
     "chat_template",
     "off_policy",
 ]
+ROUNDING = 1e-12
+"""Ratings whose difference is a smaller share of them are equal."""
 UNFINISHED = ("length", "content_filter", "max_tokens")
 
 
@@ -89,6 +91,16 @@ def combine(ratings: Sequence[float | None]) -> float | None:
     except (OverflowError, ValueError):
         return None
     return mean if math.isfinite(mean) else None
+
+
+def reaches(rating: float, bound: float) -> bool:
+    """Whether a rating is as high as a bound, but for what rounding takes from a mean of thirds or of weights."""
+    return rating >= bound or math.isclose(rating, bound, rel_tol=ROUNDING)
+
+
+def higher(one: float, other: float) -> bool:
+    """Whether one rating is higher than another by more than rounding makes of equals."""
+    return one > other and not math.isclose(one, other, rel_tol=ROUNDING)
 
 
 def texts(pair: Pair) -> tuple[str, str]:

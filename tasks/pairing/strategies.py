@@ -12,7 +12,7 @@ from itertools import permutations
 
 from blocks.canonical import digest
 from tasks.pairing.conditions import Conditions, broken_condition
-from tasks.pairing.model import UNFINISHED, Candidate, Dropped, Pair, same_text, texts
+from tasks.pairing.model import UNFINISHED, Candidate, Dropped, Pair, higher, reaches, same_text, texts
 
 
 def best_vs_worst(candidates: Sequence[Candidate], min_margin: float) -> Pair | Dropped:
@@ -191,9 +191,9 @@ def _pair(best: _Rated, worst: _Rated, min_margin: float) -> Pair | Dropped:
         return Dropped("identical_texts", f"the texts rated {ratings} are the same")
     if _flips(chosen, rejected):
         return Dropped("order_flip", f"the orders contradict each other: {chosen.ratings} and {rejected.ratings}")
-    if margin <= 0:
+    if not higher(best.rating, worst.rating):
         return Dropped("tie", f"the best and the worst are rated {ratings}")
-    if not margin >= min_margin:
+    if not reaches(best.rating, worst.rating + min_margin):
         return Dropped("below_margin", f"the ratings {ratings} lie {margin:g} apart, less than {min_margin:g}")
     if not _has_majority(chosen, rejected):
         return Dropped(
@@ -205,10 +205,10 @@ def _pair(best: _Rated, worst: _Rated, min_margin: float) -> Pair | Dropped:
 def _flips(one: Candidate, other: Candidate) -> bool:
     """Whether one is better in some order and worse in another."""
     known = [(a, b) for a, b in zip(one.ratings, other.ratings, strict=True) if a is not None and b is not None]
-    return any(a > b for a, b in known) and any(a < b for a, b in known)
+    return any(higher(a, b) for a, b in known) and any(higher(b, a) for a, b in known)
 
 
 def _has_majority(one: Candidate, other: Candidate) -> bool:
     """Whether more than half of the judges rate one higher, where they are asked for."""
-    for_it = [a > b for a, b in zip(one.votes, other.votes, strict=True) if a is not None and b is not None]
+    for_it = [higher(a, b) for a, b in zip(one.votes, other.votes, strict=True) if a is not None and b is not None]
     return not one.votes or sum(for_it) * 2 > len(one.votes)

@@ -1,5 +1,6 @@
 """Several aspects, judges and orders become one rating a response; what is missing is never made up."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -52,6 +53,40 @@ def test_aspects_are_combined_as_the_recipe_says(aspects: Any, wanted: tuple[flo
     marks += [mark(BAD, 3, aspect=TWO[0]), mark(BAD, 3, aspect=TWO[1])]
     assert rated(judge, Weighing(1.0, aspects), marks) == [(wanted[0],), (wanted[1],)]
     assert rated(judge, Weighing(1.0, aspects), marks[1:]) == [(None,), (wanted[1],)]
+
+
+THREE = [*TWO, "truthfulness"]
+MARKS = st.tuples(*[st.integers(1, 5)] * 3)
+
+
+@given(MARKS, MARKS, st.sampled_from([(1, 2, 7), (3, 3, 4), (1, 1, 1)]), st.integers(0, 20))
+def test_rounding_makes_no_pair_and_costs_none(
+    good: tuple[int, ...], bad: tuple[int, ...], tenths: tuple[int, ...], margin: int
+) -> None:
+    judge = config(orders="random", aspects=THREE)
+    marks = [
+        mark(row, value, aspect=name)
+        for row, values in ((GOOD, good), (BAD, bad))
+        for name, value in zip(THREE, values, strict=True)
+    ]
+    one, other = (
+        Fraction(sum(n * value for n, value in zip(tenths, some, strict=True)), sum(tenths)) for some in (good, bad)
+    )
+    far = abs(one - other)
+    wanted = "tie" if not far else "pair" if far >= Fraction(margin, 10) else "below_margin"
+    weights = dict(zip(THREE, (n / 10 for n in tenths), strict=True))
+    assert outcome(judge, marks, aspects=weights, min_margin=margin / 10) == wanted
+    asked = to_confirm(config(orders="confirm", aspects=THREE), Weighing(margin / 10, weights), [GOOD, BAD], marks)
+    assert bool(asked) == (wanted == "pair")
+
+
+def test_three_judges_that_all_see_one_point_are_one_point_apart() -> None:
+    judge = config(models=["a", "b", "c"], orders="random")
+    marks = [mark(GOOD, rating, judge=name) for name, rating in zip("abc", (5, 4, 4), strict=True)]
+    marks += [mark(BAD, rating, judge=name) for name, rating in zip("abc", (4, 3, 3), strict=True)]
+    assert outcome(judge, marks, min_margin=1) == "pair"
+    assert outcome(judge, marks, min_margin=1, min_chosen_rating=13 / 3) == "pair"
+    assert outcome(judge, marks, min_margin=1.01) == "below_margin"
 
 
 @pytest.mark.parametrize(("judges", "wanted"), [("mean", 3.0), ("median", 4.0), ("majority", 3.0)])
