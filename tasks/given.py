@@ -12,9 +12,10 @@ from blocks.shards import Handle, Shard
 from blocks.workspace import Run
 from tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
 from tasks.respond import STAGE
+from tasks.thinking import split_thinking
 
-# Raised when the same input would give other rows. 1: first version.
-VERSION = 1
+# Raised when the same input would give other rows. 2: thinking is split off.
+VERSION = 2
 Row = Mapping[str, Any]
 
 
@@ -40,7 +41,8 @@ def given_to(run: Run, given: Shard, prompts: Sequence[Row]) -> list[dict[str, A
 def take(prompts: Sequence[Row], given: Sequence[Row]) -> ChunkResult:
     """Responses that may be judged, those set aside, and the claims: each pair that the source prefers one way.
 
-    A text that stands twice under a prompt is one response; a claim about either is one about it.
+    A text that stands twice under a prompt is one response; a claim about either is one about it. What a response says
+    in `<think>` tags before it answers is its thinking.
     """
     by_prompt: dict[str, list[Row]] = defaultdict(list)
     for row in given:
@@ -55,8 +57,8 @@ def _take_prompt(given: Sequence[Row], rows: dict[str, list[dict[str, Any]]]) ->
     known: dict[str, str] = {}
     sides: dict[int, dict[str, str]] = defaultdict(dict)
     for index, row in enumerate(given):
-        content = row["content"] or ""
-        made = _response(row, index, content)
+        content, thinking = split_thinking(row["content"] or "", None)
+        made = {**_response(row, index, content), "thinking": thinking}
         reason, detail = _fault(row, content, known)
         if reason is None:
             known[content.strip()] = made["response_id"]

@@ -184,6 +184,19 @@ def test_rows_of_one_prompt_are_pooled_and_each_label_is_kept(tmp_path: Path) ->
     assert result.rows_in == result.rows_out + len(result.rows["quarantine"]) == 6
 
 
+def test_thinking_in_a_response_is_neither_compared_nor_published(tmp_path: Path) -> None:
+    thought = {"role": "assistant", "content": "<think>\nA bird?\n</think>\n\nA bird."}
+    row = {"prompt": [USER], "chosen": [thought], "rejected": "<think>\nA fish, or"}
+    [prompt], given = loaded(tmp_path, [row, {"prompt": [USER], "chosen": "A bird.", "rejected": "A fish."}])
+    result = take([prompt], given)
+    assert [(row["content"], row["thinking"]) for row in result.rows["responses"]] == [
+        ("A bird.", "A bird?"),
+        ("A fish.", None),
+    ]
+    assert [row["reason"] for row in result.rows["quarantine"]] == ["empty", "equal_answer"]
+    assert len(result.rows["claims"]) == 1
+
+
 @pytest.mark.parametrize(
     "row",
     [
