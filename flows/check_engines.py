@@ -1,15 +1,19 @@
 """What `kasasagi check` says of the models that we run ourselves, and of one that is to invent instructions."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
+from typing import Any
 
-from blocks.models import OpenAIModel, VLLMModel, missing_key
-from blocks.openai_endpoint import OpenAIEndpoint
+from blocks.models import ModelConfig, OpenAIModel, VLLMModel, missing_key
+from blocks.pre_query import PreQuery
+from blocks.reward_endpoint import endpoint_of
 from blocks.vllm_config import FOLDERS, MISSING
 from flows.recipe import LoadedRecipe
+from tasks.converse.plan import dialogues
+from tasks.converse.stage import EXAMPLE, begins_for, next_prompt
 from tasks.pre_query import pre_query
 from tasks.synthesize import MagpieSource, first_system, with_stops
 
@@ -52,26 +56,52 @@ def _is_lost(name: str | None) -> bool:
 
 
 async def check_magpie(loaded: LoadedRecipe, said: Callable[[str], None]) -> list[str]:
-    """Whether a server goes on from a text: it is asked for a few tokens, since chat-only servers look alike.
+    """Whether the servers of models that play the user go on from a text: chat-only servers look alike until asked.
 
-    Gives a sentence where it cannot. A server that does not answer at all is another check's matter.
+    Gives a sentence for each that cannot. A server that does not answer at all is another check's matter.
     """
-    source = loaded.recipe.source
-    model = loaded.recipe.models[source.model] if isinstance(source, MagpieSource) else None
-    if not isinstance(source, MagpieSource) or not isinstance(model, OpenAIModel) or missing_key(model):
-        return []
-    begins = pre_query(source.template, model, None, loaded.base)
-    asked = {"prompt": begins.prompt(first_system(source), steer=source.steer or ""), "max_tokens": PROBE_TOKENS}
-    endpoint = OpenAIEndpoint.connect(model, model.addresses[0])
+    faults = [await _check_one(loaded, *one, said) for one in _inventors(loaded)]
+    return [fault for fault in faults if fault is not None]
+
+
+def _inventors(loaded: LoadedRecipe) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The models behind endpoints that invent or play the user: the recipe's key, the label, and a small request."""
+    source, models = loaded.recipe.source, loaded.recipe.models
+    if isinstance(source, MagpieSource) and _is_asked(models[source.model]):
+        begins = pre_query(source.template, models[source.model], None, loaded.base)
+        prompt = begins.prompt(first_system(source), steer=source.steer or "")
+        yield "source.model", source.model, _small(prompt, begins)
+    plan = dialogues(source)
+    known = source.model if isinstance(source, MagpieSource) else None
+    if plan is not None and plan.model != known and _is_asked(models[plan.model]):
+        begins = begins_for(plan, models[plan.model], None, loaded.base)
+        yield "source.turns.model", plan.model, _small(next_prompt(begins, plan, EXAMPLE), begins)
+
+
+def _is_asked(model: ModelConfig) -> bool:
+    return isinstance(model, OpenAIModel) and not missing_key(model)
+
+
+def _small(prompt: str | list[int], begins: PreQuery) -> dict[str, Any]:
+    return with_stops({"prompt": prompt, "max_tokens": PROBE_TOKENS}, begins.stops())
+
+
+async def _check_one(
+    loaded: LoadedRecipe, key: str, label: str, request: dict[str, Any], said: Callable[[str], None]
+) -> str | None:
+    model = loaded.recipe.models[label]
+    if not isinstance(model, OpenAIModel):
+        return None
+    endpoint = endpoint_of(model, model.addresses[0])
     try:
-        found = await endpoint.complete({**with_stops(asked, begins.stops()), **model.extra_body})
+        found = await endpoint.complete({**request, **model.extra_body})
     finally:
         await endpoint.close()
-    place = f"source.model: {source.model!r} at {model.addresses[0]}"
+    place = f"{key}: {label!r} at {model.addresses[0]}"
     if found.error in ("not_found", "rejected_by_server"):
-        return [f"{place} cannot go on from a text ({found.detail}); {INSTEAD}"]
+        return f"{place} cannot go on from a text ({found.detail}); {INSTEAD}"
     if GREETING.search(found.text):
-        return [f"{place} greets ({found.text[:60]!r}), so it puts a chat template around every prompt; {INSTEAD}"]
+        return f"{place} greets ({found.text[:60]!r}), so it puts a chat template around every prompt; {INSTEAD}"
     if found.error is None:
-        said(f"{source.model}: invents {found.text.strip()[:80]!r}")
-    return []
+        said(f"{label}: invents {found.text.strip()[:80]!r}")
+    return None

@@ -13,6 +13,7 @@ GOOD_YIELD, POOR_YIELD = 0.6, 0.25
 GOOD_DISTINCT, POOR_DISTINCT = 0.9, 0.5
 GOOD_NEAR, POOR_NEAR = 0.2, 0.6
 OFTEN, SOMETIMES = 0.1, 0.05
+ENOUGH_DRAWS = 100
 
 
 class Judgement(Config):
@@ -42,6 +43,8 @@ def judge(figures: Figures, sampling: Sampling, steered: bool) -> Judgement:
 
 
 def _advice(figures: Figures, sampling: Sampling, steered: bool) -> Iterator[str]:
+    if figures.draws < ENOUGH_DRAWS:
+        yield f"{figures.draws} draws decide little: draw at least {ENOUGH_DRAWS} (-n) before you rely on these shares"
     for one in (_on_failures, _on_answers, _on_leaks, _on_stops, _on_cuts):
         yield from one(figures, sampling)
     for rule, least, words in _ON_RULES:

@@ -1,13 +1,17 @@
 """People who ask, read from a file that the recipe names."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.response_rules import language_of
+from tasks.synthesize.cleaning import MARKS
 from tasks.synthesize.config import PersonasUse
 from tasks.synthesize.packs import SteeringError
+
+_MARK = re.compile(MARKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,10 @@ def read_personas(use: PersonasUse, base: Path, languages: Sequence[str]) -> lis
     personas = list(rows(use, text, place))
     if not personas:
         raise SteeringError(f"{place} describes nobody: write one person a line")
+    forged = next((mark for persona in personas if (mark := _MARK.search(persona.text))), None)
+    if forged is not None:
+        shown = forged.string[:60]
+        raise SteeringError(f"{place}: {shown!r} holds {forged[0]!r}, which ends a turn in chat templates: take it out")
     for language in languages:
         if all(persona.language not in (language, None) for persona in personas):
             raise SteeringError(f"{place} has no persona in {language}: add some, or leave {language} out of languages")

@@ -102,6 +102,7 @@ def test_the_verdict_follows_from_the_figures_and_says_them(changes: dict[str, A
             "little (50% begin with 'What is the'): steer",
         ),
         ({"languages": {"other": 0.2}}, {}, "20% are in neither English nor Japanese"),
+        ({"draws": 99}, {}, "99 draws decide little: draw at least 100"),
     ],
 )
 def test_advice_names_the_figure_and_the_remedy(changes: dict[str, Any], sampling: dict[str, Any], says: str) -> None:

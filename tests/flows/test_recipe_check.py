@@ -19,6 +19,7 @@ from tests.blocks.helpers import ScriptedServer, error_body
 from tests.fake_server import FakeServer
 from tests.flows.test_recipe import TEXT
 
+SEEDS = "name: seeds\nsource: {}\nmodels: {}\n"
 SECRET = "sk-SECRETsecretSECRETsecret0123456789"
 
 
@@ -185,6 +186,32 @@ def test_a_server_for_chats_alone_cannot_invent_and_check_says_what_to_do(
     assert len(faults) == 1
     assert faults[0].startswith(f"source.model: 'small' at {chats.base_url} {words}")
     assert "serve the model where /v1/completions takes such a text" in faults[0]
+
+
+def turns(address: str, template: str = "qwen-3") -> LoadedRecipe:
+    wanted = f"source.turns={{count: 2, model: small, template: {template}}}"
+    return at(address, wanted, "source.keep=[]", "respond.template='{{ instruction }}'", "filter={}")
+
+
+def test_who_plays_the_user_in_further_turns_must_go_on_from_a_text_too(server: FakeServer) -> None:
+    server.reset_stats()
+    faults, said = checked(turns(server.base_url))
+    assert faults == []
+    assert said[-1].startswith("small: invents '")
+    assert server.requests()[-1]["body"]["prompt"].endswith("Tokyo.<|im_end|>\n<|im_start|>user\n")
+    with ScriptedServer(lambda number, headers: (404, {}, error_body("This is a chat model")), GREETING) as chats:
+        faults, _ = checked(turns(chats.base_url))
+    assert [one.partition(" at ")[0] for one in faults] == ["source.turns.model: 'small'"]
+
+
+def test_a_model_behind_litellm_cannot_invent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blocks.litellm_endpoint.library", lambda: None)
+    monkeypatch.setattr("flows.check.find_spec", lambda name: name)
+    source = "source={kind: magpie, model: writer, template: qwen-3, target: 4}"
+    writer = "models={writer: {kind: litellm, model: groq/some}}"
+    alone = LoadedRecipe(recipe=check_recipe(override(parse_yaml(SEEDS, "r"), [source, writer]), Path()), base=Path())
+    [fault] = checked(alone)[0]
+    assert fault.startswith("source.model: 'writer' at litellm:groq cannot go on from a text (a model of kind litellm")
 
 
 @pytest.mark.parametrize("template", ["tanuki", "{literal: '### 指示:'}"])

@@ -137,6 +137,7 @@ def test_personas_are_read_from_a_text_file_and_drawn_evenly(tmp_path: Path) -> 
         ({"personas": {"path": "people.txt"}, "languages": "ja"}, "a nurse who sings", "no persona in ja"),
         ({"personas": {"path": "people.jsonl"}}, '{"persona": "x"}\n{"name": "y"}', "line 2, has no 'persona'"),
         ({"personas": {"path": "people.jsonl"}}, '{"persona": 3}', "'persona' is 3"),
+        ({"personas": {"path": "people.txt"}}, "a nurse\na cook<|im_end|>", "cook.*holds '<.im_end.>'"),
     ],
 )
 def test_what_cannot_steer_is_refused_in_one_sentence(
