@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ class LocalCluster:
     runner: str
     address: str
     workers: list[subprocess.Popen[bytes]]
+    join: Callable[[], None] = lambda: None
 
     def kill_a_worker(self) -> None:
         """As the machine's power cut does: kill -9 of all that belongs to it."""
@@ -50,8 +51,8 @@ def dask_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[Local
 
 
 @contextmanager
-def ray_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[LocalCluster]:
-    """Two nodes of Ray's of two CPUs each, the second of which says that it has a GPU."""
+def ray_cluster(folder: Path, environment: Mapping[str, str], at_once: bool = True) -> Iterator[LocalCluster]:
+    """Two nodes of Ray's of two CPUs each, the second of which says that it has a GPU, and may join later."""
     quiet = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", **environment}
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)))
@@ -66,9 +67,14 @@ def ray_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[LocalC
         known = home / "ray_current_cluster"
         until(lambda: known.exists() and ":" in known.read_text(), "the head has an address")
         address = known.read_text().strip()
-        nodes.append(start("node", "--address", address, "--num-gpus", "1"))
-        until(lambda: "Ray runtime started" in (folder / "node" / "said").read_text(), "the second node has joined")
-        yield LocalCluster("ray", address, nodes)
+
+        def join() -> None:
+            nodes.append(start("node", "--address", address, "--num-gpus", "1"))
+            until(lambda: "Ray runtime started" in (folder / "node" / "said").read_text(), "the second node has joined")
+
+        if at_once:
+            join()
+        yield LocalCluster("ray", address, nodes, join)
 
 
 def _free_port() -> int:

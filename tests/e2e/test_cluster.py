@@ -14,7 +14,7 @@ from tests.blocks.cluster.conftest import bucket, s3_endpoint  # noqa: F401 - a 
 from tests.e2e.clusters import LocalCluster, dask_cluster, ray_cluster
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
-from tests.e2e.job import LOSABLE, Job, sent
+from tests.e2e.job import LOSABLE, Job, files_below, sent
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 CLUSTERS: dict[str, Callable[..., AbstractContextManager[LocalCluster]]] = {
@@ -101,15 +101,39 @@ def test_the_death_of_the_run_costs_what_was_in_flight(cluster: LocalCluster, ne
     accounts_close(job)
 
 
+def with_an_engine_on_a_gpu(job: Job, cluster: LocalCluster) -> Job:
+    """The job's recipe with an engine that asks Ray for a GPU as its only responder."""
+    recipe = {**job.recipe, **on(cluster, resources={"hina": {"num_gpus": 1, "num_cpus": 0}})}
+    recipe["models"] = {"hina": {"kind": "bundled"}, "critic": recipe["models"]["critic"]}
+    recipe["respond"] = {"models": ["hina"], "samples": 2, "sampling": {"max_tokens": 32}}
+    recipe["gates"] = {"on_fail": "warn"}
+    return job.write_plain(recipe)
+
+
+def parcels_of(job: Job) -> list[dict[str, Any]]:
+    return [json.loads(line) for file in job.workspace.glob("runs/*/parcels.jsonl") for line in file.open()]
+
+
+def test_an_engine_waits_until_ray_has_a_gpu(new_job: NewJob, tmp_path: Path) -> None:
+    job = new_job().prepare(PROMPTS)
+    home = {"PREFECT_HOME": str(tmp_path / "worker-home")}
+    with ray_cluster(tmp_path / "cluster", home, at_once=False) as cluster:
+        running = with_an_engine_on_a_gpu(job, cluster).start()
+        storage = job.workspace / "cluster"
+        until(lambda: running.has_ended or any(files_below(storage)), "a parcel lies ready for an engine")
+        assert not running.has_ended, running.err
+        assert not parcels_of(job)
+        assert job.kept() == 0
+        cluster.join()
+        running.wait().succeeded()
+    assert {parcel["gpus"] for parcel in parcels_of(job) if parcel["resources"]} == {"0"}
+
+
 def test_an_engine_runs_where_ray_has_its_gpu(new_job: NewJob, tmp_path: Path) -> None:
     job = new_job().prepare(PROMPTS)
     with ray_cluster(tmp_path / "cluster", {"PREFECT_HOME": str(tmp_path / "worker-home")}) as cluster:
-        recipe = {**job.recipe, **on(cluster, resources={"hina": {"num_gpus": 1, "num_cpus": 0}})}
-        recipe["models"] = {"hina": {"kind": "bundled"}, "critic": recipe["models"]["critic"]}
-        recipe["respond"] = {"models": ["hina"], "samples": 2, "sampling": {"max_tokens": 32}}
-        recipe["gates"] = {"on_fail": "warn"}
-        job.write_plain(recipe).run().succeeded()
-    parcels = [json.loads(line) for file in job.workspace.glob("runs/*/parcels.jsonl") for line in file.open()]
+        with_an_engine_on_a_gpu(job, cluster).run().succeeded()
+    parcels = parcels_of(job)
     on_gpu = [parcel for parcel in parcels if parcel["resources"]]
     assert on_gpu
     assert {parcel["gpus"] for parcel in on_gpu} == {"0"}

@@ -32,6 +32,9 @@ README_JA = ROOT / "README.ja.md"
 KEY = "argilla-key-marked-55d0"
 NEVER = {"stage": "respond", "expectation": "ExpectColumnValuesToBeInSet", "column": "refused", "value_set": [True]}
 WALKED = [page for page in pages() if page not in (README_JA, TUTORIAL)]
+KUBERNETES = (
+    "prefect work-pool create kasasagi-containers --type kubernetes --base-job-template deployments/kubernetes.json"
+)
 
 # What is not typed here, and why. A command that is neither typed nor named here fails the last test.
 OTHERWISE = {
@@ -44,7 +47,11 @@ OTHERWISE = {
     "pip install 'kasasagi[litellm]'": "as pip install .",
     "pip install 'kasasagi[s3]'": "as pip install .",
     "pip install 'kasasagi[dask]'": "as pip install .",
-    "docker compose -f deployments/compose.yaml up -d": "needs Docker; tests/flows/test_compose.py reads the file",
+    "docker compose -f deployments/compose.yaml up -d": "needs Docker; tests/flows/test_containers.py reads the file",
+    "docker build --file deployments/Dockerfile --tag kasasagi:latest .": "as docker compose",
+    "pip install 'prefect[docker]'": "as pip install .",
+    "pip install 'prefect[kubernetes]'": "as pip install .",
+    "prefect worker start --pool kasasagi-containers": "needs Docker, or a Kubernetes cluster",
     "vllm run-batch -i batches/NAME.jsonl -o batches/NAME.results.jsonl --model my/model": "needs vLLM",
     "python -m benchmarks.truth": "takes minutes; tests/benchmarks/test_truth.py runs its parts",
     "python -m benchmarks.truth --rich": "as python -m benchmarks.truth",
@@ -174,6 +181,11 @@ def a_run_that_a_gate_stopped(walk: Walk) -> None:
     walk.job.command("run", "recipe.yaml").failed(3)
 
 
+def as_if_there_were_no_pool(walk: Walk) -> None:
+    """The page has two ways to make the pool of containers, of which a person takes one."""
+    forget_pools(walk.stands_for["http://127.0.0.1:4200/api"])
+
+
 def nothing_that_asks(walk: Walk) -> None:
     walk.job.write_recipe()
 
@@ -220,6 +232,7 @@ BEFORE: dict[tuple[str, str], Callable[[Walk], None]] = {
     ("magpie.md", "kasasagi sql latest 'from turns'"): a_dialogue,
     ("operations.md", "kasasagi approve"): a_run_that_a_gate_stopped,
     ("operations.md", "kasasagi run recipe.yaml --new-only"): nothing_that_asks,
+    ("operations.md", KUBERNETES): as_if_there_were_no_pool,
     ("tutorial-tanuki.md", "kasasagi probe tanuki-ja"): tanuki,
     ("tutorial-tanuki.md", "kasasagi run tanuki-ja --new-only"): another_night,
 }

@@ -22,7 +22,7 @@ PLACEHOLDER = "…"
 SERVED = "Your deployments are being served"
 LONGEST_S = 240
 MADE = {
-    "work_pools": ("kasasagi", "kasasagi-docker", "kasasagi-kubernetes"),
+    "work_pools": ("kasasagi", "kasasagi-containers"),
     "v2/concurrency_limits": ("our-gpu",),
 }
 
