@@ -1,6 +1,7 @@
 """A dataset on an Argilla server, where people rate: comparisons go there with suggestions, and verdicts come back."""
 
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -133,7 +134,7 @@ class ArgillaDataset:
                 said.setdefault(str(response.user_id), {})[response.question_name] = response.value
         metadata = {str(name): str(value) for name, value in record.metadata.to_dict().items()}
         for user, values in sorted(said.items()):
-            if all(values.get(name) is not None for name in RATINGS):
+            if all(_is_rating(values.get(name)) for name in RATINGS):
                 one, other = (float(values[name]) for name in RATINGS)
                 comment = str(values.get(COMMENT) or "")
                 yield Verdict(self._person(user, people), (one, other), comment, metadata)
@@ -162,6 +163,10 @@ class ArgillaDataset:
                 f"the Argilla server {self._url} cannot be used ({one_sentence(error, self._key)}): check "
                 f"{URL_VARIABLE}, {KEY_VARIABLE} and your rights there"
             ) from error
+
+
+def _is_rating(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _library() -> Any:

@@ -63,7 +63,7 @@ class ChatTemplate:
         """
         config = _json(folder / "tokenizer_config.json")
         own = folder / "chat_template.jinja"
-        text = own.read_text(encoding="utf-8") if own.is_file() else _chosen(config.get("chat_template"))
+        text = _text(own) if own.is_file() else _chosen(config.get("chat_template"))
         if text is None and needed:
             raise TokenizerUnusableError(
                 f"the tokenizer in {folder} has no chat template: write the text that stands before the user's words, "
@@ -135,7 +135,8 @@ class ChatTemplate:
             rendered = self.render([{"role": "user", "content": "x"}])
         except TemplateRefusedError:
             return False
-        return rendered.startswith(self.special["bos_token"])
+        bos = self.special.get("bos_token")
+        return bool(bos) and rendered.startswith(bos or "")
 
     def _is_special(self, number: int) -> bool:
         token = self.tokenizer.get_added_tokens_decoder().get(number) if self.tokenizer is not None else None
@@ -209,7 +210,8 @@ def _refuse(words: str) -> NoReturn:
 def _chosen(template: Any) -> str | None:
     """The template named `default` of several, or the only one."""
     if isinstance(template, list):
-        named = {one["name"]: one["template"] for one in template}
+        both = [(one.get("name"), one.get("template")) for one in template if isinstance(one, dict)]
+        named = {name: text for name, text in both if isinstance(name, str) and isinstance(text, str)}
         return named.get("default") or next(iter(named.values()), None)
     return template if isinstance(template, str) else None
 
@@ -226,10 +228,17 @@ def _special(fields: Mapping[str, Any]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if isinstance(text, str)}
 
 
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise TokenizerUnusableError(f"{file} cannot be read ({error}): fetch the tokenizer again") from error
+
+
 def _json(file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    except (OSError, ValueError) as error:
+        data = json.loads(_text(file)) if file.is_file() else {}
+    except (json.JSONDecodeError, RecursionError) as error:
         raise TokenizerUnusableError(f"{file} cannot be read ({error}): fetch the tokenizer again") from error
     return data if isinstance(data, dict) else {}
 

@@ -57,7 +57,10 @@ class HubRepository:
         """What the branch is at."""
         with self._explained():
             info = self._api.dataset_info(self.repo, revision=self.revision)
-        return Head(str(info.sha), bool(info.private), tuple(file.rfilename for file in info.siblings or ()))
+            names = [file.rfilename for file in info.siblings or ()]
+            if not (isinstance(info.sha, str) and info.sha and all(isinstance(name, str) for name in names)):
+                raise ValueError(f"its answer names no commit and files: {str(info)[:80]}")
+        return Head(info.sha, bool(info.private), tuple(names))
 
     def read(self, name: str, head: Head, folder: Path) -> bytes:
         """The content of one file at a commit, downloaded into a folder."""
