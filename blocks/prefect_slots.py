@@ -11,6 +11,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from blocks.destinations.errors import one_sentence
 from blocks.shared_limit import LEASE_S, LimitError
 
 ANSWERS_WITHIN_S = 20.0
@@ -101,4 +102,4 @@ async def _heard() -> AsyncIterator[None]:
     except (ObjectNotFound, PrefectHTTPStatusError):
         raise
     except Exception as error:
-        raise LimitError(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
+        raise LimitError(one_sentence(error)) from error

@@ -58,24 +58,30 @@ def provider_at(address: str) -> str | None:
     return next((name for name, provider in providers().items() if provider.base_url == address), None)
 
 
-@cache
 def listed_price(provider: str | None, model: str) -> Price | None:
     """What a model costs by our table; None where it does not stand there. A date behind its name does not matter."""
-    prices = _prices().get(provider or "", {})
-    pair = prices.get(model) or prices.get(_DATED.sub("", model))
-    return Price(input=pair[0], output=pair[1]) if pair else None
+    found = _listed(provider, model)
+    return found[1] if found else None
 
 
-def prices_as_of() -> str:
-    """The date at which the table of prices was true."""
-    return str(_price_file()["as_of"])
+def price_as_of(provider: str | None, model: str) -> str | None:
+    """The date at which a model's price in our table was true; None where it does not stand there."""
+    found = _listed(provider, model)
+    return found[0] if found else None
 
 
 @cache
-def _price_file() -> dict[str, object]:
-    data: dict[str, object] = json.loads((_FOLDER / "prices.json").read_text(encoding="utf-8"))
+def _listed(provider: str | None, model: str) -> tuple[str, Price] | None:
+    """A model's price in our table and its date; of several the latest."""
+    tables = sorted(_prices().get(provider or "", {}).items(), reverse=True)
+    for name in (model, _DATED.sub("", model)):
+        for date, table in tables:
+            if name in table:
+                return date, Price(input=table[name][0], output=table[name][1])
+    return None
+
+
+@cache
+def _prices() -> dict[str, dict[str, dict[str, list[float]]]]:
+    data: dict[str, dict[str, dict[str, list[float]]]] = json.loads((_FOLDER / "prices.json").read_text("utf-8"))
     return data
-
-
-def _prices() -> dict[str, dict[str, list[float]]]:
-    return {name: table for name, table in _price_file().items() if isinstance(table, dict)}

@@ -12,9 +12,9 @@ import orjson
 from blocks.engines import engines_for
 from blocks.litellm_endpoint import MISSING
 from blocks.llm import Completion
-from blocks.models import LiteLLMModel, ModelConfig, OpenAIModel, VLLMModel, missing_key
+from blocks.models import LiteLLMModel, ModelConfig, OpenAIModel, VLLMModel, missing_key, price_of
 from blocks.openai_endpoint import read_failure
-from blocks.providers import providers
+from blocks.providers import price_as_of, providers
 from blocks.reward_endpoint import endpoint_of
 from flows.check_engines import check_magpie, check_vllm
 from flows.recipe import LoadedRecipe, Recipe
@@ -73,6 +73,20 @@ def provider_warnings(recipe: Recipe) -> list[str]:
         for label, ability, what in wanted
         if isinstance(model := recipe.models[label], OpenAIModel) and ability in cannot(model)
     ]
+
+
+def price_notes(recipe: Recipe) -> list[str]:
+    """What our table of prices says of the models whose price the recipe leaves to it."""
+    found = []
+    for label, model in recipe.models.items():
+        if isinstance(model, OpenAIModel) and "usd_per_million_tokens" not in model.model_fields_set:
+            price, date = price_of(model), price_as_of(model.provider_name, model.model)
+            if date is not None:
+                what = f"${price.input:g} and ${price.output:g} a million tokens asked and answered"
+                found.append(
+                    f"{label}: {what}, by our table of {date}; if your bill differs, set usd_per_million_tokens"
+                )
+    return found
 
 
 def _as_of(model: OpenAIModel) -> str:

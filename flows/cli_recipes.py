@@ -54,7 +54,14 @@ def check(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Check a recipe before anything runs: columns, templates, endpoints, models, and one request for each model."""
-    from flows.check import check_endpoints, check_student, destination_faults, example_requests, warnings
+    from flows.check import (
+        check_endpoints,
+        check_student,
+        destination_faults,
+        example_requests,
+        price_notes,
+        warnings,
+    )
     from flows.check_limits import check_limits
     from flows.recipe import load_recipe, missing_columns
     from flows.recipe_errors import RecipeError
@@ -70,6 +77,8 @@ def check(
         screen.print(text, markup=False)
     for text in warnings(loaded.recipe):
         screen.print(f"warning: {text}", markup=False, style="yellow")
+    for text in price_notes(loaded.recipe):
+        screen.print(text, markup=False)
     check_student(loaded, lambda text: screen.print(text, markup=False))
     if names_blocks(loaded):
         loaded = asyncio.run(with_saved_blocks(loaded))

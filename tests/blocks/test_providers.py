@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from blocks.models import OPENAI_URL, OpenAIModel, Price, price_of
-from blocks.providers import ProviderName, prices_as_of, provider_at, providers
+from blocks.providers import ProviderName, price_as_of, provider_at, providers
 
 
 def model(name: str = "m", **fields: Any) -> OpenAIModel:
@@ -16,7 +16,6 @@ def model(name: str = "m", **fields: Any) -> OpenAIModel:
 def test_the_names_of_the_schema_are_those_of_the_facts() -> None:
     assert set(providers()) == set(get_args(ProviderName))
     assert all(provider.as_of.startswith("20") for provider in providers().values())
-    assert prices_as_of().startswith("20")
 
 
 @pytest.mark.parametrize("name", [name for name, facts in providers().items() if facts.base_url])
@@ -55,3 +54,10 @@ def test_a_price_is_the_recipes_else_the_tables_else_nothing() -> None:
     assert price_of(model("gpt-4o-mini", provider="groq")) == Price()
     assert price_of(model("claude-haiku-4-5", provider="anthropic")).output == 5.0
     assert price_of(model("unheard-of", base_url=OPENAI_URL)) == Price()
+
+
+def test_each_price_of_the_table_has_the_date_at_which_it_was_true() -> None:
+    assert str(price_as_of("openai", "gpt-4o-mini")).startswith("20")
+    assert price_as_of("openai", "gpt-4o-mini-2024-07-18") == price_as_of("openai", "gpt-4o-mini")
+    assert price_as_of("groq", "gpt-4o-mini") is None
+    assert price_as_of(None, "gpt-4o-mini") is None

@@ -9,7 +9,7 @@ import pytest
 from blocks.engines import vllm_engine_for
 from blocks.models import VLLMModel
 from blocks.streaming import EngineFailedError
-from flows.check import check_endpoints, example_requests, warnings
+from flows.check import check_endpoints, example_requests, price_notes, warnings
 from flows.check_engines import check_vllm
 from flows.check_limits import check_limits
 from flows.recipe import LoadedRecipe, check_recipe, override, parse_yaml
@@ -122,6 +122,15 @@ def test_a_limit_without_a_lasting_server_is_refused_before_anything_starts(
     with pytest.raises(RecipeError, match="PREFECT_API_URL names none"):
         run_recipe(file, ["models.small.prefect_limit=gpu"], workspace=tmp_path / "ws")
     assert not (tmp_path / "ws" / "prefect").exists()
+
+
+def test_a_price_of_our_table_is_told_with_its_date() -> None:
+    recipe = loaded(
+        "models.paid={kind: openai, model: gpt-4o-mini}",
+        "models.own={kind: openai, model: gpt-4o, usd_per_million_tokens: {input: 1}}",
+    )
+    (note,) = price_notes(recipe.recipe)
+    assert note.startswith("paid: $0.15 and $0.6 a million tokens asked and answered, by our table of 20")
 
 
 def test_each_address_of_a_model_is_asked(server: FakeServer) -> None:

@@ -51,7 +51,7 @@ def saying() -> Iterator[Saying]:
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
-            self.send_response(200)
+            self.send_response(404 if "csrf-token" in self.path else 200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(words.body)))
             self.end_headers()
@@ -78,7 +78,7 @@ def slots_of(saying: Saying, body: bytes) -> list[Any]:
             try:
                 found.append(await ask)
             except LimitError as error:
-                said_plainly(error)
+                said_plainly(error, "\n")
         await slots.close()
         return found
 
