@@ -62,6 +62,8 @@ def saying() -> Iterator[Saying]:
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
 
+    import huggingface_hub.constants  # noqa: F401 - it keeps for good where the Hub is at its import
+
     with served(Handler) as words.address, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_URL", f"{words.address}/api")
         patch.setenv("HF_ENDPOINT", words.address)
