@@ -2,6 +2,7 @@
 
 Those are the published prompts, and those that a run which ended well had answered and judged without a pair coming of
 it: a later run that takes them again, and little else, would be stopped by the gates for the share that gives pairs.
+A dialogue counts as the prompt that it grew from, also one that broke off.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 import duckdb
 import pyarrow as pa
 
+from blocks.canonical import prompt_id
 from blocks.run_tables import open_tables
 from blocks.shards import Shard
 from blocks.workspace import RunState, Workspace
@@ -20,9 +22,14 @@ DETAILS = {REASON: "an earlier run published it", NO_PAIR: "no pair came of it i
 KEYS = pa.schema([("key", pa.string()), ("reason", pa.string())])
 # A run that publishes instructions alone has no pairs, and all its prompts are published.
 _DEALT_WITH = f"""
-SELECT messages, CASE
+SELECT messages, seed_id, CASE
     WHEN prompt_id IN (SELECT prompt_id FROM pairs) OR NOT EXISTS (FROM pairs) THEN '{REASON}' ELSE '{NO_PAIR}'
-END AS reason FROM prompts WHERE reason = '{REASON}' OR ?
+END AS reason FROM prompts LEFT JOIN (SELECT DISTINCT prompt_id, seed_id FROM turns) USING (prompt_id)
+WHERE reason = '{REASON}' OR ?
+"""
+_BROKEN_OFF = f"""
+SELECT CAST(json_extract(payload, '$.messages') AS STRUCT(role VARCHAR, content VARCHAR)[]), row_id, '{NO_PAIR}'
+FROM quarantine WHERE stage = 'converse' AND json_valid(payload) AND ?
 """
 
 
@@ -48,8 +55,15 @@ def _keys(workspace: Workspace, state: RunState) -> Iterator[tuple[str, str]]:
     """The keys of the prompts that one run has dealt with, and what became of each; none where its tables are gone."""
     try:
         with open_tables(workspace.run(state.run)) as connection:
-            found = connection.execute(_DEALT_WITH, [state.status == "done"])
-            while rows := found.fetchmany(2048):
-                yield from ((exact_key(messages), reason) for messages, reason in rows)
+            for query in (_DEALT_WITH, _BROKEN_OFF):
+                found = connection.execute(query, [state.status == "done"])
+                while rows := found.fetchmany(2048):
+                    yield from ((exact_key(_seed(*grown)), reason) for *grown, reason in rows)
     except (duckdb.Error, OSError):
         return
+
+
+def _seed(messages: list[dict[str, str]], seed: str | None) -> list[dict[str, str]]:
+    """The beginning of a dialogue that has the id of the prompt which it grew from; all of it where it did not grow."""
+    beginnings = (messages[:end] for end in range(1, len(messages) + 1))
+    return next((one for one in beginnings if prompt_id(one) == seed), messages)

@@ -43,3 +43,15 @@ def test_only_new_rows_are_published_and_nothing_new_is_no_failure(new_job: NewJ
     assert "nothing is new" in ended.err
     assert sent(job.server) == calls
     assert len(versions(job)) == 2
+
+
+def test_a_dialogue_is_not_new_once_it_was_published_or_broke_off(new_job: NewJob) -> None:
+    job = new_job(faults={"empty_content": 0.1}, fault_models=("small",))
+    turns = {"count": 2, "model": "small", "template": "chatml"}
+    job.prepare(20, source={"turns": turns}, publish={"path": "versions/v"}, gates={"on_fail": "warn"})
+    job.run("--new-only").succeeded()
+    assert len(versions(job)) == 1
+    assert job.sql("select count(*) as n from quarantine where stage = 'converse'")[0]["n"]
+    ended = job.run("--new-only").succeeded()
+    assert "nothing is new" in ended.err
+    assert len(versions(job)) == 1
