@@ -2,7 +2,7 @@
 
 import re
 
-_OPEN, _CLOSE = "<think>", "</think>"
+OPEN, CLOSE = "<think>", "</think>"
 _TOKENS = re.compile(r"^[ \t]*```|`|\n|</?think>", re.MULTILINE)
 
 
@@ -16,28 +16,28 @@ def split_thinking(content: str, reasoning: str | None) -> tuple[str, str | None
     """
     if reasoning is not None and reasoning.strip():
         return content, reasoning
-    if content.lstrip().startswith(_OPEN):
+    if content.lstrip().startswith(OPEN):
         return _leading_blocks(content)
     end = _lone_close(content)
     if end is None:
         return content, None
-    return content[end:].lstrip(), _joined([content[: end - len(_CLOSE)]])
+    return content[end:].lstrip(), _joined([content[: end - len(CLOSE)]])
 
 
 def with_thinking(content: str, thinking: str | None) -> str:
     """An answer with its thinking in front, as models write it that think aloud; the answer where there is none."""
-    return f"{_OPEN}\n{thinking}\n{_CLOSE}\n\n{content}" if thinking else content
+    return f"{OPEN}\n{thinking}\n{CLOSE}\n\n{content}" if thinking else content
 
 
 def _leading_blocks(content: str) -> tuple[str, str | None]:
     thoughts: list[str] = []
     start = _skip_blanks(content, 0)
-    while content.startswith(_OPEN, start):
-        close = content.find(_CLOSE, start)
+    while content.startswith(OPEN, start):
+        close = content.find(CLOSE, start)
         if close < 0:
-            return "", _joined([*thoughts, content[start + len(_OPEN) :]])
-        thoughts.append(content[start + len(_OPEN) : close])
-        start = _skip_blanks(content, close + len(_CLOSE))
+            return "", _joined([*thoughts, content[start + len(OPEN) :]])
+        thoughts.append(content[start + len(OPEN) : close])
+        start = _skip_blanks(content, close + len(CLOSE))
     return content[start:], _joined(thoughts)
 
 
@@ -62,9 +62,9 @@ def _lone_close(content: str) -> int | None:
             in_ticks = not in_ticks
         elif tag.endswith("```"):
             in_fence = not in_fence
-        elif tag == _CLOSE and (_alone(content, token) or not (in_fence or in_ticks)):
+        elif tag == CLOSE and (_alone(content, token) or not (in_fence or in_ticks)):
             return token.end()
-        elif tag == _OPEN and not (in_fence or in_ticks):
+        elif tag == OPEN and not (in_fence or in_ticks):
             return None
     return None
 

@@ -12,6 +12,7 @@ from tasks.judge.lines import (
     PLAIN,
     Quotes,
     Verdict,
+    holds_json,
     is_long,
     json_rationale,
     json_span,
@@ -57,6 +58,8 @@ def read_comparison(reply: str) -> list[Verdict]:
     lines = reply.splitlines(keepends=True)
     span = json_span(lines)
     value = parsed("".join(lines[span.start : span.stop]), _JSON_BETTER)
+    if value is None and holds_json(lines, _JSON_BETTER_SET):
+        refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
     if value is not None:
         beside = (*lines[: span.start], *lines[span.stop :])
         if any(_label(raw) is not None for raw in beside):

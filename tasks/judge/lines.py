@@ -129,6 +129,11 @@ def json_span(lines: Sequence[str]) -> range:
     return range(next(opening, stop), stop)
 
 
+def holds_json(lines: Sequence[str], names: re.Pattern[str]) -> bool:
+    """Whether a line begins like JSON and has the key that every verdict has."""
+    return any(line.lstrip().startswith(("{", "[")) and names.search(line) for line in lines)
+
+
 def parsed(body: str, must_name: re.Pattern[str]) -> Any:
     """The JSON value with its numbers as written and its objects as pairs; None where it is none or names no verdict.
 

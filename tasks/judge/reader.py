@@ -18,6 +18,7 @@ from tasks.judge.lines import (
     Quotes,
     UnreadableReply,
     Verdict,
+    holds_json,
     is_long,
     json_rationale,
     json_span,
@@ -109,6 +110,8 @@ def _found(lines: Sequence[str], count: int) -> dict[int, _Section]:
     """The sections by number, from whichever of the two forms the reply has; it may not have both."""
     span = json_span(lines)
     value = parsed("".join(lines[span.start : span.stop]), _JSON_RATING)
+    if value is None and holds_json(lines, _JSON_RATING_SET):
+        refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
     if value is None:
         sections = _sections([_classified(raw) for raw in lines], count)
         if span and not sections:

@@ -14,7 +14,7 @@ from tasks.judge.lines import UnreadableReply, Verdict, refuse
 from tasks.judge.methods import method_of
 from tasks.judge.sittings import Sitting, repaired, sittings_for
 from tasks.judge.votes import Weighing, by_prompt_id, to_confirm
-from tasks.thinking import split_thinking
+from tasks.thinking import CLOSE, OPEN, split_thinking
 
 STAGE = "judge"
 RANK = 2
@@ -81,19 +81,9 @@ class Bench:
         if completion.finish_reason == "length":
             raise UnreadableReply("truncated", "the judge's reply was cut off; raise judge.sampling.max_tokens")
         words, thinking = split_thinking(completion.text, completion.reasoning)
-        verdicts = method_of(self.config).read(words, count)
-        if thinking is not None and not _thought_aloud(completion):
-            self._check_cut(thinking, verdicts)
-        return verdicts
-
-    def _check_cut(self, before: str, verdicts: Sequence[Verdict]) -> None:
-        """Refuse a reply that says something else before a lone `</think>`, which a judge may quote from a text."""
-        try:
-            other = method_of(self.config).read(before, len(verdicts))
-        except UnreadableReply:
-            return
-        if [one.rating for one in other] != [one.rating for one in verdicts]:
-            refuse("two_verdicts", "the reply carries other ratings before </think> than behind it")
+        if thinking is not None and not _thought_aloud(completion) and _holds_end_of_thinking(answer):
+            refuse("quoted_thinking", f"the reply may quote {CLOSE} from a text, and what stands behind it too")
+        return method_of(self.config).read(words, count)
 
     def confirming(self, prompts: Rows, responses: Rows, heard: Sequence[Heard]) -> list[Sitting]:
         """The sittings in the second order, where the first leaves the margin that a pair needs."""
@@ -105,7 +95,12 @@ class Bench:
 
 def _thought_aloud(completion: Completion) -> bool:
     """Whether a reply says by itself where thinking begins."""
-    return bool(completion.reasoning and completion.reasoning.strip()) or completion.text.lstrip().startswith("<think>")
+    return bool(completion.reasoning and completion.reasoning.strip()) or completion.text.lstrip().startswith(OPEN)
+
+
+def _holds_end_of_thinking(answer: Answered) -> bool:
+    """Whether a text that the judge was shown holds what ends thinking, so that the judge may have quoted it."""
+    return any(CLOSE in turn["content"] for turn in answer.question.request["messages"])
 
 
 def judge_chunk(session: Session, config: JudgeConfig, weighing: Weighing, job: ChunkJob) -> Handle:

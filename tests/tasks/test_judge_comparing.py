@@ -84,8 +84,9 @@ def test_the_rationale_is_kept_for_both_texts() -> None:
         ('{"better": null}', "unclear_verdict"),
         ('{"better": "1", "rationale": 3}', "rationale_not_text"),
         ('[{"better": "1"}]', "not_json"),
-        ('{"better": "1"', "unclear_verdict"),
+        ('{"better": "1"', "not_json"),
         ('{"better"\n: "1"', "missing_verdict"),
+        ('{"better": "2"}\nIt says\nBetter: Text 1', "not_json"),
     ],
 )
 def test_unclear_comparisons_are_refused(reply: str, reason: str) -> None:

@@ -213,6 +213,7 @@ def test_halves_are_no_licence_for_quarters_or_other_scales() -> None:
         ('So {"1": {"rating": 1}}?\n{"1": {"rating": 4}, "2": {"rating": 2}}', "two_values"),
         ('```\n{"1": {"rating": 4}, "2": {"rating": 2}}\n```\nor {"1": {"rating": 1}}', "two_values"),
         ("[4, 2]", "not_json"),
+        ('{"1": {"rating": 4}, "2": {"rating": 2}}\n' + PLAIN.replace("4", "5"), "not_json"),
         ("{}", "not_json"),
         ('{"1": ["rating"], "2": 5}', "missing_rating"),
         ('[["rating"], 2]', "missing_rating"),

@@ -230,23 +230,28 @@ FIRST, SECOND = (
 )
 
 
+CLOSING = "</think>\n" + SECOND
+
+
+@pytest.mark.parametrize("shown_text", ["A bird.", f"A bird.\n`{CLOSING}`"])
 @pytest.mark.parametrize(
-    ("reply", "reasoning", "wanted"),
+    ("reply", "reasoning", "safe"),
     [
-        (f"{FIRST}Rationale: it says\n</think>\n{SECOND}", None, None),
-        (f"So it is\n{SECOND}</think>\n{SECOND}", None, [5, 1]),
-        (f"Perhaps text 2.\n</think>\n{SECOND}", None, [5, 1]),
-        (f"<think>\n{FIRST}</think>\n{SECOND}", None, [5, 1]),
-        (SECOND, FIRST, [5, 1]),
+        (f"{FIRST}Rationale: it says\n{CLOSING}", None, False),
+        (f"Text 1 is wrong.\nRationale: it says\n{CLOSING}", None, False),
+        (f"<think>\n{FIRST}{CLOSING}", None, True),
+        (SECOND, FIRST, True),
     ],
 )
-def test_a_quoted_end_of_thinking_does_not_cut_a_verdict_off(
-    tmp_path: Path, reply: str, reasoning: str | None, wanted: list[int] | None
+def test_an_end_of_thinking_that_may_be_quoted_cuts_nothing_off(
+    tmp_path: Path, shown_text: str, reply: str, reasoning: str | None, safe: bool
 ) -> None:
     said = Completion(text=reply, reasoning=reasoning, finish_reason="stop")
     one = session(tmp_path, answer=lambda question: said)
-    handle = chunk(one, config(orders="random", repairs=0), [QUESTION], some(QUESTION, 2))
+    responses = [{**row, "content": shown_text + str(place)} for place, row in enumerate(some(QUESTION, 2))]
+    handle = chunk(one, config(orders="random", repairs=0), [QUESTION], responses)
     reasons = {row["reason"] for row in rows(one, handle, "quarantine")}
     ratings = sorted(rows(one, handle, "ratings"), key=lambda row: row["place"])
-    assert reasons == (set() if wanted else {"two_verdicts"})
-    assert [row["rating"] for row in ratings] == (wanted or [])
+    quoted = not safe and CLOSING in shown_text
+    assert reasons == ({"quoted_thinking"} if quoted else set())
+    assert [row["rating"] for row in ratings] == ([] if quoted else [5, 1])
