@@ -52,7 +52,7 @@ def probe_of(name: str, samples: int, overrides: Sequence[str], model: dict[str,
     if not model and name.lower() not in ("hina", "bundled"):
         raise KasasagiError(
             f"{name!r} is neither a recipe nor hina: to probe a model at an endpoint add its address, "
-            f"as in kasasagi probe {name} --base-url http://127.0.0.1:8000/v1"
+            f"as in kasasagi probe {name} --base-url http://127.0.0.1:8000/v1, or name a recipe that has it"
         )
     known = {"kind": "openai", "model": name, **model} if model else {"kind": "bundled"}
     data = {

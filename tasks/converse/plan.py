@@ -7,7 +7,7 @@ from blocks.models import Sampling
 from tasks.converse.config import Answering, Turns
 from tasks.load import DatasetSource
 from tasks.pre_query import LiteralTemplate
-from tasks.synthesize import MagpieSource
+from tasks.synthesize import MagpieSource, without_line_stops
 
 PLAIN_SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",))
 
@@ -39,9 +39,10 @@ class Dialogues:
         """All that decides what is asked, as plain data."""
         template = self.template if isinstance(self.template, str) else self.template.model_dump()
         answers = self.answers.model_dump(mode="json")
+        sampling = self.sampling.parameters()
         return [
-            self.count, self.model, template, self.steer, self.sampling.parameters(), answers, list(self.rules),
-            self.round, self.multi_line,
+            self.count, self.model, template, self.steer, without_line_stops(sampling) if self.multi_line else sampling,
+            answers, list(self.rules), self.round, self.multi_line,
         ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from tasks.pre_query import pre_query
 from tasks.reading import request_body
 from tasks.response_rules import Answer, first_broken
 from tasks.synthesize.cleaning import MARKS, instruction_of
-from tasks.synthesize.templates import with_stops
+from tasks.synthesize.templates import with_stops, without_line_stops
 from tasks.thinking import split_thinking
 
 STAGE = "converse"
@@ -155,7 +155,8 @@ def _go_on(
     stops = begins.stops()
     begun = [(talk, prompt) for talk in talks if (prompt := _begun(begins, plan, talk, stops)) is not None]
     talks = [talk for talk, _ in begun]
-    body = with_stops(request_body(session, plan.model, plan.sampling), stops)
+    fields = request_body(session, plan.model, plan.sampling)
+    body = with_stops(without_line_stops(fields) if plan.multi_line else fields, stops)
     requests = [{"prompt": prompt, **body} for _, prompt in begun]
     answered = asking(session, _questions(session, plan.model, plan, requests), RANK, chunk)
     found: list[tuple[Talk, Answered, str]] = []

@@ -15,7 +15,7 @@ from tasks.synthesize.stage import (
     synthesize_chunk,
 )
 from tasks.synthesize.steering import Steering
-from tasks.synthesize.templates import first_system, own_words, pre_query_of, with_stops
+from tasks.synthesize.templates import first_system, own_words, pre_query_of, with_stops, without_line_stops
 from tasks.synthesize.yields import RunningYield, Yield, misses, plainly_misses, remedy
 
 __all__ = [
@@ -45,4 +45,5 @@ __all__ = [
     "sort_draws",
     "synthesize_chunk",
     "with_stops",
+    "without_line_stops",
 ]

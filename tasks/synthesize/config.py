@@ -152,10 +152,12 @@ class MagpieSource(Config):
     @model_validator(mode="after")
     def _lines_are_not_stops(self) -> "MagpieSource":
         stops = self.sampling.stop if "sampling" in self.model_fields_set else ()
-        if self.multi_line and any(not stop.strip() for stop in stops or ()):
-            raise ValueError(
-                "multi_line takes several lines, and a line break in sampling.stop would end them: take it out"
-            )
+        later = self.turns.sampling.stop if isinstance(self.turns, Turns) and self.turns.sampling else ()
+        for place, given in (("sampling.stop", stops), ("turns.sampling.stop", later)):
+            if self.multi_line and any(not stop.strip() for stop in given or ()):
+                raise ValueError(
+                    f"multi_line takes several lines, and a line break in {place} would end them: take it out"
+                )
         return self
 
     @property

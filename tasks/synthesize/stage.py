@@ -19,7 +19,7 @@ from tasks.synthesize.cleaning import instruction_of
 from tasks.synthesize.config import MagpieSource
 from tasks.synthesize.counting import DRAWS_IN_A_CHUNK
 from tasks.synthesize.steering import Setting, Steering
-from tasks.synthesize.templates import pre_query_of, with_stops
+from tasks.synthesize.templates import pre_query_of, with_stops, without_line_stops
 
 STAGE = "synthesize"
 RANK = 0
@@ -50,19 +50,12 @@ def draws_for(session: Session, steering: Steering, chunk: int, draws: int) -> l
     found = []
     for number in range(chunk * DRAWS_IN_A_CHUNK, min(draws, (chunk + 1) * DRAWS_IN_A_CHUNK)):
         setting = steering.of(number)
-        sampling = with_stops(_line_stops_left_out(source, {**body, **setting.sampling, **extra}), stops)
+        fields = {**body, **setting.sampling, **extra}
+        sampling = with_stops(without_line_stops(fields) if source.multi_line else fields, stops)
         request = {"prompt": prompt(setting.system, setting.steer), **sampling}
         question = Question(source.model, ledger_key(identity, request, number, source.round), request)
         found.append(Draw(number, setting, question))
     return found
-
-
-def _line_stops_left_out(source: MagpieSource, body: dict[str, Any]) -> dict[str, Any]:
-    """The sampling of a source whose instructions may have several lines, without stops at line breaks."""
-    if not source.multi_line or not body.get("stop"):
-        return body
-    stops = [stop for stop in body["stop"] if stop.strip()]
-    return {**body, "stop": stops} if stops else {name: value for name, value in body.items() if name != "stop"}
 
 
 def synthesize_chunk(session: Session, steering: Steering, job: ChunkJob, draws: int) -> Handle:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from blocks.canonical import prompt_id
 from blocks.dispatcher import Question
@@ -87,6 +88,26 @@ def test_what_was_said_is_kept_with_its_calls(tmp_path: Path) -> None:
         ]
         assert [turn["content"] for turn in mine] == [message["content"] for message in row["messages"][1:]]
         assert {turn["seed_id"] for turn in mine} == {prompt_id(row["messages"][:1])}
+
+
+def test_no_line_break_ends_a_further_turn_of_several_lines(tmp_path: Path) -> None:
+    source = {"kind": "magpie", "model": "small", "template": "chatml", "target": 3, "multi_line": True}
+    turns = {"count": 2, "rules": ["finished"], "answers": {"rules": ["finished"]}}
+    how = dialogues(MagpieSource.model_validate({**source, "turns": turns}))
+    assert how is not None
+
+    def tabled(question: Question) -> Completion:
+        return (
+            says(question) if "messages" in question.request else Completion("Sort:\n\na | b\n", finish_reason="stop")
+        )
+
+    one = session(tmp_path, answer=tabled)
+    rows = read_rows(one.run, talk(one, how, seeds()).shards["prompts"])
+    assert [row["instruction"] for row in rows] == ["Sort:\n\na | b"] * 3
+    stops = [question.request["stop"] for question in asked(one) if "prompt" in question.request]
+    assert stops == [["<|im_end|>"]] * 3
+    with pytest.raises(ValidationError, match=r"a line break in turns\.sampling\.stop would end them"):
+        MagpieSource.model_validate({**source, "turns": {"count": 2, "sampling": {"stop": ["\n"]}}})
 
 
 def test_the_next_turn_goes_on_from_all_that_was_said(tmp_path: Path) -> None:
