@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,11 @@ class Question:
 
 @dataclass(slots=True)
 class Tally:
-    """What was asked and answered in this process, for progress lines."""
+    """What was asked and answered in this process, for progress lines.
+
+    While nothing is in flight though something waits: next_at is when the next call may be sent, in seconds of the
+    monotonic clock, and short_of the limit of Prefect's of which this process holds no slot.
+    """
 
     asked: int = 0
     answered: int = 0
@@ -58,7 +62,8 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
-    waiting: dict[str, int] = field(default_factory=dict)
+    next_at: float | None = None
+    short_of: str | None = None
 
 
 class Ticket:

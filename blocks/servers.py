@@ -251,8 +251,21 @@ class Servers(Lane):
             for address in map(self._addresses.__getitem__, self._models[label].addresses)
             for end in (address.ready_at(label, now), address.rest_until)
         ]
-        if (soonest := min((end for end in ends if end > now), default=None)) is not None:
+        soonest = min((end for end in ends if end > now), default=None)
+        if soonest is not None:
             self._timer = asyncio.get_running_loop().call_at(soonest, self.pump)
+        self.owner.tally.next_at = None if self.in_flight else soonest
+        self.owner.tally.short_of = None if self.in_flight else self._short_of()
+
+    def _short_of(self) -> str | None:
+        """A shared limit of which no slot is held though a question waits for one."""
+        waiting = (label for label, queue in self._queues.items() if queue)
+        limits = (limit for label in waiting for limit in self._limits_of(label))
+        return next((limit.name for limit in limits if not limit.held), None)
+
+    def _limits_of(self, label: str) -> list[SharedLimit]:
+        name = self._models[label].prefect_limit
+        return [self._limits[name]] if name in self._limits else []
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

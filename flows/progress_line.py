@@ -11,10 +11,11 @@ from flows.progress import Progress
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from blocks.dispatcher import Dispatcher
+    from blocks.dispatcher import Dispatcher, Tally
 
 REFRESH_S = 0.5
 RATE_WINDOW_S = 20.0
+WORTH_TELLING_S = 5.0
 
 
 class Rate:
@@ -43,8 +44,19 @@ def line(progress: Progress, dispatcher: "Dispatcher | None", rate: float, left_
         parts.append(f"{tally.prompt_tokens + tally.completion_tokens:,} tokens")
         parts += [f"{tally.retried:,} tried again"] if tally.retried else []
         parts += [f"${tally.cost_usd:,.2f}"] if tally.cost_usd else []
+        parts += _pauses(tally)
     parts += [f"about {_duration(left_s)} left"] if left_s is not None else []
     return " · ".join(parts)
+
+
+def _pauses(tally: "Tally") -> list[str]:
+    """Why nothing is sent, where that lasts so long that a person wonders."""
+    found = []
+    if tally.next_at is not None and (wait := tally.next_at - time.monotonic()) >= WORTH_TELLING_S:
+        found.append(f"the next call in {_duration(wait)}")
+    if tally.short_of is not None:
+        found.append(f"no slot of Prefect's limit {tally.short_of!r} is free")
+    return found
 
 
 def time_left(progress: Progress, seconds: float) -> float | None:

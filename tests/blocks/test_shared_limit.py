@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from blocks import servers, shared_limit
-from blocks.dispatcher import ModelUnusableError
+from blocks.dispatcher import ModelUnusableError, StoppedError
 from blocks.shared_limit import LimitError, SharedLimit
 from tests.blocks.helpers import ScriptedServer, background, dispatching, errors_of, model, questions, until
 from tests.fake_server import FakeServer
@@ -298,6 +298,20 @@ def test_a_limit_without_slots_is_said_and_not_waited_for(
         await slots.close()
 
     conducted(work)
+
+
+def test_a_process_that_gets_no_slot_says_of_which_limit(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(8)
+    shelf.leases[uuid4()] = 8
+    monkeypatch.setattr(servers, "_slots", lambda: shelf)
+    with dispatching(tmp_path, {"small": model(server, prefect_limit="gpu")}) as dispatcher:
+        asking = background(lambda: errors_of(dispatcher, questions(2)))
+        until(lambda: dispatcher.tally.short_of == "gpu")
+        dispatcher.stop(StoppedError("enough"))
+        asking.join()
+    assert "chat" not in server.stats()["by_endpoint"]
 
 
 def test_whatever_goes_wrong_with_a_limit_ends_the_run_and_nobody_hangs(

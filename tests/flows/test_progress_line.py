@@ -1,6 +1,8 @@
 """The line at the terminal's foot, and what there is of it where there is no terminal."""
 
 import io
+import re
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +36,15 @@ def test_it_tells_chunks_rates_tokens_cost_and_time_left() -> None:
 def test_what_is_nothing_is_left_out() -> None:
     said = line(Progress(now="answering"), dispatcher(asked=1), 0.0, 59.9)
     assert said == "answering · 0 answered, 12 in flight, 0/s · 0 tokens · about 0:59 left"
+
+
+def test_a_long_pause_and_a_limit_without_a_free_slot_are_told() -> None:
+    far = time.monotonic() + 400.5
+    said = line(Progress(now="answering"), dispatcher(asked=1, next_at=far), 0.0, None)
+    assert re.search(r" · the next call in 6:(40|39|38|37)$", said)
+    assert "next call" not in line(Progress(now="x"), dispatcher(asked=1, next_at=time.monotonic() + 1), 0.0, None)
+    said = line(Progress(now="answering"), dispatcher(asked=1, short_of="gpu"), 0.0, None)
+    assert said.endswith(" · no slot of Prefect's limit 'gpu' is free")
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
