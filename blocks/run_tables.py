@@ -1,7 +1,8 @@
 """A run's tables in DuckDB: views over its shards while it goes on, its own database once it has ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -10,7 +11,9 @@ from blocks.shards import Account
 from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES, quoted
 from blocks.workspace import Run, RunHandle, WorkspaceError
 
+Given = TypeVar("Given")
 MEMORY = "128MB"
+MORE_MEMORY = ("512MB", "2GB")
 GROWING = "converse"
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
 
@@ -40,12 +43,21 @@ def _frugal(connection: duckdb.DuckDBPyConnection, run: Run) -> duckdb.DuckDBPyC
     return connection
 
 
+def with_room(connection: duckdb.DuckDBPyConnection, ask: Callable[[], Given]) -> Given:
+    """What a query of a connection gives; one of rows too long for the usual memory limit is asked again with more."""
+    for limit in MORE_MEMORY:
+        try:
+            return ask()
+        except duckdb.OutOfMemoryException:
+            connection.execute(f"SET memory_limit = '{limit}'")
+    return ask()
+
+
 def build_database(run: Run) -> None:
     """Write run.duckdb from the run's shards: under another name, renamed when it is whole. Raises WorkspaceError."""
     new = run.folder / "run.duckdb.new"
     try:
-        new.unlink(missing_ok=True)
-        _write_database(run, new)
+        _write_within(run, new, [MEMORY, *MORE_MEMORY])
         new.replace(run.database)
     except (duckdb.Error, OSError) as error:
         why = str(error).splitlines()[0]
@@ -56,9 +68,21 @@ def build_database(run: Run) -> None:
         new.unlink(missing_ok=True)
 
 
-def _write_database(run: Run, file: Path) -> None:
+def _write_within(run: Run, file: Path, limits: Sequence[str]) -> None:
+    """Write the database within the first memory limit that it fits in; rows of megabytes need more than the usual."""
+    for place, limit in enumerate(limits, start=1):
+        file.unlink(missing_ok=True)
+        try:
+            return _write_database(run, file, limit)
+        except (duckdb.OutOfMemoryException, duckdb.TransactionException):
+            if place == len(limits):
+                raise
+
+
+def _write_database(run: Run, file: Path, memory: str) -> None:
     with duckdb.connect(":memory:") as connection:
         _frugal(connection, run)
+        connection.execute(f"SET memory_limit = '{memory}'")
         _create_views(connection, run, run.handles())
         connection.execute(f"ATTACH {quoted(file)} AS ended")
         for name in [*PUBLIC, "stages"]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import duckdb
 import orjson
 import pyarrow as pa
 
+from blocks.run_tables import with_room
 from blocks.tables import MESSAGES, PROMPTS
 from tasks.publish.config import PublishConfig, PublishError
 
@@ -65,14 +67,17 @@ class PairRows:
     def tables(self) -> Iterator[pa.Table]:
         """The rows, range by range. Raises PublishError where a pair's prompt, response or request is missing."""
         for some in self.ranges:
-            parameters = {"start": some.start, "end": some.end}
-            rows = self._connection.sql(self._query, params=parameters).to_arrow_table()
+            rows = with_room(self._connection, partial(self._range, some))
             if rows.num_rows != some.pairs:
                 raise PublishError(
                     f"{some.pairs - rows.num_rows} of the pairs from prompt {some.start!r} on lack their prompt or a "
                     "response in this run's tables, so nothing is published: run the recipe again"
                 )
             yield self._finished(rows)
+
+    def _range(self, some: IdRange) -> pa.Table:
+        parameters = {"start": some.start, "end": some.end}
+        return self._connection.sql(self._query, params=parameters).to_arrow_table()
 
     def _finished(self, rows: pa.Table) -> pa.Table:
         """Columns as they are published: the prompt as the configuration wants it, and the types that never vary."""

@@ -16,6 +16,7 @@ from blocks.workspace import Run
 from tasks.publish import PublishConfig, PublishError, folder, publish, recover
 from tasks.publish import job as job_module
 from tasks.publish import manifest as manifest_module
+from tests import run_example
 from tests.run_example import build_example_run
 
 
@@ -260,3 +261,11 @@ def test_a_half_built_folder_of_a_living_process_stays(runs: dict[str, Run], tmp
     put(runs["later"], tmp_path / "out")
     assert os.listdir(tmp_path) == ["out"]
     shutil.rmtree(tmp_path / "out")
+
+
+def test_responses_of_a_megabyte_are_written_and_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = {"en": ("Short.", "long " * 200_000), "ja": ("短い。", "長い" * 200_000)}
+    monkeypatch.setattr(run_example, "ANSWERS", long)
+    run = run_example.build_example_run(tmp_path / "workspace", prompts=60)
+    with open_tables(run) as connection:
+        assert publish(PublishConfig(), run, connection, tmp_path / "out").rows == 57
