@@ -330,7 +330,7 @@ class BatchLane(Lane):
     async def _take(self, batch: Batch, lines: list[bytes], missing: dict[str, Completion]) -> None:
         """Keep the answers in some lines in the ledger, and hand them to whoever asked."""
         wanted = frozenset(batch.note.keys) - batch.answered
-        found = read_results(lines, wanted)
+        found = read_results(lines, wanted, embeds=batch.note.url == URLS["input"])
         missing.update({key: one for key, one in found.items() if one.transient})
         entries = [
             Entry(key, batch.note.identity, self._signed(batch, key, one))

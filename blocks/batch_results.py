@@ -12,8 +12,8 @@ from blocks.llm import Completion
 from blocks.openai_endpoint import read_failure, read_reply
 
 
-def read_results(lines: Iterable[bytes], wanted: frozenset[str]) -> dict[str, Completion]:
-    """The completions in some lines, by custom_id; the first line of an id counts.
+def read_results(lines: Iterable[bytes], wanted: frozenset[str], embeds: bool = False) -> dict[str, Completion]:
+    """The completions in some lines, by custom_id; the first line of an id counts. embeds: vectors were asked for.
 
     Lines that are none of ours, or no results at all, are passed over: their requests are asked again.
     """
@@ -22,7 +22,7 @@ def read_results(lines: Iterable[bytes], wanted: frozenset[str]) -> dict[str, Co
         result = _object(line)
         key = result.get("custom_id")
         if isinstance(key, str) and key in wanted and key not in found:
-            found[key] = _completion(result)
+            found[key] = _completion(result, embeds)
     return found
 
 
@@ -34,14 +34,13 @@ def _object(line: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _completion(result: dict[str, Any]) -> Completion:
+def _completion(result: dict[str, Any], embeds: bool) -> Completion:
     """One result: an answer, a status with the server's words, or an error of the batch itself, which may pass."""
     response, error = result.get("response"), result.get("error")
     if isinstance(response, dict):
         status, body = response.get("status_code"), response.get("body")
         if status == 200:
-            reading = read_embedding if isinstance(body, dict) and "data" in body else read_reply
-            return reading(orjson.dumps(body))
+            return (read_embedding if embeds else read_reply)(orjson.dumps(body))
         if isinstance(status, int) and 400 <= status < 600:
             reply = httpx2.Response(status, request=httpx2.Request("POST", "http://batch"))
             return read_failure(openai.APIStatusError("", response=reply, body=body))

@@ -13,7 +13,9 @@ import pytest
 
 from blocks.batch_notes import BatchNotes
 from blocks.batch_places import BatchServer
-from blocks.dispatcher import Dispatcher, ModelUnusableError, StoppedError
+from blocks.canonical import ledger_key
+from blocks.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
+from blocks.embeddings import unpack
 from blocks.llm import Completion
 from blocks.models import OpenAIModel
 from tests.blocks.helpers import dispatching, kept, model, question, questions, until
@@ -80,6 +82,14 @@ def test_questions_for_both_endpoints_and_beyond_a_batchs_limit_become_several(
         answers = dispatcher.ask([*many[:10], *raw])
     assert all(answer.error is None and answer.text for answer in answers)
     assert batches(server) == before + 3 + 1
+
+
+def test_vectors_come_in_batches_too(tmp_path: Path, server: FakeServer) -> None:
+    request = {"input": "a magpie"}
+    asked = Question("small", ledger_key("small", request, 0), request)
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        (answer,) = dispatcher.ask([asked])
+    assert (answer.error, len(unpack(answer.text)) > 1) == (None, True)
 
 
 def test_an_expired_batch_keeps_its_answers_and_asks_the_rest_again(tmp_path: Path, server: FakeServer) -> None:

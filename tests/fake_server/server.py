@@ -106,7 +106,7 @@ class Application:
             return 400, {"error": {"message": "Too long.", "code": "context_length_exceeded"}}
         tokens = [self._answers.tokens(sample) for sample in ask.samples]
         body = self._body(ask, tokens, [accounts.draw(sample.digest) for sample in ask.samples], lasting)
-        accounts.finish(ask, body["usage"]["prompt_tokens"], body["usage"]["completion_tokens"])
+        accounts.finish(ask, body["usage"]["prompt_tokens"], body["usage"].get("completion_tokens", 0))
         return 200, body
 
     def _turned_away(self, request: web.BaseRequest, ask: Ask) -> web.Response | None:

@@ -7,6 +7,8 @@ from hypothesis import given
 from openai.types import Batch
 
 from blocks.batch_places import ENDINGS, StrangeReplyError, read_batch
+from blocks.batch_results import read_results
+from blocks.llm import Completion
 from tests.fuzz.mutations import mutations_of
 
 BATCHES = tuple(
@@ -35,3 +37,17 @@ def test_damaged_words_about_a_batch_are_read_or_asked_for_again(body: bytes) ->
         seen = read_batch(batch)
         assert seen.ending in (None, *ENDINGS)
         assert all(isinstance(name, str) for name in seen.results)
+
+
+def test_a_vector_is_no_answer_to_words_and_words_are_no_vector() -> None:
+    vector, words = {"data": [{"embedding": [1.0, 2.0]}]}, {"choices": [{"message": {"content": "yes"}}]}
+    key = "a" * 32
+
+    def result(body: dict[str, object], embeds: bool) -> Completion:
+        line = orjson.dumps({"custom_id": key, "response": {"status_code": 200, "body": body}})
+        return read_results([line], frozenset([key]), embeds)[key]
+
+    assert result(vector, embeds=True).error is None
+    assert result({**vector, **words}, embeds=False).text == "yes"
+    assert result(vector, embeds=False).transient
+    assert result(words, embeds=True).transient
