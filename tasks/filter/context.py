@@ -13,7 +13,7 @@ from tasks.filter.texts import LOOKED_AT, unquoted
 _LABEL = re.compile(
     r"^[ \t*_#]*(?:(?:correct |final |model |sample )?answer|solution|答え|回答|解答|正解|模範解答)"
     r"[*_]*[ \t]*[:：][*_]*[ \t]*"
-    r"(?P<answer>\S.*)?",
+    r"(?P<answer>(?!(?:も|を|と)(?:付け|つけ|書|記|添え|入れ|示))\S.*)?",
     re.IGNORECASE | re.MULTILINE,
 )
 _ONE_QUESTION = re.compile(
@@ -91,6 +91,8 @@ _PRIVATE = re.compile(
     r"|hobbies)\b"
     r"|\bwhat did you (?:do|eat|have)\b[^?.\n]{0,30}\b(?:yesterday|today|last (?:night|week|weekend|summer|year))\b"
     r"|\bhow was your (?:day|weekend|vacation|holiday|trip)\b"
+    r"|\bhow do you (?:usually |normally |typically )?(?:spend|celebrate|enjoy) your (?:own )?(?:weekends?|evenings?"
+    r"|mornings?|free time|spare time|days? off|holidays?|vacations?|birthdays?|sundays?)\b"
     r"|\bwhat does your (?:typical |usual |average )?(?:day|morning|evening|weekend|week) look like\b"
     r"|\bwhat(?:'s| is| was) your (?:earliest|first|fondest|happiest) (?:childhood )?memor(?:y|ies)\b"
     r"|\btell (?:me|us) about a time (?:when |that )?you\b|\b(?:weather|climate) like where you live\b",
@@ -154,6 +156,10 @@ _ABOVE = re.compile(
 _NAMED = re.compile(
     r"\b(?:according to|based on|refer(?:ring)? to) the (?:passage|excerpt|diagram|graph|chart|figure|picture|image)\b"
     r"(?! (?:of|in|on|from) )"
+    r"|\b(?:main idea|main point|central idea|theme|tone|mood|purpose|moral|topic sentence) of (?:the|this)"
+    r" (?:passage|excerpt|paragraph|text|article)\b(?= *(?:[.?!]|\Z))"
+    r"|\A(?:please |can you |could you )?(?:continue|finish|complete) (?:the|this|my) (?:story|poem|sentence|essay"
+    r"|paragraph|text|conversation|dialogue|article)(?= *(?:[.?!]|\Z|please\b|for me\b))"
     r"|\b(?:fix|debug|review|check|correct|proofread) (?:(?:the|any|all) (?:bugs?|errors?|mistakes?) in )?"
     r"my (?:code|script|function|program|essay|resume|paragraph|email|letter|homework)"
     r"(?= *(?:[.?!]|\Z|please\b|for me\b))"

@@ -171,6 +171,7 @@ def test_answer_inside_is_given_away_and_not_shown_for_review(tmp_path: Path) ->
         "Q: What is the capital of Japan?\nA:",
         "問：日本の首都はどこですか。\n答：",
         "Why do some people say that the answer is 42?",
+        "日本の首都はどこですか？\n答え：も付けてください。",
     ]
     check(tmp_path, "answer_inside", breaks, holds)
 
@@ -194,6 +195,8 @@ def test_private_life_is_the_answerers_and_not_anybodys(tmp_path: Path) -> None:
         "Tell me about a time when you failed.",
         "あなたが最近読んだ本は何ですか？",
         "昨日の夕食は何を食べましたか？",
+        "How do you spend your weekends?",
+        "How do you usually celebrate your birthday?",
     ]
     holds = [
         "What are some tips to make your home safer?",
@@ -215,6 +218,7 @@ def test_private_life_is_the_answerers_and_not_anybodys(tmp_path: Path) -> None:
         "What should a typical morning routine look like?",
         "昨日の夕食の残りを使った料理を教えてください。",
         "最近読んだ本を紹介する記事の書き方を教えてください。",
+        "How do you spend your money wisely when prices rise?",
     ]
     check(tmp_path, "private_life", breaks, holds)
 
@@ -244,6 +248,8 @@ def test_missing_context_is_a_thing_that_is_not_there(tmp_path: Path) -> None:
         "添付ファイルを要約して。",
         "前の質問の続きを教えてください。",
         "本文の内容に合うものを選びなさい。",
+        "What is the main idea of the passage?",
+        "Please continue the story.",
     ]
     holds = [
         "Summarize the text below.\n\nThe sun rose over the quiet hills while the farmers went to work.",
@@ -278,6 +284,9 @@ def test_missing_context_is_a_thing_that_is_not_there(tmp_path: Path) -> None:
         "次の表現を敬語に直す方法を教えてください。",
         "目の前の質問に集中する方法を教えてください。",
         "メールの本文の内容に合う件名の付け方を教えてください。",
+        "What is the main idea of the passage? The river had risen all night, and by dawn the mill was gone.",
+        "Continue the story. Once there was a miller who could not sleep because of the wind.",
+        "What is the main idea of the text of the Magna Carta?",
     ]
     check(tmp_path, "missing_context", breaks, holds)
 
