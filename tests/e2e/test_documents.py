@@ -208,7 +208,8 @@ def tanuki(walk: Walk) -> None:
     walk.stands_for["source.samples=20000"] = "source.samples=400"
     walk.stands_for["quickstart"] = "quickstart.yaml"
     shortened = (ROOT / "recipes" / "quickstart.yaml").read_text(encoding="utf-8").replace("target: 1000", "target: 60")
-    walk.folder("quickstart.yaml").write_text(shortened, encoding="utf-8")
+    # Some thirty pairs may by chance all have the same model's answer chosen, which its gates are there to stop.
+    walk.folder("quickstart.yaml").write_text(f"{shortened}gates: {{on_fail: warn}}\n", encoding="utf-8")
 
 
 def another_night(walk: Walk) -> None:
