@@ -224,7 +224,7 @@ def _adds_bos(config: Mapping[str, Any]) -> bool:
 
 def _special(fields: Mapping[str, Any]) -> dict[str, str]:
     texts = {name: fields.get(name) for name in SPECIAL_TOKENS}
-    texts = {name: text["content"] if isinstance(text, dict) else text for name, text in texts.items()}
+    texts = {name: text.get("content") if isinstance(text, dict) else text for name, text in texts.items()}
     return {name: text for name, text in texts.items() if isinstance(text, str)}
 
 

@@ -88,6 +88,8 @@ def test_an_odd_list_of_templates_is_none_or_the_one_that_can_be_read(tmp_path: 
             ChatTemplate.from_folder(folder)
     folder = write_tokenizer(tmp_path / "odd", None, chat_template=[3, {"name": "other", "template": "hello"}])
     assert ChatTemplate.from_folder(folder).render(MESSAGES) == "hello"
+    folder = write_tokenizer(tmp_path / "odd", "{{ eos_token }}!", eos_token={"contents": "</s>"})
+    assert ChatTemplate.from_folder(folder).render(MESSAGES) == "!"
     (folder / "tokenizer_config.json").write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(TokenizerUnusableError, match="cannot be read"):
         ChatTemplate.from_folder(folder)
