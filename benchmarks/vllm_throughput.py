@@ -109,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=shipped_model().parent / "hf")
     parser.add_argument("--draws", type=int, default=2_048)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--sequences", type=int, default=256, help="vLLM's max_num_seqs")
     parser.add_argument("--ignore-eos", action="store_true", help="let every draw be max-tokens long")

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -189,8 +189,8 @@ class Ledger:
 def row_of(entry: Entry, at: float) -> Row:
     """An entry as it lies in the table, sealed. Raises TypeError for a text that JSON cannot keep."""
     key, error = bytes.fromhex(entry.key), entry.completion.error
-    fields = asdict(entry.completion).items()
-    reply = orjson.dumps({name: value for name, value in fields if value not in (None, False)})
+    said = ((name, getattr(entry.completion, name)) for name in _TYPES)
+    reply = orjson.dumps({name: value for name, value in said if value not in (None, False)})
     return key, at, entry.model, error, reply, seal_of(key, entry.model, error, reply)
 
 

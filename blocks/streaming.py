@@ -167,6 +167,8 @@ class StreamingLane(Lane):
         super().__init__(owner)
         self._engine = engine
         self._loop = asyncio.get_running_loop()
+        self._answered: deque[tuple[Job, Completion]] = deque()
+        self._settles_soon = False
 
     def pump(self) -> None:
         """Keep the engine's batch full with the most urgent questions."""
@@ -183,10 +185,19 @@ class StreamingLane(Lane):
         return lambda completion: self._in_loop(job, completion)
 
     def _in_loop(self, job: Job, completion: Completion) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._settle, job, completion)
+        """From the engine's thread: what one of its steps has answered is settled at one go.
 
-    def _settle(self, job: Job, completion: Completion) -> None:
-        self.in_flight -= 1
-        self.owner.settle(job, completion)
+        The flag falls before the answers are taken, so an answer that comes meanwhile is taken now or wakes the loop.
+        """
+        self._answered.append((job, completion))
+        if not self._settles_soon and not self._loop.is_closed():
+            self._settles_soon = True
+            self._loop.call_soon_threadsafe(self._settle_all)
+
+    def _settle_all(self) -> None:
+        self._settles_soon = False
+        while self._answered:
+            job, completion = self._answered.popleft()
+            self.in_flight -= 1
+            self.owner.settle(job, completion)
         self.pump()

@@ -1,5 +1,7 @@
 """vLLM's engine for this process: its core in a child process that vLLM starts, and that ends with us."""
 
+import gc
+import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
 }
 CHAT_FIELDS = ("messages", "chat_template_kwargs")
+MOST_SAMPLINGS = 1_000
 
 
 class VLLMEngine(Feeder):
@@ -37,6 +40,7 @@ class VLLMEngine(Feeder):
         self.model = model
         self.llm: Any = None
         self._guard: subprocess.Popen[bytes] | None = None
+        self._sampling: dict[str, Any] = {}
 
     @cached_property
     def _identity(self) -> str:
@@ -67,20 +71,21 @@ class VLLMEngine(Feeder):
         self._context = int(self.llm.llm_engine.model_config.max_model_len)
         self._lora = self._adapter()
         self._encoded = lru_cache(maxsize=4096)(self._encode)
+        gc.collect()
+        gc.freeze()  # vLLM's million objects stay: looking through them again and again stopped all threads for long
 
     def unload(self) -> None:
         """End the engine's process, and with it all that it held of the device's memory."""
         llm, self.llm = self.llm, None
         if llm is not None:
             llm.llm_engine.engine_core.shutdown()
+            gc.unfreeze()
         watching, self._guard = self._guard, None
         if watching is not None:
             guard.end(watching)
 
     def begin(self, name: str, request: Request) -> Completion | None:
         """Hand a request to the engine; one that it cannot answer is a completion with an error."""
-        from vllm import TokensPrompt
-
         try:
             tokens = self.tokens(request)
             parameters = self.parameters(request)
@@ -91,7 +96,7 @@ class VLLMEngine(Feeder):
         if len(tokens) >= self._context:
             detail = f"the prompt has {len(tokens)} tokens, the context {self._context}: shorten the prompt"
             return Completion(error="context_too_long", detail=detail)
-        prompt = TokensPrompt(prompt_token_ids=tokens)
+        prompt = {"prompt_token_ids": tokens}
         try:
             self.llm.llm_engine.add_request(name, prompt, parameters, lora_request=self._lora)
         except ValueError as error:
@@ -126,11 +131,22 @@ class VLLMEngine(Feeder):
         return tuple(tokens)
 
     def parameters(self, request: Request) -> Any:
-        """The request's parameters as vLLM takes them. Raises ValueError where it takes one of them not."""
+        """The request's parameters as vLLM takes them. Raises ValueError where it takes one of them not.
+
+        Thousands of draws are sampled alike, and vLLM copies what it is given: equal fields get the same object.
+        """
+        fields = {name: value for name, value in request.items() if name not in (*CHAT_FIELDS, "prompt")}
+        known = json.dumps(fields, default=repr)
+        if known not in self._sampling:
+            if len(self._sampling) >= MOST_SAMPLINGS:
+                self._sampling.clear()
+            self._sampling[known] = self._parameters(fields)
+        return self._sampling[known]
+
+    def _parameters(self, fields: dict[str, Any]) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        fields = {name: value for name, value in request.items() if name not in (*CHAT_FIELDS, "prompt")}
         unknown = sorted(name for name in fields if name not in SamplingParams.__struct_fields__)
         if unknown:
             raise ValueError(f"vLLM's sampling takes no {', '.join(unknown)}: take it out")

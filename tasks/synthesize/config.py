@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
@@ -165,7 +166,7 @@ class MagpieSource(Config):
         """Filter rules that hold unless the recipe drops them; a table or a passage need not end as a sentence."""
         return tuple(rule for rule in DEFAULT_RULES if not self.multi_line or rule != "ends_as_a_sentence")
 
-    @property
+    @cached_property
     def columns(self) -> Mapping[str, pa.DataType]:
         """The columns by which each draw and each prompt says how it was steered and sampled."""
         there = {"pack": self.packs, "wanted_language": self.languages, "persona": self.personas}
