@@ -33,7 +33,7 @@ class Team:
     def __init__(self, folder: Path, workspace: Path) -> None:
         self.address = f"http://127.0.0.1:{free_port()}"
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._environment = {
+        self.environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "PREFECT_HOME": str(folder),
@@ -47,7 +47,7 @@ class Team:
             subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
@@ -88,7 +88,7 @@ class Team:
     def prefect(self, *arguments: str) -> str:
         """Run a `prefect` command to its end; gives what it said."""
         command = [sys.executable, "-m", "prefect", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
