@@ -240,7 +240,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     """A line for each seed, and two for all: with Student's interval over the seeds, and over all questions."""
     header = ["seed", "pairs", *(f"really better, {name}" for name in RULES), "right before"]
     header += [*(f"after {name}" for name in RULES), *(f"{one} over {other}, points (95%)" for one, other in GAINS)]
-    means = [mean([one.points(*two).value for one in outcomes]) for two in GAINS]
+    several = outcomes if len(outcomes) > 1 else []  # one seed says nothing of how seeds differ
+    means = [mean([one.points(*two).value for one in several]) for two in GAINS]
     pooled = [apart([some for one in outcomes for some in one.differences(*two)]) for two in GAINS]
     gap = [""] * (len(header) - len(GAINS) - 1)
     last = [

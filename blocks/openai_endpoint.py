@@ -22,6 +22,10 @@ REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation|fla
 DETAIL_CHARACTERS = 500
 NO_KEY = "no-key-needed"
 QUEUEING = "vllm"
+INSTEAD = (
+    "Magpie goes on from a text that stands before the user's words: serve the model where /v1/completions takes such "
+    "a text as it is (vllm serve, llama.cpp), use kind: vllm, or load instructions as a dataset"
+)
 WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})? ([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*$", re.M)
 
 
@@ -167,7 +171,7 @@ def read_failure(error: openai.APIStatusError) -> Completion:
     if status == 401 or (status == 403 and not REFUSED.search(detail)):
         return Completion(error="not_authorised", detail=f"{status}: {detail}", fatal=True)
     if status == 404:
-        return Completion(error="not_found", detail=f"{status}: {detail}", fatal=True)
+        return Completion(error="not_found", detail=f"{status}: {detail}{_without_completions(error)}", fatal=True)
     if status == 402 or (status == 429 and "insufficient_quota" in detail):
         return Completion(error="out_of_credit", detail=f"{status}: {detail}", fatal=True)
     if status == 429:
@@ -177,6 +181,14 @@ def read_failure(error: openai.APIStatusError) -> Completion:
         found = Completion(error="server_error", detail=f"{status}: {detail}", transient=True)
         return replace(found, wait_s=asked_wait(found, error.response.headers))
     return Completion(error=_lasting_reason(status, detail), detail=f"{status}: {detail}")
+
+
+def _without_completions(error: openai.APIStatusError) -> str:
+    """What to say of a 404 where a text was to be gone on from: most likely the server has chat alone."""
+    path = error.request.url.path
+    if not path.endswith("/completions") or path.endswith("/chat/completions"):
+        return ""
+    return f"; if the server knows the model, it has chat alone; {INSTEAD}"
 
 
 def asked_wait(failed: Completion, headers: Mapping[str, str]) -> float | None:

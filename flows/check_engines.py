@@ -8,6 +8,7 @@ from shutil import which
 from typing import Any
 
 from blocks.models import ModelConfig, OpenAIModel, VLLMModel, missing_key
+from blocks.openai_endpoint import INSTEAD
 from blocks.pre_query import PreQuery
 from blocks.reward_endpoint import endpoint_of
 from blocks.vllm_config import FOLDERS, MISSING
@@ -23,10 +24,6 @@ GREETING = re.compile(
     r"how (can|may) i (help|assist)|what can i (do|help)|i.m here to (help|assist)|your message (seems|appears|is)"
     r"|お手伝い(でき|しま|いた)|ご用件|ご質問(が|は)ござい",
     re.I,
-)
-INSTEAD = (
-    "Magpie goes on from a text that stands before the user's words: serve the model where /v1/completions takes such "
-    "a text as it is (vllm serve, llama.cpp), use kind: vllm, or load instructions as a dataset"
 )
 
 
@@ -98,8 +95,10 @@ async def _check_one(
     finally:
         await endpoint.close()
     place = f"{key}: {label!r} at {model.addresses[0]}"
-    if found.error in ("not_found", "rejected_by_server"):
-        return f"{place} cannot go on from a text ({found.detail}); {INSTEAD}"
+    if found.error == "not_found":
+        return f"{place} cannot go on from a text: {found.detail}"
+    if found.error == "rejected_by_server":
+        return f"{place} cannot go on from a text: {found.detail}; {INSTEAD}"
     if GREETING.search(found.text):
         return f"{place} greets ({found.text[:60]!r}), so it puts a chat template around every prompt; {INSTEAD}"
     if found.error is None:

@@ -54,22 +54,12 @@ def run_probe(probe: Probe, workspace: Workspace, said: Callable[[str], None]) -
         try:
             answered = ask(session, [draw.question for draw in asked], 0, 0)
         except ModelUnusableError as error:
-            raise KasasagiError(_without_completions(str(error))) from error
+            raise KasasagiError(str(error)) from error
         sorted_ = sort_draws(probe.source, asked, answered)
         figures = _figures(probe, session, sorted_.rows, answered)
         identity = session.identities[probe.source.model]
     return ProbeResult(
         name=probe.name, model=identity, figures=figures, judgement=judge(figures, probe.sampling, probe.steered)
-    )
-
-
-def _without_completions(why: str) -> str:
-    """What is said of a model that cannot be asked: with a 404, most likely since there is no /completions."""
-    if "404" not in why:
-        return why
-    return (
-        f"{why}; if the server knows the model, it has no /completions: a chat-only endpoint cannot do Magpie, which "
-        "begins before the user's words; serve the model with vLLM, llama.cpp or Ollama"
     )
 
 

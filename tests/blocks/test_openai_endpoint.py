@@ -102,9 +102,9 @@ def test_a_body_that_is_no_completion_passes(body: bytes) -> None:
     assert (completion.error, completion.transient) == ("malformed_reply", True)
 
 
-def failure(status: int, body: Any, **headers: str) -> Completion:
+def failure(status: int, body: Any, path: str = "chat/completions", **headers: str) -> Completion:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = httpx2.Request("POST", "http://server/v1/chat/completions")
+    request = httpx2.Request("POST", f"http://server/v1/{path}")
     response = httpx2.Response(status, headers=headers, content=data, request=request)
     client = openai.OpenAI(api_key="k", base_url="http://server/v1")
     return read_failure(client._make_status_error_from_response(response))
@@ -112,6 +112,14 @@ def failure(status: int, body: Any, **headers: str) -> Completion:
 
 def said(message: str, code: str | None = None) -> dict[str, Any]:
     return {"error": {"message": message, "code": code, "type": None}}
+
+
+@pytest.mark.parametrize(("path", "tells"), [("completions", True), ("chat/completions", False), ("embeddings", False)])
+def test_a_server_that_has_chat_alone_is_told_from_one_without_the_model(path: str, tells: bool) -> None:
+    detail = failure(404, said("Not Found"), path).detail
+    assert detail is not None
+    assert detail.startswith("404: Not Found")
+    assert ("it has chat alone; Magpie goes on from a text" in detail) is tells
 
 
 @pytest.mark.parametrize(
