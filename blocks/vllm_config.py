@@ -101,9 +101,9 @@ class VLLMModel(Config):
         folder = Path(self.model).expanduser()
         own = f"{folder.resolve().name}@{weights_digest(folder)}" if folder.is_dir() else self.model
         revision = f"@{self.revision}" if self.revision else ""
-        lora = Path(self.lora).expanduser() if self.lora else None
-        adapter = f"+{lora.name}@{weights_digest(lora)}" if lora and lora.is_dir() else f"+{self.lora}" if lora else ""
-        return f"{own}{revision}{'+' + self.quantization if self.quantization else ''}{adapter}"
+        lora = Path(self.lora or "").expanduser()
+        adapter = f"{lora.name}@{weights_digest(lora, ADAPTER)}" if self.lora and lora.is_dir() else self.lora
+        return own + revision + "".join(f"+{one}" for one in (self.quantization, adapter) if one)
 
     def engine_key(self) -> str:
         """What two models have in common that one engine can answer for both."""
@@ -124,9 +124,12 @@ def _room_for(adapter: Path) -> dict[str, Any]:
     return {"max_lora_rank": room} if room > RANKS[0] else {}
 
 
-def weights_digest(folder: Path) -> str:
-    """A digest of the weights in a folder: of every file's name, size and pieces, since whole ones take minutes."""
-    files = sorted({file for pattern in WEIGHTS for file in folder.glob(pattern)})
+def weights_digest(folder: Path, *beside: str) -> str:
+    """A digest of the weights in a folder: of every file's name, size and pieces, since whole ones take minutes.
+
+    beside names further files that the answers depend on, as those of an adapter on its scale.
+    """
+    files = sorted({file for pattern in (*WEIGHTS, *beside) for file in folder.glob(pattern)})
     return digest([[file.name, file.stat().st_size, *pieces(file)] for file in files])
 
 

@@ -119,3 +119,12 @@ def test_models_that_differ_in_sampling_alone_share_an_engine(tmp_path: Path) ->
     engines = engines_for(models, tmp_path)
     assert engines["cold"] is engines["hot"]
     assert len({id(engine) for engine in engines.values()}) == 3
+
+
+def test_adapters_that_differ_in_their_scale_alone_are_two(tmp_path: Path) -> None:
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"the same weights")
+    known = set()
+    for alpha in (16, 32):
+        (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 8, "lora_alpha": alpha}), encoding="utf-8")
+        known.add(model(lora=str(tmp_path)).known_as())
+    assert len(known) == 2
