@@ -45,9 +45,20 @@ for part in PARTS:
     part.register(app)
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from blocks.version import installed_version
+
+        print(f"kasasagi {installed_version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log of Prefect.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_tell_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options of all commands."""
     if debug:

@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import duckdb
@@ -11,6 +10,7 @@ import orjson
 import yaml
 
 from blocks.tables import STAGE_ORDER
+from blocks.version import installed_version
 from blocks.workspace import Run
 from tasks.publish.config import PublishConfig
 from tasks.publish.figures import Figures
@@ -67,18 +67,6 @@ def how_it_came_about(facts: CardFacts) -> list[str]:
     """The models, the licences, the account of every stage and the gates, as sections of a card."""
     origins = provenance(facts.config, masked(facts.run.recipe()))
     return [*_models(facts), *origins, *_account(facts), *_gates(facts)]
-
-
-def kasasagi_version() -> str:
-    """The version of this installation."""
-    return _version("kasasagi")
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _ground(figures: Figures) -> str:
@@ -261,8 +249,8 @@ def _pairs(figures: Figures) -> list[str]:
 
 def origin(facts: CardFacts) -> list[str]:
     """The recipe and the versions, as sections of a card."""
-    versions = [("kasasagi", kasasagi_version()), ("python", platform.python_version())]
-    versions += [(package, _version(package)) for package in PACKAGES]
+    versions = [("kasasagi", installed_version()), ("python", platform.python_version())]
+    versions += [(package, installed_version(package)) for package in PACKAGES]
     return [
         "## Recipe",
         fenced(_yaml(masked(facts.run.recipe())), "yaml"),

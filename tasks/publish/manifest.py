@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from blocks.canonical import digest, digest_file
-from tasks.publish.card import CardFacts, kasasagi_version
+from blocks.version import installed_version
+from tasks.publish.card import CardFacts
 from tasks.publish.folder import LAYOUT, MANIFEST, MARKER
 
 
@@ -22,7 +23,7 @@ def write_manifest(
     files = {name: _described(folder / name) for name in names}
     data_digest = digest({name: files[name]["digest"] for name in data})
     manifest = {
-        MARKER: kasasagi_version(),
+        MARKER: installed_version(),
         "layout": LAYOUT,
         "run": facts.run.id,
         "recipe": facts.run.state().name,

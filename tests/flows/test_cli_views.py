@@ -11,7 +11,9 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
+from blocks.version import installed_version
 from blocks.workspace import WorkspaceError
+from flows.cli import app as kasasagi
 from flows.cli_views import register
 from flows.errors import UsageError
 from tests.run_example import build_example_run
@@ -163,3 +165,10 @@ def test_show_and_sql_load_neither_prefect_nor_great_expectations(typed: Typed) 
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "loaded []"
+
+
+def test_the_version_is_that_of_the_installation() -> None:
+    told = CliRunner().invoke(kasasagi, ["--version"])
+    assert (told.exit_code, told.output) == (0, f"kasasagi {installed_version()}\n")
+    assert installed_version("pytest") == pytest.__version__
+    assert installed_version("no-such-package") == "unknown"

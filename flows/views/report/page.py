@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from blocks.version import installed_version
 from blocks.workspace import Run, RunState
 from flows.errors import KasasagiError
 from flows.views.reading import reading
@@ -70,7 +70,7 @@ def _head(facts: Facts, stages: list[dict[str, Any]]) -> dict[str, Any]:
         "took": duration(taken(state)),
         "figures": _figures(facts, state, stages),
         "recipe": visible(str(yaml.safe_dump(masked(facts.run.recipe()), allow_unicode=True, sort_keys=False))),
-        "version": _version(),
+        "version": installed_version(),
         "style": Markup((HERE / "page.css").read_text(encoding="utf-8")),
         "script": Markup(script),
         "script_digest": f"sha256-{digest}",
@@ -152,10 +152,3 @@ def _gates_said(gates: list[dict[str, Any]]) -> str:
     return (
         f"{failed:,} of {plural(len(gates), 'gate')} failed." if failed else f"All {plural(len(gates), 'gate')} held."
     )
-
-
-def _version() -> str:
-    try:
-        return version("kasasagi")
-    except PackageNotFoundError:
-        return "unknown"
