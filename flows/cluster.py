@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from prefect.task_runners import TaskRunner
 
 from blocks.cluster.config import RuntimeConfig
 from blocks.cluster.dispatcher import ClusterDispatcher
-from blocks.cluster.parcels import ClusterError, Outcome, Parcel, local_storage
+from blocks.cluster.parcels import CLAIM, ClusterError, Outcome, Parcel, local_storage
 from blocks.cluster.shipping import Cluster, Send, Shipping, take_over
 from blocks.destinations.errors import DestinationError, one_sentence
 from blocks.destinations.store import Store, scheme_of
@@ -31,6 +31,7 @@ from tasks.prefect_tasks import calls_task
 
 PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 CONNECT_S = 20
+WAITS_S = 30.0
 PARCELS_FILE = "parcels.jsonl"
 NAME_FILE = "cluster-name"
 
@@ -73,7 +74,7 @@ def _shipping(
     if found := take_over(Store(storage), folder, name, living):
         said(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
-    send = _noted(_sender(runner, runtime), run.folder / PARCELS_FILE)
+    send = _noted(told_of_waiting(_sender(runner, runtime), Store(storage), said), run.folder / PARCELS_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
     said(f"{at_once} parcels of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
     return Shipping(cluster, f"{name}/{run.id}", folder, _located(loaded))
@@ -146,6 +147,38 @@ def _noted(send: Send, file: Path) -> Send:
         with lock, file.open("ab") as notes:
             notes.write(orjson.dumps({**line, **outcome.model_dump(exclude_none=True)}) + b"\n")
         return outcome
+
+    return sent
+
+
+def told_of_waiting(send: Send, store: Store, said: Callable[[str], None], after_s: float = WAITS_S) -> Send:
+    """The same, which also says once when no worker takes up any parcel of those that are placed alike.
+
+    A parcel that waits behind others is nothing to tell: they hold the GPU that it wants.
+    """
+    lock, waiting, known = threading.Lock(), dict[str, set[str]](), set[str]()
+
+    def tell(place: str) -> None:
+        with lock, suppress(DestinationError):  # whoever needs the storage will say what is wrong with it
+            begun = place in known or any(store.read(f"{one}/{CLAIM}") is not None for one in waiting[place])
+            known.add(place)
+            if not begun:
+                said(f"no worker of the cluster has begun for {after_s:g} s: the questions wait for one with {place}")
+
+    def sent(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
+        place = ", ".join(f"{name} {value}" for name, value in options.items()) or "a free seat"
+        with lock:
+            waiting.setdefault(place, set()).add(parcel.folder)
+        timer = threading.Timer(after_s, tell, (place,))
+        timer.daemon = True
+        timer.start()
+        try:
+            return send(parcel, options)
+        finally:
+            timer.cancel()
+            with lock:
+                waiting[place].discard(parcel.folder)
+                known.add(place)
 
     return sent
 

@@ -2,8 +2,9 @@
 
 import pickle
 import socket
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 import flows.cluster
 from blocks.cluster.parcels import Outcome, Parcel
+from blocks.destinations.store import Store
 from blocks.workspace import Workspace
 from flows.check_cluster import check_cluster
-from flows.cluster import dispatching, storage_of, workspace_name
+from flows.cluster import dispatching, storage_of, told_of_waiting, workspace_name
 from flows.instructions import instructions
 from flows.preference import preference
 from flows.recipe import LoadedRecipe, check_recipe
 from flows.recipe_errors import RecipeError
+from tests.blocks.helpers import until
 
 MODELS = {"small": {"kind": "bundled"}, "far": {"kind": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}}
 
@@ -171,3 +174,32 @@ def test_what_goes_to_a_worker_can_travel_whatever_the_flow_holds(tmp_path: Path
     with FlowRunContext.model_construct(flow=flow, task_runner=runner, result_store=ResultStore(), parameters={}):
         send = flows.cluster._sender(runner, recipe.runtime)
     assert send(parcel, {}) == Outcome(worker="stand-in", answered=1)
+
+
+@pytest.mark.parametrize("claimed", [False, True], ids=["nobody-begins", "one-has-begun"])
+def test_questions_for_which_no_worker_is_there_are_told_once(tmp_path: Path, claimed: bool) -> None:
+    store, told, answers = Store(str(tmp_path)), list[str](), threading.Event()
+    known = threading.Semaphore(0)
+
+    def answered(parcel: Parcel, options: Any) -> Outcome:
+        assert answers.wait(60)
+        return Outcome(worker="one")
+
+    def claims(name: str) -> bytes | None:
+        known.release()
+        return store_read(name)
+
+    store_read, store.read = store.read, claims  # type: ignore[method-assign]
+    parcels = [Parcel(storage=str(tmp_path), root="run", name=str(n), at_once=2, flush_s=0) for n in range(2)]
+    for parcel in parcels if claimed else []:
+        store.write_whole(f"{parcel.folder}/claim", b"a worker")
+    send = told_of_waiting(answered, store, told.append, after_s=0.01)
+    with ThreadPoolExecutor(2) as pool:
+        sent = [pool.submit(send, parcel, {"num_gpus": 1}) for parcel in parcels]
+        assert known.acquire(timeout=60)
+        if not claimed:
+            until(lambda: bool(told))
+        answers.set()
+        assert [one.result().worker for one in sent] == ["one", "one"]
+    words = "no worker of the cluster has begun for 0.01 s: the questions wait for one with num_gpus 1"
+    assert told == ([] if claimed else [words])
