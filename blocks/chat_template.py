@@ -136,7 +136,7 @@ class ChatTemplate:
         except TemplateRefusedError:
             return False
         bos = self.special.get("bos_token")
-        return bool(bos) and rendered.startswith(bos or "")
+        return bool(bos and rendered.startswith(bos))
 
     def _is_special(self, number: int) -> bool:
         token = self.tokenizer.get_added_tokens_decoder().get(number) if self.tokenizer is not None else None

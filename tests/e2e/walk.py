@@ -78,18 +78,8 @@ def ours(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
 
 def _answered(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
     """A command that asks a person, who says yes or that the left one is better, and then goes."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *words[1:]],
-        cwd=walk.job.folder,
-        env={**walk.job.command.environment, **walk.variables, **environment},
-        input={"approve": "y\n", "label": "a\nq\n"}[words[1]],
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    says = {"approve": "y\n", "label": "a\nq\n"}[words[1]]
+    return _ended_well(walk, ["flows.cli", *words[1:]], environment, walk.job.folder, says)
 
 
 def _until_it_serves(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
@@ -128,11 +118,17 @@ def _serves(command: str, port: str, said: Path) -> bool:
 
 def prefects(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
     """A command of Prefect's, typed in the project's folder with nobody to answer questions; a worker looks once."""
+    once = ["--run-once"] if words[1:3] == ["worker", "start"] else []
+    return _ended_well(walk, [*words, *once], environment, ROOT, "")
+
+
+def _ended_well(walk: Walk, module: list[str], environment: dict[str, str], folder: Path, says: str) -> str:
+    """What a module's command printed in a folder, where a person said something and then no more."""
     done = subprocess.run(
-        [sys.executable, "-m", *words, *(["--run-once"] if words[1:3] == ["worker", "start"] else [])],
-        cwd=ROOT,
+        [sys.executable, "-m", *module],
+        cwd=folder,
         env={**walk.job.command.environment, **walk.variables, **environment},
-        stdin=subprocess.DEVNULL,
+        input=says,
         capture_output=True,
         text=True,
         timeout=LONGEST_S,
