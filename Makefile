@@ -54,7 +54,7 @@ hina: $(VENV)/.ready-train
 	$(BIN)/python -m hina.train
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(CONSUMERS)
+	rm -rf $(VENV) $(VLLM) $(CONSUMERS) $(PEERS)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -223,7 +223,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=None, help="another CTranslate2 folder than the shipped one")
-    parser.add_argument("--questions", type=int, default=2000)
+    parser.add_argument("--questions", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--vllm", action="store_true", help="compare with vLLM on the same weights (imports vllm)")
     parser.add_argument("--json", type=Path, default=None, help="write the figures there too")

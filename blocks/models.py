@@ -3,11 +3,12 @@
 import json
 import os
 import re
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from blocks.canonical import canonical
 from blocks.configuration import Budget, Config, Price, Sampling
@@ -107,7 +108,9 @@ class OpenAIModel(Config):
     )
     connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")
     max_retries: int = Field(6, ge=0, description="How often a call that may pass is tried again in one run.")
-    usd_per_million_tokens: Price = Field(Price(), description="What tokens cost, for accounts and plans.")
+    usd_per_million_tokens: Price = Field(
+        Price(), description="What tokens cost; if not set, as our table of prices says, else nothing."
+    )
     budget: Budget = Field(Budget(), description="What one run may spend on this model, within the run's own budget.")
     sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
     extra_body: dict[str, Any] = Field({}, description="Further fields of each request, passed on as they are.")
@@ -202,6 +205,16 @@ class OpenAIModel(Config):
         return self.max_concurrency or (MOST_LOCAL_CONCURRENCY if local else MOST_HOSTED_CONCURRENCY)
 
 
+def without(*names: str) -> Callable[[dict[str, Any]], None]:
+    """What takes keys out of a model's JSON schema that it inherits and refuses."""
+
+    def take_out(schema: dict[str, Any]) -> None:
+        for name in names:
+            schema["properties"].pop(name, None)
+
+    return take_out
+
+
 Part = Literal["model", "messages", "prompt", "response", "responses"]
 CLASSIFY: dict[str, Part] = {"model": "model", "messages": "messages"}
 SCORE: dict[str, Part] = {"model": "model", "text_1": "prompt", "text_2": "response"}
@@ -210,6 +223,7 @@ SCORE: dict[str, Part] = {"model": "model", "text_1": "prompt", "text_2": "respo
 class RewardModel(OpenAIModel):
     """A model that gives a number for an answer: behind vLLM's /classify or /score, or any other HTTP endpoint."""
 
+    model_config = ConfigDict(json_schema_extra=without("batch"))
     kind: Literal["reward"] = Field(description="A model that gives numbers, not words.")  # type: ignore[assignment]
     base_url: str | tuple[str, ...] = Field(
         description="Address of the server, as http://127.0.0.1:8000; or several, which share the work."
@@ -257,6 +271,7 @@ class RewardModel(OpenAIModel):
 class LiteLLMModel(OpenAIModel):
     """A model at a provider without a preset, asked through LiteLLM (the extra [litellm])."""
 
+    model_config = ConfigDict(json_schema_extra=without("batch", "block", "provider"))
     kind: Literal["litellm"] = Field(description="A model behind LiteLLM.")  # type: ignore[assignment]
     model: str = Field(
         min_length=1, description="The model by LiteLLM's name for it, as bedrock/amazon.nova-lite-v1:0."

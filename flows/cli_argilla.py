@@ -4,11 +4,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_options import WorkspaceOption
+from flows.cli_options import RunArgument, WorkspaceOption
 
-RunArgument = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the latest.")
-]
 DatasetOption = Annotated[
     str | None, typer.Option("--dataset", help="The dataset in Argilla; else it has the recipe's name.")
 ]

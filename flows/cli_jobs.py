@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli_options import AgainOption, NewOnlyOption, RecipeArgument, RowsOption, SetOption, WorkspaceOption
+from flows.cli_options import (
+    AgainOption,
+    NewOnlyOption,
+    RecipeArgument,
+    RowsOption,
+    RunArgument,
+    SetOption,
+    WorkspaceOption,
+)
 
 if TYPE_CHECKING:
     from blocks.dispatcher import Dispatcher
@@ -19,9 +27,6 @@ if TYPE_CHECKING:
 
 PREVIEW_ROWS = 5
 QUICKSTART = "quickstart"
-RunArgument = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the latest.")
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_options import WorkspaceOption
+from flows.cli_options import RunArgument, WorkspaceOption
 
 WANTED = 50
 
@@ -15,9 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def label(
-    run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the latest.")
-    ] = None,
+    run: RunArgument = None,
     number: Annotated[
         int, typer.Option("--number", "-n", min=0, help="Verdicts wanted on this run, earlier ones counted.")
     ] = WANTED,

@@ -18,6 +18,9 @@ WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", "-w", help="The workspace's folder: $KASASAGI_WORKSPACE, else ./workspace."),
 ]
+RunArgument = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or latest, the default.")
+]
 AgainOption = Annotated[
     list[str] | None,
     typer.Option("--ask-again", help="Ask again what failed for good with that reason, as context_too_long."),

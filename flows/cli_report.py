@@ -5,11 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_options import WorkspaceOption
-
-RunArgument = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run's id or its beginning; else the latest.")
-]
+from flows.cli_options import RunArgument, WorkspaceOption
 
 
 def register(app: typer.Typer) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli_options import RunArgument, WorkspaceOption
 from flows.errors import UsageError
 from flows.views.formats import Format, check_output
 
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 50
 RUNS_SHOWN = 20
 
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option("--workspace", "-w", help="The workspace's folder: $KASASAGI_WORKSPACE, else ./workspace."),
-]
-RunArgument = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or latest, the default.")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Do not cut long texts.")]
 FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]

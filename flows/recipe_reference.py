@@ -12,6 +12,7 @@ Every key of a recipe. Made from the model by `kasasagi schema --markdown`; `kas
 as a JSON schema, for an editor.
 """
 SIMPLE = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
+LONGEST_DEFAULT = 90
 LIMITS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "less than"}
 
 
@@ -36,10 +37,12 @@ def _section(name: str, model: Mapping[str, Any], schema: Mapping[str, Any]) -> 
 
 
 def _value(default: Any) -> str:
-    if default == "" or default is None:
+    if isinstance(default, dict):
+        default = {key: value for key, value in default.items() if value is not None}
+    if default in ("", None, {}):
         return ""
     text = json.dumps(default, ensure_ascii=False)
-    return f"`{text}`" if len(text) <= 60 else "see its own table"
+    return f"`{text}`" if len(text) <= LONGEST_DEFAULT else "see its own table"
 
 
 def _taken(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:

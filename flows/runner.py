@@ -135,10 +135,10 @@ def _in_a_thread(work: Callable[[], Coroutine[Any, Any, str]]) -> str:
         raise
 
 
-def quiet_terminal(debug: bool = False) -> None:
-    """Keep Prefect's own log lines and tracebacks off the terminal; its server gets them all the same."""
+def quiet_terminal() -> None:
+    """Keep Prefect's own log lines and tracebacks off the terminal, except with --debug; its server gets them."""
     quiet.switch_off_telemetry()
-    if not debug:
+    if not os.environ.get("KASASAGI_DEBUG"):
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL", "INFO")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")

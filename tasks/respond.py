@@ -51,7 +51,9 @@ class RespondConfig(Config):
     system_prompt: str | None = Field(None, description="System prompt, where a prompt has none of its own.")
     template: str = Field(PLAIN_TEMPLATE, description="Jinja template of the last user turn; data is never a template.")
     sampling: Sampling = Field(Sampling(), description="Sampling, laid over the models'.")
-    rules: tuple[str, ...] = Field(DEFAULT_RULES, description="Rules that an answer must keep before it is judged.")
+    rules: tuple[str, ...] = Field(
+        DEFAULT_RULES, description=f"Rules that an answer must keep before it is judged: {', '.join(RULES)}."
+    )
 
     def system_of(self, responder: Responder) -> str | None:
         """The system prompt of a responder: its own, even an empty one, else the stage's."""

@@ -19,7 +19,7 @@ class Answering(Config):
     system_prompt: str | None = Field(None, description="System prompt of the answers, where a dialogue has none.")
     sampling: Sampling = Field(Sampling(max_tokens=1024), description="Sampling of the answers.")
     rules: tuple[str, ...] = Field(
-        ANSWER_RULES, description="Rules that an answer must keep for the dialogue to go on."
+        ANSWER_RULES, description=f"Rules that an answer must keep for the dialogue to go on: {', '.join(RULES)}."
     )
 
     @field_validator("rules")

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks.filter.rules import RULES, FilterError, Rule, bind, nearest
+from blocks.nearest import nearest
+from tasks.filter.rules import RULES, FilterError, Rule, bind
 from tasks.load.config import DatasetSource, Format
 
 __all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "is_own", "steps"]

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from blocks.canonical import digest
+from blocks.nearest import nearest
 from tasks.filter.config import ContaminationConfig, EvaluationSet, FilterError
 from tasks.filter.overlap import Item, Overlap
-from tasks.filter.rules import nearest
 from tasks.load.config import SourceError
 from tasks.load.locate import locate, source_digest
 from tasks.load.readers import open_rows, peek_columns

@@ -10,8 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from blocks.canonical import digest_bytes
+from blocks.nearest import nearest
 from tasks.filter.config import Step
-from tasks.filter.rules import FilterError, nearest
+from tasks.filter.rules import FilterError
 from tasks.load.text import SURROGATES
 
 

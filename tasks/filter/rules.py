@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
+from blocks.nearest import nearest
 from tasks.filter.context import answer_inside, missing_context, private_life
 from tasks.filter.personal import KINDS, personal_data
 from tasks.filter.texts import language, odd_script, repetition, stopped_by, template_leak
@@ -132,7 +132,9 @@ def bind(rule: Rule, value: Any) -> dict[str, Any]:
         given = {names[0]: value} if names else {"": value}
     for name in given:
         if name not in rule.parameters:
-            raise FilterError(f"rules: {rule.name} has no parameter for {value!r}: {nearest(str(name), names)}")
+            raise FilterError(
+                f"rules: {rule.name} has no parameter for {value!r}: {nearest(str(name), names, 'it takes none')}"
+            )
     return {name: _value(rule, name, given) for name in names}
 
 
@@ -146,11 +148,3 @@ def _value(rule: Rule, name: str, given: Mapping[str, Any]) -> Any:
             f"rules: {rule.name} is given {value!r} as {name}, but needs {parameter.wanted}: {{{rule.name}: …}}"
         )
     return value
-
-
-def nearest(value: str, known: Iterable[str]) -> str:
-    """The remedy for an unknown name: the nearest known one if any is near, and all that there are."""
-    names = list(known)
-    match = get_close_matches(value, names, n=1, cutoff=0.5)
-    there_are = f"there are {', '.join(names)}" if names else "it takes none"
-    return f"did you mean {match[0]!r}? {there_are}" if match else there_are

@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.load.config import DatasetSource, SourceError, nearest
+from blocks.nearest import nearest
+from tasks.load.config import DatasetSource, SourceError
 from tasks.load.locate import Place
 from tasks.load.readers import Opened, RawRow
 

@@ -1,13 +1,12 @@
 """What a dataset source is, what loading it gives, and the error that says why it could not be read."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from blocks.nearest import nearest
 from tasks.converse.config import Turns
 
 Format = Literal["jsonl", "json", "csv", "parquet", "saved", "hub"]
@@ -42,7 +41,11 @@ class DatasetSource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["dataset"] = Field(default="dataset", description="Prompts come from data that exists.")
-    path: str = Field(min_length=1, description="A file, a folder saved by `datasets`, or a Hub id such as owner/name.")
+    path: str = Field(
+        min_length=1,
+        description="A file, a folder saved by `datasets`, or a Hub id such as owner/name; looked for beside the "
+        "recipe, then in the current folder.",
+    )
     format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
     columns: dict[str, str] = Field(
         default_factory=dict,
@@ -97,12 +100,3 @@ class LoadResult:
     quarantined: int
     prompts: Path
     quarantine: Path
-
-
-def nearest(value: str, known: Iterable[str]) -> str:
-    """The remedy for an unknown name: the nearest known one if any is near, and all that there are (at most 20)."""
-    names = list(known)
-    match = get_close_matches(value, names, n=1, cutoff=0.5)
-    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    there_are = f"there are {shown}" if names else "there are none"
-    return f"did you mean {match[0]!r}? {there_are}" if match else there_are

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blocks.canonical import prompt_id
+from blocks.nearest import nearest
 from blocks.tables import quoted
-from tasks.load.config import DatasetSource, GivenResponses, SourceError, nearest
+from tasks.load.config import DatasetSource, GivenResponses, SourceError
 from tasks.load.leads import Lead, lead_to
 from tasks.load.locate import locate
 from tasks.load.readers import RawRow, open_rows

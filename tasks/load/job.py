@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from blocks.canonical import digest_bytes, prompt_id
-from tasks.load.config import DatasetSource, LoadResult, SourceError, nearest
+from blocks.nearest import nearest
+from tasks.load.config import DatasetSource, LoadResult, SourceError
 from tasks.load.given import check_given, with_prompt
 from tasks.load.kept import KeptColumn
 from tasks.load.locate import Place, locate

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blocks.canonical import digest, digest_file
-from tasks.load.config import DatasetSource, Format, SourceError, nearest
+from blocks.nearest import nearest
+from tasks.load.config import DatasetSource, Format, SourceError
 
 _FORMATS: dict[str, Format] = {
     ".jsonl": "jsonl",

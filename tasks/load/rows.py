@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.load.config import DatasetSource, SourceError, nearest
+from blocks.nearest import nearest
+from tasks.load.config import DatasetSource, SourceError
 
 Conversation = list[dict[str, str]]
 _ROLES = ("system", "user", "assistant")
