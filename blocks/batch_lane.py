@@ -6,33 +6,31 @@ batch is forgotten.
 """
 
 import asyncio
-import contextlib
-import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx2
 import openai
 
+from blocks.batch_asking import SILENCE, UNHEARD, UnansweredError, patiently
 from blocks.batch_notes import URLS, BatchNote, BatchNotes, request_line
-from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen, StrangeReplyError
-from blocks.batch_results import read_results
+from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen
+from blocks.batch_results import keep_lasting, portions, read_results
 from blocks.lanes import Job, Lane, Owner, backoff
-from blocks.ledger import Entry, Ledger, LedgerError
+from blocks.ledger import LedgerError
 from blocks.llm import Completion
 from blocks.models import BatchConfig, ModelConfig, OpenAIModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
 
-LINES_AT_ONCE = 1_000
 FOLDER = "batches"
-UNHEARD = (openai.APIError, httpx2.HTTPError, StrangeReplyError)
-"""What a connection, or a reply that is none, ends with; it may pass."""
+GONE = Completion(error="batch_failed", detail="the server does not have the batch any more", transient=True)
 
 
 class BatchOwner(Owner, Protocol):
-    """What this lane needs of the dispatcher beside what every lane needs."""
+    """What this lane needs of the dispatcher beside what every lane needs: said takes a line for a person."""
+
+    said: Callable[[str], None]
 
     def identity(self, label: str) -> str:
         """What the ledger knows a model by."""
@@ -46,11 +44,15 @@ class BatchOwner(Owner, Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """A batch that is waited for, and the questions of this run that it answers."""
+    """A batch that is waited for, and the questions of this run that it answers.
+
+    Once it is left, nobody waits for it in this run, and its questions are no other batch's either.
+    """
 
     note: BatchNote
     jobs: dict[str, Job] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
+    left: bool = False
 
 
 class BatchLane(Lane):
@@ -100,7 +102,10 @@ class BatchLane(Lane):
             self._batch_owner.kept(job, early)
             return
         if (batch := self._asked.get(job.key)) is not None:
-            batch.jobs[job.key] = job
+            if batch.left:
+                asyncio.get_running_loop().call_soon(self._once_more, job, SILENCE, False)
+            else:
+                batch.jobs[job.key] = job
             return
         self._waiting[job.key] = job
         self._wait_for_more()
@@ -176,6 +181,9 @@ class BatchLane(Lane):
         except OSError as error:
             self._batch_owner.unwritable(self._unwritten(error))
             return
+        except UnansweredError as error:
+            self._leave(batch, error)
+            return
         finally:
             self.in_flight -= 1
         if batch.note.batch_id is not None:
@@ -188,38 +196,47 @@ class BatchLane(Lane):
         )
 
     async def _submit(self, batch: Batch) -> None:
-        """Hand a batch over, again where that may help; its questions fail for now where it does not."""
-        assert self._place is not None
+        """Hand a batch over, again where that may help; its questions fail for now where it does not.
+
+        After a try that was not confirmed the server is asked first whether it has it. Raises OSError, UnansweredError.
+        """
+        failure = Completion(error="batch_failed", transient=True)
         for attempt in range(self._model.max_retries + 1):
-            failure = None
-            try:
-                batch_id = await self._place.hand_over(batch.note, self._notes.requests_file(batch.note.name))
-            except openai.APIStatusError as error:
-                failure = read_failure(error)
-            except UNHEARD as error:
-                failure = Completion(error="connection", detail=type(error).__name__, transient=True)
-            if failure is None:
-                batch.note = batch.note.model_copy(update={"batch_id": batch_id})
-                self._notes.save(batch.note)
+            said = await self._try_to_submit(batch)
+            if isinstance(said, str):
+                self._confirm(batch, said)
                 return
+            failure = said
             if not failure.transient:
                 self._drop(batch)
                 self._refused(failure)
                 return
-            if failure.error != "rate_limited" and (found := await self._found(batch)):
-                batch.note = batch.note.model_copy(update={"batch_id": found})
-                self._notes.save(batch.note)
-                return
             await asyncio.sleep(backoff(attempt, failure.wait_s))
+            if failure.error != "rate_limited" and (found := await self._find(batch)) is not None:
+                self._confirm(batch, found)
+                return
         self._drop(batch)
-        self._fail(batch, failure or Completion(error="batch_failed", transient=True), again=False)
+        self._fail(batch, failure, again=False)
 
-    async def _found(self, batch: Batch) -> str | None:
-        """The id of a batch whose taking over was not confirmed, if the server has it after all."""
+    async def _try_to_submit(self, batch: Batch) -> str | Completion:
+        """The id that the server gives a batch, or why it gave none. Raises OSError."""
         assert self._place is not None
-        with contextlib.suppress(*UNHEARD):
-            return await self._place.find(batch.note)
-        return None
+        try:
+            return await self._place.hand_over(batch.note, self._notes.requests_file(batch.note.name))
+        except openai.APIStatusError as error:
+            return read_failure(error)
+        except UNHEARD as error:
+            return Completion(error="connection", detail=type(error).__name__, transient=True)
+
+    def _confirm(self, batch: Batch, batch_id: str) -> None:
+        batch.note = batch.note.model_copy(update={"batch_id": batch_id})
+        self._notes.save(batch.note)
+
+    async def _find(self, batch: Batch) -> str | None:
+        """The id of a batch whose taking over was not confirmed; None: the server has none. Raises UnansweredError."""
+        assert self._place is not None
+        place = self._place
+        return await patiently(lambda: place.find(batch.note), self._model.timeout_s)
 
     def _refused(self, failure: Completion) -> None:
         words = failure.detail if self._endpoint is None else self._endpoint.without_key(failure.detail)
@@ -233,25 +250,21 @@ class BatchLane(Lane):
     def _expect(self, batch: Batch) -> None:
         self._asked.update(dict.fromkeys(batch.note.keys, batch))
 
-    def _give_up(self, batch: Batch) -> None:
-        """Wait no longer for a batch; its note stays, so that the next run does."""
-        for key in batch.note.keys:
-            self._asked.pop(key, None)
-
     async def _take_up(self, batch: Batch) -> None:
         """Go on with a batch of an earlier process, or of one that is still handing it over."""
-        assert self._place is not None
         while batch.note.is_of_another:
             await asyncio.sleep(self._config.poll_s)
             batch.note = self._notes.read(batch.note.name) or batch.note
         if batch.note.batch_id is None:
-            place = self._place
-            found = await self._patiently(lambda: place.find(batch.note))
-            batch.note = batch.note.model_copy(update={"batch_id": found})
-            if not found:
-                self._lose(batch)
+            try:
+                found = await self._find(batch)
+            except UnansweredError as error:
+                self._leave(batch, error)
                 return
-            self._notes.save(batch.note)
+            if found is None:
+                self._begin_anew(batch)
+                return
+            self._confirm(batch, found)
         await self._wait(batch)
 
     async def _wait(self, batch: Batch) -> None:
@@ -260,46 +273,30 @@ class BatchLane(Lane):
         place, batch_id = self._place, batch.note.batch_id or ""
         try:
             while True:
-                seen = await self._patiently(lambda: place.look(batch_id))
-                if seen is None:
-                    self._silence(batch)
-                    return
+                seen = await patiently(lambda: place.look(batch_id), self._model.timeout_s)
                 if seen.ending is not None:
                     break
                 await asyncio.sleep(self._config.poll_s)
             await self._settle(batch, seen)
         except LostBatchError:
-            self._lose(batch)
+            self._drop(batch)
+            self._tell_of_loss(batch)
+            self._fail(batch, GONE, again=True)
+        except UnansweredError as error:
+            self._leave(batch, error)
         except LedgerError as error:
             self._batch_owner.unwritable(error)
 
-    async def _patiently(self, asked: Any) -> Any:
-        """What a server says, asked again while it cannot be reached, for as long as a call may take; else None."""
-        until = time.monotonic() + self._model.timeout_s
-        attempt = 0
-        while True:
-            try:
-                return await asked()
-            except openai.APIStatusError as error:
-                failure = read_failure(error)
-                if failure.fatal:
-                    self._refused(failure)
-                    return None
-            except UNHEARD:
-                pass
-            if time.monotonic() > until:
-                return None
-            await asyncio.sleep(backoff(attempt, None))
-            attempt += 1
-
     async def _settle(self, batch: Batch, seen: Seen) -> None:
-        """Keep all results of a batch, then forget its note, then ask again for what is missing."""
+        """Keep all results of a batch, then forget its note, then ask again for what is missing.
+
+        Raises UnansweredError, LedgerError.
+        """
         missing: dict[str, Completion] = {}
-        for name in seen.results:
-            if await self._take_file(batch, name, missing) is None:
-                self._silence(batch)
-                return
+        given = [await self._take_file(batch, name, missing) for name in seen.results]
         self._drop(batch)
+        if not all(given):
+            self._tell_of_loss(batch)
         if seen.ending == "failed" and not seen.too_much:
             words = seen.words or "no reason given"
             self.owner.unusable(self._label, f"the server refused the batch ({words})", self._address)
@@ -310,34 +307,27 @@ class BatchLane(Lane):
             if key not in batch.answered:
                 self._once_more(job, missing.get(key, unanswered), again=seen.ending != "cancelled")
 
-    async def _take_file(self, batch: Batch, name: str, missing: dict[str, Completion]) -> bool | None:
-        """Take the results of one file, some at a time; None where it cannot be fetched now."""
+    async def _take_file(self, batch: Batch, name: str, missing: dict[str, Completion]) -> bool:
+        """Take the results of one file, some at a time; False where it is gone. Raises UnansweredError, LedgerError."""
 
-        async def fetched() -> bool:
+        async def take() -> bool:
             assert self._place is not None
-            lines: list[bytes] = []
-            async for line in self._place.results(name):
-                lines.append(line)
-                if len(lines) == LINES_AT_ONCE:
-                    await self._take(batch, lines, missing)
-                    lines = []
-            await self._take(batch, lines, missing)
+            async for lines in portions(self._place.results(name)):
+                await self._take(batch, lines, missing)
             return True
 
-        done: bool | None = await self._patiently(fetched)
-        return done
+        try:
+            return await patiently(take, self._model.timeout_s)
+        except LostBatchError:
+            return False
 
     async def _take(self, batch: Batch, lines: list[bytes], missing: dict[str, Completion]) -> None:
         """Keep the answers in some lines in the ledger, and hand them to whoever asked."""
         wanted = frozenset(batch.note.keys) - batch.answered
         found = read_results(lines, wanted, embeds=batch.note.url == URLS["input"])
         missing.update({key: one for key, one in found.items() if one.transient})
-        entries = [
-            Entry(key, batch.note.identity, self._signed(batch, key, one))
-            for key, one in found.items()
-            if not one.transient and not one.fatal
-        ]
-        kept = await asyncio.to_thread(self._keep, entries)
+        signed = {key: self._signed(batch, key, one) for key, one in found.items()}
+        kept = await asyncio.to_thread(keep_lasting, self._ledger_folder, batch.note.identity, signed)
         for key, completion in kept.items():
             batch.answered.add(key)
             self._asked.pop(key, None)
@@ -355,29 +345,29 @@ class BatchLane(Lane):
         detail = completion.detail if self._endpoint is None else self._endpoint.without_key(completion.detail)
         return replace(completion, attempts=job.attempts + 1 if job else 1, detail=detail)
 
-    def _keep(self, entries: Sequence[Entry]) -> dict[str, Completion]:
-        if not entries:
-            return {}
-        ledger = Ledger(self._ledger_folder)
-        try:
-            return ledger.append(entries)
-        finally:
-            ledger.close()
-
-    def _lose(self, batch: Batch) -> None:
-        """A batch that the server does not know: its questions are asked anew."""
+    def _begin_anew(self, batch: Batch) -> None:
+        """A batch that the server never took: its questions go into the next one."""
         self._drop(batch)
         for job in batch.jobs.values():
             self.push(job)
 
+    def _tell_of_loss(self, batch: Batch) -> None:
+        self._batch_owner.said(
+            f"{self._address} no longer has the results of the batch {batch.note.batch_id}: what they answered is gone "
+            "and is asked, and paid for, anew"
+        )
+
     def _drop(self, batch: Batch) -> None:
-        self._give_up(batch)
+        for key in batch.note.keys:
+            self._asked.pop(key, None)
         self._notes.forget(batch.note)
 
-    def _silence(self, batch: Batch) -> None:
-        """Nobody answers any more: the questions fail for now, and the next run waits on."""
-        self._give_up(batch)
-        self._fail(batch, Completion(error="connection", detail="nobody answers", transient=True), again=False)
+    def _leave(self, batch: Batch, error: UnansweredError) -> None:
+        """Nobody could be asked: the questions fail for now, and the note stays, so that the next run waits on."""
+        batch.left = True
+        if error.refusal is not None:
+            self._refused(error.refusal)
+        self._fail(batch, SILENCE, again=False)
 
     def _fail(self, batch: Batch, completion: Completion, again: bool) -> None:
         for key, job in batch.jobs.items():

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 import openai
 import orjson
@@ -22,7 +22,7 @@ ENDINGS: tuple[Ending, ...] = ("completed", "expired", "cancelled", "failed")
 
 
 class LostBatchError(Exception):
-    """The server does not know a batch any more."""
+    """The server answers, and does not have a batch, or its results, any more."""
 
 
 class StrangeReplyError(Exception):
@@ -46,16 +46,16 @@ class Place(Protocol):
         """Hand a batch over and give its id there."""
 
     async def find(self, note: BatchNote) -> str | None:
-        """The id of a batch that was handed over by a process that died before it could write the id down."""
+        """The id of a batch whose handing over was not confirmed; None only where the place says that it has none."""
 
     async def look(self, batch_id: str) -> Seen:
         """How far a batch is. Raises LostBatchError."""
 
     def results(self, name: str) -> AsyncIterator[bytes]:
-        """The lines of a file of results."""
+        """The lines of a file of results. Raises LostBatchError."""
 
     async def cancel(self, batch_id: str) -> None:
-        """Ask for a batch to be broken off; what is answered stays."""
+        """Ask for a batch to be broken off; what is answered stays. Raises LostBatchError."""
 
 
 class BatchServer:
@@ -79,17 +79,14 @@ class BatchServer:
 
     async def find(self, note: BatchNote) -> str | None:
         """Look for our name among the server's latest batches. Raises openai.APIError."""
-        try:
-            page = await self._client.batches.list(limit=IN_A_PAGE)
-            for _ in range(PAGES):
-                for batch in page.data or ():
-                    if isinstance(batch.metadata, dict) and batch.metadata.get(OUR_NAME) == note.name:
-                        return batch.id
-                if not page.has_next_page():
-                    break
-                page = await page.get_next_page()
-        except openai.NotFoundError:
-            pass
+        page = await self._client.batches.list(limit=IN_A_PAGE)
+        for _ in range(PAGES):
+            for batch in page.data or ():
+                if isinstance(batch.metadata, dict) and batch.metadata.get(OUR_NAME) == note.name:
+                    return batch.id
+            if not page.has_next_page():
+                break
+            page = await page.get_next_page()
         return None
 
     async def look(self, batch_id: str) -> Seen:
@@ -97,24 +94,39 @@ class BatchServer:
         try:
             batch = await self._client.batches.retrieve(batch_id)
         except openai.NotFoundError as error:
-            raise LostBatchError(batch_id) from error
+            await self._lost(batch_id, error)
         return read_batch(batch)
 
     async def results(self, name: str) -> AsyncIterator[bytes]:
-        """Fetch a file, line by line. Raises openai.APIError, StrangeReplyError."""
-        async with self._client.files.with_streaming_response.content(name) as response:
-            rest = b""
-            async for piece in response.iter_bytes():
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    yield line
-                if len(rest) > LARGEST_REPLY_BYTES:
-                    raise StrangeReplyError(f"a result of more than {LARGEST_REPLY_BYTES // 2**20} MB")
-            yield rest
+        """Fetch a file, line by line. Raises openai.APIError, StrangeReplyError, LostBatchError."""
+        try:
+            async with self._client.files.with_streaming_response.content(name) as response:
+                rest = b""
+                async for piece in response.iter_bytes():
+                    *lines, rest = (rest + piece).split(b"\n")
+                    for line in lines:
+                        yield line
+                    if len(rest) > LARGEST_REPLY_BYTES:
+                        raise StrangeReplyError(f"a result of more than {LARGEST_REPLY_BYTES // 2**20} MB")
+                yield rest
+        except openai.NotFoundError as error:
+            await self._lost(name, error)
 
     async def cancel(self, batch_id: str) -> None:
-        """Ask the server to break it off. Raises openai.APIError."""
-        await self._client.batches.cancel(batch_id)
+        """Ask the server to break it off. Raises openai.APIError, LostBatchError."""
+        try:
+            await self._client.batches.cancel(batch_id)
+        except openai.NotFoundError as error:
+            await self._lost(batch_id, error)
+
+    async def _lost(self, name: str, error: openai.NotFoundError) -> NoReturn:
+        """Say that a batch or a file is gone, once a server that still lists its batches has said so.
+
+        A server that knows nothing of batches, as a wrong address does, gives 404 to that too, and openai.NotFoundError
+        is raised: it has said nothing of ours.
+        """
+        await self._client.batches.list(limit=1)
+        raise LostBatchError(name) from error
 
 
 def read_batch(batch: Any) -> Seen:

@@ -1,6 +1,7 @@
 """The lines that a batch ends with: each is read by its custom_id, never by its place."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -8,8 +9,37 @@ import openai
 import orjson
 
 from blocks.embeddings import read_embedding
+from blocks.ledger import Entry, Ledger
 from blocks.llm import Completion
 from blocks.openai_endpoint import read_failure, read_reply
+
+LINES_AT_ONCE = 1_000
+
+
+async def portions(lines: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """The same lines, LINES_AT_ONCE at a time."""
+    some: list[bytes] = []
+    async for line in lines:
+        some.append(line)
+        if len(some) == LINES_AT_ONCE:
+            yield some
+            some = []
+    yield some
+
+
+def keep_lasting(ledger_folder: Path, identity: str, found: Mapping[str, Completion]) -> dict[str, Completion]:
+    """Keep the answers, and the failures that will not pass, in the ledger; what is kept, by key. Raises LedgerError.
+
+    identity is what the ledger knows the model by.
+    """
+    lasting = [Entry(key, identity, one) for key, one in found.items() if not one.transient and not one.fatal]
+    if not lasting:
+        return {}
+    ledger = Ledger(ledger_folder)
+    try:
+        return ledger.append(lasting)
+    finally:
+        ledger.close()
 
 
 def read_results(lines: Iterable[bytes], wanted: frozenset[str], embeds: bool = False) -> dict[str, Completion]:

@@ -92,7 +92,8 @@ class Dispatcher:
     """Sends questions to models and keeps each answer in the ledger before handing it over.
 
     models maps the recipe's labels to their configuration; engines holds the models of this process by label.
-    Questions of a higher rank go first; of the same rank, those of the earlier chunk.
+    Questions of a higher rank go first; of the same rank, those of the earlier chunk. said takes, in the dispatcher's
+    thread, a line for a person.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Dispatcher:
     ) -> None:
         self.models = models
         self.tally = Tally()
+        self.said: Callable[[str], None] = lambda line: None
         self._folder = ledger_folder
         self._engines = engines
         self._lanes: dict[str, Lane] = {}

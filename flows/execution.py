@@ -86,6 +86,7 @@ def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Sessi
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     run.note_models(identities.values())
     with dispatching(loaded, run, engines, options.said) as dispatcher:
+        dispatcher.said = options.said
         options.watch(dispatcher, run)
         with _ended_cleanly(dispatcher, options):
             most = most_chunks(loaded.recipe.runtime)

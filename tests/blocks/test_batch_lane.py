@@ -11,14 +11,15 @@ from typing import Any
 import orjson
 import pytest
 
-from blocks.batch_notes import BatchNotes
+from blocks.batch_notes import BatchNote, BatchNotes
 from blocks.batch_places import BatchServer
 from blocks.canonical import ledger_key
 from blocks.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
 from blocks.embeddings import unpack
+from blocks.ledger import LedgerError
 from blocks.llm import Completion
 from blocks.models import OpenAIModel
-from tests.blocks.helpers import dispatching, kept, model, question, questions, until
+from tests.blocks.helpers import dispatching, errors_of, kept, model, question, questions, until
 from tests.fake_server import FakeServer, ServerConfig
 
 QUICK = {"gather_s": 0.05, "poll_s": 0.02}
@@ -230,6 +231,126 @@ def test_a_kill_at_any_moment_pays_for_nothing_twice(tmp_path: Path, server: Fak
     assert batches(server) == before + 1
     assert server.stats()["samples_begun_again"] == 0
     assert not notes(tmp_path)
+
+
+def unconfirmed(folder: Path, server: FakeServer, about: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a batch that the server took, and whose id could not be written down."""
+    real = BatchNotes.save
+
+    def full(self: BatchNotes, note: BatchNote) -> None:
+        if note.batch_id:
+            raise OSError(28, "no space left on device")
+        real(self, note)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchNotes, "save", full)
+        with pytest.raises(LedgerError, match="cannot be written down"):
+            ask(folder, batched(server), 20, about)
+    assert [note.batch_id for note in notes(folder)] == [None]
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_batch_that_nobody_may_be_asked_about_is_not_forgotten(
+    tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    before = batches(server)
+    unconfirmed(tmp_path, server, f"refused {status}", monkeypatch)
+    server.configure(status_all=status)
+    with pytest.raises(ModelUnusableError, match=f"takes no batches: it answers {status}"):
+        ask(tmp_path, batched(server), 20, f"refused {status}")
+    assert len(notes(tmp_path)) == 1
+    server.configure(status_all=None)
+    assert all(answer.error is None for answer in ask(tmp_path, batched(server), 20, f"refused {status}"))
+    assert batches(server) == before + 1
+    assert not notes(tmp_path)
+
+
+def test_a_batch_is_not_forgotten_while_the_server_is_down(
+    tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = batches(server)
+    unconfirmed(tmp_path, server, "down", monkeypatch)
+    server.configure(batch_list="lost")
+    down = batched(server).model_copy(update={"timeout_s": 0.2})
+    with dispatching(tmp_path, {"small": down}) as dispatcher:
+        early, late = (dispatcher.ask(questions(20, about="down")[part]) for part in (slice(10), slice(10, 20)))
+    assert {(answer.error, answer.transient) for answer in (*early, *late)} == {("connection", True)}
+    assert len(notes(tmp_path)) == 1
+    server.configure(batch_list="given")
+    assert all(answer.error is None for answer in ask(tmp_path, batched(server), 20, "down"))
+    assert batches(server) == before + 1
+
+
+def test_nothing_is_handed_over_again_before_the_server_has_said_that_it_has_it_not(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    before = batches(server)
+    server.configure(batch_reply="lost", batch_list="lost")
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        answers: list[Completion] = []
+        thread = threading.Thread(target=lambda: answers.extend(dispatcher.ask(questions(20, about="unsure"))))
+        thread.start()
+        until(lambda: server.stats()["faults"].get("batch_list", 0) >= 3)
+        server.configure(batch_list="given")
+        thread.join(60)
+    assert [answer.error for answer in answers] == [None] * 20
+    assert batches(server) == before + 1
+
+
+def test_a_batch_whose_last_try_was_not_confirmed_waits_for_the_next_run(tmp_path: Path, server: FakeServer) -> None:
+    before = batches(server)
+    server.configure(batch_reply="lost", batch_list="lost")
+    short = batched(server).model_copy(update={"timeout_s": 1.0, "max_retries": 0})
+    assert {answer.error for answer in ask(tmp_path, short, 20, "last")} == {"connection"}
+    assert len(notes(tmp_path)) == 1
+    server.configure(batch_reply="given", batch_list="given")
+    assert all(answer.error is None for answer in ask(tmp_path, batched(server), 20, "last"))
+    assert batches(server) == before + 1
+
+
+def waiting_batch(folder: Path, server: FakeServer, about: str) -> str:
+    """The id of a batch that a stopped run has left at the server, where it has ended since."""
+    server.configure(batch_s=3600)
+    with dispatching(folder, {"small": batched(server)}) as dispatcher:
+        thread = threading.Thread(target=errors_of, args=(dispatcher, questions(20, about=about)))
+        thread.start()
+        (note,) = until(lambda: [note for note in notes(folder) if note.batch_id])
+        dispatcher.stop(StoppedError("interrupted"))
+        thread.join(60)
+    server.configure(batch_s=0)
+    return str(note.batch_id)
+
+
+def test_answers_that_are_gone_at_the_server_are_asked_anew_and_a_person_is_told(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    before = batches(server)
+    server.configure(faults={"context_too_long": 0.4})
+    gone = waiting_batch(tmp_path, server, "gone")
+    server.configure(batch_answers_gone=(gone,))
+    said: list[str] = []
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        dispatcher.said = said.append
+        answers = dispatcher.ask(questions(20, about="gone"))
+    assert {answer.error for answer in answers} == {None, "context_too_long"}
+    assert len(said) == 1
+    assert gone in said[0]
+    assert "paid for, anew" in said[0]
+    assert batches(server) == before + 2
+    lost = sum(answer.error is None for answer in answers)
+    assert server.stats()["samples_begun_again"] == lost, "errors that were still there are not asked again"
+    assert not notes(tmp_path)
+
+
+def test_a_batch_is_not_lost_to_a_server_that_knows_no_batches_at_all(tmp_path: Path, server: FakeServer) -> None:
+    before = batches(server)
+    waiting_batch(tmp_path, server, "elsewhere")
+    server.configure(status_all=404)
+    with pytest.raises(ModelUnusableError, match="404"):
+        ask(tmp_path, batched(server), 20, "elsewhere")
+    server.configure(status_all=None)
+    assert all(answer.error is None for answer in ask(tmp_path, batched(server), 20, "elsewhere"))
+    assert batches(server) == before + 1
 
 
 def test_a_batch_that_the_server_has_forgotten_is_asked_anew(tmp_path: Path, server: FakeServer) -> None:

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 import orjson
 from aiohttp import web
 
+from tests.fake_server.accounts import Accounts
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.faults import draw
-from tests.fake_server.replies import error_response, json_response
+from tests.fake_server.replies import error_response, json_response, reset_connection
 
 Rows = list[dict[str, Any]]
 
@@ -18,6 +19,7 @@ class Server(Protocol):
     """What batches need of the server."""
 
     config: ServerConfig
+    accounts: Accounts
 
     def answer_offline(self, endpoint: str, raw: bytes) -> tuple[int, dict[str, Any]]:
         """The status and the body of one request."""
@@ -69,7 +71,7 @@ class Batches:
         if kind == "files":
             return await self._upload(request) if request.method == "POST" else self._file(name, verb)
         if request.method == "POST":
-            return self._cancel(name) if verb == "cancel" else self._make(orjson.loads(await request.read()))
+            return self._cancel(name) if verb == "cancel" else await self._take(request)
         return self._list(request) if not name else self._look(name)
 
     def report(self) -> dict[str, int]:
@@ -91,9 +93,14 @@ class Batches:
         return name
 
     def _file(self, name: str, verb: str) -> web.Response:
-        if name not in self._files or verb != "content":
+        gone = [self._batches[one].output_file for one in self._server.config.batch_answers_gone]
+        if name not in self._files or verb != "content" or name in gone:
             return error_response(404, f"No such file: {name}")
         return web.Response(body=self._files[name], content_type="application/octet-stream")
+
+    async def _take(self, request: web.BaseRequest) -> web.Response:
+        response = self._make(orjson.loads(await request.read()))
+        return reset_connection(request) if self._server.config.batch_reply == "lost" else response
 
     def _make(self, body: dict[str, Any]) -> web.Response:
         if body.get("input_file_id") not in self._files or body.get("completion_window") != "24h":
@@ -104,6 +111,9 @@ class Batches:
         return json_response(orjson.dumps(batch.shown()))
 
     def _list(self, request: web.BaseRequest) -> web.Response:
+        if self._server.config.batch_list == "lost":
+            self._server.accounts.faults["batch_list"] += 1
+            return reset_connection(request)
         shown = [batch.shown() for batch in reversed(self._batches.values())]
         return json_response(orjson.dumps({"object": "list", "data": shown, "has_more": False}))
 

@@ -94,6 +94,15 @@ class ServerConfig(BaseModel):
         default="completed", description="How a batch ends; failed and token_limit_exceeded take none of its requests."
     )
     batch_share: Rate = Field(default=1.0, description="Share of a batch's requests that are answered by its end.")
+    batch_reply: Literal["given", "lost"] = Field(
+        default="given", description="Whether the connection is reset once a batch is made, in place of the reply."
+    )
+    batch_list: Literal["given", "lost"] = Field(
+        default="given", description="Whether the connection of who asks for the list of batches is reset."
+    )
+    batch_answers_gone: tuple[str, ...] = Field(
+        default=(), description="Batches whose file of answers is not there any more; that of their errors is."
+    )
     batch_noise: bool = Field(default=False, description="Results among which lie strangers, doubles and torn lines.")
 
     distinct_repeats: bool = Field(

@@ -1,10 +1,14 @@
-"""The two kinds of answers: JSON, and errors in the form of OpenAI's."""
+"""The kinds of answers: JSON, errors in the form of OpenAI's, and none."""
+
+import socket
+import struct
 
 import orjson
 from aiohttp import web
 
 ERROR_TYPES = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error", 500: "server_error"}
 ERROR_CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 def json_response(data: bytes, headers: dict[str, str] | None = None) -> web.Response:
@@ -21,3 +25,13 @@ def error_response(status: int, message: str, code: str | None = None) -> web.Re
         "code": code or ERROR_CODES.get(status),
     }
     return web.Response(body=orjson.dumps({"error": error}), status=status, content_type="application/json")
+
+
+def reset_connection(request: web.BaseRequest) -> web.Response:
+    """Reset the request's connection; the response is for the accounts only."""
+    transport = request.transport
+    if transport is not None:
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        transport.abort()
+    return web.Response(status=500)

@@ -2,8 +2,6 @@
 
 import asyncio
 import math
-import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,7 +17,7 @@ from tests.fake_server.asks import SCORING, Ask, BadAskError, Sample, read_ask
 from tests.fake_server.batches import Batches
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.faults import FaultPlan
-from tests.fake_server.replies import ERROR_CODES, error_response, json_response
+from tests.fake_server.replies import ERROR_CODES, error_response, json_response, reset_connection
 from tests.fake_server.scores import scored
 
 ENDPOINTS = {
@@ -29,7 +27,6 @@ ENDPOINTS = {
     **{f"/{name}": name for name in SCORING},
 }
 LARGEST_BODY = 256 * 2**20
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Application:
@@ -345,16 +342,6 @@ def _vectors(ask: Ask) -> dict[str, Any]:
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "data": data, "model": ask.model, "usage": usage}
-
-
-def reset_connection(request: web.BaseRequest) -> web.Response:
-    """Reset the request's connection; the response is for the accounts only."""
-    transport = request.transport
-    if transport is not None:
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        transport.abort()
-    return web.Response(status=500)
 
 
 def cut_body(request: web.BaseRequest, data: bytes) -> web.Response:
