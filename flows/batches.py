@@ -1,18 +1,25 @@
 """The batches of a workspace that wait at a server: what is written down of them, and how one is broken off."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import openai
 
+from blocks.batch_asking import UNHEARD
 from blocks.batch_lane import FOLDER
-from blocks.batch_notes import BatchNote, BatchNotes
-from blocks.batch_places import BatchFolder, BatchServer
+from blocks.batch_notes import URLS, BatchNote, BatchNotes
+from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen
+from blocks.batch_results import keep_lasting, portions, read_results
 from blocks.models import BatchConfig, OpenAIModel, missing_key
 from blocks.openai_endpoint import OpenAIEndpoint, read_failure
 from blocks.workspace import Workspace
 from flows.errors import KasasagiError, UsageError
+
+Clean = Callable[[str | None], str | None]
+"""Takes a key out of what a server says."""
 
 
 def waiting(workspace: Workspace) -> list[BatchNote]:
@@ -30,32 +37,69 @@ def named(workspace: Workspace, name: str) -> BatchNote:
     return found[0]
 
 
-def cancel(notes: Sequence[BatchNote]) -> None:
-    """Ask the servers to break batches off; what they have answered is kept by the next run. Raises KasasagiError."""
-    asyncio.run(_cancel_all(notes))
+def cancel(workspace: Workspace, note: BatchNote) -> str:
+    """Break a batch off, keep what it answered, and forget its note once it has ended; says what became of it.
+
+    The note stays where nobody could be asked, or the server is still breaking off. Raises KasasagiError, LedgerError.
+    """
+    if note.is_of_another:
+        raise KasasagiError(f"the batch {note.name} is being handed over by process {note.pid}: stop that run first")
+    if "://" in note.address:
+        return asyncio.run(_cancel_at_server(workspace, note))
+    return asyncio.run(_break_off(workspace, note, BatchFolder(Path(note.address)), lambda words: words))
 
 
-async def _cancel_all(notes: Sequence[BatchNote]) -> None:
-    for note in notes:
-        if note.batch_id is None:
-            raise KasasagiError(f"the batch {note.name} is not handed over yet, so there is nothing to cancel")
-        if "://" in note.address:
-            await _cancel_at_server(note, note.batch_id)
-        else:
-            await BatchFolder(Path(note.address)).cancel(note.batch_id)
-
-
-async def _cancel_at_server(note: BatchNote, batch_id: str) -> None:
+async def _cancel_at_server(workspace: Workspace, note: BatchNote) -> str:
     model = OpenAIModel(kind="openai", model=note.identity, base_url=note.address, api_key_env=note.api_key_env)
     if (variable := missing_key(model)) is not None:
         raise KasasagiError(f"the environment variable {variable} is not set; set it to the key of {note.address}")
     endpoint = OpenAIEndpoint.connect(model, note.address)
+    called = note.batch_id or note.name
     try:
-        await BatchServer(endpoint.client, BatchConfig()).cancel(batch_id)
+        return await _break_off(workspace, note, BatchServer(endpoint.client, BatchConfig()), endpoint.without_key)
     except openai.APIStatusError as error:
         words = endpoint.without_key(read_failure(error).detail)
-        raise KasasagiError(f"{note.address} does not cancel {batch_id}: it answers {words}") from error
-    except openai.APIError as error:
-        raise KasasagiError(f"nobody answers at {note.address}, so {batch_id} goes on; try again later") from error
+        raise KasasagiError(f"{note.address} does not cancel {called}: it answers {words}") from error
+    except UNHEARD as error:
+        raise KasasagiError(f"nobody answers at {note.address}, so {called} goes on; try again later") from error
     finally:
         await endpoint.close()
+
+
+async def _break_off(workspace: Workspace, note: BatchNote, place: Place, clean: Clean) -> str:
+    """Raises LedgerError, and what the place raises when it cannot be asked."""
+    notes = BatchNotes(workspace.ledger_folder / FOLDER)
+    batch_id = note.batch_id or await place.find(note)
+    seen = await _asked_to_end(place, batch_id) if batch_id else None
+    if seen is None:
+        notes.forget(note)
+        return f"{batch_id or note.name} is not at {note.address}, so it is forgotten; its recipe asks anew"
+    if seen.ending is None:
+        return f"{batch_id} is being cancelled; run its recipe again to fetch what it answered before"
+    answered = 0
+    for name in seen.results:
+        with suppress(LostBatchError):
+            answered += await _keep(workspace, note, place.results(name), clean)
+    notes.forget(note)
+    return f"{batch_id} is {seen.ending}: {answered:,} of its {len(note.keys):,} requests are answered and kept"
+
+
+async def _asked_to_end(place: Place, batch_id: str) -> Seen | None:
+    """How a batch is, after it was asked to end where it had not; None where the place does not have it."""
+    with suppress(LostBatchError):
+        seen = await place.look(batch_id)
+        if seen.ending is not None:
+            return seen
+        await place.cancel(batch_id)
+        return await place.look(batch_id)
+    return None
+
+
+async def _keep(workspace: Workspace, note: BatchNote, results: AsyncIterator[bytes], clean: Clean) -> int:
+    """Keep the lasting results of a file in the ledger; how many there are."""
+    kept: set[str] = set()
+    async for lines in portions(results):
+        found = read_results(lines, frozenset(note.keys) - kept, embeds=note.url == URLS["input"])
+        cleaned = {key: replace(one, detail=clean(one.detail)) for key, one in found.items()}
+        kept.update(keep_lasting(workspace.ledger_folder, note.identity, cleaned))
+    return len(kept)

@@ -30,9 +30,8 @@ def batches(
     place = Workspace.named(workspace)
     if cancel:
         notes = [work.named(place, name) for name in cancel]
-        work.cancel(notes)
         for note in notes:
-            print(f"{note.batch_id} is cancelled; run its recipe again to fetch what it answered before")
+            print(work.cancel(place, note))
         return
     _draw(work.waiting(place), str(place.folder))
 
@@ -46,7 +45,7 @@ def _draw(notes: "Sequence[BatchNote]", folder: str) -> None:
     names = ["batch", "model", "requests", "since", "where"]
     rows = [
         [
-            note.batch_id or f"{note.name} (not handed over)",
+            note.batch_id or f"{note.name} (not confirmed)",
             note.identity,
             len(note.keys),
             _when(note.made),

@@ -1,18 +1,22 @@
 """`kasasagi batches`: what waits is listed, and what is cancelled keeps what it answered."""
 
+import os
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
-from blocks.batch_notes import BatchNotes
+from blocks.batch_notes import BatchNote, BatchNotes
 from blocks.dispatcher import Dispatcher, StoppedError
-from blocks.workspace import Workspace
+from blocks.workspace import Run, Workspace
 from flows.batches import cancel, named, waiting
 from flows.cli_batches import batches
 from flows.errors import KasasagiError, UsageError
+from flows.execution import _session
+from flows.options import Options
+from flows.recipe import LoadedRecipe, check_recipe
 from tests.blocks.helpers import dispatching, kept, model, questions, until
 from tests.fake_server import FakeServer
 
@@ -32,14 +36,53 @@ def test_a_batch_that_waits_is_listed_cancelled_and_what_it_answered_is_kept(
         assert "batch_0" in said
         assert "40" in said
         batches(["batch_0"], tmp_path)
+        answered = len(kept(place.ledger_folder, questions(40)))
+        assert f"batch_0 is cancelled: {answered} of its 40 requests" in capsys.readouterr().out
+        assert 5 < answered < 35
+        batches(None, tmp_path)
+        assert "no batches wait" in capsys.readouterr().out
+        server.configure(batch_s=0, batch_share=1.0, batch_ending="completed")
         with dispatching(place.ledger_folder, {"small": small}) as dispatcher:
-            answers = dispatcher.ask(questions(40))
-        answered = [answer for answer in answers if answer.error is None]
-        assert 5 < len(answered) < 35
-        assert len(kept(place.ledger_folder, questions(40))) == len(answered)
-        assert server.stats()["batches"] == {"files": 3, "cancelled": 1}
-    batches(None, tmp_path)
-    assert "no batches wait" in capsys.readouterr().out
+            answers = dispatcher.ask([one for one in questions(40) if one.key not in kept_keys(place)])
+        assert [answer.error for answer in answers] == [None] * (40 - answered)
+        assert server.stats()["samples_begun_again"] == 0
+
+
+def kept_keys(place: Workspace) -> set[str]:
+    return set(kept(place.ledger_folder, questions(40)))
+
+
+def a_note(place: Workspace, address: str, batch_id: str | None) -> BatchNote:
+    """A note of a batch that no run has made."""
+    store = BatchNotes(place.ledger_folder / "batches")
+    note = store.begin(address, "small", None, "/v1/chat/completions", [("0" * 32, b"{}\n")])
+    note = note.model_copy(update={"batch_id": batch_id})
+    store.save(note)
+    return note
+
+
+@pytest.mark.parametrize("batch_id", ["batch_gone", None])
+def test_a_batch_that_the_server_does_not_have_is_forgotten(tmp_path: Path, batch_id: str | None) -> None:
+    place = Workspace(tmp_path)
+    with FakeServer() as server:
+        note = a_note(place, server.base_url, batch_id)
+        server.configure(status_all=404)
+        with pytest.raises(KasasagiError, match="answers 404"):
+            cancel(place, note)
+        assert waiting(place) == [note]
+        server.configure(status_all=None)
+        assert f"{batch_id or note.name} is not at" in cancel(place, note)
+    assert not waiting(place)
+
+
+def test_a_batch_in_a_folder_is_taken_out_of_it_and_forgotten(tmp_path: Path) -> None:
+    place, folder = Workspace(tmp_path), tmp_path / "files"
+    note = a_note(place, str(folder), None)
+    folder.mkdir()
+    (folder / f"{note.name}.jsonl").write_bytes(b"{}\n")
+    assert "forgotten" in cancel(place, note)
+    assert not list(folder.iterdir())
+    assert not waiting(place)
 
 
 def ask_until_stopped(dispatcher: Dispatcher) -> None:
@@ -47,14 +90,27 @@ def ask_until_stopped(dispatcher: Dispatcher) -> None:
         dispatcher.ask(questions(40))
 
 
+def test_what_is_to_say_of_batches_is_said_by_the_run(tmp_path: Path) -> None:
+    place, said = Workspace(tmp_path / "workspace"), list[str]()
+    place.prepare()
+    small = {"kind": "openai", "model": "small", "base_url": "http://127.0.0.1:1/v1"}
+    source = {"kind": "dataset", "path": "p.jsonl"}
+    asked = {"respond": {"models": ["small"], "samples": 2}, "judge": {"model": "small"}}
+    recipe = check_recipe({"name": "r", "source": source, "models": {"small": small}, **asked}, tmp_path)
+    run = Run.begin(place, "r-1", "r", recipe.plain(), tmp_path, None)
+    with _session(LoadedRecipe(recipe=recipe, base=tmp_path), run, Options(place, said=said.append)) as session:
+        session.dispatcher.said("a batch is gone")
+    assert said == ["a batch is gone"]
+
+
 def test_what_cannot_be_cancelled_is_said_in_one_sentence(tmp_path: Path) -> None:
     place = Workspace(tmp_path)
-    store = BatchNotes(place.ledger_folder / "batches")
-    note = store.begin("http://127.0.0.1:1/v1", "small", None, "/v1/chat/completions", [("0" * 32, b"{}\n")])
-    with pytest.raises(KasasagiError, match="not handed over"):
-        cancel([note])
-    store.save(note.model_copy(update={"batch_id": "batch_7", "made": time.time()}))
+    note = a_note(place, "http://127.0.0.1:1/v1", "batch_7")
     with pytest.raises(KasasagiError, match="nobody answers"):
-        cancel([named(place, "batch_7")])
+        cancel(place, named(place, "batch_7"))
+    parent = psutil.Process(os.getppid())
+    handed = note.model_copy(update={"batch_id": None, "pid": parent.pid, "pid_started": parent.create_time()})
+    with pytest.raises(KasasagiError, match=f"handed over by process {parent.pid}"):
+        cancel(place, handed)
     with pytest.raises(UsageError, match="waiting are: batch_7"):
         named(place, "batch_8")
