@@ -17,7 +17,7 @@ from flows.chunks import MOST_CHUNKS
 from flows.jobs import Stages
 from flows.options import Person
 from flows.progress import Progress
-from tasks.asking import ChunkJob, Session
+from tasks.asking import ChunkJob, Session, outdated
 from tasks.gate.approvals import let_pass, remedy
 from tasks.gate.judge import judge_stage
 from tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
@@ -55,14 +55,18 @@ class Conductor:
         return self.session.run.add(handle, reused=handle.run != job.run)
 
     async def _usable(self, job: ChunkJob, result: Any) -> bool:
-        """Whether a result is this run's; or an earlier one's, with all calls answered and its shards as they were."""
+        """Whether a result is this run's; or an earlier one's that still stands. Raises LedgerError."""
         try:
             handle = Handle.model_validate(result)
         except ValidationError:  # another version of kasasagi made it
             return False
         if handle.run == job.run:
             return True
-        return handle.complete and await asyncio.to_thread(self.session.run.workspace.shards.holds, handle.shards)
+        return handle.complete and await asyncio.to_thread(self._stands, handle)
+
+    def _stands(self, handle: Handle) -> bool:
+        """Whether a chunk's shards are as they were, and its calls as the ledger has them."""
+        return self.session.run.workspace.shards.holds(handle.shards) and not outdated(self.session, handle)
 
     async def _submit(self, job: ChunkJob, refresh: bool) -> Any:
         task = chunk_task.with_options(

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from blocks import tables
@@ -59,11 +60,37 @@ class Answered:
 
 def known_answers(session: Session, questions: Sequence[Question]) -> dict[str, Completion]:
     """The answers that the ledger has, by key."""
+    return _in_ledger(session, [question.key for question in questions])
+
+
+def _in_ledger(session: Session, keys: Sequence[str]) -> dict[str, Completion]:
     ledger = Ledger(session.run.workspace.ledger_folder)
     try:
-        return ledger.known([question.key for question in questions], session.ask_again)
+        return ledger.known(keys, session.ask_again)
     finally:
         ledger.close()
+
+
+def outdated(session: Session, handle: Handle) -> bool:
+    """Whether the ledger says otherwise by now of a call that failed for good when an earlier run made a chunk.
+
+    So it is too where such a call is to be asked again. Answers are never replaced, so that failures alone are looked
+    up. Raises LedgerError.
+    """
+    failed = _kept_failures(session.run, handle.shards.get("calls"))
+    if not session.ask_again.isdisjoint(failed.values()):
+        return True
+    known = _in_ledger(session, list(failed)) if failed else {}
+    return any(completion.error != failed[key] for key, completion in known.items())
+
+
+def _kept_failures(run: Run, calls: Shard | None) -> dict[str, str]:
+    """The reasons of the calls of a chunk that failed, by key."""
+    if calls is None:
+        return {}
+    table = run.workspace.shards.read(calls, ["call_id", "error"])
+    failed = table.filter(pc.is_valid(table["error"])).to_pydict()
+    return dict(zip(failed["call_id"], failed["error"], strict=True))
 
 
 def ask(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
@@ -148,7 +175,7 @@ class ChunkResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every call has a lasting answer."""
+        """Whether every call has a lasting answer, if only a failure that is kept."""
         return not any(answer.completion.transient for answer in self.answered)
 
 

@@ -1,7 +1,11 @@
 """What changes in a recipe, its data or the world sends again exactly the calls whose request changed."""
 
+from collections.abc import Collection
+
 import pytest
 
+from blocks.workspace import Workspace
+from flows.options import Options
 from flows.runner import Result, run_recipe
 from tests.e2e.conftest import PROMPTS, NewJob
 from tests.e2e.job import MODELS, Job, prompt_rows, sent_by_model
@@ -9,10 +13,10 @@ from tests.e2e.job import MODELS, Job, prompt_rows, sent_by_model
 JAPANESE = sum(row["id"] % 3 == 0 for row in prompt_rows(PROMPTS))
 
 
-def again(job: Job, *overrides: str, rows: int | None = None) -> Result:
-    """Run the job's recipe once more, in this process."""
-    changes = [f"publish.path={job.out}", *overrides]
-    return run_recipe(job.folder / "recipe.yaml", changes, rows=rows, workspace=job.workspace)
+def again(job: Job, *overrides: str, rows: int | None = None, reasons: Collection[str] = ()) -> Result:
+    """Run the job's recipe once more, in this process; what failed for some reasons is asked again."""
+    options = Options(Workspace(job.workspace), limit=rows, ask_again=frozenset(reasons))
+    return run_recipe(job.folder / "recipe.yaml", [f"publish.path={job.out}", *overrides], options=options)
 
 
 @pytest.fixture
@@ -59,6 +63,30 @@ def test_more_samples_count_on(job: Job) -> None:
     again(job, "respond.samples=2", "judge.orders=random")
     sent = sent_by_model(job.server)
     assert (sent["small"], sent["large"]) == (PROMPTS, PROMPTS)
+
+
+def test_what_failed_for_good_is_asked_again_as_often_as_is_said_and_then_stays(new_job: NewJob) -> None:
+    job = new_job(faults={"context_too_long": 0.3}, fault_models=("small",))
+    job.prepare(20, gates={"on_fail": "warn"}, judge={"orders": "random"})
+
+    def now_sent(*reasons: str) -> dict[str, int]:
+        job.server.reset_stats()
+        again(job, reasons=reasons)
+        return sent_by_model(job.server)
+
+    now_sent()
+    lacking = job.published()
+    assert now_sent() == {}
+    failed = now_sent("context_too_long")["small"]
+    assert failed > 2
+    assert now_sent("context_too_long") == {"small": failed}
+    assert job.published() == lacking
+    job.server.configure(faults={})
+    assert now_sent("context_too_long") == {"small": failed, "critic": failed}
+    whole = job.published()
+    assert len(whole.splitlines()) > len(lacking.splitlines())
+    assert now_sent() == {}
+    assert job.published() == whole
 
 
 def test_workers_and_the_order_of_replies_change_nothing(new_job: NewJob) -> None:

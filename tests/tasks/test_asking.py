@@ -10,7 +10,18 @@ from blocks.canonical import ledger_key
 from blocks.dispatcher import Question
 from blocks.llm import Completion
 from blocks.shards import Account
-from tasks.asking import Answered, ChunkJob, ChunkResult, ask, call_row, keep_chunk, known_answers, read_rows, set_aside
+from tasks.asking import (
+    Answered,
+    ChunkJob,
+    ChunkResult,
+    ask,
+    call_row,
+    keep_chunk,
+    known_answers,
+    outdated,
+    read_rows,
+    set_aside,
+)
 from tests.tasks.helpers import asked, good, model, session
 
 
@@ -112,6 +123,35 @@ def test_a_chunk_with_a_passing_failure_is_incomplete(tmp_path: Path) -> None:
     lasting = [Answered(question("a"), Completion(error="context_too_long"), False)]
     assert not result(1, 0, 1, answered=failed).complete
     assert result(1, 0, 1, answered=lasting).complete
+
+
+def test_a_chunk_is_outdated_once_the_ledger_says_otherwise_of_what_failed(tmp_path: Path) -> None:
+    faults = {text: Completion(error=text) for text in ("context_too_long", "refused_by_server")}
+    questions = [question(text) for text in (*faults, "good")]
+
+    def fails(one: Question) -> Completion:
+        return faults.get(one.request["messages"][0]["content"], good(one))
+
+    one = session(tmp_path, answer=fails)
+    answered = ask(one, questions, 1, 0)
+    handle = keep_chunk(
+        one.run, one.models, ChunkJob(stage="respond", run="run", cache_key=""), result(1, 0, 1, answered=answered), 0.0
+    )
+    assert not outdated(one, handle)
+    assert not outdated(session(tmp_path, run_id="b", ask_again=frozenset({"other"})), handle)
+    wished = session(tmp_path, run_id="c", ask_again=frozenset({"context_too_long"}))
+    assert outdated(wished, handle)
+    answers = ask(wished, questions, 1, 0)
+    assert [answer.reused for answer in answers] == [False, True, True]
+    assert outdated(one, handle)
+
+
+def test_a_chunk_without_kept_failures_is_never_outdated(tmp_path: Path) -> None:
+    one = session(tmp_path, ask_again=frozenset({"context_too_long"}))
+    job = ChunkJob(stage="respond", run="run", cache_key="")
+    answered = ask(one, [question("a")], 1, 0)
+    assert not outdated(one, keep_chunk(one.run, one.models, job, result(1, 0, 1, answered=answered), 0.0))
+    assert not outdated(one, keep_chunk(one.run, one.models, job, result(1, 0, 1), 0.0))
 
 
 def test_no_shard_has_no_rows(tmp_path: Path) -> None:
