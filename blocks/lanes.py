@@ -126,7 +126,9 @@ class EngineLane(Lane):
             asyncio.get_running_loop().call_soon(self.pump)
 
     def pump(self) -> None:
-        """Form the next batch of the most urgent questions."""
+        """Form the next batch of the most urgent questions, once the one before is answered."""
+        if self.in_flight:
+            return
         count = 0 if self.held else min(len(self._queue), self._engine.batch_size)
         batch = [self._pop() for _ in range(count)]
         self._busy = bool(batch)

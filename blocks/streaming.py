@@ -172,7 +172,7 @@ class StreamingLane(Lane):
 
     def pump(self) -> None:
         """Keep the engine's batch full with the most urgent questions."""
-        while self._queue and self.in_flight < self._engine.batch_size:
+        while self._queue and self.in_flight < self._engine.batch_size and not self.held:
             self.in_flight += 1
             job = self._pop()
             self._engine.submit(job.request, self._hand_over(job))

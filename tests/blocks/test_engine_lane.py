@@ -1,5 +1,6 @@
 """Models in this process: asked in batches, and an end of the run where they fail."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from blocks.dispatcher import ModelUnusableError
+from blocks.lanes import EngineLane, Job
 from blocks.llm import Completion, Request
 from blocks.models import BundledModel
 from tests.blocks.helpers import (
@@ -49,6 +51,47 @@ def test_an_engine_is_asked_in_batches_and_shared_by_its_labels(tmp_path: Path) 
         assert dispatcher.engine("one") is parrot
     assert [answer.text for answer in answers] == [f"a {n}" for n in range(20)] + [f"b {n}" for n in range(12)]
     assert Counter(parrot.batches) == {8: 4}
+
+
+class Noting:
+    """An owner of a lane that notes what it is told."""
+
+    tally: Any = None
+
+    def __init__(self) -> None:
+        self.settled: list[str] = []
+
+    def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
+        self.settled.append(completion.text)
+
+    def unusable(self, label: str, why: str, address: str | None = None) -> None:
+        raise AssertionError(why)
+
+
+def test_a_release_amid_a_batch_begins_no_second_one_beside_it() -> None:
+    async def batches_begun() -> list[int]:
+        loop, owner, parrot = asyncio.get_running_loop(), Noting(), Parrot()
+        begun: list[tuple[list[Request], asyncio.Future[list[Completion]]]] = []
+
+        def begin(executor: None, work: object, requests: list[Request]) -> "asyncio.Future[list[Completion]]":
+            begun.append((requests, loop.create_future()))
+            return begun[-1][1]
+
+        loop.run_in_executor = begin  # type: ignore[method-assign,assignment]
+        lane = EngineLane(owner, parrot)
+        for one in questions(20, "one"):
+            lane.push(Job(one.label, one.key, one.request, 0, 0))
+        await asyncio.sleep(0)
+        lane.held = True
+        lane.release()
+        assert (len(begun), lane.in_flight) == (1, 8)
+        while len(owner.settled) < 20:
+            requests, answers = begun[-1]
+            answers.set_result(parrot.generate(requests))
+            await asyncio.sleep(0)
+        return parrot.batches
+
+    assert asyncio.run(batches_begun()) == [8, 8, 4]
 
 
 @pytest.mark.parametrize(("fault", "said"), [("raises", "RuntimeError: out of memory"), ("short", "7 answers to 8")])

@@ -11,7 +11,7 @@ from blocks.llm import Completion, Request
 from blocks.models import ModelConfig, VLLMModel
 from blocks.streaming import EngineFailedError, Feeder
 from blocks.turns import Device
-from tests.blocks.helpers import dispatching, kept, questions, until
+from tests.blocks.helpers import background, dispatching, kept, questions, until
 
 
 class Scripted(Feeder):
@@ -151,6 +151,21 @@ def test_closing_lets_go_of_what_waits_for_a_device(tmp_path: Path) -> None:
     first.close()
     assert [(one.error, one.transient) for one in answers] == [("stopped", True)] * 2
     assert diary == ["first loads", "first lets go"]
+
+
+def test_a_hold_lets_nothing_more_begin_until_it_is_released(tmp_path: Path) -> None:
+    engine = Scripted(Device(), batch_size=2)
+    asked = questions(6, "scripted")
+    with dispatching(tmp_path, {"scripted": MODEL}, {"scripted": engine}) as dispatcher:
+        thread = background(lambda: dispatcher.ask(asked))
+        until(lambda: engine.most == 2)
+        dispatcher.hold()
+        engine.go.set()
+        until(lambda: len(kept(tmp_path, asked)) >= 2 and dispatcher.in_flight() == 0)
+        assert len(kept(tmp_path, asked)) == 2
+        dispatcher.release()
+        thread.join(60)
+        assert len(kept(tmp_path, asked)) == 6
 
 
 def test_an_engine_answers_a_plain_list_of_requests_too() -> None:
