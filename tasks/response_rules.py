@@ -156,10 +156,40 @@ _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+", re.DOTALL)
 _CODE_SIGNS = re.compile(r"[{}()\[\]=;<>\\/+|$^_]")
 _PHRASE = re.compile(r"\b(?:[A-Za-zÀ-ɏ]++['’]?[A-Za-zÀ-ɏ]*+[,;:]? ){3}[A-Za-zÀ-ɏ]")
 _SENTENCE = re.compile(r"\b(?:[A-Za-zÀ-ɏ]++['’]?[A-Za-zÀ-ɏ]*+ ){5}[A-Za-zÀ-ɏ]")
+# A word that names a language by chance (polish this, Greek salad) only makes the rule lenient, so the lists are long.
+_LANGUAGES = (
+    "afrikaans|ainu|akkadian|albanian|amharic|aramaic|armenian|assamese|avestan|azer(?:baijan)?i|balinese|bangla|bashkir"
+    "|basque|belarus(?:s?ian)?|bengali|berber|bhojpuri|bosnian|brazilian|breton|bulgarian|burmese|cambodian|cantonese"
+    "|castilian|catalan|cebuano|chechen|cherokee|chuvash|coptic|cornish|corsican|croatian|czech|danish|dari|dhivehi"
+    "|dutch|dzongkha|esperanto|estonian|faroese|farsi|filipino|finnish|flemish|frisian|gaelic|galician|georgian|gothic"
+    "|greek|guarani|gujarati|haitian|hakka|hausa|hawaiian|hebrew|hindi|hindustani|hmong|hokkien|hungarian|icelandic|igbo"
+    "|ilocano|indonesian|inuktitut|irish|javanese|kannada|kashmiri|kazakh|khmer|kinyarwanda|klingon|konkani|kurdish"
+    "|kurmanji|kyrgyz|lao|laotian|latvian|lingala|lithuanian|luxembourgish|macedonian|maithili|malagasy|malay(?:alam)?"
+    "|maldivian|maltese|manchu|mandarin|manipuri|maori|marathi|mayan|min nan|moldovan|mongol(?:ian)?|montenegrin"
+    "|myanmar|nahuatl|navajo|nepali|norse|norwegian|occitan|odia|okinawan|oriya|oromo|ossetian|pali|pashto|persian"
+    "|polish|punjabi|quechua|romanian|ruthenian|samoan|sanskrit|santali|saraiki|scots|serb(?:ian|o-croatian)|shanghainese"
+    "|shona|sindhi|sinhal(?:a|ese)|slavonic|slovak(?:ian)?|sloven(?:e|ian)|somali|sorani|sotho|sumerian|sundanese"
+    "|swahili|swedish|syriac|tagalog|taiwanese|tajik|tamil|tatar|telugu|tetum|thai|tibetan|tigrinya|tongan|tsonga|tswana"
+    "|tulu|turkish|turkmen|twi|udmurt|ukrainian|urdu|uyghur|uighur|uzbek|vietnamese|welsh|wolof|wu|xhosa|yiddish|yoruba"
+    "|zulu"
+)
+_SCRIPTS = (
+    "arabic script|abjad|abugida|bopomofo|cuneiform|cyrillic|devanagari|furigana|glagolitic|gurmukhi|hangeul|hangul"
+    "|hanja|hanzi|hieroglyphs?|kana|mkhedruli|nastaliq|pinyin|runes|runic|zhuyin|non-latin|alphabets?"
+)
+_SOME_LANGUAGE = (
+    r"(?:multi|bi|tri)lingual(?:ly)?|polyglot|mother tongue|native (?:tongue|speakers?)"
+    r"|(?:foreign|another|other|any|different|native|local|official|several|multiple|many|various|world|[a-z]*ian|\d+"
+    r"|two|three|four|five|six|seven|eight|nine|ten|a dozen) (?:[a-z]+ )?languages?"
+)
+_JAPANESE_NAMES = (
+    "訳|[ァ-ヶー]{2,}(?:語|文字)|(?:英|日本|中国|韓国|朝鮮|外国|広東|台湾|北京|上海|閩南|客家|蒙古|琉球|沖縄|満[州洲]|西夏|契丹|女真"
+    "|梵|母国?|他言|多言|各国|何|葡|独|仏|西|露|伊)語|[かヶカヵケ箇]国語|言語で|英作文|英単語|[英和中漢韓独仏露]文"
+    "|普通話|繁体字|簡体字|漢字|梵字|ひらがな|カタカナ|ローマ字|ハングル|ピンイン|アルファベット|バイリンガル"
+)
 _NAMES_A_LANGUAGE = re.compile(
     r"translat|english|japanese|chinese|korean|french|german|spanish|italian|russian|portuguese|arabic|latin\b|romaji|kanji"
-    r"|hiragana|katakana|翻訳|訳|英語|日本語|中国語|韓国語|フランス語|ドイツ語|スペイン語|イタリア語|ロシア語|ポルトガル語"
-    r"|アラビア語|ラテン語|外国語|英文|英作文|和文|英単語|ローマ字|漢字|ひらがな|カタカナ|言語で",
+    rf"|hiragana|katakana|(?<![A-Za-z])(?:{_LANGUAGES}|{_SCRIPTS}|{_SOME_LANGUAGE})(?![A-Za-z])|{_JAPANESE_NAMES}",
     re.IGNORECASE,
 )
 ENOUGH_LATIN = 25
