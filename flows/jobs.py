@@ -58,7 +58,7 @@ class Stages:
     @cached_property
     def dialogues(self) -> Dialogues | None:
         """How dialogues go on, where the source wants several turns."""
-        return dialogues(self.recipe.source)
+        return dialogues(self.recipe.source, self.recipe.filter.rules)
 
     def work(self) -> dict[str, Callable[[ChunkJob], dict[str, Any]]]:
         """What is done for a chunk of each stage. Raises TokenizerError, before anything is paid for."""

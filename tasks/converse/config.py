@@ -43,7 +43,9 @@ class Turns(Config):
     sampling: Sampling | None = Field(None, description="Sampling of the further turns; with Magpie the source's own.")
     answers: Answering = Field(Answering(), description="Who answers in between.")
     rules: tuple[str | dict[str, Any], ...] = Field(
-        TURN_RULES, description="Filter rules that each further turn of the user must keep."
+        TURN_RULES,
+        description="Filter rules that each further turn of the user must keep; the filter's own "
+        "personal_data too, unless it is named here.",
     )
 
     @field_validator("template")

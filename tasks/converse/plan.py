@@ -1,5 +1,6 @@
 """What a recipe's source says of several turns, with all that it leaves to the source filled in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from tasks.load import DatasetSource
 from tasks.pre_query import LiteralTemplate
 from tasks.synthesize import MagpieSource, without_line_stops
 
+INHERITED = "personal_data"
+"""The rule of the filter that holds for further turns too, which are published as the first is."""
+Rules = Sequence[str | dict[str, Any]]
 PLAIN_SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",))
 
 
@@ -26,7 +30,7 @@ class Dialogues:
     steer: str
     sampling: Sampling
     answers: Answering
-    rules: tuple[str | dict[str, Any], ...]
+    rules: Rules
     round: int
     multi_line: bool
 
@@ -51,8 +55,12 @@ def goes_on(source: DatasetSource | MagpieSource) -> bool:
     return _turns(source) is not None
 
 
-def dialogues(source: DatasetSource | MagpieSource) -> Dialogues | None:
-    """How a source's dialogues go on; None where each stays as it is. Raises TurnsError."""
+def dialogues(source: DatasetSource | MagpieSource, filters: Rules = ()) -> Dialogues | None:
+    """How a source's dialogues go on; None where each stays as it is. Raises TurnsError.
+
+    filters are the rules of the recipe's filter: its `personal_data` is asked of further turns as well, unless their
+    own rules name it.
+    """
     turns = _turns(source)
     if turns is None:
         return None
@@ -68,10 +76,19 @@ def dialogues(source: DatasetSource | MagpieSource) -> Dialogues | None:
         steer=turns.steer or "",
         sampling=turns.sampling or (magpie.sampling if magpie else PLAIN_SAMPLING),
         answers=turns.answers,
-        rules=turns.rules,
+        rules=(*turns.rules, *_inherited(filters, turns.rules)),
         round=magpie.round if magpie else 0,
         multi_line=magpie.multi_line if magpie else False,
     )
+
+
+def _inherited(filters: Rules, own: Rules) -> Rules:
+    """What the filter says of personal data, where the rules for further turns say nothing of it."""
+    return () if any(map(_is_inherited, own)) else [entry for entry in filters if _is_inherited(entry)]
+
+
+def _is_inherited(entry: str | dict[str, Any]) -> bool:
+    return entry == INHERITED if isinstance(entry, str) else INHERITED in entry
 
 
 def _turns(source: DatasetSource | MagpieSource) -> Turns | None:

@@ -30,8 +30,9 @@ from tasks.thinking import split_thinking
 
 STAGE = "converse"
 RANK = 0
-# Raised when the same input would give other rows. 1: first version.
-VERSION = 1
+# Raised when the same input would give other rows. 2: same_language knows many more languages that a prompt may name,
+# personal_data looks at every turn.
+VERSION = 2
 UNKNOWN = "unknown"
 EXAMPLE: list[Message] = [
     {"role": "user", "content": "What is the capital of Japan?"},

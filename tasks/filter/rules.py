@@ -117,6 +117,7 @@ _RULES = (
         parameters={
             "kinds": Parameter(f"some of {', '.join(KINDS)}", _one_or_more(KINDS), tuple(KINDS), required=False)
         },
+        needs=("messages",),
         finds=personal_data,
     ),
 )

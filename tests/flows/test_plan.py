@@ -162,3 +162,11 @@ def test_magpie_is_planned_as_far_as_it_is_foreseen(loaded: LoadedRecipe, tmp_pa
     assert list(found) == ["synthesize", "respond", "judge"]
     assert found["synthesize"].calls == found["synthesize"].to_pay > 10
     assert (found["respond"].calls, found["respond"].at_most) == (20, True)
+
+
+def test_further_turns_meet_what_the_filter_says_of_personal_data(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    changes = ["source.turns={count: 2, model: small, template: chatml}", "filter.rules=[{personal_data: email}]"]
+    changed = load_recipe(str(tmp_path / "recipe.yaml"), changes)
+    plan = Stages(session(tmp_path / "w", changed.recipe.models), changed.recipe, changed.base).dialogues
+    assert plan is not None
+    assert [rule for rule in plan.rules if "personal_data" in rule] == [{"personal_data": "email"}]

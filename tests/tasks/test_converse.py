@@ -203,6 +203,32 @@ def test_a_dialogue_that_cannot_go_on_is_set_aside_and_the_others_go_on(
     assert handle.complete
 
 
+TELLS = "Write to taro.yamada@gmail.com about the heron."
+
+
+@pytest.mark.parametrize(
+    ("reply", "turns", "set_aside"),
+    [
+        (fails(turn=Completion(TELLS, finish_reason="stop")), {}, True),
+        (fails(answer=Completion(TELLS, finish_reason="stop")), {}, True),
+        (fails(turn=Completion(TELLS, finish_reason="stop")), {"rules": [{"personal_data": "phone"}]}, False),
+        (fails(turn=Completion(TELLS, finish_reason="stop")), {"rules": [{"personal_data": False}]}, False),
+    ],
+)
+def test_the_filters_rule_on_personal_data_holds_for_later_turns_unless_their_rules_name_it(
+    tmp_path: Path, reply: Callable[[Question], Completion], turns: dict[str, Any], set_aside: bool
+) -> None:
+    answers = {"rules": ["finished"]}
+    source = {"kind": "dataset", "path": "p.jsonl", "turns": {"count": 2, "model": "small", "template": "chatml"}}
+    wanted = DatasetSource.model_validate({**source, "turns": {**source["turns"], "answers": answers, **turns}})
+    how = dialogues(wanted, ["finished", {"min_chars": 3}, "personal_data", "mine.no_personal_data"])
+    assert how is not None
+    one = session(tmp_path, answer=reply)
+    aside = read_rows(one.run, talk(one, how, seeds()).shards.get("quarantine"))
+    assert [row["reason"] for row in aside] == ["personal_data"] * set_aside
+    assert not any("taro" in str(row["detail"]) for row in aside)
+
+
 def by_its_own_template(folder: Path, template: str) -> Session:
     """A session whose model has a tokenizer with that chat template."""
     tokenizer = str(chat_templates.write_tokenizer(folder / "tokenizer", template))
