@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from blocks.bundled import shipped_model
+from blocks.claims import Claims
 from blocks.dispatcher import Dispatcher
 from blocks.models import VLLMModel
 from blocks.vllm_engine import VLLMEngine
@@ -50,10 +51,12 @@ def session(engine: VLLMEngine, folder: Path) -> Iterator[Session]:
     models = {LABEL: engine.model}
     run = Run.begin(workspace, "run", "throughput", {})
     dispatcher = Dispatcher(models, {LABEL: engine}, workspace.ledger_folder)
+    claims = Claims(workspace, run.id)
     try:
-        yield Session(run, models, {LABEL: engine.identity()}, dispatcher)
+        yield Session(run, models, {LABEL: engine.identity()}, dispatcher, claims)
     finally:
         dispatcher.close()
+        claims.close()
 
 
 def ours(one: Session, wanted: Steering, draws: int) -> tuple[int, float]:

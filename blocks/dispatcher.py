@@ -9,7 +9,7 @@ import heapq
 import itertools
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,6 +163,13 @@ class Dispatcher:
         """Raise the error that the dispatcher was stopped with, if it was."""
         if self._stopped is not None:
             raise self._stopped
+
+    def pending(self, keys: Collection[str]) -> set[str]:
+        """Those keys whose calls are not over yet; of a chunk that failed some may still be on their way."""
+        found: Future[set[str]] = Future()
+        if not self._in_loop(lambda: found.set_result({key for key in keys if key in self._pending})):
+            return set(keys)
+        return found.result()
 
     def finish_first(self) -> None:
         """From now on earlier stages go first, so that a run that takes in no more chunks ends with all slots busy."""

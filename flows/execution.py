@@ -14,6 +14,7 @@ from typing import Any
 from prefect.exceptions import TerminationSignal
 
 from blocks.budget import BudgetSpentError
+from blocks.claims import Claims
 from blocks.dispatcher import Dispatcher, StoppedError
 from blocks.engines import engines_for, identity_of
 from blocks.run_tables import build_database, open_tables
@@ -85,12 +86,13 @@ def _session(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Sessi
     engines = engines_for(models, options.workspace.folder / "vllm", loaded.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     run.note_models(identities.values())
-    with dispatching(loaded, run, engines, options.said) as dispatcher:
+    with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.said) as dispatcher:
         dispatcher.said = options.said
         options.watch(dispatcher, run)
         with _ended_cleanly(dispatcher, options):
             most = most_chunks(loaded.recipe.runtime)
-            yield Session(run, models, identities, dispatcher, options.ask_again, options.said, loaded.base, most)
+            again, said = options.ask_again, options.said
+            yield Session(run, models, identities, dispatcher, claims, again, said, loaded.base, most)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from blocks.claims import Claims
 from blocks.dispatcher import Dispatcher
 from blocks.engines import engines_for, identity_of
 from blocks.shards import Handle, Shard
@@ -43,7 +44,8 @@ def _silent_session(loaded: LoadedRecipe, run: Run, ask_again: frozenset[str]) -
     dispatcher = Dispatcher(models, engines, run.workspace.ledger_folder)
     dispatcher.stop(_ToPayError("a plan asks nobody"))
     try:
-        yield Session(run, models, identities, dispatcher, ask_again, base=loaded.base, most_chunks=most)
+        claims = Claims(run.workspace, run.id)
+        yield Session(run, models, identities, dispatcher, claims, ask_again, base=loaded.base, most_chunks=most)
     finally:
         dispatcher.close()
 

@@ -1,7 +1,7 @@
 """From requests to answers: what the ledger knows is taken from it, the rest is sent, each call is accounted for."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from blocks import tables
-from blocks.canonical import digest
+from blocks.claims import Claims
 from blocks.dispatcher import Dispatcher, Question
 from blocks.ledger import Ledger
 from blocks.llm import Completion, Request
 from blocks.models import Config, ModelConfig, price_of
 from blocks.shards import Account, Handle, Shard
-from blocks.workspace import Run
+from blocks.workspace import LOCK_POLL_S, Run
 
 
 class ChunkJob(Config):
@@ -33,12 +33,13 @@ class ChunkJob(Config):
 
 @dataclass(frozen=True)
 class Session:
-    """What the chunks of a run in this process share: its folder and its recipe's (base), models, dispatcher."""
+    """What the chunks of a run in this process share: its folder, its recipe's (base), models, dispatcher, claims."""
 
     run: Run
     models: Mapping[str, ModelConfig]
     identities: Mapping[str, str]
     dispatcher: Dispatcher
+    claims: Claims
     ask_again: frozenset[str] = frozenset()
     said: Callable[[str], None] = field(default=lambda line: None)
     base: Path = Path()
@@ -96,26 +97,63 @@ def _kept_failures(run: Run, calls: Shard | None) -> dict[str, str]:
 def ask(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
     """Answer all questions, in their order: from the ledger where it knows, else from the models.
 
-    rank is the stage's (later stages outrank earlier ones), order the chunk's. Another run that asks the same meanwhile
-    waits, and finds the answers in the ledger. Raises what the dispatcher raises.
+    rank is the stage's (later stages outrank earlier ones), order the chunk's. What another run of the workspace asks
+    for meanwhile is waited for and found in the ledger; what that run gives up without an answer is asked here. Raises
+    what the dispatcher raises.
     """
-    known = known_answers(session, questions)
-    if len(known) == len({question.key for question in questions}):
-        return [Answered(question, known[question.key], True) for question in questions]
-    name = digest(sorted(question.key for question in questions))
-    with session.run.workspace.locked(name, session.dispatcher.raise_if_stopped):
-        return _ask(session, questions, rank, order)
+    answers = known_answers(session, questions)
+    unknown = {question.key: question for question in questions if question.key not in answers}
+    paid = set[str]()
+    while unknown:
+        session.dispatcher.raise_if_stopped()
+        session.claims.release_left(session.dispatcher.pending)
+        mine = session.claims.take(list(unknown))
+        known, asked = _ask_claimed(session, [unknown.pop(key) for key in list(unknown) if key in mine], rank, order)
+        answers |= known | asked
+        paid |= set(asked)
+        if unknown and not mine:
+            _tell_who_asks(session, list(unknown))
+            time.sleep(LOCK_POLL_S)
+    return _in_order(questions, answers, paid)
 
 
-def _ask(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
-    known = known_answers(session, questions)
-    unknown = list({question.key: question for question in questions if question.key not in known}.values())
-    asked = dict(zip((q.key for q in unknown), session.dispatcher.ask(unknown, rank, order), strict=True))
-    answers, paid = {**known, **asked}, set(asked)
-    answered = []
+def _ask_claimed(
+    session: Session, questions: Sequence[Question], rank: int, order: int
+) -> tuple[dict[str, Completion], dict[str, Completion]]:
+    """The answers that have come into the ledger before these questions were claimed, and those of the models.
+
+    Nothing is waited for but the models, so that runs that wait for each other never hold what the other waits for.
+    """
+    if not questions:
+        return {}, {}
+    keys = [question.key for question in questions]
+    try:
+        known = known_answers(session, questions)
+        unknown = [question for question in questions if question.key not in known]
+        asked = session.dispatcher.ask(unknown, rank, order)
+    except BaseException:
+        session.claims.leave(keys)
+        raise
+    session.claims.release(keys)
+    return known, dict(zip((question.key for question in unknown), asked, strict=True))
+
+
+def _tell_who_asks(session: Session, keys: Sequence[str]) -> None:
+    """Say once for each other run that its answers are waited for, which may be long: it may wait for a person."""
+    for run, count in session.claims.newly_waited_for(keys).items():
+        session.said(
+            f"waiting for {count:,} answers that the run {run} is asking for: what it gives up, or leaves when it "
+            "ends, is asked for here (kasasagi runs tells how it stands)"
+        )
+
+
+def _in_order(
+    questions: Sequence[Question], answers: Mapping[str, Completion], paid: Collection[str]
+) -> list[Answered]:
+    answered, unpaid = [], set(paid)
     for question in questions:
-        answered.append(Answered(question, answers[question.key], question.key not in paid))
-        paid.discard(question.key)  # the first of equal questions is the one that is paid for
+        answered.append(Answered(question, answers[question.key], question.key not in unpaid))
+        unpaid.discard(question.key)  # the first of equal questions is the one that is paid for
     return answered
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
+from blocks.claims import Claims
 from blocks.dispatcher import Dispatcher, ModelUnusableError, StoppedError
 from blocks.engines import engines_for, identity_of
 from blocks.models import Config
@@ -72,13 +73,15 @@ def _session(probe: Probe, workspace: Workspace, said: Callable[[str], None]) ->
     run = Run(workspace, f"probe-{secrets.token_hex(4)}")
     run.folder.mkdir(parents=True)
     dispatcher = Dispatcher(models, engines, workspace.ledger_folder, probe.budget)
+    claims = Claims(workspace, run.id)
     try:
-        yield Session(run, models, identities, dispatcher, said=said, base=probe.base)
+        yield Session(run, models, identities, dispatcher, claims, said=said, base=probe.base)
     except BaseException as error:
         dispatcher.stop(error if isinstance(error, Exception) else StoppedError("the probe was interrupted"))
         raise
     finally:
         dispatcher.close(10.0)
+        claims.close()
         shutil.rmtree(run.folder, ignore_errors=True)
 
 

@@ -30,6 +30,21 @@ def test_answers_come_in_the_order_of_the_questions_and_lie_in_the_ledger(server
     assert all(answer.error is None and answer.text and answer.attempts == 1 for answer in answers)
 
 
+def test_a_call_is_pending_until_its_answer_is_kept(server: FakeServer, tmp_path: Path) -> None:
+    asked = questions(3)
+    keys = [one.key for one in asked]
+    with dispatching(tmp_path, {"small": model(server)}) as dispatcher:
+        dispatcher.hold()
+        asking = background(lambda: dispatcher.ask(asked[:2]))
+        until(lambda: dispatcher.tally.asked == 2)
+        assert dispatcher.pending(keys) == set(keys[:2])
+        dispatcher.release()
+        asking.join()
+        assert dispatcher.pending(keys) == set()
+        assert len(kept(tmp_path, asked)) == 2
+    assert dispatcher.pending(keys) == set(keys), "nobody can tell any more"
+
+
 def test_nothing_asked_is_nothing_sent(server: FakeServer, tmp_path: Path) -> None:
     with dispatching(tmp_path, {"small": model(server)}) as dispatcher:
         assert dispatcher.ask([]) == []

@@ -31,6 +31,15 @@ def test_two_runs_of_one_recipe_pay_once_while_others_look(new_job: NewJob, fini
     assert sum(paid) == 160
 
 
+def test_runs_over_some_and_over_all_rows_pay_once_for_what_they_share(new_job: NewJob) -> None:
+    job = new_job(first_token_s=0.25).prepare(40)
+    for run in [job.start("-n", "30"), job.start()]:
+        run.wait().succeeded()
+    stats = job.server.stats()
+    assert stats["samples_begun_again"] == 0
+    assert stats["samples_begun"] == job.kept() == 160
+
+
 def states(job: Job) -> list[dict[str, Any]]:
     """What is written down of each run."""
     return [json.loads(file.read_text()) for file in job.workspace.glob("runs/*/run.json")]

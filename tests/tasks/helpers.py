@@ -1,10 +1,11 @@
 """A session whose models are answered by a function, in place of servers: for tests of the stages' own logic."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from blocks.canonical import prompt_id
+from blocks.claims import Claims
 from blocks.dispatcher import Dispatcher, Question
 from blocks.ledger import Entry, Ledger
 from blocks.llm import Completion
@@ -46,6 +47,9 @@ class AnsweringDispatcher:
     def raise_if_stopped(self) -> None:
         pass
 
+    def pending(self, keys: Collection[str]) -> set[str]:
+        return set()
+
 
 def good(question: Question) -> Completion:
     text = f"An answer about {question.request['messages'][-1]['content']!r} by {question.label}: {question.key[:6]}."
@@ -70,7 +74,7 @@ def session(
     run = Run.begin(workspace, run_id, "job", {})
     dispatcher = AnsweringDispatcher(workspace.ledger_folder, known, answer)
     identities = {label: cast(OpenAIModel, one).known_as() for label, one in known.items()}
-    return Session(run, known, identities, cast(Dispatcher, dispatcher), **fields)
+    return Session(run, known, identities, cast(Dispatcher, dispatcher), Claims(workspace, run_id), **fields)
 
 
 def asked(session: Session) -> list[Question]:

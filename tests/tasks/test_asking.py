@@ -1,19 +1,29 @@
 """Asking: what the ledger knows is not asked, every call is accounted for, and an account must close."""
 
+import multiprocessing
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from blocks.budget import BudgetSpentError
 from blocks.canonical import ledger_key
-from blocks.dispatcher import Question
+from blocks.dispatcher import Question, StoppedError
+from blocks.ledger import Entry, Ledger
 from blocks.llm import Completion
 from blocks.shards import Account
 from tasks.asking import (
     Answered,
     ChunkJob,
     ChunkResult,
+    Session,
     ask,
     call_row,
     keep_chunk,
@@ -90,6 +100,130 @@ def test_two_runs_that_ask_the_same_at_once_pay_once(tmp_path: Path) -> None:
         thread.join(20)
     assert sum(len(asked(one)) for one in sessions) == 2
     assert [one.completion for one in found[0]] == [one.completion for one in found[1]]
+
+
+def together(asking: Sequence[tuple[Session, Sequence[Question]]]) -> list[list[Answered]]:
+    """What several sessions are answered that ask at once, each in a thread of its own."""
+    with ThreadPoolExecutor(len(asking)) as pool:
+        return [one.result() for one in [pool.submit(ask, one, questions, 1, 0) for one, questions in asking]]
+
+
+def texts(session: Session) -> list[str]:
+    return [one.request["messages"][0]["content"] for one in asked(session)]
+
+
+def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
+    claimed, told, said = threading.Event(), threading.Event(), list[str]()
+
+    def once_the_other_waits(one: Question) -> Completion:
+        claimed.set()
+        assert told.wait(60)
+        return good(one)
+
+    def hears(line: str) -> None:
+        said.append(line)
+        told.set()
+
+    one = session(tmp_path, answer=once_the_other_waits, run_id="one")
+    two = session(tmp_path, run_id="two", said=hears)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, one, [question("a"), question("b"), question("c")], 1, 0)
+        assert claimed.wait(60)
+        second = ask(two, [question("c"), question("d"), question("b")], 1, 0)
+    assert (texts(one), texts(two)) == (["a", "b", "c"], ["d"])
+    assert [answer.reused for answer in second] == [True, False, True]
+    assert second[0].completion == first.result()[2].completion
+    assert [line.partition(":")[0] for line in said] == ["waiting for 2 answers that the run one is asking for"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 9), min_size=1), min_size=2, max_size=4))
+def test_however_the_questions_of_runs_overlap_each_is_paid_for_once(chunks: list[set[int]]) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.asking.LOCK_POLL_S", 0.01)
+        runs = [session(Path(folder), run_id=f"run {number}") for number in range(len(chunks))]
+        found = together([(run, [question(str(n)) for n in chunk]) for run, chunk in zip(runs, chunks, strict=True)])
+        for run in runs:
+            run.claims.close()
+    assert sorted(text for run in runs for text in texts(run)) == sorted(str(n) for n in set[int]().union(*chunks))
+    paid = [answer.question.key for answers in found for answer in answers if not answer.reused]
+    assert len(paid) == len(set(paid)) == len(set[int]().union(*chunks))
+
+
+def test_what_another_run_gives_up_without_an_answer_is_asked_here(tmp_path: Path) -> None:
+    told, claimed = threading.Event(), threading.Event()
+
+    def fails_for_now(one: Question) -> Completion:
+        claimed.set()
+        assert told.wait(60)
+        return Completion(error="server_error", transient=True)
+
+    one = session(tmp_path, answer=fails_for_now, run_id="one")
+    two = session(tmp_path, run_id="two", said=lambda line: told.set())
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(ask, one, [question("a"), question("b")], 1, 0)
+        assert claimed.wait(60)
+        second = ask(two, [question("b")], 1, 0)
+    assert [answer.completion.error for answer in first.result()] == ["server_error"] * 2
+    assert (second[0].reused, second[0].completion.error, texts(two)) == (False, None, ["b"])
+
+
+def test_what_is_in_flight_when_a_run_is_stopped_is_not_asked_until_it_has_ended(tmp_path: Path) -> None:
+    waits = threading.Event()
+
+    def stopped(one: Question) -> Completion:
+        raise StoppedError("stopped by a person")
+
+    one = session(tmp_path, answer=stopped, run_id="one")
+    two = session(tmp_path, run_id="two", said=lambda line: waits.set())
+    with pytest.raises(StoppedError):
+        ask(one, [question("a")], 1, 0)
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(ask, two, [question("a")], 1, 0)
+        assert waits.wait(60)
+        assert texts(two) == []
+        ledger = Ledger(one.run.workspace.ledger_folder)  # what was in flight arrives while the run drains
+        ledger.append([Entry(question("a").key, "small", good(question("a")))])
+        ledger.close()
+        one.claims.close()
+        assert [answer.reused for answer in second.result()] == [True]
+    assert texts(two) == []
+
+
+def test_a_run_that_goes_on_after_a_chunk_has_failed_keeps_nobody_waiting_for_it(tmp_path: Path) -> None:
+    def refuses(one: Question) -> Completion:
+        if one.request["messages"][0]["content"] == "dear":
+            raise BudgetSpentError("the budget is spent")
+        return good(one)
+
+    one, two = session(tmp_path, answer=refuses, run_id="one"), session(tmp_path, run_id="two")
+    with pytest.raises(BudgetSpentError):
+        ask(one, [question("dear")], 1, 0)
+    ask(one, [question("cheap")], 1, 0)
+    ask(two, [question("dear")], 1, 0)
+    assert texts(two) == ["dear"]
+
+
+def asking_until_killed(folder: Path, here: Connection) -> None:
+    def hangs(one: Question) -> Completion:
+        here.send("asked")
+        here.recv()
+        return good(one)
+
+    ask(session(folder, answer=hangs, run_id="one"), [question("a"), question("b")], 1, 0)
+
+
+def test_what_a_killed_run_was_asking_for_is_asked_here(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=asking_until_killed, args=(tmp_path, theirs), daemon=True)
+    child.start()
+    assert ours.poll(60)
+    two = session(tmp_path, run_id="two", said=lambda line: child.kill())
+    answers = ask(two, [question("b"), question("c")], 1, 0)
+    child.join()
+    assert [answer.reused for answer in answers] == [False, False]
+    assert texts(two) == ["c", "b"]
 
 
 def test_a_call_keeps_its_words_and_what_it_cost() -> None:
