@@ -6,6 +6,7 @@ batch is forgotten.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,6 +69,7 @@ class BatchLane(Lane):
         self._waiting: dict[str, Job] = {}
         self._asked: dict[str, Batch] = {}
         self._early: dict[str, Completion] = {}
+        self._noted: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._endpoint: OpenAIEndpoint | None = None
@@ -89,9 +91,15 @@ class BatchLane(Lane):
         else:
             self._endpoint = OpenAIEndpoint.connect(self._model, self._address)
             self._place = BatchServer(self._endpoint.client, self._config)
-        identity = self._batch_owner.identity(label)
-        for note in self._notes.all():
-            if (note.address, note.identity) == (self._address, identity):
+        self._take_up_noted()
+
+    def _take_up_noted(self, but_of: int | None = None) -> None:
+        """Follow what batches for this model were written down since the last look, but those of one process."""
+        notes = self._notes.all(besides=self._noted)
+        self._noted.update(note.name for note in notes)
+        ours = self._address, self._batch_owner.identity(self._label)
+        for note in notes:
+            if (note.address, note.identity) == ours and note.pid != but_of:
                 self._follow(Batch(note))
 
     def push(self, job: Job) -> None:
@@ -141,6 +149,9 @@ class BatchLane(Lane):
         """Make batches of what was gathered, each for one endpoint and within the server's limits."""
         if self.held:
             return
+        self._take_up_noted(but_of=os.getpid())  # those of a run that has died meanwhile may ask the same
+        for key in self._waiting.keys() & self._asked.keys():
+            self.push(self._waiting.pop(key))
         jobs, self._waiting = list(self._waiting.values()), {}
         for name, url in URLS.items():
             some = [job for job in jobs if name in job.request]

@@ -6,7 +6,7 @@ Each batch is two files beside the ledger: NAME.jsonl, the requests as they are 
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +94,10 @@ class BatchNotes:
         except (OSError, ValidationError):
             return None
 
-    def all(self) -> list[BatchNote]:
-        """All batches that are not settled yet, the earliest first."""
-        found = (self.read(file.stem) for file in sorted(self.folder.glob("*.json")))
+    def all(self, besides: Collection[str] = ()) -> list[BatchNote]:
+        """All batches that are not settled yet, the earliest first; besides those of some names."""
+        names = (file.stem for file in sorted(self.folder.glob("*.json")))
+        found = (self.read(name) for name in names if name not in besides)
         return [note for note in found if note is not None]
 
     def forget(self, note: BatchNote) -> None:

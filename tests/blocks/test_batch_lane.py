@@ -353,6 +353,33 @@ def test_a_batch_is_not_lost_to_a_server_that_knows_no_batches_at_all(tmp_path: 
     assert batches(server) == before + 1
 
 
+def asking_when_told(server: FakeServer, moment: str, folder: Path, here: Connection) -> None:
+    here.recv()
+    asking_until_killed(server, moment, folder, here)
+
+
+@pytest.mark.parametrize("moment", ["before the id", "before the upload", "before it is forgotten"])
+def test_a_run_that_goes_on_takes_up_the_batch_of_one_that_was_killed_meanwhile(
+    tmp_path: Path, server: FakeServer, moment: str
+) -> None:
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=asking_when_told, args=(server, moment, tmp_path, theirs), daemon=True)
+    child.start()
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        dispatcher.ask(questions(1, about="of its own"))
+        before = batches(server)
+        ours.send("now")
+        assert ours.poll(60)
+        child.kill()
+        child.join()
+        answers = dispatcher.ask(questions(20, about=moment))
+    assert all(answer.error is None for answer in answers)
+    assert batches(server) == before + 1
+    assert server.stats()["samples_begun_again"] == 0
+    assert not notes(tmp_path)
+
+
 def test_a_batch_that_the_server_has_forgotten_is_asked_anew(tmp_path: Path, server: FakeServer) -> None:
     small = batched(server)
     line = b'{"custom_id": "x"}\n'
