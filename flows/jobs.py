@@ -126,7 +126,8 @@ class Stages:
         begins = converse.begins_of(self.session, plan)
         example = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
         models = [self.model_digest(plan.model), self.model_digest(plan.answerer)]
-        known = [plan.plain(), models, converse.next_prompt(begins, plan, example), begins.stops()]
+        rules = [FILTER_VERSION, filter_digest(converse.turn_filter(plan), self.base)]
+        known = [plan.plain(), models, converse.next_prompt(begins, plan, example), begins.stops(), rules]
         return self.job(converse.STAGE, converse.VERSION, chunk, {"prompts": prompts}, known)
 
     def _converse(self, job: ChunkJob) -> Handle:

@@ -211,6 +211,11 @@ def _forged(talk: Talk, stops: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
+def turn_filter(plan: Dialogues) -> FilterConfig:
+    """What each further turn of the user must pass."""
+    return FilterConfig(rules=list(plan.rules), dedup=DedupConfig(exact=False))
+
+
 def _rules_broken(
     session: Session, plan: Dialogues, found: Sequence[tuple[Talk, Answered, str]], chunk: int
 ) -> list[tuple[str, str | None] | None]:
@@ -219,8 +224,7 @@ def _rules_broken(
     into = session.run.folder / "scratch" / f"{STAGE}-{chunk}"
     into.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=_ASKED), into / "turns.parquet")
-    config = FilterConfig(rules=list(plan.rules), dedup=DedupConfig(exact=False))
-    result = filter_prompts(config, into / "turns.parquet", into, session.base)
+    result = filter_prompts(turn_filter(plan), into / "turns.parquet", into, session.base)
     aside = pq.read_table(result.quarantine, columns=["position", "reason", "detail"]).to_pylist()
     shutil.rmtree(into, ignore_errors=True)
     broken = {row["position"]: (row["reason"], row["detail"]) for row in aside}

@@ -18,8 +18,9 @@ from tasks.thinking import CLOSE, OPEN, split_thinking
 
 STAGE = "judge"
 RANK = 2
-# Raised when the same input would give other rows. 2: what may be a quotation is no verdict.
-VERSION = 2
+# Raised when the same input would give other rows. 2: what may be a quotation is no verdict. 3: JSON beside words is
+# none, nor is what stands behind an end of thinking that may be quoted.
+VERSION = 3
 Rows = Sequence[Mapping[str, Any]]
 
 

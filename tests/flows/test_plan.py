@@ -88,6 +88,21 @@ def test_another_tokenizer_of_the_same_name_makes_the_pairs_anew(loaded: LoadedR
     assert keys[0] == keys[2] != keys[1]
 
 
+def test_another_text_of_a_rule_for_further_turns_makes_the_dialogues_anew(
+    loaded: LoadedRecipe, tmp_path: Path
+) -> None:
+    turns = "{count: 2, model: small, template: chatml, rules: [mine:polite]}"
+    talking = load_recipe(str(loaded.file), [f"source.turns={turns}"])
+    one = session(tmp_path / "workspace", talking.recipe.models)
+    stages = Stages(one, talking.recipe, talking.base)
+    assert stages.dialogues is not None
+    keys = []
+    for word in ("please", "kindly", "please"):
+        (tmp_path / "mine.py").write_text(f"def polite(row):\n    return {word!r} in row['instruction']\n")
+        keys.append(stages.converse_job(stages.dialogues, 0, prompts(one, some(2))).cache_key)
+    assert keys[0] == keys[2] != keys[1]
+
+
 def test_a_plan_asks_nobody(loaded: LoadedRecipe, tmp_path: Path, nobody: FakeServer) -> None:
     settings = [f"models.{name}.base_url={nobody.base_url}" for name in ("small", "large", "critic")]
     plans(load_recipe(str(loaded.file), settings), tmp_path / "workspace")
