@@ -14,7 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from blocks.canonical import ledger_key
 from blocks.dispatcher import Question
 from blocks.llm import Message
-from blocks.models import OpenAIModel, Sampling
+from blocks.models import Sampling, extra_body_of
 from blocks.shards import Handle
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk
 from tasks.judge.prompt import instruction_text
@@ -75,7 +75,7 @@ def request_body(session: Session, label: str, sampling: Sampling) -> dict[str, 
     """What is the same in all requests of a stage to a model: its sampling, laid over the model's, and extra fields."""
     model = session.models[label]
     body = sampling.over(model.sampling).parameters()
-    return {**body, **(model.extra_body if isinstance(model, OpenAIModel) else {})}
+    return {**body, **extra_body_of(model)}
 
 
 def question(session: Session, label: str, messages: Sequence[Message], body: Mapping[str, Any]) -> Question:

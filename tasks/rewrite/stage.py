@@ -29,8 +29,8 @@ from tasks.reading import (
 from tasks.rewrite.config import METHOD, ORIGIN, Method, RewriteConfig
 
 STAGE = "rewrite"
-# Raised when the same input would give other rows. 1: first version.
-VERSION = 1
+# Raised when the same input would give other rows. 2: the extra_body of a vLLM model is sent.
+VERSION = 2
 REWRITTEN = pa.schema(
     [
         ("prompt_id", pa.string()),

@@ -27,8 +27,8 @@ from tasks.tags.labels import Kind
 from tasks.tags.reader import read_tags
 
 STAGE = "tags"
-# Raised when the same input would give other rows. 1: first version.
-VERSION = 1
+# Raised when the same input would give other rows. 2: the extra_body of a vLLM model is sent.
+VERSION = 2
 Tags = dict[Kind, str]
 
 
