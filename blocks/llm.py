@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 MOST_TOKENS = 2**53
+PASSING = frozenset(
+    ("batch_failed", "connection", "malformed_reply", "rate_limited", "server_error", "stopped", "time_out")
+)
+"""The errors that may pass: a call that ends with one is asked again by the next run."""
 Message = dict[str, str]
 Request = Mapping[str, Any]
 """A canonical request: `messages` (chat), `prompt` (text or token ids) or `input` (a text to embed, whose answer is a
@@ -16,9 +20,9 @@ OpenAI names (temperature, top_p, max_tokens, stop, repetition_penalty, …). No
 class Completion:
     """One model's answer to one request, or the reason why there is none.
 
-    `error` is None for an answer. A `transient` error may pass, so it is no answer and is not kept; another is an
-    answer with a reason (context_too_long, refused_by_server, …). A `fatal` one makes every call to that model
-    pointless (a wrong key, an unknown model). `wait_s` is what the server asked to wait before another attempt.
+    `error` is None for an answer. A `transient` error (one of PASSING) may pass, so it is no answer and is not kept;
+    another is an answer with a reason (context_too_long, refused_by_server, …). A `fatal` one makes every call to that
+    model pointless (a wrong key, an unknown model). `wait_s` is what the server asked to wait before another attempt.
     """
 
     text: str = ""

@@ -2,7 +2,8 @@
 
 Those are the published prompts, and those that a run which ended well had answered and judged without a pair coming of
 it: a later run that takes them again, and little else, would be stopped by the gates for the share that gives pairs.
-A dialogue counts as the prompt that it grew from, also one that broke off.
+A prompt that has no pair and one of whose calls failed in a way that may pass was not answered and judged: it is new
+again. A dialogue counts as the prompt that it grew from, also one that broke off.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from blocks.canonical import prompt_id
+from blocks.llm import PASSING
 from blocks.run_tables import open_tables
 from blocks.shards import Shard
 from blocks.workspace import RunState, Workspace
@@ -20,16 +22,24 @@ REASON = "published_before"
 NO_PAIR = "no_pair_before"
 DETAILS = {REASON: "an earlier run published it", NO_PAIR: "no pair came of it in an earlier run that published"}
 KEYS = pa.schema([("key", pa.string()), ("reason", pa.string())])
+_PASSING = ", ".join(f"'{reason}'" for reason in sorted(PASSING))
 # A run that publishes instructions alone has no pairs, and all its prompts are published.
 _DEALT_WITH = f"""
+WITH paired AS (SELECT DISTINCT prompt_id FROM pairs),
+unanswered AS (
+    SELECT DISTINCT CASE WHEN json_valid(payload) THEN payload->>'prompt_id' END AS prompt_id
+    FROM quarantine WHERE stage IN ('respond', 'judge') AND reason IN ({_PASSING})
+)
 SELECT messages, seed_id, CASE
-    WHEN prompt_id IN (SELECT prompt_id FROM pairs) OR NOT EXISTS (FROM pairs) THEN '{REASON}' ELSE '{NO_PAIR}'
-END AS reason FROM prompts LEFT JOIN (SELECT DISTINCT prompt_id, seed_id FROM turns) USING (prompt_id)
-WHERE reason = '{REASON}' OR ?
+    WHEN paired.prompt_id IS NOT NULL OR NOT EXISTS (FROM pairs) THEN '{REASON}' ELSE '{NO_PAIR}'
+END AS reason
+FROM prompts AS p LEFT JOIN (SELECT DISTINCT prompt_id, seed_id FROM turns) USING (prompt_id)
+LEFT JOIN paired ON paired.prompt_id = p.prompt_id LEFT JOIN unanswered ON unanswered.prompt_id = p.prompt_id
+WHERE paired.prompt_id IS NOT NULL OR (unanswered.prompt_id IS NULL AND (reason = '{REASON}' OR ?))
 """
 _BROKEN_OFF = f"""
 SELECT CAST(json_extract(payload, '$.messages') AS STRUCT(role VARCHAR, content VARCHAR)[]), row_id, '{NO_PAIR}'
-FROM quarantine WHERE stage = 'converse' AND json_valid(payload) AND ?
+FROM quarantine WHERE stage = 'converse' AND reason NOT IN ({_PASSING}) AND json_valid(payload) AND ?
 """
 
 
