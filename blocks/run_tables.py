@@ -131,6 +131,12 @@ def _union(
     return " UNION ALL BY NAME ".join(parts)
 
 
+def prompts_to_answer(handles: Sequence[RunHandle]) -> int:
+    """How many prompts a run has to answer, once it has begun to: those that all stages before have left."""
+    last = [one.handle.shards for one in handles if "prompts" in one.handle.shards and _are_last(one, handles)]
+    return sum(shards["prompts"].rows for shards in last)
+
+
 def _are_last(counted: RunHandle, handles: Sequence[RunHandle]) -> bool:
     """Whether a chunk's prompts are those that go on: dialogues that have grown replace their beginnings."""
     grown = any(handle.handle.stage == GROWING for handle in handles)

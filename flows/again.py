@@ -4,19 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blocks.run_tables import open_tables
+from blocks.run_tables import open_tables, prompts_to_answer
 from blocks.workspace import Run, RunHandle, Workspace
 from flows.errors import KasasagiError, UsageError
+from flows.gates_again import holds_on, judge_again
 from flows.recipe import Recipe, check_recipe, override
 from flows.rejudge import STAGE as AUDIT
 from flows.verdicts import STAGE as HUMAN
 from flows.verdicts import human_handle, human_rows, with_verdicts
 from tasks.asking import ChunkJob
 from tasks.format_dpo import STAGE, format_chunk
-from tasks.gate.approvals import let_pass
-from tasks.gate.config import GatesConfig
-from tasks.gate.judge import judge_stage
-from tasks.gate.outcome import keep_outcomes, raise_if_failed
 from tasks.publish import Release, release
 from tasks.reports import STAGE as REPORT
 from tasks.student import token_counter
@@ -38,9 +35,11 @@ def pair_again(
     overrides: Sequence[str],
     verdicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> Run:
-    """A new run with the rows of an earlier one and pairs made anew; no call is made. Raises GateFailedError.
+    """A new run with the rows of an earlier one and pairs made anew; no call is made.
 
-    verdicts are ratings by people, in place of those that the earlier run has.
+    verdicts are ratings by people, in place of those that the earlier run has. Every gate judges its rows again. Raises
+    GateFailedError, and KasasagiError where the earlier run did not get through all its prompts; the pairs of the
+    others are in the new run, which has failed, then.
     """
     from flows.execution import ended_state, new_run_id
 
@@ -49,28 +48,55 @@ def pair_again(
     recipe = recipe_of(old, overrides, "pairs")
     new = Run.begin(workspace, new_run_id(recipe.name), recipe.name, recipe.plain(), Path(old.state().base))
     with ended_state(new):
-        limits = recipe.pairs.max_tokens
-        counter = None if limits is None else token_counter(limits, Path(old.state().base))
+        handles = old.handles()
         people = human_rows(old) if verdicts is None else verdicts
-        jobs = _jobs(old, new, recipe, people)
-        if people:
-            new.add(human_handle(new, people), reused=False)
-        for counted in old.handles():
-            if counted.handle.stage not in MADE_ANEW and not counted.handle.stage.startswith("gate "):
-                new.add(counted.handle, reused=True)
-        for job in jobs:
-            new.add(format_chunk(new, recipe.pairs, recipe.judging, job, counter), reused=False)
-        _judge(new, recipe.gates)
+        jobs = _jobs(old, handles, new, recipe, people)
+        _take_over(handles, new, recipe, people)
+        _make_pairs(new, recipe, jobs)
+        judge_again(new, recipe)
+        _raise_if_some_are_missing(old, new, prompts_to_answer(handles), jobs)
     return new
 
 
-def _jobs(old: Run, new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> list[ChunkJob]:
+def _jobs(
+    old: Run, handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]
+) -> list[ChunkJob]:
     """The jobs that make the pairs anew: from rated responses, or from responses alone where nobody judges."""
     stage, what = ("judge", "ratings") if recipe.judging else ("respond", "responses")
-    jobs = [_job(new, counted, people) for counted in old.handles() if counted.handle.stage == stage]
+    jobs = [_job(new, counted, people) for counted in handles if counted.handle.stage == stage]
     if not jobs:
         raise KasasagiError(f"the run {old.id} has no {what} to make pairs from; run its recipe again first")
     return jobs
+
+
+def _take_over(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> None:
+    """Count in a new run what an earlier one did before its pairs, and what people say."""
+    if people:
+        new.add(human_handle(new, people), reused=False)
+    for counted in handles:
+        if counted.handle.stage not in MADE_ANEW and holds_on(counted, recipe):
+            new.add(counted.handle, reused=True)
+
+
+def _make_pairs(run: Run, recipe: Recipe, jobs: Sequence[ChunkJob]) -> None:
+    limits = recipe.pairs.max_tokens
+    counter = None if limits is None else token_counter(limits, Path(run.state().base))
+    for job in jobs:
+        run.add(format_chunk(run, recipe.pairs, recipe.judging, job, counter), reused=False)
+
+
+def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[ChunkJob]) -> None:
+    """Raise KasasagiError where the earlier run did not get as far as pairs with all its prompts."""
+    reached = sum(job.inputs["prompts"].rows for job in jobs)
+    if reached >= prompts:
+        return
+    runs_on = old.state().status == "running"
+    raise KasasagiError(
+        f"the run {old.id} {'goes on still' if runs_on else 'did not get to its end'}, so {new.id} has the pairs of "
+        f"{reached:,} of its {prompts:,} prompts: "
+        f"{'make them again when it has ended' if runs_on else 'run its recipe again for all of them'}, "
+        "or publish these with --partial"
+    )
 
 
 def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> ChunkJob:
@@ -80,16 +106,6 @@ def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> Ch
     inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name in taken}}
     inputs = with_verdicts(run, inputs, people)
     return ChunkJob(stage=STAGE, chunk=handle.chunk, run=run.id, inputs=inputs, cache_key="")
-
-
-def _judge(run: Run, gates: GatesConfig) -> None:
-    with open_tables(run) as connection:
-        outcomes = judge_stage(connection, STAGE, "whole", gates.all())
-    if gates.on_fail == "pause":
-        outcomes = let_pass(run.workspace, run.state().name, outcomes)
-    keep_outcomes(run, STAGE, "whole", outcomes)
-    if gates.on_fail != "warn":
-        raise_if_failed(outcomes)
 
 
 def publish_again(workspace: Workspace, name: str | None, overrides: Sequence[str], partial: bool) -> Release:

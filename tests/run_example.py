@@ -111,8 +111,10 @@ def build_example_run(
     middle = (len(examples) + 1) // 2
     for chunk, some in enumerate((examples[:middle], examples[middle:])):
         responded = _respond(run, chunk, some)
-        run.add(responded, reused=reused and chunk == 0)
-        run.add(_judge(run, chunk, some).model_copy(update={"inputs": _inputs(run, some, responded)}), reused=False)
+        inputs = _inputs(run, some, responded)
+        asked = responded.model_copy(update={"inputs": {"prompts": inputs["prompts"]}})
+        run.add(asked, reused=reused and chunk == 0)
+        run.add(_judge(run, chunk, some).model_copy(update={"inputs": inputs}), reused=False)
     run.add(_format_dpo(run, examples), reused=False)
     if ended:
         build_database(run)
