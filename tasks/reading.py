@@ -18,7 +18,7 @@ from blocks.models import Sampling, extra_body_of
 from blocks.shards import Handle
 from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk
 from tasks.judge.prompt import instruction_text
-from tasks.response_rules import language_of
+from tasks.response_rules import cut_off_detail, is_cut_off, language_of
 from tasks.thinking import split_thinking
 
 T = TypeVar("T")
@@ -90,8 +90,9 @@ def hear(answered: Answered, read: Callable[[str], T]) -> Heard[T]:
     if completion.error is not None:
         fault = UnreadableError(completion.error, completion.detail or "the model gave no answer")
         return Heard(answered, fault=fault)
-    if completion.finish_reason == "length":
-        return Heard(answered, fault=UnreadableError("truncated", "the reply was cut off; raise sampling.max_tokens"))
+    if is_cut_off(how := completion.finish_reason):
+        detail = cut_off_detail("the reply", how, "sampling.max_tokens")
+        return Heard(answered, fault=UnreadableError("truncated", detail))
     words, _ = split_thinking(completion.text, completion.reasoning)
     try:
         return Heard(answered, read(words))

@@ -14,6 +14,7 @@ from typing import Literal
 Language = Literal["en", "ja", "other"]
 
 FINISHED = (None, "stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls")
+ENDED = {*FINISHED, "", "complete", "completed", "function_call"}
 REFUSAL_CHARS = 800
 REFUSAL_CHARS_JAPANESE = 400
 LANGUAGE_CHARS = 4000
@@ -69,6 +70,19 @@ def _unknown(name: str) -> str:
 def _excerpt(text: str) -> str:
     text = " ".join(text[:120].split())
     return text if len(text) <= 60 else text[:60] + "…"
+
+
+def is_cut_off(finish_reason: str | None) -> bool:
+    """Whether a reply that is to be read may lack its end: so ends any that does not say that it came to its end.
+
+    Of "Rating: 10" that a content filter or a lost connection cuts, "Rating: 1" could be left.
+    """
+    return (finish_reason and finish_reason.lower()) not in ENDED
+
+
+def cut_off_detail(what: str, finish_reason: str | None, key: str) -> str:
+    """What to say of a reply that is cut off, and, where it was too long, which key of the recipe to raise."""
+    return f"{what} was cut off; raise {key}" if finish_reason == "length" else f"{what} ended by {finish_reason!r}"
 
 
 def _truncated(answer: Answer) -> str | None:

@@ -14,13 +14,14 @@ from tasks.judge.lines import UnreadableReply, Verdict, refuse
 from tasks.judge.methods import method_of
 from tasks.judge.sittings import Sitting, repaired, sittings_for
 from tasks.judge.votes import Weighing, by_prompt_id, to_confirm
+from tasks.response_rules import cut_off_detail, is_cut_off
 from tasks.thinking import CLOSE, OPEN, split_thinking
 
 STAGE = "judge"
 RANK = 2
 # Raised when the same input would give other rows. 2: what may be a quotation is no verdict. 3: JSON beside words is
-# none, nor is what stands behind an end of thinking that may be quoted.
-VERSION = 3
+# none, nor is what stands behind an end of thinking that may be quoted. 4: nor is a reply that did not come to its end.
+VERSION = 4
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -79,8 +80,8 @@ class Bench:
         completion = answer.completion
         if completion.error is not None:
             raise UnreadableReply(completion.error, completion.detail or "the judge gave no answer")
-        if completion.finish_reason == "length":
-            raise UnreadableReply("truncated", "the judge's reply was cut off; raise judge.sampling.max_tokens")
+        if is_cut_off(how := completion.finish_reason):
+            raise UnreadableReply("truncated", cut_off_detail("the judge's reply", how, "judge.sampling.max_tokens"))
         words, thinking = split_thinking(completion.text, completion.reasoning)
         if thinking is not None and not _thought_aloud(completion) and _holds_end_of_thinking(answer):
             refuse("quoted_thinking", f"the reply may quote {CLOSE} from a text, and what stands behind it too")

@@ -29,8 +29,9 @@ from tasks.reading import (
 from tasks.rewrite.config import METHOD, ORIGIN, Method, RewriteConfig
 
 STAGE = "rewrite"
-# Raised when the same input would give other rows. 2: the extra_body of a vLLM model is sent.
-VERSION = 2
+# Raised when the same input would give other rows. 2: the extra_body of a vLLM model is sent. 3: a reply that did not
+# come to its end is not read.
+VERSION = 3
 REWRITTEN = pa.schema(
     [
         ("prompt_id", pa.string()),

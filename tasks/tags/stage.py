@@ -27,8 +27,9 @@ from tasks.tags.labels import Kind
 from tasks.tags.reader import read_tags
 
 STAGE = "tags"
-# Raised when the same input would give other rows. 2: the extra_body of a vLLM model is sent.
-VERSION = 2
+# Raised when the same input would give other rows. 2: the extra_body of a vLLM model is sent. 3: a reply that did not
+# come to its end is not read.
+VERSION = 3
 Tags = dict[Kind, str]
 
 

@@ -1,6 +1,7 @@
 """The judge stage: which sittings there are, in which orders, and what becomes of replies that say nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,30 @@ def test_an_unreadable_reply_is_set_aside_with_the_judges_words(
         assert payload["aspect"] == "overall-rating"
     assert not rows(one, handle, "ratings")
     assert len({row["row_id"] for row in aside}) == 2
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        ("content_filter", "ended by 'content_filter'"),
+        ("repetition", "ended by 'repetition'"),
+        ("length", "raise judge.sampling.max_tokens"),
+    ],
+)
+def test_a_verdict_that_did_not_come_to_its_end_is_not_read(tmp_path: Path, ending: str, words: str) -> None:
+    one = session(tmp_path, answer=lambda question: replace(judges(question), finish_reason=ending))
+    handle = chunk(one, config(repairs=0), [QUESTION], some(QUESTION, 2))
+    aside = rows(one, handle, "quarantine")
+    assert [row["reason"] for row in aside] == ["truncated"] * 2
+    assert all(words in row["detail"] for row in aside)
+    assert not rows(one, handle, "ratings")
+
+
+@pytest.mark.parametrize("ending", [None, "", "stop", "STOP", "eos_token", "end_turn", "COMPLETE", "function_call"])
+def test_a_verdict_counts_by_whatever_word_a_server_says_that_it_is_complete(tmp_path: Path, ending: str) -> None:
+    one = session(tmp_path, answer=lambda question: replace(judges(question), finish_reason=ending))
+    handle = chunk(one, config(repairs=0), [QUESTION], some(QUESTION, 2))
+    assert len(rows(one, handle, "ratings")) == handle.account.calls_paid * 2 > 0
 
 
 def test_one_unreadable_order_sets_aside_only_that_prompt(tmp_path: Path) -> None:

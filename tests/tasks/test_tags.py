@@ -129,6 +129,13 @@ def test_tags_are_kept_by_prompt_under_their_columns(tmp_path: Path) -> None:
     assert (handle.account.rows_in, handle.account.rows_out, handle.account.calls_paid) == (2, 2, 2)
 
 
+@pytest.mark.parametrize("ending", ["length", "content_filter"])
+def test_a_reply_that_did_not_come_to_its_end_is_not_read(tmp_path: Path, ending: str) -> None:
+    cut = Completion("quality: good", finish_reason=ending)
+    here, handle = tagged(tmp_path, ["One."], lambda question: cut, kinds=["quality"], repairs=0)
+    assert [row["reason"] for row in rows(here, handle, "quarantine")] == ["truncated"]
+
+
 def test_an_unreadable_reply_is_asked_for_once_more_with_the_fault_named(tmp_path: Path) -> None:
     def answer(question: Question) -> Completion:
         return says("quality: good" if len(question.request["messages"]) == 4 else "I like it")
