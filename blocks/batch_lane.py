@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import openai
 
+from blocks.account_faults import with_remedy
 from blocks.batch_asking import SILENCE, UNHEARD, UnansweredError, patiently
 from blocks.batch_notes import URLS, BatchNote, BatchNotes, request_line
 from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen
@@ -346,9 +347,9 @@ class BatchLane(Lane):
                 self._batch_owner.kept(job, completion)
             else:
                 self._early[key] = completion
-        for one in found.values():
+        for one in signed.values():
             if one.fatal:
-                self.owner.unusable(self._label, one.detail or one.error or "", self._address)
+                self.owner.unusable(self._label, with_remedy(one.error, one.detail), self._address)
 
     def _signed(self, batch: Batch, key: str, completion: Completion) -> Completion:
         """A completion with its number of attempts, and without a key that the server may have repeated."""

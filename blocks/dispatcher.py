@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blocks.account_faults import with_remedy
 from blocks.batch_lane import BatchLane
 from blocks.budget import BudgetSpentError, Cost, Purses
 from blocks.lanes import EngineLane, Job, Lane
@@ -278,7 +279,7 @@ class Dispatcher:
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         """Take a job's last word: into the ledger first, unless it is a failure that may pass."""
         if completion.fatal:
-            self.unusable(job.label, completion.detail or completion.error or "", address)
+            self.unusable(job.label, with_remedy(completion.error, completion.detail), address)
             return
         self._paid(job.key, completion)
         if completion.transient:

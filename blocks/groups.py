@@ -42,6 +42,8 @@ async def complete_shared(
         except (ValueError, TypeError, KeyError) as error:
             return Completion(error="malformed_reply", detail=f"{error}: {body[:500]!r}", transient=True)
         there = [one for one in found if one is not None]
+        if not there and (first := read_reply(body)).error == "server_error":  # all broke off: the call has failed
+            return first
         return Completion(
             prompt_tokens=sum(one.prompt_tokens for one in there),
             completion_tokens=sum(one.completion_tokens for one in there),

@@ -119,7 +119,8 @@ def failure(error: Exception) -> Completion:
     status, words = getattr(error, "status_code", None), str(error)
     if NO_PROVIDER in words:
         return Completion(error="not_found", detail=words, fatal=True)
-    if NO_KEY.search(words):  # LiteLLM finds that itself and calls it an error of the server
+    # LiteLLM finds a missing key itself and calls it an error of the server; a 400 may repeat a question about keys.
+    if status not in (400, 422) and NO_KEY.search(words):
         return Completion(error="not_authorised", detail=words, fatal=True)
     if isinstance(error, openai.APIConnectionError):
         return Completion(error="connection", detail=words, transient=True)

@@ -1,7 +1,7 @@
 """What is asked of a language model and what comes back: the words that every endpoint and engine shares."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 MOST_TOKENS = 2**53
@@ -37,6 +37,34 @@ class Completion:
     fatal: bool = False
     wait_s: float | None = None
     attempts: int = 1
+
+
+GENERATION_FAILED = frozenset(
+    (
+        "abort",
+        "aborted",
+        "cancelled",
+        "connection_error",
+        "error",
+        "insufficient_system_resource",
+        "network_error",
+        "server_error",
+        "timeout",
+    )
+)
+"""Finish reasons of a text whose making broke off: OpenRouter's and Mistral's `error`, DeepSeek's
+insufficient_system_resource, network_error of Zhipu and of gateways, vLLM's and SGLang's abort, TensorRT-LLM's rest."""
+
+
+def if_generated(completion: Completion, why: str = "") -> Completion:
+    """A completion, or the passing error in its place where its making broke off; why: the server's words for that."""
+    reason = completion.finish_reason or ""
+    if not why and reason.lower() not in GENERATION_FAILED:
+        return completion
+    said = f"the generation broke off after {len(completion.text)} characters (finish_reason {reason or 'missing'})"
+    detail = f"{said}: {why}" if why else said
+    failed = replace(completion, text="", reasoning=None, finish_reason=None, stop_reason=None)
+    return replace(failed, error="server_error", detail=detail, transient=True)
 
 
 def token_count(value: Any) -> int:

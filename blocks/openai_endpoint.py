@@ -11,15 +11,19 @@ import httpx2
 import openai
 import orjson
 
+from blocks.account_faults import account_fault
 from blocks.bounded_client import BoundedClient
 from blocks.embeddings import read_embedding
-from blocks.llm import Completion, Request, token_count
+from blocks.llm import Completion, Request, if_generated, token_count
 from blocks.models import OpenAIModel
 from blocks.rate_headers import quota_wait, retry_after
 
 TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)", re.I)
 REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation|flagged", re.I)
+BY_STATUS = {401: "not_authorised", 402: "out_of_credit", 404: "not_found"}
+MAY_PASS = (408, 409, 425)
 DETAIL_CHARACTERS = 500
+SAID = ("code", "type", "message")
 NO_KEY = "no-key-needed"
 QUEUEING = "vllm"
 INSTEAD = (
@@ -72,7 +76,7 @@ class OpenAIEndpoint:
         except (openai.NotFoundError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return None
         except openai.APIStatusError as error:
-            if error.status_code in (400, 405, 501):
+            if error.status_code in (400, 405, 501) and not read_failure(error).fatal:
                 return None
             raise
 
@@ -146,13 +150,16 @@ def read_waiting(metrics: str) -> int | None:
 
 
 def read_reply(body: bytes) -> Completion:
-    """The completion in a server's reply; a body that is cut or no completion at all is a passing error."""
+    """The completion in a server's reply; a body that is cut or no completion at all is a passing error.
+
+    So is a text whose making broke off, though it came with status 200.
+    """
     try:
         reply = orjson.loads(body)
         choice = reply["choices"][0]
         message = choice.get("message") or {}
         usage = reply.get("usage") or {}
-        return Completion(
+        made = Completion(
             text=_text(message.get("content") if message else choice.get("text")),
             reasoning=_reasoning(message),
             finish_reason=_optional_text(choice.get("finish_reason")),
@@ -160,6 +167,8 @@ def read_reply(body: bytes) -> Completion:
             prompt_tokens=token_count(usage.get("prompt_tokens")),
             completion_tokens=token_count(usage.get("completion_tokens")),
         )
+        fault = choice.get("error")
+        return if_generated(made, (_words_of(fault) or str(fault)) if fault else "")
     except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
         detail = f"{error}: {body[: 4 * DETAIL_CHARACTERS].decode(errors='replace')}"
         return Completion(error="malformed_reply", detail=detail, transient=True)
@@ -168,19 +177,29 @@ def read_reply(body: bytes) -> Completion:
 def read_failure(error: openai.APIStatusError) -> Completion:
     """What a server's error status means: may pass, will not pass, or makes all calls pointless."""
     status, detail = error.status_code, _server_words(error).encode(errors="replace").decode()
-    if status == 401 or (status == 403 and not REFUSED.search(detail)):
-        return Completion(error="not_authorised", detail=f"{status}: {detail}", fatal=True)
-    if status == 404:
-        return Completion(error="not_found", detail=f"{status}: {detail}{_without_completions(error)}", fatal=True)
-    if status == 402 or (status == 429 and "insufficient_quota" in detail):
-        return Completion(error="out_of_credit", detail=f"{status}: {detail}", fatal=True)
+    if (reason := _pointless(error, detail)) is not None:
+        more = _without_completions(error) if reason == "not_found" else ""
+        return Completion(error=reason, detail=f"{status}: {detail}{more}", fatal=True)
     if status == 429:
         found = Completion(error="rate_limited", detail=detail, transient=True)
         return replace(found, wait_s=asked_wait(found, error.response.headers))
-    if status in (408, 409, 425) or status >= 500:
+    if status in MAY_PASS or status >= 500:
         found = Completion(error="server_error", detail=f"{status}: {detail}", transient=True)
         return replace(found, wait_s=asked_wait(found, error.response.headers))
     return Completion(error=_lasting_reason(status, detail), detail=f"{status}: {detail}")
+
+
+def _pointless(error: openai.APIStatusError, detail: str) -> str | None:
+    """Why no call to the model can succeed, if a failure says so: by its status, or by its words of key and credit."""
+    status = error.status_code
+    if status in BY_STATUS:
+        return BY_STATUS[status]
+    if status in MAY_PASS or status >= 500:
+        return None
+    fault = account_fault([error.body, error.message])
+    if status == 429:
+        return "out_of_credit" if fault == "out_of_credit" or "insufficient_quota" in detail else None
+    return "not_authorised" if fault is None and status == 403 and not REFUSED.search(detail) else fault
 
 
 def _without_completions(error: openai.APIStatusError) -> str:
@@ -204,12 +223,16 @@ def _lasting_reason(status: int, detail: str) -> str:
 
 
 def _server_words(error: openai.APIStatusError) -> str:
-    body: Any = error.body
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        if isinstance(inner, dict):
-            return " ".join(str(inner[name]) for name in ("code", "type", "message") if inner.get(name))
-    return str(body or error.message)
+    return _words_of(error.body or error.message)
+
+
+def _words_of(body: Any) -> str:
+    """The code, type and message of an error; Gemini puts it into a list."""
+    first = body[0] if isinstance(body, list) and body else body
+    inner = first.get("error", first) if isinstance(first, dict) else first
+    if isinstance(inner, dict):
+        return " ".join(str(inner[name]) for name in SAID if inner.get(name))
+    return str(body)
 
 
 def _reasoning(message: dict[str, Any]) -> str | None:

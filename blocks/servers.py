@@ -10,6 +10,7 @@ from typing import Any
 
 import openai
 
+from blocks.account_faults import with_remedy
 from blocks.addresses import Address
 from blocks.estimates import Estimates, prompt_tokens
 from blocks.groups import alike, can_share, complete_shared
@@ -305,10 +306,8 @@ class Servers(Lane):
             except openai.APIStatusError as error:
                 failure = read_failure(error)
                 if failure.fatal:
-                    words = endpoint.without_key(failure.detail)
-                    self.owner.unusable(
-                        label, f"the server answers {words}; check the key and api_key_env", address.url
-                    )
+                    words = with_remedy(failure.error, endpoint.without_key(failure.detail))
+                    self.owner.unusable(label, f"the server answers {words}", address.url)
                     return None
                 if not failure.transient:
                     return ()

@@ -12,7 +12,7 @@ from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any
 
 from blocks import guard
-from blocks.llm import Completion, Request
+from blocks.llm import Completion, Request, if_generated
 from blocks.streaming import EngineFailedError, Feeder
 from blocks.turns import device
 from blocks.vllm_config import MISSING, VLLMModel
@@ -171,13 +171,14 @@ class VLLMEngine(Feeder):
 
 def _completion(output: Any) -> Completion:
     said = output.outputs[0]
-    return Completion(
+    made = Completion(
         text=said.text,
         finish_reason=said.finish_reason,
         stop_reason=None if said.stop_reason is None else str(said.stop_reason),
         prompt_tokens=len(output.prompt_token_ids or ()),
         completion_tokens=len(said.token_ids),
     )
+    return if_generated(made)
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def test_a_batch_that_is_too_much_for_now_is_handed_over_again(tmp_path: Path, s
 
 
 def test_single_requests_fail_as_they_do_elsewhere(tmp_path: Path, server: FakeServer) -> None:
-    server.configure(faults={"http_500": 0.3, "http_429": 0.2, "context_too_long": 0.3})
+    server.configure(faults={"http_500": 0.2, "http_429": 0.2, "broken_off": 0.1, "context_too_long": 0.3})
     answers = ask(tmp_path, batched(server), 60, "faults")
     reasons = {answer.error for answer in answers}
     assert reasons == {None, "context_too_long"}

@@ -29,7 +29,7 @@ from tests.fake_server import FakeServer
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("fault", ["http_429", "http_500", "reset", "cut_body", "malformed_json"])
+@pytest.mark.parametrize("fault", ["http_429", "http_500", "reset", "cut_body", "malformed_json", "broken_off"])
 def test_each_fault_that_may_pass_is_tried_again(server: FakeServer, tmp_path: Path, fault: str) -> None:
     server.configure(faults={fault: 0.5}, retry_after_s=0.01)
     asked = questions(20)
@@ -51,6 +51,7 @@ def test_each_fault_that_may_pass_is_tried_again(server: FakeServer, tmp_path: P
         ("reset", "connection"),
         ("cut_body", "connection"),
         ("malformed_json", "malformed_reply"),
+        ("broken_off", "server_error"),
     ],
 )
 def test_a_fault_that_does_not_pass_is_a_reason_and_is_not_kept(

@@ -8,12 +8,14 @@ import pytest
 
 from blocks import lanes
 from blocks.dispatcher import ModelUnusableError
+from blocks.openai_endpoint import OpenAIEndpoint
 from tests.blocks.helpers import (
     ScriptedServer,
     answer_body,
     background,
     dispatching,
     error_body,
+    kept,
     model,
     question,
     questions,
@@ -35,6 +37,52 @@ def test_a_wrong_key_ends_the_run_before_a_question_is_sent(
             dispatcher.ask([question("one more")])
     stats = server.stats()
     assert (stats["calls"], stats["by_endpoint"]["models"]["calls"]) == (0, 1)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_wrong_key_that_is_refused_with_400_costs_one_request_and_leaves_nothing_in_the_ledger(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    server.configure(api_key="right", key_status=400)
+    monkeypatch.setenv("SMALL_KEY", "wrong-key-1234567890")
+    if not listed:
+        monkeypatch.setattr(OpenAIEndpoint, "models", says_no_models)
+    config = model(server, api_key_env="SMALL_KEY")
+    with (
+        dispatching(tmp_path, {"small": config}) as dispatcher,
+        pytest.raises(ModelUnusableError, match=r"'small' .* 400 API key not valid.*; check the key and api_key_env$"),
+    ):
+        dispatcher.ask(questions(100))
+    assert server.stats()["calls"] == (0 if listed else 1)
+    assert not kept(tmp_path, questions(100))
+    monkeypatch.setenv("SMALL_KEY", "right")
+    with dispatching(tmp_path, {"small": config}) as dispatcher:
+        assert not [one for one in dispatcher.ask(questions(100)) if one.error]
+
+
+async def says_no_models(endpoint: OpenAIEndpoint) -> None:
+    """A server that does not list its models."""
+
+
+def test_credit_that_runs_out_with_400_ends_the_run_and_only_what_is_missing_is_asked_later(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    server.configure(credit=30)
+    asked, config = questions(100), model(server, max_concurrency=1)
+    with (
+        dispatching(tmp_path, {"small": config}) as dispatcher,
+        pytest.raises(ModelUnusableError, match=r"400: .*credit balance is too low.*; buy credit .* are kept$"),
+    ):
+        dispatcher.ask(asked)
+    assert server.stats()["calls"] == 31
+    assert [one.error for one in kept(tmp_path, asked).values()] == [None] * 30
+    server.configure(credit=None)
+    with dispatching(tmp_path, {"small": config}) as dispatcher:
+        assert not [
+            one for one in dispatcher.ask([one for one in asked if one.key not in kept(tmp_path, asked)]) if one.error
+        ]
+    assert server.stats()["calls"] == 101
+    assert len(kept(tmp_path, asked)) == 100
 
 
 def test_a_right_key_with_a_line_end_works(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,29 @@ def test_a_reply_that_cannot_be_read_is_asked_for_again(tmp_path: Path, broken: 
     assert {one.attempts for one in answers} == {2}
 
 
+def test_samples_that_broke_off_are_asked_for_again_and_a_call_that_broke_off_whole_has_failed(tmp_path: Path) -> None:
+    def answer(number: int, headers: Message) -> Reply:
+        broke = {"finish_reason": "error"}
+        if number == 0:
+            return reply([{**choice(index, "half a"), **broke} for index in range(4)])
+        if number == 1:
+            return reply([choice(0, "whole"), {**choice(1, "half a"), **broke}])
+        return reply([choice(0, f"again {number}")])
+
+    with ScriptedServer(answer, GREETING) as server:
+        with dispatching(tmp_path, {"small": model(server)}) as dispatcher:
+            first = dispatcher.ask(draws(4))
+            assert dispatcher.tally.retried == 4
+        posts = server.posts
+    with ScriptedServer(lambda number, headers: answer(number + 1, headers), GREETING) as server:
+        with dispatching(tmp_path / "other", {"small": model(server)}) as dispatcher:
+            second = dispatcher.ask(draws(2))
+        assert (posts, server.posts) == (5, 2)
+    assert not [one for one in (*first, *second) if one.error or "half" in one.text]
+    assert {one.attempts for one in first} == {2}
+    assert sorted(one.attempts for one in second) == [1, 2]
+
+
 def test_a_wrong_key_ends_the_run_from_a_shared_call_too(tmp_path: Path) -> None:
     with (
         ScriptedServer(lambda number, headers: (401, {}, error_body("no")), GREETING) as server,

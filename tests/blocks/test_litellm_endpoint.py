@@ -144,6 +144,31 @@ def test_failures_that_may_pass_and_those_that_will_not() -> None:
     assert (unknown.error, unknown.fatal) == ("not_found", True)
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (
+            'litellm.BadRequestError: AnthropicException - {"type":"error","error":{"type":"invalid_request_error",'
+            '"message":"Your credit balance is too low to access the Anthropic API."},"request_id":"r"}. More of it.',
+            "out_of_credit",
+        ),
+        (
+            'litellm.BadRequestError: DeepseekException - {"error":{"message":"Insufficient Balance",'
+            '"type":"unknown_error","param":null,"code":"invalid_request_error"}}',
+            "out_of_credit",
+        ),
+        ("litellm.BadRequestError: OpenAIException - Billing hard limit has been reached", "out_of_credit"),
+        ("litellm.BadRequestError: XaiException - Incorrect API key provided: sk***YA.", "not_authorised"),
+        ("litellm.BadRequestError: OpenAIException - Invalid input: Insufficient Balance", "rejected_by_server"),
+        ("litellm.BadRequestError: OpenAIException - Invalid input: why is my API key missing?", "rejected_by_server"),
+    ],
+)
+def test_a_key_or_an_account_at_fault_is_found_behind_litellms_own_words(words: str, error: str) -> None:
+    reply = httpx2.Response(400, request=httpx2.Request("POST", "http://127.0.0.1:1"))
+    found = failure(openai.BadRequestError(words, response=reply, body=None))
+    assert (found.error, found.fatal) == (error, error != "rejected_by_server")
+
+
 def test_no_key_of_the_environment_stands_in_a_detail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_PROVIDER_API_KEY", "abcdefgh1234")
     endpoint = litellm_endpoint.LiteLLMEndpoint(litellm_model())

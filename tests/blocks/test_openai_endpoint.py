@@ -27,7 +27,7 @@ def choice_of(message: Any, **fields: Any) -> bytes:
 
 def check(completion: Completion) -> None:
     """It is an answer or a passing error, and can be kept."""
-    assert completion.error in (None, "malformed_reply")
+    assert completion.error in (None, "malformed_reply", "server_error")
     assert completion.transient == (completion.error is not None)
     assert 0 <= completion.prompt_tokens <= MOST_TOKENS
     assert 0 <= completion.completion_tokens <= MOST_TOKENS
@@ -102,6 +102,33 @@ def test_a_body_that_is_no_completion_passes(body: bytes) -> None:
     assert (completion.error, completion.transient) == ("malformed_reply", True)
 
 
+def broken(reason: str | None, **choice: Any) -> Completion:
+    one = {"message": {"content": "Rating: 1"}, "finish_reason": reason, **choice}
+    return read_reply(json.dumps({"choices": [one], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}).encode())
+
+
+@pytest.mark.parametrize("reason", ["error", "ERROR", "insufficient_system_resource", "network_error", "abort"])
+def test_a_text_that_broke_off_is_a_failure_that_may_pass_and_not_an_answer(reason: str) -> None:
+    completion = broken(reason)
+    assert (completion.error, completion.transient, completion.text) == ("server_error", True, "")
+    assert f"broke off after 9 characters (finish_reason {reason})" in str(completion.detail)
+    assert (completion.prompt_tokens, completion.completion_tokens) == (9, 3)
+
+
+@pytest.mark.parametrize("reason", [None, "stop", "error"])
+def test_an_error_that_stands_in_a_choice_is_told(reason: str | None) -> None:
+    completion = broken(reason, error={"code": 502, "message": "Provider disconnected", "metadata": {}})
+    assert (completion.error, completion.transient) == ("server_error", True)
+    assert str(completion.detail).endswith("502 Provider disconnected")
+
+
+@pytest.mark.parametrize("reason", [None, "", "stop", "length", "content_filter", "tool_calls", "some_other_end"])
+@pytest.mark.parametrize("error", [None, {}, ""])
+def test_any_other_end_is_an_answer_with_its_reason(reason: str | None, error: Any) -> None:
+    completion = broken(reason, error=error)
+    assert (completion.error, completion.text, completion.finish_reason) == (None, "Rating: 1", reason)
+
+
 def failure(status: int, body: Any, path: str = "chat/completions", **headers: str) -> Completion:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = httpx2.Request("POST", f"http://server/v1/{path}")
@@ -150,6 +177,77 @@ def test_each_status_means_what_it_should(status: int, body: Any, error: str, ki
     completion = failure(status, body)
     assert completion.error == error
     assert (completion.fatal, completion.transient) == (kind == "fatal", kind == "transient")
+
+
+GEMINI = "API key not valid. Please pass a valid API key."
+GOOGLE = {"code": 400, "message": GEMINI, "status": "INVALID_ARGUMENT", "details": [{"reason": "API_KEY_INVALID"}]}
+LOW = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade."
+ANTHROPIC = {"type": "error", "error": {"type": "invalid_request_error", "message": LOW}, "request_id": "req_1"}
+LIMITS = "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC."
+SUSPENDED = "Account ours is suspended, possibly due to reaching the monthly spending limit"
+RECHARGE = "[1113][Insufficient balance or no resource package. Please recharge.][20260922232915]"
+GOOD_STANDING = "Access denied, please make sure your account is in good standing."
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, [{"error": GOOGLE}], "not_authorised"),
+        (400, {"error": {"message": json.dumps({"error": GOOGLE}), "code": 400}}, "not_authorised"),
+        (400, said("API key expired. Please renew the API key."), "not_authorised"),
+        (400, said("Missing or invalid Authorization header."), "not_authorised"),
+        (400, {"code": "invalid argument", "error": "Incorrect API key provided: sk***YA."}, "not_authorised"),
+        (400, said("no", "invalid_api_key"), "not_authorised"),
+        (400, b"Invalid API key", "not_authorised"),
+        (422, {"detail": "Missing API key"}, "not_authorised"),
+        (403, said("Your API key was flagged", "invalid_api_key"), "not_authorised"),
+        (400, said("This organization has been disabled."), "not_authorised"),
+        (400, ANTHROPIC, "out_of_credit"),
+        (400, {"type": "error", "error": {"type": "invalid_request_error", "message": LIMITS}}, "out_of_credit"),
+        (400, said("Billing hard limit has been reached", "billing_hard_limit_reached"), "out_of_credit"),
+        (400, said("Billing hard limit has been reached"), "out_of_credit"),
+        (400, said("Insufficient Balance"), "out_of_credit"),
+        (400, {"error": {"code": "Arrearage", "message": GOOD_STANDING}}, "out_of_credit"),
+        (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, "out_of_credit"),
+        (412, {"error": {"message": SUSPENDED, "code": "PRECONDITION_FAILED"}}, "out_of_credit"),
+        (429, {"error": {"code": "1113", "message": RECHARGE}}, "out_of_credit"),
+        (429, said("Your account is not active, please check your billing", "billing_not_active"), "out_of_credit"),
+    ],
+)
+def test_a_key_or_an_account_at_fault_ends_the_run_whatever_the_status(status: int, body: Any, error: str) -> None:
+    completion = failure(status, body)
+    assert (completion.error, completion.fatal, completion.transient) == (error, True, False)
+
+
+@pytest.mark.parametrize("text", [GEMINI, LOW, "Invalid API key", "Insufficient balance", "Missing API key", LIMITS])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "'{}' is not of type 'array'",
+        '"{}" does not match',
+        "Invalid 'messages[0].content': {}",
+        "Invalid input: {}",
+        "[{{'type': 'string_type', 'loc': ('body',), 'input': '{}'}}]",
+        "the text {} cannot be parsed",
+        '{{"messages": [{{"role": "user", "content": "{}"}}]}} is no request',
+    ],
+)
+def test_a_question_about_keys_or_credit_that_the_server_repeats_ends_nothing(echo: str, text: str) -> None:
+    for body in (said(echo.format(text)), {"error": echo.format(text)}, {"detail": [{"msg": text, "input": text}]}):
+        assert not failure(400, body).fatal
+
+
+def test_a_rate_that_is_limited_by_a_plan_is_waited_for() -> None:
+    words = "You exceeded your current quota, please check your plan and billing details. Please retry in 23s."
+    assert failure(429, [{"error": {"code": 429, "message": words, "status": "RESOURCE_EXHAUSTED"}}]).transient
+
+
+def test_any_error_of_any_form_is_read_quickly_and_without_raising() -> None:
+    deep: Any = "x"
+    for _ in range(300):
+        deep = {"error": [deep]}
+    for body in (deep, said("error" * 50_000), said("api key " * 50_000), said("{" * 50_000), said("[" * 50_000)):
+        assert failure(400, body).error in ("rejected_by_server", "context_too_long")
 
 
 @pytest.mark.parametrize("body", [b'{"error": {"message": "\\ud83d"}}', b"[1]", b'"x"', b"\xff", b'{"error": 5}'])

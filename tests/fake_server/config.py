@@ -27,6 +27,9 @@ class FaultRates(BaseModel):
         default=0.0, description="Transient: half of the announced body, then the connection is closed."
     )
     malformed_json: Rate = Field(default=0.0, description="Transient: status 200 with a body that is no JSON.")
+    broken_off: Rate = Field(
+        default=0.0, description="Transient: status 200 with half of the text, finish_reason error."
+    )
     context_too_long: Rate = Field(default=0.0, description="Lasting: status 400, code context_length_exceeded.")
     refusal: Rate = Field(default=0.0, description="Lasting: the content is a refusal, in the language of the request.")
     empty_content: Rate = Field(default=0.0, description="Lasting: the content is empty.")
@@ -42,7 +45,7 @@ class FaultRates(BaseModel):
 
     def transient(self) -> tuple[tuple[str, float], ...]:
         """The faults that are drawn anew for each attempt, with their rates; those of rate 0 left out."""
-        return self._rates("http_429", "http_500", "reset", "hang", "slow", "cut_body", "malformed_json")
+        return self._rates("http_429", "http_500", "reset", "hang", "slow", "cut_body", "malformed_json", "broken_off")
 
     def lasting(self) -> tuple[tuple[str, float], ...]:
         """The faults that a request meets on every attempt, with their rates; those of rate 0 left out."""
@@ -61,6 +64,12 @@ class ServerConfig(BaseModel):
         default=None, description="The models it has; another is a 404. Null: any name."
     )
     api_key: str | None = Field(default=None, description="The bearer key that every /v1 request must carry; else 401.")
+    key_status: Literal[400, 401] = Field(
+        default=401, description="The status of the answer to a wrong key; 400 has Gemini's words and form."
+    )
+    credit: int | None = Field(
+        default=None, ge=0, description="Good answers until every call fails with 400 and Anthropic's words for that."
+    )
     status_all: int | None = Field(
         default=None, ge=400, le=599, description="The status with which every /v1 request fails."
     )

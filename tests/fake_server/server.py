@@ -17,7 +17,16 @@ from tests.fake_server.asks import SCORING, Ask, BadAskError, Sample, read_ask
 from tests.fake_server.batches import Batches
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.faults import FaultPlan
-from tests.fake_server.replies import ERROR_CODES, error_response, json_response, reset_connection
+from tests.fake_server.replies import (
+    CREDIT_SPENT,
+    ERROR_CODES,
+    WRONG_KEY,
+    bad_request,
+    broken_off,
+    error_response,
+    json_response,
+    reset_connection,
+)
 from tests.fake_server.scores import scored
 
 ENDPOINTS = {
@@ -94,7 +103,7 @@ class Application:
         if self.config.models is not None and ask.model not in self.config.models:
             return 404, {"error": {"message": f"The model `{ask.model}` does not exist."}}
         fault, lasting = self._faults.transient(ask, accounts.begin(ask)), self._faults.lasting(ask)
-        if fault is not None:
+        if fault is not None and fault != "broken_off":
             accounts.faults[fault] += 1
             status = 429 if fault == "http_429" else 500
             return status, {"error": {"message": f"The request failed: {fault}.", "code": ERROR_CODES.get(status)}}
@@ -102,7 +111,11 @@ class Application:
             accounts.finish(ask, 0, 0)
             return 400, {"error": {"message": "Too long.", "code": "context_length_exceeded"}}
         tokens = [self._answers.tokens(sample) for sample in ask.samples]
-        body = self._body(ask, tokens, [accounts.draw(sample.digest) for sample in ask.samples], lasting)
+        numbers = [0 if fault else accounts.draw(sample.digest) for sample in ask.samples]
+        body = self._body(ask, tokens, numbers, lasting)
+        if fault == "broken_off":
+            accounts.faults[fault] += 1
+            return 200, broken_off(body)
         accounts.finish(ask, body["usage"]["prompt_tokens"], body["usage"].get("completion_tokens", 0))
         return 200, body
 
@@ -111,6 +124,8 @@ class Application:
         models = self.config.models
         if response is None and models is not None and ask.model not in models:
             response = error_response(404, f"The model `{ask.model}` does not exist.")
+        if response is None and self.config.credit is not None and self.accounts.statuses[200] >= self.config.credit:
+            response = bad_request(CREDIT_SPENT)
         if response is not None:
             self._record(request, ask)
             self.accounts.by_model[ask.model].calls += 1
@@ -122,7 +137,8 @@ class Application:
         if self.config.status_all is not None:
             return error_response(self.config.status_all, f"Every request fails with {self.config.status_all}.")
         if self.config.api_key is not None and request.headers.get("Authorization") != f"Bearer {self.config.api_key}":
-            return error_response(401, "Incorrect API key provided.")
+            wrong = error_response(401, "Incorrect API key provided.")
+            return wrong if self.config.key_status == 401 else bad_request(WRONG_KEY)
         return None
 
     def _record(self, request: web.BaseRequest, ask: Ask) -> None:
@@ -185,14 +201,15 @@ class Application:
             return await self._hand_over(request, response, ask, accounts, {})
         tokens = [self._answers.tokens(sample) for sample in ask.samples]
         await self._serve(tokens, accounts)
-        spoilt = fault in ("cut_body", "malformed_json")
+        spoilt = fault in ("cut_body", "malformed_json", "broken_off")
         numbers = [0 if spoilt else accounts.draw(sample.digest) for sample in ask.samples]
         body = scored(ask) if ask.endpoint in SCORING else self._body(ask, tokens, numbers, lasting)
-        data = orjson.dumps(body)
+        data = orjson.dumps(broken_off(body) if fault == "broken_off" and "choices" in body else body)
         if spoilt:
             accounts.calls_failed += 1
             accounts.statuses[200] += 1
-            return cut_body(request, data) if fault == "cut_body" else json_response(data[: len(data) // 2])
+            cut = data[: len(data) // 2] if fault == "malformed_json" else data
+            return cut_body(request, data) if fault == "cut_body" else json_response(cut)
         response = json_response(data, self.config.headers)
         return await self._hand_over(request, response, ask, accounts, body["usage"])
 
