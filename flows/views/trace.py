@@ -28,6 +28,13 @@ _KINDS = {
     "first turn": (("draws", "prompt_id"), ("turns", "seed_id")),
 }
 
+# Two prompts that make the same request share its call, which then stands in the table once for each: first the paid.
+_CALLS = """
+FROM (
+    SELECT DISTINCT ON (stage, call_id) * FROM calls WHERE list_contains(?, call_id) ORDER BY stage, call_id, reused
+) ORDER BY stage DESC, model, call_id
+"""
+
 
 def trace(run: Run, name: str) -> dict[str, Any]:
     """All that a run knows of the prompt to which an id belongs.
@@ -165,9 +172,7 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
     call_ids = [found, *column([*draws, *turns, *responses, *ratings], "call_id"), *rewriting]
     known = [found, *prompts, *call_ids, *column(responses, "response_id"), *column(draws, "draw_id")]
     set_aside = fetch(connection, "FROM quarantine WHERE list_contains(?, row_id) ORDER BY stage, reason", [known])
-    calls = fetch(
-        connection, "FROM calls WHERE list_contains(?, call_id) ORDER BY stage DESC, model, call_id", [call_ids]
-    )
+    calls = fetch(connection, _CALLS, [call_ids])
     return {
         "draws": draws,
         "turns": turns,

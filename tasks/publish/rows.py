@@ -41,6 +41,13 @@ RESERVED = frozenset(
 """Columns that TRL gives a meaning: a kept column of such a name would change how the dataset is trained on."""
 
 
+# Two prompts that make the same request share its call, which then stands in the table once for each of them.
+_REQUESTS = """
+SELECT call_id, any_value(request) AS request FROM calls
+WHERE stage = 'respond' AND call_id IN (SELECT call_id FROM r) GROUP BY call_id
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class IdRange:
     """The pairs whose prompt_id is at least `start` and below `end` (None: no end), and how many they are."""
@@ -136,7 +143,7 @@ def _query(connection: duckdb.DuckDBPyConnection, config: PublishConfig) -> str:
     prompt, calls = "q.messages", ""
     if config.prompt == "as_sent":
         prompt = "k.request"
-        calls = "LEFT JOIN (FROM calls WHERE stage = 'respond') k ON k.call_id = c.call_id"
+        calls = f"LEFT JOIN ({_REQUESTS}) k ON k.call_id = c.call_id"
     here = "prompt_id >= $start AND ($end IS NULL OR prompt_id < $end)"
     return f"""
     WITH p AS (FROM pairs WHERE {here}), q AS (FROM prompts WHERE {here}), r AS (FROM responses WHERE {here}),

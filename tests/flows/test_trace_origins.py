@@ -68,6 +68,16 @@ def test_a_rewrite_is_traced_to_its_origin_the_call_and_the_draw(tmp_path: Path,
     assert text.index("Draw ") < text.index("Origin ") < text.index("Prompt ") < text.index("Call (rewrite) ")
 
 
+def test_a_call_that_two_prompts_share_is_shown_once_and_as_it_was_paid(tmp_path: Path) -> None:
+    said = {"call_id": CALL, "stage": "respond", "request": "{}", "reply": "The Ob."}
+    calls = [{**said, "reused": True, "cost_usd": 0.0}, {**said, "reused": False, "cost_usd": 1.0}]
+    asked = {"1" * 32: ORIGIN, "2" * 32: OTHER}
+    answers = [{"response_id": name, "prompt_id": one["prompt_id"], "call_id": CALL} for name, one in asked.items()]
+    run = made(tmp_path, [ORIGIN, OTHER], calls=calls, responses=answers)
+    [shown] = trace(run, ORIGIN["prompt_id"])["calls"]
+    assert (shown["call_id"], shown["reused"], shown["cost_usd"]) == (CALL, False, 1.0)
+
+
 def test_a_rewriting_that_failed_is_traced_to_what_was_to_be_rewritten(tmp_path: Path) -> None:
     chain = trace(rewritten(tmp_path), "9" * 32)
     assert [row["instruction"] for row in chain["origins"]] == [ORIGIN["instruction"]]

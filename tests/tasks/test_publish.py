@@ -119,6 +119,17 @@ def test_as_sent_gives_the_messages_of_the_call(run: Run, tmp_path: Path) -> Non
     assert all(row["prompt"] == messages for row in rows_of(tmp_path / "out"))
 
 
+def test_prompts_that_share_a_call_are_published_as_sent_once_each(run: Run, tmp_path: Path) -> None:
+    published(run, tmp_path / "once", prompt="as_sent")
+    with open_tables(run) as connection:
+        before = connection.execute("SELECT count(*) FROM calls").fetchall()
+    with with_calls(run, "{}") as connection:
+        connection.execute("DELETE FROM calls; INSERT INTO calls FROM run.calls; INSERT INTO calls FROM run.calls")
+        publish(PublishConfig(prompt="as_sent"), run, connection, tmp_path / "twice")
+    assert before[0][0] > 0
+    assert rows_of(tmp_path / "twice") == rows_of(tmp_path / "once")
+
+
 @pytest.mark.parametrize("request_text", [None, '{"prompt": "plain text"}'])
 def test_as_sent_without_messages_publishes_nothing(run: Run, tmp_path: Path, request_text: str | None) -> None:
     with with_calls(run, request_text) as connection, pytest.raises(PublishError, match=r"publish\.prompt: original"):
