@@ -13,6 +13,7 @@ from blocks.tables import STAGE_ORDER
 from blocks.version import installed_version
 from blocks.workspace import Run
 from tasks.publish.config import PublishConfig
+from tasks.publish.families import rewrites
 from tasks.publish.figures import Figures
 from tasks.publish.formats import FORMATS
 from tasks.publish.markdown import cell, fenced, masked, table
@@ -125,12 +126,23 @@ def _divided(facts: CardFacts) -> list[str]:
     if split is None:
         return []
     rows = [(writer.form.name, writer.counts["train"], writer.counts["test"]) for writer in facts.writers]
+    drawn, together = _drawn_by(facts)
     return [
         f"A share of {split.test:g} of the prompts is set apart as the split `test`, in files of that name, by the "
-        f"digest of each prompt and the seed {split.seed}: all pairs of a prompt are on one side, and stay there when "
-        "pairs are added.",
+        f"digest of each {drawn} and the seed {split.seed}: all pairs of a prompt{together} are on one side, and stay "
+        "there when pairs are added.",
         table(("format", "train", "test"), rows),
     ]
+
+
+def _drawn_by(facts: CardFacts) -> tuple[str, str]:
+    """What decides on which side a prompt is (`tasks.publish.families`), and what is there beside its own pairs."""
+    altered = facts.config.alters_prompts
+    drawn = "prompt without its system messages" if altered else "prompt"
+    alike = " and of those that differ from it in their system messages alone" if altered else ""
+    if not rewrites(facts.run):
+        return drawn, alike
+    return f"original {drawn}", f"{alike}, with what was rewritten from it,"
 
 
 def _left_out(facts: CardFacts) -> list[str]:

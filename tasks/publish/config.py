@@ -33,7 +33,11 @@ class PublishError(Exception):
 
 
 class SplitConfig(Config):
-    """How the pairs are divided into train and test: by prompt, so that no prompt is on both sides."""
+    """How the pairs are divided into train and test: by prompt, so that no prompt is on both sides.
+
+    A prompt goes where the one goes that it was rewritten from. Where prompts are not published as they were loaded
+    (prompt: as_sent, system: drop), those that differ in their system messages alone go together too.
+    """
 
     test: float = Field(gt=0, lt=1, description="Share of the prompts whose pairs go to the test split.")
     seed: int = Field(0, description="Another seed gives another division.")
@@ -131,6 +135,11 @@ class PublishConfig(Config):
             return self
         day = datetime.fromtimestamp(started, UTC).date().isoformat()
         return self.model_copy(update={"path": self.path.replace("{date}", day).replace("{run}", run)})
+
+    @property
+    def alters_prompts(self) -> bool:
+        """Whether prompts are published otherwise than they were loaded, so that two may have become one."""
+        return self.prompt == "as_sent" or self.system == "drop"
 
     @property
     def wanted(self) -> bool:

@@ -11,6 +11,7 @@ from blocks.tables import PROMPTS
 from blocks.workspace import Run
 from tasks.publish.card import CardFacts, card
 from tasks.publish.config import PublishConfig, Published, PublishError
+from tasks.publish.families import Families, rewrites
 from tasks.publish.figures import Figures
 from tasks.publish.folder import replaced
 from tasks.publish.formats import FORMATS
@@ -50,7 +51,8 @@ def publish(
     with ExitStack() as stack:
         _lock(stack, run, target)
         folder = stack.enter_context(replaced(target))
-        figures, writers = _write_formats(config, rows, folder)
+        families = Families(connection, config, rewrites(run))
+        figures, writers = _write_formats(config, rows, families, folder)
         plots = draw_plots(figures, folder) if config.hub is not None else {}
         facts = CardFacts(config, run, connection, figures, _kept(connection), partial, writers, plots)
         (folder / CARD).write_text(card(facts), encoding="utf-8")
@@ -80,7 +82,9 @@ def _lock(stack: ExitStack, run: Run, target: Path) -> None:
         ) from error
 
 
-def _write_formats(config: PublishConfig, rows: PairRows, folder: Path) -> tuple[Figures, list[FormatWriter]]:
+def _write_formats(
+    config: PublishConfig, rows: PairRows, families: Families, folder: Path
+) -> tuple[Figures, list[FormatWriter]]:
     """Write the files of all formats in one pass over the rows."""
     figures = Figures()
     splits = splits_of(config.split)
@@ -91,7 +95,7 @@ def _write_formats(config: PublishConfig, rows: PairRows, folder: Path) -> tuple
         ]
         for table in rows.tables():
             figures.add(table)
-            parts = divided(table, config.split)
+            parts = divided(table, families, config.split)
             for writer in writers:
                 writer.write(parts)
         for writer in writers:

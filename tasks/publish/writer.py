@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from blocks.canonical import digest
 from tasks.publish.config import PublishError, SplitConfig
+from tasks.publish.families import Families
 from tasks.publish.files import TEST, TRAIN, DataFiles, data_files, write_splits
 from tasks.publish.formats import Format
 
@@ -23,21 +24,21 @@ def splits_of(config: SplitConfig | None) -> tuple[str, ...]:
     return (TRAIN,) if config is None else (TRAIN, TEST)
 
 
-def divided(rows: pa.Table, config: SplitConfig | None) -> dict[str, pa.Table]:
-    """The rows of each split, by the digest of the prompt alone: further rows move none to the other side.
+def divided(rows: pa.Table, families: Families, config: SplitConfig | None) -> dict[str, pa.Table]:
+    """The rows of each split, by the digest of their family alone: further rows move none to the other side.
 
     A larger share for the test split only adds prompts to it.
     """
     if config is None:
         return {TRAIN: rows}
-    shares = [_share(prompt_id, config.seed) for prompt_id in rows["prompt_id"].to_pylist()]
+    shares = [_share(family, config.seed) for family in families.of(rows)]
     testing = pa.array([share < config.test for share in shares], pa.bool_())
     return {TRAIN: rows.filter(pc.invert(testing)), TEST: rows.filter(testing)}
 
 
-def _share(prompt_id: str, seed: int) -> float:
-    """A number from 0 to 1 that prompt and seed alone decide."""
-    digits = digest({"prompt_id": prompt_id, "seed": seed})[:SHARE_DIGITS]
+def _share(family: str, seed: int) -> float:
+    """A number from 0 to 1 that family and seed alone decide; most prompts are a family by themselves."""
+    digits = digest({"prompt_id": family, "seed": seed})[:SHARE_DIGITS]
     return int(digits, 16) / float(16**SHARE_DIGITS)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import duckdb
 import pyarrow as pa
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from blocks.run_tables import open_tables
 from blocks.workspace import Run
 from tasks.publish import PublishConfig, Published, PublishError, publish
 from tasks.publish.config import SplitConfig
+from tasks.publish.families import Families
 from tasks.publish.writer import divided
 from tests.run_example import build_example_run
 
@@ -106,7 +108,9 @@ def test_a_split_without_rows_publishes_nothing(run: Run, tmp_path: Path) -> Non
 
 def sides(prompts: list[str], **settings: Any) -> dict[str, str]:
     rows = pa.table({"prompt_id": pa.array(prompts, pa.string())})
-    parts = divided(rows, SplitConfig(**settings))
+    with duckdb.connect() as connection:
+        families = Families(connection, PublishConfig(), rewritten=False)
+        parts = divided(rows, families, SplitConfig(**settings))
     return {name: split for split, part in parts.items() for name in part["prompt_id"].to_pylist()}
 
 
