@@ -243,7 +243,7 @@ def _gates(facts: CardFacts) -> list[str]:
 
 def _pairs(figures: Figures) -> list[str]:
     models = [
-        (name, one.chosen, one.rejected, one.mean_rating, one.tokens / one.places)
+        (name, one.chosen, one.rejected, one.mean_rating, one.mean_tokens)
         for name, one in sorted(figures.models.items())
     ]
     margins = [
@@ -254,7 +254,8 @@ def _pairs(figures: Figures) -> list[str]:
         "## The pairs",
         table(("model", "chosen", "rejected", "mean rating", "mean tokens"), models),
         *([table(("margin", "pairs", "share"), margins)] if margins else []),
-        f"The chosen answer is the longer one in {figures.chosen_longer / figures.pairs:.1%} of the pairs. "
+        f"The chosen answer is the longer one in {figures.chosen_longer / figures.pairs:.1%} of the pairs, by "
+        "characters. "
         f"Pairs whose prompt has earlier turns: {several:,}; a system message: {figures.with_system:,}.",
     ]
 

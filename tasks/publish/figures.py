@@ -23,6 +23,7 @@ class ModelFigures:
     rejected: int = 0
     rated: int = 0
     ratings: float = 0.0
+    counted: int = 0
     tokens: int = 0
     marks: Counter[float] = field(default_factory=Counter)
 
@@ -35,6 +36,11 @@ class ModelFigures:
     def mean_rating(self) -> float | None:
         """The mean of its ratings in those places; None where it has none."""
         return self.ratings / self.rated if self.rated else None
+
+    @property
+    def mean_tokens(self) -> float | None:
+        """The mean length of its answers whose server told it; None where none did."""
+        return self.tokens / self.counted if self.counted else None
 
 
 @dataclass(slots=True)
@@ -54,8 +60,7 @@ class Figures:
         """Count some more rows."""
         self.pairs += rows.num_rows
         self.margins.update(round(margin, 1) for margin in rows["margin"].to_pylist() if margin is not None)
-        longer = pc.sum(pc.greater(rows["chosen_tokens"], rows["rejected_tokens"])).as_py()
-        self.chosen_longer += longer or 0
+        self.chosen_longer += pc.sum(pc.greater(*(_characters(rows[side]) for side in SIDES))).as_py() or 0
         for side in SIDES:
             self._add_side(rows, side)
         for messages in rows["prompt"].to_pylist():
@@ -68,10 +73,12 @@ class Figures:
             setattr(figures, side, getattr(figures, side) + 1)
             figures.rated += rating is not None
             figures.ratings += rating or 0.0
-            figures.tokens += tokens or 0
             if rating is not None:
                 figures.marks[round(rating, 1)] += 1
-            self.lengths[side][tokens or 0] += 1
+            if tokens:  # given answers have none, and a server without usage says 0
+                figures.counted += 1
+                figures.tokens += tokens
+                self.lengths[side][tokens] += 1
 
     def add_prompt(self, messages: list[dict[str, Any]]) -> None:
         """Count a prompt's turns, its system message and its language."""
@@ -84,3 +91,8 @@ class Figures:
         """The languages of the prompts by their ISO 639-1 codes, the commonest first, as far as scripts tell them."""
         enough = LANGUAGE_SHARE * self.pairs
         return [name for name, count in self.languages.most_common() if len(name) == 2 and count >= enough]
+
+
+def _characters(answers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The length of each answer's text."""
+    return pc.utf8_length(pc.struct_field(pc.list_element(answers, 0), "content"))

@@ -42,20 +42,21 @@ _SETTINGS: dict[str, Any] = {
 def draw_plots(figures: Figures, folder: Path) -> dict[str, str]:
     """Draw what the figures have to show into a folder; gives the files' names there, each with its words for a card.
 
-    Equal figures give equal files with one version of matplotlib. Without ratings only the lengths are drawn.
+    Equal figures give equal files with one version of matplotlib. What nobody measured is left out.
     """
-    (folder / FOLDER).mkdir()
     made: dict[str, str] = {}
     if any(one.marks for one in figures.models.values()):
         _ratings(figures.models, _place(made, folder, "ratings", "How each model's answers in the pairs are rated"))
     if figures.margins:
         _margins(figures.margins, _place(made, folder, "margins", "How far the two ratings of a pair lie apart"))
-    _lengths(figures.lengths, _place(made, folder, "lengths", "How long the chosen and the rejected answers are"))
+    if any(figures.lengths.values()):
+        _lengths(figures.lengths, _place(made, folder, "lengths", "How long the chosen and the rejected answers are"))
     return made
 
 
 def _place(made: dict[str, str], folder: Path, name: str, said: str) -> Path:
     file = f"{FOLDER}/{name}.png"
+    (folder / FOLDER).mkdir(exist_ok=True)
     made[file] = said
     return folder / file
 

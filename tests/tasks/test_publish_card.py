@@ -32,6 +32,15 @@ def card_of(run: Run, target: Path, partial: bool = False, **settings: Any) -> s
     return (target / "README.md").read_text(encoding="utf-8")
 
 
+def writable(run: Run) -> duckdb.DuckDBPyConnection:
+    """The run's tables in memory, where a test may change them."""
+    connection = duckdb.connect()
+    connection.execute(f"ATTACH '{run.database}' AS run (READ_ONLY)")
+    for name in ("prompts", "responses", "ratings", "pairs", "calls", "quarantine", "gates", "stages"):
+        connection.execute(f"CREATE TABLE {name} AS FROM run.{name}")
+    return connection
+
+
 def header_of(card: str) -> dict[str, Any]:
     return dict(yaml.safe_load(card.split("---\n")[1]))
 
@@ -121,6 +130,42 @@ def test_no_key_reaches_the_folder(tmp_path: Path) -> None:
     assert not [key for key in KEYS for path in files if key.encode() in path.read_bytes()]
 
 
+def test_lengths_are_of_the_texts_and_tokens_of_those_that_a_server_counted(run: Run, tmp_path: Path) -> None:
+    pairs = cells_of(card_of(run, tmp_path / "counted"), "The pairs")
+    with writable(run) as connection:
+        connection.execute("UPDATE responses SET completion_tokens = CASE WHEN model = 'small' THEN 0 END")
+        publish(PublishConfig(), run, connection, tmp_path / "out")
+        connection.execute("UPDATE responses SET content = 'Yes.', completion_tokens = 90 WHERE model = 'large'")
+        publish(PublishConfig(), run, connection, tmp_path / "short")
+    card, short = ((tmp_path / name / "README.md").read_text(encoding="utf-8") for name in ("out", "short"))
+    assert [row[4] for row in pairs] != ["", ""]
+    assert [row[:4] for row in cells_of(card, "The pairs")] == [row[:4] for row in pairs]
+    assert [row[4] for row in cells_of(card, "The pairs")] == ["", ""]
+    assert "The chosen answer is the longer one in 100.0% of the pairs, by characters." in card
+    assert [row[4] for row in cells_of(short, "The pairs")] == ["90", ""]
+    assert "The chosen answer is the longer one in 0.0% of the pairs, by characters." in short
+
+
+@pytest.mark.parametrize(
+    ("settings", "more", "said"),
+    [
+        ({}, {}, "by the digest of each prompt and the seed 0: all pairs of a prompt are on one side"),
+        ({"system": "drop"}, {}, "differ from it in their system messages alone are on one side"),
+        ({"prompt": "as_sent"}, {}, "each prompt without its system messages and the seed 0"),
+        (
+            {},
+            {"rewrite": {"model": "small"}},
+            "all pairs of a prompt, with what was rewritten from it, are on one side",
+        ),
+    ],
+)
+def test_the_card_says_what_a_split_keeps_together(
+    tmp_path: Path, settings: dict[str, Any], more: dict[str, Any], said: str
+) -> None:
+    run = build_example_run(tmp_path / "workspace", prompts=23, recipe={**RECIPE, **more})
+    assert said in card_of(run, tmp_path / "out", split={"test": 0.3}, **settings)
+
+
 def test_masking_leaves_settings_alone() -> None:
     assert masked(RECIPE) == RECIPE
     assert masked({"max_tokens": 5, "eos_token": "</s>", "api_key_env": "MY_KEY"}) == {
@@ -133,10 +178,7 @@ def test_masking_leaves_settings_alone() -> None:
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     hostile = "x | y\n\n# Owned <script>alert(1)</script> ![](http://evil/a.png) `code`"
     run = build_example_run(tmp_path / "workspace", recipe={**RECIPE, "note": "```\n# Owned\n````"})
-    with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{run.database}' AS run (READ_ONLY)")
-        for name in ("prompts", "responses", "ratings", "pairs", "calls", "quarantine", "gates", "stages"):
-            connection.execute(f"CREATE TABLE {name} AS FROM run.{name}")
+    with writable(run) as connection:
         connection.execute("UPDATE quarantine SET reason = $1", [hostile])
         connection.execute("UPDATE gates SET detail = $1, observed = $1", [hostile])
         connection.execute("UPDATE responses SET model = $1", [hostile])

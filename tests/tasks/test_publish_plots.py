@@ -54,5 +54,11 @@ def test_other_figures_give_other_plots(tmp_path: Path) -> None:
     assert all(made[name] != others[name] for name in made)
 
 
+def test_what_nobody_measured_is_not_drawn(tmp_path: Path) -> None:
+    assert list(drawn(tmp_path / "one", figures([3.0], [1.0], []))) == ["figures/ratings.png", "figures/margins.png"]
+    assert drawn(tmp_path / "none", figures([], [], [])) == {}
+    assert list((tmp_path / "none").iterdir()) == []
+
+
 def test_without_ratings_only_the_lengths_are_drawn(tmp_path: Path) -> None:
     assert list(drawn(tmp_path / "one", figures([], [], [3, 4]))) == ["figures/lengths.png"]
