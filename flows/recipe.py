@@ -15,10 +15,11 @@ from blocks.canonical import NotCanonicalError, canonical
 from blocks.cluster.config import RuntimeConfig
 from blocks.models import Budget, Config, ModelConfig, OpenAIModel, RewardModel
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
+from flows.recipe_gates import due, gate_faults
 from flows.recipe_judging import judges_of, judging_faults, with_rubric
 from flows.recipe_quotas import quota_faults
 from flows.recipe_yaml import read_yaml
-from tasks.converse.plan import TurnsError, dialogues, goes_on
+from tasks.converse.plan import TurnsError, dialogues
 from tasks.filter import FilterConfig, check_filter
 from tasks.format_dpo import PairsConfig
 from tasks.gate.config import Expectation, GatesConfig
@@ -97,18 +98,8 @@ class Recipe(Config):
 
     @property
     def expectations(self) -> tuple[Expectation, ...]:
-        """What the gates expect: of optional stages only where they are, and of judges' agreement if of several.
-
-        Given responses are called chosen and rejected in place of models, so that none of them is a favourite.
-        """
-        judging = self.judging
-        optional = {"judge": judging, "tags": self.tags, "rewrite": self.rewrite, "converse": goes_on(self.source)}
-        return tuple(
-            one
-            for one in self.gates.all(judging is not None and len(judging.voices) > 1)
-            if optional.get(one.stage, True)
-            and not (self.given and one.arguments.get("column") == "chosen_from_favourite")
-        )
+        """What the gates expect of this recipe's rows."""
+        return due(self)
 
     @property
     def is_refined(self) -> bool:
@@ -246,6 +237,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
         *_unknown_placed(recipe),
         *_turn_faults(recipe),
         *quota_faults(recipe),
+        *gate_faults(recipe),
         *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
         *_template_faults(recipe),
         *_filter_faults(recipe, base),

@@ -45,6 +45,13 @@ class Expectation(Config):
         column = self.arguments.get("column")
         return f"{self.expectation}({column})" if column else self.expectation
 
+    @property
+    def columns(self) -> set[str]:
+        """The columns that it names."""
+        named = {str(self.arguments[name]) for name in ("column", "column_A", "column_B") if name in self.arguments}
+        listed = [self.arguments.get(name) for name in ("column_list", "column_set")]
+        return named | {str(name) for names in listed if isinstance(names, list | tuple) for name in names}
+
     def replaces(self, other: "Expectation") -> bool:
         """Whether it speaks of the same stage, class and column."""
         return (self.stage, self.name) == (other.stage, other.name)

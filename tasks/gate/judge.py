@@ -53,10 +53,7 @@ def judge_stage(
 
 def _columns_of(expectations: Iterable[Expectation]) -> set[str]:
     """The columns that some expectations name."""
-    single = ("column", "column_A", "column_B")
-    named = {str(one.arguments[name]) for one in expectations for name in single if name in one.arguments}
-    listed = [one.arguments.get(name) for one in expectations for name in ("column_list", "column_set")]
-    return named | {str(name) for names in listed if isinstance(names, list | tuple) for name in names}
+    return {column for one in expectations for column in one.columns}
 
 
 @cache
