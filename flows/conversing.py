@@ -1,16 +1,21 @@
 """Dialogues of several turns: every prompt that is left goes on until it has as many as its source says."""
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import duckdb
 
+from blocks.dispatcher import Question
+from blocks.estimates import TOKENS_GUESSED, prompt_tokens
+from blocks.llm import Completion
 from blocks.shards import Shard
 from blocks.tables import quoted
 from flows.chunks import prompt_chunks
 from flows.conductor import Conductor
 from flows.jobs import Stages
 from flows.options import Options
-from flows.plan import StagePlan
+from flows.plan import PROMPT_TOKENS_GUESSED, Count, StagePlan, guess_answers
 from tasks.asking import known_answers, read_rows
 from tasks.converse import stage as converse
 from tasks.converse.plan import Dialogues
@@ -39,18 +44,85 @@ async def conversed(stages: Stages, conductor: Conductor, options: Options, prom
 
 
 def plan_turns(stages: Stages, plan: Dialogues, chunks: list[Shard]) -> StagePlan:
-    """What further turns will ask, as far as the ledger has the answers that decide it."""
-    calls = known = later = 0
+    """What further turns will ask, as far as the ledger has the answers that decide it, and at most after that."""
+    count = _Turns(stages, plan)
     for chunk in chunks:
-        asked, more = converse.foreseen(stages.session, plan, read_rows(stages.session.run, chunk))
-        calls, later = calls + len(asked), later + more
-        known += len(known_answers(stages.session, asked))
-    return StagePlan(stage=converse.STAGE, calls=calls + later, known=known, at_most=later > 0)
+        asked, unheard = converse.foreseen(stages.session, plan, read_rows(stages.session.run, chunk))
+        count.add(asked, known_answers(stages.session, asked))
+        for talk in unheard:
+            count.guess_rest(talk)
+    return count.plan()
 
 
-def guess_turns(plan: Dialogues, prompts: int) -> StagePlan:
+def guess_turns(stages: Stages, plan: Dialogues, prompts: int) -> StagePlan:
     """What the turns of some prompts that nobody knows yet will ask at most."""
-    return StagePlan(stage=converse.STAGE, calls=2 * (plan.count - 1) * prompts, known=0, at_most=True)
+    count = _Turns(stages, plan)
+    for call in _calls(plan, 1, False, PROMPT_TOKENS_GUESSED):
+        count.guess(call, prompts)
+    return count.plan()
+
+
+def guess_onward(stages: Stages, prompts: int) -> list[StagePlan]:
+    """What further turns, respond and judge will ask at most for a number of prompts that nobody knows yet."""
+    if (plan := stages.dialogues) is None:
+        return guess_answers(stages, prompts)
+    return [guess_turns(stages, plan, prompts), *guess_answers(stages, prompts, earlier_tokens(plan))]
+
+
+def earlier_tokens(plan: Dialogues) -> int:
+    """About how many tokens stand before the last turn of a dialogue that began as a single one."""
+    return (plan.count - 1) * (PROMPT_TOKENS_GUESSED + _answer_tokens(plan))
+
+
+class _Turns:
+    """Adds up the calls of dialogues: those that answer, and those that invent the user's next words."""
+
+    def __init__(self, stages: Stages, plan: Dialogues) -> None:
+        self._plan = plan
+        self._answers, self._words = Count(stages, converse.STAGE), Count(stages, converse.STAGE)
+
+    def add(self, asked: Sequence[Question], known: Mapping[str, Completion]) -> None:
+        """Count some questions."""
+        self._answers.add([one for one in asked if "messages" in one.request], known)
+        self._words.add([one for one in asked if "messages" not in one.request], known)
+
+    def guess_rest(self, talk: converse.Talk) -> None:
+        """Count what a dialogue asks after the question that is counted already."""
+        answered = talk.messages[-1]["role"] == "assistant"
+        said = prompt_tokens({"messages": talk.messages})
+        for call in islice(_calls(self._plan, talk.turns, answered, said), 1, None):
+            self.guess(call, 1)
+
+    def guess(self, call: tuple[bool, int], dialogues: int) -> None:
+        """Count one call for each of some dialogues: whether it answers, and about how many tokens it is asked."""
+        plan, (answers, tokens) = self._plan, call
+        if answers:
+            self._answers.guess(plan.answerer, dialogues, dialogues * tokens, plan.answers.sampling.max_tokens)
+        else:
+            self._words.guess(plan.model, dialogues, dialogues * tokens, plan.sampling.max_tokens)
+
+    def plan(self) -> StagePlan:
+        """The sum."""
+        return self._answers.plan().plus(self._words.plan())
+
+
+def _calls(plan: Dialogues, turns: int, answered: bool, tokens: int) -> Iterator[tuple[bool, int]]:
+    """The calls of a dialogue with so many turns of the user and tokens, until it has all its turns.
+
+    Each is told by whether it answers, and about how many tokens it is asked.
+    """
+    for _ in range(turns, plan.count):
+        if not answered:
+            yield True, tokens
+            tokens += _answer_tokens(plan)
+        yield False, tokens
+        tokens += PROMPT_TOKENS_GUESSED
+        answered = False
+
+
+def _answer_tokens(plan: Dialogues) -> int:
+    most = plan.answers.sampling.max_tokens
+    return TOKENS_GUESSED if most is None else min(most, TOKENS_GUESSED)
 
 
 def _together(stages: Stages, shards: list[Shard], prompts: Shard) -> Shard:

@@ -11,10 +11,11 @@ from prefect.exceptions import MissingContextError
 from blocks.shards import Handle, Shard
 from blocks.workspace import RunHandle
 from flows.conductor import Conductor, all_or_none
+from flows.conversing import guess_onward
 from flows.jobs import Stages, reasons
 from flows.late import CHUNKS_OF_ORIGINALS, ORIGINALS
 from flows.options import Options
-from flows.plan import guess_answers, plan_synthesize
+from flows.plan import plan_synthesize
 from flows.refinement import refinement_of
 from flows.spending import tell_plans
 from tasks import synthesize
@@ -53,7 +54,7 @@ class Inventor:
         prompts: Shard | None = None
         while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
             plan = await asyncio.to_thread(plan_synthesize, self._stages, draws)
-            tell_plans(self._stages, [plan], options.said, guess_answers(self._stages, source.target or draws))
+            tell_plans(self._stages, [plan], options.said, guess_onward(self._stages, source.target or draws))
             options.progress.now = "inventing"
             await self._draw(drawn, draws)
             handle = await self._filter()

@@ -60,8 +60,8 @@ class StagePlan(Config):
 _ADDED = ("calls", "known", "prompt_tokens", "completion_tokens", "cost_usd")
 
 
-class _Count:
-    """Adds up the calls of one stage."""
+class Count:
+    """Adds up the calls of one stage, or of a part of it."""
 
     def __init__(self, stages: Stages, stage: str) -> None:
         self._models = stages.session.models
@@ -121,7 +121,7 @@ class _Count:
 
 def plan_synthesize(stages: Stages, draws: int) -> StagePlan:
     """The draws of a Magpie source, as far as they are foreseen."""
-    count = _Count(stages, synthesize.STAGE)
+    count = Count(stages, synthesize.STAGE)
     for chunk in range(-(-draws // synthesize.DRAWS_IN_A_CHUNK)):
         questions = [one.question for one in synthesize.draws_for(stages.session, stages.steering, chunk, draws)]
         count.add(questions, known_answers(stages.session, questions))
@@ -130,7 +130,7 @@ def plan_synthesize(stages: Stages, draws: int) -> StagePlan:
 
 def plan_questions(stages: Stages, stage: str, chunks: Sequence[Shard]) -> StagePlan:
     """What one of the stages between the filter and the responders will ask about some chunks of prompts."""
-    count = _Count(stages, stage)
+    count = Count(stages, stage)
     for chunk in chunks:
         questions = Late(stages).questions(stage, read_rows(stages.session.run, chunk))
         count.add(questions, known_answers(stages.session, questions))
@@ -147,7 +147,7 @@ def guess_refinement(stages: Stages, prompts: int, known: Collection[str]) -> li
         (rewrite.STAGE, recipe.rewrite, made if rewrite.STAGE not in known else 0),
     ):
         if config is not None and calls:
-            count = _Count(stages, stage)
+            count = Count(stages, stage)
             sampling = getattr(config, "sampling", None)
             tokens = calls * (JUDGE_TOKENS_GUESSED if sampling else PROMPT_TOKENS_GUESSED)
             count.guess(config.model, calls, tokens, sampling.max_tokens if sampling else 0)
@@ -157,13 +157,13 @@ def guess_refinement(stages: Stages, prompts: int, known: Collection[str]) -> li
 
 def plan_answers(stages: Stages, chunks: Sequence[Shard]) -> list[StagePlan]:
     """What respond and judge will ask; the judge's calls are exact where all answers to a prompt are known."""
-    responding, judging = _Count(stages, respond.STAGE), _Count(stages, judge.STAGE)
+    responding, judging = Count(stages, respond.STAGE), Count(stages, judge.STAGE)
     for chunk in chunks if stages.recipe.answers else ():
         _plan_chunk(stages, read_rows(stages.session.run, chunk), responding, judging)
     return _plans(stages, responding, judging)
 
 
-def _plans(stages: Stages, responding: _Count, judging: _Count) -> list[StagePlan]:
+def _plans(stages: Stages, responding: Count, judging: Count) -> list[StagePlan]:
     """The plans of both stages; of the first alone where nobody judges."""
     if not stages.recipe.answers:
         return []
@@ -171,30 +171,34 @@ def _plans(stages: Stages, responding: _Count, judging: _Count) -> list[StagePla
     return [*asking, *([judging.plan()] if stages.recipe.judging else [])]
 
 
-def guess_answers(stages: Stages, prompts: int) -> list[StagePlan]:
-    """What respond and judge will ask at most for a number of prompts that nobody knows yet."""
+def guess_answers(stages: Stages, prompts: int, earlier: int = 0) -> list[StagePlan]:
+    """What respond and judge will ask at most for a number of prompts that nobody knows yet.
+
+    earlier is how many tokens stand before the last turn of each.
+    """
     recipe = stages.recipe
-    responding, judging = _Count(stages, respond.STAGE), _Count(stages, judge.STAGE)
+    responding, judging = Count(stages, respond.STAGE), Count(stages, judge.STAGE)
     answers = 0
     for responder in recipe.respond.models:
         calls = prompts * (responder.samples or recipe.respond.samples)
-        responding.guess(responder.use, calls, calls * PROMPT_TOKENS_GUESSED, recipe.respond.sampling.max_tokens)
+        tokens = calls * (earlier + PROMPT_TOKENS_GUESSED)
+        responding.guess(responder.use, calls, tokens, recipe.respond.sampling.max_tokens)
         answers += calls
     if recipe.judging is not None and answers > prompts:
-        _guess_judging(recipe.judging, judging, prompts, answers)
+        _guess_judging(recipe.judging, judging, prompts, answers, earlier)
     return _plans(stages, responding, judging)
 
 
-def _guess_judging(config: JudgeConfig, judging: _Count, prompts: int, answers: int) -> None:
+def _guess_judging(config: JudgeConfig, judging: Count, prompts: int, answers: int, earlier: int = 0) -> None:
     """Count the judges' calls for some prompts whose answers are not there yet."""
     groups = method_of(config).groups("", -(-answers // max(1, prompts)))
     times = prompts * len(config.marks) * len(config.orderings)
-    tokens = JUDGE_TOKENS_GUESSED * len(groups) + TOKENS_GUESSED * sum(map(len, groups))
+    tokens = (earlier + JUDGE_TOKENS_GUESSED) * len(groups) + TOKENS_GUESSED * sum(map(len, groups))
     for voice in config.voices:
         judging.guess(voice.use, times * len(groups), times * tokens, config.sampling.max_tokens)
 
 
-def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Count, judging: _Count) -> None:
+def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: Count, judging: Count) -> None:
     session, recipe = stages.session, stages.recipe
     if recipe.given:
         _plan_given(stages, prompts, judging)
@@ -213,7 +217,7 @@ def _plan_chunk(stages: Stages, prompts: list[dict[str, Any]], responding: _Coun
             _guess_judging(recipe.judging, judging, len(unanswered), guessed)
 
 
-def _plan_given(stages: Stages, prompts: list[dict[str, Any]], judging: _Count) -> None:
+def _plan_given(stages: Stages, prompts: list[dict[str, Any]], judging: Count) -> None:
     """Count the judges' calls for responses that the source holds."""
     if stages.recipe.judging is not None and stages.given is not None:
         found = given.take(prompts, given.given_to(stages.session.run, stages.given, prompts))
@@ -223,7 +227,7 @@ def _plan_given(stages: Stages, prompts: list[dict[str, Any]], judging: _Count) 
 def _plan_judging(
     stages: Stages,
     config: JudgeConfig,
-    judging: _Count,
+    judging: Count,
     prompts: list[dict[str, Any]],
     responses: list[dict[str, Any]],
 ) -> None:

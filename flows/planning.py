@@ -11,7 +11,7 @@ from blocks.engines import engines_for, identity_of
 from blocks.shards import Handle, Shard
 from blocks.workspace import Run, Workspace
 from flows.chunks import most_chunks, prompt_chunks
-from flows.conversing import guess_turns, plan_turns
+from flows.conversing import earlier_tokens, guess_onward, plan_turns
 from flows.execution import new_run_id
 from flows.jobs import Stages
 from flows.plan import StagePlan, guess_answers, guess_refinement, plan_answers, plan_synthesize
@@ -86,9 +86,9 @@ def _answers(stages: Stages, prompts: Shard | None, most: int) -> list[StagePlan
     """What further turns, respond and judge will ask, for prompts that are known, or for so many that are not."""
     if (plan := stages.dialogues) is not None:
         if prompts is None:
-            return [guess_turns(plan, most), *guess_answers(stages, most)]
+            return guess_onward(stages, most)
         turns = plan_turns(stages, plan, prompt_chunks(stages.session, prompts, leave_out=False))
-        return [turns, *guess_answers(stages, prompts.rows)]
+        return [turns, *guess_answers(stages, prompts.rows, earlier_tokens(plan))]
     if prompts is not None:
         return plan_answers(stages, prompt_chunks(stages.session, prompts))
     rewriting = stages.recipe.rewrite

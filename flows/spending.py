@@ -1,5 +1,6 @@
 """What the plans of stages mean for the budget: said to a person, and told to the dispatcher."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from blocks.budget import UNITS, Cost, Unit, shown, total
@@ -7,9 +8,15 @@ from blocks.configuration import Budget
 from flows.jobs import Stages
 from flows.plan import StagePlan
 from tasks import respond, synthesize
+from tasks.converse import stage as converse
 from tasks.judge import stage as judge
 
-RANKS = {synthesize.STAGE: synthesize.RANK, respond.STAGE: respond.RANK, judge.STAGE: judge.RANK}
+RANKS = {
+    synthesize.STAGE: synthesize.RANK,
+    converse.STAGE: converse.RANK,
+    respond.STAGE: respond.RANK,
+    judge.STAGE: judge.RANK,
+}
 
 
 def cost_of(plan: StagePlan) -> Cost:
@@ -36,4 +43,7 @@ def tell_plans(
         said(plan.sentence())
     if (sentence := budget_sentence(stages.recipe.budget, [*plans, *later])) is not None:
         said(sentence)
-    stages.session.dispatcher.foresee({RANKS[plan.stage]: cost_of(plan) for plan in [*plans, *later]})
+    foreseen: dict[int, Cost] = defaultdict(Cost)
+    for plan in [*plans, *later]:
+        foreseen[RANKS[plan.stage]] += cost_of(plan)
+    stages.session.dispatcher.foresee(foreseen)

@@ -79,8 +79,8 @@ def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
     return keep_chunk(session.run, session.models, job, result, started)
 
 
-def foreseen(session: Session, plan: Dialogues, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Question], int]:
-    """What some dialogues would ask, as far as the ledger tells, and how many calls at most come after that."""
+def foreseen(session: Session, plan: Dialogues, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Question], list[Talk]]:
+    """What some dialogues would ask, as far as the ledger tells, and those whose next words nobody knows yet."""
     talks = [Talk(row, [dict(message) for message in row["messages"]]) for row in rows]
 
     def known(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
@@ -89,9 +89,7 @@ def foreseen(session: Session, plan: Dialogues, rows: Sequence[Mapping[str, Any]
         return [Answered(question, answers.get(question.key, unknown), True) for question in questions]
 
     asked = [one.question for one in _grow(session, plan, talks, 0, known)]
-    ended = [talk for talk in talks if talk.fault is not None and talk.fault[0] == UNKNOWN]
-    later = [2 * (plan.count - talk.turns) - (1 if talk.messages[-1]["role"] == "user" else 2) for talk in ended]
-    return asked, sum(later)
+    return asked, [talk for talk in talks if talk.fault is not None and talk.fault[0] == UNKNOWN]
 
 
 def _grow(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int, asking: Asking) -> list[Answered]:

@@ -8,20 +8,25 @@ from typing import Any
 import pytest
 import yaml
 
+from blocks.budget import Cost
 from blocks.ledger import Entry, Ledger
 from blocks.llm import Completion
+from blocks.tables import table
 from blocks.workspace import Workspace
 from flows.chunks import prompt_chunks
+from flows.conversing import guess_onward, plan_turns
 from flows.jobs import Stages
 from flows.plan import StagePlan, guess_answers, plan_answers
 from flows.planning import plan_recipe
 from flows.recipe import LoadedRecipe, load_recipe
+from flows.spending import tell_plans
 from tasks.asking import ask
 from tasks.respond import questions_for
 from tasks.student import TokenizerError
 from tests.fake_server import FakeServer
 from tests.flows.test_chunks import prompts, some
 from tests.tasks.helpers import asked, good, session
+from tests.tasks.test_converse import no_rules, says, seeds, talk
 from tests.tasks.test_student import student
 
 RECIPE: dict[str, Any] = {
@@ -185,3 +190,58 @@ def test_further_turns_meet_what_the_filter_says_of_personal_data(loaded: Loaded
     plan = Stages(session(tmp_path / "w", changed.recipe.models), changed.recipe, changed.base).dialogues
     assert plan is not None
     assert [rule for rule in plan.rules if "personal_data" in rule] == [{"personal_data": "email"}]
+
+
+TURNS = "{count: 3, template: chatml, sampling: {max_tokens: 50}, answers: {model: large, sampling: {max_tokens: 100}}"
+GROWN = 2 * (64 + 100)
+"""Tokens that stand before the last of three turns, by the guess for a turn and what an answer may have."""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{{kind: dataset, path: prompts.jsonl, turns: {TURNS}, model: small}}}}",
+        f"{{kind: magpie, model: small, template: chatml, target: 10, turns: {TURNS}}}}}",
+    ],
+)
+def test_further_turns_are_planned_with_their_price_and_make_later_calls_dearer(
+    loaded: LoadedRecipe, tmp_path: Path, source: str
+) -> None:
+    found = plans(load_recipe(str(loaded.file), [f"source={source}"]), tmp_path / "workspace")
+    turns, respond, judge = found["converse"], found["respond"], found["judge"]
+    assert (turns.calls, turns.known, turns.at_most) == (40, 0, True)
+    assert turns.completion_tokens == 20 * 100 + 20 * 50
+    asked_for_all = 10 * (0 + 100 + (100 + 64) + (100 + 64 + 100))
+    assert asked_for_all < turns.prompt_tokens < asked_for_all + 40 * 70
+    assert turns.cost_usd == pytest.approx((turns.prompt_tokens + 1000 * turns.completion_tokens) / 1e6)
+    assert respond.prompt_tokens == 20 * (GROWN + 64)
+    assert judge.prompt_tokens > 20 * (GROWN + 512)
+
+
+def test_dialogues_are_planned_as_far_as_the_ledger_has_them(loaded: LoadedRecipe, tmp_path: Path) -> None:
+    one = session(tmp_path / "workspace", loaded.recipe.models, answer=says)
+    stages, shard = Stages(one, loaded.recipe, loaded.base), one.run.workspace.shards.write(table("prompts", seeds()))
+    before = plan_turns(stages, no_rules(count=3), [shard])
+    assert (before.calls, before.known, before.at_most) == (12, 0, True)
+    talk(one, no_rules(count=2), seeds())
+    after = plan_turns(stages, no_rules(count=3), [shard])
+    assert (after.calls, after.known, after.at_most) == (12, 6, True)
+    assert 0 < after.cost_usd < before.cost_usd
+    talk(one, no_rules(count=3), seeds())
+    whole = plan_turns(stages, no_rules(count=3), [shard])
+    assert (whole.calls, whole.known, whole.at_most, whole.cost_usd) == (12, 12, False, 0.0)
+
+
+def test_further_turns_count_against_the_budget_beside_the_draws(
+    loaded: LoadedRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"{{kind: magpie, model: small, template: chatml, target: 10, turns: {TURNS}}}}}"
+    talking = load_recipe(str(loaded.file), [f"source={source}", "budget.calls=100"])
+    stages = Stages(session(tmp_path / "workspace", talking.recipe.models), talking.recipe, talking.base)
+    told: list[dict[int, Cost]] = []
+    monkeypatch.setattr(stages.session.dispatcher, "foresee", told.append)
+    said: list[str] = []
+    draws = StagePlan(stage="synthesize", calls=15, known=0)
+    tell_plans(stages, [draws], said.append, guess_onward(stages, 10))
+    assert said[-1] == "budget: about 95 calls of 100 calls"
+    assert {rank: cost.calls for rank, cost in told[-1].items()} == {0: 15 + 40, 1: 20, 2: 20}

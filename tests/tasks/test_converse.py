@@ -134,13 +134,13 @@ def test_nothing_is_asked_twice_and_more_turns_only_add(tmp_path: Path) -> None:
 
 def test_what_will_be_asked_is_foreseen_from_the_ledger(tmp_path: Path) -> None:
     one = session(tmp_path, answer=says)
-    questions, later = foreseen(one, no_rules(count=3), seeds())
-    assert (len(questions), later) == (3, 9)
+    questions, unheard = foreseen(one, no_rules(count=3), seeds())
+    assert (len(questions), [each.turns for each in unheard]) == (3, [1, 1, 1])
     talk(one, no_rules(count=2), seeds())
-    questions, later = foreseen(one, no_rules(count=3), seeds())
-    assert (len(questions), later) == (9, 3)
-    questions, later = foreseen(one, no_rules(count=2), seeds())
-    assert (len(questions), later) == (6, 0)
+    questions, unheard = foreseen(one, no_rules(count=3), seeds())
+    assert (len(questions), [each.turns for each in unheard]) == (9, [2, 2, 2])
+    questions, unheard = foreseen(one, no_rules(count=2), seeds())
+    assert (len(questions), unheard) == (6, [])
     assert len(asked(one)) == 6
 
 
