@@ -6,28 +6,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import jinja2.meta
-from jinja2 import TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError
 
 from blocks.canonical import NotCanonicalError, canonical
 from blocks.cluster.config import RuntimeConfig
-from blocks.models import Budget, Config, ModelConfig, OpenAIModel, RewardModel
+from blocks.models import Budget, Config, ModelConfig
 from flows.recipe_errors import RecipeError, literal_keys, nearest, sentences, shown
+from flows.recipe_faults import PROMPT_COLUMNS, faults_between_parts
 from flows.recipe_gates import due, gate_faults
-from flows.recipe_judging import judges_of, judging_faults, with_rubric
+from flows.recipe_judging import with_rubric
 from flows.recipe_quotas import quota_faults
 from flows.recipe_yaml import read_yaml
-from tasks.converse.plan import TurnsError, dialogues
-from tasks.filter import FilterConfig, check_filter
+from tasks.filter import FilterConfig
 from tasks.format_dpo import PairsConfig
 from tasks.gate.config import Expectation, GatesConfig
 from tasks.judge.config import JudgeConfig
 from tasks.load import DatasetSource, source_columns
 from tasks.publish import PublishConfig
 from tasks.respond import RespondConfig
-from tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 from tasks.rewrite.config import RewriteConfig
 from tasks.select.config import SelectConfig
 from tasks.semantic.config import COLUMNS, SemanticConfig
@@ -35,7 +31,6 @@ from tasks.synthesize import MagpieSource, round_of_the_day
 from tasks.tags.config import TagsConfig
 
 RECIPES = ("recipes", "flows/shipped/recipes")
-PROMPT_COLUMNS = ("prompt_id", "messages", "instruction")
 
 NOBODY = RespondConfig.model_construct(models=())
 """The respond of a recipe that makes instructions alone."""
@@ -231,17 +226,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     except ValidationError as error:
         raise RecipeError("\n".join(sentences(error, Recipe))) from error
     recipe = with_rubric(recipe, base)
-    faults = [
-        *_unknown_models(recipe),
-        *_unknown_licensed(recipe),
-        *_unknown_placed(recipe),
-        *_turn_faults(recipe),
-        *quota_faults(recipe),
-        *gate_faults(recipe),
-        *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
-        *_template_faults(recipe),
-        *_filter_faults(recipe, base),
-    ]
+    faults = [*faults_between_parts(recipe, base), *quota_faults(recipe), *gate_faults(recipe)]
     if faults:
         raise RecipeError("\n".join(faults))
     try:
@@ -249,145 +234,6 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     except NotCanonicalError as error:
         raise RecipeError(f"the recipe holds a number or a character that no table can keep: {error}") from error
     return recipe
-
-
-def _unknown_models(recipe: Recipe) -> list[str]:
-    used = [(f"respond.models.{i}", responder.use) for i, responder in enumerate(recipe.respond.models)]
-    used += judges_of(recipe)
-    if isinstance(recipe.source, MagpieSource):
-        used.append(("source.model", recipe.source.model))
-    used += _in_turns(recipe)
-    stages = {"tags": recipe.tags, "semantic": recipe.semantic, "rewrite": recipe.rewrite}
-    used += [(f"{name}.model", stage.model) for name, stage in stages.items() if stage is not None]
-    responders = [responder.name for responder in recipe.respond.models]
-    sides = {"pairs.strong": recipe.pairs.strong, "pairs.weak": recipe.pairs.weak}
-    if recipe.pairs.on_policy is not None:
-        sides["pairs.on_policy.models"] = recipe.pairs.on_policy.models
-    strangers = [(place, label) for place, labels in sides.items() for label in labels if label not in responders]
-    speaking = [(place, name) for place, name in used if not place.startswith("judge.")]
-    return (
-        [
-            f"{place}: {name!r} is a reward model, which gives numbers and no words; name another"
-            for place, name in speaking
-            if isinstance(recipe.models.get(name), RewardModel)
-        ]
-        + [
-            f"{place}: {label!r} is no responder of this recipe{nearest(label, responders)}"
-            for place, label in strangers
-        ]
-        + [
-            f"{place}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
-            for place, name in used
-            if name not in recipe.models
-        ]
-    )
-
-
-def _in_turns(recipe: Recipe) -> list[tuple[str, str]]:
-    """The models that have a part in further turns, with the places in the recipe that name them."""
-    turns = recipe.source.turns
-    if turns is None or isinstance(turns, int):
-        return []
-    named = {"source.turns.model": turns.model, "source.turns.answers.model": turns.answers.model}
-    return [(place, name) for place, name in named.items() if name is not None]
-
-
-def _turn_faults(recipe: Recipe) -> list[str]:
-    """Why dialogues cannot go on, if they shall."""
-    try:
-        dialogues(recipe.source)
-    except TurnsError as error:
-        return [str(error)]
-    return []
-
-
-def _unknown_licensed(recipe: Recipe) -> list[str]:
-    known = [*recipe.models, "source"]
-    return [
-        f"publish.licenses: {name!r} is neither a model of this recipe nor source{nearest(name, known)}"
-        for name in recipe.publish.licenses
-        if name not in known
-    ]
-
-
-def _unknown_placed(recipe: Recipe) -> list[str]:
-    return [
-        f"runtime.resources: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
-        for name in (recipe.runtime.resources if recipe.runtime else {})
-        if name not in recipe.models
-    ]
-
-
-def _faults_without_answers(recipe: Recipe) -> list[str]:
-    """What a recipe cannot have where nobody answers."""
-    if recipe.judge is not None or recipe.pairs != PairsConfig():
-        return ["respond: this key is missing (who answers); only a recipe without judge and pairs does without it"]
-    if recipe.publish.formats != PublishConfig().formats or recipe.publish.split is not None:
-        return ["publish: formats and split are of pairs, and without respond there are instructions; leave them out"]
-    return []
-
-
-def _template_faults(recipe: Recipe) -> list[str]:
-    faults = _faults_of_template("respond.template", recipe.respond.template, recipe)
-    rubric = recipe.judging.rubric if recipe.judging else None
-    if rubric is not None and rubric.text is not None:
-        faults += _faults_of_template("judge.rubric.text", rubric.text, recipe)
-    return faults
-
-
-def _faults_of_template(place: str, text: str, recipe: Recipe) -> list[str]:
-    environment = ImmutableSandboxedEnvironment()
-    template = shown(text)
-    try:
-        tree = environment.parse(text)
-        undeclared = jinja2.meta.find_undeclared_variables(tree)
-    except TemplateSyntaxError as error:
-        return [f"{place}: {template} is no Jinja template: {error.message}"]
-    except RecursionError:
-        return [f"{place}: {template} is nested too deeply; write it flatter"]
-    known = list(recipe.prompt_columns)
-    return [
-        f"{place}: {name!r} is no column of the prompts{nearest(name, known)}; "
-        "further columns of the source are named in source.keep"
-        for name in sorted(undeclared - set(known))
-    ]
-
-
-def _filter_faults(recipe: Recipe, base: Path) -> list[str]:
-    ended = ("stop_reason",) if isinstance(recipe.source, MagpieSource) else ()
-    columns = [*PROMPT_COLUMNS, "source", "position", "finish_reason", *ended, *recipe.kept_columns]
-    faults = _taken_columns(recipe, [*columns, *recipe.filter.columns])
-    columns += [*recipe.tag_columns, *recipe.neighbor_columns]
-    try:
-        check_filter(recipe.filter, columns, base, recipe.default_rules)
-    except ValueError as error:
-        faults.append(f"filter: {error}")
-    embedder = recipe.models.get(recipe.semantic.model) if recipe.semantic else None
-    if recipe.semantic and embedder is not None and not isinstance(embedder, OpenAIModel):
-        faults.append(
-            f"semantic.model: {recipe.semantic.model!r} is {embedder.kind}, and only an OpenAI-compatible endpoint "
-            "(kind: openai) gives vectors"
-        )
-    known = [*columns, *recipe.filter.columns]
-    return faults + [
-        f"select.{key}: {name!r} is no column of the prompts{nearest(name, known)}"
-        for key, name in (recipe.select.columns if recipe.select else ())
-        if name not in known
-    ]
-
-
-def _taken_columns(recipe: Recipe, known: Sequence[str]) -> list[str]:
-    """One sentence for each column that a stage would add and that is there already."""
-    added = {"tags": recipe.tag_columns, "semantic": recipe.neighbor_columns}
-    added["rewrite"] = REWRITE_COLUMNS if recipe.rewrite else ()
-    remedies = {"tags": "set tags.prefix", "semantic": "rename that one", "rewrite": "rename that one"}
-    taken = {name.casefold() for name in known}
-    return [
-        f"{stage}: {name!r} is a column of the prompts already; {remedies[stage]}"
-        for stage, columns in added.items()
-        for name in columns
-        if name.casefold() in taken
-    ]
 
 
 def missing_columns(loaded: LoadedRecipe) -> list[str]:
