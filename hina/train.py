@@ -45,7 +45,7 @@ class Plan:
     seed: int = 20
     tokens: int = 90_000_000
     step_tokens: int = 4_096
-    micro_tokens: int = 2_048
+    micro_tokens: int = 1_024
     threads: int = 2
     muon_rate: float = 0.01
     adam_rate: float = 0.002
@@ -127,15 +127,17 @@ class Trainer:
         self.corpus = Corpus(tokenizer, plan.seed)
         matrices = [p for layer in self.model.layers for p in layer.parameters() if p.ndim == 2]
         others = [p for p in self.model.parameters() if all(p is not m for m in matrices)]
-        self.optimizers = [
-            torch.optim.Muon(matrices, lr=plan.muon_rate, weight_decay=0.01, adjust_lr_fn="original"),
-            torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.98), weight_decay=0.0),
+        matrices.sort(key=Tensor.numel)
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices[i :: plan.threads], lr=plan.muon_rate, weight_decay=0.01, adjust_lr_fn="original")
+            for i in range(plan.threads)
         ]
+        self.optimizers.append(torch.optim.AdamW(others, lr=plan.adam_rate, betas=(0.9, 0.98), weight_decay=0.0))
         if plan.compiled:
             for layer in self.model.layers:
                 layer.forward = torch.compile(layer.forward, dynamic=True)
         self.workers = ThreadPoolExecutor(plan.threads, initializer=torch.set_num_threads, initargs=(1,))
-        self.rates = [plan.muon_rate, plan.adam_rate]
+        self.rates = [plan.muon_rate] * plan.threads + [plan.adam_rate]
 
     def rate(self, progress: float) -> float:
         """The learning rate's factor: warm-up, a plateau, then a straight line to a hundredth."""
@@ -152,12 +154,16 @@ class Trainer:
         jobs = [self.workers.submit(self._learn, ids, weights, total) for ids, weights in batches]
         summed = sum(job.result() for job in jobs)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * self.rate(progress)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        factor = self.rate(progress)
+        list(self.workers.map(self._update, self.optimizers, [rate * factor for rate in self.rates]))
         return summed
+
+    @staticmethod
+    def _update(optimizer: torch.optim.Optimizer, rate: float) -> None:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
 
     def _learn(self, ids: Tensor, weights: Tensor, total: float) -> float:
         with torch.autocast("cpu", dtype=torch.bfloat16):
