@@ -65,7 +65,7 @@ _ENGLISH_ADDRESS = re.compile(
 )
 _EXAMPLE_ADDRESS = re.compile(r"\b(?:123|1234) |Any ?town|Springfield|\b12345\b|Example|Fake", re.IGNORECASE)
 _TWELVE = re.compile(rf"(?<![\d-])(\d{{4}})([ ]|{_DASH}|)(\d{{4}})\2(\d{{4}})(?!\d)(?!{_DASH}?\d)")
-_NAMES_MY_NUMBER = re.compile(r"マイナンバー|個人番号|my number", re.IGNORECASE)
+_NAMES_MY_NUMBER = re.compile(r"マイナンバー|番号|my number", re.IGNORECASE)
 
 
 def personal_data(messages: Sequence[Mapping[str, str]], kinds: str | Sequence[str]) -> str | None:
@@ -154,10 +154,10 @@ def _address(text: str) -> bool:
 
 
 def _my_number(text: str) -> bool:
-    """Twelve digits with a right check digit, in groups of four or beside the number's name."""
+    """Twelve digits with a right check digit, in groups of four joined by hyphens or beside the number's name."""
     for one, gap, two, three in _TWELVE.findall(text):
         digits = one + two + three
-        if (gap or _NAMES_MY_NUMBER.search(text)) and len(set(digits)) > 1 and is_my_number(digits):
+        if (gap.strip() or _NAMES_MY_NUMBER.search(text)) and len(set(digits)) > 1 and is_my_number(digits):
             return True
     return False
 

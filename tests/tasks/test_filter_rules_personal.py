@@ -48,7 +48,12 @@ PERSONAL = {
         "宮城県仙台市青葉区本町3丁目8番1号です。",
         "山口県山口市滝町1番1号に届けてください。",
     ],
-    "my_number": ["My number is 123456789018.", "マイナンバーは123456789018です。", "番号は1234-5678-9018です。"],
+    "my_number": [
+        "My number is 123456789018.",
+        "My number is 1234 5678 9018.",
+        "マイナンバーは123456789018です。",
+        "番号は1234-5678-9018です。",
+    ],
 }
 IMPERSONAL = [
     "Validate user@example.com and info@yourcompany.com with a regex.",
@@ -62,6 +67,7 @@ IMPERSONAL = [
     "Format 123 Main Street, Anytown, CA 12345 as a label.",
     "マイナンバーは123456789017ですか？",
     "マイナンバー制度の利点を教えてください。",
+    "Who won in 1998 2010 2020 and why?",
     "ISBN 978-4-06-519981-7の本について教えてください。",
     "Is 1234 5678 9012 3456 a valid card number?",
     "0120-444-113はフリーダイヤルですか？",
