@@ -154,8 +154,10 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"the recipe {file} cannot be read: {error}") from error
-    data = override(parse_yaml(text, str(file)), overrides)
-    return LoadedRecipe(recipe=check_recipe(data, file.parent), base=file.parent, file=file)
+    recipe = check_recipe(override(parse_yaml(text, str(file)), overrides), file.parent)
+    if faults := gate_faults(recipe):  # of a person's file alone: what has run already is published and paired as it is
+        raise RecipeError("\n".join(faults))
+    return LoadedRecipe(recipe=recipe, base=file.parent, file=file)
 
 
 def only_new(loaded: LoadedRecipe) -> LoadedRecipe:
@@ -226,7 +228,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     except ValidationError as error:
         raise RecipeError("\n".join(sentences(error, Recipe))) from error
     recipe = with_rubric(recipe, base)
-    faults = [*faults_between_parts(recipe, base), *quota_faults(recipe), *gate_faults(recipe)]
+    faults = [*faults_between_parts(recipe, base), *quota_faults(recipe)]
     if faults:
         raise RecipeError("\n".join(faults))
     try:

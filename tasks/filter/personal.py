@@ -41,8 +41,8 @@ _PLACE = "一-鿿々ぁ-ゖァ-ヶー"
 _KANJI_NUMBER = "[一二三四五六七八九十]+"
 _YEAR = r"(?:19|20)\d\d"
 _COUNTED = (
-    "年|月|日|時|分|秒|週|泊|人|名|個|つ|文|行|段落|代|歳|才|回|倍|件|[かヶカヵ箇]所|店|軒|本|枚|冊|点|位|度|割|%|パーセント"
-    "|円|万|億|千|字|世紀|曲|品|種|通り|階| ?km| ?キロ|LDK"
+    "年|月|日(?!本)|時|分|秒|週|泊|人(?!形)|名|個|つ|文(?![化京])|行|段落|代|歳|才|回|倍|件|[かヶカヵ箇]所|店|軒|本(?![社店町館])|枚|冊|点|位|度|割|%|パーセント"
+    "|円|万|億|千(?!代)|字|世紀|曲|品|種|通り|階| ?km| ?キロ|LDK"
 )
 _JAPANESE_ADDRESS = re.compile(
     r"(?:東京都|北海道|(?:京都|大阪)府|[一-鿿]{2,3}県)\s?"
@@ -65,7 +65,7 @@ _ENGLISH_ADDRESS = re.compile(
 )
 _EXAMPLE_ADDRESS = re.compile(r"\b(?:123|1234) |Any ?town|Springfield|\b12345\b|Example|Fake", re.IGNORECASE)
 _TWELVE = re.compile(rf"(?<![\d-])(\d{{4}})([ ]|{_DASH}|)(\d{{4}})\2(\d{{4}})(?!\d)(?!{_DASH}?\d)")
-_NAMES_MY_NUMBER = re.compile(r"マイナンバー|番号|my number", re.IGNORECASE)
+_NAMES_MY_NUMBER = re.compile(r"マイナンバー|個人番号|my number", re.IGNORECASE)
 
 
 def personal_data(messages: Sequence[Mapping[str, str]], kinds: str | Sequence[str]) -> str | None:
@@ -148,8 +148,11 @@ def _made_up(digits: str) -> bool:
 def _address(text: str) -> bool:
     if _POSTAL_CODE.search(text):
         return True
-    if any(not _IS_NO_TOWN.search(found["town"]) for found in _JAPANESE_ADDRESS.finditer(text)):
-        return True
+    start = 0
+    while found := _JAPANESE_ADDRESS.search(text, start):
+        if not _IS_NO_TOWN.search(found["town"]):
+            return True
+        start = found.start() + 1  # an address may stand within what only looked like one
     return any(not _EXAMPLE_ADDRESS.search(found[0]) for found in _ENGLISH_ADDRESS.finditer(text))
 
 

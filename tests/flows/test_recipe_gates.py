@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.recipe import Recipe, check_recipe, override, parse_yaml
+from flows.recipe import Recipe, check_recipe, load_recipe, override, parse_yaml
 from flows.recipe_errors import RecipeError
+from flows.recipe_gates import gate_faults
 from tests.flows.test_recipe import TEXT
 
 OWN = "gates.expect=[{stage: respond, expectation: ExpectColumnValuesToBeInSet, column: refused, mostly: 0.8}]"
@@ -22,9 +23,7 @@ def recipe(*settings: str, given: bool = False) -> Recipe:
 
 
 def fault(*settings: str, given: bool = False) -> str:
-    with pytest.raises(RecipeError) as raised:
-        recipe(*settings, given=given)
-    return str(raised.value)
+    return "\n".join(gate_faults(recipe(*settings, given=given)))
 
 
 def columns(found: Recipe) -> set[str]:
@@ -61,3 +60,11 @@ def test_an_expectation_of_ones_own_that_all_would_pass_unseen_is_a_fault() -> N
         "responses that the source holds are taken as they are: leave this expectation out"
     )
     assert "add no_refusal" in fault(TOGETHER, "respond.rules=[finished]")
+
+
+def test_such_a_fault_is_of_a_file_and_not_of_a_recipe_that_has_run(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(TEXT, encoding="utf-8")
+    with pytest.raises(RecipeError, match="no rule looks at 'refused' here"):
+        load_recipe(str(tmp_path / "recipe.yaml"), [OWN, "respond.rules=[finished]"])
+    kept = recipe(OWN, "respond.rules=[finished]")
+    assert check_recipe(kept.plain(), tmp_path) == kept
