@@ -22,7 +22,8 @@ from tasks.thinking import split_thinking
 
 STAGE = "respond"
 RANK = 1
-# Raised when the same input would give other rows. 2: same_language knows many more languages that a prompt may name.
+# Raised when the same input would give other rows. 2: same_language knows many more languages that a prompt may name,
+# and more of the words that say that an answer came to its end are known.
 VERSION = 2
 PLAIN_TEMPLATE = "{{ instruction }}"
 DEFAULT_RULES = ("finished", "not_empty", "no_refusal", "same_language", "no_repetition")

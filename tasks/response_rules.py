@@ -13,8 +13,32 @@ from typing import Literal
 
 Language = Literal["en", "ja", "other"]
 
-FINISHED = (None, "stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls")
-ENDED = {*FINISHED, "", "complete", "completed", "function_call"}
+ENDED = frozenset(
+    (
+        None,
+        "",
+        "complete",
+        "completed",
+        "done",
+        "end",
+        "end_of_text",
+        "end_turn",
+        "endoftext",
+        "eos",
+        "eos_token",
+        "eosfound",
+        "finish",
+        "finished",
+        "function_call",
+        "normal",
+        "null",
+        "stop",
+        "stop_sequence",
+        "stopstringfound",
+        "tool_calls",
+    )
+)
+"""What servers say, in any case, of a text that came to its end; some say nothing."""
 REFUSAL_CHARS = 800
 REFUSAL_CHARS_JAPANESE = 400
 LANGUAGE_CHARS = 4000
@@ -73,7 +97,7 @@ def _excerpt(text: str) -> str:
 
 
 def is_cut_off(finish_reason: str | None) -> bool:
-    """Whether a reply that is to be read may lack its end: so ends any that does not say that it came to its end.
+    """Whether a text may lack its end: so ends any of which the server says anything else than that it is whole.
 
     Of "Rating: 10" that a content filter or a lost connection cuts, "Rating: 1" could be left.
     """
@@ -86,7 +110,7 @@ def cut_off_detail(what: str, finish_reason: str | None, key: str) -> str:
 
 
 def _truncated(answer: Answer) -> str | None:
-    return None if answer.finish_reason in FINISHED else f"the answer ended by {answer.finish_reason!r}"
+    return f"the answer ended by {answer.finish_reason!r}" if is_cut_off(answer.finish_reason) else None
 
 
 _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
