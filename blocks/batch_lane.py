@@ -391,7 +391,8 @@ class BatchLane(Lane):
         job.attempts += 1
         if again and job.attempts <= self._model.max_retries and not self._closed:
             self.owner.tally.retried += 1
-            self.push(job)
+            self.owner.tried(job, completion)
+            self.owner.again(job)
         else:
             self.owner.settle(job, replace(completion, attempts=job.attempts), self._address)
 

@@ -7,7 +7,7 @@ waits; one that cannot fit is refused, and ends its chunk with BudgetSpentError.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from blocks.configuration import Budget
@@ -100,7 +100,9 @@ class Purses:
             self._done[job.rank] += cost
 
     def reserve(self, job: Job) -> bool:
-        """Reserve what a call may cost; False if it has to wait for calls on their way. Raises BudgetSpentError."""
+        """Reserve, once, what a call may take; False if it has to wait for others. Raises BudgetSpentError."""
+        if job.key in self._reserved:
+            return True
         cost = self._expected(job)
         owed = self._owed(job.rank, cost)
         for purse, kept in ((self._run, owed), *((purse, Cost()) for purse in self._purses(job.label)[1:])):
@@ -116,19 +118,26 @@ class Purses:
         return True
 
     def settle(self, key: str, completion: Completion | None) -> None:
-        """Put what a call took in the place of what was reserved for it; nothing if it failed or was never sent."""
+        """Put what a call took in the place of what was reserved for it; nothing if it failed or was never sent.
+
+        A generation that broke off takes the tokens that the server has counted for it, but is no answered call.
+        """
         if (found := self._reserved.pop(key, None)) is None:
             return
         job, reserved = found
-        taken = Cost()
-        if completion is not None and not completion.transient:
-            completion = counted(job.request, completion)
-            self._estimates.learn(job.label, job.rank, completion)
-            taken = self._cost(job.label, completion.prompt_tokens, completion.completion_tokens)
+        taken = self._taken(job, completion) if completion is not None else Cost()
         self._done[job.rank] += taken - reserved
         for purse in self._purses(job.label):
             purse.reserved -= reserved
             purse.spent += taken
+
+    def _taken(self, job: Job, completion: Completion) -> Cost:
+        if completion.transient:
+            broken_off = self._cost(job.label, completion.prompt_tokens, completion.completion_tokens)
+            return replace(broken_off, calls=0.0)
+        completion = counted(job.request, completion)
+        self._estimates.learn(job.label, job.rank, completion)
+        return self._cost(job.label, completion.prompt_tokens, completion.completion_tokens)
 
     def _purses(self, label: str) -> list[Purse]:
         return [self._run, *([self._of_models[label]] if label in self._of_models else [])]

@@ -284,10 +284,21 @@ class Dispatcher:
         self._paid(job.key, completion)
         if completion.transient:
             self.tally.failed += 1
+            self._count_tokens(job, completion)
             self._hand_over(job.key, completion)
         else:
             self._count(job, completion)
             self._writer.put(job.key, self.identity(job.label), completion)
+
+    def tried(self, job: Job, completion: Completion) -> None:
+        """Account for a try that is not the last: tokens of a generation that broke off are spent all the same."""
+        if completion.prompt_tokens or completion.completion_tokens:
+            self._paid(job.key, completion)
+            self._count_tokens(job, completion)
+
+    def again(self, job: Job) -> None:
+        """Ask once more; if what the try before took leaves too little for that, the budget ends it."""
+        self._afford(job)
 
     def kept(self, job: Job, completion: Completion) -> None:
         """Take an answer that is in the ledger already."""
@@ -309,6 +320,9 @@ class Dispatcher:
 
     def _count(self, job: Job, completion: Completion) -> None:
         self.tally.answered += 1
+        self._count_tokens(job, completion)
+
+    def _count_tokens(self, job: Job, completion: Completion) -> None:
         self.tally.prompt_tokens += completion.prompt_tokens
         self.tally.completion_tokens += completion.completion_tokens
         price = price_of(self.models[job.label])

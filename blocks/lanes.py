@@ -35,6 +35,12 @@ class Owner(Protocol):
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         """Take a job's last word, and where it was said."""
 
+    def tried(self, job: Job, completion: Completion) -> None:
+        """Account for a try that is not a job's last; what it took is spent all the same."""
+
+    def again(self, job: Job) -> None:
+        """Ask once more, as soon as the budget allows it."""
+
     def unusable(self, label: str, why: str, address: str | None = None) -> None:
         """End the run, since no call to this model can succeed, there or anywhere."""
 

@@ -202,6 +202,7 @@ class Servers(Lane):
                 self.owner.settle(job, replace(completion or outcome, attempts=job.attempts, wait_s=None), address.url)
             elif outcome.transient:
                 self._retry(job, outcome, address)
+                outcome = replace(outcome, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
             else:
                 self.owner.tally.retried += 1
                 self.push(job)
@@ -237,9 +238,10 @@ class Servers(Lane):
     def _again(self, job: Job, completion: Completion, address: Address) -> None:
         """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
         self.owner.tally.retried += 1
+        self.owner.tried(job, completion)
         job.failed_at = address.url
         asked = completion.wait_s if len(self._models[job.label].addresses) == 1 else None
-        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.push, job)
+        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.owner.again, job)
 
     def _wake_later(self, now: float) -> None:
         """Come back when an address may be used again, if anything waits."""

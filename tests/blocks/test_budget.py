@@ -1,5 +1,6 @@
 """Budgets: what is reserved, what waits, what is refused, and what later stages keep."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.budget import BudgetSpentError, Cost, Purses
-from blocks.dispatcher import Dispatcher
+from blocks.dispatcher import Dispatcher, Question
 from blocks.lanes import Job
 from blocks.llm import Completion
 from blocks.models import Budget, OpenAIModel
-from tests.blocks.helpers import kept, model, question, questions
+from tests.blocks.helpers import ScriptedServer, dispatching, kept, model, question, questions
 from tests.fake_server import FakeServer
 
 
@@ -58,6 +59,16 @@ def test_a_call_that_failed_is_not_paid_for() -> None:
     for number in range(5):
         assert some.reserve(job(number))
         some.settle(job(number).key, Completion(error="server_error", transient=True))
+
+
+def test_a_generation_that_broke_off_takes_its_tokens_but_is_no_answered_call() -> None:
+    broken_off = Completion(error="server_error", transient=True, prompt_tokens=10, completion_tokens=90)
+    some = purses(tokens=350, calls=1)
+    for _ in range(3):
+        assert some.reserve(job(1))
+        some.settle(job(1).key, broken_off)
+    with pytest.raises(BudgetSpentError, match=r"budget of 350 tokens .* 300 tokens are spent"):
+        some.reserve(job(2))
 
 
 def test_a_server_that_counts_no_tokens_is_held_to_the_budget_by_its_texts() -> None:
@@ -152,3 +163,40 @@ def test_tokens_stay_within_the_cap_and_nearly_use_it(server: FakeServer, tmp_pa
 def test_a_budget_that_reaches_changes_nothing(server: FakeServer, tmp_path: Path) -> None:
     assert asking(server, tmp_path, Budget(calls=50, usd=1.0), questions(50)) == ""
     assert server.stats()["calls"] == 50
+
+
+def ask_one_by_one(dispatcher: Dispatcher, asked: list[Question]) -> None:
+    for one in asked:
+        dispatcher.ask([one])
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("retries", [0, 6])
+def test_texts_that_break_off_are_paid_for_until_the_budget_ends_them(
+    server: FakeServer, tmp_path: Path, retries: int
+) -> None:
+    """Each try takes 100 tokens and those of its prompt, so that 20 questions of 7 tries would take over 14,000."""
+    server.configure(faults={"broken_off": 1.0}, tokens_mean=100.0)
+    models = {"small": model(server, max_retries=retries)}
+    dispatcher = Dispatcher(models, {}, tmp_path, Budget(tokens=1_000))
+    try:
+        with pytest.raises(BudgetSpentError, match=r"budget of 1,000 tokens .* raise budget\.tokens"):
+            ask_one_by_one(dispatcher, [question(f"question {number}", max_tokens=100) for number in range(20)])
+    finally:
+        dispatcher.close(drain_s=20)
+    assert 800 < dispatcher.tally.prompt_tokens + dispatcher.tally.completion_tokens <= 1_000
+    assert dispatcher.tally.completion_tokens == 100 * server.stats()["calls"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_shared_call_whose_texts_all_break_off_is_counted_once(tmp_path: Path) -> None:
+    choices = [{"index": index, "text": "half", "finish_reason": "error"} for index in range(3)]
+    body = json.dumps({"choices": choices, "usage": {"prompt_tokens": 10, "completion_tokens": 20}}).encode()
+    asked = [Question("small", f"{draw:032x}", {"prompt": "a", "temperature": 1.0}) for draw in range(3)]
+    with (
+        ScriptedServer(lambda number, headers: (200, {}, body)) as scripted,
+        dispatching(tmp_path, {"small": model(scripted.base_url, max_retries=0, draws_per_call=3)}) as dispatcher,
+    ):
+        answers = dispatcher.ask(asked)
+        assert (dispatcher.tally.prompt_tokens, dispatcher.tally.completion_tokens) == (10, 20)
+    assert (scripted.posts, [one.error for one in answers]) == (1, ["server_error"] * 3)

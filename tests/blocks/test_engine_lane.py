@@ -64,6 +64,12 @@ class Noting:
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         self.settled.append(completion.text)
 
+    def tried(self, job: Job, completion: Completion) -> None:
+        raise AssertionError(completion.error)
+
+    def again(self, job: Job) -> None:
+        raise AssertionError(job.key)
+
     def unusable(self, label: str, why: str, address: str | None = None) -> None:
         raise AssertionError(why)
 
