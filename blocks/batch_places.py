@@ -17,6 +17,8 @@ from blocks.models import BatchConfig
 OUR_NAME = "kasasagi"
 PAGES = 5
 IN_A_PAGE = 100
+LISTS_NONE = (405, 501)
+"""What a server answers that takes batches, and shows one by its id, but has no list of them."""
 Ending = Literal["completed", "expired", "cancelled", "failed"]
 ENDINGS: tuple[Ending, ...] = ("completed", "expired", "cancelled", "failed")
 
@@ -46,7 +48,7 @@ class Place(Protocol):
         """Hand a batch over and give its id there."""
 
     async def find(self, note: BatchNote) -> str | None:
-        """The id of a batch whose handing over was not confirmed; None only where the place says that it has none."""
+        """The id of a batch whose handing over was not confirmed; None where the place has none, or has no list."""
 
     async def look(self, batch_id: str) -> Seen:
         """How far a batch is. Raises LostBatchError."""
@@ -55,7 +57,7 @@ class Place(Protocol):
         """The lines of a file of results. Raises LostBatchError."""
 
     async def cancel(self, batch_id: str) -> None:
-        """Ask for a batch to be broken off; what is answered stays. Raises LostBatchError."""
+        """Ask for a batch to be broken off; what is answered stays."""
 
 
 class BatchServer:
@@ -79,7 +81,12 @@ class BatchServer:
 
     async def find(self, note: BatchNote) -> str | None:
         """Look for our name among the server's latest batches. Raises openai.APIError."""
-        page = await self._client.batches.list(limit=IN_A_PAGE)
+        try:
+            page = await self._client.batches.list(limit=IN_A_PAGE)
+        except openai.APIStatusError as error:
+            if error.status_code in LISTS_NONE:
+                return None
+            raise
         for _ in range(PAGES):
             for batch in page.data or ():
                 if isinstance(batch.metadata, dict) and batch.metadata.get(OUR_NAME) == note.name:
@@ -113,19 +120,20 @@ class BatchServer:
             await self._lost(name, error)
 
     async def cancel(self, batch_id: str) -> None:
-        """Ask the server to break it off. Raises openai.APIError, LostBatchError."""
-        try:
-            await self._client.batches.cancel(batch_id)
-        except openai.NotFoundError as error:
-            await self._lost(batch_id, error)
+        """Ask the server to break it off; one that cannot do so answers 404 too. Raises openai.APIError."""
+        await self._client.batches.cancel(batch_id)
 
     async def _lost(self, name: str, error: openai.NotFoundError) -> NoReturn:
-        """Say that a batch or a file is gone, once a server that still lists its batches has said so.
+        """Say that a batch or a file is gone, once a server that knows of batches has said so.
 
-        A server that knows nothing of batches, as a wrong address does, gives 404 to that too, and openai.NotFoundError
-        is raised: it has said nothing of ours.
+        A server that knows nothing of batches, as a wrong address does, gives 404 to their list too, and
+        openai.NotFoundError is raised: it has said nothing of ours. One that refuses the list alone knows the path.
         """
-        await self._client.batches.list(limit=1)
+        try:
+            await self._client.batches.list(limit=1)
+        except openai.APIStatusError as refusal:
+            if refusal.status_code not in LISTS_NONE:
+                raise
         raise LostBatchError(name) from error
 
 

@@ -70,10 +70,20 @@ async def _break_off(workspace: Workspace, note: BatchNote, place: Place, clean:
     """Raises LedgerError, and what the place raises when it cannot be asked."""
     notes = BatchNotes(workspace.ledger_folder / FOLDER)
     batch_id = note.batch_id or await place.find(note)
-    seen = await _asked_to_end(place, batch_id) if batch_id else None
+    try:
+        seen = await _look(place, batch_id) if batch_id else None
+    except openai.NotFoundError:
+        notes.forget(note)
+        return (
+            f"{note.address} answers 404 to {batch_id} and to the list of its batches, so {batch_id} is forgotten as "
+            "you asked, whether it is elsewhere or gone; its recipe asks, and pays for, its questions anew"
+        )
+    if batch_id and seen and seen.ending is None:
+        await place.cancel(batch_id)
+        seen = await _look(place, batch_id)
     if seen is None:
         notes.forget(note)
-        return f"{batch_id or note.name} is not at {note.address}, so it is forgotten; its recipe asks anew"
+        return f"{batch_id or note.name} is not found at {note.address}, so it is forgotten; its recipe asks anew"
     if seen.ending is None:
         return f"{batch_id} is being cancelled; run its recipe again to fetch what it answered before"
     answered = 0
@@ -84,13 +94,9 @@ async def _break_off(workspace: Workspace, note: BatchNote, place: Place, clean:
     return f"{batch_id} is {seen.ending}: {answered:,} of its {len(note.keys):,} requests are answered and kept"
 
 
-async def _asked_to_end(place: Place, batch_id: str) -> Seen | None:
-    """How a batch is, after it was asked to end where it had not; None where the place does not have it."""
+async def _look(place: Place, batch_id: str) -> Seen | None:
+    """How a batch is; None where the place does not have it."""
     with suppress(LostBatchError):
-        seen = await place.look(batch_id)
-        if seen.ending is not None:
-            return seen
-        await place.cancel(batch_id)
         return await place.look(batch_id)
     return None
 

@@ -380,13 +380,18 @@ def test_a_run_that_goes_on_takes_up_the_batch_of_one_that_was_killed_meanwhile(
     assert not notes(tmp_path)
 
 
-def test_a_batch_that_the_server_has_forgotten_is_asked_anew(tmp_path: Path, server: FakeServer) -> None:
-    small = batched(server)
+@pytest.mark.parametrize("batch_list", ["given", "refused"])
+@pytest.mark.parametrize("batch_id", ["batch_gone", None])
+def test_a_batch_that_the_server_has_forgotten_is_asked_anew(
+    tmp_path: Path, server: FakeServer, batch_id: str | None, batch_list: str
+) -> None:
+    server.configure(batch_list=batch_list)
+    small = batched(server).model_copy(update={"timeout_s": 1.0})
     line = b'{"custom_id": "x"}\n'
     note = BatchNotes(tmp_path / "batches").begin(
         server.base_url, "small", None, "/v1/chat/completions", [(questions(1, about="lost")[0].key, line)]
     )
-    BatchNotes(tmp_path / "batches").save(note.model_copy(update={"batch_id": "batch_gone"}))
+    BatchNotes(tmp_path / "batches").save(note.model_copy(update={"batch_id": batch_id}))
     answers = ask(tmp_path, small, 3, "lost")
     assert all(answer.error is None for answer in answers)
     assert not notes(tmp_path)

@@ -114,6 +114,8 @@ class Batches:
         if self._server.config.batch_list == "lost":
             self._server.accounts.faults["batch_list"] += 1
             return reset_connection(request)
+        if self._server.config.batch_list == "refused":
+            return error_response(405, "Method Not Allowed")
         shown = [batch.shown() for batch in reversed(self._batches.values())]
         return json_response(orjson.dumps({"object": "list", "data": shown, "has_more": False}))
 
@@ -127,7 +129,7 @@ class Batches:
 
     def _cancel(self, name: str) -> web.Response:
         batch = self._batches.get(name)
-        if batch is None:
+        if batch is None or self._server.config.batch_cancel == "unknown":
             return error_response(404, f"No such batch: {name}")
         if batch.status == "in_progress":
             self._end(batch, "cancelled")

@@ -106,8 +106,11 @@ class ServerConfig(BaseModel):
     batch_reply: Literal["given", "lost"] = Field(
         default="given", description="Whether the connection is reset once a batch is made, in place of the reply."
     )
-    batch_list: Literal["given", "lost"] = Field(
-        default="given", description="Whether the connection of who asks for the list of batches is reset."
+    batch_list: Literal["given", "lost", "refused"] = Field(
+        default="given", description="Whether who asks for the list of batches gets a reset connection, or 405."
+    )
+    batch_cancel: Literal["given", "unknown"] = Field(
+        default="given", description="Whether a batch can be cancelled; a server that has no such path answers 404."
     )
     batch_answers_gone: tuple[str, ...] = Field(
         default=(), description="Batches whose file of answers is not there any more; that of their errors is."

@@ -61,18 +61,44 @@ def a_note(place: Workspace, address: str, batch_id: str | None) -> BatchNote:
     return note
 
 
+@pytest.mark.parametrize("batch_list", ["given", "refused"])
 @pytest.mark.parametrize("batch_id", ["batch_gone", None])
-def test_a_batch_that_the_server_does_not_have_is_forgotten(tmp_path: Path, batch_id: str | None) -> None:
+def test_a_batch_that_the_server_does_not_have_is_forgotten(
+    tmp_path: Path, batch_id: str | None, batch_list: str
+) -> None:
     place = Workspace(tmp_path)
     with FakeServer() as server:
         note = a_note(place, server.base_url, batch_id)
-        server.configure(status_all=404)
-        with pytest.raises(KasasagiError, match="answers 404"):
+        server.configure(status_all=401)
+        with pytest.raises(KasasagiError, match="answers 401"):
             cancel(place, note)
         assert waiting(place) == [note]
-        server.configure(status_all=None)
-        assert f"{batch_id or note.name} is not at" in cancel(place, note)
+        server.configure(status_all=None, batch_list=batch_list)
+        assert f"{batch_id or note.name} is not found at" in cancel(place, note)
     assert not waiting(place)
+
+
+def test_a_batch_that_nothing_but_404_is_said_of_is_forgotten_on_demand(tmp_path: Path) -> None:
+    place = Workspace(tmp_path)
+    with FakeServer(status_all=404) as server:
+        unconfirmed = a_note(place, server.base_url, None)
+        with pytest.raises(KasasagiError, match="answers 404"):
+            cancel(place, unconfirmed)
+        assert waiting(place) == [unconfirmed], "the batch itself was not asked for"
+        assert "is forgotten as you asked" in cancel(place, a_note(place, server.base_url, "batch_7"))
+    assert waiting(place) == [unconfirmed]
+
+
+def test_a_batch_that_its_server_cannot_cancel_is_not_forgotten(tmp_path: Path) -> None:
+    place = Workspace(tmp_path)
+    with FakeServer(batch_s=3600, batch_list="refused", batch_cancel="unknown") as server:
+        with dispatching(place.ledger_folder, {"small": model(server, batch={"gather_s": 0})}) as dispatcher:
+            threading.Thread(target=ask_until_stopped, args=(dispatcher,)).start()
+            (note,) = until(lambda: [note for note in waiting(place) if note.batch_id])
+            dispatcher.stop(StoppedError("interrupted"))
+        with pytest.raises(KasasagiError, match="does not cancel batch_0: it answers 404"):
+            cancel(place, note)
+    assert waiting(place) == [note]
 
 
 def test_a_batch_in_a_folder_is_taken_out_of_it_and_forgotten(tmp_path: Path) -> None:
