@@ -20,6 +20,9 @@ from blocks.models import Config, ModelConfig, price_of
 from blocks.shards import Account, Handle, Shard
 from blocks.workspace import LOCK_POLL_S, Run
 
+LOOKS_OF_A_LENGTH = 4
+MOST_DOUBLED = 5
+
 
 class ChunkJob(Config):
     """One chunk of one stage, as it is handed to a task: plain data, small enough to be a parameter."""
@@ -104,6 +107,7 @@ def ask(session: Session, questions: Sequence[Question], rank: int, order: int) 
     answers = known_answers(session, questions)
     unknown = {question.key: question for question in questions if question.key not in answers}
     paid = set[str]()
+    looks = 0
     while unknown:
         session.dispatcher.raise_if_stopped()
         session.claims.release_left(session.dispatcher.pending)
@@ -111,9 +115,9 @@ def ask(session: Session, questions: Sequence[Question], rank: int, order: int) 
         known, asked = _ask_claimed(session, [unknown.pop(key) for key in list(unknown) if key in mine], rank, order)
         answers |= known | asked
         paid |= set(asked)
-        if unknown and not mine:
-            _tell_who_asks(session, list(unknown))
-            time.sleep(LOCK_POLL_S)
+        looks = 0 if mine else looks + 1
+        if looks:
+            _wait_for_others(session, list(unknown), looks)
     return _in_order(questions, answers, paid)
 
 
@@ -136,6 +140,20 @@ def _ask_claimed(
         raise
     session.claims.release(keys)
     return known, dict(zip((question.key for question in unknown), asked, strict=True))
+
+
+def _wait_for_others(session: Session, keys: Sequence[str], looks: int) -> None:
+    """Wait until the next look at what others ask for, the longer the more looks were in vain.
+
+    A batch keeps many chunks waiting for hours, whose looks would take a core. Raises what the dispatcher was stopped
+    with.
+    """
+    doubled, of_that_length = divmod(looks - 1, LOOKS_OF_A_LENGTH)
+    if not of_that_length:
+        _tell_who_asks(session, keys)
+    for _ in range(2 ** min(doubled, MOST_DOUBLED)):
+        session.dispatcher.raise_if_stopped()
+        time.sleep(LOCK_POLL_S)
 
 
 def _tell_who_asks(session: Session, keys: Sequence[str]) -> None:

@@ -2,11 +2,12 @@
 
 import multiprocessing
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -188,6 +189,51 @@ def test_what_is_in_flight_when_a_run_is_stopped_is_not_asked_until_it_has_ended
         one.claims.close()
         assert [answer.reused for answer in second.result()] == [True]
     assert texts(two) == []
+
+
+class Hours:
+    """A clock that each sleep turns on; it notes when a session looks what others have claimed, and who they are."""
+
+    def __init__(self, waiting: Session, patch: pytest.MonkeyPatch) -> None:
+        self.now, self.looks, self.names = 0.0, list[float](), list[float]()
+        self.at: dict[float, Callable[[], object]] = {}
+        take, newly = waiting.claims.take, waiting.claims.newly_waited_for
+        patch.setattr("tasks.asking.time", SimpleNamespace(sleep=self.sleep))
+        patch.setattr(waiting.claims, "take", lambda keys: (self.looks.append(self.now), take(keys))[1])
+        patch.setattr(waiting.claims, "newly_waited_for", lambda keys: (self.names.append(self.now), newly(keys))[1])
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        assert self.now < 100_000, "what the test waits for did not happen"
+        for moment in [moment for moment in self.at if moment <= self.now]:
+            self.at.pop(moment)()
+
+
+def test_who_waits_for_hours_looks_ever_more_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = session(tmp_path, run_id="one"), session(tmp_path, run_id="two")
+    one.claims.take([question("a").key])
+    hours = Hours(two, monkeypatch)
+    hours.at[7200.0] = one.claims.close
+    ask(two, [question("a")], 1, 0)
+    assert texts(two) == ["a"]
+    assert hours.looks[:4] == [0.0, 0.5, 1.0, 1.5]
+    assert hours.now == hours.looks[-1] < 7200 + 20
+    assert len(hours.looks) < 7200 / 12
+    assert len(hours.names) < len(hours.looks) / 3
+
+
+def test_a_stop_ends_a_long_wait_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped() -> None:
+        raise StoppedError("stopped by a person")
+
+    one, two = session(tmp_path, run_id="one"), session(tmp_path, run_id="two")
+    one.claims.take([question("a").key])
+    hours = Hours(two, monkeypatch)
+    hours.at[3600.0] = lambda: monkeypatch.setattr(two.dispatcher, "raise_if_stopped", stopped)
+    with pytest.raises(StoppedError):
+        ask(two, [question("a")], 1, 0)
+    assert hours.now == 3600.0
+    assert hours.now - hours.looks[-1] > 1
 
 
 def test_a_run_that_goes_on_after_a_chunk_has_failed_keeps_nobody_waiting_for_it(tmp_path: Path) -> None:
