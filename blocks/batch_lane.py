@@ -7,8 +7,8 @@ batch is forgotten.
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,9 +16,10 @@ import openai
 
 from blocks.account_faults import with_remedy
 from blocks.batch_asking import SILENCE, UNHEARD, UnansweredError, patiently
-from blocks.batch_notes import URLS, BatchNote, BatchNotes, request_line
+from blocks.batch_notes import URLS, BatchNotes
+from blocks.batch_parts import Batch, parts
 from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen
-from blocks.batch_results import keep_lasting, portions, read_results
+from blocks.batch_results import keep_lasting, kept_answers, portions, read_results
 from blocks.lanes import Job, Lane, Owner, backoff
 from blocks.ledger import LedgerError
 from blocks.llm import Completion
@@ -42,19 +43,6 @@ class BatchOwner(Owner, Protocol):
 
     def unwritable(self, error: LedgerError) -> None:
         """End the run: the ledger cannot be written."""
-
-
-@dataclass(slots=True)
-class Batch:
-    """A batch that is waited for, and the questions of this run that it answers.
-
-    Once it is left, nobody waits for it in this run, and its questions are no other batch's either.
-    """
-
-    note: BatchNote
-    jobs: dict[str, Job] = field(default_factory=dict)
-    answered: set[str] = field(default_factory=set)
-    left: bool = False
 
 
 class BatchLane(Lane):
@@ -156,21 +144,8 @@ class BatchLane(Lane):
         jobs, self._waiting = list(self._waiting.values()), {}
         for name, url in URLS.items():
             some = [job for job in jobs if name in job.request]
-            for part in self._parts(some, url):
+            for part in parts(some, url, self._model.model, self._config):
                 self._spawn(self._hand_over(part, url))
-
-    def _parts(self, jobs: Sequence[Job], url: str) -> list[dict[str, tuple[Job, bytes]]]:
-        parts: list[dict[str, tuple[Job, bytes]]] = []
-        size = 0
-        for job in jobs:
-            line = request_line(job.key, url, {"model": self._model.model, **job.request})
-            full = parts and len(parts[-1]) < self._config.max_requests
-            if not full or size + len(line) > self._config.max_mb * 2**20:
-                parts.append({})
-                size = 0
-            parts[-1][job.key] = (job, line)
-            size += len(line)
-        return parts
 
     async def _hand_over(self, part: dict[str, tuple[Job, bytes]], url: str) -> None:
         """Write a batch down, hand it over, write its id down, and wait for it."""
@@ -264,9 +239,9 @@ class BatchLane(Lane):
 
     async def _take_up(self, batch: Batch) -> None:
         """Go on with a batch of an earlier process, or of one that is still handing it over."""
-        while batch.note.is_of_another:
-            await asyncio.sleep(self._config.poll_s)
-            batch.note = self._notes.read(batch.note.name) or batch.note
+        if not await self._handed_over(batch):
+            await self._take_kept(batch)
+            return
         if batch.note.batch_id is None:
             try:
                 found = await self._find(batch)
@@ -278,6 +253,27 @@ class BatchLane(Lane):
                 return
             self._confirm(batch, found)
         await self._wait(batch)
+
+    async def _handed_over(self, batch: Batch) -> bool:
+        """Wait until nobody hands a batch over any more; False where its note is gone, as after a failure."""
+        while True:
+            busy = batch.note.is_of_another  # asked before the note is read, so that its last state is seen
+            if self._notes.is_gone(batch.note.name):
+                return False
+            batch.note = self._notes.read(batch.note.name) or batch.note
+            if not busy:
+                return True
+            await asyncio.sleep(self._config.poll_s)
+
+    async def _take_kept(self, batch: Batch) -> None:
+        """Take what another run has kept of a batch before it forgot the note; the rest goes into the next one."""
+        try:
+            found = await asyncio.to_thread(kept_answers, self._ledger_folder, batch.note.keys)
+        except LedgerError as error:
+            self._batch_owner.unwritable(error)
+            return
+        self._give(batch, found)
+        self._begin_anew(batch)
 
     async def _wait(self, batch: Batch) -> None:
         """Look at a batch until it has ended, and take its results."""
@@ -340,6 +336,13 @@ class BatchLane(Lane):
         missing.update({key: one for key, one in found.items() if one.transient})
         signed = {key: self._signed(batch, key, one) for key, one in found.items()}
         kept = await asyncio.to_thread(keep_lasting, self._ledger_folder, batch.note.identity, signed)
+        self._give(batch, kept)
+        for one in signed.values():
+            if one.fatal:
+                self.owner.unusable(self._label, with_remedy(one.error, one.detail), self._address)
+
+    def _give(self, batch: Batch, kept: Mapping[str, Completion]) -> None:
+        """Hand answers that are in the ledger to whoever asked."""
         for key, completion in kept.items():
             batch.answered.add(key)
             self._asked.pop(key, None)
@@ -347,9 +350,6 @@ class BatchLane(Lane):
                 self._batch_owner.kept(job, completion)
             else:
                 self._early[key] = completion
-        for one in signed.values():
-            if one.fatal:
-                self.owner.unusable(self._label, with_remedy(one.error, one.detail), self._address)
 
     def _signed(self, batch: Batch, key: str, completion: Completion) -> Completion:
         """A completion with its number of attempts, and without a key that the server may have repeated."""
@@ -358,10 +358,11 @@ class BatchLane(Lane):
         return replace(completion, attempts=job.attempts + 1 if job else 1, detail=detail)
 
     def _begin_anew(self, batch: Batch) -> None:
-        """A batch that the server never took: its questions go into the next one."""
+        """A batch that the server never took: its questions that have no answer go into the next one."""
         self._drop(batch)
-        for job in batch.jobs.values():
-            self.push(job)
+        for key, job in batch.jobs.items():
+            if key not in batch.answered:
+                self.push(job)
 
     def _tell_of_loss(self, batch: Batch) -> None:
         self._batch_owner.said(

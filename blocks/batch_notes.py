@@ -94,6 +94,10 @@ class BatchNotes:
         except (OSError, ValidationError):
             return None
 
+    def is_gone(self, name: str) -> bool:
+        """Whether there is no note of that name any more. Raises OSError where that cannot be seen."""
+        return not (self.folder / f"{name}.json").exists()
+
     def all(self, besides: Collection[str] = ()) -> list[BatchNote]:
         """All batches that are not settled yet, the earliest first; besides those of some names."""
         names = (file.stem for file in sorted(self.folder.glob("*.json")))

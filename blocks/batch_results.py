@@ -1,6 +1,6 @@
 """The lines that a batch ends with: each is read by its custom_id, never by its place."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ def keep_lasting(ledger_folder: Path, identity: str, found: Mapping[str, Complet
     ledger = Ledger(ledger_folder)
     try:
         return ledger.append(lasting)
+    finally:
+        ledger.close()
+
+
+def kept_answers(ledger_folder: Path, keys: Sequence[str]) -> dict[str, Completion]:
+    """The answers to some questions that are in the ledger, by key; a kept failure is none. Raises LedgerError."""
+    ledger = Ledger(ledger_folder)
+    try:
+        return {key: one for key, one in ledger.known(keys).items() if one.error is None}
     finally:
         ledger.close()
 

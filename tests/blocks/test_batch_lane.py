@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import threading
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -9,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 
 from blocks.batch_notes import BatchNote, BatchNotes
 from blocks.batch_places import BatchServer
+from blocks.batch_results import keep_lasting
 from blocks.canonical import ledger_key
 from blocks.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
 from blocks.embeddings import unpack
 from blocks.ledger import LedgerError
 from blocks.llm import Completion
 from blocks.models import OpenAIModel
-from tests.blocks.helpers import dispatching, errors_of, kept, model, question, questions, until
+from tests.blocks.helpers import background, dispatching, errors_of, kept, model, question, questions, until
 from tests.fake_server import FakeServer, ServerConfig
 
 QUICK = {"gather_s": 0.05, "poll_s": 0.02}
@@ -378,6 +381,27 @@ def test_a_run_that_goes_on_takes_up_the_batch_of_one_that_was_killed_meanwhile(
     assert batches(server) == before + 1
     assert server.stats()["samples_begun_again"] == 0
     assert not notes(tmp_path)
+
+
+def test_a_batch_that_another_run_gave_up_is_not_waited_for(tmp_path: Path, server: FakeServer) -> None:
+    store, asked = BatchNotes(tmp_path / "batches"), questions(6, about="given up")
+    lines = [(one.key, b"{}\n") for one in asked]
+    note = store.begin(server.base_url, "small", None, "/v1/chat/completions", lines)
+    parent = psutil.Process(os.getppid())
+    store.save(note.model_copy(update={"pid": parent.pid, "pid_started": parent.create_time()}))
+    before = batches(server)
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        found: list[Completion] = []
+        waiting = background(lambda: found.extend(dispatcher.ask(asked)))
+        until(lambda: dispatcher.tally.asked == 6)
+        keep_lasting(tmp_path, "small", {one.key: Completion(text="kept") for one in asked[:2]})
+        assert not found
+        store.forget(note)
+        waiting.join(60)
+    assert [answer.error for answer in found] == [None] * 6
+    assert [answer.text == "kept" for answer in found] == [True] * 2 + [False] * 4
+    assert batches(server) == before + 1
+    assert len(server.samples()) == 4, "what that run kept is not asked again"
 
 
 @pytest.mark.parametrize("batch_list", ["given", "refused"])
