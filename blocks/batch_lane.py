@@ -6,7 +6,6 @@ batch is forgotten.
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import openai
 
 from blocks.account_faults import with_remedy
 from blocks.batch_asking import SILENCE, UNHEARD, UnansweredError, patiently
-from blocks.batch_notes import URLS, BatchNotes
+from blocks.batch_notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
 from blocks.batch_parts import Batch, parts
 from blocks.batch_places import BatchFolder, BatchServer, LostBatchError, Place, Seen
 from blocks.batch_results import keep_lasting, kept_answers, portions, read_results
@@ -82,13 +81,13 @@ class BatchLane(Lane):
             self._place = BatchServer(self._endpoint.client, self._config)
         self._take_up_noted()
 
-    def _take_up_noted(self, but_of: int | None = None) -> None:
-        """Follow what batches for this model were written down since the last look, but those of one process."""
+    def _take_up_noted(self) -> None:
+        """Follow what batches for this model other runs have written down since the last look."""
         notes = self._notes.all(besides=self._noted)
         self._noted.update(note.name for note in notes)
         ours = self._address, self._batch_owner.identity(self._label)
         for note in notes:
-            if (note.address, note.identity) == ours and note.pid != but_of:
+            if (note.address, note.identity) == ours:
                 self._follow(Batch(note))
 
     def push(self, job: Job) -> None:
@@ -138,7 +137,7 @@ class BatchLane(Lane):
         """Make batches of what was gathered, each for one endpoint and within the server's limits."""
         if self.held:
             return
-        self._take_up_noted(but_of=os.getpid())  # those of a run that has died meanwhile may ask the same
+        self._take_up_noted()  # those of a run that has died meanwhile may ask the same
         for key in self._waiting.keys() & self._asked.keys():
             self.push(self._waiting.pop(key))
         jobs, self._waiting = list(self._waiting.values()), {}
@@ -151,15 +150,13 @@ class BatchLane(Lane):
         """Write a batch down, hand it over, write its id down, and wait for it."""
         jobs = {key: job for key, (job, _) in part.items()}
         lines = [(key, line) for key, (_, line) in part.items()]
+        identity, name = self._batch_owner.identity(self._label), new_name()
+        self._noted.add(name)
+        HANDED_OVER_HERE.add(name)
         self.in_flight += 1
         try:
             note = await asyncio.to_thread(
-                self._notes.begin,
-                self._address,
-                self._batch_owner.identity(self._label),
-                self._model.key_variable(),
-                url,
-                lines,
+                self._notes.begin, self._address, identity, self._model.key_variable(), url, lines, name
             )
             part.clear()
             batch = Batch(note, jobs)
@@ -172,6 +169,7 @@ class BatchLane(Lane):
             self._leave(batch, error)
             return
         finally:
+            HANDED_OVER_HERE.discard(name)
             self.in_flight -= 1
         if batch.note.batch_id is not None:
             await self._wait(batch)

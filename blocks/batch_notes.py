@@ -20,6 +20,15 @@ from blocks.processes import lives
 URLS = {"messages": "/v1/chat/completions", "prompt": "/v1/completions", "input": "/v1/embeddings"}
 
 
+HANDED_OVER_HERE: set[str] = set()
+"""The names of the batches that this process is handing over at the moment."""
+
+
+def new_name() -> str:
+    """A name for a batch that no other has."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(8)}"
+
+
 class BatchNote(Config):
     """One batch: what it asks, where, and how far its handing over has come."""
 
@@ -36,8 +45,10 @@ class BatchNote(Config):
 
     @property
     def is_of_another(self) -> bool:
-        """Whether another process that lives is still handing it over."""
-        return self.batch_id is None and self.pid != os.getpid() and lives(self.pid, self.pid_started)
+        """Whether another process that lives, or another run of this one, is still handing it over."""
+        if self.batch_id is not None or self.pid == os.getpid():
+            return self.batch_id is None and self.name in HANDED_OVER_HERE
+        return lives(self.pid, self.pid_started)
 
 
 class BatchNotes:
@@ -51,11 +62,17 @@ class BatchNotes:
         return self.folder / f"{name}.jsonl"
 
     def begin(
-        self, address: str, identity: str, api_key_env: str | None, url: str, lines: Iterable[tuple[str, bytes]]
+        self,
+        address: str,
+        identity: str,
+        api_key_env: str | None,
+        url: str,
+        lines: Iterable[tuple[str, bytes]],
+        name: str | None = None,
     ) -> BatchNote:
-        """Write down a batch that is to be handed over. Raises OSError."""
+        """Write down a batch that is to be handed over; name is a new one where none is given. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(8)}"
+        name = name or new_name()
         keys = []
         with self.requests_file(name).open("wb") as file:
             for key, line in lines:

@@ -13,7 +13,9 @@ import orjson
 import psutil
 import pytest
 
+from blocks.batch_lane import BatchLane
 from blocks.batch_notes import BatchNote, BatchNotes
+from blocks.batch_parts import Batch
 from blocks.batch_places import BatchServer
 from blocks.batch_results import keep_lasting
 from blocks.canonical import ledger_key
@@ -381,6 +383,45 @@ def test_a_run_that_goes_on_takes_up_the_batch_of_one_that_was_killed_meanwhile(
     assert batches(server) == before + 1
     assert server.stats()["samples_begun_again"] == 0
     assert not notes(tmp_path)
+
+
+def test_a_run_takes_up_the_batch_of_an_ended_run_of_its_own_process(tmp_path: Path, server: FakeServer) -> None:
+    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+        dispatcher.ask(questions(1, about="first of two"))
+        before = batches(server)
+        waiting_batch(tmp_path, server, "of two")
+        answers = dispatcher.ask(questions(20, about="of two"))
+    assert [answer.error for answer in answers] == [None] * 20
+    assert batches(server) == before + 1
+
+
+def test_two_runs_of_one_process_hand_the_same_questions_over_once(
+    tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, seen = threading.Event(), threading.Event()
+    hand_over, take_up = BatchServer.hand_over, BatchLane._take_up
+
+    async def once_seen(self: BatchServer, note: BatchNote, requests: Path) -> str:
+        begun.set()
+        await asyncio.to_thread(seen.wait, 60)
+        return await hand_over(self, note, requests)
+
+    async def seeing(self: BatchLane, batch: Batch) -> None:
+        asyncio.get_running_loop().call_soon(seen.set)
+        await take_up(self, batch)
+
+    monkeypatch.setattr(BatchServer, "hand_over", once_seen)
+    monkeypatch.setattr(BatchLane, "_take_up", seeing)
+    asked, before = questions(20, about="at once"), batches(server)
+    small = {"small": batched(server)}
+    with dispatching(tmp_path, small) as one, dispatching(tmp_path, small) as other:
+        found: list[Completion] = []
+        first = background(lambda: found.extend(one.ask(asked)))
+        assert begun.wait(60)
+        assert [answer.error for answer in other.ask(asked)] == [None] * 20
+        first.join(60)
+    assert [answer.error for answer in found] == [None] * 20
+    assert batches(server) == before + 1
 
 
 def test_a_batch_that_another_run_gave_up_is_not_waited_for(tmp_path: Path, server: FakeServer) -> None:
