@@ -15,8 +15,8 @@ JAPANESE = sum(row["id"] % 3 == 0 for row in prompt_rows(PROMPTS))
 
 def again(job: Job, *overrides: str, rows: int | None = None, reasons: Collection[str] = ()) -> Result:
     """Run the job's recipe once more, in this process; what failed for some reasons is asked again."""
-    options = Options(Workspace(job.workspace), limit=rows, ask_again=frozenset(reasons))
-    return run_recipe(job.folder / "recipe.yaml", [f"publish.path={job.out}", *overrides], options=options)
+    options = Options(Workspace(job.workspace), ask_again=frozenset(reasons))
+    return run_recipe(job.folder / "recipe.yaml", [f"publish.path={job.out}", *overrides], rows=rows, options=options)
 
 
 @pytest.fixture
@@ -65,6 +65,7 @@ def test_more_samples_count_on(job: Job) -> None:
     assert (sent["small"], sent["large"]) == (PROMPTS, PROMPTS)
 
 
+@pytest.mark.slow
 def test_what_failed_for_good_is_asked_again_as_often_as_is_said_and_then_stays(new_job: NewJob) -> None:
     job = new_job(faults={"context_too_long": 0.3}, fault_models=("small",))
     job.prepare(20, gates={"on_fail": "warn"}, judge={"orders": "random"})

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import Job, sent
@@ -31,6 +33,7 @@ def test_two_runs_of_one_recipe_pay_once_while_others_look(new_job: NewJob, fini
     assert sum(paid) == 160
 
 
+@pytest.mark.slow
 def test_runs_over_some_and_over_all_rows_pay_once_for_what_they_share(new_job: NewJob) -> None:
     job = new_job(first_token_s=0.25).prepare(40)
     for run in [job.start("-n", "30"), job.start()]:
