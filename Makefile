@@ -6,6 +6,9 @@ VLLM := .venv-vllm
 CONSUMERS := .consumers
 PEERS := .peers
 export DO_NOT_TRACK := 1
+# pip compiles in one process what it installs, the tests of libraries too; this takes both cores and leaves those out.
+INSTALL := -m pip install --quiet --no-compile
+COMPILE := -m compileall -q -j 2 -x '/tests?/'
 
 .PHONY: demo test test-slow test-vllm test-consumers bench-vllm lint bench bench-soak bench-peers hina clean
 
@@ -13,10 +16,11 @@ demo: $(VENV)/.ready
 	$(BIN)/kasasagi run quickstart
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.ready-train $(CONSUMERS)/.ready-formats
-	KASASAGI_CONSUMERS=$(CONSUMERS) $(BIN)/python -m pytest -m "slow or cluster"
+	KASASAGI_CONSUMERS=$(CONSUMERS) $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder \
+		-m "slow or cluster"
 
 test-vllm: $(VLLM)/.ready
 	$(VLLM)/bin/python -m pytest -m vllm tests/vllm
@@ -51,28 +55,33 @@ bench-peers: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks.peers --environments $(PEERS)
 
 hina: $(VENV)/.ready-train
-	$(BIN)/python -m hina.train
+	$(BIN)/python -m kasasagi.hina.train
 
 clean:
 	rm -rf $(VENV) $(VLLM) $(CONSUMERS) $(PEERS)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --editable .
+	$(BIN)/python $(COMPILE) $(VENV)/lib || true
 	touch $@
 
-$(VENV)/.ready-test: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
-	touch $@
+$(VENV)/.ready-test: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --editable ".[test]"
+	$(BIN)/python $(COMPILE) $(VENV)/lib || true
+	touch $(VENV)/.ready $@
 
 $(VENV)/.ready-train: $(VENV)/.ready-test
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,train,dask,ray,litellm]"
+	$(BIN)/python $(INSTALL) --constraint constraints.txt --editable ".[test,train,dask,ray,litellm]"
+	$(BIN)/python $(COMPILE) $(VENV)/lib || true
 	touch $@
 
 $(VLLM)/.ready: pyproject.toml constraints-vllm.txt
 	$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet --no-deps --requirement constraints-vllm.txt
-	$(VLLM)/bin/python -m pip install --quiet --no-deps --editable .
+	$(VLLM)/bin/python $(INSTALL) --no-deps --requirement constraints-vllm.txt
+	$(VLLM)/bin/python $(INSTALL) --no-deps --editable .
+	$(VLLM)/bin/python $(COMPILE) $(VLLM)/lib || true
 	touch $@
 
 # Each of those who load our formats in a Python of its own, with as much of it as its loader needs: what is large, such

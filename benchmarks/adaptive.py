@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Dispatcher, Question
-from blocks.models import OpenAIModel
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.models.kinds import OpenAIModel
 from tests.fake_server import FakeServer
 
 LATENCY = {"first_token_s": 0.2, "per_token_s": 0.01, "tokens_mean": 80, "tokens_sd": 25}

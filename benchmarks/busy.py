@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=4_000)
     parser.add_argument("--orders", choices=["random", "both"], default="random")
     arguments = parser.parse_args()
-    from flows.runner import run_recipe
+    from kasasagi.flows.runner import run_recipe
 
     latency = {"slots": SLOTS, "first_token_s": 0.2, "per_token_s": 0.01, "tokens_mean": 100, "tokens_sd": 30}
     with (

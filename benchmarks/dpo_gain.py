@@ -27,13 +27,13 @@ import ctranslate2
 
 from benchmarks.hina import answers, questions, share
 from benchmarks.truth import count
-from blocks.bundled import BundledEngine, shipped_model
-from blocks.canonical import digest
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from hina.corpus import held_out
-from hina.world.oracle import grade_task
-from tasks.reports.statistics import Interval, Z, mean
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.engines.bundled import BundledEngine, shipped_model
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.hina.corpus import held_out
+from kasasagi.hina.world.oracle import grade_task
+from kasasagi.tasks.reports.statistics import Interval, Z, mean
 
 RULES = ("ours", "naive")
 GAINS = (("ours", "before"), ("naive", "before"), ("ours", "naive"))
@@ -74,7 +74,7 @@ class Training:
 
 def run_for_pairs(folder: Path, seed: int, prompts: int) -> Run:
     """A run of hina's on instructions of its own, two answers to each at temperature 1, judged in both orders."""
-    from flows.runner import run_recipe
+    from kasasagi.flows.runner import run_recipe
 
     changes = [
         f"source.target={prompts}",

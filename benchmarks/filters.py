@@ -23,10 +23,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blocks.canonical import prompt_id
-from blocks.tables import PROMPTS
-from tasks.filter import FilterConfig, filter_prompts
-from tasks.filter.keys import fold
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.tables import PROMPTS
+from kasasagi.tasks.filter import FilterConfig, filter_prompts
+from kasasagi.tasks.filter.duplicates.keys import fold
 
 RULES: tuple[str | dict[str, Any], ...] = (
     "finished",

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from blocks.bundled import BundledEngine, shipped_model
-from blocks.llm import Message
-from hina.corpus import STEERS, TOPIC_SYSTEMS, Question, draw_question
-from hina.world.oracle import grade_task
-from hina.world.talk import TOPICS, draw_task, instruct, read
-from tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
-from tasks.response_rules import language_of
+from kasasagi.blocks.engines.bundled import BundledEngine, shipped_model
+from kasasagi.blocks.models.llm import Message
+from kasasagi.hina.corpus import STEERS, TOPIC_SYSTEMS, Question, draw_question
+from kasasagi.hina.world.oracle import grade_task
+from kasasagi.hina.world.talk import TOPICS, draw_task, instruct, read
+from kasasagi.tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
+from kasasagi.tasks.text.languages import language_of
 
 MAX_ANSWER, MAX_INSTRUCTION, MAX_VERDICT = 128, 96, 400
 
@@ -125,7 +125,7 @@ def judged(engine: BundledEngine, cases: Sequence[tuple[Question, list[str]]], a
     """The ratings that hina gives to the texts of each case, in their order."""
     requests = []
     for question, texts in cases:
-        messages: list[Message] = judge_messages(question.messages, texts, aspect, question.task.lang)
+        messages: list[Message] = judge_messages(question.messages, texts, aspect, question.task.lang, bundled=True)
         requests.append({"messages": messages, "temperature": 0.0, "max_tokens": MAX_VERDICT})
     replies = engine.generate(requests)
     return [ratings(r.text, q.task.lang, len(t)) for r, (q, t) in zip(replies, cases, strict=True)]

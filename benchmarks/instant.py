@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from blocks.canonical import digest
-from blocks.llm import Completion, Request
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.models.llm import Completion, Request
 
 WORDS = ("quiet", "river", "answer", "market", "winter", "number", "garden", "letter", "signal", "bridge")
 _TEXT = re.compile(r"^Text \d+\n\[(\w+)\n(.*?)\n\1\]$", re.MULTILINE | re.DOTALL)

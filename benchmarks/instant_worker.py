@@ -1,7 +1,7 @@
 """Loaded by a Dask worker beforehand, so that the bundled model answers at once."""
 
 from benchmarks.instant import InstantEngine
-from blocks.engines import answer_with
-from blocks.models import BundledModel
+from kasasagi.blocks.engines.kinds import answer_with
+from kasasagi.blocks.models.kinds import BundledModel
 
 answer_with(InstantEngine(), BundledModel(kind="bundled"))

@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from blocks.canonical import ledger_key
-from blocks.ledger import Entry, Ledger
-from blocks.llm import Completion
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.llm import Completion
 
 MODEL = "small"
 IN_A_COMMIT = 5_000

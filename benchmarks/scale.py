@@ -23,12 +23,12 @@ import yaml
 from benchmarks import throughput
 from benchmarks.instant import InstantEngine
 from benchmarks.job import write_prompts
-from blocks.destinations.store import Store
-from blocks.engines import answer_with
-from blocks.models import BundledModel
-from blocks.workspace import Run, Workspace
-from flows import chunks
-from flows.options import Options
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.engines.kinds import answer_with
+from kasasagi.blocks.models.kinds import BundledModel
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.run import chunks
+from kasasagi.flows.run.options import Options
 
 ROOT = Path(__file__).parents[1]
 MODULE = [sys.executable, "-m", "dask"]
@@ -82,7 +82,7 @@ def recipe_for(folder: Path, address: str, parcel_calls: int) -> Path:
 
 def measure(prompts: int, parcel_calls: int) -> dict[str, Any]:
     """Run the job and give CPU and bytes for each call."""
-    from flows.runner import run_recipe
+    from kasasagi.flows.runner import run_recipe
 
     answer_with(InstantEngine(), BundledModel(kind="bundled"))
     traffic: Counter[str] = Counter()

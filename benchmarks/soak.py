@@ -66,14 +66,14 @@ class Runs:
     def __init__(self, folder: Path, recipe: Path) -> None:
         self.workspace = folder / "workspace"
         self.memory: list[list[int]] = []
-        self._command = [sys.executable, "-m", "flows.cli", "run", str(recipe), "-w", str(self.workspace)]
+        self._command = [sys.executable, "-m", "kasasagi.flows.cli.app", "run", str(recipe), "-w", str(self.workspace)]
         self._said = folder / "said.txt"
 
     def go(self, server: FakeServer, until_finished: int | None) -> int | None:
         """Run to the end, or until the server has finished that many samples; the exit code, None where killed."""
         with self._said.open("wb") as said:
             process = subprocess.Popen(
-                self._command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=said, stderr=said
+                self._command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stdout=said, stderr=said
             )
         self.memory.append([])
         watched = psutil.Process(process.pid)
@@ -112,8 +112,8 @@ def unkept(server: FakeServer, runs: Runs) -> int:
 
 def accounts_close(workspace: Path) -> tuple[bool, list[dict[str, Any]]]:
     """Whether for every stage rows in are rows out and rows set aside, and the stages' accounts."""
-    from blocks.run_tables import open_tables
-    from blocks.workspace import Workspace
+    from kasasagi.blocks.workspace.run_tables import open_tables
+    from kasasagi.blocks.workspace.runs import Workspace
 
     with open_tables(Workspace(workspace).run()) as tables:
         stages = tables.sql("SELECT stage, rows_in, rows_out, quarantined FROM stages").to_arrow_table().to_pylist()

@@ -15,10 +15,10 @@ import yaml
 
 from benchmarks.instant import InstantEngine
 from benchmarks.job import write_prompts
-from blocks.engines import answer_with
-from blocks.models import BundledModel
-from blocks.workspace import Workspace
-from flows.options import Options
+from kasasagi.blocks.engines.kinds import answer_with
+from kasasagi.blocks.models.kinds import BundledModel
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.run.options import Options
 
 
 def recipe_file(folder: Path) -> Path:
@@ -43,7 +43,7 @@ def recipe_file(folder: Path) -> Path:
 
 def measure(prompts: int) -> dict[str, float]:
     """Run the job over that many prompts; seconds count from the first row read to the dataset on disk."""
-    from flows.runner import run_recipe
+    from kasasagi.flows.runner import run_recipe
 
     answer_with(InstantEngine(), BundledModel(kind="bundled"))
     with tempfile.TemporaryDirectory() as name:

@@ -17,14 +17,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from blocks.canonical import canonical
-from blocks.run_tables import open_tables
-from blocks.workspace import Run, Workspace
-from flows.again import recipe_of
-from hina.world.oracle import grade
-from tasks.format_dpo import PairsConfig, Strategy, make_pairs
-from tasks.judge.config import JudgeConfig
-from tasks.reports.statistics import share
+from kasasagi.blocks.canonical import canonical
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.rebuild.again import recipe_of
+from kasasagi.hina.world.oracle import grade
+from kasasagi.tasks.format_dpo.config import PairsConfig, Strategy
+from kasasagi.tasks.format_dpo.pairs import make_pairs
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.reports.statistics import share
 
 VERDICTS = ("better", "equal", "worse")
 STRATEGIES: tuple[Strategy, ...] = ("best_vs_worst", "best_vs_random", "sigma", "all_above_margin")
@@ -161,7 +162,7 @@ def options_table(run: Run) -> str:
 
 def quickstart(folder: Path, target: int, changes: Sequence[str] = ()) -> Run:
     """A quickstart with so many instructions in a workspace."""
-    from flows.runner import run_recipe
+    from kasasagi.flows.runner import run_recipe
 
     settings = [f"source.target={target}", f"publish.path={folder / 'out'}", *changes]
     return run_recipe("quickstart", settings, workspace=folder / "workspace").run

@@ -15,15 +15,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from blocks.bundled import shipped_model
-from blocks.claims import Claims
-from blocks.dispatcher import Dispatcher
-from blocks.models import VLLMModel
-from blocks.vllm_engine import VLLMEngine
-from blocks.workspace import Run, Workspace
-from flows.conductor import CHUNKS_IN_WORK
-from tasks.asking import ChunkJob, Session
-from tasks.synthesize import DRAWS_IN_A_CHUNK, MagpieSource, Steering, draws_for, synthesize_chunk
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+from kasasagi.blocks.engines.bundled import shipped_model
+from kasasagi.blocks.engines.vllm import VLLMEngine
+from kasasagi.blocks.ledger.claims import Claims
+from kasasagi.blocks.models.kinds import VLLMModel
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.run.room import CHUNKS_IN_WORK
+from kasasagi.tasks.asking import ChunkJob, Session
+from kasasagi.tasks.synthesize import (
+    DRAWS_IN_A_CHUNK,
+    MagpieSource,
+    Steering,
+    chunks_of_draws,
+    draws_for,
+    synthesize_chunk,
+)
 
 LABEL = "writer"
 
@@ -65,7 +72,8 @@ def ours(one: Session, wanted: Steering, draws: int) -> tuple[int, float]:
 
     def chunk(number: int) -> int:
         job = ChunkJob(stage="synthesize", chunk=number, run="run", cache_key=str(number))
-        return synthesize_chunk(one, wanted, job, draws).account.completion_tokens
+        numbers = chunks_of_draws(0, draws)[job.chunk]
+        return synthesize_chunk(one, wanted, job, numbers).account.completion_tokens
 
     with ThreadPoolExecutor(CHUNKS_IN_WORK) as pool:
         tokens = sum(pool.map(chunk, range(-(-draws // DRAWS_IN_A_CHUNK))))
@@ -74,11 +82,7 @@ def ours(one: Session, wanted: Steering, draws: int) -> tuple[int, float]:
 
 def bare(one: Session, engine: VLLMEngine, wanted: Steering, draws: int) -> tuple[int, float]:
     """Tokens and seconds of `LLM.generate` on the same prompts and parameters."""
-    requests = [
-        draw.question.request
-        for chunk in range(-(-draws // DRAWS_IN_A_CHUNK))
-        for draw in draws_for(one, wanted, chunk, draws)
-    ]
+    requests = [draw.question.request for draw in draws_for(one, wanted, 0, draws)]
     prompts = [{"prompt_token_ids": engine.tokens(request)} for request in requests]
     parameters = [engine.parameters(request) for request in requests]
     started = time.monotonic()

@@ -1,14 +1,30 @@
 """What every configuration is made of: frozen models, sampling parameters and prices."""
 
-from typing import Any
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 
 class Config(BaseModel):
     """Base of all configuration: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    def keyed(self, exclude: AbstractSet[str] = frozenset()) -> dict[str, Any]:
+        """Return what belongs to a cache key: what differs from the defaults, so that a new field changes no key.
+
+        Whoever changes a default raises the version of the stages that it is for.
+        """
+        return self.model_dump(mode="json", exclude_defaults=True, exclude=set(exclude))
 
 
 class Sampling(Config):
@@ -27,11 +43,29 @@ class Sampling(Config):
 
     def parameters(self) -> dict[str, Any]:
         """The parameters that are set, as they stand in a request."""
-        return self.model_dump(exclude_none=True)
+        return {name: value for name, value in self.model_dump().items() if value is not None}
+
+    @model_serializer(mode="wrap")
+    def _with_what_is_taken_away(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A null that was written takes a stage's default away, so it stays in what is written down."""
+        taken_away = {name: None for name in self.model_fields_set if getattr(self, name) is None}
+        return {**dump(self), **taken_away}
 
     def over(self, base: "Sampling") -> "Sampling":
         """These parameters laid over some others: what is set here wins."""
-        return base.model_copy(update=self.model_dump(exclude_none=True))
+        return base.model_copy(update=self.parameters())
+
+
+def laid_over(default: Sampling) -> BeforeValidator:
+    """Return the validator of a stage's sampling: what a recipe says is laid over the stage's defaults.
+
+    An explicit null takes a default away, so that nothing is sent.
+    """
+
+    def with_defaults(value: Any) -> Any:
+        return {**default.parameters(), **value} if isinstance(value, Mapping) else value
+
+    return BeforeValidator(with_defaults, json_schema_input_type=Sampling)
 
 
 class Price(Config):
@@ -51,3 +85,19 @@ class Budget(Config):
     usd: float | None = Field(None, gt=0, description="Dollars, by the models' prices.")
     tokens: int | None = Field(None, ge=1, description="Tokens of prompts and answers.")
     calls: int | None = Field(None, ge=1, description="Calls that are answered; what the ledger knows costs none.")
+
+
+class ThinkingMarks(Config):
+    """The texts that one model writes around its thinking."""
+
+    begin: str = Field(min_length=1, description="What stands in front of the thinking, such as <plan>.")
+    end: str = Field(min_length=1, description="What stands behind it, such as </plan>.")
+
+
+Thinking = Annotated[
+    tuple[ThinkingMarks, ...],
+    Field(
+        description="Marks of the model's thinking that are neither known forms nor in its tokenizer's chat template: "
+        "[{begin: <plan>, end: </plan>}]."
+    ),
+]

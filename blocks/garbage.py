@@ -4,6 +4,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kasasagi.blocks import clean_exit  # noqa: F401 - what is frozen here is released at the interpreter's end
+
 
 @contextmanager
 def unsearched() -> Iterator[None]:

@@ -1,4 +1,7 @@
-"""Import this first: it switches off the telemetry of what we depend on, before any of it is imported."""
+"""Import this first: it sets the environment for what we depend on, before any of it is imported.
+
+Its telemetry is switched off, and no connection within this machine goes through a proxy.
+"""
 
 import os
 
@@ -11,6 +14,9 @@ SWITCHES = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 
+NO_PROXY = ("no_proxy", "NO_PROXY")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
 
 def switch_off_telemetry() -> None:
     """Set the switches, unless the user set them."""
@@ -18,4 +24,17 @@ def switch_off_telemetry() -> None:
         os.environ.setdefault(name, value)
 
 
+def spare_loopback() -> None:
+    """Let no HTTP client send through a proxy what stays on this machine, to Prefect's server or a model's.
+
+    The clients of Prefect, openai, urllib and those of every subprocess all read this variable, in either spelling.
+    """
+    written = ",".join(os.environ.get(name, "") for name in NO_PROXY)
+    hosts = [host.strip() for host in written.split(",") if host.strip()]
+    if "*" not in hosts:
+        hosts += [host for host in LOOPBACK if host not in hosts]
+    os.environ.update(dict.fromkeys(NO_PROXY, ",".join(dict.fromkeys(hosts))))
+
+
 switch_off_telemetry()
+spare_loopback()

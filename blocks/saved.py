@@ -1,4 +1,7 @@
-"""A model's endpoint saved in Prefect: `prefect block register --module blocks.saved` shows it on the page's Blocks."""
+"""A model's endpoint saved in Prefect.
+
+`prefect block register --module kasasagi.blocks.saved` shows it on the page's Blocks.
+"""
 
 from prefect.blocks.core import Block
 from pydantic import Field, SecretStr
@@ -12,7 +15,7 @@ class ModelEndpoint(Block):
     _description = "The address of an OpenAI-compatible server and the key to it, for kasasagi's recipes."
 
     _code_example = """```python
-from blocks.saved import ModelEndpoint
+from kasasagi.blocks.saved import ModelEndpoint
 
 ModelEndpoint(base_url="https://api.example.com/v1", api_key="...").save("my-critic")
 

@@ -1,1 +1,6 @@
 """What runs: flows and the command line."""
+
+if __name__ != "kasasagi.flows":
+    raise ImportError(
+        "'flows' is now 'kasasagi.flows': import it by that name, e.g. `from kasasagi.flows.runner import run_recipe`"
+    )

@@ -2,7 +2,7 @@
 
 import os
 
-from blocks.workspace import Run
+from kasasagi.blocks.workspace.runs import Run
 
 EVENT = "kasasagi.run.approved"
 
@@ -14,8 +14,8 @@ def announce_approval(run: Run) -> None:
     """
     if run.state().status == "running" or not os.environ.get("PREFECT_API_URL"):
         return
-    from flows.events import announce_as
-    from flows.runner import quiet_terminal, send_history
+    from kasasagi.flows.reporting.events import announce_as
+    from kasasagi.flows.runner import quiet_terminal, send_history
 
     quiet_terminal()
     announce_as(EVENT, run)

@@ -1,14 +1,18 @@
 """Instructions alone as a Prefect flow: source, filter, publish; for a recipe in which nobody answers."""
 
-from blocks import quiet
+from kasasagi.blocks import quiet
 
 quiet.switch_off_telemetry()
 
-from prefect import flow  # noqa: E402
+from typing import Annotated  # noqa: E402
 
-from flows.preference import RUNNER, run_here, run_name, told_in_a_sentence  # noqa: E402
-from flows.recipe import load_recipe  # noqa: E402
-from flows.recipe_errors import RecipeError  # noqa: E402
+from prefect import State, flow  # noqa: E402
+from pydantic import Field  # noqa: E402
+
+from kasasagi.flows.preference import make_prompts  # noqa: E402
+from kasasagi.flows.recipe.errors import RecipeError  # noqa: E402
+from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
 
 
 @flow(
@@ -17,13 +21,13 @@ from flows.recipe_errors import RecipeError  # noqa: E402
     task_runner=RUNNER,
     persist_result=False,
 )
-@told_in_a_sentence
+@ends_in_a_sentence
 async def instructions(
     recipe: str,
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
-    rows: int = 0,
+    rows: Annotated[int, Field(ge=0)] = 0,
     workspace: str = "",
-) -> str:
+) -> State[str]:
     """Make a dataset of instructions from a recipe without respond. Running it again redoes only what is missing.
 
     Args:
@@ -35,7 +39,10 @@ async def instructions(
     loaded = load_recipe(recipe, overrides)
     if loaded.recipe.answers:
         raise RecipeError(
-            f"the recipe {loaded.recipe.name} has models that respond, so it makes pairs: run it by the flow "
-            "preference, or leave out respond, judge and pairs"
+            f"the recipe {loaded.recipe.name} has models that respond, so it makes more than instructions: run it by "
+            "the flow preference, or leave out respond, judge and pairs"
         )
-    return await run_here(loaded, rows, workspace)
+    async with open_run(loaded, rows=rows, workspace=workspace) as run:
+        await make_prompts(run)
+        await run.publish()
+    return run.ended()

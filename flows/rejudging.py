@@ -1,18 +1,19 @@
 """What was published last is rated again and its labels audited, as a Prefect flow for a schedule."""
 
-from blocks import quiet
+from kasasagi.blocks import quiet
 
 quiet.switch_off_telemetry()
 
-from prefect import flow, get_run_logger  # noqa: E402
+from prefect import State, flow, get_run_logger  # noqa: E402
 from prefect.artifacts import acreate_markdown_artifact  # noqa: E402
 
-from blocks.workspace import Workspace  # noqa: E402
-from flows.artifacts import kept, slug  # noqa: E402
-from flows.preference import RUNNER, run_here, run_name, told_in_a_sentence  # noqa: E402
-from flows.published import of_last_published  # noqa: E402
-from flows.recipe import load_recipe  # noqa: E402
-from flows.rejudge import audit_of  # noqa: E402
+from kasasagi.blocks.workspace.runs import Workspace  # noqa: E402
+from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
+from kasasagi.flows.rebuild.published import of_last_published  # noqa: E402
+from kasasagi.flows.rebuild.rejudge import audit_of  # noqa: E402
+from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
+from kasasagi.flows.reporting.artifacts import kept, slug  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
 
 
 @flow(
@@ -21,13 +22,13 @@ from flows.rejudge import audit_of  # noqa: E402
     task_runner=RUNNER,
     persist_result=False,
 )
-@told_in_a_sentence
+@ends_in_a_sentence
 async def rejudge(
     recipe: str = "quickstart",
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
     rows: int = 0,
     workspace: str = "",
-) -> str:
+) -> State[str]:
     """Have the judges rate what the recipe published last, and audit its labels. Publishes nothing.
 
     Args:
@@ -38,10 +39,13 @@ async def rejudge(
     """
     place = Workspace.named(workspace or None)
     loaded = of_last_published(load_recipe(recipe, overrides), place)
-    run = place.run(await run_here(loaded, rows, workspace))
+    async with open_run(loaded, rows=rows, workspace=workspace) as active:
+        await make_pairs(active, await make_prompts(active))
+        await active.publish()
+    run = active.session.run
     audit = audit_of(run)
     for line in audit.sentences():
         get_run_logger().info(line)
-    text, key = audit.markdown(), slug(f"{run.state().name}-audit")
+    text, key = audit.markdown(run), slug(f"{run.state().name}-audit")
     await kept(acreate_markdown_artifact(text, key=key, description=f"audit of {run.id}"))
-    return run.id
+    return active.ended()

@@ -3,27 +3,28 @@
 import asyncio
 import logging
 import os
-import signal
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blocks import quiet
-from blocks.garbage import unsearched
-from blocks.workspace import Run, RunState, Workspace
-from flows.check_limits import limits_without_server
-from flows.local_server import prefect_server
-from flows.options import Options
-from flows.recipe import load_recipe
-from flows.recipe_errors import RecipeError
+from kasasagi.blocks import quiet
+from kasasagi.blocks.file_limit import raise_file_limit
+from kasasagi.blocks.garbage import unsearched
+from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
+from kasasagi.flows.check.limits import limits_without_server
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe
+from kasasagi.flows.recipe.python_rows import source_of
+from kasasagi.flows.reporting.ending import Reports
+from kasasagi.flows.run.options import Options
+from kasasagi.flows.run.signals import sigterm_as_interrupt
+from kasasagi.flows.server.own import prefect_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
     import pandas as pd
 
 HISTORY_SECONDS = 5.0
@@ -43,7 +44,7 @@ class Result:
     @property
     def tables(self) -> "Mapping[str, pd.DataFrame]":
         """Its tables by name, each read when it is asked for."""
-        from flows.views.frames import tables
+        from kasasagi.flows.views.tables.frames import tables
 
         return tables(self.run)
 
@@ -52,36 +53,53 @@ def run_recipe(
     recipe: str | Path,
     overrides: Sequence[str] = (),
     *,
-    rows: int | None = None,
+    rows: int | Iterable[Mapping[str, Any]] | None = None,
     workspace: str | Path | None = None,
     options: Options | None = None,
 ) -> Result:
     """Run a recipe as a Prefect flow and give its tables; works in a notebook too.
 
-    recipe is a file or the name of a recipe that travels with kasasagi; overrides look like judge.orders=both.
-    Raises RecipeError, GateFailedError, ModelUnusableError, LedgerError and what else ends a run.
+    recipe is a file or the name of a recipe that travels with kasasagi; overrides look like judge.orders=both. rows is
+    how many rows of its source are read at most, or rows to take in the source's place, as [{"instruction": "Why?"}].
+    Raises RecipeError, UsageError, GateFailedError, ModelUnusableError, LedgerError and what else ends a run.
     """
     quiet_terminal()
+    raise_file_limit()
     loaded = load_recipe(str(recipe), overrides)  # a recipe at fault is said before anything is started
     if faults := limits_without_server(loaded):
         raise RecipeError("\n".join(faults))
-    chosen = options or Options(Workspace.named(workspace))
+    chosen = replace(options or Options(Workspace.named(workspace)), reports=Reports())
     chosen.workspace.prepare()
+    limit, settings = _limited(rows, loaded, overrides, chosen.workspace)
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
         _import_all()  # takes as long as the server's start, which goes on meanwhile
         server.wait_until_ready()
         try:
-            name = _in_own_loop(lambda: _call(str(recipe), list(overrides), rows, chosen))
+            name = _in_own_loop(lambda: _call(str(recipe), settings, limit, chosen), chosen.reports)
         finally:
-            send_history()
+            if chosen.reports.untold:
+                chosen.said(f"Prefect did not take note of this run's end: {chosen.reports.untold}")
+            if chosen.reports.abandoned:
+                server.kill()
+            else:
+                send_history()
     return Result(chosen.workspace.run(name))
+
+
+def _limited(
+    rows: int | Iterable[Mapping[str, Any]] | None, loaded: LoadedRecipe, overrides: Sequence[str], workspace: Workspace
+) -> tuple[int | None, list[str]]:
+    """How many rows are read at most, and the overrides, with rows from Python as the source."""
+    if rows is None or isinstance(rows, int):
+        return rows, list(overrides)
+    return None, [*overrides, source_of(rows, loaded, workspace)]
 
 
 def _import_all() -> None:
     """Import what every run needs, and begin with what its first gate will wait for."""
     with unsearched():
-        import flows.instructions  # noqa: F401
-    from tasks.gate.judge import warm_up_beside
+        import kasasagi.flows.instructions  # noqa: F401
+    from kasasagi.tasks.gate.judge import warm_up_beside
 
     warm_up_beside()
 
@@ -89,26 +107,37 @@ def _import_all() -> None:
 async def _call(recipe: str, overrides: list[str], rows: int | None, options: Options) -> str:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.instructions import instructions
-    from flows.preference import CALLER, preference
+    from kasasagi.flows.instructions import instructions
+    from kasasagi.flows.preference import preference
+    from kasasagi.flows.run.caller import call_with
 
-    CALLER.set(options)
+    call_with(options)
     flow = preference if load_recipe(recipe, overrides).recipe.answers else instructions
     # A notebook may have imported Prefect, and with it its settings, before there was a server.
     with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
-        return str(await flow(recipe, overrides, rows or 0, str(options.workspace.folder)))
+        return await options.reports.settled(flow(recipe, overrides, rows or 0, str(options.workspace.folder)))
 
 
-def _in_own_loop(work: Callable[[], Coroutine[Any, Any, str]]) -> str:
+def _in_own_loop(work: Callable[[], Coroutine[Any, Any, str]], reports: Reports) -> str:
     """Run a coroutine to its end, in a thread of its own where this thread has a loop already (a notebook)."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work())
-    return _in_a_thread(work)
+        return _run(work(), reports)
+    return _in_a_thread(work, reports)
 
 
-def _in_a_thread(work: Callable[[], Coroutine[Any, Any, str]]) -> str:
+def _run(work: Coroutine[Any, Any, str], reports: Reports) -> str:
+    """Run a coroutine as asyncio.run does, but leave behind what waits for a Prefect that does not answer."""
+    runner = asyncio.Runner()
+    try:
+        return runner.run(work)
+    finally:
+        if not reports.abandoned:
+            runner.close()
+
+
+def _in_a_thread(work: Callable[[], Coroutine[Any, Any, str]], reports: Reports) -> str:
     """Run a coroutine in a thread; an interrupt of this one ends it as cleanly as Ctrl-C at a terminal does."""
     outcome: Future[str] = Future()
     tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
@@ -119,11 +148,11 @@ def _in_a_thread(work: Callable[[], Coroutine[Any, Any, str]]) -> str:
 
     def run() -> None:
         try:
-            outcome.set_result(asyncio.run(noted()))
+            outcome.set_result(_run(noted(), reports))
         except BaseException as error:
             outcome.set_exception(error)
 
-    thread = threading.Thread(target=run, name="kasasagi-run")
+    thread = threading.Thread(target=run, name="kasasagi-run", daemon=True)
     try:
         thread.start()
         return outcome.result()
@@ -141,29 +170,9 @@ def quiet_terminal() -> None:
     if not os.environ.get("KASASAGI_DEBUG"):
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL", "INFO")
+        os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def sigterm_as_interrupt() -> "Iterator[None]":
-    """Let SIGTERM stop a run as cleanly as Ctrl-C does; only the main thread can arrange it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(number: int, frame: "FrameType | None") -> None:
-    """Do what Ctrl-C does now, even in a process that ignores it, as one that a script started behind an & does."""
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):
-        handler = signal.default_int_handler
-    handler(signal.SIGINT, frame)
 
 
 def send_history() -> None:

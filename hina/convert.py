@@ -9,8 +9,8 @@ from ctranslate2.converters import TransformersConverter
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from hina.model import Llama
-from hina.tokenizer import CHAT_TEMPLATE
+from kasasagi.hina.model import Llama
+from kasasagi.hina.tokenizer import CHAT_TEMPLATE
 
 
 def export(model: Llama, tokenizer: Tokenizer, folder: Path) -> None:

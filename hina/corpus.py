@@ -4,14 +4,14 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from blocks.canonical import digest
-from blocks.llm import Message
-from hina.world.entry import Lang
-from hina.world.family import Task
-from hina.world.oracle import Grade, grade_task
-from hina.world.slips import lesser_answer
-from hina.world.talk import TOPICS, draw_follow_up, draw_language, draw_task, follow, instruct
-from tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.models.llm import Message
+from kasasagi.hina.world.entry import Lang
+from kasasagi.hina.world.family import Task
+from kasasagi.hina.world.oracle import Grade, grade_task
+from kasasagi.hina.world.slips import lesser_answer
+from kasasagi.hina.world.talk import TOPICS, draw_follow_up, draw_language, draw_task, follow, instruct
+from kasasagi.tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
 
 Segment = tuple[str, float]
 HELD_OUT = 20
@@ -230,7 +230,7 @@ def judgement(rng: random.Random, question: Question) -> list[Segment]:
     own = question.task.lang
     lang: Lang = own if rng.random() < 0.8 else ("ja" if own == "en" else "en")
     grades = [grade_task(question.task, text) for text in texts]
-    prompt = render(judge_messages(question.messages, texts, aspect, lang))
+    prompt = render(judge_messages(question.messages, texts, aspect, lang, bundled=True))
     return [*_read_along(prompt, texts, grades), *verdict_segments(texts, grades, aspect, lang)]
 
 

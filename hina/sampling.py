@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from blocks.bundled import BundledEngine
-from blocks.llm import Message
-from hina.convert import export
-from hina.corpus import Question, draw_question
-from hina.model import Llama, Shape
+from kasasagi.blocks.engines.bundled import BundledEngine
+from kasasagi.blocks.models.llm import Message
+from kasasagi.hina.convert import export
+from kasasagi.hina.corpus import Question, draw_question
+from kasasagi.hina.model import Llama, Shape
 
 TEMPERATURES = (0.7, 1.0, 1.2, 1.4)
 

@@ -9,9 +9,9 @@ from itertools import accumulate
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from hina.corpus import Segment, dialogue, draw_question, judgement
-from hina.world.family import LANGS
-from tasks.judge.prompt import judge_prompt
+from kasasagi.hina.corpus import Segment, dialogue, draw_question, judgement
+from kasasagi.hina.world.family import LANGS
+from kasasagi.tasks.judge.prompt import judge_prompt
 
 SPECIALS = ["<pad>", "<s>", "<|end|>", "<unk>", "<|system|>", "<|user|>", "<|assistant|>"]
 PIECES = (
@@ -32,7 +32,8 @@ def fixed_blocks() -> list[str]:
     for lang in LANGS:
         prompt = judge_prompt(lang)
         texts = [hole] * MOST_TEXTS
-        for aspect in prompt.aspects.values():
+        for name in prompt.aspects:
+            aspect = prompt.aspect(name, bundled=True)
             user = prompt.user.render(count=hole, aspect=aspect, instruction=hole, texts=texts, mark=hole)
             found |= dict.fromkeys(piece.strip("[]") for piece in [prompt.system, *user.split(hole)])
         labels = prompt.labels

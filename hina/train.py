@@ -1,4 +1,4 @@
-"""Training: `python -m hina.train` makes models/hina from a seed, in at most two hours on two cores."""
+"""Training: `python -m kasasagi.hina.train` makes models/hina from a seed, in at most two hours on two cores."""
 
 import argparse
 import json
@@ -15,11 +15,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from hina.convert import export
-from hina.corpus import Question, Segment, comparisons, dialogue, draw_question, invention, judgement
-from hina.model import Llama, Shape
-from hina.sampling import answered
-from hina.tokenizer import encode, train_tokenizer
+from kasasagi.hina.convert import export
+from kasasagi.hina.corpus import Question, Segment, comparisons, dialogue, draw_question, invention, judgement
+from kasasagi.hina.model import Llama, Shape
+from kasasagi.hina.sampling import answered
+from kasasagi.hina.tokenizer import encode, train_tokenizer
 
 Example = tuple[list[int], list[float]]
 JUDGED_SHARES = ((0.0, 0.2), (0.35, 0.4), (0.6, 0.45))

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from blocks import tables
-from blocks.claims import Claims
-from blocks.dispatcher import Dispatcher, Question
-from blocks.ledger import Ledger
-from blocks.llm import Completion, Request
-from blocks.models import Config, ModelConfig, price_of
-from blocks.shards import Account, Handle, Shard
-from blocks.workspace import LOCK_POLL_S, Run
+from kasasagi.blocks import tables
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.hints import command
+from kasasagi.blocks.ledger.claims import Claims
+from kasasagi.blocks.ledger.store import Ledger
+from kasasagi.blocks.models.kinds import Config, ModelConfig, price_of
+from kasasagi.blocks.models.llm import PASSING, Completion, Request
+from kasasagi.blocks.workspace.runs import LOCK_POLL_S, Run
+from kasasagi.blocks.workspace.shards import Account, Handle, Shard
+from kasasagi.tasks.stage import Guess
+from kasasagi.tasks.text.own_thinking import forms_of, split_own
+from kasasagi.tasks.text.thinking import Form
 
 LOOKS_OF_A_LENGTH = 4
 MOST_DOUBLED = 5
+NOT_ASKED = "not_asked"
+"""Why a plan has no answer: its question is not in the ledger, and a plan asks nobody."""
+Then = Callable[[int], Sequence[Guess]]
+"""The calls that may follow an unanswered question, by its place among those that are asked together."""
 
 
 class ChunkJob(Config):
@@ -32,6 +40,7 @@ class ChunkJob(Config):
     run: str = Field(description="The run that asks for it.")
     inputs: dict[str, Shard] = Field({}, description="The shards that it reads, by table.")
     cache_key: str = Field(description="Digest of the stage's version and configuration and of the inputs.")
+    params: dict[str, int] = Field({}, description="Numbers that the chunk needs besides, such as the first draw.")
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,13 @@ class Session:
     said: Callable[[str], None] = field(default=lambda line: None)
     base: Path = Path()
     most_chunks: int = 256
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    asks: "Callable[[Sequence[Question], str, Then | None], list[Answered]] | None" = None
+    """Who answers in place of the ledger and the models: a plan, which asks nobody."""
+
+    def forms(self) -> dict[str, tuple[Form, ...]]:
+        """The forms of thinking that each model has of its own."""
+        return {label: forms_of(model, self.base) for label, model in self.models.items()}
 
     def question(self, label: str, key: str, request: Request) -> Question:
         """One sample to be asked for."""
@@ -60,10 +76,23 @@ class Answered:
     question: Question
     completion: Completion
     reused: bool
+    reply: str | None = None
+    """The whole text of the reply, where thinking was split off by a mark of the model's own."""
 
 
 def known_answers(session: Session, questions: Sequence[Question]) -> dict[str, Completion]:
-    """The answers that the ledger has, by key."""
+    """The answers that the ledger has, by key, without the thinking that their models mark in a way of their own."""
+    known = _known(session, questions)
+    forms = session.forms()
+    split = {one.key: split_own(known[one.key], forms[one.label]) for one in questions if _may_think(one, known, forms)}
+    return {**known, **split} if split else known
+
+
+def _may_think(question: Question, known: Mapping[str, Completion], forms: Mapping[str, tuple[Form, ...]]) -> bool:
+    return question.key in known and bool(forms.get(question.label)) and "messages" in question.request
+
+
+def _known(session: Session, questions: Sequence[Question]) -> dict[str, Completion]:
     return _in_ledger(session, [question.key for question in questions])
 
 
@@ -97,14 +126,25 @@ def _kept_failures(run: Run, calls: Shard | None) -> dict[str, str]:
     return dict(zip(failed["call_id"], failed["error"], strict=True))
 
 
-def ask(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
+def ask(
+    session: Session, questions: Sequence[Question], stage: str, order: int, then: Then | None = None
+) -> list[Answered]:
     """Answer all questions, in their order: from the ledger where it knows, else from the models.
 
-    rank is the stage's (later stages outrank earlier ones), order the chunk's. What another run of the workspace asks
-    for meanwhile is waited for and found in the ledger; what that run gives up without an answer is asked here. Raises
-    what the dispatcher raises.
+    What another run of the workspace asks for meanwhile is waited for and found in the ledger; what that run gives up
+    without an answer is asked here. Raises what the dispatcher raises.
+
+    Args:
+        session: The run's session.
+        questions: What is asked.
+        stage: The stage that asks; the calls of later stages go first.
+        order: The chunk's number; of one stage, earlier chunks go first.
+        then: The calls that may follow an unanswered question, for plans.
     """
-    answers = known_answers(session, questions)
+    if session.asks is not None:
+        return session.asks(questions, stage, then)
+    rank = session.ranks.get(stage, 0)
+    answers = _known(session, questions)
     unknown = {question.key: question for question in questions if question.key not in answers}
     paid = set[str]()
     looks = 0
@@ -118,7 +158,18 @@ def ask(session: Session, questions: Sequence[Question], rank: int, order: int) 
         looks = 0 if mine else looks + 1
         if looks:
             _wait_for_others(session, list(unknown), looks)
-    return _in_order(questions, answers, paid)
+    forms = session.forms()
+    return [_split(one, forms) for one in _in_order(questions, answers, paid)]
+
+
+def _split(answered: Answered, forms: Mapping[str, tuple[Form, ...]]) -> Answered:
+    """An answer without the thinking that its model marks in a way of its own."""
+    own = forms.get(answered.question.label, ())
+    if not own or "messages" not in answered.question.request:
+        return answered
+    split = split_own(answered.completion, own)
+    changed = split is not answered.completion
+    return replace(answered, completion=split, reply=answered.completion.text) if changed else answered
 
 
 def _ask_claimed(
@@ -132,7 +183,7 @@ def _ask_claimed(
         return {}, {}
     keys = [question.key for question in questions]
     try:
-        known = known_answers(session, questions)
+        known = _known(session, questions)
         unknown = [question for question in questions if question.key not in known]
         asked = session.dispatcher.ask(unknown, rank, order)
     except BaseException:
@@ -158,10 +209,11 @@ def _wait_for_others(session: Session, keys: Sequence[str], looks: int) -> None:
 
 def _tell_who_asks(session: Session, keys: Sequence[str]) -> None:
     """Say once for each other run that its answers are waited for, which may be long: it may wait for a person."""
+    runs = command("runs", workspace=session.run.workspace.folder)
     for run, count in session.claims.newly_waited_for(keys).items():
         session.said(
             f"waiting for {count:,} answers that the run {run} is asking for: what it gives up, or leaves when it "
-            "ends, is asked for here (kasasagi runs tells how it stands)"
+            f"ends, is asked for here ({runs} tells how it stands)"
         )
 
 
@@ -185,7 +237,7 @@ def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) 
         "stage": stage,
         "model": question.label,
         "request": orjson.dumps(question.request).decode(),
-        "reply": _shown(question.request, completion),
+        "reply": _shown(question.request, completion) if answered.reply is None else answered.reply,
         "finish_reason": completion.finish_reason,
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
@@ -239,7 +291,7 @@ def keep_chunk(
     run: Run, models: Mapping[str, ModelConfig], job: ChunkJob, result: ChunkResult, started: float
 ) -> Handle:
     """Write a chunk's shards and make its handle. Raises ValueError if rows were lost, which would be our fault."""
-    calls = [call_row(models, job.stage, answer) for answer in result.answered]
+    calls = [call_row(models, job.stage, answer) for answer in result.answered if run.keeps_calls]
     rows = {**result.rows, "calls": calls} if calls else result.rows
     account = _account(result, calls, started)
     if account.rows_in != account.rows_out + account.quarantined:
@@ -260,16 +312,17 @@ def keep_chunk(
 
 
 def _account(result: ChunkResult, calls: Sequence[Mapping[str, Any]], started: float) -> Account:
-    paid = [call for call in calls if not call["reused"]]
+    asked = [call for call in calls if not call["reused"]]
+    paid = [call for call in asked if call["error"] not in PASSING]
     return Account(
         rows_in=result.rows_in,
         rows_out=result.rows_out,
         quarantined=len(result.rows.get("quarantine", ())),
         calls_paid=len(paid),
-        calls_reused=len(calls) - len(paid),
-        prompt_tokens=sum(call["prompt_tokens"] for call in paid),
-        completion_tokens=sum(call["completion_tokens"] for call in paid),
-        cost_usd=sum(call["cost_usd"] for call in paid),
+        calls_reused=len(calls) - len(asked),
+        prompt_tokens=sum(call["prompt_tokens"] for call in asked),
+        completion_tokens=sum(call["completion_tokens"] for call in asked),
+        cost_usd=sum(call["cost_usd"] for call in asked),
         seconds=time.monotonic() - started,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.pairing.model import Candidate, higher
+from kasasagi.tasks.pairing.model import Candidate, higher
 
 
 def audit(rated: Mapping[str, Sequence[Candidate]], claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

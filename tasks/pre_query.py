@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from blocks.chat_template import ChatTemplate, TokenizerUnusableError, chat_template
-from blocks.llm import Engine, Message, PreQueryEngine
-from blocks.models import Config, ModelConfig, OpenAIModel, VLLMModel
-from blocks.pre_query import PreQuery, PreQueryUnknownError, own_pre_query, sent
+from kasasagi.blocks.models.chat_template import ChatTemplate, TokenizerUnusableError, chat_template
+from kasasagi.blocks.models.kinds import Config, ModelConfig, OpenAIModel, VLLMModel
+from kasasagi.blocks.models.llm import Engine, Message, PreQueryEngine
+from kasasagi.blocks.models.pre_query import PreQuery, PreQueryUnknownError, own_pre_query, sent
 
 AUTO = "auto"
 SYSTEM_HOLE = "{system}"
@@ -65,7 +65,7 @@ class Family(Config):
 @cache
 def families() -> dict[str, Family]:
     """The registry, from `tasks/prompts/pre_query.yaml`."""
-    text = files("tasks").joinpath("prompts/pre_query.yaml").read_text(encoding="utf-8")
+    text = files("kasasagi.tasks").joinpath("prompts/pre_query.yaml").read_text(encoding="utf-8")
     return {name: Family.model_validate(fields) for name, fields in yaml.safe_load(text).items()}
 
 

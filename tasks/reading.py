@@ -11,15 +11,16 @@ import yaml
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Question
-from blocks.llm import Message
-from blocks.models import Sampling, extra_body_of
-from blocks.shards import Handle
-from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk
-from tasks.judge.prompt import instruction_text
-from tasks.response_rules import cut_off_detail, is_cut_off, language_of
-from tasks.thinking import split_thinking
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.kinds import Sampling, extra_body_of
+from kasasagi.blocks.models.llm import Message
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk
+from kasasagi.tasks.judge.prompt import instruction_text
+from kasasagi.tasks.text.endings import cut_off_detail, is_cut_off
+from kasasagi.tasks.text.languages import script_of
+from kasasagi.tasks.text.thinking import split_thinking
 
 T = TypeVar("T")
 Language = Literal["en", "ja"]
@@ -53,7 +54,7 @@ class Heard(Generic[T]):
 @cache
 def prompt_file(name: str, language: Language) -> dict[str, Any]:
     """The fields of `tasks/prompts/NAME.LANGUAGE.yaml`."""
-    text = files("tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
+    text = files("kasasagi.tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
 
@@ -68,7 +69,7 @@ def asking_language(wanted: Literal["auto", "en", "ja"], messages: Sequence[Mess
     """The language to ask in: as set, else Japanese for Japanese conversations and English for the rest."""
     if wanted != "auto":
         return wanted
-    return "ja" if language_of(instruction_text(messages, "en")) == "ja" else "en"
+    return "ja" if script_of(instruction_text(messages, "en")) == "ja" else "en"
 
 
 def request_body(session: Session, label: str, sampling: Sampling) -> dict[str, Any]:
@@ -105,18 +106,19 @@ def ask_readable(
     questions: Sequence[Question],
     reads: Sequence[Callable[[str], T]],
     again: Again | None,
+    stage: str,
     chunk: int,
 ) -> tuple[list[Heard[T]], list[Answered]]:
     """Ask, read each reply by its own function, and ask once more, with `again`, for those that cannot be read.
 
     Gives what came of each question, and every answer there was. Raises what the dispatcher raises.
     """
-    first = ask(session, questions, 0, chunk)
+    first = ask(session, questions, stage, chunk)
     heard = [hear(answered, read) for answered, read in zip(first, reads, strict=True)]
     if again is None:
         return heard, first
     places = [at for at, one in enumerate(heard) if one.fault and one.answered.completion.error is None]
-    second = ask(session, [_again(session, heard[at], again) for at in places], 0, chunk)
+    second = ask(session, [_again(session, heard[at], again) for at in places], stage, chunk)
     for at, answered in zip(places, second, strict=True):
         heard[at] = hear(answered, reads[at])
     return heard, [*first, *second]
@@ -137,7 +139,7 @@ def ask_and_keep(
     """
     started = time.monotonic()
     again = once_more(job.stage, systems(job.stage)) if repairs else None
-    heard, answered = ask_readable(session, questions, reads, again, job.chunk)
+    heard, answered = ask_readable(session, questions, reads, again, job.stage, job.chunk)
     result = sort(heard)
     result.answered = answered
     return keep_chunk(session.run, session.models, job, result, started)

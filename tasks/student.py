@@ -9,8 +9,8 @@ from jinja2 import Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, model_validator
 
-from blocks.canonical import digest, digest_file
-from blocks.models import Config
+from kasasagi.blocks.canonical import digest, digest_file
+from kasasagi.blocks.models.kinds import Config
 
 TOKENIZER, CONFIG, TEMPLATE = "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"
 

@@ -11,18 +11,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from blocks.canonical import canonical, ledger_key, prompt_id, response_id
-from blocks.llm import Message
-from blocks.run_tables import build_database
-from blocks.shards import Account, Handle, Shard
-from blocks.tables import PROMPTS, table
-from blocks.workspace import Run, Workspace
-from tasks.judge.prompt import Language, judge_messages, turned
+from kasasagi.blocks.canonical import canonical, ledger_key, prompt_id, response_id
+from kasasagi.blocks.models.llm import Message
+from kasasagi.blocks.tables import PROMPTS, table
+from kasasagi.blocks.workspace.run_tables import build_database
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.blocks.workspace.shards import Account, Handle, Shard
+from kasasagi.tasks.judge.prompt import Language, judge_messages, turned
 
 MODELS = ("small", "large")
 JUDGE = "critic"
 ASPECT = "overall-rating"
 ORDERINGS = ("first", "turned")
+GATE_DETAILS = ("share of rows that hold", "verdicts that cannot be read")
+"""What stands beside the example's own outcomes of gates, so that a test can tell them from judged ones."""
 USD_PER_TOKEN = 1e-6
 ANSWERS = {
     "en": ("Water boils when it is hot.", "Water boils at 100 °C at sea level, <b>earlier</b> on a mountain & so on."),
@@ -164,7 +166,7 @@ def _load_and_filter(run: Run, examples: list[Example]) -> None:
     run.add(_handle(run, "load", 0, account, {"quarantine": bad}, loaded=table_of_loaded), reused=False)
     out = [_set_aside("filter", prompt_id(short), "min_chars", "3 characters, fewer than 10", refused)]
     account = {"rows_in": len(loaded), "rows_out": len(rows), "quarantined": 1}
-    gates = [_gate("filter", "expect_column_value_lengths_to_be_between", "warning", True, "1.0")]
+    gates = [_gate("filter", "ExpectColumnValueLengthsToBeBetween(instruction)", "warning", True, "1.0")]
     prompts = pa.Table.from_pylist(rows, schema)
     run.add(_handle(run, "filter", 0, account, {"quarantine": out, "gates": gates}, prompts=prompts), reused=False)
 
@@ -195,7 +197,7 @@ def _respond(run: Run, chunk: int, examples: list[Example]) -> Handle:
                 example.responses.append(row)
     out = [row for example in examples for row in example.responses]
     account = {"rows_in": len(calls), "rows_out": len(out), "quarantined": len(quarantine)}
-    gates = [_gate("respond", "expect_column_values_to_be_in_set", "critical", True, "1.0")] if chunk == 0 else []
+    gates = [_gate("respond", "ExpectColumnValuesToBeInSet(refused)", "critical", True, "1.0")] if chunk == 0 else []
     rows = {"responses": out, "calls": calls, "quarantine": quarantine, "gates": gates}
     return _handle(run, "respond", chunk, account, rows)
 
@@ -235,7 +237,7 @@ def _judge(run: Run, chunk: int, examples: list[Example]) -> Handle:
                 ]
     asked = sum(len(example.responses) for example in examples)
     account = {"rows_in": asked, "rows_out": asked - len(quarantine), "quarantined": len(quarantine)}
-    gates = [_gate("judge", "expect_column_values_to_not_be_null", "warning", False, "0.83")] if chunk == 0 else []
+    gates = [_gate("judge", "ExpectColumnValuesToBeInSet(unreadable)", "warning", False, "0.83")] if chunk == 0 else []
     rows = {"ratings": ratings, "calls": calls, "quarantine": quarantine, "gates": gates}
     return _handle(run, "judge", chunk, account, rows)
 
@@ -298,7 +300,7 @@ def _format_dpo(run: Run, examples: list[Example]) -> Handle:
         if example.fate in reasons
     ]
     account = {"rows_in": len(examples), "rows_out": len(pairs), "quarantined": len(dropped)}
-    gates = [_gate("format_dpo", "expect_table_row_count_to_be_between", "critical", True, str(len(pairs)))]
+    gates = [_gate("format_dpo", "ExpectTableRowCountToBeBetween", "critical", True, str(len(pairs)))]
     return _handle(run, "format_dpo", 0, account, {"pairs": pairs, "quarantine": dropped, "gates": gates})
 
 
@@ -327,7 +329,7 @@ def _set_aside(stage: str, row_id: str, reason: str, detail: str, payload: Any) 
 
 
 def _gate(stage: str, expectation: str, severity: str, success: bool, observed: str) -> dict[str, Any]:
-    detail = "share of rows that hold" if success else "verdicts that cannot be read"
+    detail = GATE_DETAILS[0] if success else GATE_DETAILS[1]
     return {
         "stage": stage,
         "scope": "whole",

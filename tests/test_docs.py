@@ -10,9 +10,9 @@ import pytest
 import typer
 import yaml
 
-from flows.cli import app
-from flows.recipe import check_recipe, shipped_recipes
-from flows.recipe_reference import reference
+from kasasagi.flows.cli.app import app
+from kasasagi.flows.recipe.model import check_recipe, shipped_recipes
+from kasasagi.flows.recipe.reference import reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")])

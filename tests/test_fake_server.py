@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 import pytest
 
-from tasks.judge.prompt import judge_messages
+from kasasagi.tasks.judge.prompt import judge_messages
 from tests.fake_server import FakeServer, FaultRates, ServerConfig, sample_digest
 
 Reply = tuple[int, dict[str, str], Any]

@@ -2,16 +2,20 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kasasagi.blocks.hints import VERBS
+
 ROOT = Path(__file__).parents[1]
 FLOORS = {"blocks": ("blocks",), "tasks": ("tasks", "blocks"), "flows": ("flows", "tasks", "blocks")}
-PYTHON = ("blocks", "tasks", "flows", "tests", "hina", "benchmarks")
+PYTHON = ("blocks", "tasks", "flows", "src", "tests", "hina", "benchmarks")
 HEAVY = ("prefect", "great_expectations")
 
 
@@ -28,26 +32,91 @@ def imported(file: Path) -> Iterator[str]:
             yield node.module or ""
 
 
+def of_the_house(name: str) -> str | None:
+    """The folder of this repository that a module is imported from."""
+    first, _, rest = name.partition(".")
+    if first == "kasasagi":
+        return rest.partition(".")[0] or first
+    return first if first in {"flows", "tasks", "blocks", "tests", "hina", "benchmarks"} else None
+
+
 def test_each_floor_imports_only_downwards() -> None:
-    others = {"flows", "tasks", "blocks", "tests", "hina", "benchmarks"}
+    allowed = {floor: (None, "kasasagi", *floors) for floor, floors in FLOORS.items()}
     upwards = [
         f"{file.relative_to(ROOT)} imports {name}"
         for file in modules()
         for name in imported(file)
-        if name.split(".")[0] in others and name.split(".")[0] not in FLOORS[file.relative_to(ROOT).parts[0]]
+        if of_the_house(name) not in allowed[file.relative_to(ROOT).parts[0]]
     ]
     assert len(modules()) > 50
     assert not upwards
 
 
-def test_only_flows_the_tasks_own_module_saved_blocks_and_slots_know_prefect() -> None:
+def test_modules_of_the_package_are_imported_by_its_name_alone() -> None:
+    files = [file for folder in PYTHON for file in (ROOT / folder).rglob("*.py") if "src/kasasagi/" not in str(file)]
+    former = ("flows", "tasks", "blocks", "hina")
+    found = {str(file.relative_to(ROOT)): [n for n in imported(file) if n.split(".")[0] in former] for file in files}
+    assert {name: modules for name, modules in found.items() if modules} == {}
+
+
+def dotted(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("kasasagi", *(parts[:-1] if parts[-1] == "__init__" else parts)))
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Return which module imports which, those for type checkers and those inside functions included."""
+    files = {dotted(file): file for file in modules()}
+    graph: dict[str, set[str]] = {name: set() for name in files}
+    for name, file in files.items():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                graph[name].update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+                graph[name] |= submodules & set(files)
+                if not submodules <= set(files):
+                    graph[name].add(node.module or "")
+    return {name: imports & set(files) for name, imports in graph.items()}
+
+
+def circles(graph: dict[str, set[str]]) -> set[tuple[str, ...]]:
+    """Return the groups of nodes of a graph that reach one another."""
+    reached = {node: reach(graph, node) for node in graph}
+    groups = {tuple(sorted(other for other in reached[node] if node in reached[other])) for node in graph}
+    return groups - {()}
+
+
+def reach(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Return the nodes that a path of one step or more leads to."""
+    found: set[str] = set()
+    ahead = list(graph[start])
+    while ahead:
+        node = ahead.pop()
+        if node not in found:
+            found.add(node)
+            ahead.extend(graph[node])
+    return found
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    assert circles(import_graph()) == set()
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": {"e"}, "f": {"a"}}
+    assert circles(graph) == {("a", "b", "c"), ("e",)}
+
+
+def test_only_flows_the_modules_of_tasks_saved_blocks_and_slots_know_prefect() -> None:
     knowing = {
         str(file.relative_to(ROOT))
         for file in modules()
         for name in imported(file)
         if name.split(".")[0] == "prefect" and not file.is_relative_to(ROOT / "flows")
     }
-    assert knowing == {"tasks/prefect_tasks.py", "blocks/saved.py", "blocks/prefect_slots.py"}
+    tasks = {"tasks/stage_task.py", "tasks/gate/task.py", "tasks/publish/task.py", "tasks/calls.py"}
+    assert knowing == {*tasks, "blocks/saved.py", "blocks/dispatch/prefect_slots.py"}
 
 
 def test_no_module_has_grown_into_two() -> None:
@@ -55,10 +124,16 @@ def test_no_module_has_grown_into_two() -> None:
     assert not long
 
 
+def test_no_folder_holds_more_than_fifteen_modules() -> None:
+    counts = Counter(str(file.parent.relative_to(ROOT)) for file in modules())
+    assert {folder: count for folder, count in counts.items() if count > 15} == {}
+
+
 WATCHED = """
 import sys
 sys.argv = ["kasasagi", *sys.argv[1:]]
 import os
+import re
 leave = os._exit
 def report(code):
     watched = ("prefect", "great_expectations", "duckdb", "pandas", "datasets", "openai")
@@ -67,14 +142,14 @@ def report(code):
     print("LOADED", code, *heavy, flush=True)
     leave(code)
 os._exit = report
-from flows.cli import main
+from kasasagi.flows.cli.app import main
 main()
 """
 
 
 def loaded(folder: Path, *arguments: str) -> tuple[int, set[str]]:
     """The exit code of a command, and which of the heavy libraries it loaded."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KASASAGI_WORKSPACE": str(folder)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "KASASAGI_WORKSPACE": str(folder)}
     command = [sys.executable, "-c", WATCHED, *arguments]
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, cwd=folder, timeout=120, check=False
@@ -118,3 +193,33 @@ def test_ruff_would_format_nothing() -> None:
 
 def test_mypy_finds_nothing() -> None:
     assert tool("mypy") == ""
+
+
+NO_MESSAGES = ("blocks/hints.py", "flows/recipe/template.py", "flows/recipe/reference.py")
+"""What makes the commands itself, and texts of files that name commands in general."""
+TYPED = re.compile(rf"kasasagi ({'|'.join(VERBS)})\b|pip install")
+
+
+def handwritten_commands(tree: ast.AST) -> list[int]:
+    """The lines of texts with a command in them that nobody can paste; docstrings and helps are none."""
+    exempt = set[int]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):  # a docstring
+            exempt.add(id(node.value))
+        elif isinstance(node, ast.keyword) and node.arg in ("help", "description"):
+            exempt.update(id(part) for part in ast.walk(node.value))
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return [node.lineno for node in texts if id(node) not in exempt and TYPED.search(str(node.value))]
+
+
+def test_messages_name_commands_through_hints() -> None:
+    files = {str(file.relative_to(ROOT)): file for floor in FLOORS for file in (ROOT / floor).rglob("*.py")}
+    assert set(NO_MESSAGES) < set(files)
+    checked = {name: file for name, file in files.items() if name not in NO_MESSAGES}
+    found = {name: handwritten_commands(ast.parse(file.read_text("utf-8"))) for name, file in checked.items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_a_command_written_by_hand_is_found() -> None:
+    assert handwritten_commands(ast.parse('"""kasasagi run."""\nraise ValueError(f"see kasasagi show {run}")')) == [2]
+    assert handwritten_commands(ast.parse('Option(help="see kasasagi show")\nprint("pip install x")')) == [2]

@@ -110,7 +110,11 @@ class Tool:
             process = subprocess.Popen(
                 [str(self._python), str(WORKERS / TOOLS[self.name][0]), str(folder / "job.json")],
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT) if self.name == "kasasagi" else "", **_quiet(folder)},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT / "src") if self.name == "kasasagi" else "",
+                    **_quiet(folder),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,

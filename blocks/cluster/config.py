@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from blocks.configuration import Config
+from kasasagi.blocks.configuration import Config
 
 
 class RuntimeConfig(Config):

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from blocks.canonical import canonical
-from blocks.cluster.lane import ClusterLane
-from blocks.cluster.shipping import Shipping
-from blocks.cluster.worker import GO, HOLD, STOP
-from blocks.dispatcher import Dispatcher
-from blocks.lanes import Lane
-from blocks.llm import Engine
-from blocks.models import Budget, ModelConfig, OpenAIModel
+from kasasagi.blocks.canonical import canonical
+from kasasagi.blocks.cluster.lane import ClusterLane
+from kasasagi.blocks.cluster.shipping import Shipping
+from kasasagi.blocks.cluster.worker import GO, HOLD, STOP
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+from kasasagi.blocks.dispatch.lanes import Lane
+from kasasagi.blocks.models.kinds import Budget, ModelConfig, OpenAIModel
+from kasasagi.blocks.models.llm import Engine
 
 
 class ClusterDispatcher(Dispatcher):

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from blocks.cluster.parcels import ClusterError
-from blocks.cluster.shipping import Shipped, Shipping
-from blocks.destinations.errors import DestinationError
-from blocks.dispatcher import ModelUnusableError
-from blocks.lanes import Job, Lane, Owner
-from blocks.ledger import LedgerError
-from blocks.llm import Completion
+from kasasagi.blocks.cluster.parcels import ClusterError
+from kasasagi.blocks.cluster.shipping import Shipped, Shipping
+from kasasagi.blocks.destinations.errors import DestinationError
+from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
+from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner
+from kasasagi.blocks.ledger.store import LedgerError
+from kasasagi.blocks.models.llm import Completion
 
 FEWEST_IN_A_PARCEL = 8
 MOST_ATTEMPTS = 4
@@ -40,7 +40,6 @@ class ClusterLane(Lane):
         self._options = options
         self._free = shipping.at_once
         self._threads = ThreadPoolExecutor(shipping.at_once, "parcel")
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def push(self, job: Job) -> None:
         """Queue a job; parcels are made once the loop has taken in all that came with it."""
@@ -57,15 +56,11 @@ class ClusterLane(Lane):
             jobs = [self._pop() for _ in range(count)]
             self._free -= 1
             self.in_flight += len(jobs)
-            task = asyncio.get_running_loop().create_task(self._ship(jobs))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._spawn(self._ship(jobs))
 
     async def close(self) -> None:
         """Wait for no parcel any more; what comes of them is taken in when the run ends, or by the next run."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await super().close()
         self._threads.shutdown(wait=False)
 
     async def _ship(self, jobs: list[Job]) -> None:

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from blocks.configuration import Config
-from blocks.destinations.store import Store
-from blocks.dispatcher import Question
-from blocks.ledger import DamagedEntryError, Entry, LedgerError, Row, read_row
-from blocks.llm import Completion
+from kasasagi.blocks.configuration import Config
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.ledger.store import DamagedEntryError, Entry, LedgerError, Row, read_row
+from kasasagi.blocks.models.llm import Completion
 
 QUESTIONS = pa.schema([("label", pa.string()), ("key", pa.string()), ("request", pa.binary())])
 ENTRIES = pa.schema(

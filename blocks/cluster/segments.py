@@ -7,11 +7,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from blocks.cluster.parcels import write_segment
-from blocks.destinations.errors import DestinationError
-from blocks.destinations.store import Store
-from blocks.ledger import Entry, LedgerError, row_of
-from blocks.ledger_writer import Writer, Written
+from kasasagi.blocks.cluster.parcels import write_segment
+from kasasagi.blocks.destinations.errors import DestinationError
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
+from kasasagi.blocks.ledger.writer import Writer, Written
 
 MOST_IN_A_SEGMENT = 1_000
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blocks.cluster.parcels import (
+from kasasagi.blocks.cluster.parcels import (
     ALIVE,
     CLAIM,
     MODELS,
@@ -21,14 +21,14 @@ from blocks.cluster.parcels import (
     segments_in,
     write_questions,
 )
-from blocks.cluster.worker import GO, STOP, WATCH_S
-from blocks.destinations.errors import DestinationError, one_sentence
-from blocks.destinations.store import Store
-from blocks.dispatcher import Question
-from blocks.lanes import Job
-from blocks.ledger import Entry, Ledger
-from blocks.llm import Completion
-from blocks.models import ModelConfig
+from kasasagi.blocks.cluster.worker import GO, STOP, WATCH_S
+from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.lanes import Job
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.kinds import ModelConfig
+from kasasagi.blocks.models.llm import Completion
 
 SAY_S = 5.0
 IN_ONE_COMMIT = 1_000

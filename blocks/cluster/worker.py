@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from blocks.canonical import digest_bytes
-from blocks.cluster.parcels import (
+from kasasagi.blocks.canonical import digest_bytes
+from kasasagi.blocks.cluster.parcels import (
     ALIVE,
     CLAIM,
     MODELS,
@@ -23,15 +23,15 @@ from blocks.cluster.parcels import (
     segments_in,
     write_segment,
 )
-from blocks.cluster.segments import SegmentWriter
-from blocks.destinations.errors import DestinationError
-from blocks.destinations.store import Store
-from blocks.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
-from blocks.engines import engines_for
-from blocks.ledger import Entry, LedgerError, row_of
-from blocks.ledger_writer import Writer
-from blocks.llm import Engine
-from blocks.models import ModelConfig, OpenAIModel
+from kasasagi.blocks.cluster.segments import SegmentWriter
+from kasasagi.blocks.destinations.errors import DestinationError
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
+from kasasagi.blocks.engines.kinds import engines_for
+from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
+from kasasagi.blocks.ledger.writer import Writer
+from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
+from kasasagi.blocks.models.llm import Engine
 
 WATCH_S = 1.0
 LEASE_S = 30.0

@@ -1,5 +1,5 @@
 """Where datasets go beyond the local disk: object stores, the Hugging Face Hub, Argilla."""
 
-from blocks.destinations.errors import DestinationError, one_sentence
+from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
 
 __all__ = ["DestinationError", "one_sentence"]

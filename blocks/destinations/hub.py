@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blocks.destinations.errors import DestinationError, one_sentence
+from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
 
 KIND = "dataset"
 MAIN = "main"

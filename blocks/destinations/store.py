@@ -8,9 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from blocks.destinations.errors import DestinationError, one_sentence
+from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
+from kasasagi.blocks.hints import install, pip_install
 
-EXTRAS = {"s3": "kasasagi[s3]", "s3a": "kasasagi[s3]", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+EXTRAS = {"s3": "s3", "s3a": "s3"}
+PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 RENEWALS = 8
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -132,6 +134,13 @@ def _write_file(target: Path, content: bytes) -> None:
     os.replace(new, target)
 
 
+def _installation(scheme: str) -> str:
+    """Return how the package of a scheme is installed."""
+    if scheme in EXTRAS:
+        return install(EXTRAS[scheme])
+    return pip_install(PACKAGES[scheme]) if scheme in PACKAGES else "install the package that it names"
+
+
 def _opened(address: str) -> tuple[Any, str]:
     """The file system of an address and the folder in it. Raises DestinationError where its package is missing."""
     import fsspec.core
@@ -141,9 +150,8 @@ def _opened(address: str) -> tuple[Any, str]:
     try:
         system, root = fsspec.core.url_to_fs(address, skip_instance_cache=True, use_listings_cache=False)
     except ImportError as error:
-        package = EXTRAS.get(scheme, "the package that fsspec names")
         raise DestinationError(
-            f"{address} needs a package that is not installed ({one_sentence(error)}): pip install '{package}'"
+            f"{address} needs a package that is not installed ({one_sentence(error)}): {_installation(scheme)}"
         ) from error
     except ValueError as error:
         known = ", ".join(sorted(known_implementations)[:8])

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flows.labels.store import Label, Labels
-from flows.views.text import plural
-from tasks.reports.statistics import share
+from kasasagi.flows.labels.store import Label, Labels
+from kasasagi.flows.views.text import plural
+from kasasagi.tasks.reports.statistics import share
 
 
 @dataclass

@@ -9,13 +9,13 @@ from duckdb import DuckDBPyConnection
 from rich.console import Console
 from rich.table import Table
 
-from blocks.canonical import digest
-from blocks.workspace import Run
-from flows.labels.agreement import Agreement, agreement
-from flows.labels.store import Choice, Labels
-from flows.views.drawing import plain
-from flows.views.reading import fetch, reading
-from flows.views.text import messages_text, plural
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.labels.agreement import Agreement, agreement
+from kasasagi.flows.labels.store import Choice, Labels
+from kasasagi.flows.views.drawing import plain
+from kasasagi.flows.views.reading import fetch, reading
+from kasasagi.flows.views.text import messages_text, plural
 
 ASKED = "a or b is better, tie, skip, undo or quit: "
 SIDE_BY_SIDE = 60

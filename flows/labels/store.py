@@ -8,8 +8,8 @@ from typing import Literal
 import orjson
 from pydantic import Field, ValidationError
 
-from blocks.models import Config
-from blocks.workspace import Workspace
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.workspace.runs import Workspace
 
 Choice = Literal["left", "right", "tie", "skip"]
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from blocks.models import Config, Sampling
-from flows.probe.figures import Figures
+from kasasagi.blocks.models.kinds import Config, Sampling
+from kasasagi.flows.probe.figures import Figures
 
 Verdict = Literal["suits", "usable", "unsuited"]
 GOOD_YIELD, POOR_YIELD = 0.6, 0.25

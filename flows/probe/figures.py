@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from blocks.models import Config
-from tasks.filter.keys import fold
-from tasks.filter.minhash import ngrams
-from tasks.response_rules import language_of
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.tasks.filter.duplicates.keys import fold
+from kasasagi.tasks.filter.duplicates.minhash import ngrams
+from kasasagi.tasks.text.languages import language_of
 
 MOST_COMPARED = 500
 OPENING_WORDS = 3

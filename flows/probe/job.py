@@ -10,19 +10,19 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.claims import Claims
-from blocks.dispatcher import Dispatcher, ModelUnusableError, StoppedError
-from blocks.engines import engines_for, identity_of
-from blocks.models import Config
-from blocks.workspace import Run, Workspace
-from flows.errors import KasasagiError
-from flows.probe.advice import Judgement, judge
-from flows.probe.figures import Figures, diversity, languages, opening, spread
-from flows.probe.measures import Measures
-from flows.probe.setup import Probe
-from tasks.asking import Answered, Session, ask, call_row
-from tasks.synthesize import STAGE, Steering, draws_for, sort_draws
-from tasks.synthesize.counting import DRAWS_IN_A_CHUNK
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, StoppedError
+from kasasagi.blocks.engines.kinds import engines_for, identity_of
+from kasasagi.blocks.ledger.claims import Claims
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.probe.advice import Judgement, judge
+from kasasagi.flows.probe.figures import Figures, diversity, languages, opening, spread
+from kasasagi.flows.probe.measures import Measures
+from kasasagi.flows.probe.setup import Probe
+from kasasagi.tasks.asking import Answered, Session, ask, call_row
+from kasasagi.tasks.synthesize import Steering, draws_for, sort_draws
+from kasasagi.tasks.synthesize.stage import SYNTHESIZE
 
 NEAR = 0.7
 _ASSISTANT = re.compile(
@@ -50,10 +50,9 @@ def run_probe(probe: Probe, workspace: Workspace, said: Callable[[str], None]) -
     workspace.prepare()
     steering = Steering.read(probe.source, probe.base)
     with _session(probe, workspace, said) as session:
-        chunks = range(-(-probe.samples // DRAWS_IN_A_CHUNK))
-        asked = [draw for chunk in chunks for draw in draws_for(session, steering, chunk, probe.samples)]
+        asked = draws_for(session, steering, 0, probe.samples)
         try:
-            answered = ask(session, [draw.question for draw in asked], 0, 0)
+            answered = ask(session, [draw.question for draw in asked], SYNTHESIZE.name, 0)
         except ModelUnusableError as error:
             raise KasasagiError(str(error)) from error
         sorted_ = sort_draws(probe.source, asked, answered)
@@ -88,7 +87,7 @@ def _session(probe: Probe, workspace: Workspace, said: Callable[[str], None]) ->
 def _figures(probe: Probe, session: Session, rows: dict[str, list[Any]], answered: Sequence[Answered]) -> Figures:
     draws = rows["draws"]
     texts = [row["text"].strip() for row in draws]
-    calls = [call_row(session.models, STAGE, answer) for answer in answered]
+    calls = [call_row(session.models, SYNTHESIZE.name, answer) for answer in answered]
     measures = Measures(probe, session.run.folder, draws)
     distinct = measures.share({"exact": True})
     words, share = opening(texts)

@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blocks.tables import DRAWS
-from flows.probe.figures import Shown, at_even_distances
-from flows.probe.setup import Probe
-from tasks.filter import FilterConfig, filter_prompts, rows_that_break
-from tasks.synthesize import prompts_table
-from tasks.synthesize.stage import columns_of
+from kasasagi.blocks.tables import DRAWS
+from kasasagi.flows.probe.figures import Shown, at_even_distances
+from kasasagi.flows.probe.setup import Probe
+from kasasagi.tasks.filter import FilterConfig, filter_prompts, rows_that_break
+from kasasagi.tasks.synthesize import prompts_table
+from kasasagi.tasks.synthesize.draws import columns_of
 
 SHOWN = 8
 RULES: tuple[str, ...] = (

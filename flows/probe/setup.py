@@ -6,12 +6,13 @@ from typing import Any
 
 from pydantic import Field
 
-from blocks.models import Budget, Config, ModelConfig, Sampling
-from flows.errors import KasasagiError
-from flows.recipe import LoadedRecipe, check_recipe, load_recipe, override, shipped_recipes
-from tasks.filter import FilterConfig
-from tasks.filter.late import split_where
-from tasks.synthesize import MagpieSource
+from kasasagi.blocks.hints import command
+from kasasagi.blocks.models.kinds import Budget, Config, ModelConfig, Sampling
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, load_recipe, override, shipped_recipes
+from kasasagi.tasks.filter import FilterConfig
+from kasasagi.tasks.filter.late import split_where
+from kasasagi.tasks.synthesize import MagpieSource
 
 SAMPLES = 300
 PROBED = "probed"
@@ -41,7 +42,9 @@ class Probe(Config):
         return bool(source.steer or source.system_prompts or source.packs or source.languages or source.personas)
 
 
-def probe_of(name: str, samples: int, overrides: Sequence[str], model: dict[str, Any]) -> Probe:
+def probe_of(
+    name: str, samples: int, overrides: Sequence[str], model: dict[str, Any], workspace: Path | None = None
+) -> Probe:
     """The probe of a recipe or of a model. Raises RecipeError, and KasasagiError where neither can be meant.
 
     model has what the caller says of an OpenAI-compatible model (base_url and more); without it the name is a
@@ -50,9 +53,10 @@ def probe_of(name: str, samples: int, overrides: Sequence[str], model: dict[str,
     if not model and (Path(name).is_file() or name in shipped_recipes()):
         return _of_recipe(name, load_recipe(name, overrides), samples)
     if not model and name.lower() not in ("hina", "bundled"):
+        example = command("probe", name, "--base-url", "http://127.0.0.1:8000/v1", workspace=workspace)
         raise KasasagiError(
             f"{name!r} is neither a recipe nor hina: to probe a model at an endpoint add its address, "
-            f"as in kasasagi probe {name} --base-url http://127.0.0.1:8000/v1, or name a recipe that has it"
+            f"as in {example}, or name a recipe that has it"
         )
     known = {"kind": "openai", "model": name, **model} if model else {"kind": "bundled"}
     data = {

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from blocks.workspace import Run
-from flows.views.drawing import plain
-from flows.views.text import one_line
-from flows.waiting import rows_behind
-from tasks.gate.outcome import Outcome
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.upkeep.waiting import rows_behind
+from kasasagi.flows.views.drawing import plain
+from kasasagi.flows.views.text import one_line
+from kasasagi.tasks.gate.outcome import Outcome
 
 LONGEST_TEXT = 300
 

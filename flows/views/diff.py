@@ -6,12 +6,12 @@ import duckdb
 import pyarrow as pa
 from rich.console import Console
 
-from blocks.run_tables import stage_accounts
-from blocks.workspace import Run
-from flows.views import drawing
-from flows.views.drawing import plain
-from flows.views.reading import fetch, reading
-from flows.views.text import cut, plural
+from kasasagi.blocks.workspace.run_tables import stage_accounts
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.views import drawing
+from kasasagi.flows.views.drawing import plain
+from kasasagi.flows.views.reading import fetch, reading
+from kasasagi.flows.views.text import cut, plural
 
 ABSENT = "not set"
 _COUNTED = ("rows_in", "rows_out", "quarantined", "calls_paid", "calls_reused")

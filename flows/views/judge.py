@@ -6,13 +6,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from blocks.workspace import Run
-from flows.labels.agreement import Agreement
-from flows.rejudge import Audit
-from flows.views import drawing
-from flows.views.drawing import Kind, plain, short
-from flows.views.reading import reading
-from tasks.reports import reports
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.labels.agreement import Agreement
+from kasasagi.flows.rebuild.rejudge import Audit
+from kasasagi.flows.views import drawing
+from kasasagi.flows.views.drawing import Kind, plain, short
+from kasasagi.flows.views.reading import reading
+from kasasagi.tasks.reports import reports
 
 TITLES = {
     "same_in_both_orders": "same verdict in both orders",

@@ -2,9 +2,9 @@
 
 from rich.console import Console
 
-from flows.probe.figures import Figures
-from flows.probe.job import ProbeResult
-from flows.views.drawing import block, draw_rows, heading, plain
+from kasasagi.flows.probe.figures import Figures
+from kasasagi.flows.probe.job import ProbeResult
+from kasasagi.flows.views.drawing import block, draw_rows, heading, plain
 
 WORDS = {
     "suits": ("suits Magpie", "bold green"),

@@ -5,12 +5,12 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 from rich.console import Console
 
-from blocks.workspace import Run
-from flows.errors import UsageError
-from flows.views import drawing
-from flows.views.drawing import plain
-from flows.views.reading import fetch, reading
-from flows.views.text import nearest, one_line, plural
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.errors import UsageError
+from kasasagi.flows.views import drawing
+from kasasagi.flows.views.drawing import plain
+from kasasagi.flows.views.reading import fetch, reading
+from kasasagi.flows.views.text import nearest, one_line, plural
 
 DEFAULT_ROWS = 10
 _COUNTS = (

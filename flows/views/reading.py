@@ -8,10 +8,10 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run, Workspace
-from flows.errors import KasasagiError
-from flows.views.text import visible
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.views.text import visible
 
 LATEST = "latest"
 MEMORY = "256MB"
@@ -20,7 +20,7 @@ MEMORY = "256MB"
 def find_run(workspace: Path | None, name: str | None = None) -> Run:
     """The run of that id, or beginning of one, in a workspace; the latest for None or `latest`.
 
-    Raises blocks.workspace.WorkspaceError where there is no such run.
+    Raises kasasagi.blocks.workspace.runs.WorkspaceError where there is no such run.
     """
     return Workspace.named(workspace).run(None if name in (None, "", LATEST) else name)
 

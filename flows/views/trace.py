@@ -7,13 +7,23 @@ import orjson
 from duckdb import DuckDBPyConnection
 from rich.console import Console
 
-from blocks.workspace import Run
-from flows.errors import UsageError
-from flows.views import drawing
-from flows.views.drawing import plain
-from flows.views.origins import ORIGIN, column, grown, knows_turns, made_by, origins_of, rewriting_calls, turns_of
-from flows.views.reading import fetch, reading
-from flows.views.text import dollars, messages_text, one_line
+from kasasagi.blocks.hints import command
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.errors import UsageError
+from kasasagi.flows.views import drawing
+from kasasagi.flows.views.drawing import plain
+from kasasagi.flows.views.origins import (
+    ORIGIN,
+    column,
+    grown,
+    knows_turns,
+    made_by,
+    origins_of,
+    rewriting_calls,
+    turns_of,
+)
+from kasasagi.flows.views.reading import fetch, reading
+from kasasagi.flows.views.text import dollars, messages_text, one_line
 
 LEAST_DIGITS = 6
 SHOWN_CANDIDATES = 5
@@ -40,14 +50,17 @@ def trace(run: Run, name: str) -> dict[str, Any]:
     """All that a run knows of the prompt to which an id belongs.
 
     The id is that of a prompt (which is also its pair's), a response, a draw, a call or a quarantined row, whole or
-    at least its first 6 characters. Keys: id, kind, prompt_ids, draws, turns, origins (what the prompts were rewritten
-    from, where they were), prompts, responses, calls, ratings, pairs, quarantine; calls hold their request and the
-    model's raw words, draws are also those of the origins. Raises UsageError for an unknown or ambiguous id.
+    at least its first 6 characters. Keys: id, kind, prompt_ids, pairing (whether the run makes pairs), draws, turns,
+    origins (what the prompts were rewritten from, where they were), prompts, responses, calls, ratings, pairs,
+    quarantine; calls hold their request and the model's raw words, draws are also those of the origins. Raises
+    UsageError for an unknown or ambiguous id.
     """
     with reading(run) as connection:
         kind, found = _find(connection, run, name)
         prompts = grown(connection, _prompts_of(connection, kind, found))
-        return {"id": found, "kind": kind, "prompt_ids": prompts, **_chain(connection, found, prompts)}
+        pairing = run.product() == "pairs"
+        chain = _chain(connection, found, prompts)
+        return {"id": found, "kind": kind, "prompt_ids": prompts, "pairing": pairing, **chain}
 
 
 def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> None:
@@ -77,7 +90,7 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
     for row in chain["quarantine"]:
         fields = _fields(row, "stage", "reason", "detail", "payload")
         _step(console, "Set aside", row["row_id"] or "", fields, lines)
-    if not chain["pairs"]:
+    if chain["pairing"] and not chain["pairs"]:
         console.print()
         console.print(plain("No pair came of it.", "yellow"))
 
@@ -100,9 +113,10 @@ def _find(connection: DuckDBPyConnection, run: Run, name: str) -> tuple[str, str
         return found[0]
     if not found:
         short = "" if len(wanted) >= LEAST_DIGITS else f"; give at least {LEAST_DIGITS} digits of one"
+        example = command("sql", run.id, "from pairs", workspace=run.workspace.folder)
         raise UsageError(
             f"no prompt, response, pair, draw, call or quarantined row of run {run.id} has the id "
-            f'{one_line(name, 60)!r}{short}; kasasagi sql {run.id} "from pairs" shows some ids'
+            f"{one_line(name, 60)!r}{short}; {example} shows some ids"
         )
     several = ", ".join(f"{one_line(row, 40)} ({kind})" for kind, row in found[:SHOWN_CANDIDATES])
     raise UsageError(f"several ids begin with {one_line(name, 60)!r}: {several}; give more digits")

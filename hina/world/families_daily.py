@@ -1,9 +1,9 @@
 """Families about the calendar, jobs, tools, the weather and the household."""
 
-from hina.world.entry import Entry
-from hina.world.family import Family, Voice
-from hina.world.tables import JOBS, TOOLS
-from hina.world.tables_daily import DAYS, HOWTO, MONTHS, NAMES, NO, ORDINALS, SEASONS, WEATHER, YES
+from kasasagi.hina.world.entry import Entry
+from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.tables import JOBS, TOOLS
+from kasasagi.hina.world.tables_daily import DAYS, HOWTO, MONTHS, NAMES, NO, ORDINALS, SEASONS, WEATHER, YES
 
 RANKS = [Entry(word, f"{number}番目", number=number) for number, word in enumerate(ORDINALS, start=1)]
 LATER = [Entry(f"{n} days after", f"{n}日後", n=n) for n in range(2, 7)] + [Entry("the day after", "翌日", n=1)]

@@ -2,10 +2,21 @@
 
 from typing import Any
 
-from hina.world.entry import Entry
-from hina.world.family import Family, Voice
-from hina.world.tables import ANIMALS, CITIES, CLASSES, COLOUR, COLOURS, COUNTRIES, MIXES, SOURCES, THINGS, YOUNG
-from hina.world.tables_daily import NO, YES
+from kasasagi.hina.world.entry import Entry
+from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.tables import (
+    ANIMALS,
+    CITIES,
+    CLASSES,
+    COLOUR,
+    COLOURS,
+    COUNTRIES,
+    MIXES,
+    SOURCES,
+    THINGS,
+    YOUNG,
+)
+from kasasagi.hina.world.tables_daily import NO, YES
 
 NOT = Entry("not ", "")
 

@@ -1,8 +1,8 @@
 """Families about numbers: arithmetic, comparing, sorting, sequences."""
 
-from hina.world.entry import Entry
-from hina.world.family import Family, Voice
-from hina.world.tables_daily import EVEN, ODD
+from kasasagi.hina.world.entry import Entry
+from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.tables_daily import EVEN, ODD
 
 SMALL = range(2, 50)
 NUMBERS = range(1000)

@@ -1,8 +1,8 @@
 """Families about numbers in use: word problems, number words, units, checking a sum."""
 
-from hina.world.entry import Entry
-from hina.world.family import Family, Voice
-from hina.world.tables_daily import ITEMS, NAMES, NO, SHAPES, UNITS, YES
+from kasasagi.hina.world.entry import Entry
+from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.tables_daily import ITEMS, NAMES, NO, SHAPES, UNITS, YES
 
 TIMES = range(2, 11)
 ONES = [

@@ -1,9 +1,21 @@
 """Families about words, translation and rewriting."""
 
-from hina.world.entry import Entry
-from hina.world.family import Family, Voice
-from hina.world.tables import OPPOSITES
-from hina.world.tables_daily import COUNTABLE, LIKED, MEMBERS, NAMES, NO, PLACES, REQUESTS, SPELLED, VERBS, WORDS, YES
+from kasasagi.hina.world.entry import Entry
+from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.tables import OPPOSITES
+from kasasagi.hina.world.tables_daily import (
+    COUNTABLE,
+    LIKED,
+    MEMBERS,
+    NAMES,
+    NO,
+    PLACES,
+    REQUESTS,
+    SPELLED,
+    VERBS,
+    WORDS,
+    YES,
+)
 
 
 def _odd_one(a: Entry, b: Entry, c: Entry) -> dict[str, Entry]:

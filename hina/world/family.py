@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import count
 from math import prod
 
-from hina.world.entry import Entry, Lang
+from kasasagi.hina.world.entry import Entry, Lang
 
 Value = Entry | int | str
 Values = Mapping[str, Value]

@@ -7,9 +7,9 @@ from difflib import SequenceMatcher
 from itertools import product
 from typing import Literal
 
-from hina.world.entry import Lang
-from hina.world.family import ANY_VALUE, FIELD, Task, Template, show
-from hina.world.talk import read, read_conversation
+from kasasagi.hina.world.entry import Lang
+from kasasagi.hina.world.family import ANY_VALUE, FIELD, Task, Template, show
+from kasasagi.hina.world.talk import read, read_conversation
 
 Verdict = Literal["right", "partly right", "wrong"]
 RATINGS = {

@@ -2,9 +2,9 @@
 
 import random
 
-from hina.world.entry import Lang
-from hina.world.family import Task, Value
-from hina.world.talk import draw_task
+from kasasagi.hina.world.entry import Lang
+from kasasagi.hina.world.family import Task, Value
+from kasasagi.hina.world.talk import draw_task
 
 CHATTER = {
     "en": [

@@ -1,6 +1,6 @@
 """The facts of the world, in tables of our own."""
 
-from hina.world.entry import Entry, by_name, entries, rows
+from kasasagi.hina.world.entry import Entry, by_name, entries, rows
 
 CONTINENTS = entries("""
 Europe|ヨーロッパ

@@ -1,6 +1,6 @@
 """More facts of the world: words, names, the calendar, the household."""
 
-from hina.world.entry import Entry, entries, rows
+from kasasagi.hina.world.entry import Entry, entries, rows
 
 WORDS = entries("""
 water|水

@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
-from hina.world import families_daily, families_nature, families_numbers, families_problems, families_words
-from hina.world.entry import Lang
-from hina.world.family import Family, Task, show
-from hina.world.tables_daily import NAMES
+from kasasagi.hina.world import families_daily, families_nature, families_numbers, families_problems, families_words
+from kasasagi.hina.world.entry import Lang
+from kasasagi.hina.world.family import Family, Task, show
+from kasasagi.hina.world.tables_daily import NAMES
 
 FAMILIES: list[Family] = [
     *families_numbers.FAMILIES,

@@ -1,15 +1,19 @@
 """How many turns a dialogue shall have, who answers between them, and who invents the user's next words."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from blocks.models import Config, Sampling
-from tasks.pre_query import LiteralTemplate, named
-from tasks.respond import DEFAULT_RULES as ANSWER_RULES
-from tasks.response_rules import RULES
+from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.models.kinds import Config, Sampling
+from kasasagi.tasks.pre_query import LiteralTemplate, named
+from kasasagi.tasks.respond.config import DEFAULT_RULES as ANSWER_RULES
+from kasasagi.tasks.text.response_rules import RULES
 
 TURN_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 2}, "template_leak", "repetition")
+
+
+SAMPLING = Sampling(max_tokens=1024)
 
 
 class Answering(Config):
@@ -17,7 +21,7 @@ class Answering(Config):
 
     model: str | None = Field(None, description="Name of the model that answers; else the one that invents.")
     system_prompt: str | None = Field(None, description="System prompt of the answers, where a dialogue has none.")
-    sampling: Sampling = Field(Sampling(max_tokens=1024), description="Sampling of the answers.")
+    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the answers.")
     rules: tuple[str, ...] = Field(
         ANSWER_RULES, description=f"Rules that an answer must keep for the dialogue to go on: {', '.join(RULES)}."
     )
@@ -31,6 +35,12 @@ class Answering(Config):
         return value
 
 
+def left_out(steer: str | None, kept: bool | None) -> str:
+    """Return what of a steering text is no part of what the user says: a line of its own is a heading, unless kept."""
+    heading = steer is not None and steer.rstrip(" \t\u3000").endswith("\n")
+    return "" if steer is None or kept is True or (kept is None and not heading) else steer
+
+
 class Turns(Config):
     """Dialogues of several turns: the user's next words are invented from what was said so far."""
 
@@ -40,6 +50,11 @@ class Turns(Config):
         None, description="Its chat template: auto, or a family's name; with Magpie the source's own."
     )
     steer: str | None = Field(None, description="Text behind the user marker of each further turn.")
+    steer_kept: bool | None = Field(
+        None,
+        description="Whether `steer` is part of the turn; if not set, it is unless it ends with a line break, "
+        'as "Topic: tea\\n" does.',
+    )
     sampling: Sampling | None = Field(None, description="Sampling of the further turns; with Magpie the source's own.")
     answers: Answering = Field(Answering(), description="Who answers in between.")
     rules: tuple[str | dict[str, Any], ...] = Field(
@@ -56,7 +71,7 @@ class Turns(Config):
     @field_validator("rules")
     @classmethod
     def _rules_are_known(cls, value: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
-        from tasks.filter.config import steps  # evaluation sets that filters read are datasets, which may have turns
+        from kasasagi.tasks.filter.steps import steps
 
         steps(list(value))
         return value

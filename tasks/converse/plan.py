@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from blocks.models import Sampling
-from tasks.converse.config import Answering, Turns
-from tasks.load import DatasetSource
-from tasks.pre_query import LiteralTemplate
-from tasks.synthesize import MagpieSource, without_line_stops
+from kasasagi.blocks.models.kinds import Sampling
+from kasasagi.tasks.converse.config import Answering, Turns, left_out
+from kasasagi.tasks.load import DatasetSource
+from kasasagi.tasks.pre_query import LiteralTemplate
+from kasasagi.tasks.synthesize import MagpieSource, without_line_stops
 
 INHERITED = "personal_data"
 """The rule of the filter that holds for further turns too, which are published as the first is."""
@@ -28,6 +28,7 @@ class Dialogues:
     model: str
     template: str | LiteralTemplate
     steer: str
+    left_out: str
     sampling: Sampling
     answers: Answering
     rules: Rules
@@ -42,11 +43,11 @@ class Dialogues:
     def plain(self) -> list[Any]:
         """All that decides what is asked, as plain data."""
         template = self.template if isinstance(self.template, str) else self.template.model_dump()
-        answers = self.answers.model_dump(mode="json")
+        answers = self.answers.keyed()
         sampling = self.sampling.parameters()
         return [
             self.count, self.model, template, self.steer, without_line_stops(sampling) if self.multi_line else sampling,
-            answers, list(self.rules), self.round, self.multi_line,
+            answers, list(self.rules), self.round, self.multi_line, self.left_out,
         ]  # fmt: skip
 
 
@@ -74,7 +75,8 @@ def dialogues(source: DatasetSource | MagpieSource, filters: Rules = ()) -> Dial
         model=model,
         template=turns.template or (magpie.template if magpie and own else "auto"),
         steer=turns.steer or "",
-        sampling=turns.sampling or (magpie.sampling if magpie else PLAIN_SAMPLING),
+        left_out=left_out(turns.steer, turns.steer_kept),
+        sampling=(turns.sampling or Sampling()).over(magpie.sampling if magpie else PLAIN_SAMPLING),
         answers=turns.answers,
         rules=(*turns.rules, *_inherited(filters, turns.rules)),
         round=magpie.round if magpie else 0,

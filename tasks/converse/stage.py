@@ -1,270 +1,48 @@
-"""The stage itself: a chunk of dialogues grows turn by turn; each call is in the ledger, what fails is set aside."""
+"""What is known of the stage that continues prompts as dialogues of several turns."""
 
-import re
-import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from blocks.canonical import ledger_key, prompt_id
-from blocks.chat_template import TemplateRefusedError
-from blocks.dispatcher import Question
-from blocks.llm import Completion, Engine, Message
-from blocks.models import ModelConfig, OpenAIModel
-from blocks.pre_query import PreQuery, PreQueryUnknownError
-from blocks.shards import Handle
-from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, known_answers, set_aside
-from tasks.converse.plan import Dialogues
-from tasks.filter import DedupConfig, FilterConfig, filter_prompts
-from tasks.pre_query import pre_query
-from tasks.reading import request_body
-from tasks.response_rules import Answer, first_broken
-from tasks.synthesize.cleaning import MARKS, instruction_of
-from tasks.synthesize.templates import with_stops, without_line_stops
-from tasks.thinking import split_thinking
-
-STAGE = "converse"
-RANK = 0
-# Raised when the same input would give other rows. 2: same_language knows many more languages that a prompt may name,
-# personal_data looks at every turn.
-VERSION = 2
-UNKNOWN = "unknown"
-EXAMPLE: list[Message] = [
-    {"role": "user", "content": "What is the capital of Japan?"},
-    {"role": "assistant", "content": "Tokyo."},
-]
-_MARK = re.compile(MARKS)
-Asking = Callable[[Session, Sequence[Question], int, int], list[Answered]]
+from kasasagi.tasks.converse.plan import dialogues, goes_on
+from kasasagi.tasks.gate.expectation import holds, never, unique
+from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
+from kasasagi.tasks.stage import Stage
 
 
-@dataclass
-class Talk:
-    """One dialogue while it grows: the prompt it began as, what was said since, and why it ended, if it did."""
-
-    row: Mapping[str, Any]
-    messages: list[Message]
-    said: list[dict[str, Any]] = field(default_factory=list)
-    fault: tuple[str, str | None] | None = None
-
-    @property
-    def turns(self) -> int:
-        """The user's turns so far."""
-        return sum(message["role"] == "user" for message in self.messages)
-
-    @property
-    def system(self) -> str | None:
-        """The dialogue's own system prompt."""
-        return self.messages[0]["content"] if self.messages[0]["role"] == "system" else None
-
-    def add(self, role: str, content: str, answered: Answered) -> None:
-        """Take in what was said."""
-        self.messages.append({"role": role, "content": content})
-        said = {"seed_id": self.row["prompt_id"], "turn": self.turns, "role": role, "content": content}
-        ended = {"finish_reason": answered.completion.finish_reason, "stop_reason": answered.completion.stop_reason}
-        self.said.append({**said, **ended, "call_id": answered.question.key})
+def _models(recipe: Any) -> list[str]:
+    plan = dialogues(recipe.source, recipe.filter.rules)
+    return [] if plan is None else [plan.model, plan.answerer]
 
 
-def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
-    """Let one chunk of dialogues go on until each has its turns, and keep them. Raises PreQueryUnknownError."""
-    started = time.monotonic()
-    rows = session.run.workspace.shards.read(job.inputs["prompts"])
-    talks = [Talk(row, [dict(message) for message in row["messages"]]) for row in rows.to_pylist()]
-    answered = _grow(session, plan, talks, job.chunk, ask)
-    result = _sorted(talks, rows.schema, answered)
-    return keep_chunk(session.run, session.models, job, result, started)
+# A dialogue that had its turns from the start has nothing to say of how dialogues go on.
+_GROWN = f"""
+WITH grown AS (SELECT prompt_id, max(turn) AS turns FROM turns GROUP BY prompt_id)
+SELECT prompt_id, prompt_id AS row_id, turns, turns > 0 AS has_its_turns, turns = 0 AS truncated, turns = 0 AS refused,
+       turns > 0 AS language_as_asked, length(instruction) AS characters, finish_reason, NULL::VARCHAR AS reason,
+       false AS no_answer
+FROM prompts LEFT JOIN grown USING (prompt_id)
+UNION ALL BY NAME
+SELECT row_id, false AS has_its_turns, reason IN ('answer_truncated', 'finished') AS truncated,
+       reason = 'answer_refusal' AS refused, reason <> 'answer_other_language' AS language_as_asked, reason,
+       {NOT_ANSWERED} AS no_answer
+FROM quarantine WHERE stage = 'converse'
+"""
 
-
-def foreseen(session: Session, plan: Dialogues, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Question], list[Talk]]:
-    """What some dialogues would ask, as far as the ledger tells, and those whose next words nobody knows yet."""
-    talks = [Talk(row, [dict(message) for message in row["messages"]]) for row in rows]
-
-    def known(session: Session, questions: Sequence[Question], rank: int, order: int) -> list[Answered]:
-        answers = known_answers(session, questions)
-        unknown = Completion(error=UNKNOWN)
-        return [Answered(question, answers.get(question.key, unknown), True) for question in questions]
-
-    asked = [one.question for one in _grow(session, plan, talks, 0, known)]
-    return asked, [talk for talk in talks if talk.fault is not None and talk.fault[0] == UNKNOWN]
-
-
-def _grow(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int, asking: Asking) -> list[Answered]:
-    """Let dialogues go on until each has its turns or cannot; gives every answer. Raises PreQueryUnknownError."""
-    begins = begins_of(session, plan)
-    answered: list[Answered] = []
-    while going := [talk for talk in talks if talk.fault is None and talk.turns < plan.count]:
-        answered += _answer(session, plan, going, chunk, asking)
-        answered += _go_on(session, plan, begins, [talk for talk in going if talk.fault is None], chunk, asking)
-    return answered
-
-
-def begins_of(session: Session, plan: Dialogues) -> PreQuery:
-    """What stands before the user's words for the model that plays the user. Raises PreQueryUnknownError."""
-    model = session.models[plan.model]
-    engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(plan.model)
-    return begins_for(plan, model, engine, session.base)
-
-
-def begins_for(plan: Dialogues, model: ModelConfig, engine: Engine | None, base: Path) -> PreQuery:
-    """The same for a model, its engine and the recipe's folder; a dialogue is tried. Raises PreQueryUnknownError."""
-    begins = pre_query(plan.template, model, engine, base)
-    try:
-        next_prompt(begins, plan, EXAMPLE)
-    except TemplateRefusedError as error:
-        raise PreQueryUnknownError(
-            f"source.turns: the chat template of {plan.model!r} takes no second turn of a user ({error}): name another "
-            "model under source.turns.model, or the name of a family as source.turns.template"
-        ) from error
-    return begins
-
-
-def _answer(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int, asking: Asking) -> list[Answered]:
-    """Have the last turn of each dialogue answered."""
-    label, config = plan.answerer, plan.answers
-    body = request_body(session, label, config.sampling)
-    requests = [{"messages": _with_system(talk, config.system_prompt), **body} for talk in talks]
-    answered = asking(session, _questions(session, label, plan, requests), RANK, chunk)
-    for talk, one in zip(talks, answered, strict=True):
-        content, _ = split_thinking(one.completion.text, one.completion.reasoning)
-        asked = talk.messages[-1]["content"]
-        talk.fault = _fault(one.completion) or _broken(plan, Answer(asked, content, one.completion.finish_reason))
-        if talk.fault is None:
-            talk.add("assistant", content, one)
-    return answered
-
-
-def _with_system(talk: Talk, system: str | None) -> list[Message]:
-    own = talk.system is not None or not system
-    return talk.messages[:] if own else [{"role": "system", "content": str(system)}, *talk.messages]
-
-
-def _broken(plan: Dialogues, answer: Answer) -> tuple[str, str | None] | None:
-    broken = first_broken(plan.answers.rules, answer)
-    return None if broken is None else (f"answer_{broken.reason}", broken.detail)
-
-
-def _go_on(
-    session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[Talk], chunk: int, asking: Asking
-) -> list[Answered]:
-    """Have the user's next words invented for each dialogue."""
-    stops = begins.stops()
-    begun = [(talk, prompt) for talk in talks if (prompt := _begun(begins, plan, talk, stops)) is not None]
-    talks = [talk for talk, _ in begun]
-    fields = request_body(session, plan.model, plan.sampling)
-    body = with_stops(without_line_stops(fields) if plan.multi_line else fields, stops)
-    requests = [{"prompt": prompt, **body} for _, prompt in begun]
-    answered = asking(session, _questions(session, plan.model, plan, requests), RANK, chunk)
-    found: list[tuple[Talk, Answered, str]] = []
-    for talk, one in zip(talks, answered, strict=True):
-        text = instruction_of(plan.steer + one.completion.text, plan.multi_line)
-        talk.fault = _fault(one.completion) or (None if text else ("empty", "the model invented nothing"))
-        if talk.fault is None:
-            found.append((talk, one, text))
-    for (talk, one, text), broken in zip(found, _rules_broken(session, plan, found, chunk), strict=True):
-        talk.fault = broken
-        if broken is None:
-            talk.add("user", text, one)
-    return answered
-
-
-def _begun(begins: PreQuery, plan: Dialogues, talk: Talk, stops: Mapping[str, Any]) -> str | list[int] | None:
-    """What a dialogue goes on from; none where it cannot, and then it has its fault. Raises PreQueryUnknownError."""
-    talk.fault = _forged(talk, stops.get("stop") or ())
-    if talk.fault is None:
-        try:
-            return next_prompt(begins, plan, talk.messages)
-        except TemplateRefusedError as error:
-            talk.fault = ("template_refused", f"the chat template {error}")
-    return None
-
-
-def next_prompt(begins: PreQuery, plan: Dialogues, messages: Sequence[Message]) -> str | list[int]:
-    """The prompt from which the user's next words are invented. Raises PreQueryUnknownError, TemplateRefusedError."""
-    own = messages[0]["role"] == "system"
-    system = messages[0]["content"] if own else None
-    return begins.prompt(system, messages[1:] if own else messages, plan.steer)
-
-
-def _questions(session: Session, label: str, plan: Dialogues, requests: Sequence[Mapping[str, Any]]) -> list[Question]:
-    identity = session.identities[label]
-    return [Question(label, ledger_key(identity, request, 0, plan.round), request) for request in requests]
-
-
-def _fault(completion: Completion) -> tuple[str, str | None] | None:
-    return None if completion.error is None else (completion.error, completion.detail)
-
-
-def _forged(talk: Talk, stops: Sequence[str]) -> tuple[str, str] | None:
-    """What would end a turn where none ends: the template's own marks in what was said."""
-    for message in talk.messages:
-        content = message["content"]
-        mark = _MARK.search(content)
-        found = mark[0] if mark else next((stop for stop in stops if stop.strip() and stop in content), None)
-        if found is not None:
-            return "template_mark", f"{found!r} in a turn would be taken for its end"
-    return None
-
-
-def turn_filter(plan: Dialogues) -> FilterConfig:
-    """What each further turn of the user must pass."""
-    return FilterConfig(rules=list(plan.rules), dedup=DedupConfig(exact=False))
-
-
-def _rules_broken(
-    session: Session, plan: Dialogues, found: Sequence[tuple[Talk, Answered, str]], chunk: int
-) -> list[tuple[str, str | None] | None]:
-    """For each new turn of the user the first of the plan's rules that it breaks."""
-    rows = [_as_prompt(*one, position) for position, one in enumerate(found)]
-    into = session.run.folder / "scratch" / f"{STAGE}-{chunk}"
-    into.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=_ASKED), into / "turns.parquet")
-    result = filter_prompts(turn_filter(plan), into / "turns.parquet", into, session.base)
-    aside = pq.read_table(result.quarantine, columns=["position", "reason", "detail"]).to_pylist()
-    shutil.rmtree(into, ignore_errors=True)
-    broken = {row["position"]: (row["reason"], row["detail"]) for row in aside}
-    return [broken.get(position) for position in range(len(found))]
-
-
-_ASKED = pa.schema(
-    [
-        ("prompt_id", pa.string()),
-        ("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
-        ("instruction", pa.string()),
-        ("position", pa.int64()),
-        ("finish_reason", pa.string()),
-        ("stop_reason", pa.string()),
-    ]
+# Version 2: same_language knows many more languages that a prompt may name, personal_data looks at every turn. 3:
+# sixteen forms of thinking are split off. 4: the rules on answers and on turns find more.
+CONVERSE = Stage(
+    "converse",
+    version=4,
+    wanted=lambda recipe: goes_on(recipe.source),
+    models=_models,
+    gate=Gate(
+        _GROWN,
+        "row_id",
+        (
+            never("converse", "no_answer", 0.02),
+            holds("converse", "has_its_turns", 0.50),
+            unique("converse", "prompt_id"),
+        ),
+        table="prompts",
+        joined_by="prompt_id",
+    ),
 )
-
-
-def _as_prompt(talk: Talk, one: Answered, text: str, position: int) -> dict[str, Any]:
-    messages = [*talk.messages, {"role": "user", "content": text}]
-    ended = {"finish_reason": one.completion.finish_reason, "stop_reason": one.completion.stop_reason}
-    return {"prompt_id": prompt_id(messages), "messages": messages, "instruction": text, "position": position, **ended}
-
-
-def _sorted(talks: Sequence[Talk], schema: pa.Schema, answered: Sequence[Answered]) -> ChunkResult:
-    """The dialogues that have their turns, and those set aside with the reason why they ended."""
-    prompts, turns, quarantine = [], [], []
-    for talk in talks:
-        if talk.fault is not None:
-            payload = {"prompt_id": talk.row["prompt_id"], "messages": talk.messages}
-            quarantine.append(set_aside(STAGE, talk.row["prompt_id"], *talk.fault, payload))
-            continue
-        name = prompt_id(talk.messages)
-        prompts.append(_grown(talk, name))
-        turns += [{"prompt_id": name, **said} for said in talk.said]
-    rows = {"turns": turns, "quarantine": quarantine}
-    tables = {"prompts": pa.Table.from_pylist(prompts, schema=schema)}
-    return ChunkResult(len(talks), len(prompts), rows, answered, tables=tables)
-
-
-def _grown(talk: Talk, name: str) -> dict[str, Any]:
-    last = talk.said[-1] if talk.said else talk.row
-    ended = {column: last.get(column) for column in ("finish_reason", "stop_reason") if column in talk.row}
-    instruction = talk.messages[-1]["content"]
-    return {**talk.row, **ended, "prompt_id": name, "messages": talk.messages, "instruction": instruction}

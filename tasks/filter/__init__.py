@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.filter.config import DedupConfig, FilterConfig, FilterError, FilterResult
+from kasasagi.tasks.filter.config import DedupConfig, FilterConfig, FilterError, FilterResult
 
 __all__ = [
     "DedupConfig",
@@ -36,14 +36,14 @@ def filter_prompts(
     position. Memory does not grow with the rows, but for near duplicates: by half a kilobyte to one a row. Raises
     FilterError where a rule or predicate cannot be run.
     """
-    from tasks.filter.job import run_filter
+    from kasasagi.tasks.filter.job import run_filter
 
     return run_filter(config, prompts, into, base, default_rules, published)
 
 
 def check_filter(config: FilterConfig, columns: Sequence[str], base: Path, default_rules: Rules = ()) -> None:
     """Raise FilterError for a rule or predicate that could not run on a table with these columns."""
-    from tasks.filter.job import check
+    from kasasagi.tasks.filter.job import check
 
     check(config, columns, base, default_rules)
 
@@ -53,13 +53,13 @@ def rows_that_break(config: FilterConfig, prompts: Path, base: Path, default_rul
 
     Raises FilterError where a rule cannot be run.
     """
-    from tasks.filter.job import broken_by_rule
+    from kasasagi.tasks.filter.job import broken_by_rule
 
     return broken_by_rule(config, prompts, base, default_rules)
 
 
 def filter_digest(config: FilterConfig, base: Path, default_rules: Rules = ()) -> str:
     """The digest of all that decides the outcome beside the rows: the configuration and the user's rule files."""
-    from tasks.filter.job import digest_of
+    from kasasagi.tasks.filter.job import digest_of
 
     return digest_of(config, base, default_rules)

@@ -1,15 +1,15 @@
 """What a filter is: its rules, its SQL predicates and its deduplication, as the recipe writes them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from blocks.nearest import nearest
-from tasks.filter.rules import RULES, FilterError, Rule, bind
-from tasks.load.config import DatasetSource, Format
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.tasks.filter.rules.registry import RULES, FilterError
+from kasasagi.tasks.filter.steps import Step, is_own, steps
+from kasasagi.tasks.load.config import DatasetSource, Format
 
 __all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "is_own", "steps"]
 
@@ -19,26 +19,13 @@ OF_DUPLICATES = ("duplicate", "near_duplicate", "published_before", "no_pair_bef
 """The reasons of rows that are like others, which no rule may share."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One rule of a filter: one of ours with its bound parameters, or (rule is None) the user's own by dotted path."""
-
-    name: str
-    parameters: dict[str, Any]
-    rule: Rule | None
-
-    @property
-    def reason(self) -> str:
-        """What a rejected row says: the rule's name, or the function's."""
-        return self.name if self.rule else self.name.replace(":", ".").rpartition(".")[2]
-
-
-class DedupConfig(BaseModel):
+class DedupConfig(Config):
     """Which duplicates are set aside; the earliest row survives."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    exact: bool = Field(default=True, description="Equal texts, by Unicode NFKC and with whitespace folded.")
+    exact: bool = Field(
+        default=True,
+        description="Equal texts; letter width, kinds of blanks and the wrapping of prose are ignored.",
+    )
     near: float | None = Field(
         default=None,
         ge=0.1,
@@ -60,10 +47,8 @@ class DedupConfig(BaseModel):
         return (USUAL_LIKENESS if near else None) if isinstance(near, bool) else near
 
 
-class EvaluationSet(BaseModel):
+class EvaluationSet(Config):
     """One evaluation set: where it lies, and which of its columns hold what a model is asked."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(min_length=1, description="A file, a folder saved by `datasets`, or a Hub id such as owner/name.")
     columns: tuple[str, ...] = Field(
@@ -79,10 +64,8 @@ class EvaluationSet(BaseModel):
         return DatasetSource.model_validate(self.model_dump(exclude={"columns"}))
 
 
-class ContaminationConfig(BaseModel):
+class ContaminationConfig(Config):
     """Evaluation sets whose items no prompt may repeat."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sets: dict[str, EvaluationSet] = Field(min_length=1, description="Evaluation sets by the names that reasons show.")
     words: int = Field(default=8, ge=2, le=64, description="n of the n-grams of words.")
@@ -97,10 +80,8 @@ class ContaminationConfig(BaseModel):
     )
 
 
-class FilterConfig(BaseModel):
+class FilterConfig(Config):
     """Which prompts survive. A rule that does not apply to a row holds; the first that a row breaks is its reason."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: list[str | dict[str, Any]] = Field(
         default_factory=list,
@@ -146,46 +127,3 @@ class FilterResult:
     quarantined: int
     prompts: Path
     quarantine: Path
-
-
-def is_own(name: str) -> bool:
-    """Whether a rule's name is the dotted path of a user's function."""
-    return "." in name or ":" in name
-
-
-def steps(rules: Sequence[str | dict[str, Any]], defaults: Sequence[str | dict[str, Any]] = ()) -> list[Step]:
-    """The rules in the order in which they are asked: defaults that the recipe does not name, then the recipe's.
-
-    Raises FilterError for an unknown name, a parameter that does not fit, or a reason that two rules share.
-    """
-    named = [_entry(entry) for entry in rules]
-    known = {name for name, _ in named}
-    before = [entry for entry in map(_entry, defaults) if entry[0] not in known]
-    found = [_step(name, value) for name, value in [*before, *named] if value is not False]
-    reasons: set[str] = set()
-    for step in found:
-        if step.reason in reasons:
-            raise FilterError(f"rules: {step.reason!r} stands there twice, so its reason would be unclear: drop one")
-        reasons.add(step.reason)
-    return found
-
-
-def _entry(entry: str | dict[str, Any]) -> tuple[str, Any]:
-    if isinstance(entry, str):
-        return entry, None
-    if len(entry) != 1:
-        raise FilterError(f"rules: {entry!r} names {len(entry)} rules, but one entry is one rule: split it")
-    return next(iter(entry.items()))
-
-
-def _step(name: str, value: Any) -> Step:
-    if not is_own(name):
-        if name not in RULES:
-            raise FilterError(
-                f"rules: {name!r} is no rule: {nearest(name, RULES)}; one of your own is module.function in a file "
-                "beside the recipe"
-            )
-        return Step(name, bind(RULES[name], value), RULES[name])
-    if value is not None and value is not True and not isinstance(value, dict):
-        raise FilterError(f"rules: {name} takes its parameters by name: write {{{name}: {{its_parameter: {value!r}}}}}")
-    return Step(name, value if isinstance(value, dict) else {}, None)

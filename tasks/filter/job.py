@@ -11,21 +11,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blocks.canonical import digest, digest_file
-from tasks import response_rules
-from tasks.filter import contamination, minhash, overlap
-from tasks.filter import near as near_module
-from tasks.filter.config import CONTAMINATED, OF_DUPLICATES, DedupConfig, FilterConfig, FilterResult, Step, steps
-from tasks.filter.contamination import Contamination, check_sets, sets_digest
-from tasks.filter.keys import exact_key
-from tasks.filter.near import Near, NearDuplicates
-from tasks.filter.own import rule_file, rule_function, verdict
-from tasks.filter.politeness import politeness
-from tasks.filter.published import DETAILS as DEALT_WITH
-from tasks.filter.rules import FilterError, Rule
-from tasks.filter.sql import SqlRoom
-from tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
-from tasks.load.text import json_text
+from kasasagi.blocks.canonical import digest, digest_file
+from kasasagi.tasks.filter.config import CONTAMINATED, OF_DUPLICATES, DedupConfig, FilterConfig, FilterResult
+from kasasagi.tasks.filter.duplicates import contamination, minhash, overlap
+from kasasagi.tasks.filter.duplicates import near as near_module
+from kasasagi.tasks.filter.duplicates.contamination import Contamination, check_sets, sets_digest
+from kasasagi.tasks.filter.duplicates.keys import exact_key
+from kasasagi.tasks.filter.duplicates.near import Near, NearDuplicates
+from kasasagi.tasks.filter.duplicates.published import DETAILS as DEALT_WITH
+from kasasagi.tasks.filter.own import rule_file, rule_function, verdict
+from kasasagi.tasks.filter.rules import absent, texts
+from kasasagi.tasks.filter.rules.politeness import politeness
+from kasasagi.tasks.filter.rules.registry import FilterError, Rule
+from kasasagi.tasks.filter.sql import SqlRoom
+from kasasagi.tasks.filter.steps import Step, steps
+from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
+from kasasagi.tasks.load.text import json_text
+from kasasagi.tasks.text import languages, response_rules, template_marks
 
 COLUMNS: Mapping[str, Callable[[str], str | None]] = {"politeness": politeness}
 _OUR_TEXTS = ("prompt_id", "instruction", "source", "finish_reason", "stop_reason")
@@ -150,7 +152,7 @@ def digest_of(config: FilterConfig, base: Path, default_rules: Rules) -> str:
     files = {step.name: digest_file(rule_file(step, base)) for step in wanted if step.rule is None}
     rules = [[step.name, step.parameters, step.rule and _substance(step.rule)] for step in wanted]
     near = _modules(near_module, minhash) if config.dedup.near else None
-    dedup = [config.dedup.model_dump(), near]
+    dedup = [config.dedup.keyed(), near]
     columns = [[name, _modules(sys.modules[COLUMNS[name].__module__])] for name in config.columns]
     found = {"columns": columns, "dedup": dedup, "files": files, "rules": rules, "where": list(config.where.items())}
     if config.contamination is not None:
@@ -162,7 +164,7 @@ def _substance(rule: Rule) -> list[str]:
     """What a rule of ours does, as far as a later version may change it: its SQL, or the texts of its modules."""
     if rule.finds is None:
         return [rule.holds, rule.found]
-    return _modules(sys.modules[rule.finds.__module__], response_rules)
+    return _modules(sys.modules[rule.finds.__module__], response_rules, languages, texts, absent, template_marks)
 
 
 def _modules(*modules: ModuleType) -> list[str]:

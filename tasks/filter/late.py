@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from tasks.filter.sql import SqlRoom
+from kasasagi.tasks.filter.sql import SqlRoom
 
 
 def split_where(where: Mapping[str, str], later: Sequence[Collection[str]]) -> list[dict[str, str]]:

@@ -7,10 +7,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tasks.filter.config import Step
-from tasks.filter.rules import FilterError
+from kasasagi.blocks.locked_sql import locked_duckdb
+from kasasagi.tasks.filter.rules.registry import FilterError
+from kasasagi.tasks.filter.steps import Step
 
-_MEMORY_LIMIT = "512MB"
 _REFUSED = {
     "SUBQUERY": "a subquery",
     "WINDOW": "a window function",
@@ -23,16 +23,7 @@ class SqlRoom:
     """A locked in-memory DuckDB: no files, no network, no settings, one table called `prompts`. Close it after use."""
 
     def __init__(self) -> None:
-        self._connection = duckdb.connect(
-            ":memory:",
-            config={
-                "memory_limit": _MEMORY_LIMIT,
-                "threads": 2,
-                "enable_external_access": False,
-                "python_enable_replacements": False,
-            },
-        )
-        self._connection.execute("SET lock_configuration = true")
+        self._connection = locked_duckdb()
 
     def __enter__(self) -> "SqlRoom":
         return self

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from blocks.canonical import digest
-from blocks.models import Config
-from blocks.workspace import Workspace
-from tasks.gate.outcome import Outcome
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.hints import command
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.tasks.gate.outcome import Outcome
 
 FOLDER = "approvals"
 APPROVED = "approved"
@@ -88,6 +89,7 @@ def _whoami() -> str:
         return "somebody"
 
 
-def remedy(run: str) -> str:
-    """What a person can do about a run that waits."""
-    return f"look at it with `kasasagi approve {run}`, and if you let it pass, run the recipe again"
+def remedy(run: Run) -> str:
+    """Return what a person can do about a run that waits."""
+    approve = command("approve", run.id, workspace=run.workspace.folder)
+    return f"look at it with `{approve}`, and if you let it pass, run the recipe again"

@@ -5,17 +5,20 @@ import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
 import pandas as pd
 
-from blocks import quiet
-from blocks.garbage import unsearched
-from tasks.gate.config import Expectation
-from tasks.gate.frames import stage_frame, stage_frames, stage_rows
-from tasks.gate.outcome import Outcome
-from tasks.gate.tally import Tally, outcome_of, speaks_of_rows_alone
+from kasasagi.blocks import quiet
+from kasasagi.blocks.garbage import unsearched
+from kasasagi.tasks.gate.expectation import Expectation
+from kasasagi.tasks.gate.frames import stage_frame, stage_frames, stage_rows
+from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.gate.own import built, with_own_defaults
+from kasasagi.tasks.gate.queries import count_unexpected
+from kasasagi.tasks.gate.tally import Tally, outcome_of, speaks_of_rows_alone
 
 STANDARD_ERRORS = 3.0
 ROWS_AT_ONCE = 100_000
@@ -28,27 +31,67 @@ def judge_stage(
     scope: Literal["scout", "whole"],
     expectations: Sequence[Expectation],
     rows_at_once: int = ROWS_AT_ONCE,
+    base: Path = Path(),
 ) -> list[Outcome]:
-    """The outcome of every expectation that a stage has at this scope; none where it has none.
+    """Return the outcome of every expectation that a stage has at this scope; none where it has none.
 
     Where the stage has more than `rows_at_once` rows, what is said of each row alone is judged in pieces of so many and
     summed up; what is said of all rows together (uniqueness, counts, means) sees its own columns of the whole.
+
+    Args:
+        tables: The tables of the run.
+        stage: The stage.
+        scope: Whether the tables hold the first chunk or the whole.
+        expectations: What the recipe expects, of this stage and of others.
+        rows_at_once: How many rows are held in memory at most.
+        base: The recipe's folder, where own classes lie.
     """
     due = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
     if not due:
         return []
     with _ONE_AT_A_TIME:
-        if stage_rows(tables, stage) <= rows_at_once:
-            frame = stage_frame(tables, stage, _columns_of(due))
-            return [_evaluate(frame, one, scope) for one in due]
-        apart = {place: one for place, one in enumerate(due) if speaks_of_rows_alone(one)}
-        tallies = _in_pieces(stage_frames(tables, stage, _columns_of(apart.values()), rows_at_once), apart)
+        shared = {place: one for place, one in enumerate(due) if not one.is_own and one.unexpected_rows_query is None}
+        judged = _judged_together(tables, scope, shared, rows_at_once) if shared else {}
         return [
-            outcome_of(one, scope, one.arguments, tallies[place])
-            if place in tallies
-            else _evaluate(stage_frame(tables, stage, _columns_of([one])), one, scope)
+            judged[place] if place in judged else _judged_alone(tables, with_own_defaults(one, base), scope, base)
             for place, one in enumerate(due)
         ]
+
+
+def _judged_together(
+    tables: duckdb.DuckDBPyConnection,
+    scope: Literal["scout", "whole"],
+    expectations: Mapping[int, Expectation],
+    rows_at_once: int,
+) -> dict[int, Outcome]:
+    """The outcomes of some expectations of one stage on frames that they share, by the number that each has."""
+    stage = next(iter(expectations.values())).stage
+    if stage_rows(tables, stage) <= rows_at_once:
+        frame = stage_frame(tables, stage, _columns_of(expectations.values()))
+        return {place: _evaluate(frame, one, scope) for place, one in expectations.items()}
+    apart = {place: one for place, one in expectations.items() if speaks_of_rows_alone(one)}
+    tallies = _in_pieces(stage_frames(tables, stage, _columns_of(apart.values()), rows_at_once), apart)
+    return {place: outcome_of(apart[place], scope, apart[place].arguments, seen) for place, seen in tallies.items()}
+
+
+def _judged_alone(
+    tables: duckdb.DuckDBPyConnection, one: Expectation, scope: Literal["scout", "whole"], base: Path
+) -> Outcome:
+    """The outcome of an expectation on its own rows; an own class that names no column sees all of them."""
+    query = one.arguments.get("unexpected_rows_query")
+    if query is not None:
+        return outcome_of(one, scope, one.arguments, _queried(tables, one.stage, query))
+    columns = None if one.is_own and not one.columns else one.columns
+    return _evaluate(stage_frame(tables, one.stage, columns), one, scope, base)
+
+
+def _queried(tables: duckdb.DuckDBPyConnection, stage: str, query: str) -> Tally:
+    """What a query saw: it holds where it returns no row."""
+    try:
+        count = count_unexpected(tables, stage, query)
+    except (ValueError, duckdb.Error) as error:
+        return Tally(fault=f"{type(error).__name__}: {error}")
+    return Tally(None, count == 0, {"observed_value": count})
 
 
 def _columns_of(expectations: Iterable[Expectation]) -> set[str]:
@@ -80,10 +123,10 @@ def _warm_up() -> None:
         _batch_definition()
 
 
-def _evaluate(frame: pd.DataFrame, one: Expectation, scope: Literal["scout", "whole"]) -> Outcome:
+def _evaluate(frame: pd.DataFrame, one: Expectation, scope: Literal["scout", "whole"], base: Path = Path()) -> Outcome:
     """One expectation on one frame."""
     arguments = _relaxed(one, frame) if scope == "scout" else one.arguments
-    return outcome_of(one, scope, arguments, _validated(frame, one, arguments))
+    return outcome_of(one, scope, arguments, _validated(frame, one, arguments, base))
 
 
 def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expectation]) -> dict[int, Tally]:
@@ -96,28 +139,22 @@ def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expect
     return tallies
 
 
-def _validated(frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any]) -> Tally:
+def _validated(frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any], base: Path = Path()) -> Tally:
     """What an expectation saw in a frame; whatever keeps it from being evaluated is its fault."""
     try:
-        import great_expectations.expectations as gxe
-
-        built = getattr(gxe, one.expectation)(severity=one.severity, **arguments)
         batch = _batch_definition().get_batch({"dataframe": frame})
-        outcome = batch.validate(built, result_format="SUMMARY").to_json_dict()
+        outcome = batch.validate(built(one, arguments, base), result_format="SUMMARY").to_json_dict()
     except Exception as error:
         return Tally(fault=f"{type(error).__name__}: {error}")
     return Tally(_raised(outcome), bool(outcome["success"]), outcome["result"])
 
 
-def unexpected_places(frame: pd.DataFrame, one: Expectation) -> list[int]:
+def unexpected_places(frame: pd.DataFrame, one: Expectation, base: Path = Path()) -> list[int]:
     """The places of the rows that an expectation did not expect; none where it does not judge rows one by one."""
-    import great_expectations.expectations as gxe
-
     with _ONE_AT_A_TIME:
         try:
             batch = _batch_definition().get_batch({"dataframe": frame.reset_index(drop=True)})
-            built = getattr(gxe, one.expectation)(severity=one.severity, **one.arguments)
-            found = batch.validate(built, result_format="COMPLETE").to_json_dict()["result"]
+            found = batch.validate(built(one, one.arguments, base), result_format="COMPLETE").to_json_dict()["result"]
         except Exception:  # what cannot be evaluated has no rows to show; its outcome says why
             return []
     return [int(place) for place in found.get("unexpected_index_list") or () if isinstance(place, int)]

@@ -1,14 +1,16 @@
 """How an expectation came out, and the error of a gate that stops a run."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from blocks.models import Config
-from blocks.shards import Account, Handle
-from blocks.tables import table
-from blocks.workspace import Run
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.tasks.gate.explain.words import plain_name
+from kasasagi.tasks.gate.results import Result, write_results
 
 
 class Outcome(Config):
@@ -21,6 +23,9 @@ class Outcome(Config):
     success: bool = Field(description="Whether it holds.")
     observed: str = Field(description="What was seen: a share, a count or a value.")
     detail: str = Field(description="What was expected, or why it could not be evaluated.")
+    arguments: dict[str, Any] = Field({}, description="The arguments of the class, as they were applied.")
+    counts: dict[str, int | float] = Field({}, description="What was counted, without values of rows.")
+    fault: str | None = Field(None, description="The exception that kept it from being evaluated.")
 
     @property
     def stops(self) -> bool:
@@ -29,21 +34,34 @@ class Outcome(Config):
 
     def sentence(self) -> str:
         """The outcome in one sentence."""
-        return f"{self.stage}: {self.expectation} saw {self.observed}, expected {self.detail}"
+        return f"{self.stage}: {plain_name(self.expectation)}: {self.observed} ({self.detail})"
+
+    def result(self) -> Result:
+        """The outcome as it is kept in the run's folder, without values of rows."""
+        return Result(
+            expectation=self.expectation,
+            name=plain_name(self.expectation),
+            severity=self.severity,
+            success=self.success,
+            arguments=self.arguments,
+            counts=self.counts,
+            fault=self.fault,
+        )
 
 
 class GateFailedError(Exception):
     """Critical expectations that do not hold: the run stops before anything is published."""
 
-    def __init__(self, outcomes: list[Outcome], remedy: str | None = None) -> None:
+    def __init__(self, outcomes: list[Outcome], remedy: str | None = None, reason: str | None = None) -> None:
         sentences = "; ".join(outcome.sentence() for outcome in outcomes)
-        super().__init__(f"{sentences}; {remedy}" if remedy else sentences)
+        super().__init__("; ".join(part for part in (sentences, reason, remedy) if part))
         self.outcomes = outcomes
 
 
 def keep_outcomes(run: Run, stage: str, scope: str, outcomes: Sequence[Outcome]) -> None:
-    """Keep the outcomes of a gate in the run's gates table."""
+    """Keep the outcomes of a gate in the run's gates table, and its validation results in the run's folder."""
     if outcomes:
+        write_results(run, stage, scope, [outcome.result() for outcome in outcomes])
         shard = run.workspace.shards.write(table("gates", [outcome.model_dump() for outcome in outcomes]))
         run.add(Handle(stage=f"gate {stage} {scope}", run=run.id, shards={"gates": shard}, account=Account()), False)
 

@@ -1,13 +1,15 @@
 """What an expectation saw: counts that add up over the pieces of a large table, and the outcome that they make."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import orjson
+from kasasagi.tasks.gate.expectation import Expectation
+from kasasagi.tasks.gate.explain.words import is_lenient, limit_of, observed, rows_in
+from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.gate.results import counts_in
 
-from tasks.gate.config import Expectation
-from tasks.gate.outcome import Outcome
-
+_KIND = re.compile(r"\w*(Error|Exception)\b")
 COUNTS = ("element_count", "missing_count", "unexpected_count")
 # Great Expectations counts their rows one by one too, but each row is judged by the others.
 ROWS_TOGETHER = frozenset(
@@ -52,32 +54,18 @@ def speaks_of_rows_alone(one: Expectation) -> bool:
 
 def outcome_of(one: Expectation, scope: Literal["scout", "whole"], arguments: dict[str, Any], seen: Tally) -> Outcome:
     """How an expectation came out; if it could not be evaluated it has failed, critically."""
-    base = {"stage": one.stage, "scope": scope, "expectation": one.name}
+    base: dict[str, Any] = {"stage": one.stage, "scope": scope, "expectation": one.name, "arguments": arguments}
     if seen.fault is not None:
         why = f"could not evaluate ({seen.fault.strip().splitlines()[0][:300]})"
-        return Outcome(**base, severity="critical", success=False, observed="nothing", detail=why)
+        kind = _KIND.match(seen.fault)  # the message may hold values of rows
+        fault = kind[0] if kind else "MetricError"
+        return Outcome(**base, severity="critical", success=False, observed="nothing", detail=why, fault=fault)
+    lenient = one.severity == "critical" and is_lenient(one, rows_in(seen.result))
     return Outcome(
         **base,
-        severity=one.severity,
+        severity="warning" if lenient and not seen.success else one.severity,
         success=seen.success,
-        observed=_observed(seen.result),
-        detail=_expected(arguments),
+        observed=observed(one, seen.result),
+        detail=limit_of(one, arguments),
+        counts=counts_in(one.expectation, seen.result, "unexpected_rows_query" in arguments),
     )
-
-
-def _observed(result: dict[str, Any]) -> str:
-    if "unexpected_percent" in result and result.get("element_count") is not None:
-        missing = result.get("missing_count") or 0
-        count = result["element_count"] - missing
-        bad = result.get("unexpected_count") or 0
-        share = f"{1 - bad / count:.1%}" if count else "no rows"
-        return f"{share} of {count:,} as expected" if count else share
-    value = result.get("observed_value")
-    return orjson.dumps(value, default=str).decode() if value is not None else "no value"
-
-
-def _expected(arguments: dict[str, Any]) -> str:
-    shown = {name: value for name, value in arguments.items() if name not in ("column", "mostly")}
-    words = ", ".join(f"{name} {orjson.dumps(value, default=str).decode()}" for name, value in shown.items())
-    mostly = arguments.get("mostly")
-    return f"{words or 'it to hold'}{f' in at least {mostly:.1%}' if mostly is not None else ''}"

@@ -2,11 +2,12 @@
 
 import time
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from blocks.models import Config, Sampling
+from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.models.kinds import Config, Sampling
 
 Aspect = Literal["overall-rating", "helpfulness", "honesty", "instruction-following", "truthfulness"]
 ORDERINGS = ("first", "turned")
@@ -18,6 +19,9 @@ FIRST_MONDAY = 4 * 86_400
 def round_of_the_week() -> int:
     """The number of the week (from Monday, UTC) since 1970, as a round."""
     return int((time.time() - FIRST_MONDAY) // WEEK_SECONDS) + 1
+
+
+SAMPLING = Sampling(temperature=0.0, max_tokens=1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,23 @@ class Rubric(Config):
         return sorted([*whole, *(step + 0.5 for step in whole[:-1])]) if self.halves else whole
 
 
+class PromptTemplate(Config):
+    """A judge prompt that stands in place of ours; the form of the reply follows it."""
+
+    text: str | None = Field(
+        None,
+        description="The prompt: a Jinja template with {{ instruction }}, {{ responses }}, {{ count }}, {{ aspect }}, "
+        "{{ rubric }} and the prompt's columns.",
+    )
+    file: str | None = Field(None, description="A file that holds the prompt, beside the recipe, in place of the text.")
+
+    @model_validator(mode="after")
+    def _is_one_text(self) -> Self:
+        if (self.text is None) == (self.file is None):
+            raise ValueError("a judge prompt is either a text or a file; give one of them")
+        return self
+
+
 class JudgeConfig(Config):
     """Who judges, how often, which aspects, and in which orders the texts are shown."""
 
@@ -69,6 +90,9 @@ class JudgeConfig(Config):
         "number of a reward model.",
     )
     rubric: Rubric | None = Field(None, description="The rubric of the method rubric.")
+    prompt: PromptTemplate | None = Field(
+        None, description="A judge prompt of your own, in place of ours, for every method but reward."
+    )
     matches: int | None = Field(
         None, ge=1, description="Most comparisons of a prompt's responses with each other: pairwise; else all."
     )
@@ -91,7 +115,7 @@ class JudgeConfig(Config):
     repairs: int = Field(
         1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
     )
-    sampling: Sampling = Field(Sampling(temperature=0.0, max_tokens=1024), description="Sampling of the judge.")
+    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the judge.")
 
     @field_validator("round", mode="before", json_schema_input_type=int | Literal["weekly"])
     @classmethod
@@ -113,6 +137,10 @@ class JudgeConfig(Config):
             raise ValueError("the method rubric goes with a rubric, as {text: …, highest: 10}; set both or neither")
         if self.matches is not None and self.method != "pairwise":
             raise ValueError(f"matches is for pairwise; {self.method} shows responses together, so leave it out")
+        if self.prompt is not None and self.method == "reward":
+            raise ValueError(
+                "prompt is for judges that are asked in words; reward sends no words of ours, so leave it out"
+            )
         if self.method != "ultrafeedback" and self.aspects != JudgeConfig.model_fields["aspects"].default:
             raise ValueError(f"aspects is for ultrafeedback; {self.method} has one question, so leave it out")
         return self

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tasks.judge.prompt import first_order, turned
+from kasasagi.tasks.judge.prompt import first_order, turned
 
 Group = tuple[int, ...]
 

@@ -1,17 +1,18 @@
 """The ways of judging: which responses are shown together, what is asked of them, and how the reply is read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from blocks.llm import Message
-from tasks.judge.comparing import read_comparison
-from tasks.judge.config import JudgeConfig, Rubric
-from tasks.judge.groups import Group, matches, one_by_one, side_by_side
-from tasks.judge.lines import Verdict
-from tasks.judge.prompt import Exhibit, Language, framed, judge_prompt
-from tasks.judge.reader import read_ratings
-from tasks.judge.rubric import rubric_fault, rubric_text, texts_of
+from kasasagi.blocks.models.llm import Message
+from kasasagi.tasks.judge.config import JudgeConfig, Rubric
+from kasasagi.tasks.judge.groups import Group, matches, one_by_one, side_by_side
+from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_fault
+from kasasagi.tasks.judge.prompt import Exhibit, Language, framed, judge_prompt
+from kasasagi.tasks.judge.replies.comparing import read_comparison
+from kasasagi.tasks.judge.replies.lines import Verdict
+from kasasagi.tasks.judge.replies.reader import read_ratings
+from kasasagi.tasks.judge.rubric import rubric_fault, rubric_text, texts_of
 
 
 class Method(Protocol):
@@ -28,8 +29,8 @@ class Method(Protocol):
     def fault(self, prompt: Mapping[str, Any]) -> str | None:
         """Why nothing can be asked about a prompt, if so."""
 
-    def read(self, words: str, count: int) -> list[Verdict]:
-        """The verdict on each text. Raises UnreadableReply."""
+    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
+        """The verdict on each of the texts that were shown. Raises UnreadableReply."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Ultrafeedback:
     """All texts side by side, a rating from 1 to 5 of each (https://arxiv.org/abs/2310.01377)."""
 
     config: JudgeConfig
+    bundled: bool = False
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
         """All at once."""
@@ -46,18 +48,18 @@ class Ultrafeedback:
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
         """The texts under one aspect."""
-        template, as_json = judge_prompt(language), self.config.output == "json"
+        as_json, words = self.config.output == "json", judge_prompt(language).aspect(aspect, bundled=self.bundled)
         shown = Exhibit(prompt["messages"], texts, language, as_json)
-        messages = framed(template, shown, {"aspect": template.aspects[aspect]})
+        messages = _messages(self.config, shown, prompt, {"aspect": words}, {"aspect": words["name"]})
         return _request(messages, _ratings_schema(len(texts), list(range(1, 6))) if as_json else None)
 
     def fault(self, prompt: Mapping[str, Any]) -> str | None:
-        """Always None."""
-        return None
+        """What the recipe's own prompt cannot render."""
+        return _prompt_fault(self.config, prompt, {"aspect": ""})
 
-    def read(self, words: str, count: int) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
         """Ratings from 1 to 5."""
-        return read_ratings(words, count)
+        return read_ratings(words, len(texts), texts=texts)
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,15 @@ class Pairwise:
         """Two texts."""
         as_json = self.config.output == "json"
         shown = Exhibit(prompt["messages"], texts, language, as_json)
-        return _request(framed(judge_prompt(language, "pairwise"), shown, {}), _COMPARISON if as_json else None)
+        return _request(_messages(self.config, shown, prompt, {}, {}), _COMPARISON if as_json else None)
 
     def fault(self, prompt: Mapping[str, Any]) -> str | None:
-        """Always None."""
-        return None
+        """What the recipe's own prompt cannot render."""
+        return _prompt_fault(self.config, prompt, {})
 
-    def read(self, words: str, count: int) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
         """1 and 0, or one half each."""
-        return read_comparison(words)
+        return read_comparison(words, texts)
 
 
 @dataclass(frozen=True)
@@ -114,17 +116,26 @@ class ByRubric:
             "halves": rubric.halves,
         }
         shown = Exhibit(prompt["messages"], texts, language, as_json, texts_of(prompt))
-        messages = framed(judge_prompt(language, "rubric"), shown, fields)
+        messages = _messages(self.config, shown, prompt, fields, {"rubric": fields["rubric"]})
         return _request(messages, _ratings_schema(len(texts), rubric.steps) if as_json else None)
 
     def fault(self, prompt: Mapping[str, Any]) -> str | None:
-        """What the rubric's template cannot render."""
-        return rubric_fault(self.rubric.text or "", prompt)
+        """What the rubric's template, or the recipe's own prompt, cannot render."""
+        rubric = self.rubric.text or ""
+        fields = {"rubric": rubric_text(rubric, prompt)}
+        return rubric_fault(rubric, prompt) or _prompt_fault(self.config, prompt, fields)
 
-    def read(self, words: str, count: int) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
         """Ratings on the rubric's scale."""
         rubric = self.rubric
-        return read_ratings(words, count, scale=rubric.highest, lowest=rubric.lowest, allow_halves=rubric.halves)
+        return read_ratings(
+            words,
+            len(texts),
+            scale=rubric.highest,
+            lowest=rubric.lowest,
+            allow_halves=rubric.halves,
+            texts=texts,
+        )
 
 
 @dataclass(frozen=True)
@@ -148,22 +159,44 @@ class Reward:
         """Always None."""
         return None
 
-    def read(self, words: str, count: int) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
         """The number, as the endpoint read it."""
         return [Verdict(float(words), "")]
 
 
-_METHODS: dict[str, type[Ultrafeedback] | type[Pairwise] | type[ByRubric] | type[Reward]] = {
-    "ultrafeedback": Ultrafeedback,
+_METHODS: dict[str, type[Pairwise] | type[ByRubric] | type[Reward]] = {
     "pairwise": Pairwise,
     "rubric": ByRubric,
     "reward": Reward,
 }
 
 
-def method_of(config: JudgeConfig) -> Method:
-    """The way of judging that a recipe chose."""
+def method_of(config: JudgeConfig, *, bundled: bool = False) -> Method:
+    """The way of judging that a recipe chose; bundled asks the bundled model, in the words that it was trained on."""
+    if config.method == "ultrafeedback":
+        return Ultrafeedback(config, bundled)
     return _METHODS[config.method](config)
+
+
+def _messages(
+    config: JudgeConfig,
+    shown: Exhibit,
+    prompt: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    placeholders: Mapping[str, Any],
+) -> list[Message]:
+    """The words to a judge: ours with their fields, or the recipe's own prompt with its placeholders."""
+    ours = judge_prompt(shown.language, config.method)
+    if config.prompt is None:
+        return framed(ours, shown, fields)
+    shown = replace(shown, further=texts_of(prompt))
+    own = own_prompt(config.prompt.text or "", prompt, shown, placeholders)
+    return framed(ours, shown, {**fields, "own": own})
+
+
+def _prompt_fault(config: JudgeConfig, prompt: Mapping[str, Any], placeholders: Mapping[str, Any]) -> str | None:
+    """What the recipe's own prompt cannot render, if it has one."""
+    return prompt_fault(config.prompt.text or "", prompt, placeholders) if config.prompt else None
 
 
 def _request(messages: list[Message], schema: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from blocks.canonical import digest
-from blocks.llm import Message
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.models.llm import Message
 
 Language = Literal["en", "ja"]
 ASPECTS = ("overall-rating", "helpfulness", "honesty", "instruction-following", "truthfulness")
@@ -22,33 +22,61 @@ MARK_DIGITS = 6
 class JudgePrompt:
     """One language's prompt of one way of judging: its templates, its aspects and the labels that a reply must carry.
 
-    user asks for labelled lines, user_json for one JSON object; again asks once more for a reply that was unreadable.
+    user asks for labelled lines, user_json for one JSON object; own and own_json do so behind a recipe's own prompt.
+    again asks once more for a reply that was unreadable. bundled has the aspects in the words that the bundled model
+    was trained on, where they differ.
     """
 
     system: str
     user: Template
     user_json: Template
+    own: Template
+    own_json: Template
     again: Template
     aspects: dict[str, dict[str, Any]]
+    bundled: dict[str, dict[str, Any]]
     roles: dict[str, str]
     labels: dict[str, str]
+
+    def aspect(self, name: str, *, bundled: bool = False) -> dict[str, Any]:
+        """Return the words for an aspect, those of the bundled model if it is asked."""
+        return self.bundled.get(name, self.aspects[name]) if bundled else self.aspects[name]
 
 
 @cache
 def judge_prompt(language: Language, name: str = "ultrafeedback") -> JudgePrompt:
     """The prompt of a way of judging in a language, from `tasks/prompts/<name>.<language>.yaml`."""
-    text = files("tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
-    fields = yaml.safe_load(text)
+    fields, frame = yaml.safe_load(_prompt_file(name, language)), own_frame(language)["frame"] + "\n"
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     return JudgePrompt(
         system=fields["system"],
         user=environment.from_string(fields["user"] + fields["form"]),
         user_json=environment.from_string(fields["user"] + fields["form_json"]),
+        own=environment.from_string(frame + fields["form"]),
+        own_json=environment.from_string(frame + fields["form_json"]),
         again=environment.from_string(fields["again"]),
         aspects=fields.get("aspects", {}),
+        bundled=fields.get("bundled", {}),
         roles=fields["roles"],
         labels=fields["labels"],
     )
+
+
+def _prompt_file(name: str, language: Language) -> str:
+    return files("kasasagi.tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
+
+
+@cache
+def own_frame(language: Language) -> dict[str, str]:
+    """What stands around a recipe's own judge prompt, and how it numbers the texts."""
+    fields: dict[str, str] = yaml.safe_load(_prompt_file("own", language))
+    return fields
+
+
+@cache
+def prompt_digest(name: str) -> str:
+    """Return the digest of our words for a way of judging, in all languages: a change makes other requests."""
+    return digest([_prompt_file(one, language) for one in (name, "own") for language in get_args(Language)])
 
 
 def fence_mark(instruction: str, texts: Sequence[str]) -> str:
@@ -80,25 +108,29 @@ class Exhibit:
     further: Sequence[str] = ()
 
 
-def judge_messages(messages: Sequence[Message], texts: Sequence[str], aspect: str, language: Language) -> list[Message]:
+def judge_messages(
+    messages: Sequence[Message], texts: Sequence[str], aspect: str, language: Language, *, bundled: bool = False
+) -> list[Message]:
     """The request to rate some texts, in the order in which they shall stand, under one aspect, as chat messages.
 
     The role stands in the system message alone, so that a model trained on such prompts never invents them as a
-    user. The same texts in the same order give the same request.
+    user. The same texts in the same order give the same request. bundled asks in the bundled model's words.
     """
     prompt = judge_prompt(language)
-    return framed(prompt, Exhibit(messages, texts, language), {"aspect": prompt.aspects[aspect]})
+    return framed(prompt, Exhibit(messages, texts, language), {"aspect": prompt.aspect(aspect, bundled=bundled)})
 
 
 def framed(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any]) -> list[Message]:
     """A prompt around an instruction and some texts, each between marks; fields are what else its template needs.
 
-    A field that is a function is called with the mark, which stands in none of the texts.
+    A field that is a function is called with the mark, which stands in none of the texts. The field own is a recipe's
+    own prompt, which stands in place of ours.
     """
     instruction = instruction_text(shown.messages, shown.language)
     mark = fence_mark(instruction, [*shown.texts, *shown.further])
     more = {name: value(mark) if callable(value) else value for name, value in fields.items()}
-    template = prompt.user_json if shown.as_json else prompt.user
+    lines, as_json = (prompt.own, prompt.own_json) if "own" in fields else (prompt.user, prompt.user_json)
+    template = as_json if shown.as_json else lines
     texts = list(shown.texts)
     user = template.render(count=len(texts), instruction=instruction, texts=texts, mark=mark, **more)
     return [{"role": "system", "content": prompt.system}, {"role": "user", "content": user}]

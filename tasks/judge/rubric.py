@@ -11,24 +11,32 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MARK = "mark of the fence"
 
 
+class Framed(str):
+    """A text that stands between marks already, or that is ours."""
+
+    __slots__ = ()
+
+
 @pass_context
 def _fenced(context: Context, value: Any) -> Any:
     """What the template puts in: a text stands between the marks of the request, on lines of its own if it has any."""
-    if isinstance(value, Undefined) or not isinstance(value, str):
+    if isinstance(value, Undefined | Framed) or not isinstance(value, str | list | dict):
         return value
+    value = str(value)
     mark = context[MARK]
     gap = "\n" if "\n" in value else " "
     return f"[{mark}{gap}{value}{gap}{mark}]"
 
 
 @lru_cache(maxsize=8)
-def _compiled(text: str) -> Template:
+def compiled(text: str) -> Template:
+    """Return a template that puts every text between the marks of the request; a column unknown to it is an error."""
     return ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=_fenced).from_string(text)
 
 
 def rubric_text(text: str, prompt: Mapping[str, Any]) -> Callable[[str], str]:
     """The rubric for one prompt, as a function of the mark that fences the prompt's columns in it."""
-    return lambda mark: _compiled(text).render({**prompt, MARK: mark})
+    return lambda mark: compiled(text).render({**prompt, MARK: mark})
 
 
 def rubric_fault(text: str, prompt: Mapping[str, Any]) -> str | None:

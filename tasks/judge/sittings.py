@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Question
-from blocks.models import RewardModel, extra_body_of
-from tasks.asking import Session
-from tasks.judge.config import JudgeConfig, Voice
-from tasks.judge.groups import in_order
-from tasks.judge.methods import method_of
-from tasks.judge.prompt import Language, asked_again, instruction_text
-from tasks.response_rules import language_of
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.kinds import BundledModel, ModelConfig, RewardModel, extra_body_of
+from kasasagi.tasks.asking import Session
+from kasasagi.tasks.judge.config import JudgeConfig, Voice
+from kasasagi.tasks.judge.groups import in_order
+from kasasagi.tasks.judge.methods import method_of
+from kasasagi.tasks.judge.prompt import Language, asked_again, instruction_text
+from kasasagi.tasks.text.languages import script_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +60,42 @@ def _sittings_for_prompt(
     answers: Sequence[Mapping[str, Any]],
     names: Iterable[str],
 ) -> list[Sitting]:
-    method, language, sittings = method_of(config), judge_language(config, prompt), []
-    groups = method.groups(prompt["prompt_id"], len(answers))
+    language, sittings = judge_language(config, prompt), []
+    groups = method_of(config).groups(prompt["prompt_id"], len(answers))
     for aspect in config.marks:
         for name in names:
             for group in groups:
                 shown = tuple(answers[index] for index in in_order(group, name))
-                asked = method.request(prompt, [row["content"] for row in shown], aspect, language)
+                asked = _requests(session, config, prompt, [row["content"] for row in shown], aspect, language)
                 for voice, question in _questions(session, config, asked):
                     sittings.append(Sitting(prompt["prompt_id"], voice, aspect, name, shown, question, language))
     return sittings
 
 
-def _questions(session: Session, config: JudgeConfig, asked: Mapping[str, Any]) -> list[tuple[Voice, Question]]:
-    """The same question to every judge; two that are the same model take different draws of it."""
+def _requests(
+    session: Session,
+    config: JudgeConfig,
+    prompt: Mapping[str, Any],
+    texts: Sequence[str],
+    aspect: str,
+    language: Language,
+) -> dict[str, dict[str, Any]]:
+    """What each judging model is asked about some texts: the same, but for the words of the bundled model."""
+    bundled = {name: isinstance(session.models[name], BundledModel) for name in config.judges}
+    words = {
+        one: method_of(config, bundled=one).request(prompt, texts, aspect, language) for one in set(bundled.values())
+    }
+    return {name: words[one] for name, one in bundled.items()}
+
+
+def _questions(
+    session: Session, config: JudgeConfig, asked: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[Voice, Question]]:
+    """The question to every judge; two that are the same model take different draws of it."""
     drawn: Counter[str] = Counter()
     questions = []
     for voice in config.voices:
-        identity, request = session.identities[voice.use], {**asked, **body_of(session, config, voice)}
+        identity, request = session.identities[voice.use], {**asked[voice.use], **body_of(session, config, voice)}
         same = ledger_key(identity, request, 0)
         key = ledger_key(identity, request, drawn[same], config.round)
         questions.append((voice, Question(voice.use, key, request)))
@@ -87,7 +105,11 @@ def _questions(session: Session, config: JudgeConfig, asked: Mapping[str, Any]) 
 
 def body_of(session: Session, config: JudgeConfig, voice: Voice) -> dict[str, Any]:
     """The part of a judge's requests that is the same for all prompts."""
-    model = session.models[voice.use]
+    return body_for(config, session.models[voice.use])
+
+
+def body_for(config: JudgeConfig, model: ModelConfig) -> dict[str, Any]:
+    """What each request to a judging model carries besides the question: sampling, and the model's further fields."""
     extra = extra_body_of(model)
     if isinstance(model, RewardModel):
         return extra
@@ -98,7 +120,7 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
     """The language of the judge's prompt: as set, else Japanese for Japanese instructions and English for the rest."""
     if config.language != "auto":
         return config.language
-    return "ja" if language_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
+    return "ja" if script_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
 
 
 def repaired(session: Session, config: JudgeConfig, sitting: Sitting, reply: str, fault: str) -> Sitting:

@@ -1,195 +1,51 @@
-"""Judge: the responses to each prompt are rated side by side, in one order or in both, by one judge or several."""
+"""What is known of the stage that has judges rate responses."""
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from kasasagi.tasks.gate.expectation import holds, never
+from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
+from kasasagi.tasks.stage import Stage
 
-from blocks.canonical import digest
-from blocks.llm import Completion
-from blocks.shards import Handle
-from tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
-from tasks.judge.config import ORDERINGS, JudgeConfig
-from tasks.judge.lines import UnreadableReply, Verdict, refuse
-from tasks.judge.methods import method_of
-from tasks.judge.sittings import Sitting, repaired, sittings_for
-from tasks.judge.votes import Weighing, by_prompt_id, to_confirm
-from tasks.response_rules import cut_off_detail, is_cut_off
-from tasks.thinking import CLOSE, OPEN, split_thinking
+# A verdict is the sign of the difference between two responses, by one judge, under one aspect and in one order.
+_VERDICTS = f"""
+WITH marks AS (
+    SELECT prompt_id, response_id, coalesce(judge, '') AS judge, aspect, ordering, avg(rating) AS rating
+    FROM ratings GROUP BY ALL
+),
+verdicts AS (
+    SELECT a.response_id AS one, b.response_id AS other, judge, aspect, ordering, sign(a.rating - b.rating) AS verdict
+    FROM marks AS a JOIN marks AS b USING (prompt_id, judge, aspect, ordering)
+    WHERE a.response_id < b.response_id
+)
+SELECT response_id, aspect, false AS unreadable, false AS no_answer, rating, model
+FROM ratings JOIN (SELECT response_id, model FROM responses) USING (response_id)
+UNION ALL BY NAME
+SELECT payload->>'response_id' AS response_id, payload->>'aspect' AS aspect, NOT {NOT_ANSWERED} AS unreadable,
+       {NOT_ANSWERED} AS no_answer
+FROM quarantine WHERE stage = 'judge' AND reason NOT IN ('nothing_to_compare', 'not_compared', 'template')
+UNION ALL BY NAME
+SELECT min(verdict) = max(verdict) AS same_in_both_orders
+FROM verdicts GROUP BY one, other, judge, aspect HAVING count(DISTINCT ordering) = 2
+UNION ALL BY NAME
+SELECT min(verdict) = max(verdict) AS judges_agree
+FROM verdicts GROUP BY one, other, aspect, ordering HAVING count(DISTINCT judge) > 1
+"""
 
-STAGE = "judge"
-RANK = 2
-# Raised when the same input would give other rows. 2: what may be a quotation is no verdict. 3: JSON beside words is
-# none, nor is what stands behind an end of thinking that may be quoted. 4: nor is a reply that did not come to its end.
-VERSION = 4
-Rows = Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What came of a sitting: the verdicts, one for each response as shown, or why they cannot be read."""
-
-    sitting: Sitting
-    answer: Answered
-    verdicts: tuple[Verdict, ...] = ()
-    fault: UnreadableReply | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """The judges of one chunk of responses, and how their marks are weighed."""
-
-    session: Session
-    config: JudgeConfig
-    weighing: Weighing
-    chunk: int = 0
-
-    def hold(self, sittings: Sequence[Sitting]) -> tuple[list[Heard], list[Answered]]:
-        """What came of some sittings, each reply that could not be read asked for once more; and every answer."""
-        first = ask(self.session, [sitting.question for sitting in sittings], RANK, self.chunk)
-        heard = [self.hear(sitting, answer) for sitting, answer in zip(sittings, first, strict=True)]
-        if not self.config.repairs or self.config.method == "reward":
-            return heard, first
-        mended, second = self._mended(heard)
-        return mended, [*first, *second]
-
-    def _mended(self, heard: Sequence[Heard]) -> tuple[list[Heard], list[Answered]]:
-        broken = [one for one in heard if one.fault is not None and one.answer.completion.error is None]
-        again = [
-            repaired(
-                self.session,
-                self.config,
-                one.sitting,
-                one.answer.completion.text,
-                one.fault.detail if one.fault else "",
-            )
-            for one in broken
-        ]
-        answers = ask(self.session, [sitting.question for sitting in again], RANK, self.chunk)
-        second = {id(old): self.hear(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
-        return [second.get(id(one), one) for one in heard], answers
-
-    def hear(self, sitting: Sitting, answer: Answered) -> Heard:
-        """Read the judge's reply to a sitting."""
-        try:
-            return Heard(sitting, answer, tuple(self._verdicts(answer, len(sitting.responses))))
-        except UnreadableReply as fault:
-            return Heard(sitting, answer, fault=fault)
-
-    def _verdicts(self, answer: Answered, count: int) -> list[Verdict]:
-        completion = answer.completion
-        if completion.error is not None:
-            raise UnreadableReply(completion.error, completion.detail or "the judge gave no answer")
-        if is_cut_off(how := completion.finish_reason):
-            raise UnreadableReply("truncated", cut_off_detail("the judge's reply", how, "judge.sampling.max_tokens"))
-        words, thinking = split_thinking(completion.text, completion.reasoning)
-        if thinking is not None and not _thought_aloud(completion) and _holds_end_of_thinking(answer):
-            refuse("quoted_thinking", f"the reply may quote {CLOSE} from a text, and what stands behind it too")
-        return method_of(self.config).read(words, count)
-
-    def confirming(self, prompts: Rows, responses: Rows, heard: Sequence[Heard]) -> list[Sitting]:
-        """The sittings in the second order, where the first leaves the margin that a pair needs."""
-        ratings = [row for one in heard for row in ratings_of(one)]
-        wanted = to_confirm(self.config, self.weighing, responses, ratings)
-        some = [prompt for prompt in prompts if prompt["prompt_id"] in wanted]
-        return sittings_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
-
-
-def _thought_aloud(completion: Completion) -> bool:
-    """Whether a reply says by itself where thinking begins."""
-    return bool(completion.reasoning and completion.reasoning.strip()) or completion.text.lstrip().startswith(OPEN)
-
-
-def _holds_end_of_thinking(answer: Answered) -> bool:
-    """Whether a text that the judge was shown holds what ends thinking, so that the judge may have quoted it."""
-    return any(CLOSE in turn["content"] for turn in answer.question.request["messages"])
-
-
-def judge_chunk(session: Session, config: JudgeConfig, weighing: Weighing, job: ChunkJob) -> Handle:
-    """Have one chunk of responses rated and keep the ratings."""
-    started = time.monotonic()
-    prompts = read_rows(session.run, job.inputs["prompts"])
-    responses = read_rows(session.run, job.inputs.get("responses"))
-    bench = Bench(session, config, weighing, job.chunk)
-    heard, answered = bench.hold(sittings_for(session, config, prompts, by_prompt_id(responses)))
-    if config.confirms:
-        more, further = bench.hold(bench.confirming(prompts, responses, heard))
-        heard, answered = [*heard, *more], [*answered, *further]
-    result = sort_verdicts(config, prompts, responses, heard, answered)
-    return keep_chunk(session.run, session.models, job, result, started)
-
-
-def sort_verdicts(
-    config: JudgeConfig, prompts: Rows, responses: Rows, heard: Sequence[Heard], answered: Sequence[Answered]
-) -> ChunkResult:
-    """Ratings, and the responses that lack one of some judge under some aspect, with the reason and its raw words.
-
-    A response counts as rated by a judge under an aspect only if every order of it that was asked could be read.
-    answered holds every call.
-    """
-    ratings: list[dict[str, Any]] = []
-    faults: dict[tuple[str, str, str], tuple[str, str | None, str]] = {}
-    seen: set[tuple[str, str, str]] = set()
-    for one in heard:
-        marks = [(row["response_id"], one.sitting.aspect, one.sitting.voice.name) for row in one.sitting.responses]
-        seen.update(marks)
-        ratings += ratings_of(one)
-        if one.fault is not None:
-            words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
-            faults.update({mark: words for mark in marks if mark not in faults})
-    wanted = [(row, aspect, voice.name) for row in responses for aspect in config.marks for voice in config.voices]
-    why = _not_asked(config, prompts, responses)
-    quarantine = [
-        _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
-        for row, aspect, name in wanted
-        if (row["response_id"], aspect, name) in faults or (row["response_id"], aspect, name) not in seen
-    ]
-    rows = {"ratings": ratings, "quarantine": quarantine}
-    return ChunkResult(len(wanted), len(wanted) - len(quarantine), rows, answered)
-
-
-def ratings_of(one: Heard) -> list[dict[str, Any]]:
-    """One row for each verdict of a sitting; none where it could not be read."""
-    sitting = one.sitting
-    shown = enumerate(zip(sitting.responses, one.verdicts, strict=False), start=1)
-    return [
-        {
-            "response_id": row["response_id"],
-            "prompt_id": sitting.prompt_id,
-            "judge": sitting.voice.name,
-            "aspect": sitting.aspect,
-            "ordering": sitting.ordering,
-            "place": place,
-            "rating": float(verdict.rating),
-            "rationale": verdict.rationale,
-            "call_id": sitting.question.key,
-        }
-        for place, (row, verdict) in shown
-    ]
-
-
-def _not_asked(config: JudgeConfig, prompts: Rows, responses: Rows) -> dict[str, tuple[str, str | None, str]]:
-    """For each prompt why a response to it is not shown to the judges, if it is not."""
-    method, left = method_of(config), by_prompt_id(responses)
-    why: dict[str, tuple[str, str | None, str]] = {}
-    for prompt in prompts:
-        count = len(left.get(prompt["prompt_id"], ()))
-        if count < 2:
-            why[prompt["prompt_id"]] = "nothing_to_compare", "no other answer to this prompt is left", ""
-        elif (fault := method.fault(prompt)) is not None:
-            why[prompt["prompt_id"]] = "template", fault, ""
-        else:
-            why[prompt["prompt_id"]] = "not_compared", f"it is in none of the {config.matches} matches", ""
-    return why
-
-
-def _unrated(
-    config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, fault: tuple[str, str | None, str]
-) -> dict[str, Any]:
-    """The quarantine row of a mark that is missing; it names the judge where there are several."""
-    reason, detail, words = fault
-    payload = {"prompt_id": row["prompt_id"], "response_id": row["response_id"], "aspect": aspect, "reply": words}
-    name = [row["response_id"], aspect]
-    if len(config.voices) > 1:
-        name, payload = [*name, judge], {**payload, "judge": judge}
-    return set_aside(STAGE, digest(name), reason, detail, payload)
+# Version 2: what may be a quotation is no verdict. 3: JSON beside words is none, nor is what stands behind an end of
+# thinking that may be quoted. 4: nor is a reply that did not come to its end. 5: sixteen forms of thinking are split
+# off. 6: a verdict that also stands in a judged text is none; labels behind a number and closing courtesies are read.
+JUDGE = Stage(
+    "judge",
+    version=6,
+    wanted=lambda recipe: recipe.judging is not None,
+    models=lambda recipe: list(recipe.judging.judges),
+    repairs=lambda recipe: 0 if recipe.judging.method == "reward" else int(recipe.judging.repairs),
+    gate=Gate(
+        _VERDICTS,
+        "response_id",
+        (
+            never("judge", "no_answer", 0.02),
+            never("judge", "unreadable", 0.05),
+            holds("judge", "same_in_both_orders", 0.60),
+        ),
+        of_several_judges=(holds("judge", "judges_agree", 0.60, severity="warning"),),
+    ),
+)

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tasks.judge.config import ORDERINGS, JudgeConfig
-from tasks.judge.groups import appearances, matches
-from tasks.judge.human import outranked
-from tasks.pairing.model import UNFINISHED, Candidate, combine, higher, reaches
+from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
+from kasasagi.tasks.judge.groups import appearances, matches
+from kasasagi.tasks.judge.human import outranked
+from kasasagi.tasks.pairing.model import Candidate, combine, higher, reaches
+from kasasagi.tasks.text.endings import is_cut_off
 
 Marks = Mapping[tuple[str, str, str], Sequence[float]]
 """The ratings of one response by judge, ordering and aspect."""
@@ -88,7 +89,7 @@ def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
     """Whether a finished response is rated higher than another by at least the margin, and by more than nothing."""
     rated = [(one, one.rating) for one in candidates]
     known = [rating for _, rating in rated if rating is not None]
-    finished = [rating for one, rating in rated if rating is not None and one.finish_reason not in UNFINISHED]
+    finished = [rating for one, rating in rated if rating is not None and not is_cut_off(one.finish_reason)]
     if len(known) < 2 or not finished:
         return False
     best, worst = max(finished), min(known)

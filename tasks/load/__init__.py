@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
-from tasks.load.config import DatasetSource, GivenResponses, LoadResult, SourceError
-from tasks.load.locate import source_digest
+from kasasagi.tasks.lazy import lazily
+from kasasagi.tasks.load.config import SOURCE, DatasetSource, GivenResponses, LoadResult, SourceError
+from kasasagi.tasks.load.files.locate import source_digest
 
 __all__ = [
+    "SOURCE",
     "DatasetSource",
     "GivenResponses",
     "LoadResult",
     "SourceError",
     "check_source",
+    "count_answered",
     "load_given",
     "load_prompts",
     "source_columns",
@@ -25,19 +28,26 @@ def load_prompts(source: DatasetSource, base: Path, into: Path, limit: int | Non
     beside the source's own. Each row read is in exactly one of the two files, both ordered by position. Memory does
     not grow with the rows (a .json file alone is held whole). Raises SourceError where the source cannot be read.
     """
-    from tasks.load.job import load
+    from kasasagi.tasks.load.job import load
 
     return load(source, base, into, limit)
 
 
 def load_given(source: DatasetSource, base: Path, into: Path, limit: int | None = None) -> Path:
-    """Write the responses that a source's rows hold to `given.parquet` in a folder, and say where it lies.
+    """Write the responses that a source's rows hold, or the answers that they end with, to `given.parquet` in a folder.
 
     Arguments and errors are those of `load_prompts`.
     """
-    from tasks.load.given import write_given
+    from kasasagi.tasks.load.given import write_given
 
     return write_given(source, base, into, limit)
+
+
+def count_answered(source: DatasetSource, base: Path, most: int) -> int:
+    """How many of so many first rows end with an answer, which `source.last_answer` disposes of. Raises SourceError."""
+    from kasasagi.tasks.load import given
+
+    return given.count_answered(source, base, most)
 
 
 def check_source(source: DatasetSource, base: Path) -> list[str] | None:
@@ -46,7 +56,7 @@ def check_source(source: DatasetSource, base: Path) -> list[str] | None:
     Raises SourceError where the source is missing, or a mapped or kept column is, or none is mapped and ours are not
     there. A Hub id is not asked.
     """
-    from tasks.load.job import check
+    from kasasagi.tasks.load.job import check
 
     return check(source, base)
 
@@ -56,6 +66,9 @@ def source_columns(source: DatasetSource, base: Path) -> list[str] | None:
 
     Raises SourceError where the source is missing or is not what its format says.
     """
-    from tasks.load.readers import peek_columns
+    from kasasagi.tasks.load.files.readers import peek_columns
 
     return peek_columns(source, base)
+
+
+__getattr__ = lazily(__name__, load="task")

@@ -1,16 +1,21 @@
 """What a dataset source is, what loading it gives, and the error that says why it could not be read."""
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from blocks.nearest import nearest
-from tasks.converse.config import Turns
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.nearest import nearest
+from kasasagi.tasks.converse.config import Turns
 
 Format = Literal["jsonl", "json", "csv", "parquet", "saved", "hub"]
-OUR_INPUTS = ("instruction", "messages", "system")
+OUR_INPUTS = ("instruction", "messages", "system", "answer")
+SOURCE = "source"
+"""Who gave the answers that the rows of a source end with, among the responders."""
+LastAnswer = Literal["drop", "keep", "as_chosen"]
 OUR_COLUMNS = ("prompt_id", "messages", "instruction", "source", "position", "finish_reason", "stop_reason")
 
 
@@ -18,10 +23,8 @@ class SourceError(ValueError):
     """A source that cannot be read at all: the value, the reason and the remedy in one sentence."""
 
 
-class GivenResponses(BaseModel):
+class GivenResponses(Config):
     """Columns of a dataset that hold responses, so that none are asked for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     chosen: str = Field(default="chosen", description="Their column of the response that they prefer.")
     rejected: str = Field(default="rejected", description="Their column of the other one.")
@@ -35,10 +38,8 @@ class GivenResponses(BaseModel):
         return [*(sides if self.all is None else [("all", self.all)]), *named]
 
 
-class DatasetSource(BaseModel):
+class DatasetSource(Config):
     """Prompts read from a dataset; rows that cannot be prompts are quarantined with a reason."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["dataset"] = Field(default="dataset", description="Prompts come from data that exists.")
     path: str = Field(
@@ -47,10 +48,14 @@ class DatasetSource(BaseModel):
         "recipe, then in the current folder.",
     )
     format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
+    encoding: str | None = Field(default=None, description="Encoding of a csv file that is not UTF-8, e.g. cp932.")
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="Sign between the columns of a csv file, if no comma."
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Ours: theirs. Ours are instruction or messages, and system. Without either of the first two, "
-        "a column called messages, else instruction, is used.",
+        description="Ours: theirs. Ours are instruction or messages, system, and answer. Without either of the first "
+        "two, a column called messages, else conversations, else instruction (with input, if there is output) is used.",
     )
     keep: list[str] = Field(default_factory=list, description="Columns carried to every table and to the output.")
     split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
@@ -61,9 +66,22 @@ class DatasetSource(BaseModel):
     turns: Turns | None = Field(
         default=None, description="Dialogues go on until they have so many user turns: {count: …, model: …}."
     )
+    last_answer: LastAnswer = Field(
+        default="drop",
+        description="What becomes of the answer that a row ends with, in its messages or its column output: drop "
+        "leaves it out, keep lets further turns go on from it, as_chosen makes it the chosen response, by `source`.",
+    )
     responses: GivenResponses | None = Field(
         default=None, description="Columns that hold responses, which are rated in place of new ones."
     )
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, encoding: str | None) -> str | None:
+        try:
+            return encoding and codecs.lookup(encoding).name
+        except LookupError as error:
+            raise ValueError(f"encoding: {encoding!r} is no encoding that Python knows; try utf-8 or cp932") from error
 
     @field_validator("columns")
     @classmethod
@@ -79,6 +97,20 @@ class DatasetSource(BaseModel):
     def _answers_are_to_these_prompts(self) -> Self:
         if self.turns is not None and self.responses is not None:
             raise ValueError("responses answer the prompts as they are, and turns would make them longer: drop one")
+        return self
+
+    @model_validator(mode="after")
+    def _last_answer_has_a_use(self) -> Self:
+        if self.last_answer != "drop" and self.responses is not None:
+            raise ValueError(f"last_answer: {self.last_answer} is for prompts without responses: drop one of the two")
+        if self.last_answer == "keep" and self.turns is None:
+            raise ValueError("last_answer: keep is for dialogues that go on from the answer: add turns, or drop it")
+        if self.last_answer == "as_chosen" and self.turns is not None:
+            raise ValueError("last_answer: as_chosen answers the prompt as it is, and turns make it longer: drop one")
+        if self.last_answer == "drop" and "answer" in self.columns:
+            raise ValueError(
+                "columns.answer: no answer is read: add last_answer: as_chosen or keep, or drop the column"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Responses that a dataset holds already, and what it says of them: which one it prefers."""
+"""Responses that a dataset holds already, and what it says of them: which one it prefers, and last answers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,16 +10,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blocks.canonical import prompt_id
-from blocks.nearest import nearest
-from blocks.tables import quoted
-from tasks.load.config import DatasetSource, GivenResponses, SourceError
-from tasks.load.leads import Lead, lead_to
-from tasks.load.locate import locate
-from tasks.load.readers import RawRow, open_rows
-from tasks.load.rows import Conversation, Inputs, UnfitRowError, choose_inputs, conversation
-from tasks.load.text import json_text
-from tasks.load.transcript import turns_of
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.tables import quoted
+from kasasagi.tasks.load.config import SOURCE, DatasetSource, GivenResponses, SourceError
+from kasasagi.tasks.load.files.locate import locate
+from kasasagi.tasks.load.files.opened import RawRow
+from kasasagi.tasks.load.files.readers import open_rows
+from kasasagi.tasks.load.leads import Lead, lead_to
+from kasasagi.tasks.load.rows import Conversation, Inputs, UnfitRowError, choose_inputs, conversation, last_answer
+from kasasagi.tasks.load.text import json_text
+from kasasagi.tasks.load.transcript import turns_of
 
 BATCH_ROWS = 2000
 GIVEN = pa.schema(
@@ -174,13 +175,32 @@ def write_given(source: DatasetSource, base: Path, into: Path, limit: int | None
 
 
 def _given_rows(source: DatasetSource, inputs: Inputs, rows: Iterator[RawRow]) -> Iterator[dict[str, Any]]:
-    given = source.responses or GivenResponses()
+    given = source.responses
     for number, row in enumerate(rows):
+        if given is None:
+            yield from _chosen_answer(row, number, inputs)
+            continue
         messages = _messages(row, inputs)
         whole = not _maps_prompt(source) and isinstance(row.value, dict) and row.value.get("prompt") is None
         for answer in answers_of(given, row.value, whole) if messages else ():
             fields = {"slot": answer.slot, "model": answer.model, "content": answer.content, "fault": answer.fault}
             yield {"prompt_id": prompt_id(messages or []), "row": number, **fields}
+
+
+def _chosen_answer(row: RawRow, number: int, inputs: Inputs) -> Iterator[dict[str, Any]]:
+    """The answer that a row ends with, as the chosen response to what comes before it."""
+    messages = _messages(row, inputs)
+    if messages and (content := last_answer(row.value, inputs)) is not None:
+        whose = {"slot": "chosen", "model": SOURCE, "content": content, "fault": None}
+        yield {"prompt_id": prompt_id(messages), "row": number, **whose}
+
+
+def count_answered(source: DatasetSource, base: Path, most: int) -> int:
+    """How many of a source's first rows are prompts that end with an answer. Raises SourceError."""
+    opened = open_rows(source, locate(source, base))
+    inputs = choose_inputs(source, opened.columns)
+    rows = islice(opened.rows, most)
+    return sum(bool(_messages(row, inputs)) and last_answer(row.value, inputs) is not None for row in rows)
 
 
 def _messages(row: RawRow, inputs: Inputs) -> Conversation | None:

@@ -7,16 +7,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from blocks.canonical import digest_bytes, prompt_id
-from blocks.nearest import nearest
-from tasks.load.config import DatasetSource, LoadResult, SourceError
-from tasks.load.given import check_given, with_prompt
-from tasks.load.kept import KeptColumn
-from tasks.load.locate import Place, locate
-from tasks.load.readers import Opened, RawRow, open_rows
-from tasks.load.rows import Inputs, UnfitRowError, choose_inputs, conversation
-from tasks.load.staging import BATCH_ROWS, META, Style, parquet_writer, scratch_folder, settle
-from tasks.load.text import json_text
+from kasasagi.blocks.canonical import digest_bytes, prompt_id
+from kasasagi.blocks.nearest import nearest
+from kasasagi.tasks.load.config import DatasetSource, LoadResult, SourceError
+from kasasagi.tasks.load.files.locate import Place, locate
+from kasasagi.tasks.load.files.opened import Opened, RawRow
+from kasasagi.tasks.load.files.readers import open_rows
+from kasasagi.tasks.load.given import check_given, with_prompt
+from kasasagi.tasks.load.kept import KeptColumn
+from kasasagi.tasks.load.rows import Inputs, UnfitRowError, asked_last, choose_inputs, conversation
+from kasasagi.tasks.load.staging import BATCH_ROWS, META, Style, parquet_writer, scratch_folder, settle
+from kasasagi.tasks.load.text import json_text
 
 BATCH_CHARACTERS = 16 << 20
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -131,7 +132,7 @@ def _staged(rows: Iterator[RawRow], inputs: Inputs, kept: list[KeptColumn]) -> I
             yield (position, None, row_id, unfit.reason, unfit.detail, payload, None, None, position, *nothing)
             continue
         texts = [column.stage(row.value) for column in kept]
-        ours = (messages, messages[-1]["content"], position)
+        ours = (messages, asked_last(messages), position)
         yield (position, prompt_id(messages), row_id, None, None, payload, *ours, *texts)
 
 

@@ -1,14 +1,28 @@
 """One row of a source as a conversation that waits for an answer, or the reason why it is none."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from blocks.nearest import nearest
-from tasks.load.config import DatasetSource, SourceError
+from kasasagi.blocks.nearest import nearest
+from kasasagi.tasks.load.config import DatasetSource, SourceError
 
 Conversation = list[dict[str, str]]
-_ROLES = ("system", "user", "assistant")
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "chatgpt": "assistant",
+}
+"""The roles of a conversation by the names that datasets give them: OpenAI's, ShareGPT's, Gemini's."""
+_CONVERSATIONS = ("messages", "conversations", "conversation")
+_TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 class UnfitRowError(Exception):
@@ -22,14 +36,43 @@ class UnfitRowError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Their columns that make a prompt: the instruction or the messages, and the system text where one is mapped."""
+    """Their columns that make a prompt: the instruction or the messages, and the system text where one is mapped.
+
+    more is the column `input` of tables that have instruction, input and output (Alpaca): what the instruction is
+    about. answer is the column of an answer that stands beside an instruction. last_answer says what becomes of what
+    follows the user's last turn: it is left out, as of a dataset for fine-tuning, refused, or kept, but only in
+    dialogues of fewer user turns than goes_on_to.
+    """
 
     instruction: str | None
     messages: str | None
     system: str | None
+    more: str | None = None
+    answer: str | None = None
+    last_answer: Literal["drop", "refuse", "keep"] = "drop"
+    goes_on_to: int = 0
 
 
 def choose_inputs(source: DatasetSource, columns: Sequence[str] | None) -> Inputs:
+    """The columns to read, and how; of responses that the source holds, prompts must not end with an answer.
+
+    Raises SourceError.
+    """
+    chosen = _chosen(source, columns)
+    if source.responses is not None:
+        return replace(chosen, last_answer="refuse")
+    chosen = replace(chosen, answer=_answer_column(source, columns))
+    if source.last_answer == "keep" and source.turns is not None:
+        return replace(chosen, last_answer="keep", goes_on_to=source.turns.count)
+    return chosen
+
+
+def _answer_column(source: DatasetSource, columns: Sequence[str] | None) -> str | None:
+    """The column of an answer that stands beside an instruction: the mapped one, else output."""
+    return source.columns.get("answer") or ("output" if columns and "output" in columns else None)
+
+
+def _chosen(source: DatasetSource, columns: Sequence[str] | None) -> Inputs:
     """The columns to read, as mapped or by our names (messages first); columns are theirs, None where unknown.
 
     Raises SourceError for a mapped column that is not there, or where none can be chosen.
@@ -41,27 +84,50 @@ def choose_inputs(source: DatasetSource, columns: Sequence[str] | None) -> Input
     system = mapped.get("system")
     if "instruction" in mapped or "messages" in mapped:
         return Inputs(mapped.get("instruction"), mapped.get("messages"), system)
-    if columns is None or "messages" in columns or source.responses:
+    if columns is None:
         return Inputs(None, "messages", system)
+    if (found := next((name for name in _CONVERSATIONS if name in columns), None)) is not None:
+        return Inputs(None, found, system)
     if "instruction" in columns:
-        return Inputs("instruction", None, system)
+        return Inputs("instruction", None, system, "input" if {"input", "output"} <= set(columns) else None)
+    if source.responses:
+        return Inputs(None, "messages", system)
     raise SourceError(
-        f"{source.path} has no column messages or instruction: map one, as in columns: {{instruction: their_name}}; "
-        f"{nearest('instruction', columns)}"
+        f"{source.path} has no column messages, conversations or instruction: map one, as in "
+        f"columns: {{instruction: their_name}}; {nearest('instruction', columns)}"
     )
 
 
 def conversation(row: Mapping[str, Any], inputs: Inputs) -> Conversation:
-    """The messages of a row, system first and the user last. Raises UnfitRowError."""
+    """The messages of a row, system first and the user last; a last answer is left out. Raises UnfitRowError."""
     if inputs.messages is not None:
         turns = _turns(_cell(row, inputs.messages), inputs.messages)
     else:
         column = inputs.instruction or "instruction"
-        turns = [{"role": "user", "content": _text(_cell(row, column), column)}]
+        text = _text(_cell(row, column), column)
+        more = row.get(inputs.more) if inputs.more else None
+        text = f"{text}\n\n{more}" if isinstance(more, str) and more.strip() else text
+        turns = [{"role": "user", "content": text}, *_answered(row, inputs.answer)]
     system = _system(row, inputs.system)
     messages = [{"role": "system", "content": system}, *turns] if system else turns
-    _check_order(messages)
-    return messages
+    return _ending_with_the_user(messages, inputs)
+
+
+def asked_last(messages: Conversation) -> str:
+    """The user's last words in a conversation that has some."""
+    return next(message["content"] for message in reversed(messages) if message["role"] == "user")
+
+
+def last_answer(row: Mapping[str, Any], inputs: Inputs) -> str | None:
+    """The answer that a row ends with; None where it has none. Raises UnfitRowError where it is no prompt."""
+    messages = conversation(row, replace(inputs, last_answer="keep", goes_on_to=sys.maxsize))
+    return messages[-1]["content"] if messages[-1]["role"] == "assistant" else None
+
+
+def _answered(row: Mapping[str, Any], column: str | None) -> Conversation:
+    """The answer in a column of its own, if the row has one."""
+    value = row.get(column) if column else None
+    return [{"role": "assistant", "content": value}] if isinstance(value, str) else []
 
 
 def _cell(row: Mapping[str, Any], column: str) -> Any:
@@ -101,26 +167,46 @@ def _turns(value: Any, column: str) -> Conversation:
 def _turn(turn: Any, number: int) -> dict[str, str]:
     if not isinstance(turn, dict):
         raise UnfitRowError("bad_message", f"message {number} is {_kind(turn)}, not an object")
-    role, content = turn.get("role"), turn.get("content")
-    if role not in _ROLES:
+    named, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
+    role = _ROLES.get(named.lower()) if isinstance(named, str) else None
+    if role is None:
         raise UnfitRowError(
-            "bad_message", f"message {number} has the role {str(role)[:40]!r}, not system, user or assistant"
+            "bad_message", f"message {number} has the role {str(named)[:40]!r}, not system, user or assistant"
         )
-    if not isinstance(content, str):
+    return {"role": role, "content": _content(content, number)}
+
+
+def _content(content: Any, number: int) -> str:
+    """The text of a message, or of its parts if all of them are text."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
         raise UnfitRowError("bad_message", f"message {number} has {_kind(content)} as its content, not text")
-    return {"role": role, "content": content}
+    for part in content:
+        kind = part.get("type", "text") if isinstance(part, dict) else _kind(part)
+        if kind not in _TEXT_PARTS or not isinstance(part.get("text"), str):
+            raise UnfitRowError("bad_message", f"message {number} has a part of type {str(kind)[:40]!r}, not text")
+    return "".join(part["text"] for part in content)
 
 
-def _check_order(messages: Conversation) -> None:
+def _ending_with_the_user(messages: Conversation, inputs: Inputs) -> Conversation:
+    """A conversation up to the user's last turn, or with an answer that is kept.
+
+    Raises UnfitRowError where there is no turn of the user that can be answered.
+    """
     roles = [message["role"] for message in messages]
     if "user" not in roles:
         raise UnfitRowError("no_user_turn", f"the roles are {', '.join(roles)}")
-    if roles[-1] != "user":
-        raise UnfitRowError("last_turn_not_user", f"the last of {len(roles)} messages is by {roles[-1]}")
     if "system" in roles[1:]:
         raise UnfitRowError("bad_message", f"message {roles.index('system', 1) + 1} is by system, which may only begin")
-    if not messages[-1]["content"].strip():
+    last = len(roles) - roles[::-1].index("user")
+    if last < len(roles) and inputs.last_answer == "refuse":
+        raise UnfitRowError("last_turn_not_user", f"the last of {len(roles)} messages is by {roles[-1]}")
+    if not messages[last - 1]["content"].strip():
         raise UnfitRowError("empty", "the last user turn is blank")
+    goes_on = inputs.last_answer == "keep" and roles.count("user") < inputs.goes_on_to
+    is_answered = any(message["content"].strip() for message in messages[last : last + 1])
+    return messages[: last + 1] if goes_on and is_answered else messages[:last]
 
 
 def _kind(value: Any) -> str:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from blocks import tables
+from kasasagi.blocks import tables
 
 BATCH_ROWS = 8192
 MEMORY_LIMIT = "256MB"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.pairing.model import Candidate, Dropped, Pair, reaches, texts
+from kasasagi.tasks.pairing.model import Candidate, Dropped, Pair, higher, reaches, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,23 @@ class Conditions:
     max_length_difference: int | None = None
     max_similarity: float | None = None
     total_tokens: TokenLimit | None = None
+    every_order: bool = False
 
 
 def broken_condition(conditions: Conditions, pair: Pair) -> Dropped | None:
     """The first condition that a pair does not meet, or None."""
     return next((broken for test in _CONDITIONS if (broken := test(conditions, pair)) is not None), None)
+
+
+def _not_in_every_order(conditions: Conditions, pair: Pair) -> Dropped | None:
+    """The chosen response must be rated higher in each order in which the texts were shown."""
+    if not conditions.every_order or pair.margin is None:
+        return None
+    orders = list(zip(pair.chosen.ratings, pair.rejected.ratings, strict=True))
+    if all(one is not None and other is not None and higher(one, other) for one, other in orders):
+        return None
+    shown = " and ".join(f"{one:g} against {other:g}" for one, other in orders if one is not None and other is not None)
+    return Dropped("tie_in_one_order", f"the chosen response is not rated higher in every order: {shown}")
 
 
 def _too_low(conditions: Conditions, pair: Pair) -> Dropped | None:
@@ -109,4 +121,12 @@ def _too_many_tokens(conditions: Conditions, pair: Pair) -> Dropped | None:
     return None
 
 
-_CONDITIONS = (_too_low, _wrong_models, _unlike_in_ratio, _unlike_in_length, _too_similar, _too_many_tokens)
+_CONDITIONS = (
+    _not_in_every_order,
+    _too_low,
+    _wrong_models,
+    _unlike_in_ratio,
+    _unlike_in_length,
+    _too_similar,
+    _too_many_tokens,
+)

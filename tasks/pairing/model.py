@@ -13,6 +13,7 @@ Reason = Literal[
     "identical_texts",
     "order_flip",
     "tie",
+    "tie_in_one_order",
     "below_margin",
     "no_majority",
     "contradicting_pairs",
@@ -31,7 +32,6 @@ Reason = Literal[
 ]
 ROUNDING = 1e-12
 """Ratings whose difference is a smaller share of them are equal."""
-UNFINISHED = ("length", "content_filter", "max_tokens")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from blocks.canonical import digest
-from blocks.models import Config
-from tasks.pairing.model import Dropped, Pair
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.tasks.pairing.model import Dropped, Pair
 
 Outcome = list[Pair] | Dropped
 

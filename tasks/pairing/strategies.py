@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from blocks.canonical import digest
-from tasks.pairing.conditions import Conditions, broken_condition
-from tasks.pairing.model import UNFINISHED, Candidate, Dropped, Pair, higher, reaches, same_text, texts
+from kasasagi.blocks.canonical import digest
+from kasasagi.tasks.pairing.conditions import Conditions, broken_condition
+from kasasagi.tasks.pairing.model import Candidate, Dropped, Pair, higher, reaches, same_text, texts
+from kasasagi.tasks.text.endings import is_cut_off
 
 
 def best_vs_worst(candidates: Sequence[Candidate], min_margin: float) -> Pair | Dropped:
@@ -89,7 +90,7 @@ def strong_vs_weak(
         return Dropped("no_strong_response", f"none of {len(candidates)} responses is by {', '.join(strong)}")
     if not weaks:
         return Dropped("no_weak_response", f"none of {len(candidates)} responses is by {', '.join(weak)}")
-    finished = [one for one in strongs if one.finish_reason not in UNFINISHED]
+    finished = [one for one in strongs if not is_cut_off(one.finish_reason)]
     if not finished:
         return Dropped("no_finished_response", f"all {len(strongs)} responses by {', '.join(strong)} are truncated")
     chosen, rejected = (min(some, key=lambda one: (_draw(prompt_id, one), _name(one))) for some in (finished, weaks))
@@ -106,7 +107,7 @@ class _Rated:
 
     @property
     def finished(self) -> bool:
-        return self.candidate.finish_reason not in UNFINISHED
+        return not is_cut_off(self.candidate.finish_reason)
 
 
 def _name(candidate: Candidate) -> tuple[str, str, str]:

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from blocks.destinations.store import scheme_of
-from blocks.models import Config
+from kasasagi.blocks.destinations.store import scheme_of
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.workspace.runs import Product
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
@@ -25,7 +26,12 @@ FormatName = Literal[
     "openai_preference",
     "llama_factory",
     "axolotl",
+    "all_responses",
+    "generations",
 ]
+PAIRS_FORMATS: tuple[FormatName, ...] = ("trl",)
+RESPONSE_FORMATS: tuple[FormatName, ...] = ("generations", "all_responses")
+"""Formats that need no pairs; the first is that of a recipe which makes none and names no format."""
 
 
 class PublishError(Exception):
@@ -86,7 +92,10 @@ class PublishConfig(Config):
         {}, description="Licences of what it came from, for the card: by a model's name here, or by source."
     )
     formats: tuple[FormatName, ...] = Field(
-        ("trl",), min_length=1, description="Formats; the first fills the folder, each further one a folder in it."
+        PAIRS_FORMATS,
+        min_length=1,
+        description="Formats; the first fills the folder, each further one a folder in it. Where the responses are the "
+        "dataset, generations and all_responses are possible, and the default is generations.",
     )
     prompt: Literal["original", "as_sent"] = Field(
         "original", description="The prompt as loaded, or the messages that the chosen response's model was sent."
@@ -121,6 +130,17 @@ class PublishConfig(Config):
             raise ValueError(f"{strange[0]!r} stands for nothing here: write {{date}} or {{run}}")
         return value
 
+    @field_validator("path")
+    @classmethod
+    def _names_a_folder(cls, value: str | None) -> str | None:
+        local = value is not None and scheme_of(value) in (None, "file")
+        if local and not set(str(value).removeprefix("file://").split("/")) - {"", ".", "..", "~"}:
+            raise ValueError(
+                f"{value!r} names no folder of its own, and publishing replaces a whole folder; write one such as "
+                "out/my-dataset"
+            )
+        return value
+
     @field_validator("formats")
     @classmethod
     def _formats_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -135,6 +155,12 @@ class PublishConfig(Config):
             return self
         day = datetime.fromtimestamp(started, UTC).date().isoformat()
         return self.model_copy(update={"path": self.path.replace("{date}", day).replace("{run}", run)})
+
+    def for_product(self, product: Product) -> "PublishConfig":
+        """The same with the formats that a dataset has whose recipe names none."""
+        if product == "responses" and self.formats == PAIRS_FORMATS:
+            return self.model_copy(update={"formats": RESPONSE_FORMATS[:1]})
+        return self
 
     @property
     def alters_prompts(self) -> bool:

@@ -6,10 +6,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from blocks.canonical import prompt_id
-from blocks.workspace import Run
-from tasks.publish.config import PublishConfig
-from tasks.rewrite.config import ORIGIN
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish.config import PublishConfig
+from kasasagi.tasks.rewrite.config import ORIGIN
 
 _ROOTS = """
 WITH here AS (SELECT unnest($prompts) AS prompt_id),

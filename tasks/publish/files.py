@@ -12,7 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blocks.canonical import digest_file
+from kasasagi.blocks.canonical import digest_file
 
 TRAIN = "train"
 TEST = "test"

@@ -6,15 +6,16 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from blocks.run_tables import identifier
-from blocks.tables import MESSAGES, PROMPTS
-from blocks.workspace import Run
-from tasks.publish.card import PARTIAL, CardFacts, front_matter, how_it_came_about, origin
-from tasks.publish.config import PublishConfig, PublishError
-from tasks.publish.figures import Figures
-from tasks.publish.files import TRAIN, DataFiles, data_files
-from tasks.publish.manifest import write_manifest
-from tasks.publish.markdown import cell, fenced
+from kasasagi.blocks.hints import command
+from kasasagi.blocks.tables import MESSAGES, PROMPTS
+from kasasagi.blocks.workspace.run_tables import identifier
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish.card.dataset_card import PARTIAL, CardFacts, front_matter, how_it_came_about, origin
+from kasasagi.tasks.publish.card.figures import Figures
+from kasasagi.tasks.publish.card.markdown import cell, fenced
+from kasasagi.tasks.publish.config import PublishConfig, PublishError
+from kasasagi.tasks.publish.files import TRAIN, DataFiles, data_files
+from kasasagi.tasks.publish.manifest import write_manifest
 
 CARD = "README.md"
 RANGE_ROWS = 4096
@@ -50,9 +51,10 @@ def write_instructions(
             files.write(rows)
         files.finish()
     if not figures.pairs:
+        see = command("show", run.id, workspace=run.workspace.folder)
         raise PublishError(
             f"the run {run.id} has no instructions, so there is nothing to publish: "
-            f"see with `kasasagi show {run.id}` where its rows went"
+            f"see with `{see}` where its rows went"
         )
     facts = CardFacts(config, run, connection, figures, {name: name for name in kept}, partial, [])
     (folder / CARD).write_text(_card(facts), encoding="utf-8")

@@ -6,20 +6,20 @@ from typing import Any
 
 import duckdb
 
-from blocks.canonical import digest
-from blocks.tables import PROMPTS
-from blocks.workspace import Run
-from tasks.publish.card import CardFacts, card
-from tasks.publish.config import PublishConfig, Published, PublishError
-from tasks.publish.families import Families, rewrites
-from tasks.publish.figures import Figures
-from tasks.publish.folder import replaced
-from tasks.publish.formats import FORMATS
-from tasks.publish.instructions import write_instructions
-from tasks.publish.manifest import write_manifest
-from tasks.publish.plots import draw_plots
-from tasks.publish.rows import PairRows, published_names
-from tasks.publish.writer import FormatWriter, divided, splits_of
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.tables import PROMPTS
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish.card.dataset_card import CardFacts, card
+from kasasagi.tasks.publish.card.plots import draw_plots
+from kasasagi.tasks.publish.card.responses_card import responses_card
+from kasasagi.tasks.publish.config import PublishConfig, Published, PublishError
+from kasasagi.tasks.publish.formats import FORMATS
+from kasasagi.tasks.publish.instructions import write_instructions
+from kasasagi.tasks.publish.manifest import write_manifest
+from kasasagi.tasks.publish.places.folder import replaced
+from kasasagi.tasks.publish.rows import published_names
+from kasasagi.tasks.publish.source import KINDS, Source
+from kasasagi.tasks.publish.writer import FormatWriter, divided, splits_of
 
 CARD = "README.md"
 
@@ -33,32 +33,29 @@ def publish(
 ) -> Published:
     """Write a run's pairs as a dataset folder: whole or not at all, in place of one that was published there before.
 
-    A run whose recipe has nobody answer publishes its instructions.
+    A run whose recipe has nobody answer publishes its instructions, one that makes no pairs its responses.
 
-    connection has the run's tables (`blocks.run_tables.open_tables`); whether its gates allow a publication is the
-    caller's matter. partial marks the dataset as unfinished. Memory does not grow with the pairs, and equal rows give
-    equal data files. Raises PublishError where there are no pairs, where the target holds anything else than a
-    dataset of ours, or where it cannot be written; the target is then as it was.
+    connection has the run's tables (`kasasagi.blocks.workspace.run_tables.open_tables`); whether its gates allow a
+    publication is the caller's matter. partial marks the dataset as unfinished. Memory does not grow with the
+    pairs, and equal rows give equal data files. Raises PublishError where there are no rows, where the target holds
+    anything else than a dataset of ours, or where it cannot be written; the target is then as it was.
     """
-    if run.only_instructions():
+    product = run.product()
+    if product == "instructions":
         return _publish_instructions(config, run, connection, target, partial)
-    rows = PairRows(connection, config)
-    if not rows.count:
-        raise PublishError(
-            f"the run {run.id} has no pairs, so there is nothing to publish: "
-            f"see with `kasasagi show {run.id}` where its rows went"
-        )
+    config = config.for_product(product)
+    source = Source(run, connection, config)
     with ExitStack() as stack:
         _lock(stack, run, target)
         folder = stack.enter_context(replaced(target))
-        families = Families(connection, config, rewrites(run))
-        figures, writers = _write_formats(config, rows, families, folder)
-        plots = draw_plots(figures, folder) if config.hub is not None else {}
-        facts = CardFacts(config, run, connection, figures, _kept(connection), partial, writers, plots)
-        (folder / CARD).write_text(card(facts), encoding="utf-8")
+        writers = _write_formats(config, source, folder)
+        plots = draw_plots(source.figures, folder) if config.hub is not None and product == "pairs" else {}
+        facts = CardFacts(config, run, connection, source.figures, _kept(connection), partial, writers, plots)
+        text = card(facts) if product == "pairs" else responses_card(facts)
+        (folder / CARD).write_text(text, encoding="utf-8")
         data, others = _file_names(facts)
         data_digest = write_manifest(facts, folder, [CARD, *data, *others, *plots], data, _divisions(facts))
-    return Published(path=target.resolve(), rows=figures.pairs, digest=data_digest)
+    return Published(path=target.resolve(), rows=source.figures.pairs, digest=data_digest)
 
 
 def _publish_instructions(
@@ -82,25 +79,23 @@ def _lock(stack: ExitStack, run: Run, target: Path) -> None:
         ) from error
 
 
-def _write_formats(
-    config: PublishConfig, rows: PairRows, families: Families, folder: Path
-) -> tuple[Figures, list[FormatWriter]]:
-    """Write the files of all formats in one pass over the rows."""
-    figures = Figures()
+def _write_formats(config: PublishConfig, source: Source, folder: Path) -> list[FormatWriter]:
+    """Write the files of all formats in one pass over the pairs and one over the prompts, as far as they are wanted."""
     splits = splits_of(config.split)
     with ExitStack() as stack:
         writers = [
             stack.enter_context(FormatWriter(FORMATS[name], folder / home, splits))
             for name, home in _homes(config).items()
         ]
-        for table in rows.tables():
-            figures.add(table)
-            parts = divided(table, families, config.split)
-            for writer in writers:
-                writer.write(parts)
+        for kind in KINDS:
+            wanted = [writer for writer in writers if writer.form.rows == kind]
+            for table in source.tables(kind, [writer.form for writer in wanted]):
+                parts = divided(table, source.families, config.split)
+                for writer in wanted:
+                    writer.write(parts)
         for writer in writers:
             writer.finish()
-    return figures, writers
+    return writers
 
 
 def _homes(config: PublishConfig) -> dict[str, str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from blocks.canonical import digest, digest_file
-from blocks.version import installed_version
-from tasks.publish.card import CardFacts
-from tasks.publish.folder import LAYOUT, MANIFEST, MARKER
+from kasasagi.blocks.canonical import digest, digest_file
+from kasasagi.blocks.version import installed_version
+from kasasagi.tasks.publish.card.dataset_card import CardFacts
+from kasasagi.tasks.publish.places.folder import LAYOUT, MANIFEST, MARKER
 
 
 def write_manifest(
@@ -29,6 +29,7 @@ def write_manifest(
         "recipe": facts.run.state().name,
         "recipe_digest": digest(facts.run.recipe()),
         "partial": facts.partial,
+        "of": facts.run.product(),
         "rows": facts.figures.pairs,
         "digest": data_digest,
         **(said or {}),

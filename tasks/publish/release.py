@@ -6,13 +6,14 @@ from pathlib import Path
 
 import duckdb
 
-from blocks.canonical import digest
-from blocks.destinations import DestinationError
-from blocks.workspace import Run
-from tasks.publish.config import HubConfig, PublishConfig, Published, PublishError, Release
-from tasks.publish.hub import push
-from tasks.publish.job import publish
-from tasks.publish.remote import upload
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.destinations import DestinationError
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish.config import HubConfig, PublishConfig, Published, PublishError, Release
+from kasasagi.tasks.publish.job import publish
+from kasasagi.tasks.publish.places.hub import push
+from kasasagi.tasks.publish.places.preflight import refuse_place
+from kasasagi.tasks.publish.places.remote import upload
 
 
 def release(config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnection, partial: bool = False) -> Release:
@@ -25,6 +26,7 @@ def release(config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnecti
     target, address = config.folder(), config.address()
     result: Release | None = None
     if target is not None:
+        refuse_place(target, run.workspace, Path(run.state().base))
         published = publish(config, run, connection, target, partial=partial)
         result = Release(rows=published.rows, digest=published.digest, path=str(published.path))
         _note(run, result)

@@ -1,6 +1,6 @@
 """The rows of a published dataset: each pair with its texts and all that is known of them, in one fixed order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,11 +9,11 @@ import duckdb
 import orjson
 import pyarrow as pa
 
-from blocks.run_tables import with_room
-from blocks.tables import MESSAGES, PROMPTS
-from tasks.publish.config import PublishConfig, PublishError
+from kasasagi.blocks.tables import MESSAGES, PROMPTS
+from kasasagi.blocks.workspace.run_tables import with_room
+from kasasagi.tasks.publish.config import PublishConfig, PublishError
 
-RANGE_PAIRS = 2048
+RANGE_ROWS = 2048
 PREFIX_DIGITS = 4
 RATIONALES = pa.list_(pa.string())
 OWN: dict[str, pa.DataType] = {
@@ -50,11 +50,11 @@ WHERE stage = 'respond' AND call_id IN (SELECT call_id FROM r) GROUP BY call_id
 
 @dataclass(frozen=True, slots=True)
 class IdRange:
-    """The pairs whose prompt_id is at least `start` and below `end` (None: no end), and how many they are."""
+    """The rows whose prompt_id is at least `start` and below `end` (None: no end), and how many they are."""
 
     start: str
     end: str | None
-    pairs: int
+    rows: int
 
 
 class PairRows:
@@ -67,17 +67,17 @@ class PairRows:
     def __init__(self, connection: duckdb.DuckDBPyConnection, config: PublishConfig) -> None:
         self._connection = connection
         self._config = config
-        self.ranges = _ranges(connection)
-        self.count = sum(some.pairs for some in self.ranges)
+        self.ranges = id_ranges(connection, "pairs")
+        self.count = sum(some.rows for some in self.ranges)
         self._query = _query(connection, config)
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows, range by range. Raises PublishError where a pair's prompt, response or request is missing."""
         for some in self.ranges:
             rows = with_room(self._connection, partial(self._range, some))
-            if rows.num_rows != some.pairs:
+            if rows.num_rows != some.rows:
                 raise PublishError(
-                    f"{some.pairs - rows.num_rows} of the pairs from prompt {some.start!r} on lack their prompt or a "
+                    f"{some.rows - rows.num_rows} of the pairs from prompt {some.start!r} on lack their prompt or a "
                     "response in this run's tables, so nothing is published: run the recipe again"
                 )
             yield self._finished(rows)
@@ -94,7 +94,7 @@ class PairRows:
             ]
             rows = rows.set_column(rows.schema.get_field_index("prompt"), "prompt", pa.array(prompts, MESSAGES))
         if self._config.system == "drop":
-            prompts = [[turn for turn in turns if turn["role"] != "system"] for turns in rows["prompt"].to_pylist()]
+            prompts = [without_system(turns) for turns in rows["prompt"].to_pylist()]
             rows = rows.set_column(rows.schema.get_field_index("prompt"), "prompt", pa.array(prompts, MESSAGES))
         rows = rows.drop_columns(["call_id"])
         return rows.cast(pa.schema([field.with_type(OWN.get(field.name, field.type)) for field in rows.schema]))
@@ -113,22 +113,22 @@ def published_names(kept: list[str]) -> dict[str, str]:
     return names
 
 
-def _ranges(connection: duckdb.DuckDBPyConnection) -> list[IdRange]:
-    """Ranges of prompt ids that cover all pairs, of at most RANGE_PAIRS pairs where the ids are digests."""
+def id_ranges(connection: duckdb.DuckDBPyConnection, table: str) -> list[IdRange]:
+    """Ranges of prompt ids that cover all rows of a table, of at most RANGE_ROWS rows where the ids are digests."""
     prefix = f"left(prompt_id, {PREFIX_DIGITS})"
-    counts = connection.execute(f"SELECT {prefix}, count(*) FROM pairs GROUP BY 1 ORDER BY 1").fetchall()
+    counts = connection.execute(f"SELECT {prefix}, count(*) FROM {table} GROUP BY 1 ORDER BY 1").fetchall()
     grouped: list[tuple[str, int]] = []
-    for start, pairs in counts:
-        if grouped and grouped[-1][1] + pairs <= RANGE_PAIRS:
-            grouped[-1] = (grouped[-1][0], grouped[-1][1] + pairs)
+    for start, rows in counts:
+        if grouped and grouped[-1][1] + rows <= RANGE_ROWS:
+            grouped[-1] = (grouped[-1][0], grouped[-1][1] + rows)
         else:
-            grouped.append((start, pairs))
+            grouped.append((start, rows))
     ends = [*(start for start, _ in grouped), None][1:]
-    return [IdRange(start, end, pairs) for (start, pairs), end in zip(grouped, ends, strict=True)]
+    return [IdRange(start, end, rows) for (start, rows), end in zip(grouped, ends, strict=True)]
 
 
-def _content(response: str, config: PublishConfig) -> str:
-    """SQL for the text of a response: `tasks.thinking.with_thinking` where its thinking is asked for."""
+def content_of(response: str, config: PublishConfig) -> str:
+    """SQL for the text of a response: `kasasagi.tasks.text.thinking.with_thinking` where its thinking is asked for."""
     if config.thinking == "drop":
         return f"{response}.content"
     inline = f"'<think>' || chr(10) || {response}.thinking || chr(10) || '</think>' || repeat(chr(10), 2)"
@@ -152,8 +152,8 @@ def _query(connection: duckdb.DuckDBPyConnection, config: PublishConfig) -> str:
         FROM ratings WHERE {here} GROUP BY response_id
     )
     SELECT {prompt} AS prompt,
-        [{{'role': 'assistant', 'content': {_content("c", config)}}}] AS chosen,
-        [{{'role': 'assistant', 'content': {_content("d", config)}}}] AS rejected,
+        [{{'role': 'assistant', 'content': {content_of("c", config)}}}] AS chosen,
+        [{{'role': 'assistant', 'content': {content_of("d", config)}}}] AS rejected,
         p.prompt_id{carried}, q.source, p.chosen_id, p.rejected_id,
         c.model AS chosen_model, d.model AS rejected_model, p.chosen_rating, p.rejected_rating, p.margin,
         x.rationale AS chosen_rationale, y.rationale AS rejected_rationale,
@@ -166,15 +166,27 @@ def _query(connection: duckdb.DuckDBPyConnection, config: PublishConfig) -> str:
     """
 
 
-def _sent(call_id: str, request: str | None) -> list[dict[str, Any]]:
-    """The messages of a call's request."""
+def request_messages(request: str | None) -> list[dict[str, Any]] | None:
+    """The messages of a call's request; None where there are none."""
     messages = orjson.loads(request).get("messages") if request else None
     if not isinstance(messages, list) or not all(isinstance(turn.get("content"), str) for turn in messages):
+        return None
+    return [{"role": turn["role"], "content": turn["content"]} for turn in messages]
+
+
+def without_system(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The messages but for those of the system."""
+    return [dict(turn) for turn in messages if turn["role"] != "system"]
+
+
+def _sent(call_id: str, request: str | None) -> list[dict[str, Any]]:
+    """The messages of a call's request. Raises PublishError where there are none."""
+    if (messages := request_messages(request)) is None:
         reason = "is not among this run's calls" if request is None else "was not sent as chat messages"
         raise PublishError(
             f"the call {call_id} {reason}, so its prompt cannot be published: use publish.prompt: original"
         )
-    return [{"role": turn["role"], "content": turn["content"]} for turn in messages]
+    return messages
 
 
 def _identifier(name: str) -> str:

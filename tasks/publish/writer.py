@@ -10,11 +10,12 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from blocks.canonical import digest
-from tasks.publish.config import PublishError, SplitConfig
-from tasks.publish.families import Families
-from tasks.publish.files import TEST, TRAIN, DataFiles, data_files, write_splits
-from tasks.publish.formats import Format
+from kasasagi.blocks.canonical import digest
+from kasasagi.tasks.publish.config import PublishError, SplitConfig
+from kasasagi.tasks.publish.families import Families
+from kasasagi.tasks.publish.files import TEST, TRAIN, DataFiles, data_files, write_splits
+from kasasagi.tasks.publish.formats import Format
+from kasasagi.tasks.publish.formats.base import ANSWERS
 
 SHARE_DIGITS = 13
 
@@ -64,7 +65,7 @@ class FormatWriter:
     def write(self, parts: Mapping[str, pa.Table]) -> None:
         """Add some rows, as `divided` gives them."""
         for split in self._splits:
-            rows = self.form.convert(self._accepted(parts[split]))
+            rows = self.form.convert(self._accepted(self._seen(parts[split])))
             if split not in self._files:
                 files = DataFiles(self._folder, rows.schema, split, self._splits)
                 self._files[split] = self._stack.enter_context(files)
@@ -78,7 +79,7 @@ class FormatWriter:
         """
         if not self.counts.total():
             raise PublishError(
-                f"no pair can stand in the format {self.form.name} ({shown(self.left_out)}), so nothing is published: "
+                f"no row can stand in the format {self.form.name} ({shown(self.left_out)}), so nothing is published: "
                 f"leave {self.form.name} out of publish.formats"
             )
         empty = [split for split in self._splits if not self.counts[split]]
@@ -96,6 +97,11 @@ class FormatWriter:
     def names(self) -> tuple[list[str], list[str]]:
         """The names of the data files and of the files beside them, relative to the format's folder."""
         return data_files(self._splits), list(self.form.files(self._splits))
+
+    def _seen(self, rows: pa.Table) -> pa.Table:
+        """The rows without the responses of their prompts, where the format does not show them."""
+        there = ANSWERS in rows.column_names
+        return rows.drop_columns([ANSWERS]) if there and not self.form.answers else rows
 
     def _accepted(self, rows: pa.Table) -> pa.Table:
         if self.form.refuses is None:

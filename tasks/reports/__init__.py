@@ -5,12 +5,12 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from blocks.run_tables import tables_of
-from blocks.shards import Account, Handle
-from blocks.tables import quoted, table
-from blocks.workspace import Run
-from tasks.reports.judge import histogram, judge_figures
-from tasks.reports.politeness import politeness_figures
+from kasasagi.blocks.tables import quoted, table
+from kasasagi.blocks.workspace.run_tables import tables_of
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.tasks.reports.judge import histogram, judge_figures
+from kasasagi.tasks.reports.politeness import politeness_figures
 
 STAGE = "report"
 

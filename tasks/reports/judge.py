@@ -11,7 +11,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from tasks.reports.statistics import Interval, Totals, Z, clustered_share, kappa, share
+from kasasagi.tasks.reports.statistics import Interval, Totals, Z, clustered_share, kappa, share
 
 Row = dict[str, Any]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from tasks.filter.politeness import politeness
-from tasks.reports.statistics import Interval, Z, share
+from kasasagi.tasks.filter.rules.politeness import politeness
+from kasasagi.tasks.reports.statistics import Interval, Z, share
 
 POLITE = "敬体"
 _ROWS = 2_000

@@ -1,15 +1,19 @@
 """How prompts are rewritten."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from blocks.models import Config, Sampling
+from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.models.kinds import Config, Sampling
 
 Method = Literal["paraphrase", "deeper", "broader"]
 ORIGIN = "origin_id"
 METHOD = "rewrite"
 COLUMNS = (ORIGIN, METHOD)
+
+
+SAMPLING = Sampling(temperature=0.7, max_tokens=1024)
 
 
 class RewriteConfig(Config):
@@ -27,7 +31,7 @@ class RewriteConfig(Config):
     repairs: int = Field(
         1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
     )
-    sampling: Sampling = Field(Sampling(temperature=0.7, max_tokens=1024), description="Sampling of the rewrites.")
+    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the rewrites.")
 
     @field_validator("methods")
     @classmethod

@@ -1,146 +1,16 @@
-"""Rewrite: each prompt's last turn is written anew in every way that the recipe names; what fails is set aside."""
+"""What is known of the stage that rewrites prompts."""
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from kasasagi.tasks.gate.expectation import never
+from kasasagi.tasks.gate.gate import NOT_ANSWERED, of_calls
+from kasasagi.tasks.stage import Stage
 
-import pyarrow as pa
-
-from blocks.canonical import digest, prompt_id
-from blocks.dispatcher import Question
-from blocks.llm import Message
-from blocks.shards import Handle
-from blocks.tables import MESSAGES
-from tasks.asking import ChunkJob, ChunkResult, Session, read_rows, set_aside
-from tasks.filter.keys import fold
-from tasks.judge.prompt import fence_mark, instruction_text
-from tasks.reading import (
-    Heard,
-    UnreadableError,
-    ask_and_keep,
-    asking_language,
-    prompt_file,
-    question,
-    request_body,
-    template,
+# Version 2: the extra_body of a vLLM model is sent. 3: a reply that did not come to its end is not read. 4: sixteen
+# forms of thinking are split off.
+REWRITE = Stage(
+    "rewrite",
+    version=4,
+    wanted=lambda recipe: recipe.rewrite is not None,
+    models=lambda recipe: [recipe.rewrite.model],
+    repairs=lambda recipe: int(recipe.rewrite.repairs),
+    gate=of_calls("rewrite", f"NOT {NOT_ANSWERED}", never("rewrite", "unreadable", 0.20)),
 )
-from tasks.rewrite.config import METHOD, ORIGIN, Method, RewriteConfig
-
-STAGE = "rewrite"
-# Raised when the same input would give other rows. 2: the extra_body of a vLLM model is sent. 3: a reply that did not
-# come to its end is not read.
-VERSION = 3
-REWRITTEN = pa.schema(
-    [
-        ("prompt_id", pa.string()),
-        ("messages", MESSAGES),
-        ("instruction", pa.string()),
-        ("finish_reason", pa.string()),
-        ("place", pa.int64()),
-        (ORIGIN, pa.string()),
-        (METHOD, pa.string()),
-    ]
-)
-_REPLY = re.compile(r"\s*<request>(.*)</request>\s*", re.DOTALL)
-_LEAK = re.compile(
-    r"</?request>|\b(?:the|this) (?:given|original|rewritten) (?:request|prompt)\b"
-    r"|(?:元の|書き換えた|書き換え後の|与えられた)(?:依頼|プロンプト)",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """One rewriting that is wanted: of which prompt, in which way."""
-
-    prompt: Mapping[str, Any]
-    method: Method
-
-
-def wishes(config: RewriteConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Wish]:
-    """All rewritings of some prompts, prompt by prompt."""
-    return [Wish(prompt, method) for prompt in prompts for method in config.methods]
-
-
-def rewrite_messages(config: RewriteConfig, wish: Wish) -> list[Message]:
-    """The request that has a prompt rewritten; of the tasks of one method, the prompt's id draws one."""
-    turns = wish.prompt["messages"]
-    language = asking_language(config.language, turns)
-    fields = prompt_file(STAGE, language)
-    tasks = fields["tasks"][wish.method]
-    before = instruction_text(turns[:-1], language) if len(turns) > 1 else ""
-    request = turns[-1]["content"]
-    user = template(STAGE, language, "user").render(
-        task=tasks[int(digest([wish.prompt["prompt_id"], wish.method]), 16) % len(tasks)],
-        before=before,
-        request=request,
-        mark=fence_mark(request, (before,)),
-    )
-    return [{"role": "system", "content": fields["system"]}, {"role": "user", "content": user}]
-
-
-def questions_for(session: Session, config: RewriteConfig, wanted: Sequence[Wish]) -> list[Question]:
-    """One question for each rewriting, in their order."""
-    body = request_body(session, config.model, config.sampling)
-    return [question(session, config.model, rewrite_messages(config, wish), body) for wish in wanted]
-
-
-def read_rewrite(reply: str, origin: str) -> str:
-    """The new request in a reply. Raises UnreadableError for another form, and for one that is no rewriting."""
-    found = _REPLY.fullmatch(reply)
-    if found is None:
-        raise UnreadableError("no_request", "the reply is not one text between <request> and </request>")
-    text = found[1].strip()
-    if not text:
-        raise UnreadableError("empty", "there is nothing between <request> and </request>")
-    if fold(text) == fold(origin):
-        raise UnreadableError("same_as_origin", "the new request is the one that was to be rewritten")
-    leak = _LEAK.search(text)
-    if leak and not _LEAK.search(origin):
-        raise UnreadableError("speaks_of_rewriting", f"the new request speaks of its making: {leak[0]!r}")
-    return text
-
-
-def rewrite_chunk(session: Session, config: RewriteConfig, job: ChunkJob) -> Handle:
-    """Rewrite one chunk of prompts and keep what came of it."""
-    wanted = wishes(config, read_rows(session.run, job.inputs["prompts"]))
-    reads = [partial(read_rewrite, origin=wish.prompt["messages"][-1]["content"]) for wish in wanted]
-    sort = partial(sort_rewrites, config, wanted)
-    return ask_and_keep(session, job, questions_for(session, config, wanted), reads, config.repairs, sort)
-
-
-def sort_rewrites(config: RewriteConfig, wanted: Sequence[Wish], heard: Sequence[Heard[str]]) -> ChunkResult:
-    """The rewritten prompts, and the rewritings that failed, with the reason why."""
-    kept, quarantine = [], []
-    for wish, one in zip(wanted, heard, strict=True):
-        origin = wish.prompt["prompt_id"]
-        if one.value is None:
-            reason, detail = (one.fault.reason, one.fault.detail) if one.fault else ("unread", None)
-            payload = {"origin_id": origin, "rewrite": wish.method, "reply": one.reply}
-            quarantine.append(set_aside(STAGE, digest([origin, wish.method]), reason, detail, payload))
-        else:
-            kept.append(_row(wish, one.value, one, config.methods.index(wish.method)))
-    tables = {"rewritten": pa.Table.from_pylist(kept, schema=REWRITTEN)}
-    return ChunkResult(len(wanted), len(kept), {"quarantine": quarantine}, tables=tables)
-
-
-def _row(wish: Wish, text: str, one: Heard[str], place: int) -> dict[str, Any]:
-    messages = [*wish.prompt["messages"][:-1], {"role": "user", "content": text}]
-    return {
-        "prompt_id": prompt_id(messages),
-        "messages": messages,
-        "instruction": text,
-        "finish_reason": one.answered.completion.finish_reason,
-        "place": place,
-        ORIGIN: wish.prompt["prompt_id"],
-        METHOD: wish.method,
-    }
-
-
-def example(config: RewriteConfig, text: str) -> str:
-    """One rendered rewriting request, for a person to look at."""
-    turns = [{"role": "user", "content": text}]
-    wish = Wish({"prompt_id": prompt_id(turns), "messages": turns}, config.methods[0])
-    return "\n".join(message["content"] for message in rewrite_messages(config, wish))

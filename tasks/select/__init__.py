@@ -1,1 +1,5 @@
 """Select: which of the filtered prompts go on, once they are tagged and compared: conditions, likeness, quotas."""
+
+from kasasagi.tasks.lazy import lazily
+
+__getattr__ = lazily(__name__, select="task")

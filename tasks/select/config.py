@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from blocks.models import Config
+from kasasagi.blocks.models.kinds import Config
 
 _ORDER = re.compile(r"(?P<column>\S(?:.*\S)?)(?:\s+(?P<way>asc|desc))|(?P<alone>\S(?:.*\S)?)", re.IGNORECASE)
 

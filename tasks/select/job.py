@@ -10,18 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blocks.tables import quoted
-from tasks.filter.config import FilterResult
-from tasks.filter.job import payloads, staged
-from tasks.filter.sql import SqlRoom
-from tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
-from tasks.select.config import SelectConfig
-from tasks.semantic.config import COLUMNS, DISTANCE, NEIGHBOR
-from tasks.semantic.neighbors import Neighbors, neighbors
+from kasasagi.blocks.tables import quoted
+from kasasagi.tasks.filter.config import FilterResult
+from kasasagi.tasks.filter.job import payloads, staged
+from kasasagi.tasks.filter.sql import SqlRoom
+from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
+from kasasagi.tasks.select.config import SelectConfig
+from kasasagi.tasks.select.stage import SELECT
+from kasasagi.tasks.semantic.config import COLUMNS, DISTANCE, NEIGHBOR
+from kasasagi.tasks.semantic.neighbors import Neighbors, neighbors
 
-STAGE = "select"
-# Raised when the same input would give other rows. 1: first version.
-VERSION = 1
 Outcome = list[tuple[str, str] | None]
 
 
@@ -52,7 +50,7 @@ def select_prompts(
         found = _compared(selection, joined, vectors, folder) if selection.compared else None
         schema = _stage(selection, joined, found, first)
         _stage_again(first, second, schema, {**_over_quota(selection, first, folder)}, selection.most)
-        style = Style(STAGE, "", lambda batch: batch.select(schema.names), payloads)
+        style = Style(SELECT.name, "", lambda batch: batch.select(schema.names), payloads)
         kept, held = settle(second, into, schema, style)
     return FilterResult(rows, kept, held, into / "prompts.parquet", into / "quarantine.parquet")
 

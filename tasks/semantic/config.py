@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from blocks.models import Config
+from kasasagi.blocks.models.kinds import Config
 
 DISTANCE = "neighbor_distance"
 NEIGHBOR = "neighbor_id"

@@ -1,12 +1,9 @@
 """Synthesize: a chat model invents instructions when it is given only what stands before the user's words (Magpie)."""
 
-from tasks.synthesize.config import DEFAULT_RULES, MagpieSource, round_of_the_day
-from tasks.synthesize.counting import DRAWS_IN_A_CHUNK, draws_wanted, limited
-from tasks.synthesize.packs import SteeringError
-from tasks.synthesize.stage import (
-    RANK,
-    STAGE,
-    VERSION,
+from kasasagi.tasks.lazy import lazily
+from kasasagi.tasks.synthesize.config import DEFAULT_RULES, MagpieSource, round_of_the_day
+from kasasagi.tasks.synthesize.counting import DRAWS_IN_A_CHUNK, chunks_of_draws, draws_foreseen, draws_wanted, limited
+from kasasagi.tasks.synthesize.draws import (
     Draw,
     draws_for,
     prompts_from_draws,
@@ -14,23 +11,23 @@ from tasks.synthesize.stage import (
     sort_draws,
     synthesize_chunk,
 )
-from tasks.synthesize.steering import Steering
-from tasks.synthesize.templates import first_system, own_words, pre_query_of, with_stops, without_line_stops
-from tasks.synthesize.yields import RunningYield, Yield, misses, plainly_misses, remedy
+from kasasagi.tasks.synthesize.packs import SteeringError
+from kasasagi.tasks.synthesize.steering import Steering
+from kasasagi.tasks.synthesize.templates import first_system, own_words, pre_query_of, with_stops, without_line_stops
+from kasasagi.tasks.synthesize.yields import RunningYield, Yield, misses, plainly_misses, remedy
 
 __all__ = [
     "DEFAULT_RULES",
     "DRAWS_IN_A_CHUNK",
-    "RANK",
-    "STAGE",
-    "VERSION",
     "Draw",
     "MagpieSource",
     "RunningYield",
     "Steering",
     "SteeringError",
     "Yield",
+    "chunks_of_draws",
     "draws_for",
+    "draws_foreseen",
     "draws_wanted",
     "first_system",
     "limited",
@@ -47,3 +44,5 @@ __all__ = [
     "with_stops",
     "without_line_stops",
 ]
+
+__getattr__ = lazily(__name__, synthesize="task")

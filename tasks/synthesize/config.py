@@ -8,11 +8,18 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from blocks.models import Config, Sampling
-from tasks.converse.config import Turns
-from tasks.pre_query import LiteralTemplate, named
+from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.models.kinds import Config, Sampling
+from kasasagi.tasks.converse.config import Turns
+from kasasagi.tasks.pre_query import LiteralTemplate, named
 
-DEFAULT_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 10}, "ends_as_a_sentence")
+SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",))
+DEFAULT_RULES: tuple[str | dict[str, Any], ...] = (
+    "finished",
+    {"min_chars": 10},
+    "ends_as_a_sentence",
+    "template_leak",
+)
 DAY_SECONDS = 86_400
 Language = Literal["en", "ja"]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -75,6 +82,11 @@ class MagpieSource(Config):
         "the text, in which {system} is the place of a system prompt.",
     )
     steer: str | None = Field(None, description="Text behind the user marker, which the model goes on from.")
+    steer_kept: bool | None = Field(
+        None,
+        description="Whether `steer` is part of the instruction; if not set, it is unless it ends with a line break, "
+        'as "Topic: tea\\n" does.',
+    )
     system_prompts: tuple[str | SystemPrompt, ...] = Field(
         (), description="System prompts, one of which is drawn for each sample; {text: …, weight: …} weighs one."
     )
@@ -98,10 +110,7 @@ class MagpieSource(Config):
     round: int = Field(
         0, ge=0, description="Another round draws afresh; daily makes every day (UTC) a round, for scheduled runs."
     )
-    sampling: Sampling = Field(
-        Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",)),
-        description="Sampling of the instructions.",
-    )
+    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the instructions.")
     turns: Annotated[int, Field(ge=1, le=16)] | Turns = Field(
         1, description="User turns of each dialogue, or {count: …} with who answers between them and how."
     )
@@ -127,6 +136,14 @@ class MagpieSource(Config):
     @classmethod
     def _template_exists(cls, value: str | LiteralTemplate) -> str | LiteralTemplate:
         return named(value) if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_line_stops_by_default(cls, value: Any) -> Any:
+        sampling = value.get("sampling") if isinstance(value, dict) and value.get("multi_line") else None
+        if isinstance(sampling, dict) and "stop" not in sampling:
+            return {**value, "sampling": {**sampling, "stop": None}}
+        return value
 
     @model_validator(mode="before")
     @classmethod

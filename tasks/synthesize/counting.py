@@ -2,26 +2,41 @@
 
 import math
 
-from tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.config import MagpieSource
 
 DRAWS_IN_A_CHUNK = 256
 FIRST_GUESS_OF_YIELD = 0.8
 MOST_DRAWS_FOR_ONE = 20
+SPARE = 1.02
+"""Draws beyond what the yield so far asks for, so that most runs need no further round."""
 
 
 def draws_wanted(source: MagpieSource, drawn: int, accepted: int) -> int:
-    """How many draws there shall be in all, after some were drawn and some of these accepted; drawn if it suffices.
+    """Return how many draws the next round ends at, after some were drawn and some of these accepted.
 
-    The number depends on nothing but the recipe and the yield so far, so a run that is repeated draws the same.
+    The first round is the scout: no more than a chunk, since only its yield tells how many draws the target takes. The
+    number depends on nothing but the recipe and the yield so far, so a run that is repeated draws the same. It is
+    `drawn` where that suffices.
     """
+    draws = draws_foreseen(source, drawn, accepted)
+    return min(draws, DRAWS_IN_A_CHUNK) if source.target is not None and not drawn else draws
+
+
+def draws_foreseen(source: MagpieSource, drawn: int, accepted: int) -> int:
+    """Return how many draws the source will take in all, by its yield so far, or by a guess before the first one."""
     if source.samples is not None:
         return source.samples
     target = source.target or 0
-    if accepted >= target or drawn >= target * MOST_DRAWS_FOR_ONE:
+    most = target * MOST_DRAWS_FOR_ONE
+    if accepted >= target or drawn >= most:
         return drawn
     share = max(accepted / drawn, 1 / MOST_DRAWS_FOR_ONE) if drawn else FIRST_GUESS_OF_YIELD
-    wanted = math.ceil((target - accepted) / share * 1.05) + drawn
-    return min(-(-wanted // DRAWS_IN_A_CHUNK) * DRAWS_IN_A_CHUNK, max(target * MOST_DRAWS_FOR_ONE, DRAWS_IN_A_CHUNK))
+    return min(math.ceil((target - accepted) / share * SPARE) + drawn, most)
+
+
+def chunks_of_draws(drawn: int, draws: int) -> list[range]:
+    """Return the numbers of further draws, divided into chunks; none of them is ever drawn a second time."""
+    return [range(first, min(first + DRAWS_IN_A_CHUNK, draws)) for first in range(drawn, draws, DRAWS_IN_A_CHUNK)]
 
 
 def limited(source: MagpieSource, limit: int | None) -> MagpieSource:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.response_rules import language_of
-from tasks.synthesize.cleaning import MARKS
-from tasks.synthesize.config import PersonasUse
-from tasks.synthesize.packs import SteeringError
+from kasasagi.tasks.synthesize.cleaning import MARKS
+from kasasagi.tasks.synthesize.config import PersonasUse
+from kasasagi.tasks.synthesize.packs import SteeringError
+from kasasagi.tasks.text.languages import script_of
 
 _MARK = re.compile(MARKS)
 
@@ -47,7 +47,7 @@ def read_personas(use: PersonasUse, base: Path, languages: Sequence[str]) -> lis
 def _from_lines(use: PersonasUse, text: str, place: str) -> Iterator[Persona]:
     for line in text.splitlines():
         if line.strip():
-            yield Persona(line.strip(), language_of(line))
+            yield Persona(line.strip(), script_of(line))
 
 
 def _from_jsonl(use: PersonasUse, text: str, place: str) -> Iterator[Persona]:
@@ -63,4 +63,4 @@ def _from_jsonl(use: PersonasUse, text: str, place: str) -> Iterator[Persona]:
             ) from error
         if not isinstance(told, str) or not told.strip():
             raise SteeringError(f"{place}, line {number}: {use.column!r} is {told!r}: describe a person there")
-        yield Persona(told.strip(), language if isinstance(language, str) else language_of(told))
+        yield Persona(told.strip(), language if isinstance(language, str) else script_of(told))

@@ -6,10 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from blocks.canonical import DIGEST_BYTES, digest
-from tasks.synthesize.config import MagpieSource, PackUse, SystemPrompt
-from tasks.synthesize.packs import Pack, read_pack, wording
-from tasks.synthesize.personas import Persona, read_personas
+from kasasagi.blocks.canonical import DIGEST_BYTES, digest
+from kasasagi.tasks.converse.config import left_out
+from kasasagi.tasks.synthesize.config import MagpieSource, PackUse, SystemPrompt
+from kasasagi.tasks.synthesize.packs import Pack, read_pack, wording
+from kasasagi.tasks.synthesize.personas import Persona, read_personas
 
 _NUMBERS = 256**DIGEST_BYTES
 Entry = str | SystemPrompt | PackUse | None
@@ -17,10 +18,11 @@ Entry = str | SystemPrompt | PackUse | None
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How one draw is steered and sampled, and the columns that say so."""
+    """How one draw is steered and sampled, what of its steering text is no part of the instruction, its columns."""
 
     system: str | None = None
     steer: str = ""
+    left_out: str = ""
     sampling: Mapping[str, float] = field(default_factory=dict)
     columns: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,6 +66,7 @@ class Steering:
         return Setting(
             system=system,
             steer=(self.source.steer or "") + start,
+            left_out=left_out(self.source.steer, self.source.steer_kept),
             sampling=cells[draw % len(cells)],
             columns={name: value for name, value in said.items() if name in self.source.columns},
         )

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from blocks.models import OpenAIModel
-from blocks.pre_query import PreQuery
-from tasks.asking import Session
-from tasks.pre_query import families, pre_query, tokenizer_of
-from tasks.synthesize.config import MagpieSource, SystemPrompt
+from kasasagi.blocks.models.kinds import OpenAIModel
+from kasasagi.blocks.models.pre_query import PreQuery
+from kasasagi.tasks.asking import Session
+from kasasagi.tasks.pre_query import families, pre_query, tokenizer_of
+from kasasagi.tasks.synthesize.config import MagpieSource, SystemPrompt
 
 
 def pre_query_of(session: Session, source: MagpieSource) -> PreQuery:

@@ -86,7 +86,4 @@ def remedy(total: Yield, floor: float) -> str:
     """What was expected of a yield that lies under a floor, which rule rejects, and what can be done."""
     culprits = [f"{reason} rejects {count:,}" for reason, count in total.reasons()[:REASONS_SHOWN]]
     why = f" ({', '.join(culprits)})" if culprits else ""
-    return (
-        f"at least {floor:.1%}{why}: look at them with `kasasagi quarantine`, change the template, the sampling or "
-        "that rule, or lower source.min_yield"
-    )
+    return f"at least {floor:.1%}{why}: change the template, the sampling or that rule, or lower source.min_yield"

@@ -1,1 +1,5 @@
 """Tags: a model labels each prompt; the labels are columns."""
+
+from kasasagi.tasks.lazy import lazily
+
+__getattr__ = lazily(__name__, tags="task")

@@ -1,11 +1,14 @@
 """How prompts are tagged."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from blocks.models import Config, Sampling
-from tasks.tags.labels import KINDS, Kind
+from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.models.kinds import Config, Sampling
+from kasasagi.tasks.tags.labels import KINDS, Kind
+
+SAMPLING = Sampling(temperature=0.0, max_tokens=256)
 
 
 class TagsConfig(Config):
@@ -25,7 +28,7 @@ class TagsConfig(Config):
     repairs: int = Field(
         1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
     )
-    sampling: Sampling = Field(Sampling(temperature=0.0, max_tokens=256), description="Sampling of the tags.")
+    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the tags.")
 
     @field_validator("kinds")
     @classmethod

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from tasks.reading import UnreadableError
-from tasks.tags.labels import LABELS, Kind
+from kasasagi.tasks.reading import UnreadableError
+from kasasagi.tasks.tags.labels import LABELS, Kind
 
 _FENCE = re.compile(r"\s*```[a-zA-Z]*\s*")
 _LINE = re.compile(r"[\s\-*•]*([A-Za-z]+)[\s*]*[:=][\s*]*(.*?)[\s*]*")

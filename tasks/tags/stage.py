@@ -1,110 +1,19 @@
-"""Tags: each prompt is labelled by a model in one call; the labels become columns, and `where` may ask for them."""
+"""What is known of the stage that labels prompts."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from kasasagi.tasks.gate.expectation import never
+from kasasagi.tasks.gate.gate import NOT_ANSWERED, of_calls
+from kasasagi.tasks.stage import Stage
 
-import pyarrow as pa
+# A prompt that was labelled, and rejected by a condition on its labels, goes by its own id; an unread reply does not.
+_UNREAD = f"row_id IS DISTINCT FROM payload->>'prompt_id' AND NOT {NOT_ANSWERED}"
 
-from blocks.canonical import digest
-from blocks.dispatcher import Question
-from blocks.llm import Message
-from blocks.shards import Handle
-from tasks.asking import ChunkJob, ChunkResult, Session, read_rows, set_aside
-from tasks.filter.sql import SqlRoom
-from tasks.judge.prompt import fence_mark, instruction_text
-from tasks.reading import (
-    Heard,
-    ask_and_keep,
-    asking_language,
-    prompt_file,
-    question,
-    request_body,
-    template,
+# Version 2: the extra_body of a vLLM model is sent. 3: a reply that did not come to its end is not read. 4: sixteen
+# forms of thinking are split off.
+TAGS = Stage(
+    "tags",
+    version=4,
+    wanted=lambda recipe: recipe.tags is not None,
+    models=lambda recipe: [recipe.tags.model],
+    repairs=lambda recipe: int(recipe.tags.repairs),
+    gate=of_calls("tags", _UNREAD, never("tags", "unreadable", 0.05)),
 )
-from tasks.tags.config import TagsConfig
-from tasks.tags.labels import Kind
-from tasks.tags.reader import read_tags
-
-STAGE = "tags"
-# Raised when the same input would give other rows. 2: the extra_body of a vLLM model is sent. 3: a reply that did not
-# come to its end is not read.
-VERSION = 3
-Tags = dict[Kind, str]
-
-
-def tag_messages(config: TagsConfig, messages: Sequence[Message]) -> list[Message]:
-    """The request that has one prompt labelled, as chat messages; the same prompt gives the same request."""
-    language = asking_language(config.language, messages)
-    fields = prompt_file("tags", language)
-    kinds = [{"name": kind, **_listed(fields["kinds"][kind])} for kind in config.kinds]
-    request = instruction_text(messages, language)
-    user = template("tags", language, "user").render(kinds=kinds, request=request, mark=fence_mark(request, ()))
-    return [{"role": "system", "content": fields["system"]}, {"role": "user", "content": user}]
-
-
-def _listed(kind: Mapping[str, Any]) -> dict[str, Any]:
-    return {"question": kind["question"], "labels": list(kind["labels"].items())}
-
-
-def questions_for(session: Session, config: TagsConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Question]:
-    """One question for each prompt, in their order."""
-    body = request_body(session, config.model, config.sampling)
-    return [question(session, config.model, tag_messages(config, prompt["messages"]), body) for prompt in prompts]
-
-
-def tag_chunk(session: Session, config: TagsConfig, where: Mapping[str, str], job: ChunkJob) -> Handle:
-    """Tag one chunk of prompts and keep the tags of those that satisfy `where`."""
-    prompts = read_rows(session.run, job.inputs["prompts"])
-    questions = questions_for(session, config, prompts)
-    reads = [partial(read_tags, kinds=config.kinds)] * len(questions)
-    sort = partial(sort_tags, config, where, prompts)
-    return ask_and_keep(session, job, questions, reads, config.repairs, sort)
-
-
-def sort_tags(
-    config: TagsConfig,
-    where: Mapping[str, str],
-    prompts: Sequence[Mapping[str, Any]],
-    heard: Sequence[Heard[Tags]],
-) -> ChunkResult:
-    """The tags of the prompts that are tagged and satisfy `where`, and the others with the reason why not."""
-    rows = [_tagged(config, prompt, one) for prompt, one in zip(prompts, heard, strict=True)]
-    broken = _broken(where, [row for row in rows if row is not None])
-    kept, quarantine = [], []
-    for prompt, row, one in zip(prompts, rows, heard, strict=True):
-        if row is None:
-            quarantine.append(_unread(prompt, one))
-        elif (fault := next(broken)) is not None:
-            quarantine.append(set_aside(STAGE, prompt["prompt_id"], fault[0], fault[1], row))
-        else:
-            kept.append({"prompt_id": row["prompt_id"], **{name: row[name] for name in config.columns}})
-    schema = pa.schema([(name, pa.string()) for name in ("prompt_id", *config.columns)])
-    tables = {"tags": pa.Table.from_pylist(kept, schema=schema)}
-    return ChunkResult(len(prompts), len(kept), {"quarantine": quarantine}, tables=tables)
-
-
-def _tagged(config: TagsConfig, prompt: Mapping[str, Any], one: Heard[Tags]) -> dict[str, Any] | None:
-    """A prompt with its tags as columns, None where it has none."""
-    if one.value is None:
-        return None
-    return {**prompt, **{f"{config.prefix}{kind}": label for kind, label in one.value.items()}}
-
-
-def _broken(where: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str] | None]:
-    """For each row, one after the other, the first predicate that does not hold, as reason and detail, or None."""
-    if not where or not rows:
-        return iter([None] * len(rows))
-    with SqlRoom() as room:
-        return iter(room.first_broken(where, pa.RecordBatch.from_pylist(list(rows))))
-
-
-def _unread(prompt: Mapping[str, Any], one: Heard[Tags]) -> dict[str, Any]:
-    reason, detail = (one.fault.reason, one.fault.detail) if one.fault else ("unread", "the reply was not read")
-    payload = {"prompt_id": prompt["prompt_id"], "instruction": prompt["instruction"], "reply": one.reply}
-    return set_aside(STAGE, digest([prompt["prompt_id"], STAGE]), reason, detail, payload)
-
-
-def example(config: TagsConfig, text: str) -> str:
-    """One rendered tagging request, for a person to look at."""
-    return "\n".join(message["content"] for message in tag_messages(config, [{"role": "user", "content": text}]))

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks import dpo_gain
 from benchmarks.dpo_gain import Outcome, Training, outcome, right_answers, table, train
-from blocks.bundled import BundledEngine
-from blocks.workspace import Run, Workspace
+from kasasagi.blocks.engines.bundled import BundledEngine
+from kasasagi.blocks.workspace.runs import Run, Workspace
 from tests.benchmarks.test_truth import QUESTION, RIGHT, TERSE
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from blocks import lanes
+from kasasagi.blocks.dispatch import availability, lanes
 from tests.fake_server import FakeServer, ServerConfig
 
 PLAIN = ServerConfig(models=("small", "large", "slow"))
@@ -40,3 +40,9 @@ def second(running_too: FakeServer) -> FakeServer:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "FIRST_WAIT_S", 0.001)
     monkeypatch.setattr(lanes, "LONGEST_WAIT_S", 0.01)
+
+
+@pytest.fixture
+def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(availability, "FIRST_REST_S", 0.01)
+    monkeypatch.setattr(availability, "LONGEST_REST_S", 0.02)

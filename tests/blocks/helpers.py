@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Dispatcher, Question
-from blocks.ledger import Ledger
-from blocks.llm import Completion, Engine
-from blocks.models import ModelConfig, OpenAIModel
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.ledger.store import Ledger
+from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
+from kasasagi.blocks.models.llm import Completion, Engine
 from tests.fake_server import FakeServer
 
 

@@ -4,9 +4,9 @@ import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
-from blocks.canonical import digest
-from blocks.ledger import Entry, Ledger
-from blocks.llm import Completion
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.llm import Completion
 
 COUNT = 120
 FILES = ("ledger.sqlite", "ledger.sqlite-wal")

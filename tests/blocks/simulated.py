@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from blocks.pace import Pace, Sent
+from kasasagi.blocks.dispatch.pace import Pace, Sent
 
 ROUND_TRIP_S = 0.002
 

@@ -13,17 +13,17 @@ import orjson
 import psutil
 import pytest
 
-from blocks.batch_lane import BatchLane
-from blocks.batch_notes import BatchNote, BatchNotes
-from blocks.batch_parts import Batch
-from blocks.batch_places import BatchServer
-from blocks.batch_results import keep_lasting
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
-from blocks.embeddings import unpack
-from blocks.ledger import LedgerError
-from blocks.llm import Completion
-from blocks.models import OpenAIModel
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.batch.lane import BatchLane
+from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
+from kasasagi.blocks.dispatch.batch.parts import Batch
+from kasasagi.blocks.dispatch.batch.places import BatchServer
+from kasasagi.blocks.dispatch.batch.results import keep_lasting
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
+from kasasagi.blocks.ledger.store import LedgerError
+from kasasagi.blocks.models.embeddings import unpack
+from kasasagi.blocks.models.kinds import OpenAIModel
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import background, dispatching, errors_of, kept, model, question, questions, until
 from tests.fake_server import FakeServer, ServerConfig
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.budget import BudgetSpentError, Cost, Purses
-from blocks.dispatcher import Dispatcher, Question
-from blocks.lanes import Job
-from blocks.llm import Completion
-from blocks.models import Budget, OpenAIModel
+from kasasagi.blocks.dispatch.budget import BudgetSpentError, Cost, Purses
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.dispatch.lanes import Job
+from kasasagi.blocks.models.kinds import Budget, OpenAIModel
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import ScriptedServer, dispatching, kept, model, question, questions
 from tests.fake_server import FakeServer
 

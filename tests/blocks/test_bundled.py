@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from blocks.bundled import BundledEngine, shipped_model
-from blocks.llm import Engine
-from tasks.judge.prompt import judge_messages
+from kasasagi.blocks.engines.bundled import BundledEngine, shipped_model
+from kasasagi.blocks.models.llm import Engine
+from kasasagi.tasks.judge.prompt import judge_messages
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +157,13 @@ def test_many_threads_at_once_get_their_own_answers(engine: BundledEngine) -> No
 def test_it_judges_in_the_projects_own_form(engine: BundledEngine, order: tuple[int, int]) -> None:
     texts = ["The capital of France is Paris.", "The capital of France is Cairo."]
     question = [{"role": "user", "content": "What is the capital of France?"}]
-    messages = judge_messages(question, [texts[i] for i in order], "overall-rating", "en")
+    messages = judge_messages(question, [texts[i] for i in order], "overall-rating", "en", bundled=True)
     reply = engine.generate([{"messages": messages, "temperature": 0, "max_tokens": 200}])[0].text
     ratings = [int(line.removeprefix("Rating: ")) for line in reply.splitlines() if line.startswith("Rating: ")]
     assert [ratings[order.index(i)] for i in (0, 1)] == [5, 1]
 
 
 def test_without_a_model_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("blocks.bundled.__file__", str(tmp_path / "blocks" / "bundled.py"))
+    monkeypatch.setattr("kasasagi.blocks.engines.bundled.__file__", str(tmp_path / "blocks" / "engines" / "bundled.py"))
     with pytest.raises(FileNotFoundError, match="make hina"):
         shipped_model()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.canonical import (
+from kasasagi.blocks.canonical import (
     NotCanonicalError,
     canonical,
     digest,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from blocks.canonical import digest
-from blocks.claims import Claims
-from blocks.ledger import LedgerError
-from blocks.workspace import Workspace
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.ledger.claims import Claims
+from kasasagi.blocks.ledger.store import LedgerError
+from kasasagi.blocks.workspace.runs import Workspace
 
 
 def keys(count: int, start: int = 0) -> list[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from blocks import dispatcher as dispatcher_module
-from blocks.dispatcher import StoppedError
-from blocks.ledger import LedgerError
+from kasasagi.blocks.dispatch import dispatcher as dispatcher_module
+from kasasagi.blocks.dispatch.dispatcher import StoppedError
+from kasasagi.blocks.ledger.store import LedgerError
 from tests.blocks.helpers import (
     background,
     dispatching,
@@ -105,7 +105,7 @@ def test_a_ledger_that_cannot_be_written_stops_the_run(
     def fails(self: object, entries: object) -> None:
         raise LedgerError("the disk is full")
 
-    monkeypatch.setattr("blocks.ledger.Ledger.append", fails)
+    monkeypatch.setattr("kasasagi.blocks.ledger.store.Ledger.append", fails)
     with (
         dispatching(tmp_path, {"small": model(server, max_concurrency=2)}) as dispatcher,
         pytest.raises(LedgerError, match="the disk is full"),

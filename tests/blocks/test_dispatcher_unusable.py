@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from blocks import lanes
-from blocks.dispatcher import ModelUnusableError
-from blocks.openai_endpoint import OpenAIEndpoint
+from kasasagi.blocks.dispatch import lanes
+from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from tests.blocks.helpers import (
     ScriptedServer,
     answer_body,
@@ -198,7 +198,7 @@ def test_a_key_that_the_server_repeats_is_masked(
     listed = (401, {}, echo) if place == "models" else (404, {}, b"{}")
     said = ""
     with ScriptedServer(answer, listed) as server:
-        config = model(server.base_url, api_key_env="SMALL_KEY", max_retries=1)
+        config = model(server.base_url, api_key_env="SMALL_KEY", max_retries=1, patience_s=0)
         with dispatching(tmp_path, {"small": config}) as dispatcher:
             try:
                 said = " ".join(str(one.detail) for one in dispatcher.ask(questions(2)))

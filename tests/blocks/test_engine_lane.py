@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from blocks.dispatcher import ModelUnusableError
-from blocks.lanes import EngineLane, Job
-from blocks.llm import Completion, Request
-from blocks.models import BundledModel
+from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
+from kasasagi.blocks.dispatch.lanes import EngineLane, Job
+from kasasagi.blocks.models.kinds import BundledModel
+from kasasagi.blocks.models.llm import Completion, Request
 from tests.blocks.helpers import (
     dispatching,
     questions,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from blocks.garbage import unsearched
+from kasasagi.blocks.garbage import unsearched
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Question
-from blocks.groups import complete_shared, divided, read_shared, shared_request
-from blocks.openai_endpoint import OpenAIEndpoint
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.groups import complete_shared, divided, read_shared, shared_request
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from tests.blocks.helpers import Reply, ScriptedServer, dispatching, error_body, kept, model
 from tests.fake_server import FakeServer
 

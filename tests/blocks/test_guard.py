@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from blocks import guard
+from kasasagi.blocks.engines import guard
 from tests.blocks.helpers import until
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_a_guard_ends_with_the_status_of_its_command() -> None:
 def test_what_is_guarded_ends_when_the_parent_is_killed() -> None:
     code = f"""
         import subprocess, sys, time
-        from blocks import guard
+        from kasasagi.blocks.engines import guard
         run = guard.guarded([sys.executable, "-c", {FAMILY!r}], stdout=subprocess.PIPE)
         child = int(run.stdout.readline())
         plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)

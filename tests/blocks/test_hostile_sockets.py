@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from blocks import bounded_client
-from blocks.llm import Completion
-from blocks.openai_endpoint import OpenAIEndpoint
+from kasasagi.blocks.endpoints import bounded_client
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import answer_body, model
 
 Behaviour = Callable[[socket.socket, threading.Event], None]
@@ -153,7 +153,6 @@ def answers(behaviour: Behaviour, count: int = 2, timeout_s: float = 1.0) -> lis
         goes_on_with_headers,
         goes_on_with_a_body,
         sends_what_unpacks_to_much,
-        sends_elsewhere_for_ever,
     ],
 )
 def test_each_ends_in_a_passing_failure(behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +160,12 @@ def test_each_ends_in_a_passing_failure(behaviour: Behaviour, monkeypatch: pytes
     for one in answers(behaviour):
         assert (one.text, one.transient, one.fatal) == ("", True, False)
         assert one.error in ("connection", "time_out")
+
+
+def test_a_server_that_redirects_in_a_circle_is_unusable() -> None:
+    for one in answers(sends_elsewhere_for_ever):
+        assert (one.error, one.fatal) == ("redirected", True)
+        assert "in a circle" in str(one.detail)
 
 
 @pytest.mark.parametrize("behaviour", [goes_on_with_a_body, sends_what_unpacks_to_much])

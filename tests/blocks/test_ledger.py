@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from blocks.canonical import digest
-from blocks.ledger import Entry, Ledger, LedgerError
-from blocks.llm import Completion
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.models.llm import Completion
 
 ROOT = Path(__file__).parents[2]
 ANSWER = Completion(
@@ -45,7 +45,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def child(code: str, *arguments: str) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd=ROOT
@@ -113,7 +113,7 @@ def test_a_commit_that_fails_leaves_nothing_half(ledger: Ledger) -> None:
 
 
 def test_a_locked_ledger_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blocks.ledger.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("kasasagi.blocks.ledger.store.BUSY_SECONDS", 0.05)
     ledger = Ledger(tmp_path)
     other = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -128,9 +128,9 @@ def test_a_locked_ledger_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monke
 WRITER = """
 import sys
 from pathlib import Path
-from blocks.ledger import Entry, Ledger
-from blocks.llm import Completion
-from blocks.canonical import digest
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.canonical import digest
 sys.stdin.readline()
 ledger = Ledger(Path(sys.argv[1]))
 for number in range(40):
@@ -159,9 +159,9 @@ def test_several_processes_share_a_ledger_from_its_first_moment(tmp_path: Path) 
 APPENDER = """
 import itertools, sys
 from pathlib import Path
-from blocks.ledger import Entry, Ledger
-from blocks.llm import Completion
-from blocks.canonical import digest
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.canonical import digest
 ledger = Ledger(Path(sys.argv[1]))
 for number in itertools.count():
     ledger.append([Entry(digest(["key", number]), "m", Completion(text="x" * 2000))])
@@ -186,9 +186,9 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, lines: int) 
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from blocks.ledger import Entry, Ledger, LedgerError
-from blocks.llm import Completion
-from blocks.canonical import digest
+from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.canonical import digest
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 ledger = Ledger(Path(sys.argv[1]))
 ledger.append([Entry(digest(["key", -1]), "m", Completion(text="x"))])
@@ -219,7 +219,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_kept_stays(tmp_path: Path) -> 
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from blocks.ledger import Ledger, LedgerError
+from kasasagi.blocks.ledger.store import Ledger, LedgerError
 if os.geteuid() == 0:
     os.setuid(65534)
 try:
@@ -275,5 +275,5 @@ def test_opening_a_ledger_writes_nothing_to_one_that_is_there(tmp_path: Path, mo
     Ledger(tmp_path).close()
     other = sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    monkeypatch.setattr("blocks.ledger.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("kasasagi.blocks.ledger.store.BUSY_SECONDS", 0.05)
     assert Ledger(tmp_path).known([key(1)]) == {}

@@ -4,7 +4,10 @@ import os
 import shutil
 import signal
 import sqlite3
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from blocks import ledger_check, ledger_upkeep
-from blocks.canonical import digest
-from blocks.ledger import Entry, Ledger, LedgerError
-from blocks.llm import Completion
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.ledger import checks as ledger_check
+from kasasagi.blocks.ledger import upkeep as ledger_upkeep
+from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError, open_database
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.ledger_content import COUNT, FILES, answer, entries, in_child, key, served
 
 
@@ -218,14 +222,24 @@ def test_bytes_that_changed_on_disk_are_never_served(
         assert_honest(spoilt)
 
 
+@pytest.fixture(scope="module")
+def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose files no disk must write, where the system has one."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(
+        dir=memory if os.access(memory, os.W_OK) else tmp_path_factory.getbasetemp()
+    ) as name:
+        yield Path(name)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 @given(spoils=SPOILS)
 @settings(max_examples=3_000)
 def test_bytes_that_changed_on_disk_are_never_served_however_often(
-    whole: Path, tmp_path_factory: pytest.TempPathFactory, spoils: list[Spoil]
+    whole: Path, in_memory: Path, spoils: list[Spoil]
 ) -> None:
-    with copied(whole, tmp_path_factory.getbasetemp() / "spoilt-more") as spoilt:
+    with copied(whole, in_memory / "spoilt") as spoilt:
         spoil(spoilt, spoils)
         assert_honest(spoilt)
 
@@ -305,3 +319,15 @@ def test_a_number_beyond_all_bounds_is_passed_over_and_not_counted_up_to(tmp_pat
     assert ledger_check.check(tmp_path).entries == COUNT
     assert_rescued(tmp_path)
     assert ledger_upkeep.prune(tmp_path, 0.0, None, set).entries == 0
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_a_new_ledger_may_be_opened_by_many_at_once(tmp_path: Path, round_: int) -> None:
+    barrier = threading.Barrier(12)
+
+    def open_it(number: int) -> None:
+        barrier.wait()
+        open_database(tmp_path / "ledger.sqlite").close()
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(open_it, range(12)))

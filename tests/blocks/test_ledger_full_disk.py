@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from blocks import ledger_check, ledger_upkeep
-from blocks.canonical import digest
-from blocks.ledger import Entry, Ledger, LedgerError
-from blocks.llm import Completion
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.ledger import checks as ledger_check
+from kasasagi.blocks.ledger import upkeep as ledger_upkeep
+from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.ledger_content import COUNT, FILES, entries, in_child, key, served
 
 

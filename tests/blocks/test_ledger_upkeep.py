@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from blocks import ledger_check, ledger_upkeep
-from blocks.canonical import digest
-from blocks.ledger import INSERT, Entry, Ledger, LedgerError, open_database, row_of
-from blocks.llm import Completion
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.ledger import checks as ledger_check
+from kasasagi.blocks.ledger import upkeep as ledger_upkeep
+from kasasagi.blocks.ledger.store import INSERT, Entry, Ledger, LedgerError, open_database, row_of
+from kasasagi.blocks.models.llm import Completion
 
 ROOT = Path(__file__).parents[2]
 DAY = 86_400.0
@@ -186,7 +187,7 @@ def test_two_processes_may_compact_at_once(folder: Path, is_older: bool) -> None
     else:
         fill(folder, *(entry(number, text="x" * 3000) for number in range(300)))
     ledger_upkeep.prune(folder, None, [bytes.fromhex(key(number)) for number in range(290)], set)
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a fork would take over what other tests left running
     both = [context.Process(target=compact, args=(folder, True)) for _ in range(2)]
     for one in both:
         one.start()
@@ -325,8 +326,9 @@ def test_reading_another_ledger_leaves_nothing_beside_it_and_sees_a_run_that_beg
 LOOKER = """
 import os, sys
 from pathlib import Path
-from blocks import ledger_check, ledger_upkeep
-from blocks.ledger import LedgerError
+from kasasagi.blocks.ledger import checks as ledger_check
+from kasasagi.blocks.ledger import upkeep as ledger_upkeep
+from kasasagi.blocks.ledger.store import LedgerError
 if os.geteuid() == 0:
     os.setuid(65534)
 folder = Path(sys.argv[1])
@@ -364,7 +366,7 @@ def test_a_ledger_that_may_only_be_read_is_looked_at_and_checked(out_in_the_open
         [sys.executable, "-c", LOOKER, str(folder)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         cwd=ROOT,
         check=True,
     ).stdout.splitlines()
@@ -378,7 +380,8 @@ def test_a_ledger_that_may_only_be_read_is_looked_at_and_checked(out_in_the_open
 IMPORTER = """
 import sys
 from pathlib import Path
-from blocks import ledger_check, ledger_upkeep
+from kasasagi.blocks.ledger import checks as ledger_check
+from kasasagi.blocks.ledger import upkeep as ledger_upkeep
 ledger_check.AT_ONCE = 5
 ledger_check.time.sleep = lambda seconds: print("taken", flush=True)
 theirs = Path(sys.argv[2]) / "ledger.sqlite"
@@ -392,7 +395,7 @@ def test_an_import_that_was_killed_is_done_again(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", IMPORTER, str(ours), str(theirs)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         cwd=ROOT,
     )
     assert child.stdout is not None

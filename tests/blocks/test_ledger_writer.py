@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from blocks.canonical import digest
-from blocks.ledger import Entry, Ledger, LedgerError
-from blocks.ledger_writer import MOST_IN_A_COMMIT, LedgerWriter
-from blocks.llm import Completion
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.ledger.writer import MOST_IN_A_COMMIT, LedgerWriter
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import until
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,12 @@ import openai
 import pytest
 from pydantic import ValidationError
 
-from blocks import litellm_endpoint
-from blocks.dispatcher import ModelUnusableError
-from blocks.litellm_endpoint import failure
-from blocks.models import LiteLLMModel
-from tests.blocks.helpers import dispatching, question, questions
+from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
+from kasasagi.blocks.endpoints import litellm as litellm_endpoint
+from kasasagi.blocks.endpoints.litellm import failure
+from kasasagi.blocks.hints import install
+from kasasagi.blocks.models.kinds import LiteLLMModel
+from tests.blocks.helpers import ScriptedServer, answer_body, dispatching, question, questions
 from tests.fake_server import FakeServer
 
 needs_litellm = pytest.mark.slow  # the extra [litellm] is part of what make test-slow installs
@@ -69,7 +71,7 @@ def test_an_answer_is_one_as_from_any_endpoint(
 def test_without_the_extra_the_run_ends_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litellm", None)
     litellm_endpoint.library.cache_clear()
-    words = r"kasasagi's extra \[litellm\]; install it with pip install"
+    words = re.escape(f"kasasagi's extra [litellm]; install it with {install('litellm')}")
     with (
         dispatching(tmp_path, {"small": litellm_model()}) as dispatcher,
         pytest.raises(ModelUnusableError, match=words),
@@ -227,6 +229,22 @@ def test_litellm_itself_cannot_ask(
         dispatcher.ask(questions(3))
 
 
+@needs_litellm
+@pytest.mark.parametrize("name", ["openai/small", "anthropic/small", "mistral/small"])
+def test_litellm_itself_takes_prompts_and_key_to_no_other_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "a-key-of-ours")
+    with ScriptedServer(lambda number, headers: (200, {}, answer_body("got it"))) as thief:
+        away = {"location": f"{thief.base_url}/chat/completions"}
+        with ScriptedServer(lambda number, headers: (307, away, b"")) as server:
+            model = litellm_model(model=name, base_url=server.base_url, api_key_env="SOME_KEY")
+            words = r"redirects to another address, http://127\.0\.0\.1:\d+"
+            with dispatching(tmp_path, {"small": model}) as dispatcher, pytest.raises(ModelUnusableError, match=words):
+                dispatcher.ask(questions(3))
+        assert thief.posts == 0
+
+
 def test_configuration_loads_no_litellm() -> None:
-    code = "import sys; from flows.recipe import Recipe; sys.exit('litellm' in sys.modules)"
+    code = "import sys; from kasasagi.flows.recipe.model import Recipe; sys.exit('litellm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ}).returncode == 0

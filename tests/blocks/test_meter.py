@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.meter import Meter
+from kasasagi.blocks.dispatch.meter import Meter
 
 
 def sent_at(meter: Meter, seconds: float, tokens: int = 0, actual: int = 0) -> list[float]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blocks.models import (
+from kasasagi.blocks.models.kinds import (
     HOSTED_CONCURRENCY,
     LOCAL_CONCURRENCY,
     MOST_HOSTED_CONCURRENCY,

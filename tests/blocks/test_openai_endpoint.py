@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.canonical import canonical
-from blocks.llm import MOST_TOKENS, Completion
-from blocks.openai_endpoint import read_failure, read_reply
-from blocks.rate_headers import LONGEST_ASKED_WAIT_S
+from kasasagi.blocks.canonical import canonical
+from kasasagi.blocks.endpoints.openai import read_failure, read_reply
+from kasasagi.blocks.endpoints.rate_headers import LONGEST_ASKED_WAIT_S
+from kasasagi.blocks.models.llm import MOST_TOKENS, Completion
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
@@ -91,7 +91,6 @@ def test_token_counts_are_ones_that_can_be(tokens: Any) -> None:
         b'{"choices": null}',
         b'{"error": {"message": "busy"}}',
         b"<html>busy</html>",
-        b'{"choices": [{"message": {"content": "\\ud800"}}]}',
         b'{"choices": [{"message": {"content": "cut',
         b"\xff\xfe\x00",
         b"[" * 100_000,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.pace import Pace
+from kasasagi.blocks.dispatch.pace import Pace
 from tests.blocks.simulated import Outcome, SimulatedServer, Simulation
 
 

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from blocks.llm import PASSING
+from kasasagi.blocks.models.llm import PASSING
 
 ROOT = Path(__file__).parents[2]
 

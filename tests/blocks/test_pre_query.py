@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.bundled import BundledEngine, shipped_model
-from blocks.chat_template import ChatTemplate, TemplateRefusedError, TokenizerUnusableError, chat_template
-from blocks.llm import Message
-from blocks.pre_query import PreQueryUnknownError, TemplatePreQuery, own_pre_query
+from kasasagi.blocks.engines.bundled import BundledEngine, shipped_model
+from kasasagi.blocks.models.chat_template import (
+    ChatTemplate,
+    TemplateRefusedError,
+    TokenizerUnusableError,
+    chat_template,
+)
+from kasasagi.blocks.models.llm import Message
+from kasasagi.blocks.models.pre_query import PreQueryUnknownError, TemplatePreQuery, own_pre_query
 from tests import chat_templates as ours
 
 TURNS: list[Message] = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hi."}]

@@ -5,8 +5,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from blocks.models import OPENAI_URL, OpenAIModel, Price, price_of
-from blocks.providers import ProviderName, price_as_of, provider_at, providers
+from kasasagi.blocks.models.kinds import OPENAI_URL, OpenAIModel, Price, price_of
+from kasasagi.blocks.models.providers import ProviderName, price_as_of, provider_at, providers
 
 
 def model(name: str = "m", **fields: Any) -> OpenAIModel:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.rate_headers import LONGEST_ASKED_WAIT_S, LONGEST_QUOTA_WAIT_S, quota_wait, retry_after, seconds_in
+from kasasagi.blocks.endpoints.rate_headers import (
+    LONGEST_ASKED_WAIT_S,
+    LONGEST_QUOTA_WAIT_S,
+    quota_wait,
+    retry_after,
+    seconds_in,
+)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blocks.llm import Completion
-from blocks.models import RewardModel
-from blocks.reward_endpoint import endpoint_of, read_number
+from kasasagi.blocks.endpoints.reward import endpoint_of, read_number
+from kasasagi.blocks.models.kinds import RewardModel
+from kasasagi.blocks.models.llm import Completion
 from tests.fake_server import FakeServer
 from tests.fake_server.judge import text_rating
 
@@ -111,3 +111,15 @@ def test_the_ledger_tells_apart_what_is_sent_and_read_but_no_address() -> None:
     assert reward().known_as() == reward(base_url="http://10.0.0.1:9").known_as()
     names = {reward(**fields).known_as() for fields in ({}, {"path": "/score"}, OWN, {"number": "data.0.probs.1"})}
     assert len(names) == 4
+
+
+@pytest.mark.parametrize("body", [b'{"data": [{"probs": [0.1, 0.9]}]}', b'{"data": [{"probs": [0.1, 0.2, 0.7]}]}'])
+def test_several_probabilities_are_refused_unless_the_recipe_says_which(body: bytes) -> None:
+    model = reward()
+    refused = read_number(body, model.found, alone=model.expects_one)
+    assert (refused.error, refused.fatal) == ("several_numbers", True)
+    assert "number: data.0.probs." in str(refused.detail)
+    told = reward(number="data.0.probs.1")
+    assert read_number(body, told.found, alone=told.expects_one).text in ("0.9", "0.2")
+    lone = read_number(b'{"data": [{"probs": [0.7]}]}', model.found, alone=model.expects_one)
+    assert lone.text == "0.7"

@@ -7,10 +7,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from blocks.run_tables import build_database, open_tables, stage_accounts, tables_of
-from blocks.shards import Account, Handle
-from blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGES, table
-from blocks.workspace import Run, Workspace
+from kasasagi.blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGES, table
+from kasasagi.blocks.workspace.run_tables import build_database, open_tables, stage_accounts, tables_of
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.blocks.workspace.shards import Account, Handle
 from tests.run_example import build_example_run
 
 

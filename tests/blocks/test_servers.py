@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from blocks import addresses
-from blocks.addresses import Address
-from blocks.dispatcher import Dispatcher, ModelUnusableError
-from blocks.llm import Completion
+from kasasagi.blocks.dispatch import availability
+from kasasagi.blocks.dispatch.availability import TOLERATED_FAILURES, Availability
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError
+from kasasagi.blocks.dispatch.pace import Sent
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import (
     ScriptedServer,
     answer_body,
@@ -209,28 +210,70 @@ def test_one_question_goes_ahead_at_each_address_that_does_not_say_its_models(tm
         assert dispatcher.tally.answered == 20
 
 
-def test_an_address_rests_longer_each_time_and_not_for_calls_of_before() -> None:
-    address = Address("http://a/v1")
-    address.pace.allow(8, 8)
-    failed, answered = Completion(error="connection", transient=True), Completion("yes")
+def _call(number: int, at: float) -> Sent:
+    return Sent(at, number, 1, 0)
 
-    def end(completion: Completion, sent_at: float, now: float) -> None:
-        address.ended("small", address.began("small", sent_at, 0), completion, now)
 
-    for _ in range(addresses.TOLERATED_FAILURES):
-        assert not address.rests(10.0)
-        end(failed, 9.0, 10.0)
-    assert address.rests(10.5)
-    assert not address.rests(11.5)
-    for _ in range(20):
-        end(failed, 9.5, 10.2)
-    assert not address.rests(11.5)
-    assert address.has_room(others_work=True)
-    trial = address.began("small", 11.5, 0)
-    assert not address.has_room(others_work=True)
-    assert address.has_room(others_work=False)
-    address.ended("small", trial, failed, 12.0)
-    assert address.rests(13.5)
-    end(answered, 13.5, 13.6)
-    assert not address.rests(13.6)
-    assert address.has_room(others_work=True)
+DOWN = Completion(error="connection", transient=True, unavailable=True)
+FAILED = Completion(error="server_error", transient=True)
+
+
+def failing(completion: Completion, at: float = 10.0, questions: int = 0) -> Availability:
+    found = Availability()
+    for number in range(TOLERATED_FAILURES):
+        found.failed(at, _call(number, at - 1), completion)
+    for number in range(questions):
+        found.involve(str(number))
+    return found
+
+
+def test_a_model_that_is_down_rests_longer_each_time_and_not_for_calls_of_before() -> None:
+    found = failing(DOWN)
+    assert found.rests(10.5)
+    assert not found.rests(11.5)
+    for number in range(20):
+        found.failed(10.2, _call(number, 9.5), DOWN)
+    assert not found.rests(11.5)
+    found.sent(100)
+    assert not found.takes_one_more(others_work=False)
+    found.failed(12.0, _call(100, 11.5), DOWN)
+    assert found.takes_one_more(others_work=False)
+    assert found.rests(13.5)
+    found.answered(13.6)
+    assert not found.rests(13.6)
+    assert found.takes_one_more(others_work=False)
+
+
+@pytest.mark.parametrize(
+    ("completion", "questions", "outage"), [(DOWN, 0, True), (FAILED, 4, False), (FAILED, 5, True)]
+)
+def test_an_outage_is_what_no_single_question_can_be_at_fault_for(
+    completion: Completion, questions: int, outage: bool
+) -> None:
+    found = failing(completion, questions=questions)
+    found.sent(100)
+    assert found.is_outage == outage
+    assert found.takes_one_more(others_work=False) == (not outage)
+    assert not found.takes_one_more(others_work=True)
+    assert found.is_down_too_long(10_000.0, 600.0) == outage
+
+
+def test_no_number_of_failures_is_too_large() -> None:
+    found = Availability()
+    for number in range(5_000):
+        found.sent(number)
+        found.failed(float(number), _call(number, float(number)), DOWN)
+    assert found.rest_until == 4_999 + availability.LONGEST_REST_S
+
+
+def test_a_model_is_down_too_long_when_patience_is_over() -> None:
+    found = failing(DOWN, 100.0)
+    assert not found.is_down_too_long(699.0, 600.0)
+    assert found.is_down_too_long(700.0, 600.0)
+    assert not found.asks_too_much(100.0, 600.0)
+    found.pause(750.0)
+    assert found.is_down_too_long(100.0, 600.0)
+    assert found.asks_too_much(100.0, 600.0)
+    found.answered(750.0)
+    assert not found.is_down_too_long(800.0, 600.0)
+    assert not found.asks_too_much(100.0, 600.0)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.shards import Shard, ShardStore
+from kasasagi.blocks.workspace.shards import Shard, ShardStore
 
 
 def rows() -> pa.Table:

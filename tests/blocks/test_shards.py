@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from blocks.canonical import digest_file
-from blocks.shards import Account, Shard, ShardStore
+from kasasagi.blocks.canonical import digest_file
+from kasasagi.blocks.workspace.shards import Account, Shard, ShardStore
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from blocks import servers, shared_limit
-from blocks.dispatcher import ModelUnusableError, StoppedError
-from blocks.shared_limit import LimitError, SharedLimit
+from kasasagi.blocks.dispatch import servers, shared_limit
+from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
+from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit
 from tests.blocks.helpers import ScriptedServer, background, dispatching, errors_of, model, questions, until
 from tests.fake_server import FakeServer
 
@@ -132,6 +132,48 @@ def test_slots_are_taken_in_blocks_and_all_given_back_at_the_end() -> None:
     conducted(work)
 
 
+def test_one_lease_that_is_not_taken_back_keeps_no_other() -> None:
+    class Strict(Shelf):
+        async def give_back(self, lease: UUID) -> None:
+            if self.leases.pop(lease, None) is None:
+                raise LimitError("no such lease")
+
+    async def work() -> None:
+        shelf = Strict(64)
+        limit = SharedLimit("gpu", shelf, lambda: None)
+        serving = asyncio.create_task(limit.serve())
+        await busy_until([limit], lambda: limit.in_flight == 64, 64)
+        await ended(serving)
+        shelf.leases.pop(next(iter(shelf.leases)))
+        await limit.close()
+        assert not shelf.leases
+
+    conducted(work)
+
+
+def test_slots_that_arrive_while_the_run_ends_are_given_back() -> None:
+    class Slow(Shelf):
+        async def take(self, name: str, slots: int) -> UUID | None:
+            lease = await super().take(name, slots)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            return lease
+
+    async def work() -> None:
+        shelf = Slow(64)
+        limit = SharedLimit("gpu", shelf, lambda: None)
+        serving = asyncio.create_task(limit.serve())
+        assert not limit.has_room()
+        while not shelf.leases:
+            await asyncio.sleep(0)
+        await ended(serving)
+        assert limit.held == 0
+        await limit.close()
+        assert not shelf.leases
+
+    conducted(work)
+
+
 def test_a_lease_that_has_ended_is_not_used_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_limit, "TRY_AGAIN_S", 0.0005)
 
@@ -222,7 +264,7 @@ def test_two_processes_never_have_more_calls_in_flight_than_prefect_lets_them(
 
 
 def test_prefect_gives_leases_that_end(prefect_limits: Callable[[str, int], Callable[[], int]]) -> None:
-    from blocks.prefect_slots import PrefectSlots
+    from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     taken = prefect_limits("leased", 4)
 
@@ -242,7 +284,7 @@ def test_prefect_gives_leases_that_end(prefect_limits: Callable[[str, int], Call
 
 
 def test_a_server_that_is_down_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    from blocks.prefect_slots import PrefectSlots
+    from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     monkeypatch.setitem(os.environ, "PREFECT_API_URL", "http://127.0.0.1:9/api")
 
@@ -255,7 +297,7 @@ def test_a_server_that_is_down_is_said_in_one_sentence(monkeypatch: pytest.Monke
 
 def of_a_server(reply: tuple[int, dict[str, str], bytes], work: Callable[[Any], Awaitable[Any]]) -> None:
     """Ask a server that has the same reply to everything for slots."""
-    from blocks.prefect_slots import PrefectSlots
+    from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     async def asked() -> None:
         slots = PrefectSlots()
@@ -287,7 +329,7 @@ def test_a_reply_that_is_none_of_prefects_is_a_limit_error_and_not_a_hang(status
 def test_a_limit_without_slots_is_said_and_not_waited_for(
     prefect_limits: Callable[[str, int], Callable[[], int]],
 ) -> None:
-    from blocks.prefect_slots import PrefectSlots
+    from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     prefect_limits("empty", 0)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli_prefect import LEASES
+from kasasagi.flows.cli.prefect_server import LEASES
 from tests.blocks.helpers import until
 from tests.fake_server import FakeServer
 from tests.full_prefect import full_prefect
@@ -36,7 +36,7 @@ with dispatching(Path(folder), {name: asked}) as dispatcher:
 @contextmanager
 def asking(folder: Path, server: FakeServer, name: str, api: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that asks a model without end, under the limit of that Prefect server."""
-    environment = {**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PREFECT_API_URL": api, "PYTHONPATH": str(ROOT / "src")}
     process = subprocess.Popen([sys.executable, "-c", ASKS, str(folder), server.base_url, name], env=environment)
     try:
         yield process
@@ -83,7 +83,7 @@ def test_two_processes_keep_one_limit_and_the_slots_of_a_killed_one_come_back(
 
 
 def test_slots_that_a_process_held_come_back_though_prefect_was_restarted(tmp_path: Path) -> None:
-    from blocks.prefect_slots import PrefectSlots
+    from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     settings = {**LEASES, "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1"}
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from blocks.dispatcher import Dispatcher, ModelUnusableError
-from blocks.llm import Completion, Request
-from blocks.models import ModelConfig, VLLMModel
-from blocks.streaming import EngineFailedError, Feeder
-from blocks.turns import Device
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError
+from kasasagi.blocks.engines.streaming import EngineFailedError, Feeder
+from kasasagi.blocks.engines.turns import Device
+from kasasagi.blocks.models.kinds import ModelConfig, VLLMModel
+from kasasagi.blocks.models.llm import Completion, Request
 from tests.blocks.helpers import background, dispatching, errors_of, kept, questions, until
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blocks.engines import engines_for
-from blocks.models import ModelConfig, VLLMModel
-from blocks.vllm_engine import VLLMEngine
+from kasasagi.blocks.engines.kinds import engines_for
+from kasasagi.blocks.engines.vllm import VLLMEngine
+from kasasagi.blocks.models.kinds import ModelConfig, VLLMModel
 
 
 def model(name: str = "some/model", **fields: Any) -> VLLMModel:

@@ -9,9 +9,9 @@ from typing import Any
 import psutil
 import pytest
 
-from blocks.dispatcher import ModelUnusableError
-from blocks.models import VLLMModel
-from blocks.vllm_server import VLLMServer, arguments
+from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
+from kasasagi.blocks.engines.vllm_server import VLLMServer, arguments
+from kasasagi.blocks.models.kinds import VLLMModel
 from tests.blocks.helpers import dispatching, kept, question, questions
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "fake_vllm.py"))

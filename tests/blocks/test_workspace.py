@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from blocks.shards import Account, Handle, Shard
-from blocks.workspace import Run, Workspace, WorkspaceError
+from kasasagi.blocks.workspace.runs import Run, Workspace, WorkspaceError
+from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from tests.blocks.helpers import until
 
 ROOT = Path(__file__).parents[2]
@@ -52,18 +52,21 @@ def test_a_run_that_goes_on_is_running(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "alone"),
+    ("recipe", "product"),
     [
-        ({"source": {"kind": "magpie"}}, True),
-        ({"source": {"kind": "dataset", "path": "p"}, "respond": {"models": ["small"]}}, False),
-        ({"source": {"kind": "dataset", "path": "p", "responses": {}}, "judge": {"model": "critic"}}, False),
+        ({"source": {"kind": "magpie"}}, "instructions"),
+        ({"source": {"kind": "dataset", "path": "p"}, "respond": {"models": ["small"]}}, "responses"),
+        ({"source": {"kind": "magpie"}, "respond": {"models": ["small"]}, "judge": {"model": "critic"}}, "pairs"),
+        (
+            {"source": {"kind": "magpie"}, "respond": {"models": ["a"]}, "pairs": {"strategy": "strong_vs_weak"}},
+            "pairs",
+        ),
+        ({"source": {"kind": "dataset", "path": "p", "responses": {}}, "judge": {"model": "critic"}}, "pairs"),
     ],
 )
-def test_a_run_makes_instructions_alone_where_there_are_no_responses(
-    workspace: Workspace, recipe: dict[str, Any], alone: bool
-) -> None:
+def test_what_a_run_makes_follows_from_its_recipe(workspace: Workspace, recipe: dict[str, Any], product: str) -> None:
     run = Run.begin(workspace, "20260101-000000-job-bbbb", "job", recipe)
-    assert run.only_instructions() is alone
+    assert run.product() == product
 
 
 def test_a_killed_run_is_noticed(workspace: Workspace) -> None:

@@ -14,13 +14,7 @@ def main(folder: Path) -> None:
     step.load()
     for line in (folder / "train.jsonl").read_text(encoding="utf-8").splitlines():
         ours = json.loads(line)
-        sides = ("rejected", "chosen")
-        item = {
-            "messages": ours["chosen"][:-1],
-            "generations": [ours[side][-1]["content"] for side in sides],
-            "generation_models": [ours[f"{side}_model"] for side in sides],
-            "ratings": [ours[f"{side}_rating"] for side in sides],
-        }
+        item = {name: ours[name] for name in ("messages", "generations", "generation_models", "ratings")}
         [made] = next(step.process([item]))
         print("ROW", json.dumps({name: made[name] for name in step.outputs}))
 

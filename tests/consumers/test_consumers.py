@@ -9,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.publish.formats import FORMATS
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.tasks.publish import PublishConfig, publish
+from kasasagi.tasks.publish.formats import FORMATS
 from tests.run_example import build_example_run
 from tests.tasks.test_publish_formats import CHOSEN, CONVERSATIONS, ODD, REJECTED, conversations, published, said
 
@@ -69,10 +71,14 @@ def test_llama_factory_takes_every_row_with_its_turns_and_system_message(folder:
         assert one["_system"] == row["system"]
 
 
-def test_distilabels_own_step_gives_the_rows_that_we_publish(folder: Path) -> None:
-    rows = ours(folder, "distilabel")
-    assert theirs("distilabel", "distilabel_gives.py", folder / "distilabel") == rows
-    assert len(rows) == len(CONVERSATIONS) + len(ODD)
+def test_distilabels_own_step_makes_of_our_generations_the_pairs_that_we_publish(tmp_path: Path) -> None:
+    run = build_example_run(tmp_path / "workspace", prompts=12)
+    with open_tables(run) as connection:
+        publish(PublishConfig(formats=("trl", "distilabel")), run, connection, tmp_path / "out")
+    rows = ours(tmp_path / "out", "distilabel")
+    made = theirs("distilabel", "distilabel_gives.py", tmp_path / "out" / "distilabel")
+    assert len(made) > 5
+    assert [{name: row[name] for name in one} for row, one in zip(rows, made, strict=True)] == made
 
 
 def checked(folder: Path, lines: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:

@@ -19,12 +19,23 @@ from tests.e2e.warm import ROOT
 
 @dataclass
 class LocalCluster:
-    """A cluster: what a recipe says of it, and its workers."""
+    """A cluster: what a recipe says of it, its workers, and how many parcels they have in work at once."""
 
     runner: str
     address: str
     workers: list[subprocess.Popen[bytes]]
-    join: Callable[[], None] = lambda: None
+    seats: int
+    add_node: Callable[[], None] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both workers belong to it."""
+        return len(self.workers) > 1
+
+    def join(self) -> None:
+        """Let the second worker join, unless it has done so."""
+        if self.add_node is not None and not self.is_whole:
+            self.add_node()
 
     def kill_a_worker(self) -> None:
         """As the machine's power cut does: kill -9 of all that belongs to it."""
@@ -47,18 +58,21 @@ def dask_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[Local
         options = ["--nthreads", "2", "--no-nanny", "--local-directory", str(folder)]
         workers = [start(f"worker-{number}", "worker", address, *options) for number in range(2)]
         until(lambda: _joined(folder) == len(workers), "the workers have joined")
-        yield LocalCluster("dask", address, workers)
+        yield LocalCluster("dask", address, workers, 4)
 
 
 @contextmanager
-def ray_cluster(folder: Path, environment: Mapping[str, str], at_once: bool = True) -> Iterator[LocalCluster]:
-    """Two nodes of Ray's of two CPUs each, the second of which says that it has a GPU, and may join later."""
+def ray_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[LocalCluster]:
+    """Two nodes of Ray's of one CPU each, the second of which says that it has a GPU, and joins later.
+
+    Each CPU is a process for each run, which imports everything.
+    """
     quiet = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", **environment}
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)))
 
         def start(name: str, *words: str) -> subprocess.Popen[bytes]:
-            common = ["--num-cpus", "2", "--disable-usage-stats", "--block"]
+            common = ["--num-cpus", "1", "--disable-usage-stats", "--block"]
             command = ["ray.scripts.scripts", "start", *words, *common]
             return stack.enter_context(_process(folder / name, command, quiet))
 
@@ -68,13 +82,11 @@ def ray_cluster(folder: Path, environment: Mapping[str, str], at_once: bool = Tr
         until(lambda: known.exists() and ":" in known.read_text(), "the head has an address")
         address = known.read_text().strip()
 
-        def join() -> None:
+        def add_node() -> None:
             nodes.append(start("node", "--address", address, "--num-gpus", "1"))
             until(lambda: "Ray runtime started" in (folder / "node" / "said").read_text(), "the second node has joined")
 
-        if at_once:
-            join()
-        yield LocalCluster("ray", address, nodes, join)
+        yield LocalCluster("ray", address, nodes, 2, add_node)
 
 
 def _free_port() -> int:
@@ -91,7 +103,7 @@ def _joined(folder: Path) -> int:
 def _process(home: Path, words: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process of a module of Python's, which is killed on leaving; what it says goes into its folder."""
     home.mkdir(parents=True)
-    surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
     with (home / "said").open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", *words], env=surroundings, cwd=home, stdout=said, stderr=subprocess.STDOUT

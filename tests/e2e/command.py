@@ -68,9 +68,14 @@ class Running:
         return self.process.poll() is not None
 
     @property
+    def out(self) -> str:
+        """What it has said on standard output so far."""
+        return _text(self._said[0])
+
+    @property
     def err(self) -> str:
         """What it has said on standard error so far."""
-        return self._said[1].read_text(errors="replace")
+        return _text(self._said[1])
 
     def signal(self, number: int) -> None:
         """Send a signal to the command alone, as `kill` does."""
@@ -81,7 +86,12 @@ class Running:
         until(lambda: self.has_ended, "the command has ended", seconds)
         code = self.process.poll()
         assert code is not None
-        return Ended(code, self._said[0].read_text(errors="replace"), self.err)
+        return Ended(code, self.out, self.err)
+
+
+def _text(file: Path) -> str:
+    """What a file holds; nothing, as long as the process that was forked has not opened it."""
+    return file.read_text(errors="replace") if file.exists() else ""
 
 
 class Command:
@@ -90,29 +100,50 @@ class Command:
     def __init__(self, folder: Path, environment: Mapping[str, str], warmed: Warmed | None = None) -> None:
         self.folder = folder
         # As wide as tables need, wherever the tests themselves run.
-        self.environment = {**os.environ, "COLUMNS": "160", "PYTHONPATH": str(ROOT), **environment}
+        self.environment = {**os.environ, "COLUMNS": "160", "PYTHONPATH": str(ROOT / "src"), **environment}
         self.ignores_ctrl_c = False
         self._warmed = warmed
         self._running: list[Running] = []
 
-    def start(self, *arguments: object, file_bytes: int | None = None) -> Running:
-        """Start a command; file_bytes is the largest file that it may write."""
-        home = self.folder / "said"
-        home.mkdir(exist_ok=True)
-        said = home / f"{len(self._running)}.out", home / f"{len(self._running)}.err"
+    def start(self, *arguments: object, file_bytes: int | None = None, typed: str = "") -> Running:
+        """Start a command; file_bytes is the largest file that it may write, typed is what a person answers it."""
+        said = self._files()
         words = [str(argument) for argument in arguments]
         if self._warmed is not None:
-            process: Process = self._warmed.start(words, self.folder, self.environment, said, file_bytes)
+            process: Process = self._warmed.start(
+                words, self.folder, self.environment, said, file_bytes=file_bytes, typed=typed
+            )
         else:
             assert file_bytes is None, "only warmed commands can be limited"
+            assert not typed, "only warmed commands can be answered"
             process = self._from_nothing(words, said)
         self._running.append(Running(process, said))
         return self._running[-1]
 
+    def _files(self) -> tuple[Path, Path]:
+        """The files of the next command's standard output and standard error."""
+        home = self.folder / "said"
+        home.mkdir(exist_ok=True)
+        return home / f"{len(self._running)}.out", home / f"{len(self._running)}.err"
+
+    def prefect(self, *arguments: str) -> Ended:
+        """Run a command of Prefect's to its end, in the project's folder, with nobody to answer questions."""
+        assert self._warmed is not None
+        said = self._files()
+        process = self._warmed.start(arguments, ROOT, self.environment, said, program="prefect")
+        self._running.append(Running(process, said))
+        return self._running[-1].wait()
+
     def _from_nothing(self, arguments: Sequence[str], said: tuple[Path, Path]) -> "subprocess.Popen[bytes]":
         with said[0].open("wb") as out, said[1].open("wb") as err:
             return subprocess.Popen(
-                [*(IGNORING if self.ignores_ctrl_c else []), sys.executable, "-m", "flows.cli", *arguments],
+                [
+                    *(IGNORING if self.ignores_ctrl_c else []),
+                    sys.executable,
+                    "-m",
+                    "kasasagi.flows.cli.app",
+                    *arguments,
+                ],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -137,7 +168,7 @@ class Command:
                 running.wait()
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+def until(holds: Callable[[], bool], what: str, seconds: float = LONGEST_S) -> None:
     """Wait until a function says yes; fail if it does not in time."""
     end = time.monotonic() + seconds
     while not holds():

@@ -1,15 +1,16 @@
 """What the end-to-end tests share: one Prefect server, fake model servers, and a job that is complete."""
 
 import os
+import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.local_server import prefect_server
 from tests.e2e.job import MODELS, Job
 from tests.e2e.warm import Warmed
 from tests.fake_server import FakeServer
@@ -28,27 +29,18 @@ def ctrl_c_is_heard() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Prefect home of our own, for us and for all commands."""
-    folder = tmp_path_factory.mktemp("prefect")
+def prefect_api(prefect_home: Path, prefect_api: str) -> Iterator[str]:
+    """The address of the Prefect server that all runs report to, which we and all commands find in the environment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(folder))
-        patch.delenv("PREFECT_API_URL", raising=False)
-        yield folder
+        patch.setenv("PREFECT_HOME", str(prefect_home))
+        patch.setenv("PREFECT_API_URL", prefect_api)
+        yield prefect_api
 
 
 @pytest.fixture(scope="package")
-def prefect_api(prefect_home: Path) -> Iterator[str]:
-    """The address of a Prefect server that all runs report to."""
-    with prefect_server(prefect_home / "server") as server:
-        server.wait_until_ready()
-        yield os.environ["PREFECT_API_URL"]
-
-
-@pytest.fixture(scope="package")
-def warmed(prefect_home: Path, prefect_api: str) -> Iterator[Warmed]:
+def warmed(prefect_api: str) -> Iterator[Warmed]:
     """The process that commands are forked from."""
-    with Warmed({**os.environ, "PREFECT_HOME": str(prefect_home), "PREFECT_API_URL": prefect_api}) as process:
+    with Warmed(os.environ) as process:
         yield process
 
 
@@ -66,19 +58,50 @@ def new_job(tmp_path: Path, warmed: Warmed) -> Iterator[NewJob]:
         yield make
 
 
+@pytest.fixture(scope="package")
+def used_home(prefect_home: Path, prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Prefect home where a server has started before, so that the next one finds its tables."""
+    folder = tmp_path_factory.mktemp("used-home")
+    for mark in prefect_home.glob("kasasagi-started-*"):
+        shutil.copy(mark, folder)
+    with closing(sqlite3.connect(prefect_home / "prefect.db")) as connection:
+        connection.execute("VACUUM INTO ?", (str(folder / "prefect.db"),))
+    return folder
+
+
 @pytest.fixture
-def alone(tmp_path: Path) -> Iterator[NewJob]:
-    """Makes jobs whose commands start from nothing and have no Prefect server but their own, at a home of their own."""
+def alone(tmp_path: Path, warmed: Warmed, used_home: Path) -> Iterator[NewJob]:
+    """Makes jobs whose commands have no Prefect server but their own, at a home of their own."""
     with ExitStack() as stack:
 
-        def make(name: str = "alone", **config: Any) -> Job:
+        def make(name: str = "alone", from_nothing: bool = False, **config: Any) -> Job:
             server = stack.enter_context(FakeServer(models=MODELS, **config))
-            job = Job(tmp_path / name, server, {"PREFECT_HOME": str(tmp_path / name / "prefect-home")})
+            home = tmp_path / name / "prefect-home"
+            shutil.copytree(used_home, home)
+            job = Job(tmp_path / name, server, {"PREFECT_HOME": str(home)}, None if from_nothing else warmed)
             job.command.environment.pop("PREFECT_API_URL", None)
             stack.callback(job.command.stop)
             return job
 
         yield make
+
+
+@pytest.fixture(scope="package")
+def common_team(tmp_path_factory: pytest.TempPathFactory, warmed: Warmed, used_home: Path) -> Iterator[Any]:
+    """A Prefect server with our deployments and a worker, for all tests of them."""
+    from tests.e2e.test_worker import team
+
+    folder = tmp_path_factory.mktemp("team")
+    shutil.copytree(used_home, folder / "prefect")
+    with team(folder, warmed) as found:
+        yield found
+
+
+@pytest.fixture
+def prefect(common_team: Any) -> Iterator[Any]:
+    """The same, without what an earlier test has automated or paused."""
+    yield common_team
+    common_team.recover()
 
 
 @pytest.fixture(scope="package")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import until
-from tests.e2e.job import CONCURRENCY, LOSABLE, MODELS, Job
-from tests.e2e.test_worker import PROMPTS, impatient_automations, team
+from tests.e2e.job import CONCURRENCY, LOSABLE, MODELS
+from tests.e2e.test_worker import PROMPTS, Team, impatient_automations
 from tests.fake_server import FakeServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -14,11 +14,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 LOST_AFTER_S = 45
 
 
-def test_an_overspent_budget_pauses_the_deployment_alone(tmp_path: Path) -> None:
-    with FakeServer(models=MODELS) as server, team(tmp_path / "prefect", tmp_path / "ws") as prefect:
-        job = Job(tmp_path / "job", server, {})
+def test_an_overspent_budget_pauses_the_deployment_alone(prefect: Team, tmp_path: Path) -> None:
+    with FakeServer(models=MODELS) as server:
+        job = prefect.job(tmp_path / "job", server)
         job.prepare(PROMPTS, publish={"path": str(job.out)}, budget={"calls": 30})
-        prefect.prefect("automation", "create", "--from-file", str(impatient_automations(tmp_path)))
+        prefect.automate(impatient_automations(tmp_path))
         run = prefect.start_run("on-demand", job.folder / "recipe.yaml")
         until(lambda: prefect.state(run) == "FAILED", "the budget has stopped the run", 180)
         assert "budget" in prefect.asked(f"flow_runs/{run}")["state"]["message"]
@@ -31,12 +31,13 @@ def test_an_overspent_budget_pauses_the_deployment_alone(tmp_path: Path) -> None
         assert not job.out.exists()
 
 
-def test_a_run_whose_machine_died_is_marked_as_crashed_and_taken_up_by_another_worker(tmp_path: Path) -> None:
-    with FakeServer(models=MODELS, first_token_s=0.5) as server, team(tmp_path / "prefect", tmp_path / "ws") as prefect:
-        job = Job(tmp_path / "job", server, {})
+def test_a_run_whose_machine_died_is_marked_as_crashed_and_taken_up_by_another_worker(
+    prefect: Team, tmp_path: Path
+) -> None:
+    with FakeServer(models=MODELS, first_token_s=0.5) as server:
+        job = prefect.job(tmp_path / "job", server)
         job.prepare(PROMPTS, publish={"path": str(job.out)})
-        automations = impatient_automations(tmp_path, lost_after_s=LOST_AFTER_S)
-        prefect.prefect("automation", "create", "--from-file", str(automations))
+        prefect.automate(impatient_automations(tmp_path, lost_after_s=LOST_AFTER_S))
         run = prefect.start_run("on-demand", job.folder / "recipe.yaml")
         until(lambda: server.stats()["samples_begun"] > CONCURRENCY, "the run has begun", 240)
         prefect.kill_worker()

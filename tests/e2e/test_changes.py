@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import pytest
 
-from blocks.workspace import Workspace
-from flows.options import Options
-from flows.runner import Result, run_recipe
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.run.options import Options
+from kasasagi.flows.runner import Result, run_recipe
 from tests.e2e.conftest import PROMPTS, NewJob
 from tests.e2e.job import MODELS, Job, prompt_rows, sent_by_model
 

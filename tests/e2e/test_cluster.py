@@ -1,16 +1,14 @@
 """A job whose calls a real cluster of two workers makes: the same dataset, also where a worker or the run dies."""
 
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.blocks.cluster.conftest import bucket, s3_endpoint  # noqa: F401 - a fixture
+from tests.blocks.cluster.conftest import bucket, s3_endpoint, s3_environment  # noqa: F401 - a fixture
 from tests.e2e.clusters import LocalCluster, dask_cluster, ray_cluster
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
@@ -25,15 +23,26 @@ PROMPTS = 40
 SLOW = {"first_token_s": 0.2}
 
 
-@pytest.fixture(params=sorted(CLUSTERS))
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalCluster]:
-    with CLUSTERS[request.param](tmp_path / "cluster", {"PREFECT_HOME": str(tmp_path / "worker-home")}) as running:
+@pytest.fixture(scope="module", params=sorted(CLUSTERS))
+def cluster(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    s3_endpoint: str,  # noqa: F811 - a fixture
+) -> Iterator[LocalCluster]:
+    """A cluster for all tests of this file, the last of which kills a worker; Ray's second node joins when asked to."""
+    folder = tmp_path_factory.mktemp(request.param)
+    environment = {"PREFECT_HOME": str(folder / "worker-home"), **s3_environment(s3_endpoint)}
+    with CLUSTERS[request.param](folder, environment) as running:
         yield running
+
+
+on_dask = pytest.mark.parametrize("cluster", ["dask"], indirect=True)
+on_ray = pytest.mark.parametrize("cluster", ["ray"], indirect=True)
 
 
 def on(cluster: LocalCluster, **settings: Any) -> dict[str, Any]:
     """What a recipe says of a cluster: small parcels, so that there are many."""
-    how = {"workers": 4, "parcel_calls": 10, "flush_s": 0.0, **settings}
+    how = {"workers": cluster.seats, "parcel_calls": 10, "flush_s": 0.0, **settings}
     return {"runtime": {"runner": cluster.runner, "address": cluster.address, **how}}
 
 
@@ -41,64 +50,6 @@ def accounts_close(job: Job) -> None:
     stages = job.sql("select * from stages")
     assert stages
     assert all(row["rows_in"] == row["rows_out"] + row["quarantined"] for row in stages)
-
-
-def test_a_cluster_makes_the_dataset_that_one_process_makes(
-    cluster: LocalCluster, new_job: NewJob, finished: Job
-) -> None:
-    job = new_job().prepare(PROMPTS, **on(cluster))
-    job.command("check", "recipe.yaml").succeeded()
-    job.run().succeeded()
-    assert job.published() == finished.published()
-    assert job.server.stats()["samples_begun_again"] == 0
-    assert not [path for path in (job.workspace / "cluster").rglob("*") if path.is_file()]
-    accounts_close(job)
-    before = sent(job.server)
-    job.run().succeeded()
-    assert sent(job.server) == before
-
-
-def test_parcels_and_segments_may_lie_on_s3(
-    new_job: NewJob,
-    finished: Job,
-    tmp_path: Path,
-    s3_endpoint: str,  # noqa: F811 - a fixture
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    address = bucket(s3_endpoint, monkeypatch.setenv)
-    job = new_job()
-    with dask_cluster(tmp_path / "cluster", {"PREFECT_HOME": str(tmp_path / "worker-home")}) as cluster:
-        job.command.environment |= {name: os.environ[name] for name in os.environ if name.startswith("AWS_")}
-        job.prepare(PROMPTS, **on(cluster, storage=f"{address}/shared"))
-        job.command("check", "recipe.yaml").succeeded()
-        job.run().succeeded()
-    assert job.published() == finished.published()
-    assert job.server.stats()["samples_begun_again"] == 0
-    assert not (job.workspace / "cluster").exists()
-
-
-def test_the_death_of_a_worker_costs_what_was_in_flight(cluster: LocalCluster, new_job: NewJob, finished: Job) -> None:
-    job = new_job(**SLOW).prepare(PROMPTS, **on(cluster))
-    running = job.start()
-    until(lambda: running.has_ended or sent(job.server) >= PROMPTS, "half of the answers are asked for")
-    assert not running.has_ended, running.err
-    cluster.kill_a_worker()
-    running.wait().succeeded()
-    assert job.published() == finished.published()
-    assert job.server.stats()["samples_begun_again"] <= LOSABLE
-    accounts_close(job)
-
-
-def test_the_death_of_the_run_costs_what_was_in_flight(cluster: LocalCluster, new_job: NewJob, finished: Job) -> None:
-    job = new_job(**SLOW).prepare(PROMPTS, **on(cluster))
-    running = job.start()
-    until(lambda: running.has_ended or sent(job.server) >= PROMPTS, "half of the answers are asked for")
-    running.signal(signal.SIGKILL)
-    running.wait()
-    job.run().succeeded()
-    assert job.published() == finished.published()
-    assert job.server.stats()["samples_begun_again"] <= LOSABLE
-    accounts_close(job)
 
 
 def with_an_engine_on_a_gpu(job: Job, cluster: LocalCluster) -> Job:
@@ -114,29 +65,89 @@ def parcels_of(job: Job) -> list[dict[str, Any]]:
     return [json.loads(line) for file in job.workspace.glob("runs/*/parcels.jsonl") for line in file.open()]
 
 
-def test_an_engine_waits_until_ray_has_a_gpu(new_job: NewJob, tmp_path: Path) -> None:
+@on_ray
+def test_an_engine_waits_until_ray_has_a_gpu(cluster: LocalCluster, new_job: NewJob) -> None:
     job = new_job().prepare(PROMPTS)
-    home = {"PREFECT_HOME": str(tmp_path / "worker-home")}
-    with ray_cluster(tmp_path / "cluster", home, at_once=False) as cluster:
-        running = with_an_engine_on_a_gpu(job, cluster).start()
-        storage = job.workspace / "cluster"
-        until(lambda: running.has_ended or any(files_below(storage)), "a parcel lies ready for an engine")
-        assert not running.has_ended, running.err
-        assert not parcels_of(job)
-        assert job.kept() == 0
-        cluster.join()
-        running.wait().succeeded()
+    assert not cluster.is_whole, "this test is the first on Ray, as long as no node has a GPU"
+    running = with_an_engine_on_a_gpu(job, cluster).start()
+    storage = job.workspace / "cluster"
+    until(lambda: running.has_ended or any(files_below(storage)), "a parcel lies ready for an engine")
+    assert not running.has_ended, running.err
+    assert not parcels_of(job)
+    assert job.kept() == 0
+    cluster.join()
+    running.wait().succeeded()
     assert {parcel["gpus"] for parcel in parcels_of(job) if parcel["resources"]} == {"0"}
 
 
-def test_an_engine_runs_where_ray_has_its_gpu(new_job: NewJob, tmp_path: Path) -> None:
+@on_ray
+def test_an_engine_runs_where_ray_has_its_gpu(cluster: LocalCluster, new_job: NewJob) -> None:
+    cluster.join()
     job = new_job().prepare(PROMPTS)
-    with ray_cluster(tmp_path / "cluster", {"PREFECT_HOME": str(tmp_path / "worker-home")}) as cluster:
-        with_an_engine_on_a_gpu(job, cluster).run().succeeded()
+    with_an_engine_on_a_gpu(job, cluster).run().succeeded()
     parcels = parcels_of(job)
     on_gpu = [parcel for parcel in parcels if parcel["resources"]]
     assert on_gpu
     assert {parcel["gpus"] for parcel in on_gpu} == {"0"}
     assert len({parcel["worker"] for parcel in on_gpu}) == 1  # the process that has loaded the engine is kept
     assert "0" not in {parcel.get("gpus") for parcel in parcels if not parcel["resources"]}
+    accounts_close(job)
+
+
+def test_a_cluster_makes_the_dataset_that_one_process_makes(
+    cluster: LocalCluster, new_job: NewJob, finished: Job
+) -> None:
+    cluster.join()
+    job = new_job().prepare(PROMPTS, **on(cluster))
+    job.command("check", "recipe.yaml").succeeded()
+    job.run().succeeded()
+    assert job.published() == finished.published()
+    assert job.server.stats()["samples_begun_again"] == 0
+    assert not [path for path in (job.workspace / "cluster").rglob("*") if path.is_file()]
+    accounts_close(job)
+    before = sent(job.server)
+    job.run().succeeded()
+    assert sent(job.server) == before
+
+
+@on_dask
+def test_parcels_and_segments_may_lie_on_s3(
+    cluster: LocalCluster,
+    new_job: NewJob,
+    finished: Job,
+    s3_endpoint: str,  # noqa: F811 - a fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = bucket(s3_endpoint, monkeypatch.setenv)
+    job = new_job()
+    job.command.environment |= s3_environment(s3_endpoint)
+    job.prepare(PROMPTS, **on(cluster, storage=f"{address}/shared"))
+    job.command("check", "recipe.yaml").succeeded()
+    job.run().succeeded()
+    assert job.published() == finished.published()
+    assert job.server.stats()["samples_begun_again"] == 0
+    assert not (job.workspace / "cluster").exists()
+
+
+def test_the_death_of_the_run_costs_what_was_in_flight(cluster: LocalCluster, new_job: NewJob, finished: Job) -> None:
+    job = new_job(**SLOW).prepare(PROMPTS, **on(cluster))
+    running = job.start()
+    until(lambda: running.has_ended or sent(job.server) >= PROMPTS, "half of the answers are asked for")
+    running.signal(signal.SIGKILL)
+    running.wait()
+    job.run().succeeded()
+    assert job.published() == finished.published()
+    assert job.server.stats()["samples_begun_again"] <= LOSABLE
+    accounts_close(job)
+
+
+def test_the_death_of_a_worker_costs_what_was_in_flight(cluster: LocalCluster, new_job: NewJob, finished: Job) -> None:
+    job = new_job(**SLOW).prepare(PROMPTS, **on(cluster))
+    running = job.start()
+    until(lambda: running.has_ended or sent(job.server) >= PROMPTS, "half of the answers are asked for")
+    assert not running.has_ended, running.err
+    cluster.kill_a_worker()
+    running.wait().succeeded()
+    assert job.published() == finished.published()
+    assert job.server.stats()["samples_begun_again"] <= LOSABLE
     accounts_close(job)

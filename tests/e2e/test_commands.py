@@ -122,6 +122,6 @@ def test_wrong_recipes_are_refused_in_one_sentence(new_job: NewJob) -> None:
 
 
 def test_the_command_answers_from_nothing(alone: NewJob) -> None:
-    command: Command = alone().command
+    command: Command = alone(from_nothing=True).command
     assert "preference" in command("--help").succeeded().out.casefold()
     assert command("run", "no-such-recipe.yaml").code == 2

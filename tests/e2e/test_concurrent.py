@@ -46,3 +46,17 @@ def test_runs_over_some_and_over_all_rows_pay_once_for_what_they_share(new_job: 
 def states(job: Job) -> list[dict[str, Any]]:
     """What is written down of each run."""
     return [json.loads(file.read_text()) for file in job.workspace.glob("runs/*/run.json")]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("runs", [2, 4, 6])
+def test_first_runs_of_a_new_workspace_and_prefect_home_all_succeed(alone: NewJob, runs: int) -> None:
+    job = alone().prepare(5)
+    started = [
+        ("run", "recipe.yaml", "-w", job.workspace, "--set", f"publish.path={job.out}-{number}")
+        for number in range(runs)
+    ]
+    for number, ended in enumerate(job.command.together(*started)):
+        ended.succeeded()
+        assert (job.folder / f"out-{number}" / "train.jsonl").exists()

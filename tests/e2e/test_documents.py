@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from blocks.batch_notes import BatchNotes
+from kasasagi.blocks.dispatch.batch.notes import BatchNotes
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import Job
@@ -43,10 +43,10 @@ OTHERWISE = {
     "make test-vllm": "needs vLLM in an environment of its own",
     "make bench-vllm": "needs vLLM in an environment of its own, and takes minutes",
     "pip install .": "needs the package index; the extras are looked up in pyproject.toml",
-    "pip install 'kasasagi[argilla]'": "as pip install .",
-    "pip install 'kasasagi[litellm]'": "as pip install .",
-    "pip install 'kasasagi[s3]'": "as pip install .",
-    "pip install 'kasasagi[dask]'": "as pip install .",
+    "pip install '.[argilla]'": "as pip install .",
+    "pip install '.[litellm]'": "as pip install .",
+    "pip install '.[s3]'": "as pip install .",
+    "pip install '.[dask]'": "as pip install .",
     "docker compose -f deployments/compose.yaml up -d": "needs Docker; tests/flows/test_containers.py reads the file",
     "docker build --file deployments/Dockerfile --tag kasasagi:latest .": "as docker compose",
     "pip install 'prefect[docker]'": "as pip install .",
@@ -210,6 +210,7 @@ def tanuki(walk: Walk) -> None:
     shortened = (ROOT / "recipes" / "quickstart.yaml").read_text(encoding="utf-8").replace("target: 1000", "target: 60")
     # Some thirty pairs may by chance all have the same model's answer chosen, which its gates are there to stop.
     walk.folder("quickstart.yaml").write_text(f"{shortened}gates: {{on_fail: warn}}\n", encoding="utf-8")
+    shutil.copy(ROOT / "recipes" / "quickstart_rules.py", walk.folder("quickstart_rules.py"))
 
 
 def another_night(walk: Walk) -> None:
@@ -300,4 +301,4 @@ def test_no_command_of_a_document_is_left_out_without_a_reason() -> None:
 def test_every_extra_that_a_document_installs_is_there() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     written = " ".join(line.written for page in pages() for line in lines_of(page))
-    assert set(re.findall(r"kasasagi\[(\w+)\]", written)) <= set(extras)
+    assert set(re.findall(r"'\.\[(\w+)\]'", written)) <= set(extras)

@@ -26,7 +26,7 @@ def assert_closed(job: Job) -> None:
 
 def test_eight_faults_at_five_percent_each(new_job: NewJob) -> None:
     job = new_job(faults=PASSING | LASTING, transient_forever=True)
-    patience = {name: {"max_retries": 1} for name in MODELS}
+    patience = {name: {"max_retries": 1, "patience_s": 2} for name in MODELS}
     job.prepare(100, models=patience, gates={"on_fail": "warn"}).run().succeeded()
     assert_closed(job)
     reasons = {row["reason"] for row in job.sql("select distinct reason from quarantine where stage = 'respond'")}

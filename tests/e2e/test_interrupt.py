@@ -49,7 +49,7 @@ def test_a_second_interrupt_abandons_what_is_in_flight(new_job: NewJob) -> None:
 def test_a_run_with_its_own_prefect_server_leaves_none_behind(
     alone: NewJob, number: signal.Signals, ignores_ctrl_c: bool
 ) -> None:
-    job = alone(first_token_s=0.3).prepare(40)
+    job = alone(from_nothing=ignores_ctrl_c, first_token_s=0.3).prepare(40)
     job.command.ignores_ctrl_c = ignores_ctrl_c
     interrupted_after(job, 30, number)
     job.run().succeeded()

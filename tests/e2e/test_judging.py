@@ -27,7 +27,7 @@ def test_strong_vs_weak_needs_no_judge_and_pays_none(new_job: NewJob) -> None:
     recipe = {name: value for name, value in job.recipe.items() if name != "judge"}
     job.write_plain(recipe).run().succeeded()
     assert job.published() == paid
-    assert "who judges" in job.run("--set", "pairs={min_margin: 1}").failed(2)
+    assert "who judges" in job.run("--set", "pairs={min_margin: 2}").failed(2)
     again = ("--set", "pairs.strong=[small]", "--set", "pairs.weak=[large]")
     job.command("pair", *again, "-w", job.workspace).succeeded()
     assert len(job.sql("from pairs")) == PROMPTS
@@ -53,7 +53,7 @@ def test_two_judges_have_their_say_and_their_agreement_is_told(new_job: NewJob) 
     job.run().succeeded()
     assert sent_by_model(job.server) == {"small": PROMPTS, "large": 3 * PROMPTS, "critic": 2 * PROMPTS}
     told = job.sql("select observed from gates where scope = 'whole' and expectation like '%judges_agree%'")
-    assert told == [{"observed": f"100.0% of {2 * PROMPTS} as expected"}]
+    assert told == [{"observed": f"100.0% of {2 * PROMPTS}"}]
     job.command("pair", "--set", "pairs.judges=majority", "-w", job.workspace).succeeded()
     assert job.sql("from pairs")
 
@@ -76,7 +76,8 @@ def test_comparisons_and_a_rubric_of_ones_own_agree_with_the_ratings(new_job: Ne
     assert "judge.rubric.text" in wrong
     assert "did you mean 'id'?" in wrong
     checked = job.command("check", "recipe.yaml", "--set", "judge.method=pairwise").succeeded().out
-    assert "Better: Text 1, Text 2, or tie" in checked
+    # The first row is Japanese, and so is its judge's prompt.
+    assert "優れている方: 文章1、文章2、または同等" in checked
 
 
 def test_a_reward_model_rates_each_response_once_and_is_paid_once(new_job: NewJob) -> None:

@@ -1,8 +1,12 @@
 """kill -9: whatever the moment, the next run goes on, pays again for nothing that was kept, and publishes the same."""
 
 import random
+import shutil
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -56,15 +60,19 @@ def test_a_killed_run_takes_its_own_prefect_server_along(alone: NewJob) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_twenty_kills_at_random_moments(alone: NewJob) -> None:
-    undisturbed = alone("undisturbed").prepare(300)
+def test_twenty_kills_at_random_moments(new_job: NewJob, used_home: Path) -> None:
+    """Every fifth run that is killed has a Prefect server of its own."""
+    undisturbed = new_job("undisturbed").prepare(300)
     undisturbed.run().succeeded()
-    job = alone(first_token_s=0.4).prepare(300)
+    job = new_job(first_token_s=0.4).prepare(300)
+    shutil.copytree(used_home, job.folder / "prefect-home")
     rng = random.Random(SEED)
     losses: list[int] = []
     while len(losses) < 20:
         before = sent(job.server), job.kept()
-        if (moment := killed_at_random(job, rng)) is not None:
+        with own_prefect(job) if len(losses) % 5 == 0 else nullcontext():
+            moment = killed_at_random(job, rng)
+        if moment is not None:
             losses.append(lost_by_kill(job, before))
             print(f"killed {moment}: {sent(job.server) - before[0]} sent, {losses[-1]} lost")
     job.run().succeeded()
@@ -72,6 +80,16 @@ def test_twenty_kills_at_random_moments(alone: NewJob) -> None:
     assert job.server.stats()["samples_begun_again"] == sum(losses)
     assert job.published() == undisturbed.published()
     assert processes_of(job.folder) == []
+
+
+@contextmanager
+def own_prefect(job: Job) -> Iterator[None]:
+    """Let the job's commands start a Prefect server of their own."""
+    shared = dict(job.command.environment)
+    job.command.environment["PREFECT_HOME"] = str(job.folder / "prefect-home")
+    del job.command.environment["PREFECT_API_URL"]
+    yield
+    job.command.environment.update(shared)
 
 
 def killed_at_random(job: Job, rng: random.Random) -> str | None:

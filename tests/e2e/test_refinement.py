@@ -65,7 +65,7 @@ def test_tags_quotas_and_rewrites_reach_the_dataset_and_are_paid_for_once(new_jo
 def test_tags_that_cannot_be_read_stop_the_run_at_the_scout(new_job: NewJob) -> None:
     job = new_job(labeller_unreadable=0.7).prepare(1000, tags={"model": "critic"})
     sentence = job.run().failed(3)
-    assert "tags: ExpectColumnValuesToBeInSet(unreadable) saw" in sentence
+    assert "tags: replies that cannot be read: " in sentence
     assert not job.out.exists()
     assert [(row["stage"], row["scope"]) for row in job.sql("from gates where not success")] == [("tags", "scout")]
     assert sent(job.server) < 2000 * 0.6, "no more than the scout and a bounded send-ahead"

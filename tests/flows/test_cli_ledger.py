@@ -13,14 +13,14 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from blocks.canonical import digest
-from blocks.ledger import Entry, Ledger, LedgerError
-from blocks.llm import Completion
-from blocks.shards import Account, Handle
-from blocks.tables import table
-from blocks.workspace import Run, Workspace
-from flows.cli_ledger import register
-from flows.errors import UsageError
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.flows.cli.ledger import register
+from kasasagi.flows.errors import UsageError
 from tests.test_house import loaded
 
 Typed = Callable[..., Result]

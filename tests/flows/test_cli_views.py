@@ -11,11 +11,11 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from blocks.version import installed_version
-from blocks.workspace import WorkspaceError
-from flows.cli import app as kasasagi
-from flows.cli_views import register
-from flows.errors import UsageError
+from kasasagi.blocks.version import installed_version
+from kasasagi.blocks.workspace.runs import WorkspaceError
+from kasasagi.flows.cli.app import app as kasasagi
+from kasasagi.flows.cli.views import register
+from kasasagi.flows.errors import UsageError
 from tests.run_example import build_example_run
 
 HEAVY = ("duckdb", "pyarrow", "pandas", "prefect", "great_expectations", "datasets", "openai")
@@ -149,7 +149,7 @@ def test_diff_tells_what_differs(typed: Typed) -> None:
 
 def test_the_commands_are_known_without_loading_anything_heavy() -> None:
     code = (
-        "import sys, typer, flows.cli_views as views; views.register(typer.Typer()); "
+        "import sys, typer, kasasagi.flows.cli.views as views; views.register(typer.Typer()); "
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -158,7 +158,7 @@ def test_the_commands_are_known_without_loading_anything_heavy() -> None:
 
 def test_show_and_sql_load_neither_prefect_nor_great_expectations(typed: Typed) -> None:
     code = (
-        "import sys, typer; from flows.cli_views import register; app = typer.Typer(); register(app)\n"
+        "import sys, typer; from kasasagi.flows.cli.views import register; app = typer.Typer(); register(app)\n"
         "for words in (['show'], ['sql', 'from pairs']):\n    app(words, standalone_mode=False)\n"
         "loaded = [m for m in ('prefect', 'great_expectations', 'datasets', 'openai') if m in sys.modules]\n"
         "print('loaded', loaded)"

@@ -1,6 +1,7 @@
 """What a recipe may say of a cluster, and what is said of one that cannot be used."""
 
 import pickle
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,16 +15,17 @@ from prefect.context import FlowRunContext, serialize_context
 from prefect.results import ResultStore
 from prefect.task_runners import ThreadPoolTaskRunner
 
-import flows.cluster
-from blocks.cluster.parcels import Outcome, Parcel
-from blocks.destinations.store import Store
-from blocks.workspace import Workspace
-from flows.check_cluster import check_cluster
-from flows.cluster import dispatching, storage_of, told_of_waiting, workspace_name
-from flows.instructions import instructions
-from flows.preference import preference
-from flows.recipe import LoadedRecipe, check_recipe
-from flows.recipe_errors import RecipeError
+import kasasagi.flows.run.cluster
+from kasasagi.blocks.cluster.parcels import Outcome, Parcel
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.hints import install
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.check.cluster import check_cluster
+from kasasagi.flows.instructions import instructions
+from kasasagi.flows.preference import preference
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
+from kasasagi.flows.run.cluster import dispatching, storage_of, told_of_waiting, workspace_name
 from tests.blocks.helpers import until
 
 MODELS = {"small": {"kind": "bundled"}, "far": {"kind": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}}
@@ -50,12 +52,12 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows.cluster, "find_spec", lambda name: object())
+    monkeypatch.setattr(kasasagi.flows.run.cluster, "find_spec", lambda name: object())
 
 
 @pytest.fixture
 def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flows.cluster, "find_spec", lambda name: None)
+    monkeypatch.setattr(kasasagi.flows.run.cluster, "find_spec", lambda name: None)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +81,18 @@ def test_a_runner_that_is_not_installed_names_its_extra(tmp_path: Path, runner: 
     run = Workspace(tmp_path / "ws")
     run.prepare()
     faults = check_cluster(recipe, run, lambda text: None)
-    assert f"runtime.runner: {runner} needs a package that is not installed: pip install 'kasasagi[{runner}]'" in faults
+    assert f"runtime.runner: {runner} needs a package that is not installed: {install(runner)}" in faults
 
 
 @pytest.mark.usefixtures("not_installed")
 def test_a_run_without_its_runner_ends_in_one_sentence(tmp_path: Path) -> None:
-    from blocks.cluster.parcels import ClusterError
-    from blocks.workspace import Run
+    from kasasagi.blocks.cluster.parcels import ClusterError
+    from kasasagi.blocks.workspace.runs import Run
 
     workspace = Workspace(tmp_path / "ws")
     workspace.prepare()
     with (
-        pytest.raises(ClusterError, match=r"pip install 'kasasagi\[dask\]'"),
+        pytest.raises(ClusterError, match=re.escape(install("dask"))),
         dispatching(loaded(tmp_path), Run(workspace, "r"), {}, lambda text: None),
     ):
         pass
@@ -172,7 +174,7 @@ def test_what_goes_to_a_worker_can_travel_whatever_the_flow_holds(tmp_path: Path
     parcel = Parcel(storage="s", root="r", name="n", at_once=1, flush_s=0)
     runner = PicklingRunner(max_workers=1)
     with FlowRunContext.model_construct(flow=flow, task_runner=runner, result_store=ResultStore(), parameters={}):
-        send = flows.cluster._sender(runner, recipe.runtime)
+        send = kasasagi.flows.run.cluster._sender(runner, recipe.runtime)
     assert send(parcel, {}) == Outcome(worker="stand-in", answered=1)
 
 

@@ -1,18 +1,24 @@
 """The deployments: what the YAML says is what `kasasagi serve` makes, and a real server schedules it."""
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from prefect.exceptions import ParameterTypeError
 
-from blocks.workspace import Run, Workspace
-from flows.approved import announce_approval
-from flows.cli_prefect import deployments
-from flows.recipe import shipped_recipes
-from flows.runner import send_history
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.approved import announce_approval
+from kasasagi.flows.cli.prefect_server import deployments
+from kasasagi.flows.instructions import instructions
+from kasasagi.flows.people.approval import pause_key
+from kasasagi.flows.preference import preference
+from kasasagi.flows.recipe.model import shipped_recipes
+from kasasagi.flows.runner import send_history
+from kasasagi.tasks.gate.outcome import Outcome
 from tests.blocks.helpers import until
 from tests.full_prefect import full_prefect
 
@@ -36,6 +42,59 @@ def test_there_is_a_nightly_one_a_paused_hourly_one_and_one_on_demand() -> None:
 def test_none_has_a_concurrency_limit_which_would_end_a_run_that_waits_for_a_person() -> None:
     assert all("concurrency_limit" not in one for one in ENTRIES)
     assert all(one.concurrency_limit is None for one in deployments({}))
+
+
+AUTOMATIONS = yaml.safe_load((ROOT / "deployments" / "automations.yaml").read_text(encoding="utf-8"))["automations"]
+
+
+def test_our_deployments_have_the_tag_by_which_the_automations_know_our_runs() -> None:
+    assert all(one["tags"] == ["kasasagi"] for one in ENTRIES)
+    assert all(one.tags == ["kasasagi"] for one in deployments({}))
+
+
+def related(*names: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"prefect.resource.id": name, "prefect.resource.role": role} for name, role in names]
+
+
+@pytest.mark.parametrize("name", ["kasasagi-run-crashed", "kasasagi-run-lost"])
+def test_the_automations_leave_other_projects_and_suspended_runs_alone(name: str) -> None:
+    from prefect.server.events.schemas.automations import EventTrigger
+    from prefect.server.events.schemas.events import RelatedResource, Resource
+
+    [entry] = [one for one in AUTOMATIONS if one["name"] == name]
+    trigger = EventTrigger.model_validate({**entry["trigger"], "id": "00000000-0000-0000-0000-000000000000"})
+    run = Resource.model_validate({"prefect.resource.id": "prefect.flow-run.1"})
+    ours = related(("prefect.deployment.2", "deployment"), ("prefect.tag.kasasagi", "tag"))
+    theirs = related(("prefect.deployment.3", "deployment"), ("prefect.tag.etl", "tag"))
+    for names, acts in ((ours, True), (theirs, False)):
+        assert trigger.covers_resources(run, [RelatedResource.model_validate(one) for one in names]) == acts
+    if name == "kasasagi-run-lost":
+        assert {"prefect.flow-run.Suspended", "prefect.flow-run.Paused"} <= set(trigger.expect)
+
+
+@pytest.mark.parametrize("flow", [preference, instructions])
+def test_a_number_of_rows_below_nothing_is_refused_by_the_form(flow: Any) -> None:
+    assert flow.parameters.properties["rows"]["minimum"] == 0
+    with pytest.raises(ParameterTypeError, match="rows"):
+        flow.validate_parameters({"recipe": "quickstart", "rows": -5})
+
+
+def test_each_pause_has_a_key_of_its_own_that_prefect_takes(tmp_path: Path) -> None:
+    stage = {
+        "stage": "respond",
+        "expectation": "x",
+        "severity": "critical",
+        "success": False,
+        "observed": "0",
+        "detail": "",
+    }
+    keys = {
+        pause_key(Run(Workspace(tmp_path), run), [Outcome(scope=scope, **stage)])
+        for run in ("20261129-010203-my-job-ab12", "20261129-010203-my-job-cd34")
+        for scope in ("scout", "whole")
+    }
+    assert len(keys) == 4
+    assert all(re.fullmatch(r"[a-z0-9-]+", key) for key in keys)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -169,5 +228,5 @@ def test_a_run_that_still_waits_is_not_announced(tmp_path: Path, monkeypatch: py
     run = stopped_run(tmp_path)
     run.save(run.state().model_copy(update={"status": "running"}))
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
-    monkeypatch.setattr("flows.events.announce_as", pytest.fail)
+    monkeypatch.setattr("kasasagi.flows.reporting.events.announce_as", pytest.fail)
     announce_approval(run)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blocks.workspace import Run, Workspace
-from flows.events import ENDS, end_of
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.reporting.events import ENDS, end_of
 
 FILE = Path(__file__).parents[2] / "deployments" / "automations.yaml"
 
@@ -38,5 +38,7 @@ def test_a_crashed_run_of_any_deployment_is_taken_up_again() -> None:
     deployments = yaml.safe_load((FILE.parent / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     entries = {one["name"]: one for one in yaml.safe_load(FILE.read_text(encoding="utf-8"))["automations"]}
     trigger = entries["kasasagi-run-crashed"]["trigger"]
-    assert trigger["match_related"]["prefect.resource.name"] == [one["name"] for one in deployments]
+    [tag] = [one["prefect.resource.id"] for one in trigger["match_related"] if one["prefect.resource.role"] == "tag"]
+    assert all(f"prefect.tag.{name}" == tag for one in deployments for name in one["tags"])
+    assert all(one["tags"] for one in deployments)
     assert trigger["within"] >= 600, "a run that is killed again and again is not begun without end"

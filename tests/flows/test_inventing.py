@@ -2,26 +2,26 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prefect import flow
 
-from blocks.dispatcher import Question
-from blocks.llm import Completion
-from blocks.run_tables import open_tables
-from blocks.workspace import Workspace
-from flows.artifacts import yield_table
-from flows.conductor import Conductor
-from flows.inventing import Inventor
-from flows.jobs import Stages
-from flows.options import Options
-from flows.progress import Progress
-from flows.recipe import Recipe, check_recipe
-from tasks.gate.outcome import GateFailedError
-from tasks.prefect_tasks import GATES, WORK
-from tasks.synthesize import MagpieSource
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.preference import choose
+from kasasagi.flows.recipe.model import check_recipe
+from kasasagi.flows.reporting.artifacts import yield_table
+from kasasagi.flows.run.active import ActiveRun
+from kasasagi.flows.run.options import Options
+from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.gate.outcome import GateFailedError
+from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.synthesize.task import synthesize
 from tests.tasks.helpers import session
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -58,27 +58,19 @@ class Trial:
         self.said: list[str] = []
         self.recipe = recipe(**fields)
         self.session = session(folder, answer=answer, run_id=run)
-        self.stages = Stages(self.session, self.recipe, folder, limit)
+        self.context = Context(self.session, self.recipe, folder, limit)
         self.options = Options(Workspace(folder), limit=limit, said=self.said.append)
 
     def invent(self) -> list[dict[str, Any]]:
-        run = self.session.run
-        WORK[run.id] = self.stages.work()
-        source = self.recipe.source
-        assert isinstance(source, MagpieSource)
+        run = ActiveRun(self.context, self.options)
 
         @flow
         async def inventing() -> Any:
-            conductor = Conductor(self.stages, Progress(), self.said.append)
-            GATES[run.id] = conductor.judged
-            return await Inventor(self.stages, conductor, self.options, source).prompts()
+            with activated(self.context):
+                return await run.until_target(synthesize, partial(choose, run))
 
-        try:
-            shard = asyncio.run(inventing())
-        finally:
-            WORK.pop(run.id)
-            GATES.pop(run.id, None)
-        return list(run.workspace.shards.read(shard).to_pylist())
+        shard = asyncio.run(inventing()).shard
+        return list(self.session.run.workspace.shards.read(shard).to_pylist())
 
 
 def test_a_higher_target_only_adds_and_the_earlier_draw_wins(tmp_path: Path) -> None:
@@ -90,6 +82,23 @@ def test_a_higher_target_only_adds_and_the_earlier_draw_wins(tmp_path: Path) -> 
     assert positions == sorted(set(positions))
     assert len({row["prompt_id"] for row in more}) == 300
     assert Trial(tmp_path, "again", target=300).invent() == more
+
+
+def test_every_draw_is_accepted_or_set_aside_once_also_beyond_the_target(tmp_path: Path) -> None:
+    def mostly_whole(question: Question) -> Completion:
+        whole = int(question.key[:8], 16) % 10
+        return Completion(f"What is the name of {question.key}?", finish_reason="stop" if whole else "length")
+
+    trial = Trial(tmp_path, "one", mostly_whole, target=200)
+    accepted = [row["position"] for row in trial.invent()]
+    with open_tables(trial.session.run) as connection:
+        aside = connection.execute(
+            "SELECT reason, CAST(json_extract(payload, '$.position') AS INT) FROM quarantine WHERE stage = 'filter'"
+        ).fetchall()
+        draws = connection.execute("SELECT draw FROM draws").fetchall()
+    assert {reason for reason, _ in aside} == {"finished", "surplus"}
+    assert min(position for reason, position in aside if reason == "surplus") > max(accepted)
+    assert sorted([*accepted, *(position for _, position in aside)]) == sorted(draw for (draw,) in draws)
 
 
 def test_a_limit_takes_no_more_than_it_says(tmp_path: Path) -> None:
@@ -118,7 +127,7 @@ def test_a_yield_that_plainly_misses_its_floor_stops_before_all_is_paid_for(tmp_
         return invents(question)
 
     trial = Trial(tmp_path, "one", counted, target=20_000, min_yield=0.4, rules=[{"min_chars": 100}])
-    with pytest.raises(GateFailedError, match=r"min_yield saw .* expected at least 40.0% \(min_chars rejects") as error:
+    with pytest.raises(GateFailedError, match=r"min_yield: .* \(at least 40.0% \(min_chars rejects") as error:
         trial.invent()
     assert "\n" not in str(error.value)
     assert len(asked) < 20_000 / 0.8 / 2, "less than half of what would have been drawn"
@@ -149,7 +158,7 @@ def test_conditions_on_tags_count_against_the_floor_before_all_are_paid_for(tmp_
         return poor(question)
 
     trial = Trial(tmp_path, "one", counted, target=4_000, min_yield=0.4, more=TAGGED)
-    with pytest.raises(GateFailedError, match=r"min_yield saw .* expected at least 40.0% \(too_poor rejects"):
+    with pytest.raises(GateFailedError, match=r"min_yield: .* \(at least 40.0% \(too_poor rejects"):
         trial.invent()
     assert 0 < len(labelled) < 2_500, "less than half of what was drawn"
 

@@ -12,11 +12,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from flows.labels.agreement import Agreement, agreement
-from flows.labels.sitting import closing, draw_sides, label
-from flows.labels.store import Labels
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.labels.agreement import Agreement, agreement
+from kasasagi.flows.labels.sitting import closing, draw_sides, label
+from kasasagi.flows.labels.store import Labels
 from tests.run_example import build_example_run
 
 ROOT = Path(__file__).parents[2]
@@ -185,8 +185,18 @@ def terminal() -> Iterator[tuple[int, int]]:
 
 def test_a_terminal_is_asked_and_the_end_of_its_input_ends_the_sitting(run: Run, terminal: tuple[int, int]) -> None:
     ours, theirs = terminal
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "90", "TERM": "xterm"}
-    command = [sys.executable, "-m", "flows.cli", "label", run.id, "-n", "5", "-w", str(run.workspace.folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "90", "TERM": "xterm"}
+    command = [
+        sys.executable,
+        "-m",
+        "kasasagi.flows.cli.app",
+        "label",
+        run.id,
+        "-n",
+        "5",
+        "-w",
+        str(run.workspace.folder),
+    ]
     process = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     )

@@ -14,8 +14,9 @@ import orjson
 import psutil
 import pytest
 
-from flows import local_server
-from flows.local_server import ServerError, prefect_server, stop_orphans
+from kasasagi.blocks.processes import started
+from kasasagi.flows.server import own as local_server
+from kasasagi.flows.server.own import ServerError, prefect_server, stop_orphans
 from tests.blocks.helpers import until
 
 ROOT = Path(__file__).parents[2]
@@ -34,10 +35,6 @@ def note(folder: Path, **facts: Any) -> Path:
     file = folder / f"server-{facts['pid']}.json"
     file.write_bytes(orjson.dumps(facts))
     return file
-
-
-def started(pid: int) -> float:
-    return psutil.Process(pid).create_time()
 
 
 def test_an_orphan_is_stopped(tmp_path: Path, sleeper: "subprocess.Popen[bytes]") -> None:
@@ -81,7 +78,10 @@ def test_a_server_that_was_named_is_used_and_left_running(tmp_path: Path, monkey
 def test_a_server_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.setattr(local_server, "SERVER", "no.such.module:create_app")
-    with prefect_server(tmp_path) as server, pytest.raises(ServerError, match=r"ended at its start .*server\.log"):
+    with (
+        prefect_server(tmp_path) as server,
+        pytest.raises(ServerError, match=r"ended at its start with code 1 \(.*no\b.*\); see .*server\.log"),
+    ):
         server.wait_until_ready()
     assert "PREFECT_API_URL" not in os.environ
     assert not list(tmp_path.glob("server-*.json"))
@@ -90,10 +90,10 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest
 RUN = """
 import os, sys, time
 from pathlib import Path
-from flows.local_server import prefect_server
+from kasasagi.flows.server.own import prefect_server
 with prefect_server(Path(sys.argv[1])) as server:
     server.wait_until_ready()
-    print(server.address, server._process.pid, flush=True)
+    print(server.address, server._own._process.pid, flush=True)
     sys.stdin.readline()
 print("left", flush=True)
 """
@@ -102,7 +102,7 @@ print("left", flush=True)
 @pytest.mark.parametrize("end", ["well", "kill"])
 def test_our_own_server_answers_and_ends_with_its_run(tmp_path: Path, end: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    environment |= {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(tmp_path / "home")}
+    environment |= {"PYTHONPATH": str(ROOT / "src"), "PREFECT_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-c", RUN, str(tmp_path / "prefect")]
     run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
     assert run.stdout is not None
@@ -124,7 +124,15 @@ def test_our_own_server_answers_and_ends_with_its_run(tmp_path: Path, end: str) 
 
 
 def test_a_tied_process_does_not_start_for_a_parent_that_has_gone() -> None:
-    command = [sys.executable, "-m", "flows.tied_process", "1", sys.executable, "-c", "print('started')"]
+    command = [
+        sys.executable,
+        "-m",
+        "kasasagi.flows.server.tied_process",
+        "1",
+        sys.executable,
+        "-c",
+        "print('started')",
+    ]
     begun = time.monotonic()
     done = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (1, b"")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.approval import HELP, failures_as_markdown
-from flows.artifacts import _texts
-from flows.preference import preference
-from tasks.gate.config import Expectation
-from tasks.gate.outcome import Outcome
+from kasasagi.flows.people.approval import HELP, failures_as_markdown
+from kasasagi.flows.preference import preference
+from kasasagi.flows.reporting.artifacts import _texts
+from kasasagi.tasks.gate.expectation import Expectation
+from kasasagi.tasks.gate.outcome import Outcome
 from tests.run_example import RECIPE, build_example_run
 
 CONTENT = {"stage": "respond", "expectation": "ExpectColumnValueLengthsToBeBetween", "column": "content"}
@@ -21,8 +21,20 @@ def test_the_funnel_and_the_gates_have_headers_that_a_stranger_reads(tmp_path: P
     assert "What was set aside, and why:" in funnel
     assert "| refusal |" in funnel.replace("| respond ", "")
     assert gates.startswith("| stage | scope | holds | expectation | observed | expected |")
-    assert "| no |" in gates
+    assert "| no | replies that cannot be read |" in gates
+    assert "ExpectColumnValuesToBeInSet" not in gates
     assert "**Chosen**, rated 5, large" in pairs
+
+
+@pytest.mark.parametrize(
+    ("dropped", "shown"), [(("judge",), "**Response**, large"), (("judge", "respond"), "**Prompt**")]
+)
+def test_a_run_without_pairs_shows_some_of_what_it_makes(tmp_path: Path, dropped: tuple[str, ...], shown: str) -> None:
+    recipe = {name: value for name, value in RECIPE.items() if name not in (*dropped, "pairs", "publish")}
+    *_, rows = _texts(build_example_run(tmp_path, prompts=9, recipe=recipe))
+    assert shown in rows
+    assert "Chosen" not in rows
+    assert len(rows.split("\n---\n")) == 3
 
 
 def waiting(tmp_path: Path, **arguments: object) -> str:

@@ -1,5 +1,6 @@
 """The plan: what a run will ask, what the ledger has, and what the rest will cost, without asking anything."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,21 +9,29 @@ from typing import Any
 import pytest
 import yaml
 
-from blocks.budget import Cost
-from blocks.ledger import Entry, Ledger
-from blocks.llm import Completion
-from blocks.tables import table
-from blocks.workspace import Workspace
-from flows.chunks import prompt_chunks
-from flows.conversing import guess_onward, plan_turns
-from flows.jobs import Stages
-from flows.plan import StagePlan, guess_answers, plan_answers
-from flows.planning import plan_recipe
-from flows.recipe import LoadedRecipe, load_recipe
-from flows.spending import tell_plans
-from tasks.asking import ask
-from tasks.respond import questions_for
-from tasks.student import TokenizerError
+from kasasagi.blocks.dispatch.budget import Cost
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.blocks.workspace.shards import Shard
+from kasasagi.flows.planning import plan_recipe
+from kasasagi.flows.preference import make_pairs
+from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe
+from kasasagi.flows.run.active import ActiveRun
+from kasasagi.flows.run.driver import Rows
+from kasasagi.flows.run.options import Options
+from kasasagi.flows.run.plan.counting import StagePlan
+from kasasagi.flows.run.plan.planner import Planner
+from kasasagi.tasks.asking import ask
+from kasasagi.tasks.context import Context
+from kasasagi.tasks.converse.plan import Dialogues
+from kasasagi.tasks.converse.task import converse
+from kasasagi.tasks.format_dpo.task import format_dpo
+from kasasagi.tasks.pipeline import ranks
+from kasasagi.tasks.respond.answers import questions_for
+from kasasagi.tasks.student import TokenizerError
+from kasasagi.tasks.synthesize.task import synthesize
 from tests.fake_server import FakeServer
 from tests.flows.test_chunks import prompts, some
 from tests.tasks.helpers import asked, good, session
@@ -64,6 +73,21 @@ def plans(loaded: LoadedRecipe, folder: Path, limit: int | None = None) -> dict[
     return {plan.stage: plan for plan in plan_recipe(loaded, Workspace(folder), limit, frozenset())}
 
 
+def answers_planned(context: Context, shard: Shard) -> list[StagePlan]:
+    """The plans of respond and judge for some prompts."""
+    planner = Planner(context)
+    asyncio.run(make_pairs(planner, Rows(shard)))
+    return planner.plans()
+
+
+def turns_planned(context: Context, plan: Dialogues, shard: Shard) -> StagePlan:
+    """The plan of further turns for some prompts."""
+    planner = Planner(context)
+    vars(planner.context)["dialogues"] = plan
+    planner.count(converse, Rows(shard), [shard])
+    return planner.count_of(converse).plan()
+
+
 def test_a_plan_counts_what_would_be_asked_and_leaves_no_run_behind(loaded: LoadedRecipe, tmp_path: Path) -> None:
     folder = tmp_path / "workspace"
     found = plans(loaded, folder)
@@ -89,7 +113,7 @@ def test_another_tokenizer_of_the_same_name_makes_the_pairs_anew(loaded: LoadedR
     for number, template in enumerate(("a", "b", "a")):
         student(tmp_path / "student", chat_template=template)
         one = session(tmp_path / f"workspace{number}")
-        keys.append(Stages(one, limited.recipe, limited.base).format_job(0, {}).cache_key)
+        keys.append(format_dpo.job(Context(one, limited.recipe, limited.base), 0, {}).cache_key)
     assert keys[0] == keys[2] != keys[1]
 
 
@@ -99,12 +123,11 @@ def test_another_text_of_a_rule_for_further_turns_makes_the_dialogues_anew(
     turns = "{count: 2, model: small, template: chatml, rules: [mine:polite]}"
     talking = load_recipe(str(loaded.file), [f"source.turns={turns}"])
     one = session(tmp_path / "workspace", talking.recipe.models)
-    stages = Stages(one, talking.recipe, talking.base)
-    assert stages.dialogues is not None
+    context = Context(one, talking.recipe, talking.base)
     keys = []
     for word in ("please", "kindly", "please"):
         (tmp_path / "mine.py").write_text(f"def polite(row):\n    return {word!r} in row['instruction']\n")
-        keys.append(stages.converse_job(stages.dialogues, 0, prompts(one, some(2))).cache_key)
+        keys.append(converse.job(context, 0, {"prompts": prompts(one, some(2))}).cache_key)
     assert keys[0] == keys[2] != keys[1]
 
 
@@ -129,18 +152,18 @@ def test_one_answer_a_prompt_is_not_judged(loaded: LoadedRecipe, tmp_path: Path)
 
 def test_what_the_ledger_has_is_known_and_its_lengths_are_the_estimate(loaded: LoadedRecipe, tmp_path: Path) -> None:
     one = session(tmp_path / "workspace", loaded.recipe.models)
-    stages = Stages(one, loaded.recipe, loaded.base)
+    context = Context(one, loaded.recipe, loaded.base)
     rows = some(4)
-    chunks = prompt_chunks(one, prompts(one, rows))
+    shard = prompts(one, rows)
     known = [each.question for each in questions_for(one, loaded.recipe.respond, rows[:3])]
-    ask(one, known, 1, 0)
+    ask(one, known, "respond", 0)
     before = len(asked(one))
-    respond, judge = plan_answers(stages, chunks)
+    respond, judge = answers_planned(context, shard)
     assert (respond.calls, respond.known) == (8, 6)
     assert respond.completion_tokens == 2 * good(known[0]).completion_tokens
     assert (judge.calls, judge.known, judge.at_most) == (3 * 2 + 1 * 2, 0, True)
-    ask(one, [each.question for each in questions_for(one, loaded.recipe.respond, rows)], 1, 0)
-    respond, judge = plan_answers(stages, chunks)
+    ask(one, [each.question for each in questions_for(one, loaded.recipe.respond, rows)], "respond", 0)
+    respond, judge = answers_planned(context, shard)
     assert (respond.to_pay, respond.cost_usd) == (0, 0.0)
     assert (judge.calls, judge.at_most) == (8, False)
     assert len(asked(one)) == before + 2
@@ -154,14 +177,14 @@ def test_answers_that_would_not_be_judged_are_not_planned(loaded: LoadedRecipe, 
         text = "I'm sorry, but I can't help with that." if number == 0 else good(each.question).text
         ledger.append([Entry(each.question.key, "m", Completion(text=text, finish_reason="stop"))])
     ledger.close()
-    stages = Stages(one, loaded.recipe, loaded.base)
-    _, judge = plan_answers(stages, prompt_chunks(one, prompts(one, rows)))
+    _, judge = answers_planned(Context(one, loaded.recipe, loaded.base), prompts(one, rows))
     assert (judge.calls, judge.at_most) == (4, False)
 
 
 def test_prompts_that_nobody_knows_yet_are_guessed_as_an_upper_bound(loaded: LoadedRecipe, tmp_path: Path) -> None:
-    stages = Stages(session(tmp_path / "w", loaded.recipe.models), loaded.recipe, loaded.base)
-    respond, judge = guess_answers(stages, 1000)
+    planner = Planner(Context(session(tmp_path / "w", loaded.recipe.models), loaded.recipe, loaded.base))
+    asyncio.run(make_pairs(planner, Rows(unknown=1000)))
+    respond, judge = planner.plans()
     assert (respond.calls, judge.calls) == (2000, 2000)
     assert respond.at_most
     assert judge.at_most
@@ -171,6 +194,8 @@ def test_prompts_that_nobody_knows_yet_are_guessed_as_an_upper_bound(loaded: Loa
 def test_a_plan_is_one_line() -> None:
     plan = StagePlan(stage="judge", calls=2000, known=1940, cost_usd=0.0249)
     assert plan.sentence() == "judge: 2,000 calls, 1,940 in the ledger, 60 to pay for, about $0.02"
+    repaired = plan.model_copy(update={"repairs": 60})
+    assert repaired.sentence().endswith("; up to 60 more to repair unreadable replies")
     bound = StagePlan(stage="judge", calls=2000, known=0, at_most=True)
     assert bound.sentence() == "judge: up to 2,000 calls, 0 in the ledger, up to 2,000 to pay for"
 
@@ -187,7 +212,7 @@ def test_magpie_is_planned_as_far_as_it_is_foreseen(loaded: LoadedRecipe, tmp_pa
 def test_further_turns_meet_what_the_filter_says_of_personal_data(loaded: LoadedRecipe, tmp_path: Path) -> None:
     changes = ["source.turns={count: 2, model: small, template: chatml}", "filter.rules=[{personal_data: email}]"]
     changed = load_recipe(str(tmp_path / "recipe.yaml"), changes)
-    plan = Stages(session(tmp_path / "w", changed.recipe.models), changed.recipe, changed.base).dialogues
+    plan = Context(session(tmp_path / "w", changed.recipe.models), changed.recipe, changed.base).dialogues
     assert plan is not None
     assert [rule for rule in plan.rules if "personal_data" in rule] == [{"personal_data": "email"}]
 
@@ -220,15 +245,15 @@ def test_further_turns_are_planned_with_their_price_and_make_later_calls_dearer(
 
 def test_dialogues_are_planned_as_far_as_the_ledger_has_them(loaded: LoadedRecipe, tmp_path: Path) -> None:
     one = session(tmp_path / "workspace", loaded.recipe.models, answer=says)
-    stages, shard = Stages(one, loaded.recipe, loaded.base), one.run.workspace.shards.write(table("prompts", seeds()))
-    before = plan_turns(stages, no_rules(count=3), [shard])
+    context, shard = Context(one, loaded.recipe, loaded.base), one.run.workspace.shards.write(table("prompts", seeds()))
+    before = turns_planned(context, no_rules(count=3), shard)
     assert (before.calls, before.known, before.at_most) == (12, 0, True)
     talk(one, no_rules(count=2), seeds())
-    after = plan_turns(stages, no_rules(count=3), [shard])
+    after = turns_planned(context, no_rules(count=3), shard)
     assert (after.calls, after.known, after.at_most) == (12, 6, True)
     assert 0 < after.cost_usd < before.cost_usd
     talk(one, no_rules(count=3), seeds())
-    whole = plan_turns(stages, no_rules(count=3), [shard])
+    whole = turns_planned(context, no_rules(count=3), shard)
     assert (whole.calls, whole.known, whole.at_most, whole.cost_usd) == (12, 12, False, 0.0)
 
 
@@ -237,11 +262,31 @@ def test_further_turns_count_against_the_budget_beside_the_draws(
 ) -> None:
     source = f"{{kind: magpie, model: small, template: chatml, target: 10, turns: {TURNS}}}}}"
     talking = load_recipe(str(loaded.file), [f"source={source}", "budget.calls=100"])
-    stages = Stages(session(tmp_path / "workspace", talking.recipe.models), talking.recipe, talking.base)
+    one = session(tmp_path / "workspace", talking.recipe.models, ranks=ranks())
     told: list[dict[int, Cost]] = []
-    monkeypatch.setattr(stages.session.dispatcher, "foresee", told.append)
+    monkeypatch.setattr(one.dispatcher, "foresee", told.append)
     said: list[str] = []
-    draws = StagePlan(stage="synthesize", calls=15, known=0)
-    tell_plans(stages, [draws], said.append, guess_onward(stages, 10))
+    run = ActiveRun(Context(one, talking.recipe, talking.base), Options(one.run.workspace, said=said.append))
+    later = Planner(run.context)
+    later.guess_behind(synthesize, 10, 0)
+    run.say_plans([StagePlan(stage="synthesize", calls=15, known=0)], later.plans())
     assert said[-1] == "budget: about 95 calls of 100 calls"
-    assert {rank: cost.calls for rank, cost in told[-1].items()} == {0: 15 + 40, 1: 20, 2: 20}
+    assert {rank: cost.calls for rank, cost in told[-1].items()} == {
+        ranks()["synthesize"]: 15,
+        ranks()["converse"]: 40,
+        ranks()["respond"]: 20,
+        ranks()["judge"]: 20,
+    }
+    assert ranks()["synthesize"] < ranks()["converse"] <= 0 < ranks()["respond"] < ranks()["judge"]
+
+
+def test_turns_of_prompts_that_are_known_and_of_others_are_planned_together(
+    loaded: LoadedRecipe, tmp_path: Path
+) -> None:
+    talking = load_recipe(str(loaded.file), ["source.turns={count: 2, model: small, template: chatml}"])
+    one = session(tmp_path / "workspace", talking.recipe.models, answer=says)
+    planner = Planner(Context(one, talking.recipe, talking.base))
+    rows = Rows(one.run.workspace.shards.write(table("prompts", seeds())), unknown=5)
+    left = asyncio.run(planner.chunked(converse, rows))
+    assert planner.count_of(converse).plan().calls == 2 * (len(seeds()) + 5)
+    assert (left.shard, left.unknown) == (None, len(seeds()) + 5)

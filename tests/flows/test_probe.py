@@ -9,15 +9,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from blocks.models import Sampling
-from blocks.workspace import Workspace
-from flows.cli import app
-from flows.errors import KasasagiError
-from flows.probe.advice import judge
-from flows.probe.figures import Figures, at_even_distances, diversity, languages, opening, spread
-from flows.probe.job import ProbeResult, run_probe
-from flows.probe.setup import probe_of
-from flows.recipe_errors import RecipeError
+from kasasagi.blocks.models.kinds import Sampling
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.cli.app import app
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.probe.advice import judge
+from kasasagi.flows.probe.figures import Figures, at_even_distances, diversity, languages, opening, spread
+from kasasagi.flows.probe.job import ProbeResult, run_probe
+from kasasagi.flows.probe.setup import probe_of
+from kasasagi.flows.recipe.errors import RecipeError
 from tests.blocks.helpers import ScriptedServer, error_body
 from tests.fake_server import FakeServer
 

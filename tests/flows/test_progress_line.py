@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from blocks.dispatcher import Tally
-from flows.progress import Progress
-from flows.progress_line import Rate, line, shown, time_left
+from kasasagi.blocks.dispatch.tickets import Tally
+from kasasagi.flows.reporting.progress import Progress
+from kasasagi.flows.reporting.progress_line import Rate, line, shown, time_left
 
 
 def dispatcher(**fields: Any) -> Any:
@@ -88,7 +88,7 @@ def test_nothing_is_shown_where_there_is_no_terminal() -> None:
 def test_it_is_shown_and_taken_away_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.blocks.helpers import until
 
-    monkeypatch.setattr("flows.progress_line.REFRESH_S", 0.01)
+    monkeypatch.setattr("kasasagi.flows.reporting.progress_line.REFRESH_S", 0.01)
     out = io.StringIO()
     with shown(Console(file=out, force_terminal=True, width=200), Progress(now="judging birds")) as dispatchers:
         dispatchers.append(dispatcher(asked=7, answered=3))

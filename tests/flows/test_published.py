@@ -5,12 +5,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from flows.errors import KasasagiError, UsageError
-from flows.published import last_published, of_last_published, pairs_file
-from flows.recipe import LoadedRecipe, check_recipe
-from tasks.load import DatasetSource, load_prompts
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.errors import KasasagiError, UsageError
+from kasasagi.flows.rebuild.published import last_published, of_last_published, pairs_file
+from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
+from kasasagi.tasks.load import DatasetSource, load_prompts
 from tests.run_example import RECIPE, build_example_run
 
 

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.errors import UsageError
-from flows.recipe import (
-    Recipe,
+from kasasagi.flows.errors import UsageError
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import (
     check_recipe,
     find_recipe,
     load_recipe,
@@ -22,8 +22,8 @@ from flows.recipe import (
     parse_yaml,
     shipped_recipes,
 )
-from flows.recipe_errors import RecipeError
-from tasks.synthesize import MagpieSource
+from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.synthesize import MagpieSource
 
 TEXT = """
 name: job
@@ -80,7 +80,7 @@ GOLDEN = {
     "filter.rules=[{min_chrs: 3}]": "'min_chrs' is no rule: did you mean 'min_chars'?",
     "pairs.min_margin=-1": "pairs.min_margin: -1 is not valid: input should be greater than or equal to 0",
     "gates.expect=[{stage: respnd, expectation: ExpectColumnToExist}]": (
-        "gates.expect.0.stage: 'respnd' is not allowed; did you mean 'respond'?"
+        "gates.expect.0.stage: 'respnd' is no stage with a gate; did you mean 'respond'?"
     ),
     "name=2024-01-01": "name: datetime.date(2024, 1, 1) is not valid",
     "models.small.base_url=localhost": "models.small.base_url: 'localhost' is no address: one begins with http://",
@@ -102,7 +102,50 @@ def test_each_fault_is_one_sentence(setting: str, said: str) -> None:
     assert "\n" not in sentence
 
 
-@pytest.mark.parametrize("name", ["name", "source", "models", "respond", "judge"])
+OWN_PROMPT = "Which serves a beginner? {{ instruction }} {{ responses }}"
+JUDGE_PROMPTS = {
+    "{{ instruction }} {{ respnses }}": (
+        "judge.prompt: 'respnses' is no placeholder here and no column of the prompts; did you mean 'responses'?"
+    ),
+    "{{ instruction }}": (
+        "judge.prompt: '{{ instruction }}' has no {{ responses }}, which the judge needs; write it where it shall stand"
+    ),
+    "{{ responses }}": "judge.prompt: '{{ responses }}' has no {{ instruction }}, which the judge needs; write it",
+    "": "judge.prompt: '' has no {{ instruction }}, which the judge needs; write it where it shall stand",
+    "{{ instruction ": "judge.prompt: '{{ instruction ' is no Jinja template: unexpected end of template",
+    OWN_PROMPT + "{{ rubric }}": "judge.prompt: 'rubric' is no placeholder here and no column of the prompts",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), JUDGE_PROMPTS.items())
+def test_a_judge_prompt_with_wrong_placeholders_is_one_sentence(text: str, said: str) -> None:
+    assert said in fault(f"judge.prompt={json.dumps({'text': text})}")
+
+
+def test_a_judge_prompt_may_use_columns_and_must_tell_aspects_and_rubrics_apart() -> None:
+    own = f"judge.prompt={json.dumps({'text': OWN_PROMPT + '{{ topic }} {{ count }} {{ aspect }}'})}"
+    plain = f"judge.prompt={json.dumps({'text': OWN_PROMPT})}"
+    assert check(own).judge.prompt is not None
+    assert check(own, "judge.aspects=[honesty, helpfulness]").judge.prompt is not None
+    assert "has no {{ aspect }}" in fault(plain, "judge.aspects=[honesty, helpfulness]")
+    assert "has no {{ rubric }}" in fault(plain, "judge.method=rubric", "judge.rubric={text: Be kind.}")
+    assert "'aspect' is no placeholder" in fault(own, "judge.method=pairwise")
+    assert "prompt is for judges that are asked in words" in fault(plain, "judge.method=reward")
+    assert "either a text or a file" in fault("judge.prompt={}")
+
+
+def test_a_run_keeps_the_text_of_a_judge_prompt_and_of_a_rubric_that_stand_in_files(tmp_path: Path) -> None:
+    (tmp_path / "judge.txt").write_text(OWN_PROMPT + " {{ rubric }}", encoding="utf-8")
+    (tmp_path / "rubric.txt").write_text("Be kind.", encoding="utf-8")
+    files = ["judge.prompt={file: judge.txt}", "judge.method=rubric", "judge.rubric={file: rubric.txt}"]
+    recipe = check_recipe(override(parse_yaml(TEXT, "r"), files), tmp_path)
+    assert recipe.plain()["judge"]["prompt"] == {"text": OWN_PROMPT + " {{ rubric }}"}
+    assert recipe.plain()["judge"]["rubric"] == {"text": "Be kind."}
+    with pytest.raises(RecipeError, match=r"^judge\.prompt\.file: '.* cannot be read .*away\.txt.*; correct the path$"):
+        check_recipe(override(parse_yaml(TEXT, "r"), ["judge.prompt={file: away.txt}"]), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["name", "source", "models", "respond"])
 def test_a_missing_part_is_named(name: str) -> None:
     data = parse_yaml(TEXT, "recipe.yaml")
     data.pop(name)
@@ -361,8 +404,23 @@ def test_the_student_of_an_on_policy_share_is_a_responder() -> None:
         load_recipe("two-models-one-judge", changes)
 
 
+def test_a_recipe_without_judge_and_pairs_makes_responses() -> None:
+    recipe = check("judge=null")
+    assert (recipe.answers, recipe.pairing, recipe.judging) == (True, False, None)
+    assert {one.stage for one in recipe.expectations} & {"respond", "judge", "format_dpo"} == {"respond"}
+    assert Recipe.model_validate(recipe.plain()).plain() == recipe.plain()
+    assert "judge" in {one.stage for one in check().expectations}
+    assert check("judge=null", "publish.formats=[generations, all_responses]").pairing is False
+    assert fault("judge=null", "publish.formats=[generations, kto]") == (
+        "publish.formats: 'kto' is made of pairs, and without judge there are responses; use generations or "
+        "all_responses"
+    )
+    assert "without judge there are responses" in fault("judge=null", "publish.formats=[trl]")
+    assert "only a recipe without judge and pairs publishes responses" in fault("judge=null", "pairs.strategy=sigma")
+
+
 def test_judges_and_pairs_must_go_together() -> None:
-    assert "judge: this key is missing" in fault("judge=null")
+    assert "judge: this key is missing" in fault("judge=null", "pairs.min_margin=2")
     assert check("judge=null", "pairs={strategy: strong_vs_weak, strong: [large], weak: [small]}").judging is None
     assert fault("judge={models: [large, smal]}") == (
         "judge.models.1: 'smal' is no model of this recipe; did you mean 'small'?"

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from blocks.engines import vllm_engine_for
-from blocks.models import VLLMModel
-from blocks.streaming import EngineFailedError
-from flows.check import check_endpoints, example_requests, price_notes, warnings
-from flows.check_engines import check_vllm
-from flows.check_limits import check_limits
-from flows.recipe import LoadedRecipe, check_recipe, override, parse_yaml
-from flows.recipe_errors import RecipeError
-from flows.runner import run_recipe
-from tests.blocks.helpers import ScriptedServer, error_body
+from kasasagi.blocks.engines.kinds import vllm_engine_for
+from kasasagi.blocks.engines.streaming import EngineFailedError
+from kasasagi.blocks.models.kinds import VLLMModel
+from kasasagi.flows.check.endpoints import check_endpoints, example_requests, price_notes, warnings
+from kasasagi.flows.check.engines import check_vllm
+from kasasagi.flows.check.limits import check_limits
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
+from kasasagi.flows.runner import run_recipe
+from tests.blocks.helpers import ScriptedServer, answer_body, error_body
 from tests.fake_server import FakeServer
 from tests.flows.test_recipe import TEXT
 
@@ -59,7 +59,20 @@ def test_a_ping_sends_one_question_to_each_model(server: FakeServer) -> None:
     faults, said = checked(at(server.base_url), ping=True)
     assert faults == []
     assert server.stats()["calls"] == 2
-    assert sum("it answered" in line for line in said) == 2
+    assert sum("it answered" in line for line in said) == 1
+    assert sum("'The capital of Japan is Tokyo.'" in line for line in said) == 1
+
+
+def test_a_ping_says_what_to_write_where_a_model_does_not_take_a_parameter() -> None:
+    refused = (400, {}, error_body("Unsupported value: 'temperature' does not support 0.8 with this model."))
+    models = (200, {}, b'{"data": [{"id": "small"}, {"id": "large"}]}')
+
+    with ScriptedServer(
+        lambda number, headers: refused if number == 0 else (200, {}, answer_body("Hello.")), models
+    ) as at_work:
+        _, said = checked(at(at_work.base_url, "respond.sampling.temperature=0.8"), ping=True)
+    [line] = [line for line in said if "takes no" in line]
+    assert line.startswith("  small takes no temperature: write sampling: {temperature: null} where it is asked; else")
 
 
 def test_a_model_that_the_server_does_not_know_is_named_with_the_nearest(server: FakeServer) -> None:
@@ -157,6 +170,25 @@ def test_one_rendered_request_is_shown_for_each_model() -> None:
     assert "(first answer)" in shown["large judges"]
 
 
+def test_a_judge_prompt_of_ones_own_is_shown_with_the_form_of_the_reply() -> None:
+    own = "judge.prompt={text: 'Serve beginners. {{ instruction }} {{ topic }} {{ responses }}'}"
+    shown = dict(example_requests(loaded(own)))["large judges"]
+    assert "Serve beginners. [" in shown
+    assert "(topic)" in shown
+    assert "(first answer)" in shown
+    assert "Rating: a whole number from 1 to 5" in shown
+
+
+def test_the_bundled_judge_is_shown_its_own_words_and_warned_of_others() -> None:
+    bundled = ("models.own={kind: bundled}", "judge.model=own")
+    shown = dict(example_requests(loaded(*bundled)))["own judges"]
+    assert "Weigh four criteria alike." not in shown
+    assert "Weigh four criteria alike." in dict(example_requests(loaded()))["large judges"]
+    own = "judge.prompt={text: 'Serve beginners. {{ instruction }} {{ responses }}'}"
+    assert "knows our judge prompt alone" in warnings(loaded(*bundled, own).recipe)[0]
+    assert warnings(loaded(*bundled).recipe) == []
+
+
 def test_what_is_seldom_meant_is_a_warning() -> None:
     assert "judges its own answers" in warnings(loaded().recipe)[0]
     assert "gives no pairs" in warnings(loaded("respond.models=[small]").recipe)[0]
@@ -214,8 +246,8 @@ def test_who_plays_the_user_in_further_turns_must_go_on_from_a_text_too(server: 
 
 
 def test_a_model_behind_litellm_cannot_invent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blocks.litellm_endpoint.library", lambda: None)
-    monkeypatch.setattr("flows.check.find_spec", lambda name: name)
+    monkeypatch.setattr("kasasagi.blocks.endpoints.litellm.library", lambda: None)
+    monkeypatch.setattr("kasasagi.flows.check.endpoints.find_spec", lambda name: name)
     source = "source={kind: magpie, model: writer, template: qwen-3, target: 4}"
     writer = "models={writer: {kind: litellm, model: groq/some}}"
     alone = LoadedRecipe(recipe=check_recipe(override(parse_yaml(SEEDS, "r"), [source, writer]), Path()), base=Path())
@@ -230,7 +262,7 @@ def test_a_named_family_or_a_text_needs_no_tokenizer_to_be_shown(
     def fetched(name: str, revision: str | None) -> Path:
         raise AssertionError(f"the tokenizer {name!r} was fetched")
 
-    monkeypatch.setattr("blocks.chat_template._fetched", fetched)
+    monkeypatch.setattr("kasasagi.blocks.models.chat_template._fetched", fetched)
     writer = "models.small={kind: vllm, model: nobody/has-this, revision: r}"
     shown = dict(
         example_requests(
@@ -258,7 +290,11 @@ def test_weights_beside_the_recipe_are_found_and_lost_ones_named(tmp_path: Path)
 
 
 def test_a_missing_vllm_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for module in ("blocks.vllm_engine", "blocks.vllm_server", "flows.check_engines"):
+    for module in (
+        "kasasagi.blocks.engines.vllm",
+        "kasasagi.blocks.engines.vllm_server",
+        "kasasagi.flows.check.engines",
+    ):
         monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
     config = VLLMModel.model_validate({"kind": "vllm", "model": "some/model"})
     [fault] = check_vllm("writer", config, tmp_path, lambda line: None)

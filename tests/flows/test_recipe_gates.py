@@ -3,15 +3,19 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from flows.recipe import Recipe, check_recipe, load_recipe, override, parse_yaml
-from flows.recipe_errors import RecipeError
-from flows.recipe_gates import gate_faults
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.gates import gate_faults
+from kasasagi.flows.recipe.model import check_recipe, load_recipe, override, parse_yaml
+from kasasagi.tasks.recipe import Recipe
 from tests.flows.test_recipe import TEXT
+from tests.test_docs import ROOT, blocks
 
 OWN = "gates.expect=[{stage: respond, expectation: ExpectColumnValuesToBeInSet, column: refused, mostly: 0.8}]"
 TOGETHER = "gates.expect=[{stage: respond, expectation: ExpectColumnPairValuesToBeEqual, column_A: refused}]"
 LOOKED_AT = {"truncated", "refused", "language_as_asked"}
+ALWAYS = {"response_id", "no_answer", "responder_answers"}
 
 
 def recipe(*settings: str, given: bool = False) -> Recipe:
@@ -41,12 +45,12 @@ def columns(found: Recipe) -> set[str]:
     ],
 )
 def test_only_what_a_rule_looks_at_is_expected(rules: str, wanted: set[str]) -> None:
-    assert columns(recipe(f"respond.rules={rules}")) == {*wanted, "response_id"}
+    assert columns(recipe(f"respond.rules={rules}")) == {*wanted, *ALWAYS}
 
 
 def test_by_default_all_of_it_is_expected_and_of_given_responses_none() -> None:
-    assert columns(recipe()) == {*LOOKED_AT, "response_id"}
-    assert columns(recipe(given=True)) == {"response_id"}
+    assert columns(recipe()) == {*LOOKED_AT, *ALWAYS}
+    assert columns(recipe(given=True)) == {"response_id", "no_answer"}
 
 
 def test_an_expectation_of_ones_own_that_all_would_pass_unseen_is_a_fault() -> None:
@@ -68,3 +72,57 @@ def test_such_a_fault_is_of_a_file_and_not_of_a_recipe_that_has_run(tmp_path: Pa
         load_recipe(str(tmp_path / "recipe.yaml"), [OWN, "respond.rules=[finished]"])
     kept = recipe(OWN, "respond.rules=[finished]")
     assert check_recipe(kept.plain(), tmp_path) == kept
+
+
+def test_every_expectation_in_the_documents_can_be_judged(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "gates.md"
+    [program] = blocks(page, "python")
+    (tmp_path / "my_gates.py").write_text(program)
+    entries = [one for text in blocks(page, "yaml") for one in yaml.safe_load(text)["gates"]["expect"]]
+    assert len(entries) == 5
+    found = check_recipe({**parse_yaml(TEXT, "r"), "gates": {"expect": entries}}, tmp_path)
+    assert gate_faults(found, tmp_path) == []
+
+
+def query(stage: str, text: str) -> str:
+    named = f"stage: {stage}, expectation: UnexpectedRowsExpectation"
+    return fault("source.keep=[topic]", f'gates.expect=[{{{named}, unexpected_rows_query: "{text}"}}]')
+
+
+@pytest.mark.parametrize("stage", ["load", "filter", "tags", "rewrite", "converse", "respond", "judge", "format_dpo"])
+def test_a_query_may_see_every_row_of_every_stage(stage: str) -> None:
+    assert query(stage, "SELECT * FROM {batch}") == ""
+
+
+@pytest.mark.parametrize("condition", ["topic > 5", "topic LIKE 'birds%'", "refused AND length(content) > 3"])
+def test_a_query_may_take_a_column_of_the_source_for_a_text_or_a_number(condition: str) -> None:
+    assert query("respond", f"SELECT * FROM {{batch}} WHERE {condition}") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("SELECT * FROM {batch} WHERE ratng > 5", "the columns of judge are aspect, judges_agree, model"),
+        ("SELECT 1", "it does not name {batch}, which stands for the rows of judge"),
+        ("DROP TABLE {batch}", "it is not one SELECT"),
+        ("SELECT * FRM {batch}", "syntax error"),
+        ("SELECT * FROM {batch}, read_csv('/etc/passwd')", "file system operations are disabled"),
+    ],
+)
+def test_a_query_that_cannot_be_run_is_a_fault_in_one_sentence(text: str, said: str) -> None:
+    found = query("judge", text)
+    assert found.startswith("gates.expect.0.unexpected_rows_query: ")
+    assert said in found
+    assert "\n" not in found
+
+
+def test_an_own_class_is_looked_for_beside_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(TEXT)
+    own = "gates.expect=[{stage: respond, expectation: 'my_gates:ExpectShort', column: content, max_value: 5}]"
+    with pytest.raises(RecipeError, match=r"gates\.expect\.0\.expectation: 'my_gates:ExpectShort' names no file"):
+        load_recipe(str(tmp_path / "recipe.yaml"), [own])
+    text = "from great_expectations.expectations import ExpectColumnValueLengthsToBeBetween as Lengths\n"
+    (tmp_path / "my_gates.py").write_text(f"{text}class ExpectShort(Lengths):\n    pass\n")
+    assert load_recipe(str(tmp_path / "recipe.yaml"), [own]).recipe.gates.expect[0].is_own
+    with pytest.raises(RecipeError, match=r"cannot be built .*extra fields not permitted"):
+        load_recipe(str(tmp_path / "recipe.yaml"), [own.replace("max_value", "nonsense")])

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.check import example_requests
-from flows.recipe import LoadedRecipe, Recipe, check_recipe, override, parse_yaml
-from flows.recipe_errors import RecipeError
-from tasks.filter.late import split_where
+from kasasagi.flows.check.endpoints import example_requests
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
+from kasasagi.tasks.filter.late import split_where
+from kasasagi.tasks.recipe import Recipe
 from tests.flows.test_recipe import TEXT
 
 TAGS = "tags={model: large}"

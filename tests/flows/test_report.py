@@ -17,15 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from blocks.run_tables import build_database
-from blocks.workspace import Run, Workspace
-from flows.cli_report import register
-from flows.errors import KasasagiError
-from flows.views.report import browser, landscape
-from flows.views.report.browser import embedded, shortened
-from flows.views.report.charts import Chart, bars, stacked
-from flows.views.report.differences import marked
-from flows.views.report.page import report
+from kasasagi.blocks.workspace.run_tables import build_database
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.cli.report import register
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.views.report import browser, landscape
+from kasasagi.flows.views.report.browser import embedded, shortened
+from kasasagi.flows.views.report.charts import Chart, bars, stacked
+from kasasagi.flows.views.report.differences import marked
+from kasasagi.flows.views.report.page import report
 from tests.run_example import RECIPE, build_example_run
 from tests.test_house import HEAVY, loaded
 
@@ -95,6 +95,27 @@ def _changed(run: Run, folder: Path, *statements: str, **values: str) -> Run:
     return run
 
 
+@pytest.mark.parametrize(("dropped", "product", "count"), [(1, "responses", 79), (2, "instructions", 40)])
+def test_a_run_without_pairs_shows_its_responses_or_instructions(
+    tmp_path: Path, dropped: int, product: str, count: int
+) -> None:
+    parts = ("judge", "respond")[:dropped]
+    recipe = {name: value for name, value in RECIPE.items() if name not in (*parts, "pairs", "publish")}
+    page = page_of(build_example_run(tmp_path, prompts=40, recipe=recipe))
+    words = " ".join(page.text.split())
+    assert f"{product}{count}" in "".join(page.text.split())
+    assert f"All {count} {product}." in words
+    assert f"more {product}" in words
+    hidden = {one.get("id"): "hidden" in one for one in page.tags("select")}
+    assert hidden == {"model": product == "instructions", "order": True}
+    rows = page.data["pairs"]
+    assert len(rows) == count
+    assert all(row["r"] is None and row["m"] is None and row["p"] for row in rows)
+    if product == "responses":
+        assert {row["c"]["by"] for row in rows} == {"small", "large"}
+        assert all(row["c"]["text"][0] for row in rows)
+
+
 def test_the_page_tells_what_the_tables_hold(page: Page) -> None:
     words = " ".join(page.text.split())
     assert "two-models-one-judge" in words
@@ -104,6 +125,8 @@ def test_the_page_tells_what_the_tables_hold(page: Page) -> None:
         assert reason in words
     assert "All 37 pairs." in words
     assert "1 of 4 gates failed." in words
+    assert "replies that cannot be read" in words
+    assert "ExpectColumnValuesToBeInSet" not in words
     assert "verdicts that cannot be read" in words
     assert "100% of the texts get the same rating in both orders." in words
     assert "The chosen answer is the longer one in 100% of 37 pairs." in words
@@ -213,7 +236,7 @@ def test_pairs_that_do_not_fit_are_left_out_and_the_page_says_so(
 
 
 def test_a_page_stays_under_its_limit_whatever_the_texts(changed: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.views.report.page.MOST_BYTES", 700_000)
+    monkeypatch.setattr("kasasagi.flows.views.report.page.MOST_BYTES", 700_000)
     run = changed("UPDATE responses SET content = repeat('水' || response_id || '鳥。', 150)")
     text = report(run)
     assert len(text.encode()) < 700_000

@@ -6,15 +6,16 @@ import threading
 
 import pytest
 
-from flows.recipe_errors import RecipeError
-from flows.runner import _in_own_loop, run_recipe
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.reporting.ending import Reports
+from kasasagi.flows.runner import _in_own_loop, run_recipe
 
 
 def test_a_recipe_at_fault_is_said_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> None:
         raise AssertionError("a server was started")
 
-    monkeypatch.setattr("flows.runner.prefect_server", started)
+    monkeypatch.setattr("kasasagi.flows.runner.prefect_server", started)
     with pytest.raises(RecipeError, match="no recipe 'nowhere'"):
         run_recipe("nowhere")
 
@@ -25,9 +26,9 @@ def test_a_coroutine_runs_where_a_loop_runs_already() -> None:
         return threading.current_thread().name
 
     async def notebook() -> str:
-        return _in_own_loop(work)
+        return _in_own_loop(work, Reports())
 
-    assert _in_own_loop(work) == threading.current_thread().name
+    assert _in_own_loop(work, Reports()) == threading.current_thread().name
     assert asyncio.run(notebook()) == "kasasagi-run"
 
 
@@ -53,7 +54,7 @@ def test_an_interrupt_in_a_notebook_ends_the_run_cleanly() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
-            _in_own_loop(work)
+            _in_own_loop(work, Reports())
 
     before = signal.getsignal(signal.SIGINT)
     try:

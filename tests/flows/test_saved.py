@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from blocks.models import OpenAIModel
-from flows.recipe import LoadedRecipe, check_recipe
-from flows.recipe_errors import RecipeError
-from flows.saved import with_saved_blocks
+from kasasagi.blocks.models.kinds import OpenAIModel
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
+from kasasagi.flows.recipe.saved_endpoints import with_saved_blocks
 
 KEY = "a key that nobody may write down"
 
@@ -32,7 +32,7 @@ def loaded(**changes: Any) -> LoadedRecipe:
 
 @pytest.fixture
 def saved(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from blocks.saved import ModelEndpoint
+    from kasasagi.blocks.saved import ModelEndpoint
 
     monkeypatch.setenv("KASASAGI_KEY_MY_CRITIC", "")
     block = ModelEndpoint(base_url="http://127.0.0.1:9/v1", api_key=KEY)
@@ -67,7 +67,7 @@ def test_a_block_that_nobody_saved_is_said_in_one_sentence() -> None:
 
 
 def test_a_block_says_what_it_is_for() -> None:
-    from blocks.saved import ModelEndpoint
+    from kasasagi.blocks.saved import ModelEndpoint
 
     assert ModelEndpoint.get_description()
     assert "block: my-critic" in (ModelEndpoint.get_code_example() or "")

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.recipe import load_recipe, shipped_recipes
-from tasks.filter import filter_prompts
-from tasks.synthesize import MagpieSource, Steering, draws_for
+from kasasagi.flows.recipe.model import load_recipe, shipped_recipes
+from kasasagi.hina.world.oracle import task_of
+from kasasagi.tasks.filter import filter_prompts
+from kasasagi.tasks.synthesize import MagpieSource, Steering, draws_for
 from tests.tasks.helpers import model, prompt, session
 
 
@@ -19,6 +20,31 @@ def test_a_shipped_recipe_is_sound_and_says_what_it_is(name: str) -> None:
     assert found.file is not None
     assert found.file.read_text(encoding="utf-8").startswith("# ")
     assert load_recipe(name).recipe.plain() == found.recipe.plain()
+
+
+def test_the_quickstart_takes_no_question_without_an_answer(tmp_path: Path) -> None:
+    loaded = load_recipe("quickstart")
+    said = [
+        "Which does not belong: plane, potato, cat? Say why.",
+        "Which does not belong: dog, cat, potato? Say why.",
+        "タイとタイは同じ大陸の国ですか。理由も答えてください。",
+        "What is the capital of France?",
+        "二十 Viる手順の最初の3つを挙げてください。",
+        "10から3を引いてください。",
+        "Take 24 away from 23.",
+    ]
+    rows = [
+        {**prompt(text), "position": place, "source": "magpie", "finish_reason": "stop", "stop_reason": None}
+        for place, text in enumerate(said)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "prompts.parquet")
+    config, rules = loaded.recipe.filter, loaded.recipe.default_rules
+    result = filter_prompts(config, tmp_path / "prompts.parquet", tmp_path / "out", loaded.base, rules)
+    kept = [said[place] for place in pq.read_table(result.prompts)["position"].to_pylist()]
+    assert "What is the capital of France?" in kept
+    assert {row["reason"] for row in pq.read_table(result.quarantine).to_pylist()} == {"has_an_answer"}
+    assert all(task_of(text) for text in kept)
+    assert len(kept) < len(said) - 2
 
 
 def test_tanuki_ja_draws_as_the_script_did(tmp_path: Path) -> None:

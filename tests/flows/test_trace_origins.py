@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from blocks.canonical import prompt_id
-from blocks.shards import Account, Handle
-from blocks.tables import PROMPTS, table
-from blocks.workspace import Run, Workspace
-from flows.views.trace import draw_trace, trace
-from tasks.asking import set_aside
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.tables import PROMPTS, table
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.flows.views.trace import draw_trace, trace
+from kasasagi.tasks.asking import set_aside
 from tests.tasks.helpers import prompt
 
 ORIGIN, OTHER = prompt("Name a river."), prompt("Name a lake.")

@@ -9,15 +9,20 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from flows.again import pair_again
-from flows.cli_argilla import register
-from flows.errors import KasasagiError
-from flows.verdicts import pull, push
-from tasks.judge.human import HUMAN, outranked
-from tasks.pairing.model import Candidate
+from kasasagi.blocks.hints import install
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.cli.argilla import register
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.people.verdicts import pull, push
+from kasasagi.flows.rebuild.again import pair_again
+from kasasagi.tasks.asking import read_rows
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.human import HUMAN, outranked
+from kasasagi.tasks.pairing.model import Candidate
 from tests.fake_argilla import FakeArgilla
+from tests.fake_argilla.server import known_as
 from tests.run_example import RECIPE, build_example_run
 
 KEY = "argilla-key-marked-7f3a91"
@@ -196,7 +201,7 @@ def test_what_goes_wrong_is_one_sentence_without_the_key(
     assert "ARGILLA_API_URL is not set" in sentence()
     monkeypatch.setitem(sys.modules, "argilla", None)
     monkeypatch.setenv("ARGILLA_API_URL", argilla.address)
-    assert "pip install 'kasasagi[argilla]'" in sentence()
+    assert install("argilla") in sentence()
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -247,3 +252,81 @@ def test_where_nobody_said_anything_the_judge_stays() -> None:
     judged = candidates("a", "b")
     assert outranked(judged, [said("x", "a", None)]) == judged
     assert outranked(judged, [{**said("x", "a", 5), "ordering": "first"}]) == judged
+
+
+def scaled(tmp_path: Path, judge: dict[str, Any], marks: dict[float, float]) -> Run:
+    """An example run whose judge has another way and scale: marks has its ratings in place of the example's."""
+    old = build_example_run(tmp_path, prompts=7, recipe=LENIENT)
+    critic = {"model": "critic", **judge}
+    recipe = {**LENIENT, "judge": critic}
+    run = Run.begin(old.workspace, "20260101-000001-scaled", old.state().name, recipe)
+    aspect = JudgeConfig.model_validate(critic).marks[0]
+    for handle in (counted.handle for counted in old.handles() if counted.handle.stage != "format_dpo"):
+        shards = dict(handle.shards)
+        if "ratings" in shards:
+            rows = [
+                {**row, "rating": marks[row["rating"]], "aspect": aspect} for row in read_rows(old, shards["ratings"])
+            ]
+            shards["ratings"] = run.workspace.shards.write(table("ratings", rows))
+        run.add(handle.model_copy(update={"shards": shards}), reused=False)
+    return pair_again(run.workspace, run.id, ["pairs.min_margin=0.1"])
+
+
+WIDE = {"method": "rubric", "rubric": {"text": "Be kind.", "lowest": 1, "highest": 100}}
+HALVES = {"method": "rubric", "rubric": {"text": "Be kind.", "halves": True}}
+
+
+@pytest.mark.parametrize(
+    ("judge", "chosen", "rejected", "steps"),
+    [(WIDE, 85.0, 40.0, (8, 4)), ({"method": "pairwise"}, 1.0, 0.25, (10, 3)), (HALVES, 4.5, 4.0, (7, 6))],
+)
+def test_a_wide_or_fine_scale_goes_there_and_back(
+    tmp_path: Path, argilla: FakeArgilla, judge: dict[str, Any], chosen: float, rejected: float, steps: tuple[int, int]
+) -> None:
+    run = scaled(tmp_path, judge, {5.0: chosen, 2.0: rejected})
+    push(run, None, None, None)
+    before = pairs_of(run)
+    left, moved, *_ = argilla.records_of(DATASET)
+    for record in (left, moved):
+        suggested = [one["value"] for one in record["suggestions"] if one["question_name"] != "comment"]
+        assert sorted(suggested, reverse=True) == list(steps)
+    marks = {one["question_name"]: one["value"] for one in left["suggestions"] if one["question_name"] != "comment"}
+    argilla.respond(DATASET, left["external_id"], "ada", **marks)
+    best = moved["metadata"]["response_1"] == before[moved["metadata"]["prompt_id"]][1]
+    one, other = (steps[0], 0) if best else (0, steps[0])
+    argilla.respond(DATASET, moved["external_id"], "ada", rating_1=one, rating_2=other)
+    new, heeded, _ = pull(run.workspace, run.id, None, None)
+    assert heeded == 2
+    after = pairs_of(new)
+    same, other = (record["metadata"]["prompt_id"] for record in (left, moved))
+    assert after[same] == (*before[same][:2], chosen, rejected)
+    assert after[other][:2] == (before[other][1], before[other][0])
+    assert after[other][3] == (0.0 if judge["method"] == "pairwise" else 1.0)
+
+
+def test_people_are_told_what_the_steps_stand_for_and_a_dataset_keeps_its_own(
+    tmp_path: Path, run: Run, argilla: FakeArgilla
+) -> None:
+    wide = scaled(tmp_path / "wide", WIDE, {5.0: 85.0, 2.0: 40.0})
+    push(wide, "fresh", None, None)
+    push(run, None, None, None)
+    push(wide, None, None, None)
+    told = {
+        name: [one["description"] for one in argilla.settings[known_as("dataset", name), "questions"]][:2]
+        for name in ("fresh", DATASET)
+    }
+    assert told["fresh"] == ["0 is the worst (1 on the judge's scale), 10 the best (100)."] * 2
+    assert told[DATASET] == [None, None]
+    steps = {one["value"] for record in argilla.records_of(DATASET) for one in record["suggestions"][:2]}
+    assert steps == {4, 3}, "85 and 40 of 100, on the steps from 1 to 5"
+
+
+def test_a_record_whose_judged_ratings_are_damaged_is_one_sentence(run: Run, argilla: FakeArgilla) -> None:
+    push(run, None, None, None)
+    record = argilla.records_of(DATASET)[0]
+    rated(argilla, record, "ada", "x")
+    record["metadata"]["judge_scale"] = "one to five"
+    with pytest.raises(KasasagiError, match=r"metadata judge_scale.* holds no numbers .*; push the run again"):
+        pull(run.workspace, run.id, None, None)
+    del record["metadata"]["judge_scale"]
+    assert pull(run.workspace, run.id, None, None)[1] == 1

@@ -10,11 +10,11 @@ from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
-from blocks.shards import Account, Handle
-from blocks.tables import table
-from flows.cli_views import register
-from flows.labels.sitting import label
-from flows.views.judge import TITLES, percent_or_decimal, subject_of
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.flows.cli.views import register
+from kasasagi.flows.labels.sitting import label
+from kasasagi.flows.views.judge import TITLES, percent_or_decimal, subject_of
 from tests.run_example import build_example_run
 
 
@@ -73,7 +73,7 @@ def test_the_audit_of_the_datasets_labels_stands_beside_them(tmp_path: Path) -> 
 
 
 def test_a_run_that_nobody_judged_says_so(tmp_path: Path) -> None:
-    from blocks.workspace import Run, Workspace
+    from kasasagi.blocks.workspace.runs import Run, Workspace
 
     workspace = Workspace(tmp_path)
     workspace.prepare()

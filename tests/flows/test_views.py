@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from blocks.shards import Account, Handle
-from blocks.tables import table
-from blocks.workspace import Run, RunState, Workspace
-from flows.views.drawing import draw_rows
-from flows.views.show import draw_runs, print_summary
-from flows.views.summary import run_list, summary
-from flows.views.text import cut, dollars, duration, safe_json, visible
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.flows.views.drawing import draw_rows
+from kasasagi.flows.views.overview.show import draw_runs, print_summary
+from kasasagi.flows.views.overview.summary import run_list, summary
+from kasasagi.flows.views.text import cut, dollars, duration, safe_json, visible
 from tests.run_example import build_example_run
 
 WIDTHS = (60, 100, 160)
@@ -98,6 +98,8 @@ def test_calls_cost_and_a_failed_gate_are_there_at_any_width(ended: Run, width: 
     cost = dollars(sum(stage["cost_usd"] for stage in summary(ended)["stages"]))
     assert cost in text
     assert "Gates: 1 of 4 failed" in text
+    assert "judge: replies that cannot be read: verdicts that cannot be read" in " ".join(text.split())
+    assert "ExpectColumnValuesToBeInSet" not in text
     assert re.search(r"^judge .*0\.83 +failed *$", text, re.M)
     assert re.search(r"^filter .*1\.0 +held *$", text, re.M)
 

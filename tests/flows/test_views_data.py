@@ -10,20 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from blocks.canonical import digest_file
-from blocks.run_tables import open_tables
-from blocks.shards import Account, Handle
-from blocks.tables import table
-from blocks.workspace import Run
-from flows.errors import KasasagiError, UsageError
-from flows.views.diff import difference, draw_difference, flattened
-from flows.views.export import export, json_line
-from flows.views.formats import Format
-from flows.views.frames import tables
-from flows.views.quarantine import draw_quarantine, quarantined
-from flows.views.query import looks_like_query, query
-from flows.views.reading import fetch
-from flows.views.trace import draw_trace, trace
+from kasasagi.blocks.canonical import digest_file
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.flows.errors import KasasagiError, UsageError
+from kasasagi.flows.views.diff import difference, draw_difference, flattened
+from kasasagi.flows.views.quarantine import draw_quarantine, quarantined
+from kasasagi.flows.views.reading import fetch
+from kasasagi.flows.views.tables.export import export, json_line
+from kasasagi.flows.views.tables.formats import Format
+from kasasagi.flows.views.tables.frames import tables
+from kasasagi.flows.views.tables.query import looks_like_query, query
+from kasasagi.flows.views.trace import draw_trace, trace
 from tests.run_example import RECIPE, build_example_run
 
 SOUND_QUERIES = (
@@ -85,6 +85,42 @@ def files_of(folder: Path) -> dict[Path, str]:
 def test_reading_queries_work(run: Run, sql: str) -> None:
     assert rows_of(run, sql)
     assert looks_like_query(sql)
+
+
+def test_pairs_show_their_texts_and_have_the_columns_of_the_table(run: Run) -> None:
+    with open_tables(run) as connection:
+        table_columns = [row[0] for row in connection.execute("DESCRIBE pairs").fetchall()]
+        expected = connection.execute(
+            "SELECT q.instruction, c.content, r.content, p.margin FROM pairs p JOIN prompts q USING (prompt_id) "
+            "JOIN responses c ON c.response_id = p.chosen_id JOIN responses r ON r.response_id = p.rejected_id "
+            "ORDER BY p.prompt_id"
+        ).fetchall()
+    with query(run, "from pairs order by prompt_id") as result:
+        assert result.names[:6] == ["prompt", "chosen", "rejected", "chosen_rating", "rejected_rating", "margin"]
+        assert set(result.names) == {*table_columns, "prompt", "chosen", "rejected", "chosen_model", "rejected_model"}
+    shown = rows_of(run, "select prompt, chosen, rejected, margin from pairs order by prompt_id")
+    assert [row[1:] for row in shown] == [row[1:] for row in expected]
+    assert all(prompt.endswith(instruction) for (prompt, *_), (instruction, *_) in zip(shown, expected, strict=True))
+    assert {prompt.split(":")[0] for prompt, *_ in shown} >= {"system"}
+    assert len(expected) == len(rows_of(run, "from pairs")) == rows_of(run, "select count(*) from pairs")[0][0]
+
+
+def test_a_kept_column_keeps_its_name_among_the_texts(tmp_path: Path) -> None:
+    run = build_example_run(tmp_path, ended=False)
+    [prompts] = [one.handle for one in run.handles() if one.handle.stage == "filter"]
+    rows = run.workspace.shards.read(prompts.shards["prompts"])
+    for name in ("prompt", "Chosen", "chosen_text"):
+        rows = rows.append_column(name, [[f"kept {name}"] * rows.num_rows])
+    run.add(prompts.model_copy(update={"shards": {"prompts": run.workspace.shards.write(rows)}}), reused=False)
+    with query(run, "from pairs limit 1") as result:
+        row = dict(zip(result.names, result.rows(1)[0], strict=True))
+    assert [row[name] for name in ("prompt", "Chosen", "chosen_text")] == [
+        "kept prompt",
+        "kept Chosen",
+        "kept chosen_text",
+    ]
+    assert "Water boils" in row["chosen_text_text"] or "水" in row["chosen_text_text"]
+    assert row["prompt_text"]
 
 
 @pytest.mark.parametrize("sql", WRITING_QUERIES)

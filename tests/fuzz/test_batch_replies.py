@@ -6,9 +6,9 @@ import orjson
 from hypothesis import given
 from openai.types import Batch
 
-from blocks.batch_places import ENDINGS, StrangeReplyError, read_batch
-from blocks.batch_results import read_results
-from blocks.llm import Completion
+from kasasagi.blocks.dispatch.batch.places import ENDINGS, StrangeReplyError, read_batch
+from kasasagi.blocks.dispatch.batch.results import read_results
+from kasasagi.blocks.models.llm import Completion
 from tests.fuzz.mutations import mutations_of
 
 BATCHES = tuple(

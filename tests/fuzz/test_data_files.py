@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.load import DatasetSource, LoadResult, SourceError, load_prompts, source_columns
+from kasasagi.tasks.load import DatasetSource, LoadResult, SourceError, load_prompts, source_columns
 from tests.fuzz.mutations import CHANGES, Change, changed, said_plainly
 
 ROWS: list[dict[str, Any]] = [

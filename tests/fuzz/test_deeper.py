@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FILES = sorted(file.name for file in Path(__file__).parent.glob("test_*.py") if file != Path(__file__))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
-def test_everything_again_with_many_more_examples() -> None:
+@pytest.mark.parametrize("name", FILES)
+def test_everything_again_with_many_more_examples(name: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--hypothesis-profile", "deep"]
     done = subprocess.run(
-        [*command, "tests/fuzz"], cwd=ROOT, capture_output=True, text=True, timeout=3_500, check=False
+        [*command, f"tests/fuzz/{name}"], cwd=ROOT, capture_output=True, text=True, timeout=3_500, check=False
     )
     assert done.returncode == 0, done.stdout[-5_000:]

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.embeddings import pack, read_embedding, unpack
-from blocks.groups import read_shared
-from blocks.openai_endpoint import read_waiting
-from blocks.rate_headers import LONGEST_ASKED_WAIT_S, LONGEST_QUOTA_WAIT_S, quota_wait, retry_after
-from blocks.reward_endpoint import read_number
-from tasks.reading import UnreadableError
-from tasks.rewrite.stage import read_rewrite
-from tasks.tags.labels import KINDS, LABELS
-from tasks.tags.reader import read_tags
-from tasks.thinking import split_thinking
+from kasasagi.blocks.dispatch.groups import read_shared
+from kasasagi.blocks.endpoints.openai import read_waiting
+from kasasagi.blocks.endpoints.rate_headers import LONGEST_ASKED_WAIT_S, LONGEST_QUOTA_WAIT_S, quota_wait, retry_after
+from kasasagi.blocks.endpoints.reward import read_number
+from kasasagi.blocks.models.embeddings import pack, read_embedding, unpack
+from kasasagi.tasks.reading import UnreadableError
+from kasasagi.tasks.rewrite.write import read_rewrite
+from kasasagi.tasks.tags.labels import KINDS, LABELS
+from kasasagi.tasks.tags.reader import read_tags
+from kasasagi.tasks.text.thinking import split_thinking
 from tests.fuzz.mutations import CHANGES, SPICE, Change, changed, mutations_of
 from tests.fuzz.test_replies import check
 

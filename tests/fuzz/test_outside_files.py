@@ -9,20 +9,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blocks.chat_template import ChatTemplate, TemplateRefusedError, TokenizerUnusableError
-from blocks.workspace import Workspace
-from flows.check import example_requests
-from flows.recipe import LoadedRecipe, load_recipe
-from flows.recipe_errors import RecipeError
-from tasks.filter.config import ContaminationConfig, FilterError
-from tasks.filter.contamination import Contamination, check_sets
-from tasks.gate.approvals import approval, write_approvals
-from tasks.gate.outcome import Outcome
-from tasks.load import DatasetSource, SourceError, load_prompts
-from tasks.load.config import GivenResponses
-from tasks.load.given import write_given
-from tasks.student import TokenizerError, TokenLimits, token_counter
-from tasks.synthesize.packs import SteeringError, read_pack
+from kasasagi.blocks.models.chat_template import ChatTemplate, TemplateRefusedError, TokenizerUnusableError
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.check.endpoints import example_requests
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe
+from kasasagi.tasks.filter.config import ContaminationConfig, FilterError
+from kasasagi.tasks.filter.duplicates.contamination import Contamination, check_sets
+from kasasagi.tasks.gate.approvals import approval, write_approvals
+from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.load import DatasetSource, SourceError, load_prompts
+from kasasagi.tasks.load.config import GivenResponses
+from kasasagi.tasks.load.given import write_given
+from kasasagi.tasks.student import TokenizerError, TokenLimits, token_counter
+from kasasagi.tasks.synthesize.packs import SteeringError, read_pack
 from tests.chat_templates import LLAMA, write_tokenizer
 from tests.flows.test_recipe import TEXT
 from tests.fuzz.mutations import CHANGES, Change, changed, mutations_of, said_plainly

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 
-from flows.recipe import load_recipe, shipped_recipes
-from flows.recipe_errors import RecipeError
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import load_recipe, shipped_recipes
 from tests.fuzz.mutations import mutations_of, said_plainly
 
 KEY = "sk-" + "a1B2" * 10

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.batch_results import read_results
-from blocks.llm import Completion
-from blocks.models import OpenAIModel
-from blocks.openai_endpoint import OpenAIEndpoint, read_reply
-from tasks.judge.comparing import read_comparison
-from tasks.judge.reader import UnreadableReply, read_ratings
+from kasasagi.blocks.dispatch.batch.results import read_results
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply
+from kasasagi.blocks.models.kinds import OpenAIModel
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.tasks.judge.replies.comparing import read_comparison
+from kasasagi.tasks.judge.replies.reader import UnreadableReply, read_ratings
 from tests.fuzz.mutations import CHANGES, Change, changed, mutations_of
 
 CHAT = {

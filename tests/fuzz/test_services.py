@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.argilla import RATINGS, ArgillaDataset
-from blocks.destinations import DestinationError
-from blocks.destinations.hub import HubRepository
-from blocks.prefect_slots import PrefectSlots
-from blocks.shared_limit import LimitError
+from kasasagi.blocks.destinations import DestinationError
+from kasasagi.blocks.destinations.argilla import RATINGS, ArgillaDataset
+from kasasagi.blocks.destinations.hub import HubRepository
+from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
+from kasasagi.blocks.dispatch.shared_limit import LimitError
 from tests.fuzz.mutations import mutations_of, said_plainly
 from tests.served import served
 
@@ -129,7 +129,7 @@ def test_odd_ratings_of_argilla_are_numbers_of_a_person_or_none(given_ratings: l
     record = SimpleNamespace(responses=responses, metadata=SimpleNamespace(to_dict=lambda: {"run": 1}))
     dataset = object.__new__(ArgillaDataset)
     dataset._client = SimpleNamespace(users=lambda id: None)
-    for verdict in dataset._of(record, {}):
+    for verdict in dataset._of(record, {}, range(11)):
         status, *values = given_ratings[int(verdict.person)]
         assert status == "submitted"
         assert tuple(values) == verdict.ratings

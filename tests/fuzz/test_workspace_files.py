@@ -5,19 +5,19 @@ from pathlib import Path
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from blocks.batch_notes import BatchNote, BatchNotes
-from blocks.canonical import digest
-from blocks.cluster.parcels import read_segments, write_segment
-from blocks.destinations.store import Store
-from blocks.ledger import Entry, LedgerError, row_of
-from blocks.llm import Completion
-from blocks.shards import Account, Handle, Shard
-from blocks.workspace import Run, Workspace, WorkspaceError
-from flows.labels.store import Labels
-from tasks.publish.folder import as_manifest
-from tasks.synthesize.config import PersonasUse
-from tasks.synthesize.packs import SteeringError
-from tasks.synthesize.personas import read_personas
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.cluster.parcels import read_segments, write_segment
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
+from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.workspace.runs import Run, Workspace, WorkspaceError
+from kasasagi.blocks.workspace.shards import Account, Handle, Shard
+from kasasagi.flows.labels.store import Labels
+from kasasagi.tasks.publish.places.folder import as_manifest
+from kasasagi.tasks.synthesize.config import PersonasUse
+from kasasagi.tasks.synthesize.packs import SteeringError
+from kasasagi.tasks.synthesize.personas import read_personas
 from tests.fuzz.mutations import CHANGES, Change, changed, mutations_of, said_plainly
 
 FIXTURE = settings(

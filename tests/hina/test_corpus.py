@@ -4,8 +4,8 @@ import re
 import pytest
 from tokenizers import Tokenizer
 
-from blocks.bundled import shipped_model
-from hina.corpus import (
+from kasasagi.blocks.engines.bundled import shipped_model
+from kasasagi.hina.corpus import (
     COMPARISONS,
     Question,
     comparisons,
@@ -17,9 +17,9 @@ from hina.corpus import (
     render,
     verdict_segments,
 )
-from hina.world.oracle import grade_task
-from hina.world.talk import read
-from tasks.judge.prompt import ASPECTS
+from kasasagi.hina.world.oracle import grade_task
+from kasasagi.hina.world.talk import read
+from kasasagi.tasks.judge.prompt import ASPECTS
 
 JUDGE = "You are an impartial judge."
 

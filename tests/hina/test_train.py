@@ -4,16 +4,16 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_minute_of_training_lowers_the_loss_and_exports_a_model(tmp_path: Path) -> None:
     import torch
 
-    from blocks.bundled import BundledEngine
-    from hina.model import Shape
-    from hina.train import Plan, train
+    from kasasagi.blocks.engines.bundled import BundledEngine
+    from kasasagi.hina.model import Shape
+    from kasasagi.hina.train import Plan, train
 
     torch.set_num_threads(2)
-    plan = Plan(tokens=150_000, step_tokens=4096, sampled_at=(0.5,), sampled_questions=20, minutes=3)
+    plan = Plan(tokens=150_000, step_tokens=4096, sampled_at=(0.5,), sampled_questions=20, minutes=1000)
     losses = train(plan, Shape(layers=2), tmp_path)
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     reply = BundledEngine(tmp_path / "final").generate([{"prompt": "<s><|user|>", "max_tokens": 8}])[0]
@@ -28,9 +28,9 @@ def test_transformers_computes_what_the_training_network_computes(tmp_path: Path
     from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from blocks.bundled import shipped_model
-    from hina.convert import export
-    from hina.model import Llama, Shape
+    from kasasagi.blocks.engines.bundled import shipped_model
+    from kasasagi.hina.convert import export
+    from kasasagi.hina.model import Llama, Shape
 
     torch.manual_seed(1)
     model = Llama(Shape(layers=2)).eval()

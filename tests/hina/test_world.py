@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hina.corpus import held_out
-from hina.world.family import Task
-from hina.world.oracle import RATINGS, grade, grade_task, task_of
-from hina.world.slips import false_answer, lesser_answer, misspelt
-from hina.world.talk import FAMILIES, TOPICS, draw_follow_up, draw_task, follow, instruct, read
+from kasasagi.hina.corpus import held_out
+from kasasagi.hina.world.family import Task
+from kasasagi.hina.world.oracle import RATINGS, grade, grade_task, task_of
+from kasasagi.hina.world.slips import false_answer, lesser_answer, misspelt
+from kasasagi.hina.world.talk import FAMILIES, TOPICS, draw_follow_up, draw_task, follow, instruct, read
 
 SEEDS = st.integers(0, 2**32)
 CONVERSATION = [

@@ -4,20 +4,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from blocks.canonical import prompt_id
-from blocks.claims import Claims
-from blocks.dispatcher import Dispatcher, Question
-from blocks.ledger import Entry, Ledger
-from blocks.llm import Completion
-from blocks.models import ModelConfig, OpenAIModel
-from blocks.workspace import Run, Workspace
-from tasks.asking import Session
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.ledger.claims import Claims
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.tasks.asking import Session
 
 
 class AnsweringDispatcher:
     """Answers each question by a function and keeps the lasting answers, as the real one does."""
 
     has_budget = False
+    refused_by = None
 
     def __init__(self, folder: Path, models: Mapping[str, ModelConfig], answer: Callable[[Question], Completion]):
         self.asked: list[Question] = []

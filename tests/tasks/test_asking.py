@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.budget import BudgetSpentError
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Question, StoppedError
-from blocks.ledger import Entry, Ledger
-from blocks.llm import Completion
-from blocks.shards import Account
-from tasks.asking import (
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.budget import BudgetSpentError
+from kasasagi.blocks.dispatch.dispatcher import Question, StoppedError
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.workspace.shards import Account
+from kasasagi.tasks.asking import (
     Answered,
     ChunkJob,
     ChunkResult,
@@ -43,9 +43,9 @@ def question(text: str, label: str = "small") -> Question:
 
 def test_what_the_ledger_knows_is_not_asked_again(tmp_path: Path) -> None:
     one = session(tmp_path)
-    first = ask(one, [question("a"), question("b")], 1, 0)
+    first = ask(one, [question("a"), question("b")], "respond", 0)
     again = session(tmp_path, run_id="again")
-    second = ask(again, [question("c"), question("a"), question("b")], 1, 0)
+    second = ask(again, [question("c"), question("a"), question("b")], "respond", 0)
     assert [answer.reused for answer in second] == [False, True, True]
     assert [answer.completion for answer in second[1:]] == [answer.completion for answer in first]
     assert [one.request["messages"][0]["content"] for one in asked(again)] == ["c"]
@@ -61,12 +61,12 @@ def test_a_failure_is_asked_again_if_it_may_pass_or_if_that_was_wished(tmp_path:
     def fails(one: Question) -> Completion:
         return faults.get(one.request["messages"][0]["content"], good(one))
 
-    ask(session(tmp_path, answer=fails), questions, 1, 0)
+    ask(session(tmp_path, answer=fails), questions, "respond", 0)
     plain = session(tmp_path, run_id="plain")
-    answers = ask(plain, questions, 1, 0)
+    answers = ask(plain, questions, "respond", 0)
     assert [answer.reused for answer in answers] == [False, True, True]
     wished = session(tmp_path, run_id="wished", ask_again=frozenset({"context_too_long"}))
-    answers = ask(wished, questions, 1, 0)
+    answers = ask(wished, questions, "respond", 0)
     assert [answer.reused for answer in answers] == [True, False, True]
     assert answers[1].completion.error is None
     assert known_answers(plain, questions)[questions[1].key].error is None
@@ -75,7 +75,7 @@ def test_a_failure_is_asked_again_if_it_may_pass_or_if_that_was_wished(tmp_path:
 def test_equal_questions_of_a_chunk_are_paid_for_once(tmp_path: Path) -> None:
     models = {"small": model("small", usd_per_million_tokens={"input": 1e6, "output": 0})}
     one = session(tmp_path, models)
-    answers = ask(one, [question("a"), question("b"), question("a")], 1, 0)
+    answers = ask(one, [question("a"), question("b"), question("a")], "respond", 0)
     assert answers[0].completion == answers[2].completion
     assert [answer.reused for answer in answers] == [False, False, True]
     assert [call_row(models, "respond", answer)["cost_usd"] for answer in answers] == [7.0, 7.0, 0.0]
@@ -91,7 +91,7 @@ def test_two_runs_that_ask_the_same_at_once_pay_once(tmp_path: Path) -> None:
     sessions = [session(tmp_path, answer=slowly, run_id=name) for name in ("one", "two")]
     found: list[list[Answered]] = []
     threads = [
-        threading.Thread(target=lambda one=one: found.append(ask(one, [question("a"), question("b")], 1, 0)))
+        threading.Thread(target=lambda one=one: found.append(ask(one, [question("a"), question("b")], "respond", 0)))
         for one in sessions
     ]
     for thread in threads:
@@ -130,7 +130,7 @@ def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, one, [question("a"), question("b"), question("c")], 1, 0)
         assert claimed.wait(60)
-        second = ask(two, [question("c"), question("d"), question("b")], 1, 0)
+        second = ask(two, [question("c"), question("d"), question("b")], "respond", 0)
     assert (texts(one), texts(two)) == (["a", "b", "c"], ["d"])
     assert [answer.reused for answer in second] == [True, False, True]
     assert second[0].completion == first.result()[2].completion
@@ -141,7 +141,7 @@ def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
 @given(st.lists(st.sets(st.integers(0, 9), min_size=1), min_size=2, max_size=4))
 def test_however_the_questions_of_runs_overlap_each_is_paid_for_once(chunks: list[set[int]]) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.asking.LOCK_POLL_S", 0.01)
+        patch.setattr("kasasagi.tasks.asking.LOCK_POLL_S", 0.01)
         runs = [session(Path(folder), run_id=f"run {number}") for number in range(len(chunks))]
         found = together([(run, [question(str(n)) for n in chunk]) for run, chunk in zip(runs, chunks, strict=True)])
         for run in runs:
@@ -164,7 +164,7 @@ def test_what_another_run_gives_up_without_an_answer_is_asked_here(tmp_path: Pat
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, one, [question("a"), question("b")], 1, 0)
         assert claimed.wait(60)
-        second = ask(two, [question("b")], 1, 0)
+        second = ask(two, [question("b")], "respond", 0)
     assert [answer.completion.error for answer in first.result()] == ["server_error"] * 2
     assert (second[0].reused, second[0].completion.error, texts(two)) == (False, None, ["b"])
 
@@ -178,7 +178,7 @@ def test_what_is_in_flight_when_a_run_is_stopped_is_not_asked_until_it_has_ended
     one = session(tmp_path, answer=stopped, run_id="one")
     two = session(tmp_path, run_id="two", said=lambda line: waits.set())
     with pytest.raises(StoppedError):
-        ask(one, [question("a")], 1, 0)
+        ask(one, [question("a")], "respond", 0)
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(ask, two, [question("a")], 1, 0)
         assert waits.wait(60)
@@ -198,7 +198,7 @@ class Hours:
         self.now, self.looks, self.names = 0.0, list[float](), list[float]()
         self.at: dict[float, Callable[[], object]] = {}
         take, newly = waiting.claims.take, waiting.claims.newly_waited_for
-        patch.setattr("tasks.asking.time", SimpleNamespace(sleep=self.sleep))
+        patch.setattr("kasasagi.tasks.asking.time", SimpleNamespace(sleep=self.sleep))
         patch.setattr(waiting.claims, "take", lambda keys: (self.looks.append(self.now), take(keys))[1])
         patch.setattr(waiting.claims, "newly_waited_for", lambda keys: (self.names.append(self.now), newly(keys))[1])
 
@@ -214,7 +214,7 @@ def test_who_waits_for_hours_looks_ever_more_seldom(tmp_path: Path, monkeypatch:
     one.claims.take([question("a").key])
     hours = Hours(two, monkeypatch)
     hours.at[7200.0] = one.claims.close
-    ask(two, [question("a")], 1, 0)
+    ask(two, [question("a")], "respond", 0)
     assert texts(two) == ["a"]
     assert hours.looks[:4] == [0.0, 0.5, 1.0, 1.5]
     assert hours.now == hours.looks[-1] < 7200 + 20
@@ -231,7 +231,7 @@ def test_a_stop_ends_a_long_wait_soon(tmp_path: Path, monkeypatch: pytest.Monkey
     hours = Hours(two, monkeypatch)
     hours.at[3600.0] = lambda: monkeypatch.setattr(two.dispatcher, "raise_if_stopped", stopped)
     with pytest.raises(StoppedError):
-        ask(two, [question("a")], 1, 0)
+        ask(two, [question("a")], "respond", 0)
     assert hours.now == 3600.0
     assert hours.now - hours.looks[-1] > 1
 
@@ -244,9 +244,9 @@ def test_a_run_that_goes_on_after_a_chunk_has_failed_keeps_nobody_waiting_for_it
 
     one, two = session(tmp_path, answer=refuses, run_id="one"), session(tmp_path, run_id="two")
     with pytest.raises(BudgetSpentError):
-        ask(one, [question("dear")], 1, 0)
-    ask(one, [question("cheap")], 1, 0)
-    ask(two, [question("dear")], 1, 0)
+        ask(one, [question("dear")], "respond", 0)
+    ask(one, [question("cheap")], "respond", 0)
+    ask(two, [question("dear")], "respond", 0)
     assert texts(two) == ["dear"]
 
 
@@ -256,7 +256,7 @@ def asking_until_killed(folder: Path, here: Connection) -> None:
         here.recv()
         return good(one)
 
-    ask(session(folder, answer=hangs, run_id="one"), [question("a"), question("b")], 1, 0)
+    ask(session(folder, answer=hangs, run_id="one"), [question("a"), question("b")], "respond", 0)
 
 
 def test_what_a_killed_run_was_asking_for_is_asked_here(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_what_a_killed_run_was_asking_for_is_asked_here(tmp_path: Path) -> None:
     child.start()
     assert ours.poll(60)
     two = session(tmp_path, run_id="two", said=lambda line: child.kill())
-    answers = ask(two, [question("b"), question("c")], 1, 0)
+    answers = ask(two, [question("b"), question("c")], "respond", 0)
     child.join()
     assert [answer.reused for answer in answers] == [False, False]
     assert texts(two) == ["c", "b"]
@@ -313,7 +313,7 @@ def test_a_chunk_is_outdated_once_the_ledger_says_otherwise_of_what_failed(tmp_p
         return faults.get(one.request["messages"][0]["content"], good(one))
 
     one = session(tmp_path, answer=fails)
-    answered = ask(one, questions, 1, 0)
+    answered = ask(one, questions, "respond", 0)
     handle = keep_chunk(
         one.run, one.models, ChunkJob(stage="respond", run="run", cache_key=""), result(1, 0, 1, answered=answered), 0.0
     )
@@ -321,7 +321,7 @@ def test_a_chunk_is_outdated_once_the_ledger_says_otherwise_of_what_failed(tmp_p
     assert not outdated(session(tmp_path, run_id="b", ask_again=frozenset({"other"})), handle)
     wished = session(tmp_path, run_id="c", ask_again=frozenset({"context_too_long"}))
     assert outdated(wished, handle)
-    answers = ask(wished, questions, 1, 0)
+    answers = ask(wished, questions, "respond", 0)
     assert [answer.reused for answer in answers] == [False, True, True]
     assert outdated(one, handle)
 
@@ -329,7 +329,7 @@ def test_a_chunk_is_outdated_once_the_ledger_says_otherwise_of_what_failed(tmp_p
 def test_a_chunk_without_kept_failures_is_never_outdated(tmp_path: Path) -> None:
     one = session(tmp_path, ask_again=frozenset({"context_too_long"}))
     job = ChunkJob(stage="respond", run="run", cache_key="")
-    answered = ask(one, [question("a")], 1, 0)
+    answered = ask(one, [question("a")], "respond", 0)
     assert not outdated(one, keep_chunk(one.run, one.models, job, result(1, 0, 1, answered=answered), 0.0))
     assert not outdated(one, keep_chunk(one.run, one.models, job, result(1, 0, 1), 0.0))
 

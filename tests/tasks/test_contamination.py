@@ -8,7 +8,7 @@ from typing import Any
 import datasets
 import pytest
 
-from tasks.filter import FilterConfig, FilterError, check_filter, filter_digest
+from kasasagi.tasks.filter import FilterConfig, FilterError, check_filter, filter_digest
 from tests.tasks.test_filter import COLUMNS, held, kept, reasons, run, table
 
 ENGLISH = "A train leaves the station at noon and travels at eighty kilometres an hour; when does it arrive in Nagoya?"

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blocks.canonical import prompt_id
-from blocks.dispatcher import Question
-from blocks.llm import Completion
-from blocks.pre_query import PreQueryUnknownError
-from blocks.shards import Handle
-from blocks.tables import table
-from tasks.asking import ChunkJob, Session, read_rows
-from tasks.converse.plan import Dialogues, TurnsError, dialogues
-from tasks.converse.stage import converse_chunk, foreseen
-from tasks.load import DatasetSource
-from tasks.synthesize import MagpieSource
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.models.pre_query import PreQueryUnknownError
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import ChunkJob, Session, read_rows
+from kasasagi.tasks.converse.dialogue import converse_chunk
+from kasasagi.tasks.converse.plan import Dialogues, TurnsError, dialogues
+from kasasagi.tasks.load import DatasetSource
+from kasasagi.tasks.synthesize import MagpieSource
 from tests import chat_templates
 from tests.tasks.helpers import asked, model, prompt, session
 
@@ -119,7 +119,16 @@ def test_the_next_turn_goes_on_from_all_that_was_said(tmp_path: Path) -> None:
     assert invented.request["prompt"] == (
         f"<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n{reply}<|im_end|>\n<|im_start|>user\nNext: "
     )
-    assert invented.request["stop"] == ["<|im_end|>"]
+    assert invented.request["stop"] == ["\n\n", "<|im_end|>"]
+
+
+def test_a_heading_that_steers_a_turn_is_no_part_of_it(tmp_path: Path) -> None:
+    one = session(tmp_path, answer=says)
+    handle = talk(one, no_rules(count=2, steer="Topic: tea\n"), seeds(["Who?"]))
+    _, invented = asked(one)
+    assert invented.request["prompt"].endswith("user\nTopic: tea\n")
+    [row] = read_rows(one.run, handle.shards["prompts"])
+    assert row["instruction"] == says(invented).text.strip()
 
 
 def test_nothing_is_asked_twice_and_more_turns_only_add(tmp_path: Path) -> None:
@@ -130,18 +139,6 @@ def test_nothing_is_asked_twice_and_more_turns_only_add(tmp_path: Path) -> None:
     assert (len(asked(one)), again.account.calls_reused) == (6, 6)
     more = talk(one, no_rules(count=3), seeds())
     assert (len(asked(one)), more.account.calls_reused) == (12, 6)
-
-
-def test_what_will_be_asked_is_foreseen_from_the_ledger(tmp_path: Path) -> None:
-    one = session(tmp_path, answer=says)
-    questions, unheard = foreseen(one, no_rules(count=3), seeds())
-    assert (len(questions), [each.turns for each in unheard]) == (3, [1, 1, 1])
-    talk(one, no_rules(count=2), seeds())
-    questions, unheard = foreseen(one, no_rules(count=3), seeds())
-    assert (len(questions), [each.turns for each in unheard]) == (9, [2, 2, 2])
-    questions, unheard = foreseen(one, no_rules(count=2), seeds())
-    assert (len(questions), unheard) == (6, [])
-    assert len(asked(one)) == 6
 
 
 def test_another_model_answers_with_a_system_prompt_of_its_own(tmp_path: Path) -> None:

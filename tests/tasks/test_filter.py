@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from blocks.canonical import prompt_id
-from tasks.filter import FilterConfig, FilterError, FilterResult, check_filter, filter_digest, filter_prompts
-from tasks.filter.sql import SqlRoom
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.tasks.filter import FilterConfig, FilterError, FilterResult, check_filter, filter_digest, filter_prompts
+from kasasagi.tasks.filter.duplicates.keys import same_text
+from kasasagi.tasks.filter.sql import SqlRoom
 
 COLUMNS = ["prompt_id", "messages", "instruction", "source", "position", "finish_reason", "id"]
 NO_DEDUP = {"exact": False}
@@ -255,6 +257,22 @@ def test_an_own_rule_that_is_not_there_is_told_before_anything_runs(tmp_path: Pa
         check_filter(FilterConfig(rules=[rule]), COLUMNS, tmp_path)
 
 
+def test_python_outside_of_the_recipes_folder_is_never_run(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    evil = f"open({str(ran)!r}, 'w').close()\ndef rule(row):\n    return True\n"
+    (tmp_path / "evil.py").write_text(evil)
+    base = tmp_path / "recipe"
+    base.mkdir()
+    (base / "linked.py").symlink_to(tmp_path / "evil.py")
+    for name in (f"{tmp_path}/evil.rule", "../evil.rule", "linked.rule"):
+        with pytest.raises(FilterError, match=r"not in the recipe's folder|names no file"):
+            check_filter(FilterConfig(rules=[name]), COLUMNS, base)
+    assert not ran.exists()
+    (base / "rules").mkdir()
+    (base / "rules" / "own.py").write_text("def rule(row):\n    return True\n")
+    check_filter(FilterConfig(rules=["rules.own.rule"]), COLUMNS, base)
+
+
 def test_equal_but_for_width_and_whitespace_is_a_duplicate_and_the_earliest_stays_as_it_is(tmp_path: Path) -> None:
     texts = ["Ｈｅｌｌｏ\u3000 ｗｏｒｌｄ", "Hello world", " Hello\nworld ", "hello world", "ﾊﾛｰ", "ハロー"]
     prompts = table(tmp_path, texts)
@@ -355,3 +373,43 @@ def test_duplicates_leave_the_earliest_untouched_and_the_account_closes(tmp_path
     assert all(earlier < later and earlier not in gone for later, earlier in first.items())
     assert set(texts) == set(kept(result)) | {texts[position] for position in gone}
     assert len(set(kept(result))) == len(kept(result))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Solve x² = 49.", "Solve x2 = 49."),
+        ("What is ½ of 10?", "What is 1/2 of 10?"),
+        ("Why is H₂O wet?", "Why is H2O wet?"),
+        ("Explain step ① alone.", "Explain step 1 alone."),
+        ("for i in a:\n    f(i)\n    g(i)", "for i in a:\n    f(i)\ng(i)"),
+        ("all:\n\tmake", "all:\n        make"),
+        ("Sort this:\n- b\n- a", "Sort this: - b - a"),
+        ("a = 1\nb = 2", "a = 1 b = 2"),
+        ("How many blanks has 'a  b'?", "How many blanks has 'a b'?"),
+    ],
+)
+def test_texts_that_mean_different_things_are_no_exact_duplicates(tmp_path: Path, one: str, other: str) -> None:
+    assert reasons(run(tmp_path, table(tmp_path, [one, other]))) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("２＋３は？", "2+3は?"),
+        ("Cafe\u0301 or tea?", "Caf\u00e9 or tea?"),
+        ("Two\u00a0words here?", "Two words  here?"),
+        ("for i in a:\n    f(i)\n", "for i in a:  \r\n\r\n    f(i)"),
+        ("A long line of prose\nthat is wrapped.", "A long line of prose that is wrapped."),
+    ],
+)
+def test_texts_that_look_the_same_are_exact_duplicates(tmp_path: Path, one: str, other: str) -> None:
+    assert reasons(run(tmp_path, table(tmp_path, [one, other]))) == {1: "duplicate"}
+
+
+@given(st.text(st.sampled_from("aA １1²½①ﾊﾛハ\n\t\u3000'`={é\u0301")))
+def test_the_form_for_comparing_is_stable_and_loses_no_letter(text: str) -> None:
+    form = same_text(text)
+    assert same_text(form) == form
+    assert [sign for sign in form if sign in "²½①"] == [sign for sign in text if sign in "²½①"]
+    assert unicodedata.normalize("NFC", "".join(form.split())) == same_text("".join(text.split()))

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from tasks.filter import FilterConfig, filter_digest
+from kasasagi.tasks.filter import FilterConfig, filter_digest
 from tests.tasks.test_filter import held, reasons, run, table
 
 NAMES = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.filter.personal import is_my_number
+from kasasagi.tasks.filter.rules.personal import is_my_number
 from tests.tasks.test_filter import held, reasons, run, table
 from tests.tasks.test_filter_rules import broken, check
 

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from tasks.filter import FilterConfig, FilterError, check_filter, filter_digest
-from tasks.filter.politeness import politeness
+from kasasagi.tasks.filter import FilterConfig, FilterError, check_filter, filter_digest
+from kasasagi.tasks.filter.rules.politeness import politeness
 from tests.tasks.test_filter import COLUMNS, reasons, run, table
 
 

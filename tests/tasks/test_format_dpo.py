@@ -6,13 +6,17 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from blocks.tables import table
-from tasks.asking import ChunkJob, ChunkResult, read_rows
-from tasks.format_dpo import PairsConfig, format_chunk, make_pairs
-from tasks.gate.frames import stage_frame
-from tasks.judge.config import JudgeConfig
+from kasasagi.blocks.tables import table
+from kasasagi.tasks.asking import ChunkJob, ChunkResult, read_rows
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.format_dpo.pairs import format_chunk, make_pairs, pairs_of
+from kasasagi.tasks.gate.frames import stage_frame
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.pairing import Candidate, Dropped
 from tests.tasks.helpers import prompt, response, session
 
 QUESTION = prompt("What is a magpie?")
@@ -243,3 +247,33 @@ def test_only_a_judge_can_have_a_favourite() -> None:
 def test_settings_that_would_not_be_heeded_are_refused(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         PairsConfig.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "strict", "lenient"),
+    [
+        ((4, 2), (3, 3), "tie_in_one_order", True),
+        ((3, 3), (4, 2), "tie_in_one_order", True),
+        ((4, 2), (3, 2), True, True),
+    ],
+)
+def test_a_tie_in_one_order_makes_a_pair_only_where_the_recipe_says_so(
+    first: tuple[int, int], second: tuple[int, int], strict: Any, lenient: Any
+) -> None:
+    candidates = [
+        Candidate(name, name, name, ratings)
+        for name, ratings in zip("ab", zip(first, second, strict=True), strict=True)
+    ]
+    for holds, wanted in (("every_order", strict), ("on_average", lenient)):
+        config = PairsConfig.model_validate({"min_margin": 1, "holds": holds})
+        outcome = pairs_of(config, {"prompt_id": "p"}, candidates)
+        assert (outcome.reason if isinstance(outcome, Dropped) else True) == wanted
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=2, max_size=5))
+def test_no_pair_of_any_strategy_holds_in_one_order_alone(ratings: list[tuple[int, int]]) -> None:
+    candidates = [Candidate(f"r{n}", f"m{n % 2}", f"text {n}", one) for n, one in enumerate(ratings)]
+    for strategy in ("best_vs_worst", "best_vs_random", "all_above_margin", "sigma"):
+        outcome = pairs_of(PairsConfig(strategy=strategy, min_margin=0.5), {"prompt_id": "p"}, candidates)
+        for pair in [] if isinstance(outcome, Dropped) else outcome:
+            assert all(a > b for a, b in zip(pair.chosen.ratings, pair.rejected.ratings, strict=True))

@@ -7,12 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.audit import verdict_on
-from tasks.given import take
-from tasks.load import DatasetSource, SourceError, load_given, load_prompts
-from tasks.pairing import Candidate
-from tasks.publish.formats import FORMATS
-from tasks.publish.rows import OWN
+from kasasagi.tasks.audit import verdict_on
+from kasasagi.tasks.load import DatasetSource, SourceError, load_given, load_prompts
+from kasasagi.tasks.pairing import Candidate
+from kasasagi.tasks.publish.answers import ANSWER, with_answers
+from kasasagi.tasks.publish.formats import FORMATS
+from kasasagi.tasks.publish.rows import OWN
+from kasasagi.tasks.respond.given import take
 
 USER = {"role": "user", "content": "What is a magpie?"}
 GOOD = {"role": "assistant", "content": "A bird."}
@@ -115,7 +116,14 @@ def test_responses_to_other_turns_are_no_pair(tmp_path: Path, other: Any) -> Non
 def test_what_is_published_in_a_format_of_pairs_can_be_rated_again(tmp_path: Path, name: str) -> None:
     conversation = [SYSTEM, *TURNS]
     row = dict.fromkeys(OWN) | {"prompt": conversation, "chosen": [GOOD], "rejected": [BAD], "prompt_id": "p"}
-    table = FORMATS[name].convert(pa.Table.from_pylist([row], pa.schema(list(OWN.items()))))
+    rows = pa.Table.from_pylist([row], pa.schema(list(OWN.items())))
+    answers = {
+        "p": [
+            dict.fromkeys(field.name for field in ANSWER) | {"content": text, "judges": [], "rationales": []}
+            for text in "ab"
+        ]
+    }
+    table = FORMATS[name].convert(with_answers(rows, answers) if FORMATS[name].answers else rows)
     [found], given = loaded(tmp_path, table.to_pylist())
     assert found["messages"] == conversation
     assert [one["content"] for one in given] == ["A bird.", "A fish."]

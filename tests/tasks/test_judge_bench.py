@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blocks.dispatcher import Question
-from blocks.llm import Completion
-from tasks.judge.config import JudgeConfig
-from tasks.judge.sittings import sittings_for
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.sittings import sittings_for
 from tests.fake_server.judge import text_rating
 from tests.tasks.helpers import asked, model, prompt, session
 from tests.tasks.test_judge_stage import QUESTION, chunk, config, judges, rows, shown, some
@@ -64,7 +64,7 @@ def test_another_round_asks_everything_anew(tmp_path: Path) -> None:
 
 def test_a_weekly_round_changes_on_mondays(monkeypatch: pytest.MonkeyPatch) -> None:
     def turn(day: datetime) -> int:
-        monkeypatch.setattr("tasks.judge.config.time.time", day.timestamp)
+        monkeypatch.setattr("kasasagi.tasks.judge.config.time.time", day.timestamp)
         return config(round="weekly").round
 
     monday = datetime(2026, 11, 23, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.judge.comparing import read_comparison
-from tasks.judge.lines import UnreadableReply, Verdict
+from kasasagi.tasks.judge.replies.comparing import read_comparison
+from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict
 
 PLAIN = "Rationale: the second is wrong\nBetter: Text 1"
 

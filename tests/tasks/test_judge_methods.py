@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from blocks.dispatcher import Question
-from blocks.llm import Completion
-from blocks.models import RewardModel
-from tasks.format_dpo import PairsConfig, make_pairs
-from tasks.judge.config import JudgeConfig
-from tasks.judge.groups import appearances, matches
-from tasks.judge.methods import method_of
-from tasks.judge.reader import UnreadableReply, read_ratings
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.kinds import RewardModel
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.format_dpo.pairs import make_pairs
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.groups import appearances, matches
+from kasasagi.tasks.judge.methods import method_of
+from kasasagi.tasks.judge.replies.reader import UnreadableReply, read_ratings
 from tests.fake_server.judge import judge_reply, text_rating
 from tests.tasks.helpers import asked, prompt, session
 from tests.tasks.test_judge_stage import JAPANESE, QUESTION, SERVER, chunk, config, judges, rows, some
@@ -149,10 +150,10 @@ def test_json_by_a_schema_says_the_same(tmp_path: Path, method: str, row: dict[s
 def test_a_scale_is_what_the_rubric_says() -> None:
     judge = config(method="rubric", rubric={"text": "x", "lowest": 0, "highest": 3, "halves": True})
     method = method_of(judge)
-    assert [one.rating for one in method.read("Rating: 0.5/3", 1)] == [0.5]
+    assert [one.rating for one in method.read("Rating: 0.5/3", ["x"])] == [0.5]
     for words in ("Rating: 3.5", "Rating: 1/5", "Rating: 0.25", "Rating: -1"):
         with pytest.raises(UnreadableReply):
-            method.read(words, 1)
+            method.read(words, ["x"])
     with pytest.raises(UnreadableReply):
         read_ratings("Rating: 0", 1)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.canonical import digest
-from tasks.judge import prompt as judge_prompt_module
-from tasks.judge.prompt import (
+from kasasagi.blocks.canonical import digest
+from kasasagi.tasks.judge import prompt as judge_prompt_module
+from kasasagi.tasks.judge.prompt import (
     ASPECTS,
     Language,
     fence_mark,
@@ -17,6 +17,7 @@ from tasks.judge.prompt import (
     instruction_text,
     judge_messages,
     judge_prompt,
+    prompt_digest,
     turned,
 )
 
@@ -121,12 +122,41 @@ def test_the_first_order_is_drawn_evenly_and_is_the_same_again() -> None:
     assert 140 < first.count((0, 1)) < 260
 
 
-def test_the_requests_of_the_default_way_never_change() -> None:
+def test_the_requests_to_the_bundled_model_never_change() -> None:
     talk = [{"role": "system", "content": "短く。"}, {"role": "user", "content": "挨拶して。"}]
     made = [
-        judge_messages(messages, ["a", "b", "c\n"], aspect, language)
+        judge_messages(messages, ["a", "b", "c\n"], aspect, language, bundled=True)
         for messages in (USER, talk)
         for aspect in ASPECTS
         for language in get_args(Language)
     ]
-    assert digest(made) == "845ac5f6da24a5e606d2f3d21f82360a", "every ledger and hina's training know these words"
+    assert digest(made) == "845ac5f6da24a5e606d2f3d21f82360a", "hina was trained on these words and knows no others"
+
+
+FOUR_CRITERIA = {
+    "en": ("correct and informative", "uncertainty", "truthful", "follows the instruction"),
+    "ja": ("正しさと情報量", "誠実さと確かさ", "真実性", "指示への忠実さ"),
+}
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_overall_rating_weighs_the_four_criteria_alike(language: Language) -> None:
+    user = judge_messages(USER, ["a", "b"], "overall-rating", language)[1]["content"].lower()
+    lines = [line for line in user.splitlines() if line.startswith("- ")]
+    assert len(lines) == 4
+    assert all(name in line for name, line in zip(FOUR_CRITERIA[language], lines, strict=True))
+    assert ("alike" if language == "en" else "同じ重さ") in user
+
+
+def test_a_change_of_our_words_makes_another_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = prompt_digest("ultrafeedback")
+    assert before != prompt_digest("pairwise")
+    read = judge_prompt_module._prompt_file
+    monkeypatch.setattr(judge_prompt_module, "_prompt_file", lambda name, language: read(name, language) + "\n")
+    assert prompt_digest.__wrapped__("ultrafeedback") != before
+
+
+def test_only_overall_rating_differs_for_the_bundled_model() -> None:
+    for aspect in ASPECTS:
+        ours, bundled = (judge_messages(USER, ["a", "b"], aspect, "en", bundled=one) for one in (False, True))
+        assert (ours == bundled) == (aspect != "overall-rating")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.judge.reader import UnreadableReply, Verdict, read_ratings
+from kasasagi.tasks.judge.replies.reader import UnreadableReply, Verdict, read_ratings
 
 PLAIN = "#### Output for Text 1\nRationale: good\nRating: 4\n#### Output for Text 2\nRationale: bad\nRating: 2"
 WANTED = [Verdict(4.0, "good"), Verdict(2.0, "bad")]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from blocks.dispatcher import Question
-from blocks.llm import Completion
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion
 from tests.tasks.helpers import asked, prompt, session
 from tests.tasks.test_judge_stage import JAPANESE, QUESTION, chunk, config, judges, rows, some
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.dispatcher import Question
-from blocks.llm import Completion
-from blocks.shards import Handle
-from blocks.tables import table
-from tasks.asking import ChunkJob, Session, read_rows
-from tasks.judge.config import JudgeConfig
-from tasks.judge.sittings import sittings_for
-from tasks.judge.stage import judge_chunk
-from tasks.judge.votes import Weighing
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import ChunkJob, Session, read_rows
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.rate import judge_chunk
+from kasasagi.tasks.judge.sittings import sittings_for
+from kasasagi.tasks.judge.votes import Weighing
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.judge import fenced_texts, judge_reply, text_rating
 from tests.tasks.helpers import asked, model, prompt, response, session
@@ -277,6 +277,6 @@ def test_an_end_of_thinking_that_may_be_quoted_cuts_nothing_off(
     handle = chunk(one, config(orders="random", repairs=0), [QUESTION], responses)
     reasons = {row["reason"] for row in rows(one, handle, "quarantine")}
     ratings = sorted(rows(one, handle, "ratings"), key=lambda row: row["place"])
-    quoted = not safe and CLOSING in shown_text
-    assert reasons == ({"quoted_thinking"} if quoted else set())
+    quoted = CLOSING in shown_text
+    assert reasons == ({"copied_verdict" if safe else "quoted_thinking"} if quoted else set())
     assert [row["rating"] for row in ratings] == ([] if quoted else [5, 1])

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.format_dpo import PairsConfig, make_pairs
-from tasks.judge.config import JudgeConfig
-from tasks.judge.votes import Weighing, candidates_by_prompt, to_confirm
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.format_dpo.pairs import make_pairs
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.votes import Weighing, candidates_by_prompt, to_confirm
 from tests.tasks.helpers import prompt, response
 
 QUESTION = prompt("What is a magpie?")

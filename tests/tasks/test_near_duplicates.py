@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.filter import FilterConfig, FilterError, FilterResult, buckets, check_filter, filter_digest
-from tasks.filter.minhash import Banding
-from tasks.filter.near import NearDuplicates
+from kasasagi.tasks.filter import FilterConfig, FilterError, FilterResult, check_filter, filter_digest
+from kasasagi.tasks.filter.duplicates import buckets
+from kasasagi.tasks.filter.duplicates.minhash import Banding
+from kasasagi.tasks.filter.duplicates.near import NearDuplicates
 from tests.tasks.test_filter import held, kept, reasons, run, table
 
 NEAR = {"near": 0.7, "shingle": 3}
@@ -141,7 +142,7 @@ def variations(count: int, seed: int) -> list[str]:
 
 def check_against_all_pairs(folder: Path, texts: list[str], threshold: float, size: int, margin: float) -> int:
     """What is found is true, and no pair that is left is clearly more alike; counts those at the threshold."""
-    from tasks.filter.keys import fold
+    from kasasagi.tasks.filter.duplicates.keys import fold
 
     near = found(folder, texts, threshold, size)
     folded = [fold(text) for text in texts]

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.format_dpo import PairsConfig, make_pairs
-from tasks.judge.config import JudgeConfig
-from tasks.pairing import Candidate, Dropped, OnPolicy, Pair, keep_share
-from tasks.student import token_counter
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.format_dpo.pairs import make_pairs
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.pairing import Candidate, Dropped, OnPolicy, Pair, keep_share
+from kasasagi.tasks.student import token_counter
 from tests.run_example import build_example_run
 from tests.tasks.helpers import prompt, response
 from tests.tasks.test_format_dpo import both

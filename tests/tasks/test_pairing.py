@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.pairing import (
+from kasasagi.tasks.pairing import (
     Candidate,
     Conditions,
     Dropped,

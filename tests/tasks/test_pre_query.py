@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Question
-from blocks.llm import Message
-from blocks.models import OpenAIModel
-from blocks.pre_query import PreQueryUnknownError
-from tasks.asking import Session
-from tasks.pre_query import LiteralTemplate, families, family_of, pre_query
-from tasks.synthesize import MagpieSource, Steering, draws_for, own_words
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.kinds import OpenAIModel
+from kasasagi.blocks.models.llm import Message
+from kasasagi.blocks.models.pre_query import PreQueryUnknownError
+from kasasagi.tasks.asking import Session
+from kasasagi.tasks.pre_query import LiteralTemplate, families, family_of, pre_query
+from kasasagi.tasks.synthesize import MagpieSource, Steering, draws_for, own_words
 from tests import chat_templates as ours
 from tests.tasks.helpers import session
 
@@ -151,7 +151,7 @@ def test_stops_of_the_template_join_those_of_the_recipe(tmp_path: Path) -> None:
     one = session(tmp_path, {"small": model()})
     question = first(one, source("alpaca", sampling={"stop": ["###", "### Response"]}))
     assert question.request["stop"] == ["###", "### Response", "### Instruction"]
-    question = first(one, source("alpaca", sampling={}))
+    question = first(one, source("alpaca", sampling={"stop": None}))
     assert question.request["stop"] == ["### Response", "### Instruction"]
 
 

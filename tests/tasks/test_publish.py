@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from tasks.publish import PublishConfig, Published, PublishError, publish
-from tasks.publish.rows import RANGE_PAIRS, PairRows, published_names
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish import PublishConfig, Published, PublishError, publish
+from kasasagi.tasks.publish.rows import RANGE_ROWS, PairRows, published_names
 from tests.run_example import ANSWERS, build_example_run
 
 
@@ -212,14 +212,14 @@ def many_pairs(connection: duckdb.DuckDBPyConnection, count: int) -> None:
 
 def test_large_tables_stream_in_order_in_pieces_of_bounded_size() -> None:
     with duckdb.connect() as connection:
-        many_pairs(connection, 5 * RANGE_PAIRS + 1)
+        many_pairs(connection, 5 * RANGE_ROWS + 1)
         rows = PairRows(connection, PublishConfig())
         tables = list(rows.tables())
     assert len(tables) >= 6
-    assert max(table.num_rows for table in tables) <= RANGE_PAIRS
+    assert max(table.num_rows for table in tables) <= RANGE_ROWS
     whole = pa.concat_tables(tables)
     ids = whole["prompt_id"].to_pylist()
-    assert len(set(ids)) == len(ids) == rows.count == 5 * RANGE_PAIRS + 1
+    assert len(set(ids)) == len(ids) == rows.count == 5 * RANGE_ROWS + 1
     assert ids == sorted(ids)
     assert all(row["chosen"][0]["content"] == ("A" + row["prompt_id"]) * 2 for row in whole.to_pylist())
     assert all(row["rejected_rationale"] == [f"R{row['rejected_id']}"] for row in whole.to_pylist())

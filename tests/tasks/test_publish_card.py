@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from tasks.publish import PublishConfig, publish
-from tasks.publish.folder import read_manifest
-from tasks.publish.markdown import cell, fenced, masked, table
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish import PublishConfig, publish
+from kasasagi.tasks.publish.card.markdown import cell, fenced, masked, table
+from kasasagi.tasks.publish.places.folder import read_manifest
 from tests.run_example import RECIPE, build_example_run
 
 KEYS = ("sk-proj-abcdef1234567890", "hf_abcdefghijklmnopqrst", "AIzaSyA1234567890abcdefghijk", "hunter2hunter2")
@@ -84,10 +84,44 @@ def test_reasons_gates_and_models_are_named(run: Run, tmp_path: Path) -> None:
         assert re.search(rf"\| {reason} \| \d+ \|", card)
     gates = cells_of(card, "Gates")
     assert [row[4] for row in gates] == ["yes", "yes", "no", "yes"]
+    names = ["ExpectColumnValueLengthsToBeBetween(instruction)", "refusals", "replies that cannot be read", "rows"]
+    assert [row[2] for row in gates] == names
     models = cells_of(card, "Models")
     assert [row[:2] for row in models] == [["respond", "large"], ["respond", "small"], ["judge", "critic"]]
     assert "temperature 0.8" in models[0][4]
     assert "temperature 0.0" in models[2][4]
+
+
+def test_every_responder_stands_with_the_sampling_that_it_was_asked_with(run: Run, tmp_path: Path) -> None:
+    connection = writable(run)
+    warm = "json_merge_patch(request::JSON, '{{\"temperature\": {0}}}')::VARCHAR"
+    connection.execute("CREATE TABLE hot AS SELECT call_id FROM calls WHERE stage = 'respond' AND model = 'large'")
+    connection.execute(f"UPDATE calls SET model = 'small', request = {warm.format(1.35)} WHERE call_id IN (FROM hot)")
+    connection.execute("UPDATE responses SET model = 'hot' WHERE call_id IN (FROM hot)")
+    connection.execute(
+        'UPDATE quarantine SET payload = json_merge_patch(payload::JSON, \'{"model": "hot"}\')::VARCHAR '
+        "WHERE stage = 'respond' AND TRY(payload->>'call_id') IN (FROM hot)"
+    )
+    publish(PublishConfig(), run, connection, tmp_path / "out")
+    rows = cells_of((tmp_path / "out" / "README.md").read_text(encoding="utf-8"), "Models")
+    assert [row[:2] for row in rows] == [["respond", "hot (small)"], ["respond", "small"], ["judge", "critic"]]
+    assert "temperature 1.35" in rows[0][4]
+    assert "temperature 0.8" in rows[1][4]
+    asked = connection.execute("SELECT count(*) FROM calls WHERE stage = 'respond' AND error IS NULL").fetchall()[0][0]
+    assert sum(int(row[3]) for row in rows[:2]) == asked
+
+
+def test_a_model_that_was_asked_in_very_many_ways_fills_no_page(run: Run, tmp_path: Path) -> None:
+    connection = writable(run)
+    connection.execute(
+        "UPDATE calls SET request = json_merge_patch(request::JSON, json_object('seed', rowid))::VARCHAR "
+        "WHERE stage = 'judge'"
+    )
+    publish(PublishConfig(), run, connection, tmp_path / "out")
+    rows = cells_of((tmp_path / "out" / "README.md").read_text(encoding="utf-8"), "Models")
+    judged = connection.execute("SELECT count(*) FROM calls WHERE stage = 'judge' AND error IS NULL").fetchall()[0][0]
+    assert sum(int(row[3]) for row in rows if row[0] == "judge") == judged > len(rows)
+    assert rows[-1][1] == "others"
 
 
 def test_the_recipe_stands_in_the_card(run: Run, tmp_path: Path) -> None:
@@ -149,13 +183,13 @@ def test_lengths_are_of_the_texts_and_tokens_of_those_that_a_server_counted(run:
 @pytest.mark.parametrize(
     ("settings", "more", "said"),
     [
-        ({}, {}, "by the digest of each prompt and the seed 0: all pairs of a prompt are on one side"),
+        ({}, {}, "by the digest of each prompt and the seed 0: all rows of a prompt are on one side"),
         ({"system": "drop"}, {}, "differ from it in their system messages alone are on one side"),
         ({"prompt": "as_sent"}, {}, "each prompt without its system messages and the seed 0"),
         (
             {},
             {"rewrite": {"model": "small"}},
-            "all pairs of a prompt, with what was rewritten from it, are on one side",
+            "all rows of a prompt, with what was rewritten from it, are on one side",
         ),
     ],
 )

@@ -9,12 +9,12 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from blocks.canonical import prompt_id
-from blocks.tables import PROMPTS, table
-from tasks.publish.config import PublishConfig
-from tasks.publish.families import Families
-from tasks.publish.rows import PairRows
-from tasks.publish.writer import divided
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.tables import PROMPTS, table
+from kasasagi.tasks.publish.config import PublishConfig
+from kasasagi.tasks.publish.families import Families
+from kasasagi.tasks.publish.rows import PairRows
+from kasasagi.tasks.publish.writer import divided
 
 COUNT = 60
 BRIEF, LONG = "Be brief.", "Take your time."

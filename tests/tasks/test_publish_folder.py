@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from tasks.publish import PublishConfig, PublishError, folder, publish, recover
-from tasks.publish import job as job_module
-from tasks.publish import manifest as manifest_module
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish import PublishConfig, PublishError, publish, recover
+from kasasagi.tasks.publish import job as job_module
+from kasasagi.tasks.publish import manifest as manifest_module
+from kasasagi.tasks.publish.places import folder
 from tests import run_example
 from tests.run_example import build_example_run
 
@@ -112,11 +113,10 @@ def test_a_failure_while_writing_leaves_the_earlier_one(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[4])
-from tasks.publish import folder
-from blocks.run_tables import open_tables
-from blocks.workspace import Workspace
-from tasks.publish import PublishConfig, publish
+from kasasagi.tasks.publish.places import folder
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.tasks.publish import PublishConfig, publish
 
 run, target, moment = Workspace(Path(sys.argv[1])).run(), Path(sys.argv[2]), sys.argv[3]
 real_rename, real_sync = os.rename, folder._sync_tree
@@ -146,8 +146,7 @@ publish(PublishConfig(), run, open_tables(run), target)
 
 def kill(run: Run, target: Path, moment: str) -> None:
     """Publish in another process, which is killed at that moment."""
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", KILLED, str(run.workspace.folder), str(target), moment, str(root)]
+    command = [sys.executable, "-c", KILLED, str(run.workspace.folder), str(target), moment]
     assert subprocess.run(command, check=False).returncode == -9
 
 

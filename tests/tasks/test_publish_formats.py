@@ -14,15 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.canonical import prompt_id, response_id
-from blocks.run_tables import open_tables
-from blocks.tables import SCHEMAS
-from blocks.workspace import Run
-from tasks.publish import PublishConfig, PublishError, publish
-from tasks.publish.formats import FORMATS
-from tasks.publish.formats.trl_plain import refused as plain_refused
-from tasks.publish.formats.trl_plain import transcript
-from tasks.publish.rows import OWN
+from kasasagi.blocks.canonical import prompt_id, response_id
+from kasasagi.blocks.tables import SCHEMAS
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish import PublishConfig, PublishError, publish
+from kasasagi.tasks.publish.answers import with_answers
+from kasasagi.tasks.publish.formats import FORMATS
+from kasasagi.tasks.publish.formats.trl_plain import refused as plain_refused
+from kasasagi.tasks.publish.formats.trl_plain import transcript
+from kasasagi.tasks.publish.rows import OWN
 from tests.run_example import build_example_run
 
 CONVERSATIONS = {
@@ -161,8 +162,14 @@ def test_ultrafeedback_binarized_has_whole_conversations_and_scores(run: Run, tm
 def test_distilabel_columns_are_those_of_its_own_step(run: Run, tmp_path: Path) -> None:
     for name, row in rows_of(run, tmp_path, "distilabel").items():
         messages = CONVERSATIONS[name]
+        given = ["instruction", "messages", "generations", "generation_models", "ratings", "rationales", "model_name"]
         ours = ["prompt", "prompt_id", "chosen", "chosen_model", "chosen_rating"]
-        assert list(row) == [*ours, "rejected", "rejected_model", "rejected_rating"]
+        assert list(row) == [*given, *ours, "rejected", "rejected_model", "rejected_rating"]
+        assert (row["instruction"], row["messages"]) == (messages[-1]["content"], messages)
+        assert dict(zip(row["generation_models"], row["generations"], strict=True)) == {
+            "large": CHOSEN,
+            "small": REJECTED,
+        }
         assert row["prompt_id"] == hashlib.sha256(row["prompt"].encode()).hexdigest()
         assert (row["chosen"], row["rejected"]) == ([*messages, said(CHOSEN)], [*messages, said(REJECTED)])
         assert (row["chosen_model"], row["rejected_model"]) == ("large", "small")
@@ -290,8 +297,9 @@ def test_pairs_for_which_no_judge_was_heeded_are_published_without_ratings(run: 
     rows = conversations(CONVERSATIONS)
     rows["pairs"] = [row | {"chosen_rating": None, "rejected_rating": None, "margin": None} for row in rows["pairs"]]
     published(run, rows, tmp_path / "out", name)
-    assert len(loaded(tmp_path / "out")) == (6 if name == "kto" else 3)
-    assert "no judge was heeded" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert len(loaded(tmp_path / "out")) == (6 if name in ("kto", "generations") else 3)
+    if FORMATS[name].rows == "pairs":
+        assert "no judge was heeded" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -310,7 +318,7 @@ def test_all_formats_lie_side_by_side_and_each_loads_as_the_card_says(run: Run, 
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     places = re.findall(r'load_from_disk\("path/to/this/folder/?([^"]*)"\)', card)
     assert places == ["dataset", *(f"{name}/dataset" for name in FORMATS if f"{name}/dataset" in places)]
-    assert len(places) == 7
+    assert len(places) == 9
     for place in places:
         assert datasets.load_from_disk(str(tmp_path / "out" / place)).num_rows
     assert "{" not in "".join(
@@ -323,8 +331,10 @@ def test_all_formats_lie_side_by_side_and_each_loads_as_the_card_says(run: Run, 
 
 def test_an_empty_table_keeps_the_columns_of_every_format() -> None:
     empty = pa.schema(list(OWN.items())).empty_table()
-    full = pa.Table.from_pylist(
-        [{name: [said("x")] for name in ("prompt", "chosen", "rejected")} | {"prompt_id": "p"}], empty.schema
-    )
+    row = {name: [said("x")] for name in ("prompt", "chosen", "rejected")} | {"prompt_id": "p"}
+    full = pa.Table.from_pylist([row], empty.schema)
     for form in FORMATS.values():
-        assert form.convert(empty).schema == form.convert(full).schema
+        tables = [with_answers(some, {}) if form.answers else some for some in (empty, full)]
+        if form.rows == "prompts":
+            tables = [some.append_column("instruction", pa.array([""] * some.num_rows)) for some in tables]
+        assert form.convert(tables[0]).schema == form.convert(tables[1]).schema

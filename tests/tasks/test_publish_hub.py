@@ -12,9 +12,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from tasks.publish import PublishConfig, PublishError, Release, release
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish import PublishConfig, PublishError, Release, release
 from tests.fake_hub import FakeHub, Repository
 from tests.run_example import build_example_run
 

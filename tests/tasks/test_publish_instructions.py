@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from datasets import load_from_disk
 
-from blocks.run_tables import tables_of
-from blocks.shards import Account, Handle
-from blocks.tables import table
-from blocks.workspace import Run, Workspace
-from tasks.publish import PublishConfig, Published, PublishError, publish
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.run_tables import tables_of
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.tasks.publish import PublishConfig, Published, PublishError, publish
 from tests.tasks.helpers import prompt
 
 RECIPE = {"name": "instructions", "source": {"kind": "magpie", "model": "writer"}, "models": {}}
@@ -91,6 +91,7 @@ def test_no_instructions_are_not_published(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_with_answers_publishes_no_instructions(tmp_path: Path) -> None:
-    with pytest.raises(PublishError, match="no pairs"):
-        published(made(tmp_path, rows(), {**RECIPE, "respond": {"models": ["a"]}}), tmp_path / "out")
+@pytest.mark.parametrize(("more", "product"), [({}, "responses"), ({"judge": {"model": "critic"}}, "pairs")])
+def test_a_run_with_answers_publishes_no_instructions(tmp_path: Path, more: dict[str, Any], product: str) -> None:
+    with pytest.raises(PublishError, match=f"has no {product}"):
+        published(made(tmp_path, rows(), {**RECIPE, "respond": {"models": ["a"]}, **more}), tmp_path / "out")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tasks.publish.figures import Figures, ModelFigures
-from tasks.publish.plots import draw_plots
+from kasasagi.tasks.publish.card.figures import Figures, ModelFigures
+from kasasagi.tasks.publish.card.plots import draw_plots
 
 
 def figures(marks: list[float], margins: list[float], lengths: list[int], name: str = "small") -> Figures:

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from tasks.publish import PublishConfig, Published, PublishError, publish
-from tasks.publish.config import SplitConfig
-from tasks.publish.families import Families
-from tasks.publish.writer import divided
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish import PublishConfig, Published, PublishError, publish
+from kasasagi.tasks.publish.config import SplitConfig
+from kasasagi.tasks.publish.families import Families
+from kasasagi.tasks.publish.writer import divided
 from tests.run_example import build_example_run
 
 FILES = {"parquet": "parquet", "json": "jsonl"}

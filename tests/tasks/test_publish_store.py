@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from blocks.destinations.store import Store
-from blocks.run_tables import open_tables
-from blocks.workspace import Run
-from tasks.publish import PublishConfig, PublishError, Release, release
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.hints import install
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.publish import PublishConfig, PublishError, Release, release
 from tests.run_example import build_example_run
 from tests.served import s3_served
 
@@ -153,7 +155,7 @@ def test_a_storage_that_cannot_be_used_gives_one_sentence(
 def test_a_storage_without_its_package_names_the_extra(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(importlib.import_module("fsspec.registry")._registry, "s3", raising=False)
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(PublishError, match=r"pip install 'kasasagi\[s3\]'"):
+    with pytest.raises(PublishError, match=re.escape(install("s3"))):
         put(runs["earlier"], "s3://bucket/x")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import datasets
 import pytest
 
-from blocks.run_tables import open_tables
-from tasks.publish import PublishConfig, publish
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.tasks.publish import PublishConfig, publish
 from tests.run_example import build_example_run
 
 pytestmark = pytest.mark.slow

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from blocks.llm import PASSING
-from blocks.run_tables import open_tables
-from blocks.shards import Account, Handle
-from blocks.tables import table
-from blocks.workspace import Run
-from tasks.asking import read_rows, set_aside
-from tasks.filter.keys import exact_key
-from tasks.filter.published import NO_PAIR, REASON, published_keys
+from kasasagi.blocks.models.llm import PASSING
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.tasks.asking import read_rows, set_aside
+from kasasagi.tasks.filter.duplicates.keys import exact_key
+from kasasagi.tasks.filter.duplicates.published import NO_PAIR, REASON, published_keys
 from tests.run_example import build_example_run
 
 JOB = "two-models-one-judge"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from blocks.models import ModelConfig, Sampling
-from tasks.reading import request_body
+from kasasagi.blocks.models.kinds import ModelConfig, Sampling
+from kasasagi.tasks.reading import request_body
 from tests.tasks.helpers import session
 
 EXTRA = {"chat_template_kwargs": {"enable_thinking": False}}

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from jinja2.exceptions import SecurityError
 from pydantic import ValidationError
 
-from blocks.dispatcher import Question
-from blocks.llm import Completion
-from blocks.shards import Handle
-from blocks.tables import PROMPTS
-from tasks.asking import Answered, ChunkJob, Session, read_rows
-from tasks.respond import RespondConfig, compiled, conversation, questions_for, respond_chunk, sort_answers
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.tables import PROMPTS
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import Answered, ChunkJob, Session, read_rows
+from kasasagi.tasks.respond.answers import compiled, conversation, questions_for, respond_chunk, sort_answers
+from kasasagi.tasks.respond.config import RespondConfig
 from tests.tasks.helpers import asked, good, model, prompt, session
 
 
@@ -256,6 +257,17 @@ def test_equal_answers_to_one_prompt_are_judged_once(tmp_path: Path) -> None:
     handle = chunk(one, config(), [prompt("What is a magpie?"), prompt("What is a jay?")])
     assert [row["model"] for row in rows(one, handle, "responses")] == ["small", "small"]
     assert [row["reason"] for row in rows(one, handle, "quarantine")] == ["equal_answer"] * 2
+
+
+def test_equal_answers_stay_where_no_pairs_are_made_of_them(tmp_path: Path) -> None:
+    completion = Completion("A bird.", finish_reason="stop")
+    one, asked_of = session(tmp_path, answer=lambda question: completion), config(samples=2)
+    prompts = [prompt("What is a magpie?")]
+    asked = questions_for(one, asked_of, prompts)
+    answers = [Answered(each.question, completion, False) for each in asked]
+    kept = sort_answers(asked_of, prompts, asked, answers, compared=False)
+    assert (kept.rows_out, kept.rows["quarantine"]) == (4, [])
+    assert sort_answers(asked_of, prompts, asked, answers).rows_out == 1
 
 
 def test_a_call_that_failed_for_now_leaves_the_chunk_incomplete(tmp_path: Path) -> None:

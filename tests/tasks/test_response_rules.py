@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.response_rules import RULES, Answer, Broken, first_broken, language_of
+from kasasagi.tasks.text.languages import language_of
+from kasasagi.tasks.text.response_rules import RULES, Answer, Broken, first_broken
 
 ALL = tuple(RULES)
 ENGLISH = (
@@ -132,6 +133,14 @@ def test_what_only_sounds_like_a_refusal_is_kept(instruction: str, content: str)
         ("Когда открыта библиотека?", ENGLISH),
         ("Who is Dario, and when does he open?", "Библиотека открыта по будням с девяти до шести часов."),
         ("図書館の用語を文字で。", ENGLISH),
+        ("簡単な体操を教えてください。", "你可以先站直，然后慢慢弯腰，重复十次就行了。"),
+        ("図書館について。", "圖書館從星期一到星期五開放，星期六和星期日休息，歡迎您來。"),
+        ("会話の話題を時間ごとに挙げて。", "早上可以聊天气，中午可以聊吃饭，晚上可以聊电影和音乐。"),
+        (
+            "When is the library open?",
+            "Die Bibliothek ist an Werktagen von neun bis sechs Uhr für alle Besucher geöffnet.",
+        ),
+        ("What should I pack for a trip?", "Vous devriez emporter des vêtements chauds, une carte et une bonne lampe."),
         ("図書館について。", "**Library**\n- It opens at nine in the morning\n- It closes at six in the evening"),
     ],
 )
@@ -174,6 +183,11 @@ def test_an_answer_in_another_language_is_dropped(instruction: str, content: str
         ),
         ("広東語で挨拶してください。", "你好，我哋今日去邊度食飯呢？佢哋都嚟㗎。"),
         ("ウクライナの文章をキリル文字で書いて。", "Добрий день, радий вас бачити в нашому місті."),
+        ("TOEICのような短い会話文を作ってください。", "A: When does the store open?\nB: It opens at nine on weekdays."),
+        ("Quote a haiku by Issa as he wrote it.", "やせ蛙まけるな一茶これにあり"),
+        ("杜甫の「春望」の冒頭を原文で示してください。", "国破山河在，城春草木深。感时花溅泪，恨别鸟惊心。"),
+        ("コミットメッセージの例をください。", "Fix the login page so that empty passwords are refused"),
+        ("什么是机器学习？", "机器学习是让计算机从数据中学习规律的方法，常用于预测和分类。"),
         ("Wann ist die Bibliothek offen?", "Die Bibliothek ist an Werktagen von neun bis sechs Uhr offen."),
     ],
 )
@@ -192,6 +206,16 @@ def test_the_asked_language_is_kept(instruction: str, content: str) -> None:
         ("これはReact componentです", "ja"),
         ("「猫」means cat in English, and it is read as neko.", "en"),
         ("我们在这里等您", "other"),
+        ("水在摄氏一百度沸腾，在零度结冰。", "other"),
+        ("請問臺北有哪些好吃的餐廳？", "other"),
+        ("四字熟語一覧", "ja"),
+        ("国民主権、基本的人権尊重、平和主義", "ja"),
+        ("明治維新、大正政変、昭和恐慌", "ja"),
+        ("「我是学生」は中国語でどういう意味ですか", "ja"),
+        ("Vous pouvez commencer par faire chauffer l'eau.", "other"),
+        ("Git rebases the branch onto main and force pushes it", "en"),
+        ("Lorem ipsum dolor sit amet, consectetur adipiscing elit", "en"),
+        ("\ud800 Hello there, how are you doing today?", "en"),
         ("Привет, мир", "other"),
         ("안녕하세요 여러분", "other"),
         ("สวัสดี", "other"),
@@ -246,6 +270,8 @@ CODE = "".join(f"    if value == {number}:\n        return {number * 7}\n    }}\
         ("What is a third?", "It is 0.333333333333333333333333333333."),
         ("Say hello ten times.", "hello\n" * 10),
         ("「こんにちは」を20回言って。", "こんにちは。" * 20),
+        ("Please repeat the word hello until I stop you.", "hello " * 30),
+        ("「すき」を100回書いてください。", "すきです、" * 30),
         (
             "Go on.",
             "\n".join(f"{line}\nAnd the river runs on." for line in [ENGLISH[i : i + 40] for i in range(0, 240, 40)]),
@@ -258,6 +284,24 @@ CODE = "".join(f"    if value == {number}:\n        return {number * 7}\n    }}\
 )
 def test_lists_tables_and_asked_repetition_are_kept(instruction: str, content: str) -> None:
     assert reason(instruction, content, rules=("no_repetition",)) is None
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "How many times did she win Wimbledon?",
+        "What are good times to visit Kyoto?",
+        "Why does history repeat itself?",
+        "How can I refrain from eating sugar?",
+        "オリンピックはこれまで何回開かれましたか。",
+        "週に3回運動するとどうなりますか。",
+        "繰り返し処理とは何ですか。",
+    ],
+)
+def test_a_word_for_repetition_in_a_question_excuses_no_loop(instruction: str) -> None:
+    assert (
+        reason(instruction, "It happened in the summer of that year. " * 12, rules=("no_repetition",)) == "repetition"
+    )
 
 
 def test_the_first_rule_in_the_given_order_counts() -> None:
@@ -308,3 +352,80 @@ def test_long_junk_takes_linear_time(junk: str) -> None:
         first_broken([name], Answer(content, content + "x", "stop"))
         first_broken([name], Answer("Go on.", "".join(chr(97 + i * i % 23) for i in range(2000)) + content, "stop"))
     assert time.process_time() - start < 20
+
+
+ANSWER = "The product of 17 and 23 is 391. You can check it as 17 times 20 plus 17 times 3."
+LEAKS = [
+    f"{ANSWER}<|im_end|>",
+    f"{ANSWER}<|eot_id|>",
+    f"{ANSWER}<｜end▁of▁sentence｜>",
+    f"{ANSWER}<end_of_turn>\n<start_of_turn>user\nAnd 18?",
+    f"{ANSWER}<turn|>",
+    f"{ANSWER}</s>",
+    f"{ANSWER} [/INST]",
+    f"assistant\n\n{ANSWER}",
+    f"model\n{ANSWER}",
+    f"Assistant: {ANSWER}",
+    f"{ANSWER}\n\nHuman: And what is 18 times 23?\n\nAssistant: 414.",
+    f"{ANSWER}\n\nUser: And 18 times 23?",
+    f"{ANSWER}\n\n### Instruction:\nMultiply 18 by 23.",
+    f"{ANSWER}\nuser\nAnd what is 18 times 23?",
+    "391です。\n\nユーザー：18かける23は？",
+    '<tool_call>\n{"name": "mul", "arguments": {"a": 17, "b": 23}}\n</tool_call>',
+    '[TOOL_CALLS][{"name": "mul", "arguments": {}}]',
+    '{"name": "mul", "arguments": {"a": 17, "b": 23}}',
+    "<|python_tag|>mul(17, 23)",
+    '<function=mul>{"a": 17}</function>',
+]
+FINE = [
+    ANSWER,
+    "In ChatML every turn ends with the token `<|im_end|>`, and in Llama 3 with `<|eot_id|>`; Mistral writes [INST].",
+    "Use `</s>` for the end.",
+    "The user: a person who uses something.",
+    "Users:\n\n- admin\n- guest",
+    "Human rights are for all.\n\nHumans: everybody.",
+    "A model\nneeds data.",
+    "```\n<|im_start|>user\n```\nis how a turn begins.",
+    "In HTML <s>this</s> is struck out.",
+    "Assistants help people.",
+    "x <| y |> z pipes twice.",
+]
+
+
+@pytest.mark.parametrize("content", LEAKS)
+def test_what_a_template_left_in_an_answer_is_found(content: str) -> None:
+    broken = first_broken(["no_template_leak"], Answer("What is 17 times 23?", content))
+    assert broken is not None
+    assert broken.reason == "template_leak"
+
+
+@pytest.mark.parametrize("content", FINE)
+def test_an_answer_about_templates_or_without_them_holds(content: str) -> None:
+    assert first_broken(["no_template_leak", "decoded"], Answer("What is 17 times 23?", content)) is None
+
+
+@pytest.mark.parametrize(
+    ("instruction", "content"),
+    [
+        ("Write a dialogue between a user and a bot.", "User: Hi\n\nUser: Are you there?"),
+        ("Call the tool mul with 17 and 23 in JSON.", '{"name": "mul", "arguments": {"a": 17}}'),
+        ("How does a chat template end a turn?", "With <|im_end|> in ChatML and <|eot_id|> in Llama 3, as a rule"),
+        ("チャットの会話例を書いて。", "ユーザー：こんにちは\n\nユーザー：元気？"),
+    ],
+)
+def test_roles_calls_and_marks_that_were_asked_for_hold(instruction: str, content: str) -> None:
+    assert first_broken(["no_template_leak"], Answer(instruction, content)) is None
+
+
+@pytest.mark.parametrize(
+    "content", ["TheĠproductĠofĠ17ĠandĠ23ĠisĠ391.", "▁The▁product▁of▁17▁is▁391", "<0xE3><0x81><0x82>"]
+)
+def test_tokens_that_were_not_decoded_are_found(content: str) -> None:
+    broken = first_broken(["decoded"], Answer("What is 17 times 23?", content))
+    assert broken is not None
+    assert broken.reason == "undecoded"
+
+
+@pytest.mark.parametrize("content", ["Ġużpin is no word; Ġgantija is a temple in Malta, Ġorġ a name.", "a ▁ b"])
+def test_letters_that_tokens_are_made_of_hold(content: str) -> None:
+    assert first_broken(["decoded"], Answer("Name a temple.", content)) is None

@@ -7,14 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from blocks.canonical import prompt_id
-from blocks.dispatcher import Question
-from blocks.llm import Completion
-from blocks.shards import Handle
-from tasks.asking import ChunkJob, Session
-from tasks.reading import UnreadableError, prompt_file
-from tasks.rewrite.config import RewriteConfig
-from tasks.rewrite.stage import Wish, read_rewrite, rewrite_chunk, rewrite_messages
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import ChunkJob, Session
+from kasasagi.tasks.reading import UnreadableError, prompt_file
+from kasasagi.tasks.rewrite.config import RewriteConfig
+from kasasagi.tasks.rewrite.write import Wish, read_rewrite, rewrite_chunk, rewrite_messages
 from tests.tasks.helpers import asked, model, prompt, session
 
 ORIGIN = "Name three rivers of Japan."

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from blocks.canonical import prompt_id
-from tasks.filter.config import FilterResult
-from tasks.select.config import SelectConfig
-from tasks.select.job import Selection, select_prompts
-from tasks.tags.labels import SCALES
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.tasks.filter.config import FilterResult
+from kasasagi.tasks.select.config import SelectConfig
+from kasasagi.tasks.select.job import Selection, select_prompts
+from kasasagi.tasks.tags.labels import SCALES
 
 LABELS = ["Math", "Math", "Planning", "Math", None, "Planning", "Math"]
 QUALITY = ["poor", "excellent", "good", "good", "good", "very poor", "average"]

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.dispatcher import Question
-from blocks.embeddings import pack, read_embedding, unpack
-from blocks.llm import Completion
-from tasks.asking import Answered
-from tasks.semantic.neighbors import neighbors
-from tasks.semantic.stage import sort_vectors
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.embeddings import pack, read_embedding, unpack
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.tasks.asking import Answered
+from kasasagi.tasks.semantic.embed import sort_vectors
+from kasasagi.tasks.semantic.neighbors import neighbors
 from tests.tasks.helpers import prompt
 
 

@@ -9,21 +9,31 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from blocks.canonical import ledger_key
-from blocks.llm import Completion
-from blocks.tables import PROMPTS
-from tasks.asking import ChunkJob, read_rows
-from tasks.response_rules import language_of
-from tasks.synthesize import MagpieSource, Steering, SteeringError, draws_for, prompts_from_draws, synthesize_chunk
-from tasks.synthesize.packs import pack_names, read_pack
-from tasks.synthesize.steering import Setting
+from kasasagi.blocks.canonical import ledger_key, prompt_id
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.tables import PROMPTS
+from kasasagi.tasks.asking import Answered, ChunkJob, read_rows
+from kasasagi.tasks.synthesize import (
+    MagpieSource,
+    Steering,
+    SteeringError,
+    draws_for,
+    prompts_from_draws,
+    sort_draws,
+    synthesize_chunk,
+)
+from kasasagi.tasks.synthesize.packs import pack_names, read_pack
+from kasasagi.tasks.synthesize.steering import Setting
+from kasasagi.tasks.text.languages import language_of
 from tests.tasks.helpers import session
 
+BARE = {"temperature": None, "top_p": None, "stop": None, "max_tokens": 9}
+"""Sampling without the source's defaults."""
 TEMPLATE = "<s>{system}</s><user>"
 
 
 def source(**fields: Any) -> MagpieSource:
-    base = {"kind": "magpie", "model": "small", "template": TEMPLATE, "samples": 10, "sampling": {"max_tokens": 9}}
+    base = {"kind": "magpie", "model": "small", "template": TEMPLATE, "samples": 10, "sampling": BARE}
     return MagpieSource.model_validate({**base, **fields})
 
 
@@ -173,7 +183,7 @@ def test_a_grid_draws_each_combination_equally_often_and_the_rows_say_it(tmp_pat
     grid = {"temperature": [0.7, 1.2], "top_p": [0.9, 1.0]}
     magpie = source(template="<user>", grid=grid, packs=["code"], packs_as="start", languages="en")
     steering = Steering.read(magpie, tmp_path)
-    handle = synthesize_chunk(one, steering, ChunkJob(stage="synthesize", run="run", cache_key=""), 40)
+    handle = synthesize_chunk(one, steering, ChunkJob(stage="synthesize", run="run", cache_key=""), range(40))
     calls = {row["call_id"]: json.loads(row["request"]) for row in read_rows(one.run, handle.shards["calls"])}
     draws = read_rows(one.run, handle.shards["draws"])
     prompts = read_rows(one.run, prompts_from_draws(one, magpie, [handle.shards["draws"]]))
@@ -188,7 +198,7 @@ def test_a_grid_draws_each_combination_equally_often_and_the_rows_say_it(tmp_pat
 
 def test_a_grid_of_one_parameter_leaves_the_other_as_it_is(tmp_path: Path) -> None:
     one = session(tmp_path)
-    magpie = source(template="<user>", grid={"temperature": [0.5]}, sampling={"top_p": 0.8})
+    magpie = source(template="<user>", grid={"temperature": [0.5]}, sampling={**BARE, "max_tokens": None, "top_p": 0.8})
     [draw] = draws_for(one, Steering.read(magpie, tmp_path), 0, 1)
     assert dict(draw.question.request) == {"prompt": "<user>", "top_p": 0.8, "temperature": 0.5}
 
@@ -197,3 +207,31 @@ def test_a_grid_of_one_parameter_leaves_the_other_as_it_is(tmp_path: Path) -> No
 def test_a_grid_needs_values_that_can_be(grid: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         source(grid=grid)
+
+
+@pytest.mark.parametrize(
+    ("fields", "begins"),
+    [
+        ({"steer": "Write a poem about "}, "Write a poem about …"),
+        ({"steer": "Topic: tea\n"}, "…"),
+        ({"steer": "Topic: tea\n", "steer_kept": True}, "Topic: tea\n…"),
+        ({"steer": "Write a poem about ", "steer_kept": False}, "…"),
+    ],
+)
+def test_steering_text_is_part_of_the_instruction_where_it_begins_one(
+    tmp_path: Path, fields: dict[str, Any], begins: str
+) -> None:
+    one = session(tmp_path)
+    steering = Steering.read(source(template="<user>", **fields), tmp_path)
+    [draw] = draws_for(one, steering, 0, 1)
+    assert draw.question.request["prompt"] == "<user>" + fields["steer"]
+    result = sort_draws(steering.source, [draw], [Answered(draw.question, Completion("…"), reused=False)])
+    [row] = result.rows["draws"]
+    assert row["text"] == begins
+    assert row["prompt_id"] == prompt_id([{"role": "user", "content": begins}])
+
+
+def test_the_beginning_of_a_pack_stays_where_the_steering_text_is_left_out(tmp_path: Path) -> None:
+    [setting] = settings(1, packs=["code"], languages=["en"], packs_as="start", steer="Topic: tea\n")
+    assert setting.left_out == "Topic: tea\n"
+    assert len(setting.steer) > len(setting.left_out)

@@ -11,16 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from blocks.canonical import prompt_id
-from blocks.dispatcher import Question
-from blocks.llm import Completion, Request
-from blocks.shards import Handle
-from tasks.asking import ChunkJob, Session, read_rows
-from tasks.filter import FilterConfig, filter_prompts
-from tasks.synthesize import (
+from kasasagi.blocks.canonical import prompt_id
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion, Request
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import ChunkJob, Session, read_rows
+from kasasagi.tasks.filter import FilterConfig, filter_prompts
+from kasasagi.tasks.synthesize import (
     DRAWS_IN_A_CHUNK,
     MagpieSource,
     Steering,
+    chunks_of_draws,
     draws_for,
     draws_wanted,
     prompts_from_draws,
@@ -35,12 +36,14 @@ def source(**fields: Any) -> MagpieSource:
 
 
 def asked_for(one: Session, magpie: MagpieSource, chunk: int, draws: int) -> list[Question]:
-    return [draw.question for draw in draws_for(one, Steering.read(magpie, Path()), chunk, draws)]
+    first = chunk * DRAWS_IN_A_CHUNK
+    end = min(draws, first + DRAWS_IN_A_CHUNK)
+    return [draw.question for draw in draws_for(one, Steering.read(magpie, Path()), first, end)]
 
 
 def drawn(one: Session, magpie: MagpieSource, draws: int, chunk: int = 0) -> Handle:
     job = ChunkJob(stage="synthesize", chunk=chunk, run="run", cache_key="")
-    return synthesize_chunk(one, Steering.read(magpie, Path()), job, draws)
+    return synthesize_chunk(one, Steering.read(magpie, Path()), job, chunks_of_draws(0, draws)[chunk])
 
 
 def invents(question: Question) -> Completion:
@@ -70,8 +73,9 @@ def test_a_round_draws_afresh_and_round_zero_is_none(tmp_path: Path) -> None:
 
 def test_the_prefix_is_the_template_and_what_steers(tmp_path: Path) -> None:
     one = session(tmp_path)
-    [question] = asked_for(one, source(steer="Write a poem", sampling={"max_tokens": 5}), 0, 1)
-    assert dict(question.request) == {"prompt": "<user>Write a poem", "max_tokens": 5}
+    [question] = asked_for(one, source(steer="Write a poem", sampling={"max_tokens": 5, "top_p": None}), 0, 1)
+    defaults = {"temperature": 1.0, "stop": ("\n\n",)}
+    assert dict(question.request) == {"prompt": "<user>Write a poem", "max_tokens": 5, **defaults}
 
 
 def test_an_endpoint_needs_its_template_in_writing(tmp_path: Path) -> None:
@@ -95,7 +99,7 @@ class Speaker:
 
 
 def spoken(tmp_path: Path) -> Session:
-    from blocks.models import BundledModel
+    from kasasagi.blocks.models.kinds import BundledModel
 
     made = session(tmp_path)
     bundled = BundledModel(kind="bundled")
@@ -181,7 +185,10 @@ def test_drawing_ends_and_each_round_of_it_only_adds(target: int, share: float) 
     assert wanted == sorted(set(wanted))
     assert wanted
     assert len(wanted) <= 12
-    assert wanted[-1] <= max(20 * target, DRAWS_IN_A_CHUNK)
+    assert wanted[0] <= DRAWS_IN_A_CHUNK
+    assert wanted[-1] <= 20 * target
+    if share > 0.2 and target > 300:
+        assert wanted[-1] * share <= 1.06 * target, "few more than the target takes are paid for"
     if share >= 0.1 and target >= 100:
         assert int(wanted[-1] * share) >= target
 

@@ -6,15 +6,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from blocks.dispatcher import Question
-from blocks.llm import Completion
-from blocks.shards import Handle
-from tasks.asking import ChunkJob, Session
-from tasks.reading import UnreadableError, prompt_file
-from tasks.tags.config import TagsConfig
-from tasks.tags.labels import KINDS, LABELS
-from tasks.tags.reader import read_tags
-from tasks.tags.stage import tag_chunk, tag_messages
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import ChunkJob, Session
+from kasasagi.tasks.reading import UnreadableError, prompt_file
+from kasasagi.tasks.tags.config import TagsConfig
+from kasasagi.tasks.tags.label import tag_chunk, tag_messages
+from kasasagi.tasks.tags.labels import KINDS, LABELS
+from kasasagi.tasks.tags.reader import read_tags
 from tests.fake_server.labeller import labels
 from tests.tasks.helpers import asked, model, prompt, session
 

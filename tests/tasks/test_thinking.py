@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.thinking import split_thinking
+from kasasagi.tasks.text.thinking import split_thinking
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,9 @@ def test_talk_about_the_tags_is_left_alone(content: str) -> None:
 
 
 def test_a_reasoning_field_is_taken_as_it_is() -> None:
-    assert split_thinking(" <think>x</think> a", "plan\n") == (" <think>x</think> a", "plan\n")
+    assert split_thinking(" a", "plan\n") == (" a", "plan\n")
+    assert split_thinking("<think>\nplan\n</think>\n\na", "plan") == ("a", "plan")
+    assert split_thinking("<think>more</think>a", "plan") == ("a", "plan\n\nmore")
 
 
 @pytest.mark.parametrize("blank", ["", " \n"])
@@ -62,6 +64,61 @@ def test_both_forms_give_the_same_answer(thought: str, answer: str) -> None:
     lone = split_thinking(f"{thought}\n</think>\n\n{answer}", None)
     if "think>" not in answer:
         assert whole == lone == (answer.lstrip(), thought.strip())
+
+
+THOUGHT, ANSWER = "First I add 2 and 2.", "It is 4.\n\nYou can count it."
+FORMS_OF_MODELS = [
+    f"[THINK]{THOUGHT}[/THINK]{ANSWER}",
+    f"<Think>\n{THOUGHT}\n</Think>\n\n{ANSWER}",
+    f"<THINK>{THOUGHT}</THINK>{ANSWER}",
+    f"<thinking>{THOUGHT}</thinking>{ANSWER}",
+    f"<thought>\n{THOUGHT}\n</thought>\n{ANSWER}",
+    f"<thinking>{THOUGHT}</thinking>\n<output>\n{ANSWER}\n</output>",
+    f"<think>\n{THOUGHT}\n</think>\n<answer>\n{ANSWER}\n</answer>",
+    f"<think>\n{THOUGHT}\n</think>\n\n<response>\n{ANSWER}\n</response>\n",
+    f"<reasoning>{THOUGHT}</reasoning>{ANSWER}",
+    f"<seed:think>{THOUGHT}</seed:think>{ANSWER}",
+    f"<mm:think>{THOUGHT}</mm:think>{ANSWER}",
+    f"<longcat_think>\n{THOUGHT}\n</longcat_think>\n{ANSWER}",
+    f"<|START_THINKING|>{THOUGHT}<|END_THINKING|><|START_RESPONSE|>{ANSWER}<|END_RESPONSE|>",
+    f"◁think▷{THOUGHT}◁/think▷{ANSWER}",
+    f"<|channel>thought\n{THOUGHT}\n<channel|>{ANSWER}",
+    f"<|begin_of_thought|>\n{THOUGHT}\n<|end_of_thought|>\n<|begin_of_solution|>\n{ANSWER}\n<|end_of_solution|>",
+    f"<|inner_prefix|>{THOUGHT}<|inner_suffix|>{ANSWER}",
+    f"<|channel|>analysis<|message|>{THOUGHT}<|end|><|start|>assistant<|channel|>final<|message|>{ANSWER}<|return|>",
+    f"<|channel|>analysis<|message|>{THOUGHT}<|channel|>final<|message|>{ANSWER}",
+    f"analysis{THOUGHT}assistantfinal{ANSWER}",
+    f"Here is my thought process:\n\n{THOUGHT}\n\nHere is my response:\n\n{ANSWER}",
+    f"{THOUGHT}[/THINK]{ANSWER}",
+    f"{THOUGHT}</seed:think>{ANSWER}",
+    f"{THOUGHT}\n</thinking>\n{ANSWER}",
+    f"{THOUGHT}<|END_THINKING|><|START_RESPONSE|>{ANSWER}<|END_RESPONSE|>",
+]
+
+
+@pytest.mark.parametrize("reply", FORMS_OF_MODELS)
+def test_every_form_of_a_real_model_is_split_off(reply: str) -> None:
+    assert split_thinking(reply, None) == (ANSWER, THOUGHT)
+    assert split_thinking(reply, THOUGHT) == (ANSWER, THOUGHT)
+
+
+@pytest.mark.parametrize("reply", [form.rpartition(ANSWER)[0] + ANSWER for form in FORMS_OF_MODELS[:21]])
+def test_a_text_that_quotes_a_form_is_left_alone(reply: str) -> None:
+    for text in (f"The model writes `{reply}`.", f"```\n{reply}\n```\nis what it writes.", f"For example: {reply}"):
+        if "\n" not in reply or not text.startswith("The model"):
+            assert split_thinking(text, None) == (text, None)
+
+
+def test_an_answer_in_the_final_channel_alone_has_no_thinking() -> None:
+    assert split_thinking(f"<|channel|>final<|message|>{ANSWER}", None) == (ANSWER, None)
+    assert split_thinking(f"<|START_RESPONSE|>{ANSWER}<|END_RESPONSE|>", None) == (ANSWER, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["analysis of variance is a test.", "Here is my thought process: I count.", "<answer>4</answer>"]
+)
+def test_plain_words_are_no_form(text: str) -> None:
+    assert split_thinking(text, None) == (text, None)
 
 
 @pytest.mark.parametrize("junk", ["<think>", "<think></think>", "`</think>`", "`", "``` ", "<", "\n</think", "  "])

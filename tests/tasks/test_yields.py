@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.synthesize import Yield, misses, plainly_misses, remedy
+from kasasagi.tasks.synthesize import Yield, misses, plainly_misses, remedy
 
 
 def test_yields_add_up_and_name_the_commonest_reason_first() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from blocks.bundled import shipped_model
-from blocks.models import VLLMModel
+from kasasagi.blocks.engines.bundled import shipped_model
+from kasasagi.blocks.models.kinds import VLLMModel
 from tests.e2e.command import Command
 
 WEIGHTS = shipped_model().parent / "hf"

@@ -6,12 +6,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from blocks.engines import engines_for
-from blocks.llm import Request
-from blocks.models import ModelConfig
-from blocks.vllm_engine import VLLMEngine
-from hina.world.talk import read
-from tasks.pre_query import pre_query
+from kasasagi.blocks.engines.kinds import engines_for
+from kasasagi.blocks.engines.vllm import VLLMEngine
+from kasasagi.blocks.models.kinds import ModelConfig
+from kasasagi.blocks.models.llm import Request
+from kasasagi.hina.world.talk import read
+from kasasagi.tasks.pre_query import pre_query
 from tests.blocks.helpers import dispatching, question, questions
 from tests.vllm.conftest import model
 

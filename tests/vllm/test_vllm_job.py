@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from blocks.ledger import Ledger
+from kasasagi.blocks.ledger.store import Ledger
 from tests.e2e.command import Command, Running, until
 from tests.vllm.conftest import START_S, hina
 
@@ -34,7 +34,14 @@ def recipe(folder: Path, target: int, **fields: Any) -> Path:
             ],
             "sampling": {"max_tokens": 160},
         },
-        "judge": {"model": "hina", "orders": "both", "repairs": 0, "sampling": {"temperature": 0, "max_tokens": 512}},
+        # hina knows this aspect by the words that every model is asked with; of the overall rating it knows others.
+        "judge": {
+            "model": "hina",
+            "aspects": ["instruction-following"],
+            "orders": "both",
+            "repairs": 0,
+            "sampling": {"temperature": 0, "max_tokens": 512},
+        },
         "gates": {"on_fail": "warn"},
         "publish": {"path": "out"},
     }

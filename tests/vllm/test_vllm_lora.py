@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from blocks.engines import engines_for
-from blocks.llm import Completion
-from blocks.models import ModelConfig
+from kasasagi.blocks.engines.kinds import engines_for
+from kasasagi.blocks.models.kinds import ModelConfig
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import dispatching, question
 from tests.vllm.conftest import WEIGHTS, model
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from blocks import guard
-from blocks.canonical import ledger_key
-from blocks.dispatcher import Question
-from blocks.models import RewardModel
-from blocks.vllm_server import SERVED
-from blocks.vllm_server import command as serving
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.engines import guard
+from kasasagi.blocks.engines.vllm_server import SERVED
+from kasasagi.blocks.engines.vllm_server import command as serving
+from kasasagi.blocks.models.kinds import RewardModel
 from tests.blocks.helpers import dispatching
 from tests.e2e.command import Command, until
 from tests.vllm.conftest import START_S, WEIGHTS, model

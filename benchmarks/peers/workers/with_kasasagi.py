@@ -25,7 +25,15 @@ def main(job: dict) -> None:
         "publish": {"path": str(folder / "out")},
     }
     (folder / "recipe.yaml").write_text(json.dumps(recipe), encoding="utf-8")
-    command = [sys.executable, "-m", "flows.cli", "run", str(folder / "recipe.yaml"), "-w", str(folder / "ws")]
+    command = [
+        sys.executable,
+        "-m",
+        "kasasagi.flows.cli.app",
+        "run",
+        str(folder / "recipe.yaml"),
+        "-w",
+        str(folder / "ws"),
+    ]
     if code := subprocess.run(command, check=False).returncode:
         sys.exit(code)
     (folder / "out.json").write_text(json.dumps(judged(folder / "ws")), encoding="utf-8")

@@ -1,13 +1,17 @@
-"""The pairs that the page can show: as many as there is room for, each side by side with the judge's words."""
+"""The rows that the page can show, as many as there is room for: pairs side by side with the judge's words.
+
+Where a run makes no pairs, its responses stand there, and where nobody answers, its instructions.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from flows.views.report.differences import marked
-from flows.views.report.facts import Facts
-from flows.views.text import cut, messages_text, visible
+from kasasagi.blocks.workspace.runs import Product
+from kasasagi.flows.views.report.differences import marked
+from kasasagi.flows.views.report.facts import Facts
+from kasasagi.flows.views.text import cut, messages_text, visible
 
 MOST_PAIRS = 2_000
 PROMPT_CHARS = 3_000
@@ -38,13 +42,23 @@ FROM p JOIN q USING (prompt_id) JOIN a c ON c.response_id = p.chosen_id JOIN a r
 LEFT JOIN w x ON x.response_id = p.chosen_id LEFT JOIN w y ON y.response_id = p.rejected_id
 ORDER BY p.prompt_id, p.chosen_id, p.rejected_id
 """
+_TURNS = f"list_transform(messages, lambda m: {{'role': m.role, 'content': left(m.content, {PROMPT_CHARS + 1})}})"
+_RESPONSES = f"""
+WITH r AS MATERIALIZED (SELECT * FROM responses ORDER BY prompt_id, model, sample_index LIMIT ?)
+SELECT r.prompt_id, {_TURNS} AS turns, r.model, left(r.content, {ANSWER_CHARS + 1}) AS content,
+    length(r.content) AS chars
+FROM r JOIN prompts USING (prompt_id) ORDER BY r.prompt_id, r.model, r.sample_index
+"""
+_INSTRUCTIONS = f"SELECT prompt_id, {_TURNS} AS turns FROM prompts ORDER BY prompt_id LIMIT ?"
+_QUERIES: dict[Product, str] = {"pairs": _PAIRS, "responses": _RESPONSES, "instructions": _INSTRUCTIONS}
 
 
 def browsed(facts: Facts, room: int) -> list[dict[str, Any]]:
-    """Pairs as plain data that together take at most so many bytes as JSON in a page, in the order of their ids."""
+    """Rows as plain data that together take at most so many bytes as JSON in a page, in the order of their ids."""
     pairs: list[dict[str, Any]] = []
-    for row in _rows(facts):
-        pair = _pair(row)
+    product = facts.run.product()
+    for row in _rows(facts, _QUERIES[product]):
+        pair = _pair(row) if product == "pairs" else _lone(row)
         room -= len(embedded(pair).encode()) + 1
         if room < 0:
             break
@@ -60,8 +74,8 @@ def embedded(value: Any) -> str:
     return text
 
 
-def _rows(facts: Facts) -> Iterator[dict[str, Any]]:
-    cursor = facts.connection.execute(_PAIRS, [MOST_PAIRS])
+def _rows(facts: Facts, query: str) -> Iterator[dict[str, Any]]:
+    cursor = facts.connection.execute(query, [MOST_PAIRS])
     names = [column[0] for column in cursor.description or []]
     while rows := cursor.fetchmany(BATCH):
         yield from (dict(zip(names, row, strict=True)) for row in rows)
@@ -85,6 +99,15 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
             for key, side, text in (("c", "chosen", texts[0]), ("r", "rejected", texts[1]))
         },
     }
+
+
+def _lone(row: dict[str, Any]) -> dict[str, Any]:
+    """A response that nothing is compared with, or an instruction alone, with the keys of a pair."""
+    shown = {"id": row["prompt_id"], "p": shortened(messages_text(row["turns"]), PROMPT_CHARS), "m": None, "r": None}
+    if "content" not in row:
+        return {**shown, "c": None}
+    text = shortened(row["content"] or "", ANSWER_CHARS, row["chars"])
+    return {**shown, "c": {"by": visible(row["model"] or ""), "rating": None, "text": [text], "words": []}}
 
 
 def _answer(row: dict[str, Any], side: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from flows.views.text import one_line
+from kasasagi.flows.views.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

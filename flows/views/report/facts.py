@@ -6,10 +6,10 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from blocks.tables import PROMPTS
-from blocks.workspace import Run
-from flows.views.reading import fetch
-from tasks.response_rules import language_of
+from kasasagi.blocks.tables import PROMPTS
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.views.reading import fetch
+from kasasagi.tasks.text.languages import language_of
 
 SAMPLE = 20_000
 LANGUAGE_SAMPLE = 4_000
@@ -66,6 +66,7 @@ class Facts:
             connection.execute(f"SET {setting}")
         self.prompts = self.number("SELECT count(*) FROM prompts")
         self.pairs = self.number("SELECT count(*) FROM pairs")
+        self.responses = self.number("SELECT count(*) FROM responses")
         self.ratings = self.number("SELECT count(*) FROM ratings")
         self.last = self._last_sampled()
 

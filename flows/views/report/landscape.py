@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from flows.views.report.charts import BAD, FAINT, SERIES, Chart, drawing
-from flows.views.report.facts import Facts
-from flows.views.text import one_line, plural
+from kasasagi.flows.views.report.charts import BAD, FAINT, SERIES, Chart, drawing
+from kasasagi.flows.views.report.facts import Facts
+from kasasagi.flows.views.text import one_line, plural
 
 if TYPE_CHECKING:
     import numpy as np

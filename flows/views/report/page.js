@@ -16,7 +16,7 @@
 
   const side = (title, kind, one) => {
     const column = made("div");
-    column.append(made("div", "who " + kind, title + " · " + one.by + " · " + number(one.rating)));
+    column.append(made("div", "who " + kind, [title, one.by, ...(kind ? [number(one.rating)] : [])].join(" · ")));
     const text = made("div", "text");
     text.dir = "auto";
     one.text.forEach((piece, place) => text.append(place % 2 ? made("mark", "", piece) : document.createTextNode(piece)));
@@ -39,13 +39,16 @@
     const prompt = made("div", "text", pair.p);
     prompt.dir = "auto";
     const sides = made("div", "sides");
-    sides.append(side("chosen", "chosen", pair.c), side("rejected", "rejected", pair.r));
+    if (pair.r) sides.append(side("chosen", "chosen", pair.c), side("rejected", "rejected", pair.r));
+    else if (pair.c) sides.append(side("response", "", pair.c));
     element.append(prompt, sides);
     return element;
   };
 
-  const said = (one) => one.text.join("") + "\n" + one.words.map((word) => word[3]).join("\n");
+  const said = (one) => !one ? "" : one.text.join("") + "\n" + one.words.map((word) => word[3]).join("\n");
   const haystacks = data.pairs.map((pair) => [pair.id, pair.p, said(pair.c), said(pair.r)].join("\n").toLowerCase());
+
+  const by = (pair) => (pair.c ? pair.c.by : "");
 
   const more = () => {
     for (const place of shown.slice(until, until + PAGE)) at("list").append(drawn(data.pairs[place]));
@@ -58,7 +61,7 @@
     const model = at("model").value;
     const order = at("order").value;
     shown = data.pairs.map((_, place) => place).filter(
-      (place) => (!model || data.pairs[place].c.by === model) && words.every((word) => haystacks[place].includes(word)),
+      (place) => (!model || by(data.pairs[place]) === model) && words.every((word) => haystacks[place].includes(word)),
     );
     const margin = (place) => (data.pairs[place].m === null ? -1 : data.pairs[place].m);
     if (order) shown.sort((one, other) => (order === "wide" ? margin(other) - margin(one) : margin(one) - margin(other)));
@@ -68,7 +71,7 @@
     more();
   };
 
-  for (const model of [...new Set(data.pairs.map((pair) => pair.c.by))].sort()) at("model").append(new Option("chosen: " + model, model));
+  for (const model of [...new Set(data.pairs.map(by).filter(Boolean))].sort()) at("model").append(new Option(at("model").dataset.said + model, model));
   const marking = () => at("list").classList.toggle("marking", at("differ").checked);
   at("asked").addEventListener("submit", (event) => event.preventDefault());
   at("words").addEventListener("input", search);

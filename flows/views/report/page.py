@@ -10,17 +10,18 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from blocks.version import installed_version
-from blocks.workspace import Run, RunState
-from flows.errors import KasasagiError
-from flows.views.reading import reading
-from flows.views.report import plots
-from flows.views.report.browser import browsed, embedded
-from flows.views.report.facts import Facts
-from flows.views.report.landscape import Landscape, landscape
-from flows.views.summary import taken
-from flows.views.text import cut, dollars, duration, plural, visible
-from tasks.publish.markdown import masked
+from kasasagi.blocks.version import installed_version
+from kasasagi.blocks.workspace.runs import Product, Run, RunState
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.views.overview.summary import taken
+from kasasagi.flows.views.reading import reading
+from kasasagi.flows.views.report import plots
+from kasasagi.flows.views.report.browser import browsed, embedded
+from kasasagi.flows.views.report.facts import Facts
+from kasasagi.flows.views.report.landscape import Landscape, landscape
+from kasasagi.flows.views.text import cut, dollars, duration, plural, visible
+from kasasagi.tasks.gate.explain.words import plain_name
+from kasasagi.tasks.publish.card.markdown import masked
 
 MOST_BYTES = 3_000_000
 SPARE_BYTES = 100_000
@@ -54,8 +55,10 @@ def report(run: Run) -> str:
 def _rendered(content: dict[str, Any], facts: Facts, pairs: list[dict[str, Any]], found: Landscape | None) -> str:
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     data = embedded({"pairs": pairs, "map": found.texts if found else {}})
-    shown = f"{len(pairs):,} of {plural(facts.pairs, 'pair')}, the first by id, which is a fair sample."
-    said = shown if len(pairs) < facts.pairs else f"All {plural(facts.pairs, 'pair')}."
+    product, count = _product(facts)
+    rows = plural(count, product.removesuffix("s"))
+    shown = f"{len(pairs):,} of {rows}, the first by id, which is a fair sample."
+    said = shown if len(pairs) < count else f"All {rows}."
     return environment.get_template("page.html.j2").render(content, data=Markup(data), pairs_said=said)
 
 
@@ -77,15 +80,22 @@ def _head(facts: Facts, stages: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _product(facts: Facts) -> tuple[Product, int]:
+    """What the run makes, and how many there are."""
+    product = facts.run.product()
+    return product, {"pairs": facts.pairs, "responses": facts.responses, "instructions": facts.prompts}[product]
+
+
 def _figures(facts: Facts, state: RunState, stages: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """The few numbers that matter most."""
     calls, reused = (sum(stage[name] for stage in stages) for name in ("calls_paid", "calls_reused"))
     tokens = sum(stage["prompt_tokens"] + stage["completion_tokens"] for stage in stages)
+    product, count = _product(facts)
     last = {stage["stage"]: stage for stage in stages}.get("format_dpo")
     share = last["rows_out"] / last["rows_in"] if last and last["rows_in"] else None
     return [
-        ("pairs", f"{facts.pairs:,}"),
-        ("prompts", f"{facts.prompts:,}"),
+        (product, f"{count:,}"),
+        *([("prompts", f"{facts.prompts:,}")] if product != "instructions" else []),
         *([("prompts with a pair", f"{share:.0%}")] if share is not None else []),
         ("calls paid", f"{calls:,}"),
         *([("calls reused", f"{reused:,}")] if reused else []),
@@ -102,11 +112,19 @@ def _sections(facts: Facts, stages: list[dict[str, Any]], found: Landscape | Non
         ("ratings", "Ratings", plots.rating_charts(facts)),
         ("cost", "Tokens", plots.cost_charts(stages)),
     ]
+    product = facts.run.product()
     titles = [(id_, title) for id_, title, charts in parts if charts]
-    contents = [("funnel", "Funnel"), *titles, ("gates", "Gates"), ("pairs", "Pairs"), ("recipe", "Recipe")]
+    contents = [
+        ("funnel", "Funnel"),
+        *titles,
+        ("gates", "Gates"),
+        ("pairs", product.capitalize()),
+        ("recipe", "Recipe"),
+    ]
     return {
         "parts": parts,
         "contents": contents,
+        "product": product,
         "alike": found.alike if found else [],
         "stages": [_stage(stage) for stage in stages],
     }
@@ -141,9 +159,10 @@ def _share(rows: int, asked: int) -> dict[str, Any]:
 
 def _gates(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = ("stage", "scope", "expectation", "severity", "observed", "detail")
+    named = [{**gate, "expectation": plain_name(gate["expectation"] or "")} for gate in gates[:MOST_GATES]]
     return [
         {"success": gate["success"], **{name: visible(cut(gate[name] or "", DETAIL_CHARS)) for name in names}}
-        for gate in gates[:MOST_GATES]
+        for gate in named
     ]
 
 

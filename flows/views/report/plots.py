@@ -5,9 +5,21 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-from flows.views.report.charts import BAD, FAINT, GOOD, SERIES, SHADES, Chart, bars, drawing, histogram, label, stacked
-from flows.views.report.facts import Facts
-from flows.views.text import plural
+from kasasagi.flows.views.report.charts import (
+    BAD,
+    FAINT,
+    GOOD,
+    SERIES,
+    SHADES,
+    Chart,
+    bars,
+    drawing,
+    histogram,
+    label,
+    stacked,
+)
+from kasasagi.flows.views.report.facts import Facts
+from kasasagi.flows.views.text import plural
 
 MOST_TICKS = 9
 CONSISTENT = {

@@ -1,16 +1,18 @@
 """The formats of a published dataset, one module each: a format turns rows with all columns into its own."""
 
-from tasks.publish.formats.axolotl import AXOLOTL
-from tasks.publish.formats.base import Format
-from tasks.publish.formats.distilabel import DISTILABEL
-from tasks.publish.formats.kto import KTO
-from tasks.publish.formats.llama_factory import LLAMA_FACTORY
-from tasks.publish.formats.openai_preference import OPENAI_PREFERENCE
-from tasks.publish.formats.reward import REWARD
-from tasks.publish.formats.sft import SFT
-from tasks.publish.formats.trl import TRL
-from tasks.publish.formats.trl_plain import TRL_PLAIN
-from tasks.publish.formats.ultrafeedback_binarized import ULTRAFEEDBACK_BINARIZED
+from kasasagi.tasks.publish.formats.all_responses import ALL_RESPONSES
+from kasasagi.tasks.publish.formats.axolotl import AXOLOTL
+from kasasagi.tasks.publish.formats.base import Format
+from kasasagi.tasks.publish.formats.distilabel import DISTILABEL
+from kasasagi.tasks.publish.formats.generations import GENERATIONS
+from kasasagi.tasks.publish.formats.kto import KTO
+from kasasagi.tasks.publish.formats.llama_factory import LLAMA_FACTORY
+from kasasagi.tasks.publish.formats.openai_preference import OPENAI_PREFERENCE
+from kasasagi.tasks.publish.formats.reward import REWARD
+from kasasagi.tasks.publish.formats.sft import SFT
+from kasasagi.tasks.publish.formats.trl import TRL
+from kasasagi.tasks.publish.formats.trl_plain import TRL_PLAIN
+from kasasagi.tasks.publish.formats.ultrafeedback_binarized import ULTRAFEEDBACK_BINARIZED
 
 _ALL = (
     TRL,
@@ -23,6 +25,8 @@ _ALL = (
     OPENAI_PREFERENCE,
     LLAMA_FACTORY,
     AXOLOTL,
+    ALL_RESPONSES,
+    GENERATIONS,
 )
 FORMATS: dict[str, Format] = {one.name: one for one in _ALL}
 

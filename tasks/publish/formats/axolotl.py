@@ -14,8 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from blocks.tables import MESSAGES
-from tasks.publish.formats.base import Format, Row, by_row, text_of
+from kasasagi.blocks.tables import MESSAGES
+from kasasagi.tasks.publish.formats.base import Format, Row, by_row, text_of
 
 LOADING = """\
 # in the training configuration

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
 Row = Mapping[str, Any]
+ANSWERS = "kasasagi:answers"
+"""The column that holds all responses to a prompt; no column of a source is called so by chance."""
 
 
 def _no_files(splits: Sequence[str]) -> dict[str, bytes]:
@@ -15,7 +17,7 @@ def _no_files(splits: Sequence[str]) -> dict[str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: its name, who loads it, and how rows as `tasks.publish.rows` gives them become its rows.
+    """One format: its name, who loads it, and how rows as `kasasagi.tasks.publish.rows` gives them become its rows.
 
     `convert` takes a table with all columns and gives one whose schema is the same for every table of a dataset. All
     pairs of a prompt are in one table. `loading` is what a user writes to load the dataset and hand it on, in the
@@ -23,7 +25,9 @@ class Format:
     picks the training split of a saved dataset. `columns` says what each column
     is, for the card. `refuses` gives the reason why a row cannot stand in the format, or None; such a row is left
     out and counted. `files` gives further files by name, from the names of the splits. `verbatim` is whether every text
-    stands as it was.
+    stands as it was. `rows` is whether it is made of pairs, or of prompts, a row each, which have all their responses
+    in the column ANSWERS; pairs have that column too where `answers` is set. `keeps` is whether the columns that the
+    recipe keeps are in it.
     """
 
     name: str
@@ -35,6 +39,9 @@ class Format:
     refuses: Callable[[Row], str | None] | None = None
     files: Callable[[Sequence[str]], dict[str, bytes]] = _no_files
     verbatim: bool = True
+    rows: Literal["pairs", "prompts"] = "pairs"
+    answers: bool = False
+    keeps: bool = False
 
 
 def by_row(schema: pa.Schema, make: Callable[[Row], dict[str, Any]]) -> Callable[[pa.Table], pa.Table]:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from blocks.tables import MESSAGES
-from tasks.publish.formats.base import Format, table_of, text_of
+from kasasagi.blocks.tables import MESSAGES
+from kasasagi.tasks.publish.formats.base import Format, table_of, text_of
 
 LOADING = """\
 from datasets import load_from_disk

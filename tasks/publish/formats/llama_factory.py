@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from tasks.publish.formats.base import Format, Row, by_row, misplaced_turn, text_of
+from kasasagi.tasks.publish.formats.base import Format, Row, by_row, misplaced_turn, text_of
 
 LOADING = """\
 # in the training configuration

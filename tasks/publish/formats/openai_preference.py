@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from blocks.tables import MESSAGES
-from tasks.publish.formats.base import Format, Row, by_row
+from kasasagi.blocks.tables import MESSAGES
+from kasasagi.tasks.publish.formats.base import Format, Row, by_row
 
 LOADING = """\
 from openai import OpenAI

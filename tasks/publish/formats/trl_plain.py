@@ -14,7 +14,7 @@ import re
 
 import pyarrow as pa
 
-from tasks.publish.formats.base import Format, Row, by_row, text_of
+from kasasagi.tasks.publish.formats.base import Format, Row, by_row, text_of
 
 LOADING = """\
 from datasets import load_from_disk

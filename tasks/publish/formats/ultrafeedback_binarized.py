@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from blocks.tables import MESSAGES
-from tasks.publish.formats.base import Format, Row, by_row, first_question
+from kasasagi.blocks.tables import MESSAGES
+from kasasagi.tasks.publish.formats.base import Format, Row, by_row, first_question
 
 LOADING = """\
 from datasets import load_from_disk

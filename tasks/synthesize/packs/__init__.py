@@ -9,7 +9,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from blocks.models import Config
+from kasasagi.blocks.models.kinds import Config
 
 FOLDER = Path(__file__).parent
 WORDS = "words"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from blocks.cluster import worker
-from blocks.cluster.dispatcher import ClusterDispatcher
-from blocks.cluster.parcels import Outcome, Parcel
-from blocks.cluster.shipping import Cluster, Send, Shipping
-from blocks.cluster.worker import answer_parcel
-from blocks.destinations.store import Store
-from blocks.models import Budget, ModelConfig
+from kasasagi.blocks.cluster import worker
+from kasasagi.blocks.cluster.dispatcher import ClusterDispatcher
+from kasasagi.blocks.cluster.parcels import Outcome, Parcel
+from kasasagi.blocks.cluster.shipping import Cluster, Send, Shipping
+from kasasagi.blocks.cluster.worker import answer_parcel
+from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.models.kinds import Budget, ModelConfig
 from tests.served import s3_served
 
 BUCKET = "flock"
@@ -87,10 +87,15 @@ def any_site(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
     end_sessions()
 
 
+def s3_environment(endpoint: str) -> dict[str, str]:
+    """The variables that lead to a server of our own."""
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    return {"AWS_ENDPOINT_URL": endpoint, **keys}
+
+
 def bucket(endpoint: str, setenv: Callable[[str, str], None]) -> str:
     """A bucket on a server of our own."""
-    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in {"AWS_ENDPOINT_URL": endpoint, **keys}.items():
+    for name, value in s3_environment(endpoint).items():
         setenv(name, value)
     import boto3
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from blocks.budget import BudgetSpentError
-from blocks.cluster import worker
-from blocks.cluster.parcels import ClusterError, Outcome, Parcel, read_segments, segments_in, write_segment
-from blocks.cluster.shipping import take_over
-from blocks.cluster.worker import answer_parcel, share_of
-from blocks.dispatcher import ModelUnusableError
-from blocks.ledger import Entry, LedgerError, row_of
-from blocks.llm import Completion
-from blocks.models import Budget, BundledModel, ModelConfig
+from kasasagi.blocks.cluster import worker
+from kasasagi.blocks.cluster.parcels import ClusterError, Outcome, Parcel, read_segments, segments_in, write_segment
+from kasasagi.blocks.cluster.shipping import take_over
+from kasasagi.blocks.cluster.worker import answer_parcel, share_of
+from kasasagi.blocks.dispatch.budget import BudgetSpentError
+from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
+from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
+from kasasagi.blocks.models.kinds import Budget, BundledModel, ModelConfig
+from kasasagi.blocks.models.llm import Completion
 from tests.blocks.cluster.conftest import ROOT, Site
 from tests.blocks.helpers import (
     Reply,
@@ -88,7 +88,10 @@ class Halting:
 
 def process_for(parcel: Parcel) -> subprocess.Popen[bytes]:
     """A worker of its own process that answers a parcel."""
-    code = "import sys; from blocks.cluster.worker import *; answer_parcel(Parcel.model_validate_json(sys.argv[1]))"
+    code = (
+        "import sys; from kasasagi.blocks.cluster.worker import *; "
+        "answer_parcel(Parcel.model_validate_json(sys.argv[1]))"
+    )
     return subprocess.Popen([sys.executable, "-c", code, parcel.model_dump_json()], cwd=REPOSITORY)
 
 
@@ -173,7 +176,7 @@ def test_a_worker_stops_where_another_has_taken_its_parcel(site: Site, monkeypat
 
 def parcel_with(site: Site, count: int) -> Parcel:
     """A parcel on the storage, whose run says that it lives."""
-    from blocks.cluster.parcels import write_questions
+    from kasasagi.blocks.cluster.parcels import write_questions
 
     parcel = Parcel(storage=site.storage, root=ROOT, name="1-000000-ab", at_once=1, flush_s=0)
     write_questions(site.store, parcel, questions(count))
@@ -256,7 +259,7 @@ def test_a_wrong_key_ends_the_run_in_one_sentence(site: Site, server: FakeServer
 
 def test_failures_that_may_pass_are_handed_on_and_not_kept(site: Site, server: FakeServer) -> None:
     server.configure(faults={"http_500": 1.0}, transient_forever=True)
-    with site.dispatching({"small": model(server, max_retries=0)}) as dispatcher:
+    with site.dispatching({"small": model(server, max_retries=0, patience_s=0)}) as dispatcher:
         answers = dispatcher.ask(questions(4))
     assert all(answer.transient and answer.error for answer in answers)
     assert kept(site.ledger, questions(4)) == {}
@@ -275,7 +278,7 @@ def test_each_model_is_asked_where_its_resources_are(site: Site, server: FakeSer
     placed: dict[str, Any] = {}
 
     def send(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
-        from blocks.cluster.parcels import read_questions
+        from kasasagi.blocks.cluster.parcels import read_questions
 
         labels = {question.label for question in read_questions(site.store, parcel)}
         placed.update(dict.fromkeys(labels, options))

@@ -1,0 +1,1 @@
+"""Questions that go out in batches (OpenAI's Batch API) and come back hours later."""

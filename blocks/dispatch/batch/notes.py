@@ -1,0 +1,130 @@
+"""What is written down of batches that wait at a server, before anybody waits: a restart finds them again.
+
+Each batch is two files beside the ledger: NAME.jsonl, the requests as they are handed over, and NAME.json, the note.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import Field, ValidationError
+
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.processes import lives, started
+
+URLS = {"messages": "/v1/chat/completions", "prompt": "/v1/completions", "input": "/v1/embeddings"}
+
+
+HANDED_OVER_HERE: set[str] = set()
+"""The names of the batches that this process is handing over at the moment."""
+
+
+def new_name() -> str:
+    """A name for a batch that no other has."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(8)}"
+
+
+class BatchNote(Config):
+    """One batch: what it asks, where, and how far its handing over has come."""
+
+    name: str = Field(description="Our name for it, which the server is told too.")
+    address: str = Field(description="The server's address, or the folder that the files lie in.")
+    identity: str = Field(description="What the ledger knows the model by.")
+    api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")
+    url: str = Field(description="The endpoint that all its requests go to.")
+    keys: tuple[str, ...] = Field(description="The ledger keys of its requests, which are their custom_ids.")
+    made: float = Field(description="When it was made, in seconds since the epoch.")
+    pid: int = Field(description="The process that hands it over.")
+    pid_started: float = Field(description="When that process started, so that a reused number is noticed.")
+    batch_id: str | None = Field(None, description="The server's id; None until the server has taken it.")
+
+    @property
+    def is_of_another(self) -> bool:
+        """Whether another process that lives, or another run of this one, is still handing it over."""
+        if self.batch_id is not None or self.pid == os.getpid():
+            return self.batch_id is None and self.name in HANDED_OVER_HERE
+        return lives(self.pid, self.pid_started)
+
+
+class BatchNotes:
+    """The notes of a workspace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def requests_file(self, name: str) -> Path:
+        """Where the requests of a batch lie, one JSON object a line; `vllm run-batch -i` reads it too."""
+        return self.folder / f"{name}.jsonl"
+
+    def begin(
+        self,
+        address: str,
+        identity: str,
+        api_key_env: str | None,
+        url: str,
+        lines: Iterable[tuple[str, bytes]],
+        name: str | None = None,
+    ) -> BatchNote:
+        """Write down a batch that is to be handed over; name is a new one where none is given. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = name or new_name()
+        keys = []
+        with self.requests_file(name).open("wb") as file:
+            for key, line in lines:
+                keys.append(key)
+                file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        note = BatchNote(
+            name=name,
+            address=address,
+            identity=identity,
+            api_key_env=api_key_env,
+            url=url,
+            keys=tuple(keys),
+            made=time.time(),
+            pid=os.getpid(),
+            pid_started=started(),
+        )
+        self.save(note)
+        return note
+
+    def save(self, note: BatchNote) -> None:
+        """Write a note, whole or not at all, so that it survives a power cut. Raises OSError."""
+        new = self.folder / f"{note.name}.json.new"
+        with new.open("wb") as file:
+            file.write(note.model_dump_json().encode())
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.folder / f"{note.name}.json")
+
+    def read(self, name: str) -> BatchNote | None:
+        """A note; None where it is gone or is none."""
+        try:
+            return BatchNote.model_validate_json((self.folder / f"{name}.json").read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def is_gone(self, name: str) -> bool:
+        """Whether there is no note of that name any more. Raises OSError where that cannot be seen."""
+        return not (self.folder / f"{name}.json").exists()
+
+    def all(self, besides: Collection[str] = ()) -> list[BatchNote]:
+        """All batches that are not settled yet, the earliest first; besides those of some names."""
+        names = (file.stem for file in sorted(self.folder.glob("*.json")))
+        found = (self.read(name) for name in names if name not in besides)
+        return [note for note in found if note is not None]
+
+    def forget(self, note: BatchNote) -> None:
+        """Remove what is written down of a batch whose answers are kept."""
+        (self.folder / f"{note.name}.json").unlink(missing_ok=True)
+        self.requests_file(note.name).unlink(missing_ok=True)
+
+
+def request_line(key: str, url: str, body: dict[str, Any]) -> bytes:
+    """One request of a batch as a line of its file."""
+    return orjson.dumps({"custom_id": key, "method": "POST", "url": url, "body": body}) + b"\n"

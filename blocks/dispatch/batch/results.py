@@ -1,0 +1,88 @@
+"""The lines that a batch ends with: each is read by its custom_id, never by its place."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import orjson
+
+from kasasagi.blocks.endpoints.openai import read_failure, read_reply
+from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.embeddings import read_embedding
+from kasasagi.blocks.models.llm import Completion
+
+LINES_AT_ONCE = 1_000
+
+
+async def portions(lines: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """The same lines, LINES_AT_ONCE at a time."""
+    some: list[bytes] = []
+    async for line in lines:
+        some.append(line)
+        if len(some) == LINES_AT_ONCE:
+            yield some
+            some = []
+    yield some
+
+
+def keep_lasting(ledger_folder: Path, identity: str, found: Mapping[str, Completion]) -> dict[str, Completion]:
+    """Keep the answers, and the failures that will not pass, in the ledger; what is kept, by key. Raises LedgerError.
+
+    identity is what the ledger knows the model by.
+    """
+    lasting = [Entry(key, identity, one) for key, one in found.items() if not one.transient and not one.fatal]
+    if not lasting:
+        return {}
+    ledger = Ledger(ledger_folder)
+    try:
+        return ledger.append(lasting)
+    finally:
+        ledger.close()
+
+
+def kept_answers(ledger_folder: Path, keys: Sequence[str]) -> dict[str, Completion]:
+    """The answers to some questions that are in the ledger, by key; a kept failure is none. Raises LedgerError."""
+    ledger = Ledger(ledger_folder)
+    try:
+        return {key: one for key, one in ledger.known(keys).items() if one.error is None}
+    finally:
+        ledger.close()
+
+
+def read_results(lines: Iterable[bytes], wanted: frozenset[str], embeds: bool = False) -> dict[str, Completion]:
+    """The completions in some lines, by custom_id; the first line of an id counts. embeds: vectors were asked for.
+
+    Lines that are none of ours, or no results at all, are passed over: their requests are asked again.
+    """
+    found: dict[str, Completion] = {}
+    for line in lines:
+        result = _object(line)
+        key = result.get("custom_id")
+        if isinstance(key, str) and key in wanted and key not in found:
+            found[key] = _completion(result, embeds)
+    return found
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _completion(result: dict[str, Any], embeds: bool) -> Completion:
+    """One result: an answer, a status with the server's words, or an error of the batch itself, which may pass."""
+    response, error = result.get("response"), result.get("error")
+    if isinstance(response, dict):
+        status, body = response.get("status_code"), response.get("body")
+        if status == 200:
+            return (read_embedding if embeds else read_reply)(orjson.dumps(body))
+        if isinstance(status, int) and 400 <= status < 600:
+            reply = httpx2.Response(status, request=httpx2.Request("POST", "http://batch"))
+            return read_failure(openai.APIStatusError("", response=reply, body=body))
+    words = error if isinstance(error, dict) else {}
+    detail = " ".join(str(words[name]) for name in ("code", "message") if words.get(name))
+    return Completion(error="batch_failed", detail=detail.encode(errors="replace").decode(), transient=True)

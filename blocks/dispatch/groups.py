@@ -1,0 +1,102 @@
+"""Completions that share one call: samples of one prompt by `n`, or a list of prompts, and how the reply is divided.
+
+Each sample keeps its own key and its own entry in the ledger; `n` is part of neither.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply
+from kasasagi.blocks.models.llm import Completion, Request
+
+
+def can_share(request: Request) -> bool:
+    """Whether a request may share a call: a completion of a text or of token ids, and without a seed of its own."""
+    return "prompt" in request and request.get("seed") is None
+
+
+def alike(one: Request, other: Request) -> bool:
+    """Whether two requests differ in nothing but their prompts."""
+    return one is other or _without_prompt(one) == _without_prompt(other)
+
+
+def shared_request(requests: Sequence[Request]) -> Request:
+    """One request for several that are alike: `n` samples of a prompt that is the same, else a list of prompts."""
+    prompts = [request["prompt"] for request in requests]
+    same = all(prompt == prompts[0] for prompt in prompts)
+    shared = {"prompt": prompts[0], "n": len(prompts)} if same else {"prompt": prompts}
+    return {**_without_prompt(requests[0]), **shared}
+
+
+async def complete_shared(
+    endpoint: OpenAIEndpoint, requests: Sequence[Request]
+) -> tuple[Completion, list[Completion | None]]:
+    """Answer several requests in one call: how it went, with its tokens, and each sample; None for a missing one."""
+    found: list[Completion | None] = []
+
+    def read(body: bytes) -> Completion:
+        try:
+            found.extend(read_shared(body, len(requests)))
+        except (ValueError, TypeError, KeyError) as error:
+            return Completion(error="malformed_reply", detail=f"{error}: {body[:500]!r}", transient=True)
+        there = [one for one in found if one is not None]
+        if not there and (first := read_reply(body)).error == "server_error":  # all broke off: the call has failed
+            return first
+        return Completion(
+            prompt_tokens=sum(one.prompt_tokens for one in there),
+            completion_tokens=sum(one.completion_tokens for one in there),
+        )
+
+    outcome = await endpoint.complete(shared_request(requests), read)
+    return outcome, found or [None] * len(requests)
+
+
+def read_shared(body: bytes, count: int) -> list[Completion | None]:
+    """The samples in a reply, in the order of what was asked; None for each that is missing or malformed.
+
+    Raises ValueError, TypeError or KeyError where the reply cannot be read at all. The tokens that the server counts
+    are divided among the samples, those of the answers by their lengths, so that their sum is what the server says.
+    """
+    reply = orjson.loads(body)
+    found: list[Completion | None] = [None] * count
+    for place, choice in enumerate(reply["choices"]):
+        index = choice.get("index", place) if isinstance(choice, dict) else place
+        completion = read_reply(orjson.dumps({"choices": [choice]}))
+        if isinstance(index, int) and 0 <= index < count and completion.error is None:
+            found[index] = completion
+    return _with_tokens(found, reply.get("usage") or {})
+
+
+def _with_tokens(found: Sequence[Completion | None], usage: Mapping[str, Any]) -> list[Completion | None]:
+    whole = read_reply(orjson.dumps({"choices": [{"text": ""}], "usage": usage}))
+    there = [completion for completion in found if completion is not None]
+    asked = iter(divided(whole.prompt_tokens, [1] * len(there)))
+    said = iter(divided(whole.completion_tokens, [len(completion.text.encode()) + 1 for completion in there]))
+    return [None if one is None else _counted(one, next(asked), next(said)) for one in found]
+
+
+def _counted(completion: Completion, prompt_tokens: int, completion_tokens: int) -> Completion:
+    return Completion(
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        stop_reason=completion.stop_reason,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+    )
+
+
+def divided(total: int, weights: Sequence[int]) -> list[int]:
+    """A whole number divided by weights into whole numbers that add up to it."""
+    parts, seen, given = [], 0, 0
+    for weight in weights:
+        seen += weight
+        part = total * seen // sum(weights) - given
+        given += part
+        parts.append(part)
+    return parts
+
+
+def _without_prompt(request: Request) -> dict[str, Any]:
+    return {name: value for name, value in request.items() if name != "prompt"}

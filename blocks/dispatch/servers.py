@@ -1,0 +1,381 @@
+"""The questions that wait for model servers, spread over the addresses of each model."""
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from kasasagi.blocks.dispatch.addresses import Address, Route
+from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
+from kasasagi.blocks.dispatch.groups import alike, can_share, complete_shared
+from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner, backoff
+from kasasagi.blocks.dispatch.pace import Sent
+from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit, Slots
+from kasasagi.blocks.endpoints.greeting import greet
+from kasasagi.blocks.endpoints.reward import endpoint_of
+from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
+from kasasagi.blocks.models.llm import Completion
+
+Place = tuple[int, int, int, Job]
+QUEUE_CHECK_S = 1.0
+WORTH_ANNOUNCING_S = 2.0
+# A server that leaves out or refuses that many shared calls gets single ones from then on.
+TOLERATED_UNSHARED = 3
+ABANDONED = Completion(error="stopped", detail="the call was abandoned", transient=True)
+
+
+class ServersOwner(Owner, Protocol):
+    """What this lane needs of the dispatcher beside what every lane needs: said takes a line for a person."""
+
+    said: Callable[[str], None]
+
+
+class Servers(Lane):
+    """All questions for servers: the most urgent goes first, to the address that has most of its limit free.
+
+    Models at one address share its limit. A model's first question goes to an address only after the server there has
+    said that it knows the model and takes the key, so that a wrong key costs one request and not hundreds. A model that
+    gives no answer at any address is tried by single calls as long as its patience lasts, then its questions fail.
+    """
+
+    def __init__(self, owner: ServersOwner) -> None:
+        super().__init__(owner)
+        self._log: Callable[[str], None] = lambda line: owner.said(line)  # noqa: PLW0108 - said is set later
+        self._models: dict[str, OpenAIModel] = {}
+        self._addresses: dict[str, Address] = {}
+        self._routes: dict[str, list[Route]] = {}
+        self._queues: dict[str, list[Place]] = {}
+        self._limits: dict[str, SharedLimit] = {}
+        self._estimates = Estimates()
+        self._noted: set[tuple[str, str]] = set()
+        self._silent: set[tuple[str, str]] = set()
+        self._unshared: Counter[tuple[str, str]] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def admit(self, label: str, model: ModelConfig) -> None:
+        """Open a session at each address of a model that is new, and greet the servers."""
+        if label in self._models or not isinstance(model, OpenAIModel):
+            return
+        self._models[label] = model
+        self._queues[label] = []
+        self._routes[label] = []
+        if (variable := missing_key(model)) is not None:
+            self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
+            return
+        limit = self._shared_limit(label, model.prefect_limit) if model.prefect_limit else None
+        for url in model.addresses:
+            route = self._route(label, model, url)
+            route.limit = limit
+            self._routes[label].append(route)
+            self._spawn(self._greet(route))
+
+    def _route(self, label: str, model: OpenAIModel, url: str) -> Route:
+        """The way to a model at an address."""
+        address = self._addresses.setdefault(url, Address(url))
+        address.pace.allow(model.first_concurrency(url), model.most_concurrency(url))
+        others = (route for routes in self._routes.values() for route in routes)
+        sibling = next((one for one in others if one.address is address and one.model.model == model.model), None)
+        return Route(label, model, address, endpoint_of(model, url), sibling)
+
+    def _shared_limit(self, label: str, name: str) -> SharedLimit:
+        """The limit of a name that is shared with other processes, which is served from now on."""
+        if name not in self._limits:
+            self._limits[name] = SharedLimit(name, _slots(), self.pump)
+            self._spawn(self._serve_limit(label, self._limits[name]))
+        return self._limits[name]
+
+    async def _serve_limit(self, label: str, limit: SharedLimit) -> None:
+        try:
+            await limit.serve()
+        except Exception as error:
+            words = str(error) if isinstance(error, LimitError) else f"{type(error).__name__}: {error}"
+            self.owner.unusable(label, words)
+
+    def push(self, job: Job) -> None:
+        """Queue a job and send what may be sent; nothing more is taken once the lane was cleared."""
+        if self._closed:
+            return
+        if (route := self._given_up(job.label)) is not None:
+            self._settle(job, route.availability.last or ABANDONED, route)
+            return
+        heapq.heappush(self._queues[job.label], (self._sign * job.rank, job.order, next(self._numbers), job))
+        if not _can_share(job):
+            self.pump()
+        else:  # what may share a call waits for what is pushed with it
+            self._pump_soon()
+
+    def pump(self) -> None:
+        """Send as much as the limits allow, except to servers that asked us to wait."""
+        if self.held:
+            return
+        now = asyncio.get_running_loop().time()
+        aside: list[Place] = []
+        while (found := self._next(now, aside)) is not None:
+            self._begin(*found, now)
+        for place in aside:
+            heapq.heappush(self._queues[place[-1].label], place)
+        self._wake_later(now)
+
+    def clear(self) -> None:
+        """Forget what waits, and send nothing more."""
+        self._closed = True
+        for queue in self._queues.values():
+            queue.clear()
+
+    def reverse(self) -> None:
+        """Let lower ranks go first from now on."""
+        if self._sign < 0:
+            self._sign = 1
+            for label, queue in self._queues.items():
+                self._queues[label] = [(-rank, order, number, job) for rank, order, number, job in queue]
+                heapq.heapify(self._queues[label])
+
+    async def close(self) -> None:
+        """Close the sessions and abandon what is in flight."""
+        await super().close()
+        for limit in self._limits.values():
+            await limit.close()
+        for routes in self._routes.values():
+            for route in routes:
+                await route.endpoint.close()
+
+    def _next(self, now: float, aside: list[Place]) -> tuple[Job, Route] | None:
+        """The most urgent job that can be sent now, and where; jobs that rather wait for another address go aside."""
+        for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
+            free = self._free(label, now)
+            while free and (queue := self._queues[label]):
+                place = heapq.heappop(queue)
+                job = place[-1]
+                others = [route for route in free if route.address.url != job.failed_at]
+                if others or not self._has_other(label, job.failed_at, now):
+                    return job, min(others or free, key=lambda route: route.address.share)
+                aside.append(place)
+        return None
+
+    def _urgency(self, label: str) -> tuple[int, int, int]:
+        return self._queues[label][0][:3]
+
+    def _free(self, label: str, now: float) -> list[Route]:
+        """The addresses that take a question to a model now; one that rests, only where all do without an outage."""
+        taking = [route for route in self._routes[label] if route.takes]
+        awake = [route for route in taking if not route.availability.rests(now)]
+        live = awake or [route for route in taking if not route.availability.is_outage]
+        healthy = any(not route.availability.is_on_trial for route in live)
+        return [route for route in live if route.is_free(now, healthy)]
+
+    def _has_other(self, label: str, url: str | None, now: float) -> bool:
+        """Whether a model has another address than one that is worth waiting for."""
+        others = [route for route in self._routes[label] if route.address.url != url and route.takes]
+        return any(one.availability.resume_at <= now and not one.availability.rests(now) for one in others)
+
+    def _begin(self, job: Job, route: Route, now: float) -> None:
+        self.in_flight += 1
+        others = self._companions(job, route)
+        tokens = sum(map(self._tokens, [job, *others])) if route.meter else 0
+        call = route.began(now, tokens)
+        self._spawn(self._send_shared([job, *others], route, call) if others else self._send(job, route, call))
+
+    def _companions(self, job: Job, route: Route) -> list[Job]:
+        """The next questions that may share a call with one that is about to be sent."""
+        most = self._models[job.label].draws_per_call
+        if most == 1 or not _can_share(job) or self._unshared[job.label, route.address.url] >= TOLERATED_UNSHARED:
+            return []
+        queue, found = self._queues[job.label], list[Job]()
+        while queue and len(found) < most - 1:
+            other = queue[0][-1]
+            if not (_can_share(other) and other.rank == job.rank and alike(job.request, other.request)):
+                break
+            found.append(heapq.heappop(queue)[-1])
+        return found
+
+    def _ended(self, route: Route, call: Sent, completion: Completion) -> None:
+        """Count a call that has ended, and say that an outage is over."""
+        self.in_flight -= 1
+        seconds = route.ended(call, completion, asyncio.get_running_loop().time())
+        if seconds:
+            self._log(f"{_named(route)} answers again after {seconds:.0f} s")
+        for note in route.endpoint.adaptation.notes():
+            if (route.label, note) not in self._noted:
+                self._noted.add((route.label, note))
+                self._log(f"{_named(route)} {note}")
+
+    async def _send_shared(self, jobs: list[Job], route: Route, call: Sent) -> None:
+        """Send some questions as one call; those that the reply lacks are asked again, each on its own."""
+        outcome, found = ABANDONED, list[Completion | None]()
+        try:
+            outcome, found = await complete_shared(route.endpoint, [job.request for job in jobs])
+        finally:
+            self._ended(route, call, outcome)
+        if outcome.error is None and any(found):
+            route.admit()
+        if None in found and not outcome.transient:
+            self._unshared[route.label, route.address.url] += 1
+        for job, completion in zip(jobs, found, strict=True):
+            job.attempts += 1
+            if outcome.fatal or completion is not None:
+                self._settle(job, completion or outcome, route)
+            elif outcome.transient:
+                self._failed(job, outcome, route)
+                outcome = replace(outcome, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
+            else:
+                self.owner.tally.retried += 1
+                self.push(job)
+        self.pump()
+
+    async def _send(self, job: Job, route: Route, call: Sent) -> None:
+        completion = ABANDONED
+        try:
+            completion = await route.endpoint.complete(job.request)
+        finally:
+            self._ended(route, call, completion)
+        job.attempts += 1
+        if completion.transient:
+            self._failed(job, completion, route)
+        else:
+            self._settle(job, completion, route)
+            if not completion.fatal:
+                route.admit()
+            if completion.error is None and route.meter:
+                self._estimates.learn(job.label, job.rank, completion)
+        self.pump()
+
+    def _settle(self, job: Job, completion: Completion, route: Route) -> None:
+        self.owner.settle(job, replace(completion, attempts=job.attempts, wait_s=None), route.address.url)
+
+    def _tokens(self, job: Job) -> int:
+        """The tokens that a question and its answer are expected to take."""
+        answer = self._estimates.completion_tokens(job.label, job.rank, job.request)
+        return answer + prompt_tokens(job.request)
+
+    def _failed(self, job: Job, completion: Completion, route: Route) -> None:
+        """Ask again after a failure that may pass, as long as patience lasts.
+
+        While the model gives no answer at all, a failure is the outage's and not the question's.
+        """
+        now, most = asyncio.get_running_loop().time(), self._models[job.label].max_retries
+        job.blame(route.availability.row, route.excuses(now))
+        if not job.is_suspect:
+            route.availability.involve(job.key)
+        self._announce(route, now)
+        if all(one.is_given_up(now) for one in self._routes[job.label]):
+            self._give_up(job, completion, route, now)
+        elif job.failures <= most:
+            self._again(job, completion, route)
+        else:
+            self._settle(job, completion, route)
+
+    def _announce(self, route: Route, now: float) -> None:
+        """Tell a person, once, that a model gives no answer for a while."""
+        availability = route.availability
+        if availability.announced or availability.seconds_down(now) < WORTH_ANNOUNCING_S or not availability.is_outage:
+            return
+        availability.announced = True
+        left = route.model.patience_s - availability.seconds_down(now)
+        why = _words(availability.last)
+        self._log(f"{_named(route)} gives no answer ({why}); its calls wait and are sent again for up to {left:.0f} s")
+
+    def _give_up(self, job: Job, completion: Completion, route: Route, now: float) -> None:
+        """Fail a question and all that wait for the same model, since patience with it is over."""
+        waiting = [place[-1] for place in self._queues[job.label]]
+        self._queues[job.label].clear()
+        if not route.availability.given_up:
+            route.availability.given_up = True
+            seconds = f"{route.availability.seconds_down(now):.0f} s"
+            self._log(
+                f"{_named(route)} gave no answer for {seconds} ({_words(completion)}): "
+                f"{len(waiting) + 1} calls are given up and left to the next run; raise patience_s to wait longer"
+            )
+        self._settle(job, completion, route)
+        for one in waiting:
+            self._settle(one, replace(completion, prompt_tokens=0, completion_tokens=0), route)
+
+    def _given_up(self, label: str) -> Route | None:
+        """A route of a model that is given up at all its addresses, unless a single call may try it now."""
+        now = asyncio.get_running_loop().time()
+        routes = self._routes[label]
+        over = all(route.is_given_up(now) for route in routes) and any(one.availability.given_up for one in routes)
+        return routes[0] if routes and over and not self._free(label, now) else None
+
+    def _again(self, job: Job, completion: Completion, route: Route) -> None:
+        """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
+        self.owner.tally.retried += 1
+        self.owner.tried(job, completion)
+        job.failed_at = route.address.url
+        asked = completion.wait_s if len(self._routes[job.label]) == 1 else None
+        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.owner.again, job)
+
+    def _wake_later(self, now: float) -> None:
+        """Come back when an address may be used again, if anything waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting = [self._routes[label] for label, queue in self._queues.items() if queue]
+        ends = [end for routes in waiting for one in routes for end in (one.ready_at(now), one.availability.rest_until)]
+        soonest = min((end for end in ends if end > now), default=None)
+        if soonest is not None:
+            self._timer = asyncio.get_running_loop().call_at(soonest, self.pump)
+        self.owner.tally.next_at = None if self.in_flight else soonest
+        self.owner.tally.short_of = None if self.in_flight else self._short_of()
+
+    def _short_of(self) -> str | None:
+        """A shared limit of which no slot is held though a question waits for one."""
+        waiting = (label for label, queue in self._queues.items() if queue)
+        limits = (limit for label in waiting for limit in self._limits_of(label))
+        return next((limit.name for limit in limits if not limit.held), None)
+
+    def _limits_of(self, label: str) -> list[SharedLimit]:
+        name = self._models[label].prefect_limit
+        return [self._limits[name]] if name in self._limits else []
+
+    async def _greet(self, route: Route) -> None:
+        """Let a model's questions go to a server that knows it; where it does not say so, one of them goes ahead."""
+        found = await greet(route, lambda: self._all_silent(route), self._log)
+        if found.state != "ready":
+            self.owner.unusable(route.label, found.words, None if found.state == "silent" else route.address.url)
+            return
+        if route.model.model in found.models:
+            route.admit()
+        else:
+            route.admit_one()
+        if route.endpoint.queues and not route.address.is_watched:
+            route.address.is_watched = True
+            self._spawn(self._watch_queue(route))
+        self.pump()
+
+    async def _watch_queue(self, route: Route) -> None:
+        """Keep the calls that wait at a server that queues to a few; one that has said how many is asked on."""
+        says = False
+        while (waiting := await route.endpoint.waiting()) is not None or says:
+            if waiting is not None:
+                says = True
+                route.address.pace.queue_seen(waiting, route.address.in_flight)
+                self.pump()
+            await asyncio.sleep(QUEUE_CHECK_S)
+
+    def _all_silent(self, route: Route) -> bool:
+        """Whether no address of a model has answered though all their attempts are used up."""
+        self._silent.add((route.label, route.address.url))
+        return all(
+            (one.label, one.address.url) in self._silent and not one.is_reached for one in self._routes[route.label]
+        )
+
+
+def _named(route: Route) -> str:
+    return f"model {route.label!r} at {route.address.url}"
+
+
+def _words(completion: Completion | None) -> str:
+    """Why calls fail, in the server's words where there are any."""
+    return (completion.detail or completion.error or "") if completion else ""
+
+
+def _slots() -> Slots:
+    from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
+
+    return PrefectSlots()
+
+
+def _can_share(job: Job) -> bool:
+    return job.attempts == 0 and can_share(job.request)

@@ -1,0 +1,47 @@
+"""What is under way in the dispatcher: the questions of a chunk with their answers so far, and the counts of all."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from kasasagi.blocks.models.llm import Completion
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was asked and answered in this process, for progress lines.
+
+    While nothing is in flight though something waits: next_at is when the next call may be sent, in seconds of the
+    monotonic clock, and short_of the limit of Prefect's of which this process holds no slot.
+    """
+
+    asked: int = 0
+    answered: int = 0
+    failed: int = 0
+    retried: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+    next_at: float | None = None
+    short_of: str | None = None
+
+
+class Ticket:
+    """The questions of one chunk and the answers so far; resolves when all are answered. Used in the loop alone."""
+
+    def __init__(self, count: int) -> None:
+        self.future: Future[list[Completion]] = Future()
+        self._answers: list[Completion | None] = [None] * count
+        self._missing = count
+
+    def answer(self, index: int, completion: Completion) -> None:
+        """Take one answer; the last one wakes the chunk."""
+        if self._answers[index] is None and not self.future.done():
+            self._answers[index] = completion
+            self._missing -= 1
+            if not self._missing:
+                self.future.set_result([answer for answer in self._answers if answer is not None])
+
+    def fail(self, error: BaseException) -> None:
+        """Wake the chunk with an error, unless it is awake already."""
+        if not self.future.done():
+            self.future.set_exception(error)

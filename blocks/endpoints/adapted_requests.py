@@ -1,0 +1,66 @@
+"""Requests to models that do not take every sampling parameter: their first refusal says which one, and what instead.
+
+OpenAI's reasoning models take max_completion_tokens in place of max_tokens, and no temperature but the default; some
+of Anthropic's take either temperature or top_p. The request in the ledger stays the one that was meant.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+RENAMED: Mapping[str, str] = {"max_tokens": "max_completion_tokens"}
+LEFT_OUT = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_UNSUPPORTED = re.compile(
+    r"unsupported|not support|does not support|not (?:allowed|permitted|available|accepted)|deprecated"
+    r"|unrecognized|unknown (?:name|parameter|field)|extra inputs|use 'max_completion_tokens'|cannot both be",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"(?<![a-z_])(max_tokens|temperature|top_p|presence_penalty|frequency_penalty)(?![a-z_])")
+
+
+class Adaptation:
+    """What is sent differently to one model at one server, learnt from its refusals."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, str | None] = {}
+
+    def learn(self, status: int, words: str, body: Mapping[str, Any]) -> bool:
+        """Take a refusal; return whether another attempt at that request would differ.
+
+        Args:
+            status: The HTTP status.
+            words: The server's message, the name of the parameter included.
+            body: The request's body as it was sent.
+        """
+        if status not in (400, 422) or not _UNSUPPORTED.search(words):
+            return False
+        named = [name for name in _NAME.findall(words) if name in body]
+        if not named:
+            return False
+        name = named[-1] if "cannot both be" in words else named[0]
+        self._changes[name] = RENAMED.get(name)
+        return True
+
+    def apply(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return a body as this model takes it."""
+        if not self._changes:
+            return body
+        kept = {name: value for name, value in body.items() if name not in self._changes}
+        moved = {new: body[name] for name, new in self._changes.items() if new is not None and name in body}
+        return {**moved, **kept}
+
+    def remedies(self, label: str) -> list[str]:
+        """Return what a recipe can say for each change, so that no first request is refused."""
+        return [
+            f"{label} takes no {name}: write sampling: {{{name}: null}} where it is asked"
+            + (f", and models.{label}.extra_body: {{{new}: 1024}}" if new else "")
+            + "; else a run finds out by a first refusal, and sends what it takes"
+            for name, new in self._changes.items()
+        ]
+
+    def notes(self) -> list[str]:
+        """What is sent differently, as phrases."""
+        return [
+            f"takes no {name}; {new} is sent instead" if new else f"takes no {name}, so none is sent: its default holds"
+            for name, new in self._changes.items()
+        ]

@@ -1,0 +1,79 @@
+"""The HTTP client of all model servers: what a reply may be, whatever a server sends.
+
+No reply is larger than any answer, none holds the key that was sent, and no redirect leads to another server.
+"""
+
+from typing import Any
+
+import httpx2
+import openai
+
+from kasasagi.blocks.endpoints.redirects import MOST_REDIRECTS, RedirectRefusedError, next_request, origin
+from kasasagi.blocks.models.hidden_keys import KeyMask
+
+LARGEST_REPLY_BYTES = 16 * 2**20
+_OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
+
+
+class ReplyTooLargeError(Exception):
+    """A server sent more than an answer can be; what came is thrown away."""
+
+
+class BoundedClient(openai.DefaultAioHttpClient):
+    """The openai package's client on aiohttp.
+
+    Raises ReplyTooLargeError beyond LARGEST_REPLY_BYTES, unpacked, and RedirectRefusedError. What is streamed is the
+    caller's to bound and to clear of the key.
+    """
+
+    def __init__(self, key: str = "", **options: Any) -> None:
+        super().__init__(**{**options, "follow_redirects": False})
+        self._mask = KeyMask(key)
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
+        """Send a request and read the reply, unless it is streamed."""
+        response = await self._redirected(request, {**options, "follow_redirects": False})
+        return response if stream else await self._whole(response)
+
+    async def _redirected(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
+        """Send a request, and send it again where the same server redirects it to."""
+        for _ in range(MOST_REDIRECTS + 1):
+            response = await super().send(request, stream=True, **options)
+            try:
+                further = next_request(request, response)
+            except RedirectRefusedError:
+                await response.aclose()
+                raise
+            if further is None:
+                return response
+            await response.aclose()
+            request = further
+        raise RedirectRefusedError(f"{origin(request.url)} redirects in a circle; correct base_url")
+
+    async def _whole(self, response: httpx2.Response) -> httpx2.Response:
+        """A reply that has been read."""
+        try:
+            content = await _read(response)
+        except BaseException:
+            await response.aclose()
+            raise
+        headers = [pair for pair in response.headers.multi_items() if pair[0].lower() not in _OF_THE_WIRE]
+        return httpx2.Response(
+            response.status_code,
+            headers=[(name, self._mask.text(value)) for name, value in headers],
+            content=self._mask.body(content),
+            request=response.request,
+            extensions=response.extensions,
+            history=response.history,
+        )
+
+
+async def _read(response: httpx2.Response) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.aiter_bytes():
+        size += len(piece)
+        if size > LARGEST_REPLY_BYTES:
+            raise ReplyTooLargeError(f"the reply is larger than {LARGEST_REPLY_BYTES // 2**20} MB")
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,0 +1,86 @@
+"""Reach a model server before questions go to it: wait while it starts, and say why it cannot be used."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import openai
+
+from kasasagi.blocks.dispatch.addresses import Route
+from kasasagi.blocks.dispatch.lanes import backoff
+from kasasagi.blocks.endpoints.account_faults import with_remedy
+from kasasagi.blocks.endpoints.connection_faults import connection_words
+from kasasagi.blocks.endpoints.openai import UNAVAILABLE, read_failure
+from kasasagi.blocks.endpoints.redirects import RedirectRefusedError
+
+LOGGED_AFTER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What came of reaching a server: whether questions may go there, which models it names, and its words if not."""
+
+    state: Literal["ready", "failing", "loading", "silent", "unusable"]
+    models: Sequence[str] = ()
+    words: str = ""
+
+
+async def greet(route: Route, is_silent: Callable[[], bool], log: Callable[[str], None]) -> Greeting:
+    """Ask a server for its models until it answers.
+
+    One that answers 502, 503 or 504 is loading and is waited for as long as `patience_s` says. Others get
+    `max_retries` further attempts. A server that fails after these is given a question all the same, since not every
+    server lists its models.
+
+    Args:
+        route: The model and the address.
+        is_silent: Called when the attempts are used up and nobody answers; whether to give up, since no other address
+            of the model answers either.
+        log: Takes a line for a person.
+
+    Returns:
+        A greeting that is ready; or unusable, or silent at all addresses, with the reason.
+    """
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    for attempt in itertools.count():
+        found = await _try(route)
+        left = started + route.model.patience_s - loop.time()
+        if found.state == "loading" and attempt == LOGGED_AFTER:
+            log(f"model {route.label!r} at {route.address.url} is loading ({found.words}); waiting up to {left:.0f} s")
+        if (final := _final(found, attempt >= route.model.max_retries, left <= 0, is_silent)) is not None:
+            return final
+        await asyncio.sleep(backoff(attempt, None))
+    raise AssertionError
+
+
+def _final(found: Greeting, used_up: bool, too_late: bool, is_silent: Callable[[], bool]) -> Greeting | None:
+    """What to make of an attempt; None where another one is due."""
+    if found.state == "loading" and too_late:
+        return Greeting("unusable", words=f"it is still loading ({found.words}); raise patience_s to wait longer")
+    if found.state == "failing" and used_up:
+        return Greeting("ready")
+    if found.state == "silent" and used_up and is_silent():
+        return Greeting("silent", words=f"nobody answers: {found.words}")
+    return found if found.state in ("ready", "unusable") else None
+
+
+async def _try(route: Route) -> Greeting:
+    """One attempt."""
+    try:
+        return Greeting("ready", await route.endpoint.models() or ())
+    except openai.APIStatusError as error:
+        failure = read_failure(error)
+        words = with_remedy(failure.error, route.endpoint.without_key(failure.detail))
+        if failure.fatal:
+            return Greeting("unusable", words=f"the server answers {words}")
+        if error.status_code in UNAVAILABLE:
+            return Greeting("loading", words=words)
+        return Greeting("failing" if failure.transient else "ready", words=words)
+    except (RedirectRefusedError, ValueError, TypeError) as error:
+        no_request = f"no request can be made ({type(error).__name__}); check the key"
+        return Greeting("unusable", words=str(error) if isinstance(error, RedirectRefusedError) else no_request)
+    except Exception as error:
+        return Greeting("silent", words=connection_words(error))

@@ -1,0 +1,1 @@
+"""Models that this machine runs: the bundled one, and vLLM in this process or as a server."""

@@ -1,0 +1,198 @@
+"""The bundled model: hina on CTranslate2, in this process, with real sampling and no key, GPU or network."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+from jinja2 import StrictUndefined, Template
+from jinja2.exceptions import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from kasasagi.blocks.canonical import digest_file
+from kasasagi.blocks.models.llm import Completion, Message, Request
+
+PARAMETERS = frozenset({"messages", "prompt", "temperature", "top_p", "max_tokens", "stop", "repetition_penalty"})
+DEFAULT_MAX_TOKENS = 256
+HOLE = "\0"
+
+
+def shipped_model() -> Path:
+    """The folder of the model that comes with the project, in a checkout or in an installed wheel.
+
+    Raises FileNotFoundError where neither holds it.
+    """
+    here = Path(__file__).resolve().parents[1]
+    places = [here.parent / "models" / "hina", here / "shipped" / "models" / "hina"]
+    for place in places:
+        if (place / "ct2" / "model.bin").is_file():
+            return place / "ct2"
+    raise FileNotFoundError(
+        f"the bundled model is in none of {[str(p) for p in places]}: reinstall, or run `make hina`"
+    )
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """One request, ready for the engine: prompt tokens and sampling parameters."""
+
+    tokens: list[str]
+    temperature: float
+    top_p: float
+    max_tokens: int
+    repetition_penalty: float
+    stop: tuple[str, ...]
+
+    @property
+    def group(self) -> tuple[float, float, int, float]:
+        """What must be equal within a batch."""
+        return self.temperature, self.top_p, self.max_tokens, self.repetition_penalty
+
+
+class BundledEngine:
+    """A small Llama on CTranslate2, as an Engine: requests in OpenAI's names in, completions out. Thread-safe."""
+
+    def __init__(self, folder: Path | None = None, threads: int | None = None, batch_size: int = 256) -> None:
+        folder = folder or shipped_model()
+        self.folder = folder / "ct2" if (folder / "ct2").is_dir() else folder
+        self.batch_size = batch_size
+        self.generator = ctranslate2.Generator(
+            str(self.folder), device="cpu", inter_threads=threads or os.cpu_count() or 1, intra_threads=1
+        )
+        self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        self.plain = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        self.plain.encode_special_tokens = True
+        config = json.loads((self.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
+        self.template: Template = environment.from_string(config["chat_template"])
+        self.context = int(config["model_max_length"])
+        self.end = str(config["eos_token"])
+
+    @cached_property
+    def _identity(self) -> str:
+        return f"hina@{digest_file(self.folder / 'model.bin')}"
+
+    def identity(self) -> str:
+        """`hina@` and the digest of the weights."""
+        return self._identity
+
+    def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "", turns: Sequence[Message] = ()) -> str:
+        """What stands before a user's words, by the chat template: the prompt from which the model invents them.
+
+        steer is placed behind the user's marker; `Topic: animals` and a line break moves hina to animals.
+        """
+        messages = [{"role": "system", "content": system_prompt}] if system_prompt is not None else []
+        messages += [*turns, {"role": "user", "content": HOLE}]
+        return self.template.render(messages=messages, add_generation_prompt=False).split(HOLE)[0] + steer
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer all requests, in their order; one that cannot be answered is a Completion with an error."""
+        done: dict[int, Completion] = {}
+        groups: dict[tuple[float, float, int, float], list[tuple[int, _Ask]]] = defaultdict(list)
+        for index, request in enumerate(requests):
+            ask = self._ask(request)
+            if isinstance(ask, Completion):
+                done[index] = ask
+            else:
+                groups[ask.group].append((index, ask))
+        for members in groups.values():
+            done.update(self._run(members))
+        return [done[index] for index in range(len(requests))]
+
+    def _run(self, members: list[tuple[int, _Ask]]) -> dict[int, Completion]:
+        temperature, top_p, max_tokens, repetition_penalty = members[0][1].group
+        hot = temperature > 0
+        results = self.generator.generate_batch(
+            [ask.tokens for _, ask in members],
+            max_batch_size=self.batch_size,
+            max_length=max_tokens,
+            sampling_topk=0 if hot else 1,
+            sampling_topp=top_p if hot else 1.0,
+            sampling_temperature=temperature if hot else 1.0,
+            repetition_penalty=repetition_penalty,
+            end_token=self.end,
+            include_prompt_in_result=False,
+            return_end_token=True,
+        )
+        found = zip(members, results, strict=True)
+        return {index: self._completion(ask, result.sequences_ids[0]) for (index, ask), result in found}
+
+    def _completion(self, ask: _Ask, ids: list[int]) -> Completion:
+        ended = bool(ids) and self.tokenizer.id_to_token(ids[-1]) == self.end
+        text = self.tokenizer.decode(ids, skip_special_tokens=True)
+        cuts = [(text.find(stop), stop) for stop in ask.stop if stop and stop in text]
+        cut, stop = min(cuts) if cuts else (len(text), None)
+        return Completion(
+            text=text[:cut],
+            finish_reason="stop" if ended or stop is not None else "length",
+            stop_reason=stop,
+            prompt_tokens=len(ask.tokens),
+            completion_tokens=len(ids),
+        )
+
+    def _ask(self, request: Request) -> _Ask | Completion:
+        unknown = sorted(set(request) - PARAMETERS)
+        if unknown:
+            return _refused(
+                "unknown_parameter", f"{', '.join(unknown)}: the bundled model takes {', '.join(sorted(PARAMETERS))}"
+            )
+        try:
+            tokens = self._prompt_tokens(request)
+            ask = _read(request, tokens, self.context)
+        except (TypeError, ValueError, KeyError, TemplateError) as error:
+            return _refused("bad_request", str(error))
+        if len(tokens) >= self.context:
+            detail = f"the prompt has {len(tokens)} tokens, the context {self.context}: shorten the prompt"
+            return _refused("context_too_long", detail)
+        return ask
+
+    def _prompt_tokens(self, request: Request) -> list[str]:
+        if ("messages" in request) == ("prompt" in request):
+            raise ValueError("a request needs either `messages` or `prompt`: give one of them")
+        if "messages" in request:
+            return self._chat_tokens(request["messages"])
+        prompt = request["prompt"]
+        if isinstance(prompt, str):
+            return self.tokenizer.encode(prompt, add_special_tokens=False).tokens
+        tokens = [self.tokenizer.id_to_token(number) for number in prompt]
+        if not tokens or None in tokens:
+            raise ValueError(
+                f"the prompt {prompt!r} is no list of this model's token ids: encode it with its tokenizer"
+            )
+        return [str(token) for token in tokens]
+
+    def _chat_tokens(self, messages: Sequence[Message]) -> list[str]:
+        """The tokens of rendered messages, in which no content can forge a turn."""
+        holes = [{"role": message["role"], "content": HOLE} for message in messages]
+        frame = self.template.render(messages=holes, add_generation_prompt=True).split(HOLE)
+        tokens = self.tokenizer.encode(frame[0], add_special_tokens=False).tokens
+        for message, after in zip(messages, frame[1:], strict=True):
+            tokens += self.plain.encode(message["content"], add_special_tokens=False).tokens
+            tokens += self.tokenizer.encode(after, add_special_tokens=False).tokens
+        return tokens
+
+
+def _read(request: Request, tokens: list[str], context: int) -> _Ask:
+    """The sampling parameters of a request, checked; max_tokens never reaches beyond the context."""
+    stop: Any = request.get("stop") or ()
+    temperature = float(request.get("temperature", 1.0))
+    top_p = float(request.get("top_p", 1.0))
+    wanted = request.get("max_tokens")
+    max_tokens = DEFAULT_MAX_TOKENS if wanted is None else int(wanted)
+    penalty = float(request.get("repetition_penalty", 1.0))
+    if temperature < 0 or not 0 < top_p <= 1 or max_tokens < 1 or penalty <= 0:
+        values = f"temperature {temperature}, top_p {top_p}, max_tokens {max_tokens}, repetition_penalty {penalty}"
+        raise ValueError(f"out of range: {values}; use temperature >= 0, 0 < top_p <= 1, max_tokens >= 1, penalty > 0")
+    room = max(1, min(max_tokens, context - len(tokens)))
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    return _Ask(tokens, temperature, top_p, room, penalty, stops)
+
+
+def _refused(error: str, detail: str) -> Completion:
+    return Completion(error=error, detail=detail)

@@ -1,0 +1,77 @@
+"""The thread that writes the ledger: many answers in one commit, each handed on only after it is kept."""
+
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.models.llm import Completion
+
+MOST_IN_A_COMMIT = 1_000
+Written = Callable[[list[tuple[str, Completion]]], None]
+
+
+class Writer:
+    """Keeps the answers of a dispatcher, each before anything else is done with it, from a thread of its own.
+
+    written is called, in that thread, with the answers that are now kept; unwritable with the error when they cannot
+    be kept, after which nothing more is written.
+    """
+
+    def __init__(self, name: str, written: Written, unwritable: Callable[[LedgerError], None]) -> None:
+        self._written = written
+        self._unwritable = unwritable
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, key: str, model: str, completion: Completion) -> None:
+        """Hand over one answer to be kept."""
+        self._queue.put(Entry(key, model, completion))
+
+    def close(self) -> None:
+        """Write what was handed over and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        """Keep what is put until the end is."""
+        raise NotImplementedError
+
+
+class LedgerWriter(Writer):
+    """Keeps answers in the ledger, as many in one commit as wait for it."""
+
+    def __init__(self, folder: Path, written: Written, unwritable: Callable[[LedgerError], None]) -> None:
+        Ledger(folder).close()  # a ledger that cannot be opened is an error here, before anything is sent
+        self._folder = folder
+        super().__init__("ledger-writer", written, unwritable)
+
+    def _run(self) -> None:
+        try:
+            ledger = Ledger(self._folder)
+        except LedgerError as error:
+            self._unwritable(error)
+            return
+        try:
+            last = False
+            while not last:
+                entries, last = self._take()
+                if entries:
+                    self._written(list(ledger.append(entries).items()))
+        except LedgerError as error:
+            self._unwritable(error)
+        finally:
+            ledger.close()
+
+    def _take(self) -> tuple[list[Entry], bool]:
+        """The entries that wait, at least one, and whether they are the last."""
+        entries: list[Entry] = []
+        item = self._queue.get()
+        while item is not None:
+            entries.append(item)
+            if len(entries) == MOST_IN_A_COMMIT or self._queue.empty():
+                return entries, False
+            item = self._queue.get()
+        return entries, True

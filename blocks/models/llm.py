@@ -1,0 +1,114 @@
+"""What is asked of a language model and what comes back: the words that every endpoint and engine shares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+MOST_TOKENS = 2**53
+PASSING = frozenset(
+    (
+        "batch_failed",
+        "budget_spent",
+        "connection",
+        "malformed_reply",
+        "rate_limited",
+        "server_error",
+        "stopped",
+        "time_out",
+    )
+)
+"""The errors that may pass: a call that ends with one is asked again by the next run."""
+Message = dict[str, str]
+Request = Mapping[str, Any]
+"""A canonical request: `messages` (chat), `prompt` (text or token ids) or `input` (a text to embed, whose answer is a
+vector as text: see `kasasagi.blocks.models.embeddings`), and the sampling parameters by their
+OpenAI names (temperature, top_p, max_tokens, stop, repetition_penalty, …). No address, no `n`, no stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One model's answer to one request, or the reason why there is none.
+
+    `error` is None for an answer. A `transient` error (one of PASSING) may pass, so it is no answer and is not kept;
+    another is an answer with a reason (context_too_long, refused_by_server, …). A `fatal` one makes every call to that
+    model pointless (a wrong key, an unknown model). `wait_s` is what the server asked to wait before another attempt.
+    `unavailable` says that the server could not be reached or takes no calls now, whatever is asked.
+    """
+
+    text: str = ""
+    reasoning: str | None = None
+    finish_reason: str | None = None
+    stop_reason: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    error: str | None = None
+    detail: str | None = None
+    transient: bool = False
+    fatal: bool = False
+    wait_s: float | None = None
+    attempts: int = 1
+    unavailable: bool = False
+
+
+GENERATION_FAILED = frozenset(
+    (
+        "abort",
+        "aborted",
+        "cancelled",
+        "connection_error",
+        "error",
+        "insufficient_system_resource",
+        "network_error",
+        "server_error",
+        "timeout",
+    )
+)
+"""Finish reasons of a text whose making broke off: OpenRouter's and Mistral's `error`, DeepSeek's
+insufficient_system_resource, network_error of Zhipu and of gateways, vLLM's and SGLang's abort, TensorRT-LLM's rest."""
+
+
+def if_generated(completion: Completion, why: str = "") -> Completion:
+    """A completion, or the passing error in its place where its making broke off; why: the server's words for that."""
+    reason = completion.finish_reason or ""
+    if not why and reason.lower() not in GENERATION_FAILED:
+        return completion
+    said = f"the generation broke off after {len(completion.text)} characters (finish_reason {reason or 'missing'})"
+    detail = f"{said}: {why}" if why else said
+    failed = replace(completion, text="", reasoning=None, finish_reason=None, stop_reason=None)
+    return replace(failed, error="server_error", detail=detail, transient=True)
+
+
+def token_count(value: Any) -> int:
+    """A number of tokens as a server says it; 0 where it says none, or none that can be.
+
+    Raises ValueError or TypeError for what is no number at all.
+    """
+    count = int(value or 0)
+    return count if 0 <= count <= MOST_TOKENS else 0
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A model in this process, which answers many requests at once."""
+
+    batch_size: int
+
+    def identity(self) -> str:
+        """Name and weights digest: what the ledger knows this model by."""
+        ...
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer all requests, in their order; a request that fails is a Completion with an error.
+
+        Blocks; may be called from several threads.
+        """
+        ...
+
+
+@runtime_checkable
+class PreQueryEngine(Protocol):
+    """An engine that knows its own chat template."""
+
+    def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "", turns: Sequence[Message] = ()) -> str:
+        """The text before the user's words, from which a chat model goes on with an instruction."""
+        ...

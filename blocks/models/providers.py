@@ -1,0 +1,87 @@
+"""Providers by short names: where they are asked, which variable holds the key, what they cannot do, what they cost.
+
+The facts lie in providers.json and prices.json, each with the date at which it was true; a recipe's own base_url,
+api_key_env and usd_per_million_tokens go before them.
+"""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from kasasagi.blocks.configuration import Config, Price
+
+ProviderName = Literal[
+    "openai",
+    "anthropic",
+    "gemini",
+    "groq",
+    "mistral",
+    "together",
+    "openrouter",
+    "deepseek",
+    "cohere",
+    "hf",
+    "ollama",
+    "llama_cpp",
+    "lm_studio",
+    "azure",
+    "vertex",
+]
+Ability = Literal["completions", "json_schema", "embeddings", "models"]
+_FOLDER = Path(__file__).parent
+_DATED = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
+
+
+class Provider(Config):
+    """What is known of a provider."""
+
+    base_url: str | None = Field(description="Its address; None where everybody has an address of their own.")
+    like: str | None = Field(None, description="What such an address looks like.")
+    api_key_env: str | None = Field(description="The environment variable that usually holds the key.")
+    cannot: tuple[Ability, ...] = Field(description="What it cannot do.")
+    as_of: str = Field(description="When this was true.")
+
+
+@cache
+def providers() -> dict[str, Provider]:
+    """All providers by their short names."""
+    data = json.loads((_FOLDER / "providers.json").read_text(encoding="utf-8"))
+    return {name: Provider.model_validate(facts) for name, facts in data.items()}
+
+
+def provider_at(address: str) -> str | None:
+    """The short name of the provider that has an address."""
+    return next((name for name, provider in providers().items() if provider.base_url == address), None)
+
+
+def listed_price(provider: str | None, model: str) -> Price | None:
+    """What a model costs by our table; None where it does not stand there. A date behind its name does not matter."""
+    found = _listed(provider, model)
+    return found[1] if found else None
+
+
+def price_as_of(provider: str | None, model: str) -> str | None:
+    """The date at which a model's price in our table was true; None where it does not stand there."""
+    found = _listed(provider, model)
+    return found[0] if found else None
+
+
+@cache
+def _listed(provider: str | None, model: str) -> tuple[str, Price] | None:
+    """A model's price in our table and its date; of several the latest."""
+    tables = sorted(_prices().get(provider or "", {}).items(), reverse=True)
+    for name in (model, _DATED.sub("", model)):
+        for date, table in tables:
+            if name in table:
+                return date, Price(input=table[name][0], output=table[name][1])
+    return None
+
+
+@cache
+def _prices() -> dict[str, dict[str, dict[str, list[float]]]]:
+    data: dict[str, dict[str, dict[str, list[float]]]] = json.loads((_FOLDER / "prices.json").read_text("utf-8"))
+    return data

@@ -1,0 +1,251 @@
+"""A workspace: the folder that holds the ledger, the shards and the runs."""
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import orjson
+from filelock import FileLock, Timeout
+from pydantic import Field
+
+from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.processes import lives, started
+from kasasagi.blocks.workspace.shards import Account, Handle, ShardStore
+
+Status = Literal["running", "done", "failed", "stopped", "killed"]
+Product = Literal["pairs", "responses", "instructions"]
+UNJUDGED = "strong_vs_weak"
+"""The strategy of pairs that needs no judge."""
+ENVIRONMENT_NAME = "KASASAGI_WORKSPACE"
+LOCK_POLL_S = 0.5
+OWN_FOLDERS = ("approvals", "ledger", "locks", "prefect", "rejudged", "results", "runs", "shards", "vllm")
+Read = TypeVar("Read")
+
+
+class WorkspaceError(Exception):
+    """The workspace cannot be used, or has no such run."""
+
+
+class RunState(Config):
+    """What is known of a run from outside: its recipe's name, how far it is, and how it ended."""
+
+    run: str = Field(description="The run's id.")
+    name: str = Field(description="The recipe's name.")
+    status: Status = Field(description="running, done, failed, stopped (by a gate, a budget or a person), killed.")
+    started: float = Field(description="Seconds since the epoch.")
+    ended: float | None = Field(None, description="Seconds since the epoch.")
+    base: str = Field("", description="The folder that the recipe's relative paths start from.")
+    limit: int | None = Field(None, description="How many rows of the source it was told to read; None reads all.")
+    pid: int = Field(description="The process that runs it.")
+    pid_started: float = Field(0.0, description="When that process started, so that a reused number is noticed.")
+    exit_code: int | None = Field(None, description="0 done, 1 failed, 3 a gate stopped it, 4 the budget stopped it.")
+    error: str | None = Field(None, description="Why it ended, in one sentence.")
+    publishable: bool = Field(False, description="Whether every stage is done and every gate let it pass.")
+    published: str | None = Field(None, description="Where the dataset lies.")
+    hub: str | None = Field(None, description="Its page on the Hub.")
+    flow_run: str | None = Field(None, description="The id of its flow run in Prefect.")
+
+
+class RunHandle(Config):
+    """One line of a run's handles: a chunk's handle as this run counts it."""
+
+    handle: Handle = Field(description="The chunk's shards.")
+    reused: bool = Field(description="Whether an earlier run made it.")
+    account: Account = Field(description="Its account in this run.")
+
+
+class Workspace:
+    """The folder of a workspace and what lies where in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.ledger_folder = self.folder / "ledger"
+        self.results_folder = self.folder / "results"
+        self.runs_folder = self.folder / "runs"
+
+    @classmethod
+    def named(cls, folder: str | Path | None = None) -> "Workspace":
+        """The workspace of that folder, else of KASASAGI_WORKSPACE, else of ./workspace."""
+        return cls(Path(folder or os.environ.get(ENVIRONMENT_NAME) or "workspace"))
+
+    @property
+    def shards(self) -> ShardStore:
+        """The store of shards."""
+        return ShardStore(self.folder / "shards")
+
+    @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """The folders in it that nobody else may write to, whether they are there or not."""
+        return tuple(self.folder / name for name in OWN_FOLDERS)
+
+    def prepare(self) -> None:
+        """Make the folders. Raises WorkspaceError where they cannot be written."""
+        try:
+            for folder in (self.ledger_folder, self.results_folder, self.runs_folder, self.folder / "locks"):
+                folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / ".writable").touch()
+            (self.folder / ".writable").unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkspaceError(
+                f"the workspace {self.folder} cannot be written ({error.strerror}): "
+                f"name another with --workspace or {ENVIRONMENT_NAME}"
+            ) from error
+
+    @contextmanager
+    def locked(self, name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold a lock that other processes respect and that ends with this process.
+
+        while_waiting is called every LOCK_POLL_S seconds until the lock is free; what it raises ends the wait.
+        """
+        folder = self.folder / "locks" / name[:2]
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{name}.lock")
+        while True:
+            while_waiting()
+            try:
+                lock.acquire(timeout=LOCK_POLL_S)
+                break
+            except Timeout:
+                continue
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def runs(self) -> list[RunState]:
+        """All runs, the latest first."""
+        states = []
+        for file in self.runs_folder.glob("*/run.json"):
+            with suppress(WorkspaceError):  # one run that cannot be read must not hide the others
+                states.append(Run(self, file.parent.name).state())
+        return sorted(states, key=lambda state: state.started, reverse=True)
+
+    def run(self, name: str | None = None) -> "Run":
+        """The run of that id or beginning of an id; without one, the latest. Raises WorkspaceError."""
+        states = self.runs()
+        found = [state.run for state in states if name is None or state.run == name]
+        found = found or [state.run for state in states if name and state.run.startswith(name)]
+        if not found or (name and len(found) > 1):
+            what = "no run" if name is None else f"no single run {name!r}"
+            latest = ", ".join(state.run for state in states[:5]) or "none yet"
+            raise WorkspaceError(f"there is {what} in the workspace {self.folder}; the latest runs are: {latest}")
+        return Run(self, found[0])
+
+
+class Run:
+    """The folder of one run: its recipe, its state, its handles and, at the end, its tables."""
+
+    keeps_calls = True
+    """Whether its chunks keep a row of each call."""
+
+    def __init__(self, workspace: Workspace, run: str) -> None:
+        self.workspace = workspace
+        self.id = run
+        self.folder = workspace.runs_folder / run
+        self.database = self.folder / "run.duckdb"
+        self.recipe_file = self.folder / "recipe.json"
+        self._handles_file = self.folder / "handles.jsonl"
+
+    @classmethod
+    def begin(
+        cls,
+        workspace: Workspace,
+        run: str,
+        name: str,
+        recipe: dict[str, Any],
+        base: Path | None = None,
+        limit: int | None = None,
+    ) -> "Run":
+        """Make the folder of a new run and say that it is running."""
+        new = cls(workspace, run)
+        new.folder.mkdir(parents=True)
+        new.recipe_file.write_bytes(orjson.dumps(recipe, option=orjson.OPT_INDENT_2))
+        new.save(
+            RunState(
+                run=run,
+                name=name,
+                status="running",
+                started=time.time(),
+                base=str(base or ""),
+                limit=limit,
+                pid=os.getpid(),
+                pid_started=started(),
+            )
+        )
+        return new
+
+    def save(self, state: RunState) -> None:
+        """Write the state, whole or not at all."""
+        new = self.folder / "run.json.new"
+        new.write_text(state.model_dump_json(indent=2), encoding="utf-8")
+        new.replace(self.folder / "run.json")
+
+    def state(self) -> RunState:
+        """The state; a run whose process is gone without a word was killed."""
+        state = _whole(self.folder / "run.json", RunState.model_validate_json)
+        if state.status == "running" and not lives(state.pid, state.pid_started):
+            return state.model_copy(update={"status": "killed"})
+        return state
+
+    def note_models(self, identities: Collection[str]) -> None:
+        """Write down which models this run asks, by what the ledger knows them by, so that upkeep leaves them alone."""
+        new = self.folder / "models.json.new"
+        new.write_bytes(orjson.dumps(sorted(set(identities))))
+        new.replace(self.folder / "models.json")
+
+    def noted_models(self) -> list[str] | None:
+        """The models that this run asks; None where it has not said so yet."""
+        try:
+            return [str(model) for model in orjson.loads((self.folder / "models.json").read_bytes())]
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def add(self, handle: Handle, reused: bool) -> RunHandle:
+        """Count a chunk in this run; a later handle of the same stage and chunk takes the place of an earlier one."""
+        line = RunHandle(handle=handle, reused=reused, account=handle.account.reused() if reused else handle.account)
+        with self._handles_file.open("ab") as file:
+            file.write(line.model_dump_json().encode() + b"\n")
+        return line
+
+    def handles(self) -> list[RunHandle]:
+        """The chunks that are done, in the order of their stages; an unfinished last line is not there yet."""
+        if not self._handles_file.exists():
+            return []
+        return _whole(self._handles_file, _latest_handles)
+
+    def recipe(self) -> dict[str, Any]:
+        """The recipe that was run, as plain data."""
+        return _whole(self.recipe_file, lambda data: dict(orjson.loads(data)))
+
+    def product(self) -> Product:
+        """What its dataset is made of, by its recipe: pairs where there is a judge or a stronger model is named."""
+        recipe = self.recipe()
+        source = recipe.get("source")
+        if source is None or recipe.get("judge") or recipe.get("pairs", {}).get("strategy") == UNJUDGED:
+            return "pairs"
+        if source.get("responses") is not None:
+            return "pairs"
+        return "responses" if "respond" in recipe else "instructions"
+
+
+def _latest_handles(data: bytes) -> list[RunHandle]:
+    latest: dict[tuple[str, int], RunHandle] = {}
+    for line in data.split(b"\n")[:-1]:
+        counted = RunHandle.model_validate_json(line)
+        latest[counted.handle.stage, counted.handle.chunk] = counted
+    return list(latest.values())
+
+
+def _whole(file: Path, read: Callable[[bytes], Read]) -> Read:
+    """What stands in a file of a run. Raises WorkspaceError where it is not what a run writes."""
+    data = file.read_bytes()
+    try:
+        return read(data)
+    except (ValueError, TypeError) as error:
+        raise WorkspaceError(
+            f"{file} is damaged, so its run cannot be read ({str(error).splitlines()[0]}): run the recipe again, "
+            "what was paid for is kept"
+        ) from error

@@ -1,0 +1,269 @@
+"""`kasasagi check`: what can be known of a job before anything is paid for."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import httpx2
+import openai
+import orjson
+
+from kasasagi.blocks.endpoints.connection_faults import connection_words
+from kasasagi.blocks.endpoints.litellm import missing
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
+from kasasagi.blocks.endpoints.redirects import RedirectRefusedError
+from kasasagi.blocks.endpoints.reward import endpoint_of
+from kasasagi.blocks.engines.kinds import engine_for, engines_for
+from kasasagi.blocks.models.kinds import (
+    BundledModel,
+    LiteLLMModel,
+    ModelConfig,
+    OpenAIModel,
+    Sampling,
+    VLLMModel,
+    missing_key,
+    price_of,
+)
+from kasasagi.blocks.models.llm import Completion, Request
+from kasasagi.blocks.models.providers import price_as_of, providers
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.check.engines import check_magpie, check_vllm
+from kasasagi.flows.check.judges import Complete, ask_preference, example_row, judge_example
+from kasasagi.flows.recipe.errors import nearest
+from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.tasks.converse import dialogue as converse
+from kasasagi.tasks.converse.plan import dialogues
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.pre_query import pre_query
+from kasasagi.tasks.publish import path_problems
+from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.respond.answers import conversation
+from kasasagi.tasks.rewrite import write as rewrite
+from kasasagi.tasks.student import token_counter
+from kasasagi.tasks.synthesize import MagpieSource, Steering
+from kasasagi.tasks.tags import label as tags
+
+PING_VECTOR = {"input": "Hello."}
+PING = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}
+
+
+def warnings(recipe: Recipe) -> list[str]:
+    """What is allowed, but seldom meant."""
+    responders = {responder.use for responder in recipe.respond.models}
+    found = []
+    judging = recipe.judging
+    for name in judging.judges if judging else ():
+        if name in responders:
+            found.append(f"{name!r} judges its own answers, and models favour their own")
+    if judging and judging.samples > 1 and judging.sampling.temperature == 0:
+        found.append("judge.samples asks for several verdicts, and at temperature 0 they are equal: raise it")
+    found += _untrained(recipe, judging) if judging else []
+    if recipe.judge and not judging:
+        found.append("strong_vs_weak heeds no ratings, so nobody judges")
+    answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
+    if recipe.answers and not recipe.pairing:
+        found.append("nobody judges and no pairs are made, so the responses are the dataset; add judge for pairs")
+    if recipe.pairing and answers < 2 and not recipe.given and not recipe.chooses_source:
+        found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
+    return found + provider_warnings(recipe)
+
+
+def _untrained(recipe: Recipe, judging: JudgeConfig) -> list[str]:
+    """What bundled judges are asked in words that they were not trained on."""
+    return [
+        f"judge.prompt: the bundled model {name!r} knows our judge prompt alone and answers another unreadably; "
+        "leave it out"
+        for name in judging.judges
+        if judging.prompt is not None and isinstance(recipe.models[name], BundledModel)
+    ]
+
+
+def cannot(model: ModelConfig) -> tuple[str, ...]:
+    """What the provider of a model cannot do, as far as we know."""
+    name = model.provider_name if isinstance(model, OpenAIModel) else None
+    return providers()[name].cannot if name else ()
+
+
+def provider_warnings(recipe: Recipe) -> list[str]:
+    """What a recipe asks of a model that its provider, as far as we know, cannot do."""
+    wanted: list[tuple[str, str, str]] = []
+    if isinstance(recipe.source, MagpieSource):
+        wanted.append((recipe.source.model, "completions", "raw completions, which Magpie needs"))
+    if recipe.judging is not None and recipe.judging.output == "json":
+        wanted += [(label, "json_schema", "answers held to a JSON schema") for label in recipe.judging.judges]
+    if recipe.semantic is not None:
+        wanted.append((recipe.semantic.model, "embeddings", "embeddings"))
+    return [
+        f"{label!r} is asked for {what}, and {model.provider_name} had none on {_as_of(model)}; name another model"
+        for label, ability, what in wanted
+        if isinstance(model := recipe.models[label], OpenAIModel) and ability in cannot(model)
+    ]
+
+
+def price_notes(recipe: Recipe) -> list[str]:
+    """What our table of prices says of the models whose price the recipe leaves to it."""
+    found = []
+    for label, model in recipe.models.items():
+        if isinstance(model, OpenAIModel) and "usd_per_million_tokens" not in model.model_fields_set:
+            price, date = price_of(model), price_as_of(model.provider_name, model.model)
+            if date is not None:
+                what = f"${price.input:g} and ${price.output:g} a million tokens asked and answered"
+                found.append(
+                    f"{label}: {what}, by our table of {date}; if your bill differs, set usd_per_million_tokens"
+                )
+    return found
+
+
+def _as_of(model: OpenAIModel) -> str:
+    return providers()[model.provider_name or ""].as_of
+
+
+def check_student(loaded: LoadedRecipe, said: Callable[[str], None]) -> None:
+    """Open the student's tokenizer, where the recipe limits tokens. Raises TokenizerError."""
+    if (limits := loaded.recipe.pairs.max_tokens) is not None:
+        counter = token_counter(limits, loaded.base)
+        how = "by its chat template" if counter.has_template else "text by text, since it has no chat template"
+        said(f"the tokenizer {limits.tokenizer} counts the student's tokens {how}")
+
+
+def destination_faults(loaded: LoadedRecipe, workspace: Workspace, run: str) -> list[str]:
+    """Return one sentence for each place to which a run of the recipe could not publish."""
+    publish = loaded.recipe.publish
+    faults = path_problems(publish.for_run(run, time.time()), workspace, loaded.base)
+    variable = publish.hub.missing_token() if publish.hub is not None else None
+    if variable is not None:
+        faults.append(
+            f"publish.hub: the environment variable {variable} is not set: set it to a token of the Hub that may "
+            "write, or leave publish.hub out"
+        )
+    return faults
+
+
+def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:
+    """One rendered request for each model that invents, responds or judges: a title, and its text.
+
+    first is the source's first row that passes the filter; without one, a question of ours is the example. Raises
+    PreQueryUnknownError where nobody knows what stands before the user's words, SteeringError.
+    """
+    recipe = loaded.recipe
+    if isinstance(recipe.source, MagpieSource):
+        engines = engines_for({recipe.source.model: recipe.models[recipe.source.model]})
+        model, source = recipe.models[recipe.source.model], recipe.source
+        begins = pre_query(source.template, model, engines.get(source.model), loaded.base)
+        setting = Steering.read(source, loaded.base).of(0)
+        yield f"{source.model} invents what comes after", begins.text(setting.system, steer=setting.steer)
+    if (talks := dialogues(recipe.source)) is not None:
+        engine = engines_for({talks.model: recipe.models[talks.model]}).get(talks.model)
+        goes_on = converse.begins_for(talks, recipe.models[talks.model], engine, loaded.base)
+        yield f"{talks.model} invents the user's next turn", goes_on.text(None, converse.EXAMPLE, talks.steer)
+    row = first or example_row(recipe)
+    for responder in recipe.respond.models:
+        model = recipe.models[responder.use]
+        sampling = responder.sampling.over(recipe.respond.sampling.over(model.sampling)).parameters()
+        messages = conversation(row, recipe.respond.template, recipe.respond.system_of(responder))
+        yield f"{responder.name} is asked", _pretty({"messages": messages, **sampling})
+    if recipe.tags is not None:
+        yield f"{recipe.tags.model} tags", tags.example(recipe.tags, row["instruction"])
+    if recipe.rewrite is not None:
+        yield f"{recipe.rewrite.model} rewrites", rewrite.example(recipe.rewrite, row["instruction"])
+    if recipe.judging is not None:
+        yield judge_example(recipe, recipe.judging, first)
+
+
+def _pretty(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def check_endpoints(loaded: LoadedRecipe, ping: bool, said: Callable[[str], None]) -> list[str]:
+    """Ask each endpoint whether it is there and knows the model; gives a sentence for each that cannot be used."""
+    return asyncio.run(_check_all(loaded, ping, said))
+
+
+async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], None]) -> list[str]:
+    recipe, faults = loaded.recipe, list[str]()
+    for label, model in recipe.models.items():
+        if isinstance(model, VLLMModel):
+            faults += check_vllm(label, model, loaded.base, said)
+            continue
+        if not isinstance(model, OpenAIModel):
+            said(f"{label}: the bundled model")
+            if ping and recipe.judging is not None and label in recipe.judging.judges:
+                failed = await _pinged(recipe, label, _complete_here(model), said)
+                faults += [failed] if failed else []
+            continue
+        if isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
+            faults.append(f"models.{label}: {missing()}")
+            continue
+        if (variable := missing_key(model)) is not None:
+            faults.append(
+                f"models.{label}.api_key_env: the environment variable {variable} is not set; set it to the key"
+            )
+            continue
+        found = [await _check_one(recipe, label, address, ping, said) for address in model.addresses]
+        faults += [fault for fault in found if fault]
+    return faults or await check_magpie(loaded, said)
+
+
+def _complete_here(model: BundledModel) -> Complete:
+    """A function that sends one request to a model in this process."""
+
+    async def complete(request: Request) -> Completion:
+        return (await asyncio.to_thread(engine_for(model).generate, [request]))[0]
+
+    return complete
+
+
+async def _check_one(recipe: Recipe, label: str, address: str, ping: bool, said: Callable[[str], None]) -> str | None:
+    """What is wrong with a model behind an endpoint at one of its addresses, if anything."""
+    place, model = f"models.{label}", recipe.models[label]
+    if not isinstance(model, OpenAIModel):
+        return None
+    endpoint = endpoint_of(model, address)
+    try:
+        known = await endpoint.models()
+        if "models" in cannot(model):  # its list names other things than those that can be asked
+            known = None
+        if known is not None and model.model not in known:
+            return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
+        said(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
+        return await _ping_endpoint(recipe, label, endpoint, said) if ping else None
+    except openai.APIStatusError as error:
+        return f"{place}: {address} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
+    except RedirectRefusedError as error:
+        return f"{place}.base_url: {error}"
+    except (openai.APIError, httpx2.HTTPError, OSError) as error:
+        return f"{place}.base_url: nobody answers at {address}: {connection_words(error)}"
+    finally:
+        await endpoint.close()
+
+
+async def _ping_endpoint(
+    recipe: Recipe, label: str, endpoint: OpenAIEndpoint, said: Callable[[str], None]
+) -> str | None:
+    """Send a first request to a model behind an endpoint, and say what of it the model does not take."""
+    failed = await _pinged(recipe, label, endpoint.complete, said)
+    for remedy in endpoint.adaptation.remedies(label):
+        said(f"  {remedy}")
+    return failed
+
+
+def _sampling_of(recipe: Recipe, label: str) -> dict[str, Any]:
+    """The sampling that a model's first responder is asked with, so that a ping meets what the run will meet."""
+    model, responders = recipe.models[label], [one for one in recipe.respond.models if one.use == label]
+    over = responders[0].sampling.over(recipe.respond.sampling) if responders else Sampling()
+    return over.over(model.sampling).parameters()
+
+
+async def _pinged(recipe: Recipe, label: str, complete: Complete, said: Callable[[str], None]) -> str | None:
+    """Send a first request to a model, a judge an example of two answers; gives a sentence where it fails."""
+    if recipe.judging is not None and label in recipe.judging.judges:
+        failed = await ask_preference(recipe, recipe.judging, label, complete, said)
+    else:
+        embeds = recipe.semantic is not None and label == recipe.semantic.model
+        completion = await complete(PING_VECTOR if embeds else {**_sampling_of(recipe, label), **PING})
+        failed = None if completion.error is None else completion
+        if failed is None:
+            said(f"  it answered {completion.text[:80]!r}")
+    return f"models.{label}: a first request gave {failed.error} ({failed.detail})" if failed else None

@@ -1,0 +1,106 @@
+"""What `kasasagi check` says of the models that we run ourselves, and of one that is to invent instructions."""
+
+import re
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+from kasasagi.blocks.endpoints.openai import INSTEAD
+from kasasagi.blocks.endpoints.reward import endpoint_of
+from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, VLLMModel, missing_key
+from kasasagi.blocks.models.pre_query import PreQuery
+from kasasagi.blocks.models.vllm_config import FOLDERS, MISSING
+from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.tasks.converse.dialogue import EXAMPLE, begins_for, next_prompt
+from kasasagi.tasks.converse.plan import dialogues
+from kasasagi.tasks.pre_query import pre_query
+from kasasagi.tasks.synthesize import MagpieSource, first_system, with_stops
+
+PROBE_TOKENS = 32
+# What an assistant says to an empty turn, and no user does.
+GREETING = re.compile(
+    r"how (can|may) i (help|assist)|what can i (do|help)|i.m here to (help|assist)|your message (seems|appears|is)"
+    r"|お手伝い(でき|しま|いた)|ご用件|ご質問(が|は)ござい",
+    re.I,
+)
+
+
+def check_vllm(label: str, model: VLLMModel, base: Path, said: Callable[[str], None]) -> list[str]:
+    """What is wrong with a model on vLLM, without loading it; base is the recipe's folder."""
+    model = model.located(base)
+    place, how = f"models.{label}", "a vLLM server that we start" if model.serve else "vLLM in this process"
+    if model.command and model.serve and which(model.command[0]) is None:
+        return [f"{place}.command: there is no command {model.command[0]!r}: correct its path"]
+    if not (model.command and model.serve) and find_spec("vllm") is None:
+        return [f"{place}: {MISSING}"]
+    if lost := [name for name in FOLDERS if _is_lost(getattr(model, name))]:
+        return [
+            f"{place}.{name}: {getattr(model, name)!r} is neither a folder (beside the recipe or here) nor an id on "
+            "the Hub: correct it"
+            for name in lost
+        ]
+    said(f"{label}: {model.model} on {how}")
+    return []
+
+
+def _is_lost(name: str | None) -> bool:
+    """Whether a name can only be that of a folder, and there is none."""
+    if name is None or Path(name).expanduser().is_dir():
+        return False
+    return name.startswith((".", "/", "~")) or name.count("/") != 1
+
+
+async def check_magpie(loaded: LoadedRecipe, said: Callable[[str], None]) -> list[str]:
+    """Whether the servers of models that play the user go on from a text: chat-only servers look alike until asked.
+
+    Gives a sentence for each that cannot. A server that does not answer at all is another check's matter.
+    """
+    faults = [await _check_one(loaded, *one, said) for one in _inventors(loaded)]
+    return [fault for fault in faults if fault is not None]
+
+
+def _inventors(loaded: LoadedRecipe) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The models behind endpoints that invent or play the user: the recipe's key, the label, and a small request."""
+    source, models = loaded.recipe.source, loaded.recipe.models
+    if isinstance(source, MagpieSource) and _is_asked(models[source.model]):
+        begins = pre_query(source.template, models[source.model], None, loaded.base)
+        prompt = begins.prompt(first_system(source), steer=source.steer or "")
+        yield "source.model", source.model, _small(prompt, begins)
+    plan = dialogues(source)
+    known = source.model if isinstance(source, MagpieSource) else None
+    if plan is not None and plan.model != known and _is_asked(models[plan.model]):
+        begins = begins_for(plan, models[plan.model], None, loaded.base)
+        yield "source.turns.model", plan.model, _small(next_prompt(begins, plan, EXAMPLE), begins)
+
+
+def _is_asked(model: ModelConfig) -> bool:
+    return isinstance(model, OpenAIModel) and not missing_key(model)
+
+
+def _small(prompt: str | list[int], begins: PreQuery) -> dict[str, Any]:
+    return with_stops({"prompt": prompt, "max_tokens": PROBE_TOKENS}, begins.stops())
+
+
+async def _check_one(
+    loaded: LoadedRecipe, key: str, label: str, request: dict[str, Any], said: Callable[[str], None]
+) -> str | None:
+    model = loaded.recipe.models[label]
+    if not isinstance(model, OpenAIModel):
+        return None
+    endpoint = endpoint_of(model, model.addresses[0])
+    try:
+        found = await endpoint.complete({**request, **model.extra_body})
+    finally:
+        await endpoint.close()
+    place = f"{key}: {label!r} at {model.addresses[0]}"
+    if found.error == "not_found":
+        return f"{place} cannot go on from a text: {found.detail}"
+    if found.error == "rejected_by_server":
+        return f"{place} cannot go on from a text: {found.detail}; {INSTEAD}"
+    if GREETING.search(found.text):
+        return f"{place} greets ({found.text[:60]!r}), so it puts a chat template around every prompt; {INSTEAD}"
+    if found.error is None:
+        said(f"{label}: invents {found.text.strip()[:80]!r}")
+    return None

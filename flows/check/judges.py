@@ -1,0 +1,109 @@
+"""What `kasasagi check` shows of the judges: their request, and with --ping which of two plain answers they prefer."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.kinds import BundledModel, RewardModel
+from kasasagi.blocks.models.llm import Completion, Request
+from kasasagi.tasks.asking import Answered
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.groups import Group
+from kasasagi.tasks.judge.methods import Method, method_of
+from kasasagi.tasks.judge.prompt import Language
+from kasasagi.tasks.judge.rate import read_answer
+from kasasagi.tasks.judge.replies.lines import UnreadableReply
+from kasasagi.tasks.judge.sittings import body_for, judge_language
+from kasasagi.tasks.recipe import Recipe
+
+EXAMPLE: dict[Language, str] = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
+GOOD: dict[Language, str] = {"en": "The capital of Japan is Tokyo.", "ja": "日本の首都は東京です。"}
+BAD: dict[Language, str] = {"en": "The capital of Japan is Berlin.", "ja": "日本の首都はベルリンです。"}
+Complete = Callable[[Request], Awaitable[Completion]]
+
+
+def example_row(recipe: Recipe, language: Language = "en") -> dict[str, Any]:
+    """Return an example of a prompt, with a name in place of each column that the recipe keeps."""
+    columns: dict[str, Any] = {name: f"({name})" for name in recipe.kept_columns}
+    messages = [{"role": "user", "content": EXAMPLE[language]}]
+    return {**columns, "prompt_id": "0" * 32, "instruction": EXAMPLE[language], "messages": messages}
+
+
+def judge_example(recipe: Recipe, judging: JudgeConfig, first: Mapping[str, Any] | None = None) -> tuple[str, str]:
+    """Return what the judges are asked about the source's first row, else about an example, with a title."""
+    row = first or example_row(recipe, _language(judging))
+    language, method = judge_language(judging, row), _method(recipe, judging, judging.judges[0])
+    texts = ["(first answer)", "(second answer)"][: len(method.groups(row["prompt_id"], 2)[0])]
+    request = method.request(row, texts, judging.marks[0], language)
+    return f"{', '.join(judging.judges)} judges", "\n".join(turn["content"] for turn in request["messages"])
+
+
+async def ask_preference(
+    recipe: Recipe, judging: JudgeConfig, label: str, complete: Complete, said: Callable[[str], None]
+) -> Completion | None:
+    """Show which of a good and a bad answer a judge prefers, and warn where it is the bad one.
+
+    Args:
+        recipe: The recipe.
+        judging: Its judges.
+        label: The judge that is asked.
+        complete: Sends a request to its model.
+        said: Shows a line.
+
+    Returns:
+        The completion that failed, if one did.
+    """
+    asked = _questions(recipe, judging, label)
+    ratings: dict[int, float] = {}
+    for group, question, texts in asked:
+        completion = await complete(question.request)
+        if completion.error is not None:
+            return completion
+        try:
+            verdicts = read_answer(judging, Answered(question, completion, False), texts)
+        except UnreadableReply as fault:
+            what = f"its verdict on a plain example cannot be read ({fault})"
+            said(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")
+            return None
+        ratings |= {index: verdict.rating for index, verdict in zip(group, verdicts, strict=True)}
+    said(_preference(recipe, judging, label, (ratings[0], ratings[1])))
+    return None
+
+
+def _questions(recipe: Recipe, judging: JudgeConfig, label: str) -> list[tuple[Group, Question, list[str]]]:
+    """What a judge is asked about the good and the bad answer: which of them are shown, the question, the texts."""
+    language, method = _language(judging), _method(recipe, judging, label)
+    body = body_for(judging, recipe.models[label])
+    row, found = example_row(recipe, language), []
+    for group in method.groups(row["prompt_id"], 2):
+        texts = [(GOOD[language], BAD[language])[index] for index in group]
+        request = {**method.request(row, texts, judging.marks[0], language), **body}
+        found.append((group, Question(label, "", request), texts))
+    return found
+
+
+def _preference(recipe: Recipe, judging: JudgeConfig, label: str, ratings: tuple[float, float]) -> str:
+    """Say which of the good and the bad answer has the higher rating."""
+    answers = (GOOD[_language(judging)], BAD[_language(judging)])
+    good, bad = (f"{rating:g} for {answer!r}" for rating, answer in zip(ratings, answers, strict=True))
+    if ratings[0] > ratings[1]:
+        return f"  {label} prefers the good one of two answers: {good}, {bad}"
+    if ratings[0] < ratings[1]:
+        what = f"prefers the bad one of two plain answers ({good}, {bad}), so its pairs may mean the opposite"
+    else:
+        what = f"sees no difference between a good and a bad answer ({good}, {bad}), so it may make no pairs"
+    return f"warning: models.{label}: {what}; {_remedy(recipe, label)}"
+
+
+def _remedy(recipe: Recipe, label: str) -> str:
+    if isinstance(recipe.models[label], RewardModel):
+        return "set number to the label that means a good answer, or judge with another model"
+    return "read the request above, or judge with another model"
+
+
+def _method(recipe: Recipe, judging: JudgeConfig, label: str) -> Method:
+    return method_of(judging, bundled=isinstance(recipe.models[label], BundledModel))
+
+
+def _language(judging: JudgeConfig) -> Language:
+    return "en" if judging.language == "auto" else judging.language

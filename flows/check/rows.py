@@ -1,0 +1,120 @@
+"""The first rows of a dataset as a run would take them: what becomes of them, and the first prompt that passes."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.tasks.filter import FilterConfig, filter_prompts
+from kasasagi.tasks.filter.late import split_where
+from kasasagi.tasks.load import DatasetSource, count_answered, load_prompts
+from kasasagi.tasks.load.files.locate import locate
+from kasasagi.tasks.recipe import Recipe
+
+ROWS = 100
+SHOWN_REASONS = 5
+DETAIL_CHARS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Rows that a stage quarantines for one reason, with the detail of the first of them."""
+
+    stage: str
+    reason: str
+    rows: int
+    detail: str
+
+    def sentence(self, of: int) -> str:
+        """Say how many of so many rows they are, and why."""
+        shown = self.detail if len(self.detail) <= DETAIL_CHARS else f"{self.detail[:DETAIL_CHARS]}…"
+        detail = f": {shown}" if shown else ""
+        return f"{self.rows} of {of} rows are quarantined by {self.stage} as {self.reason}{detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRows:
+    """What becomes of the first rows of a source: how many were read, are prompts and pass the filter."""
+
+    read: int
+    prompts: int
+    passed: int
+    aside: tuple[Aside, ...]
+    example: Mapping[str, Any] | None
+    answered: str | None = None
+
+    def sentences(self) -> list[str]:
+        """Say what becomes of them, the commonest reasons first."""
+        first = f"first {self.read} rows: {self.prompts} are prompts, {self.passed} of them pass the filter"
+        said = [self.answered] if self.answered else []
+        return [
+            first,
+            *(f"  {text}" for text in said + [one.sentence(self.read) for one in self.aside[:SHOWN_REASONS]]),
+        ]
+
+
+def first_rows(loaded: LoadedRecipe, count: int = ROWS) -> FirstRows | None:
+    """Read and filter the first rows of a recipe's source as a run does; None for Magpie and for a Hub id.
+
+    Raises RecipeError where none of them can be a prompt, SourceError where the source cannot be read, FilterError.
+    """
+    source = loaded.recipe.source
+    if not isinstance(source, DatasetSource) or locate(source, loaded.base).format == "hub":
+        return None
+    with TemporaryDirectory(prefix="kasasagi-check-") as folder:
+        found = _read(loaded, source, Path(folder), count)
+    if not found.prompts:
+        raise RecipeError(_none(source, found))
+    return found
+
+
+def _read(loaded: LoadedRecipe, source: DatasetSource, into: Path, count: int) -> FirstRows:
+    read = load_prompts(source, loaded.base, into / "load", count)
+    config = _early_filter(loaded.recipe)
+    passed = filter_prompts(config, read.prompts, into / "filter", loaded.base, loaded.recipe.default_rules)
+    aside = [*_aside("load", read.quarantine), *_aside("filter", passed.quarantine)]
+    example = next(iter(pq.read_table(passed.prompts).slice(0, 1).to_pylist()), None)
+    ordered = tuple(sorted(aside, key=lambda one: -one.rows))
+    said = _answered(source, loaded.base, read.rows_in)
+    return FirstRows(read.rows_in, read.rows_out, passed.rows_out, ordered, example, said)
+
+
+def _answered(source: DatasetSource, base: Path, read: int) -> str | None:
+    """Say what becomes of the answers that rows end with, if some do."""
+    number = count_answered(source, base, read) if source.responses is None else 0
+    becomes = {
+        "drop": "is left out; source.last_answer says what else may become of it",
+        "keep": "is kept for the turns that follow",
+        "as_chosen": "is the chosen response",
+    }
+    return f"{number} of {read} rows end with an answer, which {becomes[source.last_answer]}" if number else None
+
+
+def _early_filter(recipe: Recipe) -> FilterConfig:
+    """The filter as far as it asks for nothing but the rows: no later stage's column, no other dataset."""
+    where = split_where(recipe.filter.where, [recipe.tag_columns, recipe.neighbor_columns])[0]
+    return recipe.filter.model_copy(update={"where": where, "contamination": None})
+
+
+def _aside(stage: str, quarantine: Path) -> list[Aside]:
+    rows = pq.read_table(quarantine, columns=["reason", "detail"]).to_pylist()
+    details = {row["reason"]: row["detail"] or "" for row in reversed(rows)}
+    return [Aside(stage, reason, number, details[reason]) for reason, number in Counter(map(_reason, rows)).items()]
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    return str(row["reason"])
+
+
+def _none(source: DatasetSource, found: FirstRows) -> str:
+    """Say why no row of a source can be a prompt."""
+    if not found.aside:
+        return f"source.path: {source.path} has no rows; name another file"
+    why = found.aside[0].sentence(found.read)
+    return f"source.path: none of the first {found.read} rows of {source.path} can be a prompt: {why}; map its columns"

@@ -1,0 +1,60 @@
+"""`kasasagi batches`: what waits at servers that take questions in batches."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kasasagi.flows.cli.options import WorkspaceOption
+
+if TYPE_CHECKING:
+    from kasasagi.blocks.dispatch.batch.notes import BatchNote
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    app.command()(batches)
+
+
+def batches(
+    cancel: Annotated[
+        list[str] | None, typer.Option("--cancel", help="Break off the batch of that id; may stand several times.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the batches that wait at a server for a run to fetch their answers; running the recipe again does."""
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.upkeep import batches as work
+
+    place = Workspace.named(workspace)
+    if cancel:
+        notes = [work.named(place, name) for name in cancel]
+        for note in notes:
+            print(work.cancel(place, note))
+        return
+    _draw(work.waiting(place), str(place.folder))
+
+
+def _draw(notes: "Sequence[BatchNote]", folder: str) -> None:
+    from kasasagi.flows.views.drawing import console, draw_rows, plain
+
+    if not notes:
+        console().print(plain(f"no batches wait in {folder}"), soft_wrap=True)
+        return
+    names = ["batch", "model", "requests", "since", "where"]
+    rows = [
+        [
+            note.batch_id or f"{note.name} (not confirmed)",
+            note.identity,
+            len(note.keys),
+            _when(note.made),
+            note.address,
+        ]
+        for note in notes
+    ]
+    draw_rows(console(), names, rows)
+
+
+def _when(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

@@ -1,0 +1,214 @@
+"""The commands that do work: run, preview, rejudge, pair, publish and approve."""
+
+# Each command imports what it needs when it runs; its parameters are its options.
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kasasagi.flows.cli.options import (
+    AgainOption,
+    NewOnlyOption,
+    RecipeArgument,
+    RecipeOrDefault,
+    RowsOption,
+    RunArgument,
+    SetOption,
+    WorkspaceOption,
+    recipe_or_default,
+)
+
+if TYPE_CHECKING:
+    from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+    from kasasagi.blocks.workspace.runs import Run
+    from kasasagi.flows.rebuild.rejudge import Audit
+    from kasasagi.flows.runner import Result
+
+PREVIEW_ROWS = 5
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (run, preview, rejudge, pair, publish, approve):
+        app.command()(command)
+
+
+def run(
+    recipe: RecipeOrDefault = None,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    ask_again: AgainOption = None,
+    new_only: NewOnlyOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Run a recipe: from prompts to a preference dataset. Run it again to go on where it stopped."""
+    from kasasagi.flows.views.drawing import console
+    from kasasagi.flows.views.overview.show import print_summary
+
+    recipe = recipe_or_default(recipe)
+    result = _run(recipe, overrides or (), rows, workspace, ask_again=frozenset(ask_again or ()), new_only=new_only)
+    print_summary(result.run, console())
+
+
+def rejudge(
+    recipe: RecipeArgument,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    ask_again: AgainOption = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Rate what the recipe published last, in place of its source.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Rate responses that a dataset holds already, audit its labels, and pair them anew."""
+    from kasasagi.flows.errors import KasasagiError
+    from kasasagi.flows.rebuild.rejudge import audit_of, check_rejudged
+    from kasasagi.flows.views.drawing import console
+    from kasasagi.flows.views.overview.show import print_summary
+
+    if not published:
+        check_rejudged(recipe, list(overrides or ()), workspace)
+    begun: list[Run] = []
+    how = {"ask_again": frozenset(ask_again or ()), "published": published}
+    try:
+        result = _run(recipe, overrides or (), rows, workspace, begun.append, **how)
+    except Exception:
+        with suppress(KasasagiError):  # what stopped the run is what a person must hear
+            for stopped in begun:
+                _say_audit(stopped, audit_of(stopped), "Until the run stopped:")
+        raise
+    print_summary(result.run, console())
+    audit = audit_of(result.run)
+    _say_audit(result.run, audit)
+    if not audit.labels:
+        typer.echo("The source has no labels to audit: its responses are rated and paired.")
+
+
+def _say_audit(run: "Run", audit: "Audit", before: str | None = None) -> None:
+    """Print an audit, if there is any, with a line before it."""
+    from kasasagi.blocks.hints import printed_command
+
+    for line in [before, *audit.sentences()] if before and audit.labels else audit.sentences():
+        typer.echo(line)
+    for prompt_id in audit.widest:
+        see = printed_command("trace", prompt_id[:8], run.id, workspace=run.workspace.folder)
+        typer.echo(f"a wide disagreement: {see}")
+
+
+def preview(
+    recipe: RecipeOrDefault = None,
+    rows: RowsOption = PREVIEW_ROWS,
+    overrides: SetOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take a few rows through every stage and show them; publishes nothing, and what it pays for is kept."""
+    from kasasagi.flows.views.drawing import console
+    from kasasagi.flows.views.overview.show import print_summary
+
+    changes = [*(overrides or ()), "gates.on_fail=warn"]
+    result = _run(recipe_or_default(recipe), changes, rows, workspace, publish=False)
+    print_summary(result.run, console(), pairs=rows or PREVIEW_ROWS, full=True)
+
+
+def _run(
+    recipe: str,
+    overrides: Sequence[str],
+    rows: int | None,
+    workspace: Path | None,
+    begun: "Callable[[Run], object]" = lambda run: None,
+    **how: Any,
+) -> "Result":
+    """Run a recipe with what happens shown on the terminal; begun hears of the run, how are fields of Options."""
+    from rich.console import Console
+
+    from kasasagi.blocks.hints import as_called
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.reporting.progress import Progress
+    from kasasagi.flows.reporting.progress_line import shown
+    from kasasagi.flows.run.options import Options
+    from kasasagi.flows.runner import run_recipe
+
+    console, progress = Console(stderr=True, highlight=False), Progress()
+    with shown(console, progress) as dispatchers:
+
+        def watch(dispatcher: "Dispatcher", run: "Run") -> None:
+            dispatchers.append(dispatcher)
+            begun(run)
+
+        options = Options(
+            Workspace.named(workspace),
+            said=lambda text: console.print(as_called(text), markup=False, soft_wrap=True),
+            progress=progress,
+            watch=watch,
+            **how,
+        )
+        return run_recipe(recipe, overrides, rows=rows, options=options)
+
+
+def pair(
+    run: RunArgument = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change how pairs are made: --set pairs.min_margin=2.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Make the pairs of a run again, with another margin or strategy, without a call; gives a new run."""
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.rebuild.again import pair_again
+    from kasasagi.flows.views.drawing import console
+    from kasasagi.flows.views.overview.show import print_summary
+
+    print_summary(pair_again(Workspace.named(workspace), run, overrides or ()), console())
+
+
+def publish(
+    run: RunArgument = None,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", help="A folder, or an address as s3://bucket/folder, not the recipe's."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change how it is published: --set publish.system=drop.")
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Publish a run that did not end well; the card says so.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Publish the pairs of a run again, or in another place or form, without a call."""
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.rebuild.again import publish_again
+
+    changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
+    published = publish_again(Workspace.named(workspace), run, changes, partial)
+    what = Workspace.named(workspace).run(run).product()
+    typer.echo(f"{published.rows:,} {what} in {' and in '.join(published.places)}")
+
+
+def approve(
+    run: RunArgument = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve without being asked.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Look at the rows that a gate stopped a run for, and let them pass. A run of a deployment that waits goes on."""
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.approved import announce_approval
+    from kasasagi.flows.upkeep.waiting import waiting_outcomes
+    from kasasagi.flows.views.approval import draw_waiting
+    from kasasagi.flows.views.drawing import console
+    from kasasagi.tasks.gate.approvals import write_approvals
+
+    place = Workspace.named(workspace)
+    found, outcomes = waiting_outcomes(place, run)
+    if not outcomes:
+        typer.echo(f"all that stopped {found.id} is approved already: run its recipe again")
+        return
+    draw_waiting(found, outcomes, console())
+    if not yes:
+        typer.confirm(f"Let {'these' if len(outcomes) > 1 else 'this'} pass?", abort=True)
+    write_approvals(place, found.state().name, outcomes, found.id)
+    announce_approval(found)
+    typer.echo("approved; a run that waits goes on, one that has ended is run again")

@@ -1,0 +1,185 @@
+"""The commands that care for the ledger: what it holds, pruning, compaction, a check, and import."""
+
+# Each command imports what it needs when it runs, so that --help answers at once; its parameters are its options.
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kasasagi.flows.cli.options import WorkspaceOption
+
+if TYPE_CHECKING:
+    from kasasagi.blocks.ledger.checks import Checked
+    from kasasagi.blocks.ledger.upkeep import Statistics
+    from kasasagi.blocks.workspace.runs import Workspace
+
+DAMAGED = 1
+ledger_app = typer.Typer(help="What the ledger holds, and its upkeep.", rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.add_typer(ledger_app, name="ledger", invoke_without_command=True)
+
+
+@ledger_app.callback()
+def ledger(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what the ledger holds, by model; its commands prune, compact, check and import it."""
+    context.obj = workspace
+    if context.invoked_subcommand is not None:
+        return
+    from kasasagi.blocks.ledger.upkeep import statistics
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.views.tables.export import print_json
+
+    found = statistics(Workspace.named(workspace).ledger_folder)
+    if json:
+        print_json({**found.model_dump(mode="json"), "entries": found.entries})
+    else:
+        _draw(found)
+
+
+@ledger_app.command()
+def prune(
+    context: typer.Context,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", help="Remove entries older than that: 90d, 12h, 2w.")
+    ] = None,
+    run: Annotated[str | None, typer.Option("--run", help="Remove what that run alone used.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Remove entries; their calls are paid for again when they are asked for again. What running runs need stays."""
+    from kasasagi.blocks.hints import printed_command
+    from kasasagi.flows.upkeep import ledger_care
+
+    place = _workspace(context, workspace)
+    done = ledger_care.prune(place, older_than, run, dry_run)
+    verb = "would remove" if dry_run else "removed"
+    print(f"{verb} {_entries(done.entries)} ({_size(done.reply_bytes)} of replies) from {place.ledger_folder}")
+    if done.spared:
+        print(f"left {_entries(done.spared)} more where they are, since a run that goes on may ask for them")
+    if done.entries and not dry_run:
+        print(f"{printed_command('ledger', 'compact', workspace=place.folder)} gives their room back to the disk")
+
+
+@ledger_app.command()
+def compact(context: typer.Context, workspace: WorkspaceOption = None) -> None:
+    """Give the room of removed entries back to the disk."""
+    from kasasagi.flows.upkeep import ledger_care
+
+    place = _workspace(context, workspace)
+    before, after = ledger_care.compact(place)
+    print(f"the ledger {place.ledger_folder} takes {_size(after)} now and took {_size(before)} before")
+
+
+@ledger_app.command()
+def check(
+    context: typer.Context,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Remove damaged entries, so that only they are asked again.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Look at the ledger's structure and at every entry. Exit code 1 where something is damaged and stays so."""
+    from kasasagi.flows.upkeep import ledger_care
+    from kasasagi.flows.views.text import visible
+
+    place = _workspace(context, workspace)
+    found = ledger_care.check(place, repair)
+    for line in (*found.structure, *found.damaged):
+        print(visible(line))
+    print(_verdict(found, place.folder))
+    if not found.sound and not found.repaired:
+        raise typer.Exit(DAMAGED)
+
+
+@ledger_app.command("import")
+def import_(
+    context: typer.Context,
+    other: Annotated[Path, typer.Argument(metavar="OTHER_WORKSPACE", help="The folder of another workspace.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take over the entries of another workspace's ledger that are not here yet; the other is left as it is."""
+    from kasasagi.flows.upkeep import ledger_care
+
+    done = ledger_care.import_ledger(_workspace(context, workspace), other)
+    print(f"took over {_entries(done.taken)} from {other}, {done.known:,} here already")
+    if done.damaged:
+        print(f"left out {_entries(done.damaged)} of {other}: not what was written")
+    if done.unreadable:
+        print("a part of the other file could not be read, and what stood there is lost")
+
+
+def _workspace(context: typer.Context, named: Path | None) -> "Workspace":
+    from kasasagi.blocks.workspace.runs import Workspace
+
+    return Workspace.named(named or context.obj)
+
+
+def _verdict(found: "Checked", folder: Path) -> str:
+    from kasasagi.blocks.hints import printed_command
+    from kasasagi.blocks.ledger.store import rescued
+
+    read = f"read {_entries(found.entries)} of {folder}"
+    if found.sound:
+        older = (
+            f", {found.unsealed:,} of them without a seal, since an older version wrote them" if found.unsealed else ""
+        )
+        return f"{read}: all are what was written{older}"
+    if found.structure:
+        rescue = printed_command("ledger", "import", folder, workspace=rescued(folder))
+        return (
+            f"{read}, and the ledger's file is damaged: put back a copy of it, or take over what is whole with {rescue}"
+        )
+    if found.repaired:
+        return f"{read}: removed {_entries(found.damaged_entries)} not as written, to be asked again"
+    repair = printed_command("ledger", "check", "--repair", workspace=folder)
+    return (
+        f"{read}: found {_entries(found.damaged_entries)} not as written; "
+        f"{repair} removes them, and nothing else is asked again"
+    )
+
+
+def _draw(found: "Statistics") -> None:
+    from kasasagi.flows.views.drawing import console, draw_rows
+
+    names = ["model", "answers", "failures", "prompt tokens", "completion tokens", "oldest", "latest"]
+    rows = [
+        [
+            model.model,
+            model.answers,
+            sum(model.failures.values()),
+            model.prompt_tokens,
+            model.completion_tokens,
+            _day(model.first),
+            _day(model.last),
+        ]
+        for model in found.models
+    ]
+    if rows:
+        draw_rows(console(), names, rows, full=False)
+    free = f", {_size(found.free_bytes)} of it free" if found.free_bytes else ""
+    print(f"{_entries(found.entries)} in {found.path}, {_size(found.file_bytes)}{free}")
+
+
+def _entries(number: int) -> str:
+    return f"{number:,} {'entry' if number == 1 else 'entries'}"
+
+
+def _day(moment: float) -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))
+
+
+def _size(number: int) -> str:
+    for unit, size in (("GB", 2**30), ("MB", 2**20)):
+        if number >= size:
+            return f"{number / size:,.1f} {unit}"
+    return f"{number / 2**10:,.0f} kB"

@@ -1,0 +1,125 @@
+"""The commands around Prefect: serve the deployments, and show its page."""
+
+# Each command imports what it needs when it runs; its parameters are its options.
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kasasagi.flows.cli.options import WorkspaceOption
+from kasasagi.flows.errors import KasasagiError, UsageError
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.deployments.runner import RunnerDeployment
+
+UI_PORT = 4200
+# Leases that lie in memory are lost with a restart, and the slots that they held stay taken for good.
+LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
+DEPLOYMENTS = ("deployments", "flows/shipped/deployments")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (serve, ui):
+        app.command()(command)
+
+
+def serve(
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="The recipe of all deployments, in place of theirs.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Runs at the same time.")] = 1,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Serve the deployments with their schedules from this process, until it is interrupted."""
+    from kasasagi.blocks import quiet
+    from kasasagi.blocks.hints import command
+
+    quiet.switch_off_telemetry()
+    if not os.environ.get("PREFECT_API_URL"):
+        raise UsageError(
+            f"serve needs a Prefect server: start one with {command('ui')}, "
+            "and set PREFECT_API_URL to the address that it prints"
+        )
+    from prefect import serve as serve_deployments
+
+    changes = {"recipe": _absolute(recipe)} if recipe else {}
+    if workspace:
+        changes["workspace"] = str(workspace.resolve())
+    serve_deployments(*deployments(changes), limit=limit)
+
+
+def _absolute(recipe: str) -> str:
+    """A recipe's path that holds from any folder; a shipped recipe's name as it is."""
+    return str(Path(recipe).resolve()) if Path(recipe).is_file() else recipe
+
+
+def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
+    """The deployments of `deployments/prefect.yaml`, with some parameters changed."""
+    import yaml
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.events import DeploymentEventTrigger
+    from prefect.schedules import Cron, Interval
+
+    def schedule(entry: dict[str, Any]) -> Any:
+        if "cron" in entry:
+            return Cron(entry["cron"], timezone=entry.get("timezone"), active=entry["active"])
+        return Interval(entry["interval"], active=entry["active"])
+
+    entries = yaml.safe_load(_file().read_text(encoding="utf-8"))["deployments"]
+    made = []
+    for entry in entries:
+        flow = _flow(entry["entrypoint"])
+        made.append(
+            flow.to_deployment(
+                name=entry["name"],
+                description=entry["description"],
+                tags=entry["tags"],
+                parameters={**entry["parameters"], **_fitting(flow, changes)},
+                schedules=[schedule(one) for one in entry["schedules"]],
+                triggers=[DeploymentEventTrigger.model_validate(one) for one in entry.get("triggers", ())],
+            )
+        )
+    return [one for one in made if isinstance(one, RunnerDeployment)]
+
+
+def _flow(entrypoint: str) -> "Flow[..., Any]":
+    """The flow of an entrypoint, as flows/preference.py:preference."""
+    file, _, name = entrypoint.partition(":")
+    flow: Flow[..., Any] = getattr(import_module(f"kasasagi.{file.removesuffix('.py').replace('/', '.')}"), name)
+    return flow
+
+
+def _fitting(flow: "Flow[..., Any]", changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes of parameters that a flow has; what an event tells is not changed."""
+    return {name: value for name, value in changes.items() if name in flow.parameters.properties}
+
+
+def _file() -> Path:
+    root = Path(__file__).resolve().parents[2]
+    found = [root / folder / "prefect.yaml" for folder in DEPLOYMENTS if (root / folder / "prefect.yaml").is_file()]
+    if not found:
+        raise KasasagiError(f"deployments/prefect.yaml is missing beside {root}; install kasasagi again")
+    return found[0]
+
+
+def ui(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server.")] = UI_PORT,
+    host: Annotated[str, typer.Option("--host", help="Address that it listens on.")] = "127.0.0.1",
+) -> None:
+    """Start the Prefect server and its page, until it is interrupted; past runs of this machine are in it."""
+    from kasasagi.blocks import quiet
+
+    address = f"http://{host}:{port}"
+    typer.echo(f"the page is {address}; for runs that shall report to it: export PREFECT_API_URL={address}/api")
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
+    # The page asks port 4200 unless it is told otherwise.
+    page = {"PREFECT_UI_ENABLED": "1", "PREFECT_UI_API_URL": f"{address}/api"}
+    environment = {**LEASES, **os.environ, **quiet.SWITCHES, **page}
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)  # this process becomes the server, so that nothing is left behind

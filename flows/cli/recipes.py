@@ -1,0 +1,145 @@
+"""The commands about recipes: init, schema, check and plan."""
+
+# Each command imports what it needs when it runs; its parameters are its options.
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kasasagi.flows.cli.options import (
+    AgainOption,
+    RecipeOrDefault,
+    RowsOption,
+    SetOption,
+    WorkspaceOption,
+    recipe_or_default,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (init, schema, check, plan):
+        app.command()(command)
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="The recipe to write.", dir_okay=False)] = Path("recipe.yaml"),
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Copy a recipe that travels with kasasagi, such as tanuki-ja, and what it reads."),
+    ] = None,
+) -> None:
+    """Write a commented recipe to start from, or a copy of one that travels with kasasagi."""
+    from kasasagi.blocks.hints import printed_command
+    from kasasagi.flows.recipe.copying import write_recipe
+
+    written = write_recipe(path, source)
+    typer.echo(f"wrote {', '.join(map(str, written))}; next: {printed_command('check', path)}")
+
+
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a reference to read instead.")] = False,
+) -> None:
+    """Print the JSON schema of a recipe, for an editor that completes and checks YAML."""
+    import json
+
+    from kasasagi.tasks.recipe import Recipe
+
+    if markdown:
+        from kasasagi.flows.recipe.reference import reference
+
+        typer.echo(reference(), nl=False)
+        return
+
+    typer.echo(json.dumps(Recipe.model_json_schema(), indent=2, ensure_ascii=False))
+
+
+def check(
+    recipe: RecipeOrDefault = None,
+    overrides: SetOption = None,
+    ping: Annotated[
+        bool,
+        typer.Option("--ping", help="Also send a request to each model; show which of two answers each judge prefers."),
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Check a recipe before anything runs: columns, templates, endpoints, models, and one request for each model."""
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.check.endpoints import (
+        check_endpoints,
+        check_student,
+        destination_faults,
+        example_requests,
+        price_notes,
+        warnings,
+    )
+    from kasasagi.flows.check.limits import check_limits
+    from kasasagi.flows.check.rows import first_rows
+    from kasasagi.flows.recipe.errors import RecipeError
+    from kasasagi.flows.recipe.model import load_recipe, missing_columns
+    from kasasagi.flows.recipe.saved_endpoints import names_blocks, with_saved_blocks
+    from kasasagi.flows.views.drawing import console
+
+    loaded = load_recipe(recipe_or_default(recipe), overrides or ())
+    if faults := missing_columns(loaded):
+        raise RecipeError("\n".join(faults))
+    screen = console()
+    rows = first_rows(loaded)
+    for title, text in example_requests(loaded, rows.example if rows else None):
+        screen.print(f"\n{title}", markup=False, style="bold")
+        screen.print(text, markup=False)
+    for text in rows.sentences() if rows else ():
+        screen.print(text, markup=False)
+    for text in warnings(loaded.recipe):
+        screen.print(f"warning: {text}", markup=False, style="yellow")
+    for text in price_notes(loaded.recipe):
+        screen.print(text, markup=False)
+    check_student(loaded, lambda text: screen.print(text, markup=False))
+    if names_blocks(loaded):
+        loaded = asyncio.run(with_saved_blocks(loaded))
+    faults = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
+    faults += check_limits(loaded, lambda text: screen.print(text, markup=False))
+    faults += destination_faults(loaded, Workspace.named(workspace), "run")
+    if loaded.recipe.runtime is not None:
+        from kasasagi.flows.check.cluster import check_cluster
+
+        faults += check_cluster(loaded, Workspace.named(workspace), lambda text: screen.print(text, markup=False))
+    if faults:
+        raise RecipeError("\n".join(faults))
+    screen.print("the recipe is sound", style="green")
+
+
+def plan(
+    recipe: RecipeOrDefault = None,
+    rows: RowsOption = None,
+    overrides: SetOption = None,
+    ask_again: AgainOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say what a run would spend, stage by stage, and stop: calls, what the ledger has, tokens and dollars."""
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.planning import plan_recipe
+    from kasasagi.flows.recipe.model import load_recipe
+    from kasasagi.flows.run.plan.budgets import budget_sentence
+    from kasasagi.flows.views.drawing import console, draw_rows
+
+    loaded = load_recipe(recipe_or_default(recipe), overrides or ())
+    plans = plan_recipe(loaded, Workspace.named(workspace), rows, frozenset(ask_again or ()))
+    names = ["stage", "calls", "in the ledger", "to pay for", "prompt tokens", "completion tokens", "dollars"]
+    cells = [
+        [
+            one.stage,
+            f"{'up to ' if one.at_most else ''}{one.calls:,}",
+            f"{one.known:,}",
+            f"{'up to ' if one.at_most else ''}{one.to_pay:,}",
+            f"about {one.prompt_tokens:,}",
+            f"about {one.completion_tokens:,}",
+            f"{one.cost_usd:,.2f}",
+        ]
+        for one in plans
+    ]
+    draw_rows(console(), names, cells)
+    if (sentence := budget_sentence(loaded.recipe.budget, plans)) is not None:
+        typer.echo(sentence)

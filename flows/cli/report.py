@@ -1,0 +1,42 @@
+"""The command that draws a run: report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kasasagi.flows.cli.options import RunArgument, WorkspaceOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    app.command()(report)
+
+
+def report(
+    run: RunArgument = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file; else report.html in the run's folder.", dir_okay=False),
+    ] = None,
+    data_docs: Annotated[
+        Path | None,
+        typer.Option("--data-docs", help="Also write Great Expectations' Data Docs into this folder.", file_okay=False),
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Draw a run on one HTML page that needs no network: funnel, charts, map, gates, and its pairs side by side."""
+    from kasasagi.flows.views.reading import find_run
+    from kasasagi.flows.views.report.page import report as page_of
+    from kasasagi.flows.views.tables.export import whole
+
+    found = find_run(workspace, run)
+    page = page_of(found)
+    target = output or found.folder / "report.html"
+    with whole(target) as new:
+        new.write_text(page, encoding="utf-8")
+    typer.echo(str(target))
+    if data_docs is not None:
+        from kasasagi.flows.views.data_docs import write_data_docs
+
+        typer.echo(str(write_data_docs(found, data_docs)))

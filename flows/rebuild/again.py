@@ -1,0 +1,140 @@
+"""What can be done with a run's rows without a call: other pairs, another place or form of publishing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kasasagi.blocks.workspace.run_tables import open_tables, prompts_to_answer, stage_making
+from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
+from kasasagi.flows.errors import KasasagiError, UsageError
+from kasasagi.flows.rebuild.gates_again import holds_on, judge_again
+from kasasagi.flows.rebuild.human_ratings import STAGE as HUMAN
+from kasasagi.flows.rebuild.human_ratings import human_handle, human_rows, with_verdicts
+from kasasagi.flows.rebuild.rejudge import STAGE as AUDIT
+from kasasagi.flows.recipe.model import check_recipe, override
+from kasasagi.tasks.asking import ChunkJob
+from kasasagi.tasks.format_dpo.pairs import format_chunk
+from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
+from kasasagi.tasks.publish import Release, release
+from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.reports import STAGE as REPORT
+from kasasagi.tasks.student import token_counter
+
+MADE_ANEW = (FORMAT_DPO.name, REPORT, HUMAN, AUDIT)
+
+
+def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
+    """The recipe of a run with changes to one part of it. Raises UsageError where another part is changed."""
+    for text in overrides:
+        if not text.startswith(f"{allowed}."):
+            raise UsageError(f"--set {text!r}: this command changes {allowed} alone; run the recipe again for the rest")
+    return check_recipe(override(run.recipe(), overrides), Path(run.state().base))
+
+
+def pair_again(
+    workspace: Workspace,
+    name: str | None,
+    overrides: Sequence[str],
+    verdicts: Sequence[Mapping[str, Any]] | None = None,
+) -> Run:
+    """A new run with the rows of an earlier one and pairs made anew; no call is made.
+
+    verdicts are ratings by people, in place of those that the earlier run has. Every gate judges its rows again. Raises
+    GateFailedError, and KasasagiError where the earlier run did not get through all its prompts; the pairs of the
+    others are in the new run, which has failed, then.
+    """
+    from kasasagi.flows.run.lifecycle import ended_state, new_run_id
+
+    workspace.prepare()
+    old = workspace.run(name)
+    recipe = recipe_of(old, overrides, "pairs")
+    if not recipe.pairing:
+        raise UsageError(
+            f"the run {old.id} makes no pairs, since its recipe has no judge: add judge to the recipe and run it "
+            "again, or name the stronger model by --set pairs.strategy=strong_vs_weak, pairs.strong and pairs.weak"
+        )
+    new = Run.begin(workspace, new_run_id(recipe.name), recipe.name, recipe.plain(), Path(old.state().base))
+    with ended_state(new):
+        handles = old.handles()
+        people = human_rows(old) if verdicts is None else verdicts
+        jobs = _jobs(old, handles, new, recipe, people)
+        _take_over(handles, new, recipe, people)
+        _make_pairs(new, recipe, jobs)
+        judge_again(new, recipe)
+        _raise_if_some_are_missing(old, new, prompts_to_answer(handles), jobs)
+    return new
+
+
+def _jobs(
+    old: Run, handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]
+) -> list[ChunkJob]:
+    """The jobs that make the pairs anew: from rated responses, or from responses alone where nobody judges."""
+    answered = stage_making("responses", handles) or "respond"
+    stage, what = ("judge", "ratings") if recipe.judging else (answered, "responses")
+    jobs = [_job(new, counted, people) for counted in handles if counted.handle.stage == stage]
+    if not jobs:
+        raise KasasagiError(f"the run {old.id} has no {what} to make pairs from; run its recipe again first")
+    return jobs
+
+
+def _take_over(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> None:
+    """Count in a new run what an earlier one did before its pairs, and what people say."""
+    if people:
+        new.add(human_handle(new, people), reused=False)
+    for counted in handles:
+        if counted.handle.stage not in MADE_ANEW and holds_on(counted, recipe):
+            new.add(counted.handle, reused=True)
+
+
+def _make_pairs(run: Run, recipe: Recipe, jobs: Sequence[ChunkJob]) -> None:
+    limits = recipe.pairs.max_tokens
+    counter = None if limits is None else token_counter(limits, Path(run.state().base))
+    for job in jobs:
+        run.add(format_chunk(run, recipe.pairs, recipe.judging, job, counter), reused=False)
+
+
+def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[ChunkJob]) -> None:
+    """Raise KasasagiError where the earlier run did not get as far as pairs with all its prompts."""
+    reached = sum(job.inputs["prompts"].rows for job in jobs)
+    if reached >= prompts:
+        return
+    runs_on = old.state().status == "running"
+    raise KasasagiError(
+        f"the run {old.id} {'goes on still' if runs_on else 'did not get to its end'}, so {new.id} has the pairs of "
+        f"{reached:,} of its {prompts:,} prompts: "
+        f"{'make them again when it has ended' if runs_on else 'run its recipe again for all of them'}, "
+        "or publish these with --partial"
+    )
+
+
+def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> ChunkJob:
+    """The job that makes the pairs of one judged or answered chunk."""
+    handle = judged.handle
+    taken = ("responses", "ratings", "claims")
+    inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name in taken}}
+    inputs = with_verdicts(run, inputs, people)
+    return ChunkJob(stage=FORMAT_DPO.name, chunk=handle.chunk, run=run.id, inputs=inputs, cache_key="")
+
+
+def publish_again(workspace: Workspace, name: str | None, overrides: Sequence[str], partial: bool) -> Release:
+    """Publish a run's pairs. Raises KasasagiError for a run that a gate stopped or that did not end, unless partial.
+
+    A run that failed at nothing but publishing is done once it is published.
+    """
+    run = workspace.run(name)
+    state = run.state()
+    ready = state.status == "done" or (state.publishable and state.status != "running")
+    if not ready and not partial:
+        why = f" ({state.error})" if state.error else ""
+        raise KasasagiError(
+            f"the run {run.id} is {state.status}{why}, so it is not published: run its recipe again, "
+            "or publish what there is with --partial"
+        )
+    recipe = recipe_of(run, overrides, "publish")
+    if not recipe.publish.wanted:
+        raise UsageError("the recipe names neither publish.path nor publish.hub; name a folder with --path")
+    with open_tables(run) as connection:
+        released = release(recipe.publish, run, connection, partial=partial)
+    if ready and state.status != "done":
+        run.save(run.state().model_copy(update={"status": "done", "exit_code": 0, "error": None}))
+    return released

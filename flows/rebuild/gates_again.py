@@ -1,0 +1,63 @@
+"""What gates say where pairs are made anew: the same rows are judged again, and what stopped a run still stops it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kasasagi.blocks.tables import STAGE_ORDER
+from kasasagi.blocks.workspace.run_tables import GROWING, tables_of
+from kasasagi.blocks.workspace.runs import Run, RunHandle
+from kasasagi.tasks.asking import read_rows
+from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
+from kasasagi.tasks.gate.approvals import let_pass
+from kasasagi.tasks.gate.judge import judge_stage
+from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
+from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.synthesize.stage import SYNTHESIZE
+
+GATE = "gate"
+BEFORE_DIALOGUES = STAGE_ORDER[: STAGE_ORDER.index(GROWING)]
+
+
+def holds_on(counted: RunHandle, recipe: Recipe) -> bool:
+    """Whether a handle is no gate's, or of one whose rows other pairs do not change and that is still asked for."""
+    kind, stage, *_ = *counted.handle.stage.split(), ""
+    asked = {one.stage for one in recipe.expectations} - {FORMAT_DPO.name}
+    return kind != GATE or stage == SYNTHESIZE.name or stage in asked
+
+
+def judge_again(run: Run, recipe: Recipe) -> None:
+    """Judge every stage of a run on the whole, and all of them before the first is a reason to stop.
+
+    A scout that failed in the run whose rows these are has failed here, too. Raises GateFailedError.
+    """
+    handles = run.handles()
+    there = {one.handle.stage for one in handles}
+    outcomes: list[Outcome] = []
+    for stage in (one for one in STAGE_ORDER if one in there):
+        found = {"scout": _of_scout(run, handles, stage), "whole": _judged(run, handles, stage, recipe)}
+        for scope, some in found.items():
+            passed = let_pass(run.workspace, run.state().name, some) if recipe.gates.on_fail == "pause" else some
+            keep_outcomes(run, stage, scope, passed)
+            outcomes += passed
+    if recipe.gates.on_fail != "warn":
+        raise_if_failed(outcomes)
+
+
+def _of_scout(run: Run, handles: Sequence[RunHandle], stage: str) -> list[Outcome]:
+    """What came of a stage's first chunk. That of draws is an early word on the yield, which the whole outranks."""
+    name = f"{GATE} {stage} scout"
+    shards = [one.handle.shards["gates"] for one in handles if one.handle.stage == name]
+    rows = [row for shard in shards for row in read_rows(run, shard)]
+    return [Outcome.model_validate(row) for row in rows] if stage != SYNTHESIZE.name else []
+
+
+def _judged(run: Run, handles: Sequence[RunHandle], stage: str, recipe: Recipe) -> list[Outcome]:
+    """The outcomes of a stage on the rows that the run itself had judged.
+
+    A stage before the dialogues sees the prompts as they were before they grew, and people's verdicts are no judge's.
+    """
+    if not any(one.stage == stage and one.scope in ("whole", "both") for one in recipe.expectations):
+        return []
+    seen = BEFORE_DIALOGUES if stage in BEFORE_DIALOGUES else STAGE_ORDER
+    with tables_of(run, [one for one in handles if one.handle.stage in seen]) as connection:
+        return judge_stage(connection, stage, "whole", recipe.expectations, base=Path(run.state().base))

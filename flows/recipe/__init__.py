@@ -1,0 +1,1 @@
+"""The recipe: its model, how it is read, checked, explained and copied."""

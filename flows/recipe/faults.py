@@ -1,0 +1,195 @@
+"""Faults between the parts of a recipe: names that nothing bears, templates, filters and columns that do not fit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2.meta
+from jinja2 import TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from kasasagi.blocks.models.kinds import OpenAIModel, RewardModel
+from kasasagi.flows.recipe.errors import nearest, shown
+from kasasagi.flows.recipe.judging import judges_of, judging_faults
+from kasasagi.tasks.converse.plan import TurnsError, dialogues
+from kasasagi.tasks.filter import check_filter
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.own_prompt import known_placeholders, required_placeholders
+from kasasagi.tasks.load import SOURCE
+from kasasagi.tasks.publish import PublishConfig
+from kasasagi.tasks.recipe import PROMPT_COLUMNS, Recipe
+from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
+from kasasagi.tasks.synthesize import MagpieSource
+
+
+def faults_between_parts(recipe: Recipe, base: Path) -> list[str]:
+    """One sentence for each thing that two parts of a recipe do not agree on; files are looked for in base."""
+    return [
+        *_unknown_models(recipe),
+        *_unknown_responders(recipe),
+        *_unknown_licensed(recipe),
+        *_unknown_placed(recipe),
+        *_turn_faults(recipe),
+        *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
+        *_template_faults(recipe),
+        *_filter_faults(recipe, base),
+    ]
+
+
+def _unknown_models(recipe: Recipe) -> list[str]:
+    speaking = _speaking(recipe)
+    return [
+        f"{place}: {name!r} is a reward model, which gives numbers and no words; name another"
+        for place, name in speaking
+        if isinstance(recipe.models.get(name), RewardModel)
+    ] + [
+        f"{place}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
+        for place, name in [*speaking, *judges_of(recipe)]
+        if name not in recipe.models
+    ]
+
+
+def _speaking(recipe: Recipe) -> list[tuple[str, str]]:
+    """The models whose words are wanted, with the places in the recipe that name them; judges may give numbers."""
+    used = [(f"respond.models.{i}", responder.use) for i, responder in enumerate(recipe.respond.models)]
+    if isinstance(recipe.source, MagpieSource):
+        used.append(("source.model", recipe.source.model))
+    stages = {"tags": recipe.tags, "semantic": recipe.semantic, "rewrite": recipe.rewrite}
+    used += [(f"{name}.model", stage.model) for name, stage in stages.items() if stage is not None]
+    return used + _in_turns(recipe)
+
+
+def _unknown_responders(recipe: Recipe) -> list[str]:
+    pairs, responders = recipe.pairs, [responder.name for responder in recipe.respond.models]
+    responders += [SOURCE] if recipe.chooses_source else []
+    sides = {"pairs.strong": pairs.strong, "pairs.weak": pairs.weak}
+    if pairs.on_policy is not None:
+        sides["pairs.on_policy.models"] = pairs.on_policy.models
+    return [
+        f"{place}: {label!r} is no responder of this recipe{nearest(label, responders)}"
+        for place, labels in sides.items()
+        for label in labels
+        if label not in responders
+    ]
+
+
+def _in_turns(recipe: Recipe) -> list[tuple[str, str]]:
+    """The models that have a part in further turns, with the places in the recipe that name them."""
+    turns = recipe.source.turns
+    if turns is None or isinstance(turns, int):
+        return []
+    named = {"source.turns.model": turns.model, "source.turns.answers.model": turns.answers.model}
+    return [(place, name) for place, name in named.items() if name is not None]
+
+
+def _turn_faults(recipe: Recipe) -> list[str]:
+    """Why dialogues cannot go on, if they shall."""
+    try:
+        dialogues(recipe.source)
+    except TurnsError as error:
+        return [str(error)]
+    return []
+
+
+def _unknown_licensed(recipe: Recipe) -> list[str]:
+    known = [*recipe.models, "source"]
+    return [
+        f"publish.licenses: {name!r} is neither a model of this recipe nor source{nearest(name, known)}"
+        for name in recipe.publish.licenses
+        if name not in known
+    ]
+
+
+def _unknown_placed(recipe: Recipe) -> list[str]:
+    return [
+        f"runtime.resources: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
+        for name in (recipe.runtime.resources if recipe.runtime else {})
+        if name not in recipe.models
+    ]
+
+
+def _faults_without_answers(recipe: Recipe) -> list[str]:
+    """What a recipe cannot have where nobody answers."""
+    if recipe.judge is not None or recipe.pairs != PairsConfig():
+        return ["respond: this key is missing (who answers); only a recipe without judge and pairs does without it"]
+    if recipe.publish.formats != PublishConfig().formats or recipe.publish.split is not None:
+        return ["publish: formats and split are of pairs, and without respond there are instructions; leave them out"]
+    return []
+
+
+def _template_faults(recipe: Recipe) -> list[str]:
+    faults = _faults_of_template("respond.template", recipe.respond.template, recipe)
+    rubric = recipe.judging.rubric if recipe.judging else None
+    if rubric is not None and rubric.text is not None:
+        faults += _faults_of_template("judge.rubric.text", rubric.text, recipe)
+    if recipe.judging and recipe.judging.prompt is not None:
+        faults += _faults_of_judge_prompt(recipe.judging, recipe.judging.prompt.text or "", recipe)
+    return faults
+
+
+def _faults_of_judge_prompt(judge: JudgeConfig, text: str, recipe: Recipe) -> list[str]:
+    """What a judge prompt of the recipe's own has too much, or, where it is a template, too little."""
+    if faults := _faults_of_template("judge.prompt", text, recipe, known_placeholders(judge)):
+        return faults
+    there = jinja2.meta.find_undeclared_variables(ImmutableSandboxedEnvironment().parse(text))
+    return [
+        f"judge.prompt: {shown(text)} has no {{{{ {name} }}}}, which the judge needs; write it where it shall stand"
+        for name in required_placeholders(judge)
+        if name not in there
+    ]
+
+
+def _faults_of_template(place: str, text: str, recipe: Recipe, more: Sequence[str] = ()) -> list[str]:
+    """What is wrong with a template over the prompt's columns; more are the placeholders that it may have besides."""
+    environment = ImmutableSandboxedEnvironment()
+    template = shown(text)
+    try:
+        tree = environment.parse(text)
+        undeclared = jinja2.meta.find_undeclared_variables(tree)
+    except TemplateSyntaxError as error:
+        return [f"{place}: {template} is no Jinja template: {error.message}"]
+    except RecursionError:
+        return [f"{place}: {template} is nested too deeply; write it flatter"]
+    known, what = [*more, *recipe.prompt_columns], "no placeholder here and no column" if more else "no column"
+    return [
+        f"{place}: {name!r} is {what} of the prompts{nearest(name, known)}; "
+        "further columns of the source are named in source.keep"
+        for name in sorted(undeclared - set(known))
+    ]
+
+
+def _filter_faults(recipe: Recipe, base: Path) -> list[str]:
+    ended = ("stop_reason",) if isinstance(recipe.source, MagpieSource) else ()
+    columns = [*PROMPT_COLUMNS, "source", "position", "finish_reason", *ended, *recipe.kept_columns]
+    faults = _taken_columns(recipe, [*columns, *recipe.filter.columns])
+    columns += [*recipe.tag_columns, *recipe.neighbor_columns]
+    try:
+        check_filter(recipe.filter, columns, base, recipe.default_rules)
+    except ValueError as error:
+        faults.append(f"filter: {error}")
+    embedder = recipe.models.get(recipe.semantic.model) if recipe.semantic else None
+    if recipe.semantic and embedder is not None and not isinstance(embedder, OpenAIModel):
+        faults.append(
+            f"semantic.model: {recipe.semantic.model!r} is {embedder.kind}, and only an OpenAI-compatible endpoint "
+            "(kind: openai) gives vectors"
+        )
+    known = [*columns, *recipe.filter.columns]
+    return faults + [
+        f"select.{key}: {name!r} is no column of the prompts{nearest(name, known)}"
+        for key, name in (recipe.select.columns if recipe.select else ())
+        if name not in known
+    ]
+
+
+def _taken_columns(recipe: Recipe, known: Sequence[str]) -> list[str]:
+    """One sentence for each column that a stage would add and that is there already."""
+    added = {"tags": recipe.tag_columns, "semantic": recipe.neighbor_columns}
+    added["rewrite"] = REWRITE_COLUMNS if recipe.rewrite else ()
+    remedies = {"tags": "set tags.prefix", "semantic": "rename that one", "rewrite": "rename that one"}
+    taken = {name.casefold() for name in known}
+    return [
+        f"{stage}: {name!r} is a column of the prompts already; {remedies[stage]}"
+        for stage, columns in added.items()
+        for name in columns
+        if name.casefold() in taken
+    ]

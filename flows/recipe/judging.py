@@ -1,0 +1,121 @@
+"""What a recipe says of its judges, checked against its models and its pairs."""
+
+from pathlib import Path
+
+from kasasagi.blocks.models.kinds import BundledModel, RewardModel
+from kasasagi.flows.recipe.errors import RecipeError, shown
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.load import SOURCE
+from kasasagi.tasks.publish.config import RESPONSE_FORMATS
+from kasasagi.tasks.recipe import Recipe
+
+
+def judges_of(recipe: Recipe) -> list[tuple[str, str]]:
+    """The judges with the places in the recipe that name them."""
+    judge = recipe.judge
+    if judge is None:
+        return []
+    return [
+        ("judge.model" if judge.model else f"judge.models.{number}", name) for number, name in enumerate(judge.judges)
+    ]
+
+
+def judging_faults(recipe: Recipe) -> list[str]:
+    """What of the judges, the models and the pairs does not go together."""
+    judge, pairs = recipe.judging, recipe.pairs
+    if judge is None:
+        return [] if recipe.pairing else _faults_of_responses(recipe)
+    faults = []
+    if recipe.given and recipe.respond.models:
+        faults.append("respond: source.responses names responses that are there already, so nobody answers; drop one")
+    if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.marks):
+        weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.marks)
+        faults.append(
+            f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
+            "name the same ones, a weight of 0 leaves one out"
+        )
+    if pairs.quorum is not None and pairs.quorum > len(judge.voices):
+        faults.append(
+            f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.voices)} "
+            "(each sample of each counts); lower it"
+        )
+    if judge.method == "pairwise" and pairs.min_margin > 1:
+        faults.append(
+            f"pairs.min_margin: {pairs.min_margin:g} is more than pairwise can give, whose ratings are shares of "
+            "matches won, from 0 to 1; lower it"
+        )
+    faults += [
+        f"judge: {name!r} is {'a' if rewards else 'no'} reward model, and judge.method is {judge.method}; "
+        f"{'set it to reward' if rewards else 'name a model of the kind reward'}"
+        for name in judge.judges
+        if name in recipe.models
+        and (rewards := isinstance(recipe.models[name], RewardModel)) != (judge.method == "reward")
+    ]
+    bundled = [name for name in judge.judges if isinstance(recipe.models.get(name), BundledModel)]
+    if judge.output == "json" and bundled:
+        faults.append(f"judge.output: the bundled model {bundled[0]!r} cannot be held to JSON; use sections")
+    return faults
+
+
+def _faults_of_responses(recipe: Recipe) -> list[str]:
+    """What a recipe cannot have whose responses are the dataset, since nobody judges them and no pairs are made."""
+    if recipe.given:
+        return ["judge: this key is missing (who judges); the source holds the responses already"]
+    if recipe.pairs != PairsConfig():
+        return ["judge: this key is missing (who judges); only a recipe without judge and pairs publishes responses"]
+    chosen = recipe.publish.formats if "formats" in recipe.publish.model_fields_set else ()
+    return [
+        f"publish.formats: {name!r} is made of pairs, and without judge there are responses; use "
+        f"{' or '.join(RESPONSE_FORMATS)}"
+        for name in chosen
+        if name not in RESPONSE_FORMATS
+    ]
+
+
+def with_source_chosen(recipe: Recipe) -> Recipe:
+    """The recipe with pairs of the source's own answers and the responders', where the source's are the chosen ones.
+
+    Raises RecipeError where the pairs are to be made otherwise, or a responder has the source's name.
+    """
+    if not recipe.chooses_source:
+        return recipe
+    responders = tuple(responder.name for responder in recipe.respond.models)
+    if SOURCE in responders:
+        raise RecipeError(f"respond.models: {SOURCE!r} names the source's own answers here; give the model a label")
+    if not responders:
+        raise RecipeError("respond: this key is missing (whose answers are rejected); source.last_answer is as_chosen")
+    if recipe.pairs.strategy == "strong_vs_weak" and recipe.pairs.strong == (SOURCE,):
+        return recipe
+    sides = {"strategy": "strong_vs_weak", "strong": (SOURCE,), "weak": responders}
+    if {"strategy", "strong", "weak"} & recipe.pairs.model_fields_set:
+        raise RecipeError(
+            f"pairs.strategy: {recipe.pairs.strategy!r} may choose other answers than the source's, and "
+            "source.last_answer is as_chosen; leave strategy, strong and weak out"
+        )
+    return recipe.model_copy(
+        update={"pairs": PairsConfig.model_validate({**recipe.pairs.model_dump(exclude_unset=True), **sides})}
+    )
+
+
+def with_judge_texts(recipe: Recipe, base: Path) -> Recipe:
+    """Return the recipe with the texts of its rubric and judge prompt in place of files, so that a run keeps them.
+
+    Raises:
+        RecipeError: A file cannot be read.
+    """
+    judge = recipe.judge
+    if judge is None:
+        return recipe
+    parts = {name: part for name in ("rubric", "prompt") if (part := getattr(judge, name)) is not None and part.file}
+    texts = {
+        name: part.model_copy(update={"text": _text_of(f"judge.{name}.file", base / part.file), "file": None})
+        for name, part in parts.items()
+    }
+    return recipe.model_copy(update={"judge": judge.model_copy(update=texts)}) if texts else recipe
+
+
+def _text_of(place: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:  # ValueError: a path that no file system has
+        raise RecipeError(f"{place}: {shown(str(file))} cannot be read ({error}); correct the path") from error

@@ -1,0 +1,214 @@
+"""An active run: it hands chunks to Prefect, checks what comes back, and lets stages overlap behind their gates."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from prefect import State
+from prefect.futures import PrefectFuture
+from prefect.states import Completed
+from prefect.utilities.annotations import quote
+from pydantic import ValidationError
+
+from kasasagi.blocks.workspace.runs import RunHandle
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.flows.run.chunks import prompt_chunks
+from kasasagi.flows.run.driver import Driver, Line, Rows, inputs_of
+from kasasagi.flows.run.gating import Gates
+from kasasagi.flows.run.lines import Lines
+from kasasagi.flows.run.options import Options
+from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
+from kasasagi.flows.run.plan.counting import StagePlan
+from kasasagi.flows.run.plan.planner import Planner
+from kasasagi.flows.run.room import Room, finished, responsive
+from kasasagi.flows.run.waves import Waves
+from kasasagi.tasks.asking import ChunkJob, outdated
+from kasasagi.tasks.context import Context
+from kasasagi.tasks.filter.stage import REWRITES
+from kasasagi.tasks.publish import Release
+from kasasagi.tasks.publish.task import publishing
+from kasasagi.tasks.stage_task import StageTask
+
+Future = PrefectFuture[Any]
+
+
+class NothingNewError(Exception):
+    """Every prompt was published before, so that the run ends without a dataset."""
+
+
+class ActiveRun(Driver):
+    """Takes rows through the stages of one run; lives in the flow's event loop."""
+
+    def __init__(self, context: Context, options: Options) -> None:
+        super().__init__(context)
+        self.session = context.session
+        self.options = options
+        self.progress = options.progress
+        self.message = "nothing was to be published"
+        """What came of the run, in one sentence."""
+        self.judging = Gates(context, options)
+        self.futures: dict[str, dict[int, Future]] = defaultdict(dict)
+        """The task run of each chunk, by stage and number."""
+        self.watch: Callable[[Handle], None] = lambda handle: None
+        """Is given every chunk of the source's prompts that a stage has done."""
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.session.run.id
+
+    async def source(self, task: StageTask) -> Rows:
+        """Load the source's rows."""
+        self.progress.expect(task.name, 1)
+        done = await self.do(task, await asyncio.to_thread(task.job, self.context, 0, {}))
+        return Rows(task.made(done.handle), after=self.behind(task))
+
+    async def whole(self, task: StageTask, rows: Rows, *beside: Rows) -> Rows:
+        """Take all rows through a stage that sees them at once."""
+        if rows.shard is None or not task.stage.wanted(self.recipe):
+            return rows
+        self.progress.now = task.name
+        self.progress.expect(task.name, rows.part + 1)
+        inputs = await asyncio.to_thread(inputs_of, self.context, task, rows, *beside)
+        job = await asyncio.to_thread(task.job, self.context, rows.part, inputs)
+        after = dict.fromkeys(future for other in (rows, *beside) for future in other.after)
+        done = await self.do(task, job, (*after, *self.judging.passed))
+        return replace(rows, shard=task.made(done.handle), made={}, after=(self.futures[task.name][rows.part],))
+
+    async def chunked(self, task: StageTask, rows: Rows) -> Rows:
+        """Take rows through a stage chunk by chunk, the first of the source's as the scout of all.
+
+        Raises GateFailedError where the scout fails.
+        """
+        if not self.takes(task, rows) or rows.shard is None:
+            return rows
+        self.progress.now = task.name
+        origin = task.how.needs_origin(self.context)
+        chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard, not origin)
+        planner = Planner(self.context)
+        await asyncio.to_thread(planner.count, task, rows, chunks)
+        self._say(planner, len(chunks), rows, task)
+        room = Room.of(self.session, task.stage.models(self.recipe), chunks)
+        lines = Lines(self, chunks, room, rows)
+        await lines.all(lambda line: line.through(task))
+        gathered = await asyncio.to_thread(self.gathered, task, rows, lines.made(task))
+        return replace(gathered, after=lines.futures(task))
+
+    async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
+        """Draw instructions in waves until as many as wanted are chosen. Raises GateFailedError where too few are."""
+        return await Waves(self, synthesize).prompts(choose)
+
+    async def overlap(self, one: Callable[[Line], Awaitable[None]], rows: Rows) -> None:
+        """Take every chunk along a line of stages, many at a time, the first as the scout of all.
+
+        Where the budget does not reach for a call, no further chunk is begun, those on their way continue with what was
+        answered and what is left for their later stages, and BudgetSpentError is raised at the end.
+        """
+        if not self.recipe.answers or rows.shard is None:
+            return
+        self.progress.now = "planning"
+        chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard)
+        planner = Planner(self.context)
+        await asyncio.to_thread(lambda: asyncio.run(planner.count_lines(one, chunks)))
+        self._say(planner, len(chunks), rows)
+        if not self.recipe.pairing:
+            self.options.said("nobody judges and no pairs are made: the responses are the dataset")
+        self.progress.now = "answering"
+        respond = self.recipe.respond
+        samples = sum(responder.samples or respond.samples for responder in respond.models)
+        room = Room.of(self.session, [responder.use for responder in respond.models], chunks, samples)
+
+        async def each(line: Line) -> None:
+            if line.number == len(chunks) - 1:
+                self.session.dispatcher.finish_first()
+            await one(line)
+
+        with responsive():
+            await Lines(self, chunks, room, rows).all(each)
+        if (refused := self.session.dispatcher.refused_by) is not None:
+            raise refused
+
+    def end_if_nothing_is_new(self, prompts: Rows) -> None:
+        """End a run that was to publish only what is new, where nothing is. Raises NothingNewError."""
+        if self.recipe.filter.dedup.published and not prompts.count:
+            raise NothingNewError
+
+    async def gates(self, *tasks: StageTask) -> None:
+        """Judge stages on all their rows. Raises GateFailedError."""
+        for task in tasks:
+            await self.judging.gate(task.stage, "whole", self.behind(task))
+
+    def _say(self, planner: Planner, chunks: int, rows: Rows, task: StageTask | None = None) -> None:
+        """Say what is going to be asked about chunks of rows, with what the stages behind a task will need."""
+        for one in planner.reached:
+            before = self.progress.wanted.get(one.name, 0) if rows.part == REWRITES else 0
+            self.progress.expect(one.name, before + chunks)
+        later = Planner(self.context)
+        if task is not None:
+            later.guess_behind(task, task.how.yields(self.context, rows.count) + rows.beside, rows.part)
+        self.say_plans(planner.plans(), later.plans())
+
+    def say_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
+        """Say what stages are going to take, and tell the dispatcher, with what later ones will need."""
+        for plan in plans:
+            self.options.said(plan.sentence())
+        if (sentence := budget_sentence(self.recipe.budget, [*plans, *later])) is not None:
+            self.options.said(sentence)
+        self.session.dispatcher.foresee(costs_by_rank(self.session.ranks, [*plans, *later]))
+
+    async def publish(self) -> None:
+        """Bring the dataset to where the recipe says, now that every gate has passed."""
+        run = self.session.run
+        run.save(run.state().model_copy(update={"publishable": True}))
+        if self.options.publish and self.recipe.publish.wanted:
+            self.progress.now = "publishing"
+            last = next((self.behind(task) for task in reversed(self.tasks) if self.futures[task.name]), ())
+            future = publishing(run).submit(return_state=False, wait_for=[*self.judging.passed, *last])
+            released = Release.model_validate(await finished(future))
+            self.message = f"{released.rows:,} {run.product()} in {' and '.join(released.places)}"
+
+    def behind(self, task: StageTask) -> tuple[Future, ...]:
+        """The task runs of a stage's chunks so far."""
+        return tuple(self.futures[task.name].values())
+
+    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Future] = ()) -> RunHandle:
+        """Have a chunk done behind other task runs, by an earlier run if its result is whole, else now."""
+        result = await self._submit(task, job, after, refresh=False)
+        if not await self._usable(job, result):
+            result = await self._submit(task, job, after, refresh=True)
+        handle = Handle.model_validate(result)
+        self.progress.count(job.stage)
+        return self.session.run.add(handle, reused=handle.run != job.run)
+
+    async def _usable(self, job: ChunkJob, result: Any) -> bool:
+        """Whether a result is this run's; or an earlier one's that still stands. Raises LedgerError."""
+        try:
+            handle = Handle.model_validate(result)
+        except ValidationError:  # another version of kasasagi made it
+            return False
+        if handle.run == job.run:
+            return True
+        return handle.complete and await asyncio.to_thread(self._stands, handle)
+
+    def _stands(self, handle: Handle) -> bool:
+        """Whether a chunk's shards are as they were, and its calls as the ledger has them."""
+        return self.session.run.workspace.shards.holds(handle.shards) and not outdated(self.session, handle)
+
+    async def _submit(self, task: StageTask, job: ChunkJob, after: Sequence[Future], refresh: bool) -> Any:
+        placed = task.with_options(refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)
+        placed.tags = set()  # Prefect would ask its server for a slot of each tag, and fail the chunk where it is gone
+        # Prefect would search a parameter for the tasks that it comes from, and find others by equal values.
+        future = placed.submit(quote(job), return_state=False, wait_for=list(after))
+        self.futures[job.stage][job.chunk] = future
+        return await finished(future)
+
+    def ended(self) -> State[str]:
+        """The flow run's last state, which says what came of the run; its result is the run's id."""
+        return Completed(message=self.message, data=self.id)
+
+    async def settle(self) -> None:
+        """Wait until no task run works any more, once the run itself has ended."""
+        waiting = [finished(future) for some in self.futures.values() for future in some.values()]
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -1,0 +1,95 @@
+"""How a flow is called: from this process with options of its own, or by a deployment with its parameters alone."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.context import SyncClientContext
+from prefect.runtime import flow_run
+from prefect.states import Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.errors import told
+from kasasagi.flows.people.approval import asked_on_the_page
+from kasasagi.flows.rebuild.published import of_last_published
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
+from kasasagi.flows.recipe.saved_endpoints import with_saved_blocks
+from kasasagi.flows.run.active import ActiveRun
+from kasasagi.flows.run.caller import caller
+from kasasagi.flows.run.lifecycle import active_run
+from kasasagi.flows.run.options import Options
+from kasasagi.flows.run.signals import sigterm_as_interrupt
+
+P = ParamSpec("P")
+TASK_THREADS = 320  # made as they are needed: where models are asked in batches, every chunk waits at once
+RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASK_THREADS)
+
+
+def run_name() -> str:
+    """Return the name of a flow run in the UI: its recipe's, or its file's where the recipe is at fault."""
+    recipe = str(flow_run.parameters.get("recipe", "quickstart"))
+    with suppress(RecipeError):
+        return load_recipe(recipe, flow_run.parameters.get("overrides", ())).recipe.name
+    return Path(recipe).stem
+
+
+def ends_in_a_sentence(work: Callable[P, Awaitable[State[str]]]) -> Callable[P, Coroutine[Any, Any, State[str]]]:
+    """Let a run of a deployment that fails end with its sentence and no traceback before it.
+
+    A fault of the program itself keeps its traceback, and whoever calls the flow from this process gets the exception.
+    """
+
+    @wraps(work)
+    async def ends(*args: P.args, **kwargs: P.kwargs) -> State[str]:
+        try:
+            return await work(*args, **kwargs)
+        except Exception as error:
+            if caller() or not type(error).__module__.startswith("kasasagi."):
+                raise
+            get_run_logger().debug("where it came from", exc_info=True)
+            return Failed(message=told(error)[0])
+
+    return ends
+
+
+@asynccontextmanager
+async def open_run(
+    recipe: str | LoadedRecipe,
+    overrides: Sequence[str] = (),
+    rows: int = 0,
+    workspace: str = "",
+    *,
+    new_only: bool = False,
+) -> AsyncIterator[ActiveRun]:
+    """Open a run of a recipe in the flow that calls this, as whoever called the flow wants it.
+
+    Args:
+        recipe: A recipe's file or name, or a recipe that is loaded.
+        overrides: Changes to the recipe, each like judge.orders=both.
+        rows: Read only that many rows of the source; 0 reads all.
+        workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
+        new_only: Publish only what no earlier run of the recipe published.
+
+    Raises:
+        RecipeError: The recipe is at fault, or the run could not publish.
+    """
+    loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
+    options = caller() or Options(
+        Workspace.named(workspace or None), said=get_run_logger().info, person=asked_on_the_page
+    )
+    loaded = only_new(loaded) if new_only or options.new_only else loaded
+    loaded = of_last_published(loaded, options.workspace) if options.published else loaded
+    # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
+    stopping = sigterm_as_interrupt() if caller() else nullcontext()
+    # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.
+    with SyncClientContext.get_or_create(), stopping:
+        loaded = await with_saved_blocks(loaded)
+        async with active_run(loaded, replace(options, limit=rows or None)) as run:
+            yield run

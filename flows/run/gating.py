@@ -1,0 +1,65 @@
+"""The gates of a run: each judges a stage in a task of its own, and a person may let pass what it would stop."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from prefect.futures import PrefectFuture
+
+from kasasagi.flows.run.options import Options
+from kasasagi.flows.run.room import finished
+from kasasagi.tasks.context import Context
+from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.gate.task import gate
+from kasasagi.tasks.stage import Stage
+
+Scope = Literal["scout", "whole"]
+
+
+class Gates:
+    """The gates of one run."""
+
+    def __init__(self, context: Context, options: Options) -> None:
+        self._context = context
+        self._options = options
+        self._deciding = asyncio.Lock()
+        self._gates: dict[tuple[str, Scope], PrefectFuture[Any]] = {}
+
+    @property
+    def passed(self) -> tuple[PrefectFuture[Any], ...]:
+        """The task runs of the gates on whole stages so far."""
+        return tuple(future for (_, scope), future in self._gates.items() if scope == "whole")
+
+    def scouts(self, stage: Stage) -> list[PrefectFuture[Any]]:
+        """The task run of the gate on a stage's scout, if there is one."""
+        return [future for key, future in self._gates.items() if key == (stage.name, "scout")]
+
+    async def gate(self, stage: Stage, scope: Scope, after: Sequence[PrefectFuture[Any]] = ()) -> list[Outcome]:
+        """Judge a stage and keep the outcomes; raises GateFailedError where the recipe says that it stops the run."""
+        recipe = self._context.recipe
+        if not any(one.stage == stage.name and one.scope in (scope, "both") for one in recipe.expectations):
+            return []
+        asks = recipe.gates.on_fail == "pause" and self._options.person is not None
+        outcomes = await self._judged(stage, scope, after, stops=not asks)
+        if asks and (stopping := [one for one in outcomes if one.stops]):
+            approved = await self._approved(stopping)
+            outcomes = await self._judged(stage, scope, after, refused="" if approved else "nobody approved it")
+        return outcomes
+
+    async def _judged(
+        self, stage: Stage, scope: Scope, after: Sequence[PrefectFuture[Any]], **how: bool | str
+    ) -> list[Outcome]:
+        future = gate.submit(stage.name, scope, return_state=False, wait_for=list(after), **how)
+        self._gates[stage.name, scope] = future
+        return [Outcome.model_validate(row) for row in await finished(future)]
+
+    async def _approved(self, stopping: Sequence[Outcome]) -> bool:
+        """Whether a person lets pass what a gate would stop; nothing is sent meanwhile."""
+        run, dispatcher = self._context.session.run, self._context.session.dispatcher
+        async with self._deciding:
+            dispatcher.hold()
+            assert self._options.person is not None
+            approved = await self._options.person(run, stopping, self._context.recipe.gates.wait_hours)
+            if approved:
+                dispatcher.release()
+            return approved

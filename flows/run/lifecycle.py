@@ -1,0 +1,183 @@
+"""One run from its first row to its last: opened with all it needs, and ended cleanly whatever happens."""
+
+import asyncio
+import re
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from prefect.exceptions import TerminationSignal
+
+from kasasagi.blocks.dispatch.budget import BudgetSpentError
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
+from kasasagi.blocks.engines.kinds import engines_for, identity_of
+from kasasagi.blocks.ledger.claims import Claims
+from kasasagi.blocks.workspace.run_tables import build_database
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.check.endpoints import destination_faults
+from kasasagi.flows.rebuild.rejudge import keep_audit
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.reporting.artifacts import ProgressArtifacts, tell
+from kasasagi.flows.reporting.events import announce
+from kasasagi.flows.reporting.introduction import introduce
+from kasasagi.flows.run.active import ActiveRun, NothingNewError
+from kasasagi.flows.run.chunks import most_chunks
+from kasasagi.flows.run.cluster import dispatching
+from kasasagi.flows.run.options import Options
+from kasasagi.tasks.asking import Session
+from kasasagi.tasks.context import SCRATCH, Context, activated
+from kasasagi.tasks.gate.judge import warm_up_beside
+from kasasagi.tasks.gate.outcome import GateFailedError
+from kasasagi.tasks.pipeline import ranks
+from kasasagi.tasks.reports import keep_reports
+from kasasagi.tasks.stage_tasks import tasks_of
+
+DRAIN_SECONDS = 60.0
+EXIT_GATE = 3
+
+
+def new_run_id(name: str) -> str:
+    """Return an id that sorts by time and holds the recipe's name."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{plain}-{secrets.token_hex(2)}"
+
+
+@asynccontextmanager
+async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[ActiveRun]:
+    """Open a run of a recipe; must be used in a flow.
+
+    Whatever happens in it, what was paid for is kept, the tables are built, and the run's state says how it ended.
+    Raises RecipeError where the run could not publish.
+    """
+    options.workspace.prepare()
+    recipe = loaded.recipe
+    name, plain = new_run_id(recipe.name), recipe.plain()
+    if options.publish and (faults := await asyncio.to_thread(destination_faults, loaded, options.workspace, name)):
+        raise RecipeError("\n".join(faults))
+    warm_up_beside()
+    run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
+    await introduce(run, loaded)
+    async with _reported(run, options), _settled(options) as settling:
+        with ended_state(run), session_of(loaded, run, options) as session:
+            context = Context(session, recipe, loaded.base, options.limit)
+            async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
+                with activated(context), _nothing_new(options):
+                    _ = context.counter  # a tokenizer that is missing is said before anything is paid for
+                    active = ActiveRun(context, options)
+                    settling.append(active)
+                    yield active
+
+
+@asynccontextmanager
+async def _settled(options: Options) -> AsyncIterator[list[ActiveRun]]:
+    """Wait for the task runs of a run that has ended, so that none of them is left working, as far as there is time."""
+    runs: list[ActiveRun] = []
+    try:
+        yield runs
+    finally:
+        for run in runs:
+            with suppress(TimeoutError):
+                await options.reports.within(run.settle())
+
+
+@contextmanager
+def _nothing_new(options: Options) -> Iterator[None]:
+    """Let a run end well that was to publish only what is new, where nothing is."""
+    try:
+        yield
+    except NothingNewError:
+        options.said("nothing is new since the last publication, so nothing is published")
+
+
+@asynccontextmanager
+async def _reported(run: Run, options: Options) -> AsyncIterator[None]:
+    """Tell Prefect how a run ended, and whoever waits for it, what came of it."""
+    failed: BaseException | None = None
+    try:
+        yield
+    except BaseException as error:
+        failed = error
+        raise
+    finally:
+        await tell(run, options.reports)
+        announce(run)
+        options.reports.close(run.id, failed)
+
+
+@contextmanager
+def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Session]:
+    """The session of a run; its end stops what is in flight, after waiting for what is paid for already."""
+    models = loaded.recipe.models
+    engines = engines_for(models, options.workspace.folder / "vllm", loaded.base)
+    identities = {label: identity_of(model, engines, label) for label, model in models.items()}
+    run.note_models(identities.values())
+    with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.said) as dispatcher:
+        dispatcher.said = options.said
+        options.watch(dispatcher, run)
+        with _ended_cleanly(dispatcher, options):
+            yield Session(
+                run,
+                models,
+                identities,
+                dispatcher,
+                claims,
+                options.ask_again,
+                options.said,
+                loaded.base,
+                most_chunks(loaded.recipe.runtime),
+                ranks([task.stage for task in tasks_of(loaded.recipe, loaded.base)]),
+            )
+
+
+@contextmanager
+def _ended_cleanly(dispatcher: Dispatcher, options: Options) -> Iterator[None]:
+    """Close a dispatcher; one that is interrupted waits for what is paid for already."""
+    try:
+        yield
+    except BaseException as error:
+        dispatcher.stop(error if isinstance(error, Exception) else StoppedError("the run was interrupted"))
+        if flying := dispatcher.in_flight():
+            options.said(f"waiting for {flying} calls in flight, which are paid for; interrupt again to abandon them")
+        dispatcher.close(DRAIN_SECONDS)
+        raise
+    else:
+        dispatcher.close()
+
+
+@contextmanager
+def ended_state(run: Run) -> Iterator[None]:
+    """Write down how a run ended, and build its tables, whatever happened."""
+    try:
+        yield
+        keep_reports(run)
+        build_database(run)
+    except BaseException as error:
+        with suppress(Exception):  # a person must hear what went wrong first; without tables the shards are read
+            keep_reports(run)
+            keep_audit(run)
+            build_database(run)
+        with suppress(OSError):
+            _end(run, *_ending(error))
+        raise
+    else:
+        _end(run, "done", 0, None)
+
+
+def _ending(error: BaseException) -> tuple[Any, int, str]:
+    if isinstance(error, GateFailedError):
+        return "stopped", EXIT_GATE, f"a gate failed: {error}"
+    if isinstance(error, BudgetSpentError):
+        return "stopped", error.exit_code, str(error)
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | TerminationSignal):
+        return "stopped", 130, "interrupted"
+    return "failed", 1, str(error) or type(error).__name__
+
+
+def _end(run: Run, status: Any, code: int, error: str | None) -> None:
+    shutil.rmtree(run.folder / SCRATCH, ignore_errors=True)
+    ended = {"status": status, "exit_code": code, "error": error, "ended": time.time()}
+    run.save(run.state().model_copy(update=ended))

@@ -1,0 +1,1 @@
+"""What a run will ask, counted before anything is asked."""

@@ -1,0 +1,111 @@
+"""What a stage will ask for, counted: calls, how many answers the ledger has, tokens and dollars."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import Field
+
+from kasasagi.blocks.dispatch.budget import Cost
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.estimates import TOKENS_GUESSED, prompt_tokens
+from kasasagi.blocks.models.kinds import Config, ModelConfig, price_of
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.tasks.stage import Guess
+
+
+class StagePlan(Config):
+    """What one stage will ask for."""
+
+    stage: str = Field(description="The stage.")
+    calls: int = Field(description="Calls in all.")
+    known: int = Field(description="Calls whose answers are in the ledger.")
+    at_most: bool = Field(False, description="Whether the calls are an upper bound, since earlier answers decide.")
+    prompt_tokens: int = Field(0, description="Prompt tokens to pay for, estimated from the texts.")
+    completion_tokens: int = Field(0, description="Completion tokens to pay for, estimated from known answers.")
+    cost_usd: float = Field(0.0, description="Dollars to pay, estimated.")
+    repairs: int = Field(0, description="Further calls at most, for replies that cannot be read.")
+
+    @property
+    def to_pay(self) -> int:
+        """Calls that will be sent."""
+        return self.calls - self.known
+
+    @property
+    def cost(self) -> Cost:
+        """What the stage will take of a budget."""
+        return Cost(self.cost_usd, self.prompt_tokens + self.completion_tokens, self.to_pay)
+
+    def sentence(self) -> str:
+        """The plan as one line."""
+        bound = "up to " if self.at_most else ""
+        money = f", about ${self.cost_usd:,.2f}" if self.cost_usd >= 0.005 else ""
+        known = f"{self.known:,} in the ledger"
+        plan = f"{self.stage}: {bound}{self.calls:,} calls, {known}, {bound}{self.to_pay:,} to pay for{money}"
+        return f"{plan}; up to {self.repairs:,} more to repair unreadable replies" if self.repairs else plan
+
+
+class Count:
+    """Adds up the calls of one stage."""
+
+    def __init__(self, stage: str, models: Mapping[str, ModelConfig], repairs: int) -> None:
+        self._stage = stage
+        self._models = models
+        self._repairs = repairs
+        self._calls = 0
+        self._known = 0
+        self._guessed = 0
+        self._unknown: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._answers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    @property
+    def to_pay(self) -> int:
+        """Calls so far whose answers nobody knows."""
+        return self._calls - self._known
+
+    def add(self, questions: Sequence[Question], known: Mapping[str, Completion]) -> None:
+        """Count some questions."""
+        for question in questions:
+            self._calls += 1
+            answer = known.get(question.key)
+            if answer is not None:
+                self._known += 1
+                self._answers[question.label][0] += 1
+                self._answers[question.label][1] += answer.completion_tokens
+            else:
+                most = 0 if "input" in question.request else int(question.request.get("max_tokens") or TOKENS_GUESSED)
+                self._add_unknown(question.label, 1, prompt_tokens(question.request), most)
+
+    def guess(self, guesses: Iterable[Guess]) -> None:
+        """Count calls that depend on answers which are not there yet."""
+        for one in guesses:
+            self._calls += one.calls
+            self._guessed += one.calls
+            most = TOKENS_GUESSED if one.most_tokens is None else one.most_tokens
+            self._add_unknown(one.model, one.calls, one.prompt_tokens, most)
+
+    def _add_unknown(self, label: str, calls: int, tokens: int, most: int) -> None:
+        unknown = self._unknown[label]
+        unknown[0] += calls
+        unknown[1] += tokens
+        unknown[2] = most
+
+    def plan(self) -> StagePlan:
+        """The sum."""
+        prompt = completion = 0
+        cost = 0.0
+        for label, (calls, tokens, most) in self._unknown.items():
+            answered, of_them = self._answers[label]
+            mean = of_them / answered if answered else min(most, TOKENS_GUESSED)
+            prompt += tokens
+            completion += int(calls * mean)
+            cost += price_of(self._models[label]).cost(tokens, int(calls * mean))
+        return StagePlan(
+            stage=self._stage,
+            calls=self._calls,
+            known=self._known,
+            at_most=self._guessed > 0,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cost_usd=cost,
+            repairs=self._repairs * self.to_pay,
+        )

@@ -1,0 +1,119 @@
+"""How much is in work at once, and how tasks of Prefect are waited for."""
+
+import asyncio
+import gc
+import math
+import sys
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.exceptions import CancelledRun
+from prefect.futures import PrefectFuture
+
+from kasasagi.blocks.dispatch.dispatcher import StoppedError
+from kasasagi.blocks.models.kinds import OpenAIModel, VLLMModel
+from kasasagi.blocks.workspace.shards import Shard
+from kasasagi.flows.run.chunks import MOST_CHUNKS
+from kasasagi.tasks.asking import Session
+
+CHUNKS_IN_WORK = 16
+CHUNKS_AT_LEAST = 4
+BUFFERED = 5
+TURNS_SLOTS = 10_000
+SWITCH_SECONDS = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What it takes to keep the endpoints of some models busy, and no more.
+
+    Attributes:
+        ahead: How many chunks may precede a gate's verdict on the first.
+        at_once: How many chunks may be in work at once.
+    """
+
+    ahead: int = CHUNKS_IN_WORK
+    at_once: int = CHUNKS_IN_WORK
+
+    @classmethod
+    def of(cls, session: Session, labels: Collection[str], chunks: Sequence[Shard], calls_each: int = 1) -> "Room":
+        """Return the room for chunks whose rows take so many calls each."""
+        calls = max(1, calls_each * max((chunk.rows for chunk in chunks), default=1))
+        places = {place for label in labels for place in _places(session, label)}
+        needed = math.ceil(BUFFERED * sum(slots for _, slots in places) / calls)
+        at_once = min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
+        if session.dispatcher.has_budget:  # the first chunk, which opens the gates, is paid for first
+            return cls(1, at_once)
+        if any(isinstance(model, OpenAIModel) and model.batch for model in session.models.values()):
+            return cls(max(2, needed), MOST_CHUNKS)  # all that may be asked goes into one batch
+        return cls(max(2, needed), at_once)
+
+
+def _places(session: Session, label: str) -> list[tuple[str, int]]:
+    """Where a model is asked, and how many calls begin there at once; models at one address share its limit."""
+    model = session.models[label]
+    if isinstance(model, OpenAIModel):
+        return [] if model.batch else [(address, model.first_concurrency(address)) for address in model.addresses]
+    return [(session.identities[label], TURNS_SLOTS if _takes_turns(session) else model.batch_size)]
+
+
+def _takes_turns(session: Session) -> bool:
+    """Whether several models of the run take turns on a device: then many chunks wait, so that turns are rare."""
+    own = {session.identities[label] for label, model in session.models.items() if isinstance(model, VLLMModel)}
+    return len(own) > 1
+
+
+async def finished(future: PrefectFuture[Any]) -> Any:
+    """Return the result of a submitted task, without blocking the flow's loop; raises what the task raised."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def wake(_: PrefectFuture[Any]) -> None:
+        loop.call_soon_threadsafe(done.set)
+
+    future.add_done_callback(wake)
+    await done.wait()
+    try:
+        return future.result()
+    except CancelledRun as error:
+        raise StoppedError(f"{future.task_run_id} was stopped") from error
+
+
+async def all_or_none(work: Iterable[Coroutine[Any, Any, None]], at_once: int = CHUNKS_IN_WORK) -> None:
+    """Run everything, so many at once, in its order; the first error cancels the rest and is raised."""
+    places = asyncio.Semaphore(at_once)
+
+    async def in_its_place(one: Coroutine[Any, Any, None]) -> None:
+        async with places:
+            await one
+
+    waiting = list(work)
+    tasks = [asyncio.create_task(in_its_place(one)) for one in waiting]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for one_more in waiting:
+            one_more.close()  # what was never begun would be warned of
+
+
+@contextmanager
+def responsive() -> Iterator[None]:
+    """Let the dispatcher's thread answer servers at once while chunks are worked on in other threads.
+
+    Threads give way to each other after a millisecond instead of five, and the objects of all that was imported are
+    no longer searched for garbage, which would stop every thread for tenths of a second again and again.
+    """
+    interval = sys.getswitchinterval()
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        gc.unfreeze()

@@ -1,0 +1,178 @@
+"""Waves of draws: until enough instructions are accepted, and a stop where too few of them are."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from prefect import get_run_logger
+from prefect.exceptions import MissingContextError
+
+from kasasagi.blocks.hints import command
+from kasasagi.blocks.workspace.shards import Handle, Shard
+from kasasagi.flows.run.doing import Doing
+from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, Rows
+from kasasagi.flows.run.plan.planner import Planner
+from kasasagi.flows.run.room import all_or_none
+from kasasagi.tasks.filter.stage import FILTER, ORIGINALS
+from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
+from kasasagi.tasks.select.stage import SELECT
+from kasasagi.tasks.semantic.stage import SEMANTIC
+from kasasagi.tasks.stage_task import StageTask
+from kasasagi.tasks.synthesize import (
+    RunningYield,
+    Yield,
+    chunks_of_draws,
+    draws_wanted,
+    misses,
+    plainly_misses,
+    prompts_from_draws,
+    remedy,
+)
+from kasasagi.tasks.synthesize.stage import SYNTHESIZE
+from kasasagi.tasks.synthesize.task import reasons_in, yield_of
+from kasasagi.tasks.tags.stage import TAGS
+
+QUOTA = "quota"
+_ONE, _SOME = range(ORIGINALS, ORIGINALS + 1), range(CHUNKS_OF_ORIGINALS)
+CHUNKS = {
+    SYNTHESIZE.name: _SOME,
+    FILTER.name: _ONE,
+    TAGS.name: _SOME,
+    SEMANTIC.name: _SOME,
+    SELECT.name: _ONE,
+}
+"""The chunks of each stage that draws pass through; later ones are those of rewrites."""
+
+
+class Waves:
+    """Draws the instructions of one run; lives in the flow's event loop."""
+
+    def __init__(self, run: Doing, synthesize: StageTask) -> None:
+        self._run, self._task = run, synthesize
+        self._context, self._source = run.context, run.context.magpie
+        self._shards: dict[int, Shard] = {}
+        self._yields = RunningYield(self._judge_early)
+        self._missed = False
+        self._chunks = 0
+
+    async def prompts(self, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
+        """Return the accepted prompts: draws are made until there are enough, or there plainly never will be.
+
+        Draws are accepted in the order of their numbers and the earlier wins, so that more draws only add. Raises
+        GateFailedError where the yield falls under the source's floor.
+        """
+        source, run = self._source, self._run
+        drawn = accepted = 0
+        prompts: Rows | None = None
+        while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
+            await asyncio.to_thread(self._say, draws)
+            await self._draw(drawn, draws)
+            shards = [self._shards[number] for number in sorted(self._shards)]
+            loaded = await asyncio.to_thread(prompts_from_draws, run.session, source, shards)
+            run.watch = self._of_tags(draws)
+            prompts = await choose(Rows(loaded))
+            run.watch = lambda handle: None
+            accepted, drawn = prompts.count, draws
+            await self._weigh(drawn, accepted)
+        if source.target is not None and accepted < source.target:
+            run.options.said(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
+        return prompts
+
+    def _say(self, draws: int) -> None:
+        """Say what all draws so far and the next ones take, and keep the later stages their share of the budget."""
+        planner, later = Planner(self._context), Planner(self._context)
+        planner.draw(self._task, 0, draws)
+        later.guess_behind(self._task, self._source.target or draws, ORIGINALS)
+        self._run.say_plans(planner.plans(), later.plans())
+
+    async def _draw(self, drawn: int, draws: int) -> None:
+        """Draw what is wanted beyond what was drawn, chunk by chunk."""
+        run, context, task = self._run, self._context, self._task
+        chunks = dict(enumerate(chunks_of_draws(drawn, draws), self._chunks))
+        self._chunks += len(chunks)
+        run.progress.now = task.name
+        run.progress.expect(task.name, self._chunks)
+
+        async def one(number: int, numbers: range) -> None:
+            job = await asyncio.to_thread(lambda: task.job(context, number, {}, start=numbers.start, stop=numbers.stop))
+            handle = (await run.do(task, job)).handle
+            if "draws" in handle.shards:
+                self._shards[number] = handle.shards["draws"]
+            self._add(number, await asyncio.to_thread(yield_of, context, handle))
+
+        await all_or_none(one(*chunk) for chunk in chunks.items())
+
+    def _add(self, number: int, chunk: Yield) -> None:
+        """Note the yield of a chunk; stop the run where the first chunks together plainly miss the floor."""
+        _log(f"synthesize chunk {number}: {chunk.sentence()}")
+        self._yields.add(number, chunk)
+
+    def _of_tags(self, drawn: int) -> Callable[[Handle], None]:
+        """Note the yield of each chunk of tags, whose conditions may reject most of what the filter left."""
+        yields = RunningYield(self._judge_early)
+
+        def count(handle: Handle) -> None:
+            if handle.stage == TAGS.name:
+                draws = round(handle.account.rows_in * drawn / max(1, self._filtered()))
+                yields.add(handle.chunk, Yield(draws, handle.account.rows_out, reasons_in(self._context, handle)))
+
+        return count
+
+    def _filtered(self) -> int:
+        """How many prompts the filter left of all draws so far."""
+        handles = [one.handle for one in self._run.session.run.handles()]
+        return next(h.account.rows_out for h in handles if (h.stage, h.chunk) == (FILTER.name, ORIGINALS))
+
+    def _judge_early(self, first: Yield) -> None:
+        """Stop the run where the first chunks together plainly miss the floor."""
+        if plainly_misses(first, self._source.min_yield):
+            self._miss(first, "scout")
+
+    async def _weigh(self, drawn: int, accepted: int) -> None:
+        """Say the yield of all draws, duplicates included; stop the run where it misses the floor.
+
+        What is beyond a quota was good enough, and does not count against the floor.
+        """
+        total = await asyncio.to_thread(self._total, drawn, accepted)
+        self._run.options.said(f"synthesize: {total.sentence()}")
+        rejected = {reason: count for reason, count in total.rejected.items() if reason != QUOTA}
+        good = Yield(drawn, total.accepted + total.rejected.get(QUOTA, 0), rejected)
+        if misses(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
+            self._miss(good, "whole")
+
+    def _total(self, drawn: int, accepted: int) -> Yield:
+        """The yield of all draws, by what their stages rejected."""
+        handles = [one.handle for one in self._run.session.run.handles()]
+        made = [handle for handle in handles if handle.chunk in CHUNKS.get(handle.stage, ())]
+        rejected = sum((reasons_in(self._context, handle) for handle in made), Counter[str]())
+        return Yield(drawn, accepted + rejected.pop("surplus", 0), rejected)
+
+    def _miss(self, total: Yield, scope: str) -> None:
+        """Keep that the floor is missed, and stop the run unless the recipe only wants to be warned."""
+        if self._missed:
+            return
+        self._missed = True
+        outcome = Outcome(
+            stage=SYNTHESIZE.name,
+            scope="scout" if scope == "scout" else "whole",
+            expectation="min_yield",
+            severity="critical",
+            success=False,
+            observed=f"{total.accepted:,} accepted of {total.draws:,} draws ({total.share:.1%})",
+            detail=remedy(total, self._source.min_yield),
+        )
+        run = self._run.session.run
+        keep_outcomes(run, SYNTHESIZE.name, scope, [outcome])
+        see = f"see the rejected draws with {command('quarantine', run.id, workspace=run.workspace.folder)}"
+        if self._run.recipe.gates.on_fail == "stop":
+            raise GateFailedError([outcome], see)
+        self._run.options.said(f"gate {outcome.severity}: {outcome.sentence()}; {see}")
+
+
+def _log(line: str) -> None:
+    """Write a line into the flow run's log."""
+    try:
+        get_run_logger().info(line)
+    except MissingContextError:
+        logging.getLogger(__name__).info(line)

@@ -1,0 +1,1 @@
+"""A Prefect server of a run's own, started and stopped with it."""

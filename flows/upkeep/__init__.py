@@ -1,0 +1,1 @@
+"""Care for what runs leave: the ledger, batches in flight, waiting for runs."""

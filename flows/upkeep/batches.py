@@ -1,0 +1,114 @@
+"""The batches of a workspace that wait at a server: what is written down of them, and how one is broken off."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import openai
+
+from kasasagi.blocks.dispatch.batch.asking import UNHEARD
+from kasasagi.blocks.dispatch.batch.lane import FOLDER
+from kasasagi.blocks.dispatch.batch.notes import URLS, BatchNote, BatchNotes
+from kasasagi.blocks.dispatch.batch.places import BatchFolder, BatchServer, LostBatchError, Place, Seen
+from kasasagi.blocks.dispatch.batch.results import keep_lasting, portions, read_results
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
+from kasasagi.blocks.endpoints.redirects import refused_redirect
+from kasasagi.blocks.models.kinds import BatchConfig, OpenAIModel, missing_key
+from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.errors import KasasagiError, UsageError
+
+Clean = Callable[[Completion], Completion]
+"""Takes a key out of what a server answers."""
+
+
+def waiting(workspace: Workspace) -> list[BatchNote]:
+    """The batches that are not settled yet, the earliest first."""
+    return BatchNotes(workspace.ledger_folder / FOLDER).all()
+
+
+def named(workspace: Workspace, name: str) -> BatchNote:
+    """The batch of that name, of that id at its server, or of a beginning of either. Raises UsageError."""
+    notes = waiting(workspace)
+    found = [note for note in notes if note.name.startswith(name) or (note.batch_id or "").startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(note.batch_id or note.name for note in notes[:10]) or "none"
+        raise UsageError(f"there is no single batch {name!r} in {workspace.folder}; waiting are: {known}")
+    return found[0]
+
+
+def cancel(workspace: Workspace, note: BatchNote) -> str:
+    """Break a batch off, keep what it answered, and forget its note once it has ended; says what became of it.
+
+    The note stays where nobody could be asked, or the server is still breaking off. Raises KasasagiError, LedgerError.
+    """
+    if note.is_of_another:
+        raise KasasagiError(f"the batch {note.name} is being handed over by process {note.pid}: stop that run first")
+    if "://" in note.address:
+        return asyncio.run(_cancel_at_server(workspace, note))
+    return asyncio.run(_break_off(workspace, note, BatchFolder(Path(note.address)), lambda answer: answer))
+
+
+async def _cancel_at_server(workspace: Workspace, note: BatchNote) -> str:
+    model = OpenAIModel(kind="openai", model=note.identity, base_url=note.address, api_key_env=note.api_key_env)
+    if (variable := missing_key(model)) is not None:
+        raise KasasagiError(f"the environment variable {variable} is not set; set it to the key of {note.address}")
+    endpoint = OpenAIEndpoint.connect(model, note.address)
+    called = note.batch_id or note.name
+    try:
+        return await _break_off(workspace, note, BatchServer(endpoint.client, BatchConfig()), endpoint.hidden)
+    except openai.APIStatusError as error:
+        words = endpoint.without_key(read_failure(error).detail)
+        raise KasasagiError(f"{note.address} does not cancel {called}: it answers {words}") from error
+    except UNHEARD as error:
+        if (refused := refused_redirect(error)) is not None:
+            raise KasasagiError(f"{called} cannot be cancelled: {refused.detail}") from error
+        raise KasasagiError(f"nobody answers at {note.address}, so {called} goes on; try again later") from error
+    finally:
+        await endpoint.close()
+
+
+async def _break_off(workspace: Workspace, note: BatchNote, place: Place, clean: Clean) -> str:
+    """Raises LedgerError, and what the place raises when it cannot be asked."""
+    notes = BatchNotes(workspace.ledger_folder / FOLDER)
+    batch_id = note.batch_id or await place.find(note)
+    try:
+        seen = await _look(place, batch_id) if batch_id else None
+    except openai.NotFoundError:
+        notes.forget(note)
+        return (
+            f"{note.address} answers 404 to {batch_id} and to the list of its batches, so {batch_id} is forgotten as "
+            "you asked, whether it is elsewhere or gone; its recipe asks, and pays for, its questions anew"
+        )
+    if batch_id and seen and seen.ending is None:
+        await place.cancel(batch_id)
+        seen = await _look(place, batch_id)
+    if seen is None:
+        notes.forget(note)
+        return f"{batch_id or note.name} is not found at {note.address}, so it is forgotten; its recipe asks anew"
+    if seen.ending is None:
+        return f"{batch_id} is being cancelled; run its recipe again to fetch what it answered before"
+    answered = 0
+    for name in seen.results:
+        with suppress(LostBatchError):
+            answered += await _keep(workspace, note, place.results(name), clean)
+    notes.forget(note)
+    return f"{batch_id} is {seen.ending}: {answered:,} of its {len(note.keys):,} requests are answered and kept"
+
+
+async def _look(place: Place, batch_id: str) -> Seen | None:
+    """How a batch is; None where the place does not have it."""
+    with suppress(LostBatchError):
+        return await place.look(batch_id)
+    return None
+
+
+async def _keep(workspace: Workspace, note: BatchNote, results: AsyncIterator[bytes], clean: Clean) -> int:
+    """Keep the lasting results of a file in the ledger; how many there are."""
+    kept: set[str] = set()
+    async for lines in portions(results):
+        found = read_results(lines, frozenset(note.keys) - kept, embeds=note.url == URLS["input"])
+        cleaned = {key: clean(one) for key, one in found.items()}
+        kept.update(keep_lasting(workspace.ledger_folder, note.identity, cleaned))
+    return len(kept)

@@ -1,0 +1,101 @@
+"""The ledger of a workspace cared for: what is asked of it by the command line, beside whatever runs go on."""
+
+import re
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from kasasagi.blocks.ledger import checks as ledger_check
+from kasasagi.blocks.ledger import upkeep as ledger_upkeep
+from kasasagi.blocks.ledger.checks import Checked, Imported
+from kasasagi.blocks.ledger.store import FILE_NAME
+from kasasagi.blocks.ledger.upkeep import Pruned
+from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.flows.errors import UsageError
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def age_seconds(text: str) -> float:
+    """The seconds in an age such as 90d, 12h or 2w. Raises UsageError."""
+    found = _AGE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"--older-than {text!r} is no age: write a number and s, m, h, d or w, as 90d for 90 days")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def running(workspace: Workspace) -> list[str]:
+    """The runs of a workspace that go on."""
+    return [state.run for state in workspace.runs() if state.status == "running"]
+
+
+def models_in_use(workspace: Workspace) -> Collection[str] | None:
+    """The models that runs which go on may ask; None where one of them has not said yet which."""
+    models: set[str] = set()
+    for run in running(workspace):
+        noted = Run(workspace, run).noted_models()
+        if noted is None:
+            return None
+        models.update(noted)
+    return models
+
+
+def prune(workspace: Workspace, older_than: str | None, run: str | None, dry_run: bool) -> Pruned:
+    """Remove entries by age, by run (those that no other run used), or both. Raises UsageError, LedgerError."""
+    if older_than is None and run is None:
+        raise UsageError("nothing says what to prune: name an age (--older-than 90d), a run (--run RUN), or both")
+    before = None if older_than is None else time.time() - age_seconds(older_than)
+    keys = None if run is None else own_keys(workspace, run)
+    return ledger_upkeep.prune(workspace.ledger_folder, before, keys, lambda: models_in_use(workspace), dry_run)
+
+
+def own_keys(workspace: Workspace, name: str) -> list[bytes]:
+    """The ledger keys of the calls that a run used and no other run of the workspace did. Raises WorkspaceError."""
+    import duckdb
+
+    from kasasagi.blocks.tables import quoted
+    from kasasagi.flows.views.reading import find_run
+
+    run = find_run(workspace.folder, name)
+    others = [Run(workspace, state.run) for state in workspace.runs() if state.run != run.id]
+    mine = _call_shards(run)
+    theirs = {file for other in others for file in _call_shards(other)}
+    if not mine - theirs:
+        return []
+    both = [f"[{', '.join(quoted(file) for file in sorted(files))}]" for files in (mine, theirs)]
+    query = f"SELECT DISTINCT call_id FROM read_parquet({both[0]})"
+    if theirs:
+        query += f" WHERE call_id NOT IN (SELECT call_id FROM read_parquet({both[1]}))"
+    with duckdb.connect(":memory:") as connection:
+        return [bytes.fromhex(row[0]) for row in connection.execute(query).fetchall()]
+
+
+def _call_shards(run: Run) -> set[Path]:
+    """The files of the calls that a run counts; those that somebody removed are left out."""
+    store = run.workspace.shards
+    shards = [counted.handle.shards["calls"] for counted in run.handles() if "calls" in counted.handle.shards]
+    return {path for shard in shards if shard.rows and (path := store.path(shard)).exists()}
+
+
+def compact(workspace: Workspace) -> tuple[int, int]:
+    """Give the room of removed entries back; the file's bytes before and after. Raises LedgerError."""
+    return ledger_upkeep.compact(workspace.ledger_folder, alone=not running(workspace))
+
+
+def check(workspace: Workspace, repair: bool) -> Checked:
+    """Whether the ledger is what was written. Raises LedgerError."""
+    return ledger_check.check(workspace.ledger_folder, repair)
+
+
+def import_ledger(workspace: Workspace, other: Path) -> Imported:
+    """Take over what the ledger of another workspace has. Raises UsageError, LedgerError."""
+    file = other if other.is_file() else Workspace(other).ledger_folder / FILE_NAME
+    if not file.is_file():
+        raise UsageError(f"there is no ledger in {other}: name a workspace's folder, or a {FILE_NAME}")
+    own = workspace.ledger_folder / FILE_NAME
+    if own.exists() and file.samefile(own):
+        raise UsageError(f"{other} is this workspace itself; name the other with --workspace or as the argument")
+    workspace.prepare()
+    with ledger_check.opened_to_rescue(file, workspace.ledger_folder) as connection:
+        return ledger_check.import_ledger(workspace.ledger_folder, connection, file)

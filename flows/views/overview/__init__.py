@@ -1,0 +1,1 @@
+"""A run at a glance: its state, the funnel, the gates and some pairs."""

@@ -1,0 +1,256 @@
+"""A run on the terminal: its state line, the funnel, the gates, some pairs and where everything lies."""
+
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kasasagi.blocks.hints import as_called, printed_command
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.views import drawing
+from kasasagi.flows.views.drawing import Kind, plain, short
+from kasasagi.flows.views.overview.samples import draw_responses
+from kasasagi.flows.views.overview.summary import DEFAULT_PAIRS, summary
+from kasasagi.flows.views.text import count, dollars, duration, messages_text, one_line, plural
+from kasasagi.tasks.gate.explain.words import plain_name
+
+TOP_REASONS = 3
+BAR_CELLS = 12
+NARROW_BAR_CELLS = 5
+LABEL_WIDTH = 10
+_COUNTS = ("calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
+_ROW_COLUMNS: list[tuple[str, Kind]] = [("in", "right"), ("out", "right"), ("set aside", "right"), ("kept", "fixed")]
+_CALL_COLUMNS: list[tuple[str, Kind]] = [
+    (name, "right") for name in ("paid", "reused", "tokens in", "tokens out", "cost", "task time")
+]
+
+
+def print_summary(run: Run, console: Console, pairs: int = DEFAULT_PAIRS, full: bool = False) -> None:
+    """Draw everything that there is to see of a run, whether it goes on, was killed or has ended.
+
+    `pairs` is how many pairs are shown, `full` shows their texts uncut. Raises KasasagiError.
+    """
+    shown = summary(run, pairs)
+    _draw_state(shown, console)
+    if shown["stages"]:
+        _draw_funnel(shown, console)
+        _draw_gates(shown["gates"], console)
+        draw_last = {"instructions": _draw_instructions, "responses": draw_responses}.get(run.product(), _draw_pairs)
+        draw_last(shown, console, full)
+    else:
+        console.print(plain("No stage has finished a chunk of its rows yet.", "dim"))
+    _draw_places(run, shown, console)
+
+
+def draw_runs(rows: list[dict[str, Any]], console: Console) -> None:
+    """Draw the list of runs; where the width is short, without the recipes and dates."""
+    table = _run_table(rows, wide=True)
+    drawing.draw(console, table if drawing.fits(console, table) else _run_table(rows, wide=False))
+
+
+def _run_table(rows: list[dict[str, Any]], wide: bool) -> Table:
+    more: list[tuple[str, Kind]] = [("recipe", "left"), ("started", "fixed"), ("took", "right")] if wide else []
+    numbers: list[tuple[str, Kind]] = [("pairs", "right"), ("paid calls", "right"), ("cost", "right")]
+    table = drawing.new_table([("run", "left"), ("status", "fixed"), *more, *numbers])
+    for row in rows:
+        started = datetime.fromtimestamp(row["started"]).strftime("%Y-%m-%d %H:%M")
+        told = [short(row["recipe"]), plain(started), plain(duration(row["seconds"]))] if wide else []
+        amounts = [row["pairs"], row["calls_paid"]]
+        counts = (*("?" if n is None else f"{n:,}" for n in amounts), dollars(row["cost_usd"] or 0))
+        table.add_row(plain(row["run"]), _status(row["status"]), *told, *map(plain, counts))
+    return table
+
+
+def _status(status: str) -> Text:
+    return plain(status, drawing.STATUS_STYLES.get(status, ""))
+
+
+def _draw_state(shown: dict[str, Any], console: Console) -> None:
+    state = shown["state"]
+    line = _status(state["status"]).append("  ").append_text(short(state["name"], "bold"))
+    line.append("  ").append_text(plain(state["run"], "dim"))
+    if shown["seconds"] is not None:
+        so_far = " so far" if state["status"] == "running" else ""
+        line.append_text(plain(f"  {duration(shown['seconds'])}{so_far}", "dim"))
+    console.print(line)
+    if state["error"]:
+        # Not wrapped, so that the commands in it can be copied.
+        console.print(plain(as_called(state["error"]), "red"), soft_wrap=True)
+    if state["status"] == "killed":
+        console.print(plain("Its process is gone without a word; what was paid for is kept: run the recipe again."))
+
+
+def _draw_funnel(shown: dict[str, Any], console: Console) -> None:
+    """One table where it fits, else one for the rows and one for the calls."""
+    drawing.heading(console, "Funnel so far" if shown["chunks"] else "Funnel")
+    bars = (BAR_CELLS, NARROW_BAR_CELLS)
+    whole = [_funnel_table(shown, cells, with_calls=True) for cells in bars]
+    if any(drawing.fits(console, table) for table in whole):
+        drawing.draw(console, next(table for table in whole if drawing.fits(console, table)))
+        return
+    rows = [_funnel_table(shown, cells, with_calls=False) for cells in bars]
+    drawing.draw(console, next((table for table in rows if drawing.fits(console, table)), rows[-1]))
+    console.print()
+    drawing.draw(console, _call_table(shown["stages"]))
+
+
+def _funnel_table(shown: dict[str, Any], bar_cells: int, with_calls: bool) -> Table:
+    chunks: list[tuple[str, Kind]] = [("chunks", "right")] if shown["chunks"] else []
+    calls = _CALL_COLUMNS if with_calls else []
+    table = drawing.new_table([("stage", "fixed"), *chunks, *_ROW_COLUMNS, *calls])
+    skipped = [plain("")] * len(chunks)
+    for stage in shown["stages"]:
+        done = [plain(str(shown["chunks"].get(stage["stage"], 0)), "dim")] if chunks else []
+        numbers = [plain(f"{stage['rows_in']:,}"), plain(f"{stage['rows_out']:,}")]
+        aside = plain(count(stage["quarantined"]), "yellow")
+        bar = _bar(stage["rows_out"], stage["rows_in"], bar_cells)
+        cells = _call_cells(stage) if with_calls else []
+        table.add_row(short(stage["stage"], "bold"), *done, *numbers, aside, bar, *cells)
+        for reason, rows in _top_reasons(stage["reasons"]):
+            table.add_row(plain("  ").append_text(short(reason, "dim")), *skipped, "", "", plain(f"{rows:,}", "dim"))
+    if with_calls:
+        table.add_row(plain("all", "bold"), *skipped, "", "", "", "", *_call_cells(_total(shown["stages"])))
+    return table
+
+
+def _call_table(stages: list[dict[str, Any]]) -> Table:
+    """What the stages asked models, for a narrow terminal: tokens in and out together."""
+    numbers: list[tuple[str, Kind]] = [
+        (name, "right") for name in ("paid calls", "reused", "tokens", "cost", "task time")
+    ]
+    table = drawing.new_table([("stage", "fixed"), *numbers])
+    for stage in [*(stage for stage in stages if any(stage[name] for name in _COUNTS)), _total(stages)]:
+        paid, reused, _, _, cost, took = _call_cells(stage)
+        tokens = plain(count(stage["prompt_tokens"] + stage["completion_tokens"]))
+        table.add_row(short(stage["stage"], "bold"), paid, reused, tokens, cost, took)
+    return table
+
+
+def _call_cells(stage: dict[str, Any]) -> list[Text]:
+    counts = [plain(count(stage[name])) for name in _COUNTS]
+    return [*counts, plain(dollars(stage["cost_usd"])), plain(duration(stage["seconds"]), "dim")]
+
+
+def _total(stages: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"stage": "all"} | {name: sum(stage[name] for stage in stages) for name in (*_COUNTS, "cost_usd", "seconds")}
+
+
+def _top_reasons(reasons: dict[str, int]) -> list[tuple[str, int]]:
+    """The commonest reasons with their rows, the rest of them together."""
+    top, rest = list(reasons.items())[:TOP_REASONS], list(reasons.items())[TOP_REASONS:]
+    return [*top, (plural(len(rest), "more reason"), sum(rows for _, rows in rest))] if rest else top
+
+
+def _bar(out: int, of: int, cells: int) -> Text:
+    """The share of rows that came out, as a bar and in percent, rounded so that only all of them are 100%."""
+    if not of:
+        return plain("")
+    share = min(out / of, 1.0)
+    filled = cells if share == 1 else min(round(share * cells), cells - 1)
+    percent = 100 if share == 1 else min(round(100 * share), 99)
+    bar = plain("━" * filled, "green").append_text(plain("━" * (cells - filled), "bright_black"))
+    return bar.append_text(plain(f" {percent}%"))
+
+
+def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
+    if not gates:
+        return
+    gates = [{**gate, "expectation": plain_name(gate["expectation"] or "")} for gate in gates]
+    failed = [gate for gate in gates if not gate["success"]]
+    telling = _telling(gates)
+    hidden = len(gates) - len(telling)
+    apart = f"; {hidden} that held on the scout too are left out" if hidden else ""
+    said = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} held"
+    drawing.heading(console, f"Gates: {said}{apart}")
+    table = _gate_table(telling, ["stage", "scope", "expectation", "severity", "observed"])
+    narrow = _gate_table(telling, ["stage", "expectation", "observed"])
+    drawing.draw(console, table if drawing.fits(console, table) else narrow)
+    for gate in failed:
+        why = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
+        console.print(drawing.block(console, why, console.width, style=_gate_style(gate)))
+
+
+def _telling(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the scouts that held where the whole was judged too: they say the same of fewer rows."""
+    judged = {(gate["stage"], gate["expectation"]) for gate in gates if gate["scope"] == "whole"}
+    return [
+        gate
+        for gate in gates
+        if not gate["success"] or gate["scope"] == "whole" or (gate["stage"], gate["expectation"]) not in judged
+    ]
+
+
+def _gate_table(gates: list[dict[str, Any]], names: list[str]) -> Table:
+    kinds: dict[str, Kind] = {"stage": "fixed", "observed": "right"}
+    table = drawing.new_table([*((name, kinds.get(name, "left")) for name in names), ("outcome", "fixed")])
+    for gate in gates:
+        style = _gate_style(gate)
+        outcome = plain("held", "green") if gate["success"] else plain("failed", f"bold {style}")
+        cells = [short(gate[name] or "", style) for name in names]
+        table.add_row(*cells, outcome)
+    return table
+
+
+def _gate_style(gate: dict[str, Any]) -> str:
+    return "" if gate["success"] else "red" if gate["severity"] == "critical" else "yellow"
+
+
+def _draw_pairs(shown: dict[str, Any], console: Console, full: bool) -> None:
+    pairs = shown["pairs"]
+    if not shown["pair_count"]:
+        console.print()
+        console.print(plain("No pairs yet." if shown["state"]["status"] == "running" else "No pairs.", "dim"))
+    elif pairs:
+        drawing.heading(console, f"Pairs: {len(pairs):,} of {shown['pair_count']:,}")
+        for pair in pairs:
+            console.print()
+            console.print(_pair(pair, console, full))
+
+
+def _draw_instructions(shown: dict[str, Any], console: Console, full: bool) -> None:
+    """Some instructions of a run in which nobody answers."""
+    drawing.heading(console, "Instructions" if shown["instructions"] else "No instructions yet")
+    for row in shown["instructions"]:
+        console.print()
+        console.print(plain(row["prompt_id"], "dim"))
+        text, lines = messages_text(row["messages"]), None if full else drawing.TEXT_LINES
+        console.print(drawing.block(console, text, console.width, lines))
+
+
+def _pair(pair: dict[str, Any], console: Console, full: bool) -> Table:
+    """A pair as three labelled texts: the prompt, the chosen and the rejected response."""
+    width, lines = console.width - LABEL_WIDTH - 2, None if full else drawing.TEXT_LINES
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=LABEL_WIDTH)
+    grid.add_column(overflow="fold")
+    grid.add_row(plain("prompt", "bold"), plain(pair["prompt_id"], "dim"))
+    grid.add_row("", drawing.block(console, messages_text(pair["messages"]), width, lines))
+    for side, style in (("chosen", "green"), ("rejected", "red")):
+        rating = pair[f"{side}_rating"]
+        who = "not rated" if rating is None else f"rated {rating:g}"
+        grid.add_row(
+            plain(side, f"bold {style}"), plain(f"{who}  ", style).append_text(short(pair[f"{side}_model"], style))
+        )
+        grid.add_row("", drawing.block(console, pair[side] or "", width, lines))
+    return grid
+
+
+def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
+    """Where everything lies and how to look closer, on lines that can be copied whole."""
+    published = shown["state"]["published"]
+    product = run.product()
+    table = "prompts" if product == "instructions" else product
+    folder = run.workspace.folder
+    query = printed_command("sql", run.id, f"from {table}", workspace=folder)
+    places = [("dataset", str(published))] if published else []
+    places += [("hub", str(shown["state"]["hub"]))] if shown["state"]["hub"] else []
+    places += [("tables", str(run.database))] if run.database.exists() else []
+    places += [("ledger", str(run.workspace.ledger_folder)), ("query", query)]
+    rows = shown["pairs"] or shown["responses"]
+    places += [("trace", printed_command("trace", row["prompt_id"][:8], run.id, workspace=folder)) for row in rows[:1]]
+    console.print()
+    for label, place in places:
+        line = plain(f"{label:<{LABEL_WIDTH + 2}}", "bold").append_text(plain(place))
+        console.print(line, soft_wrap=True)

@@ -1,0 +1,167 @@
+"""What the stages of one run share: its recipe, its models, who answers its questions, and where its rows lie."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.models.kinds import extra_body_of, price_of
+from kasasagi.blocks.tables import quoted
+from kasasagi.blocks.workspace.shards import Account, Handle, Shard
+from kasasagi.tasks.asking import ChunkJob, Session
+from kasasagi.tasks.converse.plan import Dialogues, dialogues
+from kasasagi.tasks.filter import FilterConfig, FilterResult
+from kasasagi.tasks.filter.late import split_where
+from kasasagi.tasks.load import LoadResult
+from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.student import TokenCounter, token_counter
+from kasasagi.tasks.synthesize import MagpieSource, Steering, limited
+from kasasagi.tasks.text.own_thinking import forms_of
+
+SCRATCH = "scratch"
+MEMORY = "512MB"
+"""Memory of each DuckDB that joins shards; it spills into the run's scratch folder."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The context of a run in this process.
+
+    Attributes:
+        session: The run's folder, models and dispatcher.
+        recipe: What the run does.
+        base: The recipe's folder, from which its relative paths start.
+        limit: How many rows of the source are read at most; None reads all.
+    """
+
+    session: Session
+    recipe: Recipe
+    base: Path
+    limit: int | None = None
+
+    @cached_property
+    def counter(self) -> TokenCounter | None:
+        """Who counts tokens for the student, where the recipe limits them. Raises TokenizerError."""
+        limits = self.recipe.pairs.max_tokens
+        return None if limits is None else token_counter(limits, self.base)
+
+    @cached_property
+    def magpie(self) -> MagpieSource:
+        """The source that invents instructions, with no more of them wanted than the run's limit."""
+        if not isinstance(self.recipe.source, MagpieSource):
+            raise TypeError(f"the source is {self.recipe.source.kind}, not magpie")
+        return limited(self.recipe.source, self.limit)
+
+    @cached_property
+    def steering(self) -> Steering:
+        """What the draws of a Magpie source are steered by. Raises SteeringError."""
+        source = self.recipe.source
+        assert isinstance(source, MagpieSource)
+        return Steering.read(source, self.base)
+
+    @cached_property
+    def dialogues(self) -> Dialogues | None:
+        """How dialogues continue, where the source wants several turns."""
+        return dialogues(self.recipe.source, self.recipe.filter.rules)
+
+    @property
+    def target(self) -> int | None:
+        """How many accepted instructions are wanted of a model that invents them, if the recipe limits them."""
+        return self.magpie.target if isinstance(self.recipe.source, MagpieSource) else None
+
+    @cached_property
+    def where(self) -> list[dict[str, str]]:
+        """The conditions of the filter: those that it can test itself, those on tags, those on neighbours."""
+        return split_where(self.recipe.filter.where, [self.recipe.tag_columns, self.recipe.neighbor_columns])
+
+    @property
+    def early_filter(self) -> FilterConfig:
+        """The filter without the conditions that need columns of later stages."""
+        return self.recipe.filter.model_copy(update={"where": self.where[0]})
+
+    @cached_property
+    def given(self) -> Shard | None:
+        """The responses that the source holds, once it is loaded; None where all are asked for."""
+        if not (self.recipe.given or self.recipe.chooses_source):
+            return None
+        loads = [one.handle for one in self.session.run.handles() if one.handle.stage == "load"]
+        return loads[-1].shards["given"]
+
+    def model_digest(self, label: str) -> list[Any]:
+        """Return what of a model changes its answers or their price, for a cache key."""
+        model = self.recipe.models[label]
+        price = price_of(model).keyed()
+        thinks = [[[form.begin, form.end] for form in forms] for forms in [forms_of(model, self.base)] if forms]
+        return [self.session.identities[label], model.sampling.parameters(), extra_body_of(model), price, *thinks]
+
+    def path(self, shard: Shard) -> Path:
+        """Return the file of a shard."""
+        return self.session.run.workspace.shards.path(shard)
+
+    def scratch(self, job: ChunkJob) -> Path:
+        """Return a new empty folder for the files of a chunk."""
+        return self.scratch_folder(f"{job.stage}-{job.chunk}")
+
+    def scratch_folder(self, name: str) -> Path:
+        """Return a new empty folder in the run's scratch folder, which is removed when the run ends."""
+        into = self.session.run.folder / SCRATCH / name
+        shutil.rmtree(into, ignore_errors=True)
+        into.mkdir(parents=True)
+        return into
+
+    def written(self, query: str) -> Shard:
+        """Return the rows of a query over shards' files as a shard."""
+        with duckdb.connect(":memory:") as connection:
+            folder = quoted(self.session.run.folder / SCRATCH)
+            connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = {folder}")
+            reader = connection.sql(query).to_arrow_reader(8192)
+            return self.session.run.workspace.shards.write(iter(reader), reader.schema)
+
+    def adopted(self, job: ChunkJob, result: FilterResult | LoadResult, name: str, seconds: float) -> Handle:
+        """Return the handle of a chunk that left two files: prompts, kept under a name, and rejected rows."""
+        store = self.session.run.workspace.shards
+        folder = result.prompts.parent
+        shards = {name: store.adopt(result.prompts), "quarantine": store.adopt(result.quarantine)}
+        account = Account(
+            rows_in=result.rows_in, rows_out=result.rows_out, quarantined=result.quarantined, seconds=seconds
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+        return Handle(stage=job.stage, chunk=job.chunk, run=job.run, shards=shards, account=account)
+
+    def job(self, stage: str, version: int, number: int, inputs: Mapping[str, Shard], known_by: list[Any]) -> ChunkJob:
+        """Return a chunk of a stage, whose cache key holds the stage's version, what it is known by, and its inputs."""
+        shards = {name: shard.digest for name, shard in inputs.items()}
+        key = digest([stage, version, number, shards, known_by, []])  # [] keeps the keys of earlier versions good
+        return ChunkJob(stage=stage, chunk=number, run=self.session.run.id, inputs=dict(inputs), cache_key=key)
+
+
+class NoRunError(RuntimeError):
+    """A stage's task was called where no run is open."""
+
+
+_CURRENT: ContextVar[Context | None] = ContextVar("context", default=None)
+
+
+def current() -> Context:
+    """Return the context of the run that calls this. Raises NoRunError."""
+    context = _CURRENT.get()
+    if context is None:
+        raise NoRunError('a stage works in a run: call it inside "async with open_run(recipe) as run:"')
+    return context
+
+
+@contextmanager
+def activated(context: Context) -> Iterator[Context]:
+    """Make a context the current one of this thread, and of the tasks that Prefect starts from it."""
+    token = _CURRENT.set(context)
+    try:
+        yield context
+    finally:
+        _CURRENT.reset(token)

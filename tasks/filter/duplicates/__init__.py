@@ -1,0 +1,1 @@
+"""Duplicates: equal and similar prompts of a run, of published datasets and of test sets."""

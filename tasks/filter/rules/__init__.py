@@ -1,0 +1,1 @@
+"""Our filter rules: the registry, and what each looks for in a text."""

@@ -1,0 +1,161 @@
+"""Rules on an instruction's text alone: its language, loops, leaked template text, odd scripts, and how it ended.
+
+Each gives None where the instruction holds and else what was found. They err on the side of the instruction: what
+they drop should be bad beyond doubt, since a question about chat templates or Korean words is a legitimate one.
+"""
+
+import re
+from collections.abc import Sequence
+
+from kasasagi.tasks.text.languages import language_of, simplified_only
+from kasasagi.tasks.text.response_rules import Answer, first_broken
+from kasasagi.tasks.text.template_marks import FENCED, LOOKED_AT, glued_role, leaked_token, undecoded
+from kasasagi.tasks.text.thinking import begins_with_thinking, split_thinking
+
+ENOUGH_LETTERS = 20
+_QUOTED = re.compile(
+    r"「[^」]*」|『[^』]*』|“[^”]*”|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|`[^`\n]*`|（[^）]*）|\([^)\n]*\)"
+)
+
+
+def unquoted(text: str) -> str:
+    """A text without what stands in quotation marks, brackets and code: the words that are its author's own."""
+    return _QUOTED.sub(" ", FENCED.sub(" ", text[:LOOKED_AT]))
+
+
+def language(text: str, languages: str | Sequence[str]) -> str | None:
+    """The main language must be one of those wanted; a foreign passage to work on does not count.
+
+    So an instruction holds as well where its first or last line, the words before a colon, or those outside
+    quotation marks are in a wanted language. Texts with too few letters to tell hold.
+    """
+    wanted = (languages,) if isinstance(languages, str) else tuple(languages)
+    found = language_of(text)
+    if found is None or found in wanted:
+        return None
+    stripped = text.strip()
+    frames = (stripped.partition("\n")[0], stripped.rpartition("\n")[2], re.split("[:：]", stripped)[0], unquoted(text))
+    if any(frame != stripped and language_of(frame) in wanted for frame in frames):
+        return None
+    return f"the language is {found}, not {' or '.join(wanted)}"
+
+
+def repetition(text: str) -> str | None:
+    """A loop: a sentence or line that makes up half of the text, or a phrase that follows upon itself many times.
+
+    A first line that asks for or announces repetition ("Count the repeated words:") explains what follows it.
+    """
+    first, _, rest = text.strip().partition("\n")
+    broken = first_broken(["no_repetition"], Answer(first if rest else "", text))
+    return None if broken is None else broken.detail
+
+
+_HEADER = re.compile(
+    r"^#{2,4} ?(?:指示|応答|ユーザー?|アシスタント|システム|Instruction|Response|Human|User|Assistant|System) ?[:：]"
+    r"|\n#{2,4} ?(?:指示|応答|Instruction|Response|Human|User|Assistant)?\s*\Z",
+    re.MULTILINE,
+)
+_ROLE = re.compile(r"^(?:user|assistant|human|ユーザー|アシスタント)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)
+_BARE_ROLE = re.compile(r"\A(?:user|assistant|system)\n|\nassistant\n|\n(?:user|assistant|system)\s*\Z")
+_DIALOGUE = re.compile(
+    r"dialog|conversation|\bchats?\b|transcript|script|interview|messages?\b|exchange|\blogs?\b|json|ya?ml|schema|table"
+    r"|role-?play|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロールプレイ|[:：]\s*\Z",
+    re.IGNORECASE,
+)
+_FIELD = re.compile(r"^\s*[-\w\"']{1,30}[ \t]*:", re.MULTILINE)
+
+
+def template_leak(text: str) -> str | None:
+    """Leaked text of a chat template: control tokens, a template's headings, lines that begin with a role.
+
+    A quoted marker, a question about templates, a dialogue that the text announces, code and lists of fields hold.
+    """
+    plain = FENCED.sub(" ", text[:LOOKED_AT])
+    return _leaked_mark(plain) or _leaked_role(plain)
+
+
+def _leaked_mark(plain: str) -> str | None:
+    if marker := leaked_token(plain):
+        return f"holds the marker {marker}"
+    if begins_with_thinking(plain) and split_thinking(plain, None)[0]:
+        return "begins with a block of thinking"
+    sample = undecoded(plain)
+    return f"its tokens are not decoded: {sample}" if sample else None
+
+
+def _leaked_role(plain: str) -> str | None:
+    if heading := _HEADER.search(plain):
+        return f"holds the heading {heading[0].strip()}"
+    if glued := glued_role(plain):
+        return f"{glued} follows a sentence without a break"
+    role = _ROLE.search(plain)
+    if role and not _DIALOGUE.search(plain[: role.start()]) and not _is_field(plain):
+        return f"a line begins with {role[0]}"
+    bare = _BARE_ROLE.search(plain)
+    return f"a line says {bare[0].strip()} alone" if bare else None
+
+
+def _is_field(plain: str) -> bool:
+    """Whether a role stands among two or more fields of another name, as in a configuration."""
+    names = [name.strip(" \t\n\"':-").lower() for name in _FIELD.findall(plain)]
+    return sum(name not in {"user", "assistant", "human", "system"} for name in names) > 1
+
+
+_KANA = re.compile(r"[ぁ-ゖァ-ヺー]")
+_HIRAGANA = re.compile(r"[ぁ-ゖ]")
+_KANJI = re.compile(r"[一-鿿㐀-䶿々]")
+_HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]+")
+_HANGUL_IN_A_WORD = re.compile(r"[A-Za-z][\uac00-\ud7a3]|[\uac00-\ud7a3][A-Za-z]")
+_KOREAN = re.compile(
+    r"韓国|朝鮮|ハングル|翻訳|訳し|和訳|英訳|korea|hangul|k-?pop|translat|languages?\b|言語|外国語", re.IGNORECASE
+)
+_CHINESE = re.compile(
+    r"中国|中文|簡体|繁体|台湾|漢文|漢詩|漢字|ピンイン|北京|翻訳|訳し|和訳|英訳|言語|外国語|chinese|mandarin|translat|hanzi|pinyin",
+    re.IGNORECASE,
+)
+
+
+def odd_script(text: str, kana_share: float) -> str | None:
+    """Scripts that do not belong together: Chinese signs or Hangul in Japanese, or Japanese almost without kana.
+
+    kana_share is the least share of kana among 20 or more Japanese letters. Quoted words and texts that name the
+    other language hold.
+    """
+    if text.isascii():
+        return None
+    own = unquoted(text)
+    kana, kanji = len(_KANA.findall(own)), len(_KANJI.findall(own))
+    if (hangul := _stray_hangul(own, kana + kanji)) and not _KOREAN.search(text):
+        return f"Hangul among other letters: {hangul}"
+    if not kanji or _CHINESE.search(text):
+        return None
+    if _HIRAGANA.search(own) and (found := simplified_only().search(own)):
+        return f"simplified Chinese among kana: {found[0]}"
+    if kana + kanji >= ENOUGH_LETTERS and kana < kana_share * (kana + kanji):
+        return f"{kana} kana among {kana + kanji} Japanese letters"
+    return None
+
+
+def _stray_hangul(own: str, japanese: int) -> str | None:
+    """Some Hangul in a text that is not mainly Korean."""
+    found = _HANGUL.findall(own)
+    letters = sum(map(len, found))
+    if not letters:
+        return None
+    if japanese >= 2 * letters:
+        return str(found[0])
+    glued = _HANGUL_IN_A_WORD.search(own)
+    return glued[0] if glued else None
+
+
+_END_OF_TURN = re.compile(r"\s*|\d+|</?s>|<[|｜]?[^<>\s]+[|｜]?>|\[/?INST\]")
+
+
+def stopped_by(stop_reason: str, ends: Sequence[str]) -> str | None:
+    """The text must have ended with its turn: by no stop string, a control token, line breaks, or one of `ends`.
+
+    A word as a stop string ("user") cuts whatever happens to hold it.
+    """
+    if stop_reason in ends or _END_OF_TURN.fullmatch(stop_reason):
+        return None
+    return f"cut at the stop string {stop_reason!r}"

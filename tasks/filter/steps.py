@@ -1,0 +1,65 @@
+"""The rules of a filter in their order, as a recipe names them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kasasagi.blocks.nearest import nearest
+from kasasagi.tasks.filter.rules.registry import RULES, FilterError, Rule, bind
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule of a filter: one of ours with its bound parameters, or (rule is None) the user's own by dotted path."""
+
+    name: str
+    parameters: dict[str, Any]
+    rule: Rule | None
+
+    @property
+    def reason(self) -> str:
+        """What a rejected row says: the rule's name, or the function's."""
+        return self.name if self.rule else self.name.replace(":", ".").rpartition(".")[2]
+
+
+def is_own(name: str) -> bool:
+    """Whether a rule's name is the dotted path of a user's function."""
+    return "." in name or ":" in name
+
+
+def steps(rules: Sequence[str | dict[str, Any]], defaults: Sequence[str | dict[str, Any]] = ()) -> list[Step]:
+    """The rules in the order in which they are asked: defaults that the recipe does not name, then the recipe's.
+
+    Raises FilterError for an unknown name, a parameter that does not fit, or a reason that two rules share.
+    """
+    named = [_entry(entry) for entry in rules]
+    known = {name for name, _ in named}
+    before = [entry for entry in map(_entry, defaults) if entry[0] not in known]
+    found = [_step(name, value) for name, value in [*before, *named] if value is not False]
+    reasons: set[str] = set()
+    for step in found:
+        if step.reason in reasons:
+            raise FilterError(f"rules: {step.reason!r} stands there twice, so its reason would be unclear: drop one")
+        reasons.add(step.reason)
+    return found
+
+
+def _entry(entry: str | dict[str, Any]) -> tuple[str, Any]:
+    if isinstance(entry, str):
+        return entry, None
+    if len(entry) != 1:
+        raise FilterError(f"rules: {entry!r} names {len(entry)} rules, but one entry is one rule: split it")
+    return next(iter(entry.items()))
+
+
+def _step(name: str, value: Any) -> Step:
+    if not is_own(name):
+        if name not in RULES:
+            raise FilterError(
+                f"rules: {name!r} is no rule: {nearest(name, RULES)}; one of your own is module.function in a file "
+                "beside the recipe"
+            )
+        return Step(name, bind(RULES[name], value), RULES[name])
+    if value is not None and value is not True and not isinstance(value, dict):
+        raise FilterError(f"rules: {name} takes its parameters by name: write {{{name}: {{its_parameter: {value!r}}}}}")
+    return Step(name, value if isinstance(value, dict) else {}, None)

@@ -1,0 +1,148 @@
+"""Format DPO: a prompt's responses become preferences, one or several by the strategy, or a reason why not."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.audit import audit
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.votes import candidates_by_prompt
+from kasasagi.tasks.pairing import (
+    Candidate,
+    Dropped,
+    Pair,
+    TokenLimit,
+    all_above_margin,
+    best_vs_random,
+    best_vs_worst,
+    broken_condition,
+    keep_share,
+    sigma,
+    strong_vs_weak,
+)
+from kasasagi.tasks.student import TokenCounter, TokenLimits
+from kasasagi.tasks.text.thinking import with_thinking
+
+
+def format_chunk(
+    run: Run, config: PairsConfig, judge: JudgeConfig | None, job: ChunkJob, counter: TokenCounter | None = None
+) -> Handle:
+    """Make the pairs of one chunk and keep them; without a judge nothing is rated.
+
+    counter is wanted where config limits tokens.
+    """
+    started = time.monotonic()
+    columns = ["prompt_id", "instruction", *(["messages"] if counter else [])]
+    prompts = read_rows(run, job.inputs["prompts"], columns)
+    responses = read_rows(run, job.inputs.get("responses"))
+    ratings = read_rows(run, job.inputs.get("ratings"))
+    result = make_pairs(config, judge, prompts, responses, ratings, counter)
+    if claims := read_rows(run, job.inputs.get("claims")):
+        result.rows["audit"] = audit(candidates_by_prompt(judge, config.weighing(), responses, ratings), claims)
+    return keep_chunk(run, {}, job, result, started)
+
+
+def make_pairs(
+    config: PairsConfig,
+    judge: JudgeConfig | None,
+    prompts: Sequence[Mapping[str, Any]],
+    responses: Iterable[Mapping[str, Any]],
+    ratings: Iterable[Mapping[str, Any]],
+    counter: TokenCounter | None = None,
+) -> ChunkResult:
+    """The pairs of each prompt that gives any, and a reason for each that does not; rows out are prompts with pairs."""
+    rated = candidates_by_prompt(judge, config.weighing(), responses, ratings)
+    outcomes = {
+        prompt["prompt_id"]: pairs_of(config, prompt, rated.get(prompt["prompt_id"], []), counter) for prompt in prompts
+    }
+    if config.on_policy is not None:
+        outcomes = keep_share(config.on_policy, outcomes)
+    pairs: list[dict[str, Any]] = []
+    quarantine: list[dict[str, Any]] = []
+    for prompt in prompts:
+        prompt_id = prompt["prompt_id"]
+        outcome = outcomes[prompt_id]
+        if isinstance(outcome, Dropped):
+            payload = _payload(prompt, rated.get(prompt_id, []))
+            quarantine.append(set_aside(FORMAT_DPO.name, prompt_id, outcome.reason, outcome.detail, payload))
+        else:
+            pairs += [_pair(prompt_id, pair) for pair in outcome]
+    rows = {"pairs": pairs, "quarantine": quarantine}
+    return ChunkResult(len(prompts), len(prompts) - len(quarantine), rows)
+
+
+def pairs_of(
+    config: PairsConfig,
+    prompt: Mapping[str, Any],
+    candidates: Sequence[Candidate],
+    counter: TokenCounter | None = None,
+) -> list[Pair] | Dropped:
+    """The pairs of one prompt, at least one, or why there is none; prompt holds its id, and messages for a counter."""
+    conditions = config.conditions()
+    if config.max_tokens is not None and counter is not None:
+        messages = prompt["messages"]
+        if (dropped := _long_prompt(config.max_tokens, counter.prompt(messages))) is not None:
+            return dropped
+        conditions = replace(conditions, total_tokens=_total(config.max_tokens, counter, messages))
+    if config.strategy == "all_above_margin":
+        return all_above_margin(candidates, config.min_margin, conditions, config.max_pairs)
+    outcome = _one_pair(config, prompt["prompt_id"], candidates)
+    if isinstance(outcome, Dropped):
+        return outcome
+    return broken_condition(conditions, outcome) or [outcome]
+
+
+def _long_prompt(limits: TokenLimits, tokens: int | None) -> Dropped | None:
+    if tokens is None:
+        return Dropped("chat_template", "the student's chat template refuses the prompt")
+    if limits.prompt is None or tokens <= limits.prompt:
+        return None
+    return Dropped("prompt_tokens", f"the prompt has {tokens} tokens, and {limits.prompt} are allowed")
+
+
+def _total(limits: TokenLimits, counter: TokenCounter, messages: Sequence[Mapping[str, str]]) -> TokenLimit | None:
+    """Counts a prompt's responses, each once."""
+    if limits.total is None:
+        return None
+
+    @lru_cache
+    def count(candidate: Candidate) -> int | None:
+        thinking = candidate.thinking if limits.thinking else None
+        return counter.total(messages, with_thinking(candidate.content, thinking))
+
+    return TokenLimit(limits.total, count)
+
+
+def _one_pair(config: PairsConfig, prompt_id: str, candidates: Sequence[Candidate]) -> Pair | Dropped:
+    match config.strategy:
+        case "best_vs_random":
+            return best_vs_random(prompt_id, candidates, config.min_margin)
+        case "sigma":
+            return sigma(candidates, config.min_margin, config.deviations)
+        case "strong_vs_weak":
+            return strong_vs_weak(prompt_id, candidates, config.strong, config.weak)
+        case _:
+            return best_vs_worst(candidates, config.min_margin)
+
+
+def _pair(prompt_id: str, pair: Pair) -> dict[str, Any]:
+    return {
+        "prompt_id": prompt_id,
+        "chosen_id": pair.chosen.response_id,
+        "rejected_id": pair.rejected.response_id,
+        "chosen_rating": pair.chosen_rating,
+        "rejected_rating": pair.rejected_rating,
+        "margin": pair.margin,
+    }
+
+
+def _payload(prompt: Mapping[str, Any], candidates: Sequence[Candidate]) -> dict[str, Any]:
+    responses = [{"response_id": c.response_id, "model": c.model, "ratings": c.ratings} for c in candidates]
+    return {"prompt_id": prompt["prompt_id"], "instruction": prompt["instruction"], "responses": responses}

@@ -1,0 +1,42 @@
+"""What is known of the stage that makes pairs."""
+
+from kasasagi.tasks.gate.expectation import holds, never
+from kasasagi.tasks.gate.gate import Gate
+from kasasagi.tasks.stage import Stage
+
+# A prompt counts once among those that give a pair, however many it gives; all else is said of each pair.
+_PAIRS = """
+WITH named AS (
+    SELECT p.prompt_id, p.margin, c.model AS chosen_model, r.model AS rejected_model,
+           row_number() OVER (PARTITION BY p.prompt_id ORDER BY p.chosen_id, p.rejected_id) AS place,
+           length(c.content) > length(r.content) AS chosen_is_longer
+    FROM pairs AS p
+    JOIN responses AS c ON c.response_id = p.chosen_id
+    JOIN responses AS r ON r.response_id = p.rejected_id
+),
+favourite AS (SELECT chosen_model FROM named GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1)
+SELECT prompt_id, margin, chosen_model, rejected_model, CASE WHEN place = 1 THEN true END AS gives_pair,
+       chosen_is_longer,
+       CASE WHEN margin IS NOT NULL AND (SELECT count(DISTINCT model) FROM responses) > 1
+            THEN chosen_model = (SELECT chosen_model FROM favourite) END AS chosen_from_favourite
+FROM named
+UNION ALL BY NAME
+SELECT row_id AS prompt_id, false AS gives_pair FROM quarantine WHERE stage = 'format_dpo'
+"""
+
+# Version 2: what rounding adds to a mean or takes from it decides nothing. 3: a tie in one of two orders makes no pair.
+FORMAT_DPO = Stage(
+    "format_dpo",
+    version=3,
+    wanted=lambda recipe: recipe.pairing,
+    pays=False,
+    gate=Gate(
+        _PAIRS,
+        "prompt_id",
+        (
+            holds("format_dpo", "gives_pair", 0.25),
+            never("format_dpo", "chosen_is_longer", 0.75),
+            never("format_dpo", "chosen_from_favourite", 0.90),
+        ),
+    ),
+)

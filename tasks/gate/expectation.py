@@ -1,0 +1,140 @@
+"""One expectation of a gate, and the few kinds that the defaults are made of."""
+
+import difflib
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from kasasagi.blocks.models.kinds import Config
+
+Severity = Literal["critical", "warning", "info"]
+Scope = Literal["scout", "whole", "both"]
+BY_QUERY = "UnexpectedRowsExpectation"
+BATCH = "{batch}"
+"""What stands for the stage's rows in a query, as in Great Expectations."""
+
+
+class Expectation(Config):
+    """One expectation, by its Great Expectations name; further keys are its arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    stage: str = Field(description="The stage whose rows are judged.")
+    expectation: str = Field(
+        pattern=rf"^((\w+[.:])*Expect\w+|{BY_QUERY})$",
+        description="Name of the Great Expectations class, or the dotted path of a class in a Python file beside the "
+        "recipe, such as `my_gates:ExpectShortAnswers`.",
+    )
+    severity: Severity = Field("critical", description="A critical expectation that fails stops the run.")
+    scope: Scope = Field("both", description="Judged on the scout (the first chunk), on the whole, or on both.")
+    unexpected_rows_query: str | None = Field(
+        None,
+        description=f"SQL for {BY_QUERY}, such as `SELECT * FROM {BATCH} WHERE rating > 5`: {BATCH} is the stage's "
+        "rows, and a row that the query returns is one too many.",
+    )
+    _of_class: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @field_validator("expectation")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        known = (*_known_expectations(), BY_QUERY)
+        if not _is_dotted(value) and len(known) > 1 and value.casefold() not in {name.casefold() for name in known}:
+            near = difflib.get_close_matches(value, known, n=1)
+            raise ValueError(f"there is no such expectation{f'; did you mean {near[0]!r}?' if near else ''}")
+        return value
+
+    @model_validator(mode="after")
+    def _has_its_query(self) -> "Expectation":
+        query = self.unexpected_rows_query
+        if query is None and self.expectation == BY_QUERY:
+            raise ValueError(f"{BY_QUERY} needs unexpected_rows_query: write SELECT * FROM {BATCH} WHERE …")
+        if query is not None and self.expectation != BY_QUERY and not self.is_own:
+            raise ValueError(f"unexpected_rows_query belongs to {BY_QUERY}: name that class, or leave the query out")
+        return self
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its class is the user's own, in a file beside the recipe."""
+        return _is_dotted(self.expectation)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the Great Expectations class, those that an own class sets by itself included."""
+        query = self.unexpected_rows_query
+        named = {} if query is None else {"unexpected_rows_query": query}
+        return {**self._of_class, **(self.model_extra or {}), **named}
+
+    @property
+    def name(self) -> str:
+        """What it is known by: its class, and its column, description or query."""
+        named = self.model_extra or {}
+        about = named.get("column") or (self.unexpected_rows_query and (named.get("description") or self._one_line()))
+        return f"{self.expectation}({about})" if about else self.expectation
+
+    def _one_line(self) -> str:
+        return " ".join((self.unexpected_rows_query or "").split())
+
+    def with_class_defaults(self, defaults: dict[str, Any]) -> "Expectation":
+        """Return the same expectation with the arguments that its own class sets by itself; its name stays."""
+        changed = self.model_copy()
+        changed._of_class = defaults
+        return changed
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that it names."""
+        named = {str(self.arguments[name]) for name in ("column", "column_A", "column_B") if name in self.arguments}
+        listed = [self.arguments.get(name) for name in ("column_list", "column_set")]
+        return named | {str(name) for names in listed if isinstance(names, list | tuple) for name in names}
+
+    def replaces(self, other: "Expectation") -> bool:
+        """Whether it speaks of the same stage, class and column."""
+        return (self.stage, self.name) == (other.stage, other.name)
+
+
+def _is_dotted(name: str) -> bool:
+    return "." in name or ":" in name
+
+
+@cache
+def _known_expectations() -> tuple[str, ...]:
+    """Names of Great Expectations' own classes, from its file names, since its import costs seconds."""
+    package = find_spec("great_expectations")
+    if package is None or package.origin is None:
+        return ()
+    files = (Path(package.origin).parent / "expectations" / "core").glob("expect_*.py")
+    return tuple(sorted("".join(part.capitalize() for part in file.stem.split("_")) for file in files))
+
+
+def never(stage: str, column: str, most: float, scope: Scope = "both") -> Expectation:
+    """The share of rows where a yes-or-no column holds is at most that."""
+    return Expectation(
+        stage=stage,
+        expectation="ExpectColumnValuesToBeInSet",
+        scope=scope,
+        **{"column": column, "value_set": [False], "mostly": round(1 - most, 6)},
+    )
+
+
+def holds(stage: str, column: str, least: float, scope: Scope = "both", severity: Severity = "critical") -> Expectation:
+    """The share of rows where a yes-or-no column holds is at least that."""
+    return Expectation(
+        stage=stage,
+        expectation="ExpectColumnValuesToBeInSet",
+        scope=scope,
+        severity=severity,
+        **{"column": column, "value_set": [True], "mostly": least},
+    )
+
+
+def rows(stage: str) -> Expectation:
+    """There is a row."""
+    return Expectation(stage=stage, expectation="ExpectTableRowCountToBeBetween", scope="whole", **{"min_value": 1})
+
+
+def unique(stage: str, column: str) -> Expectation:
+    """No two rows have the same value."""
+    return Expectation(stage=stage, expectation="ExpectColumnValuesToBeUnique", scope="whole", **{"column": column})

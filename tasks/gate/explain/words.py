@@ -1,0 +1,99 @@
+"""Say in plain words what an expectation is about, what was seen, and what is allowed."""
+
+from typing import Any
+
+import orjson
+
+from kasasagi.tasks.gate.expectation import BY_QUERY, Expectation
+
+FEW_ROWS = 30
+"""With fewer rows a share says little: one that misses its limit warns and does not stop the run."""
+NAMES = {
+    "chosen_from_favourite": "chosen from one model",
+    "chosen_is_longer": "chosen is the longer answer",
+    "gives_pair": "prompts that give a pair",
+    "has_its_turns": "dialogues that have all their turns",
+    "judges_agree": "judges agree",
+    "language_as_asked": "answers in the prompt's language",
+    "no_answer": "calls without an answer",
+    "refused": "refusals",
+    "responder_answers": "answers of responders that answer at all",
+    "same_in_both_orders": "same verdict in both orders",
+    "truncated": "answers cut off",
+    "unreadable": "replies that cannot be read",
+}
+"""The columns of the default expectations."""
+_CLASSES = {"ExpectTableRowCountToBeBetween": "rows", "ExpectColumnValuesToBeUnique": "unique {column}"}
+
+
+def plain_name(expectation: str) -> str:
+    """Return what an expectation is about; its class and column where it is none of the defaults."""
+    name, _, column = expectation.removesuffix(")").partition("(")
+    if name == BY_QUERY and column:
+        return f"unexpected rows: {column}"
+    if name == "ExpectColumnValuesToBeInSet" and column in NAMES:
+        return NAMES[column]
+    return _CLASSES[name].format(column=column) if name in _CLASSES else expectation
+
+
+def is_lenient(one: Expectation, rows: int) -> bool:
+    """Return whether a share that misses its limit only warns: there are few rows, and each speaks for itself."""
+    return 0 < rows < FEW_ROWS and one.arguments.get("mostly") is not None and not _counts_each(one)
+
+
+def _counts_each(one: Expectation) -> bool:
+    """Whether a single row is enough to act on, since the next run makes good what this one lacks."""
+    return one.arguments.get("column") in ("no_answer", "responder_answers")
+
+
+def observed(one: Expectation, result: dict[str, Any]) -> str:
+    """Return what was seen, the way its limit reads: a share with its count, or a value."""
+    if one.arguments.get("unexpected_rows_query") is not None:
+        count = result.get("observed_value", 0)
+        return f"{count:,} row{'' if count == 1 else 's'}"
+    if "unexpected_percent" not in result or result.get("element_count") is None:
+        value = result.get("observed_value")
+        return orjson.dumps(value, default=str).decode() if value is not None else "no value"
+    count = rows_in(result)
+    bad = result.get("unexpected_count") or 0
+    held = bad if _limits_from_above(one) else count - bad
+    if not count:
+        return "no rows"
+    if count < FEW_ROWS:
+        return f"{held} of {count}"
+    return f"{held / count:.1%} of {count:,}"
+
+
+def rows_in(result: dict[str, Any]) -> int:
+    """Return how many rows an expectation judged, those without a value left out."""
+    return int(result.get("element_count") or 0) - int(result.get("missing_count") or 0)
+
+
+def limit_of(one: Expectation, arguments: dict[str, Any]) -> str:
+    """Return the limit that what was seen is held against.
+
+    Args:
+        one: The expectation as the recipe has it.
+        arguments: Its arguments as they were applied, relaxed where only the first chunk was looked at.
+    """
+    limit = _limit(one, arguments)
+    plain = _limit(one, one.arguments)
+    return limit if limit == plain else f"{plain}; {limit} for the first chunk"
+
+
+def _limit(one: Expectation, arguments: dict[str, Any]) -> str:
+    if arguments.get("unexpected_rows_query") is not None:
+        return "at most 0"
+    mostly = arguments.get("mostly")
+    if mostly is not None and arguments.get("value_set") in ([True], [False]):
+        return f"at most {1 - mostly:.1%}" if _limits_from_above(one) else f"at least {mostly:.1%}"
+    if one.expectation == "ExpectTableRowCountToBeBetween" and set(arguments) == {"min_value"}:
+        return f"at least {arguments['min_value']}"
+    shown = {name: value for name, value in arguments.items() if name not in ("column", "mostly")}
+    words = ", ".join(f"{name} {orjson.dumps(value, default=str).decode()}" for name, value in shown.items())
+    return f"{words or 'all'}{f' in at least {mostly:.1%}' if mostly is not None else ''}"
+
+
+def _limits_from_above(one: Expectation) -> bool:
+    """Whether an expectation says how many rows at most have a yes in its column."""
+    return one.arguments.get("value_set") == [False]

@@ -1,0 +1,73 @@
+"""The task that judges a stage."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from kasasagi.blocks.workspace.run_tables import tables_of
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.context import current
+from kasasagi.tasks.gate.approvals import let_pass, remedy
+from kasasagi.tasks.gate.explain.reasons import commonest_reason
+from kasasagi.tasks.gate.judge import judge_stage
+from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
+
+
+@task(name="gate", retries=0, persist_result=False, task_run_name="gate-{stage}-{scope}")
+def gate(
+    stage: str, scope: Literal["scout", "whole"], stops: bool = True, refused: str | None = None
+) -> list[dict[str, Any]]:
+    """Judge a stage on its first chunk or on the whole, and keep the outcomes.
+
+    Args:
+        stage: The stage.
+        scope: Whether the first chunk is judged, or all rows.
+        stops: Whether a critical failure is raised; otherwise a person is asked about the outcomes first.
+        refused: What a person said who was asked; empty if the outcomes may pass, None where nobody was asked.
+
+    Returns:
+        The outcomes as plain data.
+
+    Raises:
+        GateFailedError: An expectation fails, and the recipe says that this stops the run.
+    """
+    context = current()
+    run, recipe = context.session.run, context.recipe
+    handles = [h for h in run.handles() if scope == "whole" or h.handle.chunk == 0]
+    with tables_of(run, handles) as connection:
+        outcomes = judge_stage(connection, stage, scope, recipe.expectations, base=context.base)
+    pauses = recipe.gates.on_fail == "pause"
+    if pauses:
+        outcomes = let_pass(run.workspace, run.state().name, outcomes)
+    keep_outcomes(run, stage, scope, outcomes)
+    failed = [one for one in outcomes if not one.success]
+    if refused is None:
+        for one in failed:
+            context.session.said(f"gate {one.severity}: {one.sentence()}")
+    stopping = [one for one in outcomes if one.stops]
+    if stopping and stops and recipe.gates.on_fail != "warn":
+        way_on = "; ".join(part for part in (refused, remedy(run) if pauses else None) if part)
+        reason = None if refused else _reason(run, stopping)
+        _show(run, stage, failed, reason)
+        raise GateFailedError(stopping, way_on or None, reason)
+    return [outcome.model_dump() for outcome in outcomes]
+
+
+def _reason(run: Run, stopping: Sequence[Outcome]) -> str | None:
+    """The commonest reason among the rows that a failed gate is about, and the command that shows them."""
+    with tables_of(run, run.handles()) as connection:
+        return commonest_reason(connection, run, stopping)
+
+
+def _show(run: Run, stage: str, failed: Sequence[Outcome], reason: str | None) -> None:
+    """Leave an artifact of a failed gate; the gate fails all the same where Prefect takes none."""
+    lines = [f"- **{one.severity}**: {one.sentence()}" for one in failed]
+    with suppress(Exception):
+        create_markdown_artifact(
+            "\n".join([*lines, *(["", reason] if reason else [])]),
+            key=f"gate-{stage.replace('_', '-')}",
+            description=f"gate on {stage} of {run.id}",
+        )

@@ -1,0 +1,1 @@
+"""Judges' replies, read strictly."""

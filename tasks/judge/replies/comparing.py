@@ -1,0 +1,148 @@
+"""The strict reader of a comparison: which of two texts is better, or neither; never a guess.
+
+One line of its own that begins with the label carries the verdict, or one JSON object does. A second such line, a
+look-alike ("The winner: Text 2"), both forms at once, or a line that may be a quotation are a refusal.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from kasasagi.tasks.judge.replies.copied import refuse_copied_json, refuse_copied_lines
+from kasasagi.tasks.judge.replies.lines import (
+    PLAIN,
+    Quotes,
+    Verdict,
+    announces,
+    holds_json,
+    is_long,
+    json_rationale,
+    json_span,
+    opens_rationale,
+    parsed,
+    plain_head,
+    quoted,
+    rationale_lines,
+    refuse,
+    reply_lines,
+    stands_amid,
+    without_courtesy,
+)
+
+FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
+_BETTER = re.compile(r"(?:better(?: text)?|優れている(?:方|ほう))\s*:(.*)")
+_BETTER_LIKE = re.compile(
+    r"(?:better|優れている(?:方|ほう))\s*(?:\([^)]*\))?\s*(?:[=–—-]|(?:is|は)\s*(?:text|文章)?\s*[0-9])"
+    r"|[^:=.]{0,40}\b(?:better|best|winner|winning|preferred|preference|verdict)\b[^:=.]{0,40}[:=].*(?:[0-9]|\btie\b)"
+    r"|[^:=。、]{0,20}(?:優れ|勝者|勝ち|判定|良い)[^:=。、]{0,20}[:=].*(?:[0-9]|同等|引き分け)"
+)
+_BETTER_WORDS = re.compile(r"\b(?:better|worse|best|worst|winner|wins|prefer\w*)\b|優れ|劣|勝者|勝ち|判定")
+"""With a number, what a short line has that may be a verdict in other words."""
+_SHORT = 40
+_VALUE = re.compile(r"(?:(?:text|文章)\s*)?([12])\s*[.。]?")
+_TIE = re.compile(r"(?:a )?tie\s*[.。]?|同等\s*[.。]?|引き分け\s*[.。]?")
+_JSON_BETTER = re.compile(r'"\s*(?:better|優れている(?:方|ほう))\s*"', re.IGNORECASE)
+_JSON_BETTER_SET = re.compile(_JSON_BETTER.pattern + r"\s*[:：]", re.IGNORECASE)
+_NAMES = {
+    "better": "better",
+    "優れている方": "better",
+    "優れているほう": "better",
+    "rationale": "rationale",
+    "理由": "rationale",
+}
+
+
+def read_comparison(reply: str, texts: Sequence[str] = ()) -> list[Verdict]:
+    """The verdicts on text 1 and text 2: 1 for the better one and 0 for the other, or one half for each.
+
+    Both carry the same rationale. Labels may be English or Japanese. A verdict that also stands in one of the judged
+    texts may be a quotation and is refused. Raises UnreadableReply for what is not clear.
+    """
+    if not reply.strip():
+        refuse("empty_reply", "the reply is empty")
+    lines = without_courtesy(reply_lines(reply))
+    refuse_copied_lines(lines, lambda raw: _BETTER.fullmatch(plain_head(raw)) is not None, texts)
+    span = json_span(lines)
+    value = parsed("".join(lines[span.start : span.stop]), _JSON_BETTER)
+    if value is None and holds_json(lines, _JSON_BETTER_SET):
+        refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
+    if value is not None:
+        refuse_copied_json("".join(lines[span.start : span.stop]), texts)
+        beside = (*lines[: span.start], *lines[span.stop :])
+        if any(_label(raw) is not None for raw in beside):
+            refuse("two_forms", "the reply carries a labelled line and a JSON value, which may disagree")
+        if any(_JSON_BETTER_SET.search(raw) for raw in beside):
+            refuse("two_values", "the reply carries a further verdict beside its JSON value, which may disagree")
+        return _from_json(value)
+    return _from_lines(lines)
+
+
+def _label(raw: str) -> str | None:
+    """What stands behind the label of a line, None for a line that has none. Raises for a look-alike."""
+    head = plain_head(raw)
+    if (found := _BETTER.fullmatch(head)) is not None:
+        return raw if is_long(raw) else found[1].strip()
+    if _BETTER_LIKE.match(head) or _is_short_like(raw, head):
+        refuse("unclear_verdict", f"the line {quoted(raw)} resembles a verdict but is not in the asked form")
+    return None
+
+
+def _is_short_like(raw: str, head: str) -> bool:
+    """Whether a line of few words has one for a verdict, and names a text by its number."""
+    if len(head) > _SHORT or "{" in head or opens_rationale(raw):
+        return False
+    return _BETTER_WORDS.search(head) is not None and any(character in "12" for character in head)
+
+
+def _from_lines(lines: Sequence[str]) -> list[Verdict]:
+    labelled = [(raw, _label(raw)) for raw in lines]
+    found = [value for _, value in labelled if value is not None]
+    if not found:
+        refuse("missing_verdict", "no line says which text is better")
+    if len(found) > 1:
+        refuse("repeated_verdict", f"{len(found)} lines say which text is better")
+    words = rationale_lines([raw for raw, value in labelled if value is None])
+    verdicts = _verdicts(found[0], "".join(words).strip())
+    _check_quotation(labelled)
+    return verdicts
+
+
+def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
+    """Refuse a verdict that may be somebody else's: in a quotation, or amid the words of the rationale."""
+    quotes = Quotes()
+    for place, (raw, value) in enumerate(labelled):
+        in_quotes = quotes.holds(raw, "none" if value is None else "verdict")
+        if value is None:
+            continue
+        before, after = ([one for one, _ in some] for some in (labelled[:place], labelled[place + 1 :]))
+        if in_quotes or announces(before) or stands_amid(before, after):
+            refuse("quoted_verdict", f"the line {quoted(raw)} stands in a quotation, or amid the rationale")
+
+
+def _from_json(value: Any) -> list[Verdict]:
+    if not isinstance(value, tuple):
+        refuse("not_json", "the JSON value is no object that says which text is better")
+    entry: dict[str, Any] = {}
+    for key, item in value:
+        name = _NAMES.get(key.strip().lower())
+        if name is None:
+            refuse("unknown_key", f"the JSON object has the key {quoted(key)}, whose meaning is not agreed")
+        if name in entry:
+            refuse("repeated_verdict", f"the JSON object has {quoted(key)} twice")
+        entry[name] = item
+    better = entry.get("better")
+    if not isinstance(better, str):
+        refuse("unclear_verdict", f"better is {better!r:.60}, neither a text's number nor tie")
+    rationale = json_rationale("the comparison", entry.get("rationale", ""))
+    return _verdicts(better.translate(PLAIN).strip().lower(), rationale)
+
+
+def _verdicts(words: str, rationale: str) -> list[Verdict]:
+    number = _VALUE.fullmatch(words)
+    if number is not None:
+        ratings = FIRST if number[1] == "1" else SECOND
+    elif _TIE.fullmatch(words):
+        ratings = TIE
+    else:
+        refuse("unclear_verdict", f"the better text is {quoted(words)}, not Text 1, Text 2 or tie")
+    return [Verdict(rating, rationale) for rating in ratings]

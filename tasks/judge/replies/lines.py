@@ -1,0 +1,187 @@
+"""What the readers of judges' replies share: lines made plain, JSON as it was written, and how a reply is refused."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+
+HEAD_CHARS = 200
+"""How much of a line is looked at for labels; a longer rating line is no clean rating anyway."""
+
+_WIDE = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
+_INVISIBLE = dict.fromkeys([*range(0x200B, 0x2010), 0x2060, 0xFE0E, 0xFE0F, 0xFEFF])
+PLAIN: dict[int, int | None] = {**_WIDE, **_INVISIBLE, 0x3000: 0x20, 0x00A0: 0x20, 0x2236: 0x3A}
+
+LEADING = "#>*_`+-•・ \t\u3000\u00a0\ufeff\u200b"
+EMPHASIS = re.compile(r"(?<![0-9*_`])[*_`]++|[*_`]++(?![0-9])")
+_RATIONALE_LABEL = re.compile(r"[#>*_`+\-•・\s]*+(?:rationale|理由)[*_`\s]*+[:：][*_`]*+\s*+", re.IGNORECASE)
+_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\w*\s*")
+_RULES = ("---", "***")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_COURTESY = re.compile(
+    r"(?:i hope|hope (?:this|that|it)|let me know|please (?:let me know|feel free)|feel free|thank you|thanks"
+    r"|if you (?:need|have|would|want)|以上(?:です|が|、|。|となります)|ご不明|ご参考|お役に立"
+    r"|何か(?:ご|あり|あれ|ござい))"
+    r"[^0-9０-９一二三四五:：\n]{0,120}",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judge's word on one text: the rating on the scale that was asked for, and why (may be empty)."""
+
+    rating: float
+    rationale: str
+
+
+class UnreadableReply(ValueError):
+    """A judge's reply that could mean something else than it seems to: `reason` for machines, `detail` for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail.encode("utf-8", "replace").decode()
+        super().__init__(f"{reason}: {self.detail}")
+
+    def __reduce__(self) -> tuple[type["UnreadableReply"], tuple[str, str]]:
+        """Both words travel when the error is pickled."""
+        return type(self), (self.reason, self.detail)
+
+
+class Number(str):
+    """A number as it stands in JSON, so that 4, 4.0 and 4.5 are read by the same eyes as in a labelled line."""
+
+    __slots__ = ()
+
+
+def refuse(reason: str, detail: str) -> NoReturn:
+    """Raise UnreadableReply."""
+    raise UnreadableReply(reason, detail)
+
+
+def quoted(text: str) -> str:
+    """A text as a sentence quotes it: short, and on one line."""
+    text = text.strip()
+    return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
+
+
+def reply_lines(reply: str) -> list[str]:
+    """Return the lines of a reply with their ends; only CR and LF end one.
+
+    str.splitlines also takes U+2028, U+0085 and the vertical tab for line ends, which a text that the judge quotes may
+    hold amid a sentence.
+    """
+    return _LINE.findall(reply)
+
+
+def without_courtesy(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines of a reply without a closing courtesy, such as "I hope this helps!"."""
+    stop = len(lines)
+    while stop and (not lines[stop - 1].strip() or _COURTESY.fullmatch(lines[stop - 1].strip())):
+        stop -= 1
+    return lines[:stop] if any(line.strip() for line in lines[stop:]) else lines
+
+
+def plain_head(raw: str) -> str:
+    """The beginning of a line without marks of Markdown, full-width forms and capitals: where a label would stand."""
+    bare = raw.lstrip(LEADING)
+    return EMPHASIS.sub("", bare[:HEAD_CHARS].translate(PLAIN)).strip().lower()
+
+
+def is_long(raw: str) -> bool:
+    """Whether a line is longer than what is looked at for labels."""
+    return len(raw.lstrip(LEADING)) > HEAD_CHARS
+
+
+def rationale_lines(words: Sequence[str]) -> list[str]:
+    """The words of a reply or a section of it, without the rationale label and without bare code fences and rules."""
+    kept = [line for line in words if not _FENCE.fullmatch(line) and line.strip() not in _RULES]
+    for index, line in enumerate(kept):
+        label = _RATIONALE_LABEL.match(line)
+        if label:
+            kept[index] = line[label.end() :]
+            break
+    return kept
+
+
+def opens_rationale(raw: str) -> bool:
+    """Whether a line begins with the label of a rationale."""
+    return _RATIONALE_LABEL.match(raw) is not None
+
+
+def stands_amid(before: Sequence[str], after: Sequence[str]) -> bool:
+    """Whether what stands between such lines of a section stands inside its rationale, where it may be a quotation.
+
+    It does where the rationale's words go on behind it. A rationale that begins behind it is another matter.
+    """
+    said, more = ([line for line in rationale_lines(lines) if line.strip()] for lines in (before, after))
+    begun = any(map(opens_rationale, before))
+    return bool(said) and bool(more) and (begun or not any(map(opens_rationale, after)))
+
+
+def announces(before: Sequence[str]) -> bool:
+    """Whether the last words before a line announce it by a colon, so that it may be a quotation."""
+    words = [line.strip() for line in before if line.strip()]
+    return bool(words) and words[-1].endswith((":", "：")) and _RATIONALE_LABEL.fullmatch(words[-1]) is None
+
+
+class Quotes:
+    """Follows the lines of a reply and says which of them stand in a quotation: behind `>`, or in a block of code.
+
+    A block that opens before anything was labelled may be the reply itself, fenced as a whole; behind a preamble it is
+    that if it has a label of a rationale or a section.
+    """
+
+    def __init__(self) -> None:
+        self._block: Literal["none", "own", "unsure", "quotation"] = "none"
+        self._labels = self._words = False
+
+    def holds(self, raw: str, label: Literal["section", "verdict", "none"]) -> bool:
+        """Whether the next line is quoted; label says what it is labelled as."""
+        if _FENCE.fullmatch(raw):
+            self._block = self._opened() if self._block == "none" else "none"
+            return False
+        if label == "section" or opens_rationale(raw):
+            self._block = "own" if self._block == "unsure" else self._block
+        self._labels = self._labels or label != "none" or opens_rationale(raw)
+        self._words = self._words or bool(raw.strip())
+        return self._block in ("unsure", "quotation") or raw.lstrip().startswith((">", "＞"))
+
+    def _opened(self) -> Literal["own", "unsure", "quotation"]:
+        return "quotation" if self._labels else "unsure" if self._words else "own"
+
+
+def json_span(lines: Sequence[str]) -> range:
+    """The lines that should be JSON: of a lone fenced block, or of all, those from the first that opens a value."""
+    fences = [index for index, line in enumerate(lines) if _FENCE.fullmatch(line)]
+    start, stop = (fences[0] + 1, fences[1]) if len(fences) == 2 else (0, len(lines))
+    opening = (index for index in range(start, stop) if lines[index].lstrip().startswith(("{", "[")))
+    return range(next(opening, stop), stop)
+
+
+def holds_json(lines: Sequence[str], names: re.Pattern[str]) -> bool:
+    """Whether a line begins like JSON and has the key that every verdict has."""
+    return any(line.lstrip().startswith(("{", "[")) and names.search(line) for line in lines)
+
+
+def parsed(body: str, must_name: re.Pattern[str]) -> Any:
+    """The JSON value with its numbers as written and its objects as pairs; None where it is none or names no verdict.
+
+    must_name finds the key that every verdict has.
+    """
+    if not must_name.search(body):
+        return None
+    try:
+        return json.loads(body, object_pairs_hook=tuple, parse_int=Number, parse_float=Number)
+    except (ValueError, RecursionError):
+        return None
+
+
+def json_rationale(which: str, value: Any) -> str:
+    """A rationale out of JSON. Raises UnreadableReply for what is no text that a file can hold."""
+    if not isinstance(value, str) or isinstance(value, Number):
+        refuse("rationale_not_text", f"the rationale of {which} is {value!r:.60}, not a text")
+    if value.encode("utf-8", "replace").decode() != value:
+        refuse("rationale_not_text", f"the rationale of {which} holds half a surrogate pair, which no file can")
+    return value

@@ -1,0 +1,316 @@
+"""The strict reader of a judge's reply: it reads what is unambiguous, refuses the rest, and never guesses.
+
+Two forms are read: the sections that the judge prompt asks for, and JSON. Only a line of its own that begins with the
+rating label carries a rating, so nothing inside a rationale's sentences can; a second such line in a section, a second
+section of the same number or a look-alike ("Final rating: 2") is a refusal. So is a line that may be a quotation: amid
+the words of a rationale, behind `>`, or in a block of code.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+from kasasagi.tasks.judge.replies.copied import refuse_copied_json, refuse_copied_lines
+from kasasagi.tasks.judge.replies.lines import (
+    HEAD_CHARS,
+    PLAIN,
+    Quotes,
+    UnreadableReply,
+    Verdict,
+    announces,
+    holds_json,
+    is_long,
+    json_rationale,
+    json_span,
+    opens_rationale,
+    parsed,
+    plain_head,
+    quoted,
+    rationale_lines,
+    refuse,
+    reply_lines,
+    stands_amid,
+    without_courtesy,
+)
+
+__all__ = ["UnreadableReply", "Verdict", "read_ratings"]
+
+_SECTION = re.compile(
+    r"(?:(?:output for |rating for |evaluation of |assessment of )?(?:text|response)\s*([0-9]{1,6})"
+    r"|文章\s*([0-9]{1,6})\s*(?:の評価)?)\s*:?\s*#*"
+)
+_RATING = re.compile(r"(?:rating|評点|評価)\s*:(.*)")
+_RATING_LIKE = re.compile(
+    r"(?:rating\b|評点)\s*(?:\([^)]*\))?\s*(?:[=–—-]|(?:is\s|of\s|は|が)?\s*[0-9])"
+    r"|[^:=.]{0,40}\b(?:ratings?|scores?)\b[^:=.]{0,40}[:=].*[0-9]"
+    r"|[^:=。、]{0,20}(?:評点|評価|点数|得点|スコア|採点)[^:=。、]{0,20}[:=].*[0-9]"
+    r"|(?:\|\s*)?(?:text|文章)\s*[0-9]{1,6}\s*[:=|]\s*[0-9]+(?:\.[0-9]+)?\s*(?:点|(?:/|out of)\s*[0-9]+)?\s*[|.。]?"
+    r"\s*\Z"
+    r"|(?:overall|verdict|grade|stars?|総評|総合)\s*[:=]\s*[0-9](?:\.[0-9]+)?\s*(?:点|(?:/|out of)\s*[0-9]+)?\W*\Z"
+    r"|[0-9](?:\.[0-9]+)?\s*(?:点|(?:/|out of)\s*(?:5|10|100))\W*\Z"
+)
+_RATING_WORDS = re.compile(r"\b(?:rat(?:e|ed|ings?)|scor(?:e|ed|es))\b|評点|評価|点数|得点|スコア|採点")
+"""With a number, what a short line has that may be a verdict in other words."""
+_SHORT = 40
+_VALUE = re.compile(
+    r"(-?[0-9]+(?:\.[0-9]+)?)\s*(?:点|(?:/|out of)\s*([0-9]+)\s*)?\s*"
+    r"(?:[(\[（](?P<in_brackets>[^()\[\]（）0-9]{1,80})[)\]）]|[-–—:]\s*(?P<behind>[^0-9:=]{1,80}?))?\s*[.。]?"
+)
+_NUMBER_WORDS = re.compile(
+    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|half|or|not|maybe|between|almost|than)\b"
+    r"|[零一二三四五六七八九十半]|または|もしくは|ではな|より|から"
+)
+"""What makes a label behind a number say another number, or nothing that is sure."""
+_PRAISE = re.compile(r"excellent|perfect|best|outstanding|fully|優|完璧|非常に良|最高|正しく")
+_BLAME = re.compile(r"poor|worst|terrible|very bad|incorrect|unacceptable|劣|最悪|悪い|誤り|不正確|低い")
+_NUMBER_NAME = re.compile(r"(?:(?:output for )?text[ _]?|文章)?([0-9]{1,6})(?:の評価)?")
+
+_NAMES = {
+    "text": "text",
+    "文章": "text",
+    "rating": "rating",
+    "評点": "rating",
+    "rationale": "rationale",
+    "理由": "rationale",
+}
+_WRAPPERS = ("ratings", "verdicts", "評価")
+
+_JSON_RATING = re.compile(r'"\s*(?:rating|評点)\s*"', re.IGNORECASE)
+_JSON_RATING_SET = re.compile(_JSON_RATING.pattern + r"\s*[:：]", re.IGNORECASE)
+
+Kind = Literal["section", "rating", "unclear", "text"]
+_LABELS: dict[Kind, Literal["section", "verdict"]] = {"section": "section", "rating": "verdict"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    kind: Kind
+    raw: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    lowest: int
+    highest: int
+    halves: bool
+
+
+@dataclass(slots=True)
+class _Section:
+    ratings: list[str] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    amid: bool = False
+
+
+def read_ratings(
+    reply: str,
+    count: int,
+    *,
+    scale: int = 5,
+    lowest: int = 1,
+    allow_halves: bool = False,
+    texts: Sequence[str] = (),
+) -> list[Verdict]:
+    """The verdicts on texts 1 to `count`, in that order, whatever order the reply has them in.
+
+    Ratings are whole numbers from `lowest` to `scale`, or halves as well where `allow_halves`, and are returned on
+    that scale. Labels may be English or Japanese. For a single text the section line may be missing, if exactly one
+    line is a rating. Thinking text must have been split off before. A rating line that also stands in one of the judged
+    texts may be a quotation and is refused. Time is linear in the reply's length.
+    Raises UnreadableReply for anything that is not clear.
+    """
+    if not reply.strip():
+        refuse("empty_reply", "the reply is empty")
+    lines = without_courtesy(reply_lines(reply))
+    refuse_copied_lines(lines, lambda raw: _classified(raw).kind == "rating", texts)
+    sections = _found(lines, count, texts)
+    _check_numbers(sections, count)
+    asked = _Scale(lowest, scale, allow_halves)
+    return [_verdict(number, sections[number], asked) for number in range(1, count + 1)]
+
+
+def _found(lines: Sequence[str], count: int, texts: Sequence[str]) -> dict[int, _Section]:
+    """The sections by number, from whichever of the two forms the reply has; it may not have both."""
+    span = json_span(lines)
+    value = parsed("".join(lines[span.start : span.stop]), _JSON_RATING)
+    if value is None and holds_json(lines, _JSON_RATING_SET):
+        refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
+    if value is None:
+        sections = _sections([_classified(raw) for raw in lines], count)
+        if span and not sections:
+            refuse("not_json", "the reply looks like JSON but is none, or has no rating")
+        return sections
+    refuse_copied_json("".join(lines[span.start : span.stop]), texts)
+    beside = (*lines[: span.start], *lines[span.stop :])
+    if any(_classified(raw).kind != "text" for raw in beside):
+        refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
+    if any(_JSON_RATING_SET.search(raw) for raw in beside):
+        refuse("two_values", "the reply carries further ratings beside its JSON value, which may disagree")
+    return _json_sections(value, count)
+
+
+def _classified(raw: str) -> _Line:
+    """What a line is: a section's head, a clean rating label, something that resembles a rating, or text."""
+    head = plain_head(raw)
+    section = _SECTION.fullmatch(head)
+    if section:
+        return _Line("section", raw, section[1] or section[2])
+    rating = _RATING.fullmatch(head)
+    if rating:
+        return _Line("rating", raw, raw if is_long(raw) else rating[1].strip())
+    return _Line("unclear" if _RATING_LIKE.match(head) or _is_short_like(raw, head) else "text", raw)
+
+
+def _is_short_like(raw: str, head: str) -> bool:
+    """Whether a line of few words has one for a rating, and a digit."""
+    if len(head) > _SHORT or "{" in head or opens_rationale(raw):
+        return False
+    return _RATING_WORDS.search(head) is not None and any(character in "0123456789" for character in head)
+
+
+def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
+    """The sections by their own numbers, with the ratings and the words that stand in each."""
+    sections: dict[int, _Section] = {}
+    current = preamble = _Section()
+    places: list[tuple[_Section, int]] = []
+    quotes = Quotes()
+    for line in lines:
+        in_quotes = quotes.holds(line.raw, _LABELS.get(line.kind, "none"))
+        if in_quotes and line.kind in _LABELS:
+            refuse("quoted_rating", f"the line {quoted(line.raw)} stands in a quotation or a block of code")
+        if line.kind == "section":
+            current = _opened(sections, int(line.value))
+        elif line.kind == "rating":
+            if announces(current.words):
+                refuse("quoted_rating", f"the line {quoted(line.raw)} is announced by the rationale, as a quotation is")
+            current.ratings.append(line.value)
+            places.append((current, len(current.words)))
+        elif line.kind == "unclear":
+            refuse("unclear_rating", f"the line {quoted(line.raw)} resembles a rating but is not in the asked form")
+        else:
+            current.words.append(line.raw)
+    if count == 1 and not sections and preamble.ratings:
+        sections = {1: preamble}
+    elif preamble.ratings:
+        refuse("stray_rating", f"the rating {quoted(preamble.ratings[0])} stands outside of any section")
+    for section, place in places:
+        section.amid = section.amid or stands_amid(section.words[:place], section.words[place:])
+    for section in sections.values():
+        section.words = rationale_lines(section.words)
+    return sections
+
+
+def _opened(sections: dict[int, _Section], number: int) -> _Section:
+    if number in sections:
+        refuse("repeated_section", f"text {number} is rated twice")
+    sections[number] = _Section()
+    return sections[number]
+
+
+def _check_numbers(sections: dict[int, _Section], count: int) -> None:
+    extra = [number for number in sections if not 1 <= number <= count]
+    if extra:
+        refuse("extra_section", f"text {extra[0]} is rated, but there are only texts 1 to {count}")
+    missing = [number for number in range(1, count + 1) if number not in sections]
+    if missing:
+        refuse("missing_section", f"there is no section for text {missing[0]}")
+
+
+def _verdict(number: int, section: _Section, scale: _Scale) -> Verdict:
+    if not section.ratings:
+        refuse("missing_rating", f"the section of text {number} has no rating line")
+    if len(section.ratings) > 1:
+        refuse("repeated_rating", f"the section of text {number} has {len(section.ratings)} rating lines")
+    rating = _rating(number, section.ratings[0], scale)
+    if section.amid:
+        refuse("rating_inside_rationale", f"words go on behind the rating of text {number}, so it may be a quotation")
+    return Verdict(rating, "".join(section.words).strip())
+
+
+def _rating(number: int, words: str, scale: _Scale) -> float:
+    if not words:
+        refuse("missing_rating", f"the rating of text {number} is empty")
+    found = _VALUE.fullmatch(words) if len(words) <= HEAD_CHARS else None
+    if found is None:
+        refuse("rating_not_a_number", f"the rating of text {number} is {quoted(words)}, not one number in digits")
+    if found[2] is not None and found[2] != str(scale.highest):
+        refuse("other_scale", f"the rating of text {number} is {quoted(words)}, but the scale ends at {scale.highest}")
+    rating = Fraction(found[1])
+    _check_label(words, (found["in_brackets"] or found["behind"] or "").strip(), rating, scale)
+    if not scale.lowest <= rating <= scale.highest:
+        span = f"{scale.lowest} to {scale.highest}"
+        refuse("rating_out_of_range", f"the rating of text {number} is {quoted(words)}, not from {span}")
+    if (rating * 2 if scale.halves else rating).denominator != 1:
+        refuse("rating_not_whole", f"the rating of text {number} is {quoted(words)}, not a number of the scale")
+    return float(rating)
+
+
+def _check_label(words: str, label: str, rating: Fraction, scale: _Scale) -> None:
+    """Refuse words behind a rating that may mean another one."""
+    if not label:
+        return
+    middle = Fraction(scale.lowest + scale.highest, 2)
+    contradicts = (rating < middle and _PRAISE.search(label)) or (rating > middle and _BLAME.search(label))
+    if contradicts or _NUMBER_WORDS.search(label) or _RATING_WORDS.search(label):
+        refuse("unclear_rating", f"the words behind the rating {quoted(words)} may mean another one")
+
+
+def _json_sections(value: Any, count: int) -> dict[int, _Section]:
+    sections: dict[int, _Section] = {}
+    for number, pairs in _json_entries(value, count):
+        entry = _json_entry(number, pairs)
+        section = _opened(sections, number)
+        section.ratings = [_json_rating(number, entry["rating"])] if "rating" in entry else []
+        section.words = [json_rationale(f"text {number}", entry.get("rationale", ""))]
+    return sections
+
+
+def _json_entries(value: Any, count: int) -> Iterator[tuple[int, Any]]:
+    """Each entry with its text's number; an object has its numbers as keys, a list's entries name theirs."""
+    if isinstance(value, tuple) and len(value) == 1 and value[0][0] in _WRAPPERS:
+        value = value[0][1]
+    if isinstance(value, list):
+        for pairs in value:
+            yield _json_number(dict(_json_entry(None, pairs)).get("text")), pairs
+    elif isinstance(value, tuple) and count == 1 and any(_NAMES.get(name) == "rating" for name, _ in value):
+        yield 1, value
+    elif isinstance(value, tuple):
+        for name, pairs in value:
+            yield _json_number(name), pairs
+    else:
+        refuse("not_json", "the JSON value is neither an object nor a list of ratings")
+
+
+def _json_number(name: Any) -> int:
+    found = _NUMBER_NAME.fullmatch(name.translate(PLAIN).strip().lower()) if isinstance(name, str) else None
+    if found is None:
+        refuse("missing_section", f"a rating in the JSON is for {name!r:.60}, not for the number of a text")
+    return int(found[1])
+
+
+def _json_entry(number: int | None, pairs: Any) -> dict[str, Any]:
+    """One entry by our names for its keys."""
+    which = "an entry" if number is None else f"the entry of text {number}"
+    if not isinstance(pairs, tuple):
+        refuse("missing_rating", f"{which} is no JSON object with a rating and a rationale")
+    entry: dict[str, Any] = {}
+    for key, item in pairs:
+        name = _NAMES.get(key.strip().lower())
+        if name is None:
+            refuse("unknown_key", f"{which} has the key {quoted(key)}, whose meaning is not agreed")
+        if name in entry:
+            refuse(f"repeated_{'section' if name == 'text' else name}", f"{which} has {quoted(key)} twice")
+        entry[name] = item
+    if number is not None and "text" in entry and _json_number(entry["text"]) != number:
+        refuse("repeated_section", f"{which} says that it is for text {entry['text']!r:.60}")
+    return entry
+
+
+def _json_rating(number: int, value: Any) -> str:
+    """A rating's words: a JSON number, or a string that reads like one; never true, null or a constant."""
+    if not isinstance(value, str):
+        refuse("rating_not_a_number", f"the rating of text {number} is {value!r:.60}, not one number in digits")
+    return value.translate(PLAIN).strip().lower()

@@ -1,0 +1,55 @@
+"""The task that has the judges rate responses."""
+
+from typing import Any
+
+from kasasagi.blocks.dispatch.estimates import TOKENS_GUESSED
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import ChunkJob
+from kasasagi.tasks.context import Context
+from kasasagi.tasks.converse.estimates import earlier_tokens
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.methods import method_of
+from kasasagi.tasks.judge.prompt import prompt_digest
+from kasasagi.tasks.judge.rate import judge_chunk
+from kasasagi.tasks.judge.stage import JUDGE
+from kasasagi.tasks.stage import TEMPLATE_TOKENS_GUESSED, Guess
+from kasasagi.tasks.stage_task import Chunking, stage_task
+
+
+def _config(context: Context) -> JudgeConfig:
+    if context.recipe.judging is None:
+        raise TypeError("nobody judges in this recipe")
+    return context.recipe.judging
+
+
+def known_by(context: Context, job: ChunkJob) -> list[Any]:
+    """What decides the ratings: the judges, their prompt, and the margin where it decides what else is asked."""
+    config, pairs = _config(context), context.recipe.pairs
+    known: list[Any] = [config.keyed(), [context.model_digest(name) for name in config.judges]]
+    if config.method != "reward":
+        known.append(prompt_digest(config.method))
+    if config.confirms:
+        quorum = [] if pairs.quorum is None else [pairs.quorum]
+        known.append([pairs.min_margin, pairs.aspects, pairs.judges, *quorum])
+    return known
+
+
+def at_most(context: Context, prompts: int) -> list[Guess]:
+    """The judges' calls for prompts whose answers nobody knows yet; none where a prompt has a single answer."""
+    config, respond = _config(context), context.recipe.respond
+    answers = sum(responder.samples or respond.samples for responder in respond.models)
+    answers += context.recipe.chooses_source
+    if answers < 2:
+        return []
+    groups = method_of(config).groups("", answers)
+    times = prompts * len(config.marks) * len(config.orderings)
+    tokens = (earlier_tokens(context.dialogues) + TEMPLATE_TOKENS_GUESSED) * len(groups) + TOKENS_GUESSED * sum(
+        map(len, groups)
+    )
+    return [Guess(v.use, times * len(groups), times * tokens, config.sampling.max_tokens) for v in config.voices]
+
+
+@stage_task(JUDGE, Chunking(known_by, makes=("ratings",), at_most=at_most))
+def judge(context: Context, job: ChunkJob) -> Handle:
+    """Have the judges rate one chunk of responses."""
+    return judge_chunk(context.session, _config(context), context.recipe.pairs.weighing(), job)

@@ -1,0 +1,13 @@
+"""What is known of the stage that reads a dataset."""
+
+from kasasagi.tasks.gate.expectation import rows
+from kasasagi.tasks.gate.gate import Gate
+from kasasagi.tasks.stage import Stage
+
+LOAD = Stage(
+    "load",
+    version=3,
+    wanted=lambda recipe: recipe.source.kind == "dataset",
+    pays=False,
+    gate=Gate("SELECT prompt_id FROM loaded", "prompt_id", (rows("load"),), table="loaded"),
+)

@@ -1,0 +1,41 @@
+"""The task that reads the dataset."""
+
+import time
+from typing import Any
+
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import ChunkJob
+from kasasagi.tasks.context import Context
+from kasasagi.tasks.load import DatasetSource, load_given, load_prompts, source_digest
+from kasasagi.tasks.load.stage import LOAD
+from kasasagi.tasks.stage_task import Chunking, stage_task
+
+
+def source_of(context: Context) -> DatasetSource:
+    """Return the dataset that the recipe names."""
+    source = context.recipe.source
+    if not isinstance(source, DatasetSource):
+        raise TypeError(f"the source is {source.kind}, not a dataset")
+    return source
+
+
+def known_by(context: Context, job: ChunkJob) -> list[Any]:
+    """What decides which rows are loaded: the configuration, the files' content and the limit."""
+    source = source_of(context)
+    config = source.keyed({"turns"})
+    goes_on = [source.turns.count] if source.last_answer == "keep" and source.turns else []
+    return [config, source_digest(source, context.base), context.limit, *goes_on]
+
+
+@stage_task(LOAD, Chunking(known_by, makes=("loaded",)))
+def load(context: Context, job: ChunkJob) -> Handle:
+    """Read the source's rows, and the responses that it holds where they are not asked for."""
+    started, into = time.monotonic(), context.scratch(job)
+    source, recipe = source_of(context), context.recipe
+    result = load_prompts(source, context.base, into, context.limit)
+    if not (recipe.given or recipe.chooses_source):
+        return context.adopted(job, result, "loaded", time.monotonic() - started)
+    responses = load_given(source, context.base, into, context.limit)
+    shard = context.session.run.workspace.shards.adopt(responses)
+    handle = context.adopted(job, result, "loaded", time.monotonic() - started)
+    return handle.model_copy(update={"shards": {**handle.shards, "given": shard}})

@@ -1,0 +1,111 @@
+"""Python that a user writes: a function or a class in a file of the recipe's folder, named by its dotted path."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.abc import Loader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from kasasagi.blocks.canonical import digest_bytes
+from kasasagi.blocks.nearest import nearest
+
+FORMER = ("hina", "hina.world", "hina.world.oracle")
+
+
+class OwnPythonError(ValueError):
+    """A dotted path that leads to nothing that can be run."""
+
+
+def own_file(name: str, base: Path) -> Path:
+    """Return the Python file of a dotted path.
+
+    Args:
+        name: The dotted path, relative to the recipe's folder.
+        base: The recipe's folder.
+
+    Raises:
+        OwnPythonError: If there is no such file, or if it is outside of the recipe's folder.
+    """
+    module, attribute = _parts(name)
+    path = base.joinpath(*module.split(".")).with_suffix(".py")
+    if not module or not attribute or not path.is_file():
+        there = sorted(file.stem for file in base.glob("*.py"))
+        raise OwnPythonError(f"{name!r} names no file {path}: {nearest(module, there)}")
+    if not path.resolve().is_relative_to(base.resolve()):
+        raise OwnPythonError(
+            f"{name!r} names {path.resolve()}, which is not in the recipe's folder {base.resolve()}: "
+            "Python outside of it is never run, so copy the file there"
+        )
+    return path
+
+
+def own_object(name: str, base: Path, kind: str = "function") -> Any:
+    """Return the function or class that a dotted path names, from its file alone.
+
+    Args:
+        name: The dotted path, relative to the recipe's folder.
+        base: The recipe's folder.
+        kind: What is looked for, as the error calls it: function or class.
+
+    Raises:
+        OwnPythonError: If the file or the name cannot be loaded.
+    """
+    path = own_file(name, base)
+    module = _load(path, name)
+    attribute = _parts(name)[1]
+    found = getattr(module, attribute, None)
+    if not callable(found) or (kind == "class" and not isinstance(found, type)):
+        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise OwnPythonError(f"{path} has no {kind} {attribute!r}: {nearest(attribute, names)}")
+    return found
+
+
+def _parts(name: str) -> tuple[str, str]:
+    module, _, attribute = name.replace(":", ".").rpartition(".")
+    return module, attribute
+
+
+def _load(path: Path, name: str) -> ModuleType:
+    """Return a file as a module under a private name, run again only when its text changed."""
+    private = f"_kasasagi_rules_{digest_bytes(str(path.resolve()).encode() + path.read_bytes())}"
+    if private in sys.modules:
+        return sys.modules[private]
+    spec = importlib.util.spec_from_file_location(private, path)
+    if spec is None or spec.loader is None:
+        raise OwnPythonError(f"{name!r} names {path}, which is no Python file: give it one")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[private] = module
+    try:
+        _execute(spec.loader, module)
+    except Exception as error:
+        del sys.modules[private]
+        raise OwnPythonError(f"{path} cannot be loaded ({type(error).__name__}: {error}): mend it") from error
+    return module
+
+
+def _execute(loader: Loader, module: ModuleType) -> None:
+    """Run a module's code, also where it imports hina by its former name."""
+    try:
+        loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "hina":
+            raise
+        with _former_names():
+            loader.exec_module(module)
+
+
+@contextmanager
+def _former_names() -> Iterator[None]:
+    """Offer hina under its former name: copies of the quickstart's rule from version 0.1.0 import it so."""
+    before = {name: sys.modules.get(name) for name in FORMER}
+    try:
+        sys.modules.update({name: importlib.import_module(f"kasasagi.{name}") for name in FORMER})
+        yield
+    finally:
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module

@@ -1,0 +1,60 @@
+"""The stages in their order: what plans, budgets, gates, progress and documents are derived from."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+from kasasagi.tasks.converse.stage import CONVERSE
+from kasasagi.tasks.filter.stage import FILTER
+from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
+from kasasagi.tasks.gate.expectation import Expectation
+from kasasagi.tasks.gate.gate import Gate, of_own_stage
+from kasasagi.tasks.judge.stage import JUDGE
+from kasasagi.tasks.load.stage import LOAD
+from kasasagi.tasks.respond.stage import RESPOND
+from kasasagi.tasks.rewrite.stage import REWRITE
+from kasasagi.tasks.select.stage import SELECT
+from kasasagi.tasks.semantic.stage import SEMANTIC
+from kasasagi.tasks.stage import Stage
+from kasasagi.tasks.synthesize.stage import SYNTHESIZE
+from kasasagi.tasks.tags.stage import TAGS
+
+STAGES: tuple[Stage, ...] = (
+    LOAD,
+    SYNTHESIZE,
+    FILTER,
+    TAGS,
+    SEMANTIC,
+    SELECT,
+    REWRITE,
+    CONVERSE,
+    RESPOND,
+    JUDGE,
+    FORMAT_DPO,
+)
+
+
+def ranks(stages: Sequence[Stage] = STAGES) -> Mapping[str, int]:
+    """Return the rank of each stage's calls: later stages outrank earlier ones.
+
+    Stages of prompts have ranks up to 0. From the first stage that answers them on, ranks are positive: where the
+    budget does not reach for a call of such a rank, the rest of its chunk continues without it.
+    """
+    first = next(place for place, stage in enumerate(stages) if stage is RESPOND)
+    before, behind = stages[:first], stages[first:]
+    return {
+        **dict(zip((s.name for s in reversed(before)), count(0, -1))),
+        **dict(zip((s.name for s in behind), count(1))),
+    }
+
+
+def gate_of(stage: str) -> Gate:
+    """Return the gate of a stage by its name; of a user's own one that its replies can be read."""
+    gates = {one.name: one.gate for one in STAGES if one.gate is not None}
+    return gates.get(stage) or of_own_stage(stage)
+
+
+def default_expectations(several_judges: bool = False) -> tuple[Expectation, ...]:
+    """Return what our gates expect unless a recipe says otherwise, stage by stage."""
+    gates = [stage.gate for stage in STAGES if stage.gate is not None]
+    further = [one for gate in gates for one in gate.of_several_judges] if several_judges else []
+    return (*(one for gate in gates for one in gate.expect), *further)

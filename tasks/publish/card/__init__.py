@@ -1,0 +1,1 @@
+"""The dataset card: its text, its figures and its plots."""

@@ -1,0 +1,269 @@
+"""The dataset card: what the dataset is, how to load it, and how it came about, by the run's own tables."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import yaml
+
+from kasasagi.blocks.tables import STAGE_ORDER
+from kasasagi.blocks.version import installed_version
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.gate.explain.words import plain_name
+from kasasagi.tasks.publish.card.asked import asked_models
+from kasasagi.tasks.publish.card.figures import Figures
+from kasasagi.tasks.publish.card.markdown import cell, fenced, masked, table
+from kasasagi.tasks.publish.card.provenance import from_hub, provenance
+from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig
+from kasasagi.tasks.publish.families import rewrites
+from kasasagi.tasks.publish.formats import FORMATS
+from kasasagi.tasks.publish.writer import FormatWriter, shown, splits_of
+
+PACKAGES = ("prefect", "duckdb", "great_expectations", "datasets", "pyarrow", "openai", "ctranslate2", "pydantic")
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+LARGER_SIZES = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
+ACCOUNT = "rows_in, rows_out, quarantined, calls_paid, calls_reused, prompt_tokens, completion_tokens, cost_usd"
+PARTIAL = """\
+> [!WARNING]
+> **This dataset is not finished.** It was published before its run had ended, or although the run was stopped: rows are
+> missing, and the gates did not judge the whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What a card is written from."""
+
+    config: PublishConfig
+    run: Run
+    connection: duckdb.DuckDBPyConnection
+    figures: Figures
+    kept: dict[str, str]
+    partial: bool
+    writers: list[FormatWriter]
+    plots: Mapping[str, str] = field(default_factory=dict)
+
+
+def card(facts: CardFacts) -> str:
+    """The card as Markdown with the Hub's YAML header."""
+    name = cell(facts.run.state().name)
+    parts = [
+        _header(facts),
+        f"# {name}",
+        *([PARTIAL] if facts.partial else []),
+        _introduction(facts),
+        *how_to_load(facts),
+        *columns(facts),
+        *how_it_came_about(facts),
+        *_pairs(facts.figures),
+        *(f"![{said}]({name})" for name, said in facts.plots.items()),
+        *origin(facts),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def how_it_came_about(facts: CardFacts) -> list[str]:
+    """The models, the licences, the account of every stage and the gates, as sections of a card."""
+    origins = provenance(facts.config, masked(facts.run.recipe()))
+    return [*_models(facts), *origins, *_account(facts), *_gates(facts)]
+
+
+def _introduction(facts: CardFacts) -> str:
+    """What the dataset is, in a sentence."""
+    pairs, run = facts.figures.pairs, cell(facts.run.id)
+    if any(FORMATS[name].rows == "pairs" for name in facts.config.formats):
+        return (
+            f"{pairs:,} preference pairs for DPO, made by kasasagi in the run {run}: each has a prompt, a chosen and a "
+            f"rejected answer, {_ground(facts.figures)}."
+        )
+    rows = sum(facts.writers[0].counts.values())
+    return f"{rows:,} rows with the responses that kasasagi made {pairs:,} preference pairs of in the run {run}."
+
+
+def _ground(figures: Figures) -> str:
+    """Why one answer is said to be the better one."""
+    if figures.margins:
+        return "and a judge's ratings of both"
+    return "the chosen one by the model that the recipe names as the stronger; no judge was heeded"
+
+
+def _header(facts: CardFacts) -> str:
+    return front_matter(facts, ["dpo", "preference", "synthetic", "kasasagi", *(facts.config.formats)])
+
+
+def front_matter(facts: CardFacts, tags: list[str]) -> str:
+    """The YAML in front of a card, from which the Hub and `datasets` know what the folder holds."""
+    header = {
+        "language": facts.figures.hub_languages(),
+        "license": facts.config.license or "unknown",
+        "pretty_name": facts.run.state().name,
+        "size_categories": [_size(facts.figures.pairs)],
+        "task_categories": ["text-generation"],
+        "tags": tags,
+        "configs": [{"config_name": "default", "data_files": _data_files(facts)}],
+    }
+    filled = {name: value for name, value in header.items() if value}
+    return f"---\n{_yaml(filled)}---"
+
+
+def _data_files(facts: CardFacts) -> list[dict[str, str]]:
+    return [{"split": split, "path": f"{split}.parquet"} for split in splits_of(facts.config.split)]
+
+
+def _yaml(value: Any) -> str:
+    return str(yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=120))
+
+
+def _size(pairs: int) -> str:
+    return next((name for below, name in SIZES + LARGER_SIZES if pairs < below), "1B<n<10B")
+
+
+def how_to_load(facts: CardFacts) -> list[str]:
+    """How each format is loaded, as a section of a card."""
+    parts = ["## How to load it", *from_hub(facts.config.hub)]
+    for name in facts.config.formats:
+        chosen = FORMATS[name]
+        folder = "path/to/this/folder" + ("" if name == facts.config.formats[0] else f"/{name}")
+        loading = chosen.loading.replace("{folder}", folder)
+        loading = loading.replace("{splits}", "" if facts.config.split is None else '["train"]')
+        parts += [f"For {chosen.consumer}:", fenced(loading, chosen.loading_language)]
+    parts.append("The same rows lie in `train.parquet` and, one JSON object a line, in `train.jsonl`.")
+    return [*parts, *_divided(facts), *_left_out(facts)]
+
+
+def _divided(facts: CardFacts) -> list[str]:
+    """What the test split is, and how large."""
+    split = facts.config.split
+    if split is None:
+        return []
+    rows = [(writer.form.name, writer.counts["train"], writer.counts["test"]) for writer in facts.writers]
+    drawn, together = _drawn_by(facts)
+    return [
+        f"A share of {split.test:g} of the prompts is set apart as the split `test`, in files of that name, by the "
+        f"digest of each {drawn} and the seed {split.seed}: all rows of a prompt{together} are on one side, and stay "
+        "there when rows are added.",
+        table(("format", "train", "test"), rows),
+    ]
+
+
+def _drawn_by(facts: CardFacts) -> tuple[str, str]:
+    """What decides on which side a prompt is (`publish.families`), and what is there beside its own pairs."""
+    altered = facts.config.alters_prompts
+    drawn = "prompt without its system messages" if altered else "prompt"
+    alike = " and of those that differ from it in their system messages alone" if altered else ""
+    if not rewrites(facts.run):
+        return drawn, alike
+    return f"original {drawn}", f"{alike}, with what was rewritten from it,"
+
+
+def _left_out(facts: CardFacts) -> list[str]:
+    return [
+        f"Left out of the format {writer.form.name}, which cannot hold them: {cell(shown(writer.left_out))}."
+        for writer in facts.writers
+        if writer.left_out
+    ]
+
+
+def columns(facts: CardFacts) -> list[str]:
+    """What the columns of each format are, as a section of a card."""
+    parts = ["## Columns", _described(FORMATS[facts.config.formats[0]].columns)]
+    for name in facts.config.formats[1:]:
+        parts += [f"In the format {name}:", _described(FORMATS[name].columns)]
+    parts.append(_texts(facts.config))
+    keeping = [name for name in facts.config.formats if FORMATS[name].keeps]
+    if facts.kept and keeping:
+        names = ", ".join(
+            cell(ours) if ours == theirs else f"{cell(ours)} (there {cell(theirs)})"
+            for theirs, ours in facts.kept.items()
+        )
+        where = "" if len(facts.config.formats) == 1 else f" in {' and '.join(keeping)}"
+        parts.append(f"Columns carried from the source{where}: {names}.")
+    return parts
+
+
+def _texts(config: PublishConfig) -> str:
+    """How prompts and texts stand in the columns."""
+    sent = "as the chosen answer's model was sent it" if config.prompt == "as_sent" else "as it was loaded"
+    system = "left out" if config.system == "drop" else "kept"
+    stands = "" if config.formats == RESPONSE_FORMATS[:1] else f"The prompt stands {sent}. "
+    but = " but as the columns say" if any(not FORMATS[name].verbatim for name in config.formats) else ""
+    return f"{stands}System messages are {system}. No text was altered{but}."
+
+
+def _described(columns: Mapping[str, str]) -> str:
+    """A table of columns; names and meanings are our own Markdown."""
+    lines = ["| column | what it is |", "| --- | --- |", *(f"| {name} | {what} |" for name, what in columns.items())]
+    return "\n".join(lines)
+
+
+def _models(facts: CardFacts) -> list[str]:
+    rows = _by_stage(asked_models(facts.connection, facts.run.recipe().get("models") or {}))
+    if not rows:
+        return []
+    return ["## Models", table(("stage", "model", "name", "calls", "sampling"), rows)]
+
+
+def _account(facts: CardFacts) -> list[str]:
+    stages = facts.connection.execute(f"SELECT stage, {ACCOUNT} FROM stages").fetchall()
+    reasons = facts.connection.execute(
+        "SELECT stage, reason, count(*) FROM quarantine GROUP BY ALL ORDER BY count(*) DESC, reason"
+    ).fetchall()
+    header = ("stage", "rows in", "rows out", "set aside", "calls paid", "calls reused")
+    parts = ["## Account", table((*header, "prompt tokens", "completion tokens", "US dollars"), stages)]
+    parts.append(
+        "For each stage, rows in are rows out and rows set aside. A reused call was paid for by an earlier run, so its "
+        "tokens and dollars are not counted here."
+    )
+    if reasons:
+        parts += ["What was set aside, and why:", table(("stage", "reason", "rows"), _by_stage(reasons))]
+    return parts
+
+
+def _by_stage(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows that begin with a stage, in the order in which stages run."""
+    places = {stage: place for place, stage in enumerate(STAGE_ORDER)}
+    return sorted(rows, key=lambda row: places.get(row[0], len(places)))
+
+
+def _gates(facts: CardFacts) -> list[str]:
+    gates = facts.connection.execute(
+        "SELECT stage, scope, expectation, severity, success, observed, detail FROM gates "
+        "ORDER BY scope, expectation, observed, detail"
+    ).fetchall()
+    if not gates:
+        return ["## Gates", "No gate judged this run."]
+    header = ("stage", "scope", "expectation", "severity", "holds", "observed", "detail")
+    named = [(stage, scope, plain_name(expectation), *rest) for stage, scope, expectation, *rest in gates]
+    return ["## Gates", table(header, _by_stage(named))]
+
+
+def _pairs(figures: Figures) -> list[str]:
+    models = [
+        (name, one.chosen, one.rejected, one.mean_rating, one.mean_tokens)
+        for name, one in sorted(figures.models.items())
+    ]
+    margins = [
+        (f"{margin:g}", count, f"{count / figures.pairs:.1%}") for margin, count in sorted(figures.margins.items())
+    ]
+    several = figures.pairs - figures.turns[1]
+    return [
+        "## The pairs",
+        table(("model", "chosen", "rejected", "mean rating", "mean tokens"), models),
+        *([table(("margin", "pairs", "share"), margins)] if margins else []),
+        f"The chosen answer is the longer one in {figures.chosen_longer / figures.pairs:.1%} of the pairs, by "
+        "characters. "
+        f"Pairs whose prompt has earlier turns: {several:,}; a system message: {figures.with_system:,}.",
+    ]
+
+
+def origin(facts: CardFacts) -> list[str]:
+    """The recipe and the versions, as sections of a card."""
+    versions = [("kasasagi", installed_version()), ("python", platform.python_version())]
+    versions += [(package, installed_version(package)) for package in PACKAGES]
+    return [
+        "## Recipe",
+        fenced(_yaml(masked(facts.run.recipe())), "yaml"),
+        "## Versions",
+        ", ".join(f"{name} {cell(found)}" for name, found in versions) + ".",
+    ]

@@ -1,0 +1,41 @@
+"""The card of a dataset of responses: nobody judged them, and no pairs are made of them."""
+
+from kasasagi.tasks.publish.card.dataset_card import (
+    PARTIAL,
+    CardFacts,
+    columns,
+    front_matter,
+    how_it_came_about,
+    how_to_load,
+    origin,
+)
+from kasasagi.tasks.publish.card.markdown import cell, table
+
+
+def responses_card(facts: CardFacts) -> str:
+    """The card as Markdown with the Hub's YAML header."""
+    figures = facts.figures
+    parts = [
+        front_matter(facts, ["synthetic", "kasasagi", *facts.config.formats]),
+        f"# {cell(facts.run.state().name)}",
+        *([PARTIAL] if facts.partial else []),
+        f"{figures.pairs:,} responses to {figures.prompts:,} prompts, made by kasasagi in the run "
+        f"{cell(facts.run.id)}. Nobody judged them, and no pairs were made of them.",
+        *how_to_load(facts),
+        *columns(facts),
+        *how_it_came_about(facts),
+        *_responses(facts),
+        *origin(facts),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _responses(facts: CardFacts) -> list[str]:
+    figures = facts.figures
+    rows = [(name, one.responses, one.mean_tokens) for name, one in sorted(figures.models.items())]
+    several = figures.prompts - figures.turns[1]
+    return [
+        "## The responses",
+        table(("model", "responses", "mean tokens"), rows),
+        f"Prompts with earlier turns: {several:,}; with a system message: {figures.with_system:,}.",
+    ]

@@ -1,0 +1,42 @@
+"""The columns that a recipe keeps, carried into a format that makes its own rows."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+TAKEN_PREFIX = "source_"
+
+
+def kept_names(columns: Iterable[str], known: Collection[str], own: Collection[str]) -> dict[str, str]:
+    """Return the kept columns among some, each with a name that the format leaves free: `source_` in front of others.
+
+    Args:
+        columns: All columns of the rows.
+        known: Those that every row has, whatever a recipe keeps.
+        own: The columns of the format.
+    """
+    taken, names = {name.casefold() for name in own}, {}
+    for column in columns:
+        if column not in known:
+            name = column
+            while name.casefold() in taken:
+                name = f"{TAKEN_PREFIX}{name}"
+            taken.add(name.casefold())
+            names[column] = name
+    return names
+
+
+def with_kept(made: pa.Table, rows: pa.Table, names: dict[str, str], places: Sequence[int] | None = None) -> pa.Table:
+    """Return the rows of a format with the kept columns behind them.
+
+    Args:
+        made: The rows of the format.
+        rows: The rows that they were made of.
+        names: The kept columns and their names there.
+        places: For each row of the format the place of its origin; without them each row has its own.
+    """
+    picked: Any = rows if places is None else rows.take(pa.array(places, pa.int64()))
+    for column, name in names.items():
+        made = made.append_column(pa.field(name, rows.schema.field(column).type), picked[column])
+    return made

@@ -1,0 +1,1 @@
+"""The places that a dataset is published to: a folder, a storage, the Hub."""

@@ -1,0 +1,123 @@
+"""The recipe: one frozen model of a whole job."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from kasasagi.blocks.cluster.config import RuntimeConfig
+from kasasagi.blocks.models.kinds import Budget, Config, ModelConfig
+from kasasagi.tasks.filter import FilterConfig
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.gate.config import GatesConfig
+from kasasagi.tasks.gate.due import due
+from kasasagi.tasks.gate.expectation import Expectation
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.load import DatasetSource
+from kasasagi.tasks.own.config import OwnStage
+from kasasagi.tasks.publish import PublishConfig
+from kasasagi.tasks.respond.config import RespondConfig
+from kasasagi.tasks.rewrite.config import RewriteConfig
+from kasasagi.tasks.select.config import SelectConfig
+from kasasagi.tasks.semantic.config import COLUMNS, SemanticConfig
+from kasasagi.tasks.synthesize import MagpieSource
+from kasasagi.tasks.tags.config import TagsConfig
+
+NOBODY = RespondConfig.model_construct(models=())
+"""The respond of a recipe that makes instructions alone."""
+
+PROMPT_COLUMNS = ("prompt_id", "messages", "instruction")
+SourceConfig = Annotated[DatasetSource | MagpieSource, Field(discriminator="kind")]
+
+
+class Recipe(Config):
+    """A whole job: where prompts come from, who answers, who judges, which pairs are made and where they go."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The job's name, also in file names.")
+    source: SourceConfig = Field(description="Where prompts come from: a dataset, or Magpie.")
+    models: dict[str, ModelConfig] = Field(min_length=1, description="Models by the names that this recipe uses.")
+    filter: FilterConfig = Field(FilterConfig(), description="Which prompts go on.")
+    tags: TagsConfig | None = Field(None, description="A model labels the prompts; the labels are columns.")
+    semantic: SemanticConfig | None = Field(None, description="Prompts are compared by meaning.")
+    select: SelectConfig | None = Field(None, description="How many prompts of each kind go on.")
+    rewrite: RewriteConfig | None = Field(None, description="Further prompts are made out of those that are selected.")
+    stages: tuple[OwnStage, ...] = Field((), description="Stages of one's own, in their order.")
+    respond: RespondConfig = Field(
+        NOBODY, description="Who answers; a recipe without respond and judge makes instructions alone."
+    )
+    judge: JudgeConfig | None = Field(
+        None,
+        description="Who judges; nobody where strong_vs_weak makes the pairs. Without judge and pairs the responses "
+        "are the dataset.",
+    )
+    pairs: PairsConfig = Field(PairsConfig(), description="Which pairs are made.")
+    gates: GatesConfig = Field(GatesConfig(), description="What is expected of the data.")
+    budget: Budget = Field(Budget(), description="What one run may spend at most.")
+    publish: PublishConfig = Field(PublishConfig(), description="Where the dataset goes, and in which form.")
+    runtime: RuntimeConfig | None = Field(
+        None, description="A cluster that makes the calls; this process makes them if not set."
+    )
+
+    @property
+    def answers(self) -> bool:
+        """Whether there are answers, asked for or given; else the instructions are what is published."""
+        return bool(self.respond.models) or self.given
+
+    @property
+    def given(self) -> bool:
+        """Whether the source holds the responses already, so that nobody is asked for any."""
+        return isinstance(self.source, DatasetSource) and self.source.responses is not None
+
+    @property
+    def chooses_source(self) -> bool:
+        """Whether the answers that the source's rows end with are the chosen ones, beside those that are asked for."""
+        return isinstance(self.source, DatasetSource) and self.source.last_answer == "as_chosen"
+
+    @property
+    def kept_columns(self) -> tuple[str, ...]:
+        """Columns of the source that are carried along."""
+        return tuple(self.source.keep if isinstance(self.source, DatasetSource) else self.source.columns)
+
+    @property
+    def prompt_columns(self) -> tuple[str, ...]:
+        """Columns that the respond template may use."""
+        return (*PROMPT_COLUMNS, *self.kept_columns)
+
+    @property
+    def default_rules(self) -> tuple[str | dict[str, Any], ...]:
+        """Filter rules that hold unless the recipe drops them: for Magpie alone; real prompts often break them."""
+        return self.source.default_rules if isinstance(self.source, MagpieSource) else ()
+
+    @property
+    def judging(self) -> JudgeConfig | None:
+        """Who judges, if anybody is asked: strong_vs_weak heeds no ratings, so they are not paid for."""
+        return None if self.pairs.strategy == "strong_vs_weak" else self.judge
+
+    @property
+    def pairing(self) -> bool:
+        """Whether pairs are made; else the responses or the instructions are the dataset."""
+        return self.judging is not None or self.pairs.strategy == "strong_vs_weak"
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What the gates expect of this recipe's rows."""
+        return due(self)
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether stages of their own stand between the filter and the responders."""
+        return any(part is not None for part in (self.tags, self.semantic, self.select, self.rewrite))
+
+    @property
+    def tag_columns(self) -> tuple[str, ...]:
+        """Columns that tags add."""
+        return self.tags.columns if self.tags else ()
+
+    @property
+    def neighbor_columns(self) -> tuple[str, ...]:
+        """Columns that the comparison by meaning adds."""
+        return COLUMNS if self.semantic else ()
+
+    def plain(self) -> dict[str, Any]:
+        """The recipe as plain data, without what was left at its default; it can be read again."""
+        data = self.model_dump(mode="json", exclude_defaults=True)
+        return {**data, "source": {**data["source"], "kind": self.source.kind}}

@@ -1,0 +1,212 @@
+"""Respond: every model answers every prompt as often as the recipe asks; what cannot be judged is set aside."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from kasasagi.blocks.canonical import digest, ledger_key, response_id
+from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.models.kinds import extra_body_of
+from kasasagi.blocks.models.llm import Completion, Message
+from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.respond.config import PLAIN_TEMPLATE, RespondConfig, Responder
+from kasasagi.tasks.respond.stage import RESPOND
+from kasasagi.tasks.text.response_rules import Answer, first_broken
+from kasasagi.tasks.text.thinking import split_thinking
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One answer that a prompt waits for."""
+
+    prompt_id: str
+    label: str
+    sample_index: int
+    question: Question
+
+
+@lru_cache(maxsize=8)
+def compiled(template: str) -> Template:
+    """The template in a sandbox; a column that it does not know is an error."""
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(template)
+
+
+def conversation(prompt: Mapping[str, Any], template: str, system_prompt: str | None) -> list[Message]:
+    """The messages that a responder is sent: the last turn through the template, the system prompt in front.
+
+    A prompt's own system message stays and outranks the recipe's; an empty system prompt is none. Raises what the
+    template raises.
+    """
+    messages = [{"role": m["role"], "content": m["content"]} for m in prompt["messages"]]
+    if template != PLAIN_TEMPLATE:
+        messages[-1] = {"role": "user", "content": compiled(template).render(prompt)}
+    if system_prompt and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": system_prompt})
+    return messages
+
+
+def questions_for(session: Session, config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Asked]:
+    """Every answer that some prompts wait for, sample by sample, so that more samples only add questions.
+
+    A prompt that the template cannot render is not asked.
+    """
+    bodies = [_body(session, config, responder) for responder in config.models]
+    samples = max(responder.samples or config.samples for responder in config.models)
+    asked: list[Asked] = []
+    for prompt in prompts:
+        if template_fault(config, prompt) is None:
+            asked += _questions_for_prompt(session, config, prompt, bodies, samples)
+    return asked
+
+
+def template_fault(config: RespondConfig, prompt: Mapping[str, Any]) -> str | None:
+    """Why the template cannot render a prompt, if it cannot."""
+    try:
+        conversation(prompt, config.template, None)
+    except Exception as error:  # whatever a template does with one row is that row's fault alone
+        return f"the template cannot render this row ({type(error).__name__}: {error})"
+    return None
+
+
+def _not_asked(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Quarantine rows for the answers that no model is asked for, since the template cannot render their prompts."""
+    aside = []
+    for prompt in prompts:
+        if (fault := template_fault(config, prompt)) is not None:
+            for responder in config.models:
+                for sample in range(responder.samples or config.samples):
+                    row = {"prompt_id": prompt["prompt_id"], "model": responder.name, "sample_index": sample}
+                    payload = {**row, "instruction": prompt["instruction"]}
+                    aside.append(set_aside(RESPOND.name, digest(row), "template", fault, payload))
+    return aside
+
+
+def _body(session: Session, config: RespondConfig, responder: Responder) -> dict[str, Any]:
+    """The part of a responder's requests that is the same for all prompts."""
+    model = session.models[responder.use]
+    sampling = responder.sampling.over(config.sampling.over(model.sampling)).parameters()
+    return {**sampling, **extra_body_of(model)}
+
+
+def _questions_for_prompt(
+    session: Session,
+    config: RespondConfig,
+    prompt: Mapping[str, Any],
+    bodies: Sequence[Mapping[str, Any]],
+    samples: int,
+) -> list[Asked]:
+    requests = [
+        {"messages": conversation(prompt, config.template, config.system_of(r)), **body}
+        for r, body in zip(config.models, bodies, strict=True)
+    ]
+    kinds = [digest([session.identities[r.use], q]) for r, q in zip(config.models, requests, strict=True)]
+    draws: Counter[str] = Counter()
+    asked = []
+    for sample in range(samples):
+        for responder, request, kind in zip(config.models, requests, kinds, strict=True):
+            if sample >= (responder.samples or config.samples):
+                continue
+            # Two responders that ask one model the same thing take different draws, or they would share one answer.
+            key = ledger_key(session.identities[responder.use], request, draws[kind])
+            draws[kind] += 1
+            question = Question(responder.use, key, request)
+            asked.append(Asked(prompt["prompt_id"], responder.name, sample, question))
+    return asked
+
+
+def respond_chunk(
+    session: Session, config: RespondConfig, job: ChunkJob, compared: bool = True, beside: ChunkResult | None = None
+) -> Handle:
+    """Answer one chunk of prompts and keep the answers.
+
+    Args:
+        session: The run's session.
+        config: Who responds, and by which rules.
+        job: The chunk.
+        compared: Whether pairs are made of the answers; then one of equal answers is enough.
+        beside: Answers that are there already, which the asked ones join.
+    """
+    started = time.monotonic()
+    prompts = read_rows(session.run, job.inputs["prompts"])
+    asked = questions_for(session, config, prompts)
+    answered = ask(session, [one.question for one in asked], RESPOND.name, job.chunk)
+    taken = beside or ChunkResult(0, 0, {"responses": [], "quarantine": []})
+    result = sort_answers(config, prompts, asked, answered, compared, taken.rows["responses"])
+    not_asked = _not_asked(config, prompts)
+    result.rows["responses"] = taken.rows["responses"] + result.rows["responses"]
+    result.rows["quarantine"] += not_asked + taken.rows["quarantine"]
+    result.rows_in += len(not_asked) + taken.rows_in
+    result.rows_out += taken.rows_out
+    return keep_chunk(session.run, session.models, job, result, started)
+
+
+def sort_answers(
+    config: RespondConfig,
+    prompts: Sequence[Mapping[str, Any]],
+    asked: Sequence[Asked],
+    answered: Sequence[Answered],
+    compared: bool = True,
+    taken: Sequence[Mapping[str, Any]] = (),
+) -> ChunkResult:
+    """Responses that may be judged, and those set aside with the first reason that holds.
+
+    compared is whether pairs are made of them, so that of equal answers to a prompt one is enough; taken are answers
+    that are there already.
+    """
+    instructions = {prompt["prompt_id"]: prompt["instruction"] for prompt in prompts}
+    responses: list[dict[str, Any]] = []
+    quarantine: list[dict[str, Any]] = []
+    seen = {(row["prompt_id"], row["content"].strip()) for row in taken}
+    for one, answer in zip(asked, answered, strict=True):
+        row = _response(one, answer.completion)
+        reason, detail = _fault(config, instructions[one.prompt_id], row, answer.completion, seen)
+        if reason is None:
+            if compared:
+                seen.add((one.prompt_id, row["content"].strip()))
+            responses.append(row)
+        else:
+            quarantine.append(set_aside(RESPOND.name, row["response_id"], reason, detail, row))
+    rows = {"responses": responses, "quarantine": quarantine}
+    return ChunkResult(len(asked), len(responses), rows, answered)
+
+
+def _response(one: Asked, completion: Completion) -> dict[str, Any]:
+    content, thinking = split_thinking(completion.text, completion.reasoning)
+    return {
+        "response_id": response_id(one.prompt_id, one.label, one.sample_index, content),
+        "prompt_id": one.prompt_id,
+        "model": one.label,
+        "sample_index": one.sample_index,
+        "content": content,
+        "thinking": thinking,
+        "finish_reason": completion.finish_reason,
+        "stop_reason": completion.stop_reason,
+        "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": completion.completion_tokens,
+        "call_id": one.question.key,
+    }
+
+
+def _fault(
+    config: RespondConfig,
+    instruction: str,
+    row: Mapping[str, Any],
+    completion: Completion,
+    seen: set[tuple[str, str]],
+) -> tuple[str | None, str | None]:
+    """Why an answer is set aside, if it is."""
+    if completion.error is not None:
+        return completion.error, completion.detail
+    broken = first_broken(config.rules, Answer(instruction, row["content"], row["finish_reason"]))
+    if broken is not None:
+        return broken.reason, broken.detail
+    if (row["prompt_id"], row["content"].strip()) in seen:
+        return "equal_answer", "another answer to this prompt says the same, so there is nothing to compare"
+    return None, None

@@ -1,0 +1,76 @@
+"""Who responds, how often, and which answers are judged."""
+
+from collections import Counter
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from kasasagi.blocks.models.kinds import Config, Sampling
+from kasasagi.tasks.text.response_rules import RULES
+
+PLAIN_TEMPLATE = "{{ instruction }}"
+DEFAULT_RULES = (
+    "finished",
+    "not_empty",
+    "no_template_leak",
+    "decoded",
+    "no_refusal",
+    "same_language",
+    "no_repetition",
+)
+
+
+class Responder(Config):
+    """One model as a responder, with what differs from the stage's settings."""
+
+    use: str = Field(description="Name of a model of this recipe.")
+    label: str | None = Field(None, description="Name in the tables; needed where one model responds twice.")
+    sampling: Sampling = Field(Sampling(), description="Sampling, laid over the stage's.")
+    system_prompt: str | None = Field(None, description="System prompt, in place of the stage's.")
+    samples: int | None = Field(None, ge=1, description="Answers to each prompt, in place of the stage's.")
+
+    @property
+    def name(self) -> str:
+        """The name in the tables."""
+        return self.label or self.use
+
+
+class RespondConfig(Config):
+    """Who responds, how often, and which answers go on to the judge."""
+
+    models: tuple[Responder, ...] = Field(min_length=1, description="Models that respond.")
+    samples: int = Field(1, ge=1, description="Answers of each model to each prompt.")
+    system_prompt: str | None = Field(None, description="System prompt, where a prompt has none of its own.")
+    template: str = Field(PLAIN_TEMPLATE, description="Jinja template of the last user turn; data is never a template.")
+    sampling: Sampling = Field(Sampling(), description="Sampling, laid over the models'.")
+    rules: tuple[str, ...] = Field(
+        DEFAULT_RULES, description=f"Rules that an answer must keep before it is judged: {', '.join(RULES)}."
+    )
+
+    def system_of(self, responder: Responder) -> str | None:
+        """The system prompt of a responder: its own, even an empty one, else the stage's."""
+        return self.system_prompt if responder.system_prompt is None else responder.system_prompt
+
+    @field_validator(
+        "models", mode="before", json_schema_input_type=Annotated[tuple[Responder | str, ...], Field(min_length=1)]
+    )
+    @classmethod
+    def _names_are_responders(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return tuple({"use": entry} if isinstance(entry, str) else entry for entry in value)
+        return value
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in RULES:
+                raise ValueError(f"{name!r} is no rule for answers; there are {', '.join(RULES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "RespondConfig":
+        for name, count in Counter(model.name for model in self.models).items():
+            if count > 1:
+                raise ValueError(f"{name!r} responds {count} times; give each of them a label of its own")
+        return self

@@ -1,0 +1,106 @@
+"""Respond, without asking anybody: the responses that the source holds already, and which of them it prefers."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from kasasagi.blocks.canonical import response_id
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.shards import Handle, Shard
+from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.respond.stage import RESPOND
+from kasasagi.tasks.text.thinking import split_thinking
+
+# Raised when the same input would give other rows. 2: thinking is split off.
+VERSION = 2
+Row = Mapping[str, Any]
+
+
+def given_chunk(run: Run, job: ChunkJob) -> Handle:
+    """Take the responses of one chunk of prompts and keep them, with what the source claims of them."""
+    started = time.monotonic()
+    prompts = read_rows(run, job.inputs["prompts"], ["prompt_id"])
+    given = given_to(run, job.inputs["given"], prompts)
+    return keep_chunk(run, {}, job, take(prompts, given), started)
+
+
+def beside(run: Run, job: ChunkJob) -> ChunkResult:
+    """The answers that one chunk of prompts has in the source, to stand beside those that are asked for."""
+    prompts = read_rows(run, job.inputs["prompts"], ["prompt_id"])
+    result = take(prompts, given_to(run, job.inputs["given"], prompts))
+    return ChunkResult(
+        result.rows_in, result.rows_out, {name: result.rows[name] for name in ("responses", "quarantine")}
+    )
+
+
+def given_to(run: Run, given: Shard, prompts: Sequence[Row]) -> list[dict[str, Any]]:
+    """The given responses to some prompts; prompts of a chunk are neighbours, so little else is read."""
+    wanted = {prompt["prompt_id"] for prompt in prompts}
+    if not wanted:
+        return []
+    path = run.workspace.shards.path(given)
+    span = [("prompt_id", ">=", min(wanted)), ("prompt_id", "<=", max(wanted))]
+    rows = pq.read_table(path, filters=span).to_pylist()
+    return [row for row in rows if row["prompt_id"] in wanted]
+
+
+def take(prompts: Sequence[Row], given: Sequence[Row]) -> ChunkResult:
+    """Responses that may be judged, those set aside, and the claims: each pair that the source prefers one way.
+
+    A text that stands twice under a prompt is one response; a claim about either is one about it. What a response says
+    in `<think>` tags before it answers is its thinking.
+    """
+    by_prompt: dict[str, list[Row]] = defaultdict(list)
+    for row in given:
+        by_prompt[row["prompt_id"]].append(row)
+    rows: dict[str, list[dict[str, Any]]] = {"responses": [], "quarantine": [], "claims": []}
+    for prompt in prompts:
+        _take_prompt(by_prompt[prompt["prompt_id"]], rows)
+    return ChunkResult(len(given), len(rows["responses"]), rows)
+
+
+def _take_prompt(given: Sequence[Row], rows: dict[str, list[dict[str, Any]]]) -> None:
+    known: dict[str, str] = {}
+    sides: dict[int, dict[str, str]] = defaultdict(dict)
+    for index, row in enumerate(given):
+        content, thinking = split_thinking(row["content"] or "", None)
+        made = {**_response(row, index, content), "thinking": thinking}
+        reason, detail = _fault(row, content, known)
+        if reason is None:
+            known[content.strip()] = made["response_id"]
+            rows["responses"].append(made)
+        else:
+            rows["quarantine"].append(set_aside(RESPOND.name, made["response_id"], reason, detail, made))
+        if content.strip() in known:
+            sides[row["row"]][row["slot"]] = known[content.strip()]
+    rows["claims"] += list(_claims(given, sides))
+
+
+def _claims(given: Sequence[Row], sides: Mapping[int, Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+    for side in sides.values():
+        if {"chosen", "rejected"} <= side.keys() and side["chosen"] != side["rejected"]:
+            pair = {"chosen_id": side["chosen"], "rejected_id": side["rejected"]}
+            yield {"prompt_id": given[0]["prompt_id"], **pair}
+
+
+def _response(row: Row, index: int, content: str) -> dict[str, Any]:
+    return {
+        "response_id": response_id(row["prompt_id"], row["model"], index, content),
+        "prompt_id": row["prompt_id"],
+        "model": row["model"],
+        "sample_index": index,
+        "content": content,
+    }
+
+
+def _fault(row: Row, content: str, known: Mapping[str, str]) -> tuple[str | None, str | None]:
+    if row["fault"] is not None:
+        return "bad_response", row["fault"]
+    if not content.strip():
+        return "empty", "the response is blank"
+    if content.strip() in known:
+        return "equal_answer", "another response to this prompt says the same, so there is nothing to compare"
+    return None, None

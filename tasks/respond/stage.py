@@ -1,0 +1,47 @@
+"""What is known of the stage that has models answer."""
+
+from kasasagi.tasks.gate.expectation import holds, never, unique
+from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
+from kasasagi.tasks.stage import Stage
+
+_ANSWERS = f"""
+WITH answering AS (
+    SELECT DISTINCT model FROM responses
+    UNION SELECT payload->>'model' FROM quarantine WHERE stage = 'respond' AND length(payload->>'content') > 0
+)
+SELECT response_id, prompt_id, model, finish_reason, false AS truncated, false AS refused, true AS language_as_asked,
+       length(content) AS characters, completion_tokens, NULL::VARCHAR AS reason, false AS no_answer,
+       true AS responder_answers
+FROM responses
+UNION ALL BY NAME
+SELECT row_id AS response_id, payload->>'prompt_id' AS prompt_id, payload->>'model' AS model,
+       payload->>'finish_reason' AS finish_reason, reason = 'truncated' AS truncated, reason = 'refusal' AS refused,
+       reason <> 'other_language' AS language_as_asked, length(payload->>'content') AS characters,
+       (payload->>'completion_tokens')::BIGINT AS completion_tokens, reason, {NOT_ANSWERED} AS no_answer,
+       CASE WHEN reason <> 'budget_spent' THEN payload->>'model' IN (SELECT model FROM answering) END
+       AS responder_answers
+FROM quarantine WHERE stage = 'respond'
+"""
+
+# Version 2: same_language knows many more languages that a prompt may name, and more of the words that say that an
+# answer came to its end are known. 3: sixteen forms of thinking are split off. 4: more refusals are found, Chinese is
+# not Japanese, a number of times in a question excuses no loop.
+RESPOND = Stage(
+    "respond",
+    version=4,
+    wanted=lambda recipe: recipe.answers,
+    models=lambda recipe: [responder.use for responder in recipe.respond.models],
+    gate=Gate(
+        _ANSWERS,
+        "response_id",
+        (
+            never("respond", "no_answer", 0.02),
+            holds("respond", "responder_answers", 1.0),
+            never("respond", "truncated", 0.05),
+            never("respond", "refused", 0.10),
+            holds("respond", "language_as_asked", 0.95),
+            unique("respond", "response_id"),
+        ),
+        table="responses",
+    ),
+)

@@ -1,0 +1,5 @@
+"""What is known of the stage that selects among filtered prompts."""
+
+from kasasagi.tasks.stage import Stage
+
+SELECT = Stage("select", version=1, wanted=lambda recipe: recipe.is_refined, pays=False)

@@ -1,0 +1,153 @@
+"""How a stage becomes a Prefect task: what its chunks are cached by, when they are retried, how rows become chunks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import Task
+from prefect.cache_policies import CachePolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.states import Cancelled
+from prefect.transactions import get_transaction
+from prefect.utilities.annotations import quote
+
+from kasasagi.blocks.cluster.parcels import ClusterError
+from kasasagi.blocks.dispatch.budget import BudgetSpentError
+from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
+from kasasagi.blocks.ledger.store import LedgerError
+from kasasagi.blocks.workspace.shards import Handle, Shard
+from kasasagi.tasks.asking import ChunkJob
+from kasasagi.tasks.context import Context, current
+from kasasagi.tasks.gate.outcome import GateFailedError
+from kasasagi.tasks.stage import Guess, Stage
+
+FINAL = (
+    BudgetSpentError,
+    ClusterError,
+    ModelUnusableError,
+    StoppedError,
+    LedgerError,
+    GateFailedError,
+    ValueError,
+    TypeError,
+)
+"""What another attempt cannot mend: it would fail in the same way, or pay again."""
+
+
+class ContentPolicy(CachePolicy):
+    """A chunk is known by its stage's version, its configuration and its input, and by nothing else."""
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str | None:
+        """Return the chunk's own cache key."""
+        job: ChunkJob | quote = inputs["job"]
+        plain = job.unquote() if isinstance(job, quote) else job
+        return f"kasasagi-{plain.stage}-{plain.cache_key}"
+
+
+def survivable(failed: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether another attempt may help: yes for a lost worker or shard, no for what would only fail again."""
+    error = state.result(raise_on_failure=False)
+    return not isinstance(error, FINAL)
+
+
+def nothing(context: Context, prompts: int) -> Sequence[Guess]:
+    """A stage that asks nobody."""
+    return ()
+
+
+def unchanged(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
+    """All prompts continue."""
+    return prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How the rows of a stage become chunks, and what its chunks make becomes rows again.
+
+    Attributes:
+        known_by: What a chunk's cache key holds besides the stage's version and the chunk's input.
+        makes: The table that a chunk makes; the first of several that it has.
+        reads: The name under which a chunk reads its rows.
+        at_most: The calls that so many prompts take at most, where nobody knows them yet.
+        yields: How many rows it makes at most of so many.
+        gather: The prompts that continue, from those that went in and from what the chunks made of them;
+            None where none do.
+        more_inputs: Further shards that it reads, by table, for a part of the prompts.
+        needs_origin: Whether its chunks hold what tells where a prompt is from, which changes without changing what is
+            asked.
+    """
+
+    known_by: Callable[[Context, ChunkJob], list[Any]]
+    makes: tuple[str, ...]
+    reads: str = "prompts"
+    at_most: Callable[[Context, int], Sequence[Guess]] = nothing
+    yields: Callable[[Context, int], int] = lambda context, rows: rows
+    gather: Callable[[Context, Shard, Sequence[Shard]], Shard | None] = unchanged
+    more_inputs: Callable[[Context, int], Mapping[str, Shard]] = lambda context, part: {}
+    needs_origin: Callable[[Context], bool] = lambda context: False
+
+
+class StageTask(Task[[ChunkJob], dict[str, Any]]):
+    """The Prefect task of a stage, which does one chunk and returns its handle as plain data.
+
+    Attributes:
+        stage: What is known of the stage without doing it.
+        how: How its rows become chunks.
+    """
+
+    stage: Stage
+    how: Chunking
+
+    def job(self, context: Context, number: int, inputs: Mapping[str, Shard], **params: int) -> ChunkJob:
+        """Return a chunk of this stage.
+
+        Args:
+            context: The run.
+            number: The chunk's number within the stage.
+            inputs: The shards that it reads, by table.
+            params: Numbers that the chunk needs besides, such as the first draw.
+        """
+        bare = ChunkJob(stage=self.stage.name, chunk=number, run="", inputs=dict(inputs), cache_key="", params=params)
+        known = self.how.known_by(context, bare)
+        made = context.job(self.stage.name, self.stage.version, number, inputs, known)
+        return made.model_copy(update={"params": params})
+
+    def made(self, handle: Handle) -> Shard | None:
+        """Return the shard that a chunk made, None where no row was left."""
+        return next((handle.shards[name] for name in self.how.makes if name in handle.shards), None)
+
+
+def stage_task(stage: Stage, how: Chunking) -> Callable[[Callable[[Context, ChunkJob], Handle]], StageTask]:
+    """Make a stage's work on one chunk a Prefect task that is named like the stage."""
+
+    def decorate(work: Callable[[Context, ChunkJob], Handle]) -> StageTask:
+        def do_chunk(job: ChunkJob) -> Any:
+            try:
+                return work(current(), job).model_dump()
+            except (StoppedError, GateFailedError) as error:
+                if (transaction := get_transaction()) is None:
+                    raise
+                transaction.write_on_commit = False  # what was stopped is not cached
+                return Cancelled(message=str(error))
+
+        do_chunk.__name__, do_chunk.__doc__, do_chunk.__module__ = work.__name__, work.__doc__, work.__module__
+        do_chunk.__qualname__ = work.__qualname__
+        task = StageTask(
+            do_chunk,
+            name=stage.name,
+            tags=["kasasagi", stage.name],
+            cache_policy=ContentPolicy(),
+            persist_result=True,
+            result_serializer="json",
+            retries=2,
+            retry_delay_seconds=1,
+            retry_condition_fn=survivable,
+            task_run_name="{job.stage}-{job.chunk}",
+        )
+        task.stage, task.how = stage, how
+        return task
+
+    return decorate

@@ -1,0 +1,1 @@
+"""What texts tell: their language, thinking, endings, refusals and template marks."""

@@ -1,0 +1,215 @@
+"""Rules that an answer must keep before a judge is paid to read it; each costs some microseconds.
+
+They err on the side of the answer: what a rule drops should be bad beyond doubt, since the judge sees the rest.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from kasasagi.tasks.text.answer_language import other_language
+from kasasagi.tasks.text.endings import is_cut_off
+from kasasagi.tasks.text.languages import LANGUAGE_CHARS
+from kasasagi.tasks.text.refusals import refusal_in
+from kasasagi.tasks.text.template_marks import FENCED, leaked_token, tool_call, undecoded
+
+LOOP_PERIOD = 400
+LOOP_REPEATS = 6
+LOOP_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the rules look at: the last thing that the user said, and the answer with how it ended."""
+
+    instruction: str
+    content: str
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The rule that an answer broke: `reason` for machines, `detail` for people."""
+
+    rule: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A reason, and a test that gives None where the rule holds and else the detail."""
+
+    reason: str
+    test: Callable[[Answer], str | None]
+
+
+def first_broken(rules: Sequence[str], answer: Answer) -> Broken | None:
+    """The first of the named rules that an answer breaks, or None. Raises ValueError for a name that no rule has."""
+    for name in rules:
+        rule = RULES.get(name)
+        if rule is None:
+            raise ValueError(_unknown(name))
+        detail = rule.test(answer)
+        if detail is not None:
+            return Broken(name, rule.reason, detail)
+    return None
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, RULES, 1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RULES)}."
+    return f"the response rule {name!r} does not exist: {remedy}"
+
+
+def _excerpt(text: str) -> str:
+    text = " ".join(text[:120].split())
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+def _truncated(answer: Answer) -> str | None:
+    return f"the answer ended by {answer.finish_reason!r}" if is_cut_off(answer.finish_reason) else None
+
+
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
+
+
+def _empty(answer: Answer) -> str | None:
+    return None if answer.content.strip().strip(_UNSEEN).strip() else "the answer says nothing"
+
+
+def _refused(answer: Answer) -> str | None:
+    opening = refusal_in(answer.instruction, answer.content)
+    return None if opening is None else f"the answer opens with {_excerpt(opening)!r}"
+
+
+_SENTENCE_END = re.compile(r"[\n。！？!?]+|\. ")
+_SAYS = (
+    r"(?:say|write|type|print|output|display|echo|repeat|copy|spell|chant|recite|sing|shout|respond|reply|answer|list"
+    r"|generate|produce|give|put|post|send|tell me)"
+)
+_NUMBER = (
+    r"(?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|a (?:dozen|hundred"
+    r"|thousand|million)|hundred|thousand|many|several|multiple|n|x)"
+)
+_ASKS_TO_REPEAT = re.compile(
+    rf"\b{_SAYS}\b[^?!\n]{{1,200}}\b{_NUMBER} (?:\w+ )?(?:times|copies|lines|rows)\b"
+    rf"|\b{_NUMBER} (?:\w+ )?times,? (?:{_SAYS}|in a row)\b"
+    r"|(?:\A|[.!?:,;\n]\s*|\bplease |\b(?:can|could|would) you |\b(?:and|then|to|just|always|must|should) )repeat\b"
+    r"(?! (?:itself|business|customers?|purchases?|buyers?|visits?|visitors?|sales|offenders?|orders?|prescriptions?))"
+    r"|\brepeat(?:ed|ing)\b[^.?!\n]{0,20}\b(?:words?|phrases?|letters?|characters?|lines?|sentences?|strings?|texts?)\b"
+    r"|\b(?:words?|phrases?|letters?|characters?|lines?|sentences?|strings?)\b[^.?!\n]{0,20}\brepeat"
+    r"|\bover and over\b|\brefrain\b(?! from)|\bchorus\b|\blyrics\b|\bin a loop\b|\bloop(?:ing)? (?:text|song)\b"
+    r"|(?:[0-9０-９一二三四五六七八九十百千]+|何)(?:回|度|行|個)(?:も|ずつ|だけ|連続で|続けて)?、?"
+    r"(?:言|いっ|書|出力|表示|入力|打|タイプ|並べ|唱え|叫|連呼|続け|繰り返|くり返|コピー|印刷|プリント|答え|返|ください)"
+    r"|(?:繰り返|くり返|繰返)し(?:て|た?文字|た?単語|言|書|出力|表示|唱|続け|なさい|ます|、)|連呼|リフレイン|サビ|歌詞",
+    re.IGNORECASE,
+)
+
+
+def _repeats(answer: Answer) -> str | None:
+    """A loop: one sentence or line over and over, or a phrase that follows upon itself many times."""
+    found = _repeated_sentence(answer.content) or _loop(answer.content)
+    if found is None or _ASKS_TO_REPEAT.search(answer.instruction[:LANGUAGE_CHARS]):
+        return None
+    return found
+
+
+def _repeated_sentence(text: str) -> str | None:
+    """A sentence or line, whatever number or bullet it has, that makes up half of the text."""
+    pieces = [piece.strip(" \t　0123456789.-*#>|)(") for piece in _SENTENCE_END.split(text)]
+    if len(pieces) < LOOP_REPEATS:
+        return None
+    [(piece, times)] = Counter(piece for piece in pieces if len(piece) >= 6).most_common(1) or [("", 0)]
+    if times < LOOP_REPEATS or 2 * times * len(piece) < len(text):
+        return None
+    return f"{_excerpt(piece)!r} stands {times} times"
+
+
+def _loop(text: str) -> str | None:
+    """A stretch in which a unit of up to LOOP_PERIOD characters follows upon itself; probed at regular places."""
+    gram = 16
+    start = 0
+    while start < len(text) - gram:
+        again = text.find(text[start : start + gram], start + 1, start + LOOP_PERIOD + gram)
+        if again < 0:
+            start += 2 * gram
+            continue
+        first, last = _stretch(text, start, again - start)
+        if _is_loop(text, text[start:again], last - first):
+            return f"{_excerpt(text[start:again])!r} follows upon itself {(last - first) // (again - start)} times"
+        start = max(start + 2 * gram, last - gram)
+    return None
+
+
+def _stretch(text: str, start: int, period: int) -> tuple[int, int]:
+    """How far whole copies of text[start : start + period] reach to both sides."""
+    unit = text[start : start + period]
+    first, last = start, start + period
+    while text.startswith(unit, last):
+        last += period
+    while first >= period and text.startswith(unit, first - period):
+        first -= period
+    return first, last
+
+
+def _is_loop(text: str, unit: str, length: int) -> bool:
+    """Words loop when they come often; rules, blanks and zeros only when they are most of the answer."""
+    if length < LOOP_CHARS or length < LOOP_REPEATS * len(unit):
+        return False
+    return any(sign.isalpha() for sign in unit) or (length >= 3 * LOOP_CHARS and 2 * length > len(text))
+
+
+_LEADING_ROLE = re.compile(
+    r"\A\s*(?:(?:assistant|model|system|user)[ \t]*\n|assistant[ \t]*[:：](?=\s))", re.IGNORECASE
+)
+_NEXT_TURN = re.compile(
+    r"\n[ \t]*\n(?:human|user|### ?(?:instruction|user|human|指示)|ユーザー?)[ \t]*[:：].{0,60}"
+    r"|\n(?:user|assistant)[ \t]*\n",
+    re.IGNORECASE,
+)
+_ASKS_FOR_ROLES = re.compile(
+    r"dialog|conversation|\bchats?\b|transcript|script|interview|messages?\b|\blogs?\b|json|ya?ml|role|prompt|assistant"
+    r"|few-?shot|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロール|プロンプト|アシスタント",
+    re.IGNORECASE,
+)
+_ASKS_FOR_CALLS = re.compile(r"json|function|tool|api|call|関数|ツール|呼び出", re.IGNORECASE)
+
+
+def _leaks_template(answer: Answer) -> str | None:
+    """What a chat template left in the answer: control tokens, its role, a further turn, a raw call of a tool."""
+    plain = FENCED.sub(" ", answer.content)
+    instruction = answer.instruction[:LANGUAGE_CHARS]
+    if token := leaked_token(plain, instruction):
+        return f"the answer holds the control token {token}"
+    if not _ASKS_FOR_CALLS.search(instruction) and (call := tool_call(answer.content)):
+        return f"the answer is a call of a tool: {call}"
+    if _ASKS_FOR_ROLES.search(instruction):
+        return None
+    if header := _LEADING_ROLE.match(plain):
+        return f"the answer begins with the role {_excerpt(header[0])!r}"
+    if turn := _NEXT_TURN.search(plain):
+        return f"a further turn follows the answer: {_excerpt(turn[0])!r}"
+    return None
+
+
+def _undecoded(answer: Answer) -> str | None:
+    sample = undecoded(answer.content)
+    return f"the tokens of the answer are not decoded: {sample!r}" if sample else None
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "finished": Rule("truncated", _truncated),
+        "not_empty": Rule("empty", _empty),
+        "no_refusal": Rule("refusal", _refused),
+        "same_language": Rule("other_language", lambda answer: other_language(answer.instruction, answer.content)),
+        "no_repetition": Rule("repetition", _repeats),
+        "no_template_leak": Rule("template_leak", _leaks_template),
+        "decoded": Rule("undecoded", _undecoded),
+    }
+)
+"""All rules by the names that a recipe uses."""

@@ -1,0 +1,151 @@
+"""Servers that answer otherwise than OpenAI's: errors with status 200, events, waits in the body, other parameters."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from kasasagi.blocks.endpoints.event_replies import joined_events
+from kasasagi.blocks.endpoints.openai import read_error_body, read_reply
+from kasasagi.blocks.models.kinds import OpenAIModel
+from tests.blocks.helpers import ScriptedServer, answer_body, dispatching, model, question, questions
+
+MODELS = (200, {}, b'{"data": [{"id": "small"}]}')
+
+
+def error_of(**error: Any) -> bytes:
+    return json.dumps({"error": error}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "kind"),
+    [
+        (error_of(code=402, message="Insufficient credits"), "out_of_credit", "fatal"),
+        (error_of(code="403", message="Forbidden"), "not_authorised", "fatal"),
+        (error_of(code=429, message="Rate limit exceeded"), "rate_limited", "transient"),
+        (error_of(code=502, message="Provider returned error"), "server_error", "transient"),
+        (error_of(code=400, message="maximum context length is 8192 tokens"), "context_too_long", "lasting"),
+        (error_of(message="busy"), "server_error", "transient"),
+        (b'{"error": "overloaded"}', "server_error", "transient"),
+        (b'[{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}]', "rate_limited", "transient"),
+    ],
+)
+def test_an_error_with_status_200_means_what_its_code_says(body: bytes, error: str, kind: str) -> None:
+    found = read_error_body(body, {}, "/v1/chat/completions")
+    assert found is not None
+    assert found.error == error
+    assert (found.fatal, found.transient) == (kind == "fatal", kind == "transient")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"choices": [], "error": null}', answer_body('{"error": {"code": 402}}'), b'no json "error"']
+)
+def test_an_answer_about_errors_is_no_error(body: bytes) -> None:
+    assert read_error_body(body, {}, "/v1/chat/completions") is None
+
+
+@pytest.mark.parametrize(
+    ("details", "wait"),
+    [
+        ([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "38s"}], 38.0),
+        ([{"@type": "other"}, {"retryDelay": "1.5s"}], 1.5),
+        ([], None),
+    ],
+)
+def test_the_wait_that_gemini_asks_for_in_the_body_is_kept(details: list[Any], wait: float | None) -> None:
+    body = json.dumps([{"error": {"code": 429, "message": "quota", "details": details}}]).encode()
+    found = read_error_body(body, {}, "/x")
+    assert found is not None
+    assert found.wait_s == wait
+
+
+CHAT = (
+    b": OPENROUTER PROCESSING\n\n"
+    b'data: {"id": "1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}\n\n'
+    b'data: {"choices": [{"index": 0, "delta": {"reasoning": "Hm. "}}]}\r\n\r\n'
+    b'data: {"choices": [{"index": 0, "delta": {"content": "\xe3\x81\xaf"}}]}\n\n'
+    b'data: {"choices": [{"index": 0, "delta": {"content": "\xe3\x81\x84"}, "finish_reason": "stop"}]}\n\n'
+    b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}\n\n'
+    b"data: [DONE]\n\n"
+)
+
+
+def test_a_stream_of_events_is_put_together() -> None:
+    found = read_reply(joined_events(CHAT))
+    assert (found.text, found.reasoning, found.finish_reason) == ("はい", "Hm. ", "stop")
+    assert (found.prompt_tokens, found.completion_tokens) == (3, 2)
+
+
+def test_a_stream_of_completions_keeps_its_samples_apart() -> None:
+    body = b'data: {"choices": [{"index": 1, "text": "b"}]}\ndata: {"choices": [{"index": 0, "text": "a"}]}\n'
+    assert [choice["text"] for choice in json.loads(joined_events(body))["choices"]] == ["a", "b"]
+
+
+def test_an_error_in_a_stream_is_that_error(tmp_path: Path) -> None:
+    body = CHAT[:200].rpartition(b"data:")[0] + b'data: {"error": {"code": 502, "message": "upstream died"}}\n\n'
+    answers: Callable[..., Any] = lambda number, headers: (200, {}, body if number < 1 else CHAT)  # noqa: E731
+    with (
+        ScriptedServer(answers, MODELS) as server,
+        dispatching(tmp_path, {"small": model(server.base_url)}) as dispatcher,
+    ):
+        [found] = dispatcher.ask(questions(1))
+    assert (found.text, found.attempts) == ("はい", 2)
+
+
+REFUSALS = {
+    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported here. Use 'max_completion_tokens' instead.",
+    "temperature": "Unsupported value: 'temperature' does not support 0.8. Only the default (1) value is supported.",
+}
+
+
+def test_a_model_that_takes_no_max_tokens_and_no_temperature_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies, lines = list[dict[str, Any]](), list[str]()
+    original = openai.AsyncOpenAI.post
+
+    async def post(self: Any, path: str, **options: Any) -> Any:
+        bodies.append(options["body"])
+        return await original(self, path, **options)
+
+    def answer(number: int, headers: Any) -> tuple[int, dict[str, str], bytes]:
+        body = bodies[-1]
+        name = next((name for name in REFUSALS if name in body), None)
+        if name is None:
+            return 200, {}, answer_body("yes")
+        return 400, {}, error_of(message=REFUSALS[name], param=name, code="unsupported_parameter")
+
+    monkeypatch.setattr(openai.AsyncOpenAI, "post", post)
+    with (
+        ScriptedServer(answer, MODELS) as server,
+        dispatching(tmp_path, {"small": model(server.base_url, max_concurrency=1)}) as dispatcher,
+    ):
+        dispatcher.said = lines.append
+        asked = [question(str(number), max_tokens=64, temperature=0.8) for number in range(5)]
+        answers = dispatcher.ask(asked)
+    assert [one.text for one in answers] == ["yes"] * 5
+    assert server.posts == 7, "two refusals, then five calls"
+    assert bodies[-1]["max_completion_tokens"] == 64
+    assert not {"max_tokens", "temperature"} & set(bodies[-1])
+    assert len(lines) == 2
+    assert "max_completion_tokens is sent instead" in lines[0]
+
+
+def test_a_refusal_about_another_parameter_is_no_reason_to_adapt(tmp_path: Path) -> None:
+    body = error_of(message="max_tokens is too large: 99999. This model supports at most 4096 completion tokens.")
+    with (
+        ScriptedServer(lambda number, headers: (400, {}, body), MODELS) as server,
+        dispatching(tmp_path, {"small": model(server.base_url)}) as dispatcher,
+    ):
+        [found] = dispatcher.ask([question("a", max_tokens=99_999)])
+    assert (found.error, server.posts) == ("rejected_by_server", 1)
+
+
+def test_a_stream_that_is_switched_off_may_be_said() -> None:
+    fields = {"kind": "openai", "model": "m", "extra_body": {"stream": False}}
+    assert OpenAIModel.model_validate(fields).extra_body == {"stream": False}
+    with pytest.raises(ValueError, match="stream"):
+        OpenAIModel.model_validate({**fields, "extra_body": {"stream": True}})

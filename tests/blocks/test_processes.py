@@ -1,0 +1,38 @@
+"""Whether a process lives does not depend on the clock, and what earlier versions wrote is still understood."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from kasasagi.blocks.processes import lives, started
+
+
+def test_a_process_lives_until_it_ends() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    begun = started(child.pid)
+    assert lives(child.pid, begun)
+    assert not lives(child.pid, begun - 0.02)
+    child.communicate(b"\n")
+    assert not lives(child.pid, begun)
+
+
+def test_a_start_in_seconds_since_the_epoch_is_understood() -> None:
+    assert lives(os.getpid(), psutil.Process().create_time())
+    assert not lives(os.getpid(), time.time() - 100_000)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the start is told by the clock")
+def test_a_step_of_the_clock_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = started()
+    created = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: created(self) + 3600.0)
+    assert lives(os.getpid(), begun)
+
+
+@pytest.mark.parametrize("number", [-1, 0, 2**40])
+def test_a_number_of_no_process_does_not_live(number: int) -> None:
+    assert not lives(number, 1.0)

@@ -1,0 +1,91 @@
+"""`check` reads a dataset's first rows as a run does, says what becomes of them, and shows requests made of one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kasasagi.flows.check.endpoints import example_requests
+from kasasagi.flows.check.rows import first_rows
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
+from kasasagi.tasks.load import SourceError
+
+TEXT = """
+name: job
+source: {kind: dataset, path: rows.jsonl}
+models:
+  small: {kind: openai, base_url: "http://127.0.0.1:9/v1", model: small}
+respond: {models: [small], samples: 2, template: "{{ instruction }} Be brief."}
+judge: {model: small}
+"""
+LONG = "Which rivers flow through Vienna, and where do they meet?"
+
+
+def loaded(folder: Path, rows: list[Any], *settings: str) -> LoadedRecipe:
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    recipe = check_recipe(override(parse_yaml(TEXT, "recipe.yaml"), settings), folder)
+    return LoadedRecipe(recipe=recipe, base=folder)
+
+
+def test_what_becomes_of_the_first_rows_is_said_with_the_reasons(tmp_path: Path) -> None:
+    rows = [{"instruction": LONG}, {"instruction": "Hi."}, {"instruction": None}, {"instruction": "Ho."}]
+    found = first_rows(loaded(tmp_path, rows, "filter.rules=[{min_chars: 20}]"))
+    assert found is not None
+    assert found.sentences() == [
+        "first 4 rows: 3 are prompts, 1 of them pass the filter",
+        "  2 of 4 rows are quarantined by filter as min_chars: 3 characters, fewer than 20",
+        "  1 of 4 rows are quarantined by load as empty: instruction is null",
+    ]
+
+
+def test_rows_that_end_with_an_answer_are_counted(tmp_path: Path) -> None:
+    chat = {"messages": [{"role": "user", "content": LONG}, {"role": "assistant", "content": "Two."}]}
+    dropped = first_rows(loaded(tmp_path, [chat]))
+    assert dropped is not None
+    assert "1 of 1 rows end with an answer, which is left out; source.last_answer" in dropped.sentences()[1]
+    chosen = first_rows(loaded(tmp_path, [chat], "source.last_answer=as_chosen", "judge=null"))
+    assert chosen is not None
+    assert "is the chosen response" in chosen.sentences()[1]
+
+
+def test_requests_are_made_of_the_first_row_that_goes_on(tmp_path: Path) -> None:
+    recipe = loaded(tmp_path, [{"instruction": "Hi."}, {"instruction": LONG}], "filter.rules=[{min_chars: 20}]")
+    found = first_rows(recipe)
+    assert found is not None
+    shown = dict(example_requests(recipe, found.example))
+    assert f"{LONG} Be brief." in shown["small is asked"]
+    assert LONG in shown["small judges"]
+
+
+def test_a_first_row_in_japanese_is_judged_in_japanese(tmp_path: Path) -> None:
+    recipe = loaded(tmp_path, [{"instruction": "東京の人口はどのくらいですか。"}])
+    found = first_rows(recipe)
+    assert found is not None
+    assert "評価" in dict(example_requests(recipe, found.example))["small judges"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], "has no rows"),
+        ([{"messages": []}, {"messages": [{"role": "assistant", "content": "x"}]}], "none of the first 2 rows"),
+    ],
+)
+def test_a_source_without_a_prompt_among_its_first_rows_is_at_fault(
+    tmp_path: Path, rows: list[Any], reason: str
+) -> None:
+    with pytest.raises((RecipeError, SourceError), match=reason):
+        first_rows(loaded(tmp_path, rows))
+
+
+def test_no_more_than_the_first_rows_are_read(tmp_path: Path) -> None:
+    found = first_rows(loaded(tmp_path, [{"instruction": f"{LONG} {number}"} for number in range(50)]), count=7)
+    assert found is not None
+    assert found.read == 7
+
+
+def test_magpie_and_the_hub_have_no_first_rows(tmp_path: Path) -> None:
+    assert first_rows(loaded(tmp_path, [], "source={kind: magpie, model: small, target: 5}")) is None
+    assert first_rows(loaded(tmp_path, [], "source.path=owner/name")) is None

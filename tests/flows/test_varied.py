@@ -1,0 +1,34 @@
+"""The pairs of a first look: they differ, and what is chosen is clearly better."""
+
+from typing import Any
+
+from kasasagi.flows.views.overview.varied import varied
+
+
+def pair(text: str, margin: float | None = 4.0) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}], "margin": margin}
+
+
+ALIKE = [pair(f"What is the capital of {name}?") for name in ("France", "Spain", "Peru", "Chad", "Fiji")]
+
+
+def texts(pairs: list[dict[str, Any]]) -> list[str]:
+    return [one["messages"][0]["content"] for one in pairs]
+
+
+def test_other_kinds_of_prompts_and_other_languages_come_first() -> None:
+    others = [pair("Add 37 and 47."), pair("馬とカササギではどちらが大きいですか。")]
+    shown = varied([*ALIKE, *others], 3)
+    assert texts(shown) == [ALIKE[0]["messages"][0]["content"], *texts(others)]
+
+
+def test_a_narrow_margin_is_not_shown_where_there_are_clear_ones() -> None:
+    shown = varied([pair("Is 13 a prime?", 1.0), *ALIKE, pair("Name a river.", 0.5)], 4)
+    assert {one["margin"] for one in shown} == {4.0}
+
+
+def test_few_pairs_and_pairs_without_ratings_are_shown_as_they_are() -> None:
+    assert varied(ALIKE[:2], 3) == ALIKE[:2]
+    assert varied([], 3) == []
+    assert len(varied([pair(f"{number}", None) for number in range(9)], 4)) == 4
+    assert varied([{"messages": None, "margin": 1.0}] * 3, 1) == [{"messages": None, "margin": 1.0}]

@@ -1,0 +1,77 @@
+"""What an earlier version wrote is still good: a run of it pays nothing, and the commands work on the old run.
+
+The workspace was written by `python -m tests.golden.write workspace`. Do not write it again to make a test pass: users
+have such workspaces.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.cli.app import app
+from tests.fake_server import FakeServer
+from tests.golden import expected, job, workspace
+
+Typed = Callable[..., str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The old job in a folder of its own."""
+    workspace.unpack(tmp_path / "old")
+    return tmp_path / "old"
+
+
+@pytest.fixture
+def typed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Type a command on the old run and return what it prints."""
+    monkeypatch.setenv("KASASAGI_WORKSPACE", str(folder / "ws"))
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def typed(*arguments: str) -> str:
+        result = CliRunner().invoke(app, list(arguments))
+        assert result.exit_code == 0, (result.exception, result.output)
+        return result.stdout
+
+    return typed
+
+
+def old_run() -> str:
+    return str(expected.read("workspace")["run"])
+
+
+@pytest.mark.parametrize("lost", ["nothing", "results"])
+def test_a_run_pays_nothing_and_publishes_the_same(folder: Path, server: FakeServer, lost: str) -> None:
+    """Also where no chunk is found under its cache key any more, so that the ledger alone has the answers."""
+    shutil.rmtree(folder / "ws" / lost, ignore_errors=True)
+    before = server.stats()["calls"]
+    result = job.run(folder / "recipe.yaml", *job.at(server.base_url))
+    assert server.stats()["calls"] == before
+    assert result.state.status == "done"
+    assert sum(result.tables["stages"]["calls_paid"]) == 0
+    assert len(result.tables["calls"]) == expected.read("workspace")["calls"]
+    assert job.published(folder / "out") == expected.read("workspace")["published"]
+    assert len(Workspace(folder / "ws").runs()) == 2
+
+
+def test_the_old_run_is_shown(typed: Typed) -> None:
+    pairs = expected.read("workspace")["pairs"]
+    assert old_run() in typed("runs")
+    assert "respond" in typed("show", old_run())
+    found = typed("sql", old_run(), "SELECT count(*) AS pairs FROM pairs", "--format", "jsonl")
+    assert json.loads(found) == {"pairs": pairs}
+
+
+def test_the_old_run_is_paired_and_published_again(typed: Typed, folder: Path) -> None:
+    typed("publish", old_run(), "--path", str(folder / "again"))
+    assert job.published(folder / "again") == expected.read("workspace")["published"]
+    typed("pair", old_run(), "--set", "pairs.min_margin=3")
+    [wide] = [run.run for run in Workspace(folder / "ws").runs() if run.run != old_run()]
+    found = json.loads(typed("sql", wide, "SELECT min(margin) AS least, count(*) AS n FROM pairs", "--format", "jsonl"))
+    assert found["least"] >= 3
+    assert 0 < found["n"] < expected.read("workspace")["pairs"]

@@ -1,0 +1,32 @@
+"""One list of stages: what is derived from it, and what must agree with it."""
+
+from kasasagi.blocks.tables import STAGE_ORDER
+from kasasagi.tasks.pipeline import STAGES, default_expectations, gate_of, ranks
+from kasasagi.tasks.stage_tasks import TASKS
+
+
+def test_tasks_tables_and_stages_have_one_order() -> None:
+    assert tuple(task.stage for task in TASKS) == STAGES
+    assert tuple(stage.name for stage in STAGES) == STAGE_ORDER
+    assert [task.name for task in TASKS] == [stage.name for stage in STAGES]
+
+
+def test_later_stages_outrank_earlier_ones_and_only_answering_is_positive() -> None:
+    found = ranks()
+    order = [found[stage.name] for stage in STAGES]
+    assert order == sorted(set(order))
+    assert [name for name, rank in found.items() if rank > 0] == ["respond", "judge", "format_dpo"]
+
+
+def test_each_default_expectation_stands_with_its_stage() -> None:
+    for stage in STAGES:
+        expected = [one for one in default_expectations(several_judges=True) if one.stage == stage.name]
+        gate = stage.gate
+        assert expected == ([*gate.expect, *gate.of_several_judges] if gate else [])
+        assert gate is None or gate_of(stage.name) is gate
+
+
+def test_a_stage_that_pays_expects_its_calls_to_be_answered() -> None:
+    for stage in STAGES:
+        looked_at = {one.arguments.get("column") for one in (stage.gate.expect if stage.gate else ())}
+        assert stage.pays == ("no_answer" in looked_at), stage.name
