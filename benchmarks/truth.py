@@ -22,13 +22,13 @@ from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.rebuild.again import recipe_of
 from kasasagi.hina.world.oracle import grade
-from kasasagi.tasks.format_dpo.config import PairsConfig, Strategy
+from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.pairs import make_pairs
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.reports.statistics import share
 
 VERDICTS = ("better", "equal", "worse")
-STRATEGIES: tuple[Strategy, ...] = ("best_vs_worst", "best_vs_random", "sigma", "all_above_margin")
+STRATEGIES = ("best_vs_worst", "best_vs_random", "sigma", "all_above_margin")
 MARGINS = (1.0, 2.0)
 RICH = (
     "models={hina: {kind: bundled, sampling: {temperature: 0}}, hot: {kind: bundled, sampling: {temperature: 0.7}}}",

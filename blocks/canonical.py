@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import orjson
 
 DIGEST_BYTES = 16
+SURROGATES = re.compile("[\ud800-\udfff]")
+"""Lone surrogates, which are no characters and cannot be written as UTF-8."""
 _CANONICAL = orjson.OPT_SORT_KEYS
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import kasasagi
+from kasasagi.blocks.own.python import own_object
 from kasasagi.flows.runner import run_recipe
-from kasasagi.tasks.own_python import own_object
 
 ROOT = Path(__file__).parents[1]
 COMMAND = (sys.executable, "-m", "kasasagi.flows.cli")

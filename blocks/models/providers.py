@@ -6,31 +6,16 @@ api_key_env and usd_per_million_tokens go before them.
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from kasasagi.blocks.configuration import Config, Price
+from kasasagi.blocks.own.registry import Registry
 
-ProviderName = Literal[
-    "openai",
-    "anthropic",
-    "gemini",
-    "groq",
-    "mistral",
-    "together",
-    "openrouter",
-    "deepseek",
-    "cohere",
-    "hf",
-    "ollama",
-    "llama_cpp",
-    "lm_studio",
-    "azure",
-    "vertex",
-]
 Ability = Literal["completions", "json_schema", "embeddings", "models"]
 _FOLDER = Path(__file__).parent
 _DATED = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
@@ -51,6 +36,15 @@ def providers() -> dict[str, Provider]:
     """All providers by their short names."""
     data = json.loads((_FOLDER / "providers.json").read_text(encoding="utf-8"))
     return {name: Provider.model_validate(facts) for name, facts in data.items()}
+
+
+def _keys(name: str, function: Callable[[str], Mapping[str, Any]]) -> Callable[[str], Mapping[str, Any]]:
+    return function
+
+
+PROVIDERS: Registry[Any] = Registry("provider", providers(), _keys)
+"""Ours are facts; a user's own is a function that gives the keys of a model entry for the model's name."""
+ProviderName = Annotated[str, PROVIDERS]
 
 
 def provider_at(address: str) -> str | None:

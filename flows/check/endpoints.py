@@ -169,7 +169,7 @@ def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = Non
     if recipe.rewrite is not None:
         yield f"{recipe.rewrite.model} rewrites", rewrite.example(recipe.rewrite, row["instruction"])
     if recipe.judging is not None:
-        yield judge_example(recipe, recipe.judging, first)
+        yield judge_example(loaded, recipe.judging, first)
 
 
 def _pretty(value: object) -> str:
@@ -190,7 +190,7 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], Non
         if not isinstance(model, OpenAIModel):
             said(f"{label}: the bundled model")
             if ping and recipe.judging is not None and label in recipe.judging.judges:
-                failed = await _pinged(recipe, label, _complete_here(model), said)
+                failed = await _pinged(loaded, label, _complete_here(model), said)
                 faults += [failed] if failed else []
             continue
         if isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
@@ -201,7 +201,7 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], Non
                 f"models.{label}.api_key_env: the environment variable {variable} is not set; set it to the key"
             )
             continue
-        found = [await _check_one(recipe, label, address, ping, said) for address in model.addresses]
+        found = [await _check_one(loaded, label, address, ping, said) for address in model.addresses]
         faults += [fault for fault in found if fault]
     return faults or await check_magpie(loaded, said)
 
@@ -215,9 +215,11 @@ def _complete_here(model: BundledModel) -> Complete:
     return complete
 
 
-async def _check_one(recipe: Recipe, label: str, address: str, ping: bool, said: Callable[[str], None]) -> str | None:
+async def _check_one(
+    loaded: LoadedRecipe, label: str, address: str, ping: bool, said: Callable[[str], None]
+) -> str | None:
     """What is wrong with a model behind an endpoint at one of its addresses, if anything."""
-    place, model = f"models.{label}", recipe.models[label]
+    place, model = f"models.{label}", loaded.recipe.models[label]
     if not isinstance(model, OpenAIModel):
         return None
     endpoint = endpoint_of(model, address)
@@ -228,7 +230,7 @@ async def _check_one(recipe: Recipe, label: str, address: str, ping: bool, said:
         if known is not None and model.model not in known:
             return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
         said(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
-        return await _ping_endpoint(recipe, label, endpoint, said) if ping else None
+        return await _ping_endpoint(loaded, label, endpoint, said) if ping else None
     except openai.APIStatusError as error:
         return f"{place}: {address} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
     except RedirectRefusedError as error:
@@ -240,10 +242,10 @@ async def _check_one(recipe: Recipe, label: str, address: str, ping: bool, said:
 
 
 async def _ping_endpoint(
-    recipe: Recipe, label: str, endpoint: OpenAIEndpoint, said: Callable[[str], None]
+    loaded: LoadedRecipe, label: str, endpoint: OpenAIEndpoint, said: Callable[[str], None]
 ) -> str | None:
     """Send a first request to a model behind an endpoint, and say what of it the model does not take."""
-    failed = await _pinged(recipe, label, endpoint.complete, said)
+    failed = await _pinged(loaded, label, endpoint.complete, said)
     for remedy in endpoint.adaptation.remedies(label):
         said(f"  {remedy}")
     return failed
@@ -256,10 +258,11 @@ def _sampling_of(recipe: Recipe, label: str) -> dict[str, Any]:
     return over.over(model.sampling).parameters()
 
 
-async def _pinged(recipe: Recipe, label: str, complete: Complete, said: Callable[[str], None]) -> str | None:
+async def _pinged(loaded: LoadedRecipe, label: str, complete: Complete, said: Callable[[str], None]) -> str | None:
     """Send a first request to a model, a judge an example of two answers; gives a sentence where it fails."""
+    recipe = loaded.recipe
     if recipe.judging is not None and label in recipe.judging.judges:
-        failed = await ask_preference(recipe, recipe.judging, label, complete, said)
+        failed = await ask_preference(loaded, recipe.judging, label, complete, said)
     else:
         embeds = recipe.semantic is not None and label == recipe.semantic.model
         completion = await complete(PING_VECTOR if embeds else {**_sampling_of(recipe, label), **PING})

@@ -6,6 +6,7 @@ from typing import Any
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import BundledModel, RewardModel
 from kasasagi.blocks.models.llm import Completion, Request
+from kasasagi.flows.recipe.model import LoadedRecipe
 from kasasagi.tasks.asking import Answered
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.groups import Group
@@ -29,22 +30,24 @@ def example_row(recipe: Recipe, language: Language = "en") -> dict[str, Any]:
     return {**columns, "prompt_id": "0" * 32, "instruction": EXAMPLE[language], "messages": messages}
 
 
-def judge_example(recipe: Recipe, judging: JudgeConfig, first: Mapping[str, Any] | None = None) -> tuple[str, str]:
+def judge_example(
+    loaded: LoadedRecipe, judging: JudgeConfig, first: Mapping[str, Any] | None = None
+) -> tuple[str, str]:
     """Return what the judges are asked about the source's first row, else about an example, with a title."""
-    row = first or example_row(recipe, _language(judging))
-    language, method = judge_language(judging, row), _method(recipe, judging, judging.judges[0])
+    row = first or example_row(loaded.recipe, _language(judging))
+    language, method = judge_language(judging, row), _method(loaded, judging, judging.judges[0])
     texts = ["(first answer)", "(second answer)"][: len(method.groups(row["prompt_id"], 2)[0])]
     request = method.request(row, texts, judging.marks[0], language)
     return f"{', '.join(judging.judges)} judges", "\n".join(turn["content"] for turn in request["messages"])
 
 
 async def ask_preference(
-    recipe: Recipe, judging: JudgeConfig, label: str, complete: Complete, said: Callable[[str], None]
+    loaded: LoadedRecipe, judging: JudgeConfig, label: str, complete: Complete, said: Callable[[str], None]
 ) -> Completion | None:
     """Show which of a good and a bad answer a judge prefers, and warn where it is the bad one.
 
     Args:
-        recipe: The recipe.
+        loaded: The recipe.
         judging: Its judges.
         label: The judge that is asked.
         complete: Sends a request to its model.
@@ -53,14 +56,14 @@ async def ask_preference(
     Returns:
         The completion that failed, if one did.
     """
-    asked = _questions(recipe, judging, label)
+    recipe, asked = loaded.recipe, _questions(loaded, judging, label)
     ratings: dict[int, float] = {}
     for group, question, texts in asked:
         completion = await complete(question.request)
         if completion.error is not None:
             return completion
         try:
-            verdicts = read_answer(judging, Answered(question, completion, False), texts)
+            verdicts = read_answer(judging, Answered(question, completion, False), texts, loaded.base)
         except UnreadableReply as fault:
             what = f"its verdict on a plain example cannot be read ({fault})"
             said(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")
@@ -70,11 +73,11 @@ async def ask_preference(
     return None
 
 
-def _questions(recipe: Recipe, judging: JudgeConfig, label: str) -> list[tuple[Group, Question, list[str]]]:
+def _questions(loaded: LoadedRecipe, judging: JudgeConfig, label: str) -> list[tuple[Group, Question, list[str]]]:
     """What a judge is asked about the good and the bad answer: which of them are shown, the question, the texts."""
-    language, method = _language(judging), _method(recipe, judging, label)
-    body = body_for(judging, recipe.models[label])
-    row, found = example_row(recipe, language), []
+    language, method = _language(judging), _method(loaded, judging, label)
+    body = body_for(judging, loaded.recipe.models[label])
+    row, found = example_row(loaded.recipe, language), []
     for group in method.groups(row["prompt_id"], 2):
         texts = [(GOOD[language], BAD[language])[index] for index in group]
         request = {**method.request(row, texts, judging.marks[0], language), **body}
@@ -101,8 +104,8 @@ def _remedy(recipe: Recipe, label: str) -> str:
     return "read the request above, or judge with another model"
 
 
-def _method(recipe: Recipe, judging: JudgeConfig, label: str) -> Method:
-    return method_of(judging, bundled=isinstance(recipe.models[label], BundledModel))
+def _method(loaded: LoadedRecipe, judging: JudgeConfig, label: str) -> Method:
+    return method_of(judging, loaded.base, bundled=isinstance(loaded.recipe.models[label], BundledModel))
 
 
 def _language(judging: JudgeConfig) -> Language:

@@ -9,6 +9,7 @@ from kasasagi.blocks.destinations import DestinationError
 from kasasagi.blocks.destinations.argilla import SIDES, ArgillaDataset, Comparison, Verdict
 from kasasagi.blocks.destinations.argilla_scale import USUAL, Scale
 from kasasagi.blocks.hints import command
+from kasasagi.blocks.own.python import is_own
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.rebuild.again import pair_again
@@ -79,12 +80,12 @@ def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str 
 
 
 def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None) -> Scale:
-    """Return the scale of a judge's ratings: as the recipe says, and for a reward model between those that it gave."""
+    """Return the scale of a judge's ratings: as the recipe says, else between those that it gave."""
     if judge is not None and judge.rubric is not None:
         return Scale.of_values(judge.rubric.steps)
     if judge is not None and judge.method == "pairwise":
         return Scale.between(0, 1)
-    if judge is None or judge.method != "reward" or least is None or most is None:
+    if judge is None or not (judge.method == "reward" or is_own(judge.method)) or least is None or most is None:
         return Scale.of_values(USUAL)
     return Scale.between(least, most)
 

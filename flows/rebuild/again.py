@@ -87,10 +87,10 @@ def _take_over(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: S
 
 
 def _make_pairs(run: Run, recipe: Recipe, jobs: Sequence[ChunkJob]) -> None:
-    limits = recipe.pairs.max_tokens
-    counter = None if limits is None else token_counter(limits, Path(run.state().base))
+    limits, base = recipe.pairs.max_tokens, Path(run.state().base)
+    counter = None if limits is None else token_counter(limits, base)
     for job in jobs:
-        run.add(format_chunk(run, recipe.pairs, recipe.judging, job, counter), reused=False)
+        run.add(format_chunk(run, recipe.pairs, recipe.judging, job, counter, base), reused=False)
 
 
 def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[ChunkJob]) -> None:

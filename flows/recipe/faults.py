@@ -2,22 +2,29 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2.meta
 from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kasasagi.blocks.models.kinds import OpenAIModel, RewardModel
+from kasasagi.blocks.own.registry import Registry
 from kasasagi.flows.recipe.errors import nearest, shown
 from kasasagi.flows.recipe.judging import judges_of, judging_faults
+from kasasagi.tasks.converse.config import Turns
 from kasasagi.tasks.converse.plan import TurnsError, dialogues
 from kasasagi.tasks.filter import check_filter
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import known_placeholders, required_placeholders
 from kasasagi.tasks.load import SOURCE
+from kasasagi.tasks.pairing.named import STRATEGIES
 from kasasagi.tasks.publish import PublishConfig
+from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.recipe import PROMPT_COLUMNS, Recipe
+from kasasagi.tasks.respond.rules import ANSWER_RULES
 from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 from kasasagi.tasks.synthesize import MagpieSource
 
@@ -33,7 +40,21 @@ def faults_between_parts(recipe: Recipe, base: Path) -> list[str]:
         *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
         *_template_faults(recipe),
         *_filter_faults(recipe, base),
+        *_own_faults(recipe, base),
     ]
+
+
+def _own_faults(recipe: Recipe, base: Path) -> list[str]:
+    """Return a sentence for each dotted path that leads to nothing of its kind."""
+    turns = recipe.source.turns
+    named: list[tuple[str, Registry[Any], Sequence[str]]] = [
+        ("respond.rules", ANSWER_RULES, recipe.respond.rules),
+        ("source.turns.answers.rules", ANSWER_RULES, turns.answers.rules if isinstance(turns, Turns) else ()),
+        ("judge.method", METHODS, [recipe.judge.method] if recipe.judge else ()),
+        ("pairs.strategy", STRATEGIES, [recipe.pairs.strategy]),
+        ("publish.formats", FORMATS, recipe.publish.formats),
+    ]
+    return [f"{place}: {fault}" for place, registry, names in named for fault in registry.faults(names, base)]
 
 
 def _unknown_models(recipe: Recipe) -> list[str]:

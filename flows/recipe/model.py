@@ -14,6 +14,7 @@ from kasasagi.flows.recipe.errors import RecipeError, literal_keys, nearest, sen
 from kasasagi.flows.recipe.faults import faults_between_parts
 from kasasagi.flows.recipe.gates import gate_faults
 from kasasagi.flows.recipe.judging import with_judge_texts, with_source_chosen
+from kasasagi.flows.recipe.own_providers import with_own_providers
 from kasasagi.flows.recipe.own_stages import gate_stage_faults, own_stage_faults
 from kasasagi.flows.recipe.quotas import quota_faults
 from kasasagi.flows.recipe.yaml import read_yaml
@@ -132,6 +133,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     """The recipe in some plain data. Raises RecipeError with one sentence for each fault."""
     if keys := literal_keys(data):
         raise RecipeError("\n".join(keys))
+    data = with_own_providers(data, base)
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:

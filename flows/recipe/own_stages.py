@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from kasasagi.blocks.own.python import OwnPythonError
 from kasasagi.blocks.tables import PROMPTS, RESPONSES
 from kasasagi.flows.recipe.errors import nearest, sentences
 from kasasagi.tasks.own.config import OwnStage
 from kasasagi.tasks.own.loading import own_function
-from kasasagi.tasks.own_python import OwnPythonError
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS

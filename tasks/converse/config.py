@@ -8,7 +8,7 @@ from kasasagi.blocks.configuration import laid_over
 from kasasagi.blocks.models.kinds import Config, Sampling
 from kasasagi.tasks.pre_query import LiteralTemplate, named
 from kasasagi.tasks.respond.config import DEFAULT_RULES as ANSWER_RULES
-from kasasagi.tasks.text.response_rules import RULES
+from kasasagi.tasks.respond.rules import AnswerRule
 
 TURN_RULES: tuple[str | dict[str, Any], ...] = ("finished", {"min_chars": 2}, "template_leak", "repetition")
 
@@ -22,17 +22,10 @@ class Answering(Config):
     model: str | None = Field(None, description="Name of the model that answers; else the one that invents.")
     system_prompt: str | None = Field(None, description="System prompt of the answers, where a dialogue has none.")
     sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the answers.")
-    rules: tuple[str, ...] = Field(
-        ANSWER_RULES, description=f"Rules that an answer must keep for the dialogue to go on: {', '.join(RULES)}."
+    rules: tuple[AnswerRule, ...] = Field(
+        ANSWER_RULES,
+        description="Rules that an answer must keep for the dialogue to go on; one of your own is a dotted path.",
     )
-
-    @field_validator("rules")
-    @classmethod
-    def _rules_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in RULES:
-                raise ValueError(f"{name!r} is no rule for answers; there are {', '.join(RULES)}")
-        return value
 
 
 def left_out(steer: str | None, kept: bool | None) -> str:

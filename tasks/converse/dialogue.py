@@ -27,10 +27,11 @@ from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.filter import DedupConfig, FilterConfig, filter_prompts
 from kasasagi.tasks.pre_query import pre_query
 from kasasagi.tasks.reading import request_body
+from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.synthesize.cleaning import MARKS, instruction_of
 from kasasagi.tasks.synthesize.templates import with_stops, without_line_stops
-from kasasagi.tasks.text.response_rules import Answer, first_broken
+from kasasagi.tasks.text.response_rules import Answer
 from kasasagi.tasks.text.thinking import split_thinking
 
 EXAMPLE: list[Message] = [
@@ -123,10 +124,11 @@ def _answer(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int
     answered = ask(
         session, _questions(session, label, plan, requests), CONVERSE.name, chunk, partial(_rest, plan, talks)
     )
+    rules = answer_rules(config.rules, session.base)
     for talk, one in zip(talks, answered, strict=True):
         content, _ = split_thinking(one.completion.text, one.completion.reasoning)
         asked = talk.messages[-1]["content"]
-        talk.fault = _fault(one.completion) or _broken(plan, Answer(asked, content, one.completion.finish_reason))
+        talk.fault = _fault(one.completion) or _broken(rules, Answer(asked, content, one.completion.finish_reason))
         if talk.fault is None:
             talk.add("assistant", content, one)
     return answered
@@ -137,8 +139,8 @@ def _with_system(talk: Talk, system: str | None) -> list[Message]:
     return talk.messages[:] if own else [{"role": "system", "content": str(system)}, *talk.messages]
 
 
-def _broken(plan: Dialogues, answer: Answer) -> tuple[str, str | None] | None:
-    broken = first_broken(plan.answers.rules, answer)
+def _broken(rules: AnswerRules, answer: Answer) -> tuple[str, str | None] | None:
+    broken = broken_rule(rules, answer)
     return None if broken is None else (f"answer_{broken.reason}", broken.detail)
 
 

@@ -8,10 +8,10 @@ from pydantic import Field, field_validator
 
 from kasasagi.blocks.models.kinds import Config
 from kasasagi.tasks.filter.rules.registry import RULES, FilterError
-from kasasagi.tasks.filter.steps import Step, is_own, steps
+from kasasagi.tasks.filter.steps import Step, steps
 from kasasagi.tasks.load.config import DatasetSource, Format
 
-__all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "is_own", "steps"]
+__all__ = ["DedupConfig", "FilterConfig", "FilterError", "FilterResult", "Step", "steps"]
 
 CONTAMINATED = "contaminated"
 USUAL_LIKENESS = 0.7

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kasasagi.blocks.canonical import digest, digest_file
+from kasasagi.blocks.own.python import verdict
 from kasasagi.tasks.filter.config import CONTAMINATED, OF_DUPLICATES, DedupConfig, FilterConfig, FilterResult
 from kasasagi.tasks.filter.duplicates import contamination, minhash, overlap
 from kasasagi.tasks.filter.duplicates import near as near_module
@@ -19,7 +20,7 @@ from kasasagi.tasks.filter.duplicates.contamination import Contamination, check_
 from kasasagi.tasks.filter.duplicates.keys import exact_key
 from kasasagi.tasks.filter.duplicates.near import Near, NearDuplicates
 from kasasagi.tasks.filter.duplicates.published import DETAILS as DEALT_WITH
-from kasasagi.tasks.filter.own import rule_file, rule_function, verdict
+from kasasagi.tasks.filter.own import rule_file, rule_function
 from kasasagi.tasks.filter.rules import absent, texts
 from kasasagi.tasks.filter.rules.politeness import politeness
 from kasasagi.tasks.filter.rules.registry import FilterError, Rule
@@ -293,7 +294,7 @@ def _ask(function: Callable[..., Any], step: Step, batch: pa.RecordBatch, outcom
     asked = [index for index, broken in enumerate(outcome) if broken is None]
     found: list[str | None] = [None] * batch.num_rows
     for index, row in zip(asked, batch.take(pa.array(asked, pa.int64())).to_pylist(), strict=True):
-        found[index] = verdict(function, row, step.parameters)
+        found[index] = verdict(function, row, **step.parameters)
     return found
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.own.python import is_own, short_name
 from kasasagi.tasks.filter.rules.registry import RULES, FilterError, Rule, bind
 
 
@@ -19,12 +20,7 @@ class Step:
     @property
     def reason(self) -> str:
         """What a rejected row says: the rule's name, or the function's."""
-        return self.name if self.rule else self.name.replace(":", ".").rpartition(".")[2]
-
-
-def is_own(name: str) -> bool:
-    """Whether a rule's name is the dotted path of a user's function."""
-    return "." in name or ":" in name
+        return self.name if self.rule else short_name(self.name)
 
 
 def steps(rules: Sequence[str | dict[str, Any]], defaults: Sequence[str | dict[str, Any]] = ()) -> list[Step]:

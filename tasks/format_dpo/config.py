@@ -6,13 +6,11 @@ from pydantic import Field, model_validator
 
 from kasasagi.blocks.models.kinds import Config
 from kasasagi.tasks.judge.votes import Weighing
-from kasasagi.tasks.pairing import (
-    Conditions,
-    OnPolicy,
-)
+from kasasagi.tasks.pairing import Conditions, OnPolicy
+from kasasagi.tasks.pairing.named import STRATEGIES
 from kasasagi.tasks.student import TokenLimits
 
-Strategy = Literal["best_vs_worst", "best_vs_random", "all_above_margin", "sigma", "strong_vs_weak"]
+StrategyName = Annotated[str, STRATEGIES]
 
 
 class PairsConfig(Config):
@@ -23,7 +21,11 @@ class PairsConfig(Config):
     `on_policy` looks at several prompts at once: at those of a chunk, which is some hundred of them.
     """
 
-    strategy: Strategy = Field("best_vs_worst", description="Which two responses make a pair.")
+    strategy: StrategyName = Field(
+        "best_vs_worst",
+        description="Which two responses make a pair; one of your own is the dotted path of a function in a Python "
+        "file beside the recipe.",
+    )
     min_margin: float = Field(
         1.0, ge=0, description="Least distance between the two ratings; a tie never makes a pair."
     )

@@ -1,9 +1,10 @@
 """Format DPO: a prompt's responses become preferences, one or several by the strategy, or a reason why not."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.workspace.runs import Run
@@ -19,48 +20,66 @@ from kasasagi.tasks.pairing import (
     Dropped,
     Pair,
     TokenLimit,
-    all_above_margin,
-    best_vs_random,
-    best_vs_worst,
     broken_condition,
     keep_share,
-    sigma,
-    strong_vs_weak,
 )
+from kasasagi.tasks.pairing.named import STRATEGIES, Case
 from kasasagi.tasks.student import TokenCounter, TokenLimits
 from kasasagi.tasks.text.thinking import with_thinking
 
 
 def format_chunk(
-    run: Run, config: PairsConfig, judge: JudgeConfig | None, job: ChunkJob, counter: TokenCounter | None = None
+    run: Run,
+    config: PairsConfig,
+    judge: JudgeConfig | None,
+    job: ChunkJob,
+    counter: TokenCounter | None = None,
+    base: Path = Path(),
 ) -> Handle:
-    """Make the pairs of one chunk and keep them; without a judge nothing is rated.
+    """Make the pairs of one chunk and keep them.
 
-    counter is wanted where config limits tokens.
+    Args:
+        run: The run.
+        config: How pairs are made.
+        judge: Who judged; without a judge nothing is rated.
+        job: The chunk.
+        counter: Who counts tokens, where config limits them.
+        base: The recipe's folder, where a strategy of a user's own lies.
     """
     started = time.monotonic()
     columns = ["prompt_id", "instruction", *(["messages"] if counter else [])]
     prompts = read_rows(run, job.inputs["prompts"], columns)
     responses = read_rows(run, job.inputs.get("responses"))
     ratings = read_rows(run, job.inputs.get("ratings"))
-    result = make_pairs(config, judge, prompts, responses, ratings, counter)
+    rated = candidates_by_prompt(judge, config.weighing(), responses, ratings)
+    result = make_pairs(config, prompts, rated, counter, base)
     if claims := read_rows(run, job.inputs.get("claims")):
-        result.rows["audit"] = audit(candidates_by_prompt(judge, config.weighing(), responses, ratings), claims)
+        result.rows["audit"] = audit(rated, claims)
     return keep_chunk(run, {}, job, result, started)
 
 
 def make_pairs(
     config: PairsConfig,
-    judge: JudgeConfig | None,
     prompts: Sequence[Mapping[str, Any]],
-    responses: Iterable[Mapping[str, Any]],
-    ratings: Iterable[Mapping[str, Any]],
+    rated: Mapping[str, Sequence[Candidate]],
     counter: TokenCounter | None = None,
+    base: Path = Path(),
 ) -> ChunkResult:
-    """The pairs of each prompt that gives any, and a reason for each that does not; rows out are prompts with pairs."""
-    rated = candidates_by_prompt(judge, config.weighing(), responses, ratings)
+    """Return the pairs of each prompt that gives any, and a reason for each that does not.
+
+    Args:
+        config: How pairs are made.
+        prompts: The prompts, with their messages where tokens are counted.
+        rated: Their responses by prompt_id.
+        counter: Who counts tokens, where config limits them.
+        base: The recipe's folder, where a strategy of a user's own lies.
+
+    Returns:
+        The rows; rows out are prompts with pairs.
+    """
     outcomes = {
-        prompt["prompt_id"]: pairs_of(config, prompt, rated.get(prompt["prompt_id"], []), counter) for prompt in prompts
+        prompt["prompt_id"]: pairs_of(config, prompt, rated.get(prompt["prompt_id"], []), counter, base)
+        for prompt in prompts
     }
     if config.on_policy is not None:
         outcomes = keep_share(config.on_policy, outcomes)
@@ -83,20 +102,38 @@ def pairs_of(
     prompt: Mapping[str, Any],
     candidates: Sequence[Candidate],
     counter: TokenCounter | None = None,
+    base: Path = Path(),
 ) -> list[Pair] | Dropped:
-    """The pairs of one prompt, at least one, or why there is none; prompt holds its id, and messages for a counter."""
+    """Return the pairs of one prompt, at least one, or why there is none.
+
+    Args:
+        config: How pairs are made.
+        prompt: The prompt's id, and its messages where tokens are counted.
+        candidates: Its responses.
+        counter: Who counts tokens, where config limits them.
+        base: The recipe's folder, where a strategy of a user's own lies.
+    """
     conditions = config.conditions()
     if config.max_tokens is not None and counter is not None:
         messages = prompt["messages"]
         if (dropped := _long_prompt(config.max_tokens, counter.prompt(messages))) is not None:
             return dropped
         conditions = replace(conditions, total_tokens=_total(config.max_tokens, counter, messages))
-    if config.strategy == "all_above_margin":
-        return all_above_margin(candidates, config.min_margin, conditions, config.max_pairs)
-    outcome = _one_pair(config, prompt["prompt_id"], candidates)
-    if isinstance(outcome, Dropped):
-        return outcome
-    return broken_condition(conditions, outcome) or [outcome]
+    outcome = STRATEGIES.find(config.strategy, base)(
+        Case(
+            prompt["prompt_id"],
+            candidates,
+            config.min_margin,
+            conditions,
+            config.max_pairs,
+            config.deviations,
+            config.strong,
+            config.weak,
+        )
+    )
+    if isinstance(outcome, Pair):
+        return broken_condition(conditions, outcome) or [outcome]
+    return outcome
 
 
 def _long_prompt(limits: TokenLimits, tokens: int | None) -> Dropped | None:
@@ -118,18 +155,6 @@ def _total(limits: TokenLimits, counter: TokenCounter, messages: Sequence[Mappin
         return counter.total(messages, with_thinking(candidate.content, thinking))
 
     return TokenLimit(limits.total, count)
-
-
-def _one_pair(config: PairsConfig, prompt_id: str, candidates: Sequence[Candidate]) -> Pair | Dropped:
-    match config.strategy:
-        case "best_vs_random":
-            return best_vs_random(prompt_id, candidates, config.min_margin)
-        case "sigma":
-            return sigma(candidates, config.min_margin, config.deviations)
-        case "strong_vs_weak":
-            return strong_vs_weak(prompt_id, candidates, config.strong, config.weak)
-        case _:
-            return best_vs_worst(candidates, config.min_margin)
 
 
 def _pair(prompt_id: str, pair: Pair) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.format_dpo.pairs import format_chunk
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
+from kasasagi.tasks.pairing.named import STRATEGIES
 from kasasagi.tasks.stage_task import Chunking, stage_task
 
 UNKEYED = {"sampling", "language", "repairs", "round", "prompt"}
@@ -18,11 +19,12 @@ def known_by(context: Context, job: ChunkJob) -> list[Any]:
     judging = context.recipe.judging
     marks = judging.keyed(UNKEYED) if judging else None
     student = [context.counter.digest] if context.counter else []
-    return [context.recipe.pairs.keyed(), marks, *student]
+    own = STRATEGIES.known_by([context.recipe.pairs.strategy], context.base)
+    return [context.recipe.pairs.keyed(), marks, *student, *own]
 
 
 @stage_task(FORMAT_DPO, Chunking(known_by, makes=("pairs",)))
 def format_dpo(context: Context, job: ChunkJob) -> Handle:
     """Make the pairs of one chunk of rated responses."""
     recipe = context.recipe
-    return format_chunk(context.session.run, recipe.pairs, recipe.judging, job, context.counter)
+    return format_chunk(context.session.run, recipe.pairs, recipe.judging, job, context.counter, context.base)

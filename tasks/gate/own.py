@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks import quiet
+from kasasagi.blocks.own.python import OwnPythonError, own_file, own_object
 from kasasagi.tasks.gate.expectation import Expectation
-from kasasagi.tasks.own_python import OwnPythonError, own_file, own_object
 
 SET_BY_CLASS = ("column", "column_A", "column_B", "column_list", "column_set", "mostly", "unexpected_rows_query")
 _OF_THE_LIBRARY = "great_expectations."

@@ -8,7 +8,10 @@ from pydantic import Field, field_validator, model_validator
 
 from kasasagi.blocks.configuration import laid_over
 from kasasagi.blocks.models.kinds import Config, Sampling
+from kasasagi.blocks.own.python import is_own, short_name
+from kasasagi.tasks.judge.named import METHODS
 
+MethodName = Annotated[str, METHODS]
 Aspect = Literal["overall-rating", "helpfulness", "honesty", "instruction-following", "truthfulness"]
 ORDERINGS = ("first", "turned")
 WEEK_SECONDS = 7 * 86_400
@@ -84,10 +87,10 @@ class JudgeConfig(Config):
     model: str | None = Field(None, description="Name of the model that judges.")
     models: tuple[str, ...] = Field((), description="Names of several models that judge, in place of `model`.")
     samples: int = Field(1, ge=1, description="Verdicts of each judge on each question; more than one need randomness.")
-    method: Literal["ultrafeedback", "pairwise", "rubric", "reward"] = Field(
+    method: MethodName = Field(
         "ultrafeedback",
-        description="The way of judging: ratings by aspects, which of two is better, a rubric of your own, or the "
-        "number of a reward model.",
+        description="The way of judging: ratings by aspects, which of two is better, a rubric of your own, the "
+        "number of a reward model, or the dotted path of a class in a Python file beside the recipe.",
     )
     rubric: Rubric | None = Field(None, description="The rubric of the method rubric.")
     prompt: PromptTemplate | None = Field(
@@ -141,6 +144,10 @@ class JudgeConfig(Config):
             raise ValueError(
                 "prompt is for judges that are asked in words; reward sends no words of ours, so leave it out"
             )
+        if is_own(self.method) and (self.prompt is not None or self.output != "sections"):
+            raise ValueError(
+                "prompt and output are for our ways of judging; your own asks in its own words, so leave them out"
+            )
         if self.method != "ultrafeedback" and self.aspects != JudgeConfig.model_fields["aspects"].default:
             raise ValueError(f"aspects is for ultrafeedback; {self.method} has one question, so leave it out")
         return self
@@ -148,6 +155,8 @@ class JudgeConfig(Config):
     @property
     def marks(self) -> tuple[str, ...]:
         """Names of what each judge rates, as they stand in the column `aspect` of the ratings."""
+        if is_own(self.method):
+            return (short_name(self.method),)
         if self.method in ("pairwise", "reward"):
             return ("better",) if self.method == "pairwise" else ("reward",)
         return (self.rubric.name,) if self.rubric else self.aspects

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from kasasagi.blocks.models.llm import Message
 from kasasagi.tasks.judge.config import JudgeConfig, Rubric
 from kasasagi.tasks.judge.groups import Group, matches, one_by_one, side_by_side
+from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_fault
 from kasasagi.tasks.judge.prompt import Exhibit, Language, framed, judge_prompt
 from kasasagi.tasks.judge.replies.comparing import read_comparison
@@ -67,6 +69,7 @@ class Pairwise:
     """Two texts at a time: which is better, or neither. A response's rating is the share of matches that it wins."""
 
     config: JudgeConfig
+    bundled: bool = False
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
         """Each two, or as many matches as the recipe allows."""
@@ -94,6 +97,7 @@ class ByRubric:
     """The recipe's own rubric and scale, for all texts side by side or for each alone."""
 
     config: JudgeConfig
+    bundled: bool = False
 
     @property
     def rubric(self) -> Rubric:
@@ -143,6 +147,7 @@ class Reward:
     """A reward model's number for each response, on the model's own scale."""
 
     config: JudgeConfig
+    bundled: bool = False
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
         """Each alone."""
@@ -164,18 +169,16 @@ class Reward:
         return [Verdict(float(words), "")]
 
 
-_METHODS: dict[str, type[Pairwise] | type[ByRubric] | type[Reward]] = {
-    "pairwise": Pairwise,
-    "rubric": ByRubric,
-    "reward": Reward,
-}
+def method_of(config: JudgeConfig, base: Path = Path(), *, bundled: bool = False) -> Method:
+    """Return the way of judging that a recipe chose.
 
-
-def method_of(config: JudgeConfig, *, bundled: bool = False) -> Method:
-    """The way of judging that a recipe chose; bundled asks the bundled model, in the words that it was trained on."""
-    if config.method == "ultrafeedback":
-        return Ultrafeedback(config, bundled)
-    return _METHODS[config.method](config)
+    Args:
+        config: The judge's configuration.
+        base: The recipe's folder, where a way of a user's own lies.
+        bundled: Whether the bundled model is asked, in the words that it was trained on.
+    """
+    method: Method = METHODS.find(config.method, base)(config, bundled=bundled)
+    return method
 
 
 def _messages(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.canonical import digest
@@ -72,7 +73,7 @@ class Bench:
         """Read the judge's reply to a sitting."""
         texts = [row["content"] for row in sitting.responses]
         try:
-            return Heard(sitting, answer, tuple(read_answer(self.config, answer, texts)))
+            return Heard(sitting, answer, tuple(read_answer(self.config, answer, texts, self.session.base)))
         except UnreadableReply as fault:
             return Heard(sitting, answer, fault=fault)
 
@@ -84,8 +85,14 @@ class Bench:
         return sittings_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
 
 
-def read_answer(config: JudgeConfig, answer: Answered, texts: Sequence[str]) -> list[Verdict]:
+def read_answer(config: JudgeConfig, answer: Answered, texts: Sequence[str], base: Path = Path()) -> list[Verdict]:
     """Return the verdict on each of the texts that a judge was shown.
+
+    Args:
+        config: The judge's configuration.
+        answer: Its answer.
+        texts: The texts in the order in which it saw them.
+        base: The recipe's folder, where a way of judging of a user's own lies.
 
     Raises:
         UnreadableReply: The reply is an error, is cut off, or is not clear.
@@ -98,7 +105,7 @@ def read_answer(config: JudgeConfig, answer: Answered, texts: Sequence[str]) -> 
     words, thinking = split_thinking(completion.text, completion.reasoning)
     if thinking is not None and not _thought_aloud(completion) and _holds_end_of_thinking(answer):
         refuse("quoted_thinking", "the reply may quote an end of thinking from a text, and what stands behind it too")
-    return method_of(config).read(words, texts)
+    return method_of(config, base).read(words, texts)
 
 
 def _thought_aloud(completion: Completion) -> bool:
@@ -122,7 +129,7 @@ def judge_chunk(session: Session, config: JudgeConfig, weighing: Weighing, job: 
     if config.confirms:
         more, further = bench.hold(bench.confirming(prompts, responses, heard))
         heard, answered = [*heard, *more], [*answered, *further]
-    result = sort_verdicts(config, prompts, responses, heard, answered)
+    result = sort_verdicts(bench, prompts, responses, heard, answered)
     return keep_chunk(session.run, session.models, job, result, started)
 
 
@@ -133,13 +140,14 @@ def _second_order(config: JudgeConfig, sittings: Sequence[Sitting], place: int) 
 
 
 def sort_verdicts(
-    config: JudgeConfig, prompts: Rows, responses: Rows, heard: Sequence[Heard], answered: Sequence[Answered]
+    bench: Bench, prompts: Rows, responses: Rows, heard: Sequence[Heard], answered: Sequence[Answered]
 ) -> ChunkResult:
     """Ratings, and the responses that lack one of some judge under some aspect, with the reason and its raw words.
 
     A response counts as rated by a judge under an aspect only if every order of it that was asked could be read.
     answered holds every call.
     """
+    config = bench.config
     ratings: list[dict[str, Any]] = []
     faults: dict[tuple[str, str, str], tuple[str, str | None, str]] = {}
     seen: set[tuple[str, str, str]] = set()
@@ -151,7 +159,7 @@ def sort_verdicts(
             words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
             faults.update({mark: words for mark in marks if mark not in faults})
     wanted = [(row, aspect, voice.name) for row in responses for aspect in config.marks for voice in config.voices]
-    why = _not_asked(config, prompts, responses)
+    why = _not_asked(config, bench.session.base, prompts, responses)
     quarantine = [
         _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
         for row, aspect, name in wanted
@@ -181,9 +189,11 @@ def ratings_of(one: Heard) -> list[dict[str, Any]]:
     ]
 
 
-def _not_asked(config: JudgeConfig, prompts: Rows, responses: Rows) -> dict[str, tuple[str, str | None, str]]:
+def _not_asked(
+    config: JudgeConfig, base: Path, prompts: Rows, responses: Rows
+) -> dict[str, tuple[str, str | None, str]]:
     """For each prompt why a response to it is not shown to the judges, if it is not."""
-    method, left = method_of(config), by_prompt_id(responses)
+    method, left = method_of(config, base), by_prompt_id(responses)
     why: dict[str, tuple[str, str | None, str]] = {}
     for prompt in prompts:
         count = len(left.get(prompt["prompt_id"], ()))

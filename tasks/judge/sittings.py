@@ -8,6 +8,7 @@ from typing import Any
 from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import BundledModel, ModelConfig, RewardModel, extra_body_of
+from kasasagi.blocks.own.python import is_own
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.judge.config import JudgeConfig, Voice
 from kasasagi.tasks.judge.groups import in_order
@@ -48,7 +49,7 @@ def sittings_for(
     sittings: list[Sitting] = []
     for prompt in prompts:
         answers = sorted(responses.get(prompt["prompt_id"], ()), key=lambda row: row["response_id"])
-        if len(answers) > 1 and method_of(config).fault(prompt) is None:
+        if len(answers) > 1 and method_of(config, session.base).fault(prompt) is None:
             sittings += _sittings_for_prompt(session, config, prompt, answers, names)
     return sittings
 
@@ -61,7 +62,7 @@ def _sittings_for_prompt(
     names: Iterable[str],
 ) -> list[Sitting]:
     language, sittings = judge_language(config, prompt), []
-    groups = method_of(config).groups(prompt["prompt_id"], len(answers))
+    groups = method_of(config, session.base).groups(prompt["prompt_id"], len(answers))
     for aspect in config.marks:
         for name in names:
             for group in groups:
@@ -83,7 +84,8 @@ def _requests(
     """What each judging model is asked about some texts: the same, but for the words of the bundled model."""
     bundled = {name: isinstance(session.models[name], BundledModel) for name in config.judges}
     words = {
-        one: method_of(config, bundled=one).request(prompt, texts, aspect, language) for one in set(bundled.values())
+        one: method_of(config, session.base, bundled=one).request(prompt, texts, aspect, language)
+        for one in set(bundled.values())
     }
     return {name: words[one] for name, one in bundled.items()}
 
@@ -126,7 +128,8 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
 def repaired(session: Session, config: JudgeConfig, sitting: Sitting, reply: str, fault: str) -> Sitting:
     """The sitting that asks for an unreadable reply once more, with the fault named."""
     request = sitting.question.request
-    messages = asked_again(request["messages"], reply, fault, sitting.language, config.method)
+    words = [] if is_own(config.method) else [config.method]
+    messages = asked_again(request["messages"], reply, fault, sitting.language, *words)
     again = {**request, "messages": messages}
     key = ledger_key(session.identities[sitting.voice.use], again, sitting.voice.draw, config.round)
     return replace(sitting, question=Question(sitting.voice.use, key, again))

@@ -3,12 +3,14 @@
 from typing import Any
 
 from kasasagi.blocks.dispatch.estimates import TOKENS_GUESSED
+from kasasagi.blocks.own.python import is_own
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.converse.estimates import earlier_tokens
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.methods import method_of
+from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.prompt import prompt_digest
 from kasasagi.tasks.judge.rate import judge_chunk
 from kasasagi.tasks.judge.stage import JUDGE
@@ -26,7 +28,9 @@ def known_by(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the ratings: the judges, their prompt, and the margin where it decides what else is asked."""
     config, pairs = _config(context), context.recipe.pairs
     known: list[Any] = [config.keyed(), [context.model_digest(name) for name in config.judges]]
-    if config.method != "reward":
+    if is_own(config.method):
+        known += METHODS.known_by([config.method], context.base)
+    elif config.method != "reward":
         known.append(prompt_digest(config.method))
     if config.confirms:
         quorum = [] if pairs.quorum is None else [pairs.quorum]
@@ -41,7 +45,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     answers += context.recipe.chooses_source
     if answers < 2:
         return []
-    groups = method_of(config).groups("", answers)
+    groups = method_of(config, context.base).groups("", answers)
     times = prompts * len(config.marks) * len(config.orderings)
     tokens = (earlier_tokens(context.dialogues) + TEMPLATE_TOKENS_GUESSED) * len(groups) + TOKENS_GUESSED * sum(
         map(len, groups)

@@ -2,12 +2,12 @@
 
 import base64
 import json
-import re
 from typing import Any
 
 import orjson
 
-SURROGATES = re.compile("[\ud800-\udfff]")
+from kasasagi.blocks.canonical import SURROGATES
+
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from kasasagi.blocks.own.python import OwnPythonError, own_object
 from kasasagi.tasks.own.config import OwnStage
 from kasasagi.tasks.own.writing import OwnFunction
-from kasasagi.tasks.own_python import OwnPythonError, own_object
 
 
 def own_function(entry: OwnStage, base: Path) -> tuple[OwnFunction, Any]:

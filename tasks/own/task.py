@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from kasasagi.blocks.canonical import digest, digest_file
+from kasasagi.blocks.own.python import own_file
 from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
@@ -16,7 +17,6 @@ from kasasagi.tasks.own.config import OwnStage
 from kasasagi.tasks.own.loading import own_function
 from kasasagi.tasks.own.rows import OwnRows
 from kasasagi.tasks.own.writing import OwnFunction, RejectError
-from kasasagi.tasks.own_python import own_file
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.stage import TEMPLATE_TOKENS_GUESSED, Guess, Stage
 from kasasagi.tasks.stage_task import Chunking, StageTask, stage_task

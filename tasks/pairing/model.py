@@ -29,6 +29,8 @@ Reason = Literal[
     "total_tokens",
     "chat_template",
     "off_policy",
+    "no_choice",
+    "strategy_error",
 ]
 ROUNDING = 1e-12
 """Ratings whose difference is a smaller share of them are equal."""

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 from kasasagi.blocks.canonical import digest
 from kasasagi.tasks.pairing.conditions import Conditions, broken_condition
@@ -97,6 +98,29 @@ def strong_vs_weak(
     if same_text(chosen, rejected):
         return Dropped("identical_texts", f"{chosen.model} and {rejected.model} gave the same text")
     return Pair(chosen, rejected, None, None, None)
+
+
+def chosen_by(
+    choose: Callable[[list[Candidate]], Any], candidates: Sequence[Candidate], min_margin: float
+) -> Pair | Dropped:
+    """The pair that a user's own function names: the chosen and the rejected one, or a text that says why not.
+
+    The function is given the rated candidates. Whatever it names, the promises of a pair hold.
+    """
+    ready = _ready(candidates)
+    if isinstance(ready, Dropped):
+        return ready
+    by_candidate = {id(one.candidate): one for one in ready}
+    try:
+        said = choose([one.candidate for one in ready])
+        if said is None or isinstance(said, str):
+            return Dropped("no_choice", said or "the strategy names no pair of these responses")
+        best, worst = (by_candidate[id(one)] for one in said)
+    except Exception as error:
+        return Dropped("strategy_error", f"it names no two of its responses ({type(error).__name__}: {error})")
+    if not best.finished:
+        return Dropped("no_finished_response", "the response that the strategy chose is truncated")
+    return _pair(best, worst, min_margin)
 
 
 @dataclass(frozen=True, slots=True)

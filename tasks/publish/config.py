@@ -4,31 +4,20 @@ import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from kasasagi.blocks.destinations.store import scheme_of
 from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.own.python import short_name
 from kasasagi.blocks.workspace.runs import Product
+from kasasagi.tasks.publish.formats import FORMATS
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
-FormatName = Literal[
-    "trl",
-    "trl_plain",
-    "ultrafeedback_binarized",
-    "distilabel",
-    "kto",
-    "sft",
-    "reward",
-    "openai_preference",
-    "llama_factory",
-    "axolotl",
-    "all_responses",
-    "generations",
-]
+FormatName = Annotated[str, FORMATS]
 PAIRS_FORMATS: tuple[FormatName, ...] = ("trl",)
 RESPONSE_FORMATS: tuple[FormatName, ...] = ("generations", "all_responses")
 """Formats that need no pairs; the first is that of a recipe which makes none and names no format."""
@@ -95,7 +84,8 @@ class PublishConfig(Config):
         PAIRS_FORMATS,
         min_length=1,
         description="Formats; the first fills the folder, each further one a folder in it. Where the responses are the "
-        "dataset, generations and all_responses are possible, and the default is generations.",
+        "dataset, generations and all_responses are possible, and the default is generations. One of your own is the "
+        "dotted path of a function in a Python file beside the recipe.",
     )
     prompt: Literal["original", "as_sent"] = Field(
         "original", description="The prompt as loaded, or the messages that the chosen response's model was sent."
@@ -144,8 +134,9 @@ class PublishConfig(Config):
     @field_validator("formats")
     @classmethod
     def _formats_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if value.count(name) > 1:
+        names = [short_name(name) for name in value]
+        for name in names:
+            if names.count(name) > 1:
                 raise ValueError(f"the format {name!r} stands there twice; name it once")
         return value
 

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.own.python import short_name
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish.card.dataset_card import CardFacts, card
@@ -48,7 +49,7 @@ def publish(
     with ExitStack() as stack:
         _lock(stack, run, target)
         folder = stack.enter_context(replaced(target))
-        writers = _write_formats(config, source, folder)
+        writers = _write_formats(config, source, folder, Path(run.state().base))
         plots = draw_plots(source.figures, folder) if config.hub is not None and product == "pairs" else {}
         facts = CardFacts(config, run, connection, source.figures, _kept(connection), partial, writers, plots)
         text = card(facts) if product == "pairs" else responses_card(facts)
@@ -79,12 +80,12 @@ def _lock(stack: ExitStack, run: Run, target: Path) -> None:
         ) from error
 
 
-def _write_formats(config: PublishConfig, source: Source, folder: Path) -> list[FormatWriter]:
+def _write_formats(config: PublishConfig, source: Source, folder: Path, base: Path) -> list[FormatWriter]:
     """Write the files of all formats in one pass over the pairs and one over the prompts, as far as they are wanted."""
     splits = splits_of(config.split)
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(FormatWriter(FORMATS[name], folder / home, splits))
+            stack.enter_context(FormatWriter(FORMATS.find(name, base), folder / home, splits))
             for name, home in _homes(config).items()
         ]
         for kind in KINDS:
@@ -100,7 +101,7 @@ def _write_formats(config: PublishConfig, source: Source, folder: Path) -> list[
 
 def _homes(config: PublishConfig) -> dict[str, str]:
     """The folder of each format within the dataset's: the first has the dataset's own."""
-    return {name: name if place else "" for place, name in enumerate(config.formats)}
+    return {name: short_name(name) if place else "" for place, name in enumerate(config.formats)}
 
 
 def _file_names(facts: CardFacts) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from kasasagi.tasks.publish.answers import Answers, PromptRows, with_answers
 from kasasagi.tasks.publish.card.figures import Figures
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
 from kasasagi.tasks.publish.families import Families, rewrites
-from kasasagi.tasks.publish.formats import Format
+from kasasagi.tasks.publish.formats.base import Format
 from kasasagi.tasks.publish.rows import PairRows
 
 Kind = Literal["pairs", "prompts"]

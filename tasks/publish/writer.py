@@ -14,8 +14,7 @@ from kasasagi.blocks.canonical import digest
 from kasasagi.tasks.publish.config import PublishError, SplitConfig
 from kasasagi.tasks.publish.families import Families
 from kasasagi.tasks.publish.files import TEST, TRAIN, DataFiles, data_files, write_splits
-from kasasagi.tasks.publish.formats import Format
-from kasasagi.tasks.publish.formats.base import ANSWERS
+from kasasagi.tasks.publish.formats.base import ANSWERS, Format
 
 SHARE_DIGITS = 13
 
@@ -65,7 +64,10 @@ class FormatWriter:
     def write(self, parts: Mapping[str, pa.Table]) -> None:
         """Add some rows, as `divided` gives them."""
         for split in self._splits:
-            rows = self.form.convert(self._accepted(self._seen(parts[split])))
+            accepted = self._accepted(self._seen(parts[split]))
+            if not accepted.num_rows:
+                continue
+            rows = self.form.convert(accepted)
             if split not in self._files:
                 files = DataFiles(self._folder, rows.schema, split, self._splits)
                 self._files[split] = self._stack.enter_context(files)

@@ -17,8 +17,9 @@ from kasasagi.blocks.models.llm import Completion, Message
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
 from kasasagi.tasks.respond.config import PLAIN_TEMPLATE, RespondConfig, Responder
+from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
 from kasasagi.tasks.respond.stage import RESPOND
-from kasasagi.tasks.text.response_rules import Answer, first_broken
+from kasasagi.tasks.text.response_rules import Answer
 from kasasagi.tasks.text.thinking import split_thinking
 
 
@@ -138,7 +139,8 @@ def respond_chunk(
     asked = questions_for(session, config, prompts)
     answered = ask(session, [one.question for one in asked], RESPOND.name, job.chunk)
     taken = beside or ChunkResult(0, 0, {"responses": [], "quarantine": []})
-    result = sort_answers(config, prompts, asked, answered, compared, taken.rows["responses"])
+    rules = answer_rules(config.rules, session.base)
+    result = sort_answers(rules, prompts, asked, answered, compared, taken.rows["responses"])
     not_asked = _not_asked(config, prompts)
     result.rows["responses"] = taken.rows["responses"] + result.rows["responses"]
     result.rows["quarantine"] += not_asked + taken.rows["quarantine"]
@@ -148,7 +150,7 @@ def respond_chunk(
 
 
 def sort_answers(
-    config: RespondConfig,
+    rules: AnswerRules,
     prompts: Sequence[Mapping[str, Any]],
     asked: Sequence[Asked],
     answered: Sequence[Answered],
@@ -157,8 +159,13 @@ def sort_answers(
 ) -> ChunkResult:
     """Responses that may be judged, and those set aside with the first reason that holds.
 
-    compared is whether pairs are made of them, so that of equal answers to a prompt one is enough; taken are answers
-    that are there already.
+    Args:
+        rules: What each answer must keep.
+        prompts: The prompts that were asked.
+        asked: What was asked.
+        answered: What came of it, in the same order.
+        compared: Whether pairs are made of them, so that of equal answers to a prompt one is enough.
+        taken: Answers that are there already.
     """
     instructions = {prompt["prompt_id"]: prompt["instruction"] for prompt in prompts}
     responses: list[dict[str, Any]] = []
@@ -166,7 +173,7 @@ def sort_answers(
     seen = {(row["prompt_id"], row["content"].strip()) for row in taken}
     for one, answer in zip(asked, answered, strict=True):
         row = _response(one, answer.completion)
-        reason, detail = _fault(config, instructions[one.prompt_id], row, answer.completion, seen)
+        reason, detail = _fault(rules, instructions[one.prompt_id], row, answer.completion, seen)
         if reason is None:
             if compared:
                 seen.add((one.prompt_id, row["content"].strip()))
@@ -195,7 +202,7 @@ def _response(one: Asked, completion: Completion) -> dict[str, Any]:
 
 
 def _fault(
-    config: RespondConfig,
+    rules: AnswerRules,
     instruction: str,
     row: Mapping[str, Any],
     completion: Completion,
@@ -204,7 +211,7 @@ def _fault(
     """Why an answer is set aside, if it is."""
     if completion.error is not None:
         return completion.error, completion.detail
-    broken = first_broken(config.rules, Answer(instruction, row["content"], row["finish_reason"]))
+    broken = broken_rule(rules, Answer(instruction, row["content"], row["finish_reason"]))
     if broken is not None:
         return broken.reason, broken.detail
     if (row["prompt_id"], row["content"].strip()) in seen:

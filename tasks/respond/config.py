@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from kasasagi.blocks.models.kinds import Config, Sampling
-from kasasagi.tasks.text.response_rules import RULES
+from kasasagi.tasks.respond.rules import AnswerRule
 
 PLAIN_TEMPLATE = "{{ instruction }}"
 DEFAULT_RULES = (
@@ -43,8 +43,10 @@ class RespondConfig(Config):
     system_prompt: str | None = Field(None, description="System prompt, where a prompt has none of its own.")
     template: str = Field(PLAIN_TEMPLATE, description="Jinja template of the last user turn; data is never a template.")
     sampling: Sampling = Field(Sampling(), description="Sampling, laid over the models'.")
-    rules: tuple[str, ...] = Field(
-        DEFAULT_RULES, description=f"Rules that an answer must keep before it is judged: {', '.join(RULES)}."
+    rules: tuple[AnswerRule, ...] = Field(
+        DEFAULT_RULES,
+        description="Rules that an answer must keep before it is judged; one of your own is the dotted path of a "
+        "function in a Python file beside the recipe.",
     )
 
     def system_of(self, responder: Responder) -> str | None:
@@ -58,14 +60,6 @@ class RespondConfig(Config):
     def _names_are_responders(cls, value: Any) -> Any:
         if isinstance(value, list | tuple):
             return tuple({"use": entry} if isinstance(entry, str) else entry for entry in value)
-        return value
-
-    @field_validator("rules")
-    @classmethod
-    def _rules_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in RULES:
-                raise ValueError(f"{name!r} is no rule for answers; there are {', '.join(RULES)}")
         return value
 
     @model_validator(mode="after")

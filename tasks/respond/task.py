@@ -8,6 +8,7 @@ from kasasagi.tasks.context import Context
 from kasasagi.tasks.converse.estimates import earlier_tokens
 from kasasagi.tasks.respond import given
 from kasasagi.tasks.respond.answers import respond_chunk
+from kasasagi.tasks.respond.rules import ANSWER_RULES
 from kasasagi.tasks.respond.stage import RESPOND
 from kasasagi.tasks.stage import PROMPT_TOKENS_GUESSED, Guess
 from kasasagi.tasks.stage_task import Chunking, stage_task
@@ -21,7 +22,8 @@ def known_by(context: Context, job: ChunkJob) -> list[Any]:
     config = recipe.respond.keyed()
     models = [context.model_digest(responder.use) for responder in recipe.respond.models]
     alone = [] if recipe.pairing else ["not compared"]  # then equal answers stay, as they do not for pairs
-    return [config, models, *alone]
+    own = ANSWER_RULES.known_by(recipe.respond.rules, context.base)
+    return [config, models, *alone, *own]
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every conversation of the tests of the formats, published in all formats."""
     home = tmp_path_factory.mktemp("published")
     rows = conversations({**CONVERSATIONS, **ODD})
-    published(build_example_run(home / "workspace", prompts=4), rows, home / "out", "trl", formats=list(FORMATS))
+    published(build_example_run(home / "workspace", prompts=4), rows, home / "out", "trl", formats=list(FORMATS.ours))
     return home / "out"
 
 
@@ -115,7 +115,7 @@ def test_together_refuses_a_file_for_one_broken_row(folder: Path, tmp_path: Path
 
 def test_a_prompt_that_together_refuses_is_not_published(tmp_path: Path) -> None:
     prompts = {**CONVERSATIONS, **ODD, "developer": [{"role": "developer", "content": "x"}, *CONVERSATIONS["single"]]}
-    form = FORMATS["openai_preference"]
+    form = FORMATS.find("openai_preference", Path())
     rows = {name: {"prompt": turns, "chosen": [said("a")], "rejected": [said("b")]} for name, turns in prompts.items()}
     lines = {name: form.convert(pa.Table.from_pylist([row])).to_pylist() for name, row in rows.items()}
     made = checked(tmp_path / "prompts", lines)

@@ -11,7 +11,12 @@ from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.tasks.asking import Session
+from kasasagi.tasks.asking import ChunkResult, Session
+from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.format_dpo.pairs import make_pairs
+from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.votes import candidates_by_prompt
+from kasasagi.tasks.student import TokenCounter
 
 
 class AnsweringDispatcher:
@@ -97,3 +102,15 @@ def response(prompt_row: Mapping[str, Any], number: int, content: str | None = N
         "finish_reason": "stop",
         **columns,
     }
+
+
+def pairs_from(
+    config: PairsConfig,
+    judge: JudgeConfig | None,
+    prompts: Sequence[Mapping[str, Any]],
+    responses: Sequence[Mapping[str, Any]],
+    ratings: Sequence[Mapping[str, Any]],
+    counter: TokenCounter | None = None,
+) -> ChunkResult:
+    """The pairs that the stage makes of rows."""
+    return make_pairs(config, prompts, candidates_by_prompt(judge, config.weighing(), responses, ratings), counter)

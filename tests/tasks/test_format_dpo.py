@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from kasasagi.blocks.tables import table
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, read_rows
 from kasasagi.tasks.format_dpo.config import PairsConfig
-from kasasagi.tasks.format_dpo.pairs import format_chunk, make_pairs, pairs_of
+from kasasagi.tasks.format_dpo.pairs import format_chunk, pairs_of
 from kasasagi.tasks.gate.frames import stage_frame
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pairing import Candidate, Dropped
-from tests.tasks.helpers import prompt, response, session
+from tests.tasks.helpers import pairs_from, prompt, response, session
 
 QUESTION = prompt("What is a magpie?")
 GOOD, BAD = response(QUESTION, 1), response(QUESTION, 2)
@@ -36,7 +36,7 @@ def both(row: dict[str, Any], first: float, second: float) -> list[dict[str, Any
 
 def made(ratings: list[dict[str, Any]], responses: Any = (GOOD, BAD), margin: float = 1.0, **judge: Any) -> ChunkResult:
     config = JudgeConfig.model_validate({"model": "critic", **judge})
-    result = make_pairs(PairsConfig(min_margin=margin), config, [QUESTION], responses, ratings)
+    result = pairs_from(PairsConfig(min_margin=margin), config, [QUESTION], responses, ratings)
     assert result.rows_in == 1 == len(result.rows["pairs"]) + len(result.rows["quarantine"])
     assert result.complete
     return result
@@ -139,7 +139,7 @@ def pairs_by(strategy: dict[str, Any], count: int = 4, marks: tuple[float, ...] 
     responses = [response(QUESTION, number) for number in range(count)]
     ratings = [row for one, mark in zip(responses, marks, strict=True) for row in both(one, mark, mark)]
     judge = JudgeConfig(model="critic")
-    return make_pairs(PairsConfig.model_validate(strategy), judge, [QUESTION], responses, ratings)
+    return pairs_from(PairsConfig.model_validate(strategy), judge, [QUESTION], responses, ratings)
 
 
 @pytest.mark.parametrize(
@@ -169,11 +169,11 @@ def test_the_random_one_is_drawn_among_all_others_and_always_the_same() -> None:
 
 def test_strong_over_weak_needs_no_ratings() -> None:
     config = PairsConfig(strategy="strong_vs_weak", strong=("model 1",), weak=("model 2",))
-    result = make_pairs(config, JudgeConfig(model="critic"), [QUESTION], [BAD, GOOD], [])
+    result = pairs_from(config, JudgeConfig(model="critic"), [QUESTION], [BAD, GOOD], [])
     [pair] = result.rows["pairs"]
     assert (pair["chosen_id"], pair["rejected_id"]) == (GOOD["response_id"], BAD["response_id"])
     assert pair["chosen_rating"] is pair["rejected_rating"] is pair["margin"] is None
-    assert reason(make_pairs(config, JudgeConfig(model="critic"), [QUESTION], [BAD], [])) == "no_strong_response"
+    assert reason(pairs_from(config, JudgeConfig(model="critic"), [QUESTION], [BAD], [])) == "no_strong_response"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_only_a_judge_can_have_a_favourite() -> None:
     for strategy in ({"strategy": "strong_vs_weak", "strong": ["model 1"], "weak": ["model 2"]}, {}):
         config = PairsConfig.model_validate(strategy)
         ratings = [*both(GOOD, 5, 5), *both(BAD, 1, 1)]
-        result = make_pairs(config, JudgeConfig(model="critic"), [QUESTION], [GOOD, BAD], ratings)
+        result = pairs_from(config, JudgeConfig(model="critic"), [QUESTION], [GOOD, BAD], ratings)
         with duckdb.connect() as connection:
             for name, rows in {**result.rows, "responses": [GOOD, BAD]}.items():
                 connection.register(name, table(name, rows))
@@ -241,7 +241,7 @@ def test_only_a_judge_can_have_a_favourite() -> None:
         ({"max_similarity": 1.5}, "less than or equal to 1"),
         ({"max_length_ratio": 0.5}, "greater than or equal to 1"),
         ({"max_length_ratio": float("nan")}, "finite"),
-        ({"strategy": "worst_vs_best"}, "Input should be"),
+        ({"strategy": "worst_vs_best"}, "no such strategy: did you mean .best_vs_worst."),
     ],
 )
 def test_settings_that_would_not_be_heeded_are_refused(fields: dict[str, Any], why: str) -> None:

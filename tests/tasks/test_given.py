@@ -123,7 +123,9 @@ def test_what_is_published_in_a_format_of_pairs_can_be_rated_again(tmp_path: Pat
             for text in "ab"
         ]
     }
-    table = FORMATS[name].convert(with_answers(rows, answers) if FORMATS[name].answers else rows)
+    table = FORMATS.find(name, Path()).convert(
+        with_answers(rows, answers) if FORMATS.find(name, Path()).answers else rows
+    )
     [found], given = loaded(tmp_path, table.to_pylist())
     assert found["messages"] == conversation
     assert [one["content"] for one in given] == ["A bird.", "A fish."]

@@ -15,13 +15,12 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import RewardModel
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.format_dpo.config import PairsConfig
-from kasasagi.tasks.format_dpo.pairs import make_pairs
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.groups import appearances, matches
 from kasasagi.tasks.judge.methods import method_of
 from kasasagi.tasks.judge.replies.reader import UnreadableReply, read_ratings
 from tests.fake_server.judge import judge_reply, text_rating
-from tests.tasks.helpers import asked, prompt, session
+from tests.tasks.helpers import asked, pairs_from, prompt, session
 from tests.tasks.test_judge_stage import JAPANESE, QUESTION, SERVER, chunk, config, judges, rows, some
 
 
@@ -56,7 +55,7 @@ def test_win_shares_are_the_ratings_of_a_comparison(tmp_path: Path) -> None:
     assert (handle.account.rows_in, handle.account.rows_out) == (4, 4)
     ratings = rows(one, handle, "ratings")
     assert Counter(row["response_id"] for row in ratings) == {row["response_id"]: 6 for row in answers}
-    result = make_pairs(PairsConfig(min_margin=0.3), judge, [QUESTION], answers, ratings)
+    result = pairs_from(PairsConfig(min_margin=0.3), judge, [QUESTION], answers, ratings)
     [pair] = result.rows["pairs"]
     known = {row["response_id"]: text_rating(row["content"]) for row in answers}
     assert known[pair["chosen_id"]] == max(known.values())
@@ -76,7 +75,7 @@ def test_a_match_that_cannot_be_read_unrates_both(tmp_path: Path) -> None:
     judge, answers = config(method="pairwise", repairs=0), some(QUESTION, 4)
     handle = chunk(one, judge, [QUESTION], answers)
     assert (handle.account.rows_out, handle.account.quarantined) == (2, 2)
-    result = make_pairs(PairsConfig(min_margin=0), judge, [QUESTION], answers, rows(one, handle, "ratings"))
+    result = pairs_from(PairsConfig(min_margin=0), judge, [QUESTION], answers, rows(one, handle, "ratings"))
     unrated = {json.loads(row["payload"])["response_id"] for row in rows(one, handle, "quarantine")}
     for pair in result.rows["pairs"]:
         assert not {pair["chosen_id"], pair["rejected_id"]} & unrated

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.tasks.format_dpo.config import PairsConfig
-from kasasagi.tasks.format_dpo.pairs import make_pairs
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.votes import Weighing, candidates_by_prompt, to_confirm
-from tests.tasks.helpers import prompt, response
+from tests.tasks.helpers import pairs_from, prompt, response
 
 QUESTION = prompt("What is a magpie?")
 GOOD, BAD = response(QUESTION, 1), response(QUESTION, 2)
@@ -35,7 +34,7 @@ def rated(judge: JudgeConfig, weighing: Weighing, marks: list[dict[str, Any]]) -
 
 def outcome(judge: JudgeConfig, marks: list[dict[str, Any]], **pairs: Any) -> str:
     """`pair`, or the reason why there is none."""
-    result = make_pairs(PairsConfig.model_validate(pairs), judge, [QUESTION], [GOOD, BAD], marks)
+    result = pairs_from(PairsConfig.model_validate(pairs), judge, [QUESTION], [GOOD, BAD], marks)
     return "pair" if result.rows["pairs"] else str(result.rows["quarantine"][0]["reason"])
 
 

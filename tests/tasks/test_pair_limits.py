@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.tasks.format_dpo.config import PairsConfig
-from kasasagi.tasks.format_dpo.pairs import make_pairs
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pairing import Candidate, Dropped, OnPolicy, Pair, keep_share
 from kasasagi.tasks.student import token_counter
 from tests.run_example import build_example_run
-from tests.tasks.helpers import prompt, response
+from tests.tasks.helpers import pairs_from, prompt, response
 from tests.tasks.test_format_dpo import both
 from tests.tasks.test_publish_formats import CHOSEN, CONVERSATIONS, conversations, loaded, published
 from tests.tasks.test_student import student
@@ -32,7 +31,7 @@ def made(folder: Path, limits: dict[str, Any], template: str | None = None, **fi
     responses = [response(QUESTION, number, text, thinking="so it is") for number, text in TEXTS.items()]
     ratings = [mark for row in responses for mark in both(row, *[MARKS[int(row["response_id"])]] * 2)]
     counter = token_counter(config.max_tokens, folder)
-    result = make_pairs(config, JudgeConfig(model="critic"), [QUESTION], responses, ratings, counter)
+    result = pairs_from(config, JudgeConfig(model="critic"), [QUESTION], responses, ratings, counter)
     assert result.rows_in == 1
     return [(row["chosen_rating"], row["rejected_rating"]) for row in result.rows["pairs"]] or [
         row["reason"] for row in result.rows["quarantine"]
@@ -113,7 +112,7 @@ def test_the_off_policy_pairs_that_go_are_in_the_quarantine() -> None:
         rows += some
         ratings += [*both(some[0], 5, 5), *both(some[1], 1, 1)]
     config = PairsConfig.model_validate({"on_policy": {"models": ["me"], "share": 0.5}})
-    result = make_pairs(config, JudgeConfig(model="critic"), prompts, rows, ratings)
+    result = pairs_from(config, JudgeConfig(model="critic"), prompts, rows, ratings)
     assert (result.rows_in, result.rows_out) == (40, 20)
     assert Counter(row["reason"] for row in result.rows["quarantine"]) == {"off_policy": 20}
 

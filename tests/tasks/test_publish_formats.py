@@ -292,32 +292,32 @@ def test_sft_has_each_prompt_once_with_its_best_answer(run: Run, tmp_path: Path)
     assert sorted(row["completion"][0]["content"] for row in loaded(tmp_path / "out")) == sorted([CHOSEN, "good"])
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS.ours)
 def test_pairs_for_which_no_judge_was_heeded_are_published_without_ratings(run: Run, tmp_path: Path, name: str) -> None:
     rows = conversations(CONVERSATIONS)
     rows["pairs"] = [row | {"chosen_rating": None, "rejected_rating": None, "margin": None} for row in rows["pairs"]]
     published(run, rows, tmp_path / "out", name)
     assert len(loaded(tmp_path / "out")) == (6 if name in ("kto", "generations") else 3)
-    if FORMATS[name].rows == "pairs":
+    if FORMATS.find(name, Path()).rows == "pairs":
         assert "no judge was heeded" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS.ours)
 def test_the_columns_that_the_card_names_are_those_of_the_files(run: Run, tmp_path: Path, name: str) -> None:
     published(run, conversations(CONVERSATIONS), tmp_path / "out", name)
-    named = re.findall(r"`(\w+)`", " ".join(FORMATS[name].columns))
+    named = re.findall(r"`(\w+)`", " ".join(FORMATS.find(name, Path()).columns))
     assert sorted(named) == sorted(set(loaded(tmp_path / "out")[0]))
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert all(f"| {column} |" in card for column in FORMATS[name].columns)
+    assert all(f"| {column} |" in card for column in FORMATS.find(name, Path()).columns)
 
 
 def test_all_formats_lie_side_by_side_and_each_loads_as_the_card_says(run: Run, tmp_path: Path) -> None:
-    config = PublishConfig.model_validate({"formats": list(FORMATS)})
+    config = PublishConfig.model_validate({"formats": list(FORMATS.ours)})
     with open_tables(run) as connection:
         publish(config, run, connection, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     places = re.findall(r'load_from_disk\("path/to/this/folder/?([^"]*)"\)', card)
-    assert places == ["dataset", *(f"{name}/dataset" for name in FORMATS if f"{name}/dataset" in places)]
+    assert places == ["dataset", *(f"{name}/dataset" for name in FORMATS.ours if f"{name}/dataset" in places)]
     assert len(places) == 9
     for place in places:
         assert datasets.load_from_disk(str(tmp_path / "out" / place)).num_rows
@@ -333,7 +333,7 @@ def test_an_empty_table_keeps_the_columns_of_every_format() -> None:
     empty = pa.schema(list(OWN.items())).empty_table()
     row = {name: [said("x")] for name in ("prompt", "chosen", "rejected")} | {"prompt_id": "p"}
     full = pa.Table.from_pylist([row], empty.schema)
-    for form in FORMATS.values():
+    for form in (FORMATS.find(name, Path()) for name in FORMATS.ours):
         tables = [with_answers(some, {}) if form.answers else some for some in (empty, full)]
         if form.rows == "prompts":
             tables = [some.append_column("instruction", pa.array([""] * some.num_rows)) for some in tables]

@@ -22,7 +22,7 @@ def lines(target: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (target / "train.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", FORMATS.ours)
 def test_system_messages_and_earlier_turns_survive_in_every_format(run: Run, tmp_path: Path, name: str) -> None:
     turns = CONVERSATIONS["turns"]
     published(run, conversations({"turns": turns}), tmp_path / "out", name)
@@ -67,7 +67,7 @@ def test_no_line_breaks_a_rule_of_openais(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("answer", ["", "  \n", "m", "dummy", "message", "[[dummy_message]]", "e]"])
 def test_an_answer_that_axolotl_would_find_too_early_is_refused(answer: str) -> None:
-    refuses = FORMATS["axolotl"].refuses
+    refuses = FORMATS.find("axolotl", Path()).refuses
     assert refuses is not None
     said = {"chosen": [{"content": "Water boils."}], "rejected": [{"content": f" {answer}"}]}
     assert refuses({"prompt": CONVERSATIONS["single"], **said}) == "hidden_in_the_template"

@@ -15,10 +15,10 @@ from typing import IO, Any, cast
 
 import orjson
 
+from kasasagi.blocks.canonical import SURROGATES
 from kasasagi.tasks.load.config import DatasetSource, SourceError
 from kasasagi.tasks.load.files.locate import Place, locate
 from kasasagi.tasks.load.files.opened import Opened, RawRow
-from kasasagi.tasks.load.text import SURROGATES
 
 MAX_LINE_BYTES = 64 << 20
 PEEK_ROWS = 1000

@@ -18,7 +18,7 @@ from kasasagi.tasks.publish.card.markdown import cell, fenced, masked, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig
 from kasasagi.tasks.publish.families import rewrites
-from kasasagi.tasks.publish.formats import FORMATS
+from kasasagi.tasks.publish.formats.base import Format
 from kasasagi.tasks.publish.writer import FormatWriter, shown, splits_of
 
 PACKAGES = ("prefect", "duckdb", "great_expectations", "datasets", "pyarrow", "openai", "ctranslate2", "pydantic")
@@ -43,6 +43,11 @@ class CardFacts:
     partial: bool
     writers: list[FormatWriter]
     plots: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def forms(self) -> list[Format]:
+        """The formats, in the recipe's order."""
+        return [writer.form for writer in self.writers]
 
 
 def card(facts: CardFacts) -> str:
@@ -72,7 +77,7 @@ def how_it_came_about(facts: CardFacts) -> list[str]:
 def _introduction(facts: CardFacts) -> str:
     """What the dataset is, in a sentence."""
     pairs, run = facts.figures.pairs, cell(facts.run.id)
-    if any(FORMATS[name].rows == "pairs" for name in facts.config.formats):
+    if any(form.rows == "pairs" for form in facts.forms):
         return (
             f"{pairs:,} preference pairs for DPO, made by kasasagi in the run {run}: each has a prompt, a chosen and a "
             f"rejected answer, {_ground(facts.figures)}."
@@ -89,7 +94,7 @@ def _ground(figures: Figures) -> str:
 
 
 def _header(facts: CardFacts) -> str:
-    return front_matter(facts, ["dpo", "preference", "synthetic", "kasasagi", *(facts.config.formats)])
+    return front_matter(facts, ["dpo", "preference", "synthetic", "kasasagi", *(form.name for form in facts.forms)])
 
 
 def front_matter(facts: CardFacts, tags: list[str]) -> str:
@@ -122,9 +127,8 @@ def _size(pairs: int) -> str:
 def how_to_load(facts: CardFacts) -> list[str]:
     """How each format is loaded, as a section of a card."""
     parts = ["## How to load it", *from_hub(facts.config.hub)]
-    for name in facts.config.formats:
-        chosen = FORMATS[name]
-        folder = "path/to/this/folder" + ("" if name == facts.config.formats[0] else f"/{name}")
+    for place, chosen in enumerate(facts.forms):
+        folder = "path/to/this/folder" + (f"/{chosen.name}" if place else "")
         loading = chosen.loading.replace("{folder}", folder)
         loading = loading.replace("{splits}", "" if facts.config.split is None else '["train"]')
         parts += [f"For {chosen.consumer}:", fenced(loading, chosen.loading_language)]
@@ -167,32 +171,35 @@ def _left_out(facts: CardFacts) -> list[str]:
 
 def columns(facts: CardFacts) -> list[str]:
     """What the columns of each format are, as a section of a card."""
-    parts = ["## Columns", _described(FORMATS[facts.config.formats[0]].columns)]
-    for name in facts.config.formats[1:]:
-        parts += [f"In the format {name}:", _described(FORMATS[name].columns)]
-    parts.append(_texts(facts.config))
-    keeping = [name for name in facts.config.formats if FORMATS[name].keeps]
+    parts = ["## Columns", _described(facts.forms[0].columns)]
+    for form in facts.forms[1:]:
+        parts += [f"In the format {form.name}:", _described(form.columns)]
+    parts.append(_texts(facts))
+    keeping = [form.name for form in facts.forms if form.keeps]
     if facts.kept and keeping:
         names = ", ".join(
             cell(ours) if ours == theirs else f"{cell(ours)} (there {cell(theirs)})"
             for theirs, ours in facts.kept.items()
         )
-        where = "" if len(facts.config.formats) == 1 else f" in {' and '.join(keeping)}"
+        where = "" if len(facts.forms) == 1 else f" in {' and '.join(keeping)}"
         parts.append(f"Columns carried from the source{where}: {names}.")
     return parts
 
 
-def _texts(config: PublishConfig) -> str:
+def _texts(facts: CardFacts) -> str:
     """How prompts and texts stand in the columns."""
+    config = facts.config
     sent = "as the chosen answer's model was sent it" if config.prompt == "as_sent" else "as it was loaded"
     system = "left out" if config.system == "drop" else "kept"
     stands = "" if config.formats == RESPONSE_FORMATS[:1] else f"The prompt stands {sent}. "
-    but = " but as the columns say" if any(not FORMATS[name].verbatim for name in config.formats) else ""
+    but = " but as the columns say" if any(not form.verbatim for form in facts.forms) else ""
     return f"{stands}System messages are {system}. No text was altered{but}."
 
 
 def _described(columns: Mapping[str, str]) -> str:
     """A table of columns; names and meanings are our own Markdown."""
+    if not columns:
+        return "They are what its own function makes of a pair."
     lines = ["| column | what it is |", "| --- | --- |", *(f"| {name} | {what} |" for name, what in columns.items())]
     return "\n".join(lines)
 

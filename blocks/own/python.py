@@ -2,14 +2,16 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.abc import Loader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from kasasagi.blocks.canonical import digest_bytes
+import numpy as np
+
+from kasasagi.blocks.canonical import SURROGATES, digest_bytes
 from kasasagi.blocks.nearest import nearest
 
 FORMER = ("hina", "hina.world", "hina.world.oracle")
@@ -17,6 +19,16 @@ FORMER = ("hina", "hina.world", "hina.world.oracle")
 
 class OwnPythonError(ValueError):
     """A dotted path that leads to nothing that can be run."""
+
+
+def is_own(name: str) -> bool:
+    """Return whether a name in a recipe is the dotted path of a user's own."""
+    return "." in name or ":" in name
+
+
+def short_name(name: str) -> str:
+    """Return the last part of a dotted path, by which a user's own is counted and shown."""
+    return name.replace(":", ".").rpartition(".")[2]
 
 
 def own_file(name: str, base: Path) -> Path:
@@ -61,6 +73,24 @@ def own_object(name: str, base: Path, kind: str = "function") -> Any:
         names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise OwnPythonError(f"{path} has no {kind} {attribute!r}: {nearest(attribute, names)}")
     return found
+
+
+def verdict(function: Callable[..., Any], row: Any, **parameters: Any) -> str | None:
+    """Return what a user's rule found wrong with a row or an answer, None where it may stay.
+
+    True and None keep; False, a text and an exception reject.
+    """
+    try:
+        said = function(row, **parameters)
+    except Exception as error:
+        return SURROGATES.sub("\ufffd", f"error: {type(error).__name__}: {error}")
+    if isinstance(said, str):
+        return SURROGATES.sub("\ufffd", said)
+    if said is None:
+        return None
+    if isinstance(said, bool | np.bool_):
+        return None if said else "it returned false"
+    return f"error: it returned {type(said).__name__}, not true, false or a text"
 
 
 def _parts(name: str) -> tuple[str, str]:

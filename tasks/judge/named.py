@@ -1,0 +1,17 @@
+"""The ways of judging by the names that a recipe uses."""
+
+from typing import Any
+
+from kasasagi.blocks.own.registry import Registry
+
+METHODS: Registry[Any] = Registry(
+    "way of judging",
+    {
+        "ultrafeedback": "kasasagi.tasks.judge.methods:Ultrafeedback",
+        "pairwise": "kasasagi.tasks.judge.methods:Pairwise",
+        "rubric": "kasasagi.tasks.judge.methods:ByRubric",
+        "reward": "kasasagi.tasks.judge.methods:Reward",
+    },
+    "kasasagi.tasks.judge.own_method:own_method",
+)
+"""Each is a class that takes the judge's configuration and is a `kasasagi.tasks.judge.methods.Method`."""

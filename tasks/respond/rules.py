@@ -1,0 +1,32 @@
+"""Rules for answers by name: ours, and functions in a file beside the recipe."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from kasasagi.blocks.own.python import verdict
+from kasasagi.blocks.own.registry import Registry
+from kasasagi.tasks.text.response_rules import RULES, Answer, Broken, Rule
+
+
+def _own_rule(name: str, function: Callable[[Answer], object]) -> Rule:
+    return Rule(name, partial(verdict, function))
+
+
+ANSWER_RULES = Registry("rule for answers", RULES, _own_rule)
+AnswerRules = Sequence[tuple[str, Rule]]
+AnswerRule = Annotated[str, ANSWER_RULES]
+
+
+def answer_rules(names: Sequence[str], base: Path) -> AnswerRules:
+    """Return the rules of some names. Raises OwnPythonError for a user's own that cannot be loaded."""
+    return [(name, ANSWER_RULES.find(name, base)) for name in names]
+
+
+def broken_rule(rules: AnswerRules, answer: Answer) -> Broken | None:
+    """Return the first of some rules that an answer breaks, None where it keeps them all."""
+    for name, rule in rules:
+        if (detail := rule.test(answer)) is not None:
+            return Broken(name, rule.reason, detail)
+    return None
