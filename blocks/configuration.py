@@ -85,6 +85,10 @@ class Budget(Config):
     usd: float | None = Field(None, gt=0, description="Dollars, by the models' prices.")
     tokens: int | None = Field(None, ge=1, description="Tokens of prompts and answers.")
     calls: int | None = Field(None, ge=1, description="Calls that are answered; what the ledger knows costs none.")
+    block: str | None = Field(
+        None,
+        description="Name of a budget saved in Prefect (kasasagi-budget); what stands here goes before it.",
+    )
 
 
 class ThinkingMarks(Config):

@@ -34,7 +34,8 @@ async def instructions(
         recipe: A recipe's file, or the name of one that travels with kasasagi.
         overrides: Changes to the recipe, each like source.target=500.
         rows: Make only that many instructions; 0 makes all.
-        workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
+        workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means
+            KASASAGI_WORKSPACE, else ./workspace.
     """
     loaded = load_recipe(recipe, overrides)
     if loaded.recipe.answers:

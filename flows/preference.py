@@ -40,7 +40,8 @@ async def preference(
         recipe: A recipe's file, or the name of one that travels with kasasagi.
         overrides: Changes to the recipe, each like judge.orders=both.
         rows: Read only that many rows of the source; 0 reads all.
-        workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
+        workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means
+            KASASAGI_WORKSPACE, else ./workspace.
         new_only: Publish only what no earlier run of the recipe published, as a version of its own.
     """
     async with open_run(recipe, overrides, rows, workspace, new_only=new_only) as run:

@@ -10,11 +10,12 @@ from pathlib import Path  # noqa: E402
 from prefect import State, flow  # noqa: E402
 from prefect.states import Completed  # noqa: E402
 
-from kasasagi.blocks.workspace.runs import Run, Workspace  # noqa: E402
+from kasasagi.blocks.workspace.runs import Run  # noqa: E402
 from kasasagi.flows.errors import KasasagiError  # noqa: E402
 from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
 from kasasagi.flows.rebuild.again import publish_again, recipe_of  # noqa: E402
 from kasasagi.flows.recipe.model import LoadedRecipe  # noqa: E402
+from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
 from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run  # noqa: E402
 from kasasagi.flows.run.lifecycle import EXIT_GATE  # noqa: E402
 from kasasagi.flows.upkeep.waiting import waiting_outcomes  # noqa: E402
@@ -38,9 +39,10 @@ async def publish(
     Args:
         run: The run's id or its beginning.
         overrides: Changes to how it is published, each like publish.formats=[kto].
-        workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
+        workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means
+            KASASAGI_WORKSPACE, else ./workspace.
     """
-    place = Workspace.named(workspace or None)
+    place = await saved_workspace(workspace)
     found = place.run(run)
     if found.state().exit_code == EXIT_GATE:
         return await _gone_on_with(found, overrides)

@@ -7,11 +7,11 @@ quiet.switch_off_telemetry()
 from prefect import State, flow, get_run_logger  # noqa: E402
 from prefect.artifacts import acreate_markdown_artifact  # noqa: E402
 
-from kasasagi.blocks.workspace.runs import Workspace  # noqa: E402
 from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
 from kasasagi.flows.rebuild.published import of_last_published  # noqa: E402
 from kasasagi.flows.rebuild.rejudge import audit_of  # noqa: E402
 from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
+from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
 from kasasagi.flows.reporting.artifacts import kept, slug  # noqa: E402
 from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
 
@@ -35,9 +35,10 @@ async def rejudge(
         recipe: A recipe's file, or the name of one that travels with kasasagi.
         overrides: Changes to the recipe; judge.round=weekly asks again what the judges said in earlier weeks.
         rows: Rate only that many pairs; 0 rates all.
-        workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
+        workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means
+            KASASAGI_WORKSPACE, else ./workspace.
     """
-    place = Workspace.named(workspace or None)
+    place = await saved_workspace(workspace)
     loaded = of_last_published(load_recipe(recipe, overrides), place)
     async with open_run(loaded, rows=rows, workspace=workspace) as active:
         await make_pairs(active, await make_prompts(active))

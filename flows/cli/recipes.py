@@ -79,7 +79,7 @@ def check(
     from kasasagi.flows.check.rows import first_rows
     from kasasagi.flows.recipe.errors import RecipeError
     from kasasagi.flows.recipe.model import load_recipe, missing_columns
-    from kasasagi.flows.recipe.saved_endpoints import names_blocks, with_saved_blocks
+    from kasasagi.flows.recipe.saved_blocks import names_blocks, with_saved_blocks
     from kasasagi.flows.views.drawing import console
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())

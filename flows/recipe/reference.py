@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kasasagi.blocks.own.registry import OWN_PATTERN
 from kasasagi.tasks.recipe import Recipe
 
 INTRODUCTION = """# Recipe reference
@@ -76,5 +77,7 @@ def _items(choice: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str
 
 
 def _simple(choice: Mapping[str, Any]) -> str:
+    if choice.get("pattern") == OWN_PATTERN:
+        return "a dotted path"
     limits = [f"{words} {choice[name]}" for name, words in LIMITS.items() if name in choice]
     return " ".join([SIMPLE.get(choice.get("type", ""), "anything"), *limits])

@@ -14,13 +14,12 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.errors import told
 from kasasagi.flows.people.approval import asked_on_the_page
 from kasasagi.flows.rebuild.published import of_last_published
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
-from kasasagi.flows.recipe.saved_endpoints import with_saved_blocks
+from kasasagi.flows.recipe.saved_blocks import saved_workspace, with_saved_blocks
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.caller import caller
 from kasasagi.flows.run.lifecycle import active_run
@@ -74,7 +73,8 @@ async def open_run(
         recipe: A recipe's file or name, or a recipe that is loaded.
         overrides: Changes to the recipe, each like judge.orders=both.
         rows: Read only that many rows of the source; 0 reads all.
-        workspace: Folder of the ledger and the runs; empty means KASASAGI_WORKSPACE, else ./workspace.
+        workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means
+            KASASAGI_WORKSPACE, else ./workspace.
         new_only: Publish only what no earlier run of the recipe published.
 
     Raises:
@@ -82,7 +82,7 @@ async def open_run(
     """
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     options = caller() or Options(
-        Workspace.named(workspace or None), said=get_run_logger().info, person=asked_on_the_page
+        await saved_workspace(workspace), said=get_run_logger().info, person=asked_on_the_page
     )
     loaded = only_new(loaded) if new_only or options.new_only else loaded
     loaded = of_last_published(loaded, options.workspace) if options.published else loaded

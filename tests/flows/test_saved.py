@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from kasasagi.blocks.configuration import Budget
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
-from kasasagi.flows.recipe.saved_endpoints import with_saved_blocks
+from kasasagi.flows.recipe.saved_blocks import saved_workspace, with_saved_blocks
 
 KEY = "a key that nobody may write down"
 
@@ -31,12 +32,14 @@ def loaded(**changes: Any) -> LoadedRecipe:
 
 
 @pytest.fixture
-def saved(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kasasagi.blocks.saved import ModelEndpoint
+def saved(prefect_server: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from kasasagi.blocks.saved import ModelEndpoint, SpendingLimit, WorkspaceFolder
 
     monkeypatch.setenv("KASASAGI_KEY_MY_CRITIC", "")
     block = ModelEndpoint(base_url="http://127.0.0.1:9/v1", api_key=KEY)
     block.save("my-critic", overwrite=True)
+    SpendingLimit(usd=20, calls=500).save("nightly", overwrite=True)
+    WorkspaceFolder(folder=str(tmp_path / "team")).save("team", overwrite=True)
 
 
 @pytest.mark.usefixtures("saved")
@@ -64,6 +67,28 @@ def test_what_stands_in_the_recipe_wins() -> None:
 def test_a_block_that_nobody_saved_is_said_in_one_sentence() -> None:
     with pytest.raises(RecipeError, match=r"models\.critic\.block: Prefect knows no .*'nowhere'"):
         asyncio.run(with_saved_blocks(loaded(block="nowhere")))
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_saved_budget_holds_where_the_recipe_says_nothing() -> None:
+    before = loaded(budget={"block": "nightly", "tokens": 9})
+    of_run = before.recipe.model_copy(update={"budget": Budget(block="nightly", usd=5)})
+    recipe = asyncio.run(with_saved_blocks(before.model_copy(update={"recipe": of_run}))).recipe
+    assert (recipe.budget.usd, recipe.budget.calls, recipe.budget.tokens) == (5, 500, None)
+    critic = recipe.models["critic"]
+    assert isinstance(critic, OpenAIModel)
+    assert (critic.budget.usd, critic.budget.calls, critic.budget.tokens) == (20, 500, 9)
+    missing = before.recipe.model_copy(update={"budget": Budget(block="weekly")})
+    with pytest.raises(RecipeError, match=r"budget\.block: Prefect knows no kasasagi-budget 'weekly'"):
+        asyncio.run(with_saved_blocks(before.model_copy(update={"recipe": missing})))
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_run_may_name_a_saved_workspace(tmp_path: Path) -> None:
+    assert asyncio.run(saved_workspace("block:team")).folder == tmp_path / "team"
+    assert asyncio.run(saved_workspace("elsewhere")).folder == Path("elsewhere").absolute()
+    with pytest.raises(RecipeError, match="workspace: Prefect knows no kasasagi-workspace 'nobody'"):
+        asyncio.run(saved_workspace("block:nobody"))
 
 
 def test_a_block_says_what_it_is_for() -> None:
