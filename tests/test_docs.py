@@ -96,7 +96,7 @@ def test_the_recipe_reference_is_that_of_the_model() -> None:
 
 
 def test_every_page_stands_in_the_navigation_and_the_other_way_round() -> None:
-    listed = set(re.findall(r": ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    listed = set(re.findall(r": ([\w.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
     assert listed == {file.name for file in (ROOT / "docs").glob("*.md")}
 
 
