@@ -18,7 +18,7 @@ class PairsConfig(Config):
 
     A strategy names two responses and tries no others, so that a prompt gives one pair or a reason; but
     `all_above_margin` tries every two of them. Conditions then hold for a pair or drop it, with a reason. Only
-    `on_policy` looks at several prompts at once: at those of a chunk, which is some hundred of them.
+    `on_policy` looks at several prompts at once: at those of one chunk, a few hundred.
     """
 
     strategy: StrategyName = Field(

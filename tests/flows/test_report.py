@@ -282,7 +282,7 @@ def test_near_duplicates_are_ringed_and_listed(changed: Changed) -> None:
     )
     text = report(run)
     assert "2 instructions ringed" in text
-    assert "How do I boil an egg in water41" in text.split("The likest instructions")[1].split("</details>")[0]
+    assert "How do I boil an egg in water41" in text.split("The most similar instructions")[1].split("</details>")[0]
 
 
 Typed = Callable[..., Any]

@@ -299,7 +299,7 @@ def test_pairs_for_which_no_judge_was_heeded_are_published_without_ratings(run: 
     published(run, rows, tmp_path / "out", name)
     assert len(loaded(tmp_path / "out")) == (6 if name in ("kto", "generations") else 3)
     if FORMATS.find(name, Path()).rows == "pairs":
-        assert "no judge was heeded" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+        assert "judge ratings are ignored" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", FORMATS.ours)

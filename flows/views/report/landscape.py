@@ -29,7 +29,7 @@ FROM prompts WHERE length(trim(instruction)) >= 3 ORDER BY prompt_id LIMIT ?
 
 @dataclass(frozen=True, slots=True)
 class Landscape:
-    """The map: its chart, what stands at each point by the group that it is drawn in, and the likest instructions."""
+    """The map: its chart, what stands at each point by the group that it is drawn in, and the most similar instructions."""
 
     chart: Chart
     texts: dict[str, list[str]]
@@ -62,11 +62,11 @@ def landscape(facts: Facts) -> Landscape | None:
     shown_texts = {
         f"map-{number}": [one_line(texts[place], SHOWN_CHARS) for place in group] for number, group in enumerate(groups)
     }
-    likest = [
+    most_similar = [
         {"one": one_line(texts[one], SHOWN_CHARS), "other": one_line(texts[other], SHOWN_CHARS), "share": share}
         for one, other, share in alike[:SHOWN_DUPLICATES]
     ]
-    return Landscape(chart, shown_texts, likest)
+    return Landscape(chart, shown_texts, most_similar)
 
 
 def _sampled(facts: Facts) -> tuple[list[str], list[int]]:
@@ -120,7 +120,7 @@ def _places(texts: list[str]) -> "np.ndarray[Any, Any]":
 
 
 def _alike(texts: list[str], near: float) -> list[tuple[int, int, float]]:
-    """The couples of texts that share so many of their distinct trigrams, the likest first (Jaccard)."""
+    """The couples of texts that share so many of their distinct trigrams, the most similar first (Jaccard)."""
     import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer
 

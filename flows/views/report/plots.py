@@ -42,7 +42,7 @@ def _growth(facts: Facts) -> Chart | None:
         return None
     last = max(points[-1][0] for points in grown.values())
     unit, divisor = ("minutes", 60) if last >= 180 else ("seconds", 1)
-    chart = Chart("Yield over time", "Rows that lay there after each chunk; reused chunks count from the start.")
+    chart = Chart("Yield over time", "Rows finished after each chunk; reused chunks count from the start.")
     with drawing(chart) as axes:
         for (stage, points), colour in zip(grown.items(), SERIES, strict=False):
             times = [0.0, *(seconds / divisor for seconds, _ in points)]

@@ -90,7 +90,7 @@ def _ground(figures: Figures) -> str:
     """Why one answer is said to be the better one."""
     if figures.margins:
         return "and a judge's ratings of both"
-    return "the chosen one by the model that the recipe names as the stronger; no judge was heeded"
+    return "the chosen one by the model that the recipe names as the stronger; judge ratings are ignored"
 
 
 def _header(facts: CardFacts) -> str:
