@@ -3,48 +3,64 @@
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, NoReturn
 
 import typer
 
-from kasasagi.flows.cli import argilla as cli_argilla
-from kasasagi.flows.cli import batches as cli_batches
-from kasasagi.flows.cli import jobs as cli_jobs
-from kasasagi.flows.cli import label as cli_label
-from kasasagi.flows.cli import ledger as cli_ledger
-from kasasagi.flows.cli import prefect_server as cli_prefect
-from kasasagi.flows.cli import probe as cli_probe
-from kasasagi.flows.cli import recipes as cli_recipes
-from kasasagi.flows.cli import report as cli_report
-from kasasagi.flows.cli import views as cli_views
+from kasasagi.flows.cli import argilla, batches, jobs, label, ledger, prefect_server, probe, recipes, report, views
 from kasasagi.flows.errors import INTERRUPTED, told
 
 app = typer.Typer(
     name="kasasagi",
-    help="Preference datasets for DPO out of language models: nothing paid for twice, nothing bad published.",
+    help="Make DPO preference datasets with language models.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
-PARTS = (
-    cli_jobs,
-    cli_recipes,
-    cli_probe,
-    cli_views,
-    cli_label,
-    cli_report,
-    cli_argilla,
-    cli_ledger,
-    cli_batches,
-    cli_prefect,
-)
-for part in PARTS:
-    part.register(app)
+RUN, INSPECT, CHANGE, OPERATE = "Run", "Inspect a run", "Change or publish a run", "Operate"
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    RUN: (jobs.run, recipes.init, recipes.check, recipes.plan, jobs.preview, probe.probe, recipes.schema),
+    INSPECT: (
+        views.runs,
+        views.show,
+        report.report,
+        views.quarantine,
+        views.trace,
+        views.sql,
+        views.diff,
+        views.judge,
+    ),
+    CHANGE: (jobs.pair, jobs.publish, jobs.rejudge, jobs.approve, label.label),
+    OPERATE: (prefect_server.ui, prefect_server.serve, batches.batches),
+}
+EXAMPLES = {
+    "run": "kasasagi run recipe.yaml -n 100 --set judge.orders=random",
+    "init": "kasasagi init --from magpie-dpo mine.yaml",
+    "check": "kasasagi check recipe.yaml --ping",
+    "plan": "kasasagi plan recipe.yaml",
+    "preview": "kasasagi preview recipe.yaml -n 3",
+    "probe": "kasasagi probe tanuki-ja",
+    "schema": "kasasagi schema --markdown > recipe.md",
+    "show": "kasasagi show",
+    "report": "kasasagi report -o run.html",
+    "quarantine": "kasasagi quarantine --stage judge",
+    "trace": "kasasagi trace 3f9a1c",
+    "sql": 'kasasagi sql "select model, count(*) from responses group by model"',
+    "pair": "kasasagi pair --set pairs.min_margin=2",
+    "publish": 'kasasagi publish --path out/again --set "publish.formats=[kto]"',
+    "rejudge": "kasasagi rejudge recipe.yaml --published",
+    "serve": "kasasagi serve --recipe recipe.yaml",
+}
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        example = EXAMPLES.get(command.__name__)
+        app.command(rich_help_panel=panel, epilog=f"Example: {example}" if example else None)(command)
+app.add_typer(argilla.argilla, name="argilla", rich_help_panel=CHANGE)
+app.add_typer(ledger.ledger_app, name="ledger", invoke_without_command=True, rich_help_panel=OPERATE)
 
 
-def _tell_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         from kasasagi.blocks.version import installed_version
 
@@ -56,7 +72,7 @@ def _tell_version(wanted: bool) -> None:
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log of Prefect.")] = False,
     _version: Annotated[
-        bool, typer.Option("--version", help="Say which version this is.", callback=_tell_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Options of all commands."""

@@ -6,22 +6,14 @@ import typer
 
 from kasasagi.flows.cli.options import RunArgument, WorkspaceOption
 
-DatasetOption = Annotated[
-    str | None, typer.Option("--dataset", help="The dataset in Argilla; else it has the recipe's name.")
-]
+DatasetOption = Annotated[str | None, typer.Option("--dataset", help="Dataset in Argilla; default: the recipe's name.")]
 TeamOption = Annotated[
-    str | None, typer.Option("--team", help="The workspace in Argilla; else the first that you may use.")
+    str | None, typer.Option("--team", help="Workspace in Argilla; default: the first that you may use.")
 ]
 argilla = typer.Typer(
-    help="Let people rate the pairs of a run in Argilla, and heed what they say.",
+    help="Have people rate a run's pairs in Argilla, and apply their ratings.",
     no_args_is_help=True,
-    rich_markup_mode=None,
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    app.add_typer(argilla, name="argilla")
 
 
 @argilla.command()
@@ -30,11 +22,11 @@ def push(
     dataset: DatasetOption = None,
     team: TeamOption = None,
     rows: Annotated[
-        int | None, typer.Option("--rows", "-n", min=1, help="Send only that many pairs, a fair sample.")
+        int | None, typer.Option("--rows", "-n", min=1, help="Send only a random sample of this many pairs.")
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Send the pairs of a run to Argilla, with the judge's ratings and words as suggestions; may be done again."""
+    """Send a run's pairs to Argilla, with the judge's ratings and rationales as suggestions. Repeatable."""
     from kasasagi.flows.people.verdicts import push as pushed
     from kasasagi.flows.views.reading import find_run
 
@@ -49,7 +41,7 @@ def pull(
     team: TeamOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Make the pairs of a run again, people's verdicts outranking the judge's, without a call; gives a new run."""
+    """Pair a run again with human ratings in place of the judge's, without calls. Creates a new run."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.people.verdicts import pull as pulled
     from kasasagi.flows.views.drawing import console

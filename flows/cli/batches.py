@@ -12,18 +12,13 @@ if TYPE_CHECKING:
     from kasasagi.blocks.dispatch.batch.notes import BatchNote
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to the command line."""
-    app.command()(batches)
-
-
 def batches(
     cancel: Annotated[
-        list[str] | None, typer.Option("--cancel", help="Break off the batch of that id; may stand several times.")
+        list[str] | None, typer.Option("--cancel", help="Cancel the batch with this id. Repeatable.")
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the batches that wait at a server for a run to fetch their answers; running the recipe again does."""
+    """List batches whose answers are not fetched yet; running the recipe again fetches them."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.upkeep import batches as work
 

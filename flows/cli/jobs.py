@@ -30,12 +30,6 @@ if TYPE_CHECKING:
 PREVIEW_ROWS = 5
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    for command in (run, preview, rejudge, pair, publish, approve):
-        app.command()(command)
-
-
 def run(
     recipe: RecipeOrDefault = None,
     rows: RowsOption = None,
@@ -44,7 +38,7 @@ def run(
     new_only: NewOnlyOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Run a recipe: from prompts to a preference dataset. Run it again to go on where it stopped."""
+    """Make a dataset from a recipe. Run it again to resume."""
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
@@ -59,11 +53,11 @@ def rejudge(
     overrides: SetOption = None,
     ask_again: AgainOption = None,
     published: Annotated[
-        bool, typer.Option("--published", help="Rate what the recipe published last, in place of its source.")
+        bool, typer.Option("--published", help="Rate the recipe's last publication instead of its source.")
     ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Rate responses that a dataset holds already, audit its labels, and pair them anew."""
+    """Rate the responses of an existing dataset, audit its labels, and pair them again."""
     from kasasagi.flows.errors import KasasagiError
     from kasasagi.flows.rebuild.rejudge import audit_of, check_rejudged
     from kasasagi.flows.views.drawing import console
@@ -104,7 +98,7 @@ def preview(
     overrides: SetOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Take a few rows through every stage and show them; publishes nothing, and what it pays for is kept."""
+    """Run a few rows through every stage and show them. Publishes nothing; its calls are stored for the run."""
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
@@ -151,11 +145,11 @@ def _run(
 def pair(
     run: RunArgument = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change how pairs are made: --set pairs.min_margin=2.")
+        list[str] | None, typer.Option("--set", help="Override a key of `pairs`, e.g. pairs.min_margin=2. Repeatable.")
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Make the pairs of a run again, with another margin or strategy, without a call; gives a new run."""
+    """Pair a run again with another margin or strategy, without calls. Creates a new run."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.rebuild.again import pair_again
     from kasasagi.flows.views.drawing import console
@@ -168,17 +162,18 @@ def publish(
     run: RunArgument = None,
     path: Annotated[
         str | None,
-        typer.Option("--path", help="A folder, or an address as s3://bucket/folder, not the recipe's."),
+        typer.Option("--path", help="Output folder, or an address such as s3://bucket/folder; default: the recipe's."),
     ] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change how it is published: --set publish.system=drop.")
+        list[str] | None,
+        typer.Option("--set", help="Override a key of `publish`, e.g. publish.system=drop. Repeatable."),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Publish a run that did not end well; the card says so.")
+        bool, typer.Option("--partial", help="Publish an unfinished run; the dataset card says so.")
     ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Publish the pairs of a run again, or in another place or form, without a call."""
+    """Publish a run again, elsewhere or in another format, without calls."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.rebuild.again import publish_again
 
@@ -190,10 +185,10 @@ def publish(
 
 def approve(
     run: RunArgument = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve without being asked.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve without confirmation.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Look at the rows that a gate stopped a run for, and let them pass. A run of a deployment that waits goes on."""
+    """Show the rows that failed a gate, and approve them. A waiting deployment run continues."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.approved import announce_approval
     from kasasagi.flows.upkeep.waiting import waiting_outcomes

@@ -9,19 +9,14 @@ from kasasagi.flows.cli.options import RunArgument, WorkspaceOption
 WANTED = 50
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to the command line."""
-    app.command()(label)
-
-
 def label(
     run: RunArgument = None,
     number: Annotated[
-        int, typer.Option("--number", "-n", min=0, help="Verdicts wanted on this run, earlier ones counted.")
+        int, typer.Option("--number", "-n", min=0, help="Number of your ratings on this run, including earlier ones.")
     ] = WANTED,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Judge a run's pairs yourself, blind and side by side, and see how often the judge agrees; goes on later."""
+    """Rate a run's pairs yourself, blind, and compare your ratings with the judge's. Resumable."""
     from kasasagi.flows.labels.sitting import closing
     from kasasagi.flows.labels.sitting import label as sit
     from kasasagi.flows.views.drawing import console

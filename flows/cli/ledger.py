@@ -15,21 +15,16 @@ if TYPE_CHECKING:
     from kasasagi.blocks.workspace.runs import Workspace
 
 DAMAGED = 1
-ledger_app = typer.Typer(help="What the ledger holds, and its upkeep.", rich_markup_mode=None)
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    app.add_typer(ledger_app, name="ledger", invoke_without_command=True)
+ledger_app = typer.Typer(help="Show and maintain the ledger of paid calls.")
 
 
 @ledger_app.callback()
 def ledger(
     context: typer.Context,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what the ledger holds, by model; its commands prune, compact, check and import it."""
+    """Show the ledger's entries by model; prune, compact, check or import it."""
     context.obj = workspace
     if context.invoked_subcommand is not None:
         return
@@ -48,13 +43,13 @@ def ledger(
 def prune(
     context: typer.Context,
     older_than: Annotated[
-        str | None, typer.Option("--older-than", help="Remove entries older than that: 90d, 12h, 2w.")
+        str | None, typer.Option("--older-than", help="Remove entries older than this, e.g. 90d, 12h, 2w.")
     ] = None,
-    run: Annotated[str | None, typer.Option("--run", help="Remove what that run alone used.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    run: Annotated[str | None, typer.Option("--run", help="Remove entries that only this run used.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Remove entries; their calls are paid for again when they are asked for again. What running runs need stays."""
+    """Remove entries. Their calls are paid again when needed. Entries of running runs are kept."""
     from kasasagi.blocks.hints import printed_command
     from kasasagi.flows.upkeep import ledger_care
 
@@ -70,7 +65,7 @@ def prune(
 
 @ledger_app.command()
 def compact(context: typer.Context, workspace: WorkspaceOption = None) -> None:
-    """Give the room of removed entries back to the disk."""
+    """Return the space of removed entries to the disk."""
     from kasasagi.flows.upkeep import ledger_care
 
     place = _workspace(context, workspace)
@@ -82,11 +77,11 @@ def compact(context: typer.Context, workspace: WorkspaceOption = None) -> None:
 def check(
     context: typer.Context,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Remove damaged entries, so that only they are asked again.")
+        bool, typer.Option("--repair", help="Remove damaged entries, so that only those calls are repeated.")
     ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Look at the ledger's structure and at every entry. Exit code 1 where something is damaged and stays so."""
+    """Check the ledger's structure and every entry. Exits with code 1 if damage remains."""
     from kasasagi.flows.upkeep import ledger_care
     from kasasagi.flows.views.text import visible
 
@@ -102,10 +97,10 @@ def check(
 @ledger_app.command("import")
 def import_(
     context: typer.Context,
-    other: Annotated[Path, typer.Argument(metavar="OTHER_WORKSPACE", help="The folder of another workspace.")],
+    other: Annotated[Path, typer.Argument(metavar="OTHER_WORKSPACE", help="Folder of another workspace.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Take over the entries of another workspace's ledger that are not here yet; the other is left as it is."""
+    """Copy missing entries from another workspace's ledger."""
     from kasasagi.flows.upkeep import ledger_care
 
     done = ledger_care.import_ledger(_workspace(context, workspace), other)

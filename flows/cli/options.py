@@ -7,32 +7,33 @@ import typer
 
 DEFAULT_RECIPE = "recipe.yaml"
 QUICKSTART = "quickstart"
-RecipeArgument = Annotated[str, typer.Argument(help="A recipe's file, or the name of one that travels with kasasagi.")]
+RecipeArgument = Annotated[str, typer.Argument(help="Recipe file, or the name of a shipped recipe.")]
 RecipeOrDefault = Annotated[
     str | None,
     typer.Argument(
-        help="A recipe's file, or the name of one that travels with kasasagi; if not given, ./recipe.yaml where there "
-        "is one, else quickstart."
+        help="Recipe file, or the name of a shipped recipe; default: ./recipe.yaml if it exists, otherwise quickstart."
     ),
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="Change the recipe: --set judge.orders=both. May stand several times.")
+    list[str] | None, typer.Option("--set", help="Override a key of the recipe, e.g. judge.orders=both. Repeatable.")
 ]
-RowsOption = Annotated[int | None, typer.Option("--rows", "-n", min=1, help="Read only that many rows of the source.")]
+RowsOption = Annotated[int | None, typer.Option("--rows", "-n", min=1, help="Read only this many rows of the source.")]
 NewOnlyOption = Annotated[
     bool,
-    typer.Option("--new-only", help="Publish only what no earlier run of the recipe did, as a version of its own."),
+    typer.Option("--new-only", help="Publish only what no earlier run of the recipe published, as a new version."),
 ]
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option("--workspace", "-w", help="The workspace's folder: $KASASAGI_WORKSPACE, else ./workspace."),
+    typer.Option("--workspace", "-w", help="Workspace folder; default: $KASASAGI_WORKSPACE, otherwise ./workspace."),
 ]
 RunArgument = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run's id, the beginning of one, or latest, the default.")
+    str | None, typer.Argument(metavar="[RUN]", help="Id of a run, its first characters, or latest (the default).")
 ]
 AgainOption = Annotated[
     list[str] | None,
-    typer.Option("--ask-again", help="Ask again what failed for good with that reason, as context_too_long."),
+    typer.Option(
+        "--ask-again", help="Retry calls that failed permanently with this reason, e.g. context_too_long. Repeatable."
+    ),
 ]
 
 

@@ -23,20 +23,15 @@ LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrenc
 DEPLOYMENTS = ("deployments", "flows/shipped/deployments")
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    for command in (serve, ui):
-        app.command()(command)
-
-
 def serve(
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="The recipe of all deployments, in place of theirs.")
+        str | None,
+        typer.Option("--recipe", help="Recipe of all deployments; default: the one in deployments/prefect.yaml."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Runs at the same time.")] = 1,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of concurrent runs.")] = 1,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Serve the deployments with their schedules from this process, until it is interrupted."""
+    """Serve the scheduled deployments from this process until it is interrupted."""
     from kasasagi.blocks import quiet
     from kasasagi.blocks.hints import command
 
@@ -110,9 +105,9 @@ def _file() -> Path:
 
 def ui(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the server.")] = UI_PORT,
-    host: Annotated[str, typer.Option("--host", help="Address that it listens on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Start the Prefect server and its page, until it is interrupted; past runs of this machine are in it."""
+    """Start the Prefect server with its page, including this machine's past runs, until it is interrupted."""
     from kasasagi.blocks import quiet
 
     address = f"http://{host}:{port}"

@@ -9,31 +9,28 @@ import typer
 from kasasagi.flows.cli.options import SetOption, WorkspaceOption
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to the command line."""
-    app.command()(probe)
-
-
 def probe(  # noqa: PLR0913, PLR0917 - each is an option
     model: Annotated[
         str, typer.Argument(metavar="MODEL|RECIPE", help="hina, a Magpie recipe, or a model at --base-url.")
     ] = "hina",
-    samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Instructions to draw.")] = 300,
+    samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Number of instructions to generate.")] = 300,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Address of an OpenAI-compatible server.")] = None,
     api_key_env: Annotated[
-        str | None, typer.Option("--api-key-env", help="Environment variable that holds the key.")
+        str | None, typer.Option("--api-key-env", help="Environment variable that contains the API key.")
     ] = None,
     tokenizer: Annotated[
-        str | None, typer.Option("--tokenizer", help="Folder or Hub id of the model's tokenizer, for its template.")
+        str | None,
+        typer.Option("--tokenizer", help="Folder or Hub id of the model's tokenizer, for its chat template."),
     ] = None,
     template: Annotated[
-        str | None, typer.Option("--template", help="Family of chat models, or the text before the user's words.")
+        str | None,
+        typer.Option("--template", help="Family of chat models, or the text that precedes the user's words."),
     ] = None,
     overrides: SetOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Let a model invent some hundred instructions and say whether it suits Magpie, and what to try."""
+    """Measure with a few hundred instructions whether a model is suitable for Magpie, and what to try."""
     import sys
 
     from kasasagi.blocks.workspace.runs import Workspace

@@ -18,20 +18,14 @@ from kasasagi.flows.cli.options import (
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    for command in (init, schema, check, plan):
-        app.command()(command)
-
-
 def init(
-    path: Annotated[Path, typer.Argument(help="The recipe to write.", dir_okay=False)] = Path("recipe.yaml"),
+    path: Annotated[Path, typer.Argument(help="Recipe file to write.", dir_okay=False)] = Path("recipe.yaml"),
     source: Annotated[
         str | None,
-        typer.Option("--from", help="Copy a recipe that travels with kasasagi, such as tanuki-ja, and what it reads."),
+        typer.Option("--from", help="Copy a shipped recipe such as tanuki-ja, with the files that it reads."),
     ] = None,
 ) -> None:
-    """Write a commented recipe to start from, or a copy of one that travels with kasasagi."""
+    """Write a commented recipe, or a copy of a shipped one."""
     from kasasagi.blocks.hints import printed_command
     from kasasagi.flows.recipe.copying import write_recipe
 
@@ -40,9 +34,9 @@ def init(
 
 
 def schema(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a reference to read instead.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a reference in Markdown.")] = False,
 ) -> None:
-    """Print the JSON schema of a recipe, for an editor that completes and checks YAML."""
+    """Print the JSON schema of recipes for your editor."""
     import json
 
     from kasasagi.tasks.recipe import Recipe
@@ -61,11 +55,11 @@ def check(
     overrides: SetOption = None,
     ping: Annotated[
         bool,
-        typer.Option("--ping", help="Also send a request to each model; show which of two answers each judge prefers."),
+        typer.Option("--ping", help="Send a request to each model, and show which of two answers each judge prefers."),
     ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Check a recipe before anything runs: columns, templates, endpoints, models, and one request for each model."""
+    """Check a recipe: columns, templates, endpoints and models. Shows one request for each model."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.check.endpoints import (
         check_endpoints,
@@ -118,7 +112,7 @@ def plan(
     ask_again: AgainOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Say what a run would spend, stage by stage, and stop: calls, what the ledger has, tokens and dollars."""
+    """Show what a run would spend in each stage: calls, ledger hits, tokens and dollars."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.planning import plan_recipe
     from kasasagi.flows.recipe.model import load_recipe

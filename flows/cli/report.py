@@ -8,24 +8,19 @@ import typer
 from kasasagi.flows.cli.options import RunArgument, WorkspaceOption
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to the command line."""
-    app.command()(report)
-
-
 def report(
     run: RunArgument = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file; else report.html in the run's folder.", dir_okay=False),
+        typer.Option("--output", "-o", help="Output file; default: report.html in the run's folder.", dir_okay=False),
     ] = None,
     data_docs: Annotated[
         Path | None,
-        typer.Option("--data-docs", help="Also write Great Expectations' Data Docs into this folder.", file_okay=False),
+        typer.Option("--data-docs", help="Write Great Expectations' Data Docs to this folder, too.", file_okay=False),
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Draw a run on one HTML page that needs no network: funnel, charts, map, gates, and its pairs side by side."""
+    """Write a run as one self-contained HTML page: pairs, funnel, charts, gates."""
     from kasasagi.flows.views.reading import find_run
     from kasasagi.flows.views.report.page import report as page_of
     from kasasagi.flows.views.tables.export import whole

@@ -22,24 +22,18 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 50
 RUNS_SHOWN = 20
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
-FullOption = Annotated[bool, typer.Option("--full", help="Do not cut long texts.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.", dir_okay=False)]
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands to the command line."""
-    for command in (runs, show, judge, sql, trace, quarantine, diff):
-        app.command()(command)
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FullOption = Annotated[bool, typer.Option("--full", help="Do not shorten long texts.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Format of the rows.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Output file.", dir_okay=False)]
 
 
 def runs(
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many runs are listed.")] = RUNS_SHOWN,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of runs to list.")] = RUNS_SHOWN,
     json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the runs of a workspace, the newest first."""
+    """List the runs of a workspace, newest first."""
     from kasasagi.blocks.hints import printed_command
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.views.drawing import plain
@@ -65,12 +59,12 @@ def runs(
 
 def show(
     run: RunArgument = None,
-    number: Annotated[int, typer.Option("--number", "-n", min=0, help="How many pairs are shown.")] = 3,
+    number: Annotated[int, typer.Option("--number", "-n", min=0, help="Number of pairs to show.")] = 3,
     full: FullOption = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what a run came to: its funnel, its gates and some pairs; also while it goes on."""
+    """Show a run's funnel, gates and some pairs, also while it runs."""
     from kasasagi.flows.views.overview.show import print_summary
     from kasasagi.flows.views.overview.summary import summary
     from kasasagi.flows.views.tables.export import print_json
@@ -83,7 +77,7 @@ def show(
 
 
 def judge(run: RunArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
-    """Report on a run's judges: ratings by model, both orders, position, length, agreement, win rates, politeness."""
+    """Show how a run's judges rated: histograms, consistency, length bias, agreement, win rates."""
     from kasasagi.flows.labels.sitting import agreement_on
     from kasasagi.flows.rebuild.rejudge import audit_of
     from kasasagi.flows.views.judge import draw_audit, draw_person, draw_report, judge_report
@@ -100,7 +94,9 @@ def judge(run: RunArgument = None, json: JsonOption = False, workspace: Workspac
 
 
 def sql(
-    run_or_query: Annotated[str, typer.Argument(metavar="[RUN] QUERY", help='As in: sql latest "from pairs".')],
+    run_or_query: Annotated[
+        str, typer.Argument(metavar="[RUN] QUERY", help="A run (default: latest) and a SQL query.")
+    ],
     query: Annotated[str | None, typer.Argument(hidden=True)] = None,
     everything: Annotated[bool, typer.Option("--all", help=f"Show all rows, not only {ROWS_SHOWN}.")] = False,
     full: FullOption = False,
@@ -131,13 +127,13 @@ def sql(
 
 
 def trace(
-    name: Annotated[str, typer.Argument(metavar="ID", help="Any id of the run, or its first digits (at least 6).")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="Any id in the run, or at least its first 6 digits.")],
     run: RunArgument = None,
     full: FullOption = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Walk from a prompt, response, pair, draw or call to all that belongs to it, the judge's own words included."""
+    """Follow a prompt, response, pair, draw or call to everything related, including the judge's replies."""
     from kasasagi.flows.views import trace as traces
     from kasasagi.flows.views.tables.export import print_json
 
@@ -150,15 +146,15 @@ def trace(
 
 def quarantine(
     run: RunArgument = None,
-    stage: Annotated[str | None, typer.Option(help="Only what this stage set aside.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only what was set aside for this reason.")] = None,
-    number: Annotated[int, typer.Option("--number", "-n", min=0, help="How many rows are shown.")] = 10,
+    stage: Annotated[str | None, typer.Option(help="Show only rows of this stage.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Show only rows with this reason.")] = None,
+    number: Annotated[int, typer.Option("--number", "-n", min=0, help="Number of rows to show.")] = 10,
     full: FullOption = False,
     form: FormatOption = Format.table,
     output: OutputOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what a run set aside, and why; --format gives all rows."""
+    """Show a run's quarantined rows with their reasons; --format prints all rows."""
     from kasasagi.flows.views import quarantine as view
     from kasasagi.flows.views.tables import query as queries
     from kasasagi.flows.views.tables.export import export
@@ -178,7 +174,7 @@ def diff(
     json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Tell what differs between two runs: recipes, accounts and pairs."""
+    """Compare recipes, row counts and pairs of two runs."""
     from kasasagi.flows.views.diff import difference, draw_difference
     from kasasagi.flows.views.tables.export import print_json
 

@@ -29,7 +29,7 @@ FROM prompts WHERE length(trim(instruction)) >= 3 ORDER BY prompt_id LIMIT ?
 
 @dataclass(frozen=True, slots=True)
 class Landscape:
-    """The map: its chart, what stands at each point by the group that it is drawn in, and the most similar instructions."""
+    """The map: its chart, the text of each point by group, and the most similar instructions."""
 
     chart: Chart
     texts: dict[str, list[str]]
