@@ -135,7 +135,7 @@ class Team:
         data = None if body is None else json.dumps(body).encode()
         header = {"content-type": "application/json"}
         request = urllib.request.Request(f"{self.address}/api/{path}", data, header, method=method)
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=120) as reply:
             return json.loads(reply.read() or b"null")
 
     def is_up(self) -> bool:

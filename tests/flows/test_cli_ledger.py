@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pytest
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -19,7 +18,7 @@ from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
-from kasasagi.flows.cli.ledger import register
+from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import UsageError
 from tests.test_house import loaded
 
@@ -46,9 +45,6 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def typed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Typed:
     monkeypatch.setenv("KASASAGI_WORKSPACE", str(workspace.folder))
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    register(app)
     return lambda *arguments: CliRunner().invoke(app, ["ledger", *arguments])
 
 

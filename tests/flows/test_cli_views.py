@@ -7,14 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import WorkspaceError
-from kasasagi.flows.cli.app import app as kasasagi
-from kasasagi.flows.cli.views import register
+from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import UsageError
 from tests.run_example import build_example_run
 
@@ -36,8 +34,6 @@ def typed(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
     """Type a command in that workspace."""
     monkeypatch.setenv("KASASAGI_WORKSPACE", str(workspace))
     monkeypatch.setenv("COLUMNS", "100")
-    app = typer.Typer()
-    register(app)
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
 
 
@@ -148,17 +144,14 @@ def test_diff_tells_what_differs(typed: Typed) -> None:
 
 
 def test_the_commands_are_known_without_loading_anything_heavy() -> None:
-    code = (
-        "import sys, typer, kasasagi.flows.cli.views as views; views.register(typer.Typer()); "
-        f"print([name for name in {HEAVY} if name in sys.modules])"
-    )
+    code = f"import sys, kasasagi.flows.cli.app; print([name for name in {HEAVY} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
 
 def test_show_and_sql_load_neither_prefect_nor_great_expectations(typed: Typed) -> None:
     code = (
-        "import sys, typer; from kasasagi.flows.cli.views import register; app = typer.Typer(); register(app)\n"
+        "import sys; from kasasagi.flows.cli.app import app\n"
         "for words in (['show'], ['sql', 'from pairs']):\n    app(words, standalone_mode=False)\n"
         "loaded = [m for m in ('prefect', 'great_expectations', 'datasets', 'openai') if m in sys.modules]\n"
         "print('loaded', loaded)"
@@ -168,7 +161,7 @@ def test_show_and_sql_load_neither_prefect_nor_great_expectations(typed: Typed) 
 
 
 def test_the_version_is_that_of_the_installation() -> None:
-    told = CliRunner().invoke(kasasagi, ["--version"])
+    told = CliRunner().invoke(app, ["--version"])
     assert (told.exit_code, told.output) == (0, f"kasasagi {installed_version()}\n")
     assert installed_version("pytest") == pytest.__version__
     assert installed_version("no-such-package") == "unknown"

@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.cli.report import register
+from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.views.data_docs import write_data_docs
 from kasasagi.tasks.gate.expectation import Expectation
@@ -87,9 +86,6 @@ def test_docs_replace_earlier_ones_and_nothing_else(judged: Run, tmp_path: Path)
 
 
 def test_a_run_that_no_gate_judged_has_none(tmp_path: Path) -> None:
-    app = typer.Typer()
-    register(app)
-    app.command("other")(lambda: None)
     example = build_example_run(tmp_path, prompts=3)
     arguments = ["report", "-w", str(example.workspace.folder), "--data-docs", str(tmp_path / "docs")]
     ended = CliRunner().invoke(app, arguments)

@@ -12,14 +12,13 @@ from typing import Any
 
 import duckdb
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.flows.cli.report import register
+from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.views.report import browser, landscape
 from kasasagi.flows.views.report.browser import embedded, shortened
@@ -290,9 +289,7 @@ Typed = Callable[..., Any]
 
 @pytest.fixture
 def typed(run: Run) -> Typed:
-    app = typer.Typer()
-    register(app)
-    return lambda *arguments: CliRunner().invoke(app, [*arguments, "-w", str(run.workspace.folder)])
+    return lambda *arguments: CliRunner().invoke(app, ["report", *arguments, "-w", str(run.workspace.folder)])
 
 
 def test_the_command_writes_into_the_runs_folder_or_where_it_is_told(typed: Typed, run: Run, tmp_path: Path) -> None:

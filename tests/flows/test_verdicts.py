@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from kasasagi.blocks.hints import install
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.cli.argilla import register
+from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.people.verdicts import pull, push
 from kasasagi.flows.rebuild.again import pair_again
@@ -210,9 +209,6 @@ Typed = Callable[..., Any]
 
 @pytest.fixture
 def typed(run: Run) -> Typed:
-    app = typer.Typer()
-    register(app)
-    app.command("other")(lambda: None)
     return lambda *words: CliRunner().invoke(app, ["argilla", *words, "-w", str(run.workspace.folder)])
 
 

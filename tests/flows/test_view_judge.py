@@ -5,14 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.shards import Account, Handle
-from kasasagi.flows.cli.views import register
+from kasasagi.flows.cli.app import app
 from kasasagi.flows.labels.sitting import label
 from kasasagi.flows.views.judge import TITLES, percent_or_decimal, subject_of
 from tests.run_example import build_example_run
@@ -27,8 +26,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def typed(workspace: Path, *arguments: str) -> Result:
-    app = typer.Typer()
-    register(app)
     result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["judge", *arguments, "-w", str(workspace)])
     assert result.exit_code == 0, result.exception
     return result
