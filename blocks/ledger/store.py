@@ -135,16 +135,16 @@ def rescued(workspace: Path) -> Path:
 
 def failure(path: Path, verb: str, error: Exception) -> LedgerError:
     """What a person is told of a ledger that cannot be opened, read or written."""
-    undecoded = isinstance(error, UnicodeDecodeError)
+    undecoded, words = isinstance(error, UnicodeDecodeError), " ".join(str(error).split())
     if undecoded or (isinstance(error, sqlite3.DatabaseError) and DAMAGED.search(str(error))):
         workspace = workspace_of(path)
-        why = "SQLite cannot even say how" if undecoded else error
+        why = "SQLite cannot even say how" if undecoded else words
         return LedgerError(
             f"the ledger {path} cannot be {verb}, its file is damaged ({why}): put back a copy of it, or take over "
             f"what is whole with {command('ledger', 'import', workspace, workspace=rescued(workspace))}"
         )
     return LedgerError(
-        f"the ledger {path} cannot be {verb} ({error}): nothing more is sent; "
+        f"the ledger {path} cannot be {verb} ({words}): nothing more is sent; "
         "make room or make it writable and run again, what was paid for is kept"
     )
 
