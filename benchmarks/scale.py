@@ -24,7 +24,7 @@ from benchmarks import throughput
 from benchmarks.instant import InstantEngine
 from benchmarks.job import write_prompts
 from kasasagi.blocks.destinations.store import Store
-from kasasagi.blocks.engines.kinds import answer_with
+from kasasagi.blocks.engines.kinds import override_engine
 from kasasagi.blocks.models.kinds import BundledModel
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.run import chunks
@@ -37,16 +37,16 @@ MODULE = [sys.executable, "-m", "dask"]
 @contextmanager
 def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A scheduler and two workers of one thread each: the scheduler's address, and the workers."""
-    known, quiet = folder / "scheduler.json", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    known, telemetry = folder / "scheduler.json", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     where = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(known)]
-    processes = [subprocess.Popen([*MODULE, "scheduler", *where], cwd=ROOT, **quiet)]  # type: ignore[call-overload]
+    processes = [subprocess.Popen([*MODULE, "scheduler", *where], cwd=ROOT, **telemetry)]  # type: ignore[call-overload]
     try:
         while not (known.exists() and known.read_text().endswith("}")):
             time.sleep(0.05)
         address = str(json.loads(known.read_text())["address"])
         preload = ["--preload", "benchmarks.instant_worker", "--local-directory", str(folder)]
         words = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", *preload]
-        processes += [subprocess.Popen([*MODULE, *words], cwd=ROOT, **quiet) for _ in range(2)]  # type: ignore[call-overload]
+        processes += [subprocess.Popen([*MODULE, *words], cwd=ROOT, **telemetry) for _ in range(2)]  # type: ignore[call-overload]
         yield address, processes[1:]
     finally:
         for process in processes:
@@ -84,7 +84,7 @@ def measure(prompts: int, parcel_calls: int) -> dict[str, Any]:
     """Run the job and give CPU and bytes for each call."""
     from kasasagi.flows.runner import run_recipe
 
-    answer_with(InstantEngine(), BundledModel(kind="bundled"))
+    override_engine(InstantEngine(), BundledModel(kind="bundled"))
     traffic: Counter[str] = Counter()
     counted(traffic)
     with tempfile.TemporaryDirectory() as name, cluster(Path(name)) as (address, workers):

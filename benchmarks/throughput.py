@@ -15,7 +15,7 @@ import yaml
 
 from benchmarks.instant import InstantEngine
 from benchmarks.job import write_prompts
-from kasasagi.blocks.engines.kinds import answer_with
+from kasasagi.blocks.engines.kinds import override_engine
 from kasasagi.blocks.models.kinds import BundledModel
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.run.options import Options
@@ -45,7 +45,7 @@ def measure(prompts: int) -> dict[str, float]:
     """Run the job over that many prompts; seconds count from the first row read to the dataset on disk."""
     from kasasagi.flows.runner import run_recipe
 
-    answer_with(InstantEngine(), BundledModel(kind="bundled"))
+    override_engine(InstantEngine(), BundledModel(kind="bundled"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_prompts(folder / "prompts.jsonl", prompts)

@@ -2,5 +2,5 @@
 
 if __name__ != "kasasagi.blocks":
     raise ImportError(
-        "'blocks' is now 'kasasagi.blocks': import it by that name, e.g. `from kasasagi.blocks import quiet`"
+        "'blocks' is now 'kasasagi.blocks': import it by that name, e.g. `from kasasagi.blocks import telemetry`"
     )

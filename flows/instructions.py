@@ -1,8 +1,8 @@
 """Instructions alone as a Prefect flow: source, filter, publish; for a recipe in which nobody answers."""
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 
-quiet.switch_off_telemetry()
+telemetry.switch_off_telemetry()
 
 from typing import Annotated  # noqa: E402
 

@@ -1,8 +1,8 @@
 """The main job as a Prefect flow: source, filter, respond, judge, pair, publish."""
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 
-quiet.switch_off_telemetry()
+telemetry.switch_off_telemetry()
 
 from functools import partial  # noqa: E402
 from typing import Annotated  # noqa: E402

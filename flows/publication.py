@@ -1,8 +1,8 @@
 """A run is published, as a Prefect flow: what an approval starts, or a person from the page."""
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 
-quiet.switch_off_telemetry()
+telemetry.switch_off_telemetry()
 
 import asyncio  # noqa: E402
 from pathlib import Path  # noqa: E402

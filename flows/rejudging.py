@@ -1,8 +1,8 @@
 """What was published last is rated again and its labels audited, as a Prefect flow for a schedule."""
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 
-quiet.switch_off_telemetry()
+telemetry.switch_off_telemetry()
 
 from prefect import State, flow, get_run_logger  # noqa: E402
 from prefect.artifacts import acreate_markdown_artifact  # noqa: E402

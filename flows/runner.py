@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 from kasasagi.blocks.file_limit import raise_file_limit
-from kasasagi.blocks.garbage import unsearched
+from kasasagi.blocks.gc_pause import gc_paused
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.flows.check.limits import limits_without_server
 from kasasagi.flows.recipe.errors import RecipeError
@@ -97,7 +97,7 @@ def _limited(
 
 def _import_all() -> None:
     """Import what every run needs, and begin with what its first gate will wait for."""
-    with unsearched():
+    with gc_paused():
         import kasasagi.flows.instructions  # noqa: F401
     from kasasagi.tasks.gate.judge import warm_up_beside
 
@@ -166,7 +166,7 @@ def _in_a_thread(work: Callable[[], Coroutine[Any, Any, str]], reports: Reports)
 
 def quiet_terminal() -> None:
     """Keep Prefect's own log lines and tracebacks off the terminal, except with --debug; its server gets them."""
-    quiet.switch_off_telemetry()
+    telemetry.switch_off_telemetry()
     if not os.environ.get("KASASAGI_DEBUG"):
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         os.environ.setdefault("PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL", "INFO")

@@ -255,7 +255,9 @@ def _shown(request: Request, completion: Completion) -> str | None:
     return "(a vector)" if "input" in request else completion.text
 
 
-def set_aside(stage: str, row_id: str, reason: str, detail: str | None, payload: Mapping[str, Any]) -> dict[str, Any]:
+def quarantine_row(
+    stage: str, row_id: str, reason: str, detail: str | None, payload: Mapping[str, Any]
+) -> dict[str, Any]:
     """A row of the quarantine table."""
     return {
         "stage": stage,

@@ -38,7 +38,7 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard(Generic[T]):
+class ParsedReply(Generic[T]):
     """What came of a question: the value that was read, or why there is none, and the last reply to it."""
 
     answered: Answered
@@ -85,20 +85,20 @@ def question(session: Session, label: str, messages: Sequence[Message], body: Ma
     return Question(label, ledger_key(session.identities[label], request, 0), request)
 
 
-def hear(answered: Answered, read: Callable[[str], T]) -> Heard[T]:
+def hear(answered: Answered, read: Callable[[str], T]) -> ParsedReply[T]:
     """Read one reply; one that was cut off or never came is unreadable too."""
     completion = answered.completion
     if completion.error is not None:
         fault = UnreadableError(completion.error, completion.detail or "the model gave no answer")
-        return Heard(answered, fault=fault)
+        return ParsedReply(answered, fault=fault)
     if is_cut_off(how := completion.finish_reason):
         detail = cut_off_detail("the reply", how, "sampling.max_tokens")
-        return Heard(answered, fault=UnreadableError("truncated", detail))
+        return ParsedReply(answered, fault=UnreadableError("truncated", detail))
     words, _ = split_thinking(completion.text, completion.reasoning)
     try:
-        return Heard(answered, read(words))
+        return ParsedReply(answered, read(words))
     except UnreadableError as fault:
-        return Heard(answered, fault=fault)
+        return ParsedReply(answered, fault=fault)
 
 
 def ask_readable(
@@ -108,7 +108,7 @@ def ask_readable(
     again: Again | None,
     stage: str,
     chunk: int,
-) -> tuple[list[Heard[T]], list[Answered]]:
+) -> tuple[list[ParsedReply[T]], list[Answered]]:
     """Ask, read each reply by its own function, and ask once more, with `again`, for those that cannot be read.
 
     Gives what came of each question, and every answer there was. Raises what the dispatcher raises.
@@ -130,7 +130,7 @@ def ask_and_keep(
     questions: Sequence[Question],
     reads: Sequence[Callable[[str], T]],
     repairs: int,
-    sort: Callable[[Sequence[Heard[T]]], ChunkResult],
+    sort: Callable[[Sequence[ParsedReply[T]]], ChunkResult],
 ) -> Handle:
     """Ask the questions of one chunk, sort what came of them, and keep it with every call.
 
@@ -145,7 +145,7 @@ def ask_and_keep(
     return keep_chunk(session.run, session.models, job, result, started)
 
 
-def _again(session: Session, one: Heard[T], again: Again) -> Question:
+def _again(session: Session, one: ParsedReply[T], again: Again) -> Question:
     asked = one.answered.question
     messages = again(asked, one.reply, one.fault.detail if one.fault else "")
     body = {name: value for name, value in asked.request.items() if name != "messages"}

@@ -80,7 +80,7 @@ class Chunking:
             asked.
     """
 
-    known_by: Callable[[Context, ChunkJob], list[Any]]
+    key_parts: Callable[[Context, ChunkJob], list[Any]]
     makes: tuple[str, ...]
     reads: str = "prompts"
     at_most: Callable[[Context, int], Sequence[Guess]] = nothing
@@ -111,7 +111,7 @@ class StageTask(Task[[ChunkJob], dict[str, Any]]):
             params: Numbers that the chunk needs besides, such as the first draw.
         """
         bare = ChunkJob(stage=self.stage.name, chunk=number, run="", inputs=dict(inputs), cache_key="", params=params)
-        known = self.how.known_by(context, bare)
+        known = self.how.key_parts(context, bare)
         made = context.job(self.stage.name, self.stage.version, number, inputs, known)
         return made.model_copy(update={"params": params})
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 
-quiet.switch_off_telemetry()
+telemetry.switch_off_telemetry()
 _HOME = tempfile.TemporaryDirectory(prefix="kasasagi-tests-")
 os.environ["PREFECT_HOME"] = _HOME.name
 for _name in ("PREFECT_API_URL", "PREFECT_PROFILE", "KASASAGI_WORKSPACE", "KASASAGI_DEBUG"):

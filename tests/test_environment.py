@@ -4,7 +4,7 @@ import urllib.request
 
 import pytest
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 
 
 @pytest.mark.parametrize("before", ["", "example.com", "example.com, localhost"])
@@ -12,7 +12,7 @@ def test_loopback_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch, before:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", before)
     monkeypatch.setenv("NO_PROXY", before)
-    quiet.spare_loopback()
+    telemetry.spare_loopback()
     for host in ("127.0.0.1:4200", "localhost:8000", "::1"):
         assert urllib.request.proxy_bypass(host)
     assert not urllib.request.proxy_bypass("api.openai.com")
@@ -22,5 +22,5 @@ def test_loopback_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch, before:
 def test_no_proxy_for_anything_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("NO_PROXY", "*")
-    quiet.spare_loopback()
+    telemetry.spare_loopback()
     assert urllib.request.proxy_bypass("example.com")

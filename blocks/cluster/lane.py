@@ -105,5 +105,5 @@ class ClusterLane(Lane):
             return
         for job in jobs:
             job.attempts += 1
-            self.owner.tally.retried += 1
+            self.owner.counters.retried += 1
             self.push(job)

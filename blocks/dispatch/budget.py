@@ -54,7 +54,7 @@ class Cost:
         return Cost(max(0.0, self.usd), max(0.0, self.tokens), max(0.0, self.calls))
 
 
-class Purse:
+class BudgetLimit:
     """One budget: its caps, what is spent of it, and what is reserved."""
 
     def __init__(self, name: str, key: str, budget: Budget) -> None:
@@ -94,14 +94,14 @@ class Purse:
         )
 
 
-class Purses:
+class BudgetTracker:
     """The budgets of one run; lives in the dispatcher's loop."""
 
     def __init__(self, budget: Budget, models: Mapping[str, ModelConfig]) -> None:
         self._models = models
-        self._run = Purse("", "budget", budget)
+        self._run = BudgetLimit("", "budget", budget)
         self._of_models = {
-            label: Purse(f" for model {label!r}", f"models.{label}.budget", model.budget)
+            label: BudgetLimit(f" for model {label!r}", f"models.{label}.budget", model.budget)
             for label, model in models.items()
             if isinstance(model, OpenAIModel) and model.budget != Budget()
         }
@@ -114,7 +114,7 @@ class Purses:
         self._settled: dict[int, Cost] = defaultdict(Cost)
         self._done: dict[int, Cost] = defaultdict(Cost)
 
-    def foresee(self, plans: Mapping[int, Cost]) -> None:
+    def reserve_for(self, plans: Mapping[int, Cost]) -> None:
         """Learn what the stages of some ranks are going to take from now on, so that later ones keep their share."""
         self._planned = dict(plans)
         self._guess_holds = self._run.share_of(total(plans.values()))
@@ -169,7 +169,7 @@ class Purses:
         self._estimates.learn(job.label, job.rank, completion)
         return self._cost(job.label, completion.prompt_tokens, completion.completion_tokens)
 
-    def _purses(self, label: str) -> list[Purse]:
+    def _purses(self, label: str) -> list[BudgetLimit]:
         return [self._run, *([self._of_models[label]] if label in self._of_models else [])]
 
     def _expected(self, job: Job) -> Cost:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.dispatch.batch.lane import BatchLane
-from kasasagi.blocks.dispatch.budget import BudgetSpentError, Cost, Purses
+from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
 from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
 from kasasagi.blocks.dispatch.servers import Servers
-from kasasagi.blocks.dispatch.tickets import Tally, Ticket
+from kasasagi.blocks.dispatch.tickets import Counters, PendingRequest
 from kasasagi.blocks.endpoints.account_faults import with_remedy
 from kasasagi.blocks.engines.streaming import StreamingEngine, StreamingLane
 from kasasagi.blocks.ledger.store import LedgerError
@@ -70,17 +70,17 @@ class Dispatcher:
         budget: Budget = Budget(),  # noqa: B008 - it is frozen
     ) -> None:
         self.models = models
-        self.tally = Tally()
+        self.counters = Counters()
         self.said: Callable[[str], None] = lambda line: None
         self.refused_by: BudgetSpentError | None = None
         self._folder = ledger_folder
         self._engines = engines
         self._lanes: dict[str, Lane] = {}
-        self._purses = Purses(budget, models)
+        self._purses = BudgetTracker(budget, models)
         self._numbers = itertools.count()
-        self._parked: list[tuple[int, int, int, Job]] = []
-        self._pending: dict[str, list[tuple[Ticket, int]]] = {}
-        self._tickets: set[Ticket] = set()
+        self._waiting_for_budget: list[tuple[int, int, int, Job]] = []
+        self._pending: dict[str, list[tuple[PendingRequest, int]]] = {}
+        self._tickets: set[PendingRequest] = set()
         self._stopped: BaseException | None = None
         self._held = False
         self._closed = False
@@ -101,7 +101,7 @@ class Dispatcher:
         """
         if not questions:
             return []
-        ticket = Ticket(len(questions))
+        ticket = PendingRequest(len(questions))
         if not self._in_loop(self._accept, ticket, list(questions), rank, order):
             raise self._stopped or StoppedError("the run was stopped")
         return ticket.future.result()
@@ -155,9 +155,9 @@ class Dispatcher:
         """Whether anything limits what may be spent."""
         return self._purses.limits_anything
 
-    def foresee(self, plans: Mapping[int, Cost]) -> None:
+    def reserve_for(self, plans: Mapping[int, Cost]) -> None:
         """Tell what the stages of some ranks will take, so that later ones keep their share of the budget."""
-        self._in_loop(self._purses.foresee, plans)
+        self._in_loop(self._purses.reserve_for, plans)
 
     def in_flight(self) -> int:
         """How many calls are being answered now."""
@@ -190,7 +190,7 @@ class Dispatcher:
         else:
             loop.default_exception_handler(context)
 
-    def _accept(self, ticket: Ticket, questions: list[Question], rank: int, order: int) -> None:
+    def _accept(self, ticket: PendingRequest, questions: list[Question], rank: int, order: int) -> None:
         if self._stopped:
             ticket.fail(self._stopped)
             return
@@ -201,16 +201,16 @@ class Dispatcher:
         except Exception as error:
             ticket.fail(error)
 
-    def _queue(self, ticket: Ticket, questions: list[Question], rank: int, order: int) -> None:
+    def _queue(self, ticket: PendingRequest, questions: list[Question], rank: int, order: int) -> None:
         for index, question in enumerate(questions):
             places = self._pending.setdefault(question.key, [])
             places.append((ticket, index))
             if len(places) == 1:
-                self.tally.asked += 1
+                self.counters.asked += 1
                 job = Job(question.label, question.key, question.request, rank, order)
-                self._afford(job)
+                self._reserve(job)
 
-    def _afford(self, job: Job) -> None:
+    def _reserve(self, job: Job) -> None:
         """Hand a job to its lane if the budget reaches; else let it wait for calls on their way, or refuse it."""
         try:
             affordable = not self._purses.limits_anything or self._purses.reserve(job)
@@ -220,7 +220,7 @@ class Dispatcher:
         if affordable:
             self._lane(job.label).push(job)
         else:
-            heapq.heappush(self._parked, (-job.rank, job.order, next(self._numbers), job))
+            heapq.heappush(self._waiting_for_budget, (-job.rank, job.order, next(self._numbers), job))
 
     def _refuse(self, job: Job, error: BudgetSpentError) -> None:
         """Turn a job away that the budget does not reach for.
@@ -238,10 +238,10 @@ class Dispatcher:
     def _paid(self, key: str, completion: Completion | None) -> None:
         """Settle what was reserved for a call, and hand on jobs that waited for that."""
         self._purses.settle(key, completion)
-        for _ in range(len(self._parked)):
-            waiting = len(self._parked)
-            self._afford(heapq.heappop(self._parked)[-1])
-            if len(self._parked) == waiting:
+        for _ in range(len(self._waiting_for_budget)):
+            waiting = len(self._waiting_for_budget)
+            self._reserve(heapq.heappop(self._waiting_for_budget)[-1])
+            if len(self._waiting_for_budget) == waiting:
                 return
 
     def _lane(self, label: str) -> Lane:
@@ -270,7 +270,7 @@ class Dispatcher:
             return
         self._paid(job.key, completion)
         if completion.transient:
-            self.tally.failed += 1
+            self.counters.failed += 1
             self._count_tokens(job, completion)
             self._hand_over(job.key, completion)
         else:
@@ -285,7 +285,7 @@ class Dispatcher:
 
     def again(self, job: Job) -> None:
         """Ask once more; if what the try before took leaves too little for that, the budget ends it."""
-        self._afford(job)
+        self._reserve(job)
 
     def kept(self, job: Job, completion: Completion) -> None:
         """Take an answer that is in the ledger already."""
@@ -296,7 +296,7 @@ class Dispatcher:
     def identity(self, label: str) -> str:
         """What the ledger knows a model by."""
         model = self.models[label]
-        return model.known_as() if isinstance(model, OpenAIModel) else self._engines[label].identity()
+        return model.ledger_identity() if isinstance(model, OpenAIModel) else self._engines[label].identity()
 
     def unusable(self, label: str, why: str, address: str | None = None) -> None:
         """End the run: no call to this model can succeed, at one address or at any."""
@@ -315,14 +315,14 @@ class Dispatcher:
         self._stop(failed)
 
     def _count(self, job: Job, completion: Completion) -> None:
-        self.tally.answered += 1
+        self.counters.answered += 1
         self._count_tokens(job, completion)
 
     def _count_tokens(self, job: Job, completion: Completion) -> None:
-        self.tally.prompt_tokens += completion.prompt_tokens
-        self.tally.completion_tokens += completion.completion_tokens
+        self.counters.prompt_tokens += completion.prompt_tokens
+        self.counters.completion_tokens += completion.completion_tokens
         price = price_of(self.models[job.label])
-        self.tally.cost_usd += price.cost(completion.prompt_tokens, completion.completion_tokens)
+        self.counters.cost_usd += price.cost(completion.prompt_tokens, completion.completion_tokens)
 
     def _written(self, answers: list[tuple[str, Completion]]) -> None:
         def hand_over() -> None:
@@ -341,7 +341,7 @@ class Dispatcher:
 
     def _stop(self, error: BaseException) -> None:
         self._stopped = self._stopped or error
-        self._parked.clear()
+        self._waiting_for_budget.clear()
         for lane in self._lanes.values():
             lane.clear()
         for ticket in list(self._tickets):

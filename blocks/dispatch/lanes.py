@@ -48,7 +48,7 @@ class Job:
 class Owner(Protocol):
     """What a lane needs of the dispatcher."""
 
-    tally: Any
+    counters: Any
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         """Take a job's last word, and where it was said."""

@@ -220,7 +220,7 @@ class Servers(Lane):
                 self._failed(job, outcome, route)
                 outcome = replace(outcome, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
             else:
-                self.owner.tally.retried += 1
+                self.owner.counters.retried += 1
                 self.push(job)
         self.pump()
 
@@ -300,7 +300,7 @@ class Servers(Lane):
 
     def _again(self, job: Job, completion: Completion, route: Route) -> None:
         """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
-        self.owner.tally.retried += 1
+        self.owner.counters.retried += 1
         self.owner.tried(job, completion)
         job.failed_at = route.address.url
         asked = completion.wait_s if len(self._routes[job.label]) == 1 else None
@@ -316,8 +316,8 @@ class Servers(Lane):
         soonest = min((end for end in ends if end > now), default=None)
         if soonest is not None:
             self._timer = asyncio.get_running_loop().call_at(soonest, self.pump)
-        self.owner.tally.next_at = None if self.in_flight else soonest
-        self.owner.tally.short_of = None if self.in_flight else self._short_of()
+        self.owner.counters.next_at = None if self.in_flight else soonest
+        self.owner.counters.short_of = None if self.in_flight else self._short_of()
 
     def _short_of(self) -> str | None:
         """A shared limit of which no slot is held though a question waits for one."""

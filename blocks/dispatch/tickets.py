@@ -7,7 +7,7 @@ from kasasagi.blocks.models.llm import Completion
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """What was asked and answered in this process, for progress lines.
 
     While nothing is in flight though something waits: next_at is when the next call may be sent, in seconds of the
@@ -25,7 +25,7 @@ class Tally:
     short_of: str | None = None
 
 
-class Ticket:
+class PendingRequest:
     """The questions of one chunk and the answers so far; resolves when all are answered. Used in the loop alone."""
 
     def __init__(self, count: int) -> None:

@@ -23,7 +23,7 @@ from kasasagi.blocks.endpoints.redirects import RedirectRefusedError, refused_re
 from kasasagi.blocks.models.embeddings import read_embedding
 from kasasagi.blocks.models.hidden_keys import KeyMask, hidden_in
 from kasasagi.blocks.models.kinds import OpenAIModel
-from kasasagi.blocks.models.llm import Completion, Request, if_generated, token_count
+from kasasagi.blocks.models.llm import Completion, Request, reject_aborted, token_count
 
 TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)", re.I)
 REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation|flagged", re.I)
@@ -250,7 +250,7 @@ def _read_choice(choice: Mapping[str, Any], tokens: tuple[int, int]) -> Completi
         completion_tokens=tokens[1],
     )
     fault = choice.get("error")
-    return if_generated(made, (_words_of(fault) or str(fault)) if fault else "")
+    return reject_aborted(made, (_words_of(fault) or str(fault)) if fault else "")
 
 
 def _with_tokens(completion: Completion, tokens: tuple[int, int]) -> Completion:

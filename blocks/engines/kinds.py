@@ -9,7 +9,7 @@ from kasasagi.blocks.models.llm import Engine
 _ENGINES: dict[tuple[str, int, int], Engine] = {}
 
 
-def answer_with(engine: Engine, model: BundledModel) -> None:
+def override_engine(engine: Engine, model: BundledModel) -> None:
     """Let another engine stand for a bundled model in this process, for tests and benchmarks."""
     _ENGINES[model.kind, model.batch_size, model.threads] = engine
 
@@ -51,4 +51,4 @@ def engines_for(models: Mapping[str, ModelConfig], logs: Path = Path("vllm"), ba
 
 def identity_of(model: ModelConfig, engines: Mapping[str, Engine], label: str) -> str:
     """What the ledger knows a model by."""
-    return model.known_as() if isinstance(model, OpenAIModel) else engines[label].identity()
+    return model.ledger_identity() if isinstance(model, OpenAIModel) else engines[label].identity()

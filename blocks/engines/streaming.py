@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner
-from kasasagi.blocks.engines.turns import Device
+from kasasagi.blocks.engines.device_lock import Device
 from kasasagi.blocks.models.llm import Completion, Request
 
 IDLE_S = 0.2

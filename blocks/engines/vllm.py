@@ -11,10 +11,10 @@ from importlib.util import find_spec
 from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any
 
-from kasasagi.blocks.engines import guard
+from kasasagi.blocks.engines import process_watch
+from kasasagi.blocks.engines.device_lock import device
 from kasasagi.blocks.engines.streaming import EngineFailedError, Feeder
-from kasasagi.blocks.engines.turns import device
-from kasasagi.blocks.models.llm import Completion, Request, if_generated
+from kasasagi.blocks.models.llm import Completion, Request, reject_aborted
 from kasasagi.blocks.models.vllm_config import MISSING, VLLMModel
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class VLLMEngine(Feeder):
 
     @cached_property
     def _identity(self) -> str:
-        return self.model.known_as()
+        return self.model.ledger_identity()
 
     def identity(self) -> str:
         """What the ledger knows the model by."""
@@ -66,7 +66,9 @@ class VLLMEngine(Feeder):
                 raise EngineFailedError(
                     f"vLLM does not start ({_words(error)}); correct the model's settings"
                 ) from error
-        self._guard = guard.watched([p.pid for p in active_children() if p.pid is not None and p.pid not in before])
+        self._guard = process_watch.watched(
+            [p.pid for p in active_children() if p.pid is not None and p.pid not in before]
+        )
         self._tokenizer = self.llm.get_tokenizer()
         self._context = int(self.llm.llm_engine.model_config.max_model_len)
         self._lora = self._adapter()
@@ -82,7 +84,7 @@ class VLLMEngine(Feeder):
             gc.unfreeze()
         watching, self._guard = self._guard, None
         if watching is not None:
-            guard.end(watching)
+            process_watch.end(watching)
 
     def begin(self, name: str, request: Request) -> Completion | None:
         """Hand a request to the engine; one that it cannot answer is a completion with an error."""
@@ -178,7 +180,7 @@ def _completion(output: Any) -> Completion:
         prompt_tokens=len(output.prompt_token_ids or ()),
         completion_tokens=len(said.token_ids),
     )
-    return if_generated(made)
+    return reject_aborted(made)
 
 
 @contextmanager

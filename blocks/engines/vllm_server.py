@@ -20,9 +20,9 @@ from typing import Any
 import orjson
 
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
-from kasasagi.blocks.engines import guard
+from kasasagi.blocks.engines import process_watch
+from kasasagi.blocks.engines.device_lock import device
 from kasasagi.blocks.engines.streaming import EngineFailedError, Feeder
-from kasasagi.blocks.engines.turns import device
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.blocks.models.vllm_config import MISSING, VLLMModel
@@ -48,7 +48,7 @@ class VLLMServer(Feeder):
 
     @cached_property
     def _identity(self) -> str:
-        return self.model.known_as()
+        return self.model.ledger_identity()
 
     def identity(self) -> str:
         """What the ledger knows the model by."""
@@ -62,7 +62,7 @@ class VLLMServer(Feeder):
         self._logs.mkdir(parents=True, exist_ok=True)
         self.log = self._logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
         with self.log.open("wb") as output:
-            self._process = guard.guarded(
+            self._process = process_watch.guarded(
                 command(self.model, port), stdout=output, stderr=subprocess.STDOUT, env=self._environment()
             )
         self._await(port)
@@ -76,7 +76,7 @@ class VLLMServer(Feeder):
             asyncio.run_coroutine_threadsafe(self._disconnect(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
         if process is not None:
-            guard.end(process)
+            process_watch.end(process)
 
     def begin(self, name: str, request: Request) -> Completion | None:
         """Send a request."""
@@ -153,9 +153,9 @@ class VLLMServer(Feeder):
             time.sleep(POLL_S)
 
     def _environment(self) -> dict[str, str]:
-        quiet = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+        telemetry = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
         devices = {"CUDA_VISIBLE_DEVICES": self.model.devices} if self.model.devices else {}
-        return {**os.environ, **quiet, **devices}
+        return {**os.environ, **telemetry, **devices}
 
 
 def command(model: VLLMModel, port: int) -> list[str]:

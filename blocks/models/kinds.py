@@ -193,7 +193,7 @@ class OpenAIModel(Config):
             return providers()[self.provider].api_key_env
         return self.api_key_env or ("OPENAI_API_KEY" if set(self.addresses) == {OPENAI_URL} else None)
 
-    def known_as(self) -> str:
+    def ledger_identity(self) -> str:
         """The identity in the ledger: name and revision, never an address or a port."""
         return self.identity or (f"{self.model}@{self.revision}" if self.revision else self.model)
 
@@ -276,10 +276,10 @@ class RewardModel(OpenAIModel):
         """Whether the reply must hold one number, since the recipe names none."""
         return not self.number
 
-    def known_as(self) -> str:
+    def ledger_identity(self) -> str:
         """The identity in the ledger: name, revision, and what is sent and read, never an address or a port."""
         fields = " ".join(f"{name}={part}" for name, part in sorted(self.sent.items()))
-        return f"{super().known_as()} {self.path} {fields} {self.found}"
+        return f"{super().ledger_identity()} {self.path} {fields} {self.found}"
 
 
 class LiteLLMModel(OpenAIModel):

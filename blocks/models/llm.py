@@ -67,7 +67,7 @@ GENERATION_FAILED = frozenset(
 insufficient_system_resource, network_error of Zhipu and of gateways, vLLM's and SGLang's abort, TensorRT-LLM's rest."""
 
 
-def if_generated(completion: Completion, why: str = "") -> Completion:
+def reject_aborted(completion: Completion, why: str = "") -> Completion:
     """A completion, or the passing error in its place where its making broke off; why: the server's words for that."""
     reason = completion.finish_reason or ""
     if not why and reason.lower() not in GENERATION_FAILED:

@@ -95,7 +95,7 @@ class VLLMModel(Config):
         beside = {name: base / Path(path).expanduser() for name, path in named.items() if path is not None}
         return self.model_copy(update={name: str(path) for name, path in beside.items() if path.is_dir()})
 
-    def known_as(self) -> str:
+    def ledger_identity(self) -> str:
         """The identity in the ledger: a Hub id and revision, or a folder's name and a digest of its weights."""
         if self.identity:
             return self.identity

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kasasagi.blocks.canonical import SURROGATES, digest_bytes
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 
 FORMER = ("hina", "hina.world", "hina.world.oracle")
 

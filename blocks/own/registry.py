@@ -10,8 +10,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from kasasagi.blocks.canonical import digest_file
-from kasasagi.blocks.nearest import nearest
 from kasasagi.blocks.own.python import OwnPythonError, is_own, own_file, own_object, short_name
+from kasasagi.blocks.suggestions import nearest
 
 T = TypeVar("T")
 OWN_PATTERN = r"^\w+([.:]\w+)+$"
@@ -56,7 +56,7 @@ class Registry(Generic[T]):
                 found.append(str(error))
         return found
 
-    def known_by(self, names: Iterable[str], base: Path) -> list[str]:
+    def key_parts(self, names: Iterable[str], base: Path) -> list[str]:
         """Return the digests of the files of a user's own, for cache keys: a change in a file makes rows anew."""
         return [digest_file(own_file(name, base)) for name in names if is_own(name)]
 

@@ -61,7 +61,7 @@ def _frugal(connection: duckdb.DuckDBPyConnection, run: Run) -> duckdb.DuckDBPyC
     return connection
 
 
-def with_room(connection: duckdb.DuckDBPyConnection, ask: Callable[[], Given]) -> Given:
+def with_more_memory(connection: duckdb.DuckDBPyConnection, ask: Callable[[], Given]) -> Given:
     """What a query of a connection gives; one of rows too long for the usual memory limit is asked again with more."""
     for limit in MORE_MEMORY:
         try:

@@ -14,7 +14,7 @@ from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.prompt import Language
 from kasasagi.tasks.judge.rate import read_answer
 from kasasagi.tasks.judge.replies.lines import UnreadableReply
-from kasasagi.tasks.judge.sittings import body_for, judge_language
+from kasasagi.tasks.judge.requests import body_for, judge_language
 from kasasagi.tasks.recipe import Recipe
 
 EXAMPLE: dict[Language, str] = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}

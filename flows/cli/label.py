@@ -17,8 +17,8 @@ def label(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Rate a run's pairs yourself, blind, and compare your ratings with the judge's. Resumable."""
-    from kasasagi.flows.labels.sitting import closing
-    from kasasagi.flows.labels.sitting import label as sit
+    from kasasagi.flows.labels.labelling import closing
+    from kasasagi.flows.labels.labelling import label as sit
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.reading import find_run
 

@@ -32,10 +32,10 @@ def serve(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Serve the scheduled deployments from this process until it is interrupted."""
-    from kasasagi.blocks import quiet
+    from kasasagi.blocks import telemetry
     from kasasagi.blocks.hints import command
 
-    quiet.switch_off_telemetry()
+    telemetry.switch_off_telemetry()
     if not os.environ.get("PREFECT_API_URL"):
         raise UsageError(
             f"serve needs a Prefect server: start one with {command('ui')}, "
@@ -108,13 +108,13 @@ def ui(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Start the Prefect server with its page, including this machine's past runs, until it is interrupted."""
-    from kasasagi.blocks import quiet
+    from kasasagi.blocks import telemetry
 
     address = f"http://{host}:{port}"
     typer.echo(f"the page is {address}; for runs that shall report to it: export PREFECT_API_URL={address}/api")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
     # The page asks port 4200 unless it is told otherwise.
     page = {"PREFECT_UI_ENABLED": "1", "PREFECT_UI_API_URL": f"{address}/api"}
-    environment = {**LEASES, **os.environ, **quiet.SWITCHES, **page}
+    environment = {**LEASES, **os.environ, **telemetry.SWITCHES, **page}
     sys.stdout.flush()
     os.execve(sys.executable, command, environment)  # this process becomes the server, so that nothing is left behind

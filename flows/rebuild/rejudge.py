@@ -83,7 +83,7 @@ def _audited(run: Run, recipe: Recipe, judged: Handle) -> Shard:
     """The audit of one judged chunk."""
     responses, claims = (read_rows(run, judged.inputs.get(name)) for name in ("responses", "claims"))
     ratings = read_rows(run, judged.shards.get("ratings"))
-    rated = candidates_by_prompt(recipe.judging, recipe.pairs.weighing(), responses, ratings)
+    rated = candidates_by_prompt(recipe.judging, recipe.pairs.aggregation(), responses, ratings)
     return run.workspace.shards.write(table(STAGE, audit(rated, claims)))
 
 

@@ -136,7 +136,7 @@ class ProgressArtifacts:
         done = sum(min(self._progress.done.get(stage, 0), chunks) for stage, chunks in wanted.items())
         share = round(100 * done / max(1, sum(wanted.values())), 1)
         left = time_left(self._progress, now - self._started)
-        said = line(self._progress, self._dispatcher, self._rate(now, self._dispatcher.tally.answered), left)
+        said = line(self._progress, self._dispatcher, self._rate(now, self._dispatcher.counters.answered), left)
         if "" not in self._made:
             key = slug(f"{self._name}-progress")
             made = await kept(acreate_progress_artifact(share, key=key, description=said))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kasasagi.blocks.dispatch.dispatcher import Dispatcher
-    from kasasagi.blocks.dispatch.tickets import Tally
+    from kasasagi.blocks.dispatch.tickets import Counters
 
 REFRESH_S = 0.5
 RATE_WINDOW_S = 20.0
@@ -39,24 +39,24 @@ def line(progress: Progress, dispatcher: "Dispatcher | None", rate: float, left_
     parts += [
         f"{stage} {progress.done.get(stage, 0)}/{wanted}" for stage, wanted in progress.wanted.items() if wanted > 1
     ]
-    if dispatcher is not None and dispatcher.tally.asked:
-        tally = dispatcher.tally
-        parts.append(f"{tally.answered:,} answered, {dispatcher.in_flight()} in flight, {rate:,.0f}/s")
-        parts.append(f"{tally.prompt_tokens + tally.completion_tokens:,} tokens")
-        parts += [f"{tally.retried:,} tried again"] if tally.retried else []
-        parts += [f"${tally.cost_usd:,.2f}"] if tally.cost_usd else []
-        parts += _pauses(tally)
+    if dispatcher is not None and dispatcher.counters.asked:
+        counters = dispatcher.counters
+        parts.append(f"{counters.answered:,} answered, {dispatcher.in_flight()} in flight, {rate:,.0f}/s")
+        parts.append(f"{counters.prompt_tokens + counters.completion_tokens:,} tokens")
+        parts += [f"{counters.retried:,} tried again"] if counters.retried else []
+        parts += [f"${counters.cost_usd:,.2f}"] if counters.cost_usd else []
+        parts += _pauses(counters)
     parts += [f"about {_duration(left_s)} left"] if left_s is not None else []
     return " · ".join(parts)
 
 
-def _pauses(tally: "Tally") -> list[str]:
+def _pauses(counters: "Counters") -> list[str]:
     """Why nothing is sent, where that lasts so long that a person wonders."""
     found = []
-    if tally.next_at is not None and (wait := tally.next_at - time.monotonic()) >= WORTH_TELLING_S:
+    if counters.next_at is not None and (wait := counters.next_at - time.monotonic()) >= WORTH_TELLING_S:
         found.append(f"the next call in {_duration(wait)}")
-    if tally.short_of is not None:
-        found.append(f"no slot of Prefect's limit {tally.short_of!r} is free")
+    if counters.short_of is not None:
+        found.append(f"no slot of Prefect's limit {counters.short_of!r} is free")
     return found
 
 
@@ -93,7 +93,7 @@ def shown(console: "Console", progress: Progress) -> Iterator[list["Dispatcher"]
             while not over.wait(REFRESH_S):
                 now = time.monotonic()
                 dispatcher = dispatchers[0] if dispatchers else None
-                speed = rate(now, dispatcher.tally.answered) if dispatcher else 0.0
+                speed = rate(now, dispatcher.counters.answered) if dispatcher else 0.0
                 status.update(line(progress, dispatcher, speed, time_left(progress, now - started)))
 
         thread = threading.Thread(target=refresh, daemon=True)

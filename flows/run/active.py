@@ -156,7 +156,7 @@ class ActiveRun(Driver):
             self.options.said(plan.sentence())
         if (sentence := budget_sentence(self.recipe.budget, [*plans, *later])) is not None:
             self.options.said(sentence)
-        self.session.dispatcher.foresee(costs_by_rank(self.session.ranks, [*plans, *later]))
+        self.session.dispatcher.reserve_for(costs_by_rank(self.session.ranks, [*plans, *later]))
 
     async def publish(self) -> None:
         """Bring the dataset to where the recipe says, now that every gate has passed."""

@@ -21,7 +21,7 @@ import psutil
 from filelock import FileLock
 
 import kasasagi
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 from kasasagi.blocks.processes import lives, started
 from kasasagi.flows.errors import KasasagiError
 
@@ -167,7 +167,7 @@ def _start(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
     port = free_port()
     environment = {
         **os.environ,
-        **quiet.SWITCHES,
+        **telemetry.SWITCHES,
         "PREFECT_UI_ENABLED": "0",
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
@@ -190,7 +190,7 @@ def _start(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
             [
                 *PYTHON,
                 "-m",
-                "kasasagi.flows.server.tied_process",
+                "kasasagi.flows.server.die_with_parent",
                 str(os.getpid()),
                 *PYTHON,
                 "-m",

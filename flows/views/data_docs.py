@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.tasks.gate.results import Result, StageResults, read_results
@@ -70,7 +70,7 @@ def write_data_docs(run: Run, folder: Path) -> Path:
 
 def page_of(results: StageResults) -> str:
     """Return the page of Great Expectations on the results of a stage; it loads nothing and runs nothing."""
-    quiet.switch_off_telemetry()
+    telemetry.switch_off_telemetry()
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view import DefaultJinjaPageView
 

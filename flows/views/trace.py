@@ -185,7 +185,7 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
     rewriting = rewriting_calls(connection, here, origins)
     call_ids = [found, *column([*draws, *turns, *responses, *ratings], "call_id"), *rewriting]
     known = [found, *prompts, *call_ids, *column(responses, "response_id"), *column(draws, "draw_id")]
-    set_aside = fetch(connection, "FROM quarantine WHERE list_contains(?, row_id) ORDER BY stage, reason", [known])
+    quarantine_row = fetch(connection, "FROM quarantine WHERE list_contains(?, row_id) ORDER BY stage, reason", [known])
     calls = fetch(connection, _CALLS, [call_ids])
     return {
         "draws": draws,
@@ -196,7 +196,7 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
         "calls": calls,
         "ratings": ratings,
         "pairs": of("pairs", "chosen_id, rejected_id"),
-        "quarantine": set_aside,
+        "quarantine": quarantine_row,
     }
 
 

@@ -20,7 +20,7 @@ from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
 from kasasagi.blocks.models.llm import Completion, Engine, Message
 from kasasagi.blocks.models.pre_query import PreQuery, PreQueryUnknownError
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, set_aside
+from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row
 from kasasagi.tasks.converse.estimates import calls_at_most
 from kasasagi.tasks.converse.plan import Dialogues
 from kasasagi.tasks.converse.stage import CONVERSE
@@ -42,7 +42,7 @@ _MARK = re.compile(MARKS)
 
 
 @dataclass
-class Talk:
+class Conversation:
     """One dialogue while it grows: the prompt it began as, what was said since, and why it ended, if it did."""
 
     row: Mapping[str, Any]
@@ -72,15 +72,15 @@ def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
     """Let one chunk of dialogues go on until each has its turns, and keep them. Raises PreQueryUnknownError."""
     started = time.monotonic()
     rows = session.run.workspace.shards.read(job.inputs["prompts"])
-    talks = [Talk(row, [dict(message) for message in row["messages"]]) for row in rows.to_pylist()]
+    talks = [Conversation(row, [dict(message) for message in row["messages"]]) for row in rows.to_pylist()]
     answered = _grow(session, plan, talks, job.chunk)
     result = _sorted(talks, rows.schema, answered)
     return keep_chunk(session.run, session.models, job, result, started)
 
 
-def _grow(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int) -> list[Answered]:
+def _grow(session: Session, plan: Dialogues, talks: Sequence[Conversation], chunk: int) -> list[Answered]:
     """Let dialogues go on until each has its turns or cannot; gives every answer. Raises PreQueryUnknownError."""
-    begins = begins_of(session, plan)
+    begins = pre_query_for(session, plan)
     answered: list[Answered] = []
     while going := [talk for talk in talks if talk.fault is None and talk.turns < plan.count]:
         answered += _answer(session, plan, going, chunk)
@@ -88,14 +88,14 @@ def _grow(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int) 
     return answered
 
 
-def _rest(plan: Dialogues, talks: Sequence[Talk], place: int) -> list[Guess]:
+def _rest(plan: Dialogues, talks: Sequence[Conversation], place: int) -> list[Guess]:
     """What a dialogue asks at most behind the question that it waits for."""
     messages = talks[place].messages
     answered, tokens = messages[-1]["role"] == "assistant", prompt_tokens({"messages": messages})
     return list(calls_at_most(plan, talks[place].turns, answered=answered, tokens=tokens))[1:]
 
 
-def begins_of(session: Session, plan: Dialogues) -> PreQuery:
+def pre_query_for(session: Session, plan: Dialogues) -> PreQuery:
     """What stands before the user's words for the model that plays the user. Raises PreQueryUnknownError."""
     model = session.models[plan.model]
     engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(plan.model)
@@ -115,7 +115,7 @@ def begins_for(plan: Dialogues, model: ModelConfig, engine: Engine | None, base:
     return begins
 
 
-def _answer(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int) -> list[Answered]:
+def _answer(session: Session, plan: Dialogues, talks: Sequence[Conversation], chunk: int) -> list[Answered]:
     """Have the last turn of each dialogue answered."""
     label, config = plan.answerer, plan.answers
     talks = [talk for talk in talks if talk.messages[-1]["role"] == "user"]  # others begin with their source's answer
@@ -134,7 +134,7 @@ def _answer(session: Session, plan: Dialogues, talks: Sequence[Talk], chunk: int
     return answered
 
 
-def _with_system(talk: Talk, system: str | None) -> list[Message]:
+def _with_system(talk: Conversation, system: str | None) -> list[Message]:
     own = talk.system is not None or not system
     return talk.messages[:] if own else [{"role": "system", "content": str(system)}, *talk.messages]
 
@@ -144,7 +144,9 @@ def _broken(rules: AnswerRules, answer: Answer) -> tuple[str, str | None] | None
     return None if broken is None else (f"answer_{broken.reason}", broken.detail)
 
 
-def _go_on(session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[Talk], chunk: int) -> list[Answered]:
+def _go_on(
+    session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[Conversation], chunk: int
+) -> list[Answered]:
     """Have the user's next words invented for each dialogue."""
     stops = begins.stops()
     begun = [(talk, prompt) for talk in talks if (prompt := _begun(begins, plan, talk, stops)) is not None]
@@ -154,7 +156,7 @@ def _go_on(session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[
     requests = [{"prompt": prompt, **body} for _, prompt in begun]
     questions = _questions(session, plan.model, plan, requests)
     answered = ask(session, questions, CONVERSE.name, chunk, partial(_rest, plan, talks))
-    found: list[tuple[Talk, Answered, str]] = []
+    found: list[tuple[Conversation, Answered, str]] = []
     for talk, one in zip(talks, answered, strict=True):
         text = instruction_of(plan.steer.removeprefix(plan.left_out) + one.completion.text, plan.multi_line)
         talk.fault = _fault(one.completion) or (None if text else ("empty", "the model invented nothing"))
@@ -167,7 +169,7 @@ def _go_on(session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[
     return answered
 
 
-def _begun(begins: PreQuery, plan: Dialogues, talk: Talk, stops: Mapping[str, Any]) -> str | list[int] | None:
+def _begun(begins: PreQuery, plan: Dialogues, talk: Conversation, stops: Mapping[str, Any]) -> str | list[int] | None:
     """What a dialogue goes on from; none where it cannot, and then it has its fault. Raises PreQueryUnknownError."""
     talk.fault = _forged(talk, stops.get("stop") or ())
     if talk.fault is None:
@@ -194,7 +196,7 @@ def _fault(completion: Completion) -> tuple[str, str | None] | None:
     return None if completion.error is None else (completion.error, completion.detail)
 
 
-def _forged(talk: Talk, stops: Sequence[str]) -> tuple[str, str] | None:
+def _forged(talk: Conversation, stops: Sequence[str]) -> tuple[str, str] | None:
     """What would end a turn where none ends: the template's own marks in what was said."""
     for message in talk.messages:
         content = message["content"]
@@ -211,7 +213,7 @@ def turn_filter(plan: Dialogues) -> FilterConfig:
 
 
 def _rules_broken(
-    session: Session, plan: Dialogues, found: Sequence[tuple[Talk, Answered, str]], chunk: int
+    session: Session, plan: Dialogues, found: Sequence[tuple[Conversation, Answered, str]], chunk: int
 ) -> list[tuple[str, str | None] | None]:
     """For each new turn of the user the first of the plan's rules that it breaks."""
     rows = [_as_prompt(*one, position) for position, one in enumerate(found)]
@@ -237,19 +239,19 @@ _ASKED = pa.schema(
 )
 
 
-def _as_prompt(talk: Talk, one: Answered, text: str, position: int) -> dict[str, Any]:
+def _as_prompt(talk: Conversation, one: Answered, text: str, position: int) -> dict[str, Any]:
     messages = [*talk.messages, {"role": "user", "content": text}]
     ended = {"finish_reason": one.completion.finish_reason, "stop_reason": one.completion.stop_reason}
     return {"prompt_id": prompt_id(messages), "messages": messages, "instruction": text, "position": position, **ended}
 
 
-def _sorted(talks: Sequence[Talk], schema: pa.Schema, answered: Sequence[Answered]) -> ChunkResult:
+def _sorted(talks: Sequence[Conversation], schema: pa.Schema, answered: Sequence[Answered]) -> ChunkResult:
     """The dialogues that have their turns, and those set aside with the reason why they ended."""
     prompts, turns, quarantine = [], [], []
     for talk in talks:
         if talk.fault is not None:
             payload = {"prompt_id": talk.row["prompt_id"], "messages": talk.messages}
-            quarantine.append(set_aside(CONVERSE.name, talk.row["prompt_id"], *talk.fault, payload))
+            quarantine.append(quarantine_row(CONVERSE.name, talk.row["prompt_id"], *talk.fault, payload))
             continue
         name = prompt_id(talk.messages)
         prompts.append(_grown(talk, name))
@@ -259,7 +261,7 @@ def _sorted(talks: Sequence[Talk], schema: pa.Schema, answered: Sequence[Answere
     return ChunkResult(len(talks), len(prompts), rows, answered, tables=tables)
 
 
-def _grown(talk: Talk, name: str) -> dict[str, Any]:
+def _grown(talk: Conversation, name: str) -> dict[str, Any]:
     last = talk.said[-1] if talk.said else talk.row
     ended = {column: last.get(column) for column in ("finish_reason", "stop_reason") if column in talk.row}
     instruction = talk.messages[-1]["content"]

@@ -8,7 +8,7 @@ from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
-from kasasagi.tasks.converse.dialogue import begins_of, converse_chunk, next_prompt, turn_filter
+from kasasagi.tasks.converse.dialogue import converse_chunk, next_prompt, pre_query_for, turn_filter
 from kasasagi.tasks.converse.estimates import calls_at_most
 from kasasagi.tasks.converse.plan import Dialogues
 from kasasagi.tasks.converse.stage import CONVERSE
@@ -27,12 +27,12 @@ def _dialogues(context: Context) -> Dialogues:
     return context.dialogues
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the turns: how dialogues continue, the models, and the rules on further turns."""
     plan = _dialogues(context)
-    begins = begins_of(context.session, plan)
+    begins = pre_query_for(context.session, plan)
     models = [context.model_digest(plan.model), context.model_digest(plan.answerer)]
-    own = ANSWER_RULES.known_by(plan.answers.rules, context.base)
+    own = ANSWER_RULES.key_parts(plan.answers.rules, context.base)
     rules = [FILTER.version, filter_digest(turn_filter(plan), context.base), *own]
     return [[plan.plain(), models, next_prompt(begins, plan, EXAMPLE), begins.stops(), rules]]
 
@@ -51,7 +51,7 @@ def in_order(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
 
 @stage_task(
     CONVERSE,
-    Chunking(known_by, makes=("prompts",), at_most=at_most, gather=in_order, needs_origin=lambda context: True),
+    Chunking(key_parts, makes=("prompts",), at_most=at_most, gather=in_order, needs_origin=lambda context: True),
 )
 def converse(context: Context, job: ChunkJob) -> Handle:
     """Continue one chunk of dialogues until each has its turns."""

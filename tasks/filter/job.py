@@ -24,7 +24,7 @@ from kasasagi.tasks.filter.own import rule_file, rule_function
 from kasasagi.tasks.filter.rules import absent, texts
 from kasasagi.tasks.filter.rules.politeness import politeness
 from kasasagi.tasks.filter.rules.registry import FilterError, Rule
-from kasasagi.tasks.filter.sql import SqlRoom
+from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.filter.steps import Step, steps
 from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
 from kasasagi.tasks.load.text import json_text
@@ -67,7 +67,7 @@ def run_filter(
     if config.contamination is not None:
         plan = replace(plan, contamination=Contamination(config.contamination, base))
     style = Style("filter", "the same text as the prompt", lambda batch: batch.select(schema.names), payloads)
-    with SqlRoom() as room:
+    with SqlSandbox() as room:
         _check_where(room, config, [schema])
         with scratch_folder(into) as folder:
             scratch = folder / "staged.parquet"
@@ -143,7 +143,7 @@ def check(config: FilterConfig, columns: Sequence[str], base: Path, default_rule
     types = {"messages": pa.list_(turn), "position": pa.int64(), **dict.fromkeys(_OUR_TEXTS, pa.string())}
     kinds = (pa.string(), pa.null())
     tables = [_widened(pa.schema([(name, types.get(name, kind)) for name in columns]), config) for kind in kinds]
-    with SqlRoom() as room:
+    with SqlSandbox() as room:
         _check_where(room, config, tables)
 
 
@@ -181,7 +181,7 @@ def _plan(config: FilterConfig, base: Path, default_rules: Rules) -> Plan:
     return Plan(wanted, {step.name: rule_function(step, base) for step in wanted if step.rule is None}, config)
 
 
-def _check_where(room: SqlRoom, config: FilterConfig, schemas: Sequence[pa.Schema]) -> None:
+def _check_where(room: SqlSandbox, config: FilterConfig, schemas: Sequence[pa.Schema]) -> None:
     for reason, predicate in config.where.items():
         room.check(reason, predicate, schemas)
 
@@ -206,7 +206,7 @@ def _is_ordered(prompts: Path) -> bool:
     return True
 
 
-def _stage(prompts: Path, scratch: Path, schema: pa.Schema, plan: Plan, room: SqlRoom) -> int:
+def _stage(prompts: Path, scratch: Path, schema: pa.Schema, plan: Plan, room: SqlSandbox) -> int:
     """Write every row with its outcome and key to the scratch file, and count them."""
     rows = 0
     with parquet_writer(scratch, pa.schema([*META, *schema])) as writer:
@@ -228,7 +228,7 @@ def staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[s
     return pa.record_batch([*meta, *batch.columns], schema=pa.schema([*META, *batch.schema]))
 
 
-def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
+def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlSandbox) -> Outcome:
     """The first rule that each row breaks: the steps in order, then the predicates."""
     outcome: Outcome = [None] * batch.num_rows
     for step, found in _details(batch, plan, room, outcome):
@@ -248,7 +248,7 @@ def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlRoom) -> Outcome:
 def broken_by_rule(config: FilterConfig, prompts: Path, base: Path, default_rules: Rules) -> dict[str, set[int]]:
     """What `rows_that_break` of the package says."""
     plan, found = _plan(config, base, default_rules), dict[str, set[int]]()
-    with SqlRoom() as room:
+    with SqlSandbox() as room:
         for batch in map(plan.widen, batches(prompts)):
             positions: list[int] = batch.column("position").to_pylist()
             nothing: Outcome = [None] * batch.num_rows
@@ -259,7 +259,7 @@ def broken_by_rule(config: FilterConfig, prompts: Path, base: Path, default_rule
 
 
 def _details(
-    batch: pa.RecordBatch, plan: Plan, room: SqlRoom, outcome: Outcome
+    batch: pa.RecordBatch, plan: Plan, room: SqlSandbox, outcome: Outcome
 ) -> Iterator[tuple[Step, list[str | None]]]:
     """For each step what it finds in each row; steps in Python are asked about the rows that still hold alone."""
     ours = iter(room.rules([step for step in plan.steps if step.rule and not step.rule.finds], batch))

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from kasasagi.tasks.filter.sql import SqlRoom
+from kasasagi.tasks.filter.sql import SqlSandbox
 
 
 def split_where(where: Mapping[str, str], later: Sequence[Collection[str]]) -> list[dict[str, str]]:
@@ -10,7 +10,7 @@ def split_where(where: Mapping[str, str], later: Sequence[Collection[str]]) -> l
     parts: list[dict[str, str]] = [{} for _ in range(len(later) + 1)]
     if not any(later):
         return [dict(where), *parts[1:]]
-    with SqlRoom() as room:
+    with SqlSandbox() as room:
         for reason, predicate in where.items():
             used = [number for number, columns in enumerate(later, start=1) if room.mentions(predicate, columns)]
             parts[max(used, default=0)][reason] = predicate

@@ -19,13 +19,13 @@ _REFUSED = {
 }
 
 
-class SqlRoom:
+class SqlSandbox:
     """A locked in-memory DuckDB: no files, no network, no settings, one table called `prompts`. Close it after use."""
 
     def __init__(self) -> None:
         self._connection = locked_duckdb()
 
-    def __enter__(self) -> "SqlRoom":
+    def __enter__(self) -> "SqlSandbox":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kasasagi.blocks.nearest import nearest
 from kasasagi.blocks.own.python import is_own, short_name
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.filter.rules.registry import RULES, FilterError, Rule, bind
 
 

@@ -17,7 +17,7 @@ from kasasagi.tasks.rewrite.config import ORIGIN
 from kasasagi.tasks.stage_task import Chunking, stage_task
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides which prompts pass: the rules and conditions, and how many are wanted."""
     config = filter_digest(context.early_filter, context.base, context.recipe.default_rules)
     if job.chunk == REWRITES:
@@ -32,7 +32,7 @@ def published(context: Context, part: int) -> dict[str, Shard]:
     return {"published": published_keys(context.session.run.workspace, context.recipe.name)}
 
 
-@stage_task(FILTER, Chunking(known_by, makes=("filtered", "prompts"), reads="loaded", more_inputs=published))
+@stage_task(FILTER, Chunking(key_parts, makes=("filtered", "prompts"), reads="loaded", more_inputs=published))
 def filter_prompts(context: Context, job: ChunkJob) -> Handle:
     """Reject prompts by rules, conditions and likeness to other prompts; the rest is one table."""
     started = time.monotonic()

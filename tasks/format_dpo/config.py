@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.tasks.judge.votes import Weighing
+from kasasagi.tasks.judge.votes import Aggregation
 from kasasagi.tasks.pairing import Conditions, OnPolicy
 from kasasagi.tasks.pairing.named import STRATEGIES
 from kasasagi.tasks.student import TokenLimits
@@ -109,9 +109,9 @@ class PairsConfig(Config):
             return None
         return "aspects has no weight above 0, so nothing would count; give one to an aspect that is judged"
 
-    def weighing(self) -> Weighing:
+    def aggregation(self) -> Aggregation:
         """How the marks of a response become one number, and how far two must lie apart."""
-        return Weighing(self.min_margin, self.aspects, self.judges, self.quorum)
+        return Aggregation(self.min_margin, self.aspects, self.judges, self.quorum)
 
     def conditions(self) -> Conditions:
         """What a pair must meet beside its strategy's promises, but for the tokens, which depend on its prompt."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.audit import audit
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
@@ -51,7 +51,7 @@ def format_chunk(
     prompts = read_rows(run, job.inputs["prompts"], columns)
     responses = read_rows(run, job.inputs.get("responses"))
     ratings = read_rows(run, job.inputs.get("ratings"))
-    rated = candidates_by_prompt(judge, config.weighing(), responses, ratings)
+    rated = candidates_by_prompt(judge, config.aggregation(), responses, ratings)
     result = make_pairs(config, prompts, rated, counter, base)
     if claims := read_rows(run, job.inputs.get("claims")):
         result.rows["audit"] = audit(rated, claims)
@@ -90,7 +90,7 @@ def make_pairs(
         outcome = outcomes[prompt_id]
         if isinstance(outcome, Dropped):
             payload = _payload(prompt, rated.get(prompt_id, []))
-            quarantine.append(set_aside(FORMAT_DPO.name, prompt_id, outcome.reason, outcome.detail, payload))
+            quarantine.append(quarantine_row(FORMAT_DPO.name, prompt_id, outcome.reason, outcome.detail, payload))
         else:
             pairs += [_pair(prompt_id, pair) for pair in outcome]
     rows = {"pairs": pairs, "quarantine": quarantine}

@@ -14,16 +14,16 @@ UNKEYED = {"sampling", "language", "repairs", "round", "prompt"}
 """Keys of the judge that do not change which pairs are made of its ratings."""
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the pairs: their configuration, the judges' marks, and who counts the student's tokens."""
     judging = context.recipe.judging
     marks = judging.keyed(UNKEYED) if judging else None
     student = [context.counter.digest] if context.counter else []
-    own = STRATEGIES.known_by([context.recipe.pairs.strategy], context.base)
+    own = STRATEGIES.key_parts([context.recipe.pairs.strategy], context.base)
     return [context.recipe.pairs.keyed(), marks, *student, *own]
 
 
-@stage_task(FORMAT_DPO, Chunking(known_by, makes=("pairs",)))
+@stage_task(FORMAT_DPO, Chunking(key_parts, makes=("pairs",)))
 def format_dpo(context: Context, job: ChunkJob) -> Handle:
     """Make the pairs of one chunk of rated responses."""
     recipe = context.recipe

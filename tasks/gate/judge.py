@@ -11,14 +11,14 @@ from typing import Any, Literal
 import duckdb
 import pandas as pd
 
-from kasasagi.blocks import quiet
-from kasasagi.blocks.garbage import unsearched
+from kasasagi.blocks import telemetry
+from kasasagi.blocks.gc_pause import gc_paused
+from kasasagi.tasks.gate.counts import ExpectationCounts, outcome_of, speaks_of_rows_alone
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.frames import stage_frame, stage_frames, stage_rows
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.own import built, with_own_defaults
 from kasasagi.tasks.gate.queries import count_unexpected
-from kasasagi.tasks.gate.tally import Tally, outcome_of, speaks_of_rows_alone
 
 STANDARD_ERRORS = 3.0
 ROWS_AT_ONCE = 100_000
@@ -85,13 +85,13 @@ def _judged_alone(
     return _evaluate(stage_frame(tables, one.stage, columns), one, scope, base)
 
 
-def _queried(tables: duckdb.DuckDBPyConnection, stage: str, query: str) -> Tally:
+def _queried(tables: duckdb.DuckDBPyConnection, stage: str, query: str) -> ExpectationCounts:
     """What a query saw: it holds where it returns no row."""
     try:
         count = count_unexpected(tables, stage, query)
     except (ValueError, duckdb.Error) as error:
-        return Tally(fault=f"{type(error).__name__}: {error}")
-    return Tally(None, count == 0, {"observed_value": count})
+        return ExpectationCounts(fault=f"{type(error).__name__}: {error}")
+    return ExpectationCounts(None, count == 0, {"observed_value": count})
 
 
 def _columns_of(expectations: Iterable[Expectation]) -> set[str]:
@@ -102,7 +102,7 @@ def _columns_of(expectations: Iterable[Expectation]) -> set[str]:
 @cache
 def _batch_definition() -> Any:
     """Where frames are handed to Great Expectations: one for this process, made with nothing that is shown or sent."""
-    quiet.switch_off_telemetry()
+    telemetry.switch_off_telemetry()
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -119,7 +119,7 @@ def warm_up_beside() -> None:
 
 
 def _warm_up() -> None:
-    with _ONE_AT_A_TIME, unsearched():
+    with _ONE_AT_A_TIME, gc_paused():
         _batch_definition()
 
 
@@ -129,9 +129,9 @@ def _evaluate(frame: pd.DataFrame, one: Expectation, scope: Literal["scout", "wh
     return outcome_of(one, scope, arguments, _validated(frame, one, arguments, base))
 
 
-def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expectation]) -> dict[int, Tally]:
+def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expectation]) -> dict[int, ExpectationCounts]:
     """What some expectations saw in all frames together, by the number that each has."""
-    tallies: dict[int, Tally] = {}
+    tallies: dict[int, ExpectationCounts] = {}
     for frame in frames:
         for number, one in expectations.items():
             seen = _validated(frame, one, one.arguments)
@@ -139,14 +139,16 @@ def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expect
     return tallies
 
 
-def _validated(frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any], base: Path = Path()) -> Tally:
+def _validated(
+    frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any], base: Path = Path()
+) -> ExpectationCounts:
     """What an expectation saw in a frame; whatever keeps it from being evaluated is its fault."""
     try:
         batch = _batch_definition().get_batch({"dataframe": frame})
         outcome = batch.validate(built(one, arguments, base), result_format="SUMMARY").to_json_dict()
     except Exception as error:
-        return Tally(fault=f"{type(error).__name__}: {error}")
-    return Tally(_raised(outcome), bool(outcome["success"]), outcome["result"])
+        return ExpectationCounts(fault=f"{type(error).__name__}: {error}")
+    return ExpectationCounts(_raised(outcome), bool(outcome["success"]), outcome["result"])
 
 
 def unexpected_places(frame: pd.DataFrame, one: Expectation, base: Path = Path()) -> list[int]:

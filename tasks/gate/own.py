@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from kasasagi.blocks import quiet
+from kasasagi.blocks import telemetry
 from kasasagi.blocks.own.python import OwnPythonError, own_file, own_object
 from kasasagi.tasks.gate.expectation import Expectation
 
@@ -67,7 +67,7 @@ def _own_class(name: str, base: Path) -> Any:
     Great Expectations knows a class by its bare name alone, so a file must not take the place of a class of the library
     or of another recipe.
     """
-    quiet.switch_off_telemetry()
+    telemetry.switch_off_telemetry()
     from great_expectations.expectations import registry
     from great_expectations.expectations.expectation import Expectation as Base
 

@@ -12,7 +12,7 @@ import pyarrow.dataset
 
 from kasasagi.blocks.locked_sql import locked_duckdb
 from kasasagi.blocks.tables import quoted
-from kasasagi.blocks.workspace.run_tables import with_room
+from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.tasks.gate.expectation import BATCH
 from kasasagi.tasks.gate.frames import stage_query
 
@@ -72,7 +72,7 @@ def _rows_of(tables: duckdb.DuckDBPyConnection, stage: str) -> Iterator[duckdb.D
     with tempfile.TemporaryDirectory(dir=_scratch(tables)) as folder:
         file = Path(folder) / "rows.parquet"
         copy = f"COPY ({stage_query(tables, stage)}) TO {quoted(file)} (FORMAT parquet)"
-        with_room(tables, lambda: tables.execute(copy))
+        with_more_memory(tables, lambda: tables.execute(copy))
         with locked_duckdb() as connection:
             connection.register(ROWS, pyarrow.dataset.dataset(file))
             yield connection

@@ -11,13 +11,23 @@ from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.dispatch.estimates import prompt_tokens
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, Then, ask, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.asking import (
+    Answered,
+    ChunkJob,
+    ChunkResult,
+    Session,
+    Then,
+    ask,
+    keep_chunk,
+    quarantine_row,
+    read_rows,
+)
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
 from kasasagi.tasks.judge.methods import method_of
 from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict, refuse
-from kasasagi.tasks.judge.sittings import Sitting, repaired, sittings_for
+from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repaired
 from kasasagi.tasks.judge.stage import JUDGE
-from kasasagi.tasks.judge.votes import Weighing, by_prompt_id, to_confirm
+from kasasagi.tasks.judge.votes import Aggregation, by_prompt_id, to_confirm
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.text.endings import cut_off_detail, is_cut_off
 from kasasagi.tasks.text.thinking import begins_with_thinking, holds_end_of_thinking, split_thinking
@@ -26,63 +36,67 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What came of a sitting: the verdicts, one for each response as shown, or why they cannot be read."""
+class ParsedReply:
+    """What came of a request: the verdicts, one for each response as shown, or why they cannot be read."""
 
-    sitting: Sitting
+    judge_request: JudgeRequest
     answer: Answered
     verdicts: tuple[Verdict, ...] = ()
     fault: UnreadableReply | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class JudgePanel:
     """The judges of one chunk of responses, and how their marks are weighed."""
 
     session: Session
     config: JudgeConfig
-    weighing: Weighing
+    aggregation: Aggregation
     chunk: int = 0
 
-    def hold(self, sittings: Sequence[Sitting], then: Then | None = None) -> tuple[list[Heard], list[Answered]]:
-        """What came of some sittings, each reply that could not be read asked for once more; and every answer."""
-        first = ask(self.session, [sitting.question for sitting in sittings], JUDGE.name, self.chunk, then)
-        heard = [self.hear(sitting, answer) for sitting, answer in zip(sittings, first, strict=True)]
+    def hold(
+        self, judge_requests: Sequence[JudgeRequest], then: Then | None = None
+    ) -> tuple[list[ParsedReply], list[Answered]]:
+        """What came of some requests, each reply that could not be read asked for once more; and every answer."""
+        first = ask(
+            self.session, [judge_request.question for judge_request in judge_requests], JUDGE.name, self.chunk, then
+        )
+        heard = [self.hear(judge_request, answer) for judge_request, answer in zip(judge_requests, first, strict=True)]
         if not self.config.repairs or self.config.method == "reward":
             return heard, first
         mended, second = self._mended(heard)
         return mended, [*first, *second]
 
-    def _mended(self, heard: Sequence[Heard]) -> tuple[list[Heard], list[Answered]]:
+    def _mended(self, heard: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
         broken = [one for one in heard if one.fault is not None and one.answer.completion.error is None]
         again = [
             repaired(
                 self.session,
                 self.config,
-                one.sitting,
+                one.judge_request,
                 one.answer.completion.text,
                 one.fault.detail if one.fault else "",
             )
             for one in broken
         ]
-        answers = ask(self.session, [sitting.question for sitting in again], JUDGE.name, self.chunk)
+        answers = ask(self.session, [judge_request.question for judge_request in again], JUDGE.name, self.chunk)
         second = {id(old): self.hear(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
         return [second.get(id(one), one) for one in heard], answers
 
-    def hear(self, sitting: Sitting, answer: Answered) -> Heard:
-        """Read the judge's reply to a sitting."""
-        texts = [row["content"] for row in sitting.responses]
+    def hear(self, judge_request: JudgeRequest, answer: Answered) -> ParsedReply:
+        """Read the judge's reply to a request."""
+        texts = [row["content"] for row in judge_request.responses]
         try:
-            return Heard(sitting, answer, tuple(read_answer(self.config, answer, texts, self.session.base)))
+            return ParsedReply(judge_request, answer, tuple(read_answer(self.config, answer, texts, self.session.base)))
         except UnreadableReply as fault:
-            return Heard(sitting, answer, fault=fault)
+            return ParsedReply(judge_request, answer, fault=fault)
 
-    def confirming(self, prompts: Rows, responses: Rows, heard: Sequence[Heard]) -> list[Sitting]:
-        """The sittings in the second order, where the first leaves the margin that a pair needs."""
+    def confirming(self, prompts: Rows, responses: Rows, heard: Sequence[ParsedReply]) -> list[JudgeRequest]:
+        """The requests in the second order, where the first leaves the margin that a pair needs."""
         ratings = [row for one in heard for row in ratings_of(one)]
-        wanted = to_confirm(self.config, self.weighing, responses, ratings)
+        wanted = to_confirm(self.config, self.aggregation, responses, ratings)
         some = [prompt for prompt in prompts if prompt["prompt_id"] in wanted]
-        return sittings_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
+        return judge_requests_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
 
 
 def read_answer(config: JudgeConfig, answer: Answered, texts: Sequence[str], base: Path = Path()) -> list[Verdict]:
@@ -118,48 +132,53 @@ def _holds_end_of_thinking(answer: Answered) -> bool:
     return any(holds_end_of_thinking(turn["content"]) for turn in answer.question.request["messages"])
 
 
-def judge_chunk(session: Session, config: JudgeConfig, weighing: Weighing, job: ChunkJob) -> Handle:
+def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation, job: ChunkJob) -> Handle:
     """Have one chunk of responses rated and keep the ratings."""
     started = time.monotonic()
     prompts = read_rows(session.run, job.inputs["prompts"])
     responses = read_rows(session.run, job.inputs.get("responses"))
-    bench = Bench(session, config, weighing, job.chunk)
-    sittings = sittings_for(session, config, prompts, by_prompt_id(responses))
-    heard, answered = bench.hold(sittings, partial(_second_order, config, sittings) if config.confirms else None)
+    panel = JudgePanel(session, config, aggregation, job.chunk)
+    judge_requests = judge_requests_for(session, config, prompts, by_prompt_id(responses))
+    heard, answered = panel.hold(
+        judge_requests, partial(_second_order, config, judge_requests) if config.confirms else None
+    )
     if config.confirms:
-        more, further = bench.hold(bench.confirming(prompts, responses, heard))
+        more, further = panel.hold(panel.confirming(prompts, responses, heard))
         heard, answered = [*heard, *more], [*answered, *further]
-    result = sort_verdicts(bench, prompts, responses, heard, answered)
+    result = sort_verdicts(panel, prompts, responses, heard, answered)
     return keep_chunk(session.run, session.models, job, result, started)
 
 
-def _second_order(config: JudgeConfig, sittings: Sequence[Sitting], place: int) -> list[Guess]:
-    """The second order of a sitting, which only the first's margin calls for."""
-    question = sittings[place].question
+def _second_order(config: JudgeConfig, judge_requests: Sequence[JudgeRequest], place: int) -> list[Guess]:
+    """The second order of a request, which only the first's margin calls for."""
+    question = judge_requests[place].question
     return [Guess(question.label, 1, prompt_tokens(question.request), config.sampling.max_tokens)]
 
 
 def sort_verdicts(
-    bench: Bench, prompts: Rows, responses: Rows, heard: Sequence[Heard], answered: Sequence[Answered]
+    panel: JudgePanel, prompts: Rows, responses: Rows, heard: Sequence[ParsedReply], answered: Sequence[Answered]
 ) -> ChunkResult:
     """Ratings, and the responses that lack one of some judge under some aspect, with the reason and its raw words.
 
     A response counts as rated by a judge under an aspect only if every order of it that was asked could be read.
     answered holds every call.
     """
-    config = bench.config
+    config = panel.config
     ratings: list[dict[str, Any]] = []
     faults: dict[tuple[str, str, str], tuple[str, str | None, str]] = {}
     seen: set[tuple[str, str, str]] = set()
     for one in heard:
-        marks = [(row["response_id"], one.sitting.aspect, one.sitting.voice.name) for row in one.sitting.responses]
+        marks = [
+            (row["response_id"], one.judge_request.aspect, one.judge_request.voice.name)
+            for row in one.judge_request.responses
+        ]
         seen.update(marks)
         ratings += ratings_of(one)
         if one.fault is not None:
             words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
             faults.update({mark: words for mark in marks if mark not in faults})
     wanted = [(row, aspect, voice.name) for row in responses for aspect in config.marks for voice in config.voices]
-    why = _not_asked(config, bench.session.base, prompts, responses)
+    why = _not_asked(config, panel.session.base, prompts, responses)
     quarantine = [
         _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
         for row, aspect, name in wanted
@@ -169,21 +188,21 @@ def sort_verdicts(
     return ChunkResult(len(wanted), len(wanted) - len(quarantine), rows, answered)
 
 
-def ratings_of(one: Heard) -> list[dict[str, Any]]:
-    """One row for each verdict of a sitting; none where it could not be read."""
-    sitting = one.sitting
-    shown = enumerate(zip(sitting.responses, one.verdicts, strict=False), start=1)
+def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
+    """One row for each verdict of a request; none where it could not be read."""
+    judge_request = one.judge_request
+    shown = enumerate(zip(judge_request.responses, one.verdicts, strict=False), start=1)
     return [
         {
             "response_id": row["response_id"],
-            "prompt_id": sitting.prompt_id,
-            "judge": sitting.voice.name,
-            "aspect": sitting.aspect,
-            "ordering": sitting.ordering,
+            "prompt_id": judge_request.prompt_id,
+            "judge": judge_request.voice.name,
+            "aspect": judge_request.aspect,
+            "ordering": judge_request.ordering,
             "place": place,
             "rating": float(verdict.rating),
             "rationale": verdict.rationale,
-            "call_id": sitting.question.key,
+            "call_id": judge_request.question.key,
         }
         for place, (row, verdict) in shown
     ]
@@ -215,4 +234,4 @@ def _unrated(
     name = [row["response_id"], aspect]
     if len(config.voices) > 1:
         name, payload = [*name, judge], {**payload, "judge": judge}
-    return set_aside(JUDGE.name, digest(name), reason, detail, payload)
+    return quarantine_row(JUDGE.name, digest(name), reason, detail, payload)

@@ -24,12 +24,12 @@ def _config(context: Context) -> JudgeConfig:
     return context.recipe.judging
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the ratings: the judges, their prompt, and the margin where it decides what else is asked."""
     config, pairs = _config(context), context.recipe.pairs
     known: list[Any] = [config.keyed(), [context.model_digest(name) for name in config.judges]]
     if is_own(config.method):
-        known += METHODS.known_by([config.method], context.base)
+        known += METHODS.key_parts([config.method], context.base)
     elif config.method != "reward":
         known.append(prompt_digest(config.method))
     if config.confirms:
@@ -53,7 +53,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     return [Guess(v.use, times * len(groups), times * tokens, config.sampling.max_tokens) for v in config.voices]
 
 
-@stage_task(JUDGE, Chunking(known_by, makes=("ratings",), at_most=at_most))
+@stage_task(JUDGE, Chunking(key_parts, makes=("ratings",), at_most=at_most))
 def judge(context: Context, job: ChunkJob) -> Handle:
     """Have the judges rate one chunk of responses."""
-    return judge_chunk(context.session, _config(context), context.recipe.pairs.weighing(), job)
+    return judge_chunk(context.session, _config(context), context.recipe.pairs.aggregation(), job)

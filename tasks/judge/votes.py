@@ -19,7 +19,7 @@ Table = Sequence[Sequence[float | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Weighing:
+class Aggregation:
     """How several marks of a response become one number, and how far two numbers must lie apart for a pair.
 
     aspects: their mean, the lowest of them, or their mean with these weights. judges: the mean or the median of the
@@ -51,7 +51,7 @@ class Weighing:
 
 def candidates_by_prompt(
     judge: JudgeConfig | None,
-    weighing: Weighing,
+    aggregation: Aggregation,
     responses: Iterable[Mapping[str, Any]],
     ratings: Iterable[Mapping[str, Any]],
 ) -> dict[str, list[Candidate]]:
@@ -65,10 +65,10 @@ def candidates_by_prompt(
         return {prompt_id: [_unrated(row) for row in rows] for prompt_id, rows in by_prompt.items()}
     ratings = list(ratings)
     marks = _marks(ratings)
-    confirmed = _leaving(judge, weighing, by_prompt, marks) if judge.confirms else by_prompt
+    confirmed = _leaving(judge, aggregation, by_prompt, marks) if judge.confirms else by_prompt
     judged = {
         prompt_id: _candidates(
-            judge, weighing, rows, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1]
+            judge, aggregation, rows, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1]
         )
         for prompt_id, rows in by_prompt.items()
     }
@@ -77,12 +77,12 @@ def candidates_by_prompt(
 
 def to_confirm(
     judge: JudgeConfig,
-    weighing: Weighing,
+    aggregation: Aggregation,
     responses: Iterable[Mapping[str, Any]],
     ratings: Iterable[Mapping[str, Any]],
 ) -> set[str]:
     """The prompts whose first order leaves the margin that a pair needs, so that the second must be asked."""
-    return _leaving(judge, weighing, by_prompt_id(responses), _marks(ratings))
+    return _leaving(judge, aggregation, by_prompt_id(responses), _marks(ratings))
 
 
 def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
@@ -113,7 +113,7 @@ def _marks(ratings: Iterable[Mapping[str, Any]]) -> dict[str, Marks]:
 
 def _leaving(
     judge: JudgeConfig,
-    weighing: Weighing,
+    aggregation: Aggregation,
     by_prompt: Mapping[str, Sequence[Mapping[str, Any]]],
     marks: Mapping[str, Marks],
 ) -> set[str]:
@@ -121,13 +121,13 @@ def _leaving(
     return {
         prompt_id
         for prompt_id, rows in by_prompt.items()
-        if leaves_margin(_candidates(judge, weighing, rows, marks, first), weighing.min_margin)
+        if leaves_margin(_candidates(judge, aggregation, rows, marks, first), aggregation.min_margin)
     }
 
 
 def _candidates(
     judge: JudgeConfig,
-    weighing: Weighing,
+    aggregation: Aggregation,
     rows: Sequence[Mapping[str, Any]],
     marks: Mapping[str, Marks],
     orderings: Sequence[str],
@@ -135,22 +135,22 @@ def _candidates(
     """The responses of one prompt, each with its rating in each order."""
     wanted = _wanted(judge, rows)
     tables = {
-        name: _Bar(judge, weighing, orderings, count).table(marks.get(name, {})) for name, count in wanted.items()
+        name: _Bar(judge, aggregation, orderings, count).table(marks.get(name, {})) for name, count in wanted.items()
     }
-    heard = _heard(weighing, [tables[name] for name, count in wanted.items() if count])
-    return [_candidate(weighing, row, tables[row["response_id"]], heard) for row in rows]
+    heard = _heard(aggregation, [tables[name] for name, count in wanted.items() if count])
+    return [_candidate(aggregation, row, tables[row["response_id"]], heard) for row in rows]
 
 
-def _heard(weighing: Weighing, tables: Sequence[Table]) -> Sequence[int] | None:
+def _heard(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] | None:
     """Whose ratings count for a prompt: everybody's, or of those who rated all of it; None if they are too few.
 
     So all responses of a prompt are held against the same judges, whoever is missing.
     """
     voices = range(len(tables[0][0])) if tables else ()
-    if weighing.quorum is None:
+    if aggregation.quorum is None:
         return voices
     present = [voice for voice in voices if all(row[voice] is not None for table in tables for row in table)]
-    return present if len(present) >= weighing.quorum else None
+    return present if len(present) >= aggregation.quorum else None
 
 
 def _wanted(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
@@ -167,7 +167,7 @@ class _Bar:
     """What a response is held against: whose marks it must have, in which orders, and how many of each."""
 
     judge: JudgeConfig
-    weighing: Weighing
+    aggregation: Aggregation
     orderings: Sequence[str]
     wanted: int
 
@@ -180,16 +180,20 @@ class _Bar:
         found = {aspect: marks.get((voice, ordering, aspect), ()) for aspect in self.judge.marks}
         if not self.wanted or any(len(some) != self.wanted for some in found.values()):
             return None
-        return self.weighing.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})
+        return self.aggregation.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})
 
 
-def _candidate(weighing: Weighing, row: Mapping[str, Any], table: Table, heard: Sequence[int] | None) -> Candidate:
+def _candidate(
+    aggregation: Aggregation, row: Mapping[str, Any], table: Table, heard: Sequence[int] | None
+) -> Candidate:
     """One response with its rating in each order, and each judge's own where a majority is asked for."""
     if heard is None:
         return replace(_unrated(row), ratings=(None,) * len(table), lacks_quorum=True)
     counted = [[in_order[voice] for voice in heard] for in_order in table]
-    ratings = tuple(weighing.over_judges(in_order) for in_order in counted)
-    votes = tuple(combine(by_judge) for by_judge in zip(*counted, strict=True)) if weighing.judges == "majority" else ()
+    ratings = tuple(aggregation.over_judges(in_order) for in_order in counted)
+    votes = (
+        tuple(combine(by_judge) for by_judge in zip(*counted, strict=True)) if aggregation.judges == "majority" else ()
+    )
     return replace(_unrated(row), ratings=ratings, votes=votes)
 
 

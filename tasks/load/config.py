@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.converse.config import Turns
 
 Format = Literal["jsonl", "json", "csv", "parquet", "saved", "hub"]

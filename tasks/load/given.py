@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.blocks.tables import quoted
 from kasasagi.tasks.load.config import SOURCE, DatasetSource, GivenResponses, SourceError
 from kasasagi.tasks.load.files.locate import locate

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from kasasagi.blocks.canonical import digest_bytes, prompt_id
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, LoadResult, SourceError
 from kasasagi.tasks.load.files.locate import Place, locate
 from kasasagi.tasks.load.files.opened import Opened, RawRow

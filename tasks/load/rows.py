@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, SourceError
 
 Conversation = list[dict[str, str]]

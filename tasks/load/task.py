@@ -19,7 +19,7 @@ def source_of(context: Context) -> DatasetSource:
     return source
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides which rows are loaded: the configuration, the files' content and the limit."""
     source = source_of(context)
     config = source.keyed({"turns"})
@@ -27,7 +27,7 @@ def known_by(context: Context, job: ChunkJob) -> list[Any]:
     return [config, source_digest(source, context.base), context.limit, *goes_on]
 
 
-@stage_task(LOAD, Chunking(known_by, makes=("loaded",)))
+@stage_task(LOAD, Chunking(key_parts, makes=("loaded",)))
 def load(context: Context, job: ChunkJob) -> Handle:
     """Read the source's rows, and the responses that it holds where they are not asked for."""
     started, into = time.monotonic(), context.scratch(job)

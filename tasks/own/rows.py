@@ -10,7 +10,7 @@ from kasasagi.blocks.models.kinds import Sampling
 from kasasagi.blocks.models.llm import Message
 from kasasagi.tasks.asking import Answered, ChunkJob, Session
 from kasasagi.tasks.own.writing import Ask, Kind, OwnFunction, RejectError
-from kasasagi.tasks.reading import Heard, UnreadableError, ask_readable, question, request_body
+from kasasagi.tasks.reading import ParsedReply, UnreadableError, ask_readable, question, request_body
 
 AGAIN = "That could not be read: {fault}. Answer once more in the form that was asked for, and add nothing."
 
@@ -90,7 +90,7 @@ class OwnRows:
         for (place, one), reply in zip(waiting.items(), heard, strict=True):
             self._take(place, one.work, reply)
 
-    def _take(self, place: int, work: Generator[Ask, Any, Any], one: Heard[Any]) -> None:
+    def _take(self, place: int, work: Generator[Ask, Any, Any], one: ParsedReply[Any]) -> None:
         if one.fault is None:
             self._continue(place, work, one.value)
         else:

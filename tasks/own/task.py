@@ -11,7 +11,7 @@ from kasasagi.blocks.canonical import digest, digest_file
 from kasasagi.blocks.own.python import own_file
 from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.shards import Handle, Shard
-from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.own.config import OwnStage
 from kasasagi.tasks.own.loading import own_function
@@ -35,7 +35,7 @@ def _own_task(entry: OwnStage, base: Path) -> StageTask:
     table = "prompts" if entry.after == "prompts" else "responses"
     stage = Stage(entry.name, function.version, lambda recipe: True, lambda recipe: entry.models, lambda recipe: 1)
 
-    def known_by(context: Context, job: ChunkJob) -> list[Any]:
+    def key_parts(context: Context, job: ChunkJob) -> list[Any]:
         """What decides the rows: the settings, the models and the text of the file."""
         models = [context.model_digest(name) for name in entry.models]
         return [entry.settings, models, digest_file(own_file(entry.use, base))]
@@ -56,7 +56,7 @@ def _own_task(entry: OwnStage, base: Path) -> StageTask:
 
     work.__name__ = work.__qualname__ = entry.name
     work.__doc__ = function.work.__doc__ or f"Do one chunk of {entry.use}."
-    how = Chunking(known_by, (table,), at_most=at_most, gather=_in_order, needs_origin=lambda context: True)
+    how = Chunking(key_parts, (table,), at_most=at_most, gather=_in_order, needs_origin=lambda context: True)
     return stage_task(stage, how)(work)
 
 
@@ -84,7 +84,7 @@ def _sorted(context: Context, job: ChunkJob, function: OwnFunction, rows: OwnRow
             reply = {"reply": rows.replies[place]} if place in rows.replies else {}
             payload = {"prompt_id": row["prompt_id"], IDS[table]: row[IDS[table]], **reply}
             name = digest([row[IDS[table]], job.stage])
-            quarantine.append(set_aside(job.stage, name, outcome.reason, outcome.detail, payload))
+            quarantine.append(quarantine_row(job.stage, name, outcome.reason, outcome.detail, payload))
         else:
             kept.append(place)
             values.append(outcome)

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from kasasagi.blocks.tables import MESSAGES, PROMPTS
-from kasasagi.blocks.workspace.run_tables import identifier, with_room
+from kasasagi.blocks.workspace.run_tables import identifier, with_more_memory
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.votes import candidates_by_prompt
@@ -68,7 +68,7 @@ class Answers:
     ) -> None:
         self._connection = connection
         self._judge = JudgeConfig.model_validate(recipe["judge"]) if recipe.get("judge") else None
-        self._weighing = PairsConfig.model_validate(recipe.get("pairs") or {}).weighing()
+        self._weighing = PairsConfig.model_validate(recipe.get("pairs") or {}).aggregation()
         self._drops_system = config.system == "drop"
         self._sent = sent
         self._query = f"""
@@ -77,7 +77,7 @@ class Answers:
         FROM responses AS r WHERE {_HERE} ORDER BY prompt_id, model, sample_index, response_id
         """
         if sent:
-            with_room(connection, partial(connection.execute, _SORT_REQUESTS))
+            with_more_memory(connection, partial(connection.execute, _SORT_REQUESTS))
 
     def of(self, some: IdRange) -> dict[str, list[dict[str, Any]]]:
         """The responses of each prompt of a range, in the order of their models and samples."""
@@ -102,7 +102,7 @@ class Answers:
         return without_system(sent) if sent and self._drops_system else sent
 
     def _rows(self, query: str, some: IdRange) -> list[dict[str, Any]]:
-        rows = with_room(self._connection, partial(_read, self._connection, query, some))
+        rows = with_more_memory(self._connection, partial(_read, self._connection, query, some))
         return list(rows.to_pylist())
 
 
@@ -150,7 +150,7 @@ class PromptRows:
             f"AND prompt_id IN (SELECT prompt_id FROM responses WHERE {_HERE}) ORDER BY prompt_id"
         )
         for some in self.ranges:
-            rows = with_room(self._connection, partial(_read, self._connection, query, some))
+            rows = with_more_memory(self._connection, partial(_read, self._connection, query, some))
             yield with_answers(self._finished(rows), self._answers.of(some))
 
     def _finished(self, rows: pa.Table) -> pa.Table:

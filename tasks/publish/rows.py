@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 
 from kasasagi.blocks.tables import MESSAGES, PROMPTS
-from kasasagi.blocks.workspace.run_tables import with_room
+from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
 
 RANGE_ROWS = 2048
@@ -74,7 +74,7 @@ class PairRows:
     def tables(self) -> Iterator[pa.Table]:
         """The rows, range by range. Raises PublishError where a pair's prompt, response or request is missing."""
         for some in self.ranges:
-            rows = with_room(self._connection, partial(self._range, some))
+            rows = with_more_memory(self._connection, partial(self._range, some))
             if rows.num_rows != some.rows:
                 raise PublishError(
                     f"{some.rows - rows.num_rows} of the pairs from prompt {some.start!r} on lack their prompt or a "

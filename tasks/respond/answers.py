@@ -15,7 +15,7 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import extra_body_of
 from kasasagi.blocks.models.llm import Completion, Message
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.respond.config import PLAIN_TEMPLATE, RespondConfig, Responder
 from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
 from kasasagi.tasks.respond.stage import RESPOND
@@ -85,7 +85,7 @@ def _not_asked(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> l
                 for sample in range(responder.samples or config.samples):
                     row = {"prompt_id": prompt["prompt_id"], "model": responder.name, "sample_index": sample}
                     payload = {**row, "instruction": prompt["instruction"]}
-                    aside.append(set_aside(RESPOND.name, digest(row), "template", fault, payload))
+                    aside.append(quarantine_row(RESPOND.name, digest(row), "template", fault, payload))
     return aside
 
 
@@ -179,7 +179,7 @@ def sort_answers(
                 seen.add((one.prompt_id, row["content"].strip()))
             responses.append(row)
         else:
-            quarantine.append(set_aside(RESPOND.name, row["response_id"], reason, detail, row))
+            quarantine.append(quarantine_row(RESPOND.name, row["response_id"], reason, detail, row))
     rows = {"responses": responses, "quarantine": quarantine}
     return ChunkResult(len(asked), len(responses), rows, answered)
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from kasasagi.blocks.canonical import response_id
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Handle, Shard
-from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.respond.stage import RESPOND
 from kasasagi.tasks.text.thinking import split_thinking
 
@@ -73,7 +73,7 @@ def _take_prompt(given: Sequence[Row], rows: dict[str, list[dict[str, Any]]]) ->
             known[content.strip()] = made["response_id"]
             rows["responses"].append(made)
         else:
-            rows["quarantine"].append(set_aside(RESPOND.name, made["response_id"], reason, detail, made))
+            rows["quarantine"].append(quarantine_row(RESPOND.name, made["response_id"], reason, detail, made))
         if content.strip() in known:
             sides[row["row"]][row["slot"]] = known[content.strip()]
     rows["claims"] += list(_claims(given, sides))

@@ -14,7 +14,7 @@ from kasasagi.tasks.stage import PROMPT_TOKENS_GUESSED, Guess
 from kasasagi.tasks.stage_task import Chunking, stage_task
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the answers: who responds and how, or that the source holds them."""
     recipe = context.recipe
     if recipe.given:
@@ -22,7 +22,7 @@ def known_by(context: Context, job: ChunkJob) -> list[Any]:
     config = recipe.respond.keyed()
     models = [context.model_digest(responder.use) for responder in recipe.respond.models]
     alone = [] if recipe.pairing else ["not compared"]  # then equal answers stay, as they do not for pairs
-    own = ANSWER_RULES.known_by(recipe.respond.rules, context.base)
+    own = ANSWER_RULES.key_parts(recipe.respond.rules, context.base)
     return [config, models, *alone, *own]
 
 
@@ -38,7 +38,7 @@ def given_answers(context: Context, part: int) -> dict[str, Shard]:
     return {} if context.given is None else {"given": context.given}
 
 
-@stage_task(RESPOND, Chunking(known_by, makes=("responses",), at_most=at_most, more_inputs=given_answers))
+@stage_task(RESPOND, Chunking(key_parts, makes=("responses",), at_most=at_most, more_inputs=given_answers))
 def respond(context: Context, job: ChunkJob) -> Handle:
     """Have every model answer one chunk of prompts, or take the answers that are there."""
     session, recipe = context.session, context.recipe

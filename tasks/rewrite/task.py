@@ -23,7 +23,7 @@ def _config(context: Context) -> RewriteConfig:
     return context.recipe.rewrite
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the rewrites: the configuration and the model."""
     config = _config(context)
     return [[config.keyed(), context.model_digest(config.model)]]
@@ -83,7 +83,7 @@ def yields(context: Context, prompts: int) -> int:
     return prompts * len(_config(context).methods)
 
 
-@stage_task(REWRITE, Chunking(known_by, makes=("rewritten",), at_most=at_most, gather=together, yields=yields))
+@stage_task(REWRITE, Chunking(key_parts, makes=("rewritten",), at_most=at_most, gather=together, yields=yields))
 def rewrite(context: Context, job: ChunkJob) -> Handle:
     """Have a model rewrite one chunk of prompts in every way that the recipe names."""
     return rewrite_chunk(context.session, _config(context), job)

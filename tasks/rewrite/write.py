@@ -13,11 +13,11 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.tables import MESSAGES
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, read_rows, set_aside
+from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, quarantine_row, read_rows
 from kasasagi.tasks.filter.duplicates.keys import fold
 from kasasagi.tasks.judge.prompt import fence_mark, instruction_text
 from kasasagi.tasks.reading import (
-    Heard,
+    ParsedReply,
     UnreadableError,
     ask_and_keep,
     asking_language,
@@ -49,19 +49,19 @@ _LEAK = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RewriteRequest:
     """One rewriting that is wanted: of which prompt, in which way."""
 
     prompt: Mapping[str, Any]
     method: Method
 
 
-def wishes(config: RewriteConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Wish]:
+def wishes(config: RewriteConfig, prompts: Sequence[Mapping[str, Any]]) -> list[RewriteRequest]:
     """All rewritings of some prompts, prompt by prompt."""
-    return [Wish(prompt, method) for prompt in prompts for method in config.methods]
+    return [RewriteRequest(prompt, method) for prompt in prompts for method in config.methods]
 
 
-def rewrite_messages(config: RewriteConfig, wish: Wish) -> list[Message]:
+def rewrite_messages(config: RewriteConfig, wish: RewriteRequest) -> list[Message]:
     """The request that has a prompt rewritten; of the tasks of one method, the prompt's id draws one."""
     turns = wish.prompt["messages"]
     language = asking_language(config.language, turns)
@@ -78,7 +78,7 @@ def rewrite_messages(config: RewriteConfig, wish: Wish) -> list[Message]:
     return [{"role": "system", "content": fields["system"]}, {"role": "user", "content": user}]
 
 
-def questions_for(session: Session, config: RewriteConfig, wanted: Sequence[Wish]) -> list[Question]:
+def questions_for(session: Session, config: RewriteConfig, wanted: Sequence[RewriteRequest]) -> list[Question]:
     """One question for each rewriting, in their order."""
     body = request_body(session, config.model, config.sampling)
     return [question(session, config.model, rewrite_messages(config, wish), body) for wish in wanted]
@@ -108,7 +108,9 @@ def rewrite_chunk(session: Session, config: RewriteConfig, job: ChunkJob) -> Han
     return ask_and_keep(session, job, questions_for(session, config, wanted), reads, config.repairs, sort)
 
 
-def sort_rewrites(config: RewriteConfig, wanted: Sequence[Wish], heard: Sequence[Heard[str]]) -> ChunkResult:
+def sort_rewrites(
+    config: RewriteConfig, wanted: Sequence[RewriteRequest], heard: Sequence[ParsedReply[str]]
+) -> ChunkResult:
     """The rewritten prompts, and the rewritings that failed, with the reason why."""
     kept, quarantine = [], []
     for wish, one in zip(wanted, heard, strict=True):
@@ -116,14 +118,14 @@ def sort_rewrites(config: RewriteConfig, wanted: Sequence[Wish], heard: Sequence
         if one.value is None:
             reason, detail = (one.fault.reason, one.fault.detail) if one.fault else ("unread", None)
             payload = {"origin_id": origin, "rewrite": wish.method, "reply": one.reply}
-            quarantine.append(set_aside(REWRITE.name, digest([origin, wish.method]), reason, detail, payload))
+            quarantine.append(quarantine_row(REWRITE.name, digest([origin, wish.method]), reason, detail, payload))
         else:
             kept.append(_row(wish, one.value, one, config.methods.index(wish.method)))
     tables = {"rewritten": pa.Table.from_pylist(kept, schema=REWRITTEN)}
     return ChunkResult(len(wanted), len(kept), {"quarantine": quarantine}, tables=tables)
 
 
-def _row(wish: Wish, text: str, one: Heard[str], place: int) -> dict[str, Any]:
+def _row(wish: RewriteRequest, text: str, one: ParsedReply[str], place: int) -> dict[str, Any]:
     messages = [*wish.prompt["messages"][:-1], {"role": "user", "content": text}]
     return {
         "prompt_id": prompt_id(messages),
@@ -139,5 +141,5 @@ def _row(wish: Wish, text: str, one: Heard[str], place: int) -> dict[str, Any]:
 def example(config: RewriteConfig, text: str) -> str:
     """One rendered rewriting request, for a person to look at."""
     turns = [{"role": "user", "content": text}]
-    wish = Wish({"prompt_id": prompt_id(turns), "messages": turns}, config.methods[0])
+    wish = RewriteRequest({"prompt_id": prompt_id(turns), "messages": turns}, config.methods[0])
     return "\n".join(message["content"] for message in rewrite_messages(config, wish))

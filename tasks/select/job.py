@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from kasasagi.blocks.tables import quoted
 from kasasagi.tasks.filter.config import FilterResult
 from kasasagi.tasks.filter.job import payloads, staged
-from kasasagi.tasks.filter.sql import SqlRoom
+from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
 from kasasagi.tasks.select.config import SelectConfig
 from kasasagi.tasks.select.stage import SELECT
@@ -108,7 +108,7 @@ def _stage(selection: Selection, joined: Path, found: Neighbors | None, scratch:
     if found is not None:
         schema = pa.schema([*schema, pa.field(DISTANCE, pa.float64()), pa.field(NEIGHBOR, pa.string())])
     start = 0
-    with SqlRoom() as room, parquet_writer(scratch, pa.schema([*META, *schema])) as writer:
+    with SqlSandbox() as room, parquet_writer(scratch, pa.schema([*META, *schema])) as writer:
         for batch in batches(joined):
             wide = _with_neighbors(batch, found, ids, start)
             broken = room.first_broken(selection.where, wide)

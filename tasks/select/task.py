@@ -35,7 +35,7 @@ def _scales(context: Context) -> dict[str, Sequence[str]]:
     return {f"{tagging.prefix}{kind}": SCALES[kind] for kind in tagging.kinds if kind in SCALES} if tagging else {}
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides which prompts are selected."""
     chosen = selection(context, job.chunk)
     quotas = chosen.quotas.keyed() if chosen.quotas else None
@@ -43,7 +43,7 @@ def known_by(context: Context, job: ChunkJob) -> list[Any]:
     return [[quotas, list(chosen.where.items()), chosen.compared, chosen.duplicates, scales, context.target]]
 
 
-@stage_task(SELECT, Chunking(known_by, makes=("prompts",)))
+@stage_task(SELECT, Chunking(key_parts, makes=("prompts",)))
 def select(context: Context, job: ChunkJob) -> Handle:
     """Join labels and neighbours to the prompts, and keep those that meet the conditions and quotas."""
     started, into = time.monotonic(), context.scratch(job)

@@ -12,7 +12,7 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.embeddings import unpack
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, read_rows, set_aside
+from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.judge.prompt import instruction_text
 from kasasagi.tasks.semantic.config import SemanticConfig
 from kasasagi.tasks.semantic.stage import SEMANTIC
@@ -48,7 +48,7 @@ def sort_vectors(prompts: Sequence[Mapping[str, Any]], answered: Sequence[Answer
         reason, detail, vector = _vector(answer)
         if vector is None:
             payload = {"prompt_id": prompt["prompt_id"], "instruction": prompt["instruction"]}
-            quarantine.append(set_aside(SEMANTIC.name, prompt["prompt_id"], reason, detail, payload))
+            quarantine.append(quarantine_row(SEMANTIC.name, prompt["prompt_id"], reason, detail, payload))
         else:
             vectors.append({"prompt_id": prompt["prompt_id"], "vector": vector.tobytes()})
     tables = {"vectors": pa.Table.from_pylist(vectors, schema=VECTORS)}

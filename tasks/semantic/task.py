@@ -17,7 +17,7 @@ def _config(context: Context) -> SemanticConfig:
     return context.recipe.semantic
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the vectors: the configuration and the model."""
     config = _config(context)
     return [[config.keyed(), context.model_digest(config.model)]]
@@ -28,7 +28,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     return [Guess(_config(context).model, prompts, prompts * PROMPT_TOKENS_GUESSED, 0)]
 
 
-@stage_task(SEMANTIC, Chunking(known_by, makes=("vectors",), at_most=at_most))
+@stage_task(SEMANTIC, Chunking(key_parts, makes=("vectors",), at_most=at_most))
 def semantic(context: Context, job: ChunkJob) -> Handle:
     """Have a model embed one chunk of prompts."""
     return embed_chunk(context.session, _config(context), job)

@@ -13,7 +13,7 @@ from kasasagi.tasks.synthesize.draws import (
 )
 from kasasagi.tasks.synthesize.packs import SteeringError
 from kasasagi.tasks.synthesize.steering import Steering
-from kasasagi.tasks.synthesize.templates import first_system, own_words, pre_query_of, with_stops, without_line_stops
+from kasasagi.tasks.synthesize.templates import first_system, pre_query_of, template_key, with_stops, without_line_stops
 from kasasagi.tasks.synthesize.yields import RunningYield, Yield, misses, plainly_misses, remedy
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "first_system",
     "limited",
     "misses",
-    "own_words",
     "plainly_misses",
     "pre_query_of",
     "prompts_from_draws",
@@ -41,6 +40,7 @@ __all__ = [
     "round_of_the_day",
     "sort_draws",
     "synthesize_chunk",
+    "template_key",
     "with_stops",
     "without_line_stops",
 ]

@@ -14,7 +14,7 @@ from kasasagi.blocks.models.kinds import extra_body_of
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import DRAWS, PROMPTS
 from kasasagi.blocks.workspace.shards import Handle, Shard
-from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, set_aside
+from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row
 from kasasagi.tasks.synthesize.cleaning import instruction_of
 from kasasagi.tasks.synthesize.config import MagpieSource
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
@@ -69,9 +69,11 @@ def sort_draws(source: MagpieSource, asked: Sequence[Draw], answered: Sequence[A
         completion = answer.completion
         row = _draw(source, one, completion)
         if completion.error is not None:
-            quarantine.append(set_aside(SYNTHESIZE.name, row["draw_id"], completion.error, completion.detail, row))
+            quarantine.append(quarantine_row(SYNTHESIZE.name, row["draw_id"], completion.error, completion.detail, row))
         elif not completion.text.strip():
-            quarantine.append(set_aside(SYNTHESIZE.name, row["draw_id"], "empty", "the model invented nothing", row))
+            quarantine.append(
+                quarantine_row(SYNTHESIZE.name, row["draw_id"], "empty", "the model invented nothing", row)
+            )
         else:
             draws.append(row)
     rows = {"draws": draws, "quarantine": quarantine}

@@ -12,7 +12,14 @@ from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter import FilterConfig, filter_prompts
 from kasasagi.tasks.stage_task import Chunking, stage_task
-from kasasagi.tasks.synthesize import DRAWS_IN_A_CHUNK, MagpieSource, Yield, own_words, prompts_table, synthesize_chunk
+from kasasagi.tasks.synthesize import (
+    DRAWS_IN_A_CHUNK,
+    MagpieSource,
+    Yield,
+    prompts_table,
+    synthesize_chunk,
+    template_key,
+)
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
 
 UNKEYED = {"target", "samples", "min_yield", "turns"}
@@ -25,16 +32,16 @@ def _source(context: Context) -> MagpieSource:
     return source
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the draws of a chunk: the source, what steers it, the model, and the draws' numbers."""
     source, start, stop = _source(context), job.params["start"], job.params["stop"]
     config = source.keyed(UNKEYED)
-    model = [*context.model_digest(source.model), *own_words(context.session, source)]
+    model = [*context.model_digest(source.model), *template_key(context.session, source)]
     usual = start == job.chunk * DRAWS_IN_A_CHUNK  # as all were that earlier versions drew
     return [config, context.steering.digest, model, stop, *([] if usual else [start])]
 
 
-@stage_task(SYNTHESIZE, Chunking(known_by, makes=("draws",)))
+@stage_task(SYNTHESIZE, Chunking(key_parts, makes=("draws",)))
 def synthesize(context: Context, job: ChunkJob) -> Handle:
     """Draw one chunk of instructions from a model that is given only what stands before a user's words (Magpie)."""
     return synthesize_chunk(context.session, context.steering, job, range(job.params["start"], job.params["stop"]))

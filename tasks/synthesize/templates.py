@@ -23,7 +23,7 @@ def first_system(source: MagpieSource) -> str | None:
     return first.text if isinstance(first, SystemPrompt) else first
 
 
-def own_words(session: Session, source: MagpieSource) -> list[Any]:
+def template_key(session: Session, source: MagpieSource) -> list[Any]:
     """What of a model's tokenizer or family changes the draws; nothing where the recipe itself says all of it."""
     model = session.models[source.model]
     if tokenizer_of(model) is None and source.template not in families():

@@ -10,11 +10,11 @@ from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, read_rows, set_aside
-from kasasagi.tasks.filter.sql import SqlRoom
+from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, quarantine_row, read_rows
+from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.judge.prompt import fence_mark, instruction_text
 from kasasagi.tasks.reading import (
-    Heard,
+    ParsedReply,
     ask_and_keep,
     asking_language,
     prompt_file,
@@ -63,7 +63,7 @@ def sort_tags(
     config: TagsConfig,
     where: Mapping[str, str],
     prompts: Sequence[Mapping[str, Any]],
-    heard: Sequence[Heard[Tags]],
+    heard: Sequence[ParsedReply[Tags]],
 ) -> ChunkResult:
     """The tags of the prompts that are tagged and satisfy `where`, and the others with the reason why not."""
     rows = [_tagged(config, prompt, one) for prompt, one in zip(prompts, heard, strict=True)]
@@ -73,7 +73,7 @@ def sort_tags(
         if row is None:
             quarantine.append(_unread(prompt, one))
         elif (fault := next(broken)) is not None:
-            quarantine.append(set_aside(TAGS.name, prompt["prompt_id"], fault[0], fault[1], row))
+            quarantine.append(quarantine_row(TAGS.name, prompt["prompt_id"], fault[0], fault[1], row))
         else:
             kept.append({"prompt_id": row["prompt_id"], **{name: row[name] for name in config.columns}})
     schema = pa.schema([(name, pa.string()) for name in ("prompt_id", *config.columns)])
@@ -81,7 +81,7 @@ def sort_tags(
     return ChunkResult(len(prompts), len(kept), {"quarantine": quarantine}, tables=tables)
 
 
-def _tagged(config: TagsConfig, prompt: Mapping[str, Any], one: Heard[Tags]) -> dict[str, Any] | None:
+def _tagged(config: TagsConfig, prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dict[str, Any] | None:
     """A prompt with its tags as columns, None where it has none."""
     if one.value is None:
         return None
@@ -92,14 +92,14 @@ def _broken(where: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iter
     """For each row, one after the other, the first predicate that does not hold, as reason and detail, or None."""
     if not where or not rows:
         return iter([None] * len(rows))
-    with SqlRoom() as room:
+    with SqlSandbox() as room:
         return iter(room.first_broken(where, pa.RecordBatch.from_pylist(list(rows))))
 
 
-def _unread(prompt: Mapping[str, Any], one: Heard[Tags]) -> dict[str, Any]:
+def _unread(prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dict[str, Any]:
     reason, detail = (one.fault.reason, one.fault.detail) if one.fault else ("unread", "the reply was not read")
     payload = {"prompt_id": prompt["prompt_id"], "instruction": prompt["instruction"], "reply": one.reply}
-    return set_aside(TAGS.name, digest([prompt["prompt_id"], TAGS.name]), reason, detail, payload)
+    return quarantine_row(TAGS.name, digest([prompt["prompt_id"], TAGS.name]), reason, detail, payload)
 
 
 def example(config: TagsConfig, text: str) -> str:

@@ -19,7 +19,7 @@ def _config(context: Context) -> TagsConfig:
     return context.recipe.tags
 
 
-def known_by(context: Context, job: ChunkJob) -> list[Any]:
+def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """What decides the labels: the configuration, the model, and the conditions on labels."""
     config = _config(context)
     return [[config.keyed(), context.model_digest(config.model), list(context.where[1].items())]]
@@ -44,7 +44,7 @@ def needs_origin(context: Context) -> bool:
     return bool(context.where[1])
 
 
-@stage_task(TAGS, Chunking(known_by, makes=("tags",), at_most=at_most, gather=tagged, needs_origin=needs_origin))
+@stage_task(TAGS, Chunking(key_parts, makes=("tags",), at_most=at_most, gather=tagged, needs_origin=needs_origin))
 def tags(context: Context, job: ChunkJob) -> Handle:
     """Have a model label one chunk of prompts."""
     return tag_chunk(context.session, _config(context), context.where[1], job)

@@ -139,7 +139,7 @@ def test_a_batch_that_is_too_much_for_now_is_handed_over_again(tmp_path: Path, s
         answers: list[Completion] = []
         thread = threading.Thread(target=lambda: answers.extend(dispatcher.ask(questions(5, about="too much"))))
         thread.start()
-        until(lambda: dispatcher.tally.retried > 0)
+        until(lambda: dispatcher.counters.retried > 0)
         server.configure(batch_ending="completed")
         thread.join(30)
     assert [answer.error for answer in answers] == [None] * 5
@@ -434,7 +434,7 @@ def test_a_batch_that_another_run_gave_up_is_not_waited_for(tmp_path: Path, serv
     with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
         found: list[Completion] = []
         waiting = background(lambda: found.extend(dispatcher.ask(asked)))
-        until(lambda: dispatcher.tally.asked == 6)
+        until(lambda: dispatcher.counters.asked == 6)
         keep_lasting(tmp_path, "small", {one.key: Completion(text="kept") for one in asked[:2]})
         assert not found
         store.forget(note)
@@ -516,7 +516,7 @@ def test_nothing_is_handed_over_during_a_hold_and_all_of_it_afterwards(tmp_path:
         found: list[Completion] = []
         waiting = threading.Thread(target=lambda: found.extend(dispatcher.ask(questions(4, about="held"))))
         waiting.start()
-        until(lambda: dispatcher.tally.asked == 4)
+        until(lambda: dispatcher.counters.asked == 4)
         with pytest.raises(AssertionError):
             until(lambda: batches(server) > before, seconds=0.5)
         dispatcher.release()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.budget import BudgetSpentError, Cost, Purses
+from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
 from kasasagi.blocks.dispatch.lanes import Job
 from kasasagi.blocks.models.kinds import Budget, OpenAIModel
@@ -22,10 +22,10 @@ def job(number: int, rank: int = 1, label: str = "small", **parameters: Any) -> 
     return Job(label, f"{label} {rank} {number}", request, rank, 0)
 
 
-def purses(own: dict[str, Any] | None = None, **budget: Any) -> Purses:
+def purses(own: dict[str, Any] | None = None, **budget: Any) -> BudgetTracker:
     """A model at 1 dollar a million tokens; a call of job() is expected to take 100 of them."""
     fields = {"kind": "openai", "model": "small", "usd_per_million_tokens": {"input": 1, "output": 1}}
-    return Purses(Budget(**budget), {"small": OpenAIModel.model_validate({**fields, "budget": own or {}})})
+    return BudgetTracker(Budget(**budget), {"small": OpenAIModel.model_validate({**fields, "budget": own or {}})})
 
 
 ANSWER = Completion("yes", prompt_tokens=10, completion_tokens=40)
@@ -101,7 +101,7 @@ def test_a_model_has_a_budget_of_its_own() -> None:
 def test_later_stages_keep_their_share() -> None:
     """Of 30 calls, 10 answers need 20 verdicts: with a budget of 15, 5 are answered and all of those are judged."""
     some = purses(calls=15)
-    some.foresee({1: Cost(0, 0, 10), 2: Cost(0, 0, 20)})
+    some.reserve_for({1: Cost(0, 0, 10), 2: Cost(0, 0, 20)})
     for number in range(5):
         assert some.reserve(job(number))
         some.settle(job(number).key, ANSWER)
@@ -184,8 +184,8 @@ def test_texts_that_break_off_are_paid_for_until_the_budget_ends_them(
             ask_one_by_one(dispatcher, [question(f"question {number}", max_tokens=100) for number in range(20)])
     finally:
         dispatcher.close(drain_s=20)
-    assert 800 < dispatcher.tally.prompt_tokens + dispatcher.tally.completion_tokens <= 1_000
-    assert dispatcher.tally.completion_tokens == 100 * server.stats()["calls"]
+    assert 800 < dispatcher.counters.prompt_tokens + dispatcher.counters.completion_tokens <= 1_000
+    assert dispatcher.counters.completion_tokens == 100 * server.stats()["calls"]
 
 
 @pytest.mark.usefixtures("quick")
@@ -198,5 +198,5 @@ def test_a_shared_call_whose_texts_all_break_off_is_counted_once(tmp_path: Path)
         dispatching(tmp_path, {"small": model(scripted.base_url, max_retries=0, draws_per_call=3)}) as dispatcher,
     ):
         answers = dispatcher.ask(asked)
-        assert (dispatcher.tally.prompt_tokens, dispatcher.tally.completion_tokens) == (10, 20)
+        assert (dispatcher.counters.prompt_tokens, dispatcher.counters.completion_tokens) == (10, 20)
     assert (scripted.posts, [one.error for one in answers]) == (1, ["server_error"] * 3)

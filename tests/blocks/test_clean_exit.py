@@ -12,7 +12,7 @@ from kasasagi.blocks import clean_exit
 
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN = """
-from kasasagi.blocks.garbage import unsearched
+from kasasagi.blocks.gc_pause import unsearched
 with unsearched():
     import duckdb
 """

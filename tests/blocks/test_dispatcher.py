@@ -23,8 +23,8 @@ def test_answers_come_in_the_order_of_the_questions_and_lie_in_the_ledger(server
     with dispatching(tmp_path, {"small": model(server)}) as dispatcher:
         answers = dispatcher.ask(asked)
         assert kept(tmp_path, asked) == {one.key: answer for one, answer in zip(asked, answers, strict=True)}
-        assert dispatcher.tally.answered == 50
-        assert dispatcher.tally.completion_tokens == sum(answer.completion_tokens for answer in answers) > 0
+        assert dispatcher.counters.answered == 50
+        assert dispatcher.counters.completion_tokens == sum(answer.completion_tokens for answer in answers) > 0
         again = [dispatcher.ask([one])[0] for one in asked[:3]]
     assert [answer.text for answer in again] == [answer.text for answer in answers[:3]]
     assert all(answer.error is None and answer.text and answer.attempts == 1 for answer in answers)
@@ -36,7 +36,7 @@ def test_a_call_is_pending_until_its_answer_is_kept(server: FakeServer, tmp_path
     with dispatching(tmp_path, {"small": model(server)}) as dispatcher:
         dispatcher.hold()
         asking = background(lambda: dispatcher.ask(asked[:2]))
-        until(lambda: dispatcher.tally.asked == 2)
+        until(lambda: dispatcher.counters.asked == 2)
         assert dispatcher.pending(keys) == set(keys[:2])
         dispatcher.release()
         asking.join()
@@ -71,7 +71,7 @@ def test_a_higher_rank_goes_first_then_the_earlier_chunk(server: FakeServer, tmp
             background(lambda: dispatcher.ask([question("rank 1 chunk 1")], rank=1, order=1)),
             background(lambda: dispatcher.ask([question("rank 2")], rank=2, order=9)),
         ]
-        until(lambda: dispatcher.tally.asked == 5)
+        until(lambda: dispatcher.counters.asked == 5)
         server.configure(first_token_s=0.0)
         for thread in [first, *waiting]:
             thread.join(20)
@@ -86,7 +86,7 @@ def test_finish_first_turns_the_order_of_ranks(server: FakeServer, tmp_path: Pat
         threads += [
             background(lambda rank=rank: dispatcher.ask([question(f"rank {rank}")], rank=rank)) for rank in range(3)
         ]
-        until(lambda: dispatcher.tally.asked == 4)
+        until(lambda: dispatcher.counters.asked == 4)
         dispatcher.finish_first()
         server.configure(first_token_s=0.0)
         for thread in threads:
@@ -111,10 +111,10 @@ def test_a_held_dispatcher_sends_nothing_new_and_goes_on_when_released(server: F
         dispatcher.hold()
         until(lambda: not dispatcher.in_flight())
         waiting.append(background(lambda: dispatcher.ask([question("asked while it is held")])))
-        until(lambda: dispatcher.tally.asked == 7)
+        until(lambda: dispatcher.counters.asked == 7)
         assert server.stats()["calls"] == 2
         dispatcher.release()
         for thread in waiting:
             thread.join(20)
-        assert dispatcher.tally.answered == 7
+        assert dispatcher.counters.answered == 7
     assert server.stats()["calls"] == 7

@@ -53,10 +53,10 @@ def test_no_answer_that_arrived_is_lost_by_closing_at_once(server: FakeServer, t
         asked = questions(200, about=f"attempt {attempt}")
         with dispatching(folder, {"small": model(server)}) as dispatcher:
             thread = background(lambda: errors_of(dispatcher, asked))  # noqa: B023 - it ends within this turn
-            until(lambda: dispatcher.tally.answered > 20)
+            until(lambda: dispatcher.counters.answered > 20)
             dispatcher.close(drain_s=20)
             thread.join(5)
-        assert len(kept(folder, asked)) == dispatcher.tally.answered
+        assert len(kept(folder, asked)) == dispatcher.counters.answered
 
 
 def test_asking_after_the_end_is_an_error_and_no_hang(server: FakeServer, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_questions_that_come_while_it_closes_never_hang(server: FakeServer, tmp_
                 errors_of(dispatcher, [question("again", draw=1)])
 
         threads = [background(insist) for _ in range(4)]
-        until(lambda: dispatcher.tally.answered)
+        until(lambda: dispatcher.counters.answered)
         dispatcher.close()
         over.set()
         for thread in threads:

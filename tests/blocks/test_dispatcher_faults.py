@@ -35,7 +35,7 @@ def test_each_fault_that_may_pass_is_tried_again(server: FakeServer, tmp_path: P
     asked = questions(20)
     with dispatching(tmp_path, {"small": model(server, max_retries=50)}) as dispatcher:
         answers = dispatcher.ask(asked)
-        assert dispatcher.tally.retried == server.stats()["faults"][fault] > 0
+        assert dispatcher.counters.retried == server.stats()["faults"][fault] > 0
     assert not [answer for answer in answers if answer.error]
     assert max(answer.attempts for answer in answers) > 1
     assert len(kept(tmp_path, asked)) == 20
@@ -169,7 +169,7 @@ def test_a_retry_after_far_in_the_future_is_bounded_and_told_and_stops_at_once(t
         dispatching(tmp_path, {"small": model(scripted.base_url, max_concurrency=1, patience_s=1e6)}) as dispatcher,
     ):
         asking = background(lambda: errors_of(dispatcher, questions(3)))
-        next_at = until(lambda: dispatcher.tally.next_at)
+        next_at = until(lambda: dispatcher.counters.next_at)
         assert next_at - time.monotonic() <= LONGEST_ASKED_WAIT_S
         assert scripted.posts == 1
         dispatcher.stop(StoppedError("enough"))

@@ -146,7 +146,7 @@ def test_where_the_server_does_not_say_its_models_one_question_goes_ahead(tmp_pa
         assert dispatcher.in_flight() == 1
         release.set()
         asking.join(20)
-        assert dispatcher.tally.answered == 20
+        assert dispatcher.counters.answered == 20
     assert server.posts == 21
 
 

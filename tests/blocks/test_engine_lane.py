@@ -47,7 +47,7 @@ def test_an_engine_is_asked_in_batches_and_shared_by_its_labels(tmp_path: Path) 
     models = {"one": bundled(usd_per_million_tokens={"output": 500_000}), "two": bundled()}
     with dispatching(tmp_path, models, {"one": parrot, "two": parrot}) as dispatcher:
         answers = dispatcher.ask([*questions(20, "one", "a"), *questions(12, "two", "b")])
-        assert dispatcher.tally.cost_usd == pytest.approx(20)
+        assert dispatcher.counters.cost_usd == pytest.approx(20)
         assert dispatcher.engine("one") is parrot
     assert [answer.text for answer in answers] == [f"a {n}" for n in range(20)] + [f"b {n}" for n in range(12)]
     assert Counter(parrot.batches) == {8: 4}
@@ -56,7 +56,7 @@ def test_an_engine_is_asked_in_batches_and_shared_by_its_labels(tmp_path: Path) 
 class Noting:
     """An owner of a lane that notes what it is told."""
 
-    tally: Any = None
+    counters: Any = None
 
     def __init__(self) -> None:
         self.settled: list[str] = []

@@ -50,9 +50,9 @@ def test_equal_draws_share_calls_and_each_is_kept_under_its_own_key(server: Fake
     assert all(body["prompt"] == "<user>" and "seed" not in body for body in bodies)
     assert len({answer.text for answer in answers}) == 10
     assert len(kept(tmp_path, asked)) == 10
-    tally = server.stats()["by_model"]["small"]
-    assert sum(answer.completion_tokens for answer in answers) == tally["completion_tokens"]
-    assert sum(answer.prompt_tokens for answer in answers) == tally["prompt_tokens"]
+    counters = server.stats()["by_model"]["small"]
+    assert sum(answer.completion_tokens for answer in answers) == counters["completion_tokens"]
+    assert sum(answer.prompt_tokens for answer in answers) == counters["prompt_tokens"]
 
 
 def test_draws_of_different_prompts_share_a_call_as_a_list(server: FakeServer, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_samples_that_broke_off_are_asked_for_again_and_a_call_that_broke_off_wh
     with ScriptedServer(answer, GREETING) as server:
         with dispatching(tmp_path, {"small": model(server)}) as dispatcher:
             first = dispatcher.ask(draws(4))
-            assert dispatcher.tally.retried == 4
+            assert dispatcher.counters.retried == 4
         posts = server.posts
     with ScriptedServer(lambda number, headers: answer(number + 1, headers), GREETING) as server:
         with dispatching(tmp_path / "other", {"small": model(server)}) as dispatcher:

@@ -23,9 +23,13 @@ def model(**fields: Any) -> OpenAIModel:
 
 
 def test_the_ledger_knows_a_model_by_name_and_revision_never_by_address() -> None:
-    assert model(base_url="http://a:1/v1").known_as() == model(base_url="http://b:2/v1").known_as() == "small"
-    assert model(revision="r1").known_as() == "small@r1"
-    assert model(revision="r1", identity="mine").known_as() == "mine"
+    assert (
+        model(base_url="http://a:1/v1").ledger_identity()
+        == model(base_url="http://b:2/v1").ledger_identity()
+        == "small"
+    )
+    assert model(revision="r1").ledger_identity() == "small@r1"
+    assert model(revision="r1", identity="mine").ledger_identity() == "mine"
 
 
 def test_sampling_laid_over_sampling_keeps_what_it_does_not_set() -> None:
@@ -105,7 +109,7 @@ def test_an_address_loses_its_last_slash() -> None:
 def test_several_addresses_are_kept_in_their_order_and_change_no_identity() -> None:
     several = model(base_url=["http://b/v1/", "http://a/v1"])
     assert several.addresses == ("http://b/v1", "http://a/v1")
-    assert several.known_as() == model(base_url="http://c/v1").known_as()
+    assert several.ledger_identity() == model(base_url="http://c/v1").ledger_identity()
     assert model(base_url="http://a/v1").addresses == ("http://a/v1",)
     assert model().addresses == (OPENAI_URL,)
 

@@ -81,7 +81,7 @@ def test_no_call_is_lost_to_an_outage(tmp_path: Path, kind: int | str, seconds: 
         models = {"small": model(server, max_concurrency=64, patience_s=600 * SCALE + 20)}
         with dispatching(tmp_path, models) as dispatcher, listening(dispatcher) as lines, ThreadPoolExecutor(1) as pool:
             asking = pool.submit(dispatcher.ask, asked)
-            until(lambda: dispatcher.tally.answered > 50)
+            until(lambda: dispatcher.counters.answered > 50)
             with outage(server, kind, seconds * SCALE, lambda: bool(lines) or not is_told):
                 answers = asking.result(60)
     assert not [one for one in answers if one.error]

@@ -41,7 +41,7 @@ def test_an_unknown_provider_is_refused() -> None:
 
 
 def test_a_provider_changes_no_identity() -> None:
-    assert model(provider="groq").known_as() == model().known_as() == "m"
+    assert model(provider="groq").ledger_identity() == model().ledger_identity() == "m"
 
 
 def test_a_price_is_the_recipes_else_the_tables_else_nothing() -> None:

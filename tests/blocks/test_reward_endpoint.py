@@ -108,8 +108,10 @@ def test_an_endpoint_that_is_not_known_must_be_described() -> None:
 
 
 def test_the_ledger_tells_apart_what_is_sent_and_read_but_no_address() -> None:
-    assert reward().known_as() == reward(base_url="http://10.0.0.1:9").known_as()
-    names = {reward(**fields).known_as() for fields in ({}, {"path": "/score"}, OWN, {"number": "data.0.probs.1"})}
+    assert reward().ledger_identity() == reward(base_url="http://10.0.0.1:9").ledger_identity()
+    names = {
+        reward(**fields).ledger_identity() for fields in ({}, {"path": "/score"}, OWN, {"number": "data.0.probs.1"})
+    }
     assert len(names) == 4
 
 

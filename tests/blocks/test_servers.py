@@ -207,7 +207,7 @@ def test_one_question_goes_ahead_at_each_address_that_does_not_say_its_models(tm
         assert dispatcher.in_flight() == 2
         release.set()
         asking.join(20)
-        assert dispatcher.tally.answered == 20
+        assert dispatcher.counters.answered == 20
 
 
 def _call(number: int, at: float) -> Sent:

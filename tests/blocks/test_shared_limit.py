@@ -350,7 +350,7 @@ def test_a_process_that_gets_no_slot_says_of_which_limit(
     monkeypatch.setattr(servers, "_slots", lambda: shelf)
     with dispatching(tmp_path, {"small": model(server, prefect_limit="gpu")}) as dispatcher:
         asking = background(lambda: errors_of(dispatcher, questions(2)))
-        until(lambda: dispatcher.tally.short_of == "gpu")
+        until(lambda: dispatcher.counters.short_of == "gpu")
         dispatcher.stop(StoppedError("enough"))
         asking.join()
     assert "chat" not in server.stats()["by_endpoint"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError
+from kasasagi.blocks.engines.device_lock import Device
 from kasasagi.blocks.engines.streaming import EngineFailedError, Feeder
-from kasasagi.blocks.engines.turns import Device
 from kasasagi.blocks.models.kinds import ModelConfig, VLLMModel
 from kasasagi.blocks.models.llm import Completion, Request
 from tests.blocks.helpers import background, dispatching, errors_of, kept, questions, until

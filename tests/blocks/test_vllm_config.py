@@ -17,10 +17,10 @@ def model(name: str = "some/model", **fields: Any) -> VLLMModel:
 
 
 def test_a_model_of_the_hub_is_known_by_its_name_and_what_changes_its_answers() -> None:
-    assert model().known_as() == "some/model"
-    assert model(revision="v2", quantization="fp8", lora="me/mine").known_as() == "some/model@v2+fp8+me/mine"
-    assert model(identity="mine").known_as() == "mine"
-    assert model(tensor_parallel_size=4, devices="0,1", serve=True).known_as() == "some/model"
+    assert model().ledger_identity() == "some/model"
+    assert model(revision="v2", quantization="fp8", lora="me/mine").ledger_identity() == "some/model@v2+fp8+me/mine"
+    assert model(identity="mine").ledger_identity() == "mine"
+    assert model(tensor_parallel_size=4, devices="0,1", serve=True).ledger_identity() == "some/model"
 
 
 def test_a_folder_is_known_by_its_weights_wherever_it_lies(tmp_path: Path) -> None:
@@ -28,10 +28,10 @@ def test_a_folder_is_known_by_its_weights_wherever_it_lies(tmp_path: Path) -> No
         (tmp_path / place / "mine").mkdir(parents=True)
         (tmp_path / place / "mine" / "model.safetensors").write_bytes(b"weights" * 1000)
     here, there = (model(str(tmp_path / place / "mine")) for place in ("here", "there"))
-    assert here.known_as() == there.known_as()
-    assert here.known_as().startswith("mine@")
+    assert here.ledger_identity() == there.ledger_identity()
+    assert here.ledger_identity().startswith("mine@")
     (tmp_path / "there" / "mine" / "model.safetensors").write_bytes(b"weightz" * 1000)
-    assert here.known_as() != there.known_as()
+    assert here.ledger_identity() != there.ledger_identity()
 
 
 def test_a_folder_beside_the_recipe_is_found_from_wherever_the_run_is_started(
@@ -126,5 +126,5 @@ def test_adapters_that_differ_in_their_scale_alone_are_two(tmp_path: Path) -> No
     known = set()
     for alpha in (16, 32):
         (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 8, "lora_alpha": alpha}), encoding="utf-8")
-        known.add(model(lora=str(tmp_path)).known_as())
+        known.add(model(lora=str(tmp_path)).ledger_identity())
     assert len(known) == 2

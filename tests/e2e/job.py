@@ -143,7 +143,7 @@ def sent(server: FakeServer) -> int:
 def sent_by_model(server: FakeServer) -> dict[str, int]:
     """How many samples were begun at the server, by model; those without any left out."""
     models = server.stats()["by_model"].items()
-    return {name: tally["samples_begun"] for name, tally in models if tally["samples_begun"]}
+    return {name: counters["samples_begun"] for name, counters in models if counters["samples_begun"]}
 
 
 def begun(server: FakeServer) -> Counter[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.fake_server.__main__ import main  # noqa: E402
+from tests.fake_server.__main__ import main
 
 if __name__ == "__main__":
     port = sys.argv[sys.argv.index("--port") + 1]

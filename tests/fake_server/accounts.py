@@ -67,8 +67,8 @@ class Accounts:
         for sample in ask.samples:
             self.samples[sample.digest].begun += 1
         self.by_model[ask.model].calls += 1
-        for tally in (self.by_model[ask.model], self.by_endpoint[ask.endpoint]):
-            tally.samples_begun += len(ask.samples)
+        for counters in (self.by_model[ask.model], self.by_endpoint[ask.endpoint]):
+            counters.samples_begun += len(ask.samples)
         self.attempts[ask.digest] += 1
         return self.attempts[ask.digest] - 1
 
@@ -85,11 +85,11 @@ class Accounts:
         self.samples_finished += len(ask.samples)
         for sample in ask.samples:
             self.samples[sample.digest].finished += 1
-        for tally in (self.by_model[ask.model], self.by_endpoint[ask.endpoint]):
-            tally.calls_finished += 1
-            tally.samples_finished += len(ask.samples)
-            tally.prompt_tokens += prompt_tokens
-            tally.completion_tokens += completion_tokens
+        for counters in (self.by_model[ask.model], self.by_endpoint[ask.endpoint]):
+            counters.calls_finished += 1
+            counters.samples_finished += len(ask.samples)
+            counters.prompt_tokens += prompt_tokens
+            counters.completion_tokens += completion_tokens
 
     def abort(self, ask: Ask) -> None:
         """Count an ask whose client went away before its answer."""
@@ -105,8 +105,8 @@ class Accounts:
         return numbers | {
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "faults": dict(self.faults),
-            "by_model": {name: asdict(tally) for name, tally in self.by_model.items()},
-            "by_endpoint": {name: asdict(tally) for name, tally in self.by_endpoint.items()},
+            "by_model": {name: asdict(counters) for name, counters in self.by_model.items()},
+            "by_endpoint": {name: asdict(counters) for name, counters in self.by_endpoint.items()},
             "samples_distinct": len(self.samples),
             "samples_begun_again": self.samples_begun - len(self.samples),
             "samples_finished_again": sum(max(0, count.finished - 1) for count in self.samples.values()),

@@ -15,7 +15,7 @@ from rich.console import Console
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.labels.agreement import Agreement, agreement
-from kasasagi.flows.labels.sitting import closing, draw_sides, label
+from kasasagi.flows.labels.labelling import closing, draw_sides, label
 from kasasagi.flows.labels.store import Labels
 from tests.run_example import build_example_run
 

@@ -127,7 +127,7 @@ def test_a_tied_process_does_not_start_for_a_parent_that_has_gone() -> None:
     command = [
         sys.executable,
         "-m",
-        "kasasagi.flows.server.tied_process",
+        "kasasagi.flows.server.die_with_parent",
         "1",
         sys.executable,
         "-c",

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kasasagi.blocks.dispatch.tickets import Tally
+from kasasagi.blocks.dispatch.tickets import Counters
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import Rate, line, shown, time_left
 
 
 def dispatcher(**fields: Any) -> Any:
-    return SimpleNamespace(tally=Tally(**fields), in_flight=lambda: 12)
+    return SimpleNamespace(counters=Counters(**fields), in_flight=lambda: 12)
 
 
 def test_before_anything_is_asked_it_says_what_is_being_done() -> None:
@@ -25,8 +25,8 @@ def test_before_anything_is_asked_it_says_what_is_being_done() -> None:
 
 def test_it_tells_chunks_rates_tokens_cost_and_time_left() -> None:
     progress = Progress(now="answering", done={"respond": 3}, wanted={"respond": 10, "judge": 10, "load": 1})
-    tally = {"asked": 2000, "answered": 1234, "retried": 5, "cost_usd": 1.5}
-    said = line(progress, dispatcher(**tally, prompt_tokens=10_000, completion_tokens=5), 99.6, 3725.0)
+    counters = {"asked": 2000, "answered": 1234, "retried": 5, "cost_usd": 1.5}
+    said = line(progress, dispatcher(**counters, prompt_tokens=10_000, completion_tokens=5), 99.6, 3725.0)
     assert said == (
         "answering · respond 3/10 · judge 0/10 · 1,234 answered, 12 in flight, 100/s · 10,005 tokens · "
         "5 tried again · $1.50 · about 1:02:05 left"

@@ -51,7 +51,7 @@ def test_a_block_gives_the_address_and_the_key_and_neither_is_written() -> None:
     assert critic.base_url == "http://127.0.0.1:9/v1"
     assert os.environ[critic.key_variable() or ""] == KEY
     assert KEY not in str(recipe.plain())
-    assert critic.known_as() == "critic", "the ledger's key does not depend on where the model is asked"
+    assert critic.ledger_identity() == "critic", "the ledger's key does not depend on where the model is asked"
 
 
 @pytest.mark.usefixtures("saved")

@@ -14,7 +14,7 @@ from kasasagi.blocks.tables import PROMPTS, table
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.views.trace import draw_trace, trace
-from kasasagi.tasks.asking import set_aside
+from kasasagi.tasks.asking import quarantine_row
 from tests.tasks.helpers import prompt
 
 ORIGIN, OTHER = prompt("Name a river."), prompt("Name a lake.")
@@ -51,7 +51,7 @@ def rewritten(folder: Path) -> Run:
             call("b" * 32, "rewrite", f"Make it harder: {ORIGIN['instruction']}", f"<request>{REWRITTEN}!</request>"),
             call("e" * 32, "respond", REWRITTEN, f"<request>{REWRITTEN}</request>"),
         ],
-        quarantine=[set_aside("rewrite", "9" * 32, "no_request", None, {"origin_id": ORIGIN["prompt_id"]})],
+        quarantine=[quarantine_row("rewrite", "9" * 32, "no_request", None, {"origin_id": ORIGIN["prompt_id"]})],
     )
 
 

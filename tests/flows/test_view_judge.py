@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.cli.app import app
-from kasasagi.flows.labels.sitting import label
+from kasasagi.flows.labels.labelling import label
 from kasasagi.flows.views.judge import TITLES, percent_or_decimal, subject_of
 from tests.run_example import build_example_run
 
@@ -50,7 +50,7 @@ def test_a_persons_verdicts_stand_beside_the_judges(tmp_path: Path) -> None:
     run = build_example_run(tmp_path, prompts=9)
     assert "your own" not in typed(tmp_path).stdout
     answers = iter(["a", "b", "tie"])
-    label(run, 3, Console(quiet=True), lambda question: next(answers))
+    label(run, 3, Console(telemetry=True), lambda question: next(answers))
     assert "Beside your own verdicts" in typed(tmp_path).stdout
     person = json.loads(typed(tmp_path, "--json").stdout)["person"]
     assert (person["decided"], person["ties"]) == (2, 1)

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from openai.types import Batch
 
-from kasasagi.blocks.dispatch.batch.places import ENDINGS, StrangeReplyError, read_batch
+from kasasagi.blocks.dispatch.batch.places import ENDINGS, UnexpectedReplyError, read_batch
 from kasasagi.blocks.dispatch.batch.results import read_results
 from kasasagi.blocks.models.llm import Completion
 from tests.fuzz.mutations import mutations_of
@@ -33,7 +33,7 @@ def test_damaged_words_about_a_batch_are_read_or_asked_for_again(body: bytes) ->
     with suppress(orjson.JSONDecodeError):
         value = orjson.loads(body)
     batch = Batch.construct(**value) if isinstance(value, dict) else value
-    with suppress(StrangeReplyError):
+    with suppress(UnexpectedReplyError):
         seen = read_batch(batch)
         assert seen.ending in (None, *ENDINGS)
         assert all(isinstance(name, str) for name in seen.results)

@@ -47,7 +47,7 @@ class AnsweringDispatcher:
         ledger.close()
         return completions
 
-    def foresee(self, plans: Mapping[int, object]) -> None:
+    def reserve_for(self, plans: Mapping[int, object]) -> None:
         """There is no budget here whose later stages would keep a share."""
 
     def raise_if_stopped(self) -> None:
@@ -79,7 +79,7 @@ def session(
     workspace.prepare()
     run = Run.begin(workspace, run_id, "job", {})
     dispatcher = AnsweringDispatcher(workspace.ledger_folder, known, answer)
-    identities = {label: cast(OpenAIModel, one).known_as() for label, one in known.items()}
+    identities = {label: cast(OpenAIModel, one).ledger_identity() for label, one in known.items()}
     return Session(run, known, identities, cast(Dispatcher, dispatcher), Claims(workspace, run_id), **fields)
 
 
@@ -113,4 +113,4 @@ def pairs_from(
     counter: TokenCounter | None = None,
 ) -> ChunkResult:
     """The pairs that the stage makes of rows."""
-    return make_pairs(config, prompts, candidates_by_prompt(judge, config.weighing(), responses, ratings), counter)
+    return make_pairs(config, prompts, candidates_by_prompt(judge, config.aggregation(), responses, ratings), counter)

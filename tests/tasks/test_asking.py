@@ -30,8 +30,8 @@ from kasasagi.tasks.asking import (
     keep_chunk,
     known_answers,
     outdated,
+    quarantine_row,
     read_rows,
-    set_aside,
 )
 from tests.tasks.helpers import asked, good, model, session
 
@@ -284,7 +284,7 @@ def test_a_call_keeps_its_words_and_what_it_cost() -> None:
 
 
 def result(rows_in: int, out: int, aside: int, **fields: Any) -> ChunkResult:
-    quarantine = [set_aside("respond", f"q{n}", "empty", None, {"a": "鵲"}) for n in range(aside)]
+    quarantine = [quarantine_row("respond", f"q{n}", "empty", None, {"a": "鵲"}) for n in range(aside)]
     return ChunkResult(rows_in, out, {"quarantine": quarantine, "responses": []}, **fields)
 
 

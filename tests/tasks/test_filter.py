@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from kasasagi.blocks.canonical import prompt_id
 from kasasagi.tasks.filter import FilterConfig, FilterError, FilterResult, check_filter, filter_digest, filter_prompts
 from kasasagi.tasks.filter.duplicates.keys import same_text
-from kasasagi.tasks.filter.sql import SqlRoom
+from kasasagi.tasks.filter.sql import SqlSandbox
 
 COLUMNS = ["prompt_id", "messages", "instruction", "source", "position", "finish_reason", "id"]
 NO_DEDUP = {"exact": False}
@@ -321,7 +321,7 @@ def test_a_rejected_row_is_known_by_its_prompt_even_twice(tmp_path: Path) -> Non
 def test_the_room_for_sql_sees_no_file_even_behind_the_check(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     batch = pa.record_batch({"position": [1]})
-    with SqlRoom() as room, pytest.raises(duckdb.PermissionException):
+    with SqlSandbox() as room, pytest.raises(duckdb.PermissionException):
         room._select(f"(SELECT content FROM read_text('{tmp_path / 'secret.txt'}'))", batch, {})
 
 

@@ -13,7 +13,7 @@ from kasasagi.blocks.tables import PROMPTS, SCHEMAS, table
 from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
-from kasasagi.tasks.asking import set_aside
+from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.explain.reasons import commonest_reason
 from kasasagi.tasks.gate.explain.words import plain_name
@@ -54,7 +54,7 @@ def responses(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 def refused(count: int, reason: str = "refusal") -> list[dict[str, Any]]:
     return [
-        set_aside("respond", f"q{n}", reason, None, {"prompt_id": f"p{n}", "model": "small", "content": "no"})
+        quarantine_row("respond", f"q{n}", reason, None, {"prompt_id": f"p{n}", "model": "small", "content": "no"})
         for n in range(count)
     ]
 
@@ -112,7 +112,7 @@ def test_calls_without_an_answer_stop_the_run_and_are_no_fault_of_the_data(run: 
 
 @pytest.mark.parametrize("stage", [stage.name for stage in STAGES if stage.pays])
 def test_every_stage_that_asks_models_is_stopped_by_an_outage(run: Run, stage: str) -> None:
-    aside = [set_aside(stage, f"q{n}", "connection", "refused", {"prompt_id": f"p{n}"}) for n in range(5)]
+    aside = [quarantine_row(stage, f"q{n}", "connection", "refused", {"prompt_id": f"p{n}"}) for n in range(5)]
     with tables(run, quarantine=aside) as connection:
         assert judged(connection, stage)["ExpectColumnValuesToBeInSet(no_answer)"].stops
 
@@ -124,7 +124,7 @@ def test_one_call_of_few_without_an_answer_stops_a_small_run(run: Run) -> None:
 
 def test_a_responder_that_answers_nothing_at_all_stops_the_run(run: Run) -> None:
     payload = {"prompt_id": "p", "model": "mute", "content": ""}
-    mute = [set_aside("respond", f"m{n}", "context_too_long", "too long", payload) for n in range(5)]
+    mute = [quarantine_row("respond", f"m{n}", "context_too_long", "too long", payload) for n in range(5)]
     with tables(run, responses=responses(5), quarantine=mute) as connection:
         outcome = judged(connection, "respond")["ExpectColumnValuesToBeInSet(responder_answers)"]
         see = f"kasasagi quarantine {run.id} --stage respond -w {run.workspace.folder}"
@@ -132,7 +132,7 @@ def test_a_responder_that_answers_nothing_at_all_stops_the_run(run: Run) -> None
             f"most often context_too_long (5 rows: too long); see {see}"
         )
     assert outcome.stops
-    said_something = [set_aside("respond", "m", "truncated", None, {**payload, "content": "cut"})]
+    said_something = [quarantine_row("respond", "m", "truncated", None, {**payload, "content": "cut"})]
     with tables(run, responses=responses(5), quarantine=[*mute, *said_something]) as connection:
         assert judged(connection, "respond")["ExpectColumnValuesToBeInSet(responder_answers)"].success
 
@@ -188,8 +188,8 @@ def test_unreadable_replies_count_and_lone_answers_do_not(run: Run) -> None:
     rows = responses(40)
     marks = [{"response_id": row["response_id"], "prompt_id": row["prompt_id"], "rating": 3.0} for row in rows]
     name = "ExpectColumnValuesToBeInSet(unreadable)"
-    lone = [set_aside("judge", f"l{n}", "nothing_to_compare", None, {"response_id": f"l{n}"}) for n in range(50)]
-    bad = [set_aside("judge", f"b{n}", "no_rating", None, {"response_id": f"b{n}"}) for n in range(5)]
+    lone = [quarantine_row("judge", f"l{n}", "nothing_to_compare", None, {"response_id": f"l{n}"}) for n in range(50)]
+    bad = [quarantine_row("judge", f"b{n}", "no_rating", None, {"response_id": f"b{n}"}) for n in range(5)]
     with tables(run, responses=rows, ratings=marks, quarantine=lone) as connection:
         assert judged(connection, "judge")[name].success
     with tables(run, responses=rows, ratings=marks, quarantine=[*lone, *bad]) as connection:
@@ -223,7 +223,7 @@ def test_a_favourite_model_and_a_taste_for_length_are_noticed(
 
 
 def test_too_few_pairs_stop_the_run(run: Run) -> None:
-    dropped = [set_aside("format_dpo", f"d{n}", "tie", None, {}) for n in range(31)]
+    dropped = [quarantine_row("format_dpo", f"d{n}", "tie", None, {}) for n in range(31)]
     with tables(run, **pairs(10, 5, 5), quarantine=dropped) as connection:
         assert judged(connection, "format_dpo")["ExpectColumnValuesToBeInSet(gives_pair)"].stops
     with tables(run, **pairs(10, 5, 5), quarantine=dropped[:30]) as connection:

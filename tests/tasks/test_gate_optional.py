@@ -10,7 +10,7 @@ from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
-from kasasagi.tasks.asking import set_aside
+from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.explain.failing import failing_rows
 from kasasagi.tasks.gate.judge import judge_stage
@@ -40,7 +40,7 @@ def judged(connection: duckdb.DuckDBPyConnection, stage: str) -> dict[str, Outco
 
 def unread(stage: str, count: int) -> list[dict[str, Any]]:
     said = {"prompt_id": "p", "instruction": "Why?", "reply": "no idea"}
-    return [set_aside(stage, f"digest {n}", "unknown_line", None, said) for n in range(count)]
+    return [quarantine_row(stage, f"digest {n}", "unknown_line", None, said) for n in range(count)]
 
 
 @pytest.mark.parametrize(("stage", "most"), [("tags", 5), ("rewrite", 20)])
@@ -60,7 +60,7 @@ def test_too_many_replies_that_cannot_be_read_stop_the_run(run: Run, stage: str,
 
 
 def test_prompts_whose_tags_were_read_and_did_not_please_are_no_fault_of_the_tagger(run: Run) -> None:
-    poor = [set_aside("tags", f"p{n}", "poor", None, {"prompt_id": f"p{n}", "quality": "poor"}) for n in range(60)]
+    poor = [quarantine_row("tags", f"p{n}", "poor", None, {"prompt_id": f"p{n}", "quality": "poor"}) for n in range(60)]
     with tables(run, "tags", 40, quarantine=poor) as connection:
         outcome = judged(connection, "tags")["unreadable"]
     assert (outcome.success, outcome.observed) == (True, "0.0% of 100")
@@ -78,7 +78,7 @@ def dialogues(count: int, long_before: int = 0) -> dict[str, list[dict[str, Any]
 
 
 def broken(count: int, reason: str = "answer_truncated") -> list[dict[str, Any]]:
-    return [set_aside("converse", f"s9{n}", reason, None, {"prompt_id": f"s9{n}"}) for n in range(count)]
+    return [quarantine_row("converse", f"s9{n}", reason, None, {"prompt_id": f"s9{n}"}) for n in range(count)]
 
 
 def test_too_many_dialogues_that_break_off_stop_the_run(run: Run) -> None:

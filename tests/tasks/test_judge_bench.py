@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.judge.config import JudgeConfig
-from kasasagi.tasks.judge.sittings import sittings_for
+from kasasagi.tasks.judge.requests import judge_requests_for
 from tests.fake_server.judge import text_rating
 from tests.tasks.helpers import asked, model, prompt, session
 from tests.tasks.test_judge_stage import QUESTION, chunk, config, judges, rows, shown, some
@@ -46,7 +46,7 @@ def test_more_samples_or_judges_only_add_to_what_was_asked(tmp_path: Path) -> No
     answers = {QUESTION["prompt_id"]: some(QUESTION, 3)}
 
     def keys(judge: JudgeConfig) -> set[str]:
-        return {sitting.question.key for sitting in sittings_for(one, judge, [QUESTION], answers)}
+        return {judge_request.question.key for judge_request in judge_requests_for(one, judge, [QUESTION], answers)}
 
     alone = keys(config())
     assert alone < keys(panel())
@@ -57,7 +57,9 @@ def test_more_samples_or_judges_only_add_to_what_was_asked(tmp_path: Path) -> No
 def test_another_round_asks_everything_anew(tmp_path: Path) -> None:
     answers = {QUESTION["prompt_id"]: some(QUESTION, 2)}
     one = session(tmp_path, MODELS)
-    made = [{s.question.key for s in sittings_for(one, panel(round=turn), [QUESTION], answers)} for turn in (0, 1, 2)]
+    made = [
+        {s.question.key for s in judge_requests_for(one, panel(round=turn), [QUESTION], answers)} for turn in (0, 1, 2)
+    ]
     assert [len(keys) for keys in made] == [4, 4, 4]
     assert len(set.union(*made)) == 12
 
@@ -74,8 +76,8 @@ def test_a_weekly_round_changes_on_mondays(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_two_names_of_one_model_are_two_draws(tmp_path: Path) -> None:
     one = session(tmp_path, {"critic": model("judge"), "second": model("judge")})
-    made = sittings_for(one, panel(orders="random"), [QUESTION], {QUESTION["prompt_id"]: some(QUESTION, 2)})
-    assert len({sitting.question.key for sitting in made}) == 2
+    made = judge_requests_for(one, panel(orders="random"), [QUESTION], {QUESTION["prompt_id"]: some(QUESTION, 2)})
+    assert len({judge_request.question.key for judge_request in made}) == 2
 
 
 def test_one_judge_that_cannot_be_read_is_named_where_its_marks_are_missing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from kasasagi.blocks.models.kinds import BundledModel
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.methods import method_of
 from kasasagi.tasks.judge.prompt import Language
-from kasasagi.tasks.judge.sittings import sittings_for
+from kasasagi.tasks.judge.requests import judge_requests_for
 from kasasagi.tasks.judge.votes import by_prompt_id
 from tests.fake_server.judge import fenced_texts, text_rating
 from tests.tasks.helpers import asked, model, prompt, session
@@ -101,7 +101,7 @@ def test_a_row_that_the_prompt_cannot_render_is_set_aside_alone(tmp_path: Path) 
 def test_another_prompt_is_another_call(tmp_path: Path) -> None:
     one = session(tmp_path)
     keys = [
-        sittings_for(one, config(**fields), [QUESTION], by_prompt_id(some(QUESTION, 2)))[0].question.key
+        judge_requests_for(one, config(**fields), [QUESTION], by_prompt_id(some(QUESTION, 2)))[0].question.key
         for fields in ({}, {"prompt": {"text": OWN}}, {"prompt": {"text": "Now: " + OWN}})
     ]
     assert len(set(keys)) == 3
@@ -112,7 +112,7 @@ def test_the_bundled_model_is_asked_in_the_words_it_was_trained_on(tmp_path: Pat
     models = {"critic": model("critic"), "hina": BundledModel(kind="bundled")}
     one = replace(known, models=models, identities={**known.identities, "hina": "hina"})
     judge = JudgeConfig.model_validate({"models": ["critic", "hina"], "orders": "random"})
-    found = sittings_for(one, judge, [QUESTION], by_prompt_id(some(QUESTION, 2)))
+    found = judge_requests_for(one, judge, [QUESTION], by_prompt_id(some(QUESTION, 2)))
     sent = {one.voice.name: one.question.request["messages"][-1]["content"] for one in found}
     assert "Weigh four criteria alike." in sent["critic"]
     assert "Weigh four criteria alike." not in sent["hina"]

@@ -16,8 +16,8 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, Session, read_rows
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.rate import judge_chunk
-from kasasagi.tasks.judge.sittings import sittings_for
-from kasasagi.tasks.judge.votes import Weighing
+from kasasagi.tasks.judge.requests import judge_requests_for
+from kasasagi.tasks.judge.votes import Aggregation
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.judge import fenced_texts, judge_reply, text_rating
 from tests.tasks.helpers import asked, model, prompt, response, session
@@ -43,7 +43,7 @@ def chunk(session: Session, judge: JudgeConfig, prompts: list[Any], responses: l
     if responses:
         inputs["responses"] = store.write(table("responses", responses))
     return judge_chunk(
-        session, judge, Weighing(1.0), ChunkJob(stage="judge", run=session.run.id, inputs=inputs, cache_key="")
+        session, judge, Aggregation(1.0), ChunkJob(stage="judge", run=session.run.id, inputs=inputs, cache_key="")
     )
 
 
@@ -92,7 +92,10 @@ def test_what_is_asked_does_not_depend_on_who_answered_first(
     one = session(tmp_path_factory.mktemp("w"))
     answers = some(QUESTION, 4)
     keys = [
-        [sitting.question.key for sitting in sittings_for(one, config(), [QUESTION], {QUESTION["prompt_id"]: some_})]
+        [
+            judge_request.question.key
+            for judge_request in judge_requests_for(one, config(), [QUESTION], {QUESTION["prompt_id"]: some_})
+        ]
         for some_ in (answers, [answers[index] for index in order])
     ]
     assert keys[0] == keys[1]
@@ -103,8 +106,8 @@ def test_the_prompts_language_is_the_judges_unless_it_is_set(tmp_path: Path) -> 
     answers = {row["prompt_id"]: some(row, 2) for row in (QUESTION, JAPANESE)}
     systems = {}
     for language in ("auto", "en", "ja"):
-        made = sittings_for(one, config(language=language, orders="random"), [QUESTION, JAPANESE], answers)
-        systems[language] = [sitting.question.request["messages"][0]["content"] for sitting in made]
+        made = judge_requests_for(one, config(language=language, orders="random"), [QUESTION, JAPANESE], answers)
+        systems[language] = [judge_request.question.request["messages"][0]["content"] for judge_request in made]
     assert systems["auto"] == [systems["en"][0], systems["ja"][0]]
     assert systems["en"][0] != systems["ja"][0]
 
@@ -244,8 +247,10 @@ def test_a_chunk_with_a_call_that_failed_for_now_is_incomplete_and_asks_only_tha
 def test_sampling_and_extra_fields_reach_the_judge(tmp_path: Path) -> None:
     models = {"critic": model("critic", sampling={"top_p": 0.5, "temperature": 1}, extra_body={"top_k": 2})}
     one = session(tmp_path, models)
-    [sitting] = sittings_for(one, config(orders="random"), [QUESTION], {QUESTION["prompt_id"]: some(QUESTION, 2)})
-    request = dict(sitting.question.request)
+    [judge_request] = judge_requests_for(
+        one, config(orders="random"), [QUESTION], {QUESTION["prompt_id"]: some(QUESTION, 2)}
+    )
+    request = dict(judge_request.question.request)
     request.pop("messages")
     assert request == {"top_p": 0.5, "temperature": 0.0, "max_tokens": 1024, "top_k": 2}
 

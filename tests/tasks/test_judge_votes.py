@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.judge.config import JudgeConfig
-from kasasagi.tasks.judge.votes import Weighing, candidates_by_prompt, to_confirm
+from kasasagi.tasks.judge.votes import Aggregation, candidates_by_prompt, to_confirm
 from tests.tasks.helpers import pairs_from, prompt, response
 
 QUESTION = prompt("What is a magpie?")
@@ -27,8 +27,8 @@ def mark(row: dict[str, Any], rating: float, **fields: Any) -> dict[str, Any]:
     return {"response_id": row["response_id"], "rating": rating, **usual, **fields}
 
 
-def rated(judge: JudgeConfig, weighing: Weighing, marks: list[dict[str, Any]]) -> list[tuple[float | None, ...]]:
-    found = candidates_by_prompt(judge, weighing, [GOOD, BAD], marks)
+def rated(judge: JudgeConfig, aggregation: Aggregation, marks: list[dict[str, Any]]) -> list[tuple[float | None, ...]]:
+    found = candidates_by_prompt(judge, aggregation, [GOOD, BAD], marks)
     return [candidate.ratings for candidate in found[QUESTION["prompt_id"]]]
 
 
@@ -51,8 +51,8 @@ def test_aspects_are_combined_as_the_recipe_says(aspects: Any, wanted: tuple[flo
     judge = config(orders="random", aspects=TWO)
     marks = [mark(GOOD, 5, aspect=TWO[0]), mark(GOOD, 2, aspect=TWO[1])]
     marks += [mark(BAD, 3, aspect=TWO[0]), mark(BAD, 3, aspect=TWO[1])]
-    assert rated(judge, Weighing(1.0, aspects), marks) == [(wanted[0],), (wanted[1],)]
-    assert rated(judge, Weighing(1.0, aspects), marks[1:]) == [(None,), (wanted[1],)]
+    assert rated(judge, Aggregation(1.0, aspects), marks) == [(wanted[0],), (wanted[1],)]
+    assert rated(judge, Aggregation(1.0, aspects), marks[1:]) == [(None,), (wanted[1],)]
 
 
 THREE = [*TWO, "truthfulness"]
@@ -76,7 +76,7 @@ def test_rounding_makes_no_pair_and_costs_none(
     wanted = "tie" if not far else "pair" if far >= Fraction(margin, 10) else "below_margin"
     weights = dict(zip(THREE, (n / 10 for n in tenths), strict=True))
     assert outcome(judge, marks, aspects=weights, min_margin=margin / 10) == wanted
-    asked = to_confirm(config(orders="confirm", aspects=THREE), Weighing(margin / 10, weights), [GOOD, BAD], marks)
+    asked = to_confirm(config(orders="confirm", aspects=THREE), Aggregation(margin / 10, weights), [GOOD, BAD], marks)
     assert bool(asked) == (wanted == "pair")
 
 
@@ -94,8 +94,8 @@ def test_judges_are_combined_as_the_recipe_says(judges: Any, wanted: float) -> N
     judge = config(models=["a", "b", "c"], orders="random")
     marks = [mark(GOOD, rating, judge=name) for name, rating in zip("abc", (4, 4, 1), strict=True)]
     marks += [mark(BAD, 2, judge=name) for name in "abc"]
-    assert rated(judge, Weighing(1.0, judges=judges), marks) == [(wanted,), (2.0,)]
-    assert rated(judge, Weighing(1.0, judges=judges), marks[1:]) == [(None,), (2.0,)]
+    assert rated(judge, Aggregation(1.0, judges=judges), marks) == [(wanted,), (2.0,)]
+    assert rated(judge, Aggregation(1.0, judges=judges), marks[1:]) == [(None,), (2.0,)]
 
 
 def test_a_pair_needs_more_than_half_of_the_judges_where_a_majority_is_asked_for() -> None:
@@ -132,13 +132,13 @@ def test_a_quorum_of_judges_makes_a_pair_where_one_is_missing() -> None:
 def test_both_responses_are_held_against_the_same_judges() -> None:
     judge = config(models=["mild", "strict", "late"], orders="random")
     marks = [*by("mild", 3, 4), *by("strict", 1, 2), *by("late", 5, None)]
-    assert rated(judge, Weighing(1.0, quorum=2), marks) == [(2.0,), (3.0,)]
+    assert rated(judge, Aggregation(1.0, quorum=2), marks) == [(2.0,), (3.0,)]
 
 
 def test_a_judge_that_cannot_be_read_in_one_order_has_no_say_in_the_other() -> None:
     judge = config(models=["a", "b"], orders="both")
     marks = [*by("a", 4, 3), *by("a", 4, 3, ordering="turned"), *by("b", 1, 5)]
-    assert rated(judge, Weighing(1.0, quorum=1), marks) == [(4.0, 4.0), (3.0, 3.0)]
+    assert rated(judge, Aggregation(1.0, quorum=1), marks) == [(4.0, 4.0), (3.0, 3.0)]
     assert outcome(judge, marks, quorum=1) == "pair"
 
 
@@ -151,9 +151,9 @@ def test_a_majority_is_of_the_judges_that_are_there() -> None:
 
 def test_the_second_order_is_asked_where_a_quorum_leaves_the_margin() -> None:
     judge, marks = config(models=["a", "b"], orders="confirm"), by("a", 5, 1)
-    assert to_confirm(judge, Weighing(1.0), [GOOD, BAD], marks) == set()
-    assert to_confirm(judge, Weighing(1.0, quorum=1), [GOOD, BAD], marks) == {QUESTION["prompt_id"]}
-    assert to_confirm(judge, Weighing(1.0, quorum=2), [GOOD, BAD], marks) == set()
+    assert to_confirm(judge, Aggregation(1.0), [GOOD, BAD], marks) == set()
+    assert to_confirm(judge, Aggregation(1.0, quorum=1), [GOOD, BAD], marks) == {QUESTION["prompt_id"]}
+    assert to_confirm(judge, Aggregation(1.0, quorum=2), [GOOD, BAD], marks) == set()
 
 
 def test_a_judge_that_flips_with_the_order_is_outvoted_and_two_orders_that_flip_make_no_pair() -> None:
@@ -183,13 +183,13 @@ def test_a_margin_in_the_first_order_must_be_confirmed_and_less_needs_nothing() 
 
 
 def test_only_what_could_make_a_pair_is_asked_in_the_second_order() -> None:
-    judge, weighing = config(orders="confirm"), Weighing(1.0)
+    judge, aggregation = config(orders="confirm"), Aggregation(1.0)
     cut = {**GOOD, "finish_reason": "length"}
     asked = {QUESTION["prompt_id"]}
-    assert to_confirm(judge, weighing, [GOOD, BAD], [mark(GOOD, 3), mark(BAD, 2)]) == asked
-    assert to_confirm(judge, weighing, [GOOD, BAD], [mark(GOOD, 3)]) == set()
-    assert to_confirm(judge, weighing, [cut, BAD], [mark(GOOD, 3), mark(BAD, 2)]) == set()
-    assert to_confirm(judge, weighing, [cut, BAD], [mark(GOOD, 3), mark(BAD, 4)]) == asked
+    assert to_confirm(judge, aggregation, [GOOD, BAD], [mark(GOOD, 3), mark(BAD, 2)]) == asked
+    assert to_confirm(judge, aggregation, [GOOD, BAD], [mark(GOOD, 3)]) == set()
+    assert to_confirm(judge, aggregation, [cut, BAD], [mark(GOOD, 3), mark(BAD, 2)]) == set()
+    assert to_confirm(judge, aggregation, [cut, BAD], [mark(GOOD, 3), mark(BAD, 4)]) == asked
 
 
 RATINGS = st.integers(1, 5)
@@ -207,5 +207,5 @@ def test_confirm_never_makes_a_pair_that_both_orders_would_not_make(
 
 
 def test_without_a_judge_nobody_is_rated() -> None:
-    found = candidates_by_prompt(None, Weighing(1.0), [GOOD, BAD], [])
+    found = candidates_by_prompt(None, Aggregation(1.0), [GOOD, BAD], [])
     assert [candidate.ratings for candidate in found[QUESTION["prompt_id"]]] == [(), ()]

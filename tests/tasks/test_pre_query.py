@@ -13,7 +13,7 @@ from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.pre_query import LiteralTemplate, families, family_of, pre_query
-from kasasagi.tasks.synthesize import MagpieSource, Steering, draws_for, own_words
+from kasasagi.tasks.synthesize import MagpieSource, Steering, draws_for, template_key
 from tests import chat_templates as ours
 from tests.tasks.helpers import session
 
@@ -161,5 +161,5 @@ def test_a_literal_template_is_asked_for_under_the_key_that_it_always_had(tmp_pa
     question = first(one, literal)
     body = {"prompt": "<user>", "temperature": 1.0, "top_p": 1.0, "max_tokens": 1024, "stop": ("\n\n",)}
     assert question.key == ledger_key("small", body, 0)
-    assert own_words(one, literal) == []
-    assert own_words(one, source("qwen-3")) != own_words(one, source("qwen-2.5"))
+    assert template_key(one, literal) == []
+    assert template_key(one, source("qwen-3")) != template_key(one, source("qwen-2.5"))

@@ -10,7 +10,7 @@ from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
-from kasasagi.tasks.asking import read_rows, set_aside
+from kasasagi.tasks.asking import quarantine_row, read_rows
 from kasasagi.tasks.filter.duplicates.keys import exact_key
 from kasasagi.tasks.filter.duplicates.published import NO_PAIR, REASON, published_keys
 from tests.run_example import build_example_run
@@ -44,7 +44,7 @@ def add_fault(run: Run, prompt: dict[str, Any], stage: str, reason: str) -> None
     """Let a call about a prompt have failed in a run."""
     payload = prompt if stage == "converse" else {"prompt_id": prompt["prompt_id"], "response_id": "0"}
     row_id = prompt["prompt_id"] if stage == "converse" else "0"
-    shard = run.workspace.shards.write(table("quarantine", [set_aside(stage, row_id, reason, "503", payload)]))
+    shard = run.workspace.shards.write(table("quarantine", [quarantine_row(stage, row_id, reason, "503", payload)]))
     run.add(Handle(stage=stage, chunk=9, run=run.id, shards={"quarantine": shard}, account=Account()), reused=False)
 
 

@@ -14,7 +14,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, Session
 from kasasagi.tasks.reading import UnreadableError, prompt_file
 from kasasagi.tasks.rewrite.config import RewriteConfig
-from kasasagi.tasks.rewrite.write import Wish, read_rewrite, rewrite_chunk, rewrite_messages
+from kasasagi.tasks.rewrite.write import RewriteRequest, read_rewrite, rewrite_chunk, rewrite_messages
 from tests.tasks.helpers import asked, model, prompt, session
 
 ORIGIN = "Name three rivers of Japan."
@@ -55,7 +55,7 @@ def test_each_way_has_words_in_each_language(language: Any) -> None:
     text = "川の名前を三つ挙げてください。" if language == "ja" else ORIGIN
     tasks = prompt_file("rewrite", language)["tasks"]
     for method in ("paraphrase", "deeper", "broader"):
-        wish = Wish(prompt(text), method)  # type: ignore[arg-type]
+        wish = RewriteRequest(prompt(text), method)  # type: ignore[arg-type]
         asking = rewrite_messages(RewriteConfig(model="writer"), wish)
         assert sum(task in asking[1]["content"] for task in tasks[method]) == 1
         assert asking == rewrite_messages(RewriteConfig(model="writer"), wish)
@@ -63,7 +63,9 @@ def test_each_way_has_words_in_each_language(language: Any) -> None:
 
 def test_different_prompts_are_deepened_in_different_ways() -> None:
     tasks = prompt_file("rewrite", "en")["tasks"]["deeper"]
-    asking = [rewrite_messages(RewriteConfig(model="w"), Wish(prompt(f"Why {n}?"), "deeper")) for n in range(40)]
+    asking = [
+        rewrite_messages(RewriteConfig(model="w"), RewriteRequest(prompt(f"Why {n}?"), "deeper")) for n in range(40)
+    ]
     assert all(any(task in one[1]["content"] for one in asking) for task in tasks)
 
 

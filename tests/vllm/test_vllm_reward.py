@@ -16,7 +16,7 @@ import yaml
 
 from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.dispatcher import Question
-from kasasagi.blocks.engines import guard
+from kasasagi.blocks.engines import process_watch
 from kasasagi.blocks.engines.vllm_server import SERVED
 from kasasagi.blocks.engines.vllm_server import command as serving
 from kasasagi.blocks.models.kinds import RewardModel
@@ -89,13 +89,13 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("wb") as log:
-        server = guard.guarded(serving(config, port), stdout=log, stderr=subprocess.STDOUT)
+        server = process_watch.guarded(serving(config, port), stdout=log, stderr=subprocess.STDOUT)
         try:
             until(lambda: answers(address) or server.poll() is not None, "the server answers", START_S)
             assert server.poll() is None, (folder / "server.log").read_text(errors="replace")[-4000:]
             yield Scorer(made, tokenizer, address)
         finally:
-            guard.end(server)
+            process_watch.end(server)
 
 
 def reward(scorer: Scorer, **fields: Any) -> RewardModel:
@@ -106,7 +106,7 @@ def numbers(folder: Path, config: RewardModel, prompt: list[dict[str, str]]) -> 
     asked = []
     for answer in ANSWERS:
         request = {"messages": [*prompt, {"role": "assistant", "content": answer}], **config.extra_body}
-        asked.append(Question("scorer", ledger_key(config.known_as(), request, 0), request))
+        asked.append(Question("scorer", ledger_key(config.ledger_identity(), request, 0), request))
     with dispatching(folder, {"scorer": config}) as dispatcher:
         found = dispatcher.ask(asked)
     assert [one.error for one in found] == [None] * len(ANSWERS)

@@ -13,13 +13,13 @@ from typing import TypeVar
 import httpx2
 import openai
 
-from kasasagi.blocks.dispatch.batch.places import StrangeReplyError
+from kasasagi.blocks.dispatch.batch.places import UnexpectedReplyError
 from kasasagi.blocks.dispatch.lanes import backoff
 from kasasagi.blocks.endpoints.openai import read_failure
 from kasasagi.blocks.endpoints.redirects import refused_redirect
 from kasasagi.blocks.models.llm import Completion
 
-UNHEARD = (openai.APIError, httpx2.HTTPError, StrangeReplyError)
+UNHEARD = (openai.APIError, httpx2.HTTPError, UnexpectedReplyError)
 """What a connection, or a reply that is none, ends with; it may pass."""
 SILENCE = Completion(error="connection", detail="nobody answers", transient=True)
 Answer = TypeVar("Answer")
@@ -33,7 +33,7 @@ class UnansweredError(Exception):
         self.refusal = refusal
 
 
-async def patiently(asked: Callable[[], Awaitable[Answer]], timeout_s: float) -> Answer:
+async def retry_until_answered(asked: Callable[[], Awaitable[Answer]], timeout_s: float) -> Answer:
     """What a server says, asked again while it cannot be reached, for timeout_s seconds. Raises UnansweredError.
 
     Errors that are an answer, as LostBatchError is, pass through.

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import openai
 
-from kasasagi.blocks.dispatch.batch.asking import SILENCE, UNHEARD, UnansweredError, patiently
+from kasasagi.blocks.dispatch.batch.asking import SILENCE, UNHEARD, UnansweredError, retry_until_answered
 from kasasagi.blocks.dispatch.batch.notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
 from kasasagi.blocks.dispatch.batch.parts import Batch, parts
 from kasasagi.blocks.dispatch.batch.places import BatchFolder, BatchServer, LostBatchError, Place, Seen
@@ -218,7 +218,7 @@ class BatchLane(Lane):
         """The id of a batch whose taking over was not confirmed; None: the server has none. Raises UnansweredError."""
         assert self._place is not None
         place = self._place
-        return await patiently(lambda: place.find(batch.note), self._model.timeout_s)
+        return await retry_until_answered(lambda: place.find(batch.note), self._model.timeout_s)
 
     def _refused(self, failure: Completion) -> None:
         words = failure.detail if self._endpoint is None else self._endpoint.without_key(failure.detail)
@@ -278,7 +278,7 @@ class BatchLane(Lane):
         place, batch_id = self._place, batch.note.batch_id or ""
         try:
             while True:
-                seen = await patiently(lambda: place.look(batch_id), self._model.timeout_s)
+                seen = await retry_until_answered(lambda: place.look(batch_id), self._model.timeout_s)
                 if seen.ending is not None:
                     break
                 await asyncio.sleep(self._config.poll_s)
@@ -322,7 +322,7 @@ class BatchLane(Lane):
             return True
 
         try:
-            return await patiently(take, self._model.timeout_s)
+            return await retry_until_answered(take, self._model.timeout_s)
         except LostBatchError:
             return False
 
@@ -388,7 +388,7 @@ class BatchLane(Lane):
         """Ask again in the next batch, or let the question fail for now."""
         job.attempts += 1
         if again and job.attempts <= self._model.max_retries and not self._closed:
-            self.owner.tally.retried += 1
+            self.owner.counters.retried += 1
             self.owner.tried(job, completion)
             self.owner.again(job)
         else:

@@ -28,7 +28,7 @@ class LostBatchError(Exception):
     """The server answers, and does not have a batch, or its results, any more."""
 
 
-class StrangeReplyError(Exception):
+class UnexpectedReplyError(Exception):
     """The server answered, but with nothing that a batch could be: it may pass."""
 
 
@@ -69,7 +69,7 @@ class BatchServer:
         self._config = config
 
     async def hand_over(self, note: BatchNote, requests: Path) -> str:
-        """Upload the requests and make a batch of them. Raises openai.APIError, StrangeReplyError."""
+        """Upload the requests and make a batch of them. Raises openai.APIError, UnexpectedReplyError."""
         file = await self._client.files.create(file=requests, purpose="batch")
         window: Any = self._config.window
         url: Any = note.url
@@ -77,7 +77,7 @@ class BatchServer:
             input_file_id=file.id, endpoint=url, completion_window=window, metadata={OUR_NAME: note.name}
         )
         if not isinstance(batch.id, str):
-            raise StrangeReplyError(f"a batch without an id: {batch.id!r}")
+            raise UnexpectedReplyError(f"a batch without an id: {batch.id!r}")
         return batch.id
 
     async def find(self, note: BatchNote) -> str | None:
@@ -98,7 +98,7 @@ class BatchServer:
         return None
 
     async def look(self, batch_id: str) -> Seen:
-        """Ask how far it is. Raises openai.APIError, StrangeReplyError, LostBatchError."""
+        """Ask how far it is. Raises openai.APIError, UnexpectedReplyError, LostBatchError."""
         try:
             batch = await self._client.batches.retrieve(batch_id)
         except openai.NotFoundError as error:
@@ -106,7 +106,7 @@ class BatchServer:
         return read_batch(batch)
 
     async def results(self, name: str) -> AsyncIterator[bytes]:
-        """Fetch a file, line by line. Raises openai.APIError, StrangeReplyError, LostBatchError."""
+        """Fetch a file, line by line. Raises openai.APIError, UnexpectedReplyError, LostBatchError."""
         mask = KeyMask(self._client.api_key)
         try:
             async with self._client.files.with_streaming_response.content(name) as response:
@@ -116,7 +116,7 @@ class BatchServer:
                     for line in lines:
                         yield mask.body(line)
                     if len(rest) > LARGEST_REPLY_BYTES:
-                        raise StrangeReplyError(f"a result of more than {LARGEST_REPLY_BYTES // 2**20} MB")
+                        raise UnexpectedReplyError(f"a result of more than {LARGEST_REPLY_BYTES // 2**20} MB")
                 yield mask.body(rest)
         except openai.NotFoundError as error:
             await self._lost(name, error)
@@ -140,10 +140,10 @@ class BatchServer:
 
 
 def read_batch(batch: Any) -> Seen:
-    """What a server says of a batch. Raises StrangeReplyError where it says nothing that can be."""
+    """What a server says of a batch. Raises UnexpectedReplyError where it says nothing that can be."""
     status = getattr(batch, "status", None)
     if not isinstance(status, str):
-        raise StrangeReplyError(f"a batch without a status: {str(batch)[:80]}")
+        raise UnexpectedReplyError(f"a batch without a status: {str(batch)[:80]}")
     names = (getattr(batch, "output_file_id", None), getattr(batch, "error_file_id", None))
     faults = getattr(getattr(batch, "errors", None), "data", None)
     faults = [fault for fault in faults if hasattr(fault, "code")] if isinstance(faults, list) else []

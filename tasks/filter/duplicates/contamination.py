@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.filter.config import ContaminationConfig, EvaluationSet, FilterError
 from kasasagi.tasks.filter.duplicates.overlap import Item, Overlap
 from kasasagi.tasks.load.config import SourceError

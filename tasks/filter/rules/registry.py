@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.filter.rules.context import answer_inside, missing_context
 from kasasagi.tasks.filter.rules.personal import KINDS, personal_data
 from kasasagi.tasks.filter.rules.private import private_life

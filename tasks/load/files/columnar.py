@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, SourceError
 from kasasagi.tasks.load.files.locate import Place, parquet_shards
 from kasasagi.tasks.load.files.opened import Opened, RawRow

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kasasagi.blocks.canonical import digest, digest_file
-from kasasagi.blocks.nearest import nearest
+from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, Format, SourceError
 
 _FORMATS: dict[str, Format] = {

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import orjson
 
-from kasasagi.blocks.workspace.run_tables import with_room
+from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.tasks.publish.card.markdown import masked
 
 MOST_WAYS = 12
@@ -41,7 +41,7 @@ def asked_models(connection: duckdb.DuckDBPyConnection, models: Mapping[str, Any
         connection: The run's tables.
         models: The models of the recipe, as plain data, by their names there.
     """
-    found = with_room(connection, partial(_ways, connection))
+    found = with_more_memory(connection, partial(_ways, connection))
     groups: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
     for stage, model, responder, ways, calls in found:
         here = responder if responder == model else f"{responder} ({model})"

@@ -1,4 +1,4 @@
-"""Turns: engines that share a device hold it one at a time, and one that has nothing to do gives it up to the next."""
+"""Device locks: engines that share a device hold it one at a time; an idle engine releases it for the next one."""
 
 import threading
 from collections.abc import Callable, Hashable

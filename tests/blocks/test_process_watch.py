@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from kasasagi.blocks.engines import guard
+from kasasagi.blocks.engines import process_watch
 from tests.blocks.helpers import until
 
 ROOT = Path(__file__).parents[2]
@@ -23,29 +23,29 @@ def gone(pid: int) -> bool:
 
 
 def test_a_guarded_command_and_its_children_end_when_the_guard_is_let_go() -> None:
-    process = guard.guarded([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE)
+    process = process_watch.guarded([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE)
     assert process.stdout is not None
     child = int(process.stdout.readline())
     assert not gone(child)
-    guard.end(process)
+    process_watch.end(process)
     process.stdout.close()
     assert gone(child)
 
 
 def test_a_guard_ends_with_the_status_of_its_command() -> None:
-    process = guard.guarded([sys.executable, "-c", "raise SystemExit(7)"])
+    process = process_watch.guarded([sys.executable, "-c", "raise SystemExit(7)"])
     assert process.wait(30) == 7
-    assert guard.end(process) == 7
+    assert process_watch.end(process) == 7
 
 
 def test_what_is_guarded_ends_when_the_parent_is_killed() -> None:
     code = f"""
         import subprocess, sys, time
-        from kasasagi.blocks.engines import guard
-        run = guard.guarded([sys.executable, "-c", {FAMILY!r}], stdout=subprocess.PIPE)
+        from kasasagi.blocks.engines import process_watch
+        run = process_watch.guarded([sys.executable, "-c", {FAMILY!r}], stdout=subprocess.PIPE)
         child = int(run.stdout.readline())
         plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
-        guard.watched([plain.pid])
+        process_watch.watched([plain.pid])
         print(child, plain.pid, flush=True)
         time.sleep(300)
     """

@@ -1,4 +1,4 @@
-"""What the judges are asked: one sitting for each judge, aspect, order and group of a prompt's responses."""
+"""What the judges are asked: one request for each judge, aspect, order and group of a prompt's responses."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from kasasagi.tasks.text.languages import script_of
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class JudgeRequest:
     """One call of a judge: some of a prompt's responses under one aspect, in the order in which they are shown."""
 
     prompt_id: str
@@ -30,13 +30,13 @@ class Sitting:
     language: Language
 
 
-def sittings_for(
+def judge_requests_for(
     session: Session,
     config: JudgeConfig,
     prompts: Sequence[Mapping[str, Any]],
     responses: Mapping[str, Sequence[Mapping[str, Any]]],
     orderings: Sequence[str] | None = None,
-) -> list[Sitting]:
+) -> list[JudgeRequest]:
     """All calls of the judges for some prompts.
 
     A prompt has none if it has fewer than two responses, or if the rubric cannot be rendered for it.
@@ -46,22 +46,22 @@ def sittings_for(
     others are given.
     """
     names = config.asked_first if orderings is None else orderings
-    sittings: list[Sitting] = []
+    judge_requests: list[JudgeRequest] = []
     for prompt in prompts:
         answers = sorted(responses.get(prompt["prompt_id"], ()), key=lambda row: row["response_id"])
         if len(answers) > 1 and method_of(config, session.base).fault(prompt) is None:
-            sittings += _sittings_for_prompt(session, config, prompt, answers, names)
-    return sittings
+            judge_requests += _requests_for_prompt(session, config, prompt, answers, names)
+    return judge_requests
 
 
-def _sittings_for_prompt(
+def _requests_for_prompt(
     session: Session,
     config: JudgeConfig,
     prompt: Mapping[str, Any],
     answers: Sequence[Mapping[str, Any]],
     names: Iterable[str],
-) -> list[Sitting]:
-    language, sittings = judge_language(config, prompt), []
+) -> list[JudgeRequest]:
+    language, judge_requests = judge_language(config, prompt), []
     groups = method_of(config, session.base).groups(prompt["prompt_id"], len(answers))
     for aspect in config.marks:
         for name in names:
@@ -69,8 +69,10 @@ def _sittings_for_prompt(
                 shown = tuple(answers[index] for index in in_order(group, name))
                 asked = _requests(session, config, prompt, [row["content"] for row in shown], aspect, language)
                 for voice, question in _questions(session, config, asked):
-                    sittings.append(Sitting(prompt["prompt_id"], voice, aspect, name, shown, question, language))
-    return sittings
+                    judge_requests.append(
+                        JudgeRequest(prompt["prompt_id"], voice, aspect, name, shown, question, language)
+                    )
+    return judge_requests
 
 
 def _requests(
@@ -125,11 +127,13 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
     return "ja" if script_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
 
 
-def repaired(session: Session, config: JudgeConfig, sitting: Sitting, reply: str, fault: str) -> Sitting:
-    """The sitting that asks for an unreadable reply once more, with the fault named."""
-    request = sitting.question.request
+def repaired(
+    session: Session, config: JudgeConfig, judge_request: JudgeRequest, reply: str, fault: str
+) -> JudgeRequest:
+    """The request that asks for an unreadable reply once more, with the fault named."""
+    request = judge_request.question.request
     words = [] if is_own(config.method) else [config.method]
-    messages = asked_again(request["messages"], reply, fault, sitting.language, *words)
+    messages = asked_again(request["messages"], reply, fault, judge_request.language, *words)
     again = {**request, "messages": messages}
-    key = ledger_key(session.identities[sitting.voice.use], again, sitting.voice.draw, config.round)
-    return replace(sitting, question=Question(sitting.voice.use, key, again))
+    key = ledger_key(session.identities[judge_request.voice.use], again, judge_request.voice.draw, config.round)
+    return replace(judge_request, question=Question(judge_request.voice.use, key, again))

@@ -1,4 +1,4 @@
-"""`python guard.py run COMMAND …` or `watch PID …`: ends those processes, and what they started, when our parent ends.
+"""End processes with our parent: `python process_watch.py run COMMAND …`, or `watch PID …` with their children.
 
 The parent holds the other end of our standard input, which the system closes however the parent ends. vLLM's engine
 core is a process of its own, and outlives a parent that was killed, with all that it holds of the GPU's memory.

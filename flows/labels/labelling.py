@@ -1,4 +1,4 @@
-"""The sitting itself: pairs blind and side by side, one verdict after the other, until there are enough."""
+"""A labelling session: pairs blind and side by side, one verdict after the other, until there are enough."""
 
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ _WORDS: dict[str, Word] = {
     **dict.fromkeys(("u", "undo", "う"), "undo"),
     **dict.fromkeys(("q", "quit", "exit"), "quit"),
 }
-# Digests order the pairs: a fair sample, the same at every sitting, whatever the judge said of them.
+# Digests order the pairs: a fair sample, the same at every session, whatever the judge said of them.
 _IN_TURN = "SELECT prompt_id, chosen_id, rejected_id FROM pairs ORDER BY md5(prompt_id || chosen_id || rejected_id)"
 _TEXTS = "SELECT response_id, content FROM responses WHERE response_id IN (?, ?)"
 _PROMPT = "SELECT messages FROM prompts WHERE prompt_id = ?"
@@ -40,15 +40,15 @@ _ALL = "SELECT chosen_id, rejected_id, margin FROM pairs"
 
 
 def label(run: Run, wanted: int, console: Console, ask: Callable[[str], str]) -> Agreement:
-    """Show pairs of a run until a person has given so many verdicts on it, earlier sittings counted, or quits.
+    """Show pairs of a run until a person has given so many verdicts on it, earlier sessions counted, or quits.
 
-    ask puts a question and gives the line typed; its EOFError or KeyboardInterrupt ends the sitting. Each verdict is
+    ask puts a question and gives the line typed; its EOFError or KeyboardInterrupt ends the session. Each verdict is
     kept at once. Gives the agreement with the judge. Raises KasasagiError where the run's tables cannot be read.
     """
     labels = Labels(run.workspace)
     with reading(run) as tables:
-        sitting = _Sitting(run, tables, labels, console, ask)
-        if not sitting.until(wanted):
+        session = _Labelling(run, tables, labels, console, ask)
+        if not session.until(wanted):
             console.print(plain("There are no more pairs of this run to show.", "dim"))
         return agreement(labels, _pairs(tables))
 
@@ -59,7 +59,7 @@ def agreement_on(run: Run) -> Agreement:
         return agreement(Labels(run.workspace), _pairs(tables))
 
 
-class _Sitting:
+class _Labelling:
     """One person's way through a run's pairs, with a way back."""
 
     def __init__(
@@ -166,7 +166,7 @@ def draw_sides(console: Console, left: str, right: str) -> None:
 
 
 def closing(counts: Agreement, wanted: int) -> list[str]:
-    """What is said at the end of a sitting."""
+    """What is said at the end of a session."""
     left = wanted - counts.verdicts
     more = f"{plural(left, 'verdict')} to go: the same command goes on." if left > 0 else ""
     return [*counts.sentences(), *([more] if more else [])]

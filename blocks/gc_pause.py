@@ -8,7 +8,7 @@ from kasasagi.blocks import clean_exit  # noqa: F401 - what is frozen here is re
 
 
 @contextmanager
-def unsearched() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Collect no garbage while heavy modules are imported, and never search what they made.
 
     An import of thousands of objects that all stay is else searched again and again, which is a sixth of its time.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kasasagi.blocks.garbage import unsearched
+from kasasagi.blocks.gc_pause import gc_paused
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def as_before() -> Iterator[None]:
 def test_nothing_is_collected_meanwhile_and_what_was_made_is_left_alone_later() -> None:
     gc.enable()
     frozen = gc.get_freeze_count()
-    with unsearched():
+    with gc_paused():
         assert not gc.isenabled()
         made = [[number] for number in range(1_000)]
     assert gc.isenabled()
@@ -28,6 +28,6 @@ def test_nothing_is_collected_meanwhile_and_what_was_made_is_left_alone_later() 
 
 def test_an_error_ends_it_too_and_a_collector_that_was_off_stays_off() -> None:
     gc.disable()
-    with pytest.raises(ImportError), unsearched():
+    with pytest.raises(ImportError), gc_paused():
         raise ImportError
     assert not gc.isenabled()

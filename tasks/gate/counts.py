@@ -24,22 +24,24 @@ ROWS_TOGETHER = frozenset(
 
 
 @dataclass(frozen=True)
-class Tally:
+class ExpectationCounts:
     """What an expectation saw in some rows: why it could not be evaluated, whether it held, and the counts."""
 
     fault: str | None = None
     success: bool = False
     result: dict[str, Any] = field(default_factory=dict)
 
-    def with_more(self, other: "Tally", one: Expectation) -> "Tally":
-        """This tally and that of further rows; `mostly` is held against the rows of both."""
+    def with_more(self, other: "ExpectationCounts", one: Expectation) -> "ExpectationCounts":
+        """Return these counts and those of further rows; `mostly` is held against the rows of both."""
         if self.fault is not None or other.fault is not None:
             return self if self.fault is not None else other
         counts = {name: (self.result.get(name) or 0) + (other.result.get(name) or 0) for name in COUNTS}
         present = counts["element_count"] - counts["missing_count"]
         least = float(one.arguments.get("mostly", 1.0))
         held = present == 0 or (present - counts["unexpected_count"]) / present >= least
-        return Tally(None, held, {**counts, "unexpected_percent": 100 * counts["unexpected_count"] / max(1, present)})
+        return ExpectationCounts(
+            None, held, {**counts, "unexpected_percent": 100 * counts["unexpected_count"] / max(1, present)}
+        )
 
 
 def speaks_of_rows_alone(one: Expectation) -> bool:
@@ -52,7 +54,9 @@ def speaks_of_rows_alone(one: Expectation) -> bool:
     return isinstance(known, type) and issubclass(known, mapped) and one.expectation not in ROWS_TOGETHER
 
 
-def outcome_of(one: Expectation, scope: Literal["scout", "whole"], arguments: dict[str, Any], seen: Tally) -> Outcome:
+def outcome_of(
+    one: Expectation, scope: Literal["scout", "whole"], arguments: dict[str, Any], seen: ExpectationCounts
+) -> Outcome:
     """How an expectation came out; if it could not be evaluated it has failed, critically."""
     base: dict[str, Any] = {"stage": one.stage, "scope": scope, "expectation": one.name, "arguments": arguments}
     if seen.fault is not None:

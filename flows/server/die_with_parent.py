@@ -1,4 +1,4 @@
-"""Become a command that ends when its parent does: `python -m kasasagi.flows.server.tied_process PARENT COMMAND …`."""
+"""Run a command that ends when its parent does: `python -m kasasagi.flows.server.die_with_parent PARENT COMMAND …`."""
 
 import ctypes
 import os
