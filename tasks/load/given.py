@@ -18,7 +18,15 @@ from kasasagi.tasks.load.files.locate import locate
 from kasasagi.tasks.load.files.opened import RawRow
 from kasasagi.tasks.load.files.readers import open_rows
 from kasasagi.tasks.load.leads import Lead, lead_to
-from kasasagi.tasks.load.rows import Conversation, Inputs, UnfitRowError, choose_inputs, conversation, last_answer
+from kasasagi.tasks.load.rows import (
+    USUAL_COLUMNS,
+    Conversation,
+    Inputs,
+    UnfitRowError,
+    choose_inputs,
+    conversation,
+    last_answer,
+)
 from kasasagi.tasks.load.text import json_text
 from kasasagi.tasks.load.transcript import turns_of
 
@@ -50,8 +58,9 @@ def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRo
     """The rows, each with its prompt in the column `messages` where the recipe maps none.
 
     That is the column `prompt` (a text or a conversation), with the turns that whole conversations in the responses
-    have beside it; else what comes before the responses, where these are whole conversations. Any of them may be a
-    transcript, one text with the turns in it.
+    have beside it; else what comes before the responses, where these are whole conversations; else the columns from
+    which a dataset without responses is read (messages, conversations, instruction). Any of them may be a transcript,
+    one text with the turns in it.
     """
     given = source.responses
     if given is None or _maps_prompt(source):
@@ -67,7 +76,8 @@ def _maps_prompt(source: DatasetSource) -> bool:
 
 def _prompted(given: GivenResponses, row: RawRow) -> RawRow:
     try:
-        return RawRow({**row.value, "messages": _prompt_of(given, row.value)}, row.raw)
+        prompt = _prompt_of(given, row.value)
+        return row if prompt is None else RawRow({**row.value, "messages": prompt}, row.raw)
     except UnfitRowError as unfit:
         return RawRow(raw=row.raw or json_text(row.value)[0].encode(), reason=unfit.reason, detail=unfit.detail)
 
@@ -82,6 +92,8 @@ def _prompt_of(given: GivenResponses, row: Mapping[str, Any]) -> Any:
     if len({turns_of(text) is None for text in texts}) > 1:
         raise UnfitRowError("prompts_differ", "one response is a transcript, and another is a text without its prompt")
     before = [value[:-1] for value in map(_spelled_out, values) if _is_conversation(value)]
+    if not before and any(row.get(name) for name in USUAL_COLUMNS):
+        return None
     if not before:
         raise UnfitRowError("missing_column", "the row has no prompt, and its responses are no whole conversations")
     if any(turns != before[0] for turns in before):

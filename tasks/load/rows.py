@@ -22,6 +22,8 @@ _ROLES = {
 }
 """The roles of a conversation by the names that datasets give them: OpenAI's, ShareGPT's, Gemini's."""
 _CONVERSATIONS = ("messages", "conversations", "conversation")
+USUAL_COLUMNS = (*_CONVERSATIONS, "instruction")
+"""The columns that make a prompt where a recipe maps none."""
 _TEXT_PARTS = ("text", "input_text", "output_text")
 
 

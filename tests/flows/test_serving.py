@@ -14,6 +14,7 @@ from tests.blocks.helpers import until
 from tests.fake_server import FakeServer
 from tests.flows.test_own_flows import job, latest
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 SCRIPT = f'''
 from prefect import flow, serve

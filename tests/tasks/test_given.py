@@ -221,6 +221,20 @@ def test_a_row_without_one_prompt_is_set_aside_by_the_load(tmp_path: Path, row: 
     assert {one["prompt_id"] for one in given} == {prompts[0]["prompt_id"]}
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        {"messages": [USER]},
+        {"conversations": [{"from": "human", "value": USER["content"]}]},
+        {"instruction": USER["content"]},
+    ],
+)
+def test_the_usual_columns_of_a_prompt_stand_beside_responses_too(tmp_path: Path, prompt: dict[str, Any]) -> None:
+    found, given = loaded(tmp_path, [{**prompt, "chosen": "A bird.", "rejected": "A fish."}])
+    assert [one["messages"] for one in found] == [[USER]]
+    assert {one["content"] for one in given} == {"A bird.", "A fish."}
+
+
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"responses.rejected: .* has no column 'rejected'"):
         loaded(tmp_path, [{"prompt": "Why?", "chosen": "a", "rejectd": "b"}])
