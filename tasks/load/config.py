@@ -55,7 +55,8 @@ class DatasetSource(Config):
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Ours: theirs. Ours are instruction or messages, system, and answer. Without either of the first "
-        "two, a column called messages, else conversations, else instruction (with input, if there is output) is used.",
+        "two, a column called messages, else conversations, else instruction (with input, if there is output) is used; "
+        "with `responses` a column called prompt goes before them.",
     )
     keep: list[str] = Field(default_factory=list, description="Columns carried to every table and to the output.")
     split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
