@@ -35,7 +35,7 @@ class Recipe(Config):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The job's name, also in file names.")
     source: SourceConfig = Field(description="Where prompts come from: a dataset, or Magpie.")
     models: dict[str, ModelConfig] = Field(min_length=1, description="Models by the names that this recipe uses.")
-    filter: FilterConfig = Field(FilterConfig(), description="Which prompts go on.")
+    filter: FilterConfig = Field(FilterConfig(), description="Which prompts continue.")
     tags: TagsConfig | None = Field(None, description="A model labels the prompts; the labels are columns.")
     semantic: SemanticConfig | None = Field(None, description="Prompts are compared by meaning.")
     select: SelectConfig | None = Field(None, description="How many prompts of each kind go on.")

@@ -89,6 +89,26 @@ def test_every_picture_is_there_and_small_and_none_is_left_over() -> None:
     assert all(picture.stat().st_size < LARGEST_PICTURE for picture in shown)
 
 
+DIALECT = re.compile(
+    r"\b(heeds?|heeded|amid|anew|travels? with|goes on|go on|sets? aside|lies? in|told|as far as|stand several times"
+    r"|is known by|comes? to its end|some hundred)\b"
+)
+"""Words of a private dialect; plain ones stand in their place: apply, again, ship, continue, quarantine, …"""
+
+
+@pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)
+def test_documents_speak_plainly(file: Path) -> None:
+    assert DIALECT.findall(file.read_text(encoding="utf-8")) == []
+
+
+def test_helps_speak_plainly() -> None:
+    group = typer.main.get_command(app)
+    commands = [command for one in group.commands.values() for command in (one, *getattr(one, "commands", {}).values())]  # type: ignore[attr-defined]
+    helps = [command.help or "" for command in commands]
+    helps += [getattr(option, "help", None) or "" for command in commands for option in command.params]
+    assert [text for text in helps if DIALECT.search(text)] == []
+
+
 def test_the_recipe_reference_is_that_of_the_model() -> None:
     assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == reference(), (
         "the recipe has changed: kasasagi schema --markdown > docs/recipe.md"

@@ -65,12 +65,12 @@ class DatasetSource(Config):
     streaming: bool = Field(default=False, description="Read a Hub dataset row by row instead of downloading it first.")
     limit: Annotated[int, Field(ge=1)] | None = Field(default=None, description="How many rows to read at most.")
     turns: Turns | None = Field(
-        default=None, description="Dialogues go on until they have so many user turns: {count: …, model: …}."
+        default=None, description="Dialogues continue until they have so many user turns: {count: …, model: …}."
     )
     last_answer: LastAnswer = Field(
         default="drop",
         description="What becomes of the answer that a row ends with, in its messages or its column output: drop "
-        "leaves it out, keep lets further turns go on from it, as_chosen makes it the chosen response, by `source`.",
+        "leaves it out, keep lets further turns continue from it, as_chosen makes it the chosen response, by `source`.",
     )
     responses: GivenResponses | None = Field(
         default=None, description="Columns that hold responses, which are rated in place of new ones."

@@ -19,7 +19,7 @@ class SelectConfig(Config):
     limit: int = Field(ge=1, description="How many prompts go on for each value.")
     order_by: tuple[str, ...] = Field(
         (),
-        description="Columns that say which go on first, each with `desc` behind it where the greatest come first; "
+        description="Columns that say which continue first, each with `desc` behind it where the greatest come first; "
         "quality and difficulty go by their scale. Equals, and all without this, go by their position. prompt_id is a "
         "digest, so order by it for a fair draw.",
     )

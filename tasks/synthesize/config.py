@@ -40,7 +40,7 @@ class SystemPrompt(Config):
 class PackUse(Config):
     """A pack of system prompts and beginnings that steers some of the draws."""
 
-    name: str = Field(min_length=1, description="A pack that travels with kasasagi, or a YAML file beside the recipe.")
+    name: str = Field(min_length=1, description="A pack that ships with kasasagi, or a YAML file beside the recipe.")
     weight: Weight = Field(1.0, description="How often it is drawn, in proportion to the others.")
 
 
