@@ -38,7 +38,7 @@ class Recipe(Config):
     filter: FilterConfig = Field(FilterConfig(), description="Which prompts continue.")
     tags: TagsConfig | None = Field(None, description="A model labels the prompts; the labels are columns.")
     semantic: SemanticConfig | None = Field(None, description="Prompts are compared by meaning.")
-    select: SelectConfig | None = Field(None, description="How many prompts of each kind go on.")
+    select: SelectConfig | None = Field(None, description="How many prompts of each kind continue.")
     rewrite: RewriteConfig | None = Field(None, description="Further prompts are made out of those that are selected.")
     stages: tuple[OwnStage, ...] = Field((), description="Stages of one's own, in their order.")
     respond: RespondConfig = Field(

@@ -332,7 +332,7 @@ def _is_local(host: str) -> bool:
 
 
 class BundledModel(Config):
-    """hina, the small language model that travels with kasasagi: no key, no GPU, no network."""
+    """hina, the small language model that ships with kasasagi: no key, no GPU, no network."""
 
     kind: Literal["bundled"] = Field(description="The bundled model.")
     batch_size: int = Field(256, ge=1, description="Requests that are answered at once.")

@@ -24,7 +24,7 @@ class Answering(Config):
     sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the answers.")
     rules: tuple[AnswerRule, ...] = Field(
         ANSWER_RULES,
-        description="Rules that an answer must keep for the dialogue to go on; one of your own is a dotted path.",
+        description="Rules that an answer must keep for the dialogue to continue; one of your own is a dotted path.",
     )
 
 

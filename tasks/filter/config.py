@@ -20,7 +20,7 @@ OF_DUPLICATES = ("duplicate", "near_duplicate", "published_before", "no_pair_bef
 
 
 class DedupConfig(Config):
-    """Which duplicates are set aside; the earliest row survives."""
+    """Which duplicates are quarantined; the earliest row survives."""
 
     exact: bool = Field(
         default=True,
@@ -99,7 +99,7 @@ class FilterConfig(Config):
     contamination: ContaminationConfig | None = Field(
         default=None, description="Evaluation sets whose items no prompt may repeat."
     )
-    dedup: DedupConfig = Field(default_factory=DedupConfig, description="Which duplicates are set aside.")
+    dedup: DedupConfig = Field(default_factory=DedupConfig, description="Which duplicates are quarantined.")
 
     @field_validator("rules")
     @classmethod

@@ -36,7 +36,7 @@ class Responder(Config):
 
 
 class RespondConfig(Config):
-    """Who responds, how often, and which answers go on to the judge."""
+    """Who responds, how often, and which answers reach the judge."""
 
     models: tuple[Responder, ...] = Field(min_length=1, description="Models that respond.")
     samples: int = Field(1, ge=1, description="Answers of each model to each prompt.")

@@ -1,4 +1,4 @@
-"""How many prompts of each kind go on."""
+"""How many prompts of each kind continue."""
 
 import math
 import re
@@ -13,10 +13,10 @@ _ORDER = re.compile(r"(?P<column>\S(?:.*\S)?)(?:\s+(?P<way>asc|desc))|(?P<alone>
 
 
 class SelectConfig(Config):
-    """A quota: of the prompts that are equal in some columns, so many go on."""
+    """A quota: of the prompts that are equal in some columns, so many continue."""
 
     per: tuple[str, ...] = Field((), description="Columns whose values share a quota, such as category; none: all.")
-    limit: int = Field(ge=1, description="How many prompts go on for each value.")
+    limit: int = Field(ge=1, description="How many prompts continue for each value.")
     order_by: tuple[str, ...] = Field(
         (),
         description="Columns that say which continue first, each with `desc` behind it where the greatest come first; "

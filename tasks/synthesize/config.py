@@ -81,7 +81,7 @@ class MagpieSource(Config):
         description="What stands before the user's words: auto (the model's own chat template), a family's name, or "
         "the text, in which {system} is the place of a system prompt.",
     )
-    steer: str | None = Field(None, description="Text behind the user marker, which the model goes on from.")
+    steer: str | None = Field(None, description="Text behind the user marker, which the model continues.")
     steer_kept: bool | None = Field(
         None,
         description="Whether `steer` is part of the instruction; if not set, it is unless it ends with a line break, "
