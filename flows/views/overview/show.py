@@ -35,6 +35,7 @@ def print_summary(run: Run, console: Console, pairs: int = DEFAULT_PAIRS, full: 
     shown = summary(run, pairs)
     _draw_state(shown, console)
     if shown["stages"]:
+        console.print(plain(_result(run.product(), shown)))
         _draw_funnel(shown, console)
         _draw_gates(shown["gates"], console)
         draw_last = {"instructions": _draw_instructions, "responses": draw_responses}.get(run.product(), _draw_pairs)
@@ -80,6 +81,21 @@ def _draw_state(shown: dict[str, Any], console: Console) -> None:
         console.print(plain(as_called(state["error"]), "red"), soft_wrap=True)
     if state["status"] == "killed":
         console.print(plain("Its process is gone without a word; what was paid for is kept: run the recipe again."))
+
+
+def _result(product: str, shown: dict[str, Any]) -> str:
+    """What a run made, where it is, what it cost, and what it rejected most often, in one sentence."""
+    stages, published = shown["stages"], shown["state"]["published"]
+    total = _total(stages)
+    made = {"pairs": shown["pair_count"], "responses": shown["response_count"]}.get(product, stages[-1]["rows_out"])
+    parts = [f"{made:,} {product}" + (f" in {published}" if published else "")]
+    parts.append(f"{dollars(total['cost_usd'])} for {total['calls_paid']:,} paid calls")
+    rejected = [(rows, reason, stage["stage"]) for stage in stages for reason, rows in stage["reasons"].items()]
+    if rejected:
+        rows, reason, stage = max(rejected)
+        quarantined = sum(one["quarantined"] for one in stages)
+        parts.append(f"{quarantined:,} rows quarantined, most often {reason} ({rows:,} in {stage})")
+    return "; ".join(parts)
 
 
 def _draw_funnel(shown: dict[str, Any], console: Console) -> None:
