@@ -25,6 +25,7 @@ from kasasagi.hina.world.oracle import grade
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.pairs import make_pairs
 from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.judge.votes import candidates_by_prompt
 from kasasagi.tasks.reports.statistics import share
 
 VERDICTS = ("better", "equal", "worse")
@@ -134,7 +135,8 @@ class Material:
         who: dict[str, Any] = {"model": None, "models": option.judges, "orders": option.orders}
         judge = self.judge.model_copy(update=who)
         ratings = [row for row in self.ratings if row["judge"].split("#")[0] in option.judges]
-        result = make_pairs(option.pairs, judge, self.prompts, self.responses, ratings)
+        rated = candidates_by_prompt(judge, option.pairs.aggregation(), self.responses, ratings)
+        result = make_pairs(option.pairs, self.prompts, rated)
         texts = {row["response_id"]: row["content"] for row in self.responses}
         asked = {row["prompt_id"]: row["messages"] for row in self.prompts}
         pairs = result.rows["pairs"]

@@ -68,7 +68,7 @@ class Chunking:
     """How the rows of a stage become chunks, and what its chunks make becomes rows again.
 
     Attributes:
-        known_by: What a chunk's cache key holds besides the stage's version and the chunk's input.
+        key_parts: What a chunk's cache key holds besides the stage's version and the chunk's input.
         makes: The table that a chunk makes; the first of several that it has.
         reads: The name under which a chunk reads its rows.
         at_most: The calls that so many prompts take at most, where nobody knows them yet.

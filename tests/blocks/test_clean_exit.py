@@ -12,8 +12,8 @@ from kasasagi.blocks import clean_exit
 
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN = """
-from kasasagi.blocks.gc_pause import unsearched
-with unsearched():
+from kasasagi.blocks.gc_pause import gc_paused
+with gc_paused():
     import duckdb
 """
 LOOPS = """

@@ -52,7 +52,7 @@ def test_a_folder_beside_the_recipe_is_found_from_wherever_the_run_is_started(
     beside = found["beside"]
     assert (beside.model, beside.lora, beside.tokenizer) == (str(base / "mine"), str(base / "adapter"), beside.model)
     assert engines["beside"].identity().startswith("mine@")
-    assert engines["here"].identity() == f"{model(str(Path('theirs').resolve())).known_as()}+me/adapter"
+    assert engines["here"].identity() == f"{model(str(Path('theirs').resolve())).ledger_identity()}+me/adapter"
     assert (found["here"].model, found["here"].lora) == ("theirs", "me/adapter")
     assert engines["hub"].identity() == "some/model"
 

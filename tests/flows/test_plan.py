@@ -264,7 +264,7 @@ def test_further_turns_count_against_the_budget_beside_the_draws(
     talking = load_recipe(str(loaded.file), [f"source={source}", "budget.calls=100"])
     one = session(tmp_path / "workspace", talking.recipe.models, ranks=ranks())
     told: list[dict[int, Cost]] = []
-    monkeypatch.setattr(one.dispatcher, "foresee", told.append)
+    monkeypatch.setattr(one.dispatcher, "reserve_for", told.append)
     said: list[str] = []
     run = ActiveRun(Context(one, talking.recipe, talking.base), Options(one.run.workspace, said=said.append))
     later = Planner(run.context)

@@ -21,7 +21,7 @@ from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.human import HUMAN, outranked
 from kasasagi.tasks.pairing.model import Candidate
 from tests.fake_argilla import FakeArgilla
-from tests.fake_argilla.server import ledger_identity
+from tests.fake_argilla.server import known_as
 from tests.run_example import RECIPE, build_example_run
 
 KEY = "argilla-key-marked-7f3a91"
@@ -308,7 +308,7 @@ def test_people_are_told_what_the_steps_stand_for_and_a_dataset_keeps_its_own(
     push(run, None, None, None)
     push(wide, None, None, None)
     told = {
-        name: [one["description"] for one in argilla.settings[ledger_identity("dataset", name), "questions"]][:2]
+        name: [one["description"] for one in argilla.settings[known_as("dataset", name), "questions"]][:2]
         for name in ("fresh", DATASET)
     }
     assert told["fresh"] == ["0 is the worst (1 on the judge's scale), 10 the best (100)."] * 2

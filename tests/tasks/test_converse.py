@@ -204,7 +204,7 @@ TELLS = "Write to taro.yamada@gmail.com about the heron."
 
 
 @pytest.mark.parametrize(
-    ("reply", "turns", "set_aside"),
+    ("reply", "turns", "quarantined"),
     [
         (fails(turn=Completion(TELLS, finish_reason="stop")), {}, True),
         (fails(answer=Completion(TELLS, finish_reason="stop")), {}, True),
@@ -213,7 +213,7 @@ TELLS = "Write to taro.yamada@gmail.com about the heron."
     ],
 )
 def test_the_filters_rule_on_personal_data_holds_for_later_turns_unless_their_rules_name_it(
-    tmp_path: Path, reply: Callable[[Question], Completion], turns: dict[str, Any], quarantine_row: bool
+    tmp_path: Path, reply: Callable[[Question], Completion], turns: dict[str, Any], quarantined: bool
 ) -> None:
     answers = {"rules": ["finished"]}
     source = {"kind": "dataset", "path": "p.jsonl", "turns": {"count": 2, "model": "small", "template": "chatml"}}
@@ -222,7 +222,7 @@ def test_the_filters_rule_on_personal_data_holds_for_later_turns_unless_their_ru
     assert how is not None
     one = session(tmp_path, answer=reply)
     aside = read_rows(one.run, talk(one, how, seeds()).shards.get("quarantine"))
-    assert [row["reason"] for row in aside] == ["personal_data"] * quarantine_row
+    assert [row["reason"] for row in aside] == ["personal_data"] * quarantined
     assert not any("taro" in str(row["detail"]) for row in aside)
 
 
