@@ -37,16 +37,16 @@ MODULE = [sys.executable, "-m", "dask"]
 @contextmanager
 def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A scheduler and two workers of one thread each: the scheduler's address, and the workers."""
-    known, telemetry = folder / "scheduler.json", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    known, quiet = folder / "scheduler.json", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     where = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(known)]
-    processes = [subprocess.Popen([*MODULE, "scheduler", *where], cwd=ROOT, **telemetry)]  # type: ignore[call-overload]
+    processes = [subprocess.Popen([*MODULE, "scheduler", *where], cwd=ROOT, **quiet)]  # type: ignore[call-overload]
     try:
         while not (known.exists() and known.read_text().endswith("}")):
             time.sleep(0.05)
         address = str(json.loads(known.read_text())["address"])
         preload = ["--preload", "benchmarks.instant_worker", "--local-directory", str(folder)]
         words = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", *preload]
-        processes += [subprocess.Popen([*MODULE, *words], cwd=ROOT, **telemetry) for _ in range(2)]  # type: ignore[call-overload]
+        processes += [subprocess.Popen([*MODULE, *words], cwd=ROOT, **quiet) for _ in range(2)]  # type: ignore[call-overload]
         yield address, processes[1:]
     finally:
         for process in processes:

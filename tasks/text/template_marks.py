@@ -39,10 +39,10 @@ def leaked_token(text: str, about: str = "") -> str | None:
             behind the end of the last sentence counts.
     """
     own = _QUOTED.sub(" ", text)
-    telemetry = _ABOUT_TEMPLATES.search(_TOKEN.sub(" ", f"{about}\n{text}")) is not None
+    quiet = _ABOUT_TEMPLATES.search(_TOKEN.sub(" ", f"{about}\n{text}")) is not None
     for found in _TOKEN.finditer(own):
         at_the_end = not own[found.end() :].strip() and re.search(r"[.?!。？！]\s*\Z", own[: found.start()])
-        if not telemetry or at_the_end:
+        if not quiet or at_the_end:
             return found[0].strip()
     return None
 

@@ -67,14 +67,14 @@ def ray_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[LocalC
 
     Each CPU is a process for each run, which imports everything.
     """
-    telemetry = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", **environment}
+    quiet = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", **environment}
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)))
 
         def start(name: str, *words: str) -> subprocess.Popen[bytes]:
             common = ["--num-cpus", "1", "--disable-usage-stats", "--block"]
             command = ["ray.scripts.scripts", "start", *words, *common]
-            return stack.enter_context(_process(folder / name, command, telemetry))
+            return stack.enter_context(_process(folder / name, command, quiet))
 
         first = ["--head", "--port", "0", "--include-dashboard", "false", "--temp-dir", str(home)]
         nodes = [start("head", *first, "--ray-client-server-port", str(_free_port()))]

@@ -163,7 +163,7 @@ def done(recipe: Path, texts: list[str], answers: Callable[[Question], Completio
 
 
 def test_the_stage_of_the_documents_rates_rejects_and_repairs(tmp_path: Path) -> None:
-    text = next(block for block in blocks(ROOT / "docs" / "extending.md", "python") if "class Brevity" in block)
+    text = next(block for block in blocks(ROOT / "docs" / "extending.md", "python") if "class Brevity(Config)" in block)
     recipe = write_job(tmp_path, None, {"use": "own.brevity", "model": "small", "least": 4}, file=("own.py", text))
     asked: list[Question] = []
 

@@ -75,7 +75,7 @@ GOLDEN = {
     ),
     "respond.template='{{ '": "respond.template: '{{ ' is no Jinja template: unexpected 'end of template'",
     "respond.template='{{ instruction | shout }}'": "respond.template: '{{ instruction | shout }}' is no Jinja",
-    "respond.rules=[finishd]": "'finishd' is no rule for answers",
+    "respond.rules=[finishd]": "no such rule for answers: did you mean 'finished'",
     "respond.models=[small, small]": "'small' responds 2 times; give each of them a label of its own",
     "filter.rules=[{min_chrs: 3}]": "'min_chrs' is no rule: did you mean 'min_chars'?",
     "pairs.min_margin=-1": "pairs.min_margin: -1 is not valid: input should be greater than or equal to 0",

@@ -50,7 +50,7 @@ def test_a_persons_verdicts_stand_beside_the_judges(tmp_path: Path) -> None:
     run = build_example_run(tmp_path, prompts=9)
     assert "your own" not in typed(tmp_path).stdout
     answers = iter(["a", "b", "tie"])
-    label(run, 3, Console(telemetry=True), lambda question: next(answers))
+    label(run, 3, Console(quiet=True), lambda question: next(answers))
     assert "Beside your own verdicts" in typed(tmp_path).stdout
     person = json.loads(typed(tmp_path, "--json").stdout)["person"]
     assert (person["decided"], person["ties"]) == (2, 1)
