@@ -73,6 +73,31 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return build_example_run(tmp_path_factory.mktemp("live"), ended=False)
 
 
+def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tmp_path: Path) -> None:
+    """Units are said: prompts that gave no pair are not added to responses that were rejected before."""
+    run = build_example_run(tmp_path, prompts=12)
+    cost = "9 pairs; 46 paid calls, $0.0064"
+    assert shown(run, 200).splitlines()[1] == f"{cost}; 3 of 12 prompts gave no pair, most often missing_rating (1)"
+    set_state(run, published=str(tmp_path / "out"))
+    assert shown(run, 400).splitlines()[1].startswith(f"9 pairs in {tmp_path / 'out'}; 46 paid calls")
+    assert "1 pair; 0 paid calls, $0\n" in shown(pair_run(tmp_path / "free", "Why?", "yes"), 200)
+
+
+@pytest.mark.parametrize(
+    ("product", "sentence"),
+    [
+        ("responses", "23 responses; 46 paid calls, $0.0064; 1 of 24 responses were rejected, most often refusal (1)"),
+        ("instructions", "9 instructions; 46 paid calls, $0.0064; 3 of 12 instructions were rejected"),
+    ],
+)
+def test_a_summary_names_what_the_run_is_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, product: str, sentence: str
+) -> None:
+    run = build_example_run(tmp_path, prompts=12)
+    monkeypatch.setattr(Run, "product", lambda self: product)
+    assert shown(run, 200).splitlines()[1].startswith(sentence)
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ["ended", "live"])
 def test_no_line_of_text_is_wider_than_the_terminal(name: str, width: int, request: pytest.FixtureRequest) -> None:

@@ -20,6 +20,10 @@ TOP_REASONS = 3
 BAR_CELLS = 12
 NARROW_BAR_CELLS = 5
 LABEL_WIDTH = 10
+_MAKES = {"pairs": "format_dpo", "responses": "respond"}
+"""The stage that makes what a run publishes; instructions are made by the last one that there is."""
+_UNITS = {"pairs": "prompt", "responses": "response", "instructions": "instruction"}
+_LOST = {"pairs": "gave no pair", "responses": "were rejected", "instructions": "were rejected"}
 _COUNTS = ("calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
 _ROW_COLUMNS: list[tuple[str, Kind]] = [("in", "right"), ("out", "right"), ("set aside", "right"), ("kept", "fixed")]
 _CALL_COLUMNS: list[tuple[str, Kind]] = [
@@ -84,17 +88,18 @@ def _draw_state(shown: dict[str, Any], console: Console) -> None:
 
 
 def _result(product: str, shown: dict[str, Any]) -> str:
-    """What a run made, where it is, what it cost, and what it rejected most often, in one sentence."""
-    stages, published = shown["stages"], shown["state"]["published"]
-    total = _total(stages)
-    made = {"pairs": shown["pair_count"], "responses": shown["response_count"]}.get(product, stages[-1]["rows_out"])
-    parts = [f"{made:,} {product}" + (f" in {published}" if published else "")]
-    parts.append(f"{dollars(total['cost_usd'])} for {total['calls_paid']:,} paid calls")
-    rejected = [(rows, reason, stage["stage"]) for stage in stages for reason, rows in stage["reasons"].items()]
-    if rejected:
-        rows, reason, stage = max(rejected)
-        quarantined = sum(one["quarantined"] for one in stages)
-        parts.append(f"{quarantined:,} rows quarantined, most often {reason} ({rows:,} in {stage})")
+    """Return one sentence: what a run made, where it is, what it cost, and why most of the rest is missing."""
+    stages, published = {stage["stage"]: stage for stage in shown["stages"]}, shown["state"]["published"]
+    total = _total(shown["stages"])
+    made = {"pairs": shown["pair_count"], "responses": shown["response_count"]}
+    last = stages.get(_MAKES.get(product, shown["stages"][-1]["stage"]))
+    count = made.get(product, last["rows_out"] if last else 0)
+    parts = [plural(count, product.removesuffix("s")) + (f" in {published}" if published else "")]
+    parts.append(f"{plural(total['calls_paid'], 'paid call')}, {dollars(total['cost_usd']) or '$0'}")
+    if last and last["reasons"]:
+        reason, rows = max(last["reasons"].items(), key=lambda found: found[1])
+        lost, of = plural(last["rows_in"], _UNITS[product]), f"{last['quarantined']:,} of"
+        parts.append(f"{of} {lost} {_LOST[product]}, most often {reason} ({rows:,})")
     return "; ".join(parts)
 
 
