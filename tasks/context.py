@@ -136,7 +136,7 @@ class Context:
         return Handle(stage=job.stage, chunk=job.chunk, run=job.run, shards=shards, account=account)
 
     def job(self, stage: str, version: int, number: int, inputs: Mapping[str, Shard], key_parts: list[Any]) -> ChunkJob:
-        """Return a chunk of a stage, whose cache key holds the stage's version, what it is known by, and its inputs."""
+        """Return a chunk of a stage, whose cache key holds the stage's version, its own key parts, and its inputs."""
         shards = {name: shard.digest for name, shard in inputs.items()}
         key = digest([stage, version, number, shards, key_parts, []])  # [] keeps the keys of earlier versions good
         return ChunkJob(stage=stage, chunk=number, run=self.session.run.id, inputs=dict(inputs), cache_key=key)

@@ -36,7 +36,7 @@ FINAL = (
 
 
 class ContentPolicy(CachePolicy):
-    """A chunk is known by its stage's version, its configuration and its input, and by nothing else."""
+    """The cache key of a chunk: its stage's version, its configuration and its input, and nothing else."""
 
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any

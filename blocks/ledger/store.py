@@ -19,6 +19,7 @@ from typing import get_args, get_type_hints
 import orjson
 
 from kasasagi.blocks.canonical import DIGEST_BYTES
+from kasasagi.blocks.destinations.errors import one_sentence
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.llm import Completion
 
@@ -135,7 +136,7 @@ def rescued(workspace: Path) -> Path:
 
 def failure(path: Path, verb: str, error: Exception) -> LedgerError:
     """What a person is told of a ledger that cannot be opened, read or written."""
-    undecoded, words = isinstance(error, UnicodeDecodeError), " ".join(str(error).split())
+    undecoded, words = isinstance(error, UnicodeDecodeError), one_sentence(error)
     if undecoded or (isinstance(error, sqlite3.DatabaseError) and DAMAGED.search(str(error))):
         workspace = workspace_of(path)
         why = "SQLite cannot even say how" if undecoded else words

@@ -57,7 +57,7 @@ class Registry(Generic[T]):
         return found
 
     def key_parts(self, names: Iterable[str], base: Path) -> list[str]:
-        """Return the digests of the files of a user's own, for cache keys: a change in a file makes rows anew."""
+        """Return the digests of the files of a user's own, for cache keys: a change in a file remakes rows."""
         return [digest_file(own_file(name, base)) for name in names if is_own(name)]
 
     def check(self, name: str) -> str:

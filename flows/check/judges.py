@@ -57,13 +57,14 @@ async def ask_preference(
         The completion that failed, if one did.
     """
     recipe, asked = loaded.recipe, _questions(loaded, judging, label)
+    method = _method(loaded, judging, label)
     ratings: dict[int, float] = {}
     for group, question, texts in asked:
         completion = await complete(question.request)
         if completion.error is not None:
             return completion
         try:
-            verdicts = read_answer(judging, Answered(question, completion, False), texts, loaded.base)
+            verdicts = read_answer(method, Answered(question, completion, False), texts)
         except UnreadableReply as fault:
             what = f"its verdict on a plain example cannot be read ({fault})"
             said(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")

@@ -1,1 +1,1 @@
-"""Runs made anew of what is there: other pairs, judges and gates, publications."""
+"""Rebuild runs from what is there: other pairs, judges and gates, publications."""

@@ -131,9 +131,9 @@ def _with(data: Any, path: Sequence[str], value: Any, text: str) -> Any:
 
 def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     """The recipe in some plain data. Raises RecipeError with one sentence for each fault."""
+    data = with_own_providers(data, base)
     if keys := literal_keys(data):
         raise RecipeError("\n".join(keys))
-    data = with_own_providers(data, base)
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:

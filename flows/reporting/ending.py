@@ -1,4 +1,4 @@
-"""What Prefect is told of a run has a bound in time: a run is what its own state says, whatever happens to Prefect."""
+"""What is reported to Prefect has a bound in time: a run is what its own state says, whatever happens to Prefect."""
 
 import asyncio
 import time

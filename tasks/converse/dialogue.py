@@ -1,4 +1,4 @@
-"""The stage itself: a chunk of dialogues grows turn by turn; each call is in the ledger, what fails is set aside."""
+"""The stage itself: a chunk of dialogues grows turn by turn; each call is in the ledger, what fails is quarantined."""
 
 import re
 import shutil
@@ -170,7 +170,7 @@ def _go_on(
 
 
 def _begun(begins: PreQuery, plan: Dialogues, talk: Conversation, stops: Mapping[str, Any]) -> str | list[int] | None:
-    """What a dialogue goes on from; none where it cannot, and then it has its fault. Raises PreQueryUnknownError."""
+    """Return what continues a dialogue; None where nothing can (then it has its fault). Raises PreQueryUnknownError."""
     talk.fault = _forged(talk, stops.get("stop") or ())
     if talk.fault is None:
         try:
@@ -246,7 +246,7 @@ def _as_prompt(talk: Conversation, one: Answered, text: str, position: int) -> d
 
 
 def _sorted(talks: Sequence[Conversation], schema: pa.Schema, answered: Sequence[Answered]) -> ChunkResult:
-    """The dialogues that have their turns, and those set aside with the reason why they ended."""
+    """The dialogues that have their turns, and those quarantined with the reason why they ended."""
     prompts, turns, quarantine = [], [], []
     for talk in talks:
         if talk.fault is not None:

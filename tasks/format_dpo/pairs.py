@@ -23,7 +23,7 @@ from kasasagi.tasks.pairing import (
     broken_condition,
     keep_share,
 )
-from kasasagi.tasks.pairing.named import STRATEGIES, Case
+from kasasagi.tasks.pairing.named import STRATEGIES, Case, Strategy
 from kasasagi.tasks.student import TokenCounter, TokenLimits
 from kasasagi.tasks.text.thinking import with_thinking
 
@@ -77,8 +77,9 @@ def make_pairs(
     Returns:
         The rows; rows out are prompts with pairs.
     """
+    strategy = STRATEGIES.find(config.strategy, base)
     outcomes = {
-        prompt["prompt_id"]: pairs_of(config, prompt, rated.get(prompt["prompt_id"], []), counter, base)
+        prompt["prompt_id"]: pairs_of(config, strategy, prompt, rated.get(prompt["prompt_id"], []), counter)
         for prompt in prompts
     }
     if config.on_policy is not None:
@@ -99,19 +100,19 @@ def make_pairs(
 
 def pairs_of(
     config: PairsConfig,
+    strategy: Strategy,
     prompt: Mapping[str, Any],
     candidates: Sequence[Candidate],
     counter: TokenCounter | None = None,
-    base: Path = Path(),
 ) -> list[Pair] | Dropped:
     """Return the pairs of one prompt, at least one, or why there is none.
 
     Args:
         config: How pairs are made.
+        strategy: Who names the responses of a pair.
         prompt: The prompt's id, and its messages where tokens are counted.
         candidates: Its responses.
         counter: Who counts tokens, where config limits them.
-        base: The recipe's folder, where a strategy of a user's own lies.
     """
     conditions = config.conditions()
     if config.max_tokens is not None and counter is not None:
@@ -119,7 +120,7 @@ def pairs_of(
         if (dropped := _long_prompt(config.max_tokens, counter.prompt(messages))) is not None:
             return dropped
         conditions = replace(conditions, total_tokens=_total(config.max_tokens, counter, messages))
-    outcome = STRATEGIES.find(config.strategy, base)(
+    outcome = strategy(
         Case(
             prompt["prompt_id"],
             candidates,

@@ -69,7 +69,7 @@ class Expectation(Config):
 
     @property
     def name(self) -> str:
-        """What it is known by: its class, and its column, description or query."""
+        """Its name: its class, and its column, description or query."""
         named = self.model_extra or {}
         about = named.get("column") or (self.unexpected_rows_query and (named.get("description") or self._one_line()))
         return f"{self.expectation}({about})" if about else self.expectation

@@ -42,16 +42,29 @@ class OwnMethod:
     def request(
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
-        """What the user's class asks."""
-        return {"messages": list(self.judge.messages(prompt, texts))}
+        """What the user's class asks. Raises OwnPythonError where it cannot ask about these texts."""
+        try:
+            return {"messages": self._messages(prompt, texts)}
+        except Exception as error:
+            raise OwnPythonError(
+                f"judge.method: {self.name} asks nothing about the responses to {prompt['prompt_id']} "
+                f"({type(error).__name__}: {error}); mend its messages()"
+            ) from error
 
     def fault(self, prompt: Mapping[str, Any]) -> str | None:
         """Why the user's class cannot ask about a prompt, tried with two short texts."""
         try:
-            self.judge.messages(prompt, ["Yes.", "No."])
+            self._messages(prompt, ["Yes.", "No."])
         except Exception as error:  # whatever it does with one prompt is that prompt's fault alone
             return f"the judge {self.name} cannot ask about this prompt ({type(error).__name__}: {error})"
         return None
+
+    def _messages(self, prompt: Mapping[str, Any], texts: Sequence[str]) -> list[Message]:
+        """The user's messages. Raises TypeError where they are none."""
+        messages = [dict(message) for message in self.judge.messages(prompt, texts)]
+        if not messages or not all(isinstance(one.get(key), str) for one in messages for key in ("role", "content")):
+            raise TypeError("messages are a list of mappings with the texts role and content")
+        return messages
 
     def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
         """The ratings that the user's class reads. Raises UnreadableReply."""

@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.canonical import digest
@@ -23,7 +22,7 @@ from kasasagi.tasks.asking import (
     read_rows,
 )
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
-from kasasagi.tasks.judge.methods import method_of
+from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict, refuse
 from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repaired
 from kasasagi.tasks.judge.stage import JUDGE
@@ -52,6 +51,7 @@ class JudgePanel:
     session: Session
     config: JudgeConfig
     aggregation: Aggregation
+    method: Method
     chunk: int = 0
 
     def hold(
@@ -87,7 +87,7 @@ class JudgePanel:
         """Read the judge's reply to a request."""
         texts = [row["content"] for row in judge_request.responses]
         try:
-            return ParsedReply(judge_request, answer, tuple(read_answer(self.config, answer, texts, self.session.base)))
+            return ParsedReply(judge_request, answer, tuple(read_answer(self.method, answer, texts)))
         except UnreadableReply as fault:
             return ParsedReply(judge_request, answer, fault=fault)
 
@@ -99,14 +99,13 @@ class JudgePanel:
         return judge_requests_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
 
 
-def read_answer(config: JudgeConfig, answer: Answered, texts: Sequence[str], base: Path = Path()) -> list[Verdict]:
+def read_answer(method: Method, answer: Answered, texts: Sequence[str]) -> list[Verdict]:
     """Return the verdict on each of the texts that a judge was shown.
 
     Args:
-        config: The judge's configuration.
+        method: The way in which it was asked.
         answer: Its answer.
         texts: The texts in the order in which it saw them.
-        base: The recipe's folder, where a way of judging of a user's own lies.
 
     Raises:
         UnreadableReply: The reply is an error, is cut off, or is not clear.
@@ -119,7 +118,7 @@ def read_answer(config: JudgeConfig, answer: Answered, texts: Sequence[str], bas
     words, thinking = split_thinking(completion.text, completion.reasoning)
     if thinking is not None and not _thought_aloud(completion) and _holds_end_of_thinking(answer):
         refuse("quoted_thinking", "the reply may quote an end of thinking from a text, and what stands behind it too")
-    return method_of(config, base).read(words, texts)
+    return method.read(words, texts)
 
 
 def _thought_aloud(completion: Completion) -> bool:
@@ -137,7 +136,7 @@ def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation,
     started = time.monotonic()
     prompts = read_rows(session.run, job.inputs["prompts"])
     responses = read_rows(session.run, job.inputs.get("responses"))
-    panel = JudgePanel(session, config, aggregation, job.chunk)
+    panel = JudgePanel(session, config, aggregation, method_of(config, session.base), job.chunk)
     judge_requests = judge_requests_for(session, config, prompts, by_prompt_id(responses))
     heard, answered = panel.hold(
         judge_requests, partial(_second_order, config, judge_requests) if config.confirms else None
@@ -178,7 +177,7 @@ def sort_verdicts(
             words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
             faults.update({mark: words for mark in marks if mark not in faults})
     wanted = [(row, aspect, voice.name) for row in responses for aspect in config.marks for voice in config.voices]
-    why = _not_asked(config, panel.session.base, prompts, responses)
+    why = _not_asked(panel, prompts, responses)
     quarantine = [
         _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
         for row, aspect, name in wanted
@@ -208,11 +207,9 @@ def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
     ]
 
 
-def _not_asked(
-    config: JudgeConfig, base: Path, prompts: Rows, responses: Rows
-) -> dict[str, tuple[str, str | None, str]]:
+def _not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dict[str, tuple[str, str | None, str]]:
     """For each prompt why a response to it is not shown to the judges, if it is not."""
-    method, left = method_of(config, base), by_prompt_id(responses)
+    method, left = panel.method, by_prompt_id(responses)
     why: dict[str, tuple[str, str | None, str]] = {}
     for prompt in prompts:
         count = len(left.get(prompt["prompt_id"], ()))
@@ -221,7 +218,7 @@ def _not_asked(
         elif (fault := method.fault(prompt)) is not None:
             why[prompt["prompt_id"]] = "template", fault, ""
         else:
-            why[prompt["prompt_id"]] = "not_compared", f"it is in none of the {config.matches} matches", ""
+            why[prompt["prompt_id"]] = "not_compared", f"it is in none of the {panel.config.matches} matches", ""
     return why
 
 

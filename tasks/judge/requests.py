@@ -12,7 +12,7 @@ from kasasagi.blocks.own.python import is_own
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.judge.config import JudgeConfig, Voice
 from kasasagi.tasks.judge.groups import in_order
-from kasasagi.tasks.judge.methods import method_of
+from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.prompt import Language, asked_again, instruction_text
 from kasasagi.tasks.text.languages import script_of
 
@@ -47,27 +47,37 @@ def judge_requests_for(
     """
     names = config.asked_first if orderings is None else orderings
     judge_requests: list[JudgeRequest] = []
+    methods = _methods(session, config)
+    method = next(iter(methods.values()))
     for prompt in prompts:
         answers = sorted(responses.get(prompt["prompt_id"], ()), key=lambda row: row["response_id"])
-        if len(answers) > 1 and method_of(config, session.base).fault(prompt) is None:
-            judge_requests += _requests_for_prompt(session, config, prompt, answers, names)
+        if len(answers) > 1 and method.fault(prompt) is None:
+            judge_requests += _requests_for_prompt(session, config, methods, prompt, answers, names)
     return judge_requests
+
+
+def _methods(session: Session, config: JudgeConfig) -> dict[str, Method]:
+    """The way in which each judging model is asked: the same for all, but for the words of the bundled model."""
+    bundled = {name: isinstance(session.models[name], BundledModel) for name in config.judges}
+    made = {one: method_of(config, session.base, bundled=one) for one in set(bundled.values())}
+    return {name: made[one] for name, one in bundled.items()}
 
 
 def _requests_for_prompt(
     session: Session,
     config: JudgeConfig,
+    methods: Mapping[str, Method],
     prompt: Mapping[str, Any],
     answers: Sequence[Mapping[str, Any]],
     names: Iterable[str],
 ) -> list[JudgeRequest]:
     language, judge_requests = judge_language(config, prompt), []
-    groups = method_of(config, session.base).groups(prompt["prompt_id"], len(answers))
+    groups = next(iter(methods.values())).groups(prompt["prompt_id"], len(answers))
     for aspect in config.marks:
         for name in names:
             for group in groups:
                 shown = tuple(answers[index] for index in in_order(group, name))
-                asked = _requests(session, config, prompt, [row["content"] for row in shown], aspect, language)
+                asked = _requests(methods, prompt, [row["content"] for row in shown], aspect, language)
                 for voice, question in _questions(session, config, asked):
                     judge_requests.append(
                         JudgeRequest(prompt["prompt_id"], voice, aspect, name, shown, question, language)
@@ -76,20 +86,15 @@ def _requests_for_prompt(
 
 
 def _requests(
-    session: Session,
-    config: JudgeConfig,
+    methods: Mapping[str, Method],
     prompt: Mapping[str, Any],
     texts: Sequence[str],
     aspect: str,
     language: Language,
 ) -> dict[str, dict[str, Any]]:
-    """What each judging model is asked about some texts: the same, but for the words of the bundled model."""
-    bundled = {name: isinstance(session.models[name], BundledModel) for name in config.judges}
-    words = {
-        one: method_of(config, session.base, bundled=one).request(prompt, texts, aspect, language)
-        for one in set(bundled.values())
-    }
-    return {name: words[one] for name, one in bundled.items()}
+    """What each judging model is asked about some texts; a way that several share is asked once."""
+    made = {id(method): method.request(prompt, texts, aspect, language) for method in methods.values()}
+    return {name: made[id(method)] for name, method in methods.items()}
 
 
 def _questions(

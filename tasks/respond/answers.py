@@ -157,7 +157,7 @@ def sort_answers(
     compared: bool = True,
     taken: Sequence[Mapping[str, Any]] = (),
 ) -> ChunkResult:
-    """Responses that may be judged, and those set aside with the first reason that holds.
+    """Return the responses that may be judged, and those quarantined with the first reason that holds.
 
     Args:
         rules: What each answer must keep.

@@ -1,4 +1,4 @@
-"""Rewrite: each prompt's last turn is written anew in every way that the recipe names; what fails is set aside."""
+"""Rewrite: each prompt's last turn is rewritten in every way that the recipe names; what fails is quarantined."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -11,6 +11,7 @@ from tests.e2e.job import MODELS, Job, sent, sent_by_model
 PASSING = {"http_429": 0.05, "http_500": 0.05, "reset": 0.05, "cut_body": 0.05, "malformed_json": 0.05}
 LASTING = {"empty_content": 0.05, "refusal": 0.05, "context_too_long": 0.05}
 LASTING_REASONS = {"empty", "refusal", "context_too_long"}
+PASSING_REASONS = {"rate_limited", "server_error", "connection", "malformed_reply"}
 
 
 def assert_closed(job: Job) -> None:
@@ -30,7 +31,8 @@ def test_eight_faults_at_five_percent_each(new_job: NewJob) -> None:
     job.prepare(100, models=patience, gates={"on_fail": "warn"}).run().succeeded()
     assert_closed(job)
     reasons = {row["reason"] for row in job.sql("select distinct reason from quarantine where stage = 'respond'")}
-    assert reasons >= {"rate_limited", "server_error", "connection", "malformed_reply", "context_too_long"}, reasons
+    # A request that waits for a server that is away takes over what keeps it away: which of them is a matter of time.
+    assert LASTING_REASONS < reasons <= LASTING_REASONS | PASSING_REASONS
     first = job.server.samples()
     failed = {name for name, count in first.items() if not count["finished"]}
     assert failed
@@ -42,8 +44,7 @@ def test_eight_faults_at_five_percent_each(new_job: NewJob) -> None:
     again = {name for name, count in first.items() if second[name]["begun"] > count["begun"]}
     assert again == failed
     assert all(count["finished"] == 1 for count in second.values())
-    passing = "('rate_limited', 'server_error', 'connection', 'malformed_reply')"
-    assert job.sql(f"from quarantine where reason in {passing}") == []
+    assert job.sql(f"from quarantine where reason in {tuple(sorted(PASSING_REASONS))}") == []
 
 
 @pytest.mark.slow

@@ -5,17 +5,21 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 from datasets import load_from_disk
 
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.own.python import OwnPythonError
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import load_recipe
 from kasasagi.flows.runner import run_recipe
 from kasasagi.tasks.pairing import Candidate, Dropped, Pair
 from kasasagi.tasks.pairing.strategies import chosen_by
+from kasasagi.tasks.publish import PublishError
+from kasasagi.tasks.publish.own_format import own_format
 from tests.e2e.job import prompt_rows, recipe_for
 from tests.fake_server import FakeServer
 from tests.tasks.helpers import asked, prompt, response, session
@@ -138,6 +142,54 @@ def test_whatever_a_judge_of_ones_own_reads_is_a_rating_for_each_text_or_unreada
     )
     reasons = {row["reason"] for row in rows(one, handle, "quarantine")}
     assert (rows(one, handle, "ratings"), reasons) == ([], {"judge_error", "template"})
+
+
+@pytest.mark.parametrize("said", ["None", "'Why?'", "[]", "[{'role': 'user'}]", "[texts[1]]", "1 / 0"])
+def test_a_judge_that_asks_nothing_costs_the_prompt_or_ends_in_one_sentence(tmp_path: Path, said: str) -> None:
+    always = (
+        f"class Judge:\n    def messages(self, prompt, texts):\n        return {said}\n    def read(self, r, t): ...\n"
+    )
+    (tmp_path / "always.py").write_text(always, encoding="utf-8")
+    sometimes = always.replace(
+        "return", "if texts == ['Yes.', 'No.']: return [dict(role='user', content='?')]\n        return"
+    )
+    (tmp_path / "sometimes.py").write_text(sometimes, encoding="utf-8")
+    one, question = session(tmp_path / "ws", base=tmp_path), prompt("Why?")
+    handle = chunk(one, config(method="always.Judge"), [question], some(question, 2))
+    assert {row["reason"] for row in rows(one, handle, "quarantine")} == {"template"}
+    assert asked(one) == []
+    with pytest.raises(OwnPythonError, match=r"judge\.method: Judge asks nothing .*; mend its messages\(\)"):
+        chunk(one, config(method="sometimes.Judge"), [question], some(question, 2))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        [None],
+        [{"a": 1}, {"a": "text"}],
+        [{"a": 1}, {"a": 1, "b": 2}],
+        [{"a": object()}],
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_rows_of_a_format_that_do_not_fit_together_are_one_sentence(made: list[Any], together: bool) -> None:
+    rows_left = iter(made)
+    convert = own_format("mine", lambda row: next(rows_left)).convert
+    pairs = [pa.table({"prompt_id": [str(place)]}) for place in range(len(made))]
+    tables = [pa.concat_tables(pairs)] if together else pairs
+    with pytest.raises(PublishError, match=r"^publish\.formats: mine makes no row of a pair .*; mend its function"):
+        list(map(convert, tables))
+
+
+def test_a_key_that_a_provider_of_ones_own_gives_is_refused_as_in_a_recipe(tmp_path: Path) -> None:
+    recipe = write_job(tmp_path, "http://127.0.0.1:9/v1", models={"small": {"provider": "my_parts.leaky"}})
+    parts = tmp_path / "my_parts.py"
+    secret = "sk-" + "a1" * 12
+    leaky = f"def leaky(model):\n    return {{'base_url': 'http://127.0.0.1:9/v1', 'api_key_env': '{secret}'}}\n"
+    parts.write_text(parts.read_text("utf-8") + "\n\n" + leaky, "utf-8")
+    with pytest.raises(RecipeError, match=r"models\.small\.api_key_env: this is an API key itself") as caught:
+        load_recipe(str(recipe))
+    assert secret not in str(caught.value)
 
 
 def candidate(name: str, *ratings: float, content: str | None = None, ended: str = "stop") -> Candidate:

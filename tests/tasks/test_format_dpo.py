@@ -17,6 +17,7 @@ from kasasagi.tasks.format_dpo.pairs import format_chunk, pairs_of
 from kasasagi.tasks.gate.frames import stage_frame
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pairing import Candidate, Dropped
+from kasasagi.tasks.pairing.named import STRATEGIES
 from tests.tasks.helpers import pairs_from, prompt, response, session
 
 QUESTION = prompt("What is a magpie?")
@@ -266,7 +267,7 @@ def test_a_tie_in_one_order_makes_a_pair_only_where_the_recipe_says_so(
     ]
     for holds, wanted in (("every_order", strict), ("on_average", lenient)):
         config = PairsConfig.model_validate({"min_margin": 1, "holds": holds})
-        outcome = pairs_of(config, {"prompt_id": "p"}, candidates)
+        outcome = pairs_of(config, STRATEGIES.find(config.strategy, Path()), {"prompt_id": "p"}, candidates)
         assert (outcome.reason if isinstance(outcome, Dropped) else True) == wanted
 
 
@@ -274,6 +275,7 @@ def test_a_tie_in_one_order_makes_a_pair_only_where_the_recipe_says_so(
 def test_no_pair_of_any_strategy_holds_in_one_order_alone(ratings: list[tuple[int, int]]) -> None:
     candidates = [Candidate(f"r{n}", f"m{n % 2}", f"text {n}", one) for n, one in enumerate(ratings)]
     for strategy in ("best_vs_worst", "best_vs_random", "all_above_margin", "sigma"):
-        outcome = pairs_of(PairsConfig(strategy=strategy, min_margin=0.5), {"prompt_id": "p"}, candidates)
+        config = PairsConfig(strategy=strategy, min_margin=0.5)
+        outcome = pairs_of(config, STRATEGIES.find(strategy, Path()), {"prompt_id": "p"}, candidates)
         for pair in [] if isinstance(outcome, Dropped) else outcome:
             assert all(a > b for a, b in zip(pair.chosen.ratings, pair.rejected.ratings, strict=True))

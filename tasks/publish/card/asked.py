@@ -15,7 +15,7 @@ MOST_WAYS = 12
 
 # A patch whose value is null removes the key: what is left of a request is how it was asked, not what.
 _WITHOUT_TEXTS = '{"messages": null, "prompt": null, "input": null}'
-# A call's model is that of the recipe; under which name it responds stand in the answers alone, kept or set aside.
+# A call's model is that of the recipe; under which name it responds stand in the answers alone, kept or quarantined.
 _WAYS = f"""
 WITH named AS (
     SELECT DISTINCT call_id, model AS responder FROM (

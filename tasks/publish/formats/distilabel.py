@@ -25,7 +25,7 @@ from datasets import load_from_disk
 dataset = load_from_disk("{folder}/dataset"){splits}  # as distilabel's FormatChatGenerationDPO gives it"""
 COLUMNS = {
     "`instruction`, `messages`": "the last turn of the prompt, and all of it",
-    "`generations`, `generation_models`": "every response to the prompt that was not set aside, and who gave it",
+    "`generations`, `generation_models`": "every response to the prompt that was not quarantined, and who gave it",
     "`ratings`": "the rating of each of them over all verdicts, null where it has none",
     "`rationales`": "the judge's reasons for each of them, those of several verdicts one below the other",
     "`model_name`": "the judge, several with a comma between them",
