@@ -18,7 +18,7 @@ MODULE = "kasasagi.flows.cli"
 VERBS = (
     *("run", "preview", "rejudge", "pair", "publish", "approve", "init", "schema", "check", "plan", "probe", "runs"),
     *("show", "judge", "sql", "trace", "quarantine", "diff", "label", "report", "argilla", "ledger", "batches"),
-    *("serve", "ui"),
+    *("serve", "ui", "dataset", "people"),
 )
 _COMMAND = re.compile(rf"(?<![\w./-]){PROGRAM} (?=(?:{'|'.join(VERBS)})\b)")
 

@@ -11,8 +11,8 @@ import typer
 import yaml
 
 from kasasagi.flows.cli.app import app
+from kasasagi.flows.recipe.documents.reference import reference
 from kasasagi.flows.recipe.model import check_recipe, shipped_recipes
-from kasasagi.flows.recipe.reference import reference
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")])

@@ -27,7 +27,7 @@ def limits_without_server(loaded: LoadedRecipe) -> list[str]:
         return []
     return [
         f"models.{label}.prefect_limit: {name!r} needs a Prefect server that outlives the run, and PREFECT_API_URL "
-        f"names none; start one with {command('ui')} and set PREFECT_API_URL to the address that it prints, "
+        f"names none; start one with {command('serve', 'ui')} and set PREFECT_API_URL to the address that it prints, "
         "or take prefect_limit out"
         for label, name in limits_named(loaded).items()
     ]

@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-RUN, INSPECT, CHANGE, OPERATE = "Run", "Inspect a run", "Change or publish a run", "Operate"
+RUN, INSPECT, GROUPS = "Run", "Inspect a run", "Groups of commands"
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     RUN: (jobs.run, recipes.init, recipes.check, recipes.plan, jobs.preview, probe.probe, recipes.schema),
     INSPECT: (
@@ -31,8 +31,15 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         views.diff,
         views.judge,
     ),
-    CHANGE: (jobs.pair, jobs.publish, jobs.rejudge, jobs.approve, label.label),
-    OPERATE: (prefect_server.ui, prefect_server.serve, batches.batches),
+}
+dataset = typer.Typer(help="Make another dataset out of a run: pair, publish or rate it again.", no_args_is_help=True)
+people = typer.Typer(help="Let people decide: approve gates, rate pairs here or in Argilla.", no_args_is_help=True)
+people.add_typer(argilla.argilla, name="argilla")
+MEMBERS: dict[str, tuple[typer.Typer, tuple[Callable[..., None], ...]]] = {
+    "dataset": (dataset, (jobs.pair, jobs.publish, jobs.rejudge)),
+    "people": (people, (jobs.approve, label.label)),
+    "ledger": (ledger.ledger_app, (batches.batches,)),
+    "serve": (prefect_server.serve_app, (prefect_server.ui,)),
 }
 EXAMPLES = {
     "run": "kasasagi run recipe.yaml -n 100 --set judge.orders=random",
@@ -47,17 +54,30 @@ EXAMPLES = {
     "quarantine": "kasasagi quarantine --stage judge",
     "trace": "kasasagi trace 3f9a1c",
     "sql": 'kasasagi sql "select model, count(*) from responses group by model"',
-    "pair": "kasasagi pair --set pairs.min_margin=2",
-    "publish": 'kasasagi publish --path out/again --set "publish.formats=[kto]"',
-    "rejudge": "kasasagi rejudge recipe.yaml --published",
+    "pair": "kasasagi dataset pair --set pairs.min_margin=2",
+    "publish": 'kasasagi dataset publish --path out/again --set "publish.formats=[kto]"',
     "serve": "kasasagi serve --recipe recipe.yaml",
+    "rejudge": "kasasagi dataset rejudge recipe.yaml --published",
 }
+
+
+def _epilog(name: str) -> str | None:
+    return f"Example: {EXAMPLES[name]}" if name in EXAMPLES else None
+
+
+def _add(group: typer.Typer, command: Callable[..., None], panel: str | None = None, hidden: bool = False) -> None:
+    group.command(rich_help_panel=panel, hidden=hidden, epilog=_epilog(command.__name__))(command)
+
+
 for panel, commands in COMMANDS.items():
     for command in commands:
-        example = EXAMPLES.get(command.__name__)
-        app.command(rich_help_panel=panel, epilog=f"Example: {example}" if example else None)(command)
-app.add_typer(argilla.argilla, name="argilla", rich_help_panel=CHANGE)
-app.add_typer(ledger.ledger_app, name="ledger", invoke_without_command=True, rich_help_panel=OPERATE)
+        _add(app, command, panel)
+for name, (group, commands) in MEMBERS.items():
+    app.add_typer(group, name=name, rich_help_panel=GROUPS, epilog=_epilog(name))
+    for command in commands:
+        _add(group, command)
+        _add(app, command, hidden=True)  # its name before there were groups
+app.add_typer(argilla.argilla, name="argilla", hidden=True)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`kasasagi batches`: what waits at servers that take questions in batches."""
+"""`kasasagi ledger batches`: what waits at servers that take questions in batches."""
 
 import time
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kasasagi.flows.cli.ledger import workspace_of
 from kasasagi.flows.cli.options import WorkspaceOption
 
 if TYPE_CHECKING:
@@ -13,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def batches(
+    context: typer.Context,
     cancel: Annotated[
         list[str] | None, typer.Option("--cancel", help="Cancel the batch with this id. Repeatable.")
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """List batches whose answers are not fetched yet; running the recipe again fetches them."""
-    from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.upkeep import batches as work
 
-    place = Workspace.named(workspace)
+    place = workspace_of(context, workspace)
     if cancel:
         notes = [work.named(place, name) for name in cancel]
         for note in notes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kasasagi.blocks.workspace.runs import Workspace
 
 DAMAGED = 1
-ledger_app = typer.Typer(help="Show and maintain the ledger of paid calls.")
+ledger_app = typer.Typer(help="Show and maintain the ledger of paid calls.", invoke_without_command=True)
 
 
 @ledger_app.callback()
@@ -53,7 +53,7 @@ def prune(
     from kasasagi.blocks.hints import printed_command
     from kasasagi.flows.upkeep import ledger_care
 
-    place = _workspace(context, workspace)
+    place = workspace_of(context, workspace)
     done = ledger_care.prune(place, older_than, run, dry_run)
     verb = "would remove" if dry_run else "removed"
     print(f"{verb} {_entries(done.entries)} ({_size(done.reply_bytes)} of replies) from {place.ledger_folder}")
@@ -68,7 +68,7 @@ def compact(context: typer.Context, workspace: WorkspaceOption = None) -> None:
     """Return the space of removed entries to the disk."""
     from kasasagi.flows.upkeep import ledger_care
 
-    place = _workspace(context, workspace)
+    place = workspace_of(context, workspace)
     before, after = ledger_care.compact(place)
     print(f"the ledger {place.ledger_folder} takes {_size(after)} now and took {_size(before)} before")
 
@@ -85,7 +85,7 @@ def check(
     from kasasagi.flows.upkeep import ledger_care
     from kasasagi.flows.views.text import visible
 
-    place = _workspace(context, workspace)
+    place = workspace_of(context, workspace)
     found = ledger_care.check(place, repair)
     for line in (*found.structure, *found.damaged):
         print(visible(line))
@@ -103,7 +103,7 @@ def import_(
     """Copy missing entries from another workspace's ledger."""
     from kasasagi.flows.upkeep import ledger_care
 
-    done = ledger_care.import_ledger(_workspace(context, workspace), other)
+    done = ledger_care.import_ledger(workspace_of(context, workspace), other)
     print(f"took over {_entries(done.taken)} from {other}, {done.known:,} here already")
     if done.damaged:
         print(f"left out {_entries(done.damaged)} of {other}: not what was written")
@@ -111,7 +111,8 @@ def import_(
         print("a part of the other file could not be read, and what stood there is lost")
 
 
-def _workspace(context: typer.Context, named: Path | None) -> "Workspace":
+def workspace_of(context: typer.Context, named: Path | None) -> "Workspace":
+    """Return the workspace that a command or its group names by -w, or the default one."""
     from kasasagi.blocks.workspace.runs import Workspace
 
     return Workspace.named(named or context.obj)

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 UI_PORT = 4200
 # Leases that lie in memory are lost with a restart, and the slots that they held stay taken for good.
 LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
+serve_app = typer.Typer(invoke_without_command=True)
 DEPLOYMENTS = ("deployments", "flows/shipped/deployments")
 
 
+@serve_app.callback()
 def serve(
+    context: typer.Context,
     recipe: Annotated[
         str | None,
         typer.Option("--recipe", help="Recipe of all deployments; default: the one in deployments/prefect.yaml."),
@@ -31,14 +34,16 @@ def serve(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of concurrent runs.")] = 1,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Serve the scheduled deployments from this process until it is interrupted."""
+    """Serve the scheduled deployments from this process until it is interrupted; `serve ui` starts Prefect's page."""
+    if context.invoked_subcommand is not None:
+        return
     from kasasagi.blocks import telemetry
     from kasasagi.blocks.hints import command
 
     telemetry.switch_off_telemetry()
     if not os.environ.get("PREFECT_API_URL"):
         raise UsageError(
-            f"serve needs a Prefect server: start one with {command('ui')}, "
+            f"serve needs a Prefect server: start one with {command('serve', 'ui')}, "
             "and set PREFECT_API_URL to the address that it prints"
         )
     from prefect import serve as serve_deployments

@@ -24,12 +24,16 @@ def init(
         str | None,
         typer.Option("--from", help="Copy a shipped recipe such as tanuki-ja, with the files that it reads."),
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="List every key, not only the essential ones.")] = False,
 ) -> None:
-    """Write a commented recipe, or a copy of a shipped one."""
+    """Write a commented recipe with the essential keys, or a copy of a shipped one."""
     from kasasagi.blocks.hints import printed_command
-    from kasasagi.flows.recipe.copying import write_recipe
+    from kasasagi.flows.errors import UsageError
+    from kasasagi.flows.recipe.documents.copying import write_recipe
 
-    written = write_recipe(path, source)
+    if full and source is not None:
+        raise UsageError("--full and --from exclude each other: a shipped recipe is copied as it is; leave one out")
+    written = write_recipe(path, source, full)
     typer.echo(f"wrote {', '.join(map(str, written))}; next: {printed_command('check', path)}")
 
 
@@ -42,7 +46,7 @@ def schema(
     from kasasagi.tasks.recipe import Recipe
 
     if markdown:
-        from kasasagi.flows.recipe.reference import reference
+        from kasasagi.flows.recipe.documents.reference import reference
 
         typer.echo(reference(), nl=False)
         return

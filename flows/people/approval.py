@@ -1,4 +1,4 @@
-"""A person's word on a gate that failed: asked for on Prefect's page or given by `kasasagi approve`, and remembered."""
+"""A person's approval of a failed gate: given on Prefect's page or by `kasasagi people approve`, and kept."""
 
 import asyncio
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def pause_key(run: Run, outcomes: Sequence[Outcome]) -> str:
 
 
 async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], waiting: UUID) -> None:
-    """Resume the paused flow run once `kasasagi approve` has written the approvals down."""
+    """Resume the paused flow run once `kasasagi people approve` has written the approvals down."""
     name = run.state().name
     while any(one.stops for one in let_pass(run.workspace, name, outcomes)):
         await asyncio.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""`kasasagi rejudge`: what our judges say of a dataset that has responses and perhaps labels already."""
+"""`kasasagi dataset rejudge`: what our judges say of a dataset that has responses and perhaps labels already."""
 
 import logging
 from pathlib import Path

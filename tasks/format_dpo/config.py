@@ -27,7 +27,9 @@ class PairsConfig(Config):
         "file beside the recipe.",
     )
     min_margin: float = Field(
-        1.0, ge=0, description="Least distance between the two ratings; a tie never makes a pair."
+        1.0,
+        ge=0,
+        description="Smallest difference between the ratings of chosen and rejected; a tie never makes a pair.",
     )
     holds: Literal["every_order", "on_average"] = Field(
         "every_order",

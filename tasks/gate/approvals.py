@@ -91,5 +91,5 @@ def _whoami() -> str:
 
 def remedy(run: Run) -> str:
     """Return what a person can do about a run that waits."""
-    approve = command("approve", run.id, workspace=run.workspace.folder)
+    approve = command("people", "approve", run.id, workspace=run.workspace.folder)
     return f"look at it with `{approve}`, and if you let it pass, run the recipe again"

@@ -105,8 +105,8 @@ class JudgeConfig(Config):
     aspects: tuple[Aspect, ...] = Field(("overall-rating",), min_length=1, description="What is rated, a call each.")
     orders: Literal["random", "both", "confirm"] = Field(
         "both",
-        description="One order, drawn from the prompt's digest; or also the turned one; or the turned one only where "
-        "the first leaves the margin that a pair needs.",
+        description="Orders in which a judge sees the responses: one, drawn from the prompt's digest; both; or "
+        "confirm, which asks in the other order only where the first one leaves the margin that a pair needs.",
     )
     language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the judge's prompt.")
     round: int = Field(

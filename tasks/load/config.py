@@ -54,11 +54,13 @@ class DatasetSource(Config):
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Ours: theirs. Ours are instruction or messages, system, and answer. Without either of the first "
-        "two, a column called messages, else conversations, else instruction (with input, if there is output) is used; "
-        "with `responses` a column called prompt goes before them.",
+        description="Names of your columns, by the names instruction or messages, system, and answer. Without the "
+        "first two, a column named messages, conversations or instruction (with input, if there is output) is used, in "
+        "this order; with `responses` a column named prompt comes first.",
     )
-    keep: list[str] = Field(default_factory=list, description="Columns carried to every table and to the output.")
+    keep: list[str] = Field(
+        default_factory=list, description="Further columns to keep in every table and in the dataset."
+    )
     split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
     name: str | None = Field(default=None, description="The configuration of a Hub dataset that has several.")
     revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")

@@ -72,9 +72,8 @@ class PublishConfig(Config):
     path: str | None = Field(
         None,
         min_length=1,
-        description="Folder of the dataset, in the current one if relative, or its address on a storage, as "
-        "s3://bucket/folder; no key in it. {date} stands for the day of the run and {run} for its id, so "
-        "that each run makes a version of its own.",
+        description="Folder of the dataset, or its address on a storage such as s3://bucket/folder, without a key. "
+        "{date} stands for the day of the run and {run} for its id, so that each run makes its own version.",
     )
     hub: HubConfig | None = Field(None, description="The Hub's repository to which it is pushed too, or alone.")
     licenses: dict[str, str] = Field(

@@ -101,8 +101,8 @@ def test_only_commands_are_rewritten(folder: Path, text: str) -> None:
 
 
 def test_a_rewritten_text_stays_as_it_is(folder: Path) -> None:
-    text = hints.as_called("stopped; see kasasagi quarantine r --stage judge, or `kasasagi approve r`")
-    assert text == "stopped; see .venv/bin/kasasagi quarantine r --stage judge, or `.venv/bin/kasasagi approve r`"
+    text = hints.as_called("stopped; see kasasagi quarantine r --stage judge, or kasasagi people approve r")
+    assert text == "stopped; see .venv/bin/kasasagi quarantine r --stage judge, or .venv/bin/kasasagi people approve r"
     assert hints.as_called(text) == text
 
 

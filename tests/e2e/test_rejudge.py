@@ -1,4 +1,4 @@
-"""`kasasagi rejudge`: a preference dataset that exists is rated, its labels are audited, and pairs are made anew."""
+"""`kasasagi dataset rejudge`: an existing preference dataset is rated, its labels are audited, and paired again."""
 
 import json
 import re

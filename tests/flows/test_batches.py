@@ -1,12 +1,14 @@
-"""`kasasagi batches`: what waits is listed, and what is cancelled keeps what it answered."""
+"""`kasasagi ledger batches`: what waits is listed, and what is cancelled keeps what it answered."""
 
 import os
 import threading
 from contextlib import suppress
 from pathlib import Path
 
+import click
 import psutil
 import pytest
+import typer
 
 from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
@@ -24,22 +26,22 @@ from tests.fake_server import FakeServer
 def test_a_batch_that_waits_is_listed_cancelled_and_what_it_answered_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Workspace(tmp_path)
+    place, context = Workspace(tmp_path), typer.Context(click.Command("batches"))
     with FakeServer(batch_s=3600, batch_share=0.5, batch_ending="cancelled") as server:
         small = model(server, batch={"gather_s": 0, "poll_s": 0.02})
         with dispatching(place.ledger_folder, {"small": small}) as dispatcher:
             threading.Thread(target=ask_until_stopped, args=(dispatcher,)).start()
             until(lambda: [note for note in waiting(place) if note.batch_id])
             dispatcher.stop(StoppedError("interrupted"))
-        batches(None, tmp_path)
+        batches(context, None, tmp_path)
         said = capsys.readouterr().out
         assert "batch_0" in said
         assert "40" in said
-        batches(["batch_0"], tmp_path)
+        batches(context, ["batch_0"], tmp_path)
         answered = len(kept(place.ledger_folder, questions(40)))
         assert f"batch_0 is cancelled: {answered} of its 40 requests" in capsys.readouterr().out
         assert 5 < answered < 35
-        batches(None, tmp_path)
+        batches(context, None, tmp_path)
         assert "no batches wait" in capsys.readouterr().out
         server.configure(batch_s=0, batch_share=1.0, batch_ending="completed")
         with dispatching(place.ledger_folder, {"small": small}) as dispatcher:

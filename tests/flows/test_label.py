@@ -1,4 +1,4 @@
-"""`kasasagi label`: a person's verdicts, blind, kept at once, and compared with the judge's."""
+"""`kasasagi people label`: a person's verdicts, blind, kept at once, and compared with the judge's."""
 
 import os
 import pty

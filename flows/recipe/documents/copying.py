@@ -4,13 +4,19 @@ import re
 from pathlib import Path
 
 from kasasagi.flows.errors import UsageError
+from kasasagi.flows.recipe.documents.full_template import full_template
+from kasasagi.flows.recipe.documents.template import TEMPLATE
 from kasasagi.flows.recipe.errors import nearest, shown
 from kasasagi.flows.recipe.model import shipped_recipes
-from kasasagi.flows.recipe.template import TEMPLATE
 
 
-def write_recipe(path: Path, name: str | None) -> list[Path]:
-    """Write the template, or a copy of the shipped recipe of that name with the files that it reads from its folder.
+def write_recipe(path: Path, name: str | None, full: bool = False) -> list[Path]:
+    """Write a recipe to start from, or a copy of a shipped recipe with the files that it reads from its folder.
+
+    Args:
+        path: The file to write.
+        name: Name of the shipped recipe; None for the recipe to start from.
+        full: Whether the recipe to start from lists every key, not only the essential ones.
 
     Returns:
         The files that were written, the recipe first. A file that is there with the same content is left as it is.
@@ -19,7 +25,8 @@ def write_recipe(path: Path, name: str | None) -> list[Path]:
         UsageError: If no recipe of that name travels with kasasagi, or a file would be overwritten. Then nothing is
             written.
     """
-    texts = {path: TEMPLATE.encode()} if name is None else _copies(path, name)
+    start = full_template() if full else TEMPLATE
+    texts = {path: start.encode()} if name is None else _copies(path, name)
     for file, content in texts.items():
         if file.exists() and (file == path or not file.is_file() or file.read_bytes() != content):
             raise UsageError(f"{file} is there already; name another file" + (" in another folder" * (file != path)))
@@ -45,7 +52,7 @@ def _copies(path: Path, name: str) -> dict[Path, bytes]:
 
 def _commands_for(text: str, name: str, path: Path) -> str:
     """Return a recipe whose comments show commands for another file."""
-    return re.sub(rf"(kasasagi [a-z]+ )(?:recipes/)?{re.escape(name)}(?:\.yaml)?(?![\w.-])", rf"\g<1>{path}", text)
+    return re.sub(rf"(kasasagi (?:[a-z]+ )+)(?:recipes/)?{re.escape(name)}(?:\.yaml)?(?![\w.-])", rf"\g<1>{path}", text)
 
 
 def _read_by(source: Path, text: str) -> list[Path]:
