@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 INSTALL := -m pip install --quiet --no-compile
 COMPILE := -m compileall -q -j 2 -x '/tests?/'
 
-.PHONY: demo test test-slow test-vllm test-consumers bench-vllm lint bench bench-soak bench-peers hina clean
+.PHONY: demo test test-slow test-vllm test-consumers bench-vllm lint docs bench bench-soak bench-peers hina clean
 
 demo: $(VENV)/.ready
 	$(BIN)/kasasagi run quickstart
@@ -36,6 +36,9 @@ lint: $(VENV)/.ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.ready-test
+	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks.busy

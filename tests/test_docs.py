@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +125,13 @@ def test_every_page_stands_in_the_navigation_and_the_other_way_round() -> None:
 def test_recipes_that_travel_are_named_in_the_documents() -> None:
     written = "\n".join(file.read_text(encoding="utf-8") for file in DOCS)
     assert not [name for name in shipped_recipes() if name not in written]
+
+
+def test_the_documents_build_and_the_api_page_says_what_functions_take_and_raise(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    page = (tmp_path / "api.html").read_text(encoding="utf-8")
+    for name in ("run_recipe", "open_run", "try_stage", "Ask", "Registry", "ModelEndpoint"):
+        assert re.search(rf'id="kasasagi\.[\w.]+\.{name}"', page), name
+    assert page.count("Raises:") >= 3
