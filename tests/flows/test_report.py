@@ -322,6 +322,21 @@ def test_a_word_at_the_end_is_the_same_word() -> None:
     assert marked("A giraffe is tall.", "A giraffe.") == (["A giraffe", " is tall", "."], ["A giraffe."])
 
 
+def test_a_report_begins_with_one_sentence_and_the_pairs(page: Page) -> None:
+    sentences = [attributes for attributes in page.tags("p") if attributes.get("class") == "result"]
+    assert len(sentences) == 1
+    assert re.search(r"\d+ pairs from 40 prompts; \d+ paid calls, \$0\.\d+; \d+ prompts gave no pair", page.text)
+    sections = [attributes["id"] for attributes in page.tags("section")]
+    assert sections[:3] == ["pairs", "gates", "funnel"]
+
+
+def test_japanese_texts_differ_by_word() -> None:
+    one, other = marked("私は毎朝コーヒーを飲みます。", "私は毎朝紅茶を飲みます。")
+    assert one == ["私は毎朝", "コーヒー", "を飲みます。"]
+    assert other == ["私は毎朝", "紅茶", "を飲みます。"]
+    assert marked("Le café est fermé.", "Le cafard est fermé.")[0] == ["Le ", "café", " est fermé."]
+
+
 def test_long_texts_are_compared_quickly_at_their_ends() -> None:
     left, right = marked("same " + "a b " * 5000 + "end", "same " + "c d " * 5000 + "end")
     assert (left[0], left[-1]) == (right[0], right[-1]) == ("same ", " end") or left[0] == "same "

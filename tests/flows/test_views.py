@@ -76,18 +76,21 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tmp_path: Path) -> None:
     """Units are said: prompts that gave no pair are not added to responses that were rejected before."""
     run = build_example_run(tmp_path, prompts=12)
-    cost = "9 pairs; 46 paid calls, $0.0064"
-    assert shown(run, 200).splitlines()[1] == f"{cost}; 3 of 12 prompts gave no pair, most often missing_rating (1)"
+    cost = "9 pairs from 12 prompts; 46 paid calls, $0.0064"
+    missing = "3 prompts gave no pair, most often missing_rating (1)"
+    assert shown(run, 400).splitlines()[1] == f"{cost}; {missing}; look at 1 failed gate"
     set_state(run, published=str(tmp_path / "out"))
-    assert shown(run, 400).splitlines()[1].startswith(f"9 pairs in {tmp_path / 'out'}; 46 paid calls")
-    assert "1 pair; 0 paid calls, $0\n" in shown(pair_run(tmp_path / "free", "Why?", "yes"), 200)
+    assert shown(run, 400).splitlines()[1].startswith(f"9 pairs from 12 prompts in {tmp_path / 'out'}; 46 paid calls")
+    assert "\n1 pair; 0 paid calls, $0; look at 1 failed gate\n" in shown(
+        pair_run(tmp_path / "free", "Why?", "yes"), 200
+    )
 
 
 @pytest.mark.parametrize(
     ("product", "sentence"),
     [
-        ("responses", "23 responses; 46 paid calls, $0.0064; 1 of 24 responses were rejected, most often refusal (1)"),
-        ("instructions", "9 instructions; 46 paid calls, $0.0064; 3 of 12 instructions were rejected"),
+        ("responses", "23 responses; 46 paid calls, $0.0064; 1 response were rejected, most often refusal (1)"),
+        ("instructions", "9 instructions; 46 paid calls, $0.0064; 3 instructions were rejected"),
     ],
 )
 def test_a_summary_names_what_the_run_is_for(

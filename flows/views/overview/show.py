@@ -12,6 +12,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import Kind, plain, short
 from kasasagi.flows.views.overview.samples import draw_responses
+from kasasagi.flows.views.overview.sentence import result_sentence
 from kasasagi.flows.views.overview.summary import DEFAULT_PAIRS, summary
 from kasasagi.flows.views.text import count, dollars, duration, messages_text, one_line, plural
 from kasasagi.tasks.gate.explain.words import plain_name
@@ -20,12 +21,8 @@ TOP_REASONS = 3
 BAR_CELLS = 12
 NARROW_BAR_CELLS = 5
 LABEL_WIDTH = 10
-_MAKES = {"pairs": "format_dpo", "responses": "respond"}
-"""The stage that makes what a run publishes; instructions are made by the last one that there is."""
-_UNITS = {"pairs": "prompt", "responses": "response", "instructions": "instruction"}
-_LOST = {"pairs": "gave no pair", "responses": "were rejected", "instructions": "were rejected"}
 _COUNTS = ("calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
-_ROW_COLUMNS: list[tuple[str, Kind]] = [("in", "right"), ("out", "right"), ("set aside", "right"), ("kept", "fixed")]
+_ROW_COLUMNS: list[tuple[str, Kind]] = [("in", "right"), ("out", "right"), ("quarantined", "right"), ("kept", "fixed")]
 _CALL_COLUMNS: list[tuple[str, Kind]] = [
     (name, "right") for name in ("paid", "reused", "tokens in", "tokens out", "cost", "task time")
 ]
@@ -39,7 +36,7 @@ def print_summary(run: Run, console: Console, pairs: int = DEFAULT_PAIRS, full: 
     shown = summary(run, pairs)
     _draw_state(shown, console)
     if shown["stages"]:
-        console.print(plain(_result(run.product(), shown)))
+        console.print(plain(_sentence(run, shown)))
         _draw_funnel(shown, console)
         _draw_gates(shown["gates"], console)
         draw_last = {"instructions": _draw_instructions, "responses": draw_responses}.get(run.product(), _draw_pairs)
@@ -87,20 +84,11 @@ def _draw_state(shown: dict[str, Any], console: Console) -> None:
         console.print(plain("Its process is gone without a word; what was paid for is kept: run the recipe again."))
 
 
-def _result(product: str, shown: dict[str, Any]) -> str:
-    """Return one sentence: what a run made, where it is, what it cost, and why most of the rest is missing."""
-    stages, published = {stage["stage"]: stage for stage in shown["stages"]}, shown["state"]["published"]
-    total = _total(shown["stages"])
-    made = {"pairs": shown["pair_count"], "responses": shown["response_count"]}
-    last = stages.get(_MAKES.get(product, shown["stages"][-1]["stage"]))
-    count = made.get(product, last["rows_out"] if last else 0)
-    parts = [plural(count, product.removesuffix("s")) + (f" in {published}" if published else "")]
-    parts.append(f"{plural(total['calls_paid'], 'paid call')}, {dollars(total['cost_usd']) or '$0'}")
-    if last and last["reasons"]:
-        reason, rows = max(last["reasons"].items(), key=lambda found: found[1])
-        lost, of = plural(last["rows_in"], _UNITS[product]), f"{last['quarantined']:,} of"
-        parts.append(f"{of} {lost} {_LOST[product]}, most often {reason} ({rows:,})")
-    return "; ".join(parts)
+def _sentence(run: Run, shown: dict[str, Any]) -> str:
+    product, stages = run.product(), shown["stages"]
+    counts = {"pairs": shown["pair_count"], "responses": shown["response_count"]}
+    count = counts.get(product, stages[-1]["rows_out"])
+    return result_sentence(product, count, stages, shown["gates"], shown["state"]["published"] or "")
 
 
 def _draw_funnel(shown: dict[str, Any], console: Console) -> None:

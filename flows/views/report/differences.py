@@ -1,9 +1,14 @@
-"""What differs between two texts, word by word, and sign by sign where a language has no blanks."""
+"""What differs between two texts, word by word; where a language has no blanks, a change of script ends a word."""
 
 import re
 from difflib import SequenceMatcher
 
-_PIECE = re.compile(r"[A-Za-z0-9_']+|\s+|.", re.DOTALL)
+_KANJI, _HIRAGANA, _KATAKANA = "一-鿿々", "ぁ-ゖゝゞ", "ァ-ヺー"
+_PIECE = re.compile(
+    rf"[{_KANJI}]{{1,2}}|[{_HIRAGANA}]+|[{_KATAKANA}]+"
+    rf"|[^\W{_KANJI}{_HIRAGANA}{_KATAKANA}]+(?:'[a-z]+)?|\s+|.",
+    re.DOTALL,
+)
 MOST_WORK = 250_000
 
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Product, Run, RunState
 from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.views.overview.sentence import result_sentence
 from kasasagi.flows.views.overview.summary import taken
 from kasasagi.flows.views.reading import reading
 from kasasagi.flows.views.report import plots
@@ -46,6 +47,7 @@ def report(run: Run) -> str:
             )
         found = landscape(facts)
         content = {**_head(facts, stages), **_sections(facts, stages, found), "gates": _gates(facts.gates())}
+        content["result"] = _sentence(facts, stages)
         content["gates_said"] = _gates_said(content["gates"])
         empty = _rendered(content, facts, [], found)
         pairs = browsed(facts, MOST_BYTES - SPARE_BYTES - len(empty.encode()))
@@ -86,6 +88,13 @@ def _product(facts: Facts) -> tuple[Product, int]:
     return product, {"pairs": facts.pairs, "responses": facts.responses, "instructions": facts.prompts}[product]
 
 
+def _sentence(facts: Facts, stages: list[dict[str, Any]]) -> str:
+    """Return what the run came to, as its summary in the terminal begins."""
+    counted = [{**stage, "reasons": {row["reason"]: row["rows"] for row in stage["reasons"]}} for stage in stages]
+    product, count = _product(facts)
+    return visible(result_sentence(product, count, counted, facts.gates(), facts.run.state().published or ""))
+
+
 def _figures(facts: Facts, state: RunState, stages: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """The few numbers that matter most."""
     calls, reused = (sum(stage[name] for stage in stages) for name in ("calls_paid", "calls_reused"))
@@ -115,10 +124,10 @@ def _sections(facts: Facts, stages: list[dict[str, Any]], found: Landscape | Non
     product = facts.run.product()
     titles = [(id_, title) for id_, title, charts in parts if charts]
     contents = [
+        ("pairs", product.capitalize()),
+        ("gates", "Gates"),
         ("funnel", "Funnel"),
         *titles,
-        ("gates", "Gates"),
-        ("pairs", product.capitalize()),
         ("recipe", "Recipe"),
     ]
     return {

@@ -1,0 +1,49 @@
+"""A run in one sentence: what it made and where, at what cost, what is missing and why, and what to look at."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kasasagi.blocks.workspace.runs import Product
+from kasasagi.flows.views.text import dollars, plural
+
+_MAKES = {"pairs": "format_dpo", "responses": "respond"}
+"""The stage that makes what a run publishes; instructions are made by the last one that there is."""
+_UNITS = {"pairs": "prompt", "responses": "response", "instructions": "instruction"}
+_LOST = {"pairs": "gave no pair", "responses": "were rejected", "instructions": "were rejected"}
+
+
+def result_sentence(
+    product: Product, count: int, stages: Sequence[Mapping[str, Any]], gates: Sequence[Mapping[str, Any]], place: str
+) -> str:
+    """Return what a run came to, in one sentence.
+
+    Args:
+        product: What the run makes.
+        count: How many of them there are.
+        stages: Rows of the table stages, in order, each with its reasons: rows by reason.
+        gates: Rows of the table gates.
+        place: Where the dataset is published; empty if nowhere yet.
+    """
+    last = {stage["stage"]: stage for stage in stages}.get(_MAKES.get(product, stages[-1]["stage"]), {"rows_in": 0})
+    made = plural(count, product.removesuffix("s"))
+    source = f" from {plural(last['rows_in'], 'prompt')}" if product == "pairs" and last["rows_in"] else ""
+    cost = dollars(sum(stage["cost_usd"] for stage in stages)) or "$0"
+    calls = plural(sum(stage["calls_paid"] for stage in stages), "paid call")
+    failed = sum(not gate["success"] for gate in gates)
+    parts = [
+        made + source + (f" in {place}" if place else ""),
+        f"{calls}, {cost}",
+        *_lost(product, last),
+        *([f"look at {plural(failed, 'failed gate')}"] if failed else []),
+    ]
+    return "; ".join(parts)
+
+
+def _lost(product: Product, stage: Mapping[str, Any]) -> list[str]:
+    """Return how many rows gave nothing and what for, if any."""
+    if not stage.get("reasons"):
+        return []
+    reason, rows = max(stage["reasons"].items(), key=lambda found: found[1])
+    return [
+        f"{plural(stage['quarantined'], _UNITS[product])} {_LOST[product]}, most often {reason} ({rows:,})",
+    ]
