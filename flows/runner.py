@@ -65,7 +65,7 @@ def run_recipe(
     """
     quiet_terminal()
     raise_file_limit()
-    loaded = load_recipe(str(recipe), overrides)  # a recipe at fault is said before anything is started
+    loaded = load_recipe(str(recipe), overrides)  # an invalid recipe fails before anything starts
     if faults := limits_without_server(loaded):
         raise RecipeError("\n".join(faults))
     chosen = replace(options or Options(Workspace.named(workspace)), reports=Reports())
@@ -78,7 +78,7 @@ def run_recipe(
             name = _in_own_loop(lambda: _call(str(recipe), settings, limit, chosen), chosen.reports)
         finally:
             if chosen.reports.untold:
-                chosen.said(f"Prefect did not take note of this run's end: {chosen.reports.untold}")
+                chosen.log(f"Prefect did not take note of this run's end: {chosen.reports.untold}")
             if chosen.reports.abandoned:
                 server.kill()
             else:

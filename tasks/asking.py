@@ -53,7 +53,7 @@ class Session:
     dispatcher: Dispatcher
     claims: Claims
     ask_again: frozenset[str] = frozenset()
-    said: Callable[[str], None] = field(default=lambda line: None)
+    log: Callable[[str], None] = field(default=lambda line: None)
     base: Path = Path()
     most_chunks: int = 256
     ranks: Mapping[str, int] = field(default_factory=dict)
@@ -211,7 +211,7 @@ def _tell_who_asks(session: Session, keys: Sequence[str]) -> None:
     """Say once for each other run that its answers are waited for, which may be long: it may wait for a person."""
     runs = command("runs", workspace=session.run.workspace.folder)
     for run, count in session.claims.newly_waited_for(keys).items():
-        session.said(
+        session.log(
             f"waiting for {count:,} answers that the run {run} is asking for: what it gives up, or leaves when it "
             f"ends, is asked for here ({runs} tells how it stands)"
         )

@@ -58,7 +58,7 @@ class Dispatcher:
     """Sends questions to models and keeps each answer in the ledger before handing it over.
 
     models maps the recipe's labels to their configuration; engines holds the models of this process by label.
-    Questions of a higher rank go first; of the same rank, those of the earlier chunk. said takes, in the dispatcher's
+    Questions of a higher rank go first; of the same rank, those of the earlier chunk. log takes, in the dispatcher's
     thread, a line for a person. refused_by is the first refusal of the budget, if there was one.
     """
 
@@ -71,7 +71,7 @@ class Dispatcher:
     ) -> None:
         self.models = models
         self.counters = Counters()
-        self.said: Callable[[str], None] = lambda line: None
+        self.log: Callable[[str], None] = lambda line: None
         self.refused_by: BudgetSpentError | None = None
         self._folder = ledger_folder
         self._engines = engines

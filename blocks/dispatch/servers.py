@@ -27,22 +27,22 @@ ABANDONED = Completion(error="stopped", detail="the call was abandoned", transie
 
 
 class ServersOwner(Owner, Protocol):
-    """What this lane needs of the dispatcher beside what every lane needs: said takes a line for a person."""
+    """What this lane needs of the dispatcher beside what every lane needs; log takes a line for a person."""
 
-    said: Callable[[str], None]
+    log: Callable[[str], None]
 
 
 class Servers(Lane):
     """All questions for servers: the most urgent goes first, to the address that has most of its limit free.
 
     Models at one address share its limit. A model's first question goes to an address only after the server there has
-    said that it knows the model and takes the key, so that a wrong key costs one request and not hundreds. A model that
+    confirmed that it has the model and takes the key, so that a wrong key costs one request, not hundreds. A model that
     gives no answer at any address is tried by single calls as long as its patience lasts, then its questions fail.
     """
 
     def __init__(self, owner: ServersOwner) -> None:
         super().__init__(owner)
-        self._log: Callable[[str], None] = lambda line: owner.said(line)  # noqa: PLW0108 - said is set later
+        self._log: Callable[[str], None] = lambda line: owner.log(line)  # noqa: PLW0108 - log is set later
         self._models: dict[str, OpenAIModel] = {}
         self._addresses: dict[str, Address] = {}
         self._routes: dict[str, list[Route]] = {}
@@ -345,7 +345,7 @@ class Servers(Lane):
         self.pump()
 
     async def _watch_queue(self, route: Route) -> None:
-        """Keep the calls that wait at a server that queues to a few; one that has said how many is asked on."""
+        """Keep the calls that wait at a server that queues to a few; keep polling one that has reported them."""
         says = False
         while (waiting := await route.endpoint.waiting()) is not None or says:
             if waiting is not None:

@@ -20,22 +20,22 @@ OWN_MACHINE = ("localhost", "127.0.0.1", "::1")
 FOUND_BY_RAY = ("auto", "local")
 
 
-def check_cluster(loaded: LoadedRecipe, workspace: Workspace, said: Callable[[str], None]) -> list[str]:
+def check_cluster(loaded: LoadedRecipe, workspace: Workspace, log: Callable[[str], None]) -> list[str]:
     """Ask the cluster and its storage whether they are there; gives a sentence for each that cannot be used."""
     runtime = loaded.recipe.runtime
     if runtime is None:
         return []
-    faults = [missing_package(runtime), _silent(runtime, said), _unwritable(runtime, loaded.base, workspace, said)]
+    faults = [missing_package(runtime), _silent(runtime, log), _unwritable(runtime, loaded.base, workspace, log)]
     for label, model in loaded.recipe.models.items():
         if isinstance(model, OpenAIModel) and any(urlsplit(one).hostname in OWN_MACHINE for one in model.addresses):
-            said(f"{label}: on the cluster {model.addresses[0]} means each worker's own machine")
+            log(f"{label}: on the cluster {model.addresses[0]} means each worker's own machine")
     return [fault for fault in faults if fault is not None]
 
 
-def _silent(runtime: RuntimeConfig, said: Callable[[str], None]) -> str | None:
+def _silent(runtime: RuntimeConfig, log: Callable[[str], None]) -> str | None:
     """One sentence if nobody answers at the cluster's address."""
     if runtime.address in FOUND_BY_RAY:
-        said(f"runtime: Ray looks for the cluster ({runtime.address}) when a run begins")
+        log(f"runtime: Ray looks for the cluster ({runtime.address}) when a run begins")
         return None
     wrong = f"runtime.address: {runtime.address!r}"
     try:
@@ -50,7 +50,7 @@ def _silent(runtime: RuntimeConfig, said: Callable[[str], None]) -> str | None:
         workers = asyncio.run(_workers(runtime)) if runtime.runner == "dask" and not missing_package(runtime) else None
     except (OSError, TimeoutError) as error:
         return f"{wrong}: no {runtime.runner} cluster answers there ({one_sentence(error)}); start it or correct it"
-    said(f"runtime: {runtime.address} answers{'' if workers is None else f', with {workers} workers'}")
+    log(f"runtime: {runtime.address} answers{'' if workers is None else f', with {workers} workers'}")
     return None
 
 
@@ -62,7 +62,7 @@ async def _workers(runtime: RuntimeConfig) -> int:
         return len((await client.scheduler.identity())["workers"])
 
 
-def _unwritable(runtime: RuntimeConfig, base: Path, workspace: Workspace, said: Callable[[str], None]) -> str | None:
+def _unwritable(runtime: RuntimeConfig, base: Path, workspace: Workspace, log: Callable[[str], None]) -> str | None:
     """One sentence if nothing can be written to the shared storage."""
     address, name = storage_of(runtime, base, workspace), f"check-{secrets.token_hex(6)}"
     try:
@@ -71,5 +71,5 @@ def _unwritable(runtime: RuntimeConfig, base: Path, workspace: Workspace, said: 
         store.discard([name])
     except DestinationError as error:
         return f"runtime.storage: {error}"
-    said(f"runtime: {address} can be written; all workers must see it")
+    log(f"runtime: {address} can be written; all workers must see it")
     return None

@@ -120,12 +120,12 @@ def _as_of(model: OpenAIModel) -> str:
     return providers()[model.provider_name or ""].as_of
 
 
-def check_student(loaded: LoadedRecipe, said: Callable[[str], None]) -> None:
+def check_student(loaded: LoadedRecipe, log: Callable[[str], None]) -> None:
     """Open the student's tokenizer, where the recipe limits tokens. Raises TokenizerError."""
     if (limits := loaded.recipe.pairs.max_tokens) is not None:
         counter = token_counter(limits, loaded.base)
         how = "by its chat template" if counter.has_template else "text by text, since it has no chat template"
-        said(f"the tokenizer {limits.tokenizer} counts the student's tokens {how}")
+        log(f"the tokenizer {limits.tokenizer} counts the student's tokens {how}")
 
 
 def destination_faults(loaded: LoadedRecipe, workspace: Workspace, run: str) -> list[str]:
@@ -176,21 +176,21 @@ def _pretty(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def check_endpoints(loaded: LoadedRecipe, ping: bool, said: Callable[[str], None]) -> list[str]:
+def check_endpoints(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None]) -> list[str]:
     """Ask each endpoint whether it is there and knows the model; gives a sentence for each that cannot be used."""
-    return asyncio.run(_check_all(loaded, ping, said))
+    return asyncio.run(_check_all(loaded, ping, log))
 
 
-async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], None]) -> list[str]:
+async def _check_all(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None]) -> list[str]:
     recipe, faults = loaded.recipe, list[str]()
     for label, model in recipe.models.items():
         if isinstance(model, VLLMModel):
-            faults += check_vllm(label, model, loaded.base, said)
+            faults += check_vllm(label, model, loaded.base, log)
             continue
         if not isinstance(model, OpenAIModel):
-            said(f"{label}: the bundled model")
+            log(f"{label}: the bundled model")
             if ping and recipe.judging is not None and label in recipe.judging.judges:
-                failed = await _pinged(loaded, label, _complete_here(model), said)
+                failed = await _pinged(loaded, label, _complete_here(model), log)
                 faults += [failed] if failed else []
             continue
         if isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
@@ -201,9 +201,9 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], Non
                 f"models.{label}.api_key_env: the environment variable {variable} is not set; set it to the key"
             )
             continue
-        found = [await _check_one(loaded, label, address, ping, said) for address in model.addresses]
+        found = [await _check_one(loaded, label, address, ping, log) for address in model.addresses]
         faults += [fault for fault in found if fault]
-    return faults or await check_magpie(loaded, said)
+    return faults or await check_magpie(loaded, log)
 
 
 def _complete_here(model: BundledModel) -> Complete:
@@ -216,7 +216,7 @@ def _complete_here(model: BundledModel) -> Complete:
 
 
 async def _check_one(
-    loaded: LoadedRecipe, label: str, address: str, ping: bool, said: Callable[[str], None]
+    loaded: LoadedRecipe, label: str, address: str, ping: bool, log: Callable[[str], None]
 ) -> str | None:
     """What is wrong with a model behind an endpoint at one of its addresses, if anything."""
     place, model = f"models.{label}", loaded.recipe.models[label]
@@ -229,8 +229,8 @@ async def _check_one(
             known = None
         if known is not None and model.model not in known:
             return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
-        said(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
-        return await _ping_endpoint(loaded, label, endpoint, said) if ping else None
+        log(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
+        return await _ping_endpoint(loaded, label, endpoint, log) if ping else None
     except openai.APIStatusError as error:
         return f"{place}: {address} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
     except RedirectRefusedError as error:
@@ -242,12 +242,12 @@ async def _check_one(
 
 
 async def _ping_endpoint(
-    loaded: LoadedRecipe, label: str, endpoint: OpenAIEndpoint, said: Callable[[str], None]
+    loaded: LoadedRecipe, label: str, endpoint: OpenAIEndpoint, log: Callable[[str], None]
 ) -> str | None:
     """Send a first request to a model behind an endpoint, and say what of it the model does not take."""
-    failed = await _pinged(loaded, label, endpoint.complete, said)
+    failed = await _pinged(loaded, label, endpoint.complete, log)
     for remedy in endpoint.adaptation.remedies(label):
-        said(f"  {remedy}")
+        log(f"  {remedy}")
     return failed
 
 
@@ -258,15 +258,15 @@ def _sampling_of(recipe: Recipe, label: str) -> dict[str, Any]:
     return over.over(model.sampling).parameters()
 
 
-async def _pinged(loaded: LoadedRecipe, label: str, complete: Complete, said: Callable[[str], None]) -> str | None:
+async def _pinged(loaded: LoadedRecipe, label: str, complete: Complete, log: Callable[[str], None]) -> str | None:
     """Send a first request to a model, a judge an example of two answers; gives a sentence where it fails."""
     recipe = loaded.recipe
     if recipe.judging is not None and label in recipe.judging.judges:
-        failed = await ask_preference(loaded, recipe.judging, label, complete, said)
+        failed = await ask_preference(loaded, recipe.judging, label, complete, log)
     else:
         embeds = recipe.semantic is not None and label == recipe.semantic.model
         completion = await complete(PING_VECTOR if embeds else {**_sampling_of(recipe, label), **PING})
         failed = None if completion.error is None else completion
         if failed is None:
-            said(f"  it answered {completion.text[:80]!r}")
+            log(f"  it answered {completion.text[:80]!r}")
     return f"models.{label}: a first request gave {failed.error} ({failed.detail})" if failed else None

@@ -27,7 +27,7 @@ GREETING = re.compile(
 )
 
 
-def check_vllm(label: str, model: VLLMModel, base: Path, said: Callable[[str], None]) -> list[str]:
+def check_vllm(label: str, model: VLLMModel, base: Path, log: Callable[[str], None]) -> list[str]:
     """What is wrong with a model on vLLM, without loading it; base is the recipe's folder."""
     model = model.located(base)
     place, how = f"models.{label}", "a vLLM server that we start" if model.serve else "vLLM in this process"
@@ -41,7 +41,7 @@ def check_vllm(label: str, model: VLLMModel, base: Path, said: Callable[[str], N
             "the Hub: correct it"
             for name in lost
         ]
-    said(f"{label}: {model.model} on {how}")
+    log(f"{label}: {model.model} on {how}")
     return []
 
 
@@ -52,12 +52,12 @@ def _is_lost(name: str | None) -> bool:
     return name.startswith((".", "/", "~")) or name.count("/") != 1
 
 
-async def check_magpie(loaded: LoadedRecipe, said: Callable[[str], None]) -> list[str]:
+async def check_magpie(loaded: LoadedRecipe, log: Callable[[str], None]) -> list[str]:
     """Whether the servers of models that play the user go on from a text: chat-only servers look alike until asked.
 
     Gives a sentence for each that cannot. A server that does not answer at all is another check's matter.
     """
-    faults = [await _check_one(loaded, *one, said) for one in _inventors(loaded)]
+    faults = [await _check_one(loaded, *one, log) for one in _inventors(loaded)]
     return [fault for fault in faults if fault is not None]
 
 
@@ -84,7 +84,7 @@ def _small(prompt: str | list[int], begins: PreQuery) -> dict[str, Any]:
 
 
 async def _check_one(
-    loaded: LoadedRecipe, key: str, label: str, request: dict[str, Any], said: Callable[[str], None]
+    loaded: LoadedRecipe, key: str, label: str, request: dict[str, Any], log: Callable[[str], None]
 ) -> str | None:
     model = loaded.recipe.models[label]
     if not isinstance(model, OpenAIModel):
@@ -102,5 +102,5 @@ async def _check_one(
     if GREETING.search(found.text):
         return f"{place} greets ({found.text[:60]!r}), so it puts a chat template around every prompt; {INSTEAD}"
     if found.error is None:
-        said(f"{label}: invents {found.text.strip()[:80]!r}")
+        log(f"{label}: invents {found.text.strip()[:80]!r}")
     return None

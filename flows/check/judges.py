@@ -42,7 +42,7 @@ def judge_example(
 
 
 async def ask_preference(
-    loaded: LoadedRecipe, judging: JudgeConfig, label: str, complete: Complete, said: Callable[[str], None]
+    loaded: LoadedRecipe, judging: JudgeConfig, label: str, complete: Complete, log: Callable[[str], None]
 ) -> Completion | None:
     """Show which of a good and a bad answer a judge prefers, and warn where it is the bad one.
 
@@ -51,7 +51,7 @@ async def ask_preference(
         judging: Its judges.
         label: The judge that is asked.
         complete: Sends a request to its model.
-        said: Shows a line.
+        log: Shows a line.
 
     Returns:
         The completion that failed, if one did.
@@ -67,10 +67,10 @@ async def ask_preference(
             verdicts = read_answer(method, Answered(question, completion, False), texts)
         except UnreadableReply as fault:
             what = f"its verdict on a plain example cannot be read ({fault})"
-            said(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")
+            log(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")
             return None
         ratings |= {index: verdict.rating for index, verdict in zip(group, verdicts, strict=True)}
-    said(_preference(recipe, judging, label, (ratings[0], ratings[1])))
+    log(_preference(recipe, judging, label, (ratings[0], ratings[1])))
     return None
 
 

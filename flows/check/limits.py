@@ -1,4 +1,4 @@
-"""What is said of Prefect's limits before a run: is there a server that outlives it, and does it have them."""
+"""Check Prefect's limits before a run: is there a server that outlives it, and does it have them."""
 
 import asyncio
 import os
@@ -33,21 +33,21 @@ def limits_without_server(loaded: LoadedRecipe) -> list[str]:
     ]
 
 
-def check_limits(loaded: LoadedRecipe, said: Callable[[str], None]) -> list[str]:
+def check_limits(loaded: LoadedRecipe, log: Callable[[str], None]) -> list[str]:
     """Ask Prefect for each limit that a recipe names; gives a sentence for each that cannot be used."""
     if not (named := limits_named(loaded)):
         return []
-    return limits_without_server(loaded) or asyncio.run(_check_all(named, said))
+    return limits_without_server(loaded) or asyncio.run(_check_all(named, log))
 
 
-async def _check_all(named: dict[str, str], said: Callable[[str], None]) -> list[str]:
+async def _check_all(named: dict[str, str], log: Callable[[str], None]) -> list[str]:
     from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
     from kasasagi.blocks.dispatch.shared_limit import LimitError
 
     slots, faults = PrefectSlots(), list[str]()
     for label, name in named.items():
         try:
-            said(f"{label}: Prefect's limit {name!r} has {await slots.size(name):,} slots")
+            log(f"{label}: Prefect's limit {name!r} has {await slots.size(name):,} slots")
         except LimitError as error:
             faults.append(f"models.{label}.prefect_limit: {error}")
     await slots.close()

@@ -134,7 +134,7 @@ def _run(
 
         options = Options(
             Workspace.named(workspace),
-            said=lambda text: console.print(as_called(text), markup=False, soft_wrap=True),
+            log=lambda text: console.print(as_called(text), markup=False, soft_wrap=True),
             progress=progress,
             watch=watch,
             **how,

@@ -43,13 +43,13 @@ class ProbeResult(Config):
     judgement: Judgement = Field(description="The verdict, and what to try.")
 
 
-def run_probe(probe: Probe, workspace: Workspace, said: Callable[[str], None]) -> ProbeResult:
+def run_probe(probe: Probe, workspace: Workspace, log: Callable[[str], None]) -> ProbeResult:
     """Draw the samples and judge them. Raises KasasagiError where the model cannot be asked so, PreQueryUnknownError
     where nobody knows its template, and SteeringError.
     """
     workspace.prepare()
     steering = Steering.read(probe.source, probe.base)
-    with _session(probe, workspace, said) as session:
+    with _session(probe, workspace, log) as session:
         asked = draws_for(session, steering, 0, probe.samples)
         try:
             answered = ask(session, [draw.question for draw in asked], SYNTHESIZE.name, 0)
@@ -64,7 +64,7 @@ def run_probe(probe: Probe, workspace: Workspace, said: Callable[[str], None]) -
 
 
 @contextmanager
-def _session(probe: Probe, workspace: Workspace, said: Callable[[str], None]) -> Iterator[Session]:
+def _session(probe: Probe, workspace: Workspace, log: Callable[[str], None]) -> Iterator[Session]:
     """A session for one model, whose folder is gone afterwards; an interrupt keeps what was paid for."""
     models = {probe.source.model: probe.model}
     engines = engines_for(models, workspace.folder / "vllm", probe.base)
@@ -74,7 +74,7 @@ def _session(probe: Probe, workspace: Workspace, said: Callable[[str], None]) ->
     dispatcher = Dispatcher(models, engines, workspace.ledger_folder, probe.budget)
     claims = Claims(workspace, run.id)
     try:
-        yield Session(run, models, identities, dispatcher, claims, said=said, base=probe.base)
+        yield Session(run, models, identities, dispatcher, claims, log=log, base=probe.base)
     except BaseException as error:
         dispatcher.stop(error if isinstance(error, Exception) else StoppedError("the probe was interrupted"))
         raise

@@ -114,7 +114,7 @@ class ActiveRun(Driver):
         await asyncio.to_thread(lambda: asyncio.run(planner.count_lines(one, chunks)))
         self._say(planner, len(chunks), rows)
         if not self.recipe.pairing:
-            self.options.said("nobody judges and no pairs are made: the responses are the dataset")
+            self.options.log("nobody judges and no pairs are made: the responses are the dataset")
         self.progress.now = "answering"
         respond = self.recipe.respond
         samples = sum(responder.samples or respond.samples for responder in respond.models)
@@ -153,9 +153,9 @@ class ActiveRun(Driver):
     def say_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
         """Say what stages are going to take, and tell the dispatcher, with what later ones will need."""
         for plan in plans:
-            self.options.said(plan.sentence())
+            self.options.log(plan.sentence())
         if (sentence := budget_sentence(self.recipe.budget, [*plans, *later])) is not None:
-            self.options.said(sentence)
+            self.options.log(sentence)
         self.session.dispatcher.reserve_for(costs_by_rank(self.session.ranks, [*plans, *later]))
 
     async def publish(self) -> None:

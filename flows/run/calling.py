@@ -81,9 +81,7 @@ async def open_run(
         RecipeError: The recipe is at fault, or the run could not publish.
     """
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
-    options = caller() or Options(
-        await saved_workspace(workspace), said=get_run_logger().info, person=asked_on_the_page
-    )
+    options = caller() or Options(await saved_workspace(workspace), log=get_run_logger().info, person=asked_on_the_page)
     loaded = only_new(loaded) if new_only or options.new_only else loaded
     loaded = of_last_published(loaded, options.workspace) if options.published else loaded
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.

@@ -44,7 +44,7 @@ def stand_in() -> None:
 
 @contextmanager
 def dispatching(
-    loaded: LoadedRecipe, run: Run, engines: Mapping[str, Engine], said: Callable[[str], None]
+    loaded: LoadedRecipe, run: Run, engines: Mapping[str, Engine], log: Callable[[str], None]
 ) -> Iterator[Dispatcher]:
     """The dispatcher of a run; on leaving, the cluster is let go. Must be called in a flow. Raises ClusterError."""
     recipe, folder = loaded.recipe, run.workspace.ledger_folder
@@ -54,7 +54,7 @@ def dispatching(
     storage = storage_of(recipe.runtime, loaded.base, run.workspace)
     try:
         with _runner(recipe.runtime) as runner:
-            shipping = _shipping(loaded, run, storage, runner, said)
+            shipping = _shipping(loaded, run, storage, runner, log)
             try:
                 yield ClusterDispatcher(
                     recipe.models, engines, (folder, recipe.budget), shipping, recipe.runtime.resources
@@ -66,18 +66,18 @@ def dispatching(
 
 
 def _shipping(
-    loaded: LoadedRecipe, run: Run, storage: str, runner: TaskRunner[Any], said: Callable[[str], None]
+    loaded: LoadedRecipe, run: Run, storage: str, runner: TaskRunner[Any], log: Callable[[str], None]
 ) -> Shipping:
     runtime = loaded.recipe.runtime
     assert runtime is not None
     name, folder = workspace_name(run.workspace), run.workspace.ledger_folder
     living = [state.run for state in run.workspace.runs() if state.status == "running"]
     if found := take_over(Store(storage), folder, name, living):
-        said(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
+        log(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
-    send = _noted(told_of_waiting(_sender(runner, runtime), Store(storage), said), run.folder / PARCELS_FILE)
+    send = _noted(told_of_waiting(_sender(runner, runtime), Store(storage), log), run.folder / PARCELS_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
-    said(f"{at_once} parcels of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
+    log(f"{at_once} parcels of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
     return Shipping(cluster, f"{name}/{run.id}", folder, _located(loaded))
 
 
@@ -152,7 +152,7 @@ def _noted(send: Send, file: Path) -> Send:
     return sent
 
 
-def told_of_waiting(send: Send, store: Store, said: Callable[[str], None], after_s: float = WAITS_S) -> Send:
+def told_of_waiting(send: Send, store: Store, log: Callable[[str], None], after_s: float = WAITS_S) -> Send:
     """The same, which also says once when no worker takes up any parcel of those that are placed alike.
 
     A parcel that waits behind others is nothing to tell: they hold the GPU that it wants.
@@ -164,7 +164,7 @@ def told_of_waiting(send: Send, store: Store, said: Callable[[str], None], after
             begun = place in known or any(store.read(f"{one}/{CLAIM}") is not None for one in waiting[place])
             known.add(place)
             if not begun:
-                said(f"no worker of the cluster has begun for {after_s:g} s: the questions wait for one with {place}")
+                log(f"no worker of the cluster has begun for {after_s:g} s: the questions wait for one with {place}")
 
     def sent(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
         place = ", ".join(f"{name} {value}" for name, value in options.items()) or "a free seat"

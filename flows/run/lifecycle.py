@@ -66,7 +66,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
             context = Context(session, recipe, loaded.base, options.limit)
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
                 with activated(context), _nothing_new(options):
-                    _ = context.counter  # a tokenizer that is missing is said before anything is paid for
+                    _ = context.counter  # a missing tokenizer fails here, before anything is paid for
                     active = ActiveRun(context, options)
                     settling.append(active)
                     yield active
@@ -90,7 +90,7 @@ def _nothing_new(options: Options) -> Iterator[None]:
     try:
         yield
     except NothingNewError:
-        options.said("nothing is new since the last publication, so nothing is published")
+        options.log("nothing is new since the last publication, so nothing is published")
 
 
 @asynccontextmanager
@@ -115,8 +115,8 @@ def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Ses
     engines = engines_for(models, options.workspace.folder / "vllm", loaded.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     run.note_models(identities.values())
-    with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.said) as dispatcher:
-        dispatcher.said = options.said
+    with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.log) as dispatcher:
+        dispatcher.log = options.log
         options.watch(dispatcher, run)
         with _ended_cleanly(dispatcher, options):
             yield Session(
@@ -126,7 +126,7 @@ def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Ses
                 dispatcher,
                 claims,
                 options.ask_again,
-                options.said,
+                options.log,
                 loaded.base,
                 most_chunks(loaded.recipe.runtime),
                 ranks([task.stage for task in tasks_of(loaded.recipe, loaded.base)]),
@@ -141,7 +141,7 @@ def _ended_cleanly(dispatcher: Dispatcher, options: Options) -> Iterator[None]:
     except BaseException as error:
         dispatcher.stop(error if isinstance(error, Exception) else StoppedError("the run was interrupted"))
         if flying := dispatcher.in_flight():
-            options.said(f"waiting for {flying} calls in flight, which are paid for; interrupt again to abandon them")
+            options.log(f"waiting for {flying} calls in flight, which are paid for; interrupt again to abandon them")
         dispatcher.close(DRAIN_SECONDS)
         raise
     else:

@@ -18,7 +18,7 @@ Person = Callable[[Run, Sequence[Outcome], float], Awaitable[bool]]
 
 @dataclass
 class Options:
-    """Where a run lies, how much of it is wanted, and who is told what."""
+    """Where a run lies, how much of it is wanted, and where its messages go."""
 
     workspace: Workspace
     limit: int | None = None
@@ -26,7 +26,7 @@ class Options:
     publish: bool = True
     new_only: bool = False
     published: bool = False
-    said: Callable[[str], None] = field(default=lambda line: None)
+    log: Callable[[str], None] = field(default=lambda line: None)
     progress: Progress = field(default_factory=Progress)
     watch: "Callable[[Dispatcher, Run], None]" = field(default=lambda dispatcher, run: None)
     person: Person | None = None

@@ -76,7 +76,7 @@ class Waves:
             accepted, drawn = prompts.count, draws
             await self._weigh(drawn, accepted)
         if source.target is not None and accepted < source.target:
-            run.options.said(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
+            run.options.log(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
         return prompts
 
     def _say(self, draws: int) -> None:
@@ -135,7 +135,7 @@ class Waves:
         What is beyond a quota was good enough, and does not count against the floor.
         """
         total = await asyncio.to_thread(self._total, drawn, accepted)
-        self._run.options.said(f"synthesize: {total.sentence()}")
+        self._run.options.log(f"synthesize: {total.sentence()}")
         rejected = {reason: count for reason, count in total.rejected.items() if reason != QUOTA}
         good = Yield(drawn, total.accepted + total.rejected.get(QUOTA, 0), rejected)
         if misses(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
@@ -167,7 +167,7 @@ class Waves:
         see = f"see the rejected draws with {command('quarantine', run.id, workspace=run.workspace.folder)}"
         if self._run.recipe.gates.on_fail == "stop":
             raise GateFailedError([outcome], see)
-        self._run.options.said(f"gate {outcome.severity}: {outcome.sentence()}; {see}")
+        self._run.options.log(f"gate {outcome.severity}: {outcome.sentence()}; {see}")
 
 
 def _log(line: str) -> None:

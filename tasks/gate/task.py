@@ -26,7 +26,7 @@ def gate(
         stage: The stage.
         scope: Whether the first chunk is judged, or all rows.
         stops: Whether a critical failure is raised; otherwise a person is asked about the outcomes first.
-        refused: What a person said who was asked; empty if the outcomes may pass, None where nobody was asked.
+        refused: The answer of the person who was asked; empty if the outcomes may pass, None where nobody was asked.
 
     Returns:
         The outcomes as plain data.
@@ -46,7 +46,7 @@ def gate(
     failed = [one for one in outcomes if not one.success]
     if refused is None:
         for one in failed:
-            context.session.said(f"gate {one.severity}: {one.sentence()}")
+            context.session.log(f"gate {one.severity}: {one.sentence()}")
     stopping = [one for one in outcomes if one.stops]
     if stopping and stops and recipe.gates.on_fail != "warn":
         way_on = "; ".join(part for part in (refused, remedy(run) if pauses else None) if part)

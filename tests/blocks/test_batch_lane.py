@@ -333,14 +333,14 @@ def test_answers_that_are_gone_at_the_server_are_asked_anew_and_a_person_is_told
     server.configure(faults={"context_too_long": 0.4})
     gone = waiting_batch(tmp_path, server, "gone")
     server.configure(batch_answers_gone=(gone,))
-    said: list[str] = []
+    logged: list[str] = []
     with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
-        dispatcher.said = said.append
+        dispatcher.log = logged.append
         answers = dispatcher.ask(questions(20, about="gone"))
     assert {answer.error for answer in answers} == {None, "context_too_long"}
-    assert len(said) == 1
-    assert gone in said[0]
-    assert "paid for, anew" in said[0]
+    assert len(logged) == 1
+    assert gone in logged[0]
+    assert "paid for, anew" in logged[0]
     assert batches(server) == before + 2
     lost = sum(answer.error is None for answer in answers)
     assert server.stats()["samples_begun_again"] == lost, "errors that were still there are not asked again"

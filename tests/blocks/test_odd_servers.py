@@ -123,7 +123,7 @@ def test_a_model_that_takes_no_max_tokens_and_no_temperature_is_understood(
         ScriptedServer(answer, MODELS) as server,
         dispatching(tmp_path, {"small": model(server.base_url, max_concurrency=1)}) as dispatcher,
     ):
-        dispatcher.said = lines.append
+        dispatcher.log = lines.append
         asked = [question(str(number), max_tokens=64, temperature=0.8) for number in range(5)]
         answers = dispatcher.ask(asked)
     assert [one.text for one in answers] == ["yes"] * 5

@@ -51,7 +51,7 @@ def _scaled(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def listening(dispatcher: Dispatcher) -> Iterator[list[str]]:
     lines: list[str] = []
-    dispatcher.said = lines.append
+    dispatcher.log = lines.append
     yield lines
 
 

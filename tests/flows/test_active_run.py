@@ -42,8 +42,8 @@ class Trial:
     """One active run in a flow, whose chunks are done by a function."""
 
     def __init__(self, folder: Path, name: str, work: Callable[[ChunkJob], Handle] | None = None) -> None:
-        self.said: list[str] = []
-        self.session = session(folder, run_id=name, said=self.said.append)
+        self.logged: list[str] = []
+        self.session = session(folder, run_id=name, log=self.logged.append)
         self.base = folder
         self.expect: list[dict[str, Any]] = []
         self.done: list[int] = []
@@ -74,7 +74,7 @@ class Trial:
         gates = GatesConfig.model_validate({"on_fail": on_fail, "expect": self.expect})
         recipe = cast(Recipe, SimpleNamespace(gates=gates, expectations=gates.all()))
         context = Context(self.session, recipe, self.base)
-        options = Options(self.session.run.workspace, progress=self.progress, said=self.said.append)
+        options = Options(self.session.run.workspace, progress=self.progress, log=self.logged.append)
 
         @flow(task_runner=ThreadPoolTaskRunner(max_workers=4), name="trial")
         async def trial() -> Any:
@@ -204,7 +204,7 @@ def test_a_failed_gate_stops_or_warns_and_is_kept_and_judged_once(
     else:
         trial.conduct(lambda run: run.gates(trial.task), on_fail)
     assert judged == [("respond", "whole")]
-    assert trial.said == [f"gate {severity}: respond: x: 0 (1)"]
+    assert trial.logged == [f"gate {severity}: respond: x: 0 (1)"]
     [counted] = trial.session.run.handles()
     assert counted.handle.shards["gates"].rows == 2
 

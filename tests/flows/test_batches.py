@@ -119,16 +119,16 @@ def ask_until_stopped(dispatcher: Dispatcher) -> None:
 
 
 def test_what_is_to_say_of_batches_is_said_by_the_run(tmp_path: Path) -> None:
-    place, said = Workspace(tmp_path / "workspace"), list[str]()
+    place, logged = Workspace(tmp_path / "workspace"), list[str]()
     place.prepare()
     small = {"kind": "openai", "model": "small", "base_url": "http://127.0.0.1:1/v1"}
     source = {"kind": "dataset", "path": "p.jsonl"}
     asked = {"respond": {"models": ["small"], "samples": 2}, "judge": {"model": "small"}}
     recipe = check_recipe({"name": "r", "source": source, "models": {"small": small}, **asked}, tmp_path)
     run = Run.begin(place, "r-1", "r", recipe.plain(), tmp_path, None)
-    with session_of(LoadedRecipe(recipe=recipe, base=tmp_path), run, Options(place, said=said.append)) as session:
-        session.dispatcher.said("a batch is gone")
-    assert said == ["a batch is gone"]
+    with session_of(LoadedRecipe(recipe=recipe, base=tmp_path), run, Options(place, log=logged.append)) as session:
+        session.dispatcher.log("a batch is gone")
+    assert logged == ["a batch is gone"]
 
 
 def test_what_cannot_be_cancelled_is_said_in_one_sentence(tmp_path: Path) -> None:

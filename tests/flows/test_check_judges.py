@@ -24,8 +24,8 @@ def pinged(judge: dict[str, Any], model: dict[str, Any], ping: bool = True) -> t
     if model["kind"] == "reward":
         data = {**data, "respond": {"models": ["hina"]}, "models": {**data["models"], "hina": {"kind": "bundled"}}}
     recipe = check_recipe({**data, "judge": {"model": "critic", **judge}}, Path())
-    said: list[str] = []
-    return check_endpoints(LoadedRecipe(recipe=recipe, base=Path()), ping, said.append), said
+    logged: list[str] = []
+    return check_endpoints(LoadedRecipe(recipe=recipe, base=Path()), ping, logged.append), logged
 
 
 def reward(address: str, **fields: Any) -> dict[str, Any]:
@@ -43,9 +43,9 @@ def probabilities(*good_and_bad: list[float]) -> Any:
 
 def test_a_reward_model_shows_which_text_won() -> None:
     with ScriptedServer(probabilities([0.9], [0.2]), KNOWN) as server:
-        faults, said = pinged({"method": "reward"}, reward(server.base_url))
+        faults, logged = pinged({"method": "reward"}, reward(server.base_url))
     assert faults == []
-    assert said[1] == (
+    assert logged[1] == (
         "  critic prefers the good one of two answers: 0.9 for 'The capital of Japan is Tokyo.', "
         "0.2 for 'The capital of Japan is Berlin.'"
     )
@@ -55,16 +55,16 @@ def test_a_reward_model_shows_which_text_won() -> None:
 def test_inverted_labels_are_said_in_one_sentence() -> None:
     inverted = probabilities([0.1, 0.9], [0.8, 0.2])
     with ScriptedServer(inverted, KNOWN) as server:
-        faults, said = pinged({"method": "reward"}, reward(server.base_url, number="data.0.probs.0"))
+        faults, logged = pinged({"method": "reward"}, reward(server.base_url, number="data.0.probs.0"))
     assert faults == []
-    assert said[1] == (
+    assert logged[1] == (
         "warning: models.critic: prefers the bad one of two plain answers (0.1 for 'The capital of Japan is Tokyo.', "
         "0.8 for 'The capital of Japan is Berlin.'), so its pairs may mean the opposite; "
         "set number to the label that means a good answer, or judge with another model"
     )
     with ScriptedServer(inverted, KNOWN) as server:
-        _, said = pinged({"method": "reward"}, reward(server.base_url, number="data.0.probs.1"))
-    assert "prefers the good one" in said[1]
+        _, logged = pinged({"method": "reward"}, reward(server.base_url, number="data.0.probs.1"))
+    assert "prefers the good one" in logged[1]
 
 
 def test_several_labels_stay_a_fault_and_plain_check_asks_nobody() -> None:
@@ -111,18 +111,18 @@ WORDS = [
 @pytest.mark.parametrize(("judge", "reply", "words"), WORDS)
 def test_a_judge_in_words_shows_which_text_won(judge: dict[str, Any], reply: str, words: str) -> None:
     with ScriptedServer(lambda number, headers: (200, {}, answer_body(reply)), KNOWN) as server:
-        faults, said = pinged(judge, {"kind": "openai", "model": "large", "base_url": server.base_url})
+        faults, logged = pinged(judge, {"kind": "openai", "model": "large", "base_url": server.base_url})
     assert faults == []
-    assert words in said[1]
-    assert said[1].startswith("  critic" if "good one" in words else "warning: models.critic: ")
+    assert words in logged[1]
+    assert logged[1].startswith("  critic" if "good one" in words else "warning: models.critic: ")
     assert server.posts == 1
 
 
 def test_the_bundled_model_prefers_the_good_one() -> None:
     for language in ("en", "ja"):
-        _, said = pinged({"language": language}, {"kind": "bundled"})
-        assert said[0] == "critic: the bundled model"
-        assert said[1].startswith("  critic prefers the good one of two answers: ")
+        _, logged = pinged({"language": language}, {"kind": "bundled"})
+        assert logged[0] == "critic: the bundled model"
+        assert logged[1].startswith("  critic prefers the good one of two answers: ")
     assert pinged({}, {"kind": "bundled"}, ping=False)[1] == ["critic: the bundled model"]
 
 

@@ -115,12 +115,12 @@ def test_check_says_why_a_cluster_cannot_be_used(tmp_path: Path, address: str, w
 
 @pytest.mark.usefixtures("installed")
 def test_check_says_that_a_cluster_answers_and_that_its_storage_can_be_written(tmp_path: Path, port: int) -> None:
-    said: list[str] = []
+    logged: list[str] = []
     recipe = loaded(tmp_path, runner="ray", address=f"127.0.0.1:{port}", storage="shared")
-    assert check_cluster(recipe, Workspace(tmp_path / "ws"), said.append) == []
-    assert any(f"127.0.0.1:{port} answers" in line for line in said)
-    assert any(f"{tmp_path / 'shared'} can be written" in line for line in said)
-    assert any("far: on the cluster http://127.0.0.1:1/v1 means each worker's own machine" in line for line in said)
+    assert check_cluster(recipe, Workspace(tmp_path / "ws"), logged.append) == []
+    assert any(f"127.0.0.1:{port} answers" in line for line in logged)
+    assert any(f"{tmp_path / 'shared'} can be written" in line for line in logged)
+    assert any("far: on the cluster http://127.0.0.1:1/v1 means each worker's own machine" in line for line in logged)
     assert not list((tmp_path / "shared").iterdir())
 
 

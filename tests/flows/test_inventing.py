@@ -55,11 +55,11 @@ class Trial:
     """One run's inventions in a workspace of its own."""
 
     def __init__(self, folder: Path, run: str, answer: Answer = invents, limit: int | None = None, **fields: Any):
-        self.said: list[str] = []
+        self.logged: list[str] = []
         self.recipe = recipe(**fields)
         self.session = session(folder, answer=answer, run_id=run)
         self.context = Context(self.session, self.recipe, folder, limit)
-        self.options = Options(Workspace(folder), limit=limit, said=self.said.append)
+        self.options = Options(Workspace(folder), limit=limit, log=self.logged.append)
 
     def invent(self) -> list[dict[str, Any]]:
         run = ActiveRun(self.context, self.options)
@@ -108,8 +108,8 @@ def test_a_limit_takes_no_more_than_it_says(tmp_path: Path) -> None:
 def test_the_yield_is_said_and_shown_by_chunk(tmp_path: Path) -> None:
     trial = Trial(tmp_path, "one", samples=300)
     accepted = len(trial.invent())
-    assert trial.said[-1].startswith(f"synthesize: 300 draws, {accepted} accepted (")
-    assert "finished " in trial.said[-1]
+    assert trial.logged[-1].startswith(f"synthesize: 300 draws, {accepted} accepted (")
+    assert "finished " in trial.logged[-1]
     table = yield_table(trial.session.run)
     assert table is not None
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
@@ -167,16 +167,16 @@ def test_what_tags_leave_is_the_yield_and_a_low_floor_lets_it_pass(tmp_path: Pat
     trial = Trial(tmp_path, "one", poor, samples=300, min_yield=0.01, more=TAGGED)
     accepted = len(trial.invent())
     assert 0 < accepted < 100
-    assert trial.said[-1].startswith(f"synthesize: 300 draws, {accepted} accepted (")
-    assert f"too_poor {300 - accepted}" in trial.said[-1]
+    assert trial.logged[-1].startswith(f"synthesize: 300 draws, {accepted} accepted (")
+    assert f"too_poor {300 - accepted}" in trial.logged[-1]
 
 
 def test_what_is_beyond_a_quota_does_not_count_against_the_floor(tmp_path: Path) -> None:
     fields: dict[str, Any] = {"samples": 300, "min_yield": 0.5, "more": {"select": {"limit": 7}}}
     trial = Trial(tmp_path, "one", **fields)
     assert len(trial.invent()) == 7
-    assert "7 accepted" in trial.said[-1]
-    assert "quota " in trial.said[-1]
+    assert "7 accepted" in trial.logged[-1]
+    assert "quota " in trial.logged[-1]
 
 
 def test_a_yield_that_misses_its_floor_in_the_end_stops_the_run(tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_a_yield_that_misses_its_floor_in_the_end_stops_the_run(tmp_path: Path) 
 def test_a_recipe_that_only_warns_goes_on_and_says_it_once(tmp_path: Path) -> None:
     trial = Trial(tmp_path, "one", on_fail="warn", samples=600, min_yield=0.95)
     assert trial.invent()
-    assert sum("min_yield" in line for line in trial.said) == 1
+    assert sum("min_yield" in line for line in trial.logged) == 1
 
 
 def test_a_target_that_is_reached_is_enough_for_any_floor(tmp_path: Path) -> None:
     every = Trial(tmp_path, "one", lambda q: Completion(f"Who is {q.key}?", finish_reason="stop"), target=9)
     assert len(every.invent()) == 9
-    assert not any("gate" in line for line in every.said)
+    assert not any("gate" in line for line in every.logged)

@@ -38,15 +38,15 @@ def at(address: str, *settings: str) -> LoadedRecipe:
 
 
 def checked(recipe: LoadedRecipe, ping: bool = False) -> tuple[list[str], list[str]]:
-    said: list[str] = []
-    return check_endpoints(recipe, ping, said.append), said
+    logged: list[str] = []
+    return check_endpoints(recipe, ping, logged.append), logged
 
 
 def test_endpoints_that_know_their_models_are_said_to(server: FakeServer) -> None:
     server.reset_stats()
-    faults, said = checked(at(server.base_url, "models.own={kind: bundled}"))
+    faults, logged = checked(at(server.base_url, "models.own={kind: bundled}"))
     assert faults == []
-    assert said == [
+    assert logged == [
         f"small: {server.base_url} knows small",
         f"large: {server.base_url} knows large",
         "own: the bundled model",
@@ -56,11 +56,11 @@ def test_endpoints_that_know_their_models_are_said_to(server: FakeServer) -> Non
 
 def test_a_ping_sends_one_question_to_each_model(server: FakeServer) -> None:
     server.reset_stats()
-    faults, said = checked(at(server.base_url), ping=True)
+    faults, logged = checked(at(server.base_url), ping=True)
     assert faults == []
     assert server.stats()["calls"] == 2
-    assert sum("it answered" in line for line in said) == 1
-    assert sum("'The capital of Japan is Tokyo.'" in line for line in said) == 1
+    assert sum("it answered" in line for line in logged) == 1
+    assert sum("'The capital of Japan is Tokyo.'" in line for line in logged) == 1
 
 
 def test_a_ping_says_what_to_write_where_a_model_does_not_take_a_parameter() -> None:
@@ -70,8 +70,8 @@ def test_a_ping_says_what_to_write_where_a_model_does_not_take_a_parameter() -> 
     with ScriptedServer(
         lambda number, headers: refused if number == 0 else (200, {}, answer_body("Hello.")), models
     ) as at_work:
-        _, said = checked(at(at_work.base_url, "respond.sampling.temperature=0.8"), ping=True)
-    [line] = [line for line in said if "takes no" in line]
+        _, logged = checked(at(at_work.base_url, "respond.sampling.temperature=0.8"), ping=True)
+    [line] = [line for line in logged if "takes no" in line]
     assert line.startswith("  small takes no temperature: write sampling: {temperature: null} where it is asked; else")
 
 
@@ -102,9 +102,9 @@ def test_what_a_provider_cannot_do_is_named() -> None:
         for name in ("openai", "anthropic")
     )
     assert not [text for text in warnings(able.recipe) if "JSON schema" in text]
-    said = [text for text in warnings(unable.recipe) if "JSON schema" in text]
-    assert len(said) == 1
-    assert "anthropic had none on 20" in said[0]
+    found = [text for text in warnings(unable.recipe) if "JSON schema" in text]
+    assert len(found) == 1
+    assert "anthropic had none on 20" in found[0]
 
 
 def test_a_limit_is_looked_for_on_the_prefect_server(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,13 +115,13 @@ def test_a_limit_is_looked_for_on_the_prefect_server(prefect_server: None, monke
     monkeypatch.setenv("PREFECT_API_URL", str(get_current_settings().api.url))
     with get_client(sync_client=True) as client:
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="there", limit=40))
-    said: list[str] = []
+    logged: list[str] = []
     recipe = loaded("models.small.prefect_limit=there", "models.large.prefect_limit=away")
-    (fault,) = check_limits(recipe, said.append)
-    assert said == ["small: Prefect's limit 'there' has 40 slots"]
+    (fault,) = check_limits(recipe, logged.append)
+    assert logged == ["small: Prefect's limit 'there' has 40 slots"]
     assert fault.startswith("models.large.prefect_limit: Prefect has no global concurrency limit 'away'")
     assert "prefect gcl create away --limit 100" in fault
-    assert check_limits(loaded(), said.append) == []
+    assert check_limits(loaded(), logged.append) == []
 
 
 def test_a_limit_without_a_lasting_server_is_refused_before_anything_starts(
@@ -148,8 +148,8 @@ def test_a_price_of_our_table_is_told_with_its_date() -> None:
 
 def test_each_address_of_a_model_is_asked(server: FakeServer) -> None:
     away = "http://127.0.0.1:9/v1"
-    faults, said = checked(at(server.base_url, f"models.small.base_url=[{server.base_url}, '{away}']"))
-    assert said == [f"small: {server.base_url} knows small", f"large: {server.base_url} knows large"]
+    faults, logged = checked(at(server.base_url, f"models.small.base_url=[{server.base_url}, '{away}']"))
+    assert logged == [f"small: {server.base_url} knows small", f"large: {server.base_url} knows large"]
     assert len(faults) == 1
     assert faults[0].startswith(f"models.small.base_url: nobody answers at {away}")
 
@@ -204,9 +204,9 @@ GREETING = (200, {}, b'{"data": [{"id": "small"}, {"id": "large"}]}')
 
 
 def test_a_server_that_goes_on_from_a_text_can_invent(server: FakeServer) -> None:
-    faults, said = checked(magpie(server.base_url))
+    faults, logged = checked(magpie(server.base_url))
     assert faults == []
-    assert said[-1].startswith("small: invents '")
+    assert logged[-1].startswith("small: invents '")
     assert server.requests()[-1]["body"]["prompt"] == "<|im_start|>user\n"
 
 
@@ -236,9 +236,9 @@ def turns(address: str, template: str = "qwen-3") -> LoadedRecipe:
 
 def test_who_plays_the_user_in_further_turns_must_go_on_from_a_text_too(server: FakeServer) -> None:
     server.reset_stats()
-    faults, said = checked(turns(server.base_url))
+    faults, logged = checked(turns(server.base_url))
     assert faults == []
-    assert said[-1].startswith("small: invents '")
+    assert logged[-1].startswith("small: invents '")
     assert server.requests()[-1]["body"]["prompt"].endswith("Tokyo.<|im_end|>\n<|im_start|>user\n")
     with ScriptedServer(lambda number, headers: (404, {}, error_body("This is a chat model")), GREETING) as chats:
         faults, _ = checked(turns(chats.base_url))
@@ -274,14 +274,14 @@ def test_a_named_family_or_a_text_needs_no_tokenizer_to_be_shown(
 
 def test_weights_beside_the_recipe_are_found_and_lost_ones_named(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    said: list[str] = []
+    logged: list[str] = []
 
     def faults(**fields: str) -> list[str]:
         model = VLLMModel.model_validate({"kind": "vllm", "serve": True, "command": [sys.executable], **fields})
-        return check_vllm("writer", model, tmp_path, said.append)
+        return check_vllm("writer", model, tmp_path, logged.append)
 
     assert faults(model="./mine", tokenizer="mine", lora="me/adapter") == []
-    assert said == [f"writer: {tmp_path / 'mine'} on a vLLM server that we start"]
+    assert logged == [f"writer: {tmp_path / 'mine'} on a vLLM server that we start"]
     lost = faults(model="./mine", tokenizer="./other", lora="~/none/of/this")
     assert [fault.split(" is neither")[0] for fault in lost] == [
         "models.writer.tokenizer: './other'",

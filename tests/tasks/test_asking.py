@@ -114,7 +114,7 @@ def texts(session: Session) -> list[str]:
 
 
 def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
-    claimed, told, said = threading.Event(), threading.Event(), list[str]()
+    claimed, told, logged = threading.Event(), threading.Event(), list[str]()
 
     def once_the_other_waits(one: Question) -> Completion:
         claimed.set()
@@ -122,11 +122,11 @@ def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
         return good(one)
 
     def hears(line: str) -> None:
-        said.append(line)
+        logged.append(line)
         told.set()
 
     one = session(tmp_path, answer=once_the_other_waits, run_id="one")
-    two = session(tmp_path, run_id="two", said=hears)
+    two = session(tmp_path, run_id="two", log=hears)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, one, [question("a"), question("b"), question("c")], 1, 0)
         assert claimed.wait(60)
@@ -134,7 +134,7 @@ def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
     assert (texts(one), texts(two)) == (["a", "b", "c"], ["d"])
     assert [answer.reused for answer in second] == [True, False, True]
     assert second[0].completion == first.result()[2].completion
-    assert [line.partition(":")[0] for line in said] == ["waiting for 2 answers that the run one is asking for"]
+    assert [line.partition(":")[0] for line in logged] == ["waiting for 2 answers that the run one is asking for"]
 
 
 @settings(max_examples=15, deadline=None)
@@ -160,7 +160,7 @@ def test_what_another_run_gives_up_without_an_answer_is_asked_here(tmp_path: Pat
         return Completion(error="server_error", transient=True)
 
     one = session(tmp_path, answer=fails_for_now, run_id="one")
-    two = session(tmp_path, run_id="two", said=lambda line: told.set())
+    two = session(tmp_path, run_id="two", log=lambda line: told.set())
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, one, [question("a"), question("b")], 1, 0)
         assert claimed.wait(60)
@@ -176,7 +176,7 @@ def test_what_is_in_flight_when_a_run_is_stopped_is_not_asked_until_it_has_ended
         raise StoppedError("stopped by a person")
 
     one = session(tmp_path, answer=stopped, run_id="one")
-    two = session(tmp_path, run_id="two", said=lambda line: waits.set())
+    two = session(tmp_path, run_id="two", log=lambda line: waits.set())
     with pytest.raises(StoppedError):
         ask(one, [question("a")], "respond", 0)
     with ThreadPoolExecutor(1) as pool:
@@ -265,7 +265,7 @@ def test_what_a_killed_run_was_asking_for_is_asked_here(tmp_path: Path) -> None:
     child = context.Process(target=asking_until_killed, args=(tmp_path, theirs), daemon=True)
     child.start()
     assert ours.poll(60)
-    two = session(tmp_path, run_id="two", said=lambda line: child.kill())
+    two = session(tmp_path, run_id="two", log=lambda line: child.kill())
     answers = ask(two, [question("b"), question("c")], "respond", 0)
     child.join()
     assert [answer.reused for answer in answers] == [False, False]

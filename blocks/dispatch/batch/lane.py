@@ -30,9 +30,9 @@ GONE = Completion(error="batch_failed", detail="the server does not have the bat
 
 
 class BatchOwner(Owner, Protocol):
-    """What this lane needs of the dispatcher beside what every lane needs: said takes a line for a person."""
+    """What this lane needs of the dispatcher beside what every lane needs; log takes a line for a person."""
 
-    said: Callable[[str], None]
+    log: Callable[[str], None]
 
     def identity(self, label: str) -> str:
         """What the ledger knows a model by."""
@@ -184,11 +184,11 @@ class BatchLane(Lane):
         """
         failure = Completion(error="batch_failed", transient=True)
         for attempt in range(self._model.max_retries + 1):
-            said = await self._try_to_submit(batch)
-            if isinstance(said, str):
-                self._confirm(batch, said)
+            submitted = await self._try_to_submit(batch)
+            if isinstance(submitted, str):
+                self._confirm(batch, submitted)
                 return
-            failure = said
+            failure = submitted
             if not failure.transient:
                 self._drop(batch)
                 self._refused(failure)
@@ -362,7 +362,7 @@ class BatchLane(Lane):
                 self.push(job)
 
     def _tell_of_loss(self, batch: Batch) -> None:
-        self._batch_owner.said(
+        self._batch_owner.log(
             f"{self._address} no longer has the results of the batch {batch.note.batch_id}: what they answered is gone "
             "and is asked, and paid for, anew"
         )
