@@ -146,7 +146,7 @@ def judge_figures(engine: BundledEngine, count: int, aspect: str = ASPECTS[0]) -
     truth = [[grade_task(q.task, text).rate(aspect) for text in texts] for q, texts in cases]
     read_both = [(t, f, b[::-1]) for t, f, b in zip(truth, forward, backward, strict=True) if f and b]
     verdicts = [(sign(t[0] - t[1]), sign(f[0] - f[1]), sign(b[0] - b[1])) for t, f, b in read_both]
-    unequal = [(right, said) for right, *both in verdicts for said in both if right]
+    unequal = [(right, verdict) for right, *both in verdicts for verdict in both if right]
     name = f"judge ({aspect}): "
     return [
         Figure(name + "readable replies", share([f is not None for f in forward + backward]), 95.0),

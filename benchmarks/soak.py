@@ -67,13 +67,17 @@ class Runs:
         self.workspace = folder / "workspace"
         self.memory: list[list[int]] = []
         self._command = [sys.executable, "-m", "kasasagi.flows.cli.app", "run", str(recipe), "-w", str(self.workspace)]
-        self._said = folder / "said.txt"
+        self._output = folder / "output.txt"
 
     def go(self, server: FakeServer, until_finished: int | None) -> int | None:
         """Run to the end, or until the server has finished that many samples; the exit code, None where killed."""
-        with self._said.open("wb") as said:
+        with self._output.open("wb") as output:
             process = subprocess.Popen(
-                self._command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stdout=said, stderr=said
+                self._command,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+                stdout=output,
+                stderr=output,
             )
         self.memory.append([])
         watched = psutil.Process(process.pid)
@@ -86,9 +90,9 @@ class Runs:
             time.sleep(0.5)
         return process.returncode
 
-    def said(self) -> str:
+    def output(self) -> str:
         """The last words of the latest run."""
-        return self._said.read_text(encoding="utf-8", errors="replace")[-2_000:]
+        return self._output.read_text(encoding="utf-8", errors="replace")[-2_000:]
 
     def kept(self) -> int:
         """How many calls the ledger holds."""
@@ -136,11 +140,11 @@ def whole_small_job(folder: Path, server: FakeServer, prompts: int) -> int:
 def expect(runs: Runs, code: int | None, wanted: int | None) -> None:
     """Stop the measurement where a run ended otherwise than it was to: by a kill (None) or well (0)."""
     if code != wanted:
-        raise SystemExit(f"run {len(runs.memory)} ended with {code} where {wanted} was expected:\n{runs.said()}")
+        raise SystemExit(f"run {len(runs.memory)} ended with {code} where {wanted} was expected:\n{runs.output()}")
 
 
 def soak(prompts: int, share: float, kills: int) -> dict[str, Any]:
-    """The whole job, and what is to be said of it."""
+    """Run the whole job and return its figures."""
     faults = {kind: part * share for kind, part in KINDS.items()}
     latency = {"slots": SLOTS, "first_token_s": 0.1, "per_token_s": 0.005, "tokens_mean": 100, "tokens_sd": 30}
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The approval of a run that has ended, said to Prefect as an event: what starts the deployment that publishes it."""
+"""The approval of a run that has ended, sent to Prefect as an event, which starts the deployment that publishes it."""
 
 import os
 

@@ -33,7 +33,7 @@ def plan_recipe(
     try:
         with _silent_session(loaded, run, ask_again) as session:
             context = Context(session, loaded.recipe, loaded.base, limit)
-            _ = context.counter  # a tokenizer that is missing is said here as in a run
+            _ = context.counter  # a missing tokenizer fails here as in a run
             planner = Planner(context)
             asyncio.run(_planned(planner))
             return planner.plans()

@@ -33,7 +33,7 @@ async def rejudge(
 
     Args:
         recipe: A recipe's file, or the name of one that travels with kasasagi.
-        overrides: Changes to the recipe; judge.round=weekly asks again what the judges said in earlier weeks.
+        overrides: Changes to the recipe; judge.round=weekly repeats what the judges rated in earlier weeks.
         rows: Rate only that many pairs; 0 rates all.
         workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means
             KASASAGI_WORKSPACE, else ./workspace.

@@ -130,8 +130,8 @@ def answer(task: Task, rng: random.Random) -> str:
 def dialogue(rng: random.Random) -> list[Segment]:
     """A conversation of one or more turns, under a system prompt, a steering line or nothing."""
     lead, text, task = _opening(rng)
-    said = answer(task, rng)
-    segments = [lead, *_turn(text, said)]
+    reply = answer(task, rng)
+    segments = [lead, *_turn(text, reply)]
     more = draw_follow_up(task, rng) if rng.random() < 0.35 else None
     then = follow(task, more) if more else None
     if more is not None and then is not None:
@@ -155,8 +155,8 @@ def _opening(rng: random.Random) -> tuple[Segment, str, Task]:
     return (lead, 0.0), text, task
 
 
-def _turn(instruction: str, said: str) -> list[Segment]:
-    return [(instruction + "<|end|>", INVENTED_WEIGHT), ("<|assistant|>", 0.0), (said + "<|end|>", ANSWER_WEIGHT)]
+def _turn(instruction: str, reply: str) -> list[Segment]:
+    return [(instruction + "<|end|>", INVENTED_WEIGHT), ("<|assistant|>", 0.0), (reply + "<|end|>", ANSWER_WEIGHT)]
 
 
 def _setting(rng: random.Random) -> tuple[str, str, Lang, str | None]:
@@ -235,7 +235,7 @@ def judgement(rng: random.Random, question: Question) -> list[Segment]:
 
 
 def comparisons(rng: random.Random) -> list[Segment]:
-    """A run of comparisons in the judge's words: what should be said, what a text says, and the verdict.
+    """A run of comparisons in the judge's words: what a text should say, what it says, and the verdict.
 
     Whether two sentences are the same is what a small network learns last. Here it meets a dozen verdicts in the tokens
     of two judge prompts, which hold four.

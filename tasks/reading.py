@@ -156,9 +156,9 @@ def once_more(name: str, system: Mapping[str, Language]) -> Again:
     """Asks once more with the field `again` of a prompt file, in the language of the system message."""
 
     def messages(asked: Question, reply: str, fault: str) -> list[Message]:
-        said: Sequence[Message] = asked.request["messages"]
-        text = template(name, system[said[0]["content"]], "again").render(fault=fault)
-        return [*said, {"role": "assistant", "content": reply}, {"role": "user", "content": text}]
+        earlier: Sequence[Message] = asked.request["messages"]
+        text = template(name, system[earlier[0]["content"]], "again").render(fault=fault)
+        return [*earlier, {"role": "assistant", "content": reply}, {"role": "user", "content": text}]
 
     return messages
 

@@ -106,7 +106,7 @@ class Tool:
         (folder / "out.json").unlink(missing_ok=True)
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         usage, started = Usage(), time.monotonic()
-        with (folder / "said.txt").open("ab") as said:
+        with (folder / "output.txt").open("ab") as output:
             process = subprocess.Popen(
                 [str(self._python), str(WORKERS / TOOLS[self.name][0]), str(folder / "job.json")],
                 cwd=folder,
@@ -116,8 +116,8 @@ class Tool:
                     **_quiet(folder),
                 },
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
         killed = self._watch(process, usage, kill_at, started)
@@ -210,7 +210,7 @@ def measure(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]
     figures: dict[str, Any] = {"seconds": round(first.seconds, 1), "cpu_seconds": round(first.cpu, 1)}
     figures["peak_mb"] = first.peak // 2**20
     if first.code != 0:
-        print((folder / "job" / "said.txt").read_text(errors="replace")[-2_000:], file=sys.stderr)
+        print((folder / "job" / "output.txt").read_text(errors="replace")[-2_000:], file=sys.stderr)
         return {**figures, "seconds": _ending(first)}
     figures |= {"share": f"{stats['utilisation']:.1%}", "phases": _phases(first, stats)}
     tool.patience_s = LATER_RUNS * first.seconds + LATER_RUNS_S
@@ -247,7 +247,7 @@ def _after_a_kill(tool: Tool, server: FakeServer, folder: Path, prompts: Sequenc
 
 
 def _remark(done: Done, folder: Path, wanted: int) -> str:
-    """What is to be said of a run that did not end well, or whose rows are not those that were asked for."""
+    """Return the remark on a run that did not end well, or whose rows are not those that were asked for."""
     if done.code != 0:
         return f", {_ending(done)}"
     file = folder / "out.json"

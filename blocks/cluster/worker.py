@@ -133,7 +133,7 @@ class WorkerSession:
             except DestinationError:
                 pass  # a storage that cannot be read for a while is a run that says nothing for a while
             if time.monotonic() - self._word_at > LEASE_S:
-                self.dispatcher.stop(StoppedError("the run that asked has said nothing for a while"))
+                self.dispatcher.stop(StoppedError("the run that asked has sent nothing for a while"))
             if self.dispatcher.stopped_by is not None:
                 self.end()
 
@@ -163,19 +163,19 @@ def answer_parcel(parcel: Parcel) -> Outcome:
     Raises DestinationError where the storage cannot be read.
     """
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    said = Outcome(worker=worker, gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
+    outcome = Outcome(worker=worker, gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
     session = _session(parcel)
     try:
         answered, found = session.answer(parcel)
-        return said.model_copy(update={"answered": answered, "found": found})
+        return outcome.model_copy(update={"answered": answered, "found": found})
     except ModelUnusableError as error:
-        said = said.model_copy(update={"unusable": str(error)})
+        outcome = outcome.model_copy(update={"unusable": str(error)})
     except StoppedError as error:
-        said = said.model_copy(update={"stopped": str(error)})
+        outcome = outcome.model_copy(update={"stopped": str(error)})
     except LedgerError as error:
-        said = said.model_copy(update={"unwritable": str(error)})
+        outcome = outcome.model_copy(update={"unwritable": str(error)})
     session.end()
-    return said
+    return outcome
 
 
 def _session(parcel: Parcel) -> WorkerSession:

@@ -140,12 +140,12 @@ class ArgillaDataset:
 
     def _of(self, record: Any, people: dict[str, str], steps: Sequence[int]) -> Iterator[Verdict]:
         """The verdicts on one record, one for each person who rated both responses."""
-        said: dict[str, dict[str, Any]] = {}
+        answers: dict[str, dict[str, Any]] = {}
         for response in record.responses:
             if getattr(response.status, "value", response.status) == "submitted":
-                said.setdefault(str(response.user_id), {})[response.question_name] = response.value
+                answers.setdefault(str(response.user_id), {})[response.question_name] = response.value
         metadata = {str(name): str(value) for name, value in record.metadata.to_dict().items()}
-        for user, values in sorted(said.items()):
+        for user, values in sorted(answers.items()):
             if all(_is_rating(values.get(name)) for name in RATINGS):
                 one, other = (float(values[name]) for name in RATINGS)
                 ratings = _on_the_judges_scale((one, other), metadata, steps)

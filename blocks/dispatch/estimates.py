@@ -34,11 +34,11 @@ def counted(request: Request, completion: Completion) -> Completion:
     """An answer with its tokens estimated from the texts where the server counted none, so that no cap is blind."""
     if completion.error is not None:
         return completion
-    said = 0 if "input" in request else text_tokens(completion.text + (completion.reasoning or ""))
+    estimated = 0 if "input" in request else text_tokens(completion.text + (completion.reasoning or ""))
     return replace(
         completion,
         prompt_tokens=completion.prompt_tokens or prompt_tokens(request),
-        completion_tokens=completion.completion_tokens or said,
+        completion_tokens=completion.completion_tokens or estimated,
     )
 
 

@@ -72,9 +72,10 @@ def read_shared(body: bytes, count: int) -> list[Completion | None]:
 def _with_tokens(found: Sequence[Completion | None], usage: Mapping[str, Any]) -> list[Completion | None]:
     whole = read_reply(orjson.dumps({"choices": [{"text": ""}], "usage": usage}))
     there = [completion for completion in found if completion is not None]
-    asked = iter(divided(whole.prompt_tokens, [1] * len(there)))
-    said = iter(divided(whole.completion_tokens, [len(completion.text.encode()) + 1 for completion in there]))
-    return [None if one is None else _counted(one, next(asked), next(said)) for one in found]
+    prompt_tokens = iter(divided(whole.prompt_tokens, [1] * len(there)))
+    weights = [len(completion.text.encode()) + 1 for completion in there]
+    completion_tokens = iter(divided(whole.completion_tokens, weights))
+    return [None if one is None else _counted(one, next(prompt_tokens), next(completion_tokens)) for one in found]
 
 
 def _counted(completion: Completion, prompt_tokens: int, completion_tokens: int) -> Completion:

@@ -51,7 +51,7 @@ class Owner(Protocol):
     counters: Any
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
-        """Take a job's last word, and where it was said."""
+        """Take a job's final answer, and the address that gave it."""
 
     def tried(self, job: Job, completion: Completion) -> None:
         """Account for a try that is not a job's last; what it took is spent all the same."""

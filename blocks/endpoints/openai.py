@@ -33,7 +33,7 @@ UNAVAILABLE = (502, 503, 504)
 DETAIL_CHARACTERS = 500
 ERROR_WITHIN_BYTES = 4096
 MOST_ADAPTATIONS = 6
-SAID = ("code", "type", "message")
+ERROR_FIELDS = ("code", "type", "message")
 NO_KEY = "no-key-needed"
 QUEUEING = "vllm"
 INSTEAD = (
@@ -365,7 +365,7 @@ def _words_of(body: Any) -> str:
     first = body[0] if isinstance(body, list) and body else body
     inner = first.get("error", first) if isinstance(first, dict) else first
     if isinstance(inner, dict):
-        return " ".join(str(inner[name]) for name in SAID if inner.get(name))
+        return " ".join(str(inner[name]) for name in ERROR_FIELDS if inner.get(name))
     return str(body)
 
 

@@ -172,13 +172,13 @@ class VLLMEngine(Feeder):
 
 
 def _completion(output: Any) -> Completion:
-    said = output.outputs[0]
+    reply = output.outputs[0]
     made = Completion(
-        text=said.text,
-        finish_reason=said.finish_reason,
-        stop_reason=None if said.stop_reason is None else str(said.stop_reason),
+        text=reply.text,
+        finish_reason=reply.finish_reason,
+        stop_reason=None if reply.stop_reason is None else str(reply.stop_reason),
         prompt_tokens=len(output.prompt_token_ids or ()),
-        completion_tokens=len(said.token_ids),
+        completion_tokens=len(reply.token_ids),
     )
     return reject_aborted(made)
 

@@ -65,7 +65,7 @@ UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One finished sample: its key, the model that gave it, and what it said."""
+    """One finished sample: its key, the model that gave it, and its reply."""
 
     key: str
     model: str
@@ -221,8 +221,8 @@ class Ledger:
 def row_of(entry: Entry, at: float) -> Row:
     """An entry as it lies in the table, sealed. Raises TypeError for a text that JSON cannot keep."""
     key, error = bytes.fromhex(entry.key), entry.completion.error
-    said = ((name, getattr(entry.completion, name)) for name in _TYPES)
-    reply = orjson.dumps({name: value for name, value in said if value not in (None, False)})
+    fields = ((name, getattr(entry.completion, name)) for name in _TYPES)
+    reply = orjson.dumps({name: value for name, value in fields if value not in (None, False)})
     return key, at, entry.model, error, reply, seal_of(key, entry.model, error, reply)
 
 

@@ -236,8 +236,8 @@ def _chosen(template: Any) -> str | None:
 
 def _adds_bos(config: Mapping[str, Any]) -> bool:
     """Whether engines put a BOS in front of every text, by its settings; those of SentencePiece do unsaid."""
-    said = config.get("add_bos_token")
-    return said if isinstance(said, bool) else str(config.get("tokenizer_class")).startswith(ADDS_BOS)
+    configured = config.get("add_bos_token")
+    return configured if isinstance(configured, bool) else str(config.get("tokenizer_class")).startswith(ADDS_BOS)
 
 
 def _special(fields: Mapping[str, Any]) -> dict[str, str]:

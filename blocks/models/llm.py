@@ -72,8 +72,8 @@ def reject_aborted(completion: Completion, why: str = "") -> Completion:
     reason = completion.finish_reason or ""
     if not why and reason.lower() not in GENERATION_FAILED:
         return completion
-    said = f"the generation broke off after {len(completion.text)} characters (finish_reason {reason or 'missing'})"
-    detail = f"{said}: {why}" if why else said
+    message = f"the generation broke off after {len(completion.text)} characters (finish_reason {reason or 'missing'})"
+    detail = f"{message}: {why}" if why else message
     failed = replace(completion, text="", reasoning=None, finish_reason=None, stop_reason=None)
     return replace(failed, error="server_error", detail=detail, transient=True)
 

@@ -114,7 +114,7 @@ class VLLMModel(Config):
 def _room_for(adapter: Path) -> dict[str, Any]:
     """The engine argument that an adapter's rank asks for; nothing where vLLM's default does or the folder is not here.
 
-    Of a file that cannot be read nothing is said here: vLLM reads it too, and says what is wrong with it.
+    A file that cannot be read is no problem here: vLLM reads it too and reports what is wrong with it.
     """
     try:
         read = json.loads((adapter / ADAPTER).read_text(encoding="utf-8"))

@@ -81,16 +81,16 @@ def verdict(function: Callable[..., Any], row: Any, **parameters: Any) -> str | 
     True and None keep; False, a text and an exception reject.
     """
     try:
-        said = function(row, **parameters)
+        result = function(row, **parameters)
     except Exception as error:
         return SURROGATES.sub("\ufffd", f"error: {type(error).__name__}: {error}")
-    if isinstance(said, str):
-        return SURROGATES.sub("\ufffd", said)
-    if said is None:
+    if isinstance(result, str):
+        return SURROGATES.sub("\ufffd", result)
+    if result is None:
         return None
-    if isinstance(said, bool | np.bool_):
-        return None if said else "it returned false"
-    return f"error: it returned {type(said).__name__}, not true, false or a text"
+    if isinstance(result, bool | np.bool_):
+        return None if result else "it returned false"
+    return f"error: it returned {type(result).__name__}, not true, false or a text"
 
 
 def _parts(name: str) -> tuple[str, str]:

@@ -197,7 +197,7 @@ class Run:
         new.replace(self.folder / "models.json")
 
     def noted_models(self) -> list[str] | None:
-        """The models that this run asks; None where it has not said so yet."""
+        """The models that this run asks; None where it has not recorded them yet."""
         try:
             return [str(model) for model in orjson.loads((self.folder / "models.json").read_bytes())]
         except (OSError, ValueError, TypeError):

@@ -52,10 +52,10 @@ class FirstRows:
     def sentences(self) -> list[str]:
         """Say what becomes of them, the commonest reasons first."""
         first = f"first {self.read} rows: {self.prompts} are prompts, {self.passed} of them pass the filter"
-        said = [self.answered] if self.answered else []
+        answered = [self.answered] if self.answered else []
         return [
             first,
-            *(f"  {text}" for text in said + [one.sentence(self.read) for one in self.aside[:SHOWN_REASONS]]),
+            *(f"  {text}" for text in answered + [one.sentence(self.read) for one in self.aside[:SHOWN_REASONS]]),
         ]
 
 
@@ -81,8 +81,8 @@ def _read(loaded: LoadedRecipe, source: DatasetSource, into: Path, count: int) -
     aside = [*_aside("load", read.quarantine), *_aside("filter", passed.quarantine)]
     example = next(iter(pq.read_table(passed.prompts).slice(0, 1).to_pylist()), None)
     ordered = tuple(sorted(aside, key=lambda one: -one.rows))
-    said = _answered(source, loaded.base, read.rows_in)
-    return FirstRows(read.rows_in, read.rows_out, passed.rows_out, ordered, example, said)
+    answered = _answered(source, loaded.base, read.rows_in)
+    return FirstRows(read.rows_in, read.rows_out, passed.rows_out, ordered, example, answered)
 
 
 def _answered(source: DatasetSource, base: Path, read: int) -> str | None:

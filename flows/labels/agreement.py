@@ -21,7 +21,7 @@ class Agreement:
 
     @property
     def verdicts(self) -> int:
-        """Pairs on which the person said something."""
+        """Pairs on which the person gave a verdict."""
         return self.decided + self.ties
 
     def count(self, label: Label, chosen: str, margin: float | None) -> None:
@@ -43,17 +43,17 @@ class Agreement:
         """What the counts say."""
         if not self.verdicts:
             return ["No verdicts yet."]
-        said = [f"{plural(self.verdicts, 'verdict')}, {plural(self.ties, 'tie')} among them."]
+        lines = [f"{plural(self.verdicts, 'verdict')}, {plural(self.ties, 'tie')} among them."]
         if (found := share(self.agreed, self.decided)) is not None:
-            said.append(
+            lines.append(
                 f"The judge agrees with you in {self.agreed} of {self.decided}: {found.value:.0%}, "
                 f"95% interval {found.low:.0%} to {found.high:.0%}."
             )
-            said.append(f"You preferred the left text in {self.lefts} of {self.decided}.")
+            lines.append(f"You preferred the left text in {self.lefts} of {self.decided}.")
         if len(self.by_margin) > 1:
             shares = [f"{hits} of {of} at {margin:g}" for margin, (hits, of) in sorted(self.by_margin.items())]
-            said.append(f"By the pairs' margin: {', '.join(shares)}.")
-        return said
+            lines.append(f"By the pairs' margin: {', '.join(shares)}.")
+        return lines
 
 
 def agreement(labels: Labels, pairs: Iterable[tuple[str, str, float | None]]) -> Agreement:

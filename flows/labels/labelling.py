@@ -32,7 +32,7 @@ _WORDS: dict[str, Word] = {
     **dict.fromkeys(("u", "undo", "う"), "undo"),
     **dict.fromkeys(("q", "quit", "exit"), "quit"),
 }
-# Digests order the pairs: a fair sample, the same at every session, whatever the judge said of them.
+# Digests order the pairs: a fair sample, the same at every session, whatever the judge's ratings.
 _IN_TURN = "SELECT prompt_id, chosen_id, rejected_id FROM pairs ORDER BY md5(prompt_id || chosen_id || rejected_id)"
 _TEXTS = "SELECT response_id, content FROM responses WHERE response_id IN (?, ?)"
 _PROMPT = "SELECT messages FROM prompts WHERE prompt_id = ?"
@@ -166,7 +166,7 @@ def draw_sides(console: Console, left: str, right: str) -> None:
 
 
 def closing(counts: Agreement, wanted: int) -> list[str]:
-    """What is said at the end of a session."""
+    """Return the summary of a session."""
     left = wanted - counts.verdicts
     more = f"{plural(left, 'verdict')} to go: the same command goes on." if left > 0 else ""
     return [*counts.sentences(), *([more] if more else [])]

@@ -15,7 +15,7 @@ Choice = Literal["left", "right", "tie", "skip"]
 
 
 class Label(Config):
-    """What a person said of two responses to one prompt."""
+    """A person's verdict on two responses to one prompt."""
 
     prompt_id: str = Field(description="The prompt.")
     left: str = Field(description="The response that stood at the left, as a.")

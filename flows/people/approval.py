@@ -36,16 +36,16 @@ async def asked_on_the_page(run: Run, outcomes: Sequence[Outcome], hours: float)
     watch = asyncio.create_task(_resumed_by_command(run, outcomes, UUID(str(flow_run.id))))
     form = Decision.with_initial_data(description=text, approve=False)
     try:
-        said = await apause_flow_run(
+        decision = await apause_flow_run(
             wait_for_input=form, timeout=int(hours * 3600), poll_interval=POLL_SECONDS, key=pause_key(run, outcomes)
         )
     except FlowPauseTimeout:
         return False
     finally:
         watch.cancel()
-    if said.approve:
+    if decision.approve:
         write_approvals(run.workspace, run.state().name, outcomes, run.id)
-    return bool(said.approve)
+    return bool(decision.approve)
 
 
 def pause_key(run: Run, outcomes: Sequence[Outcome]) -> str:

@@ -98,13 +98,13 @@ def _comparison(run: Run, row: Mapping[str, Any]) -> Comparison:
         sides.reverse()
     ids = {place: row[f"{side}_id"] for place, side in zip(SIDES, sides, strict=True)}
     one, other = (row[f"{side}_rating"] for side in sides)
-    said = [f"Response {place}: {row[f'{side}_words'] or '-'}" for place, side in enumerate(sides, 1)]
+    rationales = [f"Response {place}: {row[f'{side}_words'] or '-'}" for place, side in enumerate(sides, 1)]
     return Comparison(
         id=name,
         prompt=messages_text(row["messages"]),
         responses=(row[sides[0]] or "", row[sides[1]] or ""),
         ratings=(one, other),
-        words="\n\n".join(said) if row["judge"] else "",
+        words="\n\n".join(rationales) if row["judge"] else "",
         judge=row["judge"] or "judge",
         metadata={"run": run.id, "prompt_id": row["prompt_id"], **ids},
     )

@@ -44,21 +44,21 @@ class Audit(Config):
         if not self.labels:
             return []
         counts = f"{self.agrees:,} agree, {self.disagrees:,} disagree, {self.ties:,} ties, {self.unrated:,} unrated"
-        said = [f"{self.labels:,} labels: {counts}."]
+        lines = [f"{self.labels:,} labels: {counts}."]
         if self.disagreement is not None:
             value, low, high = self.disagreement
-            said.append(
+            lines.append(
                 f"The judges disagree with {value:.1%} ({low:.1%} to {high:.1%}) of the labels that they decide."
             )
-        return said
+        return lines
 
     def markdown(self, run: Run) -> str:
         """Return the audit of a run for Prefect's page."""
         where = run.workspace.folder
         wide = [f"- `{command('trace', prompt_id[:8], run.id, workspace=where)}`" for prompt_id in self.widest]
-        said = self.sentences() or ["There was no label to audit."]
-        said += ["The widest disagreements:", "\n".join(wide)] if wide else []
-        return "\n\n".join(said)
+        lines = self.sentences() or ["There was no label to audit."]
+        lines += ["The widest disagreements:", "\n".join(wide)] if wide else []
+        return "\n\n".join(lines)
 
 
 def keep_audit(run: Run) -> None:

@@ -104,7 +104,7 @@ class ProgressArtifacts:
         self._progress = progress
         self._dispatcher = dispatcher
         self._started, self._rate = time.monotonic(), Rate()
-        self._said = ""
+        self._description = ""
         self._made: dict[str, UUID] = {}
         self._shown: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
@@ -136,15 +136,16 @@ class ProgressArtifacts:
         done = sum(min(self._progress.done.get(stage, 0), chunks) for stage, chunks in wanted.items())
         share = round(100 * done / max(1, sum(wanted.values())), 1)
         left = time_left(self._progress, now - self._started)
-        said = line(self._progress, self._dispatcher, self._rate(now, self._dispatcher.counters.answered), left)
+        rate = self._rate(now, self._dispatcher.counters.answered)
+        description = line(self._progress, self._dispatcher, rate, left)
         if "" not in self._made:
             key = slug(f"{self._name}-progress")
-            made = await kept(acreate_progress_artifact(share, key=key, description=said))
+            made = await kept(acreate_progress_artifact(share, key=key, description=description))
             if made is not None:
                 self._made[""] = made
-        elif said != self._said:
-            await kept(aupdate_progress_artifact(self._made[""], share, said))
-        self._said = said
+        elif description != self._description:
+            await kept(aupdate_progress_artifact(self._made[""], share, description))
+        self._description = description
 
     async def _tell_stages(self) -> None:
         for stage, wanted in list(self._progress.wanted.items()):

@@ -1,4 +1,4 @@
-"""Events: how a run ended, said to Prefect, so that automations can act on it."""
+"""Events: how a run ended, sent to Prefect, so that automations can act on it."""
 
 import logging
 

@@ -18,7 +18,7 @@ from kasasagi.tasks.stage_task import StageTask
 class Lines:
     """The chunks of some prompts on their way, the first as the scout of all unless they are rewrites.
 
-    What is said of rewrites does not tell how the originals fare, so they have no scout.
+    The outcomes of rewrites do not predict those of the originals, so rewrites have no scout.
     """
 
     def __init__(self, run: Doing, chunks: Sequence[Shard], room: Room, rows: Rows) -> None:

@@ -31,7 +31,7 @@ def running(workspace: Workspace) -> list[str]:
 
 
 def models_in_use(workspace: Workspace) -> Collection[str] | None:
-    """The models that runs which go on may ask; None where one of them has not said yet which."""
+    """The models that active runs may ask; None where one of them has not recorded them yet."""
     models: set[str] = set()
     for run in running(workspace):
         noted = Run(workspace, run).noted_models()

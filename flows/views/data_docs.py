@@ -132,8 +132,9 @@ def _configuration(one: Result) -> Any:
     import great_expectations.expectations as gxe
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    said = {key: value for key, value in one.arguments.items() if (key, value) != ("mostly", 1.0)}  # it is not rendered
-    escaped = {key: _escaped(value) if key.startswith("column") else value for key, value in said.items()}
+    # Great Expectations does not render the default of mostly.
+    arguments = {key: value for key, value in one.arguments.items() if (key, value) != ("mostly", 1.0)}
+    escaped = {key: _escaped(value) if key.startswith("column") else value for key, value in arguments.items()}
     known = getattr(gxe, one.expectation.partition("(")[0], None)
     if known is not None and one.fault is None:
         made = ExpectationConfiguration(type=known.expectation_type, kwargs=escaped)
@@ -142,9 +143,9 @@ def _configuration(one: Result) -> Any:
                 return made
         except Exception:  # arguments that the installed version does not take
             known = None
-    told = f"{one.name}: could not evaluate ({one.fault})" if one.fault else one.name
+    description = f"{one.name}: could not evaluate ({one.fault})" if one.fault else one.name
     column = {"column": escaped["column"]} if "column" in escaped else {}
-    return ExpectationConfiguration(type=_in_words(), kwargs=column, description=html.escape(told))
+    return ExpectationConfiguration(type=_in_words(), kwargs=column, description=html.escape(description))
 
 
 def _escaped(value: Any) -> Any:

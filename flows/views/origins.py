@@ -23,7 +23,7 @@ def knows_turns(connection: DuckDBPyConnection) -> bool:
 
 
 def turns_of(connection: DuckDBPyConnection, by: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """What was said in dialogues that grew; none in a run of a version that knew none."""
+    """The turns of dialogues that grew; none in a run of a version that knew none."""
     if not knows_turns(connection):
         return []
     return fetch(connection, f"FROM turns WHERE list_contains(?, {by}) ORDER BY prompt_id, turn, role", [list(names)])
@@ -52,8 +52,8 @@ def rewriting_calls(
     connection: DuckDBPyConnection, prompts: Sequence[Mapping[str, Any]], origins: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """The calls that made some rewrites: the reply is the new words, and the request holds the origin's."""
-    asked = [text for row in origins for text in _said(row)]
-    made = [text for row in prompts if row.get(ORIGIN) for text in _said(row)]
+    asked = [text for row in origins for text in _user_texts(row)]
+    made = [text for row in prompts if row.get(ORIGIN) for text in _user_texts(row)]
     query = f"SELECT * FROM calls WHERE stage = '{REWRITE}' AND contains(reply, ?) ORDER BY call_id"
     found = [call for text in made for call in fetch(connection, query, [text]) if _rewritten(call) == text]
     return [call["call_id"] for call in found if not asked or any(text in _asked(call) for text in asked)]
@@ -74,7 +74,7 @@ def made_by(connection: DuckDBPyConnection, call_id: str) -> list[str]:
     ]
 
 
-def _said(row: Mapping[str, Any]) -> list[str]:
+def _user_texts(row: Mapping[str, Any]) -> list[str]:
     return [turn["content"] for turn in row["messages"] or () if turn["role"] == "user"]
 
 

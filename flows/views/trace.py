@@ -218,7 +218,7 @@ def _prompt_fields(prompt: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _call_fields(call: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [*_fields(call, "model", "finish_reason", "error"), *_paid(call), ("said", reply_text(call["reply"]))]
+    return [*_fields(call, "model", "finish_reason", "error"), *_paid(call), ("reply", reply_text(call["reply"]))]
 
 
 def _paid(call: dict[str, Any] | None) -> list[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is said in the world: topics, openers, tasks drawn at random, and instructions read back."""
+"""The talk of the world: topics, openers, tasks drawn at random, and instructions read back."""
 
 import random
 import re

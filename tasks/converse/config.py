@@ -35,7 +35,7 @@ def left_out(steer: str | None, kept: bool | None) -> str:
 
 
 class Turns(Config):
-    """Dialogues of several turns: the user's next words are invented from what was said so far."""
+    """Dialogues of several turns: the user's next words are invented from the dialogue so far."""
 
     count: int = Field(ge=2, le=16, description="User turns that a dialogue shall have; longer ones stay as they are.")
     model: str | None = Field(None, description="Name of the model that plays the user; with Magpie the source's own.")

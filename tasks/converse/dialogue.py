@@ -43,11 +43,11 @@ _MARK = re.compile(MARKS)
 
 @dataclass
 class Conversation:
-    """One dialogue while it grows: the prompt it began as, what was said since, and why it ended, if it did."""
+    """One dialogue while it grows: the prompt it began as, the turns added since, and why it ended, if it did."""
 
     row: Mapping[str, Any]
     messages: list[Message]
-    said: list[dict[str, Any]] = field(default_factory=list)
+    added: list[dict[str, Any]] = field(default_factory=list)
     fault: tuple[str, str | None] | None = None
 
     @property
@@ -61,11 +61,11 @@ class Conversation:
         return self.messages[0]["content"] if self.messages[0]["role"] == "system" else None
 
     def add(self, role: str, content: str, answered: Answered) -> None:
-        """Take in what was said."""
+        """Add a turn."""
         self.messages.append({"role": role, "content": content})
-        said = {"seed_id": self.row["prompt_id"], "turn": self.turns, "role": role, "content": content}
+        turn = {"seed_id": self.row["prompt_id"], "turn": self.turns, "role": role, "content": content}
         ended = {"finish_reason": answered.completion.finish_reason, "stop_reason": answered.completion.stop_reason}
-        self.said.append({**said, **ended, "call_id": answered.question.key})
+        self.added.append({**turn, **ended, "call_id": answered.question.key})
 
 
 def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
@@ -197,7 +197,7 @@ def _fault(completion: Completion) -> tuple[str, str | None] | None:
 
 
 def _forged(talk: Conversation, stops: Sequence[str]) -> tuple[str, str] | None:
-    """What would end a turn where none ends: the template's own marks in what was said."""
+    """What would end a turn where none ends: the template's own marks in a message."""
     for message in talk.messages:
         content = message["content"]
         mark = _MARK.search(content)
@@ -255,14 +255,14 @@ def _sorted(talks: Sequence[Conversation], schema: pa.Schema, answered: Sequence
             continue
         name = prompt_id(talk.messages)
         prompts.append(_grown(talk, name))
-        turns += [{"prompt_id": name, **said} for said in talk.said]
+        turns += [{"prompt_id": name, **turn} for turn in talk.added]
     rows = {"turns": turns, "quarantine": quarantine}
     tables = {"prompts": pa.Table.from_pylist(prompts, schema=schema)}
     return ChunkResult(len(talks), len(prompts), rows, answered, tables=tables)
 
 
 def _grown(talk: Conversation, name: str) -> dict[str, Any]:
-    last = talk.said[-1] if talk.said else talk.row
+    last = talk.added[-1] if talk.added else talk.row
     ended = {column: last.get(column) for column in ("finish_reason", "stop_reason") if column in talk.row}
     instruction = talk.messages[-1]["content"]
     return {**talk.row, **ended, "prompt_id": name, "messages": talk.messages, "instruction": instruction}

@@ -48,7 +48,7 @@ class PairsConfig(Config):
         None,
         ge=1,
         description="Judges (each sample of each is one) that must have rated all responses of a prompt; the others "
-        "are left out of it. All of them unless said.",
+        "are left out of it. Default: all of them.",
     )
     max_pairs: int | None = Field(None, ge=1, description="Most pairs a prompt, the widest first: all_above_margin.")
     deviations: float = Field(

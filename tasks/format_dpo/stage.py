@@ -4,7 +4,7 @@ from kasasagi.tasks.gate.expectation import holds, never
 from kasasagi.tasks.gate.gate import Gate
 from kasasagi.tasks.stage import Stage
 
-# A prompt counts once among those that give a pair, however many it gives; all else is said of each pair.
+# A prompt counts once among those that give a pair, however many it gives; all else is about each pair.
 _PAIRS = """
 WITH named AS (
     SELECT p.prompt_id, p.margin, c.model AS chosen_model, r.model AS rejected_model,

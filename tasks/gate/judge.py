@@ -35,8 +35,8 @@ def judge_stage(
 ) -> list[Outcome]:
     """Return the outcome of every expectation that a stage has at this scope; none where it has none.
 
-    Where the stage has more than `rows_at_once` rows, what is said of each row alone is judged in pieces of so many and
-    summed up; what is said of all rows together (uniqueness, counts, means) sees its own columns of the whole.
+    Where the stage has more than `rows_at_once` rows, what concerns each row alone is judged in pieces of so many and
+    summed up; what concerns all rows together (uniqueness, counts, means) sees its own columns of the whole.
 
     Args:
         tables: The tables of the run.

@@ -112,7 +112,7 @@ class JudgeConfig(Config):
     round: int = Field(
         0,
         ge=0,
-        description="Another round asks the judges again, whatever they said before; weekly makes every week (UTC) a "
+        description="Another round asks the judges again, whatever they gave before; weekly makes every week (UTC) a "
         "round, for scheduled audits.",
     )
     repairs: int = Field(

@@ -19,24 +19,25 @@ def outranked(
     Where all of them rated the same responses, each person counts as an order does: people who contradict each other
     make no pair. Otherwise a response has the mean of its ratings. A response that nobody rated is not rated then.
     """
-    said: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    rated: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for row in ratings:
         if row["ordering"] == HUMAN and row["rating"] is not None:
-            said[row["prompt_id"]][row["response_id"]][row["judge"]].append(row["rating"])
+            rated[row["prompt_id"]][row["response_id"]][row["judge"]].append(row["rating"])
     return {
         prompt_id: [
-            replace(one, ratings=_rated(said[prompt_id], one.response_id), votes=(), lacks_quorum=False) for one in some
+            replace(one, ratings=_rated(rated[prompt_id], one.response_id), votes=(), lacks_quorum=False)
+            for one in some
         ]
-        if prompt_id in said
+        if prompt_id in rated
         else some
         for prompt_id, some in candidates.items()
     }
 
 
-def _rated(said: Mapping[str, Mapping[str, Sequence[float]]], response_id: str) -> tuple[float | None, ...]:
+def _rated(by_response: Mapping[str, Mapping[str, Sequence[float]]], response_id: str) -> tuple[float | None, ...]:
     """A response's ratings by people, in the order of their names; None for each who did not rate it."""
-    people = sorted({person for by_person in said.values() for person in by_person})
-    means = {person: sum(some) / len(some) for person, some in said.get(response_id, {}).items()}
-    if all(len(by_person) == len(people) for by_person in said.values()):
+    people = sorted({person for by_person in by_response.values() for person in by_person})
+    means = {person: sum(some) / len(some) for person, some in by_response.get(response_id, {}).items()}
+    if all(len(by_person) == len(people) for by_person in by_response.values()):
         return tuple(means.get(person) for person in people)
     return (sum(means.values()) / len(means) if means else None,)

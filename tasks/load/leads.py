@@ -14,7 +14,7 @@ def lead_to(prompt: Lead, response: Any) -> Lead:
     """
     if not isinstance(response, list) or len(response) < 2:
         return prompt
-    before, asked = [_said(turn) for turn in response[:-1]], [_said(turn) for turn in prompt]
+    before, asked = [_role_and_text(turn) for turn in response[:-1]], [_role_and_text(turn) for turn in prompt]
     if asked[-len(before) :] == before:
         return prompt
     if before[0][0] == "assistant":
@@ -24,6 +24,6 @@ def lead_to(prompt: Lead, response: Any) -> Lead:
     return response[:-1] if whole else prompt
 
 
-def _said(turn: Any) -> tuple[Any, str]:
+def _role_and_text(turn: Any) -> tuple[Any, str]:
     """Who says what in a turn, without blanks around it."""
     return (turn.get("role"), str(turn.get("content")).strip()) if isinstance(turn, dict) else (None, str(turn))

@@ -112,10 +112,10 @@ def chosen_by(
         return ready
     by_candidate = {id(one.candidate): one for one in ready}
     try:
-        said = choose([one.candidate for one in ready])
-        if said is None or isinstance(said, str):
-            return Dropped("no_choice", said or "the strategy names no pair of these responses")
-        best, worst = (by_candidate[id(one)] for one in said)
+        choice = choose([one.candidate for one in ready])
+        if choice is None or isinstance(choice, str):
+            return Dropped("no_choice", choice or "the strategy names no pair of these responses")
+        best, worst = (by_candidate[id(one)] for one in choice)
     except Exception as error:
         return Dropped("strategy_error", f"it names no two of its responses ({type(error).__name__}: {error})")
     if not best.finished:
@@ -189,11 +189,11 @@ def _conditioned(outcome: Pair | Dropped, conditions: Conditions) -> Pair | Drop
 
 def _uncontradicted(pairs: Sequence[Pair]) -> Iterator[Pair]:
     """The pairs by their texts, each once, without those of which another says the opposite."""
-    said = {texts(pair) for pair in pairs}
+    all_texts = {texts(pair) for pair in pairs}
     seen: set[tuple[str, str]] = set()
     for pair in pairs:
         both = texts(pair)
-        if both not in seen and both[::-1] not in said:
+        if both not in seen and both[::-1] not in all_texts:
             yield pair
         seen.add(both)
 

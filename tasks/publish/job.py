@@ -116,11 +116,11 @@ def _file_names(facts: CardFacts) -> tuple[list[str], list[str]]:
 
 def _divisions(facts: CardFacts) -> dict[str, Any]:
     """How the rows are divided into splits, and which a format could not hold; nothing where neither is so."""
-    said: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     if facts.config.split is not None:
-        said["splits"] = {writer.form.name: dict(writer.counts) for writer in facts.writers}
+        entries["splits"] = {writer.form.name: dict(writer.counts) for writer in facts.writers}
     left_out = {writer.form.name: dict(writer.left_out) for writer in facts.writers if writer.left_out}
-    return {**said, "left_out": left_out} if left_out else said
+    return {**entries, "left_out": left_out} if left_out else entries
 
 
 def _kept(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -13,11 +13,11 @@ from kasasagi.tasks.publish.places.folder import LAYOUT, MANIFEST, MARKER
 
 
 def write_manifest(
-    facts: CardFacts, folder: Path, names: Sequence[str], data: Sequence[str], said: Mapping[str, Any] | None = None
+    facts: CardFacts, folder: Path, names: Sequence[str], data: Sequence[str], more: Mapping[str, Any] | None = None
 ) -> str:
     """Write a folder's manifest and give the digest of its data files.
 
-    names are those of all its files, in the order in which they are to stand there, data those that hold rows. said
+    names are those of all its files, in the order in which they are to stand there, data those that hold rows. more
     holds further entries.
     """
     files = {name: _described(folder / name) for name in names}
@@ -32,7 +32,7 @@ def write_manifest(
         "of": facts.run.product(),
         "rows": facts.figures.pairs,
         "digest": data_digest,
-        **(said or {}),
+        **(more or {}),
         "files": files,
     }
     (folder / MANIFEST).write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")

@@ -104,12 +104,12 @@ FROM shared WHERE m > 1 GROUP BY aspect ORDER BY aspect
 """
 _BETWEEN = f"""
 WITH {_UNITS},
-said AS (
+comparisons AS (
     SELECT a.judge, a.aspect, a.response_id AS one, b.response_id AS other, sign(a.rating - b.rating) AS verdict
     FROM units AS a JOIN units AS b USING (judge, prompt_id, aspect) WHERE a.response_id < b.response_id
 )
 SELECT a.judge AS judge, b.judge AS subject, a.aspect, a.verdict, b.verdict, count(*)
-FROM said AS a JOIN said AS b USING (aspect, one, other) WHERE a.judge < b.judge GROUP BY ALL ORDER BY ALL
+FROM comparisons AS a JOIN comparisons AS b USING (aspect, one, other) WHERE a.judge < b.judge GROUP BY ALL ORDER BY ALL
 """
 
 
@@ -160,12 +160,12 @@ def _agreement(tables: DuckDBPyConnection) -> Iterator[Row]:
     counts: dict[tuple[str, str, str], dict[tuple[str, str], int]] = {}
     for judge, other, aspect, one, two, number in tables.execute(_BETWEEN).fetchall():
         counts.setdefault((judge, other, aspect), {})[str(one), str(two)] = number
-    for (judge, other, aspect), said in counts.items():
+    for (judge, other, aspect), verdicts in counts.items():
         of = {"judge": judge, "subject": other, "aspect": aspect}
-        total = sum(said.values())
-        same = sum(number for (one, two), number in said.items() if one == two)
+        total = sum(verdicts.values())
+        same = sum(number for (one, two), number in verdicts.items() if one == two)
         yield from _figure("same_as_the_other_judge", share(same, total), total, **of)
-        yield from _bare("cohens_kappa", kappa(said), total, **of)
+        yield from _bare("cohens_kappa", kappa(verdicts), total, **of)
 
 
 def _bare(name: str, value: float | None, cases: float, **of: str | None) -> Iterator[Row]:

@@ -71,7 +71,7 @@ def mean(values: Sequence[float]) -> Interval | None:
 
 
 def kappa(counts: Mapping[tuple[str, str], int]) -> float | None:
-    """Cohen's kappa (Cohen 1960) of two raters from the counts of what they said; None where chance explains all."""
+    """Cohen's kappa (Cohen 1960) of two raters from the counts of their verdicts; None where chance explains all."""
     total = sum(counts.values())
     if not total:
         return None

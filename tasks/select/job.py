@@ -142,22 +142,22 @@ def _repeated(found: Neighbors | None, ids: Any, start: int, count: int) -> Outc
     outcome: Outcome = []
     for row in range(start, start + count):
         survivor = int(found.survivor[row])
-        said = f"similarity {float(found.survivor_similarity[row]):.3f} to the prompt "
-        outcome.append(None if survivor < 0 else ("semantic_duplicate", f"{said}{ids[survivor].as_py()}"))
+        detail = f"similarity {float(found.survivor_similarity[row]):.3f} to the prompt "
+        outcome.append(None if survivor < 0 else ("semantic_duplicate", f"{detail}{ids[survivor].as_py()}"))
     return outcome
 
 
 def _over_quota(selection: Selection, scratch: Path, folder: Path) -> dict[int, str]:
-    """The rows that are beyond the quota of their kind, with what is said of each."""
+    """The rows that are beyond the quota of their kind, with the detail of each."""
     quotas = selection.quotas
     if quotas is None:
         return {}
     per = ", ".join(map(_identifier, quotas.per))
-    said = [f"'{_text(name)} ' || COALESCE({_identifier(name)}::VARCHAR, 'null')" for name in quotas.per]
+    values = [f"'{_text(name)} ' || COALESCE({_identifier(name)}::VARCHAR, 'null')" for name in quotas.per]
     order = ", ".join([*(_ordered(name, down, selection) for name, down in quotas.order), "position", '"staged:row"'])
     query = f"""
         SELECT "staged:row" AS row, kind FROM (
-            SELECT "staged:row", {" || ', ' || ".join(said) or "'all'"} AS kind,
+            SELECT "staged:row", {" || ', ' || ".join(values) or "'all'"} AS kind,
                    row_number() OVER ({f"PARTITION BY {per}" if per else ""} ORDER BY {order}) AS place
             FROM read_parquet({quoted(scratch)}) WHERE "staged:reason" IS NULL)
         WHERE place > {quotas.limit}"""

@@ -62,13 +62,13 @@ class Steering:
         else:
             system = wording(system, plain, None, None)
         cells = self.source.grid.cells() if self.source.grid else [{}]
-        said = {"pack": pack, "wanted_language": language, "persona": persona.text if persona else None}
+        values = {"pack": pack, "wanted_language": language, "persona": persona.text if persona else None}
         return Setting(
             system=system,
             steer=(self.source.steer or "") + start,
             left_out=left_out(self.source.steer, self.source.steer_kept),
             sampling=cells[draw % len(cells)],
-            columns={name: value for name, value in said.items() if name in self.source.columns},
+            columns={name: value for name, value in values.items() if name in self.source.columns},
         )
 
     def _number(self, draw: int, *about: str) -> int:

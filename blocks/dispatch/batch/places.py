@@ -126,10 +126,10 @@ class BatchServer:
         await self._client.batches.cancel(batch_id)
 
     async def _lost(self, name: str, error: openai.NotFoundError) -> NoReturn:
-        """Say that a batch or a file is gone, once a server that knows of batches has said so.
+        """Say that a batch or a file is gone, once a server that knows of batches has confirmed it.
 
         A server that knows nothing of batches, as a wrong address does, gives 404 to their list too, and
-        openai.NotFoundError is raised: it has said nothing of ours. One that refuses the list alone knows the path.
+        openai.NotFoundError is raised: that tells nothing about ours. One that refuses the list alone knows the path.
         """
         try:
             await self._client.batches.list(limit=1)

@@ -171,8 +171,8 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     telling = _telling(gates)
     hidden = len(gates) - len(telling)
     apart = f"; {hidden} that held on the scout too are left out" if hidden else ""
-    said = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} held"
-    drawing.heading(console, f"Gates: {said}{apart}")
+    summary = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} held"
+    drawing.heading(console, f"Gates: {summary}{apart}")
     table = _gate_table(telling, ["stage", "scope", "expectation", "severity", "observed"])
     narrow = _gate_table(telling, ["stage", "expectation", "observed"])
     drawing.draw(console, table if drawing.fits(console, table) else narrow)

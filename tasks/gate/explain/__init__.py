@@ -1,1 +1,1 @@
-"""What is said of a gate that failed: in plain words, with rows and reasons."""
+"""Explain a gate that failed: in plain words, with rows and reasons."""

@@ -115,9 +115,9 @@ def stands_amid(before: Sequence[str], after: Sequence[str]) -> bool:
 
     It does where the rationale's words go on behind it. A rationale that begins behind it is another matter.
     """
-    said, more = ([line for line in rationale_lines(lines) if line.strip()] for lines in (before, after))
+    rationale, more = ([line for line in rationale_lines(lines) if line.strip()] for lines in (before, after))
     begun = any(map(opens_rationale, before))
-    return bool(said) and bool(more) and (begun or not any(map(opens_rationale, after)))
+    return bool(rationale) and bool(more) and (begun or not any(map(opens_rationale, after)))
 
 
 def announces(before: Sequence[str]) -> bool:

@@ -62,7 +62,7 @@ def card(facts: CardFacts) -> str:
         *columns(facts),
         *how_it_came_about(facts),
         *_pairs(facts.figures),
-        *(f"![{said}]({name})" for name, said in facts.plots.items()),
+        *(f"![{caption}]({name})" for name, caption in facts.plots.items()),
         *origin(facts),
     ]
     return "\n\n".join(parts) + "\n"
@@ -87,7 +87,7 @@ def _introduction(facts: CardFacts) -> str:
 
 
 def _ground(figures: Figures) -> str:
-    """Why one answer is said to be the better one."""
+    """Return why one answer counts as the better one."""
     if figures.margins:
         return "and a judge's ratings of both"
     return "the chosen one by the model that the recipe names as the stronger; judge ratings are ignored"

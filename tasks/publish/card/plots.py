@@ -54,10 +54,10 @@ def draw_plots(figures: Figures, folder: Path) -> dict[str, str]:
     return made
 
 
-def _place(made: dict[str, str], folder: Path, name: str, said: str) -> Path:
+def _place(made: dict[str, str], folder: Path, name: str, caption: str) -> Path:
     file = f"{FOLDER}/{name}.png"
     (folder / FOLDER).mkdir(exist_ok=True)
-    made[file] = said
+    made[file] = caption
     return folder / file
 
 
@@ -86,9 +86,9 @@ def _ratings(models: Mapping[str, ModelFigures], file: Path) -> None:
     found = [models[name].marks for name in names]
     with _axes(file, "Ratings of the answers in the pairs", 1.2 + 0.42 * len(names)) as axes:
         left = [0.0] * len(names)
-        for (said, low, high), colour in zip(_classes(found), SHADES, strict=False):
+        for (label, low, high), colour in zip(_classes(found), SHADES, strict=False):
             shares = [_share(marks, low, high) for marks in found]
-            axes.barh(range(len(names)), shares, left=left, height=0.62, color=colour, label=said)
+            axes.barh(range(len(names)), shares, left=left, height=0.62, color=colour, label=label)
             left = [before + share for before, share in zip(left, shares, strict=True)]
         axes.set_yticks(range(len(names)), [_short(name) for name in names])
         axes.invert_yaxis()

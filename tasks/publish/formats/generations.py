@@ -26,7 +26,7 @@ COLUMNS = {
     "`messages`": "the messages that the model was sent, as a list of `role` and `content`",
     "`prompt_id`, `response_id`": "digests of the prompt and of the response",
     "`sample_index`": "which of the model's responses to the prompt it is, from 0",
-    "`finish_reason`, `prompt_tokens`, `completion_tokens`": "what the server said of the call",
+    "`finish_reason`, `prompt_tokens`, `completion_tokens`": "what the server reported of the call",
     "`source`": "where the prompt is from",
 }
 SCHEMA = pa.schema(

@@ -197,7 +197,7 @@ def test_a_run_that_says_nothing_is_given_up(site: Site, monkeypatch: pytest.Mon
         until(lambda: all(session.has_ended for session in worker._SESSIONS.values()))
         halting.go_on.set()
         thread.join(60)
-    assert outcomes[0].stopped == "the run that asked has said nothing for a while"
+    assert outcomes[0].stopped == "the run that asked has sent nothing for a while"
     assert server.posts == 14
 
 
