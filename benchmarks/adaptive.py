@@ -1,4 +1,4 @@
-"""How well the limit of a server that nobody told us is found: `python -m benchmarks.adaptive`.
+"""How well the limit of a server that is unknown to us is found: `python -m benchmarks.adaptive`.
 
 Simulated servers that take so many calls and answer 429 to more, or that let them wait, or that answer 429 at random,
 are sent calls as fast as the adaptive limit lets them go, through the dispatcher and its ledger. Printed for each: the

@@ -1,4 +1,4 @@
-"""What a person is told in one sentence instead of a traceback."""
+"""Errors that a person sees as one sentence instead of a traceback."""
 
 INTERRUPTED = 130
 
@@ -15,8 +15,8 @@ class UsageError(KasasagiError):
     exit_code = 2
 
 
-def told(error: BaseException) -> tuple[str, int]:
-    """What a person is told of an error, and the code: 1 failed, 2 wrong usage, 3 a gate, 4 the budget stopped it."""
+def user_message(error: BaseException) -> tuple[str, int]:
+    """Return the sentence for an error and the exit code: 1 failed, 2 wrong usage, 3 gate failed, 4 budget spent."""
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
         return "interrupted; what was paid for is kept, run it again to go on", INTERRUPTED
     if type(error).__name__ == "GateFailedError":

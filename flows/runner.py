@@ -77,8 +77,8 @@ def run_recipe(
         try:
             name = _in_own_loop(lambda: _call(str(recipe), settings, limit, chosen), chosen.reports)
         finally:
-            if chosen.reports.untold:
-                chosen.log(f"Prefect did not take note of this run's end: {chosen.reports.untold}")
+            if chosen.reports.unreported:
+                chosen.log(f"Prefect did not take note of this run's end: {chosen.reports.unreported}")
             if chosen.reports.abandoned:
                 server.kill()
             else:

@@ -245,8 +245,8 @@ def comparisons(rng: random.Random) -> list[Segment]:
     for _ in range(COMPARISONS):
         task = draw_task(rng, lang)
         text = task.say() if rng.random() < 0.4 else lesser_answer(task, rng, JUDGED)
-        *told, verdict = rationale(grade_task(task, text), text, lang)
-        segments += [*((words, 0.0) for words, _ in told), verdict]
+        *steps, verdict = rationale(grade_task(task, text), text, lang)
+        segments += [*((words, 0.0) for words, _ in steps), verdict]
     return segments
 
 

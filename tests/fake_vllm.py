@@ -1,4 +1,4 @@
-"""A stand-in for the `vllm` command: serves short answers, and dies where it is told to."""
+"""A stand-in for the `vllm` command: serves short answers, and dies on demand."""
 
 import json
 import os

@@ -203,7 +203,7 @@ def sent(server: FakeServer) -> int:
 
 
 def measure(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]) -> dict[str, Any]:
-    """All figures of one tool; a run that fails or takes too long is told in words."""
+    """All figures of one tool; a run that fails or takes too long gives a remark instead."""
     server.reset_stats()
     first = tool.run(folder / "job", prompts)
     stats = server.stats()

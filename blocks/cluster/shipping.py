@@ -76,7 +76,7 @@ class Shipping:
         self._thread.start()
 
     def say(self, word: str) -> None:
-        """Tell all workers to go on, to hold or to stop; who was told to stop is told nothing else."""
+        """Tell all workers to go on, to hold or to stop; a worker told to stop gets no further orders."""
         if self._word != STOP:
             self._word = word
             self._news.set()

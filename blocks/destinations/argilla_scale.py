@@ -47,7 +47,7 @@ class Scale:
 
     @property
     def words(self) -> str | None:
-        """What people are told of the steps; None where each is the rating itself."""
+        """Return the guideline on the steps; None where each is the rating itself."""
         if not self.maps:
             return None
         return (

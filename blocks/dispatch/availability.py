@@ -80,7 +80,7 @@ class Availability:
             self._trial = number
 
     def answered(self, now: float) -> float:
-        """Note an answer; return how many seconds it was down, 0 where nobody was told that it is."""
+        """Note an answer; return how many seconds it was down, 0 where no outage was reported."""
         seconds = self.seconds_down(now) if self.announced else 0.0
         self.rest_until = 0.0
         self.announced = self.given_up = False

@@ -1,4 +1,4 @@
-"""Errors that concern the key or the account and not the question, told from a server's words.
+"""Errors that concern the key or the account and not the question, recognised by a server's error message.
 
 Not every server says 401 or 402 for them. With status 400 Gemini and xAI refuse a key, Anthropic says that the credit
 or the spend limit is used up, OpenAI that the billing limit is reached, DashScope that payment is overdue; Fireworks
@@ -86,10 +86,10 @@ def account_fault(body: object) -> AccountFault | None:
     codes: set[str] = set()
     messages: list[str] = []
     _read(body, codes, messages, _DEPTH)
-    told = [CODES[code] for code in sorted(codes) if code in CODES]
-    told += ["out_of_credit" for message in messages if _CREDIT.match(message)]
-    told += ["not_authorised" for message in messages if _KEY.match(message)]
-    return told[0] if told else None
+    found = [CODES[code] for code in sorted(codes) if code in CODES]
+    found += ["out_of_credit" for message in messages if _CREDIT.match(message)]
+    found += ["not_authorised" for message in messages if _KEY.match(message)]
+    return found[0] if found else None
 
 
 def with_remedy(error: str | None, words: str | None) -> str:

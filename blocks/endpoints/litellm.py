@@ -40,7 +40,7 @@ def missing() -> str:
 
 @cache
 def library() -> Any:
-    """LiteLLM, told to keep to itself. Raises ImportError."""
+    """Return LiteLLM without its telemetry and log lines. Raises ImportError."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it loads a table from the network
     import litellm
 

@@ -23,7 +23,7 @@ REMEMBERED_LEVELS = 1024
 
 
 class Refusals:
-    """The refusals of one address, told by the number of each call and by its level (the calls in flight with it).
+    """The refusals of one address, judged by the number of each call and by its level (the calls in flight with it).
 
     A refusal comes at once and an answer late, so that calls between two refused ones count as taken. lowest is the
     lowest level among the refusals that follow one another now.

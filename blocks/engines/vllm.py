@@ -20,7 +20,7 @@ from kasasagi.blocks.models.vllm_config import MISSING, VLLMModel
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# vLLM reports its use to its makers unless it is told not to; a forked child of a process with threads may hang.
+# vLLM sends telemetry unless it is switched off; a forked child of a process with threads may hang.
 ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",

@@ -1,4 +1,4 @@
-"""A vLLM server that we start, wait for, watch and stop; its log is kept, and its last words are told if it breaks."""
+"""A vLLM server that we start, wait for, watch and stop; its log is kept, and an error quotes its last lines."""
 
 import asyncio
 import os

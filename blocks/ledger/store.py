@@ -135,7 +135,7 @@ def rescued(workspace: Path) -> Path:
 
 
 def failure(path: Path, verb: str, error: Exception) -> LedgerError:
-    """What a person is told of a ledger that cannot be opened, read or written."""
+    """Return the message for a ledger that cannot be opened, read or written."""
     undecoded, words = isinstance(error, UnicodeDecodeError), one_sentence(error)
     if undecoded or (isinstance(error, sqlite3.DatabaseError) and DAMAGED.search(str(error))):
         workspace = workspace_of(path)

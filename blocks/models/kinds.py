@@ -1,4 +1,4 @@
-"""Which models a recipe may name, and how each is told to sample: configuration alone, cheap to import."""
+"""Which models a recipe may name, and the sampling parameters of each: configuration alone, cheap to import."""
 
 import json
 import os

@@ -38,7 +38,7 @@ class RunState(Config):
     started: float = Field(description="Seconds since the epoch.")
     ended: float | None = Field(None, description="Seconds since the epoch.")
     base: str = Field("", description="The folder that the recipe's relative paths start from.")
-    limit: int | None = Field(None, description="How many rows of the source it was told to read; None reads all.")
+    limit: int | None = Field(None, description="How many rows of the source to read; None reads all.")
     pid: int = Field(description="The process that runs it.")
     pid_started: float = Field(0.0, description="When that process started, so that a reused number is noticed.")
     exit_code: int | None = Field(None, description="0 done, 1 failed, 3 a gate stopped it, 4 the budget stopped it.")

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kasasagi.flows.cli import argilla, batches, jobs, label, ledger, prefect_server, probe, recipes, report, views
-from kasasagi.flows.errors import INTERRUPTED, told
+from kasasagi.flows.errors import INTERRUPTED, user_message
 
 app = typer.Typer(
     name="kasasagi",
@@ -109,13 +109,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
         if code == INTERRUPTED:  # typer turns Ctrl-C into this code, without a word
-            print(f"kasasagi: {told(KeyboardInterrupt())[0]}", file=sys.stderr)
+            print(f"kasasagi: {user_message(KeyboardInterrupt())[0]}", file=sys.stderr)
     except BrokenPipeError:
         code = 0
     except BaseException as error:
         if os.environ.get("KASASAGI_DEBUG"):
             raise
-        sentence, code = told(error)
+        sentence, code = user_message(error)
         from kasasagi.blocks.hints import as_called
         from kasasagi.flows.views.text import visible
 

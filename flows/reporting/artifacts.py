@@ -226,9 +226,9 @@ def judge_tables(run: Run) -> str:
     figures = ("figure", "judge", "aspect", "subject", "value", "low", "high", "cases")
     counts = ("judge", "aspect", "model", "rating", "verdicts")
     with open_tables(run) as connection:
-        told = connection.execute(f"SELECT {', '.join(figures)} FROM judge_figures").fetchall()
+        rows = connection.execute(f"SELECT {', '.join(figures)} FROM judge_figures").fetchall()
         given = connection.execute(f"SELECT {', '.join(counts)} FROM rating_histogram ORDER BY ALL").fetchall()
-    return f"{table(figures, told)}\n\n{table(counts, given)}"
+    return f"{table(figures, rows)}\n\n{table(counts, given)}"
 
 
 def _pair(row: tuple[Any, ...]) -> str:

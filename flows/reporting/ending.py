@@ -16,7 +16,7 @@ class Reports:
     def __init__(self, seconds: float = AT_THE_END_S) -> None:
         self.seconds = seconds
         self.abandoned = False
-        self.untold: str | None = None
+        self.unreported: str | None = None
         self._left = seconds
         self._closed = asyncio.Event()
         self._run = ""
@@ -59,6 +59,6 @@ class Reports:
     def _note(self, running: "asyncio.Task[object]") -> None:
         """Note whether Prefect knows of the run's end, and if not, why."""
         if not running.done():
-            self.abandoned, self.untold = True, f"it did not answer within {self.seconds:g} s"
+            self.abandoned, self.unreported = True, f"it did not answer within {self.seconds:g} s"
         elif not running.cancelled() and (error := running.exception()) not in (None, self._error):
-            self.untold = " ".join(str(error).split())[:DETAIL_CHARS]
+            self.unreported = " ".join(str(error).split())[:DETAIL_CHARS]

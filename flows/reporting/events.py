@@ -15,7 +15,7 @@ def end_of(state: RunState) -> str:
 
 
 def announce(run: Run) -> None:
-    """Say how a run ended; a run does not fail because nobody could be told."""
+    """Say how a run ended; a run does not fail because the event could not be sent."""
     announce_as(end_of(run.state()), run)
 
 

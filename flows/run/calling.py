@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from kasasagi.flows.errors import told
+from kasasagi.flows.errors import user_message
 from kasasagi.flows.people.approval import asked_on_the_page
 from kasasagi.flows.rebuild.published import of_last_published
 from kasasagi.flows.recipe.errors import RecipeError
@@ -53,7 +53,7 @@ def ends_in_a_sentence(work: Callable[P, Awaitable[State[str]]]) -> Callable[P, 
             if caller() or not type(error).__module__.startswith("kasasagi."):
                 raise
             get_run_logger().debug("where it came from", exc_info=True)
-            return Failed(message=told(error)[0])
+            return Failed(message=user_message(error)[0])
 
     return ends
 

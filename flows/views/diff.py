@@ -63,10 +63,10 @@ def draw_difference(shown: dict[str, Any], console: Console) -> None:
     sides = [shown["left"], shown["right"]]
     drawing.heading(console, "Recipe" if shown["recipe"] else "Recipe: the same")
     if shown["recipe"]:
-        _draw_values(console, ["key", *sides], [[key, *_told(values)] for key, values in shown["recipe"].items()])
+        _draw_values(console, ["key", *sides], [[key, *_texts(values)] for key, values in shown["recipe"].items()])
     drawing.heading(console, "Accounts" if shown["stages"] else "Accounts: the same")
     rows = [
-        [stage, name, *_told(values)] for stage, counts in shown["stages"].items() for name, values in counts.items()
+        [stage, name, *_texts(values)] for stage, counts in shown["stages"].items() for name, values in counts.items()
     ]
     if rows:
         _draw_values(console, ["stage", "count", *sides], rows)
@@ -98,7 +98,7 @@ def _draw_values(console: Console, names: list[str], rows: list[list[str]]) -> N
     console.print(table)
 
 
-def _told(values: list[Any]) -> list[str]:
+def _texts(values: list[Any]) -> list[str]:
     return [value if value == ABSENT else drawing.as_text(value) for value in values]
 
 

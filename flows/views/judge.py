@@ -101,6 +101,6 @@ def _draw_figures(rows: Sequence[dict[str, Any]], console: Console) -> None:
     table = drawing.new_table([*kinds, ("to", "right"), ("cases", "right")])
     for row in rows:
         numbers = [percent_or_decimal(row["figure"], row[name]) for name in ("value", "low", "high")]
-        told = [plain(TITLES[row["figure"]]), short(subject_of(row)), *map(plain, numbers)]
-        table.add_row(*told, plain(f"{row['cases']:,}"))
+        cells = [plain(TITLES[row["figure"]]), short(subject_of(row)), *map(plain, numbers)]
+        table.add_row(*cells, plain(f"{row['cases']:,}"))
     drawing.draw(console, table)

@@ -1,6 +1,6 @@
 """Rows on their way out: staged in one scratch file in their order, then settled into prompts and quarantine.
 
-Later duplicates can be told only when all rows have been seen. So rows are staged with a key each, DuckDB finds the
+Later duplicates are known only once all rows have been seen. So rows are staged with a key each, DuckDB finds the
 repeated keys under a memory limit, and a second pass splits the scratch file in two; only the repeats' row numbers
 (24 bytes each) are held.
 """

@@ -16,7 +16,7 @@ _MARK = re.compile(MARKS)
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """One description of a person, and its language where it can be told."""
+    """One description of a person, and its language where it can be recognised."""
 
     text: str
     language: str | None
@@ -56,11 +56,11 @@ def _from_jsonl(use: PersonasUse, text: str, place: str) -> Iterator[Persona]:
             continue
         try:
             row = json.loads(line)
-            told, language = row[use.column], row.get(use.language_column)
+            description, language = row[use.column], row.get(use.language_column)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SteeringError(
                 f"{place}, line {number}, has no {use.column!r}: write an object with it, or name another column"
             ) from error
-        if not isinstance(told, str) or not told.strip():
-            raise SteeringError(f"{place}, line {number}: {use.column!r} is {told!r}: describe a person there")
-        yield Persona(told.strip(), language if isinstance(language, str) else script_of(told))
+        if not isinstance(description, str) or not description.strip():
+            raise SteeringError(f"{place}, line {number}: {use.column!r} is {description!r}: describe a person there")
+        yield Persona(description.strip(), language if isinstance(language, str) else script_of(description))

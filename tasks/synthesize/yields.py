@@ -37,26 +37,26 @@ class Yield:
     def sentence(self) -> str:
         """The yield as one line."""
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons())
-        told = f"{self.draws:,} draws, {self.accepted:,} accepted ({self.share:.1%})"
-        return f"{told}; set aside: {reasons}" if reasons else told
+        summary = f"{self.draws:,} draws, {self.accepted:,} accepted ({self.share:.1%})"
+        return f"{summary}; set aside: {reasons}" if reasons else summary
 
 
 class RunningYield:
     """Adds up the yields of chunks in the order of their numbers, whatever the order in which they come."""
 
-    def __init__(self, told: Callable[[Yield], None]) -> None:
-        self._told = told
+    def __init__(self, report: Callable[[Yield], None]) -> None:
+        self._report = report
         self._waiting: dict[int, Yield] = {}
         self._next = 0
         self._sum = Yield()
 
     def add(self, number: int, chunk: Yield) -> None:
-        """Take in the yield of a chunk; `told` is given every sum of the first chunks, once each."""
+        """Take in the yield of a chunk; `report` gets every sum of the first chunks, once each."""
         self._waiting[number] = chunk
         while self._next in self._waiting:
             self._sum += self._waiting.pop(self._next)
             self._next += 1
-            self._told(self._sum)
+            self._report(self._sum)
 
 
 def misses(total: Yield, floor: float) -> bool:

@@ -358,7 +358,7 @@ def test_a_batch_is_not_lost_to_a_server_that_knows_no_batches_at_all(tmp_path: 
     assert batches(server) == before + 1
 
 
-def asking_when_told(server: FakeServer, moment: str, folder: Path, here: Connection) -> None:
+def asking_on_signal(server: FakeServer, moment: str, folder: Path, here: Connection) -> None:
     here.recv()
     asking_until_killed(server, moment, folder, here)
 
@@ -369,7 +369,7 @@ def test_a_run_that_goes_on_takes_up_the_batch_of_one_that_was_killed_meanwhile(
 ) -> None:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    child = context.Process(target=asking_when_told, args=(server, moment, tmp_path, theirs), daemon=True)
+    child = context.Process(target=asking_on_signal, args=(server, moment, tmp_path, theirs), daemon=True)
     child.start()
     with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
         dispatcher.ask(questions(1, about="of its own"))

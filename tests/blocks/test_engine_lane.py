@@ -54,7 +54,7 @@ def test_an_engine_is_asked_in_batches_and_shared_by_its_labels(tmp_path: Path) 
 
 
 class Noting:
-    """An owner of a lane that notes what it is told."""
+    """An owner of a lane that notes its calls."""
 
     counters: Any = None
 

@@ -152,7 +152,7 @@ def test_several_processes_share_a_ledger_from_its_first_moment(tmp_path: Path) 
         out, err = writer.communicate(timeout=60)
         assert writer.returncode == 0, err.decode()
         said.append(out)
-    assert len(set(said)) == 1, "all writers must be told the same answer to a shared question"
+    assert len(set(said)) == 1, "all writers must get the same answer to a shared question"
     assert Ledger(tmp_path / "new").count() == 40 + 4 * 40
 
 

@@ -1,4 +1,4 @@
-"""The thread that writes the ledger: everything handed over is kept before it is handed on, or the run is told."""
+"""The thread that writes the ledger: everything handed over is kept before it is handed on, or the run fails."""
 
 import threading
 from pathlib import Path

@@ -25,7 +25,7 @@ def test_a_start_in_seconds_since_the_epoch_is_understood() -> None:
     assert not lives(os.getpid(), time.time() - 100_000)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the start is told by the clock")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the clock tells the start")
 def test_a_step_of_the_clock_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     begun = started()
     created = psutil.Process.create_time

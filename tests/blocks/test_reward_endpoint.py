@@ -121,7 +121,7 @@ def test_several_probabilities_are_refused_unless_the_recipe_says_which(body: by
     refused = read_number(body, model.found, alone=model.expects_one)
     assert (refused.error, refused.fatal) == ("several_numbers", True)
     assert "number: data.0.probs." in str(refused.detail)
-    told = reward(number="data.0.probs.1")
-    assert read_number(body, told.found, alone=told.expects_one).text in ("0.9", "0.2")
+    configured = reward(number="data.0.probs.1")
+    assert read_number(body, configured.found, alone=configured.expects_one).text in ("0.9", "0.2")
     lone = read_number(b'{"data": [{"probs": [0.7]}]}', model.found, alone=model.expects_one)
     assert lone.text == "0.7"

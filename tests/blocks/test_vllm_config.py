@@ -1,4 +1,4 @@
-"""Models on vLLM: what the ledger knows them by, what the engine is told, and what may not be said twice."""
+"""Models on vLLM: what the ledger knows them by, what the engine is started with, and what may not be given twice."""
 
 import json
 from pathlib import Path

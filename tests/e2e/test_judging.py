@@ -52,8 +52,8 @@ def test_two_judges_have_their_say_and_their_agreement_is_told(new_job: NewJob) 
     assert plan["judge"] == [f"up to {4 * PROMPTS}", "0", f"up to {4 * PROMPTS}"]
     job.run().succeeded()
     assert sent_by_model(job.server) == {"small": PROMPTS, "large": 3 * PROMPTS, "critic": 2 * PROMPTS}
-    told = job.sql("select observed from gates where scope = 'whole' and expectation like '%judges_agree%'")
-    assert told == [{"observed": f"100.0% of {2 * PROMPTS}"}]
+    gates = job.sql("select observed from gates where scope = 'whole' and expectation like '%judges_agree%'")
+    assert gates == [{"observed": f"100.0% of {2 * PROMPTS}"}]
     job.command("pair", "--set", "pairs.judges=majority", "-w", job.workspace).succeeded()
     assert job.sql("from pairs")
 

@@ -1,4 +1,4 @@
-"""What the fake server can be told: which models it has, how fast it answers, and how it fails."""
+"""The settings of the fake server: which models it has, how fast it answers, and how it fails."""
 
 from typing import Annotated, Any, Literal
 
@@ -56,7 +56,7 @@ class FaultRates(BaseModel):
 
 
 class ServerConfig(BaseModel):
-    """Everything that the fake server can be told; the default is a server that answers anything at once and well."""
+    """All settings of the fake server; the default is a server that answers anything at once and well."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

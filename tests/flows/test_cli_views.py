@@ -161,7 +161,7 @@ def test_show_and_sql_load_neither_prefect_nor_great_expectations(typed: Typed) 
 
 
 def test_the_version_is_that_of_the_installation() -> None:
-    told = CliRunner().invoke(app, ["--version"])
-    assert (told.exit_code, told.output) == (0, f"kasasagi {installed_version()}\n")
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"kasasagi {installed_version()}\n")
     assert installed_version("pytest") == pytest.__version__
     assert installed_version("no-such-package") == "unknown"

@@ -263,15 +263,15 @@ def test_further_turns_count_against_the_budget_beside_the_draws(
     source = f"{{kind: magpie, model: small, template: chatml, target: 10, turns: {TURNS}}}}}"
     talking = load_recipe(str(loaded.file), [f"source={source}", "budget.calls=100"])
     one = session(tmp_path / "workspace", talking.recipe.models, ranks=ranks())
-    told: list[dict[int, Cost]] = []
-    monkeypatch.setattr(one.dispatcher, "reserve_for", told.append)
+    reserved: list[dict[int, Cost]] = []
+    monkeypatch.setattr(one.dispatcher, "reserve_for", reserved.append)
     logged: list[str] = []
     run = ActiveRun(Context(one, talking.recipe, talking.base), Options(one.run.workspace, log=logged.append))
     later = Planner(run.context)
     later.guess_behind(synthesize, 10, 0)
     run.say_plans([StagePlan(stage="synthesize", calls=15, known=0)], later.plans())
     assert logged[-1] == "budget: about 95 calls of 100 calls"
-    assert {rank: cost.calls for rank, cost in told[-1].items()} == {
+    assert {rank: cost.calls for rank, cost in reserved[-1].items()} == {
         ranks()["synthesize"]: 15,
         ranks()["converse"]: 40,
         ranks()["respond"]: 20,

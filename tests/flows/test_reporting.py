@@ -79,7 +79,7 @@ def test_a_fault_of_prefect_at_the_end_is_not_the_runs_own() -> None:
         raise OSError("Server error '500 Internal Server Error'")
 
     assert settled(reports, run()) == "run-1"
-    assert reports.untold == "Server error '500 Internal Server Error'"
+    assert reports.unreported == "Server error '500 Internal Server Error'"
     assert not reports.abandoned
 
 
@@ -92,7 +92,7 @@ def test_the_runs_own_failure_is_no_fault_of_prefect() -> None:
 
     with pytest.raises(LookupError, match="a gate stopped"):
         settled(reports, run())
-    assert reports.untold is None
+    assert reports.unreported is None
 
 
 def test_what_stopped_a_run_is_raised_though_prefect_is_silent() -> None:

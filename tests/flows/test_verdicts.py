@@ -307,12 +307,12 @@ def test_people_are_told_what_the_steps_stand_for_and_a_dataset_keeps_its_own(
     push(wide, "fresh", None, None)
     push(run, None, None, None)
     push(wide, None, None, None)
-    told = {
+    descriptions = {
         name: [one["description"] for one in argilla.settings[known_as("dataset", name), "questions"]][:2]
         for name in ("fresh", DATASET)
     }
-    assert told["fresh"] == ["0 is the worst (1 on the judge's scale), 10 the best (100)."] * 2
-    assert told[DATASET] == [None, None]
+    assert descriptions["fresh"] == ["0 is the worst (1 on the judge's scale), 10 the best (100)."] * 2
+    assert descriptions[DATASET] == [None, None]
     steps = {one["value"] for record in argilla.records_of(DATASET) for one in record["suggestions"][:2]}
     assert steps == {4, 3}, "85 and 40 of 100, on the steps from 1 to 5"
 

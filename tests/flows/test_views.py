@@ -304,8 +304,8 @@ def test_safe_json_means_the_same(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [(None, ""), (0.04, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7260, "2 h 01 min")],
 )
-def test_durations_are_told_in_the_units_that_matter(seconds: float | None, told: str) -> None:
-    assert duration(seconds) == told
+def test_durations_are_told_in_the_units_that_matter(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text

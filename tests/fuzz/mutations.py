@@ -65,6 +65,6 @@ def mutations_of(*documents: bytes) -> st.SearchStrategy[bytes]:
 
 
 def said_plainly(error: Exception, *secrets: str) -> None:
-    """What a person is told: words, and none that are secret."""
+    """Check an error message: it has words, and none that are secret."""
     assert str(error).strip()
     assert not [secret for secret in secrets if secret in str(error)]

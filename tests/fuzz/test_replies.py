@@ -107,7 +107,7 @@ def test_a_damaged_comparison_is_read_or_refused(reply: bytes) -> None:
 
 
 class Damaging(ThreadingHTTPServer):
-    """A server whose every reply is what it was told, byte for byte, headers and all."""
+    """A server whose every reply is the one given, byte for byte, headers and all."""
 
     daemon_threads = True
     reply = b""

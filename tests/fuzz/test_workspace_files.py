@@ -1,4 +1,4 @@
-"""Damaged files of a workspace: a run, its handles and its batches are told as they are, or left out, or refused."""
+"""Damaged files of a workspace: a run, its handles and its batches are reported, or left out, or refused."""
 
 from pathlib import Path
 

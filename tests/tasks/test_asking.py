@@ -114,16 +114,16 @@ def texts(session: Session) -> list[str]:
 
 
 def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
-    claimed, told, logged = threading.Event(), threading.Event(), list[str]()
+    claimed, released, logged = threading.Event(), threading.Event(), list[str]()
 
     def once_the_other_waits(one: Question) -> Completion:
         claimed.set()
-        assert told.wait(60)
+        assert released.wait(60)
         return good(one)
 
     def hears(line: str) -> None:
         logged.append(line)
-        told.set()
+        released.set()
 
     one = session(tmp_path, answer=once_the_other_waits, run_id="one")
     two = session(tmp_path, run_id="two", log=hears)
@@ -152,15 +152,15 @@ def test_however_the_questions_of_runs_overlap_each_is_paid_for_once(chunks: lis
 
 
 def test_what_another_run_gives_up_without_an_answer_is_asked_here(tmp_path: Path) -> None:
-    told, claimed = threading.Event(), threading.Event()
+    released, claimed = threading.Event(), threading.Event()
 
     def fails_for_now(one: Question) -> Completion:
         claimed.set()
-        assert told.wait(60)
+        assert released.wait(60)
         return Completion(error="server_error", transient=True)
 
     one = session(tmp_path, answer=fails_for_now, run_id="one")
-    two = session(tmp_path, run_id="two", log=lambda line: told.set())
+    two = session(tmp_path, run_id="two", log=lambda line: released.set())
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(ask, one, [question("a"), question("b")], 1, 0)
         assert claimed.wait(60)

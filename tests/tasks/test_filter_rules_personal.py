@@ -1,4 +1,4 @@
-"""The rule on personal data: what is somebody's, what is an example, and that nothing of it is told again."""
+"""The rule on personal data: what is somebody's, what is an example, and that nothing of it is repeated."""
 
 from pathlib import Path
 
@@ -122,9 +122,9 @@ def test_personal_data_in_any_turn_is_found_since_all_are_published(tmp_path: Pa
     turns = [
         {"role": role, "content": "Go on."} for role in ("system", "user", "assistant", "user")
     ]  # the last one is the instruction
-    told = [dict(turn, content=PERSONAL["email"][0]) if at == place else turn for at, turn in enumerate(turns)]
-    instructions = [told[-1]["content"], turns[-1]["content"]]
-    prompts = table(tmp_path, instructions, messages=[told, turns])
+    leaking = [dict(turn, content=PERSONAL["email"][0]) if at == place else turn for at, turn in enumerate(turns)]
+    instructions = [leaking[-1]["content"], turns[-1]["content"]]
+    prompts = table(tmp_path, instructions, messages=[leaking, turns])
     assert reasons(run(tmp_path, prompts, rules=["personal_data"])) == {0: "personal_data"}
     assert reasons(run(tmp_path, prompts, rules=[{"personal_data": "phone"}])) == {}
 

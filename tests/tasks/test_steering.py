@@ -105,8 +105,8 @@ def test_languages_alone_say_what_the_user_writes_in() -> None:
         ("en", "You are a helpful assistant.\nThe user writes in English."),
         ("ja", "あなたは親切なアシスタントです。\n利用者は日本語で書きます。"),
     }
-    told = {one.system for one in settings(20, languages="ja", system_prompts=["You know all."])}
-    assert told == {"You know all.\n利用者は日本語で書きます。"}
+    systems = {one.system for one in settings(20, languages="ja", system_prompts=["You know all."])}
+    assert systems == {"You know all.\n利用者は日本語で書きます。"}
 
 
 def test_packs_without_a_language_are_refused() -> None:

@@ -31,7 +31,7 @@ def new_name() -> str:
 class BatchNote(Config):
     """One batch: what it asks, where, and how far its handing over has come."""
 
-    name: str = Field(description="Our name for it, which the server is told too.")
+    name: str = Field(description="Our name for it, which the server gets too.")
     address: str = Field(description="The server's address, or the folder that the files lie in.")
     identity: str = Field(description="What the ledger knows the model by.")
     api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")

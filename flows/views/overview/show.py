@@ -58,10 +58,10 @@ def _run_table(rows: list[dict[str, Any]], wide: bool) -> Table:
     table = drawing.new_table([("run", "left"), ("status", "fixed"), *more, *numbers])
     for row in rows:
         started = datetime.fromtimestamp(row["started"]).strftime("%Y-%m-%d %H:%M")
-        told = [short(row["recipe"]), plain(started), plain(duration(row["seconds"]))] if wide else []
+        leading = [short(row["recipe"]), plain(started), plain(duration(row["seconds"]))] if wide else []
         amounts = [row["pairs"], row["calls_paid"]]
         counts = (*("?" if n is None else f"{n:,}" for n in amounts), dollars(row["cost_usd"] or 0))
-        table.add_row(plain(row["run"]), _status(row["status"]), *told, *map(plain, counts))
+        table.add_row(plain(row["run"]), _status(row["status"]), *leading, *map(plain, counts))
     return table
 
 

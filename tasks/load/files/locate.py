@@ -42,7 +42,7 @@ class Place:
 def locate(source: DatasetSource, base: Path) -> Place:
     """Find a source: beside the recipe, then in the current folder, then (owner/name) on the Hub.
 
-    Raises SourceError for a path that is missing or whose format nobody told.
+    Raises SourceError for a path that is missing or whose format is not given.
     """
     if source.format == "hub":
         return Place("hub", None, source.path)

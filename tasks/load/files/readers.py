@@ -48,7 +48,7 @@ def peek_columns(source: DatasetSource, base: Path) -> list[str] | None:
 
 
 def _reported(place: Place, rows: Iterator[RawRow]) -> Iterator[RawRow]:
-    """The same rows, with damage to the file itself told as a SourceError."""
+    """The same rows, with damage to the file itself raised as a SourceError."""
     try:
         yield from rows
     except (EOFError, OSError, zlib.error) as error:

@@ -41,7 +41,7 @@ class ModelFigures:
 
     @property
     def mean_tokens(self) -> float | None:
-        """The mean length of its answers whose server told it; None where none did."""
+        """The mean length of its answers whose server reported it; None where none did."""
         return self.tokens / self.counted if self.counted else None
 
 
