@@ -66,8 +66,8 @@ def run_recipe(
     quiet_terminal()
     raise_file_limit()
     loaded = load_recipe(str(recipe), overrides)  # an invalid recipe fails before anything starts
-    if faults := limits_without_server(loaded):
-        raise RecipeError("\n".join(faults))
+    if problems := limits_without_server(loaded):
+        raise RecipeError("\n".join(problems))
     chosen = replace(options or Options(Workspace.named(workspace)), reports=Reports())
     chosen.workspace.prepare()
     limit, settings = _limited(rows, loaded, overrides, chosen.workspace)

@@ -35,7 +35,7 @@ def try_stage(
         Rows by table: the prompts as they were taken, what the stage made, quarantine and calls.
 
     Raises:
-        RecipeError: The recipe is at fault.
+        RecipeError: The recipe is invalid.
     """
     loaded, place = load_recipe(recipe, overrides), Workspace.named(workspace or None)
     place.prepare()

@@ -292,7 +292,7 @@ class ChunkResult:
 def keep_chunk(
     run: Run, models: Mapping[str, ModelConfig], job: ChunkJob, result: ChunkResult, started: float
 ) -> Handle:
-    """Write a chunk's shards and make its handle. Raises ValueError if rows were lost, which would be our fault."""
+    """Write a chunk's shards and make its handle. Raises ValueError if rows were lost, which would be a bug."""
     calls = [call_row(models, job.stage, answer) for answer in result.answered if run.keeps_calls]
     rows = {**result.rows, "calls": calls} if calls else result.rows
     account = _account(result, calls, started)

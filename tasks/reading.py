@@ -43,7 +43,7 @@ class ParsedReply(Generic[T]):
 
     answered: Answered
     value: T | None = None
-    fault: UnreadableError | None = None
+    problem: UnreadableError | None = None
 
     @property
     def reply(self) -> str:
@@ -89,16 +89,16 @@ def hear(answered: Answered, read: Callable[[str], T]) -> ParsedReply[T]:
     """Read one reply; one that was cut off or never came is unreadable too."""
     completion = answered.completion
     if completion.error is not None:
-        fault = UnreadableError(completion.error, completion.detail or "the model gave no answer")
-        return ParsedReply(answered, fault=fault)
+        problem = UnreadableError(completion.error, completion.detail or "the model gave no answer")
+        return ParsedReply(answered, problem=problem)
     if is_cut_off(how := completion.finish_reason):
         detail = cut_off_detail("the reply", how, "sampling.max_tokens")
-        return ParsedReply(answered, fault=UnreadableError("truncated", detail))
+        return ParsedReply(answered, problem=UnreadableError("truncated", detail))
     words, _ = split_thinking(completion.text, completion.reasoning)
     try:
         return ParsedReply(answered, read(words))
-    except UnreadableError as fault:
-        return ParsedReply(answered, fault=fault)
+    except UnreadableError as error:
+        return ParsedReply(answered, problem=error)
 
 
 def ask_readable(
@@ -117,7 +117,7 @@ def ask_readable(
     heard = [hear(answered, read) for answered, read in zip(first, reads, strict=True)]
     if again is None:
         return heard, first
-    places = [at for at, one in enumerate(heard) if one.fault and one.answered.completion.error is None]
+    places = [at for at, one in enumerate(heard) if one.problem and one.answered.completion.error is None]
     second = ask(session, [_again(session, heard[at], again) for at in places], stage, chunk)
     for at, answered in zip(places, second, strict=True):
         heard[at] = hear(answered, reads[at])
@@ -147,7 +147,7 @@ def ask_and_keep(
 
 def _again(session: Session, one: ParsedReply[T], again: Again) -> Question:
     asked = one.answered.question
-    messages = again(asked, one.reply, one.fault.detail if one.fault else "")
+    messages = again(asked, one.reply, one.problem.detail if one.problem else "")
     body = {name: value for name, value in asked.request.items() if name != "messages"}
     return question(session, asked.label, messages, body)
 
@@ -155,9 +155,9 @@ def _again(session: Session, one: ParsedReply[T], again: Again) -> Question:
 def once_more(name: str, system: Mapping[str, Language]) -> Again:
     """Asks once more with the field `again` of a prompt file, in the language of the system message."""
 
-    def messages(asked: Question, reply: str, fault: str) -> list[Message]:
+    def messages(asked: Question, reply: str, problem: str) -> list[Message]:
         earlier: Sequence[Message] = asked.request["messages"]
-        text = template(name, system[earlier[0]["content"]], "again").render(fault=fault)
+        text = template(name, system[earlier[0]["content"]], "again").render(fault=problem)
         return [*earlier, {"role": "assistant", "content": reply}, {"role": "user", "content": text}]
 
     return messages

@@ -15,7 +15,7 @@ class Availability:
 
     After TOLERATED_FAILURES failures without an answer it rests, each time longer, and after each rest a single call
     tries it. That is an outage where the server cannot be reached or says that it takes no calls now (429, 502 to
-    504), or where SEVERAL_QUESTIONS have failed that are not suspect; a few questions may be at fault themselves.
+    504), or where SEVERAL_QUESTIONS have failed that are not suspect; a few questions may be the cause themselves.
     row stands for the failures in a row that are under way. Times are those of the loop's clock, in seconds.
     """
 
@@ -41,7 +41,7 @@ class Availability:
 
     @property
     def is_outage(self) -> bool:
-        """Whether the last calls all failed and no question can be at fault for that."""
+        """Whether the last calls all failed and no question can be the cause."""
         return self.is_down and (self._unavailable or len(self._questions) >= SEVERAL_QUESTIONS)
 
     @property

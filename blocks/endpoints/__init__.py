@@ -1,1 +1,1 @@
-"""Model servers as they answer: requests, replies, refusals and faults of each kind of server."""
+"""Model servers as they answer: requests, replies, refusals and errors of each kind of server."""

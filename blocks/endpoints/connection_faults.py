@@ -38,7 +38,7 @@ def connection_words(error: BaseException) -> str:
 
 
 def cannot_connect(error: BaseException) -> bool:
-    """Return whether no connection came about, so that the question cannot be at fault."""
+    """Return whether no connection came about, so that the question cannot be the cause."""
     causes = list(_causes(error))
     return any(
         isinstance(one, socket.gaierror | ssl.SSLError | ConnectionRefusedError)

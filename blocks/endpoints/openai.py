@@ -249,8 +249,8 @@ def _read_choice(choice: Mapping[str, Any], tokens: tuple[int, int]) -> Completi
         prompt_tokens=tokens[0],
         completion_tokens=tokens[1],
     )
-    fault = choice.get("error")
-    return reject_aborted(made, (_words_of(fault) or str(fault)) if fault else "")
+    failure = choice.get("error")
+    return reject_aborted(made, (_words_of(failure) or str(failure)) if failure else "")
 
 
 def _with_tokens(completion: Completion, tokens: tuple[int, int]) -> Completion:
@@ -329,10 +329,10 @@ def _pointless(failed: Failed, detail: str) -> str | None:
         return BY_STATUS[status]
     if status in MAY_PASS or status >= 500:
         return None
-    fault = account_fault([failed.body, failed.message])
+    reason = account_fault([failed.body, failed.message])
     if status == 429:
-        return "out_of_credit" if fault == "out_of_credit" or "insufficient_quota" in detail else None
-    return "not_authorised" if fault is None and status == 403 and not REFUSED.search(detail) else fault
+        return "out_of_credit" if reason == "out_of_credit" or "insufficient_quota" in detail else None
+    return "not_authorised" if reason is None and status == 403 and not REFUSED.search(detail) else reason
 
 
 def _without_completions(path: str) -> str:

@@ -81,7 +81,7 @@ class ChatTemplate:
         known = {"messages": [dict(message) for message in messages], "add_generation_prompt": answer_next}
         try:
             return self._template.render(**{"tools": None, "documents": None, **self.special, **known, **fields})
-        except Exception as error:  # whatever a template does with a conversation is the template's fault
+        except Exception as error:  # whatever a template does with a conversation is the template's problem
             raise TemplateRefusedError(str(error) or type(error).__name__) from error
 
     def exact(self, text: str) -> str | list[int]:

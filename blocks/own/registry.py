@@ -46,7 +46,7 @@ class Registry(Generic[T]):
         make: Callable[[str, Any], T] = _loaded(self.own)
         return make(short_name(name), own_object(name, base))
 
-    def faults(self, names: Iterable[str], base: Path) -> list[str]:
+    def problems(self, names: Iterable[str], base: Path) -> list[str]:
         """Return a sentence for each name of a user's own that leads to nothing."""
         found: list[str] = []
         for name in filter(is_own, names):

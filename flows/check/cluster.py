@@ -25,11 +25,11 @@ def check_cluster(loaded: LoadedRecipe, workspace: Workspace, log: Callable[[str
     runtime = loaded.recipe.runtime
     if runtime is None:
         return []
-    faults = [missing_package(runtime), _silent(runtime, log), _unwritable(runtime, loaded.base, workspace, log)]
+    problems = [missing_package(runtime), _silent(runtime, log), _unwritable(runtime, loaded.base, workspace, log)]
     for label, model in loaded.recipe.models.items():
         if isinstance(model, OpenAIModel) and any(urlsplit(one).hostname in OWN_MACHINE for one in model.addresses):
             log(f"{label}: on the cluster {model.addresses[0]} means each worker's own machine")
-    return [fault for fault in faults if fault is not None]
+    return [problem for problem in problems if problem is not None]
 
 
 def _silent(runtime: RuntimeConfig, log: Callable[[str], None]) -> str | None:

@@ -128,17 +128,17 @@ def check_student(loaded: LoadedRecipe, log: Callable[[str], None]) -> None:
         log(f"the tokenizer {limits.tokenizer} counts the student's tokens {how}")
 
 
-def destination_faults(loaded: LoadedRecipe, workspace: Workspace, run: str) -> list[str]:
+def destination_problems(loaded: LoadedRecipe, workspace: Workspace, run: str) -> list[str]:
     """Return one sentence for each place to which a run of the recipe could not publish."""
     publish = loaded.recipe.publish
-    faults = path_problems(publish.for_run(run, time.time()), workspace, loaded.base)
+    problems = path_problems(publish.for_run(run, time.time()), workspace, loaded.base)
     variable = publish.hub.missing_token() if publish.hub is not None else None
     if variable is not None:
-        faults.append(
+        problems.append(
             f"publish.hub: the environment variable {variable} is not set: set it to a token of the Hub that may "
             "write, or leave publish.hub out"
         )
-    return faults
+    return problems
 
 
 def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:
@@ -182,28 +182,28 @@ def check_endpoints(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None]
 
 
 async def _check_all(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None]) -> list[str]:
-    recipe, faults = loaded.recipe, list[str]()
+    recipe, problems = loaded.recipe, list[str]()
     for label, model in recipe.models.items():
         if isinstance(model, VLLMModel):
-            faults += check_vllm(label, model, loaded.base, log)
+            problems += check_vllm(label, model, loaded.base, log)
             continue
         if not isinstance(model, OpenAIModel):
             log(f"{label}: the bundled model")
             if ping and recipe.judging is not None and label in recipe.judging.judges:
                 failed = await _pinged(loaded, label, _complete_here(model), log)
-                faults += [failed] if failed else []
+                problems += [failed] if failed else []
             continue
         if isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
-            faults.append(f"models.{label}: {missing()}")
+            problems.append(f"models.{label}: {missing()}")
             continue
         if (variable := missing_key(model)) is not None:
-            faults.append(
+            problems.append(
                 f"models.{label}.api_key_env: the environment variable {variable} is not set; set it to the key"
             )
             continue
         found = [await _check_one(loaded, label, address, ping, log) for address in model.addresses]
-        faults += [fault for fault in found if fault]
-    return faults or await check_magpie(loaded, log)
+        problems += [problem for problem in found if problem]
+    return problems or await check_magpie(loaded, log)
 
 
 def _complete_here(model: BundledModel) -> Complete:

@@ -57,8 +57,8 @@ async def check_magpie(loaded: LoadedRecipe, log: Callable[[str], None]) -> list
 
     Gives a sentence for each that cannot. A server that does not answer at all is another check's matter.
     """
-    faults = [await _check_one(loaded, *one, log) for one in _inventors(loaded)]
-    return [fault for fault in faults if fault is not None]
+    problems = [await _check_one(loaded, *one, log) for one in _inventors(loaded)]
+    return [problem for problem in problems if problem is not None]
 
 
 def _inventors(loaded: LoadedRecipe) -> Iterator[tuple[str, str, dict[str, Any]]]:

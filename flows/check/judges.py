@@ -65,8 +65,8 @@ async def ask_preference(
             return completion
         try:
             verdicts = read_answer(method, Answered(question, completion, False), texts)
-        except UnreadableReply as fault:
-            what = f"its verdict on a plain example cannot be read ({fault})"
+        except UnreadableReply as error:
+            what = f"its verdict on a plain example cannot be read ({error})"
             log(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")
             return None
         ratings |= {index: verdict.rating for index, verdict in zip(group, verdicts, strict=True)}

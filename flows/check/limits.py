@@ -44,11 +44,11 @@ async def _check_all(named: dict[str, str], log: Callable[[str], None]) -> list[
     from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
     from kasasagi.blocks.dispatch.shared_limit import LimitError
 
-    slots, faults = PrefectSlots(), list[str]()
+    slots, problems = PrefectSlots(), list[str]()
     for label, name in named.items():
         try:
             log(f"{label}: Prefect's limit {name!r} has {await slots.size(name):,} slots")
         except LimitError as error:
-            faults.append(f"models.{label}.prefect_limit: {error}")
+            problems.append(f"models.{label}.prefect_limit: {error}")
     await slots.close()
-    return faults
+    return problems

@@ -68,7 +68,7 @@ def check(
     from kasasagi.flows.check.endpoints import (
         check_endpoints,
         check_student,
-        destination_faults,
+        destination_problems,
         example_requests,
         price_notes,
         warnings,
@@ -81,8 +81,8 @@ def check(
     from kasasagi.flows.views.drawing import console
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
-    if faults := missing_columns(loaded):
-        raise RecipeError("\n".join(faults))
+    if problems := missing_columns(loaded):
+        raise RecipeError("\n".join(problems))
     screen = console()
     rows = first_rows(loaded)
     for title, text in example_requests(loaded, rows.example if rows else None):
@@ -97,15 +97,15 @@ def check(
     check_student(loaded, lambda text: screen.print(text, markup=False))
     if names_blocks(loaded):
         loaded = asyncio.run(with_saved_blocks(loaded))
-    faults = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
-    faults += check_limits(loaded, lambda text: screen.print(text, markup=False))
-    faults += destination_faults(loaded, Workspace.named(workspace), "run")
+    problems = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
+    problems += check_limits(loaded, lambda text: screen.print(text, markup=False))
+    problems += destination_problems(loaded, Workspace.named(workspace), "run")
     if loaded.recipe.runtime is not None:
         from kasasagi.flows.check.cluster import check_cluster
 
-        faults += check_cluster(loaded, Workspace.named(workspace), lambda text: screen.print(text, markup=False))
-    if faults:
-        raise RecipeError("\n".join(faults))
+        problems += check_cluster(loaded, Workspace.named(workspace), lambda text: screen.print(text, markup=False))
+    if problems:
+        raise RecipeError("\n".join(problems))
     screen.print("the recipe is sound", style="green")
 
 

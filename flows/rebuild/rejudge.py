@@ -88,7 +88,7 @@ def _audited(run: Run, recipe: Recipe, judged: Handle) -> Shard:
 
 
 def check_rejudged(recipe: str, overrides: list[str], workspace: Path | None = None) -> None:
-    """Raise UsageError where a recipe's source holds no responses, and RecipeError where it is at fault."""
+    """Raise UsageError where a recipe's source holds no responses, and RecipeError where it is invalid."""
     if not load_recipe(recipe, overrides).recipe.given:
         settings = [word for text in overrides for word in ("--set", text)]
         instead = command("run", recipe, *settings, workspace=workspace)

@@ -1,4 +1,4 @@
-"""Faults of a recipe as sentences: the place, the value, the reason and the nearest valid choice."""
+"""Problems of a recipe as sentences: the place, the value, the reason and the nearest valid choice."""
 
 import difflib
 import re
@@ -60,45 +60,45 @@ def _texts(data: Any, place: str) -> Iterator[tuple[str, str, str]]:
 
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """One sentence for each fault that pydantic found."""
-    return list(dict.fromkeys(_sentence(fault, root) for fault in error.errors()))
+    """One sentence for each problem that pydantic found."""
+    return list(dict.fromkeys(_sentence(problem, root) for problem in error.errors()))
 
 
-def _sentence(fault: Mapping[str, Any], root: type[BaseModel]) -> str:
-    location, kind = tuple(fault["loc"]), fault["type"]
+def _sentence(problem: Mapping[str, Any], root: type[BaseModel]) -> str:
+    location, kind = tuple(problem["loc"]), problem["type"]
     place = _place(root, location)
     special = _SPECIAL.get(kind)
     if special is not None:
-        return special(fault, root, place)
-    message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return special(problem, root, place)
+    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:]
     if place.endswith(("api_key_env", "base_url")):  # the value may hold a secret
         return f"{place}: {message}"
-    return f"{place or 'the recipe'}: {shown(fault['input'])} is not valid: {message}"
+    return f"{place or 'the recipe'}: {shown(problem['input'])} is not valid: {message}"
 
 
-def _unknown_key(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
-    name = str(fault["loc"][-1])
-    return f"{place}: {name!r} is no key here{nearest(name, _fields_at(root, fault['loc'][:-1]))}"
+def _unknown_key(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    name = str(problem["loc"][-1])
+    return f"{place}: {name!r} is no key here{nearest(name, _fields_at(root, problem['loc'][:-1]))}"
 
 
-def _missing_key(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
-    return f"{place}: this key is missing ({_description(root, fault['loc'])})"
+def _missing_key(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    return f"{place}: this key is missing ({_description(root, problem['loc'])})"
 
 
-def _missing_kind(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
-    kinds = ", ".join(_kinds(root, fault["loc"]))
+def _missing_kind(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    kinds = ", ".join(_kinds(root, problem["loc"]))
     return f"{place}.kind: this key is missing; there are {kinds}"
 
 
-def _unknown_kind(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
-    tags = re.findall(r"'([^']+)'", str(fault["ctx"]["expected_tags"]))
-    return f"{place}.kind: {fault['ctx']['tag']!r} is none of the kinds{nearest(fault['ctx']['tag'], tags)}"
+def _unknown_kind(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    tags = re.findall(r"'([^']+)'", str(problem["ctx"]["expected_tags"]))
+    return f"{place}.kind: {problem['ctx']['tag']!r} is none of the kinds{nearest(problem['ctx']['tag'], tags)}"
 
 
-def _no_choice(fault: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
-    choices = re.findall(r"'([^']+)'", str(fault["ctx"]["expected"]))
-    return f"{place}: {shown(fault['input'])} is not allowed{nearest(str(fault['input']), choices)}"
+def _no_choice(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
+    choices = re.findall(r"'([^']+)'", str(problem["ctx"]["expected"]))
+    return f"{place}: {shown(problem['input'])} is not allowed{nearest(str(problem['input']), choices)}"
 
 
 _SPECIAL = {

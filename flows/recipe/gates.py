@@ -1,4 +1,4 @@
-"""Faults of the expectations that a recipe adds or changes."""
+"""Problems of the expectations that a recipe adds or changes."""
 
 from pathlib import Path
 
@@ -14,17 +14,17 @@ KINDS = (pa.string(), pa.null())
 """What a column of the source may hold, as far as its type matters to a query: texts, or anything else."""
 
 
-def gate_faults(recipe: Recipe, base: Path = Path()) -> list[str]:
+def gate_problems(recipe: Recipe, base: Path = Path()) -> list[str]:
     """Return a sentence for each expectation of the recipe's own that cannot be judged.
 
     Args:
         recipe: The recipe.
         base: Its folder, where own classes lie.
     """
-    return [*_faults_unseen(recipe), *_faults_of_classes(recipe, base), *_faults_of_queries(recipe, base)]
+    return [*_problems_unseen(recipe), *_problems_of_classes(recipe, base), *_problems_of_queries(recipe, base)]
 
 
-def _faults_unseen(recipe: Recipe) -> list[str]:
+def _problems_unseen(recipe: Recipe) -> list[str]:
     """A sentence for each expectation of the recipe's own on which every response would pass unseen."""
     return [
         f"gates.expect.{place}: no rule looks at {column!r} here, so every response would pass; {_remedy(recipe, rule)}"
@@ -33,14 +33,14 @@ def _faults_unseen(recipe: Recipe) -> list[str]:
     ]
 
 
-def _faults_of_classes(recipe: Recipe, base: Path) -> list[str]:
+def _problems_of_classes(recipe: Recipe, base: Path) -> list[str]:
     """A sentence for each own class that cannot be loaded or built."""
     own = [(place, one) for place, one in enumerate(recipe.gates.expect) if one.is_own]
     problems = [(place, class_problem(one, base)) for place, one in own]
     return [f"gates.expect.{place}.expectation: {problem}" for place, problem in problems if problem is not None]
 
 
-def _faults_of_queries(recipe: Recipe, base: Path) -> list[str]:
+def _problems_of_queries(recipe: Recipe, base: Path) -> list[str]:
     """A sentence for each query that cannot be run on the rows of its stage."""
     found = enumerate(with_own_defaults(one, base).arguments for one in recipe.gates.expect)
     queries = [(place, str(one["unexpected_rows_query"])) for place, one in found if "unexpected_rows_query" in one]

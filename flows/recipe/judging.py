@@ -20,31 +20,31 @@ def judges_of(recipe: Recipe) -> list[tuple[str, str]]:
     ]
 
 
-def judging_faults(recipe: Recipe) -> list[str]:
+def judging_problems(recipe: Recipe) -> list[str]:
     """What of the judges, the models and the pairs does not go together."""
     judge, pairs = recipe.judging, recipe.pairs
     if judge is None:
-        return [] if recipe.pairing else _faults_of_responses(recipe)
-    faults = []
+        return [] if recipe.pairing else _problems_of_responses(recipe)
+    problems = []
     if recipe.given and recipe.respond.models:
-        faults.append("respond: source.responses names responses that are there already, so nobody answers; drop one")
+        problems.append("respond: source.responses names responses that are there already, so nobody answers; drop one")
     if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.marks):
         weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.marks)
-        faults.append(
+        problems.append(
             f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
             "name the same ones, a weight of 0 leaves one out"
         )
     if pairs.quorum is not None and pairs.quorum > len(judge.voices):
-        faults.append(
+        problems.append(
             f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.voices)} "
             "(each sample of each counts); lower it"
         )
     if judge.method == "pairwise" and pairs.min_margin > 1:
-        faults.append(
+        problems.append(
             f"pairs.min_margin: {pairs.min_margin:g} is more than pairwise can give, whose ratings are shares of "
             "matches won, from 0 to 1; lower it"
         )
-    faults += [
+    problems += [
         f"judge: {name!r} is {'a' if rewards else 'no'} reward model, and judge.method is {judge.method}; "
         f"{'set it to reward' if rewards else 'name a model of the kind reward'}"
         for name in judge.judges
@@ -53,11 +53,11 @@ def judging_faults(recipe: Recipe) -> list[str]:
     ]
     bundled = [name for name in judge.judges if isinstance(recipe.models.get(name), BundledModel)]
     if judge.output == "json" and bundled:
-        faults.append(f"judge.output: the bundled model {bundled[0]!r} cannot be held to JSON; use sections")
-    return faults
+        problems.append(f"judge.output: the bundled model {bundled[0]!r} cannot be held to JSON; use sections")
+    return problems
 
 
-def _faults_of_responses(recipe: Recipe) -> list[str]:
+def _problems_of_responses(recipe: Recipe) -> list[str]:
     """What a recipe cannot have whose responses are the dataset, since nobody judges them and no pairs are made."""
     if recipe.given:
         return ["judge: this key is missing (who judges); the source holds the responses already"]

@@ -11,12 +11,12 @@ from pydantic import Field, ValidationError
 from kasasagi.blocks.canonical import NotCanonicalError, canonical
 from kasasagi.blocks.models.kinds import Config
 from kasasagi.flows.recipe.errors import RecipeError, literal_keys, nearest, sentences, shown
-from kasasagi.flows.recipe.faults import faults_between_parts
-from kasasagi.flows.recipe.gates import gate_faults
+from kasasagi.flows.recipe.gates import gate_problems
 from kasasagi.flows.recipe.judging import with_judge_texts, with_source_chosen
 from kasasagi.flows.recipe.own_providers import with_own_providers
-from kasasagi.flows.recipe.own_stages import gate_stage_faults, own_stage_faults
-from kasasagi.flows.recipe.quotas import quota_faults
+from kasasagi.flows.recipe.own_stages import gate_stage_problems, own_stage_problems
+from kasasagi.flows.recipe.problems import problems_between_parts
+from kasasagi.flows.recipe.quotas import quota_problems
 from kasasagi.flows.recipe.yaml import read_yaml
 from kasasagi.tasks.load import DatasetSource, source_columns
 from kasasagi.tasks.recipe import Recipe
@@ -63,10 +63,10 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"the recipe {file} cannot be read: {error}") from error
     recipe = check_recipe(override(parse_yaml(text, str(file)), overrides), file.parent)
-    if faults := gate_faults(
+    if problems := gate_problems(
         recipe, file.parent
     ):  # of a person's file alone: what has run already is published and paired as it is
-        raise RecipeError("\n".join(faults))
+        raise RecipeError("\n".join(problems))
     return LoadedRecipe(recipe=recipe, base=file.parent, file=file)
 
 
@@ -130,7 +130,7 @@ def _with(data: Any, path: Sequence[str], value: Any, text: str) -> Any:
 
 
 def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
-    """The recipe in some plain data. Raises RecipeError with one sentence for each fault."""
+    """The recipe in some plain data. Raises RecipeError with one sentence for each problem."""
     data = with_own_providers(data, base)
     if keys := literal_keys(data):
         raise RecipeError("\n".join(keys))
@@ -139,10 +139,10 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
     except ValidationError as error:
         raise RecipeError("\n".join(sentences(error, Recipe))) from error
     recipe = with_source_chosen(with_judge_texts(recipe, base))
-    own = [*own_stage_faults(recipe, base), *gate_stage_faults(recipe)]
-    faults = [*faults_between_parts(recipe, base), *quota_faults(recipe), *own]
-    if faults:
-        raise RecipeError("\n".join(faults))
+    own = [*own_stage_problems(recipe, base), *gate_stage_problems(recipe)]
+    problems = [*problems_between_parts(recipe, base), *quota_problems(recipe), *own]
+    if problems:
+        raise RecipeError("\n".join(problems))
     try:
         canonical(recipe.plain())
     except NotCanonicalError as error:

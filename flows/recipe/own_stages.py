@@ -1,4 +1,4 @@
-"""Faults of the stages of a user's own that a recipe names."""
+"""Problems of the own stages that a recipe names."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 
 
-def own_stage_faults(recipe: Recipe, base: Path) -> list[str]:
-    """Return a sentence for each fault of the recipe's own stages.
+def own_stage_problems(recipe: Recipe, base: Path) -> list[str]:
+    """Return a sentence for each problem of the recipe's own stages.
 
     Args:
         recipe: The recipe.
@@ -31,7 +31,7 @@ def own_stage_faults(recipe: Recipe, base: Path) -> list[str]:
         taken.append(entry.name)
         if entry.after == "respond" and not recipe.answers:
             found.append(f"{where}.after: nobody responds in this recipe; write after: prompts")
-        found += _faults(where, entry, recipe, base, columns[entry.after])
+        found += _problems(where, entry, recipe, base, columns[entry.after])
     return found
 
 
@@ -40,8 +40,8 @@ def _prompt_columns(recipe: Recipe) -> list[str]:
     return [*PROMPTS.names, *more, *(REWRITE_COLUMNS if recipe.rewrite else ())]
 
 
-def _faults(where: str, entry: OwnStage, recipe: Recipe, base: Path, columns: set[str]) -> list[str]:
-    """The faults of one stage; the columns that it adds are there for the next one."""
+def _problems(where: str, entry: OwnStage, recipe: Recipe, base: Path, columns: set[str]) -> list[str]:
+    """The problems of one stage; the columns that it adds are there for the next one."""
     unknown = [name for name in entry.models if name not in recipe.models]
     found = [f"{where}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}" for name in unknown]
     try:
@@ -56,7 +56,7 @@ def _faults(where: str, entry: OwnStage, recipe: Recipe, base: Path, columns: se
     return found
 
 
-def gate_stage_faults(recipe: Recipe) -> list[str]:
+def gate_stage_problems(recipe: Recipe) -> list[str]:
     """Return a sentence for each expectation of the recipe on a stage that there is not."""
     known = [*(stage.name for stage in STAGES if stage.gate), *(entry.name for entry in recipe.stages)]
     return [

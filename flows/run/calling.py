@@ -32,7 +32,7 @@ RUNNER: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASK_THREADS)
 
 
 def run_name() -> str:
-    """Return the name of a flow run in the UI: its recipe's, or its file's where the recipe is at fault."""
+    """Return the name of a flow run in the UI: its recipe's, or its file's where the recipe is invalid."""
     recipe = str(flow_run.parameters.get("recipe", "quickstart"))
     with suppress(RecipeError):
         return load_recipe(recipe, flow_run.parameters.get("overrides", ())).recipe.name
@@ -42,7 +42,7 @@ def run_name() -> str:
 def ends_in_a_sentence(work: Callable[P, Awaitable[State[str]]]) -> Callable[P, Coroutine[Any, Any, State[str]]]:
     """Let a run of a deployment that fails end with its sentence and no traceback before it.
 
-    A fault of the program itself keeps its traceback, and whoever calls the flow from this process gets the exception.
+    A bug in the program itself keeps its traceback, and whoever calls the flow from this process gets the exception.
     """
 
     @wraps(work)
@@ -78,7 +78,7 @@ async def open_run(
         new_only: Publish only what no earlier run of the recipe published.
 
     Raises:
-        RecipeError: The recipe is at fault, or the run could not publish.
+        RecipeError: The recipe is invalid, or the run could not publish.
     """
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     options = caller() or Options(await saved_workspace(workspace), log=get_run_logger().info, person=asked_on_the_page)

@@ -197,8 +197,8 @@ def _placed(runtime: RuntimeConfig, options: Mapping[str, Any]) -> AbstractConte
 @contextmanager
 def _runner(runtime: RuntimeConfig) -> Iterator[TaskRunner[Any]]:
     """A task runner of Prefect's that is connected to the cluster. Raises ClusterError."""
-    if (fault := missing_package(runtime)) is not None:
-        raise ClusterError(fault)
+    if (problem := missing_package(runtime)) is not None:
+        raise ClusterError(problem)
     runner = _dask(runtime) if runtime.runner == "dask" else _ray(runtime)
     try:
         runner.__enter__()

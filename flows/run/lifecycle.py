@@ -17,7 +17,7 @@ from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.check.endpoints import destination_faults
+from kasasagi.flows.check.endpoints import destination_problems
 from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe
@@ -56,8 +56,8 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     options.workspace.prepare()
     recipe = loaded.recipe
     name, plain = new_run_id(recipe.name), recipe.plain()
-    if options.publish and (faults := await asyncio.to_thread(destination_faults, loaded, options.workspace, name)):
-        raise RecipeError("\n".join(faults))
+    if options.publish and (problems := await asyncio.to_thread(destination_problems, loaded, options.workspace, name)):
+        raise RecipeError("\n".join(problems))
     warm_up_beside()
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     await introduce(run, loaded)

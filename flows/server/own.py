@@ -32,7 +32,7 @@ ROOM_NEEDED = 4 << 20
 LOG = "server.log"
 DATABASE = "prefect.db"
 PYTHON = (sys.executable, "-P")
-FAULT = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b|(?:ERROR|CRITICAL)\b)")
+ERROR_LINE = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b|(?:ERROR|CRITICAL)\b)")
 SERVER = "prefect.server.api.server:create_app"
 
 
@@ -248,13 +248,13 @@ def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
 
 
 def _last_words(log: Path) -> str:
-    """What kept a server from starting: a full disk, else the last line of its log that names a fault, or the last."""
+    """What kept a server from starting: a full disk, else the last line of its log that names an error, or the last."""
     home = _prefect_home()
     if home.is_dir() and (free := shutil.disk_usage(home).free) < ROOM_NEEDED:
         return f"the disk that holds {home} has {free >> 20} MB left: make room, or set PREFECT_HOME to another folder"
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    faults = [line for line in lines if FAULT.match(line)]
-    return (faults or lines or ["it has written nothing"])[-1]
+    errors = [line for line in lines if ERROR_LINE.match(line)]
+    return (errors or lines or ["it has written nothing"])[-1]
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -48,7 +48,7 @@ class Conversation:
     row: Mapping[str, Any]
     messages: list[Message]
     added: list[dict[str, Any]] = field(default_factory=list)
-    fault: tuple[str, str | None] | None = None
+    problem: tuple[str, str | None] | None = None
 
     @property
     def turns(self) -> int:
@@ -82,9 +82,9 @@ def _grow(session: Session, plan: Dialogues, talks: Sequence[Conversation], chun
     """Let dialogues go on until each has its turns or cannot; gives every answer. Raises PreQueryUnknownError."""
     begins = pre_query_for(session, plan)
     answered: list[Answered] = []
-    while going := [talk for talk in talks if talk.fault is None and talk.turns < plan.count]:
+    while going := [talk for talk in talks if talk.problem is None and talk.turns < plan.count]:
         answered += _answer(session, plan, going, chunk)
-        answered += _go_on(session, plan, begins, [talk for talk in going if talk.fault is None], chunk)
+        answered += _go_on(session, plan, begins, [talk for talk in going if talk.problem is None], chunk)
     return answered
 
 
@@ -128,8 +128,8 @@ def _answer(session: Session, plan: Dialogues, talks: Sequence[Conversation], ch
     for talk, one in zip(talks, answered, strict=True):
         content, _ = split_thinking(one.completion.text, one.completion.reasoning)
         asked = talk.messages[-1]["content"]
-        talk.fault = _fault(one.completion) or _broken(rules, Answer(asked, content, one.completion.finish_reason))
-        if talk.fault is None:
+        talk.problem = _problem(one.completion) or _broken(rules, Answer(asked, content, one.completion.finish_reason))
+        if talk.problem is None:
             talk.add("assistant", content, one)
     return answered
 
@@ -159,24 +159,24 @@ def _go_on(
     found: list[tuple[Conversation, Answered, str]] = []
     for talk, one in zip(talks, answered, strict=True):
         text = instruction_of(plan.steer.removeprefix(plan.left_out) + one.completion.text, plan.multi_line)
-        talk.fault = _fault(one.completion) or (None if text else ("empty", "the model invented nothing"))
-        if talk.fault is None:
+        talk.problem = _problem(one.completion) or (None if text else ("empty", "the model invented nothing"))
+        if talk.problem is None:
             found.append((talk, one, text))
     for (talk, one, text), broken in zip(found, _rules_broken(session, plan, found, chunk), strict=True):
-        talk.fault = broken
+        talk.problem = broken
         if broken is None:
             talk.add("user", text, one)
     return answered
 
 
 def _begun(begins: PreQuery, plan: Dialogues, talk: Conversation, stops: Mapping[str, Any]) -> str | list[int] | None:
-    """Return what continues a dialogue; None where nothing can (then it has its fault). Raises PreQueryUnknownError."""
-    talk.fault = _forged(talk, stops.get("stop") or ())
-    if talk.fault is None:
+    """Return what continues a dialogue; None where nothing can (see its problem). Raises PreQueryUnknownError."""
+    talk.problem = _forged(talk, stops.get("stop") or ())
+    if talk.problem is None:
         try:
             return next_prompt(begins, plan, talk.messages)
         except TemplateRefusedError as error:
-            talk.fault = ("template_refused", f"the chat template {error}")
+            talk.problem = ("template_refused", f"the chat template {error}")
     return None
 
 
@@ -192,7 +192,7 @@ def _questions(session: Session, label: str, plan: Dialogues, requests: Sequence
     return [Question(label, ledger_key(identity, request, 0, plan.round), request) for request in requests]
 
 
-def _fault(completion: Completion) -> tuple[str, str | None] | None:
+def _problem(completion: Completion) -> tuple[str, str | None] | None:
     return None if completion.error is None else (completion.error, completion.detail)
 
 
@@ -249,9 +249,9 @@ def _sorted(talks: Sequence[Conversation], schema: pa.Schema, answered: Sequence
     """The dialogues that have their turns, and those quarantined with the reason why they ended."""
     prompts, turns, quarantine = [], [], []
     for talk in talks:
-        if talk.fault is not None:
+        if talk.problem is not None:
             payload = {"prompt_id": talk.row["prompt_id"], "messages": talk.messages}
-            quarantine.append(quarantine_row(CONVERSE.name, talk.row["prompt_id"], *talk.fault, payload))
+            quarantine.append(quarantine_row(CONVERSE.name, talk.row["prompt_id"], *talk.problem, payload))
             continue
         name = prompt_id(talk.messages)
         prompts.append(_grown(talk, name))

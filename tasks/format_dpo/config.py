@@ -81,9 +81,9 @@ class PairsConfig(Config):
 
     @model_validator(mode="after")
     def _fields_fit_the_strategy(self) -> Self:
-        fault = self._misplaced() or self._strong_and_weak() or self._weightless()
-        if fault:
-            raise ValueError(fault)
+        problem = self._misplaced() or self._strong_and_weak() or self._weightless()
+        if problem:
+            raise ValueError(problem)
         return self
 
     def _misplaced(self) -> str | None:

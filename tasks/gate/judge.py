@@ -142,7 +142,7 @@ def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expect
 def _validated(
     frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any], base: Path = Path()
 ) -> ExpectationCounts:
-    """What an expectation saw in a frame; whatever keeps it from being evaluated is its fault."""
+    """What an expectation saw in a frame; what keeps it from being evaluated stands in `fault`."""
     try:
         batch = _batch_definition().get_batch({"dataframe": frame})
         outcome = batch.validate(built(one, arguments, base), result_format="SUMMARY").to_json_dict()

@@ -116,7 +116,7 @@ class JudgeConfig(Config):
         "round, for scheduled audits.",
     )
     repairs: int = Field(
-        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
+        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the problem named."
     )
     sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the judge.")
 

@@ -9,12 +9,12 @@ from kasasagi.blocks.models.llm import Message
 from kasasagi.tasks.judge.config import JudgeConfig, Rubric
 from kasasagi.tasks.judge.groups import Group, matches, one_by_one, side_by_side
 from kasasagi.tasks.judge.named import METHODS
-from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_fault
+from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_problem
 from kasasagi.tasks.judge.prompt import Exhibit, Language, framed, judge_prompt
 from kasasagi.tasks.judge.replies.comparing import read_comparison
 from kasasagi.tasks.judge.replies.lines import Verdict
 from kasasagi.tasks.judge.replies.reader import read_ratings
-from kasasagi.tasks.judge.rubric import rubric_fault, rubric_text, texts_of
+from kasasagi.tasks.judge.rubric import rubric_problem, rubric_text, texts_of
 
 
 class Method(Protocol):
@@ -28,7 +28,7 @@ class Method(Protocol):
     ) -> dict[str, Any]:
         """What is asked about some texts of a prompt, without the sampling."""
 
-    def fault(self, prompt: Mapping[str, Any]) -> str | None:
+    def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """Why nothing can be asked about a prompt, if so."""
 
     def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
@@ -55,9 +55,9 @@ class Ultrafeedback:
         messages = _messages(self.config, shown, prompt, {"aspect": words}, {"aspect": words["name"]})
         return _request(messages, _ratings_schema(len(texts), list(range(1, 6))) if as_json else None)
 
-    def fault(self, prompt: Mapping[str, Any]) -> str | None:
+    def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """What the recipe's own prompt cannot render."""
-        return _prompt_fault(self.config, prompt, {"aspect": ""})
+        return _prompt_problem(self.config, prompt, {"aspect": ""})
 
     def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
         """Ratings from 1 to 5."""
@@ -83,9 +83,9 @@ class Pairwise:
         shown = Exhibit(prompt["messages"], texts, language, as_json)
         return _request(_messages(self.config, shown, prompt, {}, {}), _COMPARISON if as_json else None)
 
-    def fault(self, prompt: Mapping[str, Any]) -> str | None:
+    def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """What the recipe's own prompt cannot render."""
-        return _prompt_fault(self.config, prompt, {})
+        return _prompt_problem(self.config, prompt, {})
 
     def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
         """1 and 0, or one half each."""
@@ -123,11 +123,11 @@ class ByRubric:
         messages = _messages(self.config, shown, prompt, fields, {"rubric": fields["rubric"]})
         return _request(messages, _ratings_schema(len(texts), rubric.steps) if as_json else None)
 
-    def fault(self, prompt: Mapping[str, Any]) -> str | None:
+    def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """What the rubric's template, or the recipe's own prompt, cannot render."""
         rubric = self.rubric.text or ""
         fields = {"rubric": rubric_text(rubric, prompt)}
-        return rubric_fault(rubric, prompt) or _prompt_fault(self.config, prompt, fields)
+        return rubric_problem(rubric, prompt) or _prompt_problem(self.config, prompt, fields)
 
     def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
         """Ratings on the rubric's scale."""
@@ -160,7 +160,7 @@ class Reward:
         turns = [{"role": turn["role"], "content": turn["content"]} for turn in prompt["messages"]]
         return {"messages": [*turns, {"role": "assistant", "content": texts[0]}]}
 
-    def fault(self, prompt: Mapping[str, Any]) -> str | None:
+    def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """Always None."""
         return None
 
@@ -197,9 +197,9 @@ def _messages(
     return framed(ours, shown, {**fields, "own": own})
 
 
-def _prompt_fault(config: JudgeConfig, prompt: Mapping[str, Any], placeholders: Mapping[str, Any]) -> str | None:
+def _prompt_problem(config: JudgeConfig, prompt: Mapping[str, Any], placeholders: Mapping[str, Any]) -> str | None:
     """What the recipe's own prompt cannot render, if it has one."""
-    return prompt_fault(config.prompt.text or "", prompt, placeholders) if config.prompt else None
+    return prompt_problem(config.prompt.text or "", prompt, placeholders) if config.prompt else None
 
 
 def _request(messages: list[Message], schema: Mapping[str, Any] | None) -> dict[str, Any]:

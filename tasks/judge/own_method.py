@@ -51,11 +51,11 @@ class OwnMethod:
                 f"({type(error).__name__}: {error}); mend its messages()"
             ) from error
 
-    def fault(self, prompt: Mapping[str, Any]) -> str | None:
+    def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """Why the user's class cannot ask about a prompt, tried with two short texts."""
         try:
             self._messages(prompt, ["Yes.", "No."])
-        except Exception as error:  # whatever it does with one prompt is that prompt's fault alone
+        except Exception as error:  # any error concerns this prompt alone
             return f"the judge {self.name} cannot ask about this prompt ({type(error).__name__}: {error})"
         return None
 

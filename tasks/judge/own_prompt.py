@@ -65,10 +65,10 @@ def own_prompt(text: str, row: Mapping[str, Any], shown: Exhibit, fields: Mappin
     return rendered
 
 
-def prompt_fault(text: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
+def prompt_problem(text: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
     """Return why a recipe's own prompt cannot be rendered for a row, if it cannot."""
     try:
         own_prompt(text, row, Exhibit(row["messages"], EXAMPLES, "en"), fields)("0" * 6)
-    except Exception as error:  # whatever a template does with one row is that row's fault alone
+    except Exception as error:  # a template error concerns this row alone
         return f"the judge prompt cannot be rendered for this row ({type(error).__name__}: {error})"
     return None

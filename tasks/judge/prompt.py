@@ -137,10 +137,10 @@ def framed(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any]) -> li
 
 
 def asked_again(
-    messages: Sequence[Message], reply: str, fault: str, language: Language, name: str = "ultrafeedback"
+    messages: Sequence[Message], reply: str, problem: str, language: Language, name: str = "ultrafeedback"
 ) -> list[Message]:
-    """The request that follows a reply which could not be read: the conversation so far, with the fault named."""
-    again = judge_prompt(language, name).again.render(fault=fault)
+    """The request that follows a reply which could not be read: the conversation so far, with the problem named."""
+    again = judge_prompt(language, name).again.render(fault=problem)
     return [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": again}]
 
 

@@ -41,7 +41,7 @@ class ParsedReply:
     judge_request: JudgeRequest
     answer: Answered
     verdicts: tuple[Verdict, ...] = ()
-    fault: UnreadableReply | None = None
+    problem: UnreadableReply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,14 @@ class JudgePanel:
         return mended, [*first, *second]
 
     def _mended(self, heard: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
-        broken = [one for one in heard if one.fault is not None and one.answer.completion.error is None]
+        broken = [one for one in heard if one.problem is not None and one.answer.completion.error is None]
         again = [
             repaired(
                 self.session,
                 self.config,
                 one.judge_request,
                 one.answer.completion.text,
-                one.fault.detail if one.fault else "",
+                one.problem.detail if one.problem else "",
             )
             for one in broken
         ]
@@ -88,8 +88,8 @@ class JudgePanel:
         texts = [row["content"] for row in judge_request.responses]
         try:
             return ParsedReply(judge_request, answer, tuple(read_answer(self.method, answer, texts)))
-        except UnreadableReply as fault:
-            return ParsedReply(judge_request, answer, fault=fault)
+        except UnreadableReply as error:
+            return ParsedReply(judge_request, answer, problem=error)
 
     def confirming(self, prompts: Rows, responses: Rows, heard: Sequence[ParsedReply]) -> list[JudgeRequest]:
         """The requests in the second order, where the first leaves the margin that a pair needs."""
@@ -164,7 +164,7 @@ def sort_verdicts(
     """
     config = panel.config
     ratings: list[dict[str, Any]] = []
-    faults: dict[tuple[str, str, str], tuple[str, str | None, str]] = {}
+    problems: dict[tuple[str, str, str], tuple[str, str | None, str]] = {}
     seen: set[tuple[str, str, str]] = set()
     for one in heard:
         marks = [
@@ -173,15 +173,15 @@ def sort_verdicts(
         ]
         seen.update(marks)
         ratings += ratings_of(one)
-        if one.fault is not None:
-            words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
-            faults.update({mark: words for mark in marks if mark not in faults})
+        if one.problem is not None:
+            words = (one.problem.reason, one.problem.detail, one.answer.completion.text)
+            problems.update({mark: words for mark in marks if mark not in problems})
     wanted = [(row, aspect, voice.name) for row in responses for aspect in config.marks for voice in config.voices]
     why = _not_asked(panel, prompts, responses)
     quarantine = [
-        _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
+        _unrated(config, row, aspect, name, problems.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
         for row, aspect, name in wanted
-        if (row["response_id"], aspect, name) in faults or (row["response_id"], aspect, name) not in seen
+        if (row["response_id"], aspect, name) in problems or (row["response_id"], aspect, name) not in seen
     ]
     rows = {"ratings": ratings, "quarantine": quarantine}
     return ChunkResult(len(wanted), len(wanted) - len(quarantine), rows, answered)
@@ -215,18 +215,18 @@ def _not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dict[str, t
         count = len(left.get(prompt["prompt_id"], ()))
         if count < 2:
             why[prompt["prompt_id"]] = "nothing_to_compare", "no other answer to this prompt is left", ""
-        elif (fault := method.fault(prompt)) is not None:
-            why[prompt["prompt_id"]] = "template", fault, ""
+        elif (problem := method.problem(prompt)) is not None:
+            why[prompt["prompt_id"]] = "template", problem, ""
         else:
             why[prompt["prompt_id"]] = "not_compared", f"it is in none of the {panel.config.matches} matches", ""
     return why
 
 
 def _unrated(
-    config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, fault: tuple[str, str | None, str]
+    config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, problem: tuple[str, str | None, str]
 ) -> dict[str, Any]:
     """The quarantine row of a mark that is missing; it names the judge where there are several."""
-    reason, detail, words = fault
+    reason, detail, words = problem
     payload = {"prompt_id": row["prompt_id"], "response_id": row["response_id"], "aspect": aspect, "reply": words}
     name = [row["response_id"], aspect]
     if len(config.voices) > 1:

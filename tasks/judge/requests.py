@@ -51,7 +51,7 @@ def judge_requests_for(
     method = next(iter(methods.values()))
     for prompt in prompts:
         answers = sorted(responses.get(prompt["prompt_id"], ()), key=lambda row: row["response_id"])
-        if len(answers) > 1 and method.fault(prompt) is None:
+        if len(answers) > 1 and method.problem(prompt) is None:
             judge_requests += _requests_for_prompt(session, config, methods, prompt, answers, names)
     return judge_requests
 
@@ -133,12 +133,12 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
 
 
 def repaired(
-    session: Session, config: JudgeConfig, judge_request: JudgeRequest, reply: str, fault: str
+    session: Session, config: JudgeConfig, judge_request: JudgeRequest, reply: str, problem: str
 ) -> JudgeRequest:
-    """The request that asks for an unreadable reply once more, with the fault named."""
+    """The request that asks for an unreadable reply once more, with the problem named."""
     request = judge_request.question.request
     words = [] if is_own(config.method) else [config.method]
-    messages = asked_again(request["messages"], reply, fault, judge_request.language, *words)
+    messages = asked_again(request["messages"], reply, problem, judge_request.language, *words)
     again = {**request, "messages": messages}
     key = ledger_key(session.identities[judge_request.voice.use], again, judge_request.voice.draw, config.round)
     return replace(judge_request, question=Question(judge_request.voice.use, key, again))

@@ -39,11 +39,11 @@ def rubric_text(text: str, prompt: Mapping[str, Any]) -> Callable[[str], str]:
     return lambda mark: compiled(text).render({**prompt, MARK: mark})
 
 
-def rubric_fault(text: str, prompt: Mapping[str, Any]) -> str | None:
+def rubric_problem(text: str, prompt: Mapping[str, Any]) -> str | None:
     """Why the rubric cannot be rendered for a prompt, if it cannot."""
     try:
         rubric_text(text, prompt)("0" * 6)
-    except Exception as error:  # whatever a template does with one row is that row's fault alone
+    except Exception as error:  # a template error concerns this row alone
         return f"the rubric cannot be rendered for this row ({type(error).__name__}: {error})"
     return None
 

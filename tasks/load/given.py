@@ -51,7 +51,7 @@ class Answer:
     slot: str
     model: str
     content: str | None
-    fault: str | None
+    problem: str | None
 
 
 def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRow]:
@@ -195,7 +195,7 @@ def _given_rows(source: DatasetSource, inputs: Inputs, rows: Iterator[RawRow]) -
         messages = _messages(row, inputs)
         whole = not _maps_prompt(source) and isinstance(row.value, dict) and row.value.get("prompt") is None
         for answer in answers_of(given, row.value, whole) if messages else ():
-            fields = {"slot": answer.slot, "model": answer.model, "content": answer.content, "fault": answer.fault}
+            fields = {"slot": answer.slot, "model": answer.model, "content": answer.content, "fault": answer.problem}
             yield {"prompt_id": prompt_id(messages or []), "row": number, **fields}
 
 

@@ -12,7 +12,7 @@ from kasasagi.tasks.asking import Answered, ChunkJob, Session
 from kasasagi.tasks.own.writing import Ask, Kind, OwnFunction, RejectError
 from kasasagi.tasks.reading import ParsedReply, UnreadableError, ask_readable, question, request_body
 
-AGAIN = "That could not be read: {fault}. Answer once more in the form that was asked for, and add nothing."
+AGAIN = "That could not be read: {problem}. Answer once more in the form that was asked for, and add nothing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class OwnRows:
             self._waiting[place] = _Waiting(work, ask, self._question(ask))
         except StopIteration as end:
             self.outcomes[place] = self._checked(end.value)
-        except Exception as error:  # whatever the function does with one row is that row's fault alone
+        except Exception as error:  # any error concerns this row alone
             self.outcomes[place] = _rejection(error)
 
     def _checked(self, values: Any) -> Mapping[str, Any] | RejectError:
@@ -91,11 +91,11 @@ class OwnRows:
             self._take(place, one.work, reply)
 
     def _take(self, place: int, work: Generator[Ask, Any, Any], one: ParsedReply[Any]) -> None:
-        if one.fault is None:
+        if one.problem is None:
             self._continue(place, work, one.value)
         else:
             work.close()
-            self.outcomes[place] = RejectError(one.fault.reason, one.fault.detail)
+            self.outcomes[place] = RejectError(one.problem.reason, one.problem.detail)
             self.replies[place] = one.reply
 
     def _question(self, ask: Any) -> Question:
@@ -130,6 +130,10 @@ def _rejection(error: Exception) -> RejectError:
     return error if isinstance(error, RejectError) else RejectError("error", f"{type(error).__name__}: {error}")
 
 
-def _again(asked: Question, reply: str, fault: str) -> list[Message]:
+def _again(asked: Question, reply: str, problem: str) -> list[Message]:
     earlier: list[Message] = list(asked.request["messages"])
-    return [*earlier, {"role": "assistant", "content": reply}, {"role": "user", "content": AGAIN.format(fault=fault)}]
+    return [
+        *earlier,
+        {"role": "assistant", "content": reply},
+        {"role": "user", "content": AGAIN.format(problem=problem)},
+    ]

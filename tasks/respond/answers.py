@@ -62,16 +62,16 @@ def questions_for(session: Session, config: RespondConfig, prompts: Sequence[Map
     samples = max(responder.samples or config.samples for responder in config.models)
     asked: list[Asked] = []
     for prompt in prompts:
-        if template_fault(config, prompt) is None:
+        if template_problem(config, prompt) is None:
             asked += _questions_for_prompt(session, config, prompt, bodies, samples)
     return asked
 
 
-def template_fault(config: RespondConfig, prompt: Mapping[str, Any]) -> str | None:
+def template_problem(config: RespondConfig, prompt: Mapping[str, Any]) -> str | None:
     """Why the template cannot render a prompt, if it cannot."""
     try:
         conversation(prompt, config.template, None)
-    except Exception as error:  # whatever a template does with one row is that row's fault alone
+    except Exception as error:  # a template error concerns this row alone
         return f"the template cannot render this row ({type(error).__name__}: {error})"
     return None
 
@@ -80,12 +80,12 @@ def _not_asked(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> l
     """Quarantine rows for the answers that no model is asked for, since the template cannot render their prompts."""
     aside = []
     for prompt in prompts:
-        if (fault := template_fault(config, prompt)) is not None:
+        if (problem := template_problem(config, prompt)) is not None:
             for responder in config.models:
                 for sample in range(responder.samples or config.samples):
                     row = {"prompt_id": prompt["prompt_id"], "model": responder.name, "sample_index": sample}
                     payload = {**row, "instruction": prompt["instruction"]}
-                    aside.append(quarantine_row(RESPOND.name, digest(row), "template", fault, payload))
+                    aside.append(quarantine_row(RESPOND.name, digest(row), "template", problem, payload))
     return aside
 
 
@@ -173,7 +173,7 @@ def sort_answers(
     seen = {(row["prompt_id"], row["content"].strip()) for row in taken}
     for one, answer in zip(asked, answered, strict=True):
         row = _response(one, answer.completion)
-        reason, detail = _fault(rules, instructions[one.prompt_id], row, answer.completion, seen)
+        reason, detail = _problem(rules, instructions[one.prompt_id], row, answer.completion, seen)
         if reason is None:
             if compared:
                 seen.add((one.prompt_id, row["content"].strip()))
@@ -201,7 +201,7 @@ def _response(one: Asked, completion: Completion) -> dict[str, Any]:
     }
 
 
-def _fault(
+def _problem(
     rules: AnswerRules,
     instruction: str,
     row: Mapping[str, Any],

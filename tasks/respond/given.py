@@ -68,7 +68,7 @@ def _take_prompt(given: Sequence[Row], rows: dict[str, list[dict[str, Any]]]) ->
     for index, row in enumerate(given):
         content, thinking = split_thinking(row["content"] or "", None)
         made = {**_response(row, index, content), "thinking": thinking}
-        reason, detail = _fault(row, content, known)
+        reason, detail = _problem(row, content, known)
         if reason is None:
             known[content.strip()] = made["response_id"]
             rows["responses"].append(made)
@@ -96,7 +96,7 @@ def _response(row: Row, index: int, content: str) -> dict[str, Any]:
     }
 
 
-def _fault(row: Row, content: str, known: Mapping[str, str]) -> tuple[str | None, str | None]:
+def _problem(row: Row, content: str, known: Mapping[str, str]) -> tuple[str | None, str | None]:
     if row["fault"] is not None:
         return "bad_response", row["fault"]
     if not content.strip():

@@ -29,7 +29,7 @@ class RewriteConfig(Config):
     )
     language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the rewriting prompt.")
     repairs: int = Field(
-        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
+        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the problem named."
     )
     sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the rewrites.")
 

@@ -116,7 +116,7 @@ def sort_rewrites(
     for wish, one in zip(wanted, heard, strict=True):
         origin = wish.prompt["prompt_id"]
         if one.value is None:
-            reason, detail = (one.fault.reason, one.fault.detail) if one.fault else ("unread", None)
+            reason, detail = (one.problem.reason, one.problem.detail) if one.problem else ("unread", None)
             payload = {"origin_id": origin, "rewrite": wish.method, "reply": one.reply}
             quarantine.append(quarantine_row(REWRITE.name, digest([origin, wish.method]), reason, detail, payload))
         else:

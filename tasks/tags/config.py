@@ -26,7 +26,7 @@ class TagsConfig(Config):
     )
     language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the tagging prompt.")
     repairs: int = Field(
-        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the fault named."
+        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the problem named."
     )
     sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the tags.")
 

@@ -72,8 +72,8 @@ def sort_tags(
     for prompt, row, one in zip(prompts, rows, heard, strict=True):
         if row is None:
             quarantine.append(_unread(prompt, one))
-        elif (fault := next(broken)) is not None:
-            quarantine.append(quarantine_row(TAGS.name, prompt["prompt_id"], fault[0], fault[1], row))
+        elif (problem := next(broken)) is not None:
+            quarantine.append(quarantine_row(TAGS.name, prompt["prompt_id"], problem[0], problem[1], row))
         else:
             kept.append({"prompt_id": row["prompt_id"], **{name: row[name] for name in config.columns}})
     schema = pa.schema([(name, pa.string()) for name in ("prompt_id", *config.columns)])
@@ -97,7 +97,7 @@ def _broken(where: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def _unread(prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dict[str, Any]:
-    reason, detail = (one.fault.reason, one.fault.detail) if one.fault else ("unread", "the reply was not read")
+    reason, detail = (one.problem.reason, one.problem.detail) if one.problem else ("unread", "the reply was not read")
     payload = {"prompt_id": prompt["prompt_id"], "instruction": prompt["instruction"], "reply": one.reply}
     return quarantine_row(TAGS.name, digest([prompt["prompt_id"], TAGS.name]), reason, detail, payload)
 

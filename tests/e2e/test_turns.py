@@ -59,8 +59,8 @@ def test_single_turns_of_a_dataset_go_on(new_job: NewJob) -> None:
     found = job.sql("SELECT id, len(messages) AS n FROM prompts")
     assert {row["n"] for row in found} == {5}
     assert len({row["id"] for row in found}) == accounts["converse"]
-    fault = job.command("check", "recipe.yaml", "--set", "source.turns.model=smal").failed(2)
-    assert "source.turns.model: 'smal'" in fault
+    problem = job.command("check", "recipe.yaml", "--set", "source.turns.model=smal").failed(2)
+    assert "source.turns.model: 'smal'" in problem
 
 
 def conversing(job: Job, prompts: int) -> Job:

@@ -43,8 +43,8 @@ def probabilities(*good_and_bad: list[float]) -> Any:
 
 def test_a_reward_model_shows_which_text_won() -> None:
     with ScriptedServer(probabilities([0.9], [0.2]), KNOWN) as server:
-        faults, logged = pinged({"method": "reward"}, reward(server.base_url))
-    assert faults == []
+        problems, logged = pinged({"method": "reward"}, reward(server.base_url))
+    assert problems == []
     assert logged[1] == (
         "  critic prefers the good one of two answers: 0.9 for 'The capital of Japan is Tokyo.', "
         "0.2 for 'The capital of Japan is Berlin.'"
@@ -55,8 +55,8 @@ def test_a_reward_model_shows_which_text_won() -> None:
 def test_inverted_labels_are_said_in_one_sentence() -> None:
     inverted = probabilities([0.1, 0.9], [0.8, 0.2])
     with ScriptedServer(inverted, KNOWN) as server:
-        faults, logged = pinged({"method": "reward"}, reward(server.base_url, number="data.0.probs.0"))
-    assert faults == []
+        problems, logged = pinged({"method": "reward"}, reward(server.base_url, number="data.0.probs.0"))
+    assert problems == []
     assert logged[1] == (
         "warning: models.critic: prefers the bad one of two plain answers (0.1 for 'The capital of Japan is Tokyo.', "
         "0.8 for 'The capital of Japan is Berlin.'), so its pairs may mean the opposite; "
@@ -67,13 +67,13 @@ def test_inverted_labels_are_said_in_one_sentence() -> None:
     assert "prefers the good one" in logged[1]
 
 
-def test_several_labels_stay_a_fault_and_plain_check_asks_nobody() -> None:
+def test_several_labels_stay_a_problem_and_plain_check_asks_nobody() -> None:
     with ScriptedServer(probabilities([0.1, 0.9]), KNOWN) as server:
-        faults, _ = pinged({"method": "reward"}, reward(server.base_url))
+        problems, _ = pinged({"method": "reward"}, reward(server.base_url))
         assert server.posts == 1
         pinged({"method": "reward"}, reward(server.base_url), ping=False)
         assert server.posts == 1
-    assert faults[0].startswith("models.critic: a first request gave several_numbers")
+    assert problems[0].startswith("models.critic: a first request gave several_numbers")
 
 
 def sections(good: int, bad: int) -> str:
@@ -111,8 +111,8 @@ WORDS = [
 @pytest.mark.parametrize(("judge", "reply", "words"), WORDS)
 def test_a_judge_in_words_shows_which_text_won(judge: dict[str, Any], reply: str, words: str) -> None:
     with ScriptedServer(lambda number, headers: (200, {}, answer_body(reply)), KNOWN) as server:
-        faults, logged = pinged(judge, {"kind": "openai", "model": "large", "base_url": server.base_url})
-    assert faults == []
+        problems, logged = pinged(judge, {"kind": "openai", "model": "large", "base_url": server.base_url})
+    assert problems == []
     assert words in logged[1]
     assert logged[1].startswith("  critic" if "good one" in words else "warning: models.critic: ")
     assert server.posts == 1

@@ -73,7 +73,7 @@ def test_a_first_row_in_japanese_is_judged_in_japanese(tmp_path: Path) -> None:
         ([{"messages": []}, {"messages": [{"role": "assistant", "content": "x"}]}], "none of the first 2 rows"),
     ],
 )
-def test_a_source_without_a_prompt_among_its_first_rows_is_at_fault(
+def test_a_source_without_a_prompt_among_its_first_rows_is_a_problem(
     tmp_path: Path, rows: list[Any], reason: str
 ) -> None:
     with pytest.raises((RecipeError, SourceError), match=reason):

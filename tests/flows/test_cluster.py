@@ -80,8 +80,8 @@ def test_a_runner_that_is_not_installed_names_its_extra(tmp_path: Path, runner: 
     recipe = loaded(tmp_path, runner=runner)
     run = Workspace(tmp_path / "ws")
     run.prepare()
-    faults = check_cluster(recipe, run, lambda text: None)
-    assert f"runtime.runner: {runner} needs a package that is not installed: {install(runner)}" in faults
+    problems = check_cluster(recipe, run, lambda text: None)
+    assert f"runtime.runner: {runner} needs a package that is not installed: {install(runner)}" in problems
 
 
 @pytest.mark.usefixtures("not_installed")
@@ -108,9 +108,9 @@ def test_a_run_without_its_runner_ends_in_one_sentence(tmp_path: Path) -> None:
     ],
 )
 def test_check_says_why_a_cluster_cannot_be_used(tmp_path: Path, address: str, words: str) -> None:
-    faults = check_cluster(loaded(tmp_path, runner="ray", address=address), Workspace(tmp_path), lambda text: None)
-    assert len(faults) == 1
-    assert words in faults[0]
+    problems = check_cluster(loaded(tmp_path, runner="ray", address=address), Workspace(tmp_path), lambda text: None)
+    assert len(problems) == 1
+    assert words in problems[0]
 
 
 @pytest.mark.usefixtures("installed")
@@ -128,9 +128,9 @@ def test_check_says_that_a_cluster_answers_and_that_its_storage_can_be_written(t
 def test_check_says_that_a_storage_cannot_be_written(tmp_path: Path, port: int) -> None:
     (tmp_path / "file").write_text("in the way")
     recipe = loaded(tmp_path, runner="ray", address=f"127.0.0.1:{port}", storage="file/shared")
-    faults = check_cluster(recipe, Workspace(tmp_path / "ws"), lambda text: None)
-    assert len(faults) == 1
-    assert faults[0].startswith("runtime.storage: ")
+    problems = check_cluster(recipe, Workspace(tmp_path / "ws"), lambda text: None)
+    assert len(problems) == 1
+    assert problems[0].startswith("runtime.storage: ")
 
 
 def test_a_storage_starts_from_the_recipe_and_else_lies_in_the_workspace(tmp_path: Path) -> None:

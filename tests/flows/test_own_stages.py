@@ -245,7 +245,9 @@ def test_an_expectation_of_an_own_stage_is_changed_by_what_differs_alone(tmp_pat
         ({"use": "my_stages.brevity", "model": "small", "mots": 3}, "mots"),
     ],
 )
-def test_a_fault_of_an_own_stage_is_said_before_anything_runs(tmp_path: Path, entry: dict[str, Any], says: str) -> None:
+def test_a_problem_of_an_own_stage_is_found_before_anything_runs(
+    tmp_path: Path, entry: dict[str, Any], says: str
+) -> None:
     recipe = write_job(tmp_path, None, entry)
     with pytest.raises(RecipeError) as raised:
         load_recipe(str(recipe))

@@ -1,4 +1,4 @@
-"""Recipes: each fault is one sentence with its place, value, reason and nearest choice; no text makes it crash."""
+"""Recipes: each problem is one sentence with its place, value, reason and nearest choice; no text makes it crash."""
 
 import json
 from contextlib import suppress
@@ -41,7 +41,7 @@ def check(*settings: str, text: str = TEXT) -> Recipe:
     return check_recipe(override(parse_yaml(text, "recipe.yaml"), settings), Path())
 
 
-def fault(*settings: str, text: str = TEXT) -> str:
+def problem(*settings: str, text: str = TEXT) -> str:
     with pytest.raises(RecipeError) as raised:
         check(*settings, text=text)
     return str(raised.value)
@@ -96,8 +96,8 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize(("setting", "said"), GOLDEN.items())
-def test_each_fault_is_one_sentence(setting: str, said: str) -> None:
-    sentence = fault(setting)
+def test_each_problem_is_one_sentence(setting: str, said: str) -> None:
+    sentence = problem(setting)
     assert said in sentence
     assert "\n" not in sentence
 
@@ -119,7 +119,7 @@ JUDGE_PROMPTS = {
 
 @pytest.mark.parametrize(("text", "said"), JUDGE_PROMPTS.items())
 def test_a_judge_prompt_with_wrong_placeholders_is_one_sentence(text: str, said: str) -> None:
-    assert said in fault(f"judge.prompt={json.dumps({'text': text})}")
+    assert said in problem(f"judge.prompt={json.dumps({'text': text})}")
 
 
 def test_a_judge_prompt_may_use_columns_and_must_tell_aspects_and_rubrics_apart() -> None:
@@ -127,11 +127,11 @@ def test_a_judge_prompt_may_use_columns_and_must_tell_aspects_and_rubrics_apart(
     plain = f"judge.prompt={json.dumps({'text': OWN_PROMPT})}"
     assert check(own).judge.prompt is not None
     assert check(own, "judge.aspects=[honesty, helpfulness]").judge.prompt is not None
-    assert "has no {{ aspect }}" in fault(plain, "judge.aspects=[honesty, helpfulness]")
-    assert "has no {{ rubric }}" in fault(plain, "judge.method=rubric", "judge.rubric={text: Be kind.}")
-    assert "'aspect' is no placeholder" in fault(own, "judge.method=pairwise")
-    assert "prompt is for judges that are asked in words" in fault(plain, "judge.method=reward")
-    assert "either a text or a file" in fault("judge.prompt={}")
+    assert "has no {{ aspect }}" in problem(plain, "judge.aspects=[honesty, helpfulness]")
+    assert "has no {{ rubric }}" in problem(plain, "judge.method=rubric", "judge.rubric={text: Be kind.}")
+    assert "'aspect' is no placeholder" in problem(own, "judge.method=pairwise")
+    assert "prompt is for judges that are asked in words" in problem(plain, "judge.method=reward")
+    assert "either a text or a file" in problem("judge.prompt={}")
 
 
 def test_a_run_keeps_the_text_of_a_judge_prompt_and_of_a_rubric_that_stand_in_files(tmp_path: Path) -> None:
@@ -153,8 +153,8 @@ def test_a_missing_part_is_named(name: str) -> None:
         check_recipe(data, Path())
 
 
-def test_several_faults_are_several_sentences() -> None:
-    sentences = fault("nmae=x", "judge.ordres=both", "respond.samples=0").splitlines()
+def test_several_problems_are_several_sentences() -> None:
+    sentences = problem("nmae=x", "judge.ordres=both", "respond.samples=0").splitlines()
     assert [sentence.split(":")[0] for sentence in sorted(sentences)] == ["judge.ordres", "nmae", "respond.samples"]
 
 
@@ -179,7 +179,7 @@ def test_several_faults_are_several_sentences() -> None:
     ],
 )
 def test_a_key_is_an_error_and_is_never_repeated(setting: str) -> None:
-    assert "SECRET" not in fault(setting)
+    assert "SECRET" not in problem(setting)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_settings_leave_the_data_that_they_are_laid_over_as_it_is() -> None:
     ],
 )
 def test_what_is_no_recipe_says_where(text: str, said: str) -> None:
-    sentence = fault(text=text)
+    sentence = problem(text=text)
     assert said in sentence
     assert sentence.startswith("recipe.yaml ")
     assert "\n" not in sentence
@@ -254,7 +254,7 @@ def test_what_is_no_recipe_says_where(text: str, said: str) -> None:
 def test_a_bomb_of_aliases_is_refused_quickly() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
-    assert "unfolds into more than" in fault(text="\n".join(lines))
+    assert "unfolds into more than" in problem(text="\n".join(lines))
 
 
 def test_a_few_aliases_and_merges_are_fine() -> None:
@@ -286,8 +286,8 @@ def test_a_recipe_may_begin_with_a_byte_order_mark_and_be_json(tmp_path: Path) -
         "name=" + "x" * 100_000,
     ],
 )
-def test_numbers_signs_and_depths_that_nobody_can_keep_are_faults(setting: str) -> None:
-    assert len(fault(setting)) < 1000 + len(setting)
+def test_numbers_signs_and_depths_that_nobody_can_keep_are_problems(setting: str) -> None:
+    assert len(problem(setting)) < 1000 + len(setting)
 
 
 JSON = st.recursive(
@@ -411,23 +411,23 @@ def test_a_recipe_without_judge_and_pairs_makes_responses() -> None:
     assert Recipe.model_validate(recipe.plain()).plain() == recipe.plain()
     assert "judge" in {one.stage for one in check().expectations}
     assert check("judge=null", "publish.formats=[generations, all_responses]").pairing is False
-    assert fault("judge=null", "publish.formats=[generations, kto]") == (
+    assert problem("judge=null", "publish.formats=[generations, kto]") == (
         "publish.formats: 'kto' is made of pairs, and without judge there are responses; use generations or "
         "all_responses"
     )
-    assert "without judge there are responses" in fault("judge=null", "publish.formats=[trl]")
-    assert "only a recipe without judge and pairs publishes responses" in fault("judge=null", "pairs.strategy=sigma")
+    assert "without judge there are responses" in problem("judge=null", "publish.formats=[trl]")
+    assert "only a recipe without judge and pairs publishes responses" in problem("judge=null", "pairs.strategy=sigma")
 
 
 def test_judges_and_pairs_must_go_together() -> None:
-    assert "judge: this key is missing" in fault("judge=null", "pairs.min_margin=2")
+    assert "judge: this key is missing" in problem("judge=null", "pairs.min_margin=2")
     assert check("judge=null", "pairs={strategy: strong_vs_weak, strong: [large], weak: [small]}").judging is None
-    assert fault("judge={models: [large, smal]}") == (
+    assert problem("judge={models: [large, smal]}") == (
         "judge.models.1: 'smal' is no model of this recipe; did you mean 'small'?"
     )
-    assert "a weight of 0 leaves one out" in fault("pairs.aspects={honesty: 1}")
-    assert "no weight above 0" in fault("pairs.aspects={overall-rating: 0}")
-    assert "3 judges are asked for, and there are 2" in fault("judge={models: [large, small]}", "pairs.quorum=3")
+    assert "a weight of 0 leaves one out" in problem("pairs.aspects={honesty: 1}")
+    assert "no weight above 0" in problem("pairs.aspects={overall-rating: 0}")
+    assert "3 judges are asked for, and there are 2" in problem("judge={models: [large, small]}", "pairs.quorum=3")
     assert check("judge={models: [large], samples: 3}", "pairs.quorum=2").pairs.quorum == 2
     assert [one.name for one in check("judge={models: [large, small]}").expectations if "agree" in one.name]
     assert not [one.name for one in check().expectations if "agree" in one.name]

@@ -44,8 +44,8 @@ def checked(recipe: LoadedRecipe, ping: bool = False) -> tuple[list[str], list[s
 
 def test_endpoints_that_know_their_models_are_said_to(server: FakeServer) -> None:
     server.reset_stats()
-    faults, logged = checked(at(server.base_url, "models.own={kind: bundled}"))
-    assert faults == []
+    problems, logged = checked(at(server.base_url, "models.own={kind: bundled}"))
+    assert problems == []
     assert logged == [
         f"small: {server.base_url} knows small",
         f"large: {server.base_url} knows large",
@@ -56,8 +56,8 @@ def test_endpoints_that_know_their_models_are_said_to(server: FakeServer) -> Non
 
 def test_a_ping_sends_one_question_to_each_model(server: FakeServer) -> None:
     server.reset_stats()
-    faults, logged = checked(at(server.base_url), ping=True)
-    assert faults == []
+    problems, logged = checked(at(server.base_url), ping=True)
+    assert problems == []
     assert server.stats()["calls"] == 2
     assert sum("it answered" in line for line in logged) == 1
     assert sum("'The capital of Japan is Tokyo.'" in line for line in logged) == 1
@@ -76,8 +76,8 @@ def test_a_ping_says_what_to_write_where_a_model_does_not_take_a_parameter() -> 
 
 
 def test_a_model_that_the_server_does_not_know_is_named_with_the_nearest(server: FakeServer) -> None:
-    faults, _ = checked(at(server.base_url, "models.small.model=smal"))
-    assert faults == [f"models.small.model: 'smal' is no model of {server.base_url}; did you mean 'small'?"]
+    problems, _ = checked(at(server.base_url, "models.small.model=smal"))
+    assert problems == [f"models.small.model: 'smal' is no model of {server.base_url}; did you mean 'small'?"]
 
 
 def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,12 +88,12 @@ def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(mon
         settings = [f"models.small.base_url={server.base_url}", "models.small.api_key_env=SMALL_KEY"]
         settings += ["models.large.api_key_env=LARGE_KEY"]
         settings += ["models.third={kind: openai, model: x, base_url: 'http://127.0.0.1:9/v1'}"]
-        faults, _ = checked(loaded(*settings))
-    assert len(faults) == 3
-    assert "answers 401" in faults[0]
-    assert "SECRET" not in faults[0]
-    assert faults[1].startswith("models.large.api_key_env: the environment variable LARGE_KEY is not set")
-    assert faults[2].startswith("models.third.base_url: nobody answers at http://127.0.0.1:9/v1")
+        problems, _ = checked(loaded(*settings))
+    assert len(problems) == 3
+    assert "answers 401" in problems[0]
+    assert "SECRET" not in problems[0]
+    assert problems[1].startswith("models.large.api_key_env: the environment variable LARGE_KEY is not set")
+    assert problems[2].startswith("models.third.base_url: nobody answers at http://127.0.0.1:9/v1")
 
 
 def test_what_a_provider_cannot_do_is_named() -> None:
@@ -117,10 +117,10 @@ def test_a_limit_is_looked_for_on_the_prefect_server(prefect_server: None, monke
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="there", limit=40))
     logged: list[str] = []
     recipe = loaded("models.small.prefect_limit=there", "models.large.prefect_limit=away")
-    (fault,) = check_limits(recipe, logged.append)
+    (problem,) = check_limits(recipe, logged.append)
     assert logged == ["small: Prefect's limit 'there' has 40 slots"]
-    assert fault.startswith("models.large.prefect_limit: Prefect has no global concurrency limit 'away'")
-    assert "prefect gcl create away --limit 100" in fault
+    assert problem.startswith("models.large.prefect_limit: Prefect has no global concurrency limit 'away'")
+    assert "prefect gcl create away --limit 100" in problem
     assert check_limits(loaded(), logged.append) == []
 
 
@@ -128,8 +128,8 @@ def test_a_limit_without_a_lasting_server_is_refused_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    (fault,) = check_limits(loaded("models.small.prefect_limit=gpu"), print)
-    assert fault.startswith("models.small.prefect_limit: 'gpu' needs a Prefect server that outlives the run")
+    (problem,) = check_limits(loaded("models.small.prefect_limit=gpu"), print)
+    assert problem.startswith("models.small.prefect_limit: 'gpu' needs a Prefect server that outlives the run")
     file = tmp_path / "recipe.yaml"
     file.write_text(TEXT, encoding="utf-8")
     with pytest.raises(RecipeError, match="PREFECT_API_URL names none"):
@@ -148,10 +148,10 @@ def test_a_price_of_our_table_is_told_with_its_date() -> None:
 
 def test_each_address_of_a_model_is_asked(server: FakeServer) -> None:
     away = "http://127.0.0.1:9/v1"
-    faults, logged = checked(at(server.base_url, f"models.small.base_url=[{server.base_url}, '{away}']"))
+    problems, logged = checked(at(server.base_url, f"models.small.base_url=[{server.base_url}, '{away}']"))
     assert logged == [f"small: {server.base_url} knows small", f"large: {server.base_url} knows large"]
-    assert len(faults) == 1
-    assert faults[0].startswith(f"models.small.base_url: nobody answers at {away}")
+    assert len(problems) == 1
+    assert problems[0].startswith(f"models.small.base_url: nobody answers at {away}")
 
 
 def test_one_rendered_request_is_shown_for_each_model() -> None:
@@ -204,8 +204,8 @@ GREETING = (200, {}, b'{"data": [{"id": "small"}, {"id": "large"}]}')
 
 
 def test_a_server_that_goes_on_from_a_text_can_invent(server: FakeServer) -> None:
-    faults, logged = checked(magpie(server.base_url))
-    assert faults == []
+    problems, logged = checked(magpie(server.base_url))
+    assert problems == []
     assert logged[-1].startswith("small: invents '")
     assert server.requests()[-1]["body"]["prompt"] == "<|im_start|>user\n"
 
@@ -223,10 +223,10 @@ def test_a_server_for_chats_alone_cannot_invent_and_check_says_what_to_do(
     reply: tuple[int, dict[str, str], bytes], words: str
 ) -> None:
     with ScriptedServer(lambda number, headers: reply, GREETING) as chats:
-        faults, _ = checked(magpie(chats.base_url))
-    assert len(faults) == 1
-    assert faults[0].startswith(f"source.model: 'small' at {chats.base_url} {words}")
-    assert faults[0].count("serve the model where /v1/completions takes such a text") == 1
+        problems, _ = checked(magpie(chats.base_url))
+    assert len(problems) == 1
+    assert problems[0].startswith(f"source.model: 'small' at {chats.base_url} {words}")
+    assert problems[0].count("serve the model where /v1/completions takes such a text") == 1
 
 
 def turns(address: str, template: str = "qwen-3") -> LoadedRecipe:
@@ -236,13 +236,13 @@ def turns(address: str, template: str = "qwen-3") -> LoadedRecipe:
 
 def test_who_plays_the_user_in_further_turns_must_go_on_from_a_text_too(server: FakeServer) -> None:
     server.reset_stats()
-    faults, logged = checked(turns(server.base_url))
-    assert faults == []
+    problems, logged = checked(turns(server.base_url))
+    assert problems == []
     assert logged[-1].startswith("small: invents '")
     assert server.requests()[-1]["body"]["prompt"].endswith("Tokyo.<|im_end|>\n<|im_start|>user\n")
     with ScriptedServer(lambda number, headers: (404, {}, error_body("This is a chat model")), GREETING) as chats:
-        faults, _ = checked(turns(chats.base_url))
-    assert [one.partition(" at ")[0] for one in faults] == ["source.turns.model: 'small'"]
+        problems, _ = checked(turns(chats.base_url))
+    assert [one.partition(" at ")[0] for one in problems] == ["source.turns.model: 'small'"]
 
 
 def test_a_model_behind_litellm_cannot_invent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +251,8 @@ def test_a_model_behind_litellm_cannot_invent(monkeypatch: pytest.MonkeyPatch) -
     source = "source={kind: magpie, model: writer, template: qwen-3, target: 4}"
     writer = "models={writer: {kind: litellm, model: groq/some}}"
     alone = LoadedRecipe(recipe=check_recipe(override(parse_yaml(SEEDS, "r"), [source, writer]), Path()), base=Path())
-    [fault] = checked(alone)[0]
-    assert fault.startswith("source.model: 'writer' at litellm:groq cannot go on from a text: a model of kind litellm")
+    [text] = checked(alone)[0]
+    assert text.startswith("source.model: 'writer' at litellm:groq cannot go on from a text: a model of kind litellm")
 
 
 @pytest.mark.parametrize("template", ["tanuki", "{literal: '### 指示:'}"])
@@ -276,14 +276,14 @@ def test_weights_beside_the_recipe_are_found_and_lost_ones_named(tmp_path: Path)
     (tmp_path / "mine").mkdir()
     logged: list[str] = []
 
-    def faults(**fields: str) -> list[str]:
+    def problems(**fields: str) -> list[str]:
         model = VLLMModel.model_validate({"kind": "vllm", "serve": True, "command": [sys.executable], **fields})
         return check_vllm("writer", model, tmp_path, logged.append)
 
-    assert faults(model="./mine", tokenizer="mine", lora="me/adapter") == []
+    assert problems(model="./mine", tokenizer="mine", lora="me/adapter") == []
     assert logged == [f"writer: {tmp_path / 'mine'} on a vLLM server that we start"]
-    lost = faults(model="./mine", tokenizer="./other", lora="~/none/of/this")
-    assert [fault.split(" is neither")[0] for fault in lost] == [
+    lost = problems(model="./mine", tokenizer="./other", lora="~/none/of/this")
+    assert [problem.split(" is neither")[0] for problem in lost] == [
         "models.writer.tokenizer: './other'",
         "models.writer.lora: '~/none/of/this'",
     ]
@@ -297,8 +297,8 @@ def test_a_missing_vllm_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch,
     ):
         monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
     config = VLLMModel.model_validate({"kind": "vllm", "model": "some/model"})
-    [fault] = check_vllm("writer", config, tmp_path, lambda line: None)
-    assert fault.startswith("models.writer: vLLM is not installed in this environment: it is kasasagi's extra [vllm]")
+    [problem] = check_vllm("writer", config, tmp_path, lambda line: None)
+    assert problem.startswith("models.writer: vLLM is not installed in this environment: it is kasasagi's extra [vllm]")
     for model in (config, config.model_copy(update={"serve": True})):
         with pytest.raises(EngineFailedError, match=r"extra \[vllm\]"):
             vllm_engine_for(model, tmp_path).load()  # type: ignore[attr-defined]

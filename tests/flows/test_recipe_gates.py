@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.gates import gate_faults
+from kasasagi.flows.recipe.gates import gate_problems
 from kasasagi.flows.recipe.model import check_recipe, load_recipe, override, parse_yaml
 from kasasagi.tasks.recipe import Recipe
 from tests.flows.test_recipe import TEXT
@@ -26,8 +26,8 @@ def recipe(*settings: str, given: bool = False) -> Recipe:
     return check_recipe(override(data, settings), Path())
 
 
-def fault(*settings: str, given: bool = False) -> str:
-    return "\n".join(gate_faults(recipe(*settings, given=given)))
+def problem(*settings: str, given: bool = False) -> str:
+    return "\n".join(gate_problems(recipe(*settings, given=given)))
 
 
 def columns(found: Recipe) -> set[str]:
@@ -53,20 +53,20 @@ def test_by_default_all_of_it_is_expected_and_of_given_responses_none() -> None:
     assert columns(recipe(given=True)) == {"response_id", "no_answer"}
 
 
-def test_an_expectation_of_ones_own_that_all_would_pass_unseen_is_a_fault() -> None:
+def test_an_expectation_of_ones_own_that_all_would_pass_unseen_is_a_problem() -> None:
     assert "refused" in columns(recipe(OWN))
-    assert fault(OWN, "respond.rules=[finished]") == (
+    assert problem(OWN, "respond.rules=[finished]") == (
         "gates.expect.0: no rule looks at 'refused' here, so every response would pass; "
         "add no_refusal to respond.rules, or leave this expectation out"
     )
-    assert fault(OWN, given=True) == (
+    assert problem(OWN, given=True) == (
         "gates.expect.0: no rule looks at 'refused' here, so every response would pass; "
         "responses that the source holds are taken as they are: leave this expectation out"
     )
-    assert "add no_refusal" in fault(TOGETHER, "respond.rules=[finished]")
+    assert "add no_refusal" in problem(TOGETHER, "respond.rules=[finished]")
 
 
-def test_such_a_fault_is_of_a_file_and_not_of_a_recipe_that_has_run(tmp_path: Path) -> None:
+def test_such_a_problem_is_of_a_file_and_not_of_a_recipe_that_has_run(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(TEXT, encoding="utf-8")
     with pytest.raises(RecipeError, match="no rule looks at 'refused' here"):
         load_recipe(str(tmp_path / "recipe.yaml"), [OWN, "respond.rules=[finished]"])
@@ -81,12 +81,12 @@ def test_every_expectation_in_the_documents_can_be_judged(tmp_path: Path) -> Non
     entries = [one for text in blocks(page, "yaml") for one in yaml.safe_load(text)["gates"]["expect"]]
     assert len(entries) == 5
     found = check_recipe({**parse_yaml(TEXT, "r"), "gates": {"expect": entries}}, tmp_path)
-    assert gate_faults(found, tmp_path) == []
+    assert gate_problems(found, tmp_path) == []
 
 
 def query(stage: str, text: str) -> str:
     named = f"stage: {stage}, expectation: UnexpectedRowsExpectation"
-    return fault("source.keep=[topic]", f'gates.expect=[{{{named}, unexpected_rows_query: "{text}"}}]')
+    return problem("source.keep=[topic]", f'gates.expect=[{{{named}, unexpected_rows_query: "{text}"}}]')
 
 
 @pytest.mark.parametrize("stage", ["load", "filter", "tags", "rewrite", "converse", "respond", "judge", "format_dpo"])
@@ -109,7 +109,7 @@ def test_a_query_may_take_a_column_of_the_source_for_a_text_or_a_number(conditio
         ("SELECT * FROM {batch}, read_csv('/etc/passwd')", "file system operations are disabled"),
     ],
 )
-def test_a_query_that_cannot_be_run_is_a_fault_in_one_sentence(text: str, said: str) -> None:
+def test_a_query_that_cannot_be_run_is_a_problem_in_one_sentence(text: str, said: str) -> None:
     found = query("judge", text)
     assert found.startswith("gates.expect.0.unexpected_rows_query: ")
     assert said in found

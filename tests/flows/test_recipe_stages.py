@@ -1,4 +1,4 @@
-"""What a recipe may say about tags, comparison by meaning, quotas and rewriting, and what is said of its faults."""
+"""What a recipe may say about tags, comparison by meaning, quotas and rewriting, and how its problems are reported."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def recipe(*settings: str) -> Recipe:
     return check_recipe(override(parse_yaml(TEXT, "r"), settings), Path())
 
 
-def fault(*settings: str) -> str:
+def problem(*settings: str) -> str:
     with pytest.raises(RecipeError) as raised:
         recipe(*settings)
     return str(raised.value)
@@ -34,8 +34,8 @@ def test_without_these_stages_a_recipe_is_what_it_was() -> None:
 
 def test_conditions_may_ask_for_tags_only_where_there_are_some() -> None:
     assert recipe(TAGS, HARD).is_refined
-    assert "hard" in fault(HARD)
-    assert "difficulty" in fault("tags={model: large, kinds: [quality]}", HARD)
+    assert "hard" in problem(HARD)
+    assert "difficulty" in problem("tags={model: large, kinds: [quality]}", HARD)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_conditions_may_ask_for_tags_only_where_there_are_some() -> None:
         (["source.keep=[topic, rewrite]", "rewrite={model: large}"], "rewrite: 'rewrite' is a column of the prompts"),
     ],
 )
-def test_a_fault_is_a_sentence_with_its_place_and_remedy(settings: list[str], says: str) -> None:
-    assert says in fault(*settings)
+def test_a_problem_is_a_sentence_with_its_place_and_remedy(settings: list[str], says: str) -> None:
+    assert says in problem(*settings)
 
 
 MAGPIE = "source={kind: magpie, model: large, template: chatml, target: 100, languages: [en, ja]}"
@@ -80,7 +80,7 @@ SAMPLES = "source={kind: magpie, model: large, template: chatml, samples: 100}"
 def test_quotas_that_leave_no_room_for_the_target_are_said_before_anything_is_drawn(
     settings: list[str], most: str
 ) -> None:
-    said = fault(*settings)
+    said = problem(*settings)
     assert most in said
     assert "source.target wants 100: raise the limit, lower the target" in said
 

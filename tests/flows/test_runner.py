@@ -11,7 +11,7 @@ from kasasagi.flows.reporting.ending import Reports
 from kasasagi.flows.runner import _in_own_loop, run_recipe
 
 
-def test_a_recipe_at_fault_is_said_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_recipe_fails_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     def started(*_: object) -> None:
         raise AssertionError("a server was started")
 

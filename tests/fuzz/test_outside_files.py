@@ -160,7 +160,7 @@ RATED: list[dict[str, Any]] = [
 
 @settings(IN_A_FOLDER, max_examples=settings().max_examples // 4)
 @given(mutations_of("\n".join(json.dumps(row) for row in RATED).encode()))
-def test_a_damaged_rated_dataset_gives_responses_or_faults(tmp_path: Path, data: bytes) -> None:
+def test_a_damaged_rated_dataset_gives_responses_or_problems(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "rated.jsonl").write_bytes(data)
     source = DatasetSource(path="rated.jsonl", columns={"instruction": "prompt"}, responses=GivenResponses())
     try:

@@ -1,4 +1,4 @@
-"""A judge whose reply cannot be read is asked once more, with the fault named, and never a third time."""
+"""A judge whose reply cannot be read is asked once more, with the problem named, and never a third time."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_reply_that_is_readable_at_the_second_time_counts(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("row", "words"), [(QUESTION, "could not be read"), (JAPANESE, "読み取れませんでした")])
-def test_the_fault_is_named_in_the_judges_language(tmp_path: Path, row: dict[str, object], words: str) -> None:
+def test_the_problem_is_named_in_the_judges_language(tmp_path: Path, row: dict[str, object], words: str) -> None:
     one = session(tmp_path, answer=at_second_sight)
     chunk(one, config(orders="random"), [row], some(row, 2))
     first, second = (question.request["messages"] for question in asked(one))

@@ -230,7 +230,7 @@ def test_a_hub_that_nobody_answers_for_gives_one_sentence(
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "problem",
     [
         {"repo": "no-owner"},
         {"repo": "../x/y"},
@@ -238,6 +238,6 @@ def test_a_hub_that_nobody_answers_for_gives_one_sentence(
         {"repo": REPO, "x": 1},
     ],
 )
-def test_a_hub_that_is_none_is_refused(fault: dict[str, Any]) -> None:
+def test_a_hub_that_is_none_is_refused(problem: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        PublishConfig.model_validate({"hub": fault})
+        PublishConfig.model_validate({"hub": problem})

@@ -136,7 +136,7 @@ def test_a_reply_that_did_not_come_to_its_end_is_not_read(tmp_path: Path, ending
     assert [row["reason"] for row in rows(here, handle, "quarantine")] == ["truncated"]
 
 
-def test_an_unreadable_reply_is_asked_for_once_more_with_the_fault_named(tmp_path: Path) -> None:
+def test_an_unreadable_reply_is_asked_for_once_more_with_the_problem_named(tmp_path: Path) -> None:
     def answer(question: Question) -> Completion:
         return says("quality: good" if len(question.request["messages"]) == 4 else "I like it")
 

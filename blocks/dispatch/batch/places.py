@@ -145,13 +145,13 @@ def read_batch(batch: Any) -> Seen:
     if not isinstance(status, str):
         raise UnexpectedReplyError(f"a batch without a status: {str(batch)[:80]}")
     names = (getattr(batch, "output_file_id", None), getattr(batch, "error_file_id", None))
-    faults = getattr(getattr(batch, "errors", None), "data", None)
-    faults = [fault for fault in faults if hasattr(fault, "code")] if isinstance(faults, list) else []
+    errors = getattr(getattr(batch, "errors", None), "data", None)
+    errors = [error for error in errors if hasattr(error, "code")] if isinstance(errors, list) else []
     return Seen(
         ending=next((ending for ending in ENDINGS if ending == status), None),
         results=tuple(name for name in names if isinstance(name, str) and name),
-        words="; ".join(f"{fault.code}: {getattr(fault, 'message', '')}" for fault in faults[:3]),
-        too_much=any(fault.code == "token_limit_exceeded" for fault in faults),
+        words="; ".join(f"{error.code}: {getattr(error, 'message', '')}" for error in errors[:3]),
+        too_much=any(error.code == "token_limit_exceeded" for error in errors),
     )
 
 

@@ -1,4 +1,4 @@
-"""Faults between the parts of a recipe: names that nothing bears, templates, filters and columns that do not fit."""
+"""Problems between the parts of a recipe: names of nothing, templates, filters and columns that do not fit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from kasasagi.blocks.models.kinds import OpenAIModel, RewardModel
 from kasasagi.blocks.own.registry import Registry
 from kasasagi.flows.recipe.errors import nearest, shown
-from kasasagi.flows.recipe.judging import judges_of, judging_faults
+from kasasagi.flows.recipe.judging import judges_of, judging_problems
 from kasasagi.tasks.converse.config import Turns
 from kasasagi.tasks.converse.plan import TurnsError, dialogues
 from kasasagi.tasks.filter import check_filter
@@ -29,22 +29,22 @@ from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 from kasasagi.tasks.synthesize import MagpieSource
 
 
-def faults_between_parts(recipe: Recipe, base: Path) -> list[str]:
-    """One sentence for each thing that two parts of a recipe do not agree on; files are looked for in base."""
+def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:
+    """Return one sentence for each conflict between two parts of a recipe; files are looked for in base."""
     return [
         *_unknown_models(recipe),
         *_unknown_responders(recipe),
         *_unknown_licensed(recipe),
         *_unknown_placed(recipe),
-        *_turn_faults(recipe),
-        *(judging_faults(recipe) if recipe.answers else _faults_without_answers(recipe)),
-        *_template_faults(recipe),
-        *_filter_faults(recipe, base),
-        *_own_faults(recipe, base),
+        *_turn_problems(recipe),
+        *(judging_problems(recipe) if recipe.answers else _problems_without_answers(recipe)),
+        *_template_problems(recipe),
+        *_filter_problems(recipe, base),
+        *_own_problems(recipe, base),
     ]
 
 
-def _own_faults(recipe: Recipe, base: Path) -> list[str]:
+def _own_problems(recipe: Recipe, base: Path) -> list[str]:
     """Return a sentence for each dotted path that leads to nothing of its kind."""
     turns = recipe.source.turns
     named: list[tuple[str, Registry[Any], Sequence[str]]] = [
@@ -54,7 +54,7 @@ def _own_faults(recipe: Recipe, base: Path) -> list[str]:
         ("pairs.strategy", STRATEGIES, [recipe.pairs.strategy]),
         ("publish.formats", FORMATS, recipe.publish.formats),
     ]
-    return [f"{place}: {fault}" for place, registry, names in named for fault in registry.faults(names, base)]
+    return [f"{place}: {problem}" for place, registry, names in named for problem in registry.problems(names, base)]
 
 
 def _unknown_models(recipe: Recipe) -> list[str]:
@@ -103,7 +103,7 @@ def _in_turns(recipe: Recipe) -> list[tuple[str, str]]:
     return [(place, name) for place, name in named.items() if name is not None]
 
 
-def _turn_faults(recipe: Recipe) -> list[str]:
+def _turn_problems(recipe: Recipe) -> list[str]:
     """Why dialogues cannot go on, if they shall."""
     try:
         dialogues(recipe.source)
@@ -129,7 +129,7 @@ def _unknown_placed(recipe: Recipe) -> list[str]:
     ]
 
 
-def _faults_without_answers(recipe: Recipe) -> list[str]:
+def _problems_without_answers(recipe: Recipe) -> list[str]:
     """What a recipe cannot have where nobody answers."""
     if recipe.judge is not None or recipe.pairs != PairsConfig():
         return ["respond: this key is missing (who answers); only a recipe without judge and pairs does without it"]
@@ -138,20 +138,20 @@ def _faults_without_answers(recipe: Recipe) -> list[str]:
     return []
 
 
-def _template_faults(recipe: Recipe) -> list[str]:
-    faults = _faults_of_template("respond.template", recipe.respond.template, recipe)
+def _template_problems(recipe: Recipe) -> list[str]:
+    problems = _problems_of_template("respond.template", recipe.respond.template, recipe)
     rubric = recipe.judging.rubric if recipe.judging else None
     if rubric is not None and rubric.text is not None:
-        faults += _faults_of_template("judge.rubric.text", rubric.text, recipe)
+        problems += _problems_of_template("judge.rubric.text", rubric.text, recipe)
     if recipe.judging and recipe.judging.prompt is not None:
-        faults += _faults_of_judge_prompt(recipe.judging, recipe.judging.prompt.text or "", recipe)
-    return faults
+        problems += _problems_of_judge_prompt(recipe.judging, recipe.judging.prompt.text or "", recipe)
+    return problems
 
 
-def _faults_of_judge_prompt(judge: JudgeConfig, text: str, recipe: Recipe) -> list[str]:
+def _problems_of_judge_prompt(judge: JudgeConfig, text: str, recipe: Recipe) -> list[str]:
     """What a judge prompt of the recipe's own has too much, or, where it is a template, too little."""
-    if faults := _faults_of_template("judge.prompt", text, recipe, known_placeholders(judge)):
-        return faults
+    if problems := _problems_of_template("judge.prompt", text, recipe, known_placeholders(judge)):
+        return problems
     there = jinja2.meta.find_undeclared_variables(ImmutableSandboxedEnvironment().parse(text))
     return [
         f"judge.prompt: {shown(text)} has no {{{{ {name} }}}}, which the judge needs; write it where it shall stand"
@@ -160,7 +160,7 @@ def _faults_of_judge_prompt(judge: JudgeConfig, text: str, recipe: Recipe) -> li
     ]
 
 
-def _faults_of_template(place: str, text: str, recipe: Recipe, more: Sequence[str] = ()) -> list[str]:
+def _problems_of_template(place: str, text: str, recipe: Recipe, more: Sequence[str] = ()) -> list[str]:
     """What is wrong with a template over the prompt's columns; more are the placeholders that it may have besides."""
     environment = ImmutableSandboxedEnvironment()
     template = shown(text)
@@ -179,23 +179,23 @@ def _faults_of_template(place: str, text: str, recipe: Recipe, more: Sequence[st
     ]
 
 
-def _filter_faults(recipe: Recipe, base: Path) -> list[str]:
+def _filter_problems(recipe: Recipe, base: Path) -> list[str]:
     ended = ("stop_reason",) if isinstance(recipe.source, MagpieSource) else ()
     columns = [*PROMPT_COLUMNS, "source", "position", "finish_reason", *ended, *recipe.kept_columns]
-    faults = _taken_columns(recipe, [*columns, *recipe.filter.columns])
+    problems = _taken_columns(recipe, [*columns, *recipe.filter.columns])
     columns += [*recipe.tag_columns, *recipe.neighbor_columns]
     try:
         check_filter(recipe.filter, columns, base, recipe.default_rules)
     except ValueError as error:
-        faults.append(f"filter: {error}")
+        problems.append(f"filter: {error}")
     embedder = recipe.models.get(recipe.semantic.model) if recipe.semantic else None
     if recipe.semantic and embedder is not None and not isinstance(embedder, OpenAIModel):
-        faults.append(
+        problems.append(
             f"semantic.model: {recipe.semantic.model!r} is {embedder.kind}, and only an OpenAI-compatible endpoint "
             "(kind: openai) gives vectors"
         )
     known = [*columns, *recipe.filter.columns]
-    return faults + [
+    return problems + [
         f"select.{key}: {name!r} is no column of the prompts{nearest(name, known)}"
         for key, name in (recipe.select.columns if recipe.select else ())
         if name not in known
