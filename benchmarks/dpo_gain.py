@@ -7,7 +7,7 @@ training, with as many pairs, on those of a naive rule: the maximum over the min
 is in points of answers that are right, with Student's interval over the seeds. Needs the extra [train].
 
 What each seed gave is kept in --folder as soon as it is known, and so is every answer of hina: run again after a kill
-it goes on with the seed that was broken off.
+it resumes with the seed that was interrupted.
 """
 
 import argparse
@@ -259,7 +259,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--questions", type=int, default=6_000, help="held-out questions of each test")
     parser.add_argument(
-        "--folder", type=Path, default=Path("out/dpo_gain"), help="keeps there what is found, so that it can go on"
+        "--folder", type=Path, default=Path("out/dpo_gain"), help="keep results there, so that a later call can resume"
     )
     for name, value in asdict(Training()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)

@@ -27,7 +27,7 @@ WORDS = ("river", "stone", "winter", "answer", "market", "letter", "garden", "si
 
 
 def request(number: int) -> dict[str, object]:
-    """A request of some hundred characters."""
+    """A request of a few hundred characters."""
     words = " ".join(random.Random(number).choices(WORDS, k=40))
     return {"messages": [{"role": "user", "content": f"{number}: {words}"}], "temperature": 0.8, "max_tokens": 512}
 

@@ -115,7 +115,7 @@ def unkept(server: FakeServer, runs: Runs) -> int:
 
 
 def accounts_close(workspace: Path) -> tuple[bool, list[dict[str, Any]]]:
-    """Whether for every stage rows in are rows out and rows set aside, and the stages' accounts."""
+    """Whether for every stage rows in are rows out plus rows quarantined, and the stages' accounts."""
     from kasasagi.blocks.workspace.run_tables import open_tables
     from kasasagi.blocks.workspace.runs import Workspace
 

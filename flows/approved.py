@@ -10,7 +10,7 @@ EVENT = "kasasagi.run.approved"
 def announce_approval(run: Run) -> None:
     """Tell the Prefect server, where there is one, that a person let pass what had stopped a run.
 
-    A run that still waits goes on by itself and is not announced.
+    A run that still waits continues by itself and is not announced.
     """
     if run.state().status == "running" or not os.environ.get("PREFECT_API_URL"):
         return

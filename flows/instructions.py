@@ -31,7 +31,7 @@ async def instructions(
     """Make a dataset of instructions from a recipe without respond. Running it again redoes only what is missing.
 
     Args:
-        recipe: A recipe's file, or the name of one that travels with kasasagi.
+        recipe: A recipe's file, or the name of one that ships with kasasagi.
         overrides: Changes to the recipe, each like source.target=500.
         rows: Make only that many instructions; 0 makes all.
         workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means

@@ -37,7 +37,7 @@ async def preference(
     """Make a preference dataset from a recipe. Running it again redoes only what is missing.
 
     Args:
-        recipe: A recipe's file, or the name of one that travels with kasasagi.
+        recipe: A recipe's file, or the name of one that ships with kasasagi.
         overrides: Changes to the recipe, each like judge.orders=both.
         rows: Read only that many rows of the source; 0 reads all.
         workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means

@@ -34,7 +34,7 @@ async def publish(
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
     workspace: str = "",
 ) -> State[str]:
-    """Publish a run. One that a gate stopped and a person has approved since goes on from there first.
+    """Publish a run. One that a gate stopped and a person has approved since is resumed first.
 
     Args:
         run: The run's id or its beginning.

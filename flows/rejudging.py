@@ -32,7 +32,7 @@ async def rejudge(
     """Have the judges rate what the recipe published last, and audit its labels. Publishes nothing.
 
     Args:
-        recipe: A recipe's file, or the name of one that travels with kasasagi.
+        recipe: A recipe's file, or the name of one that ships with kasasagi.
         overrides: Changes to the recipe; judge.round=weekly repeats what the judges rated in earlier weeks.
         rows: Rate only that many pairs; 0 rates all.
         workspace: Folder of the ledger and the runs, or block:NAME of one that is saved in Prefect; empty means

@@ -59,7 +59,7 @@ def run_recipe(
 ) -> Result:
     """Run a recipe as a Prefect flow and give its tables; works in a notebook too.
 
-    recipe is a file or the name of a recipe that travels with kasasagi; overrides look like judge.orders=both. rows is
+    recipe is a file or the name of a recipe that ships with kasasagi; overrides look like judge.orders=both. rows is
     how many rows of its source are read at most, or rows to take in the source's place, as [{"instruction": "Why?"}].
     Raises RecipeError, UsageError, GateFailedError, ModelUnusableError, LedgerError and what else ends a run.
     """
@@ -72,7 +72,7 @@ def run_recipe(
     chosen.workspace.prepare()
     limit, settings = _limited(rows, loaded, overrides, chosen.workspace)
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
-        _import_all()  # takes as long as the server's start, which goes on meanwhile
+        _import_all()  # takes as long as the server's start, which runs meanwhile
         server.wait_until_ready()
         try:
             name = _in_own_loop(lambda: _call(str(recipe), settings, limit, chosen), chosen.reports)

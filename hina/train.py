@@ -63,7 +63,7 @@ class Plan:
 
 
 class Corpus:
-    """An endless, seeded stream of examples; its share of judge prompts grows as the training goes on."""
+    """An endless, seeded stream of examples; its share of judge prompts grows during the training."""
 
     def __init__(self, tokenizer: Tokenizer, seed: int) -> None:
         self.tokenizer = tokenizer

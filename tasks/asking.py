@@ -105,7 +105,7 @@ def _in_ledger(session: Session, keys: Sequence[str]) -> dict[str, Completion]:
 
 
 def outdated(session: Session, handle: Handle) -> bool:
-    """Whether the ledger says otherwise by now of a call that failed for good when an earlier run made a chunk.
+    """Whether the ledger says otherwise by now of a call that failed permanently when an earlier run made a chunk.
 
     So it is too where such a call is to be asked again. Answers are never replaced, so that failures alone are looked
     up. Raises LedgerError.

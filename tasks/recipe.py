@@ -89,7 +89,7 @@ class Recipe(Config):
 
     @property
     def judging(self) -> JudgeConfig | None:
-        """Who judges, if anybody is asked: strong_vs_weak heeds no ratings, so they are not paid for."""
+        """Who judges, if anybody is asked: strong_vs_weak uses no ratings, so they are not paid for."""
         return None if self.pairs.strategy == "strong_vs_weak" else self.judge
 
     @property

@@ -198,7 +198,7 @@ def version(name: str, python: Path) -> str:
 
 
 def sent(server: FakeServer) -> int:
-    """Calls that reached a model since the accounts were last begun anew."""
+    """Calls that reached a model since the accounts were last reset."""
     return int(server.stats()["samples_begun"])
 
 

@@ -76,7 +76,7 @@ class Shipping:
         self._thread.start()
 
     def say(self, word: str) -> None:
-        """Tell all workers to go on, to hold or to stop; a worker told to stop gets no further orders."""
+        """Order all workers to continue, to hold or to stop; a worker ordered to stop gets no further orders."""
         if self._word != STOP:
             self._word = word
             self._news.set()
@@ -161,7 +161,7 @@ def _keep(ledger_folder: Path, entries: Sequence[Entry]) -> dict[str, Completion
 def take_over(store: Store, ledger_folder: Path, workspace: str, living: Collection[str]) -> int:
     """Keep what workers have answered for runs that are gone, and tell those workers to stop; gives the answers.
 
-    workspace is the workspace's folder on the storage, living are its runs that go on. What was sent and not answered
+    workspace is the workspace's folder on the storage, living are its active runs. What was sent and not answered
     then is lost; what comes later is taken in by a later run. Raises LedgerError, DestinationError.
     """
     names = store.names(workspace)

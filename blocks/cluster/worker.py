@@ -138,7 +138,7 @@ class WorkerSession:
                 self.end()
 
     def _heed(self) -> None:
-        """Do what the run says: go on, wait, or stop; a run that is gone says nothing."""
+        """Follow the run's order: continue, wait, or stop; a run that is gone gives none."""
         word = (self.store.read(f"{self._root}/{ALIVE}") or STOP.encode()).decode()
         if word == self._word:
             return

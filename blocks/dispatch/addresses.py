@@ -67,7 +67,7 @@ class Route:
 
     @property
     def takes(self) -> bool:
-        """Whether a question may be sent here, as far as the model is concerned."""
+        """Return whether the model allows a question to be sent here."""
         return self._access == "all" or (self._access == "one" and not self._trying)
 
     def is_free(self, now: float, others_work: bool) -> bool:

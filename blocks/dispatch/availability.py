@@ -58,7 +58,7 @@ class Availability:
         return self.is_outage and self.seconds_down(now) + max(0.0, self.resume_at - now) >= patience_s
 
     def asks_too_much(self, now: float, patience_s: float) -> bool:
-        """Whether it asks for a pause that is longer than patience lasts, as for a quota of the day."""
+        """Whether it asks for a pause that is longer than patience lasts, e.g. for a quota of the day."""
         return self.failures > 0 and self.resume_at - now > patience_s > 0
 
     def rests(self, now: float) -> bool:

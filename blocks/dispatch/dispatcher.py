@@ -225,7 +225,7 @@ class Dispatcher:
     def _refuse(self, job: Job, error: BudgetSpentError) -> None:
         """Turn a job away that the budget does not reach for.
 
-        Of a chunk that is being answered or judged the rest goes on, so that what is paid for leads to pairs; before
+        The rest of a chunk that is being answered or judged continues, so that what is paid for leads to pairs; before
         that the stage ends.
         """
         self.refused_by = self.refused_by or error

@@ -123,7 +123,7 @@ class Pace:
         return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._unbroken, 20)) if self._unbroken > 1 else 0.0
 
     def timed_out(self, call: Sent) -> None:
-        """Learn from a call that had no answer in time: half as many go on, for long only if others fare likewise."""
+        """Learn from a call that had no answer in time: halve the limit, for long only if other calls fare likewise."""
         self.ended(call)
         self._ended.append((call.level, False))
         target = self._target
@@ -207,7 +207,7 @@ class Pace:
         return growth * seconds / max(mean, 1e-9) < 1 + WORTH * (growth - 1)
 
     def _change(self, limit: int, held: int | None = None, stride: float | None = None) -> None:
-        """Begin anew at another limit."""
+        """Start again at another limit."""
         if limit != self.limit:
             self._epoch += 1
         self.limit = self._target = limit

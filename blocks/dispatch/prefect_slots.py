@@ -57,7 +57,7 @@ class PrefectSlots:
             raise LimitError(str(error)) from error
 
     async def renew(self, lease: UUID) -> bool:
-        """Whether a lease goes on for LEASE_S seconds; False where it has ended. Raises LimitError."""
+        """Renew a lease for LEASE_S seconds; False where it has ended. Raises LimitError."""
         try:
             async with _heard():
                 await (await self._opened()).renew_concurrency_lease(lease, LEASE_S)

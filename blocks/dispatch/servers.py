@@ -111,10 +111,10 @@ class Servers(Lane):
         if self.held:
             return
         now = asyncio.get_running_loop().time()
-        aside: list[Place] = []
-        while (found := self._next(now, aside)) is not None:
+        deferred: list[Place] = []
+        while (found := self._next(now, deferred)) is not None:
             self._begin(*found, now)
-        for place in aside:
+        for place in deferred:
             heapq.heappush(self._queues[place[-1].label], place)
         self._wake_later(now)
 
@@ -141,8 +141,8 @@ class Servers(Lane):
             for route in routes:
                 await route.endpoint.close()
 
-    def _next(self, now: float, aside: list[Place]) -> tuple[Job, Route] | None:
-        """The most urgent job that can be sent now, and where; jobs that rather wait for another address go aside."""
+    def _next(self, now: float, deferred: list[Place]) -> tuple[Job, Route] | None:
+        """The most urgent job that can be sent now, and where; jobs that wait for another address are deferred."""
         for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
             free = self._free(label, now)
             while free and (queue := self._queues[label]):
@@ -151,7 +151,7 @@ class Servers(Lane):
                 others = [route for route in free if route.address.url != job.failed_at]
                 if others or not self._has_other(label, job.failed_at, now):
                     return job, min(others or free, key=lambda route: route.address.share)
-                aside.append(place)
+                deferred.append(place)
         return None
 
     def _urgency(self, label: str) -> tuple[int, int, int]:

@@ -37,7 +37,7 @@ class Slots(Protocol):
         """A lease of so many slots; None where as many are not free. Raises LimitError."""
 
     async def renew(self, lease: UUID) -> bool:
-        """Whether a lease goes on for LEASE_S seconds; False where it has ended. Raises LimitError."""
+        """Renew a lease for LEASE_S seconds; False where it has ended. Raises LimitError."""
 
     async def give_back(self, lease: UUID) -> None:
         """End a lease. Raises LimitError."""
@@ -105,7 +105,7 @@ class SharedLimit:
             await asyncio.sleep(max(0.0, self._wait_until - _now()))
 
     async def close(self) -> None:
-        """Give everything back, as far as somebody takes it."""
+        """Return all leases, where their server still takes them."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_S):
                 await asyncio.gather(self._give_back_taken(), *map(self._give_back, self._blocks + self._leaving))

@@ -323,7 +323,7 @@ def _meaning(failed: Failed) -> Completion:
 
 
 def _pointless(failed: Failed, detail: str) -> str | None:
-    """Why no call to the model can succeed, if a failure says so: by its status, or by its words of key and credit."""
+    """Why no call to the model can succeed, if a failure says so by its status or its message."""
     status = failed.status
     if status in BY_STATUS:
         return BY_STATUS[status]
@@ -336,14 +336,14 @@ def _pointless(failed: Failed, detail: str) -> str | None:
 
 
 def _without_completions(path: str) -> str:
-    """What to say of a 404 where a text was to be gone on from: most likely the server has chat alone."""
+    """Return the remedy for a 404 at a text completion: most likely the server only has chat."""
     if not path.endswith("/completions") or path.endswith("/chat/completions"):
         return ""
     return f"; if the server knows the model, it has chat alone; {INSTEAD}"
 
 
 def asked_wait(failed: Completion, headers: Mapping[str, str], body: Any = None) -> float | None:
-    """Seconds until a server takes calls again, as far as its headers, its error or its quotas say so."""
+    """Seconds until a server takes calls again, where its headers, its error or its quotas say so."""
     asked = retry_after(headers)
     if asked is None:
         asked = retry_delay(body)

@@ -41,7 +41,7 @@ class Refusals:
 
     @property
     def usual_share(self) -> float:
-        """The share of calls that is refused whatever the number in flight, as far as known."""
+        """The share of calls that is refused whatever the number in flight, where known."""
         return min(MOST_USUAL_SHARE, max(LEAST_USUAL_SHARE, self._refused / self._calls))
 
     @property

@@ -187,7 +187,7 @@ class Ledger:
         return found
 
     def append(self, entries: Sequence[Entry]) -> dict[str, Completion]:
-        """Keep some finished calls, all or none, and give what is kept by key; once this returns it is kept for good.
+        """Keep some finished calls, all or none, and give what is kept by key; once this returns it is durable.
 
         Where another process was quicker, what is kept is its answer. Raises LedgerError.
         """

@@ -1,4 +1,4 @@
-"""The upkeep of a ledger: what it holds, what is pruned, how its room is given back; all beside runs that go on.
+"""The upkeep of a ledger: what it holds, what is pruned, how its room is given back; all beside active runs.
 
 Every change is made in transactions of some thousand entries, so that a run's writer waits for milliseconds at most.
 """
@@ -73,7 +73,7 @@ class Pruned(Config):
 
     entries: int = Field(0, description="Entries that were removed, or would be.")
     reply_bytes: int = Field(0, description="Bytes of their replies.")
-    spared: int = Field(0, description="Entries that were to go but stay, since a run that goes on may need them.")
+    spared: int = Field(0, description="Entries that stay, though selected, since an active run may need them.")
 
     def plus(self, other: "Pruned") -> "Pruned":
         """The sum of two."""
@@ -129,8 +129,8 @@ def opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
 def _way_in(path: Path) -> str:
     """How a file is opened so that a run which begins meanwhile is seen, and nothing is left beside it.
 
-    With a log beside it, it is read as it is: a run goes on there, or was killed. Without one SQLite makes the log,
-    and takes it away again, as far as it may write there; where it may not, nobody changes the file.
+    With a log beside it, it is read as it is: a run is active there, or was killed. Without one SQLite makes the log,
+    and removes it again, where it may write there; where it may not, nobody changes the file.
     """
     log, index = (path.with_name(f"{path.name}-{name}") for name in ("wal", "shm"))
     if index.exists() or (log.exists() and log.stat().st_size):
@@ -238,8 +238,8 @@ def _prune_some(
 def compact(folder: Path, alone: bool) -> tuple[int, int]:
     """Give the room of removed entries back to the disk; the file's bytes before and after.
 
-    Beside a run that goes on (alone is False) free pages are given back some at a time; a ledger made by an older
-    version can only be written anew, which holds writers up, so beside a run just its log is folded in. Raises
+    Beside an active run (alone is False) free pages are given back some at a time; a ledger made by an older
+    version can only be rewritten, which holds writers up, so beside a run just its log is folded in. Raises
     LedgerError.
     """
     with opened(folder) as connection:

@@ -232,7 +232,7 @@ class RewardModel(OpenAIModel):
     model_config = ConfigDict(json_schema_extra=without("batch"))
     kind: Literal["reward"] = Field(description="A model that gives numbers, not words.")  # type: ignore[assignment]
     base_url: str | tuple[str, ...] = Field(
-        description="Address of the server, as http://127.0.0.1:8000; or several, which share the work."
+        description="Address of the server, e.g. http://127.0.0.1:8000; or several, which share the work."
     )
     path: str = Field("/classify", pattern=r"^/\S*$", description="Path of the endpoint: /classify, /score or another.")
     send: dict[str, Part] = Field(
@@ -288,7 +288,7 @@ class LiteLLMModel(OpenAIModel):
     model_config = ConfigDict(json_schema_extra=without("batch", "block", "provider"))
     kind: Literal["litellm"] = Field(description="A model behind LiteLLM.")  # type: ignore[assignment]
     model: str = Field(
-        min_length=1, description="The model by LiteLLM's name for it, as bedrock/amazon.nova-lite-v1:0."
+        min_length=1, description="The model by LiteLLM's name for it, e.g. bedrock/amazon.nova-lite-v1:0."
     )
     base_url: str | tuple[str, ...] = Field("", description="An address to ask in place of the provider's own.")
 

@@ -110,5 +110,5 @@ class PreQueryEngine(Protocol):
     """An engine that knows its own chat template."""
 
     def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "", turns: Sequence[Message] = ()) -> str:
-        """The text before the user's words, from which a chat model goes on with an instruction."""
+        """The text before the user's words, which a chat model continues with an instruction."""
         ...

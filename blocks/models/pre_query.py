@@ -1,4 +1,4 @@
-"""What stands before the user's words: the prompt from which a chat model goes on with an instruction (Magpie).
+"""What stands before the user's words: the prompt that a chat model continues with an instruction (Magpie).
 
 Magpie (arXiv 2406.08464) calls it the pre-query template. Here it comes from a tokenizer's own chat template, rendered
 around a marker: what stands before the marker is the prefix, what follows it says where the user's words end.

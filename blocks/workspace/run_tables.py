@@ -1,4 +1,4 @@
-"""A run's tables in DuckDB: views over its shards while it goes on, its own database once it has ended."""
+"""A run's tables in DuckDB: views over its shards while it is active, its own database once it has ended."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
 def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
     """A connection that has all of a run's tables.
 
-    A run that has ended is read from its run.duckdb, read only; one that goes on, or was killed, from its shards by
+    A run that has ended is read from its run.duckdb, read only; an active or killed one from its shards by
     a DuckDB of its own in memory, so nobody opens a file that somebody writes.
     """
     if run.database.exists():

@@ -21,11 +21,11 @@ class Shard(Config):
 
 
 class Account(Config):
-    """What one stage, or one chunk of it, took in, gave out, set aside and paid for."""
+    """What one stage, or one chunk of it, took in, gave out, quarantined and paid for."""
 
     rows_in: int = Field(0, description="Rows that were asked for.")
     rows_out: int = Field(0, description="Rows that came out.")
-    quarantined: int = Field(0, description="Rows that were set aside.")
+    quarantined: int = Field(0, description="Rows that were quarantined.")
     calls_paid: int = Field(0, description="Calls that were sent in this run.")
     calls_reused: int = Field(0, description="Calls whose answers were in the ledger.")
     prompt_tokens: int = Field(0, description="Prompt tokens that were paid for in this run.")

@@ -81,13 +81,13 @@ def _untrained(recipe: Recipe, judging: JudgeConfig) -> list[str]:
 
 
 def cannot(model: ModelConfig) -> tuple[str, ...]:
-    """What the provider of a model cannot do, as far as we know."""
+    """Return what the provider of a model is known not to support."""
     name = model.provider_name if isinstance(model, OpenAIModel) else None
     return providers()[name].cannot if name else ()
 
 
 def provider_warnings(recipe: Recipe) -> list[str]:
-    """What a recipe asks of a model that its provider, as far as we know, cannot do."""
+    """Return what a recipe asks of a model that its provider is known not to support."""
     wanted: list[tuple[str, str, str]] = []
     if isinstance(recipe.source, MagpieSource):
         wanted.append((recipe.source.model, "completions", "raw completions, which Magpie needs"))

@@ -53,7 +53,7 @@ def _is_lost(name: str | None) -> bool:
 
 
 async def check_magpie(loaded: LoadedRecipe, log: Callable[[str], None]) -> list[str]:
-    """Whether the servers of models that play the user go on from a text: chat-only servers look alike until asked.
+    """Whether the servers of models that play the user continue a text: chat-only servers look alike until asked.
 
     Gives a sentence for each that cannot. A server that does not answer at all is another check's matter.
     """

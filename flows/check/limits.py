@@ -21,7 +21,7 @@ def limits_without_server(loaded: LoadedRecipe) -> list[str]:
     """One sentence for each limit that no lasting server could keep.
 
     A run without PREFECT_API_URL starts a server for itself alone. That server shares its database with others, but
-    its leases end with it and nobody collects them, so that slots of a killed run would be lost for good.
+    its leases end with it and nobody collects them, so that slots of a killed run would stay lost.
     """
     if os.environ.get("PREFECT_API_URL"):
         return []

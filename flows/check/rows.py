@@ -97,7 +97,7 @@ def _answered(source: DatasetSource, base: Path, read: int) -> str | None:
 
 
 def _early_filter(recipe: Recipe) -> FilterConfig:
-    """The filter as far as it asks for nothing but the rows: no later stage's column, no other dataset."""
+    """The part of the filter that needs nothing but the rows: no later stage's column, no other dataset."""
     where = split_where(recipe.filter.where, [recipe.tag_columns, recipe.neighbor_columns])[0]
     return recipe.filter.model_copy(update={"where": where, "contamination": None})
 

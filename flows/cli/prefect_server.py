@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 UI_PORT = 4200
-# Leases that lie in memory are lost with a restart, and the slots that they held stay taken for good.
+# Leases that lie in memory are lost with a restart, and the slots that they held stay taken.
 LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
 serve_app = typer.Typer(invoke_without_command=True)
 DEPLOYMENTS = ("deployments", "flows/shipped/deployments")
@@ -89,7 +89,7 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
 
 
 def _flow(entrypoint: str) -> "Flow[..., Any]":
-    """The flow of an entrypoint, as flows/preference.py:preference."""
+    """The flow of an entrypoint, e.g. flows/preference.py:preference."""
     file, _, name = entrypoint.partition(":")
     flow: Flow[..., Any] = getattr(import_module(f"kasasagi.{file.removesuffix('.py').replace('/', '.')}"), name)
     return flow

@@ -57,7 +57,7 @@ class Agreement:
 
 
 def agreement(labels: Labels, pairs: Iterable[tuple[str, str, float | None]]) -> Agreement:
-    """The agreement over pairs of (chosen, rejected, margin) as far as there are verdicts on them."""
+    """The agreement over those pairs of (chosen, rejected, margin) that have a verdict."""
     counts = Agreement()
     for chosen, rejected, margin in pairs:
         label = labels.known.get(frozenset((chosen, rejected)))

@@ -92,7 +92,7 @@ class _Labelling:
         return True
 
     def _undone(self, pair: Shown) -> bool:
-        """Put a pair aside and go back to the one before; whether that had a verdict, which is now asked for again."""
+        """Leave a pair and go back to the one before; whether that had a verdict, which is now asked for again."""
         self.again.append(pair)
         if not self.seen:
             return False

@@ -18,8 +18,8 @@ class Label(Config):
     """A person's verdict on two responses to one prompt."""
 
     prompt_id: str = Field(description="The prompt.")
-    left: str = Field(description="The response that stood at the left, as a.")
-    right: str = Field(description="The response that stood at the right, as b.")
+    left: str = Field(description="The response that stood at the left, a.")
+    right: str = Field(description="The response that stood at the right, b.")
     choice: Choice = Field(description="Which is better; or a tie, or no verdict.")
     run: str = Field(description="The run whose pair it was.")
     at: float = Field(description="Seconds since the epoch.")

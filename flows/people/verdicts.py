@@ -1,4 +1,4 @@
-"""What people say of a run's pairs: sent to Argilla, brought back as ratings, and kept when pairs are made anew."""
+"""What people say of a run's pairs: sent to Argilla, brought back as ratings, and kept when pairs are rebuilt."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -62,7 +62,7 @@ def push(run: Run, dataset: str | None, team: str | None, rows: int | None) -> t
 def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str | None) -> tuple[Run, int, int]:
     """A new run whose pairs are made of people's verdicts where there are any, and of the judge's elsewhere.
 
-    Gives the run, how many verdicts it heeds, and how many are about responses of other runs. Raises KasasagiError
+    Gives the run, how many verdicts it applies, and how many are about responses of other runs. Raises KasasagiError
     where nobody has submitted anything, and GateFailedError.
     """
     run = workspace.run(name)

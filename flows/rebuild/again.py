@@ -37,7 +37,7 @@ def pair_again(
     overrides: Sequence[str],
     verdicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> Run:
-    """A new run with the rows of an earlier one and pairs made anew; no call is made.
+    """A new run with the rows of an earlier one and rebuilt pairs; no call is made.
 
     verdicts are ratings by people, in place of those that the earlier run has. Every gate judges its rows again. Raises
     GateFailedError, and KasasagiError where the earlier run did not get through all its prompts; the pairs of the
@@ -68,7 +68,7 @@ def pair_again(
 def _jobs(
     old: Run, handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]
 ) -> list[ChunkJob]:
-    """The jobs that make the pairs anew: from rated responses, or from responses alone where nobody judges."""
+    """The jobs that rebuild the pairs: from rated responses, or from responses alone where nobody judges."""
     answered = stage_making("responses", handles) or "respond"
     stage, what = ("judge", "ratings") if recipe.judging else (answered, "responses")
     jobs = [_job(new, counted, people) for counted in handles if counted.handle.stage == stage]

@@ -1,4 +1,4 @@
-"""What gates say where pairs are made anew: the same rows are judged again, and what stopped a run still stops it."""
+"""Gates of rebuilt pairs: the same rows are checked again, and what stopped a run still stops it."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -11,7 +11,7 @@ from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 
 KINDS = (pa.string(), pa.null())
-"""What a column of the source may hold, as far as its type matters to a query: texts, or anything else."""
+"""What a column of the source may hold, where its type matters to a query: texts, or anything else."""
 
 
 def gate_problems(recipe: Recipe, base: Path = Path()) -> list[str]:

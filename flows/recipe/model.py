@@ -34,7 +34,7 @@ class LoadedRecipe(Config):
 
 
 def find_recipe(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that travels with kasasagi. Raises RecipeError."""
+    """The file of a recipe: a path, or the name of one that ships with kasasagi. Raises RecipeError."""
     path = Path(name)
     with suppress(OSError):  # a name too long for a file is no file
         if path.is_file():
@@ -49,7 +49,7 @@ def find_recipe(name: str) -> Path:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """The recipes that travel with kasasagi, by name."""
+    """The recipes that ship with kasasagi, by name."""
     root = Path(__file__).resolve().parents[2]
     folders = [root / folder for folder in RECIPES if (root / folder).is_dir()]
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
@@ -71,7 +71,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
 
 
 def only_new(loaded: LoadedRecipe) -> LoadedRecipe:
-    """The same recipe for a scheduled run: prompts that an earlier run of it published are set aside, Magpie draws a
+    """The same recipe for a scheduled run: prompts that an earlier run of it published are left out, Magpie draws a
     round of the day, and what is published is a version of its own beside the earlier ones.
     """
     recipe = loaded.recipe

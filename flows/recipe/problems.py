@@ -104,7 +104,7 @@ def _in_turns(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def _turn_problems(recipe: Recipe) -> list[str]:
-    """Why dialogues cannot go on, if they shall."""
+    """Return why dialogues cannot continue, where the recipe asks for that."""
     try:
         dialogues(recipe.source)
     except TurnsError as error:

@@ -6,7 +6,7 @@ from kasasagi.tasks.tags.labels import LABELS
 
 
 def quota_problems(recipe: Recipe) -> list[str]:
-    """A sentence where `select` lets fewer prompts go on than the source's target."""
+    """Return a sentence where `select` lets fewer prompts pass than the source's target."""
     source, quotas = recipe.source, recipe.select
     if not isinstance(source, MagpieSource) or source.target is None or quotas is None:
         return []

@@ -72,7 +72,7 @@ async def _with_endpoint(label: str, model: OpenAIModel, name: str) -> OpenAIMod
     block = await _loaded(f"models.{label}.block", ModelEndpoint, name)
     changes = {} if "base_url" in model.model_fields_set else {"base_url": block.base_url}
     variable = f"KASASAGI_KEY_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}"
-    # A recipe as a run keeps it names that variable already, and another process that goes on with it has no such one.
+    # A recipe as a run keeps it names that variable already, and another process that resumes it has no such one.
     if block.api_key is not None and model.api_key_env in (None, variable):
         os.environ[variable] = block.api_key.get_secret_value()
         changes["api_key_env"] = variable

@@ -163,7 +163,7 @@ class ProgressArtifacts:
 
 
 async def tell(run: Run, reports: Reports) -> None:
-    """Make the artifacts of a run that has ended, well or badly, as far as there is time for them."""
+    """Make the artifacts of a run that has ended, well or badly, while there is time for them."""
     for artifact in await asyncio.to_thread(_artifacts, run):
         await kept(reports.within(artifact()))
 

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees while a run goes on: chunks, rates, tokens, cost and the time left."""
+"""What a person at a terminal sees while a run is active: chunks, rates, tokens, cost and the time left."""
 
 import threading
 import time

@@ -74,7 +74,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
 
 @asynccontextmanager
 async def _settled(options: Options) -> AsyncIterator[list[ActiveRun]]:
-    """Wait for the task runs of a run that has ended, so that none of them is left working, as far as there is time."""
+    """Wait for the task runs of a run that has ended, so that none of them is left working, while there is time."""
     runs: list[ActiveRun] = []
     try:
         yield runs

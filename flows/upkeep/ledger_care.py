@@ -1,4 +1,4 @@
-"""The ledger of a workspace cared for: what is asked of it by the command line, beside whatever runs go on."""
+"""The upkeep of a workspace's ledger from the command line, beside active runs."""
 
 import re
 import time
@@ -26,7 +26,7 @@ def age_seconds(text: str) -> float:
 
 
 def running(workspace: Workspace) -> list[str]:
-    """The runs of a workspace that go on."""
+    """Return the active runs of a workspace."""
     return [state.run for state in workspace.runs() if state.status == "running"]
 
 

@@ -32,7 +32,7 @@ _DECIMALS = ("length_correlation", "length_correlation_within_prompts", "krippen
 
 
 def judge_report(run: Run) -> dict[str, list[dict[str, Any]]]:
-    """The reports on a run's judges, also while it goes on. Raises KasasagiError where its tables cannot be read."""
+    """The reports on a run's judges, also while it is active. Raises KasasagiError where its tables cannot be read."""
     with reading(run) as tables:
         return reports(tables)
 

@@ -1,4 +1,4 @@
-"""What a run set aside: how much for which reason, and the rows themselves."""
+"""What a run quarantined: how much for which reason, and the rows themselves."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ _COUNTS = (
 def quarantined(
     run: Run, stage: str | None = None, reason: str | None = None, rows: int | None = DEFAULT_ROWS
 ) -> dict[str, Any]:
-    """What a run set aside: `counts` (stage, reason, rows) and the first `rows` of the rows (None: all).
+    """What a run quarantined: `counts` (stage, reason, rows) and the first `rows` of the rows (None: all).
 
-    Raises UsageError for a stage that the run had not, or a reason that set nothing aside, naming the nearest that did.
+    Raises UsageError for a stage that the run had not, or an unused reason, naming the nearest one.
     """
     where, values = _condition(stage, reason)
     with reading(run) as connection:

@@ -1,4 +1,4 @@
-"""The way of one row through a run: from where it came from to the pair, or to what set it aside."""
+"""The way of one row through a run: from its source to the pair, or to its quarantine."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Converse: dialogues grow to several turns, each answered by a model and gone on with by one that plays the user."""
+"""Converse: dialogues grow to several turns, each answered by a model and continued by one that plays the user."""
 
 from kasasagi.tasks.lazy import lazily
 

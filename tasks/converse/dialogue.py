@@ -69,7 +69,7 @@ class Conversation:
 
 
 def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
-    """Let one chunk of dialogues go on until each has its turns, and keep them. Raises PreQueryUnknownError."""
+    """Continue one chunk of dialogues until each has its turns, and keep them. Raises PreQueryUnknownError."""
     started = time.monotonic()
     rows = session.run.workspace.shards.read(job.inputs["prompts"])
     talks = [Conversation(row, [dict(message) for message in row["messages"]]) for row in rows.to_pylist()]
@@ -79,7 +79,7 @@ def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
 
 
 def _grow(session: Session, plan: Dialogues, talks: Sequence[Conversation], chunk: int) -> list[Answered]:
-    """Let dialogues go on until each has its turns or cannot; gives every answer. Raises PreQueryUnknownError."""
+    """Continue dialogues until each has its turns or cannot; gives every answer. Raises PreQueryUnknownError."""
     begins = pre_query_for(session, plan)
     answered: list[Answered] = []
     while going := [talk for talk in talks if talk.problem is None and talk.turns < plan.count]:
@@ -221,9 +221,9 @@ def _rules_broken(
     into.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=_ASKED), into / "turns.parquet")
     result = filter_prompts(turn_filter(plan), into / "turns.parquet", into, session.base)
-    aside = pq.read_table(result.quarantine, columns=["position", "reason", "detail"]).to_pylist()
+    rejected = pq.read_table(result.quarantine, columns=["position", "reason", "detail"]).to_pylist()
     shutil.rmtree(into, ignore_errors=True)
-    broken = {row["position"]: (row["reason"], row["detail"]) for row in aside}
+    broken = {row["position"]: (row["reason"], row["detail"]) for row in rejected}
     return [broken.get(position) for position in range(len(found))]
 
 

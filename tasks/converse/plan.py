@@ -22,7 +22,7 @@ class TurnsError(ValueError):
 
 @dataclass(frozen=True)
 class Dialogues:
-    """How dialogues go on: until how many user turns, who plays the user and who answers."""
+    """How dialogues continue: until how many user turns, who plays the user and who answers."""
 
     count: int
     model: str
@@ -57,7 +57,7 @@ def goes_on(source: DatasetSource | MagpieSource) -> bool:
 
 
 def dialogues(source: DatasetSource | MagpieSource, filters: Rules = ()) -> Dialogues | None:
-    """How a source's dialogues go on; None where each stays as it is. Raises TurnsError.
+    """How a source's dialogues continue; None where each stays as it is. Raises TurnsError.
 
     filters are the rules of the recipe's filter: its `personal_data` is asked of further turns as well, unless their
     own rules name it.

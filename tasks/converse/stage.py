@@ -13,7 +13,7 @@ def _models(recipe: Any) -> list[str]:
     return [] if plan is None else [plan.model, plan.answerer]
 
 
-# A dialogue that had its turns from the start has nothing to say of how dialogues go on.
+# A dialogue that had its turns from the start does not count for how dialogues continue.
 _GROWN = f"""
 WITH grown AS (SELECT prompt_id, max(turn) AS turns FROM turns GROUP BY prompt_id)
 SELECT prompt_id, prompt_id AS row_id, turns, turns > 0 AS has_its_turns, turns = 0 AS truncated, turns = 0 AS refused,

@@ -87,7 +87,7 @@ class PairsConfig(Config):
         return self
 
     def _misplaced(self) -> str | None:
-        """A setting that the strategy would not heed: saying nothing would be a broken promise."""
+        """Return a message on a setting that the strategy would ignore."""
         if self.max_pairs is not None and self.strategy != "all_above_margin":
             return f"max_pairs is for all_above_margin; {self.strategy} makes one pair a prompt, so leave it out"
         if self.strategy != "sigma" and self.deviations != PairsConfig.model_fields["deviations"].default:

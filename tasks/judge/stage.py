@@ -30,7 +30,7 @@ FROM verdicts GROUP BY one, other, aspect, ordering HAVING count(DISTINCT judge)
 """
 
 # Version 2: what may be a quotation is no verdict. 3: JSON beside words is none, nor is what stands behind an end of
-# thinking that may be quoted. 4: nor is a reply that did not come to its end. 5: sixteen forms of thinking are split
+# thinking that may be quoted. 4: nor is a reply that was cut off. 5: sixteen forms of thinking are split
 # off. 6: a verdict that also stands in a judged text is none; labels behind a number and closing courtesies are read.
 JUDGE = Stage(
     "judge",

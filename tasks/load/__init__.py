@@ -62,7 +62,7 @@ def check_source(source: DatasetSource, base: Path) -> list[str] | None:
 
 
 def source_columns(source: DatasetSource, base: Path) -> list[str] | None:
-    """The column names a source has, as far as a short look tells; None for a Hub id, or where the look finds no row.
+    """The column names that a short look at a source finds; None for a Hub id, or where the look finds no row.
 
     Raises SourceError where the source is missing or is not what its format says.
     """

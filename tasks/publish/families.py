@@ -57,7 +57,7 @@ class Families:
         return dict(self._connection.execute(query, {"prompts": sorted(prompts)}).fetchall())
 
     def _turns(self, prompts: Collection[str]) -> dict[str, str]:
-        """The ids of the turns of some prompts, as far as the tables hold them."""
+        """The ids of those turns of some prompts that the tables hold."""
         found = self._connection.execute(_MESSAGES, {"prompts": sorted(prompts)}).fetchall()
         return {name: _turns_id(messages) for name, messages in found}
 

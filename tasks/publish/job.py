@@ -81,7 +81,7 @@ def _lock(stack: ExitStack, run: Run, target: Path) -> None:
 
 
 def _write_formats(config: PublishConfig, source: Source, folder: Path, base: Path) -> list[FormatWriter]:
-    """Write the files of all formats in one pass over the pairs and one over the prompts, as far as they are wanted."""
+    """Write the files of all formats in one pass over the pairs and one over the prompts, where wanted."""
     splits = splits_of(config.split)
     with ExitStack() as stack:
         writers = [

@@ -1,4 +1,4 @@
-"""Respond: every model answers every prompt as often as the recipe asks; what cannot be judged is set aside."""
+"""Respond: every model answers every prompt as often as the recipe asks; what cannot be judged is quarantined."""
 
 import time
 from collections import Counter
@@ -78,15 +78,15 @@ def template_problem(config: RespondConfig, prompt: Mapping[str, Any]) -> str | 
 
 def _not_asked(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Quarantine rows for the answers that no model is asked for, since the template cannot render their prompts."""
-    aside = []
+    quarantine = []
     for prompt in prompts:
         if (problem := template_problem(config, prompt)) is not None:
             for responder in config.models:
                 for sample in range(responder.samples or config.samples):
                     row = {"prompt_id": prompt["prompt_id"], "model": responder.name, "sample_index": sample}
                     payload = {**row, "instruction": prompt["instruction"]}
-                    aside.append(quarantine_row(RESPOND.name, digest(row), "template", problem, payload))
-    return aside
+                    quarantine.append(quarantine_row(RESPOND.name, digest(row), "template", problem, payload))
+    return quarantine
 
 
 def _body(session: Session, config: RespondConfig, responder: Responder) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def _problem(
     completion: Completion,
     seen: set[tuple[str, str]],
 ) -> tuple[str | None, str | None]:
-    """Why an answer is set aside, if it is."""
+    """Return why an answer is quarantined, if it is."""
     if completion.error is not None:
         return completion.error, completion.detail
     broken = broken_rule(rules, Answer(instruction, row["content"], row["finish_reason"]))

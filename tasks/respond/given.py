@@ -48,7 +48,7 @@ def given_to(run: Run, given: Shard, prompts: Sequence[Row]) -> list[dict[str, A
 
 
 def take(prompts: Sequence[Row], given: Sequence[Row]) -> ChunkResult:
-    """Responses that may be judged, those set aside, and the claims: each pair that the source prefers one way.
+    """Responses that may be judged, those quarantined, and the claims: each pair that the source prefers one way.
 
     A text that stands twice under a prompt is one response; a claim about either is one about it. What a response says
     in `<think>` tags before it answers is its thinking.

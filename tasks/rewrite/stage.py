@@ -4,7 +4,7 @@ from kasasagi.tasks.gate.expectation import never
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, of_calls
 from kasasagi.tasks.stage import Stage
 
-# Version 2: the extra_body of a vLLM model is sent. 3: a reply that did not come to its end is not read. 4: sixteen
+# Version 2: the extra_body of a vLLM model is sent. 3: a reply that was cut off is not read. 4: sixteen
 # forms of thinking are split off.
 REWRITE = Stage(
     "rewrite",

@@ -1,4 +1,4 @@
-"""Select: which of the filtered prompts go on, once they are tagged and compared: conditions, likeness, quotas."""
+"""Select: which of the filtered prompts stay, once they are tagged and compared: conditions, likeness, quotas."""
 
 from kasasagi.tasks.lazy import lazily
 

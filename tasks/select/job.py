@@ -38,9 +38,9 @@ class Selection:
 def select_prompts(
     selection: Selection, prompts: Path, tags: Sequence[Path], vectors: Sequence[Path], into: Path
 ) -> FilterResult:
-    """Write the prompts that go on, and the others with the reason why not, by position.
+    """Write the prompts that pass, and the others with the reason why not, by position.
 
-    tags and vectors are the tables of the earlier stages; a prompt that one of them does not have was set aside there
+    tags and vectors are the tables of the earlier stages; a prompt that one of them does not have was quarantined there
     and is not counted here. Without tags no tags are joined; vectors are asked for where `compared` says so.
     """
     with scratch_folder(into) as folder:

@@ -13,7 +13,7 @@ def instruction_of(text: str, multi_line: bool) -> str:
 
     A text of several lines keeps its tables, passages, code and indentation: only blank lines at both ends go, and
     control tokens of a chat template behind the last word (an end of turn that the server did not cut off). Whatever
-    is wrong within is a matter of the filter's rules, which set the whole aside and never shorten it.
+    is wrong within is a matter of the filter's rules, which reject the whole and never shorten it.
     """
     if not multi_line:
         return text.strip()

@@ -116,8 +116,8 @@ class MagpieSource(Config):
     )
     multi_line: bool = Field(
         False,
-        description="Whether an instruction may have several lines, as a table or a passage: no line break ends it, it "
-        "is trimmed at its ends alone, and it need not end as a sentence.",
+        description="Whether an instruction may have several lines, such as a table or a passage: no line break ends "
+        "it, it is trimmed at its ends alone, and it need not end as a sentence.",
     )
     grid: Grid | None = Field(None, description="Sampling parameters that take turns; each row says its own.")
 

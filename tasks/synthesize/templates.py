@@ -1,4 +1,4 @@
-"""What stands before a user's words in a chat template: the text from which a model goes on with an instruction."""
+"""What stands before a user's words in a chat template: the text that a model continues with an instruction."""
 
 from collections.abc import Mapping
 from typing import Any

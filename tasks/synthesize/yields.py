@@ -1,4 +1,4 @@
-"""The yield of draws: how many were accepted, what set the others aside, and when that is too little to go on."""
+"""The yield of draws: how many were accepted, why the others were rejected, and when that is too little to continue."""
 
 import math
 from collections import Counter
@@ -31,7 +31,7 @@ class Yield:
         return self.accepted / self.draws if self.draws else 1.0
 
     def reasons(self) -> list[tuple[str, int]]:
-        """What set draws aside, the commonest first."""
+        """Why draws were rejected, the commonest first."""
         return sorted(self.rejected.items(), key=lambda entry: (-entry[1], entry[0]))
 
     def sentence(self) -> str:

@@ -7,7 +7,7 @@ from kasasagi.tasks.stage import Stage
 # A prompt that was labelled, and rejected by a condition on its labels, goes by its own id; an unread reply does not.
 _UNREAD = f"row_id IS DISTINCT FROM payload->>'prompt_id' AND NOT {NOT_ANSWERED}"
 
-# Version 2: the extra_body of a vLLM model is sent. 3: a reply that did not come to its end is not read. 4: sixteen
+# Version 2: the extra_body of a vLLM model is sent. 3: a reply that was cut off is not read. 4: sixteen
 # forms of thinking are split off.
 TAGS = Stage(
     "tags",

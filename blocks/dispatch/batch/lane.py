@@ -111,7 +111,7 @@ class BatchLane(Lane):
             self._wait_for_more()
 
     def clear(self) -> None:
-        """Hand nothing more over; what the server has goes on there, and the next run finds it."""
+        """Submit nothing more; batches at the server continue, and the next run finds them."""
         self._closed = True
         self._waiting.clear()
         if self._timer is not None:
@@ -252,7 +252,7 @@ class BatchLane(Lane):
         await self._wait(batch)
 
     async def _handed_over(self, batch: Batch) -> bool:
-        """Wait until nobody hands a batch over any more; False where its note is gone, as after a failure."""
+        """Wait until nobody hands a batch over any more; False where its note is gone, e.g. after a failure."""
         while True:
             busy = batch.note.is_of_another  # asked before the note is read, so that its last state is seen
             if self._notes.is_gone(batch.note.name):

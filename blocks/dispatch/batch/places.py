@@ -128,7 +128,7 @@ class BatchServer:
     async def _lost(self, name: str, error: openai.NotFoundError) -> NoReturn:
         """Say that a batch or a file is gone, once a server that knows of batches has confirmed it.
 
-        A server that knows nothing of batches, as a wrong address does, gives 404 to their list too, and
+        A server that knows nothing of batches, such as a wrong address, gives 404 to their list too, and
         openai.NotFoundError is raised: that tells nothing about ours. One that refuses the list alone knows the path.
         """
         try:

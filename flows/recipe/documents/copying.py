@@ -1,4 +1,4 @@
-"""Writing a recipe to start from: the commented template, or a copy of one that travels with kasasagi."""
+"""Writing a recipe to start from: the commented template, or a copy of one that ships with kasasagi."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def write_recipe(path: Path, name: str | None, full: bool = False) -> list[Path]
         The files that were written, the recipe first. A file that is there with the same content is left as it is.
 
     Raises:
-        UsageError: If no recipe of that name travels with kasasagi, or a file would be overwritten. Then nothing is
+        UsageError: If no recipe of that name ships with kasasagi, or a file would be overwritten. Then nothing is
             written.
     """
     start = full_template() if full else TEMPLATE

@@ -22,7 +22,7 @@ from kasasagi.tasks.synthesize import chunks_of_draws, draws_foreseen, draws_wan
 
 
 class Planner(Driver):
-    """Takes rows as far as the ledger has answers, and counts the calls that it has not."""
+    """Takes rows through as long as the ledger has answers, and counts the calls that it has not."""
 
     def __init__(self, context: Context) -> None:
         session = context.session
@@ -72,7 +72,7 @@ class Planner(Driver):
         return [self._done(task, number_of(rows, n), {task.how.reads: chunk}) for n, chunk in enumerate(chunks)]
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
-        """Draw as far as the ledger has the draws; what comes after is foreseen from the target."""
+        """Draw what the ledger holds; the draws after that are estimated from the target."""
         source, wanted = self.context.magpie, self.context.magpie.target or self.context.magpie.samples or 0
         drawn = accepted = 0
         shards: list[Shard] = []

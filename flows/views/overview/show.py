@@ -29,7 +29,7 @@ _CALL_COLUMNS: list[tuple[str, Kind]] = [
 
 
 def print_summary(run: Run, console: Console, pairs: int = DEFAULT_PAIRS, full: bool = False) -> None:
-    """Draw everything that there is to see of a run, whether it goes on, was killed or has ended.
+    """Draw everything that there is to see of a run, whether it is active, was killed or has ended.
 
     `pairs` is how many pairs are shown, `full` shows their texts uncut. Raises KasasagiError.
     """

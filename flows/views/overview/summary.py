@@ -32,7 +32,7 @@ _REASONS = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL 
 
 
 def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
-    """Everything that `show` prints of a run, whether it goes on, was killed or has ended.
+    """Everything that `show` prints of a run, whether it is active, was killed or has ended.
 
     Keys: state, seconds, chunks, stages (each with its reasons), gates, pair_count, pairs, instructions where nobody
     answers, response_count, and responses where no pairs are made. Instructions and responses are the first by prompt
@@ -66,7 +66,7 @@ def run_list(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def taken(state: RunState) -> float | None:
-    """Seconds from the start to the end, or to now for a run that goes on; None for one that was killed."""
+    """Seconds from the start to the end, or to now for an active run; None for one that was killed."""
     end = time.time() if state.status == "running" else state.ended
     return None if end is None else end - state.started
 
@@ -109,7 +109,7 @@ def _came_to(run: Run) -> dict[str, Any]:
 
 
 def _stages(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Every stage's account, each with what it set aside by reason, the most frequent first."""
+    """Every stage's account, each with what it quarantined by reason, the most frequent first."""
     reasons: dict[str, dict[str, int]] = {}
     for row in fetch(connection, _REASONS):
         reasons.setdefault(row["stage"], {})[row["reason"]] = row["rows"]

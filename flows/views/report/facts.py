@@ -123,7 +123,7 @@ class Facts:
         return {stage: _summed(points) for stage, points in grown.items()}
 
     def accepted_draws(self) -> list[tuple[int, int]]:
-        """After so many draws, so many accepted instructions; at most some hundred points."""
+        """After so many draws, so many accepted instructions; at most a few hundred points."""
         query = """
         WITH firsts AS (SELECT prompt_id, min(draw) AS draw FROM draws JOIN prompts USING (prompt_id) GROUP BY ALL),
         kept AS (SELECT draw, draw IN (SELECT draw FROM firsts) AS accepted FROM draws),

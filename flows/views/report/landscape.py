@@ -70,7 +70,7 @@ def landscape(facts: Facts) -> Landscape | None:
 
 
 def _sampled(facts: Facts) -> tuple[list[str], list[int]]:
-    """Texts, and for each which of KINDS it is of: a sample of the prompts, and of what was set aside as duplicates."""
+    """Texts, and for each which of KINDS it is of: a sample of the prompts, and of those quarantined as duplicates."""
     rows = facts.rows(_SAMPLE, READ_CHARS, POINTS)
     texts, kinds = [row["text"] for row in rows], [0 if row["paired"] else 1 for row in rows]
     query = "SELECT payload FROM quarantine WHERE stage = 'filter' AND reason IN ? ORDER BY row_id, payload LIMIT ?"

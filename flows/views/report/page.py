@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 
 
 def report(run: Run) -> str:
-    """The report of a run as one HTML page of less than 3 MB; also while the run goes on.
+    """The report of a run as one HTML page of less than 3 MB; also while the run is active.
 
     Text from models and data is escaped everywhere, and what is invisible or turns the direction of writing is spelt
     out. Raises KasasagiError where the run has no rows yet or its tables cannot be read.

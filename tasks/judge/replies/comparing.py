@@ -108,7 +108,7 @@ def _from_lines(lines: Sequence[str]) -> list[Verdict]:
 
 
 def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
-    """Refuse a verdict that may be somebody else's: in a quotation, or amid the words of the rationale."""
+    """Refuse a verdict that may be somebody else's: in a quotation, or inside the rationale."""
     quotes = Quotes()
     for place, (raw, value) in enumerate(labelled):
         in_quotes = quotes.holds(raw, "none" if value is None else "verdict")

@@ -70,7 +70,7 @@ def reply_lines(reply: str) -> list[str]:
     """Return the lines of a reply with their ends; only CR and LF end one.
 
     str.splitlines also takes U+2028, U+0085 and the vertical tab for line ends, which a text that the judge quotes may
-    hold amid a sentence.
+    hold within a sentence.
     """
     return _LINE.findall(reply)
 
@@ -113,7 +113,7 @@ def opens_rationale(raw: str) -> bool:
 def stands_amid(before: Sequence[str], after: Sequence[str]) -> bool:
     """Whether what stands between such lines of a section stands inside its rationale, where it may be a quotation.
 
-    It does where the rationale's words go on behind it. A rationale that begins behind it is another matter.
+    It does where the rationale continues behind it. A rationale that begins behind it is another matter.
     """
     rationale, more = ([line for line in rationale_lines(lines) if line.strip()] for lines in (before, after))
     begun = any(map(opens_rationale, before))

@@ -116,7 +116,7 @@ def _is_hidden(file: Path, folder: Path) -> bool:
 
 
 def _split_of(file: Path) -> str:
-    """The split that a shard's name or folder tells, as in train-00000-of-00002.parquet or train/0000.parquet."""
+    """The split that a shard's name or folder tells, e.g. in train-00000-of-00002.parquet or train/0000.parquet."""
     return re.split(r"[-.]", file.name)[0] if "-of-" in file.name else file.parent.name
 
 

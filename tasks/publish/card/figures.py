@@ -107,7 +107,7 @@ class Figures:
         self.languages[(language_of(users[-1]) if users else None) or "unknown"] += 1
 
     def hub_languages(self) -> list[str]:
-        """The languages of the prompts by their ISO 639-1 codes, the commonest first, as far as scripts tell them."""
+        """The languages of the prompts by their ISO 639-1 codes, the commonest first, where scripts tell them."""
         enough = LANGUAGE_SHARE * self.languages.total()
         return [name for name, count in self.languages.most_common() if len(name) == 2 and count >= enough]
 

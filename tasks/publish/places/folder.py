@@ -1,6 +1,6 @@
 """A folder that is replaced whole or not at all, and never the folder of somebody else.
 
-The new folder is built beside the target, under a hidden name of its own. An earlier target is renamed aside, the new
+The new folder is built beside the target, under a hidden name of its own. An earlier target is renamed, the new
 one renamed in, the earlier one removed. Whoever is killed between the two renames leaves the earlier folder under its
 hidden name, from where `recover` puts it back.
 

@@ -31,7 +31,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def changed_files(folder: Path, published: Mapping[str, Any], manifest: Path) -> list[str]:
-    """Return the names of published files whose content is no longer that of the manifest, as an edited card.
+    """Return the names of published files whose content is no longer that of the manifest, e.g. an edited card.
 
     A file of its size that is not younger than the manifest, which is written last, is taken for unchanged, so that a
     large dataset is not read again.

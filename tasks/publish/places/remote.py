@@ -1,8 +1,8 @@
 """To a storage that knows no rename: everything is uploaded beside the earlier dataset, then put in place.
 
-A reader that heeds manifest.json never takes a half-changed folder for a dataset: while files are put in place the
+A reader that follows manifest.json never takes a half-changed folder for a dataset: while files are put in place the
 manifest says `incomplete`, and the final one is written last. Whoever is stopped before that leaves the earlier
-dataset as it was; whoever is stopped meanwhile leaves an `incomplete` manifest, from which the next one goes on.
+dataset as it was; whoever is stopped meanwhile leaves an `incomplete` manifest, from which the next one resumes.
 """
 
 import secrets

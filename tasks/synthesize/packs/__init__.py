@@ -49,7 +49,7 @@ class Words(Config):
 
 
 def pack_names() -> list[str]:
-    """The packs that travel with kasasagi."""
+    """The packs that ship with kasasagi."""
     return sorted(file.stem for file in FOLDER.glob("*.yaml") if file.stem != WORDS)
 
 
