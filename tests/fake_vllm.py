@@ -25,9 +25,9 @@ class Handler(BaseHTTPRequestHandler):
             print("RuntimeError: the weights caught fire", flush=True)
             os._exit(9)
         text = f"{body['model']}: {words}"
-        said = {"message": {"content": text}} if "messages" in body else {"text": text}
+        choice = {"message": {"content": text}} if "messages" in body else {"text": text}
         usage = {"prompt_tokens": 3, "completion_tokens": 5}
-        self._send(json.dumps({"choices": [{**said, "finish_reason": "stop"}], "usage": usage}).encode())
+        self._send(json.dumps({"choices": [{**choice, "finish_reason": "stop"}], "usage": usage}).encode())
 
     def _send(self, body: bytes) -> None:
         self.send_response(200)

@@ -306,8 +306,14 @@ def _format_dpo(run: Run, examples: list[Example]) -> Handle:
 
 def _call(stage: str, model: str, request: dict[str, Any], text: str) -> dict[str, Any]:
     asked = sum(len(message["content"]) for message in request["messages"]) // 4 + 8
-    said = len(text) // 4 + 1
-    reply = {"text": text, "finish_reason": "stop", "prompt_tokens": asked, "completion_tokens": said, "attempts": 1}
+    completion_tokens = len(text) // 4 + 1
+    reply = {
+        "text": text,
+        "finish_reason": "stop",
+        "prompt_tokens": asked,
+        "completion_tokens": completion_tokens,
+        "attempts": 1,
+    }
     return {
         "call_id": ledger_key(model, request, 0),
         "stage": stage,
@@ -316,8 +322,8 @@ def _call(stage: str, model: str, request: dict[str, Any], text: str) -> dict[st
         "reply": canonical(reply).decode(),
         "finish_reason": "stop",
         "prompt_tokens": asked,
-        "completion_tokens": said,
-        "cost_usd": USD_PER_TOKEN * (asked + said) if model == JUDGE else 0.0,
+        "completion_tokens": completion_tokens,
+        "cost_usd": USD_PER_TOKEN * (asked + completion_tokens) if model == JUDGE else 0.0,
         "attempts": 1,
         "reused": False,
     }

@@ -63,7 +63,7 @@ def chat(server: FakeServer, text: str, model: str = "small", **fields: Any) -> 
     return post(server, "chat/completions", chat_body(text, model, **fields))
 
 
-def said(reply: Reply) -> list[str]:
+def texts_in(reply: Reply) -> list[str]:
     status, _, body = reply
     assert status == 200, body
     return [choice["message"]["content"] for choice in body["choices"]]
@@ -94,44 +94,46 @@ async def many(server: FakeServer, bodies: list[dict[str, Any]]) -> None:
 
 
 def test_equal_requests_have_equal_answers_and_others_have_others(server: FakeServer) -> None:
-    first = said(chat(server, "Why?", temperature=0.8))
-    assert said(chat(server, "Why?", temperature=0.8)) == first
-    assert said(chat(server, "Why?", temperature=0.9)) != first
-    assert said(chat(server, "Why?", model="large", temperature=0.8)) != first
-    assert said(post(server, "chat/completions", dict(reversed(chat_body("Why?", temperature=0.8).items())))) == first
+    first = texts_in(chat(server, "Why?", temperature=0.8))
+    assert texts_in(chat(server, "Why?", temperature=0.8)) == first
+    assert texts_in(chat(server, "Why?", temperature=0.9)) != first
+    assert texts_in(chat(server, "Why?", model="large", temperature=0.8)) != first
+    assert (
+        texts_in(post(server, "chat/completions", dict(reversed(chat_body("Why?", temperature=0.8).items())))) == first
+    )
 
 
 def test_answers_survive_a_new_process(server: FakeServer) -> None:
     with FakeServer() as other:
-        assert said(chat(other, "Why?")) == said(chat(server, "Why?"))
+        assert texts_in(chat(other, "Why?")) == texts_in(chat(server, "Why?"))
         other.restart(other.port)
-        assert said(chat(other, "Why?")) == said(chat(server, "Why?"))
+        assert texts_in(chat(other, "Why?")) == texts_in(chat(server, "Why?"))
         assert other.stats()["calls"] == 1
 
 
 def test_samples_of_one_request_differ(server: FakeServer) -> None:
-    texts = said(chat(server, "Why?", n=5))
+    texts = texts_in(chat(server, "Why?", n=5))
     assert len(set(texts)) == 5
 
 
 def test_repeats_differ_only_when_asked_and_warm(server: FakeServer) -> None:
     server.configure(distinct_repeats=True)
-    assert said(chat(server, "Why?")) != said(chat(server, "Why?"))
-    assert said(chat(server, "Why?", temperature=0)) == said(chat(server, "Why?", temperature=0))
+    assert texts_in(chat(server, "Why?")) != texts_in(chat(server, "Why?"))
+    assert texts_in(chat(server, "Why?", temperature=0)) == texts_in(chat(server, "Why?", temperature=0))
 
 
 def test_the_answer_has_the_language_of_the_last_user_message(server: FakeServer) -> None:
-    assert KANA.search(said(chat(server, "空はなぜ青いのですか"))[0])
-    assert said(chat(server, "Why is the sky blue?"))[0].isascii()
+    assert KANA.search(texts_in(chat(server, "空はなぜ青いのですか"))[0])
+    assert texts_in(chat(server, "Why is the sky blue?"))[0].isascii()
     turns = [{"role": "user", "content": "こんにちは"}, {"role": "user", "content": "In English, please"}]
-    assert said(post(server, "chat/completions", {"model": "small", "messages": turns}))[0].isascii()
+    assert texts_in(post(server, "chat/completions", {"model": "small", "messages": turns}))[0].isascii()
 
 
 def test_max_tokens_cuts_the_answer(server: FakeServer) -> None:
     _, _, body = chat(server, "Why?", max_tokens=3)
     assert body["choices"][0]["finish_reason"] == "length"
     assert body["usage"]["completion_tokens"] == 3
-    whole = said(chat(server, "Why?", max_tokens=3000))[0]
+    whole = texts_in(chat(server, "Why?", max_tokens=3000))[0]
     assert whole.endswith(".")
 
 
@@ -162,7 +164,7 @@ def test_completions_speak_the_wanted_language(server: FakeServer) -> None:
 def test_the_judge_rates_each_text_alone(server: FakeServer, language: Any, label: str) -> None:
     def ratings(texts: list[str]) -> list[int]:
         messages = judge_messages([{"role": "user", "content": "Why?"}], texts, "honesty", language)
-        reply = said(post(server, "chat/completions", {"model": "critic", "messages": messages}))[0]
+        reply = texts_in(post(server, "chat/completions", {"model": "critic", "messages": messages}))[0]
         return [int(number) for number in re.findall(rf"^{label} ([1-5])$", reply, re.MULTILINE)]
 
     texts = [f"answer {number}\n\nin two parts" for number in range(12)]
@@ -178,7 +180,7 @@ def test_an_unreadable_judge_gives_no_rating_in_the_form(server: FakeServer) -> 
     server.configure(judge_unreadable=1.0)
     for number in range(10):
         messages = judge_messages([{"role": "user", "content": "Why?"}], ["a", str(number)], "honesty", "en")
-        reply = said(post(server, "chat/completions", {"model": "critic", "messages": messages}))[0]
+        reply = texts_in(post(server, "chat/completions", {"model": "critic", "messages": messages}))[0]
         assert not re.search(r"^Rating: [1-5]$", reply, re.MULTILINE)
 
 
@@ -288,9 +290,9 @@ def test_broken_answers_are_broken_as_named(server: FakeServer, fault: str, erro
 
 def test_empty_refused_and_truncated_contents(server: FakeServer) -> None:
     server.configure(faults={"empty_content": 1.0})
-    assert said(chat(server, "Why?")) == [""]
+    assert texts_in(chat(server, "Why?")) == [""]
     server.configure(faults={"refusal": 1.0})
-    assert KANA.search(said(chat(server, "どうして"))[0])
+    assert KANA.search(texts_in(chat(server, "どうして"))[0])
     server.configure(faults={"truncated": 1.0})
     assert chat(server, "Why?")[2]["choices"][0]["finish_reason"] == "length"
 

@@ -44,13 +44,13 @@ def test_calls_wait_for_those_on_their_way_and_are_refused_when_there_is_nothing
         some.reserve(job(4))
 
 
-@pytest.mark.parametrize(("budget", "said"), [({"calls": 2}, "2 calls"), ({"usd": 0.0002}, r"\$0.0002")])
-def test_each_unit_has_its_cap(budget: dict[str, Any], said: str) -> None:
+@pytest.mark.parametrize(("budget", "message"), [({"calls": 2}, "2 calls"), ({"usd": 0.0002}, r"\$0.0002")])
+def test_each_unit_has_its_cap(budget: dict[str, Any], message: str) -> None:
     some = purses(**budget)
     for number in range(2):
         assert some.reserve(job(number))
         some.settle(job(number).key, Completion(prompt_tokens=10, completion_tokens=90))
-    with pytest.raises(BudgetSpentError, match=f"budget of {said}"):
+    with pytest.raises(BudgetSpentError, match=f"budget of {message}"):
         some.reserve(job(3))
 
 

@@ -196,16 +196,16 @@ def test_a_key_that_the_server_repeats_is_masked(
         return (401, {}, echo) if place == "question" else (400, {}, echo)
 
     listed = (401, {}, echo) if place == "models" else (404, {}, b"{}")
-    said = ""
+    message = ""
     with ScriptedServer(answer, listed) as server:
         config = model(server.base_url, api_key_env="SMALL_KEY", max_retries=1, patience_s=0)
         with dispatching(tmp_path, {"small": config}) as dispatcher:
             try:
-                said = " ".join(str(one.detail) for one in dispatcher.ask(questions(2)))
+                message = " ".join(str(one.detail) for one in dispatcher.ask(questions(2)))
             except ModelUnusableError as error:
-                said = str(error)
-    assert "Incorrect" in said
-    assert "secretSECRET" not in said
-    assert "sk-SECRET" not in said
+                message = str(error)
+    assert "Incorrect" in message
+    assert "secretSECRET" not in message
+    assert "sk-SECRET" not in message
     everything = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert b"SECRETsecret" not in everything

@@ -100,10 +100,10 @@ def test_a_release_amid_a_batch_begins_no_second_one_beside_it() -> None:
     assert asyncio.run(batches_begun()) == [8, 8, 4]
 
 
-@pytest.mark.parametrize(("fault", "said"), [("raises", "RuntimeError: out of memory"), ("short", "7 answers to 8")])
-def test_an_engine_that_fails_ends_the_run(tmp_path: Path, fault: str, said: str) -> None:
+@pytest.mark.parametrize(("fault", "message"), [("raises", "RuntimeError: out of memory"), ("short", "7 answers to 8")])
+def test_an_engine_that_fails_ends_the_run(tmp_path: Path, fault: str, message: str) -> None:
     with (
         dispatching(tmp_path, {"one": bundled()}, {"one": Parrot(fault)}) as dispatcher,
-        pytest.raises(ModelUnusableError, match=said),
+        pytest.raises(ModelUnusableError, match=message),
     ):
         dispatcher.ask(questions(20, "one"))

@@ -147,12 +147,12 @@ def test_several_processes_share_a_ledger_from_its_first_moment(tmp_path: Path) 
         assert writer.stdin is not None
         writer.stdin.write(b"go\n")
         writer.stdin.flush()
-    said = []
+    answers = []
     for writer in writers:
         out, err = writer.communicate(timeout=60)
         assert writer.returncode == 0, err.decode()
-        said.append(out)
-    assert len(set(said)) == 1, "all writers must get the same answer to a shared question"
+        answers.append(out)
+    assert len(set(answers)) == 1, "all writers must get the same answer to a shared question"
     assert Ledger(tmp_path / "new").count() == 40 + 4 * 40
 
 
@@ -174,13 +174,13 @@ for number in itertools.count():
 def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, lines: int) -> None:
     appender = child(APPENDER, str(tmp_path))
     assert appender.stdout is not None
-    said = [int(appender.stdout.readline()) for _ in range(lines)]
+    acknowledged = [int(appender.stdout.readline()) for _ in range(lines)]
     os.kill(appender.pid, signal.SIGKILL)
-    said += [int(line) for line in appender.stdout.read().decode().split("\n")[:-1]]
+    acknowledged += [int(line) for line in appender.stdout.read().decode().split("\n")[:-1]]
     appender.wait(30)
     ledger = Ledger(tmp_path)
-    assert len(ledger.known([key(number) for number in said])) == len(said)
-    assert len(said) <= ledger.count() <= len(said) + 1
+    assert len(ledger.known([key(number) for number in acknowledged])) == len(acknowledged)
+    assert len(acknowledged) <= ledger.count() <= len(acknowledged) + 1
 
 
 FULL = """

@@ -1,4 +1,4 @@
-"""Faults at every write of the ledger: nothing acknowledged is lost, nothing wrong served, and one sentence is said."""
+"""Faults at every write of the ledger: nothing acknowledged is lost, nothing wrong served, one sentence given."""
 
 import os
 import shutil
@@ -170,7 +170,7 @@ def spoil(folder: Path, spoils: list[Spoil]) -> None:
         (folder / name).write_bytes(data)
 
 
-def said_plainly(error: LedgerError, folder: Path) -> None:
+def check_plain_message(error: LedgerError, folder: Path) -> None:
     """One sentence that names the file."""
     assert str(folder) in str(error)
     assert "\n" not in str(error)
@@ -181,14 +181,14 @@ def assert_honest(folder: Path) -> None:
     try:
         ledger = Ledger(folder)
     except LedgerError as error:
-        said_plainly(error, folder)
+        check_plain_message(error, folder)
         assert_rescued(folder)
         return
     for number in range(COUNT):
         try:
             found = ledger.known([key(number)])
         except LedgerError as error:
-            said_plainly(error, folder)
+            check_plain_message(error, folder)
         else:
             assert found in ({}, {key(number): answer(number)})
     ledger.close()
@@ -203,7 +203,7 @@ def assert_rescued(folder: Path) -> None:
         with ledger_check.opened_to_rescue(folder / FILES[0], rescued) as other:
             ledger_check.import_ledger(rescued, other, folder / FILES[0])
     except LedgerError as error:
-        said_plainly(error, folder)
+        check_plain_message(error, folder)
         return
     assert [file.name for file in rescued.iterdir()] == [FILES[0]]
     served(rescued)

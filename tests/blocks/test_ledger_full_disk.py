@@ -32,7 +32,7 @@ def small_disk(tmp_path: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def fill(work: Callable[[], None], mounted: bool) -> None:
-    """Do some work that meets a full disk; ends with 7 where that was said in one sentence."""
+    """Do some work that meets a full disk; ends with 7 where that gave one sentence."""
     if not mounted:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
@@ -44,17 +44,17 @@ def fill(work: Callable[[], None], mounted: bool) -> None:
 
 def test_a_full_disk_stops_the_writer_and_loses_nothing(small_disk: tuple[Path, bool]) -> None:
     place, mounted = small_disk
-    folder, said = place / "ledger", place.parent / "said"
+    folder, noted = place / "ledger", place.parent / "noted"
 
     def append() -> None:
         ledger = Ledger(folder)
         for number in range(2_000):
             ledger.append([Entry(key(number), "model", Completion(text="x" * 2_000 + f"{number}"))])
-            with said.open("a") as file:
+            with noted.open("a") as file:
                 file.write(f"{number}\n")
 
     assert in_child(fill, append, mounted) == 7
-    acknowledged = len(said.read_text().split())
+    acknowledged = len(noted.read_text().split())
     assert acknowledged > 20
     rescued = place.parent / "rescued"
     shutil.copytree(folder, rescued)

@@ -115,7 +115,7 @@ def test_several_addresses_are_kept_in_their_order_and_change_no_identity() -> N
 
 
 @pytest.mark.parametrize(
-    ("addresses", "said"),
+    ("addresses", "message"),
     [
         ([], "list of addresses"),
         (7, "list of addresses"),
@@ -126,8 +126,8 @@ def test_several_addresses_are_kept_in_their_order_and_change_no_identity() -> N
         (["http://a/v1", "http://user:secretword@b/v1"], "holds no name"),
     ],
 )
-def test_lists_that_are_no_addresses_are_refused_in_one_sentence(addresses: Any, said: str) -> None:
-    with pytest.raises(ValidationError, match=said) as raised:
+def test_lists_that_are_no_addresses_are_refused_in_one_sentence(addresses: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message) as raised:
         model(base_url=addresses)
     assert raised.value.error_count() == 1
 

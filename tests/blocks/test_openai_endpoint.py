@@ -136,13 +136,13 @@ def failure(status: int, body: Any, path: str = "chat/completions", **headers: s
     return read_failure(client._make_status_error_from_response(response))
 
 
-def said(message: str, code: str | None = None) -> dict[str, Any]:
+def error_body(message: str, code: str | None = None) -> dict[str, Any]:
     return {"error": {"message": message, "code": code, "type": None}}
 
 
 @pytest.mark.parametrize(("path", "tells"), [("completions", True), ("chat/completions", False), ("embeddings", False)])
 def test_a_server_that_has_chat_alone_is_told_from_one_without_the_model(path: str, tells: bool) -> None:
-    detail = failure(404, said("Not Found"), path).detail
+    detail = failure(404, error_body("Not Found"), path).detail
     assert detail is not None
     assert detail.startswith("404: Not Found")
     assert ("it has chat alone; Magpie goes on from a text" in detail) is tells
@@ -151,24 +151,24 @@ def test_a_server_that_has_chat_alone_is_told_from_one_without_the_model(path: s
 @pytest.mark.parametrize(
     ("status", "body", "error", "kind"),
     [
-        (401, said("no"), "not_authorised", "fatal"),
-        (403, said("no"), "not_authorised", "fatal"),
-        (403, said("your input was flagged by moderation"), "refused_by_server", "lasting"),
-        (404, said("no such model"), "not_found", "fatal"),
-        (402, said("pay"), "out_of_credit", "fatal"),
-        (429, said("quota", "insufficient_quota"), "out_of_credit", "fatal"),
-        (429, said("slow down"), "rate_limited", "transient"),
-        (408, said(""), "server_error", "transient"),
-        (409, said(""), "server_error", "transient"),
-        (425, said(""), "server_error", "transient"),
+        (401, error_body("no"), "not_authorised", "fatal"),
+        (403, error_body("no"), "not_authorised", "fatal"),
+        (403, error_body("your input was flagged by moderation"), "refused_by_server", "lasting"),
+        (404, error_body("no such model"), "not_found", "fatal"),
+        (402, error_body("pay"), "out_of_credit", "fatal"),
+        (429, error_body("quota", "insufficient_quota"), "out_of_credit", "fatal"),
+        (429, error_body("slow down"), "rate_limited", "transient"),
+        (408, error_body(""), "server_error", "transient"),
+        (409, error_body(""), "server_error", "transient"),
+        (425, error_body(""), "server_error", "transient"),
         (500, b"<html>", "server_error", "transient"),
         (503, b"", "server_error", "transient"),
-        (529, said("overloaded"), "server_error", "transient"),
+        (529, error_body("overloaded"), "server_error", "transient"),
         (413, b"", "context_too_long", "lasting"),
-        (400, said("too long", "context_length_exceeded"), "context_too_long", "lasting"),
-        (400, said("This model's maximum context length is 8192 tokens"), "context_too_long", "lasting"),
-        (400, said("x", "content_filter"), "refused_by_server", "lasting"),
-        (400, said("bad parameter"), "rejected_by_server", "lasting"),
+        (400, error_body("too long", "context_length_exceeded"), "context_too_long", "lasting"),
+        (400, error_body("This model's maximum context length is 8192 tokens"), "context_too_long", "lasting"),
+        (400, error_body("x", "content_filter"), "refused_by_server", "lasting"),
+        (400, error_body("bad parameter"), "rejected_by_server", "lasting"),
         (422, {"detail": [{"loc": ["body"]}]}, "rejected_by_server", "lasting"),
     ],
 )
@@ -193,24 +193,28 @@ GOOD_STANDING = "Access denied, please make sure your account is in good standin
     [
         (400, [{"error": GOOGLE}], "not_authorised"),
         (400, {"error": {"message": json.dumps({"error": GOOGLE}), "code": 400}}, "not_authorised"),
-        (400, said("API key expired. Please renew the API key."), "not_authorised"),
-        (400, said("Missing or invalid Authorization header."), "not_authorised"),
+        (400, error_body("API key expired. Please renew the API key."), "not_authorised"),
+        (400, error_body("Missing or invalid Authorization header."), "not_authorised"),
         (400, {"code": "invalid argument", "error": "Incorrect API key provided: sk***YA."}, "not_authorised"),
-        (400, said("no", "invalid_api_key"), "not_authorised"),
+        (400, error_body("no", "invalid_api_key"), "not_authorised"),
         (400, b"Invalid API key", "not_authorised"),
         (422, {"detail": "Missing API key"}, "not_authorised"),
-        (403, said("Your API key was flagged", "invalid_api_key"), "not_authorised"),
-        (400, said("This organization has been disabled."), "not_authorised"),
+        (403, error_body("Your API key was flagged", "invalid_api_key"), "not_authorised"),
+        (400, error_body("This organization has been disabled."), "not_authorised"),
         (400, ANTHROPIC, "out_of_credit"),
         (400, {"type": "error", "error": {"type": "invalid_request_error", "message": LIMITS}}, "out_of_credit"),
-        (400, said("Billing hard limit has been reached", "billing_hard_limit_reached"), "out_of_credit"),
-        (400, said("Billing hard limit has been reached"), "out_of_credit"),
-        (400, said("Insufficient Balance"), "out_of_credit"),
+        (400, error_body("Billing hard limit has been reached", "billing_hard_limit_reached"), "out_of_credit"),
+        (400, error_body("Billing hard limit has been reached"), "out_of_credit"),
+        (400, error_body("Insufficient Balance"), "out_of_credit"),
         (400, {"error": {"code": "Arrearage", "message": GOOD_STANDING}}, "out_of_credit"),
         (403, {"code": 30001, "message": "Sorry, your account balance is insufficient"}, "out_of_credit"),
         (412, {"error": {"message": SUSPENDED, "code": "PRECONDITION_FAILED"}}, "out_of_credit"),
         (429, {"error": {"code": "1113", "message": RECHARGE}}, "out_of_credit"),
-        (429, said("Your account is not active, please check your billing", "billing_not_active"), "out_of_credit"),
+        (
+            429,
+            error_body("Your account is not active, please check your billing", "billing_not_active"),
+            "out_of_credit",
+        ),
     ],
 )
 def test_a_key_or_an_account_at_fault_ends_the_run_whatever_the_status(status: int, body: Any, error: str) -> None:
@@ -232,7 +236,11 @@ def test_a_key_or_an_account_at_fault_ends_the_run_whatever_the_status(status: i
     ],
 )
 def test_a_question_about_keys_or_credit_that_the_server_repeats_ends_nothing(echo: str, text: str) -> None:
-    for body in (said(echo.format(text)), {"error": echo.format(text)}, {"detail": [{"msg": text, "input": text}]}):
+    for body in (
+        error_body(echo.format(text)),
+        {"error": echo.format(text)},
+        {"detail": [{"msg": text, "input": text}]},
+    ):
         assert not failure(400, body).fatal
 
 
@@ -245,7 +253,13 @@ def test_any_error_of_any_form_is_read_quickly_and_without_raising() -> None:
     deep: Any = "x"
     for _ in range(300):
         deep = {"error": [deep]}
-    for body in (deep, said("error" * 50_000), said("api key " * 50_000), said("{" * 50_000), said("[" * 50_000)):
+    for body in (
+        deep,
+        error_body("error" * 50_000),
+        error_body("api key " * 50_000),
+        error_body("{" * 50_000),
+        error_body("[" * 50_000),
+    ):
         assert failure(400, body).error in ("rejected_by_server", "context_too_long")
 
 
@@ -271,4 +285,4 @@ def test_an_odd_error_body_can_be_kept(body: bytes) -> None:
     ],
 )
 def test_retry_after_is_read_and_bounded(header: str, seconds: float | None) -> None:
-    assert failure(429, said("slow"), **{"retry-after": header}).wait_s == seconds
+    assert failure(429, error_body("slow"), **{"retry-after": header}).wait_s == seconds

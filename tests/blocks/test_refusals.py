@@ -9,14 +9,14 @@ from kasasagi.blocks.endpoints.refusals import COMPARED, REMEMBERED_LEVELS, Refu
 
 
 def at_random(refusals: Refusals, share: float, calls: int, seed: int = 1) -> list[bool]:
-    """What is said of each refusal while a share of the calls at level 100 is refused."""
+    """Return the verdict on each refusal while a share of the calls at level 100 is refused."""
     generator = random.Random(seed)
-    said = []
+    found = []
     for number in range(1, calls + 1):
         refusals.sent(number, 100)
         if generator.random() < share:
-            said.append(refusals.refused(number, 100))
-    return said
+            found.append(refusals.refused(number, 100))
+    return found
 
 
 def test_four_in_a_row_are_too_many_where_hardly_any_call_is_refused() -> None:
@@ -27,17 +27,17 @@ def test_four_in_a_row_are_too_many_where_hardly_any_call_is_refused() -> None:
 
 def test_a_third_of_all_calls_refused_is_soon_seen_to_be_usual() -> None:
     refusals = Refusals()
-    said = at_random(refusals, 0.3, 5_000)
+    found = at_random(refusals, 0.3, 5_000)
     assert 0.2 < refusals.usual_share < 0.4
-    assert sum(said[:30]) <= 2
-    assert sum(said[30:]) <= 2
+    assert sum(found[:30]) <= 2
+    assert sum(found[30:]) <= 2
 
 
 def test_a_full_server_is_seen_though_many_calls_are_refused_anyway() -> None:
     refusals = Refusals()
     at_random(refusals, 0.3, 1_000)
-    said = [refusals.refused(number, 100) for number in range(1_001, 1_021)]
-    assert said[-1]
+    found = [refusals.refused(number, 100) for number in range(1_001, 1_021)]
+    assert found[-1]
     assert refusals.usual_share < 0.45
 
 

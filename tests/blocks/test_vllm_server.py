@@ -39,12 +39,12 @@ def test_it_is_started_asked_and_stopped_and_its_log_is_kept(tmp_path: Path) -> 
     assert [answer.text for answer in answers] == [f"served: {q.request['messages'][0]['content']}" for q in asked]
     assert (answers[0].prompt_tokens, answers[0].completion_tokens) == (3, 5)
     [log] = (tmp_path / "logs").iterdir()
-    said = json.loads(log.read_text().splitlines()[0])
-    assert said[:2] == ["serve", "some/model"]
-    assert said[2:] == arguments(one, int(said[said.index("--port") + 1]))
+    command = json.loads(log.read_text().splitlines()[0])
+    assert command[:2] == ["serve", "some/model"]
+    assert command[2:] == arguments(one, int(command[command.index("--port") + 1]))
     for flag, value in (("--max-model-len", "128"), ("--rope-scaling", '{"factor":2}'), ("--seed", "4")):
-        assert said[said.index(flag) + 1] == value
-    assert "--no-enable-prefix-caching" in said
+        assert command[command.index(flag) + 1] == value
+    assert "--no-enable-prefix-caching" in command
 
 
 def test_its_seed_is_a_fresh_one_at_every_start() -> None:

@@ -24,8 +24,8 @@ class SearchEngine(BaseHTTPRequestHandler):
         status = 404 if self.command == "HEAD" and path not in indices else 200
         if self.command == "PUT":
             indices.add(path)
-        said = {"acknowledged": True, "errors": False, "items": [], "version": {"number": "2.11.1"}}
-        body = b"" if self.command == "HEAD" else json.dumps(said).encode()
+        reply = {"acknowledged": True, "errors": False, "items": [], "version": {"number": "2.11.1"}}
+        body = b"" if self.command == "HEAD" else json.dumps(reply).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -13,7 +13,7 @@ from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.tasks.publish import PublishConfig, publish
 from kasasagi.tasks.publish.formats import FORMATS
 from tests.run_example import build_example_run
-from tests.tasks.test_publish_formats import CHOSEN, CONVERSATIONS, ODD, REJECTED, conversations, published, said
+from tests.tasks.test_publish_formats import CHOSEN, CONVERSATIONS, ODD, REJECTED, assistant, conversations, published
 
 pytestmark = [
     pytest.mark.consumers,
@@ -103,10 +103,10 @@ def test_together_refuses_a_file_for_one_broken_row(folder: Path, tmp_path: Path
     broken = {
         "another_column": good | {"prompt_id": "x"},
         "no_rejected": {name: good[name] for name in ("input", "preferred_output")},
-        "two_answers": good | {"preferred_output": [said("One."), said("Two.")]},
+        "two_answers": good | {"preferred_output": [assistant("One."), assistant("Two.")]},
         "answer_of_the_user": good | {"non_preferred_output": [{"role": "user", "content": "No."}]},
         "plain_text": good | {"preferred_output": "No."},
-        "answered_already": good | {"input": {"messages": [*good["input"]["messages"], said("Yes.")]}},
+        "answered_already": good | {"input": {"messages": [*good["input"]["messages"], assistant("Yes.")]}},
     }
     made = checked(tmp_path / "broken", {name: [*rows, row] for name, row in broken.items()})
     assert {name: one["is_check_passed"] for name, one in made.items()} == dict.fromkeys(broken, False)
@@ -116,7 +116,10 @@ def test_together_refuses_a_file_for_one_broken_row(folder: Path, tmp_path: Path
 def test_a_prompt_that_together_refuses_is_not_published(tmp_path: Path) -> None:
     prompts = {**CONVERSATIONS, **ODD, "developer": [{"role": "developer", "content": "x"}, *CONVERSATIONS["single"]]}
     form = FORMATS.find("openai_preference", Path())
-    rows = {name: {"prompt": turns, "chosen": [said("a")], "rejected": [said("b")]} for name, turns in prompts.items()}
+    rows = {
+        name: {"prompt": turns, "chosen": [assistant("a")], "rejected": [assistant("b")]}
+        for name, turns in prompts.items()
+    }
     lines = {name: form.convert(pa.Table.from_pylist([row])).to_pylist() for name, row in rows.items()}
     made = checked(tmp_path / "prompts", lines)
     refused = {name for name, one in made.items() if not one["is_check_passed"]}

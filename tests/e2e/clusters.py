@@ -84,7 +84,9 @@ def ray_cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[LocalC
 
         def add_node() -> None:
             nodes.append(start("node", "--address", address, "--num-gpus", "1"))
-            until(lambda: "Ray runtime started" in (folder / "node" / "said").read_text(), "the second node has joined")
+            until(
+                lambda: "Ray runtime started" in (folder / "node" / "output").read_text(), "the second node has joined"
+            )
 
         yield LocalCluster("ray", address, nodes, 2, add_node)
 
@@ -96,7 +98,7 @@ def _free_port() -> int:
 
 
 def _joined(folder: Path) -> int:
-    return (folder / "scheduler" / "said").read_text(errors="replace").count("Register worker")
+    return (folder / "scheduler" / "output").read_text(errors="replace").count("Register worker")
 
 
 @contextmanager
@@ -104,9 +106,9 @@ def _process(home: Path, words: list[str], environment: Mapping[str, str]) -> It
     """A process of a module of Python's, which is killed on leaving; what it says goes into its folder."""
     home.mkdir(parents=True)
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment}
-    with (home / "said").open("wb") as said:
+    with (home / "output").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *words], env=surroundings, cwd=home, stdout=said, stderr=subprocess.STDOUT
+            [sys.executable, "-m", *words], env=surroundings, cwd=home, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         yield process

@@ -25,7 +25,7 @@ class Ended:
     err: str
 
     @property
-    def said(self) -> str:
+    def message(self) -> str:
         """What stood on standard error behind the command's name: the sentence of its failure."""
         sentences = [line for line in self.err.splitlines() if line.startswith("kasasagi: ")]
         assert len(sentences) == 1, f"there is not one sentence but {sentences} in: {self.err}"
@@ -37,10 +37,10 @@ class Ended:
         return self
 
     def failed(self, code: int) -> str:
-        """The sentence of a failure of that exit code, said without a traceback."""
+        """The sentence of a failure of that exit code, without a traceback."""
         assert self.code == code, f"exit code {self.code}, not {code}\n{self.out}\n{self.err}"
         assert "Traceback" not in self.err + self.out, self.err
-        return self.said
+        return self.message
 
 
 class Process(Protocol):
@@ -58,9 +58,9 @@ class Process(Protocol):
 class Running:
     """A command that runs; its output goes to files, so that no pipe ever fills."""
 
-    def __init__(self, process: Process, said: tuple[Path, Path]) -> None:
+    def __init__(self, process: Process, files: tuple[Path, Path]) -> None:
         self.process = process
-        self._said = said
+        self._files = files
 
     @property
     def has_ended(self) -> bool:
@@ -69,13 +69,13 @@ class Running:
 
     @property
     def out(self) -> str:
-        """What it has said on standard output so far."""
-        return _text(self._said[0])
+        """Return its standard output so far."""
+        return _text(self._files[0])
 
     @property
     def err(self) -> str:
-        """What it has said on standard error so far."""
-        return _text(self._said[1])
+        """Return its standard error so far."""
+        return _text(self._files[1])
 
     def signal(self, number: int) -> None:
         """Send a signal to the command alone, as `kill` does."""
@@ -107,35 +107,35 @@ class Command:
 
     def start(self, *arguments: object, file_bytes: int | None = None, typed: str = "") -> Running:
         """Start a command; file_bytes is the largest file that it may write, typed is what a person answers it."""
-        said = self._files()
+        files = self._files()
         words = [str(argument) for argument in arguments]
         if self._warmed is not None:
             process: Process = self._warmed.start(
-                words, self.folder, self.environment, said, file_bytes=file_bytes, typed=typed
+                words, self.folder, self.environment, files, file_bytes=file_bytes, typed=typed
             )
         else:
             assert file_bytes is None, "only warmed commands can be limited"
             assert not typed, "only warmed commands can be answered"
-            process = self._from_nothing(words, said)
-        self._running.append(Running(process, said))
+            process = self._from_nothing(words, files)
+        self._running.append(Running(process, files))
         return self._running[-1]
 
     def _files(self) -> tuple[Path, Path]:
         """The files of the next command's standard output and standard error."""
-        home = self.folder / "said"
+        home = self.folder / "output"
         home.mkdir(exist_ok=True)
         return home / f"{len(self._running)}.out", home / f"{len(self._running)}.err"
 
     def prefect(self, *arguments: str) -> Ended:
         """Run a command of Prefect's to its end, in the project's folder, with nobody to answer questions."""
         assert self._warmed is not None
-        said = self._files()
-        process = self._warmed.start(arguments, ROOT, self.environment, said, program="prefect")
-        self._running.append(Running(process, said))
+        files = self._files()
+        process = self._warmed.start(arguments, ROOT, self.environment, files, program="prefect")
+        self._running.append(Running(process, files))
         return self._running[-1].wait()
 
-    def _from_nothing(self, arguments: Sequence[str], said: tuple[Path, Path]) -> "subprocess.Popen[bytes]":
-        with said[0].open("wb") as out, said[1].open("wb") as err:
+    def _from_nothing(self, arguments: Sequence[str], files: tuple[Path, Path]) -> "subprocess.Popen[bytes]":
+        with files[0].open("wb") as out, files[1].open("wb") as err:
             return subprocess.Popen(
                 [
                     *(IGNORING if self.ignores_ctrl_c else []),

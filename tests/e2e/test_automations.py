@@ -44,8 +44,8 @@ def test_a_run_whose_machine_died_is_marked_as_crashed_and_taken_up_by_another_w
         assert prefect.state(run) == "RUNNING"
 
         until(lambda: prefect.state(run) != "RUNNING", "somebody notices", 240)
-        said = [state["message"] for state in prefect.asked(f"flow_run_states/?flow_run_id={run}")]
-        assert "Nothing was heard of its process for ten minutes." in said
+        messages = [state["message"] for state in prefect.asked(f"flow_run_states/?flow_run_id={run}")]
+        assert "Nothing was heard of its process for ten minutes." in messages
         prefect.start_worker()
         until(lambda: prefect.state(run) == "COMPLETED", "another worker takes it up", 300)
         assert (job.out / "train.jsonl").exists()

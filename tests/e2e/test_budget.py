@@ -10,9 +10,9 @@ def test_a_run_stops_at_its_budget_and_goes_on_when_it_is_raised(new_job: NewJob
     job = new_job()
     job.prepare(600, budget={"calls": 1_200})
     stopped = job.run()
-    said = stopped.failed(4)
-    assert "the budget of 1,200 calls does not reach" in said
-    assert "raise budget.calls and run again" in said
+    output = stopped.failed(4)
+    assert "the budget of 1,200 calls does not reach" in output
+    assert "raise budget.calls and run again" in output
     assert "the run will stop when it is spent" in stopped.err
     first = sent(job.server)
     assert 1_100 < first <= 1_200
@@ -59,8 +59,8 @@ def test_a_budget_that_ends_within_the_first_chunk_is_no_failed_gate(new_job: Ne
 def test_the_plan_says_what_the_budget_is_for(new_job: NewJob) -> None:
     job = new_job()
     job.prepare(10, models={"critic": {"usd_per_million_tokens": {"output": 1_000}}}, budget={"usd": 0.01})
-    said = job.command("plan", "recipe.yaml", "-w", job.workspace).succeeded().out
-    assert "of $0.0100; the run will stop when it is spent" in said
+    output = job.command("plan", "recipe.yaml", "-w", job.workspace).succeeded().out
+    assert "of $0.0100; the run will stop when it is spent" in output
     assert "budget.usd" in job.run().failed(4)
     assert sent_by_model(job.server).get("critic", 0) <= 1
 
@@ -74,9 +74,9 @@ def test_a_budget_that_is_spent_while_inventing_stops_cleanly_and_goes_on_when_i
         job.write_plain({**recipe_for(job.server.base_url, budget={"calls": calls}), "source": source})
 
     with_budget(20)
-    said = job.run().failed(4)
-    assert "the budget of 20 calls does not reach" in said
-    assert "raise budget.calls and run again" in said
+    output = job.run().failed(4)
+    assert "the budget of 20 calls does not reach" in output
+    assert "raise budget.calls and run again" in output
     first = sent(job.server)
     assert 0 < first <= 20, "what later stages will need of the plan is kept for them"
     assert job.kept() == first

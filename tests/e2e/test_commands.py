@@ -67,7 +67,7 @@ def test_check_asks_each_endpoint(new_job: NewJob) -> None:
     assert "the recipe is sound" in pinged.succeeded().out
     assert sent(job.server) == 3
     assert "models.large.model: 'larg'" in unknown.failed(2)
-    assert "did you mean 'large'" in unknown.said
+    assert "did you mean 'large'" in unknown.message
     assert "models.large.base_url" in away.failed(2)
 
 

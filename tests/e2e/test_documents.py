@@ -287,7 +287,7 @@ def test_every_command_of_a_page_does_what_it_is_there_for(walk: Walk, request: 
             if line.written not in OTHERWISE:
                 BEFORE.get((page.name, line.written), lambda _: None)(walk)
                 walk.take(line)
-    assert all(line.written in walk.said or line.written in OTHERWISE for line in lines_of(page))
+    assert all(line.written in walk.outputs or line.written in OTHERWISE for line in lines_of(page))
 
 
 def test_no_command_of_a_document_is_left_out_without_a_reason() -> None:

@@ -76,8 +76,8 @@ def test_what_makes_all_calls_pointless_ends_the_run_in_one_sentence(new_job: Ne
     stats = wrong_key.server.stats()
     assert (stats["samples_begun"], stats["calls"]) == (0, 0)
     assert stats["by_endpoint"]["models"]["calls"] <= 2, "one request for each model that was to respond"
-    said = ended[1].failed(1)
-    assert "larger" in said
+    output = ended[1].failed(1)
+    assert "larger" in output
     assert no_model.server.stats()["by_model"]["larger"]["calls"] == 1
     assert address in ended[2].failed(1)
     assert "KEY_THAT_IS_NOT_SET" in ended[3].failed(1)

@@ -37,8 +37,8 @@ def test_a_push_that_fails_is_one_sentence_and_is_done_again_without_a_call(
     assert job.published() == finished.published()
     assert set(hub.repositories[REPO].files()) == {".gitattributes"}
     hub.failing.clear()
-    said = job.command("publish", "-w", job.workspace).succeeded().out
-    assert f"{hub.address}/datasets/{REPO}" in said
+    output = job.command("publish", "-w", job.workspace).succeeded().out
+    assert f"{hub.address}/datasets/{REPO}" in output
     assert hub.repositories[REPO].files()["train.jsonl"] == finished.published()
     assert sent(job.server) == 0
     shown = job.command("show", "-w", job.workspace).succeeded().out

@@ -33,7 +33,7 @@ def test_a_run_whose_prefect_server_is_lost_publishes_and_ends_well(alone: NewJo
     until(lambda: sent(job.server) > 0, "a first sample was sent")
     lose_prefect(job, number)
     ended = running.wait()
-    assert ended.code == 0, ended.said
+    assert ended.code == 0, ended.message
     assert len(job.published().splitlines()) > PROMPTS // 2
     assert "Prefect did not take note of this run's end" in ended.err
     assert len(ended.err) < 2000, "no dump of what could not be sent"

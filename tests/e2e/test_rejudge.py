@@ -34,14 +34,14 @@ def test_a_dataset_is_audited_and_paired_anew(new_job: NewJob) -> None:
     rows = labelled(job)
     plan = planned(job.command("plan", "recipe.yaml", "-w", job.workspace))
     assert plan == {"judge": [str(2 * ROWS), "0", str(2 * ROWS)]}
-    said = job.command("rejudge", "recipe.yaml", "-w", job.workspace).succeeded().out
+    output = job.command("rejudge", "recipe.yaml", "-w", job.workspace).succeeded().out
     ratings = [(text_rating(row["chosen"]), text_rating(row["rejected"])) for row in rows]
     agree, disagree = (sum(a > b for a, b in some) for some in (ratings, [(b, a) for a, b in ratings]))
     assert agree
     assert disagree
-    assert f"{ROWS} labels: {agree} agree, {disagree} disagree, {ROWS - agree - disagree} ties, 0 unrated." in said
-    assert f"disagree with {disagree / (agree + disagree):.1%} (" in said
-    assert re.search(r"(kasasagi|-m flows\.cli) trace \S+ \S+ -w ", said)
+    assert f"{ROWS} labels: {agree} agree, {disagree} disagree, {ROWS - agree - disagree} ties, 0 unrated." in output
+    assert f"disagree with {disagree / (agree + disagree):.1%} (" in output
+    assert re.search(r"(kasasagi|-m flows\.cli) trace \S+ \S+ -w ", output)
     assert sent_by_model(job.server) == {"critic": 2 * ROWS}
     [counts] = job.sql("select count(*) as pairs, count(*) filter (chosen_rating <= rejected_rating) as bad from pairs")
     assert counts == {"pairs": agree + disagree, "bad": 0}
@@ -82,10 +82,10 @@ def test_what_was_published_last_is_rated_again_without_a_call_or_anew(new_job: 
     published, sent = job.published(), sent_by_model(job.server)
     pairs = len(published.splitlines())
     again = ("rejudge", "recipe.yaml", "--published", "-w", job.workspace)
-    said = job.command(*again).succeeded().out
-    assert f"{pairs} labels: {pairs} agree, 0 disagree" in said
-    assert sent_by_model(job.server) == sent, "what the judge has said of these two in these orders is known"
-    said = job.command(*again, "--set", "judge.round=weekly").succeeded().out
-    assert f"{pairs} labels: " in said
+    output = job.command(*again).succeeded().out
+    assert f"{pairs} labels: {pairs} agree, 0 disagree" in output
+    assert sent_by_model(job.server) == sent, "what the judge has rated of these two in these orders is known"
+    output = job.command(*again, "--set", "judge.round=weekly").succeeded().out
+    assert f"{pairs} labels: " in output
     assert sent_by_model(job.server) == {**sent, "critic": sent["critic"] + 2 * pairs}
     assert job.published() == published

@@ -20,8 +20,8 @@ def unjudged(job: Job, **changes: object) -> Job:
 
 def test_a_recipe_without_judge_makes_a_dataset_of_responses(new_job: NewJob) -> None:
     job = unjudged(new_job().prepare(12))
-    said = " ".join(job.command("check", "recipe.yaml", "-w", job.workspace).succeeded().out.split())
-    assert "the responses are the dataset" in said
+    output = " ".join(job.command("check", "recipe.yaml", "-w", job.workspace).succeeded().out.split())
+    assert "the responses are the dataset" in output
     planned = job.command("plan", "recipe.yaml", "-w", job.workspace).succeeded().out
     assert "judge" not in planned
     assert "24" in planned

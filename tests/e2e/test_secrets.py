@@ -65,7 +65,7 @@ def test_a_key_is_written_nowhere(new_job: NewJob, prefect_home: Path) -> None:
     job.prepare(20, models={name: {"api_key_env": VARIABLE} for name in MODELS})
     run, check = ("run", "recipe.yaml", "-w", job.workspace), ("check", "recipe.yaml", "--ping")
     with serving(Repeating) as refusing, serving(RepeatingOnlyChat) as secretive:
-        said = job.command.together(
+        ended_commands = job.command.together(
             run,
             (*run, *at(refusing), "--set", "respond.system_prompt=Be quick."),
             (*run, *at(secretive), "--set", "respond.system_prompt=Be brief."),
@@ -73,10 +73,10 @@ def test_a_key_is_written_nowhere(new_job: NewJob, prefect_home: Path) -> None:
             (*check, *at(refusing)),
             (*check, *at(secretive)),
         )
-    said.append(job.command("show", "--json", "-w", job.workspace).succeeded())
-    assert [ended.code for ended in said] == [0, 1, 1, 0, 2, 2, 0]
-    assert all("401" in ended.failed(ended.code) for ended in said if ended.code == 1)
-    assert not [ended for ended in said if KEY in ended.out + ended.err]
+    ended_commands.append(job.command("show", "--json", "-w", job.workspace).succeeded())
+    assert [ended.code for ended in ended_commands] == [0, 1, 1, 0, 2, 2, 0]
+    assert all("401" in ended.failed(ended.code) for ended in ended_commands if ended.code == 1)
+    assert not [ended for ended in ended_commands if KEY in ended.out + ended.err]
     assert (prefect_home / "prefect.db").exists()
     assert files_that_hold(job.folder, KEY) + files_that_hold(prefect_home, KEY) == []
 

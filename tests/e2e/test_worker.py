@@ -100,7 +100,7 @@ class Team:
             engine.kill()
 
     def prefect(self, *arguments: str) -> str:
-        """Run a `prefect` command to its end; gives what it said."""
+        """Run a `prefect` command and return its output."""
         return self._command.prefect(*arguments).succeeded().out
 
     def automate(self, file: Path) -> None:

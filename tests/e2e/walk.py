@@ -25,12 +25,12 @@ MADE = {
 
 
 class Walk:
-    """One document's walk: its job, the variables that it has set, and what its commands said."""
+    """One document's walk: its job, the variables that it has set, and what its commands printed."""
 
     def __init__(self, job: Job, environment: dict[str, str]) -> None:
         self.job = job
         self.variables = environment
-        self.said: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
         self.stands_for: dict[str, str] = {}
         self.servers: dict[str, Any] = {}
 
@@ -50,7 +50,7 @@ class Walk:
         """Type one command and see it end well."""
         environment = {name: self._meant(value) for name, value in line.environment if value != PLACEHOLDER}
         words = [self._meant(word) for word in self._each_run(line.words)]
-        self.said[line.written] = KINDS[words[0]](self, words, environment)
+        self.outputs[line.written] = KINDS[words[0]](self, words, environment)
 
     def _meant(self, word: str) -> str:
         for name, meant in self.stands_for.items():

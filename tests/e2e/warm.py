@@ -80,19 +80,19 @@ class Warmed:
         arguments: Sequence[str],
         folder: Path,
         environment: Mapping[str, str],
-        said: tuple[Path, Path],
+        files: tuple[Path, Path],
         *,
         file_bytes: int | None = None,
         typed: str = "",
         program: str = "kasasagi",
     ) -> WarmProcess:
-        """Fork a command of ours or of Prefect's; said are the files of its standard output and its standard error."""
-        code = said[0].with_suffix(".code")
+        """Fork a command of ours or of Prefect's; files are those of its standard output and its standard error."""
+        code = files[0].with_suffix(".code")
         asked = {
             "arguments": list(arguments),
             "folder": str(folder),
             "environment": dict(environment),
-            "said": [str(path) for path in said],
+            "files": [str(path) for path in files],
             "code": str(code),
             "file_bytes": file_bytes,
             "program": program,
@@ -134,7 +134,7 @@ def _become(asked: Mapping[str, Any]) -> None:
 
     typed = Path(asked["code"]).with_suffix(".typed")
     typed.write_text(asked["typed"], encoding="utf-8")
-    for number, name in ((0, typed), (1, asked["said"][0]), (2, asked["said"][1])):
+    for number, name in ((0, typed), (1, asked["files"][0]), (2, asked["files"][1])):
         os.dup2(os.open(name, os.O_RDWR | os.O_CREAT), number)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     before = dict(os.environ)

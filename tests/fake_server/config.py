@@ -77,7 +77,7 @@ class ServerConfig(BaseModel):
         default={}, description="Extra headers of every /v1 POST answer, such as rate limits."
     )
     record: int = Field(default=10_000, ge=0, description="How many request bodies are kept for `requests()`; 0: none.")
-    owned_by: str = Field(default="tests", description="Who is said to own the models; vLLM says `vllm`.")
+    owned_by: str = Field(default="tests", description="Who owns the models by its list; vLLM says `vllm`.")
     seed: int = Field(default=0, description="Another seed draws other faults and other judge noise; answers stay.")
 
     faults: FaultRates = Field(default=FaultRates(), description="The rates of the faults.")

@@ -244,10 +244,10 @@ class Application:
             return _vectors(ask)
         chat = ask.endpoint == "chat/completions"
         choices: list[dict[str, Any]] = []
-        said_tokens = 0
+        completion_tokens = 0
         for sample, drawn, number in zip(ask.samples, tokens, numbers, strict=True):
-            text, finish_reason, count = self._said(ask, sample, drawn, number, lasting)
-            said_tokens += count
+            text, finish_reason, count = self._completion_of(ask, sample, drawn, number, lasting)
+            completion_tokens += count
             message = answers.with_reasoning(text, sample, self.config) if chat else {}
             content = {"message": {"role": "assistant", **message}} if chat else {"text": text}
             choices.append({"index": len(choices), "finish_reason": finish_reason, "stop_reason": None, **content})
@@ -260,12 +260,14 @@ class Application:
             "choices": choices,
             "usage": {
                 "prompt_tokens": asked_tokens,
-                "completion_tokens": said_tokens,
-                "total_tokens": asked_tokens + said_tokens,
+                "completion_tokens": completion_tokens,
+                "total_tokens": asked_tokens + completion_tokens,
             },
         }
 
-    def _said(self, ask: Ask, sample: Sample, drawn: int, occurrence: int, lasting: str | None) -> tuple[str, str, int]:
+    def _completion_of(
+        self, ask: Ask, sample: Sample, drawn: int, occurrence: int, lasting: str | None
+    ) -> tuple[str, str, int]:
         if lasting == "empty_content":
             return "", "stop", drawn or 1
         text = answers.refusal(sample) if lasting == "refusal" else self._answers.text(ask, sample, occurrence)

@@ -194,7 +194,7 @@ def test_an_own_class_judges_again_and_its_rows_are_shown(tmp_path: Path) -> Non
     [rows] = rows_behind(stopped, caught.value.outcomes)
     texts = [row["text"] for row in rows]
     assert any("Water boils" in text for text in texts)
-    assert "Both are fine." not in texts  # what the judge said of a response is not the response
+    assert "Both are fine." not in texts  # a rationale about a response is not the response
 
 
 def test_given_responses_have_no_favourite(tmp_path: Path) -> None:
@@ -214,6 +214,12 @@ def test_a_verdict_of_a_person_is_no_reply_of_the_judge(tmp_path: Path) -> None:
     old = example(tmp_path, usual, ANY_FAVOURITE)
     with open_tables(old) as connection:
         prompt, response = connection.execute("SELECT prompt_id, rejected_id FROM pairs LIMIT 1").fetchall()[0]
-    said = {"response_id": response, "prompt_id": prompt, "judge": "human:ada", "aspect": "human", "ordering": "human"}
-    new = pair_again(old.workspace, old.id, [], [{**said, "place": 1, "rating": 9.0}])
+    rating = {
+        "response_id": response,
+        "prompt_id": prompt,
+        "judge": "human:ada",
+        "aspect": "human",
+        "ordering": "human",
+    }
+    new = pair_again(old.workspace, old.id, [], [{**rating, "place": 1, "rating": 9.0}])
     assert new.state().status == "done"

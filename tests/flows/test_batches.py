@@ -34,9 +34,9 @@ def test_a_batch_that_waits_is_listed_cancelled_and_what_it_answered_is_kept(
             until(lambda: [note for note in waiting(place) if note.batch_id])
             dispatcher.stop(StoppedError("interrupted"))
         batches(context, None, tmp_path)
-        said = capsys.readouterr().out
-        assert "batch_0" in said
-        assert "40" in said
+        output = capsys.readouterr().out
+        assert "batch_0" in output
+        assert "40" in output
         batches(context, ["batch_0"], tmp_path)
         answered = len(kept(place.ledger_folder, questions(40)))
         assert f"batch_0 is cancelled: {answered} of its 40 requests" in capsys.readouterr().out

@@ -75,8 +75,8 @@ def test_statistics_are_shown_and_printed_as_json(typed: Typed) -> None:
 def test_a_run_is_pruned_of_what_it_alone_used(typed: Typed, workspace: Workspace) -> None:
     assert "5 entries" in out(typed("prune", "--run", "one", "--dry-run"))
     assert count(workspace) == 16
-    said = out(typed("prune", "--run", "one"))
-    assert "removed 5 entries" in said
+    output = out(typed("prune", "--run", "one"))
+    assert "removed 5 entries" in output
     ledger = Ledger(workspace.ledger_folder)
     assert set(ledger.known([digest(number) for number in range(16)])) == {digest(number) for number in range(5, 16)}
     ledger.close()
@@ -102,9 +102,9 @@ def test_what_a_running_run_may_need_stays(
     typed: Typed, workspace: Workspace, models: list[str] | None, left: int
 ) -> None:
     go_on(workspace, models)
-    said = out(typed("prune", "--older-than", "0s"))
+    output = out(typed("prune", "--older-than", "0s"))
     assert count(workspace) == left
-    assert ("left 16 entries" in said) is (left == 16)
+    assert ("left 16 entries" in output) is (left == 16)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--older-than", "soon"), ("--older-than", "-1d"), ("--older-than", "1")])

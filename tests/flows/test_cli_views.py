@@ -106,7 +106,7 @@ def test_sql_writes_a_file_when_it_is_told_which(typed: Typed, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("sql", "from pairs", "--format", "parquet"), "name it with -o FILE"),
         (("sql", "from pairs", "-o", "x.csv"), "add --format"),
@@ -117,10 +117,10 @@ def test_sql_writes_a_file_when_it_is_told_which(typed: Typed, tmp_path: Path) -
         (("quarantine", "--stage", "jugde"), "did you mean 'judge'"),
     ],
 )
-def test_wrong_usage_is_one_sentence_and_exit_code_2(typed: Typed, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_usage_is_one_sentence_and_exit_code_2(typed: Typed, arguments: tuple[str, ...], message: str) -> None:
     failure = typed(*arguments).exception
     assert isinstance(failure, UsageError)
-    assert said in str(failure)
+    assert message in str(failure)
     assert "\n" not in str(failure)
     assert failure.exit_code == 2
 

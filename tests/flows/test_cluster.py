@@ -1,4 +1,4 @@
-"""What a recipe may say of a cluster, and what is said of one that cannot be used."""
+"""What a recipe may say of a cluster, and how check reports one that cannot be used."""
 
 import pickle
 import re

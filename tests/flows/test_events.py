@@ -1,4 +1,4 @@
-"""How a run's end is announced, and that the automations listen for what is said."""
+"""How a run's end is announced, and that the automations listen for its name."""
 
 from pathlib import Path
 
@@ -12,24 +12,24 @@ FILE = Path(__file__).parents[2] / "deployments" / "automations.yaml"
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "name"),
     [(0, "done"), (1, "failed"), (3, "stopped-by-gate"), (4, "stopped-by-budget"), (130, "failed"), (None, "failed")],
 )
-def test_the_event_says_how_a_run_ended(tmp_path: Path, code: int | None, said: str) -> None:
+def test_the_event_says_how_a_run_ended(tmp_path: Path, code: int | None, name: str) -> None:
     workspace = Workspace(tmp_path)
     workspace.prepare()
     state = Run.begin(workspace, "r", "job", {}).state().model_copy(update={"exit_code": code})
-    assert end_of(state) == f"kasasagi.run.{said}"
+    assert end_of(state) == f"kasasagi.run.{name}"
 
 
 def test_automations_listen_for_events_that_are_said() -> None:
     from prefect.automations import Automation
 
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))["automations"]
-    said = {f"kasasagi.run.{name}" for name in ENDS.values()}
+    names = {f"kasasagi.run.{name}" for name in ENDS.values()}
     for entry in entries:
         made = Automation.model_validate(entry)
-        assert {name for name in made.trigger.expect if not name.startswith("prefect.flow-run.")} <= said
+        assert {name for name in made.trigger.expect if not name.startswith("prefect.flow-run.")} <= names
         assert made.actions
     assert len({entry["name"] for entry in entries}) == len(entries) == 4
 

@@ -137,7 +137,7 @@ def test_a_yield_that_plainly_misses_its_floor_stops_before_all_is_paid_for(tmp_
 
 
 def poor(question: Question) -> Completion:
-    """Nine in ten of the texts are said to be poor."""
+    """Nine in ten of the texts are tagged as poor."""
     if "messages" not in question.request:
         return Completion(f"What is the name of number {question.key}?", finish_reason="stop")
     quality = "good" if int(question.key[:8], 16) % 10 == 0 else "poor"

@@ -124,10 +124,10 @@ def test_neither_place_nor_order_tells_the_judges_word(tmp_path: Path) -> None:
 
 def test_the_agreement_is_of_the_pairs_of_the_run_alone() -> None:
     counts = Agreement(agreed=8, decided=10, ties=2, lefts=4, by_margin={1.0: (3, 5), 3.0: (5, 5)})
-    said = " ".join(counts.sentences())
-    assert "12 verdicts, 2 ties among them." in said
-    assert "agrees with you in 8 of 10: 80%, 95% interval 49% to 94%" in said
-    assert "3 of 5 at 1, 5 of 5 at 3" in said
+    output = " ".join(counts.sentences())
+    assert "12 verdicts, 2 ties among them." in output
+    assert "agrees with you in 8 of 10: 80%, 95% interval 49% to 94%" in output
+    assert "3 of 5 at 1, 5 of 5 at 3" in output
 
 
 def test_a_run_that_goes_on_can_be_judged_too(tmp_path: Path) -> None:
@@ -201,13 +201,13 @@ def test_a_terminal_is_asked_and_the_end_of_its_input_ends_the_sitting(run: Run,
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     )
     os.close(theirs)
-    said = b""
+    output = b""
     for line in (b"a\n", b"b\n", b"\x04"):
-        said += heard(ours, b"quit: ", said.count(b"quit: ") + 1, said)[len(said) :]
+        output += heard(ours, b"quit: ", output.count(b"quit: ") + 1, output)[len(output) :]
         os.write(ours, line)
-    said = heard(ours, b"go on", 1, said, to_the_end=True)
+    output = heard(ours, b"go on", 1, output, to_the_end=True)
     assert process.wait(timeout=60) == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.decode())
     assert "1 of 5" in text
     assert "3 of 5" in text
     assert "2 verdicts, 0 ties among them." in text
@@ -217,13 +217,13 @@ def test_a_terminal_is_asked_and_the_end_of_its_input_ends_the_sitting(run: Run,
 
 def heard(terminal: int, words: bytes, times: int, before: bytes, to_the_end: bool = False) -> bytes:
     """What a terminal shows, up to the words' so many-th time or the end."""
-    said = before
-    while to_the_end or said.count(words) < times:
+    output = before
+    while to_the_end or output.count(words) < times:
         try:
             more = os.read(terminal, 4096)
         except OSError:
             break
         if not more:
             break
-        said += more
-    return said
+        output += more
+    return output

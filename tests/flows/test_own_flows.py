@@ -101,9 +101,9 @@ def parents(tasks: dict[str, TaskRun], name: str) -> set[str]:
 
 def test_a_flow_of_ones_own_and_one_that_calls_ours_publish(tmp_path: Path, server: FakeServer) -> None:
     recipe, workspace = job(tmp_path, server)
-    said = asyncio.run(nightly(recipe, workspace))
-    assert said.startswith("done: ")
-    assert str(tmp_path / "out") in said
+    output = asyncio.run(nightly(recipe, workspace))
+    assert output.startswith("done: ")
+    assert str(tmp_path / "out") in output
     before = server.stats()["calls"]
     run = asyncio.run(outer(recipe, workspace))
     assert run == latest(workspace).id

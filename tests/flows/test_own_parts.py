@@ -144,10 +144,10 @@ def test_whatever_a_judge_of_ones_own_reads_is_a_rating_for_each_text_or_unreada
     assert (rows(one, handle, "ratings"), reasons) == ([], {"judge_error", "template"})
 
 
-@pytest.mark.parametrize("said", ["None", "'Why?'", "[]", "[{'role': 'user'}]", "[texts[1]]", "1 / 0"])
-def test_a_judge_that_asks_nothing_costs_the_prompt_or_ends_in_one_sentence(tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("code", ["None", "'Why?'", "[]", "[{'role': 'user'}]", "[texts[1]]", "1 / 0"])
+def test_a_judge_that_asks_nothing_costs_the_prompt_or_ends_in_one_sentence(tmp_path: Path, code: str) -> None:
     always = (
-        f"class Judge:\n    def messages(self, prompt, texts):\n        return {said}\n    def read(self, r, t): ...\n"
+        f"class Judge:\n    def messages(self, prompt, texts):\n        return {code}\n    def read(self, r, t): ...\n"
     )
     (tmp_path / "always.py").write_text(always, encoding="utf-8")
     sometimes = always.replace(

@@ -170,8 +170,8 @@ def test_the_stage_of_the_documents_rates_rejects_and_repairs(tmp_path: Path) ->
     def answers(question: Question) -> Completion:
         asked.append(question)
         first = question.request["messages"][0]["content"]
-        said = "5" if "good" in first else "very brief" if "odd" in first and len(asked) < 4 else "2"
-        return Completion(said, finish_reason="stop")
+        reply = "5" if "good" in first else "very brief" if "odd" in first and len(asked) < 4 else "2"
+        return Completion(reply, finish_reason="stop")
 
     handle, one = done(recipe, ["good", "odd", "bad"], answers)
     assert [(row["content"], row["brevity"]) for row in read_rows(one.run, handle.shards["responses"])] == [("good", 5)]

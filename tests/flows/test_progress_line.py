@@ -26,25 +26,25 @@ def test_before_anything_is_asked_it_says_what_is_being_done() -> None:
 def test_it_tells_chunks_rates_tokens_cost_and_time_left() -> None:
     progress = Progress(now="answering", done={"respond": 3}, wanted={"respond": 10, "judge": 10, "load": 1})
     counters = {"asked": 2000, "answered": 1234, "retried": 5, "cost_usd": 1.5}
-    said = line(progress, dispatcher(**counters, prompt_tokens=10_000, completion_tokens=5), 99.6, 3725.0)
-    assert said == (
+    text = line(progress, dispatcher(**counters, prompt_tokens=10_000, completion_tokens=5), 99.6, 3725.0)
+    assert text == (
         "answering · respond 3/10 · judge 0/10 · 1,234 answered, 12 in flight, 100/s · 10,005 tokens · "
         "5 tried again · $1.50 · about 1:02:05 left"
     )
 
 
 def test_what_is_nothing_is_left_out() -> None:
-    said = line(Progress(now="answering"), dispatcher(asked=1), 0.0, 59.9)
-    assert said == "answering · 0 answered, 12 in flight, 0/s · 0 tokens · about 0:59 left"
+    text = line(Progress(now="answering"), dispatcher(asked=1), 0.0, 59.9)
+    assert text == "answering · 0 answered, 12 in flight, 0/s · 0 tokens · about 0:59 left"
 
 
 def test_a_long_pause_and_a_limit_without_a_free_slot_are_told() -> None:
     far = time.monotonic() + 400.5
-    said = line(Progress(now="answering"), dispatcher(asked=1, next_at=far), 0.0, None)
-    assert re.search(r" · the next call in 6:(40|39|38|37)$", said)
+    text = line(Progress(now="answering"), dispatcher(asked=1, next_at=far), 0.0, None)
+    assert re.search(r" · the next call in 6:(40|39|38|37)$", text)
     assert "next call" not in line(Progress(now="x"), dispatcher(asked=1, next_at=time.monotonic() + 1), 0.0, None)
-    said = line(Progress(now="answering"), dispatcher(asked=1, short_of="gpu"), 0.0, None)
-    assert said.endswith(" · no slot of Prefect's limit 'gpu' is free")
+    text = line(Progress(now="answering"), dispatcher(asked=1, short_of="gpu"), 0.0, None)
+    assert text.endswith(" · no slot of Prefect's limit 'gpu' is free")
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:

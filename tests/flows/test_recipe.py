@@ -95,10 +95,10 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize(("setting", "said"), GOLDEN.items())
-def test_each_problem_is_one_sentence(setting: str, said: str) -> None:
+@pytest.mark.parametrize(("setting", "message"), GOLDEN.items())
+def test_each_problem_is_one_sentence(setting: str, message: str) -> None:
     sentence = problem(setting)
-    assert said in sentence
+    assert message in sentence
     assert "\n" not in sentence
 
 
@@ -117,9 +117,9 @@ JUDGE_PROMPTS = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), JUDGE_PROMPTS.items())
-def test_a_judge_prompt_with_wrong_placeholders_is_one_sentence(text: str, said: str) -> None:
-    assert said in problem(f"judge.prompt={json.dumps({'text': text})}")
+@pytest.mark.parametrize(("text", "message"), JUDGE_PROMPTS.items())
+def test_a_judge_prompt_with_wrong_placeholders_is_one_sentence(text: str, message: str) -> None:
+    assert message in problem(f"judge.prompt={json.dumps({'text': text})}")
 
 
 def test_a_judge_prompt_may_use_columns_and_must_tell_aspects_and_rubrics_apart() -> None:
@@ -221,7 +221,7 @@ def test_settings_leave_the_data_that_they_are_laid_over_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("name: a\nname: b", "at line 2, column 1: the key 'name' stands there twice"),
         (TEXT + "respond: {models: [large]}", "'respond' stands there twice"),
@@ -244,9 +244,9 @@ def test_settings_leave_the_data_that_they_are_laid_over_as_it_is() -> None:
         ("--- 1\n--- 2", "is no YAML"),
     ],
 )
-def test_what_is_no_recipe_says_where(text: str, said: str) -> None:
+def test_what_is_no_recipe_says_where(text: str, message: str) -> None:
     sentence = problem(text=text)
-    assert said in sentence
+    assert message in sentence
     assert sentence.startswith("recipe.yaml ")
     assert "\n" not in sentence
 
@@ -443,13 +443,13 @@ def test_a_recipe_in_which_nobody_answers_makes_instructions() -> None:
     assert not found.answers
     assert "respond" not in found.plain()
     assert check_recipe(found.plain(), Path()) == found
-    for more, said in (
+    for more, message in (
         ({"judge": {"model": "hina"}}, "respond: this key is missing"),
         ({"pairs": {"min_margin": 2}}, "respond: this key is missing"),
         ({"publish": {"formats": ["kto"]}}, "publish: formats and split"),
         ({"respond": {"models": []}}, "respond.models"),
     ):
-        with pytest.raises(RecipeError, match=said):
+        with pytest.raises(RecipeError, match=message):
             check_recipe({**data, **more}, Path())
 
 

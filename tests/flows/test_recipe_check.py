@@ -1,4 +1,4 @@
-"""`check`: what is said of a recipe and its endpoints before anything is paid for."""
+"""`check`: what it reports of a recipe and its endpoints before anything is paid for."""
 
 import sys
 from collections.abc import Iterator

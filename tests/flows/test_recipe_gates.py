@@ -100,7 +100,7 @@ def test_a_query_may_take_a_column_of_the_source_for_a_text_or_a_number(conditio
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("SELECT * FROM {batch} WHERE ratng > 5", "the columns of judge are aspect, judges_agree, model"),
         ("SELECT 1", "it does not name {batch}, which stands for the rows of judge"),
@@ -109,10 +109,10 @@ def test_a_query_may_take_a_column_of_the_source_for_a_text_or_a_number(conditio
         ("SELECT * FROM {batch}, read_csv('/etc/passwd')", "file system operations are disabled"),
     ],
 )
-def test_a_query_that_cannot_be_run_is_a_problem_in_one_sentence(text: str, said: str) -> None:
+def test_a_query_that_cannot_be_run_is_a_problem_in_one_sentence(text: str, message: str) -> None:
     found = query("judge", text)
     assert found.startswith("gates.expect.0.unexpected_rows_query: ")
-    assert said in found
+    assert message in found
     assert "\n" not in found
 
 

@@ -80,9 +80,9 @@ SAMPLES = "source={kind: magpie, model: large, template: chatml, samples: 100}"
 def test_quotas_that_leave_no_room_for_the_target_are_said_before_anything_is_drawn(
     settings: list[str], most: str
 ) -> None:
-    said = problem(*settings)
-    assert most in said
-    assert "source.target wants 100: raise the limit, lower the target" in said
+    sentence = problem(*settings)
+    assert most in sentence
+    assert "source.target wants 100: raise the limit, lower the target" in sentence
 
 
 @pytest.mark.parametrize(

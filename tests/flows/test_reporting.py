@@ -22,13 +22,13 @@ def test_all_reports_share_the_time_there_is() -> None:
     reports = Reports(seconds=0.05)
 
     async def report() -> list[str]:
-        said = []
+        reported = []
         for _ in range(3):
             try:
                 await reports.within(never())
             except TimeoutError:
-                said.append("late")
-        return said
+                reported.append("late")
+        return reported
 
     assert asyncio.run(report()) == ["late", "late", "late"]
     assert reports._left == 0.0

@@ -24,7 +24,7 @@ def test_a_shipped_recipe_is_sound_and_says_what_it_is(name: str) -> None:
 
 def test_the_quickstart_takes_no_question_without_an_answer(tmp_path: Path) -> None:
     loaded = load_recipe("quickstart")
-    said = [
+    texts = [
         "Which does not belong: plane, potato, cat? Say why.",
         "Which does not belong: dog, cat, potato? Say why.",
         "タイとタイは同じ大陸の国ですか。理由も答えてください。",
@@ -35,16 +35,16 @@ def test_the_quickstart_takes_no_question_without_an_answer(tmp_path: Path) -> N
     ]
     rows = [
         {**prompt(text), "position": place, "source": "magpie", "finish_reason": "stop", "stop_reason": None}
-        for place, text in enumerate(said)
+        for place, text in enumerate(texts)
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "prompts.parquet")
     config, rules = loaded.recipe.filter, loaded.recipe.default_rules
     result = filter_prompts(config, tmp_path / "prompts.parquet", tmp_path / "out", loaded.base, rules)
-    kept = [said[place] for place in pq.read_table(result.prompts)["position"].to_pylist()]
+    kept = [texts[place] for place in pq.read_table(result.prompts)["position"].to_pylist()]
     assert "What is the capital of France?" in kept
     assert {row["reason"] for row in pq.read_table(result.quarantine).to_pylist()} == {"has_an_answer"}
     assert all(task_of(text) for text in kept)
-    assert len(kept) < len(said) - 2
+    assert len(kept) < len(texts) - 2
 
 
 def test_tanuki_ja_draws_as_the_script_did(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_tanuki_ja_draws_as_the_script_did(tmp_path: Path) -> None:
 
 def test_tanuki_ja_keeps_what_the_script_kept(tmp_path: Path) -> None:
     loaded = load_recipe("tanuki-ja")
-    said = [
+    cases = [
         ("日本の首都はどこですか。", "stop"),
         ("日本の首都はどこですか？", "stop"),
         ("What is the capital?", "stop"),
@@ -78,7 +78,7 @@ def test_tanuki_ja_keeps_what_the_script_kept(tmp_path: Path) -> None:
     ]
     rows = [
         {**prompt(text), "position": place, "source": "magpie", "finish_reason": reason, "stop_reason": None}
-        for place, (text, reason) in enumerate(said)
+        for place, (text, reason) in enumerate(cases)
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "prompts.parquet")
     config, rules = loaded.recipe.filter, loaded.recipe.default_rules

@@ -69,8 +69,8 @@ def test_a_rewrite_is_traced_to_its_origin_the_call_and_the_draw(tmp_path: Path,
 
 
 def test_a_call_that_two_prompts_share_is_shown_once_and_as_it_was_paid(tmp_path: Path) -> None:
-    said = {"call_id": CALL, "stage": "respond", "request": "{}", "reply": "The Ob."}
-    calls = [{**said, "reused": True, "cost_usd": 0.0}, {**said, "reused": False, "cost_usd": 1.0}]
+    call = {"call_id": CALL, "stage": "respond", "request": "{}", "reply": "The Ob."}
+    calls = [{**call, "reused": True, "cost_usd": 0.0}, {**call, "reused": False, "cost_usd": 1.0}]
     asked = {"1" * 32: ORIGIN, "2" * 32: OTHER}
     answers = [{"response_id": name, "prompt_id": one["prompt_id"], "call_id": CALL} for name, one in asked.items()]
     run = made(tmp_path, [ORIGIN, OTHER], calls=calls, responses=answers)
@@ -90,13 +90,13 @@ def test_a_rewrite_that_grew_into_a_dialogue_is_traced_through_both(tmp_path: Pa
     messages = [*first["messages"], {"role": "assistant", "content": "The sea."}, {"role": "user", "content": "Why?"}]
     name = prompt_id(messages)
     new = {"prompt_id": name, "messages": messages, "instruction": "Why?", "origin_id": ORIGIN["prompt_id"]}
-    said = [
+    turns = [
         {"prompt_id": name, "seed_id": first["prompt_id"], "turn": turn, "role": role, "call_id": letter * 32}
         for turn, role, letter in ((1, "assistant", "1"), (2, "user", "2"))
     ]
     calls = [call(CALL, "rewrite", ORIGIN["instruction"], f"<request>{REWRITTEN}</request>")]
     calls += [call(letter * 32, "converse", "", "") for letter in "12"]
-    run = made(tmp_path, [new, ORIGIN], turns=said, calls=calls)
+    run = made(tmp_path, [new, ORIGIN], turns=turns, calls=calls)
     for asked in (name, first["prompt_id"], "2" * 32, CALL):
         chain = trace(run, asked)
         assert chain["prompt_ids"] == [name] or chain["prompt_ids"] == [first["prompt_id"], name], asked

@@ -182,10 +182,10 @@ def test_what_goes_wrong_is_one_sentence_without_the_key(
     def sentence(*more: str | None) -> str:
         with pytest.raises(KasasagiError) as caught:
             push(run, *(more or (None, None)), None)
-        said = str(caught.value)
-        assert "\n" not in said
-        assert KEY not in said
-        return said
+        sentence = str(caught.value)
+        assert "\n" not in sentence
+        assert KEY not in sentence
+        return sentence
 
     assert "has no workspace 'botanists'" in sentence(None, "botanists")
     with pytest.raises(KasasagiError, match=f"no dataset '{DATASET}'.*push"):
@@ -213,9 +213,9 @@ def typed(run: Run) -> Typed:
 
 
 def test_the_commands_say_what_they_did(run: Run, argilla: FakeArgilla, typed: Typed) -> None:
-    said = typed("push", "-n", "3", "--dataset", "mine")
-    assert said.exit_code == 0, said.exception
-    assert f"3 pairs in {argilla.address}/dataset/" in said.output
+    result = typed("push", "-n", "3", "--dataset", "mine")
+    assert result.exit_code == 0, result.exception
+    assert f"3 pairs in {argilla.address}/dataset/" in result.output
     record = argilla.records_of("mine")[0]
     argilla.respond("mine", record["external_id"], "ada", rating_1=1, rating_2=5)
     pulled = typed("pull", run.id, "--dataset", "mine")
@@ -227,27 +227,30 @@ def candidates(*names: str) -> dict[str, list[Candidate]]:
     return {"p": [Candidate(name, "m", name, (4.0, 4.0), "stop", votes=(4.0,)) for name in names]}
 
 
-def said(person: str, response: str, rating: float | None) -> dict[str, Any]:
+def human_rating(person: str, response: str, rating: float | None) -> dict[str, Any]:
     return {"prompt_id": "p", "response_id": response, "judge": person, "ordering": HUMAN, "rating": rating}
 
 
 def test_ratings_by_people_stand_alone() -> None:
     found = outranked(
-        candidates("a", "b", "c"), [said("x", "a", 1), said("x", "b", 3), said("y", "a", 2), said("y", "b", 5)]
+        candidates("a", "b", "c"),
+        [human_rating("x", "a", 1), human_rating("x", "b", 3), human_rating("y", "a", 2), human_rating("y", "b", 5)],
     )
     assert [one.ratings for one in found["p"]] == [(1.0, 2.0), (3.0, 5.0), (None, None)]
     assert {one.votes for one in found["p"]} == {()}
 
 
 def test_people_who_rated_different_responses_are_averaged() -> None:
-    found = outranked(candidates("a", "b", "c"), [said("x", "a", 1), said("y", "a", 2), said("x", "b", 3)])
+    found = outranked(
+        candidates("a", "b", "c"), [human_rating("x", "a", 1), human_rating("y", "a", 2), human_rating("x", "b", 3)]
+    )
     assert [one.ratings for one in found["p"]] == [(1.5,), (3.0,), (None,)]
 
 
 def test_where_nobody_said_anything_the_judge_stays() -> None:
     judged = candidates("a", "b")
-    assert outranked(judged, [said("x", "a", None)]) == judged
-    assert outranked(judged, [{**said("x", "a", 5), "ordering": "first"}]) == judged
+    assert outranked(judged, [human_rating("x", "a", None)]) == judged
+    assert outranked(judged, [{**human_rating("x", "a", 5), "ordering": "first"}]) == judged
 
 
 def scaled(tmp_path: Path, judge: dict[str, Any], marks: dict[float, float]) -> Run:

@@ -74,7 +74,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tmp_path: Path) -> None:
-    """Units are said: prompts that gave no pair are not added to responses that were rejected before."""
+    """The figures name their units: prompts that gave no pair are not added to responses that were rejected before."""
     run = build_example_run(tmp_path, prompts=12)
     cost = "9 pairs from 12 prompts; 46 paid calls, $0.0064"
     missing = "3 prompts gave no pair, most often missing_rating (1)"

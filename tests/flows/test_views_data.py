@@ -145,7 +145,7 @@ def test_a_query_reads_no_other_file_or_variable(run: Run, tmp_path: Path, sql: 
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "message"),
     [
         ("from par", "did you mean 'pairs'?"),
         ("select contnt from responses", "did you mean 'content'?"),
@@ -155,10 +155,10 @@ def test_a_query_reads_no_other_file_or_variable(run: Run, tmp_path: Path, sql: 
         ("copy pairs to 'x'", "a query only reads"),
     ],
 )
-def test_a_wrong_query_is_one_sentence_that_helps(run: Run, sql: str, said: str) -> None:
+def test_a_wrong_query_is_one_sentence_that_helps(run: Run, sql: str, message: str) -> None:
     with pytest.raises(UsageError) as failure:
         rows_of(run, sql)
-    assert said in str(failure.value)
+    assert message in str(failure.value)
     assert "\n" not in str(failure.value)
     assert failure.value.exit_code == 2
 
@@ -281,9 +281,9 @@ def test_a_draw_leads_to_the_prompt_that_it_invented(tmp_path: Path) -> None:
     assert trace(run, prompt)["draws"][0]["draw"] == 7
 
 
-@pytest.mark.parametrize(("name", "said"), [("zzzzzzzz", "has the id 'zzzzzzzz'"), ("a", "at least 6 digits")])
-def test_an_unknown_id_is_said_so(run: Run, name: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+@pytest.mark.parametrize(("name", "message"), [("zzzzzzzz", "has the id 'zzzzzzzz'"), ("a", "at least 6 digits")])
+def test_an_unknown_id_is_said_so(run: Run, name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         trace(run, name)
 
 

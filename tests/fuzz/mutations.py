@@ -64,7 +64,7 @@ def mutations_of(*documents: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(changed, st.sampled_from(documents), CHANGES)
 
 
-def said_plainly(error: Exception, *secrets: str) -> None:
+def check_plain_message(error: Exception, *secrets: str) -> None:
     """Check an error message: it has words, and none that are secret."""
     assert str(error).strip()
     assert not [secret for secret in secrets if secret in str(error)]

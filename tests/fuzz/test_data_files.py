@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kasasagi.tasks.load import DatasetSource, LoadResult, SourceError, load_prompts, source_columns
-from tests.fuzz.mutations import CHANGES, Change, changed, said_plainly
+from tests.fuzz.mutations import CHANGES, Change, changed, check_plain_message
 
 ROWS: list[dict[str, Any]] = [
     {"prompt": f'Explain {number} 鵲, "please".\nTwo lines.', "id": number, "tags": ["a", None]} for number in range(12)
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_read_row_by_row_or_refused(tmp_path: Path, name: str,
         source_columns(source, tmp_path)
         rows, _ = account(load_prompts(source, tmp_path, tmp_path / "out"))
     except SourceError as error:
-        said_plainly(error, "\n")
+        check_plain_message(error, "\n")
         return
     assert all(row["instruction"].strip() for row in rows)
 
@@ -85,4 +85,4 @@ def test_bytes_that_were_never_data_are_refused_or_set_aside(tmp_path: Path, nam
     try:
         account(load_prompts(DatasetSource(path=name), tmp_path, tmp_path / "out"))
     except SourceError as error:
-        said_plainly(error)
+        check_plain_message(error)

@@ -25,7 +25,7 @@ from kasasagi.tasks.student import TokenizerError, TokenLimits, token_counter
 from kasasagi.tasks.synthesize.packs import SteeringError, read_pack
 from tests.chat_templates import LLAMA, write_tokenizer
 from tests.flows.test_recipe import TEXT
-from tests.fuzz.mutations import CHANGES, Change, changed, mutations_of, said_plainly
+from tests.fuzz.mutations import CHANGES, Change, changed, check_plain_message, mutations_of
 
 IN_A_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "鵲?"}]
@@ -60,7 +60,7 @@ def test_a_damaged_tokenizer_gives_text_or_is_refused(tmp_path: Path, name: str,
         assert isinstance(sent, str) or all(isinstance(token, int) for token in sent)
         assert all(isinstance(token, str) for token in template.special_tokens())
     except (TokenizerUnusableError, TemplateRefusedError) as error:
-        said_plainly(error)
+        check_plain_message(error)
 
 
 @pytest.mark.parametrize("name", [name for name in PARTS if name != "special_tokens_map.json"])
@@ -73,7 +73,7 @@ def test_a_damaged_tokenizer_of_a_student_counts_or_is_refused(
     try:
         counter = token_counter(TokenLimits(tokenizer=str(folder), total=9), tmp_path)
     except TokenizerError as error:
-        said_plainly(error)
+        check_plain_message(error)
         return
     assert counter.prompt(MESSAGES) is None or counter.prompt(MESSAGES) is not None
 
@@ -104,7 +104,7 @@ def test_a_damaged_evaluation_set_is_read_whole_or_refused(tmp_path: Path, data:
         check_sets(config, tmp_path)
         Contamination(config, tmp_path)
     except FilterError as error:
-        said_plainly(error)
+        check_plain_message(error)
 
 
 PACK = """
@@ -120,7 +120,7 @@ def test_a_damaged_pack_gives_texts_or_is_refused(tmp_path: Path, data: bytes) -
     try:
         pack = read_pack("own.yaml", tmp_path, ["en", "ja"], "system")
     except SteeringError as error:
-        said_plainly(error)
+        check_plain_message(error)
         return
     for language in ("en", "ja"):
         assert all(isinstance(text, str) and text for text in pack.texts(language, "system"))
@@ -147,7 +147,7 @@ def test_a_damaged_rubric_is_a_text_or_refused(tmp_path: Path, data: bytes) -> N
     try:
         shown = dict(example_requests(with_rubric(tmp_path, data)))
     except RecipeError as error:
-        said_plainly(error)
+        check_plain_message(error)
         return
     assert all(isinstance(text, str) and text for text in shown.values())
 
@@ -167,7 +167,7 @@ def test_a_damaged_rated_dataset_gives_responses_or_problems(tmp_path: Path, dat
         load_prompts(source, tmp_path, tmp_path / "out")
         rows = pq.read_table(write_given(source, tmp_path, tmp_path, None)).to_pylist()
     except SourceError as error:
-        said_plainly(error)
+        check_plain_message(error)
         return
     assert all(row["fault"] or isinstance(row["content"], str) for row in rows)
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import load_recipe, shipped_recipes
-from tests.fuzz.mutations import mutations_of, said_plainly
+from tests.fuzz.mutations import check_plain_message, mutations_of
 
 KEY = "sk-" + "a1B2" * 10
 OWN = f"""
@@ -36,6 +36,6 @@ def test_a_damaged_recipe_is_sound_or_refused_in_sentences(tmp_path: Path, text:
     try:
         loaded = load_recipe(str(file))
     except RecipeError as error:
-        said_plainly(error, KEY)
+        check_plain_message(error, KEY)
     else:
         assert loaded.recipe.plain()

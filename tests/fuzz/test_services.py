@@ -18,7 +18,7 @@ from kasasagi.blocks.destinations.argilla import RATINGS, ArgillaDataset
 from kasasagi.blocks.destinations.hub import HubRepository
 from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 from kasasagi.blocks.dispatch.shared_limit import LimitError
-from tests.fuzz.mutations import mutations_of, said_plainly
+from tests.fuzz.mutations import check_plain_message, mutations_of
 from tests.served import served
 
 FEW = settings(max_examples=settings().max_examples // 2)
@@ -80,7 +80,7 @@ def slots_of(saying: Saying, body: bytes) -> list[Any]:
             try:
                 found.append(await ask)
             except LimitError as error:
-                said_plainly(error, "\n")
+                check_plain_message(error, "\n")
         await slots.close()
         return found
 
@@ -110,7 +110,7 @@ def test_damaged_words_of_the_hub_tell_a_commit_and_files_or_are_refused(saying:
     try:
         head = HubRepository("o/r", "main", "SOME_TOKEN").head()
     except DestinationError as error:
-        said_plainly(error, "hf_a-token-of-ours", "\n")
+        check_plain_message(error, "hf_a-token-of-ours", "\n")
         return
     assert all(isinstance(name, str) for name in head.files)
     assert head.commit not in ("", "None")

@@ -18,7 +18,7 @@ from kasasagi.tasks.publish.places.folder import as_manifest
 from kasasagi.tasks.synthesize.config import PersonasUse
 from kasasagi.tasks.synthesize.packs import SteeringError
 from kasasagi.tasks.synthesize.personas import read_personas
-from tests.fuzz.mutations import CHANGES, Change, changed, mutations_of, said_plainly
+from tests.fuzz.mutations import CHANGES, Change, changed, check_plain_message, mutations_of
 
 FIXTURE = settings(
     max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -45,7 +45,7 @@ def test_a_damaged_run_is_read_or_refused_in_one_sentence(tmp_path: Path, name: 
         run.noted_models()
         run.recipe()
     except WorkspaceError as error:
-        said_plainly(error, "\n")
+        check_plain_message(error, "\n")
     finally:
         file.write_bytes(whole)
 
@@ -68,9 +68,9 @@ def test_a_damaged_note_of_a_batch_is_left_out(tmp_path: Path, changes: list[Cha
 @given(CHANGES)
 def test_a_damaged_segment_of_a_worker_is_read_right_or_refused(tmp_path: Path, changes: list[Change]) -> None:
     store, name = Store(str(tmp_path / "cluster")), "parcels/p/answers/s.parquet"
-    said = {digest(number): Completion(text=f"answer {number} 鵲", prompt_tokens=number) for number in range(30)}
+    completions = {digest(number): Completion(text=f"answer {number} 鵲", prompt_tokens=number) for number in range(30)}
     if store.read(name) is None:
-        rows = [row_of(Entry(key, "m", completion), 1.0) for key, completion in said.items()]
+        rows = [row_of(Entry(key, "m", completion), 1.0) for key, completion in completions.items()]
         write_segment(store, "parcels/p", "s", rows)
     whole = store.read(name)
     assert whole is not None
@@ -78,9 +78,9 @@ def test_a_damaged_segment_of_a_worker_is_read_right_or_refused(tmp_path: Path, 
     try:
         entries, passing = read_segments(store, [name])
         assert not passing
-        assert all(said[entry.key] == entry.completion for entry in entries)
+        assert all(completions[entry.key] == entry.completion for entry in entries)
     except LedgerError as error:
-        said_plainly(error, "\n")
+        check_plain_message(error, "\n")
     finally:
         store.write(name, whole)
 
@@ -112,7 +112,7 @@ def test_a_damaged_file_of_personas_is_read_or_refused(tmp_path: Path, name: str
         assert found
         assert all(persona.text.strip() for persona in found)
     except SteeringError as error:
-        said_plainly(error)
+        check_plain_message(error)
 
 
 @given(mutations_of(b'{"kasasagi": "0.1", "files": {"train.parquet": {"sha256": "00"}}}'))

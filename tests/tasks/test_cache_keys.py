@@ -11,9 +11,9 @@ class Grown(RespondConfig):
 
 
 def test_a_new_field_at_its_default_changes_no_key() -> None:
-    said = {"models": ["small", {"use": "large", "sampling": {"temperature": 1.0}}], "samples": 2}
-    assert Grown.model_validate(said).keyed() == RespondConfig.model_validate(said).keyed()
-    assert Grown.model_validate({**said, "novelty": 4}).keyed() != RespondConfig.model_validate(said).keyed()
+    data = {"models": ["small", {"use": "large", "sampling": {"temperature": 1.0}}], "samples": 2}
+    assert Grown.model_validate(data).keyed() == RespondConfig.model_validate(data).keyed()
+    assert Grown.model_validate({**data, "novelty": 4}).keyed() != RespondConfig.model_validate(data).keyed()
 
 
 def test_what_is_said_to_be_as_the_default_is_the_same_key() -> None:

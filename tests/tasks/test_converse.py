@@ -76,10 +76,10 @@ def test_what_was_said_is_kept_with_its_calls(tmp_path: Path) -> None:
     handle = talk(one, no_rules(), seeds())
     prompts = {row["prompt_id"]: row for row in read_rows(one.run, handle.shards["prompts"])}
     calls = {row["call_id"] for row in read_rows(one.run, handle.shards["calls"])}
-    said = read_rows(one.run, handle.shards["turns"])
-    assert {row["call_id"] for row in said} == calls
+    turns = read_rows(one.run, handle.shards["turns"])
+    assert {row["call_id"] for row in turns} == calls
     for name, row in prompts.items():
-        mine = [turn for turn in said if turn["prompt_id"] == name]
+        mine = [turn for turn in turns if turn["prompt_id"] == name]
         assert [(turn["turn"], turn["role"]) for turn in mine] == [
             (1, "assistant"),
             (2, "user"),

@@ -342,7 +342,7 @@ def test_a_frame_holds_the_columns_that_are_named_and_no_others(run: Run) -> Non
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "message"),
     [
         (added("ExpectColumnValuesToBeInSte", column="x"), "did you mean 'ExpectColumnValuesToBeInSet'"),
         (added("ExpectNothing"), "no such expectation"),
@@ -351,8 +351,8 @@ def test_a_frame_holds_the_columns_that_are_named_and_no_others(run: Run) -> Non
         ("ExpectColumnValuesToBeUnique", "Expectation"),
     ],
 )
-def test_an_expectation_that_there_is_not_is_refused_at_once(entry: Any, said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
+def test_an_expectation_that_there_is_not_is_refused_at_once(entry: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         GatesConfig.model_validate({"expect": [entry]})
 
 

@@ -39,8 +39,8 @@ def judged(connection: duckdb.DuckDBPyConnection, stage: str) -> dict[str, Outco
 
 
 def unread(stage: str, count: int) -> list[dict[str, Any]]:
-    said = {"prompt_id": "p", "instruction": "Why?", "reply": "no idea"}
-    return [quarantine_row(stage, f"digest {n}", "unknown_line", None, said) for n in range(count)]
+    payload = {"prompt_id": "p", "instruction": "Why?", "reply": "no idea"}
+    return [quarantine_row(stage, f"digest {n}", "unknown_line", None, payload) for n in range(count)]
 
 
 @pytest.mark.parametrize(("stage", "most"), [("tags", 5), ("rewrite", 20)])

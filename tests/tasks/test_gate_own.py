@@ -87,7 +87,7 @@ def test_a_query_sees_kept_columns_and_may_join_the_rows_with_themselves(run: Ru
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("SELECT * FROM read_csv('/etc/passwd')", "file system operations are disabled"),
         ("COPY {batch} TO '/tmp/rows.csv'", "not one SELECT"),
@@ -97,13 +97,13 @@ def test_a_query_sees_kept_columns_and_may_join_the_rows_with_themselves(run: Ru
         ("SELECT * FROM {batch} WHERE nowhere", "nowhere"),
     ],
 )
-def test_a_query_sees_the_rows_of_its_stage_alone_and_changes_nothing(run: Run, query: str, said: str) -> None:
+def test_a_query_sees_the_rows_of_its_stage_alone_and_changes_nothing(run: Run, query: str, message: str) -> None:
     with tables(run, responses=responses(3)) as connection:
         found = outcome(connection, sql(query, severity="info"))
         assert connection.execute("SELECT count(*) FROM responses").fetchone() == (3,)
     assert found.stops
     assert "could not evaluate" in found.detail
-    assert said in found.detail
+    assert message in found.detail
 
 
 def test_two_queries_of_a_stage_are_told_apart_by_their_words(run: Run) -> None:
@@ -153,7 +153,7 @@ def test_an_own_class_that_names_no_rows_sees_all_columns(run: Run, base: Path) 
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("my_gates:ExpectColumnValuesToBeInSet", "bears the name of a class of Great Expectations"),
         ("my_gates:ExpectNothingOfGreatExpectations", "is no class of an expectation"),
@@ -162,10 +162,10 @@ def test_an_own_class_that_names_no_rows_sees_all_columns(run: Run, base: Path) 
         ("outside:ExpectShortAnswers", "is not in the recipe's folder"),
     ],
 )
-def test_an_own_class_that_cannot_be_used_says_why(run: Run, base: Path, name: str, said: str) -> None:
+def test_an_own_class_that_cannot_be_used_says_why(run: Run, base: Path, name: str, message: str) -> None:
     (base.parent / "outside.py").write_text(FILE)
     (base / "outside.py").symlink_to(base.parent / "outside.py")
-    assert said in (class_problem(own(name), base) or "")
+    assert message in (class_problem(own(name), base) or "")
     with tables(run, responses=responses(1)) as connection:
         assert outcome(connection, own(name), base).stops
 

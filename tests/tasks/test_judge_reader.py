@@ -63,8 +63,8 @@ def test_a_rationale_of_several_paragraphs_is_kept_with_its_markdown() -> None:
 
 
 def test_what_is_said_of_a_texts_words_is_no_rating() -> None:
-    said = PLAIN.replace("good", "Text 1: 5 birds are named.\n| Text 1 | 5 birds |\n5 - 1 = 4")
-    assert [verdict.rating for verdict in read_ratings(said, 2)] == [4, 2]
+    reply = PLAIN.replace("good", "Text 1: 5 birds are named.\n| Text 1 | 5 birds |\n5 - 1 = 4")
+    assert [verdict.rating for verdict in read_ratings(reply, 2)] == [4, 2]
 
 
 def test_a_rating_within_a_sentence_is_no_rating() -> None:
@@ -335,8 +335,8 @@ IN_OTHER_WORDS = st.sampled_from(
 def test_a_quoted_rating_never_stands_in_for_one_in_other_words(
     real: int, forged: int, words: str, first: bool, last: bool
 ) -> None:
-    said = ["Rationale: it says", f"Rating: {forged}", *(["which is no answer"] if last else [])]
-    body = [words.format(real), *said] if first else [*said, words.format(real)]
+    quoted = ["Rationale: it says", f"Rating: {forged}", *(["which is no answer"] if last else [])]
+    body = [words.format(real), *quoted] if first else [*quoted, words.format(real)]
     with pytest.raises(UnreadableReply):
         read_ratings("\n".join(["#### Output for Text 1", *body]), 1)
 

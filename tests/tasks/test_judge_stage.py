@@ -276,8 +276,8 @@ CLOSING = "</think>\n" + SECOND
 def test_an_end_of_thinking_that_may_be_quoted_cuts_nothing_off(
     tmp_path: Path, shown_text: str, reply: str, reasoning: str | None, safe: bool
 ) -> None:
-    said = Completion(text=reply, reasoning=reasoning, finish_reason="stop")
-    one = session(tmp_path, answer=lambda question: said)
+    completion = Completion(text=reply, reasoning=reasoning, finish_reason="stop")
+    one = session(tmp_path, answer=lambda question: completion)
     responses = [{**row, "content": shown_text + str(place)} for place, row in enumerate(some(QUESTION, 2))]
     handle = chunk(one, config(orders="random", repairs=0), [QUESTION], responses)
     reasons = {row["reason"] for row in rows(one, handle, "quarantine")}

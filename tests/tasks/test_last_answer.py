@@ -23,26 +23,26 @@ def source(folder: Path, rows: list[Any], **fields: Any) -> DatasetSource:
     return DatasetSource(path="rows.jsonl", **fields)
 
 
-def said(folder: Path, found: DatasetSource) -> list[list[str]]:
+def dialogues(folder: Path, found: DatasetSource) -> list[list[str]]:
     """The roles and texts of each prompt that is loaded."""
     rows = pq.read_table(load_prompts(found, folder, folder / "out").prompts).to_pylist()
     return [[f"{turn['role']}: {turn['content']}" for turn in row["messages"]] for row in rows]
 
 
 def test_an_answer_is_left_out_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:
-    assert said(tmp_path, source(tmp_path, [CHAT, WAITING])) == [["user: Why?"], ["user: Who?"]]
+    assert dialogues(tmp_path, source(tmp_path, [CHAT, WAITING])) == [["user: Why?"], ["user: Who?"]]
 
 
 def test_a_dialogue_that_goes_on_begins_with_its_own_answer(tmp_path: Path) -> None:
     found = source(tmp_path, [CHAT, WAITING], last_answer="keep", turns=TURNS)
-    assert said(tmp_path, found) == [["user: Why?", "assistant: So."], ["user: Who?"]]
+    assert dialogues(tmp_path, found) == [["user: Why?", "assistant: So."], ["user: Who?"]]
     [first, _] = pq.read_table(load_prompts(found, tmp_path, tmp_path / "out").prompts).to_pylist()
     assert first["instruction"] == "Why?"
 
 
 def test_a_dialogue_that_has_its_turns_already_waits_for_an_answer(tmp_path: Path) -> None:
     long = {"messages": [*CHAT["messages"], *CHAT["messages"], *CHAT["messages"]]}
-    [turns] = said(tmp_path, source(tmp_path, [long], last_answer="keep", turns=TURNS))
+    [turns] = dialogues(tmp_path, source(tmp_path, [long], last_answer="keep", turns=TURNS))
     assert turns[-1] == "user: Why?"
     assert len(turns) == 5
 
@@ -58,7 +58,7 @@ def test_a_dialogue_that_has_its_turns_already_waits_for_an_answer(tmp_path: Pat
 )
 def test_an_answer_can_be_the_chosen_response_in_every_form(tmp_path: Path, row: Any) -> None:
     found = source(tmp_path, [row], last_answer="as_chosen")
-    assert said(tmp_path, found) == [["user: Why?"]]
+    assert dialogues(tmp_path, found) == [["user: Why?"]]
     assert count_answered(found, tmp_path, 10) == 1
     [given_row] = pq.read_table(load_given(found, tmp_path, tmp_path)).to_pylist()
     assert (given_row["model"], given_row["slot"], given_row["content"]) == (SOURCE, "chosen", "So.")

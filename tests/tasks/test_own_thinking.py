@@ -74,8 +74,8 @@ def test_the_template_of_the_models_tokenizer_is_read(tmp_path: Path, own_file: 
 
 def test_what_the_recipe_says_stands_before_the_template(tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text(TEMPLATES["splits_off_the_end"][0])
-    said = model(tokenizer=str(tmp_path), thinking=[{"begin": "<plan>", "end": "</plan>"}])
-    assert forms_of(said, tmp_path) == (PLAN,)
+    config = model(tokenizer=str(tmp_path), thinking=[{"begin": "<plan>", "end": "</plan>"}])
+    assert forms_of(config, tmp_path) == (PLAN,)
 
 
 def test_models_without_a_known_template_have_no_form_of_their_own(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_lengths_are_of_the_texts_and_tokens_of_those_that_a_server_counted(run:
 
 
 @pytest.mark.parametrize(
-    ("settings", "more", "said"),
+    ("settings", "more", "message"),
     [
         ({}, {}, "by the digest of each prompt and the seed 0: all rows of a prompt are on one side"),
         ({"system": "drop"}, {}, "differ from it in their system messages alone are on one side"),
@@ -194,10 +194,10 @@ def test_lengths_are_of_the_texts_and_tokens_of_those_that_a_server_counted(run:
     ],
 )
 def test_the_card_says_what_a_split_keeps_together(
-    tmp_path: Path, settings: dict[str, Any], more: dict[str, Any], said: str
+    tmp_path: Path, settings: dict[str, Any], more: dict[str, Any], message: str
 ) -> None:
     run = build_example_run(tmp_path / "workspace", prompts=23, recipe={**RECIPE, **more})
-    assert said in card_of(run, tmp_path / "out", split={"test": 0.3}, **settings)
+    assert message in card_of(run, tmp_path / "out", split={"test": 0.3}, **settings)
 
 
 def test_masking_leaves_settings_alone() -> None:

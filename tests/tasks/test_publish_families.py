@@ -28,8 +28,8 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def prompt(*texts: str, system: str | None = None, **columns: Any) -> dict[str, Any]:
     """A prompt's row: its turns, the user's first, perhaps behind a system message."""
-    said = [{"role": "assistant" if place % 2 else "user", "content": text} for place, text in enumerate(texts)]
-    messages = [*([{"role": "system", "content": system}] if system else []), *said]
+    turns = [{"role": "assistant" if place % 2 else "user", "content": text} for place, text in enumerate(texts)]
+    messages = [*([{"role": "system", "content": system}] if system else []), *turns]
     return {"prompt_id": prompt_id(messages), "messages": messages, "instruction": texts[-1], **columns}
 
 
@@ -129,8 +129,8 @@ def test_dialogues_that_rewrites_grew_into_are_on_the_side_of_their_origin(
         for row in with_rewrites(text):
             more = {"origin_id": row["origin_id"]} if "origin_id" in row else {}
             families[text].append(prompt(row["instruction"], "So it is.", "Why?", **more))
-            said = {"prompt_id": families[text][-1]["prompt_id"], "seed_id": row["prompt_id"]}
-            turns += [{**said, "role": "assistant"}, {**said, "role": "user"}]
+            ids = {"prompt_id": families[text][-1]["prompt_id"], "seed_id": row["prompt_id"]}
+            turns += [{**ids, "role": "assistant"}, {**ids, "role": "user"}]
     fill(connection, [row for family in families.values() for row in family], turns)
     for settings in ({}, {"system": "drop"}):
         found = sides(connection, rewritten=True, **settings)

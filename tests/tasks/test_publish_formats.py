@@ -118,7 +118,7 @@ def rows_of(run: Run, tmp_path: Path, name: str) -> dict[str, dict[str, Any]]:
     return dict(zip(order, rows, strict=True))
 
 
-def said(content: str) -> dict[str, str]:
+def assistant(content: str) -> dict[str, str]:
     return {"role": "assistant", "content": content}
 
 
@@ -131,16 +131,16 @@ def test_plain_text_reads_back_as_the_conversation(run: Run, tmp_path: Path) -> 
         assert (row["chosen"], row["rejected"]) == (f" {CHOSEN}", f" {REJECTED}")
 
 
-SAID = st.text(st.sampled_from("ab \n\tUser:Assistant水"), max_size=40) | st.sampled_from(
+TEXTS = st.text(st.sampled_from("ab \n\tUser:Assistant水"), max_size=40) | st.sampled_from(
     ["a\n\nUser: b", "\n\nSystem:", "User: x", "\nAssistant: y", "a\n \nUser:", "a\r\n\r\nUser: b"]
 )
 
 
-@given(st.lists(SAID, min_size=1, max_size=4), SAID)
+@given(st.lists(TEXTS, min_size=1, max_size=4), TEXTS)
 def test_a_transcript_that_is_not_refused_is_never_ambiguous(texts: list[str], reply: str) -> None:
     roles = ("user", "assistant") * 2
     prompt = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
-    row = {"prompt": prompt, "chosen": [said(reply)], "rejected": [said("no")]}
+    row = {"prompt": prompt, "chosen": [assistant(reply)], "rejected": [assistant("no")]}
     if plain_refused(row) is None:
         whole = f"\n\n{transcript(row)} {reply}"
         _, *parts = re.split(r"\n\n(?=(?:User|Assistant|System):)", whole)
@@ -154,8 +154,8 @@ def test_ultrafeedback_binarized_has_whole_conversations_and_scores(run: Run, tm
         messages = CONVERSATIONS[name]
         assert list(row) == ["prompt", "prompt_id", "chosen", "rejected", "messages", "score_chosen", "score_rejected"]
         assert row["prompt"] == next(turn["content"] for turn in messages if turn["role"] == "user")
-        assert row["chosen"] == row["messages"] == [*messages, said(CHOSEN)]
-        assert row["rejected"] == [*messages, said(REJECTED)]
+        assert row["chosen"] == row["messages"] == [*messages, assistant(CHOSEN)]
+        assert row["rejected"] == [*messages, assistant(REJECTED)]
         assert (row["score_chosen"], row["score_rejected"]) == (5.0, 2.0)
 
 
@@ -171,22 +171,22 @@ def test_distilabel_columns_are_those_of_its_own_step(run: Run, tmp_path: Path) 
             "small": REJECTED,
         }
         assert row["prompt_id"] == hashlib.sha256(row["prompt"].encode()).hexdigest()
-        assert (row["chosen"], row["rejected"]) == ([*messages, said(CHOSEN)], [*messages, said(REJECTED)])
+        assert (row["chosen"], row["rejected"]) == ([*messages, assistant(CHOSEN)], [*messages, assistant(REJECTED)])
         assert (row["chosen_model"], row["rejected_model"]) == ("large", "small")
 
 
 def test_a_reward_model_gets_whole_conversations_and_no_margin(run: Run, tmp_path: Path) -> None:
     for name, row in rows_of(run, tmp_path, "reward").items():
         assert (row["chosen"], row["rejected"]) == (
-            [*CONVERSATIONS[name], said(CHOSEN)],
-            [*CONVERSATIONS[name], said(REJECTED)],
+            [*CONVERSATIONS[name], assistant(CHOSEN)],
+            [*CONVERSATIONS[name], assistant(REJECTED)],
         )
         assert not {"prompt", "margin", "messages", "completion", "label"} & set(row)
 
 
 def test_sft_has_the_chosen_answer_alone(run: Run, tmp_path: Path) -> None:
     for name, row in rows_of(run, tmp_path, "sft").items():
-        assert (row["prompt"], row["completion"]) == (CONVERSATIONS[name], [said(CHOSEN)])
+        assert (row["prompt"], row["completion"]) == (CONVERSATIONS[name], [assistant(CHOSEN)])
         assert not {"messages", "text", "chosen", "rejected"} & set(row)
 
 
@@ -194,16 +194,16 @@ def test_openai_lines_have_no_other_keys_than_documented(run: Run, tmp_path: Pat
     for name, row in rows_of(run, tmp_path, "openai_preference").items():
         assert row == {
             "input": {"messages": CONVERSATIONS[name]},
-            "preferred_output": [said(CHOSEN)],
-            "non_preferred_output": [said(REJECTED)],
+            "preferred_output": [assistant(CHOSEN)],
+            "non_preferred_output": [assistant(REJECTED)],
         }
 
 
 def test_axolotl_messages_hold_what_its_templates_can_find(run: Run, tmp_path: Path) -> None:
     for name, row in rows_of(run, tmp_path, "axolotl").items():
         assert row["messages"] == CONVERSATIONS[name]
-        assert row["chosen"] == said(CHOSEN.strip())
-        assert row["rejected"] == said(REJECTED)
+        assert row["chosen"] == assistant(CHOSEN.strip())
+        assert row["rejected"] == assistant(REJECTED)
 
 
 def test_llama_factory_finds_the_dataset_and_takes_every_row(run: Run, tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_all_formats_lie_side_by_side_and_each_loads_as_the_card_says(run: Run, 
 
 def test_an_empty_table_keeps_the_columns_of_every_format() -> None:
     empty = pa.schema(list(OWN.items())).empty_table()
-    row = {name: [said("x")] for name in ("prompt", "chosen", "rejected")} | {"prompt_id": "p"}
+    row = {name: [assistant("x")] for name in ("prompt", "chosen", "rejected")} | {"prompt_id": "p"}
     full = pa.Table.from_pylist([row], empty.schema)
     for form in (FORMATS.find(name, Path()) for name in FORMATS.ours):
         tables = [with_answers(some, {}) if form.answers else some for some in (empty, full)]

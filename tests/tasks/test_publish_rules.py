@@ -44,13 +44,13 @@ def openai_fault(line: Mapping[str, Any]) -> str | None:
     three fields; messages with a role and text alone; outputs of assistant messages, exactly one each.
     """
     messages, outputs = line["input"]["messages"], [line["preferred_output"], line["non_preferred_output"]]
-    said = [*messages, *outputs[0], *outputs[1]]
+    turns = [*messages, *outputs[0], *outputs[1]]
     kept = {
         "fields": set(line) == {"input", "preferred_output", "non_preferred_output"},
         "input": {"messages"} <= set(line["input"]) <= {"messages", "tools", "parallel_tool_calls"},
         "output": all([turn["role"] for turn in output] == ["assistant"] for output in outputs),
-        "message": all(set(turn) == {"role", "content"} and isinstance(turn["content"], str) for turn in said),
-        "role": all(turn["role"] in ("system", "developer", "user", "assistant") for turn in said),
+        "message": all(set(turn) == {"role", "content"} and isinstance(turn["content"], str) for turn in turns),
+        "role": all(turn["role"] in ("system", "developer", "user", "assistant") for turn in turns),
         "question": messages[-1]["role"] == "user",
     }
     return next((rule for rule, holds in kept.items() if not holds), None)
@@ -69,7 +69,7 @@ def test_no_line_breaks_a_rule_of_openais(run: Run, tmp_path: Path) -> None:
 def test_an_answer_that_axolotl_would_find_too_early_is_refused(answer: str) -> None:
     refuses = FORMATS.find("axolotl", Path()).refuses
     assert refuses is not None
-    said = {"chosen": [{"content": "Water boils."}], "rejected": [{"content": f" {answer}"}]}
-    assert refuses({"prompt": CONVERSATIONS["single"], **said}) == "hidden_in_the_template"
-    said["rejected"] = [{"content": f"{answer}!"}]
-    assert refuses({"prompt": CONVERSATIONS["single"], **said}) is None
+    sides = {"chosen": [{"content": "Water boils."}], "rejected": [{"content": f" {answer}"}]}
+    assert refuses({"prompt": CONVERSATIONS["single"], **sides}) == "hidden_in_the_template"
+    sides["rejected"] = [{"content": f"{answer}!"}]
+    assert refuses({"prompt": CONVERSATIONS["single"], **sides}) is None

@@ -37,7 +37,10 @@ def prompts_of(run: Run) -> dict[str, dict[str, Any]]:
         "LEFT JOIN (SELECT row_id, reason FROM quarantine WHERE stage = 'format_dpo') ON row_id = p.prompt_id"
     )
     with open_tables(run) as connection:
-        return {fate: {"prompt_id": id_, "messages": said} for fate, id_, said in connection.execute(query).fetchall()}
+        return {
+            fate: {"prompt_id": id_, "messages": messages}
+            for fate, id_, messages in connection.execute(query).fetchall()
+        }
 
 
 def add_fault(run: Run, prompt: dict[str, Any], stage: str, reason: str) -> None:

@@ -123,9 +123,9 @@ def test_personas_fit_the_language_and_stand_in_the_system_prompt(tmp_path: Path
     fitting = {(one.columns["wanted_language"], one.columns["persona"]) for one in found}
     assert fitting == {("en", "a baker in Leeds."), ("ja", "札幌の高校生。"), ("ja", "猫")}
     for one in found:
-        said = (one.system or "").removeprefix("Be brief.\n")
-        assert one.columns["persona"].rstrip("。.") in said
-        assert language_of(said) == one.columns["wanted_language"]
+        system = (one.system or "").removeprefix("Be brief.\n")
+        assert one.columns["persona"].rstrip("。.") in system
+        assert language_of(system) == one.columns["wanted_language"]
 
 
 def test_personas_are_read_from_a_text_file_and_drawn_evenly(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_personas_are_read_from_a_text_file_and_drawn_evenly(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("fields", "text", "said"),
+    ("fields", "text", "message"),
     [
         ({"packs": ["cod"], "languages": "en"}, "", "did you mean 'code'"),
         ({"packs": ["none.yaml"], "languages": "en"}, "", "cannot be read"),
@@ -151,11 +151,11 @@ def test_personas_are_read_from_a_text_file_and_drawn_evenly(tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_steer_is_refused_in_one_sentence(
-    tmp_path: Path, fields: dict[str, Any], text: str, said: str
+    tmp_path: Path, fields: dict[str, Any], text: str, message: str
 ) -> None:
     for name in ("people.txt", "people.jsonl", "people.txt.yaml"):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    with pytest.raises(SteeringError, match=said) as error:
+    with pytest.raises(SteeringError, match=message) as error:
         Steering.read(source(**fields), tmp_path)
     assert "\n" not in str(error.value)
 

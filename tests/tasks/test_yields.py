@@ -1,4 +1,4 @@
-"""The yield of draws: counted, said, and held against its floor early only where chance cannot explain it."""
+"""The yield of draws: counted, logged, and compared with its floor early only where chance cannot explain it."""
 
 import random
 

@@ -103,8 +103,8 @@ def test_a_server_that_dies_ends_the_run_with_its_last_words(tmp_path: Path, com
     for process in started:
         if "VLLM::EngineCor" in process.name():
             process.kill()
-    said = running.wait().failed(1)
+    output = running.wait().failed(1)
     assert are_gone(started)
-    assert "its server ended" in said or "server_error" in said
-    assert "its log is" in said
+    assert "its server ended" in output or "server_error" in output
+    assert "its log is" in output
     assert kept(tmp_path) > 100

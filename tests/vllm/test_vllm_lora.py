@@ -79,8 +79,8 @@ def test_an_adapter_beside_the_recipe_answers_as_weights_it_is_merged_into(tmp_p
             assert [one.error for one in found] == [None] * len(asked)
             return [one.text for one in found]
 
-        said = {label: answers(label) for label in models}
-    assert said["plain"] != said["adapted"]
-    assert said["adapted"] == said["merged"]
-    assert said["served"] == said["merged"]
+        replies = {label: answers(label) for label in models}
+    assert replies["plain"] != replies["adapted"]
+    assert replies["adapted"] == replies["merged"]
+    assert replies["served"] == replies["merged"]
     assert engines["adapted"].identity() == engines["served"].identity() != engines["plain"].identity()

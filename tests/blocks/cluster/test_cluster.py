@@ -37,7 +37,7 @@ from tests.blocks.helpers import until as soon
 from tests.fake_server import FakeServer
 
 REPOSITORY = Path(__file__).parents[3]
-FAST = (200, {}, answer_body("said at once"))
+FAST = (200, {}, answer_body("given at once"))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_the_death_of_a_worker_costs_what_was_in_flight(site: Site, taken_over_b
         models = {"small": model(server.base_url, max_concurrency=4)}
         with site.dispatching(models, send, at_once=1, parcel_calls=100) as dispatcher:
             answers = dispatcher.ask(asked)
-    assert [answer.text for answer in answers] == ["said at once"] * 40
+    assert [answer.text for answer in answers] == ["given at once"] * 40
     assert server.posts == 40 + 4
     assert len(kept(site.ledger, asked)) == 40
 
@@ -292,8 +292,8 @@ def test_each_model_is_asked_where_its_resources_are(site: Site, server: FakeSer
 
 def test_a_segment_that_was_changed_is_never_served(site: Site) -> None:
     one = questions(1)[0]
-    row = row_of(Entry(one.key, "small", Completion(text="said")), time.time())
-    forged = (*row[:4], row[4].replace(b"said", b"lies"), row[5])
+    row = row_of(Entry(one.key, "small", Completion(text="true")), time.time())
+    forged = (*row[:4], row[4].replace(b"true", b"lies"), row[5])
     write_segment(site.store, "workspace/killed/parcels/1-0-ab", "0", [forged])
     with pytest.raises(LedgerError, match="seal is broken"):
         take_over(site.store, site.ledger, "workspace", [])
