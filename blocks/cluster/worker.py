@@ -74,7 +74,7 @@ class WorkerSession:
         self._ending = threading.Lock()
         self._ended = threading.Event()
         self._word, self._word_at = "", time.monotonic()
-        self._heed()
+        self._follow_order()
         threading.Thread(target=self._watch, name="run-watch", daemon=True).start()
 
     def answer(self, parcel: Parcel) -> tuple[int, int]:
@@ -128,7 +128,7 @@ class WorkerSession:
     def _watch(self) -> None:
         while not self._ended.wait(WATCH_S):
             try:
-                self._heed()
+                self._follow_order()
                 self._look_after_claims()
             except DestinationError:
                 pass  # a storage that cannot be read for a while is a run that says nothing for a while
@@ -137,7 +137,7 @@ class WorkerSession:
             if self.dispatcher.stopped_by is not None:
                 self.end()
 
-    def _heed(self) -> None:
+    def _follow_order(self) -> None:
         """Follow the run's order: continue, wait, or stop; a run that is gone gives none."""
         word = (self.store.read(f"{self._root}/{ALIVE}") or STOP.encode()).decode()
         if word == self._word:

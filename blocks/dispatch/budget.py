@@ -90,7 +90,7 @@ class BudgetLimit:
         return BudgetSpentError(
             f"the budget of {shown(unit, getattr(self._budget, unit))}{self._name} does not reach for another call to "
             f"{label!r}, which may take {shown(unit, getattr(cost, unit))}: {shown(unit, getattr(self.spent, unit))} "
-            f"are spent{kept}; what was paid for is kept: raise {self._key}.{unit} and run again to go on"
+            f"are spent{kept}; what was paid for is kept: raise {self._key}.{unit} and run again to continue"
         )
 
 

@@ -308,7 +308,7 @@ class Dispatcher:
     def broken(self, error: BaseException) -> None:
         """End the run, since a part of the dispatcher itself failed."""
         failed = DispatcherError(
-            f"the dispatcher failed ({type(error).__name__}: {error}); what was paid for is kept: run again to go on, "
+            f"the dispatcher failed ({type(error).__name__}: {error}); paid calls are kept: run again to continue, "
             "and report this error"
         )
         failed.__cause__ = error

@@ -37,7 +37,7 @@ ERROR_FIELDS = ("code", "type", "message")
 NO_KEY = "no-key-needed"
 QUEUEING = "vllm"
 INSTEAD = (
-    "Magpie goes on from a text that stands before the user's words: serve the model where /v1/completions takes such "
+    "Magpie continues a text that stands before the user's words: serve the model where /v1/completions takes such "
     "a text as it is (vllm serve, llama.cpp), use kind: vllm, or load instructions as a dataset"
 )
 WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})? ([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*$", re.M)

@@ -110,7 +110,7 @@ class VLLMEngine(Feeder):
         try:
             outputs = self.llm.llm_engine.step()
         except Exception as error:
-            raise EngineFailedError(f"vLLM broke down ({_words(error)}); run again to go on from here") from error
+            raise EngineFailedError(f"vLLM broke down ({_words(error)}); run again to resume") from error
         return [(output.request_id, _completion(output)) for output in outputs if output.finished]
 
     def tokens(self, request: Request) -> list[int]:

@@ -146,7 +146,7 @@ class VLLMServer(Feeder):
             if (code := self._process.poll()) is not None:
                 raise EngineFailedError(
                     f"its server ended with status {code}: {_last_words(self.log)} (its log is {self.log}); "
-                    "run again to go on from here"
+                    "run again to resume"
                 )
             if time.monotonic() >= stop:
                 return

@@ -112,7 +112,7 @@ class Claims:
             except (sqlite3.Error, OSError) as error:
                 raise LedgerError(
                     f"the claims of the runs of this workspace in {self._folder} cannot be read or written ({error}), "
-                    "so nothing more is sent: make room or make it writable, or remove that folder while no run goes on"
+                    "so nothing more is sent: free space, make it writable, or remove that folder with no run active"
                 ) from error
 
     def _opened(self) -> sqlite3.Connection:

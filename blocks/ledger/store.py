@@ -182,7 +182,7 @@ class Ledger:
             repair = command("ledger", "check", "--repair", workspace=workspace_of(self.path))
             raise LedgerError(
                 f"the ledger {self.path} holds an entry that is not what was written ({error}), so nothing is taken "
-                f"from it: {repair} sets such entries aside, and only they are asked again"
+                f"from it: {repair} removes such entries, and only they are asked again"
             ) from error
         return found
 

@@ -61,7 +61,7 @@ def warnings(recipe: Recipe) -> list[str]:
         found.append("judge.samples asks for several verdicts, and at temperature 0 they are equal: raise it")
     found += _untrained(recipe, judging) if judging else []
     if recipe.judge and not judging:
-        found.append("strong_vs_weak heeds no ratings, so nobody judges")
+        found.append("strong_vs_weak uses no ratings, so nobody judges")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
     if recipe.answers and not recipe.pairing:
         found.append("nobody judges and no pairs are made, so the responses are the dataset; add judge for pairs")

@@ -96,9 +96,9 @@ async def _check_one(
         await endpoint.close()
     place = f"{key}: {label!r} at {model.addresses[0]}"
     if found.error == "not_found":
-        return f"{place} cannot go on from a text: {found.detail}"
+        return f"{place} cannot continue a text: {found.detail}"
     if found.error == "rejected_by_server":
-        return f"{place} cannot go on from a text: {found.detail}; {INSTEAD}"
+        return f"{place} cannot continue a text: {found.detail}; {INSTEAD}"
     if GREETING.search(found.text):
         return f"{place} greets ({found.text[:60]!r}), so it puts a chat template around every prompt; {INSTEAD}"
     if found.error is None:

@@ -206,4 +206,4 @@ def approve(
         typer.confirm(f"Let {'these' if len(outcomes) > 1 else 'this'} pass?", abort=True)
     write_approvals(place, found.state().name, outcomes, found.id)
     announce_approval(found)
-    typer.echo("approved; a run that waits goes on, one that has ended is run again")
+    typer.echo("approved; a run that waits continues, one that has ended is run again")

@@ -58,7 +58,7 @@ def prune(
     verb = "would remove" if dry_run else "removed"
     print(f"{verb} {_entries(done.entries)} ({_size(done.reply_bytes)} of replies) from {place.ledger_folder}")
     if done.spared:
-        print(f"left {_entries(done.spared)} more where they are, since a run that goes on may ask for them")
+        print(f"left {_entries(done.spared)} more where they are, since an active run may ask for them")
     if done.entries and not dry_run:
         print(f"{printed_command('ledger', 'compact', workspace=place.folder)} gives their room back to the disk")
 

@@ -168,5 +168,5 @@ def draw_sides(console: Console, left: str, right: str) -> None:
 def closing(counts: Agreement, wanted: int) -> list[str]:
     """Return the summary of a session."""
     left = wanted - counts.verdicts
-    more = f"{plural(left, 'verdict')} to go: the same command goes on." if left > 0 else ""
+    more = f"{plural(left, 'verdict')} to go: the same command continues." if left > 0 else ""
     return [*counts.sentences(), *([more] if more else [])]

@@ -19,13 +19,13 @@ from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.publish.card.markdown import cell, fenced
 
 POLL_SECONDS = 2
-HELP = "*Approve* lets these rows pass, and the run goes on where it waits. Left off, the run stops."
+HELP = "*Approve* lets these rows pass, and the run continues where it waits. Left off, the run stops."
 
 
 class Decision(RunInput):
     """What a person says to a gate that failed."""
 
-    approve: bool = Field(False, description="Let these rows pass and go on; left off, the run stops.")
+    approve: bool = Field(False, description="Let these rows pass and continue; left off, the run stops.")
 
 
 async def asked_on_the_page(run: Run, outcomes: Sequence[Outcome], hours: float) -> bool:

@@ -100,7 +100,7 @@ def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[
         return
     runs_on = old.state().status == "running"
     raise KasasagiError(
-        f"the run {old.id} {'goes on still' if runs_on else 'did not get to its end'}, so {new.id} has the pairs of "
+        f"the run {old.id} {'is still active' if runs_on else 'did not get to its end'}, so {new.id} has the pairs of "
         f"{reached:,} of its {prompts:,} prompts: "
         f"{'make them again when it has ended' if runs_on else 'run its recipe again for all of them'}, "
         "or publish these with --partial"

@@ -64,7 +64,7 @@ async def _cancel_at_server(workspace: Workspace, note: BatchNote) -> str:
     except UNHEARD as error:
         if (refused := refused_redirect(error)) is not None:
             raise KasasagiError(f"{called} cannot be cancelled: {refused.detail}") from error
-        raise KasasagiError(f"nobody answers at {note.address}, so {called} goes on; try again later") from error
+        raise KasasagiError(f"nobody answers at {note.address}, so {called} continues; try again later") from error
     finally:
         await endpoint.close()
 
@@ -79,14 +79,14 @@ async def _break_off(workspace: Workspace, note: BatchNote, place: Place, clean:
         notes.forget(note)
         return (
             f"{note.address} answers 404 to {batch_id} and to the list of its batches, so {batch_id} is forgotten as "
-            "you asked, whether it is elsewhere or gone; its recipe asks, and pays for, its questions anew"
+            "you asked, whether it is elsewhere or gone; its recipe asks, and pays for, its questions again"
         )
     if batch_id and seen and seen.ending is None:
         await place.cancel(batch_id)
         seen = await _look(place, batch_id)
     if seen is None:
         notes.forget(note)
-        return f"{batch_id or note.name} is not found at {note.address}, so it is forgotten; its recipe asks anew"
+        return f"{batch_id or note.name} is not found at {note.address}, so it is forgotten; its recipe asks again"
     if seen.ending is None:
         return f"{batch_id} is being cancelled; run its recipe again to fetch what it answered before"
     answered = 0

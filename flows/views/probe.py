@@ -32,7 +32,7 @@ def print_probe(result: ProbeResult, console: Console) -> None:
         marks = f"  [breaks {', '.join(shown.broken)}]" if shown.broken else ""
         console.print(block(console, f"- {shown.text}{marks}", max(20, console.width - INDENT), 2))
     heading(console, "What to try")
-    for advice in result.judgement.advice or ("nothing in particular: go on with a recipe of your own",):
+    for advice in result.judgement.advice or ("nothing in particular: continue with a recipe of your own",):
         console.print(plain(f"- {advice}"), soft_wrap=True)
     console.print(plain(f"\n{_foreseen(result.figures)}"), soft_wrap=True)
 

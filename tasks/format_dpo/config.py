@@ -95,7 +95,7 @@ class PairsConfig(Config):
         if self.strategy != "strong_vs_weak" and (self.strong or self.weak):
             return f"strong and weak are for strong_vs_weak; {self.strategy} goes by ratings, so leave them out"
         if self.strategy == "strong_vs_weak" and self.min_chosen_rating is not None:
-            return "min_chosen_rating asks for ratings, and strong_vs_weak heeds none, so leave it out"
+            return "min_chosen_rating asks for ratings, and strong_vs_weak uses none, so leave it out"
         return None
 
     def _strong_and_weak(self) -> str | None:

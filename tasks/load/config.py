@@ -107,7 +107,7 @@ class DatasetSource(Config):
         if self.last_answer != "drop" and self.responses is not None:
             raise ValueError(f"last_answer: {self.last_answer} is for prompts without responses: drop one of the two")
         if self.last_answer == "keep" and self.turns is None:
-            raise ValueError("last_answer: keep is for dialogues that go on from the answer: add turns, or drop it")
+            raise ValueError("last_answer: keep is for dialogues that continue from the answer: add turns, or drop it")
         if self.last_answer == "as_chosen" and self.turns is not None:
             raise ValueError("last_answer: as_chosen answers the prompt as it is, and turns make it longer: drop one")
         if self.last_answer == "drop" and "answer" in self.columns:

@@ -96,7 +96,7 @@ def _matrix(vectors: Sequence[bytes], dimensions: int) -> Any:
     if len(sizes) > 1:
         raise ValueError(
             f"the vectors have {' and '.join(map(str, sizes))} dimensions, so they cannot be compared: "
-            "give the embedding model another identity, so that it is asked anew"
+            "give the embedding model another identity, so that it is asked again"
         )
     return np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1)
 

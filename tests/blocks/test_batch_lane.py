@@ -326,7 +326,7 @@ def waiting_batch(folder: Path, server: FakeServer, about: str) -> str:
     return str(note.batch_id)
 
 
-def test_answers_that_are_gone_at_the_server_are_asked_anew_and_a_person_is_told(
+def test_answers_that_are_gone_at_the_server_are_asked_again_and_a_person_is_told(
     tmp_path: Path, server: FakeServer
 ) -> None:
     before = batches(server)
@@ -340,7 +340,7 @@ def test_answers_that_are_gone_at_the_server_are_asked_anew_and_a_person_is_told
     assert {answer.error for answer in answers} == {None, "context_too_long"}
     assert len(logged) == 1
     assert gone in logged[0]
-    assert "paid for, anew" in logged[0]
+    assert "paid for, again" in logged[0]
     assert batches(server) == before + 2
     lost = sum(answer.error is None for answer in answers)
     assert server.stats()["samples_begun_again"] == lost, "errors that were still there are not asked again"
@@ -447,7 +447,7 @@ def test_a_batch_that_another_run_gave_up_is_not_waited_for(tmp_path: Path, serv
 
 @pytest.mark.parametrize("batch_list", ["given", "refused"])
 @pytest.mark.parametrize("batch_id", ["batch_gone", None])
-def test_a_batch_that_the_server_has_forgotten_is_asked_anew(
+def test_a_batch_that_the_server_has_forgotten_is_asked_again(
     tmp_path: Path, server: FakeServer, batch_id: str | None, batch_list: str
 ) -> None:
     server.configure(batch_list=batch_list)

@@ -1,4 +1,4 @@
-"""A run's tables: the same while it goes on as when it has ended, with reused calls free and kept columns joined."""
+"""A run's tables: the same while it is active as when it has ended, with reused calls free and kept columns joined."""
 
 from pathlib import Path
 from typing import Any

@@ -40,7 +40,7 @@ def calls(server: FakeServer) -> int:
 
 
 def greeted(dispatcher: Dispatcher, *servers: FakeServer) -> None:
-    """Ask until the model is asked at every address, and begin the accounts anew."""
+    """Ask until the model is asked at every address, and reset the accounts."""
     batches = (questions(2 * len(servers), about=f"batch {number}") for number in range(100_000))
     until(lambda: dispatcher.ask(next(batches)) and all(map(calls, servers)))
     for server in servers:

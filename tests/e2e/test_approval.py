@@ -1,4 +1,4 @@
-"""A gate that pauses: a person looks, lets the rows pass, and the run goes on without paying again."""
+"""A gate that pauses: a person looks, lets the rows pass, and the run continues without paying again."""
 
 import re
 

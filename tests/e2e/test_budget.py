@@ -1,4 +1,4 @@
-"""A budget: the run stops cleanly when it is spent, what was paid for is kept, and a raised one goes on."""
+"""A budget: the run stops cleanly when it is spent, what was paid for is kept, and with a raised one it resumes."""
 
 import pytest
 

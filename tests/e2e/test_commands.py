@@ -24,8 +24,8 @@ def test_a_plan_says_exactly_what_will_be_sent(new_job: NewJob, finished: Job) -
     job = new_job().copy_of(finished).write_recipe()
     fresh = ("plan", "recipe.yaml", "-w", job.folder / "fresh")
     known = ("plan", "recipe.yaml", "-w", job.workspace)
-    anew, again, changed = job.command.together(fresh, known, [*known, "--set", "judge.language=ja"])
-    assert planned(anew) == {"respond": ["80", "0", "80"], "judge": ["up to 80", "0", "up to 80"]}
+    fresh_plan, again, changed = job.command.together(fresh, known, [*known, "--set", "judge.language=ja"])
+    assert planned(fresh_plan) == {"respond": ["80", "0", "80"], "judge": ["up to 80", "0", "up to 80"]}
     assert planned(again) == {"respond": ["80", "80", "0"], "judge": ["80", "80", "0"]}
     assert planned(changed)["judge"] == ["80", "28", "52"]
     assert sent(job.server) == 0
@@ -40,7 +40,7 @@ def test_preview_shows_pairs_and_publishes_nothing(new_job: NewJob) -> None:
     assert not job.out.exists()
 
 
-def test_pairs_and_publications_are_made_anew_without_a_call(new_job: NewJob, finished: Job) -> None:
+def test_pairs_and_publications_are_rebuilt_without_a_call(new_job: NewJob, finished: Job) -> None:
     job = new_job().copy_of(finished).write_recipe()
     job.command("pair", "--set", "pairs.min_margin=2", "-w", job.workspace).succeeded()
     pairs = job.sql("select min(margin) as least, count(*) as count from pairs")

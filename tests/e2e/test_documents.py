@@ -214,7 +214,7 @@ def tanuki(walk: Walk) -> None:
 
 
 def another_night(walk: Walk) -> None:
-    """A server that is started anew draws the same for the same request, as no model does: it is asked another."""
+    """A restarted server draws the same for the same request, as no model does: it is asked another."""
     file = walk.folder("tanuki-ja")
     file.write_text(file.read_text(encoding="utf-8").replace("temperature: 1.0", "temperature: 0.9"), encoding="utf-8")
 

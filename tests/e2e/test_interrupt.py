@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a clean stop, what was paid for is kept, and the next run goes on."""
+"""Ctrl-C and SIGTERM: a clean stop, what was paid for is kept, and the next run resumes."""
 
 import signal
 

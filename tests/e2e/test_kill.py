@@ -1,4 +1,4 @@
-"""kill -9: whatever the moment, the next run goes on, pays again for nothing that was kept, and publishes the same."""
+"""kill -9: whatever the moment, the next run resumes, pays again for nothing that was kept, and publishes the same."""
 
 import random
 import shutil

@@ -29,7 +29,7 @@ def labelled(job: Job, **changes: Any) -> list[dict[str, str]]:
     return rows
 
 
-def test_a_dataset_is_audited_and_paired_anew(new_job: NewJob) -> None:
+def test_a_dataset_is_audited_and_paired_again(new_job: NewJob) -> None:
     job = new_job()
     rows = labelled(job)
     plan = planned(job.command("plan", "recipe.yaml", "-w", job.workspace))

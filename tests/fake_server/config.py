@@ -44,7 +44,7 @@ class FaultRates(BaseModel):
         return self
 
     def transient(self) -> tuple[tuple[str, float], ...]:
-        """The faults that are drawn anew for each attempt, with their rates; those of rate 0 left out."""
+        """The faults that are drawn again for each attempt, with their rates; those of rate 0 left out."""
         return self._rates("http_429", "http_500", "reset", "hang", "slow", "cut_body", "malformed_json", "broken_off")
 
     def lasting(self) -> tuple[tuple[str, float], ...]:

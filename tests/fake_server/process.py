@@ -91,7 +91,7 @@ class FakeServer:
         return recorded
 
     def reset_stats(self) -> None:
-        """Begin all accounts anew, as if the server had just started; what is in flight goes on uncounted."""
+        """Reset all accounts, as if the server had just started; calls in flight stay uncounted."""
         self._admin("POST", "reset")
 
     def _admin(self, method: str, name: str, body: bytes | None = None) -> Any:

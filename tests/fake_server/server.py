@@ -58,7 +58,7 @@ class Application:
             self.slots.resize(config.slots)
 
     def reset(self) -> None:
-        """Begin all accounts anew, the attempts and the records among them."""
+        """Reset all accounts, attempts and records included."""
         self.accounts = Accounts()
         self.slots.reset()
         self._recorded.clear()

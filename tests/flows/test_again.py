@@ -1,4 +1,4 @@
-"""Pairs made anew: the gates judge all rows again, and a run that did not get to its end gives none to publish."""
+"""Rebuilt pairs: the gates check all rows again, and an unfinished run gives none to publish."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -153,7 +153,7 @@ def test_pairs_that_ask_for_no_judge_do_not_wait_for_one(tmp_path: Path) -> None
 
 def test_a_run_that_goes_on_is_waited_for(tmp_path: Path) -> None:
     old = without(example(tmp_path), "judge", 1, status="running")
-    with pytest.raises(KasasagiError, match=r"goes on still.*when it has ended"):
+    with pytest.raises(KasasagiError, match=r"is still active.*when it has ended"):
         pair_again(old.workspace, old.id, [])
 
 

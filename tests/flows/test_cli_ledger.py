@@ -59,7 +59,7 @@ def count(workspace: Workspace) -> int:
 
 
 def go_on(workspace: Workspace, models: list[str] | None) -> None:
-    """Let a run go on in this very process."""
+    """Keep a run active in this very process."""
     run = Run.begin(workspace, "live", "live", {"name": "live"})
     state = run.state()
     run.save(state.model_copy(update={"pid": os.getpid(), "pid_started": psutil.Process().create_time()}))

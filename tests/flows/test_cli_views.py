@@ -22,7 +22,7 @@ Typed = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a run that has ended and, later, one that goes on; no test may change it."""
+    """A workspace with a run that has ended and, later, an active one; no test may change it."""
     folder = tmp_path_factory.mktemp("workspace")
     build_example_run(folder, run_id="20260101-ended", prompts=12)
     build_example_run(folder, run_id="20260102-live", ended=False)

@@ -54,7 +54,7 @@ def sitting(run: Run, wanted: int, *lines: str) -> Agreement:
 def test_every_verdict_is_kept_at_once_and_a_second_sitting_goes_on(run: Run) -> None:
     first = sitting(run, 6, "a", "b", "tie")
     assert (first.decided, first.ties, first.verdicts) == (2, 1, 3)
-    assert closing(first, 6)[-1] == "3 verdicts to go: the same command goes on."
+    assert closing(first, 6)[-1] == "3 verdicts to go: the same command continues."
     second = sitting(run, 6, *"abababab")
     assert (second.decided, second.ties) == (5, 1)
     texts = [known.texts for known in Labels(run.workspace).known.values()]
@@ -205,7 +205,7 @@ def test_a_terminal_is_asked_and_the_end_of_its_input_ends_the_sitting(run: Run,
     for line in (b"a\n", b"b\n", b"\x04"):
         output += heard(ours, b"quit: ", output.count(b"quit: ") + 1, output)[len(output) :]
         os.write(ours, line)
-    output = heard(ours, b"go on", 1, output, to_the_end=True)
+    output = heard(ours, b"continues", 1, output, to_the_end=True)
     assert process.wait(timeout=60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.decode())
     assert "1 of 5" in text

@@ -164,7 +164,7 @@ def test_a_chat_only_endpoint_is_told_that_it_cannot_do_magpie(tmp_path: Path) -
     missing = (404, {}, error_body("Not Found"))
     with (
         ScriptedServer(lambda number, headers: missing) as server,
-        pytest.raises(KasasagiError, match="it has chat alone; Magpie goes on from a text"),
+        pytest.raises(KasasagiError, match="it has chat alone; Magpie continues a text"),
     ):
         probed(tmp_path, "any", "source.template='### User: '", base_url=server.base_url)
 

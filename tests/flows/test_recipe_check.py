@@ -213,8 +213,8 @@ def test_a_server_that_goes_on_from_a_text_can_invent(server: FakeServer) -> Non
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        ((404, {}, error_body("This is a chat model")), "cannot go on from a text: 404: This is a chat model;"),
-        ((405, {}, error_body("Method Not Allowed")), "cannot go on from a text: 405: Method Not Allowed;"),
+        ((404, {}, error_body("This is a chat model")), "cannot continue a text: 404: This is a chat model;"),
+        ((405, {}, error_body("Method Not Allowed")), "cannot continue a text: 405: Method Not Allowed;"),
         ((200, {}, b'{"choices": [{"text": "Hello! How can I help?"}]}'), "greets ('Hello! How can I help?')"),
         ((200, {}, '{"choices": [{"text": "何かお手伝いできますか"}]}'.encode()), "greets ('何かお手伝いできますか')"),
     ],
@@ -252,7 +252,7 @@ def test_a_model_behind_litellm_cannot_invent(monkeypatch: pytest.MonkeyPatch) -
     writer = "models={writer: {kind: litellm, model: groq/some}}"
     alone = LoadedRecipe(recipe=check_recipe(override(parse_yaml(SEEDS, "r"), [source, writer]), Path()), base=Path())
     [text] = checked(alone)[0]
-    assert text.startswith("source.model: 'writer' at litellm:groq cannot go on from a text: a model of kind litellm")
+    assert text.startswith("source.model: 'writer' at litellm:groq cannot continue a text: a model of kind litellm")
 
 
 @pytest.mark.parametrize("template", ["tanuki", "{literal: '### 指示:'}"])

@@ -69,7 +69,7 @@ SAMPLES = "source={kind: magpie, model: large, template: chatml, samples: 100}"
 @pytest.mark.parametrize(
     ("settings", "most"),
     [
-        ([MAGPIE, "select={limit: 99}"], "with 99 at most 99 prompts go on"),
+        ([MAGPIE, "select={limit: 99}"], "with 99 at most 99 prompts pass"),
         ([MAGPIE, TAGS, "select={per: category, limit: 8}"], "with 8 for each category at most 96 prompts"),
         (
             [MAGPIE, "select={per: [wanted_language, top_p], limit: 9}", "source.grid={top_p: [0.9, 0.95, 1, 1]}"],

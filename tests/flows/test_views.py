@@ -39,7 +39,7 @@ def set_state(run: Run, **changes: Any) -> None:
 
 
 def pair_run(folder: Path, prompt: str, chosen: str, rejected: str = "no", model: str = "m") -> Run:
-    """A run that goes on and has one pair of these texts."""
+    """An active run with one pair of these texts."""
     workspace = Workspace(folder)
     workspace.prepare()
     run = Run.begin(workspace, "20260301-hostile", prompt[:40], {})
@@ -69,7 +69,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The same run while it goes on, which no test may change."""
+    """The same run while it is active, which no test may change."""
     return build_example_run(tmp_path_factory.mktemp("live"), ended=False)
 
 

@@ -1,4 +1,4 @@
-"""Dialogues of several turns: they grow turn by turn, every call is counted, and what cannot go on is set aside."""
+"""Dialogues of several turns: they grow turn by turn, every call is counted, and the others are quarantined."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def tables(run: Run, stage: str, rows_out: int, **rows: list[dict[str, Any]]) -> duckdb.DuckDBPyConnection:
-    """The tables of a run whose stage let so many rows go on, and left those."""
+    """The tables of a run whose stage let so many rows pass, and left those."""
     shards = {name: run.workspace.shards.write(table(name, some)) for name, some in rows.items() if some}
     run.add(Handle(stage=stage, run=run.id, shards=shards, account=Account(rows_out=rows_out)), reused=False)
     return tables_of(run, run.handles())

@@ -1,4 +1,4 @@
-"""Respond: which requests are made, under which keys, and which answers go on to the judge."""
+"""Respond: which requests are made, under which keys, and which answers reach the judge."""
 
 import dataclasses
 from pathlib import Path

@@ -246,7 +246,7 @@ class BatchLane(Lane):
                 self._leave(batch, error)
                 return
             if found is None:
-                self._begin_anew(batch)
+                self._restart(batch)
                 return
             self._confirm(batch, found)
         await self._wait(batch)
@@ -270,7 +270,7 @@ class BatchLane(Lane):
             self._batch_owner.unwritable(error)
             return
         self._give(batch, found)
-        self._begin_anew(batch)
+        self._restart(batch)
 
     async def _wait(self, batch: Batch) -> None:
         """Look at a batch until it has ended, and take its results."""
@@ -354,7 +354,7 @@ class BatchLane(Lane):
         hidden = completion if self._endpoint is None else self._endpoint.hidden(completion)
         return replace(hidden, attempts=job.attempts + 1 if job else 1)
 
-    def _begin_anew(self, batch: Batch) -> None:
+    def _restart(self, batch: Batch) -> None:
         """A batch that the server never took: its questions that have no answer go into the next one."""
         self._drop(batch)
         for key, job in batch.jobs.items():
@@ -364,7 +364,7 @@ class BatchLane(Lane):
     def _tell_of_loss(self, batch: Batch) -> None:
         self._batch_owner.log(
             f"{self._address} no longer has the results of the batch {batch.note.batch_id}: what they answered is gone "
-            "and is asked, and paid for, anew"
+            "and is asked, and paid for, again"
         )
 
     def _drop(self, batch: Batch) -> None:

@@ -2,7 +2,7 @@
 
 Two forms are read: the sections that the judge prompt asks for, and JSON. Only a line of its own that begins with the
 rating label carries a rating, so nothing inside a rationale's sentences can; a second such line in a section, a second
-section of the same number or a look-alike ("Final rating: 2") is a refusal. So is a line that may be a quotation: amid
+section of the same number or a look-alike ("Final rating: 2") is a refusal. So is a possible quotation: a line inside
 the words of a rationale, behind `>`, or in a block of code.
 """
 
@@ -31,7 +31,7 @@ from kasasagi.tasks.judge.replies.lines import (
     rationale_lines,
     refuse,
     reply_lines,
-    stands_amid,
+    stands_inside,
     without_courtesy,
 )
 
@@ -102,7 +102,7 @@ class _Scale:
 class _Section:
     ratings: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    amid: bool = False
+    inside: bool = False
 
 
 def read_ratings(
@@ -197,7 +197,7 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
     elif preamble.ratings:
         refuse("stray_rating", f"the rating {quoted(preamble.ratings[0])} stands outside of any section")
     for section, place in places:
-        section.amid = section.amid or stands_amid(section.words[:place], section.words[place:])
+        section.inside = section.inside or stands_inside(section.words[:place], section.words[place:])
     for section in sections.values():
         section.words = rationale_lines(section.words)
     return sections
@@ -225,7 +225,7 @@ def _verdict(number: int, section: _Section, scale: _Scale) -> Verdict:
     if len(section.ratings) > 1:
         refuse("repeated_rating", f"the section of text {number} has {len(section.ratings)} rating lines")
     rating = _rating(number, section.ratings[0], scale)
-    if section.amid:
+    if section.inside:
         refuse("rating_inside_rationale", f"words go on behind the rating of text {number}, so it may be a quotation")
     return Verdict(rating, "".join(section.words).strip())
 

@@ -74,7 +74,7 @@ until = partial(soon, seconds=90.0)
 
 
 class Halting:
-    """A server that answers some calls at once and lets the others wait until it is told to go on."""
+    """A server that answers some calls at once and lets the others wait until it is released."""
 
     def __init__(self, at_once: int) -> None:
         self.go_on = threading.Event()
