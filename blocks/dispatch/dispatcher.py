@@ -21,7 +21,7 @@ from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cos
 from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
 from kasasagi.blocks.dispatch.servers import Servers
 from kasasagi.blocks.dispatch.tickets import Counters, PendingRequest
-from kasasagi.blocks.endpoints.account_faults import with_remedy
+from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.engines.streaming import StreamingEngine, StreamingLane
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.ledger.writer import LedgerWriter, Writer

@@ -12,10 +12,10 @@ import httpx2
 import openai
 import orjson
 
-from kasasagi.blocks.endpoints.account_faults import account_fault
+from kasasagi.blocks.endpoints.account_errors import account_reason
 from kasasagi.blocks.endpoints.adapted_requests import Adaptation
 from kasasagi.blocks.endpoints.bounded_client import BoundedClient
-from kasasagi.blocks.endpoints.connection_faults import cannot_connect, connection_words
+from kasasagi.blocks.endpoints.connection_errors import cannot_connect, connection_words
 from kasasagi.blocks.endpoints.content_parts import RefusedError, UnknownPartError, read_message
 from kasasagi.blocks.endpoints.event_replies import is_events, joined_events
 from kasasagi.blocks.endpoints.rate_headers import quota_wait, retry_after, retry_delay
@@ -329,7 +329,7 @@ def _pointless(failed: Failed, detail: str) -> str | None:
         return BY_STATUS[status]
     if status in MAY_PASS or status >= 500:
         return None
-    reason = account_fault([failed.body, failed.message])
+    reason = account_reason([failed.body, failed.message])
     if status == 429:
         return "out_of_credit" if reason == "out_of_credit" or "insufficient_quota" in detail else None
     return "not_authorised" if reason is None and status == 403 and not REFUSED.search(detail) else reason

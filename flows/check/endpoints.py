@@ -10,7 +10,7 @@ import httpx2
 import openai
 import orjson
 
-from kasasagi.blocks.endpoints.connection_faults import connection_words
+from kasasagi.blocks.endpoints.connection_errors import connection_words
 from kasasagi.blocks.endpoints.litellm import missing
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
 from kasasagi.blocks.endpoints.redirects import RedirectRefusedError

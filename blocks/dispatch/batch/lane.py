@@ -19,7 +19,7 @@ from kasasagi.blocks.dispatch.batch.parts import Batch, parts
 from kasasagi.blocks.dispatch.batch.places import BatchFolder, BatchServer, LostBatchError, Place, Seen
 from kasasagi.blocks.dispatch.batch.results import keep_lasting, kept_answers, portions, read_results
 from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner, backoff
-from kasasagi.blocks.endpoints.account_faults import with_remedy
+from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.models.kinds import BatchConfig, ModelConfig, OpenAIModel, missing_key

@@ -13,12 +13,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-AccountFault = Literal["not_authorised", "out_of_credit"]
+AccountReason = Literal["not_authorised", "out_of_credit"]
 REMEDIES: Mapping[str | None, str] = {
     "not_authorised": "check the key and api_key_env",
     "out_of_credit": "buy credit or raise the limit, then run again: the answers so far are kept",
 }
-CODES: Mapping[str, AccountFault] = {
+CODES: Mapping[str, AccountReason] = {
     **dict.fromkeys(
         (
             "api_key_expired",
@@ -78,7 +78,7 @@ _CREDIT = re.compile(
 )
 
 
-def account_fault(body: object) -> AccountFault | None:
+def account_reason(body: object) -> AccountReason | None:
     """What an error's body says of the key or the account; None where it is about something else.
 
     body is what was decoded: an object, a list of them (Gemini) or a text. An error in another's message is read too.
