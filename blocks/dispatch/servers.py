@@ -18,7 +18,7 @@ from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion
 
-Place = tuple[int, int, int, Job]
+QueueEntry = tuple[int, int, int, Job]
 QUEUE_CHECK_S = 1.0
 WORTH_ANNOUNCING_S = 2.0
 # A server that leaves out or refuses that many shared calls gets single ones from then on.
@@ -46,7 +46,7 @@ class Servers(Lane):
         self._models: dict[str, OpenAIModel] = {}
         self._addresses: dict[str, Address] = {}
         self._routes: dict[str, list[Route]] = {}
-        self._queues: dict[str, list[Place]] = {}
+        self._queues: dict[str, list[QueueEntry]] = {}
         self._limits: dict[str, SharedLimit] = {}
         self._estimates = Estimates()
         self._noted: set[tuple[str, str]] = set()
@@ -111,11 +111,11 @@ class Servers(Lane):
         if self.held:
             return
         now = asyncio.get_running_loop().time()
-        aside: list[Place] = []
+        aside: list[QueueEntry] = []
         while (found := self._next(now, aside)) is not None:
             self._begin(*found, now)
-        for place in aside:
-            heapq.heappush(self._queues[place[-1].label], place)
+        for entry in aside:
+            heapq.heappush(self._queues[entry[-1].label], entry)
         self._wake_later(now)
 
     def clear(self) -> None:
@@ -141,17 +141,17 @@ class Servers(Lane):
             for route in routes:
                 await route.endpoint.close()
 
-    def _next(self, now: float, aside: list[Place]) -> tuple[Job, Route] | None:
+    def _next(self, now: float, aside: list[QueueEntry]) -> tuple[Job, Route] | None:
         """The most urgent job that can be sent now, and where; jobs that rather wait for another address go aside."""
         for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
             free = self._free(label, now)
             while free and (queue := self._queues[label]):
-                place = heapq.heappop(queue)
-                job = place[-1]
+                entry = heapq.heappop(queue)
+                job = entry[-1]
                 others = [route for route in free if route.address.url != job.failed_at]
                 if others or not self._has_other(label, job.failed_at, now):
                     return job, min(others or free, key=lambda route: route.address.share)
-                aside.append(place)
+                aside.append(entry)
         return None
 
     def _urgency(self, label: str) -> tuple[int, int, int]:
@@ -278,7 +278,7 @@ class Servers(Lane):
 
     def _give_up(self, job: Job, completion: Completion, route: Route, now: float) -> None:
         """Fail a question and all that wait for the same model, since patience with it is over."""
-        waiting = [place[-1] for place in self._queues[job.label]]
+        waiting = [entry[-1] for entry in self._queues[job.label]]
         self._queues[job.label].clear()
         if not route.availability.given_up:
             route.availability.given_up = True

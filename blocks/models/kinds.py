@@ -46,7 +46,7 @@ class BatchConfig(Config):
 
     window: str = Field("24h", pattern=r"^[0-9]+[hd]$", description="The time that the server is given.")
     gather_s: float = Field(5.0, ge=0, description="Seconds without a further question after which a batch goes out.")
-    poll_s: float = Field(30.0, gt=0, description="Seconds between two looks at a batch.")
+    poll_s: float = Field(30.0, gt=0, description="Seconds between two polls of a batch.")
     max_requests: int = Field(50_000, ge=1, le=50_000, description="Most requests in a batch.")
     max_mb: int = Field(100, ge=1, le=200, description="Most megabytes of a batch's file.")
     folder: str | None = Field(

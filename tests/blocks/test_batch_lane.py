@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.batch.backends import BatchServer
 from kasasagi.blocks.dispatch.batch.lane import BatchLane
 from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
 from kasasagi.blocks.dispatch.batch.parts import Batch
-from kasasagi.blocks.dispatch.batch.places import BatchServer
 from kasasagi.blocks.dispatch.batch.results import keep_lasting
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
 from kasasagi.blocks.ledger.store import LedgerError

@@ -13,7 +13,7 @@ from typing import TypeVar
 import httpx2
 import openai
 
-from kasasagi.blocks.dispatch.batch.places import UnexpectedReplyError
+from kasasagi.blocks.dispatch.batch.backends import UnexpectedReplyError
 from kasasagi.blocks.dispatch.lanes import backoff
 from kasasagi.blocks.endpoints.openai import read_failure
 from kasasagi.blocks.endpoints.redirects import refused_redirect

@@ -14,9 +14,9 @@ from typing import Protocol
 import openai
 
 from kasasagi.blocks.dispatch.batch.asking import SILENCE, UNHEARD, UnansweredError, retry_until_answered
+from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
 from kasasagi.blocks.dispatch.batch.parts import Batch, parts
-from kasasagi.blocks.dispatch.batch.places import BatchFolder, BatchServer, LostBatchError, Place, Seen
 from kasasagi.blocks.dispatch.batch.results import keep_lasting, kept_answers, portions, read_results
 from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner, backoff
 from kasasagi.blocks.endpoints.account_faults import with_remedy
@@ -60,7 +60,7 @@ class BatchLane(Lane):
         self._noted: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._endpoint: OpenAIEndpoint | None = None
-        self._place: Place | None = None
+        self._backend: BatchBackend | None = None
 
     @property
     def _address(self) -> str:
@@ -68,16 +68,16 @@ class BatchLane(Lane):
 
     def admit(self, label: str, model: ModelConfig) -> None:
         """Open a session and take up the batches that wait from earlier."""
-        if self._place is not None:
+        if self._backend is not None:
             return
         if self._config.folder is not None:
-            self._place = BatchFolder(Path(self._address))
+            self._backend = BatchFolder(Path(self._address))
         elif (variable := missing_key(self._model)) is not None:
             self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
             return
         else:
             self._endpoint = OpenAIEndpoint.connect(self._model, self._address)
-            self._place = BatchServer(self._endpoint.client, self._config)
+            self._backend = BatchServer(self._endpoint.client, self._config)
         self._take_up_noted()
 
     def _take_up_noted(self) -> None:
@@ -202,9 +202,9 @@ class BatchLane(Lane):
 
     async def _try_to_submit(self, batch: Batch) -> str | Completion:
         """The id that the server gives a batch, or why it gave none. Raises OSError."""
-        assert self._place is not None
+        assert self._backend is not None
         try:
-            return await self._place.hand_over(batch.note, self._notes.requests_file(batch.note.name))
+            return await self._backend.hand_over(batch.note, self._notes.requests_file(batch.note.name))
         except openai.APIStatusError as error:
             return read_failure(error)
         except UNHEARD as error:
@@ -216,9 +216,9 @@ class BatchLane(Lane):
 
     async def _find(self, batch: Batch) -> str | None:
         """The id of a batch whose taking over was not confirmed; None: the server has none. Raises UnansweredError."""
-        assert self._place is not None
-        place = self._place
-        return await retry_until_answered(lambda: place.find(batch.note), self._model.timeout_s)
+        assert self._backend is not None
+        backend = self._backend
+        return await retry_until_answered(lambda: backend.find(batch.note), self._model.timeout_s)
 
     def _refused(self, failure: Completion) -> None:
         words = failure.detail if self._endpoint is None else self._endpoint.without_key(failure.detail)
@@ -254,7 +254,7 @@ class BatchLane(Lane):
     async def _handed_over(self, batch: Batch) -> bool:
         """Wait until nobody hands a batch over any more; False where its note is gone, as after a failure."""
         while True:
-            busy = batch.note.is_of_another  # asked before the note is read, so that its last state is seen
+            busy = batch.note.is_of_another  # asked before the note is read, so that its last state is read
             if self._notes.is_gone(batch.note.name):
                 return False
             batch.note = self._notes.read(batch.note.name) or batch.note
@@ -273,16 +273,16 @@ class BatchLane(Lane):
         self._begin_anew(batch)
 
     async def _wait(self, batch: Batch) -> None:
-        """Look at a batch until it has ended, and take its results."""
-        assert self._place is not None
-        place, batch_id = self._place, batch.note.batch_id or ""
+        """Poll a batch until it has ended, and take its results."""
+        assert self._backend is not None
+        backend, batch_id = self._backend, batch.note.batch_id or ""
         try:
             while True:
-                seen = await retry_until_answered(lambda: place.look(batch_id), self._model.timeout_s)
-                if seen.ending is not None:
+                status = await retry_until_answered(lambda: backend.status(batch_id), self._model.timeout_s)
+                if status.ending is not None:
                     break
                 await asyncio.sleep(self._config.poll_s)
-            await self._settle(batch, seen)
+            await self._settle(batch, status)
         except LostBatchError:
             self._drop(batch)
             self._tell_of_loss(batch)
@@ -292,32 +292,32 @@ class BatchLane(Lane):
         except LedgerError as error:
             self._batch_owner.unwritable(error)
 
-    async def _settle(self, batch: Batch, seen: Seen) -> None:
+    async def _settle(self, batch: Batch, status: BatchStatus) -> None:
         """Keep all results of a batch, then forget its note, then ask again for what is missing.
 
         Raises UnansweredError, LedgerError.
         """
         missing: dict[str, Completion] = {}
-        given = [await self._take_file(batch, name, missing) for name in seen.results]
+        given = [await self._take_file(batch, name, missing) for name in status.results]
         self._drop(batch)
         if not all(given):
             self._tell_of_loss(batch)
-        if seen.ending == "failed" and not seen.too_much:
-            words = seen.words or "no reason given"
+        if status.ending == "failed" and not status.too_much:
+            words = status.words or "no reason given"
             self.owner.unusable(self._label, f"the server refused the batch ({words})", self._address)
             return
-        detail = f"the batch {seen.ending}" + (f": {seen.words}" if seen.words else "")
+        detail = f"the batch {status.ending}" + (f": {status.words}" if status.words else "")
         unanswered = Completion(error="batch_failed", detail=detail, transient=True)
         for key, job in batch.jobs.items():
             if key not in batch.answered:
-                self._once_more(job, missing.get(key, unanswered), again=seen.ending != "cancelled")
+                self._once_more(job, missing.get(key, unanswered), again=status.ending != "cancelled")
 
     async def _take_file(self, batch: Batch, name: str, missing: dict[str, Completion]) -> bool:
         """Take the results of one file, some at a time; False where it is gone. Raises UnansweredError, LedgerError."""
 
         async def take() -> bool:
-            assert self._place is not None
-            async for lines in portions(self._place.results(name)):
+            assert self._backend is not None
+            async for lines in portions(self._backend.results(name)):
                 await self._take(batch, lines, missing)
             return True
 
