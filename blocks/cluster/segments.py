@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from kasasagi.blocks.cluster.parcels import write_segment
+from kasasagi.blocks.cluster.call_batches import write_segment
 from kasasagi.blocks.destinations.errors import DestinationError
 from kasasagi.blocks.destinations.store import Store
 from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
@@ -17,7 +17,7 @@ MOST_IN_A_SEGMENT = 1_000
 
 
 class SegmentWriter(Writer):
-    """Keeps answers in segments of the parcels that ask for them.
+    """Keeps answers in segments of the batches that ask for them.
 
     An answer waits at most flush_s seconds for others, and not at all once nothing else is asked.
     """

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.cluster.parcels import read_segments, write_segment
+from kasasagi.blocks.cluster.call_batches import read_segments, write_segment
 from kasasagi.blocks.destinations.store import Store
 from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
 from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
