@@ -158,8 +158,8 @@ def _keep(ledger_folder: Path, entries: Sequence[Entry]) -> dict[str, Completion
     return kept
 
 
-def take_over(store: Store, ledger_folder: Path, workspace: str, living: Collection[str]) -> int:
-    """Keep what workers have answered for runs that are gone, and tell those workers to stop; gives the answers.
+def recover_results(store: Store, ledger_folder: Path, workspace: str, living: Collection[str]) -> int:
+    """Recover what workers have answered for runs that are gone, stop those workers, and return the number of answers.
 
     workspace is the workspace's folder on the storage, living are its runs that go on. What was sent and not answered
     then is lost; what comes later is taken in by a later run. Raises LedgerError, DestinationError.

@@ -19,7 +19,7 @@ from prefect.task_runners import TaskRunner
 from kasasagi.blocks.cluster.call_batches import CLAIM, CallBatch, ClusterError, WorkerReport, local_storage
 from kasasagi.blocks.cluster.config import RuntimeConfig
 from kasasagi.blocks.cluster.dispatcher import ClusterDispatcher
-from kasasagi.blocks.cluster.transport import Cluster, ClusterTransport, Send, take_over
+from kasasagi.blocks.cluster.transport import Cluster, ClusterTransport, Send, recover_results
 from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
 from kasasagi.blocks.destinations.store import Store, scheme_of
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher
@@ -72,7 +72,7 @@ def _transport(
     assert runtime is not None
     name, folder = workspace_name(run.workspace), run.workspace.ledger_folder
     living = [state.run for state in run.workspace.runs() if state.status == "running"]
-    if found := take_over(Store(storage), folder, name, living):
+    if found := recover_results(Store(storage), folder, name, living):
         said(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
     send = _noted(told_of_waiting(_sender(runner, runtime), Store(storage), said), run.folder / BATCHES_FILE)

@@ -21,7 +21,7 @@ from kasasagi.blocks.cluster.call_batches import (
     segments_in,
     write_segment,
 )
-from kasasagi.blocks.cluster.transport import take_over
+from kasasagi.blocks.cluster.transport import recover_results
 from kasasagi.blocks.cluster.worker import answer_batch, share_of
 from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
@@ -138,7 +138,7 @@ def test_what_a_run_left_on_the_storage_is_in_the_next_ones_ledger(any_site: Sit
     for run, row in zip(("killed", "killed", "alive"), rows, strict=True):
         write_segment(any_site.store, f"workspace/{run}/parcels/1-0-ab", row[0].hex(), [row])
     write_segment(any_site.store, "another/killed/parcels/1-0-ab", "0", rows)
-    assert take_over(any_site.store, any_site.ledger, "workspace", ["alive"]) == 2
+    assert recover_results(any_site.store, any_site.ledger, "workspace", ["alive"]) == 2
     assert set(kept(any_site.ledger, asked)) == {asked[0].key, asked[1].key}
     left = {name.split("/parcels/")[0] for name in any_site.store.names()}
     assert left == {"workspace/alive", "another/killed"}
@@ -166,7 +166,7 @@ def test_a_worker_of_a_run_that_is_gone_sends_nothing_more(site: Site, monkeypat
     monkeypatch.setattr(worker, "WATCH_S", 0.05)
 
     def gone(_: CallBatch) -> None:
-        take_over(site.store, site.ledger, ROOT.split("/", maxsplit=1)[0], [])
+        recover_results(site.store, site.ledger, ROOT.split("/", maxsplit=1)[0], [])
 
     assert stopped_in_the_middle(site, gone) == "the run that asked has ended"
     assert len(kept(site.ledger, questions(40))) == 14  # what was in flight came late, and is kept
@@ -303,7 +303,7 @@ def test_a_segment_that_was_changed_is_never_served(site: Site) -> None:
     forged = (*row[:4], row[4].replace(b"said", b"lies"), row[5])
     write_segment(site.store, "workspace/killed/parcels/1-0-ab", "0", [forged])
     with pytest.raises(LedgerError, match="seal is broken"):
-        take_over(site.store, site.ledger, "workspace", [])
+        recover_results(site.store, site.ledger, "workspace", [])
 
 
 def test_each_process_has_its_share_of_a_models_limits(server: FakeServer) -> None:
