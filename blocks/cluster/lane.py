@@ -9,7 +9,7 @@ from kasasagi.blocks.cluster.call_batches import ClusterError
 from kasasagi.blocks.cluster.transport import BatchAnswers, ClusterTransport
 from kasasagi.blocks.destinations.errors import DestinationError
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
-from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner
+from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.models.llm import Completion
 
@@ -17,13 +17,13 @@ FEWEST_IN_A_BATCH = 8
 MOST_ATTEMPTS = 4
 
 
-class ClusterOwner(Owner, Protocol):
-    """What this lane needs of the dispatcher beside what every lane needs."""
+class ClusterCallbacks(DispatcherCallbacks, Protocol):
+    """The methods of the dispatcher that this lane calls beside those of every lane."""
 
-    def kept(self, job: Job, completion: Completion) -> None:
-        """Take an answer that is in the ledger already."""
+    def accept_stored(self, job: Job, completion: Completion) -> None:
+        """Accept an answer that is already in the ledger."""
 
-    def unwritable(self, error: LedgerError) -> None:
+    def report_unwritable(self, error: LedgerError) -> None:
         """End the run: the ledger cannot be written."""
 
     def stop(self, error: BaseException) -> None:
@@ -33,9 +33,9 @@ class ClusterOwner(Owner, Protocol):
 class ClusterLane(Lane):
     """The questions for models that are placed alike, in call batches of which so many are in work at once."""
 
-    def __init__(self, owner: ClusterOwner, transport: ClusterTransport, options: Mapping[str, Any]) -> None:
-        super().__init__(owner)
-        self._cluster_owner = owner
+    def __init__(self, callbacks: ClusterCallbacks, transport: ClusterTransport, options: Mapping[str, Any]) -> None:
+        super().__init__(callbacks)
+        self._cluster_callbacks = callbacks
         self._transport = transport
         self._options = options
         self._free = transport.at_once
@@ -69,9 +69,9 @@ class ClusterLane(Lane):
             answers = await loop.run_in_executor(self._threads, self._transport.send, jobs, self._options)
             self._take(jobs, answers)
         except LedgerError as error:
-            self._cluster_owner.unwritable(error)
+            self._cluster_callbacks.report_unwritable(error)
         except DestinationError as error:
-            self._cluster_owner.stop(ClusterError(str(error)))
+            self._cluster_callbacks.stop(ClusterError(str(error)))
         finally:
             self._free += 1
             self.in_flight -= len(jobs)
@@ -81,22 +81,22 @@ class ClusterLane(Lane):
         missing = []
         for job in jobs:
             if (kept := answers.kept.get(job.key)) is not None:
-                self._cluster_owner.kept(job, kept)
+                self._cluster_callbacks.accept_stored(job, kept)
             elif (passing := answers.passing.get(job.key)) is not None:
-                self.owner.settle(job, passing)
+                self.callbacks.settle(job, passing)
             else:
                 missing.append(job)
         if answers.unusable is not None:
-            self._cluster_owner.stop(ModelUnusableError(answers.unusable))
+            self._cluster_callbacks.stop(ModelUnusableError(answers.unusable))
         elif answers.unwritable is not None:
-            self._cluster_owner.unwritable(LedgerError(answers.unwritable))
+            self._cluster_callbacks.report_unwritable(LedgerError(answers.unwritable))
         elif missing:
             self._again(missing, answers.why)
 
     def _again(self, jobs: list[Job], why: str) -> None:
         """Ask again what a lost worker has not answered; a cluster that loses it every time ends the run."""
         if max(job.attempts for job in jobs) + 1 >= MOST_ATTEMPTS:
-            self._cluster_owner.stop(
+            self._cluster_callbacks.stop(
                 ClusterError(
                     f"the cluster at {self._transport.address} lost the same questions {MOST_ATTEMPTS} times ({why}): "
                     "look at its workers' logs and run again, what was paid for is kept"
@@ -105,5 +105,5 @@ class ClusterLane(Lane):
             return
         for job in jobs:
             job.attempts += 1
-            self.owner.counters.retried += 1
+            self.callbacks.counters.retried += 1
             self.push(job)

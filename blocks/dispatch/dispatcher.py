@@ -91,7 +91,7 @@ class Dispatcher:
         self._thread.start()
 
     def _new_writer(self) -> Writer:
-        return LedgerWriter(self._folder, self._written, self.unwritable)
+        return LedgerWriter(self._folder, self._written, self.report_unwritable)
 
     def ask(self, questions: Sequence[Question], rank: int = 0, order: int = 0) -> list[Completion]:
         """The answers to some questions, in their order; blocks the calling thread until all are there.
@@ -186,7 +186,7 @@ class Dispatcher:
         """Stop where a callback of ours raised; what the HTTP client's callbacks raise is reported by its calls."""
         error = context.get("exception")
         if isinstance(error, Exception) and _is_ours(error):
-            self.broken(error)
+            self.report_failure(error)
         else:
             loop.default_exception_handler(context)
 
@@ -264,9 +264,9 @@ class Dispatcher:
         return BatchLane(self, self._folder, label, model) if model.batch else Servers(self)
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
-        """Take a job's last word: into the ledger first, unless it is a failure that may pass."""
+        """Accept the final result of a job: into the ledger first, unless it is a transient failure."""
         if completion.fatal:
-            self.unusable(job.label, with_remedy(completion.error, completion.detail), address)
+            self.report_unusable(job.label, with_remedy(completion.error, completion.detail), address)
             return
         self._paid(job.key, completion)
         if completion.transient:
@@ -277,18 +277,18 @@ class Dispatcher:
             self._count(job, completion)
             self._writer.put(job.key, self.identity(job.label), completion)
 
-    def tried(self, job: Job, completion: Completion) -> None:
-        """Account for a try that is not the last: tokens of a generation that broke off are spent all the same."""
+    def record_attempt(self, job: Job, completion: Completion) -> None:
+        """Account for an attempt that is not the last: tokens of an aborted generation are spent all the same."""
         if completion.prompt_tokens or completion.completion_tokens:
             self._paid(job.key, completion)
             self._count_tokens(job, completion)
 
-    def again(self, job: Job) -> None:
-        """Ask once more; if what the try before took leaves too little for that, the budget ends it."""
+    def retry(self, job: Job) -> None:
+        """Send a job again; if earlier attempts leave too little of the budget for that, it fails."""
         self._reserve(job)
 
-    def kept(self, job: Job, completion: Completion) -> None:
-        """Take an answer that is in the ledger already."""
+    def accept_stored(self, job: Job, completion: Completion) -> None:
+        """Accept an answer that is already in the ledger."""
         self._paid(job.key, completion)
         self._count(job, completion)
         self._hand_over(job.key, completion)
@@ -298,14 +298,14 @@ class Dispatcher:
         model = self.models[label]
         return model.ledger_identity() if isinstance(model, OpenAIModel) else self._engines[label].identity()
 
-    def unusable(self, label: str, why: str, address: str | None = None) -> None:
+    def report_unusable(self, label: str, why: str, address: str | None = None) -> None:
         """End the run: no call to this model can succeed, at one address or at any."""
         model = self.models[label]
         where = f" at {address or ', '.join(model.addresses)}" if isinstance(model, OpenAIModel) else ""
         name = getattr(model, "model", model.kind)
         self._stop(ModelUnusableError(f"model {label!r} ({name}{where}) cannot be used: {why}"))
 
-    def broken(self, error: BaseException) -> None:
+    def report_failure(self, error: BaseException) -> None:
         """End the run, since a part of the dispatcher itself failed."""
         failed = DispatcherError(
             f"the dispatcher failed ({type(error).__name__}: {error}); what was paid for is kept: run again to go on, "
@@ -335,7 +335,7 @@ class Dispatcher:
         for ticket, index in self._pending.pop(key, ()):
             ticket.answer(index, completion)
 
-    def unwritable(self, error: LedgerError) -> None:
+    def report_unwritable(self, error: LedgerError) -> None:
         """End the run from any thread: the ledger cannot be written."""
         self._loop.call_soon_threadsafe(self._stop, error)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
 from kasasagi.blocks.dispatch.groups import alike, can_share, complete_shared
-from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner, backoff
+from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.dispatch.pace import Sent
 from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit, Slots
 from kasasagi.blocks.endpoints.greeting import greet
@@ -26,8 +26,8 @@ TOLERATED_UNSHARED = 3
 ABANDONED = Completion(error="stopped", detail="the call was abandoned", transient=True)
 
 
-class ServersOwner(Owner, Protocol):
-    """What this lane needs of the dispatcher beside what every lane needs: said takes a line for a person."""
+class ServersCallbacks(DispatcherCallbacks, Protocol):
+    """The methods of the dispatcher that this lane calls beside those of every lane: said takes a line for a person."""
 
     said: Callable[[str], None]
 
@@ -40,9 +40,9 @@ class Servers(Lane):
     gives no answer at any address is tried by single calls as long as its patience lasts, then its questions fail.
     """
 
-    def __init__(self, owner: ServersOwner) -> None:
-        super().__init__(owner)
-        self._log: Callable[[str], None] = lambda line: owner.said(line)  # noqa: PLW0108 - said is set later
+    def __init__(self, callbacks: ServersCallbacks) -> None:
+        super().__init__(callbacks)
+        self._log: Callable[[str], None] = lambda line: callbacks.said(line)  # noqa: PLW0108 - said is set later
         self._models: dict[str, OpenAIModel] = {}
         self._addresses: dict[str, Address] = {}
         self._routes: dict[str, list[Route]] = {}
@@ -62,7 +62,7 @@ class Servers(Lane):
         self._queues[label] = []
         self._routes[label] = []
         if (variable := missing_key(model)) is not None:
-            self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
+            self.callbacks.report_unusable(label, f"the environment variable {variable} is not set; set it to the key")
             return
         limit = self._shared_limit(label, model.prefect_limit) if model.prefect_limit else None
         for url in model.addresses:
@@ -91,7 +91,7 @@ class Servers(Lane):
             await limit.serve()
         except Exception as error:
             words = str(error) if isinstance(error, LimitError) else f"{type(error).__name__}: {error}"
-            self.owner.unusable(label, words)
+            self.callbacks.report_unusable(label, words)
 
     def push(self, job: Job) -> None:
         """Queue a job and send what may be sent; nothing more is taken once the lane was cleared."""
@@ -220,7 +220,7 @@ class Servers(Lane):
                 self._failed(job, outcome, route)
                 outcome = replace(outcome, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
             else:
-                self.owner.counters.retried += 1
+                self.callbacks.counters.retried += 1
                 self.push(job)
         self.pump()
 
@@ -242,7 +242,7 @@ class Servers(Lane):
         self.pump()
 
     def _settle(self, job: Job, completion: Completion, route: Route) -> None:
-        self.owner.settle(job, replace(completion, attempts=job.attempts, wait_s=None), route.address.url)
+        self.callbacks.settle(job, replace(completion, attempts=job.attempts, wait_s=None), route.address.url)
 
     def _tokens(self, job: Job) -> int:
         """The tokens that a question and its answer are expected to take."""
@@ -300,11 +300,11 @@ class Servers(Lane):
 
     def _again(self, job: Job, completion: Completion, route: Route) -> None:
         """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
-        self.owner.counters.retried += 1
-        self.owner.tried(job, completion)
+        self.callbacks.counters.retried += 1
+        self.callbacks.record_attempt(job, completion)
         job.failed_at = route.address.url
         asked = completion.wait_s if len(self._routes[job.label]) == 1 else None
-        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.owner.again, job)
+        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.callbacks.retry, job)
 
     def _wake_later(self, now: float) -> None:
         """Come back when an address may be used again, if anything waits."""
@@ -316,8 +316,8 @@ class Servers(Lane):
         soonest = min((end for end in ends if end > now), default=None)
         if soonest is not None:
             self._timer = asyncio.get_running_loop().call_at(soonest, self.pump)
-        self.owner.counters.next_at = None if self.in_flight else soonest
-        self.owner.counters.short_of = None if self.in_flight else self._short_of()
+        self.callbacks.counters.next_at = None if self.in_flight else soonest
+        self.callbacks.counters.short_of = None if self.in_flight else self._short_of()
 
     def _short_of(self) -> str | None:
         """A shared limit of which no slot is held though a question waits for one."""
@@ -333,7 +333,9 @@ class Servers(Lane):
         """Let a model's questions go to a server that knows it; where it does not say so, one of them goes ahead."""
         found = await greet(route, lambda: self._all_silent(route), self._log)
         if found.state != "ready":
-            self.owner.unusable(route.label, found.words, None if found.state == "silent" else route.address.url)
+            self.callbacks.report_unusable(
+                route.label, found.words, None if found.state == "silent" else route.address.url
+            )
             return
         if route.model.model in found.models:
             route.admit()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, runtime_checkable
 
-from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner
+from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane
 from kasasagi.blocks.engines.device_lock import Device
 from kasasagi.blocks.models.llm import Completion, Request
 
@@ -163,8 +163,8 @@ def _put(answers: "queue.SimpleQueue[tuple[int, Completion]]", number: int, comp
 class StreamingLane(Lane):
     """The questions for an engine that answers each as soon as it is finished."""
 
-    def __init__(self, owner: Owner, engine: StreamingEngine) -> None:
-        super().__init__(owner)
+    def __init__(self, callbacks: DispatcherCallbacks, engine: StreamingEngine) -> None:
+        super().__init__(callbacks)
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._answered: deque[tuple[Job, Completion]] = deque()
@@ -199,5 +199,5 @@ class StreamingLane(Lane):
         while self._answered:
             job, completion = self._answered.popleft()
             self.in_flight -= 1
-            self.owner.settle(job, completion)
+            self.callbacks.settle(job, completion)
         self.pump()

@@ -18,7 +18,7 @@ from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, B
 from kasasagi.blocks.dispatch.batch.notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
 from kasasagi.blocks.dispatch.batch.parts import Batch, parts
 from kasasagi.blocks.dispatch.batch.results import keep_lasting, kept_answers, portions, read_results
-from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner, backoff
+from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.endpoints.account_faults import with_remedy
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
 from kasasagi.blocks.ledger.store import LedgerError
@@ -29,27 +29,27 @@ FOLDER = "batches"
 GONE = Completion(error="batch_failed", detail="the server does not have the batch any more", transient=True)
 
 
-class BatchOwner(Owner, Protocol):
-    """What this lane needs of the dispatcher beside what every lane needs: said takes a line for a person."""
+class BatchCallbacks(DispatcherCallbacks, Protocol):
+    """The methods of the dispatcher that this lane calls beside those of every lane: said takes a line for a person."""
 
     said: Callable[[str], None]
 
     def identity(self, label: str) -> str:
         """What the ledger knows a model by."""
 
-    def kept(self, job: Job, completion: Completion) -> None:
-        """Take an answer that is in the ledger already."""
+    def accept_stored(self, job: Job, completion: Completion) -> None:
+        """Accept an answer that is already in the ledger."""
 
-    def unwritable(self, error: LedgerError) -> None:
+    def report_unwritable(self, error: LedgerError) -> None:
         """End the run: the ledger cannot be written."""
 
 
 class BatchLane(Lane):
     """The questions for one model of a recipe, in batches."""
 
-    def __init__(self, owner: BatchOwner, ledger_folder: Path, label: str, model: OpenAIModel) -> None:
-        super().__init__(owner)
-        self._batch_owner = owner
+    def __init__(self, callbacks: BatchCallbacks, ledger_folder: Path, label: str, model: OpenAIModel) -> None:
+        super().__init__(callbacks)
+        self._batch_callbacks = callbacks
         self._label, self._model = label, model
         self._config = model.batch or BatchConfig()
         self._ledger_folder = ledger_folder
@@ -73,7 +73,7 @@ class BatchLane(Lane):
         if self._config.folder is not None:
             self._backend = BatchFolder(Path(self._address))
         elif (variable := missing_key(self._model)) is not None:
-            self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
+            self.callbacks.report_unusable(label, f"the environment variable {variable} is not set; set it to the key")
             return
         else:
             self._endpoint = OpenAIEndpoint.connect(self._model, self._address)
@@ -84,7 +84,7 @@ class BatchLane(Lane):
         """Follow what batches for this model other runs have written down since the last look."""
         notes = self._notes.all(besides=self._noted)
         self._noted.update(note.name for note in notes)
-        ours = self._address, self._batch_owner.identity(self._label)
+        ours = self._address, self._batch_callbacks.identity(self._label)
         for note in notes:
             if (note.address, note.identity) == ours:
                 self._follow(Batch(note))
@@ -94,7 +94,7 @@ class BatchLane(Lane):
         if self._closed:
             return
         if (early := self._early.pop(job.key, None)) is not None:
-            self._batch_owner.kept(job, early)
+            self._batch_callbacks.accept_stored(job, early)
             return
         if (batch := self._asked.get(job.key)) is not None:
             if batch.left:
@@ -147,7 +147,7 @@ class BatchLane(Lane):
         """Write a batch down, hand it over, write its id down, and wait for it."""
         jobs = {key: job for key, (job, _) in part.items()}
         lines = [(key, line) for key, (_, line) in part.items()]
-        identity, name = self._batch_owner.identity(self._label), new_name()
+        identity, name = self._batch_callbacks.identity(self._label), new_name()
         self._noted.add(name)
         HANDED_OVER_HERE.add(name)
         self.in_flight += 1
@@ -160,7 +160,7 @@ class BatchLane(Lane):
             self._expect(batch)
             await self._submit(batch)
         except OSError as error:
-            self._batch_owner.unwritable(self._unwritten(error))
+            self._batch_callbacks.report_unwritable(self._unwritten(error))
             return
         except UnansweredError as error:
             self._leave(batch, error)
@@ -225,7 +225,7 @@ class BatchLane(Lane):
         why = f"the server takes no batches: it answers {words}; take batch out of the model, or check the key"
         if failure.error == "redirected":
             why = words or ""
-        self.owner.unusable(self._label, why, self._address)
+        self.callbacks.report_unusable(self._label, why, self._address)
 
     def _follow(self, batch: Batch) -> None:
         self._expect(batch)
@@ -267,7 +267,7 @@ class BatchLane(Lane):
         try:
             found = await asyncio.to_thread(kept_answers, self._ledger_folder, batch.note.keys)
         except LedgerError as error:
-            self._batch_owner.unwritable(error)
+            self._batch_callbacks.report_unwritable(error)
             return
         self._give(batch, found)
         self._begin_anew(batch)
@@ -290,7 +290,7 @@ class BatchLane(Lane):
         except UnansweredError as error:
             self._leave(batch, error)
         except LedgerError as error:
-            self._batch_owner.unwritable(error)
+            self._batch_callbacks.report_unwritable(error)
 
     async def _settle(self, batch: Batch, status: BatchStatus) -> None:
         """Keep all results of a batch, then forget its note, then ask again for what is missing.
@@ -304,7 +304,7 @@ class BatchLane(Lane):
             self._tell_of_loss(batch)
         if status.ending == "failed" and not status.too_much:
             words = status.words or "no reason given"
-            self.owner.unusable(self._label, f"the server refused the batch ({words})", self._address)
+            self.callbacks.report_unusable(self._label, f"the server refused the batch ({words})", self._address)
             return
         detail = f"the batch {status.ending}" + (f": {status.words}" if status.words else "")
         unanswered = Completion(error="batch_failed", detail=detail, transient=True)
@@ -336,7 +336,7 @@ class BatchLane(Lane):
         self._give(batch, kept)
         for one in signed.values():
             if one.fatal:
-                self.owner.unusable(self._label, with_remedy(one.error, one.detail), self._address)
+                self.callbacks.report_unusable(self._label, with_remedy(one.error, one.detail), self._address)
 
     def _give(self, batch: Batch, kept: Mapping[str, Completion]) -> None:
         """Hand answers that are in the ledger to whoever asked."""
@@ -344,7 +344,7 @@ class BatchLane(Lane):
             batch.answered.add(key)
             self._asked.pop(key, None)
             if (job := batch.jobs.get(key)) is not None:
-                self._batch_owner.kept(job, completion)
+                self._batch_callbacks.accept_stored(job, completion)
             else:
                 self._early[key] = completion
 
@@ -362,7 +362,7 @@ class BatchLane(Lane):
                 self.push(job)
 
     def _tell_of_loss(self, batch: Batch) -> None:
-        self._batch_owner.said(
+        self._batch_callbacks.said(
             f"{self._address} no longer has the results of the batch {batch.note.batch_id}: what they answered is gone "
             "and is asked, and paid for, anew"
         )
@@ -388,8 +388,8 @@ class BatchLane(Lane):
         """Ask again in the next batch, or let the question fail for now."""
         job.attempts += 1
         if again and job.attempts <= self._model.max_retries and not self._closed:
-            self.owner.counters.retried += 1
-            self.owner.tried(job, completion)
-            self.owner.again(job)
+            self.callbacks.counters.retried += 1
+            self.callbacks.record_attempt(job, completion)
+            self.callbacks.retry(job)
         else:
-            self.owner.settle(job, replace(completion, attempts=job.attempts), self._address)
+            self.callbacks.settle(job, replace(completion, attempts=job.attempts), self._address)
