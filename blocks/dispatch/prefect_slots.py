@@ -28,7 +28,7 @@ class PrefectSlots:
     async def size(self, name: str) -> int:
         """How many slots a limit has. Raises LimitError."""
         try:
-            async with _heard():
+            async with _limit_errors():
                 found = await (await self._opened()).read_global_concurrency_limit_by_name(name)
         except ObjectNotFound:
             raise LimitError(
@@ -47,7 +47,7 @@ class PrefectSlots:
     async def take(self, name: str, slots: int) -> UUID | None:
         """A lease of so many slots; None where as many are not free. Raises LimitError."""
         try:
-            async with _heard():
+            async with _limit_errors():
                 client = await self._opened()
                 response = await client.increment_concurrency_slots_with_lease([name], slots, "concurrency", LEASE_S)
                 return UUID(response.json()["lease_id"])
@@ -59,7 +59,7 @@ class PrefectSlots:
     async def renew(self, lease: UUID) -> bool:
         """Whether a lease goes on for LEASE_S seconds; False where it has ended. Raises LimitError."""
         try:
-            async with _heard():
+            async with _limit_errors():
                 await (await self._opened()).renew_concurrency_lease(lease, LEASE_S)
         except PrefectHTTPStatusError as error:
             if error.response.status_code == GONE:
@@ -72,7 +72,7 @@ class PrefectSlots:
     async def give_back(self, lease: UUID) -> None:
         """End a lease. Raises LimitError."""
         try:
-            async with _heard():
+            async with _limit_errors():
                 await (await self._opened()).release_concurrency_slots_with_lease(lease)
         except (ObjectNotFound, PrefectHTTPStatusError) as error:
             raise LimitError(str(error)) from error
@@ -94,8 +94,8 @@ class PrefectSlots:
 
 
 @asynccontextmanager
-async def _heard() -> AsyncIterator[None]:
-    """Whatever a connection or a damaged reply ends with is a LimitError, silence too; a status is left as it is."""
+async def _limit_errors() -> AsyncIterator[None]:
+    """Turn connection errors, timeouts and damaged replies into LimitError; leave HTTP statuses as they are."""
     try:
         async with asyncio.timeout(ANSWERS_WITHIN_S):
             yield

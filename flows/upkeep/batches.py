@@ -7,7 +7,7 @@ from pathlib import Path
 
 import openai
 
-from kasasagi.blocks.dispatch.batch.asking import UNHEARD
+from kasasagi.blocks.dispatch.batch.asking import TRANSIENT_ERRORS
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.lane import FOLDER
 from kasasagi.blocks.dispatch.batch.notes import URLS, BatchNote, BatchNotes
@@ -61,7 +61,7 @@ async def _cancel_at_server(workspace: Workspace, note: BatchNote) -> str:
     except openai.APIStatusError as error:
         words = endpoint.without_key(read_failure(error).detail)
         raise KasasagiError(f"{note.address} does not cancel {called}: it answers {words}") from error
-    except UNHEARD as error:
+    except TRANSIENT_ERRORS as error:
         if (refused := refused_redirect(error)) is not None:
             raise KasasagiError(f"{called} cannot be cancelled: {refused.detail}") from error
         raise KasasagiError(f"nobody answers at {note.address}, so {called} goes on; try again later") from error

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import openai
 
-from kasasagi.blocks.dispatch.batch.asking import SILENCE, UNHEARD, UnansweredError, retry_until_answered
+from kasasagi.blocks.dispatch.batch.asking import SILENCE, TRANSIENT_ERRORS, UnansweredError, retry_until_answered
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
 from kasasagi.blocks.dispatch.batch.parts import Batch, parts
@@ -207,7 +207,7 @@ class BatchLane(Lane):
             return await self._backend.hand_over(batch.note, self._notes.requests_file(batch.note.name))
         except openai.APIStatusError as error:
             return read_failure(error)
-        except UNHEARD as error:
+        except TRANSIENT_ERRORS as error:
             return Completion(error="connection", detail=type(error).__name__, transient=True)
 
     def _confirm(self, batch: Batch, batch_id: str) -> None:
