@@ -1,4 +1,4 @@
-"""Whether a process that was noted down still lives."""
+"""Whether a recorded process is still alive."""
 
 import os
 import sys
@@ -31,10 +31,10 @@ def started(pid: int | None = None) -> float:
     return int(fields[_START_FIELD]) / os.sysconf("SC_CLK_TCK")
 
 
-def lives(pid: int, started_at: float) -> bool:
-    """Return whether the process of that number that started then lives; a number may be reused.
+def is_alive(pid: int, started_at: float) -> bool:
+    """Return whether the process of that number that started then is alive; a number may be reused.
 
-    A zombie, dead but not yet waited for by its parent, does not live. A start in seconds since the epoch, as earlier
+    A zombie, dead but not yet waited for by its parent, is not alive. A start in seconds since the epoch, as earlier
     versions wrote it, is compared with the clock of today.
     """
     try:

@@ -106,7 +106,7 @@ class WorkerSession:
             write_segment(self.store, batch.folder, f"passing-{secrets.token_hex(6)}", rows)
 
     def _claim(self, batch: CallBatch) -> None:
-        """Say that this attempt is at work, so that an earlier one that still lives stops."""
+        """Claim the batch for this attempt, so that an earlier one that is still alive stops."""
         self._claims[batch.folder] = secrets.token_hex(6)
         self.store.write_whole(f"{batch.folder}/{CLAIM}", self._claims[batch.folder].encode())
 

@@ -22,7 +22,7 @@ class Availability:
     def __init__(self) -> None:
         self.resume_at = 0.0
         self.rest_until = 0.0
-        self.announced = False
+        self.is_logged = False
         self.given_up = False
         self.last: Completion | None = None
         self.failures = 0
@@ -81,9 +81,9 @@ class Availability:
 
     def answered(self, now: float) -> float:
         """Note an answer; return how many seconds it was down, 0 where nobody was told that it is."""
-        seconds = self.seconds_down(now) if self.announced else 0.0
+        seconds = self.seconds_down(now) if self.is_logged else 0.0
         self.rest_until = 0.0
-        self.announced = self.given_up = False
+        self.is_logged = self.given_up = False
         if self.failures:
             self.row = object()
         self.failures = self._rests = 0

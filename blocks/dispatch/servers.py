@@ -20,7 +20,7 @@ from kasasagi.blocks.models.llm import Completion
 
 QueueEntry = tuple[int, int, int, Job]
 QUEUE_CHECK_S = 1.0
-WORTH_ANNOUNCING_S = 2.0
+WORTH_LOGGING_S = 2.0
 # A server that leaves out or refuses that many shared calls gets single ones from then on.
 TOLERATED_UNSHARED = 3
 ABANDONED = Completion(error="stopped", detail="the call was abandoned", transient=True)
@@ -258,7 +258,7 @@ class Servers(Lane):
         job.blame(route.availability.row, route.excuses(now))
         if not job.is_suspect:
             route.availability.involve(job.key)
-        self._announce(route, now)
+        self._log_outage(route, now)
         if all(one.is_given_up(now) for one in self._routes[job.label]):
             self._give_up(job, completion, route, now)
         elif job.failures <= most:
@@ -266,12 +266,12 @@ class Servers(Lane):
         else:
             self._settle(job, completion, route)
 
-    def _announce(self, route: Route, now: float) -> None:
-        """Tell a person, once, that a model gives no answer for a while."""
+    def _log_outage(self, route: Route, now: float) -> None:
+        """Log once that a model has given no answer for a while."""
         availability = route.availability
-        if availability.announced or availability.seconds_down(now) < WORTH_ANNOUNCING_S or not availability.is_outage:
+        if availability.is_logged or availability.seconds_down(now) < WORTH_LOGGING_S or not availability.is_outage:
             return
-        availability.announced = True
+        availability.is_logged = True
         left = route.model.patience_s - availability.seconds_down(now)
         why = _words(availability.last)
         self._log(f"{_named(route)} gives no answer ({why}); its calls wait and are sent again for up to {left:.0f} s")

@@ -137,13 +137,13 @@ class Claims:
         owners = {file.stem for file in self._folder.glob("*.lock")}
         owners |= {owner for (owner,) in connection.execute("SELECT DISTINCT owner FROM claims")}
         for owner in owners - {self._owner}:
-            if not self._lives(owner):
+            if not self._is_alive(owner):
                 connection.execute("DELETE FROM claims WHERE owner = ?", (owner,))
 
     def _free(self, connection: sqlite3.Connection, keys: Sequence[str]) -> list[str]:
         """Those keys that no other living run has claimed."""
         claimed = self._claimed(connection, keys)
-        living = {owner for owner in set(claimed.values()) if self._lives(owner)}
+        living = {owner for owner in set(claimed.values()) if self._is_alive(owner)}
         return [key for key in keys if claimed.get(key) not in living]
 
     def _claimed(self, connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
@@ -163,7 +163,7 @@ class Claims:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", gone)
 
-    def _lives(self, owner: str) -> bool:
+    def _is_alive(self, owner: str) -> bool:
         """Whether an owner still holds its lock; that of a dead one is removed."""
         lock = FileLock(self._lock_file(owner), thread_local=False)
         try:

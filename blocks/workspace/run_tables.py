@@ -14,7 +14,7 @@ from kasasagi.blocks.workspace.shards import Account
 Given = TypeVar("Given")
 MEMORY = "128MB"
 MORE_MEMORY = ("512MB", "2GB")
-GROWING = "converse"
+MULTI_TURN_STAGE = "converse"
 REPLACED = ("prompts", "responses")
 """Tables that a later stage may make again."""
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
@@ -166,7 +166,7 @@ def prompts_to_answer(handles: Sequence[RunHandle]) -> int:
 def stage_making(name: str, handles: Sequence[RunHandle]) -> str | None:
     """The stage whose rows of a table continue: one that makes the table again replaces those before it."""
     making = dict.fromkeys(one.handle.stage for one in handles if name in one.handle.shards)
-    again = [stage for stage in making if stage == GROWING or stage not in STAGE_ORDER]
+    again = [stage for stage in making if stage == MULTI_TURN_STAGE or stage not in STAGE_ORDER]
     return sorted(again, key=_place)[-1] if again else None
 
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.processes import lives, started
+from kasasagi.blocks.processes import is_alive, started
 from kasasagi.blocks.workspace.shards import Account, Handle, ShardStore
 
 Status = Literal["running", "done", "failed", "stopped", "killed"]
@@ -186,7 +186,7 @@ class Run:
     def state(self) -> RunState:
         """The state; a run whose process is gone without a word was killed."""
         state = _whole(self.folder / "run.json", RunState.model_validate_json)
-        if state.status == "running" and not lives(state.pid, state.pid_started):
+        if state.status == "running" and not is_alive(state.pid, state.pid_started):
             return state.model_copy(update={"status": "killed"})
         return state
 

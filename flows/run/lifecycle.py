@@ -22,7 +22,7 @@ from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe
 from kasasagi.flows.reporting.artifacts import ProgressArtifacts, tell
-from kasasagi.flows.reporting.events import announce
+from kasasagi.flows.reporting.events import emit_end_event
 from kasasagi.flows.reporting.introduction import introduce
 from kasasagi.flows.run.active import ActiveRun, NothingNewError
 from kasasagi.flows.run.chunks import most_chunks
@@ -104,7 +104,7 @@ async def _reported(run: Run, options: Options) -> AsyncIterator[None]:
         raise
     finally:
         await tell(run, options.reports)
-        announce(run)
+        emit_end_event(run)
         options.reports.close(run.id, failed)
 
 

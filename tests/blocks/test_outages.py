@@ -45,7 +45,7 @@ def _scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name) * SCALE)
-    monkeypatch.setattr(servers, "WORTH_ANNOUNCING_S", servers.WORTH_ANNOUNCING_S * SCALE)
+    monkeypatch.setattr(servers, "WORTH_LOGGING_S", servers.WORTH_LOGGING_S * SCALE)
 
 
 @contextmanager

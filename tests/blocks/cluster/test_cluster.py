@@ -182,7 +182,7 @@ def test_a_worker_stops_where_another_has_taken_its_batch(site: Site, monkeypatc
 
 
 def batch_with(site: Site, count: int) -> CallBatch:
-    """A batch on the storage, whose run says that it lives."""
+    """A batch on the storage, whose run says that it is alive."""
     from kasasagi.blocks.cluster.call_batches import write_questions
 
     batch = CallBatch(storage=site.storage, root=ROOT, name="1-000000-ab", at_once=1, flush_s=0)
