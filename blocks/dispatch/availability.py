@@ -1,6 +1,6 @@
 """Whether a model at one address gives answers: since when it gives none, when to try it again, when to give it up."""
 
-from kasasagi.blocks.dispatch.pace import Sent
+from kasasagi.blocks.dispatch.adaptive_concurrency import SentCall
 from kasasagi.blocks.models.llm import Completion
 
 TOLERATED_FAILURES = 3
@@ -61,7 +61,7 @@ class Availability:
         """Whether it asks for a pause that is longer than patience lasts, as for a quota of the day."""
         return self.failures > 0 and self.resume_at - now > patience_s > 0
 
-    def rests(self, now: float) -> bool:
+    def is_resting(self, now: float) -> bool:
         """Whether nothing is sent at the moment."""
         return now < self.rest_until
 
@@ -74,12 +74,12 @@ class Availability:
         """Send nothing before a time, as the server asks."""
         self.resume_at = max(self.resume_at, until)
 
-    def sent(self, number: int) -> None:
+    def on_send(self, number: int) -> None:
         """Note a call that is sent, by its number."""
         if self.is_on_trial:
             self._trial = number
 
-    def answered(self, now: float) -> float:
+    def on_answer(self, now: float) -> float:
         """Note an answer; return how many seconds it was down, 0 where nobody was told that it is."""
         seconds = self.seconds_down(now) if self.is_logged else 0.0
         self.rest_until = 0.0
@@ -90,7 +90,7 @@ class Availability:
         self._trial = None
         return seconds
 
-    def failed(self, now: float, call: Sent, completion: Completion) -> None:
+    def on_failure(self, now: float, call: SentCall, completion: Completion) -> None:
         """Note a failure that may pass; a call that was sent before the last rest tells nothing new."""
         if call.number == self._trial:
             self._trial = None

@@ -19,8 +19,8 @@ from typing import Any
 from kasasagi.blocks.dispatch.batch.lane import BatchLane
 from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
 from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
-from kasasagi.blocks.dispatch.servers import Servers
-from kasasagi.blocks.dispatch.tickets import Counters, PendingRequest
+from kasasagi.blocks.dispatch.pending_requests import Counters, PendingRequest
+from kasasagi.blocks.dispatch.server_lane import ServerLane
 from kasasagi.blocks.endpoints.account_faults import with_remedy
 from kasasagi.blocks.engines.streaming import StreamingEngine, StreamingLane
 from kasasagi.blocks.ledger.store import LedgerError
@@ -261,7 +261,7 @@ class Dispatcher:
         if not isinstance(model, OpenAIModel):
             engine = self._engines[label]
             return StreamingLane(self, engine) if isinstance(engine, StreamingEngine) else EngineLane(self, engine)
-        return BatchLane(self, self._folder, label, model) if model.batch else Servers(self)
+        return BatchLane(self, self._folder, label, model) if model.batch else ServerLane(self)
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         """Accept the final result of a job: into the ledger first, unless it is a transient failure."""

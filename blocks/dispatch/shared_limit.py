@@ -84,11 +84,11 @@ class SharedLimit:
         self._wanted.set()
         return False
 
-    def began(self) -> None:
+    def on_send(self) -> None:
         """Count a call that is sent."""
         self.in_flight += 1
 
-    def ended(self) -> None:
+    def on_end(self) -> None:
         """Count a call that has ended."""
         self.in_flight -= 1
 

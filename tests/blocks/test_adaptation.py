@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from kasasagi.blocks.dispatch import servers
+from kasasagi.blocks.dispatch import server_lane
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.models.llm import Completion
@@ -37,7 +37,7 @@ def test_the_queue_of_a_vllm_server_is_watched(
         return None if silent and next(asked) % silent == 0 else await waiting(endpoint)
 
     monkeypatch.setattr(OpenAIEndpoint, "waiting", sometimes)
-    monkeypatch.setattr(servers, "QUEUE_CHECK_S", 0.05)
+    monkeypatch.setattr(server_lane, "QUEUE_CHECK_S", 0.05)
     server.configure(owned_by="vllm", slots=8, first_token_s=0.2)
     with dispatching(tmp_path, {"small": model(server, max_concurrency=128)}) as dispatcher:
         background(lambda: errors_of(dispatcher, questions(2_000)))

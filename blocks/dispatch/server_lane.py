@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from kasasagi.blocks.dispatch.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
 from kasasagi.blocks.dispatch.groups import alike, can_share, complete_shared
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
-from kasasagi.blocks.dispatch.pace import Sent
 from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit, Slots
-from kasasagi.blocks.endpoints.greeting import greet
+from kasasagi.blocks.endpoints.readiness import check_readiness
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion
@@ -26,13 +26,13 @@ TOLERATED_UNSHARED = 3
 ABANDONED = Completion(error="stopped", detail="the call was abandoned", transient=True)
 
 
-class ServersCallbacks(DispatcherCallbacks, Protocol):
+class ServerCallbacks(DispatcherCallbacks, Protocol):
     """The methods of the dispatcher that this lane calls beside those of every lane: said takes a line for a person."""
 
     said: Callable[[str], None]
 
 
-class Servers(Lane):
+class ServerLane(Lane):
     """All questions for servers: the most urgent goes first, to the address that has most of its limit free.
 
     Models at one address share its limit. A model's first question goes to an address only after the server there has
@@ -40,7 +40,7 @@ class Servers(Lane):
     gives no answer at any address is tried by single calls as long as its patience lasts, then its questions fail.
     """
 
-    def __init__(self, callbacks: ServersCallbacks) -> None:
+    def __init__(self, callbacks: ServerCallbacks) -> None:
         super().__init__(callbacks)
         self._log: Callable[[str], None] = lambda line: callbacks.said(line)  # noqa: PLW0108 - said is set later
         self._models: dict[str, OpenAIModel] = {}
@@ -55,7 +55,7 @@ class Servers(Lane):
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, label: str, model: ModelConfig) -> None:
-        """Open a session at each address of a model that is new, and greet the servers."""
+        """Open a session at each address of a model that is new, and check_readiness the servers."""
         if label in self._models or not isinstance(model, OpenAIModel):
             return
         self._models[label] = model
@@ -69,12 +69,12 @@ class Servers(Lane):
             route = self._route(label, model, url)
             route.limit = limit
             self._routes[label].append(route)
-            self._spawn(self._greet(route))
+            self._spawn(self._check_readiness(route))
 
     def _route(self, label: str, model: OpenAIModel, url: str) -> Route:
         """The way to a model at an address."""
         address = self._addresses.setdefault(url, Address(url))
-        address.pace.allow(model.first_concurrency(url), model.most_concurrency(url))
+        address.concurrency.allow(model.first_concurrency(url), model.most_concurrency(url))
         others = (route for routes in self._routes.values() for route in routes)
         sibling = next((one for one in others if one.address is address and one.model.model == model.model), None)
         return Route(label, model, address, endpoint_of(model, url), sibling)
@@ -160,7 +160,7 @@ class Servers(Lane):
     def _free(self, label: str, now: float) -> list[Route]:
         """The addresses that take a question to a model now; one that rests, only where all do without an outage."""
         taking = [route for route in self._routes[label] if route.takes]
-        awake = [route for route in taking if not route.availability.rests(now)]
+        awake = [route for route in taking if not route.availability.is_resting(now)]
         live = awake or [route for route in taking if not route.availability.is_outage]
         healthy = any(not route.availability.is_on_trial for route in live)
         return [route for route in live if route.is_free(now, healthy)]
@@ -168,13 +168,13 @@ class Servers(Lane):
     def _has_other(self, label: str, url: str | None, now: float) -> bool:
         """Whether a model has another address than one that is worth waiting for."""
         others = [route for route in self._routes[label] if route.address.url != url and route.takes]
-        return any(one.availability.resume_at <= now and not one.availability.rests(now) for one in others)
+        return any(one.availability.resume_at <= now and not one.availability.is_resting(now) for one in others)
 
     def _begin(self, job: Job, route: Route, now: float) -> None:
         self.in_flight += 1
         others = self._companions(job, route)
-        tokens = sum(map(self._tokens, [job, *others])) if route.meter else 0
-        call = route.began(now, tokens)
+        tokens = sum(map(self._tokens, [job, *others])) if route.rate_limiter else 0
+        call = route.on_send(now, tokens)
         self._spawn(self._send_shared([job, *others], route, call) if others else self._send(job, route, call))
 
     def _companions(self, job: Job, route: Route) -> list[Job]:
@@ -190,24 +190,24 @@ class Servers(Lane):
             found.append(heapq.heappop(queue)[-1])
         return found
 
-    def _ended(self, route: Route, call: Sent, completion: Completion) -> None:
+    def _on_end(self, route: Route, call: SentCall, completion: Completion) -> None:
         """Count a call that has ended, and say that an outage is over."""
         self.in_flight -= 1
-        seconds = route.ended(call, completion, asyncio.get_running_loop().time())
+        seconds = route.on_end(call, completion, asyncio.get_running_loop().time())
         if seconds:
-            self._log(f"{_named(route)} answers again after {seconds:.0f} s")
+            self._log(f"{_describe(route)} answers again after {seconds:.0f} s")
         for note in route.endpoint.adaptation.notes():
             if (route.label, note) not in self._noted:
                 self._noted.add((route.label, note))
-                self._log(f"{_named(route)} {note}")
+                self._log(f"{_describe(route)} {note}")
 
-    async def _send_shared(self, jobs: list[Job], route: Route, call: Sent) -> None:
+    async def _send_shared(self, jobs: list[Job], route: Route, call: SentCall) -> None:
         """Send some questions as one call; those that the reply lacks are asked again, each on its own."""
         outcome, found = ABANDONED, list[Completion | None]()
         try:
             outcome, found = await complete_shared(route.endpoint, [job.request for job in jobs])
         finally:
-            self._ended(route, call, outcome)
+            self._on_end(route, call, outcome)
         if outcome.error is None and any(found):
             route.admit()
         if None in found and not outcome.transient:
@@ -217,27 +217,27 @@ class Servers(Lane):
             if outcome.fatal or completion is not None:
                 self._settle(job, completion or outcome, route)
             elif outcome.transient:
-                self._failed(job, outcome, route)
+                self._on_failure(job, outcome, route)
                 outcome = replace(outcome, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
             else:
                 self.callbacks.counters.retried += 1
                 self.push(job)
         self.pump()
 
-    async def _send(self, job: Job, route: Route, call: Sent) -> None:
+    async def _send(self, job: Job, route: Route, call: SentCall) -> None:
         completion = ABANDONED
         try:
             completion = await route.endpoint.complete(job.request)
         finally:
-            self._ended(route, call, completion)
+            self._on_end(route, call, completion)
         job.attempts += 1
         if completion.transient:
-            self._failed(job, completion, route)
+            self._on_failure(job, completion, route)
         else:
             self._settle(job, completion, route)
             if not completion.fatal:
                 route.admit()
-            if completion.error is None and route.meter:
+            if completion.error is None and route.rate_limiter:
                 self._estimates.learn(job.label, job.rank, completion)
         self.pump()
 
@@ -249,7 +249,7 @@ class Servers(Lane):
         answer = self._estimates.completion_tokens(job.label, job.rank, job.request)
         return answer + prompt_tokens(job.request)
 
-    def _failed(self, job: Job, completion: Completion, route: Route) -> None:
+    def _on_failure(self, job: Job, completion: Completion, route: Route) -> None:
         """Ask again after a failure that may pass, as long as patience lasts.
 
         While the model gives no answer at all, a failure is the outage's and not the question's.
@@ -262,7 +262,7 @@ class Servers(Lane):
         if all(one.is_given_up(now) for one in self._routes[job.label]):
             self._give_up(job, completion, route, now)
         elif job.failures <= most:
-            self._again(job, completion, route)
+            self._retry_later(job, completion, route)
         else:
             self._settle(job, completion, route)
 
@@ -274,7 +274,9 @@ class Servers(Lane):
         availability.is_logged = True
         left = route.model.patience_s - availability.seconds_down(now)
         why = _words(availability.last)
-        self._log(f"{_named(route)} gives no answer ({why}); its calls wait and are sent again for up to {left:.0f} s")
+        self._log(
+            f"{_describe(route)} gives no answer ({why}); its calls wait and are sent again for up to {left:.0f} s"
+        )
 
     def _give_up(self, job: Job, completion: Completion, route: Route, now: float) -> None:
         """Fail a question and all that wait for the same model, since patience with it is over."""
@@ -284,7 +286,7 @@ class Servers(Lane):
             route.availability.given_up = True
             seconds = f"{route.availability.seconds_down(now):.0f} s"
             self._log(
-                f"{_named(route)} gave no answer for {seconds} ({_words(completion)}): "
+                f"{_describe(route)} gave no answer for {seconds} ({_words(completion)}): "
                 f"{len(waiting) + 1} calls are given up and left to the next run; raise patience_s to wait longer"
             )
         self._settle(job, completion, route)
@@ -298,7 +300,7 @@ class Servers(Lane):
         over = all(route.is_given_up(now) for route in routes) and any(one.availability.given_up for one in routes)
         return routes[0] if routes and over and not self._free(label, now) else None
 
-    def _again(self, job: Job, completion: Completion, route: Route) -> None:
+    def _retry_later(self, job: Job, completion: Completion, route: Route) -> None:
         """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
         self.callbacks.counters.retried += 1
         self.callbacks.record_attempt(job, completion)
@@ -329,9 +331,9 @@ class Servers(Lane):
         name = self._models[label].prefect_limit
         return [self._limits[name]] if name in self._limits else []
 
-    async def _greet(self, route: Route) -> None:
+    async def _check_readiness(self, route: Route) -> None:
         """Let a model's questions go to a server that knows it; where it does not say so, one of them goes ahead."""
-        found = await greet(route, lambda: self._all_silent(route), self._log)
+        found = await check_readiness(route, lambda: self._all_silent(route), self._log)
         if found.state != "ready":
             self.callbacks.report_unusable(
                 route.label, found.words, None if found.state == "silent" else route.address.url
@@ -352,7 +354,7 @@ class Servers(Lane):
         while (waiting := await route.endpoint.waiting()) is not None or says:
             if waiting is not None:
                 says = True
-                route.address.pace.queue_seen(waiting, route.address.in_flight)
+                route.address.concurrency.on_queue_length(waiting, route.address.in_flight)
                 self.pump()
             await asyncio.sleep(QUEUE_CHECK_S)
 
@@ -364,7 +366,7 @@ class Servers(Lane):
         )
 
 
-def _named(route: Route) -> str:
+def _describe(route: Route) -> str:
     return f"model {route.label!r} at {route.address.url}"
 
 
