@@ -55,7 +55,7 @@ class WorkerDispatcher(Dispatcher):
         super().__init__(models, engines, Path())
 
     def _new_writer(self) -> Writer:
-        self.segments = SegmentWriter(self._store, self._flush_s, self._written, self.report_unwritable)
+        self.segments = SegmentWriter(self._store, self._flush_s, self._on_written, self.report_unwritable)
         return self.segments
 
     def _watch_disk(self) -> None:

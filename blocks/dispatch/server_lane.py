@@ -55,7 +55,7 @@ class ServerLane(Lane):
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, label: str, model: ModelConfig) -> None:
-        """Open a session at each address of a model that is new, and check_readiness the servers."""
+        """Open a session at each address of a model that is new, and check that the servers are ready."""
         if label in self._models or not isinstance(model, OpenAIModel):
             return
         self._models[label] = model
