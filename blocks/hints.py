@@ -69,7 +69,7 @@ def pip_install(package: str) -> str:
 
 
 def _naming(workspace: Path | None) -> list[str]:
-    if workspace is None or workspace.resolve() == Workspace.named().folder:
+    if workspace is None or workspace.resolve() == Workspace.resolve().folder:
         return []
     return ["-w", str(workspace)]
 

@@ -67,7 +67,7 @@ class Workspace:
         self.runs_folder = self.folder / "runs"
 
     @classmethod
-    def named(cls, folder: str | Path | None = None) -> "Workspace":
+    def resolve(cls, folder: str | Path | None = None) -> "Workspace":
         """The workspace of that folder, else of KASASAGI_WORKSPACE, else of ./workspace."""
         return cls(Path(folder or os.environ.get(ENVIRONMENT_NAME) or "workspace"))
 
@@ -95,7 +95,7 @@ class Workspace:
             ) from error
 
     @contextmanager
-    def locked(self, name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def lock(self, name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold a lock that other processes respect and that ends with this process.
 
         while_waiting is called every LOCK_POLL_S seconds until the lock is free; what it raises ends the wait.
@@ -205,7 +205,9 @@ class Run:
 
     def add(self, handle: Handle, reused: bool) -> RunHandle:
         """Count a chunk in this run; a later handle of the same stage and chunk takes the place of an earlier one."""
-        line = RunHandle(handle=handle, reused=reused, account=handle.account.reused() if reused else handle.account)
+        line = RunHandle(
+            handle=handle, reused=reused, account=handle.account.without_costs() if reused else handle.account
+        )
         with self._handles_file.open("ab") as file:
             file.write(line.model_dump_json().encode() + b"\n")
         return line

@@ -33,7 +33,7 @@ class Account(Config):
     cost_usd: float = Field(0.0, description="Dollars that were paid in this run.")
     seconds: float = Field(0.0, description="Seconds that the work took.")
 
-    def reused(self) -> "Account":
+    def without_costs(self) -> "Account":
         """The same account in a later run, which pays for nothing."""
         free = {"calls_paid": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0, "seconds": 0.0}
         return self.model_copy(update={"calls_reused": self.calls_paid + self.calls_reused, **free})

@@ -133,7 +133,7 @@ def _run(
             begun(run)
 
         options = Options(
-            Workspace.named(workspace),
+            Workspace.resolve(workspace),
             said=lambda text: console.print(as_called(text), markup=False, soft_wrap=True),
             progress=progress,
             watch=watch,
@@ -155,7 +155,7 @@ def pair(
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
-    print_summary(pair_again(Workspace.named(workspace), run, overrides or ()), console())
+    print_summary(pair_again(Workspace.resolve(workspace), run, overrides or ()), console())
 
 
 def publish(
@@ -178,8 +178,8 @@ def publish(
     from kasasagi.flows.rebuild.again import publish_again
 
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
-    published = publish_again(Workspace.named(workspace), run, changes, partial)
-    what = Workspace.named(workspace).run(run).product()
+    published = publish_again(Workspace.resolve(workspace), run, changes, partial)
+    what = Workspace.resolve(workspace).run(run).product()
     typer.echo(f"{published.rows:,} {what} in {' and in '.join(published.places)}")
 
 
@@ -196,7 +196,7 @@ def approve(
     from kasasagi.flows.views.drawing import console
     from kasasagi.tasks.gate.approvals import write_approvals
 
-    place = Workspace.named(workspace)
+    place = Workspace.resolve(workspace)
     found, outcomes = waiting_outcomes(place, run)
     if not outcomes:
         typer.echo(f"all that stopped {found.id} is approved already: run its recipe again")

@@ -100,5 +100,5 @@ def test_a_reused_account_costs_nothing_but_keeps_its_rows() -> None:
         cost_usd=0.5,
         seconds=3.0,
     )
-    assert account.reused() == Account(rows_in=9, rows_out=7, quarantined=2, calls_reused=9)
-    assert account.reused().reused() == account.reused()
+    assert account.without_costs() == Account(rows_in=9, rows_out=7, quarantined=2, calls_reused=9)
+    assert account.without_costs().without_costs() == account.without_costs()
