@@ -13,7 +13,7 @@ _START_FIELD = 19
 """Place of the start in /proc/PID/stat, counted behind the command's name, which may hold anything."""
 
 
-def started(pid: int | None = None) -> float:
+def start_time(pid: int | None = None) -> float:
     """Return when a process started, by a clock that nobody sets; of this process where none is named.
 
     On Linux that is seconds since the machine's start. Elsewhere it is seconds since the epoch, as before.
@@ -42,7 +42,7 @@ def is_alive(pid: int, started_at: float) -> bool:
         if started_at >= EPOCH_S:
             is_same = abs(process.create_time() - started_at) < SAME_START_S
         else:
-            is_same = abs(started(pid) - started_at) < SAME_TICK_S
+            is_same = abs(start_time(pid) - started_at) < SAME_TICK_S
         return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.Error, ValueError, OverflowError):  # the latter two for what is no number of a process
         return False

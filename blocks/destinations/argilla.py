@@ -64,7 +64,7 @@ class ArgillaDataset:
                     f"server and {KEY_VARIABLE} to your key"
                 )
         self._library = _library()
-        with self._explained():
+        with self._translate_errors():
             self._client = self._library.Argilla(api_url=self._url, api_key=self._key, retries=1)
             self._workspace = self._found(workspace)
             self._dataset = self._client.datasets(name, workspace=self._workspace)
@@ -74,7 +74,7 @@ class ArgillaDataset:
 
         scale is that of the judge's ratings; a dataset that is there keeps its steps.
         """
-        with self._explained():
+        with self._translate_errors():
             if self._dataset is None:
                 self._dataset = self._made(scale)
             scale = scale.on(self._steps())
@@ -89,7 +89,7 @@ class ArgillaDataset:
                 f"the Argilla server has no dataset {self.name!r} in the workspace {self._workspace.name!r}: push "
                 "a run to it first, or name another with --dataset"
             )
-        with self._explained():
+        with self._translate_errors():
             people: dict[str, str] = {}
             steps = self._steps()
             return [verdict for record in self._dataset.records for verdict in self._of(record, people, steps)]
@@ -130,7 +130,7 @@ class ArgillaDataset:
         return rg.Record(
             id=one.id,
             fields={"prompt": one.prompt, **dict(zip(SIDES, one.responses, strict=True))},
-            metadata={**one.metadata, **_judged(one.ratings, scale)},
+            metadata={**one.metadata, **_judge_metadata(one.ratings, scale)},
             suggestions=[
                 rg.Suggestion(question_name=name, value=value, agent=one.judge, type="model")
                 for name, value in suggested
@@ -163,7 +163,7 @@ class ArgillaDataset:
         return people[user]
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Keep the library off the terminal, and turn what it raises into one sentence without the key."""
         try:
             with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -178,7 +178,7 @@ class ArgillaDataset:
             ) from error
 
 
-def _judged(ratings: Sequence[float | None], scale: Scale) -> dict[str, str]:
+def _judge_metadata(ratings: Sequence[float | None], scale: Scale) -> dict[str, str]:
     """What a record remembers of the judge, so that ratings come back on its scale, and unchanged where they are."""
     known = {name: repr(float(rating)) for name, rating in zip(JUDGED, ratings, strict=True) if rating is not None}
     return {**known, JUDGED_SCALE: f"{float(scale.lowest)!r} {float(scale.highest)!r}"}

@@ -29,7 +29,7 @@ class PrefectSlots:
         """How many slots a limit has. Raises LimitError."""
         try:
             async with _limit_errors():
-                found = await (await self._opened()).read_global_concurrency_limit_by_name(name)
+                found = await (await self._connect()).read_global_concurrency_limit_by_name(name)
         except ObjectNotFound:
             raise LimitError(
                 f"Prefect has no global concurrency limit {name!r}; "
@@ -48,7 +48,7 @@ class PrefectSlots:
         """A lease of so many slots; None where as many are not free. Raises LimitError."""
         try:
             async with _limit_errors():
-                client = await self._opened()
+                client = await self._connect()
                 response = await client.increment_concurrency_slots_with_lease([name], slots, "concurrency", LEASE_S)
                 return UUID(response.json()["lease_id"])
         except PrefectHTTPStatusError as error:
@@ -60,7 +60,7 @@ class PrefectSlots:
         """Whether a lease goes on for LEASE_S seconds; False where it has ended. Raises LimitError."""
         try:
             async with _limit_errors():
-                await (await self._opened()).renew_concurrency_lease(lease, LEASE_S)
+                await (await self._connect()).renew_concurrency_lease(lease, LEASE_S)
         except PrefectHTTPStatusError as error:
             if error.response.status_code == GONE:
                 return False
@@ -73,7 +73,7 @@ class PrefectSlots:
         """End a lease. Raises LimitError."""
         try:
             async with _limit_errors():
-                await (await self._opened()).release_concurrency_slots_with_lease(lease)
+                await (await self._connect()).release_concurrency_slots_with_lease(lease)
         except (ObjectNotFound, PrefectHTTPStatusError) as error:
             raise LimitError(str(error)) from error
 
@@ -83,7 +83,7 @@ class PrefectSlots:
             await self._client.__aexit__(None, None, None)
             self._client = None
 
-    async def _opened(self) -> PrefectClient:
+    async def _connect(self) -> PrefectClient:
         if self._client is None:
             # The thread of this loop knows nothing of the settings that a run was started with, but its address.
             url = os.environ.get(PREFECT_API_URL.name)

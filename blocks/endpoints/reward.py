@@ -19,7 +19,7 @@ class RewardEndpoint(OpenAIEndpoint):
 
     config: RewardModel
 
-    def _asked(self, request: Request) -> tuple[str, dict[str, Any]]:
+    def _path_and_body(self, request: Request) -> tuple[str, dict[str, Any]]:
         parts = _parts(self.config.model, request["messages"])
         body = {name: parts[part] for name, part in self.config.sent.items()}
         return self.config.path, {**body, **self.config.extra_body}

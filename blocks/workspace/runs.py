@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.processes import is_alive, started
+from kasasagi.blocks.processes import is_alive, start_time
 from kasasagi.blocks.workspace.shards import Account, Handle, ShardStore
 
 Status = Literal["running", "done", "failed", "stopped", "killed"]
@@ -172,7 +172,7 @@ class Run:
                 base=str(base or ""),
                 limit=limit,
                 pid=os.getpid(),
-                pid_started=started(),
+                pid_started=start_time(),
             )
         )
         return new

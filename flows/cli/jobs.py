@@ -118,7 +118,7 @@ def _run(
     """Run a recipe with what happens shown on the terminal; begun hears of the run, how are fields of Options."""
     from rich.console import Console
 
-    from kasasagi.blocks.hints import as_called
+    from kasasagi.blocks.hints import with_program_name
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.reporting.progress import Progress
     from kasasagi.flows.reporting.progress_line import shown
@@ -134,7 +134,7 @@ def _run(
 
         options = Options(
             Workspace.resolve(workspace),
-            said=lambda text: console.print(as_called(text), markup=False, soft_wrap=True),
+            said=lambda text: console.print(with_program_name(text), markup=False, soft_wrap=True),
             progress=progress,
             watch=watch,
             **how,

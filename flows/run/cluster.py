@@ -78,13 +78,13 @@ def _transport(
     send = _noted(told_of_waiting(_sender(runner, runtime), Store(storage), said), run.folder / BATCHES_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
     said(f"{at_once} call batches of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
-    return ClusterTransport(cluster, f"{name}/{run.id}", folder, _located(loaded))
+    return ClusterTransport(cluster, f"{name}/{run.id}", folder, _with_resolved_folders(loaded))
 
 
-def _located(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
+def _with_resolved_folders(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
     """The models with the folders of their weights as workers elsewhere must name them."""
     return {
-        label: model.located(loaded.base) if isinstance(model, VLLMModel) else model
+        label: model.with_resolved_folders(loaded.base) if isinstance(model, VLLMModel) else model
         for label, model in loaded.recipe.models.items()
     }
 

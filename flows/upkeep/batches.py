@@ -57,7 +57,7 @@ async def _cancel_at_server(workspace: Workspace, note: BatchNote) -> str:
     endpoint = OpenAIEndpoint.connect(model, note.address)
     called = note.batch_id or note.name
     try:
-        return await _break_off(workspace, note, BatchServer(endpoint.client, BatchConfig()), endpoint.hidden)
+        return await _break_off(workspace, note, BatchServer(endpoint.client, BatchConfig()), endpoint.mask_keys)
     except openai.APIStatusError as error:
         words = endpoint.without_key(read_failure(error).detail)
         raise KasasagiError(f"{note.address} does not cancel {called}: it answers {words}") from error

@@ -8,12 +8,12 @@ import time
 import psutil
 import pytest
 
-from kasasagi.blocks.processes import is_alive, started
+from kasasagi.blocks.processes import is_alive, start_time
 
 
 def test_a_process_lives_until_it_ends() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    begun = started(child.pid)
+    begun = start_time(child.pid)
     assert is_alive(child.pid, begun)
     assert not is_alive(child.pid, begun - 0.02)
     child.communicate(b"\n")
@@ -27,7 +27,7 @@ def test_a_start_in_seconds_since_the_epoch_is_understood() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the start is told by the clock")
 def test_a_step_of_the_clock_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = started()
+    begun = start_time()
     created = psutil.Process.create_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda self: created(self) + 3600.0)
     assert is_alive(os.getpid(), begun)

@@ -351,7 +351,7 @@ class BatchLane(Lane):
     def _signed(self, batch: Batch, key: str, completion: Completion) -> Completion:
         """A completion with its number of attempts, and without a key that the server may have repeated."""
         job = batch.jobs.get(key)
-        hidden = completion if self._endpoint is None else self._endpoint.hidden(completion)
+        hidden = completion if self._endpoint is None else self._endpoint.mask_keys(completion)
         return replace(hidden, attempts=job.attempts + 1 if job else 1)
 
     def _begin_anew(self, batch: Batch) -> None:

@@ -14,7 +14,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.processes import is_alive, started
+from kasasagi.blocks.processes import is_alive, start_time
 
 URLS = {"messages": "/v1/chat/completions", "prompt": "/v1/completions", "input": "/v1/embeddings"}
 
@@ -88,7 +88,7 @@ class BatchNotes:
             keys=tuple(keys),
             made=time.time(),
             pid=os.getpid(),
-            pid_started=started(),
+            pid_started=start_time(),
         )
         self.save(note)
         return note
