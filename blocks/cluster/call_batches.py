@@ -121,7 +121,7 @@ def _rows_of(store: Store, name: str) -> list[Row]:
     try:
         columns = pq.read_table(io.BytesIO(data), schema=ENTRIES).to_pydict()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(store, name, error) from error
+        raise _damage_error(store, name, error) from error
     return list(zip(*(columns[field.name] for field in ENTRIES), strict=True))
 
 
@@ -129,10 +129,10 @@ def _completion(store: Store, name: str, row: Row) -> Completion:
     try:
         return read_row(row)
     except DamagedEntryError as error:
-        raise _damaged(store, name, error) from error
+        raise _damage_error(store, name, error) from error
 
 
-def _damaged(store: Store, name: str, error: Exception) -> LedgerError:
+def _damage_error(store: Store, name: str, error: Exception) -> LedgerError:
     why = " ".join(str(error).split())
     return LedgerError(
         f"the segment {store.address}/{name} is not what a worker wrote ({why}): "

@@ -42,9 +42,9 @@ class ClusterDispatcher(Dispatcher):
         return ClusterLane(self, self._transport, self._resources.get(label, {}))
 
     def _stop(self, error: BaseException) -> None:
-        self._transport.say(STOP)
+        self._transport.send_command(STOP)
         super()._stop(error)
 
     def _hold(self, held: bool) -> None:
-        self._transport.say(HOLD if held else GO)
+        self._transport.send_command(HOLD if held else GO)
         super()._hold(held)

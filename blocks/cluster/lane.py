@@ -67,7 +67,7 @@ class ClusterLane(Lane):
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.run_in_executor(self._threads, self._transport.send, jobs, self._options)
-            self._take(jobs, answers)
+            self._deliver(jobs, answers)
         except LedgerError as error:
             self._cluster_callbacks.report_unwritable(error)
         except DestinationError as error:
@@ -77,7 +77,7 @@ class ClusterLane(Lane):
             self.in_flight -= len(jobs)
         self.pump()
 
-    def _take(self, jobs: list[Job], answers: BatchAnswers) -> None:
+    def _deliver(self, jobs: list[Job], answers: BatchAnswers) -> None:
         missing = []
         for job in jobs:
             if (kept := answers.kept.get(job.key)) is not None:
@@ -91,9 +91,9 @@ class ClusterLane(Lane):
         elif answers.unwritable is not None:
             self._cluster_callbacks.report_unwritable(LedgerError(answers.unwritable))
         elif missing:
-            self._again(missing, answers.why)
+            self._retry(missing, answers.why)
 
-    def _again(self, jobs: list[Job], why: str) -> None:
+    def _retry(self, jobs: list[Job], why: str) -> None:
         """Ask again what a lost worker has not answered; a cluster that loses it every time ends the run."""
         if max(job.attempts for job in jobs) + 1 >= MOST_ATTEMPTS:
             self._cluster_callbacks.stop(

@@ -30,7 +30,7 @@ from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.kinds import ModelConfig
 from kasasagi.blocks.models.llm import Completion
 
-SAY_S = 5.0
+HEARTBEAT_S = 5.0
 IN_ONE_COMMIT = 1_000
 Send = Callable[[CallBatch, Mapping[str, Any]], WorkerReport]
 """Has a batch answered by a worker that has those resources, and waits for it; raises what a lost worker raises."""
@@ -68,18 +68,18 @@ class ClusterTransport:
         self._cluster, self._root, self._ledger_folder = cluster, root, ledger_folder
         self._store = Store(cluster.storage)
         self._store.write_whole(f"{root}/{MODELS}", plain_models(models))
-        self._word, self._numbers = GO, itertools.count()
-        self._news = threading.Event()
+        self._command, self._numbers = GO, itertools.count()
+        self._changed = threading.Event()
         self._ended = False
-        self._say()
-        self._thread = threading.Thread(target=self._keep_saying, name="run-heartbeat", daemon=True)
+        self._write_heartbeat()
+        self._thread = threading.Thread(target=self._send_heartbeats, name="run-heartbeat", daemon=True)
         self._thread.start()
 
-    def say(self, word: str) -> None:
-        """Tell all workers to go on, to hold or to stop; who was told to stop is told nothing else."""
-        if self._word != STOP:
-            self._word = word
-            self._news.set()
+    def send_command(self, command: str) -> None:
+        """Send all workers the command to go on, to hold or to stop; after a stop no other command is sent."""
+        if self._command != STOP:
+            self._command = command
+            self._changed.set()
 
     def send(self, jobs: Sequence[Job], options: Mapping[str, Any]) -> BatchAnswers:
         """Have some questions answered on the cluster, and their answers kept in the ledger.
@@ -96,7 +96,7 @@ class ClusterTransport:
             answers.unusable, answers.unwritable = report.unusable, report.unwritable
         except Exception as error:  # whatever a cluster raises, what was answered is there
             answers.why = f"{type(error).__name__}: {one_sentence(error)}"
-        answers.kept, answers.passing = self._take_in(batch.folder)
+        answers.kept, answers.passing = self._collect_answers(batch.folder)
         return answers
 
     def finish(self) -> None:
@@ -104,11 +104,11 @@ class ClusterTransport:
 
         Raises LedgerError, DestinationError.
         """
-        self.say(STOP)
+        self.send_command(STOP)
         self._ended = True
-        self._news.set()
+        self._changed.set()
         self._thread.join()
-        self._take_in(self._root)
+        self._collect_answers(self._root)
         self._store.discard([f"{self._root}/{MODELS}", f"{self._root}/{ALIVE}"])
 
     def _batch(self, name: str) -> CallBatch:
@@ -117,24 +117,26 @@ class ClusterTransport:
             storage=cluster.storage, root=self._root, name=name, at_once=cluster.at_once, flush_s=cluster.flush_s
         )
 
-    def _take_in(self, folder: str) -> tuple[dict[str, Completion], dict[str, Completion]]:
-        return take_in(self._store, self._ledger_folder, folder)
+    def _collect_answers(self, folder: str) -> tuple[dict[str, Completion], dict[str, Completion]]:
+        return collect_answers(self._store, self._ledger_folder, folder)
 
-    def _say(self) -> None:
-        self._store.write_whole(f"{self._root}/{ALIVE}", f"{self._word} {next(self._numbers)}".encode())
+    def _write_heartbeat(self) -> None:
+        self._store.write_whole(f"{self._root}/{ALIVE}", f"{self._command} {next(self._numbers)}".encode())
 
-    def _keep_saying(self) -> None:
+    def _send_heartbeats(self) -> None:
         while not self._ended:
-            self._news.wait(SAY_S)
-            self._news.clear()
+            self._changed.wait(HEARTBEAT_S)
+            self._changed.clear()
             try:
-                self._say()
+                self._write_heartbeat()
             except DestinationError:
-                continue  # a storage that fails for a while is asked again; workers are as patient
+                continue  # a storage that fails for a while is asked again; workers wait as long
 
 
-def take_in(store: Store, ledger_folder: Path, folder: str) -> tuple[dict[str, Completion], dict[str, Completion]]:
-    """Keep in the ledger what the segments in a folder hold, then remove what lies there.
+def collect_answers(
+    store: Store, ledger_folder: Path, folder: str
+) -> tuple[dict[str, Completion], dict[str, Completion]]:
+    """Move the answers in a folder's segments into the ledger, then empty the folder.
 
     Gives what the ledger has now, and failures that may pass, by key. Raises LedgerError, DestinationError.
     """
@@ -172,7 +174,7 @@ def recover_results(store: Store, ledger_folder: Path, workspace: str, living: C
         time.sleep(2 * WATCH_S)  # whoever still works for them hears of it meanwhile
     count = 0
     for run in gone:
-        count += len(take_in(store, ledger_folder, f"{workspace}/{run}")[0])
+        count += len(collect_answers(store, ledger_folder, f"{workspace}/{run}")[0])
         store.discard([f"{workspace}/{run}/{MODELS}", f"{workspace}/{run}/{ALIVE}"])
     return count
 

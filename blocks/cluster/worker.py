@@ -73,8 +73,8 @@ class WorkerSession:
         self._claims: dict[str, str] = {}
         self._ending = threading.Lock()
         self._ended = threading.Event()
-        self._word, self._word_at = "", time.monotonic()
-        self._heed()
+        self._command, self._command_at = "", time.monotonic()
+        self._apply_command()
         threading.Thread(target=self._watch, name="run-watch", daemon=True).start()
 
     def answer(self, batch: CallBatch) -> tuple[int, int]:
@@ -128,24 +128,24 @@ class WorkerSession:
     def _watch(self) -> None:
         while not self._ended.wait(WATCH_S):
             try:
-                self._heed()
+                self._apply_command()
                 self._look_after_claims()
             except DestinationError:
                 pass  # a storage that cannot be read for a while is a run that says nothing for a while
-            if time.monotonic() - self._word_at > LEASE_S:
+            if time.monotonic() - self._command_at > LEASE_S:
                 self.dispatcher.stop(StoppedError("the run that asked has said nothing for a while"))
             if self.dispatcher.stopped_by is not None:
                 self.end()
 
-    def _heed(self) -> None:
-        """Do what the run says: go on, wait, or stop; a run that is gone says nothing."""
-        word = (self.store.read(f"{self._root}/{ALIVE}") or STOP.encode()).decode()
-        if word == self._word:
+    def _apply_command(self) -> None:
+        """Apply the run's command: go on, wait, or stop; no command means that the run is gone."""
+        command = (self.store.read(f"{self._root}/{ALIVE}") or STOP.encode()).decode()
+        if command == self._command:
             return
-        self._word, self._word_at = word, time.monotonic()
-        if word.startswith(STOP):
+        self._command, self._command_at = command, time.monotonic()
+        if command.startswith(STOP):
             self.dispatcher.stop(StoppedError("the run that asked has ended"))
-        elif word.startswith(HOLD):
+        elif command.startswith(HOLD):
             self.dispatcher.hold()
         else:
             self.dispatcher.release()

@@ -11,7 +11,7 @@ from kasasagi.blocks.dispatch.batch.asking import TRANSIENT_ERRORS
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.lane import FOLDER
 from kasasagi.blocks.dispatch.batch.notes import URLS, BatchNote, BatchNotes
-from kasasagi.blocks.dispatch.batch.results import keep_lasting, portions, read_results
+from kasasagi.blocks.dispatch.batch.results import in_portions, read_results, store_permanent
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
 from kasasagi.blocks.endpoints.redirects import refused_redirect
 from kasasagi.blocks.models.kinds import BatchConfig, OpenAIModel, missing_key
@@ -107,8 +107,8 @@ async def _status_of(backend: BatchBackend, batch_id: str) -> BatchStatus | None
 async def _keep(workspace: Workspace, note: BatchNote, results: AsyncIterator[bytes], clean: Clean) -> int:
     """Keep the lasting results of a file in the ledger; how many there are."""
     kept: set[str] = set()
-    async for lines in portions(results):
+    async for lines in in_portions(results):
         found = read_results(lines, frozenset(note.keys) - kept, embeds=note.url == URLS["input"])
         cleaned = {key: clean(one) for key, one in found.items()}
-        kept.update(keep_lasting(workspace.ledger_folder, note.identity, cleaned))
+        kept.update(store_permanent(workspace.ledger_folder, note.identity, cleaned))
     return len(kept)

@@ -16,8 +16,8 @@ import openai
 from kasasagi.blocks.dispatch.batch.asking import SILENCE, TRANSIENT_ERRORS, UnansweredError, retry_until_answered
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
-from kasasagi.blocks.dispatch.batch.parts import Batch, parts
-from kasasagi.blocks.dispatch.batch.results import keep_lasting, kept_answers, portions, read_results
+from kasasagi.blocks.dispatch.batch.results import in_portions, read_results, store_permanent, stored_answers
+from kasasagi.blocks.dispatch.batch.splitting import Batch, split_into_batches
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.endpoints.account_faults import with_remedy
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
@@ -55,8 +55,8 @@ class BatchLane(Lane):
         self._ledger_folder = ledger_folder
         self._notes = BatchNotes(ledger_folder / FOLDER)
         self._waiting: dict[str, Job] = {}
-        self._asked: dict[str, Batch] = {}
-        self._early: dict[str, Completion] = {}
+        self._batch_of: dict[str, Batch] = {}
+        self._unclaimed: dict[str, Completion] = {}
         self._noted: set[str] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._endpoint: OpenAIEndpoint | None = None
@@ -78,9 +78,9 @@ class BatchLane(Lane):
         else:
             self._endpoint = OpenAIEndpoint.connect(self._model, self._address)
             self._backend = BatchServer(self._endpoint.client, self._config)
-        self._take_up_noted()
+        self._follow_noted_batches()
 
-    def _take_up_noted(self) -> None:
+    def _follow_noted_batches(self) -> None:
         """Follow what batches for this model other runs have written down since the last look."""
         notes = self._notes.all(besides=self._noted)
         self._noted.update(note.name for note in notes)
@@ -93,22 +93,22 @@ class BatchLane(Lane):
         """Take a question: to the batch that asks it already, else into the next one."""
         if self._closed:
             return
-        if (early := self._early.pop(job.key, None)) is not None:
+        if (early := self._unclaimed.pop(job.key, None)) is not None:
             self._batch_callbacks.accept_stored(job, early)
             return
-        if (batch := self._asked.get(job.key)) is not None:
+        if (batch := self._batch_of.get(job.key)) is not None:
             if batch.left:
-                asyncio.get_running_loop().call_soon(self._once_more, job, SILENCE, False)
+                asyncio.get_running_loop().call_soon(self._retry_or_fail, job, SILENCE, False)
             else:
                 batch.jobs[job.key] = job
             return
         self._waiting[job.key] = job
-        self._wait_for_more()
+        self._restart_timer()
 
     def pump(self) -> None:
         """Hand over what was gathered during a hold."""
         if self._waiting:
-            self._wait_for_more()
+            self._restart_timer()
 
     def clear(self) -> None:
         """Hand nothing more over; what the server has goes on there, and the next run finds it."""
@@ -123,24 +123,24 @@ class BatchLane(Lane):
         if self._endpoint is not None:
             await self._endpoint.close()
 
-    def _wait_for_more(self) -> None:
+    def _restart_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         full = len(self._waiting) >= self._config.max_requests
         wait = 0.0 if full else self._config.gather_s
-        self._timer = asyncio.get_running_loop().call_later(wait, self._send_off)
+        self._timer = asyncio.get_running_loop().call_later(wait, self._send_batches)
 
-    def _send_off(self) -> None:
+    def _send_batches(self) -> None:
         """Make batches of what was gathered, each for one endpoint and within the server's limits."""
         if self.held:
             return
-        self._take_up_noted()  # those of a run that has died meanwhile may ask the same
-        for key in self._waiting.keys() & self._asked.keys():
+        self._follow_noted_batches()  # those of a run that has died meanwhile may ask the same
+        for key in self._waiting.keys() & self._batch_of.keys():
             self.push(self._waiting.pop(key))
         jobs, self._waiting = list(self._waiting.values()), {}
         for name, url in URLS.items():
             some = [job for job in jobs if name in job.request]
-            for part in parts(some, url, self._model.model, self._config):
+            for part in split_into_batches(some, url, self._model.model, self._config):
                 self._spawn(self._hand_over(part, url))
 
     async def _hand_over(self, part: dict[str, tuple[Job, bytes]], url: str) -> None:
@@ -160,10 +160,10 @@ class BatchLane(Lane):
             self._expect(batch)
             await self._submit(batch)
         except OSError as error:
-            self._batch_callbacks.report_unwritable(self._unwritten(error))
+            self._batch_callbacks.report_unwritable(self._write_error(error))
             return
         except UnansweredError as error:
-            self._leave(batch, error)
+            self._abandon(batch, error)
             return
         finally:
             HANDED_OVER_HERE.discard(name)
@@ -171,7 +171,7 @@ class BatchLane(Lane):
         if batch.note.batch_id is not None:
             await self._wait(batch)
 
-    def _unwritten(self, error: OSError) -> LedgerError:
+    def _write_error(self, error: OSError) -> LedgerError:
         return LedgerError(
             f"the batch in {self._notes.folder} cannot be written down ({error.strerror}), so it is not handed over: "
             "make room and run again"
@@ -191,7 +191,7 @@ class BatchLane(Lane):
             failure = said
             if not failure.transient:
                 self._drop(batch)
-                self._refused(failure)
+                self._report_refusal(failure)
                 return
             await asyncio.sleep(backoff(attempt, failure.wait_s))
             if failure.error != "rate_limited" and (found := await self._find(batch)) is not None:
@@ -220,7 +220,7 @@ class BatchLane(Lane):
         backend = self._backend
         return await retry_until_answered(lambda: backend.find(batch.note), self._model.timeout_s)
 
-    def _refused(self, failure: Completion) -> None:
+    def _report_refusal(self, failure: Completion) -> None:
         words = failure.detail if self._endpoint is None else self._endpoint.without_key(failure.detail)
         why = f"the server takes no batches: it answers {words}; take batch out of the model, or check the key"
         if failure.error == "redirected":
@@ -229,29 +229,29 @@ class BatchLane(Lane):
 
     def _follow(self, batch: Batch) -> None:
         self._expect(batch)
-        self._spawn(self._take_up(batch))
+        self._spawn(self._resume(batch))
 
     def _expect(self, batch: Batch) -> None:
-        self._asked.update(dict.fromkeys(batch.note.keys, batch))
+        self._batch_of.update(dict.fromkeys(batch.note.keys, batch))
 
-    async def _take_up(self, batch: Batch) -> None:
+    async def _resume(self, batch: Batch) -> None:
         """Go on with a batch of an earlier process, or of one that is still handing it over."""
-        if not await self._handed_over(batch):
-            await self._take_kept(batch)
+        if not await self._wait_for_handover(batch):
+            await self._deliver_stored(batch)
             return
         if batch.note.batch_id is None:
             try:
                 found = await self._find(batch)
             except UnansweredError as error:
-                self._leave(batch, error)
+                self._abandon(batch, error)
                 return
             if found is None:
-                self._begin_anew(batch)
+                self._requeue(batch)
                 return
             self._confirm(batch, found)
         await self._wait(batch)
 
-    async def _handed_over(self, batch: Batch) -> bool:
+    async def _wait_for_handover(self, batch: Batch) -> bool:
         """Wait until nobody hands a batch over any more; False where its note is gone, as after a failure."""
         while True:
             busy = batch.note.is_of_another  # asked before the note is read, so that its last state is read
@@ -262,15 +262,15 @@ class BatchLane(Lane):
                 return True
             await asyncio.sleep(self._config.poll_s)
 
-    async def _take_kept(self, batch: Batch) -> None:
+    async def _deliver_stored(self, batch: Batch) -> None:
         """Take what another run has kept of a batch before it forgot the note; the rest goes into the next one."""
         try:
-            found = await asyncio.to_thread(kept_answers, self._ledger_folder, batch.note.keys)
+            found = await asyncio.to_thread(stored_answers, self._ledger_folder, batch.note.keys)
         except LedgerError as error:
             self._batch_callbacks.report_unwritable(error)
             return
-        self._give(batch, found)
-        self._begin_anew(batch)
+        self._deliver(batch, found)
+        self._requeue(batch)
 
     async def _wait(self, batch: Batch) -> None:
         """Poll a batch until it has ended, and take its results."""
@@ -285,10 +285,10 @@ class BatchLane(Lane):
             await self._settle(batch, status)
         except LostBatchError:
             self._drop(batch)
-            self._tell_of_loss(batch)
+            self._log_loss(batch)
             self._fail(batch, GONE, again=True)
         except UnansweredError as error:
-            self._leave(batch, error)
+            self._abandon(batch, error)
         except LedgerError as error:
             self._batch_callbacks.report_unwritable(error)
 
@@ -301,7 +301,7 @@ class BatchLane(Lane):
         given = [await self._take_file(batch, name, missing) for name in status.results]
         self._drop(batch)
         if not all(given):
-            self._tell_of_loss(batch)
+            self._log_loss(batch)
         if status.ending == "failed" and not status.too_much:
             words = status.words or "no reason given"
             self.callbacks.report_unusable(self._label, f"the server refused the batch ({words})", self._address)
@@ -310,14 +310,14 @@ class BatchLane(Lane):
         unanswered = Completion(error="batch_failed", detail=detail, transient=True)
         for key, job in batch.jobs.items():
             if key not in batch.answered:
-                self._once_more(job, missing.get(key, unanswered), again=status.ending != "cancelled")
+                self._retry_or_fail(job, missing.get(key, unanswered), again=status.ending != "cancelled")
 
     async def _take_file(self, batch: Batch, name: str, missing: dict[str, Completion]) -> bool:
         """Take the results of one file, some at a time; False where it is gone. Raises UnansweredError, LedgerError."""
 
         async def take() -> bool:
             assert self._backend is not None
-            async for lines in portions(self._backend.results(name)):
+            async for lines in in_portions(self._backend.results(name)):
                 await self._take(batch, lines, missing)
             return True
 
@@ -330,38 +330,38 @@ class BatchLane(Lane):
         """Keep the answers in some lines in the ledger, and hand them to whoever asked."""
         wanted = frozenset(batch.note.keys) - batch.answered
         found = read_results(lines, wanted, embeds=batch.note.url == URLS["input"])
-        signed = {key: self._signed(batch, key, one) for key, one in found.items()}
+        signed = {key: self._with_attempts(batch, key, one) for key, one in found.items()}
         missing.update({key: one for key, one in signed.items() if one.transient})
-        kept = await asyncio.to_thread(keep_lasting, self._ledger_folder, batch.note.identity, signed)
-        self._give(batch, kept)
+        kept = await asyncio.to_thread(store_permanent, self._ledger_folder, batch.note.identity, signed)
+        self._deliver(batch, kept)
         for one in signed.values():
             if one.fatal:
                 self.callbacks.report_unusable(self._label, with_remedy(one.error, one.detail), self._address)
 
-    def _give(self, batch: Batch, kept: Mapping[str, Completion]) -> None:
+    def _deliver(self, batch: Batch, kept: Mapping[str, Completion]) -> None:
         """Hand answers that are in the ledger to whoever asked."""
         for key, completion in kept.items():
             batch.answered.add(key)
-            self._asked.pop(key, None)
+            self._batch_of.pop(key, None)
             if (job := batch.jobs.get(key)) is not None:
                 self._batch_callbacks.accept_stored(job, completion)
             else:
-                self._early[key] = completion
+                self._unclaimed[key] = completion
 
-    def _signed(self, batch: Batch, key: str, completion: Completion) -> Completion:
+    def _with_attempts(self, batch: Batch, key: str, completion: Completion) -> Completion:
         """A completion with its number of attempts, and without a key that the server may have repeated."""
         job = batch.jobs.get(key)
         hidden = completion if self._endpoint is None else self._endpoint.mask_keys(completion)
         return replace(hidden, attempts=job.attempts + 1 if job else 1)
 
-    def _begin_anew(self, batch: Batch) -> None:
+    def _requeue(self, batch: Batch) -> None:
         """A batch that the server never took: its questions that have no answer go into the next one."""
         self._drop(batch)
         for key, job in batch.jobs.items():
             if key not in batch.answered:
                 self.push(job)
 
-    def _tell_of_loss(self, batch: Batch) -> None:
+    def _log_loss(self, batch: Batch) -> None:
         self._batch_callbacks.said(
             f"{self._address} no longer has the results of the batch {batch.note.batch_id}: what they answered is gone "
             "and is asked, and paid for, anew"
@@ -369,22 +369,22 @@ class BatchLane(Lane):
 
     def _drop(self, batch: Batch) -> None:
         for key in batch.note.keys:
-            self._asked.pop(key, None)
+            self._batch_of.pop(key, None)
         self._notes.forget(batch.note)
 
-    def _leave(self, batch: Batch, error: UnansweredError) -> None:
+    def _abandon(self, batch: Batch, error: UnansweredError) -> None:
         """Nobody could be asked: the questions fail for now, and the note stays, so that the next run waits on."""
         batch.left = True
         if error.refusal is not None:
-            self._refused(error.refusal)
+            self._report_refusal(error.refusal)
         self._fail(batch, SILENCE, again=False)
 
     def _fail(self, batch: Batch, completion: Completion, again: bool) -> None:
         for key, job in batch.jobs.items():
             if key not in batch.answered:
-                self._once_more(job, completion, again)
+                self._retry_or_fail(job, completion, again)
 
-    def _once_more(self, job: Job, completion: Completion, again: bool) -> None:
+    def _retry_or_fail(self, job: Job, completion: Completion, again: bool) -> None:
         """Ask again in the next batch, or let the question fail for now."""
         job.attempts += 1
         if again and job.attempts <= self._model.max_retries and not self._closed:
