@@ -129,7 +129,7 @@ class WorkerSession:
         while not self._ended.wait(WATCH_S):
             try:
                 self._apply_command()
-                self._look_after_claims()
+                self._check_claims()
             except DestinationError:
                 pass  # a storage that cannot be read for a while is a run that says nothing for a while
             if time.monotonic() - self._command_at > LEASE_S:
@@ -150,7 +150,7 @@ class WorkerSession:
         else:
             self.dispatcher.release()
 
-    def _look_after_claims(self) -> None:
+    def _check_claims(self) -> None:
         for folder, token in list(self._claims.items()):
             there = self.store.read(f"{folder}/{CLAIM}")
             if there != token.encode() and folder in self._claims:

@@ -39,8 +39,8 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one person submitted about a comparison, on the judge's scale."""
+class HumanRating:
+    """The ratings that one person submitted for a comparison, on the judge's scale."""
 
     person: str
     ratings: tuple[float, float]
@@ -76,13 +76,13 @@ class ArgillaDataset:
         """
         with self._translate_errors():
             if self._dataset is None:
-                self._dataset = self._made(scale)
+                self._dataset = self._create_dataset(scale)
             scale = scale.on(self._steps())
             for start in range(0, len(comparisons), BATCH):
                 self._dataset.records.log([self._record(one, scale) for one in comparisons[start : start + BATCH]])
             return f"{self._url.rstrip('/')}/dataset/{self._dataset.id}/annotation-mode"
 
-    def verdicts(self) -> list[Verdict]:
+    def verdicts(self) -> list[HumanRating]:
         """What people have submitted so far, without drafts and what they discarded."""
         if self._dataset is None:
             raise DestinationError(
@@ -107,7 +107,7 @@ class ArgillaDataset:
             )
         return found
 
-    def _made(self, scale: Scale) -> Any:
+    def _create_dataset(self, scale: Scale) -> Any:
         rg = self._library
         titles = ("Response 1", "Response 2")
         fields = [rg.TextField(name="prompt", title="Prompt", use_markdown=False)]
@@ -138,7 +138,7 @@ class ArgillaDataset:
             ],
         )
 
-    def _of(self, record: Any, people: dict[str, str], steps: Sequence[int]) -> Iterator[Verdict]:
+    def _of(self, record: Any, people: dict[str, str], steps: Sequence[int]) -> Iterator[HumanRating]:
         """The verdicts on one record, one for each person who rated both responses."""
         said: dict[str, dict[str, Any]] = {}
         for response in record.responses:
@@ -150,7 +150,7 @@ class ArgillaDataset:
                 one, other = (float(values[name]) for name in RATINGS)
                 ratings = _on_the_judges_scale((one, other), metadata, steps)
                 comment = str(values.get(COMMENT) or "")
-                yield Verdict(self._person(user, people), ratings, comment, metadata)
+                yield HumanRating(self._person(user, people), ratings, comment, metadata)
 
     def _person(self, user: str, people: dict[str, str]) -> str:
         """A person's name, where we may know it; else their number."""

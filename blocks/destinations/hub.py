@@ -106,11 +106,11 @@ class HubRepository:
         except Exception as error:
             cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
             raise DestinationError(
-                f"nothing was pushed to {self.repo} on the Hub ({self._said(cause)}): "
+                f"nothing was pushed to {self.repo} on the Hub ({self._message(cause)}): "
                 f"{_remedy(cause)}, and publish again, which makes no call"
             ) from error
 
-    def _said(self, error: BaseException) -> str:
+    def _message(self, error: BaseException) -> str:
         status = getattr(getattr(error, "response", None), "status_code", None)
         said = getattr(error, "server_message", None)
         if status is not None:

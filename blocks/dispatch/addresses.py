@@ -68,29 +68,27 @@ class Route:
         return self._access != "unknown"
 
     @property
-    def takes(self) -> bool:
+    def admits_questions(self) -> bool:
         """Whether a question may be sent here, as far as the model is concerned."""
         return self._access == "all" or (self._access == "one" and not self._trying)
 
     def is_free(self, now: float, others_work: bool) -> bool:
         """Whether one more call may be sent now; others_work says whether another address of the model answers."""
-        has_room = (
-            self.availability.takes_one_more(others_work) and self.address.in_flight < self.address.concurrency.room
-        )
+        has_room = self.availability.admits_call(others_work) and self.address.in_flight < self.address.concurrency.room
         return has_room and self.ready_at(now) <= now and (self.limit is None or self.limit.has_room())
 
     def ready_at(self, now: float) -> float:
         """When the next question may be sent here: pauses and its caps a minute passed."""
         return max(self.availability.resume_at, self.rate_limiter.ready_at(now) if self.rate_limiter else now)
 
-    def excuses(self, now: float) -> bool:
+    def blames_outage(self, now: float) -> bool:
         """Whether a failure is laid to an outage of the model here and not to the question."""
         return self.availability.is_outage and not self.is_given_up(now)
 
     def is_given_up(self, now: float) -> bool:
         """Whether it has given no answer for longer than patience and a call's retries last."""
         used_up = self.availability.failures > self.model.max_retries
-        return self.availability.asks_too_much(now, self.model.patience_s) or (
+        return self.availability.pause_exceeds(now, self.model.patience_s) or (
             used_up and self.availability.is_down_too_long(now, self.model.patience_s)
         )
 

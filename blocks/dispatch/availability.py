@@ -57,7 +57,7 @@ class Availability:
         """Whether an outage is longer than patience lasts, the pause that the server asks for included."""
         return self.is_outage and self.seconds_down(now) + max(0.0, self.resume_at - now) >= patience_s
 
-    def asks_too_much(self, now: float, patience_s: float) -> bool:
+    def pause_exceeds(self, now: float, patience_s: float) -> bool:
         """Whether it asks for a pause that is longer than patience lasts, as for a quota of the day."""
         return self.failures > 0 and self.resume_at - now > patience_s > 0
 
@@ -65,7 +65,7 @@ class Availability:
         """Whether nothing is sent at the moment."""
         return now < self.rest_until
 
-    def takes_one_more(self, others_work: bool) -> bool:
+    def admits_call(self, others_work: bool) -> bool:
         """Whether one more call may be sent: a single one during an outage, or on trial while other addresses work."""
         single = self.is_outage or (self.is_on_trial and others_work)
         return not single or self._trial is None
@@ -108,6 +108,6 @@ class Availability:
             self._rests += 1
             self._rested_at = now
 
-    def involve(self, question: str) -> None:
+    def add_question(self, question: str) -> None:
         """Note that one of the failures in the row is that of a question which is not suspect."""
         self._questions.add(question)

@@ -159,7 +159,7 @@ class ServerLane(Lane):
 
     def _free(self, label: str, now: float) -> list[Route]:
         """The addresses that take a question to a model now; one that rests, only where all do without an outage."""
-        taking = [route for route in self._routes[label] if route.takes]
+        taking = [route for route in self._routes[label] if route.admits_questions]
         awake = [route for route in taking if not route.availability.is_resting(now)]
         live = awake or [route for route in taking if not route.availability.is_outage]
         healthy = any(not route.availability.is_on_trial for route in live)
@@ -167,7 +167,7 @@ class ServerLane(Lane):
 
     def _has_other(self, label: str, url: str | None, now: float) -> bool:
         """Whether a model has another address than one that is worth waiting for."""
-        others = [route for route in self._routes[label] if route.address.url != url and route.takes]
+        others = [route for route in self._routes[label] if route.address.url != url and route.admits_questions]
         return any(one.availability.resume_at <= now and not one.availability.is_resting(now) for one in others)
 
     def _begin(self, job: Job, route: Route, now: float) -> None:
@@ -255,9 +255,9 @@ class ServerLane(Lane):
         While the model gives no answer at all, a failure is the outage's and not the question's.
         """
         now, most = asyncio.get_running_loop().time(), self._models[job.label].max_retries
-        job.blame(route.availability.row, route.excuses(now))
+        job.blame(route.availability.row, route.blames_outage(now))
         if not job.is_suspect:
-            route.availability.involve(job.key)
+            route.availability.add_question(job.key)
         self._log_outage(route, now)
         if all(one.is_given_up(now) for one in self._routes[job.label]):
             self._give_up(job, completion, route, now)

@@ -18,9 +18,9 @@ import orjson
 from kasasagi.blocks.endpoints.adapted_requests import Adaptation
 from kasasagi.blocks.endpoints.openai import (
     OpenAIEndpoint,
-    asked_wait,
     read_failure,
     read_reply,
+    requested_wait,
     shorten,
     timeout_failure,
 )
@@ -144,7 +144,7 @@ def failure(error: Exception) -> Completion:
         return Completion(error="connection", detail=words, transient=True)
     if isinstance(error, openai.APIStatusError):
         found, headers = read_failure(error), plain_headers(getattr(error, "litellm_response_headers", None))
-        return replace(found, wait_s=asked_wait(found, headers)) if found.transient and headers else found
+        return replace(found, wait_s=requested_wait(found, headers)) if found.transient and headers else found
     if isinstance(status, int) and 400 <= status < 500:
         return Completion(error="rejected_by_server", detail=f"{status}: {words}")
     return Completion(error="server_error", detail=f"{type(error).__name__}: {words}", transient=True)

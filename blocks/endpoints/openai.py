@@ -309,20 +309,20 @@ def _status_in(error: Any) -> int:
 
 def _meaning(failed: HTTPFailure) -> Completion:
     status, detail = failed.status, _words_of(failed.body or failed.message).encode(errors="replace").decode()
-    if (reason := _pointless(failed, detail)) is not None:
+    if (reason := _fatal_reason(failed, detail)) is not None:
         more = _without_completions(failed.path) if reason == "not_found" else ""
         return Completion(error=reason, detail=f"{status}: {detail}{more}", fatal=True)
     if status == 429:
         found = Completion(error="rate_limited", detail=detail, transient=True, unavailable=True)
-        return replace(found, wait_s=asked_wait(found, failed.headers, failed.body))
+        return replace(found, wait_s=requested_wait(found, failed.headers, failed.body))
     if status in MAY_PASS or status >= 500:
         away = status in UNAVAILABLE
         found = Completion(error="server_error", detail=f"{status}: {detail}", transient=True, unavailable=away)
-        return replace(found, wait_s=asked_wait(found, failed.headers, failed.body))
+        return replace(found, wait_s=requested_wait(found, failed.headers, failed.body))
     return Completion(error=_lasting_reason(status, detail), detail=f"{status}: {detail}")
 
 
-def _pointless(failed: HTTPFailure, detail: str) -> str | None:
+def _fatal_reason(failed: HTTPFailure, detail: str) -> str | None:
     """Why no call to the model can succeed, if a failure says so: by its status, or by its words of key and credit."""
     status = failed.status
     if status in BY_STATUS:
@@ -342,7 +342,7 @@ def _without_completions(path: str) -> str:
     return f"; if the server knows the model, it has chat alone; {INSTEAD}"
 
 
-def asked_wait(failed: Completion, headers: Mapping[str, str], body: Any = None) -> float | None:
+def requested_wait(failed: Completion, headers: Mapping[str, str], body: Any = None) -> float | None:
     """Seconds until a server takes calls again, as far as its headers, its error or its quotas say so."""
     asked = retry_after(headers)
     if asked is None:

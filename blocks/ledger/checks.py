@@ -171,12 +171,12 @@ def open_to_rescue(path: Path, room: Path) -> Iterator[sqlite3.Connection]:
         with open_read_only(path) as connection:
             yield connection
         return
-    with _filled_up(path, room) as copy, open_read_only(copy) as connection:
+    with _padded_copy(path, room) as copy, open_read_only(copy) as connection:
         yield connection
 
 
 @contextmanager
-def _filled_up(path: Path, room: Path) -> Iterator[Path]:
+def _padded_copy(path: Path, room: Path) -> Iterator[Path]:
     """A copy of a file that was cut off, with its log, as long as it was; it takes no more room than the file."""
     room.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=room, prefix="rescue-") as folder:

@@ -84,7 +84,7 @@ class Claims:
             self._give_up(connection, over)
             self._left -= over
 
-    def newly_waited_for(self, keys: Sequence[str]) -> Counter[str]:
+    def new_waits(self, keys: Sequence[str]) -> Counter[str]:
         """How many of some keys other runs have claimed, by run; each run is named once only. Raises LedgerError."""
         with self._using() as connection:
             runs = Counter(owner.rpartition(MARK)[0] for owner in self._claims_of_others(connection, keys).values())

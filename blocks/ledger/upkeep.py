@@ -114,7 +114,9 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise LedgerError(f"there is no ledger at {path}")
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{_way_in(path)}", uri=True, isolation_level=None)
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?{_read_only_uri(path)}", uri=True, isolation_level=None
+        )
         try:
             connection.execute("PRAGMA query_only = ON")
             if format_of(connection, path) == 0:
@@ -126,7 +128,7 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         raise failure(path, "read", error) from error
 
 
-def _way_in(path: Path) -> str:
+def _read_only_uri(path: Path) -> str:
     """How a file is opened so that a run which begins meanwhile is seen, and nothing is left beside it.
 
     With a log beside it, it is read as it is: a run goes on there, or was killed. Without one SQLite makes the log,

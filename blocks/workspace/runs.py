@@ -190,13 +190,13 @@ class Run:
             return state.model_copy(update={"status": "killed"})
         return state
 
-    def note_models(self, identities: Collection[str]) -> None:
+    def record_models(self, identities: Collection[str]) -> None:
         """Write down which models this run asks, by what the ledger knows them by, so that upkeep leaves them alone."""
         new = self.folder / "models.json.new"
         new.write_bytes(orjson.dumps(sorted(set(identities))))
         new.replace(self.folder / "models.json")
 
-    def noted_models(self) -> list[str] | None:
+    def recorded_models(self) -> list[str] | None:
         """The models that this run asks; None where it has not said so yet."""
         try:
             return [str(model) for model in orjson.loads((self.folder / "models.json").read_bytes())]

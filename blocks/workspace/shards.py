@@ -98,7 +98,7 @@ class ShardStore:
         """A shard's rows."""
         return pq.read_table(self.path(shard), columns=columns)
 
-    def holds(self, shards: Mapping[str, Shard]) -> bool:
+    def contains_all(self, shards: Mapping[str, Shard]) -> bool:
         """Whether all these shards are there and have the content that their names promise."""
         return all(
             self.path(shard).exists() and digest_file(self.path(shard)) == shard.digest for shard in shards.values()

@@ -114,7 +114,7 @@ def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Ses
     models = loaded.recipe.models
     engines = engines_for(models, options.workspace.folder / "vllm", loaded.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
-    run.note_models(identities.values())
+    run.record_models(identities.values())
     with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.said) as dispatcher:
         dispatcher.said = options.said
         options.watch(dispatcher, run)

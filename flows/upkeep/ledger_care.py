@@ -34,7 +34,7 @@ def models_in_use(workspace: Workspace) -> Collection[str] | None:
     """The models that runs which go on may ask; None where one of them has not said yet which."""
     models: set[str] = set()
     for run in running(workspace):
-        noted = Run(workspace, run).noted_models()
+        noted = Run(workspace, run).recorded_models()
         if noted is None:
             return None
         models.update(noted)

@@ -96,6 +96,6 @@ def test_a_server_that_counts_no_tokens_is_capped_by_what_is_expected(tokens: in
     route = Route(
         "small", capped, Address(capped.addresses[0]), OpenAIEndpoint(capped, openai.AsyncOpenAI(api_key="x"))
     )
-    call = route.began(0.0, 300)
-    route.ended(call, Completion("yes", completion_tokens=tokens), 0.1)
+    call = route.on_send(0.0, 300)
+    route.on_end(call, Completion("yes", completion_tokens=tokens), 0.1)
     assert (route.ready_at(0.1) > 1.0) == waits

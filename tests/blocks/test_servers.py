@@ -223,7 +223,7 @@ def failing(completion: Completion, at: float = 10.0, questions: int = 0) -> Ava
     for number in range(TOLERATED_FAILURES):
         found.on_failure(at, _call(number, at - 1), completion)
     for number in range(questions):
-        found.involve(str(number))
+        found.add_question(str(number))
     return found
 
 
@@ -235,13 +235,13 @@ def test_a_model_that_is_down_rests_longer_each_time_and_not_for_calls_of_before
         found.on_failure(10.2, _call(number, 9.5), DOWN)
     assert not found.is_resting(11.5)
     found.on_send(100)
-    assert not found.takes_one_more(others_work=False)
+    assert not found.admits_call(others_work=False)
     found.on_failure(12.0, _call(100, 11.5), DOWN)
-    assert found.takes_one_more(others_work=False)
+    assert found.admits_call(others_work=False)
     assert found.is_resting(13.5)
     found.on_answer(13.6)
     assert not found.is_resting(13.6)
-    assert found.takes_one_more(others_work=False)
+    assert found.admits_call(others_work=False)
 
 
 @pytest.mark.parametrize(
@@ -253,8 +253,8 @@ def test_an_outage_is_what_no_single_question_can_be_at_fault_for(
     found = failing(completion, questions=questions)
     found.on_send(100)
     assert found.is_outage == outage
-    assert found.takes_one_more(others_work=False) == (not outage)
-    assert not found.takes_one_more(others_work=True)
+    assert found.admits_call(others_work=False) == (not outage)
+    assert not found.admits_call(others_work=True)
     assert found.is_down_too_long(10_000.0, 600.0) == outage
 
 
@@ -270,10 +270,10 @@ def test_a_model_is_down_too_long_when_patience_is_over() -> None:
     found = failing(DOWN, 100.0)
     assert not found.is_down_too_long(699.0, 600.0)
     assert found.is_down_too_long(700.0, 600.0)
-    assert not found.asks_too_much(100.0, 600.0)
+    assert not found.pause_exceeds(100.0, 600.0)
     found.pause(750.0)
     assert found.is_down_too_long(100.0, 600.0)
-    assert found.asks_too_much(100.0, 600.0)
+    assert found.pause_exceeds(100.0, 600.0)
     found.on_answer(750.0)
     assert not found.is_down_too_long(800.0, 600.0)
-    assert not found.asks_too_much(100.0, 600.0)
+    assert not found.pause_exceeds(100.0, 600.0)

@@ -32,7 +32,7 @@ def test_a_damaged_run_is_read_or_refused_in_one_sentence(tmp_path: Path, name: 
     run = Run(workspace, "run-1")
     if not run.folder.exists():
         Run.begin(workspace, "run-1", "job", {"name": "job"})
-        run.note_models(["small"])
+        run.record_models(["small"])
         shards = {"responses": Shard(digest="d", rows=1)}
         for chunk in range(3):
             run.add(Handle(stage="respond", chunk=chunk, run="run-1", shards=shards, account=Account()), reused=False)
@@ -42,7 +42,7 @@ def test_a_damaged_run_is_read_or_refused_in_one_sentence(tmp_path: Path, name: 
         file.write_bytes(changed(whole, changes))
         workspace.runs()
         run.handles()
-        run.noted_models()
+        run.recorded_models()
         run.recipe()
     except WorkspaceError as error:
         said_plainly(error, "\n")

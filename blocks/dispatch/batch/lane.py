@@ -13,10 +13,10 @@ from typing import Protocol
 
 import openai
 
-from kasasagi.blocks.dispatch.batch.asking import SILENCE, TRANSIENT_ERRORS, UnansweredError, retry_until_answered
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
 from kasasagi.blocks.dispatch.batch.results import in_portions, read_results, store_permanent, stored_answers
+from kasasagi.blocks.dispatch.batch.retries import NO_ANSWER, TRANSIENT_ERRORS, UnansweredError, retry_until_answered
 from kasasagi.blocks.dispatch.batch.splitting import Batch, split_into_batches
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.endpoints.account_faults import with_remedy
@@ -26,7 +26,7 @@ from kasasagi.blocks.models.kinds import BatchConfig, ModelConfig, OpenAIModel, 
 from kasasagi.blocks.models.llm import Completion
 
 FOLDER = "batches"
-GONE = Completion(error="batch_failed", detail="the server does not have the batch any more", transient=True)
+BATCH_GONE = Completion(error="batch_failed", detail="the server does not have the batch any more", transient=True)
 
 
 class BatchCallbacks(DispatcherCallbacks, Protocol):
@@ -98,7 +98,7 @@ class BatchLane(Lane):
             return
         if (batch := self._batch_of.get(job.key)) is not None:
             if batch.left:
-                asyncio.get_running_loop().call_soon(self._retry_or_fail, job, SILENCE, False)
+                asyncio.get_running_loop().call_soon(self._retry_or_fail, job, NO_ANSWER, False)
             else:
                 batch.jobs[job.key] = job
             return
@@ -286,7 +286,7 @@ class BatchLane(Lane):
         except LostBatchError:
             self._drop(batch)
             self._log_loss(batch)
-            self._fail(batch, GONE, again=True)
+            self._fail(batch, BATCH_GONE, again=True)
         except UnansweredError as error:
             self._abandon(batch, error)
         except LedgerError as error:
@@ -377,7 +377,7 @@ class BatchLane(Lane):
         batch.left = True
         if error.refusal is not None:
             self._report_refusal(error.refusal)
-        self._fail(batch, SILENCE, again=False)
+        self._fail(batch, NO_ANSWER, again=False)
 
     def _fail(self, batch: Batch, completion: Completion, again: bool) -> None:
         for key, job in batch.jobs.items():

@@ -21,7 +21,7 @@ from kasasagi.blocks.models.llm import Completion
 
 TRANSIENT_ERRORS = (openai.APIError, httpx2.HTTPError, UnexpectedReplyError)
 """The errors of a failed connection or an unexpected reply; a later attempt may succeed."""
-SILENCE = Completion(error="connection", detail="nobody answers", transient=True)
+NO_ANSWER = Completion(error="connection", detail="nobody answers", transient=True)
 Answer = TypeVar("Answer")
 
 
