@@ -100,9 +100,9 @@ def figures(run: Run, prompts: int, traffic: Counter[str], workers: float) -> di
     """The measured figures, for each call where they grow with the calls."""
     here, state = resource.getrusage(resource.RUSAGE_SELF), run.state()
     server = resource.getrusage(resource.RUSAGE_CHILDREN)
-    parcels = (run.folder / "parcels.jsonl").read_text(encoding="utf-8").splitlines()
+    batches = (run.folder / "parcels.jsonl").read_text(encoding="utf-8").splitlines()
     made = len([one for one in run.handles() if one.handle.stage == "respond"])
-    calls = sum(json.loads(line)["answered"] for line in parcels)
+    calls = sum(json.loads(line)["answered"] for line in batches)
     folder = run.workspace.folder
 
     def bytes_of(*names: str) -> float:
@@ -114,16 +114,16 @@ def figures(run: Run, prompts: int, traffic: Counter[str], workers: float) -> di
         "calls": calls,
         "seconds": round((state.ended or 0) - state.started, 1),
         "chunks": made,
-        "task runs": len(parcels) + len(run.handles()),
-        "parcels": len(parcels),
+        "task runs": len(batches) + len(run.handles()),
+        "call batches": len(batches),
         "segments": traffic["segments"],
         "CPU ms a call, flow": round(1000 * (here.ru_utime + here.ru_stime) / calls, 3),
         "CPU ms a call, workers": round(1000 * workers / calls, 3),
         "CPU ms a task run, server": round(
-            1000 * (server.ru_utime + server.ru_stime) / (len(parcels) + len(run.handles())), 1
+            1000 * (server.ru_utime + server.ru_stime) / (len(batches) + len(run.handles())), 1
         ),
         "peak memory of the flow, MB": here.ru_maxrss // 1024,
-        "bytes a call, parcels": round(traffic["written"] / calls),
+        "bytes a call, call batches": round(traffic["written"] / calls),
         "bytes a call, segments": round(traffic["read"] / calls),
         "bytes a call, ledger": bytes_of("ledger"),
         "bytes a call, shards": bytes_of("shards"),

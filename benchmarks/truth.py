@@ -180,7 +180,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         if given.run:
-            run = Workspace.named(given.workspace).run(given.run)
+            run = Workspace.resolve(given.workspace).run(given.run)
         else:
             run = quickstart(Path(name), given.target, RICH if given.rich else ())
         print(json.dumps(figures(run), indent=2))

@@ -46,7 +46,7 @@ class Sampling(Config):
         return {name: value for name, value in self.model_dump().items() if value is not None}
 
     @model_serializer(mode="wrap")
-    def _with_what_is_taken_away(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _serialize_removed(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A null that was written takes a stage's default away, so it stays in what is written down."""
         taken_away = {name: None for name in self.model_fields_set if getattr(self, name) is None}
         return {**dump(self), **taken_away}
@@ -56,7 +56,7 @@ class Sampling(Config):
         return base.model_copy(update=self.parameters())
 
 
-def laid_over(default: Sampling) -> BeforeValidator:
+def with_default_sampling(default: Sampling) -> BeforeValidator:
     """Return the validator of a stage's sampling: what a recipe says is laid over the stage's defaults.
 
     An explicit null takes a default away, so that nothing is sent.

@@ -1,7 +1,7 @@
 """Commands that a person can paste: with the program as it was called, the workspace, and quoted arguments.
 
 A text that is raised or stored holds `command(...)`, which starts with plain `kasasagi`, since its reader may call the
-program by another path. Where a text is printed, `as_called` puts in the path that works there.
+program by another path. Where a text is printed, `with_program_name` puts in the path that works there.
 """
 
 import os
@@ -35,10 +35,10 @@ def command(*words: object, workspace: Path | None = None) -> str:
 
 def printed_command(*words: object, workspace: Path | None = None) -> str:
     """Return a kasasagi command for a text that is printed at once."""
-    return as_called(command(*words, workspace=workspace))
+    return with_program_name(command(*words, workspace=workspace))
 
 
-def as_called(text: str) -> str:
+def with_program_name(text: str) -> str:
     """Return a text whose kasasagi commands start with the program as the user called it."""
     return _COMMAND.sub(lambda _: f"{program()} ", text)
 
@@ -69,7 +69,7 @@ def pip_install(package: str) -> str:
 
 
 def _naming(workspace: Path | None) -> list[str]:
-    if workspace is None or workspace.resolve() == Workspace.named().folder:
+    if workspace is None or workspace.resolve() == Workspace.resolve().folder:
         return []
     return ["-w", str(workspace)]
 

@@ -1,4 +1,4 @@
-"""Whether a process that was noted down still lives."""
+"""Whether a recorded process is still alive."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ _START_FIELD = 19
 """Place of the start in /proc/PID/stat, counted behind the command's name, which may hold anything."""
 
 
-def started(pid: int | None = None) -> float:
+def start_time(pid: int | None = None) -> float:
     """Return when a process started, by a clock that nobody sets; of this process where none is named.
 
     On Linux that is seconds since the machine's start. Elsewhere it is seconds since the epoch, as before.
@@ -31,10 +31,10 @@ def started(pid: int | None = None) -> float:
     return int(fields[_START_FIELD]) / os.sysconf("SC_CLK_TCK")
 
 
-def lives(pid: int, started_at: float) -> bool:
-    """Return whether the process of that number that started then lives; a number may be reused.
+def is_alive(pid: int, started_at: float) -> bool:
+    """Return whether the process of that number that started then is alive; a number may be reused.
 
-    A zombie, dead but not yet waited for by its parent, does not live. A start in seconds since the epoch, as earlier
+    A zombie, dead but not yet waited for by its parent, is not alive. A start in seconds since the epoch, as earlier
     versions wrote it, is compared with the clock of today.
     """
     try:
@@ -42,7 +42,7 @@ def lives(pid: int, started_at: float) -> bool:
         if started_at >= EPOCH_S:
             is_same = abs(process.create_time() - started_at) < SAME_START_S
         else:
-            is_same = abs(started(pid) - started_at) < SAME_TICK_S
+            is_same = abs(start_time(pid) - started_at) < SAME_TICK_S
         return bool(is_same and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.Error, ValueError, OverflowError):  # the latter two for what is no number of a process
         return False

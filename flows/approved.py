@@ -1,4 +1,4 @@
-"""The approval of a run that has ended, sent to Prefect as an event, which starts the deployment that publishes it."""
+"""The Prefect event of the approval of a run that has ended, which starts the deployment that publishes it."""
 
 import os
 
@@ -7,16 +7,16 @@ from kasasagi.blocks.workspace.runs import Run
 EVENT = "kasasagi.run.approved"
 
 
-def announce_approval(run: Run) -> None:
-    """Tell the Prefect server, where there is one, that a person let pass what had stopped a run.
+def emit_approval_event(run: Run) -> None:
+    """Emit the event that a person approved what had stopped a run, where there is a Prefect server.
 
-    A run that still waits continues by itself and is not announced.
+    A run that still waits continues by itself, so no event is emitted.
     """
     if run.state().status == "running" or not os.environ.get("PREFECT_API_URL"):
         return
-    from kasasagi.flows.reporting.events import announce_as
+    from kasasagi.flows.reporting.events import emit_run_event
     from kasasagi.flows.runner import quiet_terminal, send_history
 
     quiet_terminal()
-    announce_as(EVENT, run)
+    emit_run_event(EVENT, run)
     send_history()

@@ -68,7 +68,7 @@ def run_recipe(
     loaded = load_recipe(str(recipe), overrides)  # an invalid recipe fails before anything starts
     if problems := limits_without_server(loaded):
         raise RecipeError("\n".join(problems))
-    chosen = replace(options or Options(Workspace.named(workspace)), reports=Reports())
+    chosen = replace(options or Options(Workspace.resolve(workspace)), reports=Reports())
     chosen.workspace.prepare()
     limit, settings = _limited(rows, loaded, overrides, chosen.workspace)
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:

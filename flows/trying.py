@@ -37,7 +37,7 @@ def try_stage(
     Raises:
         RecipeError: The recipe is invalid.
     """
-    loaded, place = load_recipe(recipe, overrides), Workspace.named(workspace or None)
+    loaded, place = load_recipe(recipe, overrides), Workspace.resolve(workspace or None)
     place.prepare()
     run = Run(place, new_run_id(f"trial-{loaded.recipe.name}"))
     run.folder.mkdir(parents=True)

@@ -210,7 +210,7 @@ def _wait_for_others(session: Session, keys: Sequence[str], looks: int) -> None:
 def _tell_who_asks(session: Session, keys: Sequence[str]) -> None:
     """Say once for each other run that its answers are waited for, which may be long: it may wait for a person."""
     runs = command("runs", workspace=session.run.workspace.folder)
-    for run, count in session.claims.newly_waited_for(keys).items():
+    for run, count in session.claims.new_waits(keys).items():
         session.log(
             f"waiting for {count:,} answers that the run {run} is asking for: what it gives up, or leaves when it "
             f"ends, is asked for here ({runs} tells how it stands)"

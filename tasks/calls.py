@@ -4,11 +4,11 @@ from typing import Any
 
 from prefect import task
 
-from kasasagi.blocks.cluster.parcels import Parcel
-from kasasagi.blocks.cluster.worker import answer_parcel
+from kasasagi.blocks.cluster.call_batches import CallBatch
+from kasasagi.blocks.cluster.worker import answer_batch
 
 
-@task(name="calls", retries=0, persist_result=False, task_run_name="calls-{parcel[name]}")
-def calls_task(parcel: dict[str, Any]) -> dict[str, Any]:
-    """Answer one parcel of calls on a worker of a cluster and return its outcome as plain data."""
-    return answer_parcel(Parcel.model_validate(parcel)).model_dump()
+@task(name="calls", retries=0, persist_result=False, task_run_name="calls-{batch[name]}")
+def calls_task(batch: dict[str, Any]) -> dict[str, Any]:
+    """Answer one batch of calls on a worker of a cluster and return its outcome as plain data."""
+    return answer_batch(CallBatch.model_validate(batch)).model_dump()

@@ -14,7 +14,7 @@ from pydantic import Field
 from kasasagi.blocks.models.chat_template import ChatTemplate, TokenizerUnusableError, chat_template
 from kasasagi.blocks.models.kinds import Config, ModelConfig, OpenAIModel, VLLMModel
 from kasasagi.blocks.models.llm import Engine, Message, PreQueryEngine
-from kasasagi.blocks.models.pre_query import PreQuery, PreQueryUnknownError, own_pre_query, sent
+from kasasagi.blocks.models.pre_query import PreQuery, PreQueryUnknownError, own_pre_query, request_prompt
 
 AUTO = "auto"
 SYSTEM_HOLE = "{system}"
@@ -89,7 +89,7 @@ class FamilyPreQuery:
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
         """The prompt as it is sent. Raises PreQueryUnknownError where the model's tokenizer is unusable."""
-        return sent(self.text(system, turns, steer), self._own(), steer)
+        return request_prompt(self.text(system, turns, steer), self._own(), steer)
 
     def stops(self) -> dict[str, Any]:
         """The family's stops."""

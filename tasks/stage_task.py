@@ -12,7 +12,7 @@ from prefect.states import Cancelled
 from prefect.transactions import get_transaction
 from prefect.utilities.annotations import quote
 
-from kasasagi.blocks.cluster.parcels import ClusterError
+from kasasagi.blocks.cluster.call_batches import ClusterError
 from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
 from kasasagi.blocks.ledger.store import LedgerError

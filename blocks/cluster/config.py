@@ -19,7 +19,7 @@ class RuntimeConfig(Config):
         description="Folder that all workers see: a path, or s3://bucket/folder; if not set, one in the workspace.",
     )
     workers: int | None = Field(
-        None, ge=1, description="Parcels in work at once; if not set, as many as the cluster has threads or CPUs."
+        None, ge=1, description="Call batches in work at once; if not set, as many as the cluster has threads or CPUs."
     )
     parcel_calls: int = Field(256, ge=1, le=10_000, description="Most calls that one task on the cluster makes.")
     flush_s: float = Field(

@@ -1,4 +1,4 @@
-"""The dispatcher of a run whose questions are answered on a cluster; what is asked in batches is still asked here."""
+"""The dispatcher of a run whose questions are answered on a cluster; a Batch API is still called from here."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from kasasagi.blocks.canonical import canonical
 from kasasagi.blocks.cluster.lane import ClusterLane
-from kasasagi.blocks.cluster.shipping import Shipping
+from kasasagi.blocks.cluster.transport import ClusterTransport
 from kasasagi.blocks.cluster.worker import GO, HOLD, STOP
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher
 from kasasagi.blocks.dispatch.lanes import Lane
@@ -25,10 +25,10 @@ class ClusterDispatcher(Dispatcher):
         models: Mapping[str, ModelConfig],
         engines: Mapping[str, Engine],
         ledger: tuple[Path, Budget],
-        shipping: Shipping,
+        transport: ClusterTransport,
         resources: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        self._shipping, self._resources = shipping, resources
+        self._transport, self._resources = transport, resources
         super().__init__(models, engines, *ledger)
 
     def _lane_name(self, label: str, model: ModelConfig) -> str:
@@ -39,12 +39,12 @@ class ClusterDispatcher(Dispatcher):
     def _new_lane(self, label: str, model: ModelConfig) -> Lane:
         if isinstance(model, OpenAIModel) and model.batch:
             return super()._new_lane(label, model)
-        return ClusterLane(self, self._shipping, self._resources.get(label, {}))
+        return ClusterLane(self, self._transport, self._resources.get(label, {}))
 
     def _stop(self, error: BaseException) -> None:
-        self._shipping.say(STOP)
+        self._transport.send_command(STOP)
         super()._stop(error)
 
     def _hold(self, held: bool) -> None:
-        self._shipping.say(HOLD if held else GO)
+        self._transport.send_command(HOLD if held else GO)
         super()._hold(held)

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from kasasagi.blocks.cluster.parcels import write_segment
+from kasasagi.blocks.cluster.call_batches import write_segment
 from kasasagi.blocks.destinations.errors import DestinationError
 from kasasagi.blocks.destinations.store import Store
 from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
@@ -17,13 +17,13 @@ MOST_IN_A_SEGMENT = 1_000
 
 
 class SegmentWriter(Writer):
-    """Keeps answers in segments of the parcels that ask for them.
+    """Keeps answers in segments of the batches that ask for them.
 
     An answer waits at most flush_s seconds for others, and not at all once nothing else is asked.
     """
 
     def __init__(
-        self, store: Store, flush_s: float, written: Written, unwritable: Callable[[LedgerError], None]
+        self, store: Store, flush_s: float, on_written: Written, on_unwritable: Callable[[LedgerError], None]
     ) -> None:
         self._store = store
         self._flush_s = flush_s
@@ -31,7 +31,7 @@ class SegmentWriter(Writer):
         self._expected: set[str] = set()
         token = secrets.token_hex(6)
         self._names = (f"{token}-{number:08d}" for number in itertools.count())
-        super().__init__("segment-writer", written, unwritable)
+        super().__init__("segment-writer", on_written, on_unwritable)
 
     def expect(self, keys: Iterable[str], folder: str) -> None:
         """Learn whose the answers of some questions will be."""
@@ -50,7 +50,7 @@ class SegmentWriter(Writer):
                 entries, last = self._take()
                 self._write(entries)
         except DestinationError as error:
-            self._unwritable(LedgerError(str(error)))
+            self._on_unwritable(LedgerError(str(error)))
 
     def _take(self) -> tuple[list[Entry], bool]:
         """The entries of the next segments, and whether they are the last."""
@@ -75,4 +75,4 @@ class SegmentWriter(Writer):
         now = time.time()
         for folder, some in by_folder.items():
             write_segment(self._store, folder, next(self._names), [row_of(entry, now) for entry in some])
-        self._written([(entry.key, entry.completion) for entry in entries])
+        self._on_written([(entry.key, entry.completion) for entry in entries])

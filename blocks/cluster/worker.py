@@ -1,4 +1,4 @@
-"""What a worker of a cluster does: it answers parcels, with one dispatcher for each run that asks it."""
+"""What a worker of a cluster does: it answers call batches, with one dispatcher for each run that asks it."""
 
 import os
 import secrets
@@ -12,12 +12,12 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from kasasagi.blocks.canonical import digest_bytes
-from kasasagi.blocks.cluster.parcels import (
+from kasasagi.blocks.cluster.call_batches import (
     ALIVE,
     CLAIM,
     MODELS,
-    Outcome,
-    Parcel,
+    CallBatch,
+    WorkerReport,
     read_questions,
     read_segments,
     segments_in,
@@ -55,7 +55,7 @@ class WorkerDispatcher(Dispatcher):
         super().__init__(models, engines, Path())
 
     def _new_writer(self) -> Writer:
-        self.segments = SegmentWriter(self._store, self._flush_s, self._written, self.unwritable)
+        self.segments = SegmentWriter(self._store, self._flush_s, self._on_written, self.report_unwritable)
         return self.segments
 
     def _watch_disk(self) -> None:
@@ -65,37 +65,37 @@ class WorkerDispatcher(Dispatcher):
 class WorkerSession:
     """All that a process of the cluster has for one run: its dispatcher, and an eye on whether the run still asks."""
 
-    def __init__(self, parcel: Parcel) -> None:
-        self.store = Store(parcel.storage)
-        self._root = parcel.root
-        models, engines = _models_for(self.store, parcel)
-        self.dispatcher = WorkerDispatcher(models, engines, self.store, parcel.flush_s)
+    def __init__(self, batch: CallBatch) -> None:
+        self.store = Store(batch.storage)
+        self._root = batch.root
+        models, engines = _models_for(self.store, batch)
+        self.dispatcher = WorkerDispatcher(models, engines, self.store, batch.flush_s)
         self._claims: dict[str, str] = {}
         self._ending = threading.Lock()
         self._ended = threading.Event()
-        self._word, self._word_at = "", time.monotonic()
-        self._follow_order()
+        self._command, self._command_at = "", time.monotonic()
+        self._apply_command()
         threading.Thread(target=self._watch, name="run-watch", daemon=True).start()
 
-    def answer(self, parcel: Parcel) -> tuple[int, int]:
-        """Answer what nobody has answered yet of a parcel; gives its questions, and those that were answered before.
+    def answer(self, batch: CallBatch) -> tuple[int, int]:
+        """Answer what nobody has answered yet of a batch; gives its questions, and those that were answered before.
 
         Raises StoppedError, ModelUnusableError, LedgerError, DestinationError.
         """
-        self._claim(parcel)
+        self._claim(batch)
         try:
-            entries, _ = read_segments(self.store, segments_in(self.store.names(parcel.folder)))
-            questions = read_questions(self.store, parcel)
+            entries, _ = read_segments(self.store, segments_in(self.store.names(batch.folder)))
+            questions = read_questions(self.store, batch)
             found = {entry.key for entry in entries}
             asked = [question for question in questions if question.key not in found]
-            self._ask(parcel, asked)
+            self._ask(batch, asked)
             return len(questions), len(questions) - len(asked)
         finally:
-            self._claims.pop(parcel.folder, None)
+            self._claims.pop(batch.folder, None)
 
-    def _ask(self, parcel: Parcel, asked: list[Question]) -> None:
+    def _ask(self, batch: CallBatch, asked: list[Question]) -> None:
         keys = [question.key for question in asked]
-        self.dispatcher.segments.expect(keys, parcel.folder)
+        self.dispatcher.segments.expect(keys, batch.folder)
         try:
             answers = dict(zip(keys, self.dispatcher.ask(asked), strict=True))
         finally:
@@ -103,12 +103,12 @@ class WorkerSession:
         passing = {key: answer for key, answer in answers.items() if answer.transient}
         if passing:
             rows = [row_of(Entry(key, "", answer), time.time()) for key, answer in passing.items()]
-            write_segment(self.store, parcel.folder, f"passing-{secrets.token_hex(6)}", rows)
+            write_segment(self.store, batch.folder, f"passing-{secrets.token_hex(6)}", rows)
 
-    def _claim(self, parcel: Parcel) -> None:
-        """Say that this attempt is at work, so that an earlier one that still lives stops."""
-        self._claims[parcel.folder] = secrets.token_hex(6)
-        self.store.write_whole(f"{parcel.folder}/{CLAIM}", self._claims[parcel.folder].encode())
+    def _claim(self, batch: CallBatch) -> None:
+        """Claim the batch for this attempt, so that an earlier one that is still alive stops."""
+        self._claims[batch.folder] = secrets.token_hex(6)
+        self.store.write_whole(f"{batch.folder}/{CLAIM}", self._claims[batch.folder].encode())
 
     @property
     def has_ended(self) -> bool:
@@ -128,45 +128,45 @@ class WorkerSession:
     def _watch(self) -> None:
         while not self._ended.wait(WATCH_S):
             try:
-                self._follow_order()
-                self._look_after_claims()
+                self._apply_command()
+                self._check_claims()
             except DestinationError:
                 pass  # a storage that cannot be read for a while is a run that says nothing for a while
-            if time.monotonic() - self._word_at > LEASE_S:
+            if time.monotonic() - self._command_at > LEASE_S:
                 self.dispatcher.stop(StoppedError("the run that asked has sent nothing for a while"))
             if self.dispatcher.stopped_by is not None:
                 self.end()
 
-    def _follow_order(self) -> None:
-        """Follow the run's order: continue, wait, or stop; a run that is gone gives none."""
-        word = (self.store.read(f"{self._root}/{ALIVE}") or STOP.encode()).decode()
-        if word == self._word:
+    def _apply_command(self) -> None:
+        """Apply the run's command: go on, wait, or stop; no command means that the run is gone."""
+        command = (self.store.read(f"{self._root}/{ALIVE}") or STOP.encode()).decode()
+        if command == self._command:
             return
-        self._word, self._word_at = word, time.monotonic()
-        if word.startswith(STOP):
+        self._command, self._command_at = command, time.monotonic()
+        if command.startswith(STOP):
             self.dispatcher.stop(StoppedError("the run that asked has ended"))
-        elif word.startswith(HOLD):
+        elif command.startswith(HOLD):
             self.dispatcher.hold()
         else:
             self.dispatcher.release()
 
-    def _look_after_claims(self) -> None:
+    def _check_claims(self) -> None:
         for folder, token in list(self._claims.items()):
             there = self.store.read(f"{folder}/{CLAIM}")
             if there != token.encode() and folder in self._claims:
-                self.dispatcher.stop(StoppedError("another worker has taken the parcel over"))
+                self.dispatcher.stop(StoppedError("another worker has taken over the batch"))
 
 
-def answer_parcel(parcel: Parcel) -> Outcome:
-    """Answer a parcel in this process. What went wrong with all of it stands in the outcome.
+def answer_batch(batch: CallBatch) -> WorkerReport:
+    """Answer a batch in this process. What went wrong with all of it stands in the report.
 
     Raises DestinationError where the storage cannot be read.
     """
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    outcome = Outcome(worker=worker, gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
-    session = _session(parcel)
+    outcome = WorkerReport(worker=worker, gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
+    session = _session(batch)
     try:
-        answered, found = session.answer(parcel)
+        answered, found = session.answer(batch)
         return outcome.model_copy(update={"answered": answered, "found": found})
     except ModelUnusableError as error:
         outcome = outcome.model_copy(update={"unusable": str(error)})
@@ -178,21 +178,21 @@ def answer_parcel(parcel: Parcel) -> Outcome:
     return outcome
 
 
-def _session(parcel: Parcel) -> WorkerSession:
-    """The session of a parcel's run, which is made for its first parcel here."""
-    name = f"{parcel.storage} {parcel.root}"
+def _session(batch: CallBatch) -> WorkerSession:
+    """The session of a batch's run, which is made for its first batch here."""
+    name = f"{batch.storage} {batch.root}"
     with _LOCK:
         if name not in _SESSIONS or _SESSIONS[name].has_ended:
-            _SESSIONS[name] = WorkerSession(parcel)
+            _SESSIONS[name] = WorkerSession(batch)
         return _SESSIONS[name]
 
 
-def _models_for(store: Store, parcel: Parcel) -> tuple[dict[str, ModelConfig], dict[str, Engine]]:
+def _models_for(store: Store, batch: CallBatch) -> tuple[dict[str, ModelConfig], dict[str, Engine]]:
     """The models of a run with this process's share of each limit, and the engines, which outlive the run."""
-    data = store.read(f"{parcel.root}/{MODELS}")
+    data = store.read(f"{batch.root}/{MODELS}")
     if data is None:
         raise DestinationError(
-            f"{parcel.storage} does not hold {parcel.root}/{MODELS}: "
+            f"{batch.storage} does not hold {batch.root}/{MODELS}: "
             "runtime.storage must be a folder that all workers see"
         )
     models = _MODELS.validate_json(data)
@@ -200,7 +200,7 @@ def _models_for(store: Store, parcel: Parcel) -> tuple[dict[str, ModelConfig], d
     if not engines:
         engines.update(engines_for(models))
     seats = _seats()
-    return {label: share_of(model, seats, parcel.at_once) for label, model in models.items()}, engines
+    return {label: share_of(model, seats, batch.at_once) for label, model in models.items()}, engines
 
 
 def share_of(model: ModelConfig, seats: int, at_once: int) -> ModelConfig:
@@ -222,7 +222,7 @@ def share_of(model: ModelConfig, seats: int, at_once: int) -> ModelConfig:
 
 
 def _seats() -> int:
-    """Parcels that this process works on at once: as many as a Dask worker has threads; one in a process of Ray's."""
+    """Return how many call batches this process works on at once: a Dask worker's threads, 1 in a process of Ray's."""
     if "distributed" in sys.modules:
         from distributed import get_worker
 

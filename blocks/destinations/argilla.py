@@ -39,8 +39,8 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one person submitted about a comparison, on the judge's scale."""
+class HumanRating:
+    """The ratings that one person submitted for a comparison, on the judge's scale."""
 
     person: str
     ratings: tuple[float, float]
@@ -64,7 +64,7 @@ class ArgillaDataset:
                     f"server and {KEY_VARIABLE} to your key"
                 )
         self._library = _library()
-        with self._explained():
+        with self._translate_errors():
             self._client = self._library.Argilla(api_url=self._url, api_key=self._key, retries=1)
             self._workspace = self._found(workspace)
             self._dataset = self._client.datasets(name, workspace=self._workspace)
@@ -74,22 +74,22 @@ class ArgillaDataset:
 
         scale is that of the judge's ratings; a dataset that is there keeps its steps.
         """
-        with self._explained():
+        with self._translate_errors():
             if self._dataset is None:
-                self._dataset = self._made(scale)
+                self._dataset = self._create_dataset(scale)
             scale = scale.on(self._steps())
             for start in range(0, len(comparisons), BATCH):
                 self._dataset.records.log([self._record(one, scale) for one in comparisons[start : start + BATCH]])
             return f"{self._url.rstrip('/')}/dataset/{self._dataset.id}/annotation-mode"
 
-    def verdicts(self) -> list[Verdict]:
+    def verdicts(self) -> list[HumanRating]:
         """What people have submitted so far, without drafts and what they discarded."""
         if self._dataset is None:
             raise DestinationError(
                 f"the Argilla server has no dataset {self.name!r} in the workspace {self._workspace.name!r}: push "
                 "a run to it first, or name another with --dataset"
             )
-        with self._explained():
+        with self._translate_errors():
             people: dict[str, str] = {}
             steps = self._steps()
             return [verdict for record in self._dataset.records for verdict in self._of(record, people, steps)]
@@ -107,7 +107,7 @@ class ArgillaDataset:
             )
         return found
 
-    def _made(self, scale: Scale) -> Any:
+    def _create_dataset(self, scale: Scale) -> Any:
         rg = self._library
         titles = ("Response 1", "Response 2")
         fields = [rg.TextField(name="prompt", title="Prompt", use_markdown=False)]
@@ -130,7 +130,7 @@ class ArgillaDataset:
         return rg.Record(
             id=one.id,
             fields={"prompt": one.prompt, **dict(zip(SIDES, one.responses, strict=True))},
-            metadata={**one.metadata, **_judged(one.ratings, scale)},
+            metadata={**one.metadata, **_judge_metadata(one.ratings, scale)},
             suggestions=[
                 rg.Suggestion(question_name=name, value=value, agent=one.judge, type="model")
                 for name, value in suggested
@@ -138,7 +138,7 @@ class ArgillaDataset:
             ],
         )
 
-    def _of(self, record: Any, people: dict[str, str], steps: Sequence[int]) -> Iterator[Verdict]:
+    def _of(self, record: Any, people: dict[str, str], steps: Sequence[int]) -> Iterator[HumanRating]:
         """The verdicts on one record, one for each person who rated both responses."""
         answers: dict[str, dict[str, Any]] = {}
         for response in record.responses:
@@ -150,7 +150,7 @@ class ArgillaDataset:
                 one, other = (float(values[name]) for name in RATINGS)
                 ratings = _on_the_judges_scale((one, other), metadata, steps)
                 comment = str(values.get(COMMENT) or "")
-                yield Verdict(self._person(user, people), ratings, comment, metadata)
+                yield HumanRating(self._person(user, people), ratings, comment, metadata)
 
     def _person(self, user: str, people: dict[str, str]) -> str:
         """A person's name, where we may know it; else their number."""
@@ -163,7 +163,7 @@ class ArgillaDataset:
         return people[user]
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Keep the library off the terminal, and turn what it raises into one sentence without the key."""
         try:
             with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
@@ -178,7 +178,7 @@ class ArgillaDataset:
             ) from error
 
 
-def _judged(ratings: Sequence[float | None], scale: Scale) -> dict[str, str]:
+def _judge_metadata(ratings: Sequence[float | None], scale: Scale) -> dict[str, str]:
     """What a record remembers of the judge, so that ratings come back on its scale, and unchanged where they are."""
     known = {name: repr(float(rating)) for name, rating in zip(JUDGED, ratings, strict=True) if rating is not None}
     return {**known, JUDGED_SCALE: f"{float(scale.lowest)!r} {float(scale.highest)!r}"}

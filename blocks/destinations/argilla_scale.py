@@ -18,7 +18,7 @@ class Scale:
     steps: tuple[int, ...]
 
     @classmethod
-    def of_values(cls, values: Sequence[float]) -> "Scale":
+    def from_values(cls, values: Sequence[float]) -> "Scale":
         """Return the scale of some evenly spaced ratings: these as they are, else numbered, else eleven steps.
 
         Args:
@@ -30,7 +30,7 @@ class Scale:
         return cls(values[0], values[-1], tuple(range(min(len(values), MOST + 1))))
 
     @classmethod
-    def between(cls, lowest: float, highest: float) -> "Scale":
+    def from_bounds(cls, lowest: float, highest: float) -> "Scale":
         """Return the scale of any numbers between two; equal ones lie in its middle."""
         if lowest == highest:
             lowest, highest = lowest - 0.5, highest + 0.5

@@ -15,8 +15,8 @@ PUBLIC_HUB = "https://huggingface.co"
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What a branch of a repository is at: its commit, whether others can see it, and the files in it."""
+class BranchState:
+    """The state of a branch of a repository: its commit, whether others can see it, and the files in it."""
 
     commit: str
     private: bool
@@ -37,7 +37,7 @@ class HubRepository:
                 f"the environment variable {token_variable} is not set, so nothing is pushed to {repo}: set it to a "
                 "token of the Hub that may write, and publish again"
             )
-        with self._explained():
+        with self._translate_errors():
             self._api = self._client()
 
     @property
@@ -48,29 +48,29 @@ class HubRepository:
 
     def create(self, private: bool) -> None:
         """Make the repository and the branch where there are none; an existing repository stays as visible as it is."""
-        with self._explained():
+        with self._translate_errors():
             self._api.create_repo(self.repo, repo_type=KIND, private=private, exist_ok=True)
             if self.revision != MAIN:
                 self._api.create_branch(self.repo, branch=self.revision, repo_type=KIND, exist_ok=True)
 
-    def head(self) -> Head:
-        """What the branch is at."""
-        with self._explained():
+    def head(self) -> BranchState:
+        """Return the state of the branch."""
+        with self._translate_errors():
             info = self._api.dataset_info(self.repo, revision=self.revision)
             names = [file.rfilename for file in info.siblings or ()]
             if not (isinstance(info.sha, str) and info.sha and all(isinstance(name, str) for name in names)):
                 raise ValueError(f"its answer names no commit and files: {str(info)[:80]}")
-        return Head(info.sha, bool(info.private), tuple(names))
+        return BranchState(info.sha, bool(info.private), tuple(names))
 
-    def read(self, name: str, head: Head, folder: Path) -> bytes:
+    def read(self, name: str, head: BranchState, folder: Path) -> bytes:
         """The content of one file at a commit, downloaded into a folder."""
-        with self._explained():
+        with self._translate_errors():
             found = self._api.hf_hub_download(
                 self.repo, name, repo_type=KIND, revision=head.commit, local_dir=folder, force_download=True
             )
             return Path(found).read_bytes()
 
-    def commit(self, head: Head, adding: Mapping[str, Path], removing: Sequence[str], message: str) -> str:
+    def commit(self, head: BranchState, adding: Mapping[str, Path], removing: Sequence[str], message: str) -> str:
         """Add and remove files in one commit upon a known one; gives its id.
 
         The commit is made whole or not at all, and not if somebody else made one meanwhile.
@@ -79,7 +79,7 @@ class HubRepository:
 
         operations: list[Any] = [CommitOperationDelete(name) for name in removing]
         operations += [CommitOperationAdd(name, file) for name, file in adding.items()]
-        with self._explained():
+        with self._translate_errors():
             made = self._api.create_commit(
                 self.repo,
                 operations,
@@ -99,18 +99,18 @@ class HubRepository:
         return HfApi(endpoint=endpoint, token=self._token)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Turn what the client raises (of the Hub, the network, the disk) into one sentence without the token."""
         try:
             yield
         except Exception as error:
             cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
             raise DestinationError(
-                f"nothing was pushed to {self.repo} on the Hub ({self._description(cause)}): "
+                f"nothing was pushed to {self.repo} on the Hub ({self._message(cause)}): "
                 f"{_remedy(cause)}, and publish again, which makes no call"
             ) from error
 
-    def _description(self, error: BaseException) -> str:
+    def _message(self, error: BaseException) -> str:
         status = getattr(getattr(error, "response", None), "status_code", None)
         message = getattr(error, "server_message", None)
         if status is not None:

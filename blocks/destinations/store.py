@@ -28,12 +28,12 @@ class Store:
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
-        with self._explained("opened"):
-            self._system, self._root = _opened(self.address)
+        with self._translate_errors("opened"):
+            self._system, self._root = _open_filesystem(self.address)
 
     def names(self, under: str = "") -> list[str]:
         """The names of all objects in the folder, or in a folder under it."""
-        with self._explained("listed"):
+        with self._translate_errors("listed"):
             self._system.invalidate_cache()
             found = self._system.find(self._path(under) if under else self._root)
         skipped = len(self._root.rstrip("/")) + 1
@@ -41,7 +41,7 @@ class Store:
 
     def read(self, name: str) -> bytes | None:
         """The content of one object; None where there is none of that name."""
-        with self._explained("read"):
+        with self._translate_errors("read"):
             try:
                 content: bytes = self._system.cat_file(self._path(name))
             except FileNotFoundError:
@@ -50,13 +50,13 @@ class Store:
 
     def put(self, file: Path, name: str) -> None:
         """Upload a file."""
-        with self._explained("written"):
+        with self._translate_errors("written"):
             self._make_parent(name)
             self._system.put_file(str(file), self._path(name))
 
     def write(self, name: str, content: bytes) -> None:
         """Write one object whole."""
-        with self._explained("written"):
+        with self._translate_errors("written"):
             self._make_parent(name)
             self._system.pipe_file(self._path(name), content)
 
@@ -65,7 +65,7 @@ class Store:
         if not self._is_local:
             self.write(name, content)
             return
-        with self._explained("written"):
+        with self._translate_errors("written"):
             for _ in range(RENEWALS):
                 with suppress(FileNotFoundError):  # somebody found the folder empty and removed it
                     _write_file(Path(self._path(name)), content)
@@ -74,19 +74,19 @@ class Store:
 
     def copy(self, name: str, to: str) -> None:
         """Copy an object within the storage, in place of one of that name."""
-        with self._explained("written"):
+        with self._translate_errors("written"):
             self._make_parent(to)
             self._system.cp_file(self._path(name), self._path(to))
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove some objects."""
-        with self._explained("written"):
+        with self._translate_errors("written"):
             for name in names:
                 self._system.rm_file(self._path(name))
 
     def discard(self, names: Sequence[str]) -> None:
         """Remove those of some objects that are there, and folders that are empty then."""
-        with self._explained("written"):
+        with self._translate_errors("written"):
             for name in names:
                 with suppress(FileNotFoundError):
                     self._system.rm_file(self._path(name))
@@ -110,7 +110,7 @@ class Store:
             self._system.makedirs(self._path(name).rsplit("/", 1)[0], exist_ok=True)
 
     @contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
+    def _translate_errors(self, done: str) -> Iterator[None]:
         """Turn what the storage's package raises into one sentence; what it can raise is different for each."""
         try:
             yield
@@ -141,7 +141,7 @@ def _installation(scheme: str) -> str:
     return pip_install(PACKAGES[scheme]) if scheme in PACKAGES else "install the package that it names"
 
 
-def _opened(address: str) -> tuple[Any, str]:
+def _open_filesystem(address: str) -> tuple[Any, str]:
     """The file system of an address and the folder in it. Raises DestinationError where its package is missing."""
     import fsspec.core
     from fsspec.registry import known_implementations

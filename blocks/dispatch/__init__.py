@@ -1,1 +1,1 @@
-"""Questions on their way to the models: queues, addresses, pace, limits, budgets."""
+"""Questions on their way to the models: queues, addresses, concurrency, limits, budgets."""

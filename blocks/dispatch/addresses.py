@@ -2,9 +2,9 @@
 
 from typing import Literal
 
+from kasasagi.blocks.dispatch.adaptive_concurrency import AdaptiveConcurrency, SentCall
 from kasasagi.blocks.dispatch.availability import Availability
-from kasasagi.blocks.dispatch.meter import Meter
-from kasasagi.blocks.dispatch.pace import Pace, Sent
+from kasasagi.blocks.dispatch.rate_limiter import RateLimiter
 from kasasagi.blocks.dispatch.shared_limit import SharedLimit
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.models.kinds import OpenAIModel
@@ -16,14 +16,14 @@ class Address:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.pace = Pace()
+        self.concurrency = AdaptiveConcurrency()
         self.in_flight = 0
         self.is_watched = False
 
     @property
     def share(self) -> float:
         """The calls in flight as a share of the limit."""
-        return self.in_flight / max(1, self.pace.limit)
+        return self.in_flight / max(1, self.concurrency.limit)
 
 
 class Route:
@@ -46,7 +46,9 @@ class Route:
         self.address = address
         self.endpoint = endpoint
         self.availability: Availability = sibling.availability if sibling else Availability()
-        self.meter: Meter | None = sibling.meter if sibling and sibling.meter else _meter(model)
+        self.rate_limiter: RateLimiter | None = (
+            sibling.rate_limiter if sibling and sibling.rate_limiter else _new_rate_limiter(model)
+        )
         self.limit: SharedLimit | None = None
         self._access: Literal["unknown", "one", "all"] = "unknown"
         self._trying = 0
@@ -66,43 +68,43 @@ class Route:
         return self._access != "unknown"
 
     @property
-    def takes(self) -> bool:
+    def admits_questions(self) -> bool:
         """Return whether the model allows a question to be sent here."""
         return self._access == "all" or (self._access == "one" and not self._trying)
 
     def is_free(self, now: float, others_work: bool) -> bool:
         """Whether one more call may be sent now; others_work says whether another address of the model answers."""
-        has_room = self.availability.takes_one_more(others_work) and self.address.in_flight < self.address.pace.room
+        has_room = self.availability.admits_call(others_work) and self.address.in_flight < self.address.concurrency.room
         return has_room and self.ready_at(now) <= now and (self.limit is None or self.limit.has_room())
 
     def ready_at(self, now: float) -> float:
         """When the next question may be sent here: pauses and its caps a minute passed."""
-        return max(self.availability.resume_at, self.meter.ready_at(now) if self.meter else now)
+        return max(self.availability.resume_at, self.rate_limiter.ready_at(now) if self.rate_limiter else now)
 
-    def excuses(self, now: float) -> bool:
+    def blames_outage(self, now: float) -> bool:
         """Whether a failure is laid to an outage of the model here and not to the question."""
         return self.availability.is_outage and not self.is_given_up(now)
 
     def is_given_up(self, now: float) -> bool:
         """Whether it has given no answer for longer than patience and a call's retries last."""
         used_up = self.availability.failures > self.model.max_retries
-        return self.availability.asks_too_much(now, self.model.patience_s) or (
+        return self.availability.pause_exceeds(now, self.model.patience_s) or (
             used_up and self.availability.is_down_too_long(now, self.model.patience_s)
         )
 
-    def began(self, now: float, tokens: int) -> Sent:
+    def on_send(self, now: float, tokens: int) -> SentCall:
         """Count a call that is sent, and the tokens that it is expected to take."""
         self.address.in_flight += 1
-        if self.meter is not None:
-            self.meter.sent(now, tokens)
+        if self.rate_limiter is not None:
+            self.rate_limiter.on_send(now, tokens)
         if self.limit is not None:
-            self.limit.began()
+            self.limit.on_send()
         self._trying += 1
-        call = self.address.pace.sent(now, self.address.in_flight, tokens)
-        self.availability.sent(call.number)
+        call = self.address.concurrency.on_send(now, self.address.in_flight, tokens)
+        self.availability.on_send(call.number)
         return call
 
-    def ended(self, call: Sent, completion: Completion, now: float) -> float:
+    def on_end(self, call: SentCall, completion: Completion, now: float) -> float:
         """Count a call that has ended and learn from how it ended.
 
         Returns:
@@ -111,32 +113,32 @@ class Route:
         self.address.in_flight -= 1
         self._trying -= 1
         if self.limit is not None:
-            self.limit.ended()
-        if self.meter is not None:
+            self.limit.on_end()
+        if self.rate_limiter is not None:
             counted = completion.prompt_tokens + completion.completion_tokens
             uncounted = call.tokens if completion.error is None else 0  # a server that counts nothing is capped too
-            self.meter.ended(now, call.tokens, counted or uncounted)
+            self.rate_limiter.on_end(now, call.tokens, counted or uncounted)
         if completion.wait_s and (completion.error == "rate_limited" or not completion.transient):
             self.availability.pause(now + completion.wait_s)
         return self._learn(call, completion, now)
 
-    def _learn(self, call: Sent, completion: Completion, now: float) -> float:
-        pace = self.address.pace
+    def _learn(self, call: SentCall, completion: Completion, now: float) -> float:
+        concurrency = self.address.concurrency
         if not completion.transient:
-            pace.answered(call, now, self.address.in_flight + 1)
-            return self.availability.answered(now)
+            concurrency.on_answer(call, now, self.address.in_flight + 1)
+            return self.availability.on_answer(now)
         if completion.error == "rate_limited":
-            self.availability.pause(now + pace.refused(call))
+            self.availability.pause(now + concurrency.on_refusal(call))
         elif completion.error == "time_out":
-            pace.timed_out(call)
+            concurrency.on_timeout(call)
         else:
-            pace.ended(call)
-        self.availability.failed(now, call, completion)
+            concurrency.on_end(call)
+        self.availability.on_failure(now, call, completion)
         return 0.0
 
 
-def _meter(model: OpenAIModel) -> Meter | None:
+def _new_rate_limiter(model: OpenAIModel) -> RateLimiter | None:
     """The caps a minute of a model, where it has any."""
     if model.requests_per_minute or model.tokens_per_minute:
-        return Meter(model.requests_per_minute, model.tokens_per_minute)
+        return RateLimiter(model.requests_per_minute, model.tokens_per_minute)
     return None

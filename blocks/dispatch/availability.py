@@ -1,6 +1,6 @@
 """Whether a model at one address gives answers: since when it gives none, when to try it again, when to give it up."""
 
-from kasasagi.blocks.dispatch.pace import Sent
+from kasasagi.blocks.dispatch.adaptive_concurrency import SentCall
 from kasasagi.blocks.models.llm import Completion
 
 TOLERATED_FAILURES = 3
@@ -22,7 +22,7 @@ class Availability:
     def __init__(self) -> None:
         self.resume_at = 0.0
         self.rest_until = 0.0
-        self.announced = False
+        self.is_logged = False
         self.given_up = False
         self.last: Completion | None = None
         self.failures = 0
@@ -57,15 +57,15 @@ class Availability:
         """Whether an outage is longer than patience lasts, the pause that the server asks for included."""
         return self.is_outage and self.seconds_down(now) + max(0.0, self.resume_at - now) >= patience_s
 
-    def asks_too_much(self, now: float, patience_s: float) -> bool:
+    def pause_exceeds(self, now: float, patience_s: float) -> bool:
         """Whether it asks for a pause that is longer than patience lasts, e.g. for a quota of the day."""
         return self.failures > 0 and self.resume_at - now > patience_s > 0
 
-    def rests(self, now: float) -> bool:
+    def is_resting(self, now: float) -> bool:
         """Whether nothing is sent at the moment."""
         return now < self.rest_until
 
-    def takes_one_more(self, others_work: bool) -> bool:
+    def admits_call(self, others_work: bool) -> bool:
         """Whether one more call may be sent: a single one during an outage, or on trial while other addresses work."""
         single = self.is_outage or (self.is_on_trial and others_work)
         return not single or self._trial is None
@@ -74,23 +74,23 @@ class Availability:
         """Send nothing before a time, as the server asks."""
         self.resume_at = max(self.resume_at, until)
 
-    def sent(self, number: int) -> None:
+    def on_send(self, number: int) -> None:
         """Note a call that is sent, by its number."""
         if self.is_on_trial:
             self._trial = number
 
-    def answered(self, now: float) -> float:
+    def on_answer(self, now: float) -> float:
         """Note an answer; return how many seconds it was down, 0 where no outage was reported."""
-        seconds = self.seconds_down(now) if self.announced else 0.0
+        seconds = self.seconds_down(now) if self.is_logged else 0.0
         self.rest_until = 0.0
-        self.announced = self.given_up = False
+        self.is_logged = self.given_up = False
         if self.failures:
             self.row = object()
         self.failures = self._rests = 0
         self._trial = None
         return seconds
 
-    def failed(self, now: float, call: Sent, completion: Completion) -> None:
+    def on_failure(self, now: float, call: SentCall, completion: Completion) -> None:
         """Note a failure that may pass; a call that was sent before the last rest tells nothing new."""
         if call.number == self._trial:
             self._trial = None
@@ -108,6 +108,6 @@ class Availability:
             self._rests += 1
             self._rested_at = now
 
-    def involve(self, question: str) -> None:
+    def add_question(self, question: str) -> None:
         """Note that one of the failures in the row is that of a question which is not suspect."""
         self._questions.add(question)

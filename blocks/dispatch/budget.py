@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from kasasagi.blocks.configuration import Budget
-from kasasagi.blocks.dispatch.estimates import ENOUGH_ANSWERS, Estimates, counted, prompt_tokens
+from kasasagi.blocks.dispatch.estimates import ENOUGH_ANSWERS, Estimates, prompt_tokens, with_token_counts
 from kasasagi.blocks.dispatch.lanes import Job
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, price_of
 from kasasagi.blocks.models.llm import Completion
@@ -45,7 +45,7 @@ class Cost:
         """So many times as much."""
         return Cost(self.usd * factor, self.tokens * factor, self.calls * factor)
 
-    def scaled(self, factors: "Cost") -> "Cost":
+    def scale(self, factors: "Cost") -> "Cost":
         """Each unit times a factor of its own."""
         return Cost(self.usd * factors.usd, self.tokens * factors.tokens, self.calls * factors.calls)
 
@@ -61,7 +61,7 @@ class BudgetLimit:
         self._name, self._key, self._budget = name, key, budget
         self.spent = self.reserved = Cost()
 
-    def exceeded(self, cost: Cost) -> Unit | None:
+    def exceeded_unit(self, cost: Cost) -> Unit | None:
         """The unit of which there is too little for a cost beside what is spent, if there is any."""
         for unit in UNITS:
             cap = getattr(self._budget, unit)
@@ -128,21 +128,21 @@ class BudgetTracker:
             return True
         if (refused := self._refused.get(job.rank)) is not None:
             raise refused
-        cost = self._expected(job)
-        owed = self._owed(job.rank, cost)
-        for purse, kept in ((self._run, owed), *((purse, Cost()) for purse in self._purses(job.label)[1:])):
-            if purse.exceeded(cost + kept + purse.reserved) is None:
+        cost = self._expected_cost(job)
+        owed = self._cost_of_later_stages(job.rank, cost)
+        for limit, kept in ((self._run, owed), *((limit, Cost()) for limit in self._limits_of(job.label)[1:])):
+            if limit.exceeded_unit(cost + kept + limit.reserved) is None:
                 continue
-            if (unit := purse.exceeded(cost + kept)) is None and purse.reserved.calls > ROUNDING:
+            if (unit := limit.exceeded_unit(cost + kept)) is None and limit.reserved.calls > ROUNDING:
                 return False
-            refusal = purse.refusal(unit or "calls", job.label, cost, kept)
-            if purse is self._run:  # what is freed from now on belongs to the later stages of what is paid for already
+            refusal = limit.refusal(unit or "calls", job.label, cost, kept)
+            if limit is self._run:  # what is freed from now on belongs to the later stages of what is paid for already
                 self._refused[job.rank] = refusal
             raise refusal
         self._reserved[job.key] = (job, cost)
         self._done[job.rank] += cost
-        for purse in self._purses(job.label):
-            purse.reserved += cost
+        for limit in self._limits_of(job.label):
+            limit.reserved += cost
         return True
 
     def settle(self, key: str, completion: Completion | None) -> None:
@@ -153,42 +153,42 @@ class BudgetTracker:
         if (found := self._reserved.pop(key, None)) is None:
             return
         job, reserved = found
-        taken = self._taken(job, completion) if completion is not None else Cost()
+        taken = self._actual_cost(job, completion) if completion is not None else Cost()
         if taken.calls:
             self._settled[job.rank] += taken
         self._done[job.rank] += taken - reserved
-        for purse in self._purses(job.label):
-            purse.reserved -= reserved
-            purse.spent += taken
+        for limit in self._limits_of(job.label):
+            limit.reserved -= reserved
+            limit.spent += taken
 
-    def _taken(self, job: Job, completion: Completion) -> Cost:
+    def _actual_cost(self, job: Job, completion: Completion) -> Cost:
         if completion.transient:
             broken_off = self._cost(job.label, completion.prompt_tokens, completion.completion_tokens)
             return replace(broken_off, calls=0.0)
-        completion = counted(job.request, completion)
+        completion = with_token_counts(job.request, completion)
         self._estimates.learn(job.label, job.rank, completion)
         return self._cost(job.label, completion.prompt_tokens, completion.completion_tokens)
 
-    def _purses(self, label: str) -> list[BudgetLimit]:
+    def _limits_of(self, label: str) -> list[BudgetLimit]:
         return [self._run, *([self._of_models[label]] if label in self._of_models else [])]
 
-    def _expected(self, job: Job) -> Cost:
+    def _expected_cost(self, job: Job) -> Cost:
         answer = self._estimates.completion_tokens(job.label, job.rank, job.request)
         return self._cost(job.label, prompt_tokens(job.request), answer)
 
     def _cost(self, label: str, prompt: int, completion: int) -> Cost:
         return Cost(price_of(self._models[label]).cost(prompt, completion), prompt + completion, 1)
 
-    def _owed(self, rank: int, cost: Cost) -> Cost:
+    def _cost_of_later_stages(self, rank: int, cost: Cost) -> Cost:
         """What later stages will need for what this stage has asked for so far, this call with it."""
         planned = self._planned.get(rank)
         if planned is None or planned.calls <= 0:
             return Cost()
         share = min(1.0, (self._done[rank].calls + cost.calls) / planned.calls)
         later = (other for other in self._planned if other > rank)
-        return total((self._needed(one).times(share) - self._done[one]).at_least_nothing() for one in later)
+        return total((self._cost_of_stage(one).times(share) - self._done[one]).at_least_nothing() for one in later)
 
-    def _needed(self, rank: int) -> Cost:
+    def _cost_of_stage(self, rank: int) -> Cost:
         """What a stage will take in all: by the mean of its answers, else by its plan.
 
         A plan guesses the length of answers. Where all plans together exceed the budget, each is scaled down to it, or
@@ -197,7 +197,7 @@ class BudgetTracker:
         planned, settled = self._planned[rank], self._settled[rank]
         if settled.calls >= ENOUGH_ANSWERS:
             return settled.times(planned.calls / settled.calls)
-        return planned.scaled(self._guess_holds)
+        return planned.scale(self._guess_holds)
 
 
 def total(costs: Iterable[Cost]) -> Cost:

@@ -19,8 +19,8 @@ from typing import Any
 from kasasagi.blocks.dispatch.batch.lane import BatchLane
 from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
 from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
-from kasasagi.blocks.dispatch.servers import Servers
-from kasasagi.blocks.dispatch.tickets import Counters, PendingRequest
+from kasasagi.blocks.dispatch.pending_requests import Counters, PendingRequest
+from kasasagi.blocks.dispatch.server_lane import ServerLane
 from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.engines.streaming import StreamingEngine, StreamingLane
 from kasasagi.blocks.ledger.store import LedgerError
@@ -76,11 +76,11 @@ class Dispatcher:
         self._folder = ledger_folder
         self._engines = engines
         self._lanes: dict[str, Lane] = {}
-        self._purses = BudgetTracker(budget, models)
+        self._budgets = BudgetTracker(budget, models)
         self._numbers = itertools.count()
         self._waiting_for_budget: list[tuple[int, int, int, Job]] = []
-        self._pending: dict[str, list[tuple[PendingRequest, int]]] = {}
-        self._tickets: set[PendingRequest] = set()
+        self._waiters: dict[str, list[tuple[PendingRequest, int]]] = {}
+        self._pending_requests: set[PendingRequest] = set()
         self._stopped: BaseException | None = None
         self._held = False
         self._closed = False
@@ -91,7 +91,7 @@ class Dispatcher:
         self._thread.start()
 
     def _new_writer(self) -> Writer:
-        return LedgerWriter(self._folder, self._written, self.unwritable)
+        return LedgerWriter(self._folder, self._on_written, self.report_unwritable)
 
     def ask(self, questions: Sequence[Question], rank: int = 0, order: int = 0) -> list[Completion]:
         """The answers to some questions, in their order; blocks the calling thread until all are there.
@@ -101,10 +101,10 @@ class Dispatcher:
         """
         if not questions:
             return []
-        ticket = PendingRequest(len(questions))
-        if not self._in_loop(self._accept, ticket, list(questions), rank, order):
+        pending = PendingRequest(len(questions))
+        if not self._in_loop(self._accept, pending, list(questions), rank, order):
             raise self._stopped or StoppedError("the run was stopped")
-        return ticket.future.result()
+        return pending.future.result()
 
     def _in_loop(self, work: Callable[..., None], *arguments: Any) -> bool:
         """Have something done in the loop; False if it has ended, so that nobody waits for what never comes."""
@@ -134,7 +134,7 @@ class Dispatcher:
     def pending(self, keys: Collection[str]) -> set[str]:
         """Those keys whose calls are not over yet; of a chunk that failed some may still be on their way."""
         found: Future[set[str]] = Future()
-        if not self._in_loop(lambda: found.set_result({key for key in keys if key in self._pending})):
+        if not self._in_loop(lambda: found.set_result({key for key in keys if key in self._waiters})):
             return set(keys)
         return found.result()
 
@@ -153,11 +153,11 @@ class Dispatcher:
     @property
     def has_budget(self) -> bool:
         """Whether anything limits what may be spent."""
-        return self._purses.limits_anything
+        return self._budgets.limits_anything
 
     def reserve_for(self, plans: Mapping[int, Cost]) -> None:
         """Tell what the stages of some ranks will take, so that later ones keep their share of the budget."""
-        self._in_loop(self._purses.reserve_for, plans)
+        self._in_loop(self._budgets.reserve_for, plans)
 
     def in_flight(self) -> int:
         """How many calls are being answered now."""
@@ -186,26 +186,26 @@ class Dispatcher:
         """Stop where a callback of ours raised; what the HTTP client's callbacks raise is reported by its calls."""
         error = context.get("exception")
         if isinstance(error, Exception) and _is_ours(error):
-            self.broken(error)
+            self.report_failure(error)
         else:
             loop.default_exception_handler(context)
 
-    def _accept(self, ticket: PendingRequest, questions: list[Question], rank: int, order: int) -> None:
+    def _accept(self, pending: PendingRequest, questions: list[Question], rank: int, order: int) -> None:
         if self._stopped:
-            ticket.fail(self._stopped)
+            pending.fail(self._stopped)
             return
-        self._tickets.add(ticket)
-        ticket.future.add_done_callback(lambda _: self._tickets.discard(ticket))
+        self._pending_requests.add(pending)
+        pending.future.add_done_callback(lambda _: self._pending_requests.discard(pending))
         try:
-            self._queue(ticket, questions, rank, order)
+            self._queue(pending, questions, rank, order)
         except Exception as error:
-            ticket.fail(error)
+            pending.fail(error)
 
-    def _queue(self, ticket: PendingRequest, questions: list[Question], rank: int, order: int) -> None:
+    def _queue(self, pending: PendingRequest, questions: list[Question], rank: int, order: int) -> None:
         for index, question in enumerate(questions):
-            places = self._pending.setdefault(question.key, [])
-            places.append((ticket, index))
-            if len(places) == 1:
+            waiters = self._waiters.setdefault(question.key, [])
+            waiters.append((pending, index))
+            if len(waiters) == 1:
                 self.counters.asked += 1
                 job = Job(question.label, question.key, question.request, rank, order)
                 self._reserve(job)
@@ -213,7 +213,7 @@ class Dispatcher:
     def _reserve(self, job: Job) -> None:
         """Hand a job to its lane if the budget reaches; else let it wait for calls on their way, or refuse it."""
         try:
-            affordable = not self._purses.limits_anything or self._purses.reserve(job)
+            affordable = not self._budgets.limits_anything or self._budgets.reserve(job)
         except BudgetSpentError as error:
             self._refuse(job, error)
             return
@@ -232,12 +232,12 @@ class Dispatcher:
         if job.rank > 0:
             self._hand_over(job.key, Completion(error="budget_spent", detail=str(error), transient=True))
         else:
-            for ticket, _ in self._pending.pop(job.key, ()):
-                ticket.fail(error)
+            for pending, _ in self._waiters.pop(job.key, ()):
+                pending.fail(error)
 
-    def _paid(self, key: str, completion: Completion | None) -> None:
+    def _settle_cost(self, key: str, completion: Completion | None) -> None:
         """Settle what was reserved for a call, and hand on jobs that waited for that."""
-        self._purses.settle(key, completion)
+        self._budgets.settle(key, completion)
         for _ in range(len(self._waiting_for_budget)):
             waiting = len(self._waiting_for_budget)
             self._reserve(heapq.heappop(self._waiting_for_budget)[-1])
@@ -261,14 +261,14 @@ class Dispatcher:
         if not isinstance(model, OpenAIModel):
             engine = self._engines[label]
             return StreamingLane(self, engine) if isinstance(engine, StreamingEngine) else EngineLane(self, engine)
-        return BatchLane(self, self._folder, label, model) if model.batch else Servers(self)
+        return BatchLane(self, self._folder, label, model) if model.batch else ServerLane(self)
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
-        """Take a job's last word: into the ledger first, unless it is a failure that may pass."""
+        """Accept the final result of a job: into the ledger first, unless it is a transient failure."""
         if completion.fatal:
-            self.unusable(job.label, with_remedy(completion.error, completion.detail), address)
+            self.report_unusable(job.label, with_remedy(completion.error, completion.detail), address)
             return
-        self._paid(job.key, completion)
+        self._settle_cost(job.key, completion)
         if completion.transient:
             self.counters.failed += 1
             self._count_tokens(job, completion)
@@ -277,19 +277,19 @@ class Dispatcher:
             self._count(job, completion)
             self._writer.put(job.key, self.identity(job.label), completion)
 
-    def tried(self, job: Job, completion: Completion) -> None:
-        """Account for a try that is not the last: tokens of a generation that broke off are spent all the same."""
+    def record_attempt(self, job: Job, completion: Completion) -> None:
+        """Account for an attempt that is not the last: tokens of an aborted generation are spent all the same."""
         if completion.prompt_tokens or completion.completion_tokens:
-            self._paid(job.key, completion)
+            self._settle_cost(job.key, completion)
             self._count_tokens(job, completion)
 
-    def again(self, job: Job) -> None:
-        """Ask once more; if what the try before took leaves too little for that, the budget ends it."""
+    def retry(self, job: Job) -> None:
+        """Send a job again; if earlier attempts leave too little of the budget for that, it fails."""
         self._reserve(job)
 
-    def kept(self, job: Job, completion: Completion) -> None:
-        """Take an answer that is in the ledger already."""
-        self._paid(job.key, completion)
+    def accept_stored(self, job: Job, completion: Completion) -> None:
+        """Accept an answer that is already in the ledger."""
+        self._settle_cost(job.key, completion)
         self._count(job, completion)
         self._hand_over(job.key, completion)
 
@@ -298,14 +298,14 @@ class Dispatcher:
         model = self.models[label]
         return model.ledger_identity() if isinstance(model, OpenAIModel) else self._engines[label].identity()
 
-    def unusable(self, label: str, why: str, address: str | None = None) -> None:
+    def report_unusable(self, label: str, why: str, address: str | None = None) -> None:
         """End the run: no call to this model can succeed, at one address or at any."""
         model = self.models[label]
         where = f" at {address or ', '.join(model.addresses)}" if isinstance(model, OpenAIModel) else ""
         name = getattr(model, "model", model.kind)
         self._stop(ModelUnusableError(f"model {label!r} ({name}{where}) cannot be used: {why}"))
 
-    def broken(self, error: BaseException) -> None:
+    def report_failure(self, error: BaseException) -> None:
         """End the run, since a part of the dispatcher itself failed."""
         failed = DispatcherError(
             f"the dispatcher failed ({type(error).__name__}: {error}); paid calls are kept: run again to continue, "
@@ -324,7 +324,7 @@ class Dispatcher:
         price = price_of(self.models[job.label])
         self.counters.cost_usd += price.cost(completion.prompt_tokens, completion.completion_tokens)
 
-    def _written(self, answers: list[tuple[str, Completion]]) -> None:
+    def _on_written(self, answers: list[tuple[str, Completion]]) -> None:
         def hand_over() -> None:
             for key, completion in answers:
                 self._hand_over(key, completion)
@@ -332,10 +332,10 @@ class Dispatcher:
         self._loop.call_soon_threadsafe(hand_over)
 
     def _hand_over(self, key: str, completion: Completion) -> None:
-        for ticket, index in self._pending.pop(key, ()):
-            ticket.answer(index, completion)
+        for pending, index in self._waiters.pop(key, ()):
+            pending.answer(index, completion)
 
-    def unwritable(self, error: LedgerError) -> None:
+    def report_unwritable(self, error: LedgerError) -> None:
         """End the run from any thread: the ledger cannot be written."""
         self._loop.call_soon_threadsafe(self._stop, error)
 
@@ -344,8 +344,8 @@ class Dispatcher:
         self._waiting_for_budget.clear()
         for lane in self._lanes.values():
             lane.clear()
-        for ticket in list(self._tickets):
-            ticket.fail(self._stopped)
+        for pending in list(self._pending_requests):
+            pending.fail(self._stopped)
 
     def _hold(self, held: bool) -> None:
         self._held = held

@@ -30,7 +30,7 @@ def text_tokens(text: str) -> int:
     return (len(text) - wide) // CHARACTERS_IN_A_TOKEN + wide
 
 
-def counted(request: Request, completion: Completion) -> Completion:
+def with_token_counts(request: Request, completion: Completion) -> Completion:
     """An answer with its tokens estimated from the texts where the server counted none, so that no cap is blind."""
     if completion.error is not None:
         return completion
@@ -43,7 +43,7 @@ def counted(request: Request, completion: Completion) -> Completion:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _TokenStatistics:
     answers: int = 0
     tokens: float = 0.0
     squares: float = 0.0
@@ -53,14 +53,14 @@ class Estimates:
     """Tokens of the answers of each model in each role, learned as they come."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, int], _Seen] = defaultdict(_Seen)
+        self._statistics: dict[tuple[str, int], _TokenStatistics] = defaultdict(_TokenStatistics)
 
     def learn(self, label: str, rank: int, completion: Completion) -> None:
         """Take note of an answer."""
-        seen = self._seen[label, rank]
-        seen.answers += 1
-        seen.tokens += completion.completion_tokens
-        seen.squares += completion.completion_tokens**2
+        statistics = self._statistics[label, rank]
+        statistics.answers += 1
+        statistics.tokens += completion.completion_tokens
+        statistics.squares += completion.completion_tokens**2
 
     def completion_tokens(self, label: str, rank: int, request: Request) -> int:
         """Tokens that an answer should not exceed by much: two standard deviations above the mean of some answers.
@@ -70,9 +70,9 @@ class Estimates:
         if "input" in request:
             return 0
         most = int(request.get("max_tokens") or request.get("max_completion_tokens") or 0)
-        seen = self._seen[label, rank]
-        if seen.answers < ENOUGH_ANSWERS:
+        statistics = self._statistics[label, rank]
+        if statistics.answers < ENOUGH_ANSWERS:
             return most or TOKENS_GUESSED
-        mean = seen.tokens / seen.answers
-        likely = math.ceil(mean + 2 * math.sqrt(max(0.0, seen.squares / seen.answers - mean**2)))
+        mean = statistics.tokens / statistics.answers
+        likely = math.ceil(mean + 2 * math.sqrt(max(0.0, statistics.squares / statistics.answers - mean**2)))
         return min(most, likely) if most else likely

@@ -72,13 +72,13 @@ def read_shared(body: bytes, count: int) -> list[Completion | None]:
 def _with_tokens(found: Sequence[Completion | None], usage: Mapping[str, Any]) -> list[Completion | None]:
     whole = read_reply(orjson.dumps({"choices": [{"text": ""}], "usage": usage}))
     there = [completion for completion in found if completion is not None]
-    prompt_tokens = iter(divided(whole.prompt_tokens, [1] * len(there)))
+    prompt_tokens = iter(divide(whole.prompt_tokens, [1] * len(there)))
     weights = [len(completion.text.encode()) + 1 for completion in there]
-    completion_tokens = iter(divided(whole.completion_tokens, weights))
-    return [None if one is None else _counted(one, next(prompt_tokens), next(completion_tokens)) for one in found]
+    completion_tokens = iter(divide(whole.completion_tokens, weights))
+    return [None if one is None else _with_counts(one, next(prompt_tokens), next(completion_tokens)) for one in found]
 
 
-def _counted(completion: Completion, prompt_tokens: int, completion_tokens: int) -> Completion:
+def _with_counts(completion: Completion, prompt_tokens: int, completion_tokens: int) -> Completion:
     return Completion(
         text=completion.text,
         finish_reason=completion.finish_reason,
@@ -88,12 +88,12 @@ def _counted(completion: Completion, prompt_tokens: int, completion_tokens: int)
     )
 
 
-def divided(total: int, weights: Sequence[int]) -> list[int]:
-    """A whole number divided by weights into whole numbers that add up to it."""
-    parts, seen, given = [], 0, 0
+def divide(total: int, weights: Sequence[int]) -> list[int]:
+    """Divide a whole number by weights into whole numbers that add up to it."""
+    parts, passed, given = [], 0, 0
     for weight in weights:
-        seen += weight
-        part = total * seen // sum(weights) - given
+        passed += weight
+        part = total * passed // sum(weights) - given
         given += part
         parts.append(part)
     return parts

@@ -45,24 +45,24 @@ class Job:
         self.failures = 0 if is_outage and not self.is_suspect else self.failures + 1
 
 
-class Owner(Protocol):
-    """What a lane needs of the dispatcher."""
+class DispatcherCallbacks(Protocol):
+    """The methods of the dispatcher that a lane calls."""
 
     counters: Any
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
-        """Take a job's final answer, and the address that gave it."""
+        """Accept the final result of a job, and the address that gave it."""
 
-    def tried(self, job: Job, completion: Completion) -> None:
-        """Account for a try that is not a job's last; what it took is spent all the same."""
+    def record_attempt(self, job: Job, completion: Completion) -> None:
+        """Account for an attempt that is not a job's last; its tokens are spent all the same."""
 
-    def again(self, job: Job) -> None:
-        """Ask once more, as soon as the budget allows it."""
+    def retry(self, job: Job) -> None:
+        """Send a job again, as soon as the budget allows it."""
 
-    def unusable(self, label: str, why: str, address: str | None = None) -> None:
+    def report_unusable(self, label: str, why: str, address: str | None = None) -> None:
         """End the run, since no call to this model can succeed, there or anywhere."""
 
-    def broken(self, error: BaseException) -> None:
+    def report_failure(self, error: BaseException) -> None:
         """End the run, since a part of the dispatcher itself failed."""
 
 
@@ -75,8 +75,8 @@ def backoff(attempt: int, asked: float | None) -> float:
 class Lane:
     """The questions that wait for one place: the most urgent goes first, and no more than the limit are in flight."""
 
-    def __init__(self, owner: Owner) -> None:
-        self.owner = owner
+    def __init__(self, callbacks: DispatcherCallbacks) -> None:
+        self.callbacks = callbacks
         self.in_flight = 0
         self._closed = False
         self.held = False
@@ -144,7 +144,7 @@ class Lane:
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.owner.broken(error)
+            self.callbacks.report_failure(error)
 
     def _pop(self) -> Job:
         return heapq.heappop(self._queue)[-1]
@@ -153,8 +153,8 @@ class Lane:
 class EngineLane(Lane):
     """The questions for a model in this process, answered a batch at a time in a thread."""
 
-    def __init__(self, owner: Owner, engine: Engine) -> None:
-        super().__init__(owner)
+    def __init__(self, callbacks: DispatcherCallbacks, engine: Engine) -> None:
+        super().__init__(callbacks)
         self._engine = engine
         self._busy = False
 
@@ -184,13 +184,13 @@ class EngineLane(Lane):
         if done.cancelled():
             return
         if (error := done.exception()) is not None:
-            self.owner.unusable(batch[0].label, f"its engine failed: {type(error).__name__}: {error}")
+            self.callbacks.report_unusable(batch[0].label, f"its engine failed: {type(error).__name__}: {error}")
             return
         completions = done.result()
         if len(completions) != len(batch):
             why = f"its engine gave {len(completions)} answers to {len(batch)} questions"
-            self.owner.unusable(batch[0].label, why)
+            self.callbacks.report_unusable(batch[0].label, why)
             return
         for job, completion in zip(batch, completions, strict=True):
-            self.owner.settle(job, completion)
+            self.callbacks.settle(job, completion)
         self.pump()

@@ -28,8 +28,8 @@ class PrefectSlots:
     async def size(self, name: str) -> int:
         """How many slots a limit has. Raises LimitError."""
         try:
-            async with _heard():
-                found = await (await self._opened()).read_global_concurrency_limit_by_name(name)
+            async with _limit_errors():
+                found = await (await self._connect()).read_global_concurrency_limit_by_name(name)
         except ObjectNotFound:
             raise LimitError(
                 f"Prefect has no global concurrency limit {name!r}; "
@@ -47,8 +47,8 @@ class PrefectSlots:
     async def take(self, name: str, slots: int) -> UUID | None:
         """A lease of so many slots; None where as many are not free. Raises LimitError."""
         try:
-            async with _heard():
-                client = await self._opened()
+            async with _limit_errors():
+                client = await self._connect()
                 response = await client.increment_concurrency_slots_with_lease([name], slots, "concurrency", LEASE_S)
                 return UUID(response.json()["lease_id"])
         except PrefectHTTPStatusError as error:
@@ -59,8 +59,8 @@ class PrefectSlots:
     async def renew(self, lease: UUID) -> bool:
         """Renew a lease for LEASE_S seconds; False where it has ended. Raises LimitError."""
         try:
-            async with _heard():
-                await (await self._opened()).renew_concurrency_lease(lease, LEASE_S)
+            async with _limit_errors():
+                await (await self._connect()).renew_concurrency_lease(lease, LEASE_S)
         except PrefectHTTPStatusError as error:
             if error.response.status_code == GONE:
                 return False
@@ -72,8 +72,8 @@ class PrefectSlots:
     async def give_back(self, lease: UUID) -> None:
         """End a lease. Raises LimitError."""
         try:
-            async with _heard():
-                await (await self._opened()).release_concurrency_slots_with_lease(lease)
+            async with _limit_errors():
+                await (await self._connect()).release_concurrency_slots_with_lease(lease)
         except (ObjectNotFound, PrefectHTTPStatusError) as error:
             raise LimitError(str(error)) from error
 
@@ -83,7 +83,7 @@ class PrefectSlots:
             await self._client.__aexit__(None, None, None)
             self._client = None
 
-    async def _opened(self) -> PrefectClient:
+    async def _connect(self) -> PrefectClient:
         if self._client is None:
             # The thread of this loop knows nothing of the settings that a run was started with, but its address.
             url = os.environ.get(PREFECT_API_URL.name)
@@ -94,8 +94,8 @@ class PrefectSlots:
 
 
 @asynccontextmanager
-async def _heard() -> AsyncIterator[None]:
-    """Whatever a connection or a damaged reply ends with is a LimitError, silence too; a status is left as it is."""
+async def _limit_errors() -> AsyncIterator[None]:
+    """Turn connection errors, timeouts and damaged replies into LimitError; leave HTTP statuses as they are."""
     try:
         async with asyncio.timeout(ANSWERS_WITHIN_S):
             yield

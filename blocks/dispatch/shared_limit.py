@@ -84,11 +84,11 @@ class SharedLimit:
         self._wanted.set()
         return False
 
-    def began(self) -> None:
+    def on_send(self) -> None:
         """Count a call that is sent."""
         self.in_flight += 1
 
-    def ended(self) -> None:
+    def on_end(self) -> None:
         """Count a call that has ended."""
         self.in_flight -= 1
 
@@ -98,7 +98,7 @@ class SharedLimit:
         self._give_back_at = _now() + GIVE_BACK_S
         while True:
             with suppress(LimitError):  # what is not renewed in time is not used any more
-                await self._tend()
+                await self._update_leases()
             with suppress(TimeoutError):
                 async with asyncio.timeout(TRY_AGAIN_S):
                     await self._wanted.wait()
@@ -122,10 +122,10 @@ class SharedLimit:
             if self._asked is not None and (lease := await self._asked) is not None:
                 await self._slots.give_back(lease)
 
-    async def _tend(self) -> None:
+    async def _update_leases(self) -> None:
         await self._renew()
         if _now() >= self._give_back_at:
-            self._part_with_some()
+            self._retire_blocks()
         while self._leaving and self.in_flight <= self.held + (len(self._leaving) - 1) * self._size:
             await self._slots.give_back(self._leaving[-1].lease)
             self._leaving.pop()
@@ -160,7 +160,7 @@ class SharedLimit:
         self._blocks = [block for block in self._blocks if block.ends_at > _now()]
         self._leaving = [block for block in self._leaving if block.ends_at > _now()]
 
-    def _part_with_some(self) -> None:
+    def _retire_blocks(self) -> None:
         """Stop using a share of the blocks, or all that are not needed; others may take them first."""
         idle = (self.held - self.in_flight) // self._size
         count = max(idle, math.ceil(len(self._blocks) * GIVEN_BACK)) if len(self._blocks) > 1 or idle else 0

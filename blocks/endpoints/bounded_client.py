@@ -32,10 +32,10 @@ class BoundedClient(openai.DefaultAioHttpClient):
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Send a request and read the reply, unless it is streamed."""
-        response = await self._redirected(request, {**options, "follow_redirects": False})
+        response = await self._send_following_redirects(request, {**options, "follow_redirects": False})
         return response if stream else await self._whole(response)
 
-    async def _redirected(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
+    async def _send_following_redirects(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         """Send a request, and send it again where the same server redirects it to."""
         for _ in range(MOST_REDIRECTS + 1):
             response = await super().send(request, stream=True, **options)

@@ -16,7 +16,14 @@ import openai
 import orjson
 
 from kasasagi.blocks.endpoints.adapted_requests import Adaptation
-from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, asked_wait, read_failure, read_reply, shortened, timed_out
+from kasasagi.blocks.endpoints.openai import (
+    OpenAIEndpoint,
+    read_failure,
+    read_reply,
+    requested_wait,
+    shorten,
+    timeout_failure,
+)
 from kasasagi.blocks.endpoints.rate_headers import quota_wait
 from kasasagi.blocks.endpoints.redirects import refused_redirect
 from kasasagi.blocks.hints import install
@@ -44,11 +51,11 @@ def library() -> Any:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it loads a table from the network
     import litellm
 
-    from kasasagi.blocks.endpoints.litellm_transport import follow_nobody_elsewhere
+    from kasasagi.blocks.endpoints.litellm_transport import refuse_foreign_redirects
 
     litellm.telemetry = False
     litellm.suppress_debug_info = True
-    follow_nobody_elsewhere()
+    refuse_foreign_redirects()
     return litellm
 
 
@@ -84,10 +91,10 @@ class LiteLLMEndpoint(OpenAIEndpoint):
         except ImportError:
             return Completion(error="not_installed", detail=missing(), fatal=True)
         except (TimeoutError, openai.APITimeoutError):
-            completion = timed_out(f"no complete reply within {self.config.timeout_s:g} s")
+            completion = timeout_failure(f"no complete reply within {self.config.timeout_s:g} s")
         except Exception as error:
             completion = refused_redirect(error) or failure(error)
-        return self.hidden(completion)
+        return self.mask_keys(completion)
 
     def _call(self, request: Request) -> dict[str, Any]:
         variable, address = self.config.api_key_env, self.config.api_base
@@ -98,9 +105,9 @@ class LiteLLMEndpoint(OpenAIEndpoint):
 
     def without_key(self, detail: str | None) -> str | None:
         """A detail, shortened, in which no key that stands in the environment is readable."""
-        return shortened(self._without_keys(detail)) if detail else detail
+        return shorten(self._without_keys(detail)) if detail else detail
 
-    def hidden(self, completion: Completion) -> Completion:
+    def mask_keys(self, completion: Completion) -> Completion:
         """Return a completion in which no key that stands in the environment is readable."""
         clean = hidden_in(completion, self._without_keys)
         return replace(clean, detail=self.without_key(clean.detail))
@@ -114,8 +121,8 @@ class LiteLLMEndpoint(OpenAIEndpoint):
 
 def headers_of(response: Any) -> dict[str, str]:
     """The provider's headers of an answer, as LiteLLM passes them on: some plain, all with its own prefix."""
-    hidden = getattr(response, "_hidden_params", None)
-    return plain_headers(hidden.get("additional_headers") if isinstance(hidden, Mapping) else None)
+    mask_keys = getattr(response, "_hidden_params", None)
+    return plain_headers(mask_keys.get("additional_headers") if isinstance(mask_keys, Mapping) else None)
 
 
 def plain_headers(headers: object) -> dict[str, str]:
@@ -137,7 +144,7 @@ def failure(error: Exception) -> Completion:
         return Completion(error="connection", detail=words, transient=True)
     if isinstance(error, openai.APIStatusError):
         found, headers = read_failure(error), plain_headers(getattr(error, "litellm_response_headers", None))
-        return replace(found, wait_s=asked_wait(found, headers)) if found.transient and headers else found
+        return replace(found, wait_s=requested_wait(found, headers)) if found.transient and headers else found
     if isinstance(status, int) and 400 <= status < 500:
         return Completion(error="rejected_by_server", detail=f"{status}: {words}")
     return Completion(error="server_error", detail=f"{type(error).__name__}: {words}", transient=True)

@@ -9,7 +9,7 @@ from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 from kasasagi.blocks.endpoints.redirects import target_of
 
 
-class StayingTransport(httpx.AsyncBaseTransport):
+class NoRedirectTransport(httpx.AsyncBaseTransport):
     """A transport that ends a call whose server redirects it to another one."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
@@ -26,13 +26,13 @@ class StayingTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def follow_nobody_elsewhere() -> None:
-    """Have all clients that LiteLLM makes from now on use such a transport; it has one place where it makes them."""
+def refuse_foreign_redirects() -> None:
+    """Make all clients that LiteLLM creates from now on use such a transport; it creates them in one place."""
     made = AsyncHTTPHandler._create_async_transport
 
-    def create(ssl_context: Any = None, ssl_verify: Any = None, **more: Any) -> StayingTransport:
+    def create(ssl_context: Any = None, ssl_verify: Any = None, **more: Any) -> NoRedirectTransport:
         verify = ssl_context if ssl_context is not None else (True if ssl_verify is None else ssl_verify)
         inner = made(ssl_context=ssl_context, ssl_verify=ssl_verify, **more)
-        return StayingTransport(httpx.AsyncHTTPTransport(verify=verify) if inner is None else inner)
+        return NoRedirectTransport(httpx.AsyncHTTPTransport(verify=verify) if inner is None else inner)
 
     AsyncHTTPHandler._create_async_transport = staticmethod(create)

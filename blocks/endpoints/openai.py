@@ -111,20 +111,20 @@ class OpenAIEndpoint:
         read, where given, reads the reply in place of what a request of its kind calls for.
         """
         try:
-            response = await self._posted(request)
+            response = await self._post(request)
             completion = self._completion(request, response, read)
         except openai.APIStatusError as error:
             completion = read_failure(error)
         except TimeoutError:
-            completion = timed_out(f"no complete reply within {self.config.timeout_s:g} s")
+            completion = timeout_failure(f"no complete reply within {self.config.timeout_s:g} s")
         except Exception as error:
             completion = cannot_be_sent(request) or self._without_reply(error)
-        return self.hidden(completion)
+        return self.mask_keys(completion)
 
-    async def _posted(self, request: Request) -> httpx2.Response:
+    async def _post(self, request: Request) -> httpx2.Response:
         """Send a request; once more, and differently, where the model says which parameter it does not take."""
         for _ in range(MOST_ADAPTATIONS):
-            path, body = self._asked(request)
+            path, body = self._path_and_body(request)
             body = self.adaptation.apply(body)
             try:
                 async with asyncio.timeout(self.config.timeout_s):
@@ -143,7 +143,7 @@ class OpenAIEndpoint:
         found = failed or (self._read(request, content) if read is None else read(content))
         return found if found.wait_s is not None else replace(found, wait_s=quota_wait(response.headers))
 
-    def _asked(self, request: Request) -> tuple[str, dict[str, Any]]:
+    def _path_and_body(self, request: Request) -> tuple[str, dict[str, Any]]:
         """The path and the body that a request is sent with."""
         path = "/embeddings" if "input" in request else "/chat/completions" if "messages" in request else "/completions"
         return path, {"model": self.config.model, **request}
@@ -158,11 +158,11 @@ class OpenAIEndpoint:
         # A connection that is refused or reset also comes as a ConnectTimeout.
         if isinstance(cause, httpx2.TimeoutException) and not isinstance(cause, httpx2.ConnectTimeout):
             silence = self.config.first_byte_timeout_s or self.config.timeout_s
-            return timed_out(f"no reply within {silence:g} s")
+            return timeout_failure(f"no reply within {silence:g} s")
         words = connection_words(error)
         return Completion(error="connection", detail=words, transient=True, unavailable=cannot_connect(error))
 
-    def hidden(self, completion: Completion) -> Completion:
+    def mask_keys(self, completion: Completion) -> Completion:
         """Return a completion in which the key, if the server repeats it anywhere, is not readable."""
         clean = hidden_in(completion, KeyMask(self._client.api_key).text)
         return replace(clean, detail=self.without_key(clean.detail))
@@ -170,14 +170,14 @@ class OpenAIEndpoint:
     def without_key(self, detail: str | None) -> str | None:
         """A detail, shortened, in which the key, if it stands there, is not readable."""
         # Some servers repeat the key that they refuse; it must not reach a log or a table.
-        return shortened(detail.replace(self._client.api_key, "***")) if detail else detail
+        return shorten(detail.replace(self._client.api_key, "***")) if detail else detail
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
 
-def timed_out(detail: str) -> Completion:
+def timeout_failure(detail: str) -> Completion:
     """A call without an answer in time, which may have one another time."""
     return Completion(error="time_out", detail=detail, transient=True)
 
@@ -206,7 +206,7 @@ def read_reply(body: bytes) -> Completion:
     So is a text whose making broke off, though it came with status 200.
     """
     try:
-        reply = _parsed(body)
+        reply = _parse_json(body)
         usage = reply.get("usage") or {}
         tokens = token_count(usage.get("prompt_tokens")), token_count(usage.get("completion_tokens"))
         if not reply["choices"]:
@@ -219,7 +219,7 @@ def read_reply(body: bytes) -> Completion:
         return Completion(error="malformed_reply", detail=detail, transient=True)
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     """The JSON of a reply, read by the standard library where orjson refuses half a character or a NaN in it."""
     try:
         return orjson.loads(body)
@@ -259,7 +259,7 @@ def _with_tokens(completion: Completion, tokens: tuple[int, int]) -> Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class HTTPFailure:
     """A failure as a server reports it.
 
     Attributes:
@@ -280,7 +280,7 @@ class Failed:
 def read_failure(error: openai.APIStatusError) -> Completion:
     """What an error status means: may pass, will not pass, or makes all calls pointless."""
     path = error.request.url.path
-    return _meaning(Failed(error.status_code, error.body, error.message, error.response.headers, path))
+    return _meaning(HTTPFailure(error.status_code, error.body, error.message, error.response.headers, path))
 
 
 def read_error_body(body: bytes, headers: Mapping[str, str], path: str) -> Completion | None:
@@ -297,7 +297,7 @@ def read_error_body(body: bytes, headers: Mapping[str, str], path: str) -> Compl
     first = reply[0] if isinstance(reply, list) and reply else reply
     if not isinstance(first, dict) or not first.get("error") or first.get("choices") or first.get("data"):
         return None
-    return _meaning(Failed(_status_in(first["error"]), first, str(first["error"]), headers, path))
+    return _meaning(HTTPFailure(_status_in(first["error"]), first, str(first["error"]), headers, path))
 
 
 def _status_in(error: Any) -> int:
@@ -307,22 +307,22 @@ def _status_in(error: Any) -> int:
     return next((code for code in codes if 400 <= code < 600), 500)
 
 
-def _meaning(failed: Failed) -> Completion:
+def _meaning(failed: HTTPFailure) -> Completion:
     status, detail = failed.status, _words_of(failed.body or failed.message).encode(errors="replace").decode()
-    if (reason := _pointless(failed, detail)) is not None:
+    if (reason := _fatal_reason(failed, detail)) is not None:
         more = _without_completions(failed.path) if reason == "not_found" else ""
         return Completion(error=reason, detail=f"{status}: {detail}{more}", fatal=True)
     if status == 429:
         found = Completion(error="rate_limited", detail=detail, transient=True, unavailable=True)
-        return replace(found, wait_s=asked_wait(found, failed.headers, failed.body))
+        return replace(found, wait_s=requested_wait(found, failed.headers, failed.body))
     if status in MAY_PASS or status >= 500:
         away = status in UNAVAILABLE
         found = Completion(error="server_error", detail=f"{status}: {detail}", transient=True, unavailable=away)
-        return replace(found, wait_s=asked_wait(found, failed.headers, failed.body))
+        return replace(found, wait_s=requested_wait(found, failed.headers, failed.body))
     return Completion(error=_lasting_reason(status, detail), detail=f"{status}: {detail}")
 
 
-def _pointless(failed: Failed, detail: str) -> str | None:
+def _fatal_reason(failed: HTTPFailure, detail: str) -> str | None:
     """Why no call to the model can succeed, if a failure says so by its status or its message."""
     status = failed.status
     if status in BY_STATUS:
@@ -342,7 +342,7 @@ def _without_completions(path: str) -> str:
     return f"; if the server knows the model, it has chat alone; {INSTEAD}"
 
 
-def asked_wait(failed: Completion, headers: Mapping[str, str], body: Any = None) -> float | None:
+def requested_wait(failed: Completion, headers: Mapping[str, str], body: Any = None) -> float | None:
     """Seconds until a server takes calls again, where its headers, its error or its quotas say so."""
     asked = retry_after(headers)
     if asked is None:
@@ -381,6 +381,6 @@ def _text(value: object) -> str:
     return text
 
 
-def shortened(text: str) -> str:
-    """A text as long as a detail may be."""
+def shorten(text: str) -> str:
+    """Shorten a text to the length that a detail may have."""
     return text if len(text) <= DETAIL_CHARACTERS else text[:DETAIL_CHARACTERS] + "…"

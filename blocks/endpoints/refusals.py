@@ -49,12 +49,12 @@ class Refusals:
         """The same per call that is taken."""
         return self.usual_share / (1 - self.usual_share)
 
-    def sent(self, number: int, level: int) -> None:
+    def on_send(self, number: int, level: int) -> None:
         """Note a call that is sent."""
         self._levels[number] = level
         self._levels.pop(number - REMEMBERED_LEVELS, None)
 
-    def refused(self, number: int, level: int) -> bool:
+    def on_refusal(self, number: int, level: int) -> bool:
         """Note that a call was refused; gives whether this and those before it show that far too many are in flight."""
         self._latest.append(number)
         taken = max(0, number - self._last - 1)

@@ -19,13 +19,13 @@ class RewardEndpoint(OpenAIEndpoint):
 
     config: RewardModel
 
-    def _asked(self, request: Request) -> tuple[str, dict[str, Any]]:
+    def _path_and_body(self, request: Request) -> tuple[str, dict[str, Any]]:
         parts = _parts(self.config.model, request["messages"])
-        body = {name: parts[part] for name, part in self.config.sent.items()}
+        body = {name: parts[part] for name, part in self.config.request_fields.items()}
         return self.config.path, {**body, **self.config.extra_body}
 
     def _read(self, request: Request, reply: bytes) -> Completion:
-        return read_number(reply, self.config.found, alone=self.config.expects_one)
+        return read_number(reply, self.config.number_path, alone=self.config.expects_one)
 
 
 def endpoint_of(model: OpenAIModel, address: str) -> OpenAIEndpoint:

@@ -39,7 +39,7 @@ def shipped_model() -> Path:
 
 
 @dataclass(frozen=True)
-class _Ask:
+class _PreparedRequest:
     """One request, ready for the engine: prompt tokens and sampling parameters."""
 
     tokens: list[str]
@@ -94,7 +94,7 @@ class BundledEngine:
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """Answer all requests, in their order; one that cannot be answered is a Completion with an error."""
         done: dict[int, Completion] = {}
-        groups: dict[tuple[float, float, int, float], list[tuple[int, _Ask]]] = defaultdict(list)
+        groups: dict[tuple[float, float, int, float], list[tuple[int, _PreparedRequest]]] = defaultdict(list)
         for index, request in enumerate(requests):
             ask = self._ask(request)
             if isinstance(ask, Completion):
@@ -105,7 +105,7 @@ class BundledEngine:
             done.update(self._run(members))
         return [done[index] for index in range(len(requests))]
 
-    def _run(self, members: list[tuple[int, _Ask]]) -> dict[int, Completion]:
+    def _run(self, members: list[tuple[int, _PreparedRequest]]) -> dict[int, Completion]:
         temperature, top_p, max_tokens, repetition_penalty = members[0][1].group
         hot = temperature > 0
         results = self.generator.generate_batch(
@@ -123,7 +123,7 @@ class BundledEngine:
         found = zip(members, results, strict=True)
         return {index: self._completion(ask, result.sequences_ids[0]) for (index, ask), result in found}
 
-    def _completion(self, ask: _Ask, ids: list[int]) -> Completion:
+    def _completion(self, ask: _PreparedRequest, ids: list[int]) -> Completion:
         ended = bool(ids) and self.tokenizer.id_to_token(ids[-1]) == self.end
         text = self.tokenizer.decode(ids, skip_special_tokens=True)
         cuts = [(text.find(stop), stop) for stop in ask.stop if stop and stop in text]
@@ -136,20 +136,20 @@ class BundledEngine:
             completion_tokens=len(ids),
         )
 
-    def _ask(self, request: Request) -> _Ask | Completion:
+    def _ask(self, request: Request) -> _PreparedRequest | Completion:
         unknown = sorted(set(request) - PARAMETERS)
         if unknown:
-            return _refused(
+            return _refusal(
                 "unknown_parameter", f"{', '.join(unknown)}: the bundled model takes {', '.join(sorted(PARAMETERS))}"
             )
         try:
             tokens = self._prompt_tokens(request)
             ask = _read(request, tokens, self.context)
         except (TypeError, ValueError, KeyError, TemplateError) as error:
-            return _refused("bad_request", str(error))
+            return _refusal("bad_request", str(error))
         if len(tokens) >= self.context:
             detail = f"the prompt has {len(tokens)} tokens, the context {self.context}: shorten the prompt"
-            return _refused("context_too_long", detail)
+            return _refusal("context_too_long", detail)
         return ask
 
     def _prompt_tokens(self, request: Request) -> list[str]:
@@ -178,7 +178,7 @@ class BundledEngine:
         return tokens
 
 
-def _read(request: Request, tokens: list[str], context: int) -> _Ask:
+def _read(request: Request, tokens: list[str], context: int) -> _PreparedRequest:
     """The sampling parameters of a request, checked; max_tokens never reaches beyond the context."""
     stop: Any = request.get("stop") or ()
     temperature = float(request.get("temperature", 1.0))
@@ -191,8 +191,8 @@ def _read(request: Request, tokens: list[str], context: int) -> _Ask:
         raise ValueError(f"out of range: {values}; use temperature >= 0, 0 < top_p <= 1, max_tokens >= 1, penalty > 0")
     room = max(1, min(max_tokens, context - len(tokens)))
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
-    return _Ask(tokens, temperature, top_p, room, penalty, stops)
+    return _PreparedRequest(tokens, temperature, top_p, room, penalty, stops)
 
 
-def _refused(error: str, detail: str) -> Completion:
+def _refusal(error: str, detail: str) -> Completion:
     return Completion(error=error, detail=detail)

@@ -4,25 +4,25 @@ import threading
 from collections.abc import Callable, Hashable
 
 POLL_S = 0.2
-_DEVICES: dict[Hashable, "Device"] = {}
+_LOCKS: dict[Hashable, "DeviceLock"] = {}
 _MAKING = threading.Lock()
 
 
-class Device:
-    """A device that one engine may hold at a time."""
+class DeviceLock:
+    """A lock on a device that one engine holds at a time."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting = 0
         self._holder: object | None = None
 
-    def take(self, engine: object, given_up: Callable[[], bool]) -> bool:
-        """Wait until nobody else holds the device; False if that was given up meanwhile."""
+    def acquire(self, engine: object, is_cancelled: Callable[[], bool]) -> bool:
+        """Wait until no other engine holds the device; return False if the wait was cancelled."""
         with self._changed:
             self._waiting += 1
             try:
                 while self._holder not in (None, engine):
-                    if given_up():
+                    if is_cancelled():
                         return False
                     self._changed.wait(POLL_S)
                 self._holder = engine
@@ -30,19 +30,19 @@ class Device:
             finally:
                 self._waiting -= 1
 
-    def wanted(self) -> bool:
-        """Whether somebody waits for the device."""
+    def is_contended(self) -> bool:
+        """Return whether another engine waits for the device."""
         return self._waiting > 0
 
-    def give(self, engine: object) -> None:
-        """Give the device up, if the engine holds it."""
+    def release(self, engine: object) -> None:
+        """Release the device, if the engine holds it."""
         with self._changed:
             if self._holder is engine:
                 self._holder = None
                 self._changed.notify_all()
 
 
-def device(name: Hashable) -> Device:
-    """The device of a name, the same one for all engines of this process."""
+def device_lock(name: Hashable) -> DeviceLock:
+    """Return the lock of a device's name, the same one for all engines of this process."""
     with _MAKING:
-        return _DEVICES.setdefault(name, Device())
+        return _LOCKS.setdefault(name, DeviceLock())

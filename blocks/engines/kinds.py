@@ -45,7 +45,7 @@ def engines_for(models: Mapping[str, ModelConfig], logs: Path = Path("vllm"), ba
     for label, model in models.items():
         if isinstance(model, VLLMModel):
             key = model.engine_key()
-            own[key] = engines[label] = own.get(key) or vllm_engine_for(model.located(base), logs)
+            own[key] = engines[label] = own.get(key) or vllm_engine_for(model.with_resolved_folders(base), logs)
     return engines
 
 

@@ -18,12 +18,12 @@ import psutil
 GRACE_S = 10.0
 
 
-def guarded(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
-    """Start a command under guard; closing the process's stdin, or our own end, ends it and what it started."""
+def start_guarded(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a command under a guard; closing the process's stdin, or our own end, ends it and what it started."""
     return subprocess.Popen([*_guard(), "run", *command], stdin=subprocess.PIPE, start_new_session=True, **options)
 
 
-def watched(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
+def watch_processes(pids: Sequence[int]) -> "subprocess.Popen[bytes]":
     """Have processes ended when our own process ends, or when the guard's stdin is closed."""
     return subprocess.Popen(
         [*_guard(), "watch", *map(str, pids)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True

@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, runtime_checkable
 
-from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner
-from kasasagi.blocks.engines.device_lock import Device
+from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane
+from kasasagi.blocks.engines.device_lock import DeviceLock
 from kasasagi.blocks.models.llm import Completion, Request
 
 IDLE_S = 0.2
 CLOSES_WITHIN_S = 60.0
 Done = Callable[[Completion], None]
-Asked = tuple[Request, Done]
+QueuedRequest = tuple[Request, Done]
 
 
 @runtime_checkable
@@ -41,17 +41,17 @@ class EngineFailedError(Exception):
     """An engine cannot be started or has broken down: why, and what to do."""
 
 
-class Feeder:
+class EngineThread:
     """The thread that feeds an engine; a subclass says how it is loaded, how it works and how it lets go."""
 
-    def __init__(self, device: Device, batch_size: int) -> None:
+    def __init__(self, device_lock: DeviceLock, batch_size: int) -> None:
         self.batch_size = batch_size
         self.closing = False
-        self._device = device
-        self._asked: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
+        self._device_lock = device_lock
+        self._requests: queue.SimpleQueue[QueuedRequest | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._backlog: deque[Asked] = deque()
+        self._backlog: deque[QueuedRequest] = deque()
         self._running: dict[str, Done] = {}
         self._number = 0
 
@@ -74,7 +74,7 @@ class Feeder:
     def submit(self, request: Request, done: Done) -> None:
         """Take a request; the first one starts the engine."""
         with self._starting:
-            self._asked.put((request, done))
+            self._requests.put((request, done))
             if self._thread is None:
                 self.closing = False
                 self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
@@ -94,13 +94,13 @@ class Feeder:
             thread, self._thread = self._thread, None
             self.closing = True
         if thread is not None:
-            self._asked.put(None)
+            self._requests.put(None)
             thread.join(CLOSES_WITHIN_S)
 
     def _serve(self) -> None:
-        while not self.closing and (item := self._asked.get()) is not None:
+        while not self.closing and (item := self._requests.get()) is not None:
             self._backlog.append(item)
-            if not self._device.take(self, lambda: self.closing):
+            if not self._device_lock.acquire(self, lambda: self.closing):
                 break
             try:
                 self.load()
@@ -110,7 +110,7 @@ class Feeder:
                 self._answer_all(Completion(error="engine_failed", detail=words, fatal=True))
             finally:
                 self.unload()
-                self._device.give(self)
+                self._device_lock.release(self)
         self._answer_all(Completion(error="stopped", detail="the run was stopped", transient=True))
 
     def _work(self) -> None:
@@ -134,21 +134,21 @@ class Feeder:
         """Take what was asked meanwhile; where nothing runs, wait for something, or until the device is wanted."""
         while not (self._running or self._backlog or self.closing):
             try:
-                self._take(self._asked.get(timeout=IDLE_S))
+                self._take(self._requests.get(timeout=IDLE_S))
             except queue.Empty:
-                if self._device.wanted():
+                if self._device_lock.is_contended():
                     return
-        while not self._asked.empty():
-            self._take(self._asked.get())
+        while not self._requests.empty():
+            self._take(self._requests.get())
 
-    def _take(self, item: Asked | None) -> None:
+    def _take(self, item: QueuedRequest | None) -> None:
         if item is not None:
             self._backlog.append(item)
 
     def _answer_all(self, completion: Completion) -> None:
         """Give everyone who waits the same answer."""
-        while not self._asked.empty():
-            self._take(self._asked.get())
+        while not self._requests.empty():
+            self._take(self._requests.get())
         waiting = [*self._running.values(), *(done for _, done in self._backlog)]
         self._running.clear()
         self._backlog.clear()
@@ -163,8 +163,8 @@ def _put(answers: "queue.SimpleQueue[tuple[int, Completion]]", number: int, comp
 class StreamingLane(Lane):
     """The questions for an engine that answers each as soon as it is finished."""
 
-    def __init__(self, owner: Owner, engine: StreamingEngine) -> None:
-        super().__init__(owner)
+    def __init__(self, callbacks: DispatcherCallbacks, engine: StreamingEngine) -> None:
+        super().__init__(callbacks)
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._answered: deque[tuple[Job, Completion]] = deque()
@@ -199,5 +199,5 @@ class StreamingLane(Lane):
         while self._answered:
             job, completion = self._answered.popleft()
             self.in_flight -= 1
-            self.owner.settle(job, completion)
+            self.callbacks.settle(job, completion)
         self.pump()

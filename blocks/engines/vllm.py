@@ -12,8 +12,8 @@ from multiprocessing import active_children
 from typing import TYPE_CHECKING, Any
 
 from kasasagi.blocks.engines import process_watch
-from kasasagi.blocks.engines.device_lock import device
-from kasasagi.blocks.engines.streaming import EngineFailedError, Feeder
+from kasasagi.blocks.engines.device_lock import device_lock
+from kasasagi.blocks.engines.streaming import EngineFailedError, EngineThread
 from kasasagi.blocks.models.llm import Completion, Request, reject_aborted
 from kasasagi.blocks.models.vllm_config import MISSING, VLLMModel
 
@@ -32,11 +32,11 @@ CHAT_FIELDS = ("messages", "chat_template_kwargs")
 MOST_SAMPLINGS = 1_000
 
 
-class VLLMEngine(Feeder):
+class VLLMEngine(EngineThread):
     """One model on vLLM, as an Engine and a StreamingEngine: requests in OpenAI's names in, completions out."""
 
     def __init__(self, model: VLLMModel) -> None:
-        super().__init__(device(model.devices or "all"), model.batch_size)
+        super().__init__(device_lock(model.devices or "all"), model.batch_size)
         self.model = model
         self.llm: Any = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -66,7 +66,7 @@ class VLLMEngine(Feeder):
                 raise EngineFailedError(
                     f"vLLM does not start ({_words(error)}); correct the model's settings"
                 ) from error
-        self._guard = process_watch.watched(
+        self._guard = process_watch.watch_processes(
             [p.pid for p in active_children() if p.pid is not None and p.pid not in before]
         )
         self._tokenizer = self.llm.get_tokenizer()

@@ -21,8 +21,8 @@ import orjson
 
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.engines import process_watch
-from kasasagi.blocks.engines.device_lock import device
-from kasasagi.blocks.engines.streaming import EngineFailedError, Feeder
+from kasasagi.blocks.engines.device_lock import device_lock
+from kasasagi.blocks.engines.streaming import EngineFailedError, EngineThread
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.blocks.models.vllm_config import MISSING, VLLMModel
@@ -34,11 +34,11 @@ TRIES = 3
 DIES_WITHIN_S = 5.0
 
 
-class VLLMServer(Feeder):
+class VLLMServer(EngineThread):
     """One model on a vLLM server of our own, as an Engine and a StreamingEngine; logs is the folder for its log."""
 
     def __init__(self, model: VLLMModel, logs: Path) -> None:
-        super().__init__(device(model.devices or "all"), model.batch_size)
+        super().__init__(device_lock(model.devices or "all"), model.batch_size)
         self.model = model
         self.log: Path | None = None
         self._logs = logs
@@ -62,7 +62,7 @@ class VLLMServer(Feeder):
         self._logs.mkdir(parents=True, exist_ok=True)
         self.log = self._logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{port}.log"
         with self.log.open("wb") as output:
-            self._process = process_watch.guarded(
+            self._process = process_watch.start_guarded(
                 command(self.model, port), stdout=output, stderr=subprocess.STDOUT, env=self._environment()
             )
         self._await(port)

@@ -25,7 +25,7 @@ from kasasagi.blocks.ledger.store import (
     read_row,
     seal_of,
 )
-from kasasagi.blocks.ledger.upkeep import opened, opened_to_read
+from kasasagi.blocks.ledger.upkeep import open_ledger, open_read_only
 from kasasagi.blocks.models.kinds import Config
 
 AT_ONCE = 1_000
@@ -37,7 +37,7 @@ HEADER_BYTES = 100
 LARGEST_PAGE = 65_536
 
 
-class Checked(Config):
+class CheckResult(Config):
     """What a check of a ledger found."""
 
     entries: int = Field(0, description="Entries that were read.")
@@ -53,7 +53,7 @@ class Checked(Config):
         return not self.structure and not self.damaged_entries
 
 
-class Imported(Config):
+class ImportResult(Config):
     """What was taken over from another ledger."""
 
     taken: int = Field(0, description="Entries that are new here.")
@@ -62,12 +62,12 @@ class Imported(Config):
     unreadable: bool = Field(False, description="Whether a part of the other file could not be read at all.")
 
 
-def check(folder: Path, repair: bool = False) -> Checked:
+def check(folder: Path, repair: bool = False) -> CheckResult:
     """Look at a ledger's structure and at every entry; repair removes damaged entries, so that they are asked again.
 
     Nothing is removed where the file's structure itself is damaged. Raises LedgerError.
     """
-    with opened(folder, to_read=not repair) as connection:
+    with open_ledger(folder, to_read=not repair) as connection:
         structure = _structure(connection)
         read = unsealed = 0
         damaged: dict[int, str] = {}
@@ -81,7 +81,7 @@ def check(folder: Path, repair: bool = False) -> Checked:
         repaired = bool(repair and damaged and not structure)
         if repaired:
             _remove(connection, list(damaged))
-    return Checked(
+    return CheckResult(
         entries=read,
         unsealed=unsealed,
         structure=list(dict.fromkeys(structure)),
@@ -161,22 +161,22 @@ def _room(path: Path) -> int:
 
 
 @contextmanager
-def opened_to_rescue(path: Path, room: Path) -> Iterator[sqlite3.Connection]:
+def open_to_rescue(path: Path, room: Path) -> Iterator[sqlite3.Connection]:
     """A ledger's file to take entries from, whatever became of it; it is left as it is.
 
     One that was cut off SQLite does not read at all: it is read from a copy in the folder room, which is filled up to
     its full length, so that only what was cut off is missing. Raises LedgerError.
     """
     if not _is_cut_off(path):
-        with opened_to_read(path) as connection:
+        with open_read_only(path) as connection:
             yield connection
         return
-    with _filled_up(path, room) as copy, opened_to_read(copy) as connection:
+    with _padded_copy(path, room) as copy, open_read_only(copy) as connection:
         yield connection
 
 
 @contextmanager
-def _filled_up(path: Path, room: Path) -> Iterator[Path]:
+def _padded_copy(path: Path, room: Path) -> Iterator[Path]:
     """A copy of a file that was cut off, with its log, as long as it was; it takes no more room than the file."""
     room.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=room, prefix="rescue-") as folder:
@@ -196,7 +196,7 @@ def _filled_up(path: Path, room: Path) -> Iterator[Path]:
 def _is_cut_off(path: Path) -> bool:
     """Whether a file cannot be opened, and is shorter than it says itself."""
     try:
-        with opened_to_read(path):
+        with open_read_only(path):
             return False
     except LedgerError as error:
         if not isinstance(error.__cause__, sqlite3.DatabaseError):
@@ -217,7 +217,7 @@ def _full_size(path: Path) -> int:
     return (LARGEST_PAGE if size == 1 else size) * pages
 
 
-def import_ledger(folder: Path, other: sqlite3.Connection, other_path: Path) -> Imported:
+def import_ledger(folder: Path, other: sqlite3.Connection, other_path: Path) -> ImportResult:
     """Take over all entries of another ledger that are whole and not here yet, with their dates.
 
     An answer that is here is never replaced; a kept failure gives way to an answer. May be broken off and done again.
@@ -242,7 +242,7 @@ def import_ledger(folder: Path, other: sqlite3.Connection, other_path: Path) -> 
         connection.close()
     except UNREADABLE as error:
         raise failure(path, "written", error) from error
-    return Imported(**result, unreadable=unreadable)
+    return ImportResult(**result, unreadable=unreadable)
 
 
 def _take(connection: sqlite3.Connection, batch: list[Row], result: dict[str, int]) -> None:

@@ -84,10 +84,10 @@ class Claims:
             self._give_up(connection, over)
             self._left -= over
 
-    def newly_waited_for(self, keys: Sequence[str]) -> Counter[str]:
+    def new_waits(self, keys: Sequence[str]) -> Counter[str]:
         """How many of some keys other runs have claimed, by run; each run is named once only. Raises LedgerError."""
         with self._using() as connection:
-            runs = Counter(owner.rpartition(MARK)[0] for owner in self._claimed(connection, keys).values())
+            runs = Counter(owner.rpartition(MARK)[0] for owner in self._claims_of_others(connection, keys).values())
             new = Counter({run: count for run, count in runs.items() if run not in self._named})
             self._named.update(new)
             return new
@@ -108,19 +108,19 @@ class Claims:
     def _using(self) -> Iterator[sqlite3.Connection]:
         with self._thread_lock:
             try:
-                yield self._opened()
+                yield self._open()
             except (sqlite3.Error, OSError) as error:
                 raise LedgerError(
                     f"the claims of the runs of this workspace in {self._folder} cannot be read or written ({error}), "
                     "so nothing more is sent: free space, make it writable, or remove that folder with no run active"
                 ) from error
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         """The database; with the first use of it this run's lock is taken, and what dead runs left is cleared away."""
         if self._closed:
             raise LedgerError("the run has ended, so it asks for nothing more; run the recipe again")
         if self._connection is None:
-            with self._workspace.locked(OPENING):  # two that make the file at once would disturb each other
+            with self._workspace.lock(OPENING):  # two that make the file at once would disturb each other
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._own.acquire()
                 connection = sqlite3.connect(
@@ -137,16 +137,16 @@ class Claims:
         owners = {file.stem for file in self._folder.glob("*.lock")}
         owners |= {owner for (owner,) in connection.execute("SELECT DISTINCT owner FROM claims")}
         for owner in owners - {self._owner}:
-            if not self._lives(owner):
+            if not self._is_alive(owner):
                 connection.execute("DELETE FROM claims WHERE owner = ?", (owner,))
 
     def _free(self, connection: sqlite3.Connection, keys: Sequence[str]) -> list[str]:
         """Those keys that no other living run has claimed."""
-        claimed = self._claimed(connection, keys)
-        living = {owner for owner in set(claimed.values()) if self._lives(owner)}
+        claimed = self._claims_of_others(connection, keys)
+        living = {owner for owner in set(claimed.values()) if self._is_alive(owner)}
         return [key for key in keys if claimed.get(key) not in living]
 
-    def _claimed(self, connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
+    def _claims_of_others(self, connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
         """Who has claimed which of the keys, of all owners but this."""
         found: dict[str, str] = {}
         for start in range(0, len(keys), LOOKUP_KEYS):
@@ -163,7 +163,7 @@ class Claims:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", gone)
 
-    def _lives(self, owner: str) -> bool:
+    def _is_alive(self, owner: str) -> bool:
         """Whether an owner still holds its lock; that of a dead one is removed."""
         lock = FileLock(self._lock_file(owner), thread_local=False)
         try:

@@ -129,7 +129,7 @@ def workspace_of(path: Path) -> Path:
     return path.absolute().parents[1]
 
 
-def rescued(workspace: Path) -> Path:
+def rescue_folder(workspace: Path) -> Path:
     """Return a folder beside a workspace that can take over the whole part of its damaged ledger."""
     return workspace.with_name(f"{workspace.name}-rescued")
 
@@ -142,7 +142,7 @@ def failure(path: Path, verb: str, error: Exception) -> LedgerError:
         why = "SQLite cannot even say how" if undecoded else words
         return LedgerError(
             f"the ledger {path} cannot be {verb}, its file is damaged ({why}): put back a copy of it, or take over "
-            f"what is whole with {command('ledger', 'import', workspace, workspace=rescued(workspace))}"
+            f"what is whole with {command('ledger', 'import', workspace, workspace=rescue_folder(workspace))}"
         )
     return LedgerError(
         f"the ledger {path} cannot be {verb} ({words}): nothing more is sent; "

@@ -68,16 +68,16 @@ class Statistics(Config):
         return sum(model.entries for model in self.models)
 
 
-class Pruned(Config):
+class PruneResult(Config):
     """What was pruned, or would be."""
 
     entries: int = Field(0, description="Entries that were removed, or would be.")
     reply_bytes: int = Field(0, description="Bytes of their replies.")
     spared: int = Field(0, description="Entries that stay, though selected, since an active run may need them.")
 
-    def plus(self, other: "Pruned") -> "Pruned":
+    def plus(self, other: "PruneResult") -> "PruneResult":
         """The sum of two."""
-        return Pruned(
+        return PruneResult(
             entries=self.entries + other.entries,
             reply_bytes=self.reply_bytes + other.reply_bytes,
             spared=self.spared + other.spared,
@@ -85,7 +85,7 @@ class Pruned(Config):
 
 
 @contextmanager
-def opened(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connection]:
+def open_ledger(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connection]:
     """The database of a ledger that is there; one that is only read may lie where nothing can be written.
 
     Raises LedgerError where it is not there, or cannot be read or written.
@@ -95,7 +95,7 @@ def opened(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connection]:
         make = command("run", workspace=workspace_of(path))
         raise LedgerError(f"there is no ledger at {path}; {make} makes one, and --workspace names another place")
     if to_read and not _writable(path):
-        with opened_to_read(path) as connection:
+        with open_read_only(path) as connection:
             yield connection
         return
     try:
@@ -109,12 +109,14 @@ def opened(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger's file, which may lie where nothing can be written and is left as it is. Raises LedgerError."""
     if not path.is_file():
         raise LedgerError(f"there is no ledger at {path}")
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?{_way_in(path)}", uri=True, isolation_level=None)
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?{_read_only_uri(path)}", uri=True, isolation_level=None
+        )
         try:
             connection.execute("PRAGMA query_only = ON")
             if format_of(connection, path) == 0:
@@ -126,7 +128,7 @@ def opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
         raise failure(path, "read", error) from error
 
 
-def _way_in(path: Path) -> str:
+def _read_only_uri(path: Path) -> str:
     """How a file is opened so that a run which begins meanwhile is seen, and nothing is left beside it.
 
     With a log beside it, it is read as it is: a run is active there, or was killed. Without one SQLite makes the log,
@@ -146,10 +148,10 @@ def statistics(folder: Path) -> Statistics:
     """What a ledger holds, by model; reads all of it once. Raises LedgerError."""
     path = folder / FILE_NAME
     models: dict[str, ModelEntries] = {}
-    with opened(folder, to_read=True) as connection:
+    with open_ledger(folder, to_read=True) as connection:
         for row in connection.execute(_BY_MODEL):
             found = _entries(*row)
-            models[found.model] = _merged(models[found.model], found) if found.model in models else found
+            models[found.model] = _merge(models[found.model], found) if found.model in models else found
         (free,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_size"))
     files = (path, path.with_name(f"{path.name}-wal"))
     total = sum(file.stat().st_size for file in files if file.exists())
@@ -170,7 +172,7 @@ def _entries(model: str, error: str, count: int, *sums: float) -> ModelEntries:
     )
 
 
-def _merged(one: ModelEntries, other: ModelEntries) -> ModelEntries:
+def _merge(one: ModelEntries, other: ModelEntries) -> ModelEntries:
     sums = ("answers", "prompt_tokens", "completion_tokens", "reply_bytes")
     added = {name: getattr(one, name) + getattr(other, name) for name in sums}
     spans = {"first": min(one.first, other.first), "last": max(one.last, other.last)}
@@ -183,14 +185,14 @@ def prune(
     keys: Sequence[bytes] | None,
     needed: Callable[[], Collection[str] | None],
     dry_run: bool = False,
-) -> Pruned:
+) -> PruneResult:
     """Remove entries made before a moment (seconds since the epoch), of some keys, or both.
 
     needed is asked before every transaction: it names the models whose entries stay, or gives None where all stay.
     Raises LedgerError.
     """
-    result = Pruned()
-    with opened(folder) as connection:
+    result = PruneResult()
+    with open_ledger(folder) as connection:
         for condition, values in _pieces(connection, keys):
             clauses, given = [condition], list(values)
             if before is not None:
@@ -218,7 +220,7 @@ def _pieces(connection: sqlite3.Connection, keys: Sequence[bytes] | None) -> Ite
 
 def _prune_some(
     connection: sqlite3.Connection, condition: str, values: Sequence[object], needed: Collection[str] | None, dry: bool
-) -> Pruned:
+) -> PruneResult:
     marks = ",".join("?" * len(needed or ()))
     stays = "1" if needed is None else f"model IN ({marks})"
     count = f"SELECT total({stays}), count(*), total((NOT {stays}) * length(reply)) FROM entries WHERE {condition}"
@@ -232,7 +234,7 @@ def _prune_some(
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-    return Pruned(entries=among - spared, reply_bytes=size, spared=spared)
+    return PruneResult(entries=among - spared, reply_bytes=size, spared=spared)
 
 
 def compact(folder: Path, alone: bool) -> tuple[int, int]:
@@ -242,7 +244,7 @@ def compact(folder: Path, alone: bool) -> tuple[int, int]:
     version can only be rewritten, which holds writers up, so beside a run just its log is folded in. Raises
     LedgerError.
     """
-    with opened(folder) as connection:
+    with open_ledger(folder) as connection:
         before = _size(connection)
         (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
         if mode == INCREMENTAL:

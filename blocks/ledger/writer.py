@@ -15,13 +15,13 @@ Written = Callable[[list[tuple[str, Completion]]], None]
 class Writer:
     """Keeps the answers of a dispatcher, each before anything else is done with it, from a thread of its own.
 
-    written is called, in that thread, with the answers that are now kept; unwritable with the error when they cannot
-    be kept, after which nothing more is written.
+    on_written is called, in that thread, with the answers that are now kept; on_unwritable with the error when they
+    cannot be kept, after which nothing more is written.
     """
 
-    def __init__(self, name: str, written: Written, unwritable: Callable[[LedgerError], None]) -> None:
-        self._written = written
-        self._unwritable = unwritable
+    def __init__(self, name: str, on_written: Written, on_unwritable: Callable[[LedgerError], None]) -> None:
+        self._on_written = on_written
+        self._on_unwritable = on_unwritable
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -43,25 +43,25 @@ class Writer:
 class LedgerWriter(Writer):
     """Keeps answers in the ledger, as many in one commit as wait for it."""
 
-    def __init__(self, folder: Path, written: Written, unwritable: Callable[[LedgerError], None]) -> None:
+    def __init__(self, folder: Path, on_written: Written, on_unwritable: Callable[[LedgerError], None]) -> None:
         Ledger(folder).close()  # a ledger that cannot be opened is an error here, before anything is sent
         self._folder = folder
-        super().__init__("ledger-writer", written, unwritable)
+        super().__init__("ledger-writer", on_written, on_unwritable)
 
     def _run(self) -> None:
         try:
             ledger = Ledger(self._folder)
         except LedgerError as error:
-            self._unwritable(error)
+            self._on_unwritable(error)
             return
         try:
             last = False
             while not last:
                 entries, last = self._take()
                 if entries:
-                    self._written(list(ledger.append(entries).items()))
+                    self._on_written(list(ledger.append(entries).items()))
         except LedgerError as error:
-            self._unwritable(error)
+            self._on_unwritable(error)
         finally:
             ledger.close()
 

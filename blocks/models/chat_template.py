@@ -54,7 +54,7 @@ class ChatTemplate:
         self.special = dict(special or {})
         self.tokenizer = tokenizer
         self._adds_bos = adds_bos
-        self._template = _compiled(text)
+        self._template = _compile(text)
 
     @classmethod
     def from_folder(cls, folder: Path, needed: bool = True) -> "ChatTemplate":
@@ -164,7 +164,9 @@ def chat_template(name: str, base: Path, revision: str | None = None, needed: bo
 def template_text(folder: Path) -> str | None:
     """The text of the chat template in a tokenizer's folder, if it has one. Raises TokenizerUnusableError."""
     own = folder / "chat_template.jinja"
-    return _text(own) if own.is_file() else _chosen(_json(folder / "tokenizer_config.json").get("chat_template"))
+    return (
+        _text(own) if own.is_file() else _choose_default(_json(folder / "tokenizer_config.json").get("chat_template"))
+    )
 
 
 def cached_folder(name: str, base: Path, revision: str | None = None) -> Path | None:
@@ -186,10 +188,10 @@ def tokenizer_folder(name: str, base: Path, revision: str | None = None) -> Path
             return folder
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise TokenizerUnusableError(f"there is no folder {name!r} with a tokenizer: correct the path")
-    return _fetched(name, revision)
+    return _fetch(name, revision)
 
 
-def _fetched(name: str, revision: str | None) -> Path:
+def _fetch(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
@@ -202,7 +204,7 @@ def _fetched(name: str, revision: str | None) -> Path:
         ) from error
 
 
-def _compiled(text: str) -> Template:
+def _compile(text: str) -> Template:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
@@ -225,7 +227,7 @@ def _refuse(words: str) -> NoReturn:
     raise TemplateError(words)
 
 
-def _chosen(template: Any) -> str | None:
+def _choose_default(template: Any) -> str | None:
     """The template named `default` of several, or the only one."""
     if isinstance(template, list):
         both = [(one.get("name"), one.get("template")) for one in template if isinstance(one, dict)]

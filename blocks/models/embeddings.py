@@ -29,7 +29,7 @@ def read_embedding(body: bytes) -> Completion:
     try:
         reply = orjson.loads(body)
         value = reply["data"][0]["embedding"]
-        vector = _checked(unpack(value) if isinstance(value, str) else np.asarray(value, "<f4"))
+        vector = _check_vector(unpack(value) if isinstance(value, str) else np.asarray(value, "<f4"))
         usage = reply.get("usage") or {}
         return Completion(
             text=pack(vector), finish_reason="stop", prompt_tokens=token_count(usage.get("prompt_tokens"))
@@ -39,7 +39,7 @@ def read_embedding(body: bytes) -> Completion:
         return Completion(error="malformed_reply", detail=detail, transient=True)
 
 
-def _checked(vector: Any) -> Any:
+def _check_vector(vector: Any) -> Any:
     if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
         raise ValueError("there is no vector of finite numbers in it")
     return vector

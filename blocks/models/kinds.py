@@ -46,7 +46,7 @@ class BatchConfig(Config):
 
     window: str = Field("24h", pattern=r"^[0-9]+[hd]$", description="The time that the server is given.")
     gather_s: float = Field(5.0, ge=0, description="Seconds without a further question after which a batch goes out.")
-    poll_s: float = Field(30.0, gt=0, description="Seconds between two looks at a batch.")
+    poll_s: float = Field(30.0, gt=0, description="Seconds between two polls of a batch.")
     max_requests: int = Field(50_000, ge=1, le=50_000, description="Most requests in a batch.")
     max_mb: int = Field(100, ge=1, le=200, description="Most megabytes of a batch's file.")
     folder: str | None = Field(
@@ -249,7 +249,7 @@ class RewardModel(OpenAIModel):
     def _knows_what_to_send(self) -> "RewardModel":
         if self.batch:
             raise ValueError("a reward model is not asked in batches; take batch out")
-        if not self.known and not (self.send and self.number):
+        if not self.is_vllm_route and not (self.send and self.number):
             raise ValueError(
                 f"what {self.path} takes and gives is not known here: "
                 "set send, as {text: response}, and number, as score"
@@ -257,17 +257,17 @@ class RewardModel(OpenAIModel):
         return self
 
     @property
-    def known(self) -> bool:
+    def is_vllm_route(self) -> bool:
         """Whether the endpoint is one of vLLM's."""
         return self.path.removeprefix("/v1") in ("/classify", "/score")
 
     @property
-    def sent(self) -> dict[str, Part]:
+    def request_fields(self) -> dict[str, Part]:
         """Fields of the request and what stands in them."""
         return self.send or (SCORE if self.path.endswith("/score") else CLASSIFY)
 
     @property
-    def found(self) -> str:
+    def number_path(self) -> str:
         """Where the number stands in the reply."""
         return self.number or ("data.0.score" if self.path.endswith("/score") else "data.0.probs.0")
 
@@ -278,8 +278,8 @@ class RewardModel(OpenAIModel):
 
     def ledger_identity(self) -> str:
         """The identity in the ledger: name, revision, and what is sent and read, never an address or a port."""
-        fields = " ".join(f"{name}={part}" for name, part in sorted(self.sent.items()))
-        return f"{super().ledger_identity()} {self.path} {fields} {self.found}"
+        fields = " ".join(f"{name}={part}" for name, part in sorted(self.request_fields.items()))
+        return f"{super().ledger_identity()} {self.path} {fields} {self.number_path}"
 
 
 class LiteLLMModel(OpenAIModel):

@@ -40,7 +40,7 @@ class PreQuery(Protocol):
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedPrompt:
     """A conversation that ends in the user's turn, as a template writes it: before the user's words, and behind."""
 
     before: str
@@ -55,11 +55,11 @@ class TemplatePreQuery:
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
         """The prompt as a person reads it. Raises PreQueryUnknownError."""
-        return self._rendered(system, turns).before + steer
+        return self._render_turns(system, turns).before + steer
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
         """The prompt as it is sent, with exactly one BOS. Raises PreQueryUnknownError."""
-        return sent(self.text(system, turns, steer), self.template, steer)
+        return request_prompt(self.text(system, turns, steer), self.template, steer)
 
     def stops(self) -> dict[str, Any]:
         """What the template writes behind the user's words."""
@@ -67,7 +67,7 @@ class TemplatePreQuery:
 
     @cached_property
     def _stops(self) -> dict[str, Any]:
-        stop = self._first_behind(self._rendered(None, ()).behind)
+        stop = self._first_behind(self._render_turns(None, ()).behind)
         if stop is None:
             return {}
         number = self.template.special_token_id(stop)
@@ -88,7 +88,7 @@ class TemplatePreQuery:
         inside = [(line.index(token), token) for token in special if token in line]
         return min(inside)[1] if inside else line or None
 
-    def _rendered(self, system: str | None, turns: Sequence[Message]) -> Rendered:
+    def _render_turns(self, system: str | None, turns: Sequence[Message]) -> RenderedPrompt:
         head = [] if system is None else [{"role": "system", "content": system}]
         try:
             found = self._around([*head, *turns])
@@ -98,16 +98,16 @@ class TemplatePreQuery:
             if system is None:
                 raise
         # A template without a place for system prompts: as Gemma's own does it, it goes in front of the first words.
-        return self._folded(str(system), turns)
+        return self._fold_system(str(system), turns)
 
-    def _folded(self, system: str, turns: Sequence[Message]) -> Rendered:
+    def _fold_system(self, system: str, turns: Sequence[Message]) -> RenderedPrompt:
         if not turns:
             plain = self._around([])
-            return Rendered(f"{plain.before}{system.strip()}\n\n", plain.behind)
+            return RenderedPrompt(f"{plain.before}{system.strip()}\n\n", plain.behind)
         first = {"role": turns[0]["role"], "content": f"{system.strip()}\n\n{turns[0]['content']}"}
         return self._around([first, *turns[1:]])
 
-    def _around(self, messages: Sequence[Message]) -> Rendered:
+    def _around(self, messages: Sequence[Message]) -> RenderedPrompt:
         """The conversation with a user's turn at its end, cut at the marker that stands there."""
         marker = next(one for one in MARKERS if not any(one in message["content"] for message in messages))
         plain: list[Message] = [*messages, {"role": "user", "content": marker}]
@@ -120,7 +120,7 @@ class TemplatePreQuery:
                 continue
             if text.count(marker) == 1 and not _WRITTEN_OUT.search(text):
                 before, _, behind = text.partition(marker)
-                return Rendered(before, behind)
+                return RenderedPrompt(before, behind)
             problems.append("does not write the user's words")
         raise TemplateRefusedError(problems[0])
 
@@ -141,8 +141,8 @@ def _has(text: str, words: str) -> bool:
     return " ".join(words.split()) in " ".join(text.split())
 
 
-def sent(text: str, template: ChatTemplate | None, steer: str) -> str | list[int]:
-    """What is sent of a pre-query text: without the blank that belongs to the first word, and with one BOS."""
+def request_prompt(text: str, template: ChatTemplate | None, steer: str) -> str | list[int]:
+    """Return the prompt for a pre-query text: without the blank that belongs to the first word, and with one BOS."""
     text = text if steer else text.rstrip(" ")
     return text if template is None else template.exact(text)
 

@@ -54,18 +54,18 @@ def provider_at(address: str) -> str | None:
 
 def listed_price(provider: str | None, model: str) -> Price | None:
     """What a model costs by our table; None where it does not stand there. A date behind its name does not matter."""
-    found = _listed(provider, model)
+    found = _listed_price(provider, model)
     return found[1] if found else None
 
 
 def price_as_of(provider: str | None, model: str) -> str | None:
     """The date at which a model's price in our table was true; None where it does not stand there."""
-    found = _listed(provider, model)
+    found = _listed_price(provider, model)
     return found[0] if found else None
 
 
 @cache
-def _listed(provider: str | None, model: str) -> tuple[str, Price] | None:
+def _listed_price(provider: str | None, model: str) -> tuple[str, Price] | None:
     """A model's price in our table and its date; of several the latest."""
     tables = sorted(_prices().get(provider or "", {}).items(), reverse=True)
     for name in (model, _DATED.sub("", model)):

@@ -89,7 +89,7 @@ class VLLMModel(Config):
         lora = {"enable_lora": True, **_room_for(Path(self.lora).expanduser())} if self.lora else {}
         return {"seed": secrets.randbelow(2**31), **set_here, **lora, **self.engine}
 
-    def located(self, base: Path) -> "VLLMModel":
+    def with_resolved_folders(self, base: Path) -> "VLLMModel":
         """The model with those of its folders that lie beside the recipe (base) named whole; the others as they are."""
         named = {name: getattr(self, name) for name in FOLDERS}
         beside = {name: base / Path(path).expanduser() for name, path in named.items() if path is not None}

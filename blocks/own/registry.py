@@ -42,8 +42,8 @@ class Registry(Generic[T]):
             OwnPythonError: A user's own cannot be loaded.
         """
         if not is_own(name):
-            return cast("T", _loaded(self.ours[name]))
-        make: Callable[[str, Any], T] = _loaded(self.own)
+            return cast("T", _load(self.ours[name]))
+        make: Callable[[str, Any], T] = _load(self.own)
         return make(short_name(name), own_object(name, base))
 
     def problems(self, names: Iterable[str], base: Path) -> list[str]:
@@ -78,5 +78,5 @@ class Registry(Generic[T]):
         return {"anyOf": [{"enum": list(self.ours)}, {"type": "string", "pattern": OWN_PATTERN}], "type": "string"}
 
 
-def _loaded(value: Any) -> Any:
+def _load(value: Any) -> Any:
     return resolve_name(value) if isinstance(value, str) else value

@@ -14,7 +14,7 @@ from kasasagi.blocks.workspace.shards import Account
 Given = TypeVar("Given")
 MEMORY = "128MB"
 MORE_MEMORY = ("512MB", "2GB")
-GROWING = "converse"
+MULTI_TURN_STAGE = "converse"
 REPLACED = ("prompts", "responses")
 """Tables that a later stage may make again."""
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
@@ -27,13 +27,13 @@ def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
     a DuckDB of its own in memory, so nobody opens a file that somebody writes.
     """
     if run.database.exists():
-        return _frugal(duckdb.connect(str(run.database), read_only=True), run)
+        return _limit_memory(duckdb.connect(str(run.database), read_only=True), run)
     return tables_of(run, run.handles())
 
 
 def tables_of(run: Run, handles: Sequence[RunHandle]) -> duckdb.DuckDBPyConnection:
     """A connection that has the tables of some of a run's handles, in memory."""
-    connection = _frugal(duckdb.connect(":memory:"), run)
+    connection = _limit_memory(duckdb.connect(":memory:"), run)
     _create_views(connection, run, handles)
     return connection
 
@@ -54,7 +54,7 @@ def empty_tables(kept: Sequence[pa.Field] = ()) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _frugal(connection: duckdb.DuckDBPyConnection, run: Run) -> duckdb.DuckDBPyConnection:
+def _limit_memory(connection: duckdb.DuckDBPyConnection, run: Run) -> duckdb.DuckDBPyConnection:
     """Without a limit DuckDB would take most of the machine's memory; what does not fit goes to the run's folder."""
     connection.execute(f"SET memory_limit = '{MEMORY}'")
     connection.execute(f"SET temp_directory = {quoted(run.folder / 'scratch')}")
@@ -99,7 +99,7 @@ def _write_within(run: Run, file: Path, limits: Sequence[str]) -> None:
 
 def _write_database(run: Run, file: Path, memory: str) -> None:
     with duckdb.connect(":memory:") as connection:
-        _frugal(connection, run)
+        _limit_memory(connection, run)
         connection.execute(f"SET memory_limit = '{memory}'")
         _create_views(connection, run, run.handles())
         connection.execute(f"ATTACH {quoted(file)} AS ended")
@@ -166,7 +166,7 @@ def prompts_to_answer(handles: Sequence[RunHandle]) -> int:
 def stage_making(name: str, handles: Sequence[RunHandle]) -> str | None:
     """The stage whose rows of a table continue: one that makes the table again replaces those before it."""
     making = dict.fromkeys(one.handle.stage for one in handles if name in one.handle.shards)
-    again = [stage for stage in making if stage == GROWING or stage not in STAGE_ORDER]
+    again = [stage for stage in making if stage == MULTI_TURN_STAGE or stage not in STAGE_ORDER]
     return sorted(again, key=_place)[-1] if again else None
 
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.processes import lives, started
+from kasasagi.blocks.processes import is_alive, start_time
 from kasasagi.blocks.workspace.shards import Account, Handle, ShardStore
 
 Status = Literal["running", "done", "failed", "stopped", "killed"]
@@ -67,7 +67,7 @@ class Workspace:
         self.runs_folder = self.folder / "runs"
 
     @classmethod
-    def named(cls, folder: str | Path | None = None) -> "Workspace":
+    def resolve(cls, folder: str | Path | None = None) -> "Workspace":
         """The workspace of that folder, else of KASASAGI_WORKSPACE, else of ./workspace."""
         return cls(Path(folder or os.environ.get(ENVIRONMENT_NAME) or "workspace"))
 
@@ -95,7 +95,7 @@ class Workspace:
             ) from error
 
     @contextmanager
-    def locked(self, name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def lock(self, name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold a lock that other processes respect and that ends with this process.
 
         while_waiting is called every LOCK_POLL_S seconds until the lock is free; what it raises ends the wait.
@@ -172,7 +172,7 @@ class Run:
                 base=str(base or ""),
                 limit=limit,
                 pid=os.getpid(),
-                pid_started=started(),
+                pid_started=start_time(),
             )
         )
         return new
@@ -186,17 +186,17 @@ class Run:
     def state(self) -> RunState:
         """The state; a run whose process is gone without a word was killed."""
         state = _whole(self.folder / "run.json", RunState.model_validate_json)
-        if state.status == "running" and not lives(state.pid, state.pid_started):
+        if state.status == "running" and not is_alive(state.pid, state.pid_started):
             return state.model_copy(update={"status": "killed"})
         return state
 
-    def note_models(self, identities: Collection[str]) -> None:
+    def record_models(self, identities: Collection[str]) -> None:
         """Write down which models this run asks, by what the ledger knows them by, so that upkeep leaves them alone."""
         new = self.folder / "models.json.new"
         new.write_bytes(orjson.dumps(sorted(set(identities))))
         new.replace(self.folder / "models.json")
 
-    def noted_models(self) -> list[str] | None:
+    def recorded_models(self) -> list[str] | None:
         """The models that this run asks; None where it has not recorded them yet."""
         try:
             return [str(model) for model in orjson.loads((self.folder / "models.json").read_bytes())]
@@ -205,7 +205,9 @@ class Run:
 
     def add(self, handle: Handle, reused: bool) -> RunHandle:
         """Count a chunk in this run; a later handle of the same stage and chunk takes the place of an earlier one."""
-        line = RunHandle(handle=handle, reused=reused, account=handle.account.reused() if reused else handle.account)
+        line = RunHandle(
+            handle=handle, reused=reused, account=handle.account.without_costs() if reused else handle.account
+        )
         with self._handles_file.open("ab") as file:
             file.write(line.model_dump_json().encode() + b"\n")
         return line

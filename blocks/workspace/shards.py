@@ -33,7 +33,7 @@ class Account(Config):
     cost_usd: float = Field(0.0, description="Dollars that were paid in this run.")
     seconds: float = Field(0.0, description="Seconds that the work took.")
 
-    def reused(self) -> "Account":
+    def without_costs(self) -> "Account":
         """The same account in a later run, which pays for nothing."""
         free = {"calls_paid": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0, "seconds": 0.0}
         return self.model_copy(update={"calls_reused": self.calls_paid + self.calls_reused, **free})
@@ -98,7 +98,7 @@ class ShardStore:
         """A shard's rows."""
         return pq.read_table(self.path(shard), columns=columns)
 
-    def holds(self, shards: Mapping[str, Shard]) -> bool:
+    def contains_all(self, shards: Mapping[str, Shard]) -> bool:
         """Whether all these shards are there and have the content that their names promise."""
         return all(
             self.path(shard).exists() and digest_file(self.path(shard)) == shard.digest for shard in shards.values()

@@ -29,7 +29,7 @@ GREETING = re.compile(
 
 def check_vllm(label: str, model: VLLMModel, base: Path, log: Callable[[str], None]) -> list[str]:
     """What is wrong with a model on vLLM, without loading it; base is the recipe's folder."""
-    model = model.located(base)
+    model = model.with_resolved_folders(base)
     place, how = f"models.{label}", "a vLLM server that we start" if model.serve else "vLLM in this process"
     if model.command and model.serve and which(model.command[0]) is None:
         return [f"{place}.command: there is no command {model.command[0]!r}: correct its path"]

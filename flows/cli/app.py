@@ -116,10 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if os.environ.get("KASASAGI_DEBUG"):
             raise
         sentence, code = user_message(error)
-        from kasasagi.blocks.hints import as_called
+        from kasasagi.blocks.hints import with_program_name
         from kasasagi.flows.views.text import visible
 
-        print(f"kasasagi: {visible(as_called(sentence))}", file=sys.stderr)
+        print(f"kasasagi: {visible(with_program_name(sentence))}", file=sys.stderr)
     _leave(code)
 
 

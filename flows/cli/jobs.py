@@ -118,7 +118,7 @@ def _run(
     """Run a recipe with what happens shown on the terminal; begun hears of the run, how are fields of Options."""
     from rich.console import Console
 
-    from kasasagi.blocks.hints import as_called
+    from kasasagi.blocks.hints import with_program_name
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.reporting.progress import Progress
     from kasasagi.flows.reporting.progress_line import shown
@@ -133,8 +133,8 @@ def _run(
             begun(run)
 
         options = Options(
-            Workspace.named(workspace),
-            log=lambda text: console.print(as_called(text), markup=False, soft_wrap=True),
+            Workspace.resolve(workspace),
+            log=lambda text: console.print(with_program_name(text), markup=False, soft_wrap=True),
             progress=progress,
             watch=watch,
             **how,
@@ -155,7 +155,7 @@ def pair(
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
-    print_summary(pair_again(Workspace.named(workspace), run, overrides or ()), console())
+    print_summary(pair_again(Workspace.resolve(workspace), run, overrides or ()), console())
 
 
 def publish(
@@ -178,8 +178,8 @@ def publish(
     from kasasagi.flows.rebuild.again import publish_again
 
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
-    published = publish_again(Workspace.named(workspace), run, changes, partial)
-    what = Workspace.named(workspace).run(run).product()
+    published = publish_again(Workspace.resolve(workspace), run, changes, partial)
+    what = Workspace.resolve(workspace).run(run).product()
     typer.echo(f"{published.rows:,} {what} in {' and in '.join(published.places)}")
 
 
@@ -190,13 +190,13 @@ def approve(
 ) -> None:
     """Show the rows that failed a gate, and approve them. A waiting deployment run continues."""
     from kasasagi.blocks.workspace.runs import Workspace
-    from kasasagi.flows.approved import announce_approval
+    from kasasagi.flows.approved import emit_approval_event
     from kasasagi.flows.upkeep.waiting import waiting_outcomes
     from kasasagi.flows.views.approval import draw_waiting
     from kasasagi.flows.views.drawing import console
     from kasasagi.tasks.gate.approvals import write_approvals
 
-    place = Workspace.named(workspace)
+    place = Workspace.resolve(workspace)
     found, outcomes = waiting_outcomes(place, run)
     if not outcomes:
         typer.echo(f"all that stopped {found.id} is approved already: run its recipe again")
@@ -205,5 +205,5 @@ def approve(
     if not yes:
         typer.confirm(f"Let {'these' if len(outcomes) > 1 else 'this'} pass?", abort=True)
     write_approvals(place, found.state().name, outcomes, found.id)
-    announce_approval(found)
+    emit_approval_event(found)
     typer.echo("approved; a run that waits continues, one that has ended is run again")

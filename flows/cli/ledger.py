@@ -10,7 +10,7 @@ import typer
 from kasasagi.flows.cli.options import WorkspaceOption
 
 if TYPE_CHECKING:
-    from kasasagi.blocks.ledger.checks import Checked
+    from kasasagi.blocks.ledger.checks import CheckResult
     from kasasagi.blocks.ledger.upkeep import Statistics
     from kasasagi.blocks.workspace.runs import Workspace
 
@@ -32,7 +32,7 @@ def ledger(
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.views.tables.export import print_json
 
-    found = statistics(Workspace.named(workspace).ledger_folder)
+    found = statistics(Workspace.resolve(workspace).ledger_folder)
     if json:
         print_json({**found.model_dump(mode="json"), "entries": found.entries})
     else:
@@ -115,12 +115,12 @@ def workspace_of(context: typer.Context, named: Path | None) -> "Workspace":
     """Return the workspace that a command or its group names by -w, or the default one."""
     from kasasagi.blocks.workspace.runs import Workspace
 
-    return Workspace.named(named or context.obj)
+    return Workspace.resolve(named or context.obj)
 
 
-def _verdict(found: "Checked", folder: Path) -> str:
+def _verdict(found: "CheckResult", folder: Path) -> str:
     from kasasagi.blocks.hints import printed_command
-    from kasasagi.blocks.ledger.store import rescued
+    from kasasagi.blocks.ledger.store import rescue_folder
 
     read = f"read {_entries(found.entries)} of {folder}"
     if found.sound:
@@ -129,7 +129,7 @@ def _verdict(found: "Checked", folder: Path) -> str:
         )
         return f"{read}: all are what was written{older}"
     if found.structure:
-        rescue = printed_command("ledger", "import", folder, workspace=rescued(folder))
+        rescue = printed_command("ledger", "import", folder, workspace=rescue_folder(folder))
         return (
             f"{read}, and the ledger's file is damaged: put back a copy of it, or take over what is whole with {rescue}"
         )

@@ -43,7 +43,7 @@ def probe(  # noqa: PLR0913, PLR0917 - each is an option
     changes = [*([f"source.template={template!r}"] if template is not None else []), *(overrides or ())]
     known = {name: value for name, value in given.items() if value is not None}
     found = probe_of(model, samples, changes, known, workspace)
-    result = run_probe(found, Workspace.named(workspace), lambda text: print(text, file=sys.stderr))
+    result = run_probe(found, Workspace.resolve(workspace), lambda text: print(text, file=sys.stderr))
     if json:
         typer.echo(result.model_dump_json(indent=2))
     else:

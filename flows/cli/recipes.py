@@ -99,11 +99,11 @@ def check(
         loaded = asyncio.run(with_saved_blocks(loaded))
     problems = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
     problems += check_limits(loaded, lambda text: screen.print(text, markup=False))
-    problems += destination_problems(loaded, Workspace.named(workspace), "run")
+    problems += destination_problems(loaded, Workspace.resolve(workspace), "run")
     if loaded.recipe.runtime is not None:
         from kasasagi.flows.check.cluster import check_cluster
 
-        problems += check_cluster(loaded, Workspace.named(workspace), lambda text: screen.print(text, markup=False))
+        problems += check_cluster(loaded, Workspace.resolve(workspace), lambda text: screen.print(text, markup=False))
     if problems:
         raise RecipeError("\n".join(problems))
     screen.print("the recipe is sound", style="green")
@@ -124,7 +124,7 @@ def plan(
     from kasasagi.flows.views.drawing import console, draw_rows
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
-    plans = plan_recipe(loaded, Workspace.named(workspace), rows, frozenset(ask_again or ()))
+    plans = plan_recipe(loaded, Workspace.resolve(workspace), rows, frozenset(ask_again or ()))
     names = ["stage", "calls", "in the ledger", "to pay for", "prompt tokens", "completion tokens", "dollars"]
     cells = [
         [

@@ -42,7 +42,7 @@ def runs(
     from kasasagi.flows.views.tables.export import print_json
     from kasasagi.flows.views.text import plural
 
-    place = Workspace.named(workspace)
+    place = Workspace.resolve(workspace)
     rows = run_list(place)
     if json:
         print_json(rows[:number])

@@ -80,7 +80,7 @@ class _Labelling:
                 return False
             left, right = _placed(pair)
             _show(self.tables, self.console, pair[0], (left, right), f"{given + 1} of {wanted}")
-            word = _heard(self.console, self.ask)
+            word = _read_choice(self.console, self.ask)
             if word == "quit":
                 return True
             if word == "undo":
@@ -121,8 +121,8 @@ def _placed(pair: Shown) -> tuple[str, str]:
     return (one, other) if int(digest(["label", one, other])[:2], 16) % 2 else (other, one)
 
 
-def _heard(console: Console, ask: Callable[[str], str]) -> Choice | Literal["undo", "quit"]:
-    """The first line that says something; the end of the input is quitting."""
+def _read_choice(console: Console, ask: Callable[[str], str]) -> Choice | Literal["undo", "quit"]:
+    """Read lines until one is a choice; the end of the input counts as quit."""
     while True:
         try:
             line = ask(ASKED)

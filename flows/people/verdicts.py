@@ -6,7 +6,7 @@ from typing import Any
 
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.destinations import DestinationError
-from kasasagi.blocks.destinations.argilla import SIDES, ArgillaDataset, Comparison, Verdict
+from kasasagi.blocks.destinations.argilla import SIDES, ArgillaDataset, Comparison, HumanRating
 from kasasagi.blocks.destinations.argilla_scale import USUAL, Scale
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.own.python import is_own
@@ -82,12 +82,12 @@ def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str 
 def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None) -> Scale:
     """Return the scale of a judge's ratings: as the recipe says, else between those that it gave."""
     if judge is not None and judge.rubric is not None:
-        return Scale.of_values(judge.rubric.steps)
+        return Scale.from_values(judge.rubric.steps)
     if judge is not None and judge.method == "pairwise":
-        return Scale.between(0, 1)
+        return Scale.from_bounds(0, 1)
     if judge is None or not (judge.method == "reward" or is_own(judge.method)) or least is None or most is None:
-        return Scale.of_values(USUAL)
-    return Scale.between(least, most)
+        return Scale.from_values(USUAL)
+    return Scale.from_bounds(least, most)
 
 
 def _comparison(run: Run, row: Mapping[str, Any]) -> Comparison:
@@ -116,7 +116,7 @@ def _prompts_of(run: Run) -> dict[str, str]:
         return dict(connection.execute("SELECT response_id, prompt_id FROM responses").fetchall())
 
 
-def _ratings(verdict: Verdict, prompts: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _ratings(verdict: HumanRating, prompts: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """A verdict as two rows of the ratings table."""
     for place, (side, rating) in enumerate(zip(SIDES, verdict.ratings, strict=True), 1):
         response = verdict.metadata[side]

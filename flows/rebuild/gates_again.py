@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kasasagi.blocks.tables import STAGE_ORDER
-from kasasagi.blocks.workspace.run_tables import GROWING, tables_of
+from kasasagi.blocks.workspace.run_tables import MULTI_TURN_STAGE, tables_of
 from kasasagi.blocks.workspace.runs import Run, RunHandle
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
@@ -15,7 +15,7 @@ from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
 
 GATE = "gate"
-BEFORE_DIALOGUES = STAGE_ORDER[: STAGE_ORDER.index(GROWING)]
+BEFORE_DIALOGUES = STAGE_ORDER[: STAGE_ORDER.index(MULTI_TURN_STAGE)]
 
 
 def holds_on(counted: RunHandle, recipe: Recipe) -> bool:

@@ -44,8 +44,8 @@ async def saved_workspace(name: str) -> Workspace:
     from kasasagi.blocks.saved import WorkspaceFolder
 
     if not name.startswith(BLOCK):
-        return Workspace.named(name or None)
-    return Workspace.named((await _loaded("workspace", WorkspaceFolder, name.removeprefix(BLOCK))).folder)
+        return Workspace.resolve(name or None)
+    return Workspace.resolve((await _loaded("workspace", WorkspaceFolder, name.removeprefix(BLOCK))).folder)
 
 
 async def _model(label: str, model: ModelConfig) -> ModelConfig:

@@ -1,4 +1,4 @@
-"""Events: how a run ended, sent to Prefect, so that automations can act on it."""
+"""Prefect events that report how a run ended, so that automations can act on it."""
 
 import logging
 
@@ -14,17 +14,17 @@ def end_of(state: RunState) -> str:
     return f"kasasagi.run.{ENDS.get(1 if state.exit_code is None else state.exit_code, 'failed')}"
 
 
-def announce(run: Run) -> None:
-    """Say how a run ended; a run does not fail because the event could not be sent."""
-    announce_as(end_of(run.state()), run)
+def emit_end_event(run: Run) -> None:
+    """Emit the event of a run's end; a failure to emit it is logged and does not fail the run."""
+    emit_run_event(end_of(run.state()), run)
 
 
-def announce_as(name: str, run: Run) -> None:
-    """Say something of a run under an event's name, with where it lies and how it ended."""
+def emit_run_event(name: str, run: Run) -> None:
+    """Emit an event about a run, with its folder and how it ended."""
     state = run.state()
     resource = {"prefect.resource.id": f"kasasagi.run.{run.id}", "prefect.resource.name": state.name}
     payload = {"run": run.id, "recipe": state.name, "error": state.error, "output": state.published}
     try:
         emit_event(name, resource=resource, payload={**payload, "workspace": str(run.workspace.folder)})
     except Exception as error:
-        logging.getLogger(__name__).warning("%s could not be announced: %s", name, error)
+        logging.getLogger(__name__).warning("the event %s could not be emitted: %s", name, error)

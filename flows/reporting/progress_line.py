@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kasasagi.blocks.dispatch.dispatcher import Dispatcher
-    from kasasagi.blocks.dispatch.tickets import Counters
+    from kasasagi.blocks.dispatch.pending_requests import Counters
 
 REFRESH_S = 0.5
 RATE_WINDOW_S = 20.0

@@ -194,7 +194,7 @@ class ActiveRun(Driver):
 
     def _stands(self, handle: Handle) -> bool:
         """Whether a chunk's shards are as they were, and its calls as the ledger has them."""
-        return self.session.run.workspace.shards.holds(handle.shards) and not outdated(self.session, handle)
+        return self.session.run.workspace.shards.contains_all(handle.shards) and not outdated(self.session, handle)
 
     async def _submit(self, task: StageTask, job: ChunkJob, after: Sequence[Future], refresh: bool) -> Any:
         placed = task.with_options(refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)

@@ -16,10 +16,10 @@ from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner
 
+from kasasagi.blocks.cluster.call_batches import CLAIM, CallBatch, ClusterError, WorkerReport, local_storage
 from kasasagi.blocks.cluster.config import RuntimeConfig
 from kasasagi.blocks.cluster.dispatcher import ClusterDispatcher
-from kasasagi.blocks.cluster.parcels import CLAIM, ClusterError, Outcome, Parcel, local_storage
-from kasasagi.blocks.cluster.shipping import Cluster, Send, Shipping, take_over
+from kasasagi.blocks.cluster.transport import Cluster, ClusterTransport, Send, recover_results
 from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
 from kasasagi.blocks.destinations.store import Store, scheme_of
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher
@@ -33,7 +33,7 @@ from kasasagi.tasks.calls import calls_task
 PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 CONNECT_S = 20
 WAITS_S = 30.0
-PARCELS_FILE = "parcels.jsonl"
+BATCHES_FILE = "parcels.jsonl"
 NAME_FILE = "cluster-name"
 
 
@@ -54,37 +54,37 @@ def dispatching(
     storage = storage_of(recipe.runtime, loaded.base, run.workspace)
     try:
         with _runner(recipe.runtime) as runner:
-            shipping = _shipping(loaded, run, storage, runner, log)
+            transport = _transport(loaded, run, storage, runner, log)
             try:
                 yield ClusterDispatcher(
-                    recipe.models, engines, (folder, recipe.budget), shipping, recipe.runtime.resources
+                    recipe.models, engines, (folder, recipe.budget), transport, recipe.runtime.resources
                 )
             finally:
-                shipping.finish()
+                transport.finish()
     except DestinationError as error:
         raise ClusterError(f"runtime.storage: {error}") from error
 
 
-def _shipping(
+def _transport(
     loaded: LoadedRecipe, run: Run, storage: str, runner: TaskRunner[Any], log: Callable[[str], None]
-) -> Shipping:
+) -> ClusterTransport:
     runtime = loaded.recipe.runtime
     assert runtime is not None
     name, folder = workspace_name(run.workspace), run.workspace.ledger_folder
     living = [state.run for state in run.workspace.runs() if state.status == "running"]
-    if found := take_over(Store(storage), folder, name, living):
+    if found := recover_results(Store(storage), folder, name, living):
         log(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
-    send = _noted(warn_if_idle(_sender(runner, runtime), Store(storage), log), run.folder / PARCELS_FILE)
+    send = _noted(warn_if_idle(_sender(runner, runtime), Store(storage), log), run.folder / BATCHES_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
-    log(f"{at_once} parcels of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
-    return Shipping(cluster, f"{name}/{run.id}", folder, _located(loaded))
+    log(f"{at_once} call batches of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
+    return ClusterTransport(cluster, f"{name}/{run.id}", folder, _with_resolved_folders(loaded))
 
 
-def _located(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
+def _with_resolved_folders(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
     """The models with the folders of their weights as workers elsewhere must name them."""
     return {
-        label: model.located(loaded.base) if isinstance(model, VLLMModel) else model
+        label: model.with_resolved_folders(loaded.base) if isinstance(model, VLLMModel) else model
         for label, model in loaded.recipe.models.items()
     }
 
@@ -105,7 +105,7 @@ def workspace_name(workspace: Workspace) -> str:
 
 
 def _fewest(models: Mapping[str, ModelConfig], workers: int) -> int:
-    """Parcels in work at once, no more than any endpoint takes calls."""
+    """Call batches in work at once, no more than any endpoint takes calls."""
     caps = [
         cap
         for model in models.values()
@@ -117,16 +117,16 @@ def _fewest(models: Mapping[str, ModelConfig], workers: int) -> int:
 
 
 def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Send:
-    """What has one parcel answered as a task run of the flow that calls this; it may be called from any thread."""
+    """What has one batch answered as a task run of the flow that calls this; it may be called from any thread."""
     context = contextvars.copy_context()
 
-    def submit(parcel: Parcel, options: Mapping[str, Any]) -> PrefectFuture[Any]:
+    def submit(batch: CallBatch, options: Mapping[str, Any]) -> PrefectFuture[Any]:
         with _light_context(), _placed(runtime, options):
-            future: PrefectFuture[Any] = runner.submit(calls_task, {"parcel": parcel.model_dump()})
+            future: PrefectFuture[Any] = runner.submit(calls_task, {"batch": batch.model_dump()})
             return future
 
-    def send(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
-        return Outcome.model_validate(context.copy().run(submit, parcel, options).result())
+    def send(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
+        return WorkerReport.model_validate(context.copy().run(submit, batch, options).result())
 
     return send
 
@@ -138,24 +138,24 @@ def _light_context() -> AbstractContextManager[Any]:
 
 
 def _noted(send: Send, file: Path) -> Send:
-    """The same, which also writes down what became of each parcel, and which worker answered it with which GPUs."""
+    """The same, which also writes down what became of each batch, and which worker answered it with which GPUs."""
     lock = threading.Lock()
 
-    def sent(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
+    def sent(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
         started = time.monotonic()
-        outcome = send(parcel, options)
-        line = {"parcel": parcel.name, "seconds": round(time.monotonic() - started, 3), "resources": dict(options)}
+        report = send(batch, options)
+        line = {"parcel": batch.name, "seconds": round(time.monotonic() - started, 3), "resources": dict(options)}
         with lock, file.open("ab") as notes:
-            notes.write(orjson.dumps({**line, **outcome.model_dump(exclude_none=True)}) + b"\n")
-        return outcome
+            notes.write(orjson.dumps({**line, **report.model_dump(exclude_none=True)}) + b"\n")
+        return report
 
     return sent
 
 
 def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: float = WAITS_S) -> Send:
-    """Return a sender that also warns once when no worker takes up any parcel of those that are placed alike.
+    """Return a sender that also warns once when no worker takes up any batch of those that are placed alike.
 
-    A parcel that waits behind others causes no warning: they hold the GPU that it needs.
+    A batch that waits behind others causes no warning: they hold the GPU that it needs.
     """
     lock, waiting, known = threading.Lock(), dict[str, set[str]](), set[str]()
 
@@ -166,19 +166,19 @@ def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: 
             if not begun:
                 log(f"no worker of the cluster has begun for {after_s:g} s: the questions wait for one with {place}")
 
-    def sent(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
+    def sent(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
         place = ", ".join(f"{name} {value}" for name, value in options.items()) or "a free seat"
         with lock:
-            waiting.setdefault(place, set()).add(parcel.folder)
+            waiting.setdefault(place, set()).add(batch.folder)
         timer = threading.Timer(after_s, tell, (place,))
         timer.daemon = True
         timer.start()
         try:
-            return send(parcel, options)
+            return send(batch, options)
         finally:
             timer.cancel()
             with lock:
-                waiting[place].discard(parcel.folder)
+                waiting[place].discard(batch.folder)
                 known.add(place)
 
     return sent

@@ -22,7 +22,7 @@ from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe
 from kasasagi.flows.reporting.artifacts import ProgressArtifacts, tell
-from kasasagi.flows.reporting.events import announce
+from kasasagi.flows.reporting.events import emit_end_event
 from kasasagi.flows.reporting.introduction import introduce
 from kasasagi.flows.run.active import ActiveRun, NothingNewError
 from kasasagi.flows.run.chunks import most_chunks
@@ -104,7 +104,7 @@ async def _reported(run: Run, options: Options) -> AsyncIterator[None]:
         raise
     finally:
         await tell(run, options.reports)
-        announce(run)
+        emit_end_event(run)
         options.reports.close(run.id, failed)
 
 
@@ -114,7 +114,7 @@ def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Ses
     models = loaded.recipe.models
     engines = engines_for(models, options.workspace.folder / "vllm", loaded.base)
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
-    run.note_models(identities.values())
+    run.record_models(identities.values())
     with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.log) as dispatcher:
         dispatcher.log = options.log
         options.watch(dispatcher, run)

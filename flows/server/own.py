@@ -22,7 +22,7 @@ from filelock import FileLock
 
 import kasasagi
 from kasasagi.blocks import telemetry
-from kasasagi.blocks.processes import lives, started
+from kasasagi.blocks.processes import is_alive, start_time
 from kasasagi.flows.errors import KasasagiError
 
 STARTS_WITHIN_S = 300.0
@@ -148,8 +148,8 @@ def stop_orphans(folder: Path) -> int:
     for note in folder.glob("server-*.json"):
         try:
             facts = orjson.loads(note.read_bytes())
-            if lives(facts["pid"], facts["started"]):
-                if lives(facts["owner"], facts["owner_started"]):
+            if is_alive(facts["pid"], facts["started"]):
+                if is_alive(facts["owner"], facts["owner_started"]):
                     continue
                 psutil.Process(facts["pid"]).kill()
                 stopped += 1
@@ -216,7 +216,7 @@ def _import_path() -> str:
 
 
 def _write_note(folder: Path, pid: int) -> None:
-    facts = {"pid": pid, "started": started(pid), "owner": os.getpid(), "owner_started": started()}
+    facts = {"pid": pid, "started": start_time(pid), "owner": os.getpid(), "owner_started": start_time()}
     _note(folder, pid).write_bytes(orjson.dumps(facts))
 
 

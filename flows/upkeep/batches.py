@@ -7,11 +7,11 @@ from pathlib import Path
 
 import openai
 
-from kasasagi.blocks.dispatch.batch.asking import UNHEARD
+from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.lane import FOLDER
 from kasasagi.blocks.dispatch.batch.notes import URLS, BatchNote, BatchNotes
-from kasasagi.blocks.dispatch.batch.places import BatchFolder, BatchServer, LostBatchError, Place, Seen
-from kasasagi.blocks.dispatch.batch.results import keep_lasting, portions, read_results
+from kasasagi.blocks.dispatch.batch.results import in_portions, read_results, store_permanent
+from kasasagi.blocks.dispatch.batch.retries import TRANSIENT_ERRORS
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
 from kasasagi.blocks.endpoints.redirects import refused_redirect
 from kasasagi.blocks.models.kinds import BatchConfig, OpenAIModel, missing_key
@@ -57,11 +57,11 @@ async def _cancel_at_server(workspace: Workspace, note: BatchNote) -> str:
     endpoint = OpenAIEndpoint.connect(model, note.address)
     called = note.batch_id or note.name
     try:
-        return await _break_off(workspace, note, BatchServer(endpoint.client, BatchConfig()), endpoint.hidden)
+        return await _break_off(workspace, note, BatchServer(endpoint.client, BatchConfig()), endpoint.mask_keys)
     except openai.APIStatusError as error:
         words = endpoint.without_key(read_failure(error).detail)
         raise KasasagiError(f"{note.address} does not cancel {called}: it answers {words}") from error
-    except UNHEARD as error:
+    except TRANSIENT_ERRORS as error:
         if (refused := refused_redirect(error)) is not None:
             raise KasasagiError(f"{called} cannot be cancelled: {refused.detail}") from error
         raise KasasagiError(f"nobody answers at {note.address}, so {called} continues; try again later") from error
@@ -69,46 +69,46 @@ async def _cancel_at_server(workspace: Workspace, note: BatchNote) -> str:
         await endpoint.close()
 
 
-async def _break_off(workspace: Workspace, note: BatchNote, place: Place, clean: Clean) -> str:
-    """Raises LedgerError, and what the place raises when it cannot be asked."""
+async def _break_off(workspace: Workspace, note: BatchNote, backend: BatchBackend, clean: Clean) -> str:
+    """Raises LedgerError, and what the backend raises when it cannot be asked."""
     notes = BatchNotes(workspace.ledger_folder / FOLDER)
-    batch_id = note.batch_id or await place.find(note)
+    batch_id = note.batch_id or await backend.find(note)
     try:
-        seen = await _look(place, batch_id) if batch_id else None
+        status = await _status_of(backend, batch_id) if batch_id else None
     except openai.NotFoundError:
         notes.forget(note)
         return (
             f"{note.address} answers 404 to {batch_id} and to the list of its batches, so {batch_id} is forgotten as "
             "you asked, whether it is elsewhere or gone; its recipe asks, and pays for, its questions again"
         )
-    if batch_id and seen and seen.ending is None:
-        await place.cancel(batch_id)
-        seen = await _look(place, batch_id)
-    if seen is None:
+    if batch_id and status and status.ending is None:
+        await backend.cancel(batch_id)
+        status = await _status_of(backend, batch_id)
+    if status is None:
         notes.forget(note)
         return f"{batch_id or note.name} is not found at {note.address}, so it is forgotten; its recipe asks again"
-    if seen.ending is None:
+    if status.ending is None:
         return f"{batch_id} is being cancelled; run its recipe again to fetch what it answered before"
     answered = 0
-    for name in seen.results:
+    for name in status.results:
         with suppress(LostBatchError):
-            answered += await _keep(workspace, note, place.results(name), clean)
+            answered += await _keep(workspace, note, backend.results(name), clean)
     notes.forget(note)
-    return f"{batch_id} is {seen.ending}: {answered:,} of its {len(note.keys):,} requests are answered and kept"
+    return f"{batch_id} is {status.ending}: {answered:,} of its {len(note.keys):,} requests are answered and kept"
 
 
-async def _look(place: Place, batch_id: str) -> Seen | None:
-    """How a batch is; None where the place does not have it."""
+async def _status_of(backend: BatchBackend, batch_id: str) -> BatchStatus | None:
+    """Return the state of a batch; None where the backend does not have it."""
     with suppress(LostBatchError):
-        return await place.look(batch_id)
+        return await backend.status(batch_id)
     return None
 
 
 async def _keep(workspace: Workspace, note: BatchNote, results: AsyncIterator[bytes], clean: Clean) -> int:
     """Keep the lasting results of a file in the ledger; how many there are."""
     kept: set[str] = set()
-    async for lines in portions(results):
+    async for lines in in_portions(results):
         found = read_results(lines, frozenset(note.keys) - kept, embeds=note.url == URLS["input"])
         cleaned = {key: clean(one) for key, one in found.items()}
-        kept.update(keep_lasting(workspace.ledger_folder, note.identity, cleaned))
+        kept.update(store_permanent(workspace.ledger_folder, note.identity, cleaned))
     return len(kept)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from kasasagi.blocks.ledger import checks as ledger_check
 from kasasagi.blocks.ledger import upkeep as ledger_upkeep
-from kasasagi.blocks.ledger.checks import Checked, Imported
+from kasasagi.blocks.ledger.checks import CheckResult, ImportResult
 from kasasagi.blocks.ledger.store import FILE_NAME
-from kasasagi.blocks.ledger.upkeep import Pruned
+from kasasagi.blocks.ledger.upkeep import PruneResult
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import UsageError
 
@@ -34,14 +34,14 @@ def models_in_use(workspace: Workspace) -> Collection[str] | None:
     """The models that active runs may ask; None where one of them has not recorded them yet."""
     models: set[str] = set()
     for run in running(workspace):
-        noted = Run(workspace, run).noted_models()
+        noted = Run(workspace, run).recorded_models()
         if noted is None:
             return None
         models.update(noted)
     return models
 
 
-def prune(workspace: Workspace, older_than: str | None, run: str | None, dry_run: bool) -> Pruned:
+def prune(workspace: Workspace, older_than: str | None, run: str | None, dry_run: bool) -> PruneResult:
     """Remove entries by age, by run (those that no other run used), or both. Raises UsageError, LedgerError."""
     if older_than is None and run is None:
         raise UsageError("nothing says what to prune: name an age (--older-than 90d), a run (--run RUN), or both")
@@ -83,12 +83,12 @@ def compact(workspace: Workspace) -> tuple[int, int]:
     return ledger_upkeep.compact(workspace.ledger_folder, alone=not running(workspace))
 
 
-def check(workspace: Workspace, repair: bool) -> Checked:
+def check(workspace: Workspace, repair: bool) -> CheckResult:
     """Whether the ledger is what was written. Raises LedgerError."""
     return ledger_check.check(workspace.ledger_folder, repair)
 
 
-def import_ledger(workspace: Workspace, other: Path) -> Imported:
+def import_ledger(workspace: Workspace, other: Path) -> ImportResult:
     """Take over what the ledger of another workspace has. Raises UsageError, LedgerError."""
     file = other if other.is_file() else Workspace(other).ledger_folder / FILE_NAME
     if not file.is_file():
@@ -97,5 +97,5 @@ def import_ledger(workspace: Workspace, other: Path) -> Imported:
     if own.exists() and file.samefile(own):
         raise UsageError(f"{other} is this workspace itself; name the other with --workspace or as the argument")
     workspace.prepare()
-    with ledger_check.opened_to_rescue(file, workspace.ledger_folder) as connection:
+    with ledger_check.open_to_rescue(file, workspace.ledger_folder) as connection:
         return ledger_check.import_ledger(workspace.ledger_folder, connection, file)

@@ -22,7 +22,7 @@ def find_run(workspace: Path | None, name: str | None = None) -> Run:
 
     Raises kasasagi.blocks.workspace.runs.WorkspaceError where there is no such run.
     """
-    return Workspace.named(workspace).run(None if name in (None, "", LATEST) else name)
+    return Workspace.resolve(workspace).run(None if name in (None, "", LATEST) else name)
 
 
 @contextmanager

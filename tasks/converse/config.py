@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.configuration import with_default_sampling
 from kasasagi.blocks.models.kinds import Config, Sampling
 from kasasagi.tasks.pre_query import LiteralTemplate, named
 from kasasagi.tasks.respond.config import DEFAULT_RULES as ANSWER_RULES
@@ -21,7 +21,9 @@ class Answering(Config):
 
     model: str | None = Field(None, description="Name of the model that answers; else the one that invents.")
     system_prompt: str | None = Field(None, description="System prompt of the answers, where a dialogue has none.")
-    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the answers.")
+    sampling: Annotated[Sampling, with_default_sampling(SAMPLING)] = Field(
+        SAMPLING, description="Sampling of the answers."
+    )
     rules: tuple[AnswerRule, ...] = Field(
         ANSWER_RULES,
         description="Rules that an answer must keep for the dialogue to continue; one of your own is a dotted path.",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.configuration import with_default_sampling
 from kasasagi.blocks.models.kinds import Config, Sampling
 from kasasagi.blocks.own.python import is_own, short_name
 from kasasagi.tasks.judge.named import METHODS
@@ -118,7 +118,9 @@ class JudgeConfig(Config):
     repairs: int = Field(
         1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the problem named."
     )
-    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the judge.")
+    sampling: Annotated[Sampling, with_default_sampling(SAMPLING)] = Field(
+        SAMPLING, description="Sampling of the judge."
+    )
 
     @field_validator("round", mode="before", json_schema_input_type=int | Literal["weekly"])
     @classmethod

@@ -137,14 +137,14 @@ def _candidates(
     tables = {
         name: _Bar(judge, aggregation, orderings, count).table(marks.get(name, {})) for name, count in wanted.items()
     }
-    heard = _heard(aggregation, [tables[name] for name, count in wanted.items() if count])
-    return [_candidate(aggregation, row, tables[row["response_id"]], heard) for row in rows]
+    judges = _counted_judges(aggregation, [tables[name] for name, count in wanted.items() if count])
+    return [_candidate(aggregation, row, tables[row["response_id"]], judges) for row in rows]
 
 
-def _heard(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] | None:
+def _counted_judges(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] | None:
     """Whose ratings count for a prompt: everybody's, or of those who rated all of it; None if they are too few.
 
-    So all responses of a prompt are held against the same judges, whoever is missing.
+    So all responses of a prompt are compared by the same judges, whoever is missing.
     """
     voices = range(len(tables[0][0])) if tables else ()
     if aggregation.quorum is None:
@@ -164,7 +164,7 @@ def _wanted(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[st
 
 @dataclass(frozen=True, slots=True)
 class _Bar:
-    """What a response is held against: whose marks it must have, in which orders, and how many of each."""
+    """What a response must have: whose marks, in which orders, and how many of each."""
 
     judge: JudgeConfig
     aggregation: Aggregation
@@ -184,12 +184,12 @@ class _Bar:
 
 
 def _candidate(
-    aggregation: Aggregation, row: Mapping[str, Any], table: Table, heard: Sequence[int] | None
+    aggregation: Aggregation, row: Mapping[str, Any], table: Table, judges: Sequence[int] | None
 ) -> Candidate:
     """One response with its rating in each order, and each judge's own where a majority is asked for."""
-    if heard is None:
+    if judges is None:
         return replace(_unrated(row), ratings=(None,) * len(table), lacks_quorum=True)
-    counted = [[in_order[voice] for voice in heard] for in_order in table]
+    counted = [[in_order[voice] for voice in judges] for in_order in table]
     ratings = tuple(aggregation.over_judges(in_order) for in_order in counted)
     votes = (
         tuple(combine(by_judge) for by_judge in zip(*counted, strict=True)) if aggregation.judges == "majority" else ()

@@ -72,7 +72,7 @@ def _publish_instructions(
 def _lock(stack: ExitStack, run: Run, target: Path) -> None:
     """Let one publication at a time write to a target."""
     try:
-        stack.enter_context(run.workspace.locked(digest({"publish": str(target.resolve())})))
+        stack.enter_context(run.workspace.lock(digest({"publish": str(target.resolve())})))
     except OSError as error:
         raise PublishError(
             f"the workspace {run.workspace.folder} cannot be written ({error.strerror or error}), so nothing is "

@@ -44,12 +44,12 @@ def _sent(config: PublishConfig, run: Run, staged: Published, result: Release) -
     """Bring a folder that was built to the storage and to the Hub."""
     try:
         if address := config.address():
-            with run.workspace.locked(digest({"publish": address})):
+            with run.workspace.lock(digest({"publish": address})):
                 upload(staged.path, address)
             result = result.model_copy(update={"path": address})
             _note(run, result)
         if config.hub is not None:
-            with run.workspace.locked(digest({"publish": _known_as(config.hub)})):
+            with run.workspace.lock(digest({"publish": _known_as(config.hub)})):
                 result = result.model_copy(update={"hub": push(config.hub, staged.path)})
             _note(run, result)
     except DestinationError as error:

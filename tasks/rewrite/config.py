@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.configuration import with_default_sampling
 from kasasagi.blocks.models.kinds import Config, Sampling
 
 Method = Literal["paraphrase", "deeper", "broader"]
@@ -31,7 +31,9 @@ class RewriteConfig(Config):
     repairs: int = Field(
         1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the problem named."
     )
-    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the rewrites.")
+    sampling: Annotated[Sampling, with_default_sampling(SAMPLING)] = Field(
+        SAMPLING, description="Sampling of the rewrites."
+    )
 
     @field_validator("methods")
     @classmethod

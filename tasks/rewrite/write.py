@@ -109,11 +109,11 @@ def rewrite_chunk(session: Session, config: RewriteConfig, job: ChunkJob) -> Han
 
 
 def sort_rewrites(
-    config: RewriteConfig, wanted: Sequence[RewriteRequest], heard: Sequence[ParsedReply[str]]
+    config: RewriteConfig, wanted: Sequence[RewriteRequest], replies: Sequence[ParsedReply[str]]
 ) -> ChunkResult:
     """The rewritten prompts, and the rewritings that failed, with the reason why."""
     kept, quarantine = [], []
-    for wish, one in zip(wanted, heard, strict=True):
+    for wish, one in zip(wanted, replies, strict=True):
         origin = wish.prompt["prompt_id"]
         if one.value is None:
             reason, detail = (one.problem.reason, one.problem.detail) if one.problem else ("unread", None)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from kasasagi.blocks.configuration import laid_over
+from kasasagi.blocks.configuration import with_default_sampling
 from kasasagi.blocks.models.kinds import Config, Sampling
 from kasasagi.tasks.converse.config import Turns
 from kasasagi.tasks.pre_query import LiteralTemplate, named
@@ -110,7 +110,9 @@ class MagpieSource(Config):
     round: int = Field(
         0, ge=0, description="Another round draws afresh; daily makes every day (UTC) a round, for scheduled runs."
     )
-    sampling: Annotated[Sampling, laid_over(SAMPLING)] = Field(SAMPLING, description="Sampling of the instructions.")
+    sampling: Annotated[Sampling, with_default_sampling(SAMPLING)] = Field(
+        SAMPLING, description="Sampling of the instructions."
+    )
     turns: Annotated[int, Field(ge=1, le=16)] | Turns = Field(
         1, description="User turns of each dialogue, or {count: …} with who answers between them and how."
     )

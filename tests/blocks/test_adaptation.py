@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from kasasagi.blocks.dispatch import servers
+from kasasagi.blocks.dispatch import server_lane
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.models.llm import Completion
@@ -37,7 +37,7 @@ def test_the_queue_of_a_vllm_server_is_watched(
         return None if silent and next(asked) % silent == 0 else await waiting(endpoint)
 
     monkeypatch.setattr(OpenAIEndpoint, "waiting", sometimes)
-    monkeypatch.setattr(servers, "QUEUE_CHECK_S", 0.05)
+    monkeypatch.setattr(server_lane, "QUEUE_CHECK_S", 0.05)
     server.configure(owned_by="vllm", slots=8, first_token_s=0.2)
     with dispatching(tmp_path, {"small": model(server, max_concurrency=128)}) as dispatcher:
         background(lambda: errors_of(dispatcher, questions(2_000)))
@@ -96,6 +96,6 @@ def test_a_server_that_counts_no_tokens_is_capped_by_what_is_expected(tokens: in
     route = Route(
         "small", capped, Address(capped.addresses[0]), OpenAIEndpoint(capped, openai.AsyncOpenAI(api_key="x"))
     )
-    call = route.began(0.0, 300)
-    route.ended(call, Completion("yes", completion_tokens=tokens), 0.1)
+    call = route.on_send(0.0, 300)
+    route.on_end(call, Completion("yes", completion_tokens=tokens), 0.1)
     assert (route.ready_at(0.1) > 1.0) == waits

@@ -8,12 +8,12 @@ from kasasagi.blocks.destinations.argilla_scale import Scale
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda number: round(number, 6))
 SCALES = st.one_of(
-    st.lists(NUMBERS, min_size=2, max_size=2, unique=True).map(lambda ends: Scale.between(min(ends), max(ends))),
+    st.lists(NUMBERS, min_size=2, max_size=2, unique=True).map(lambda ends: Scale.from_bounds(min(ends), max(ends))),
     st.tuples(st.integers(0, 99), st.integers(1, 99)).map(
-        lambda some: Scale.of_values(range(some[0], min(100, some[0] + some[1]) + 1))
+        lambda some: Scale.from_values(range(some[0], min(100, some[0] + some[1]) + 1))
     ),
     st.tuples(st.integers(0, 20), st.integers(1, 20)).map(
-        lambda some: Scale.of_values([half / 2 for half in range(2 * some[0], 2 * (some[0] + some[1]) + 1)])
+        lambda some: Scale.from_values([half / 2 for half in range(2 * some[0], 2 * (some[0] + some[1]) + 1)])
     ),
 )
 
@@ -59,7 +59,7 @@ def test_a_step_stands_for_the_rating_that_is_mapped_to_it(scale: Scale) -> None
 
 @given(st.integers(0, 9), st.integers(1, 10), st.data())
 def test_whole_numbers_to_ten_are_their_own_steps(low: int, more: int, data: st.DataObject) -> None:
-    scale = Scale.of_values(range(low, min(10, low + more) + 1))
+    scale = Scale.from_values(range(low, min(10, low + more) + 1))
     assert set(scale.steps) >= {1, 2, 3, 4, 5}
     assert not scale.maps
     step = data.draw(st.sampled_from(scale.steps))
@@ -78,14 +78,14 @@ def test_whole_numbers_to_ten_are_their_own_steps(low: int, more: int, data: st.
 def test_wider_and_finer_scales_keep_their_ratings_apart(
     values: list[float], steps: int, there: dict[float, int]
 ) -> None:
-    scale = Scale.of_values(values)
+    scale = Scale.from_values(values)
     assert len(scale.steps) == steps
     assert {rating: scale.step_of(rating) for rating in there} == there
 
 
 def test_nothing_that_a_reward_model_gives_makes_a_scale_break() -> None:
     for low, high in ((-1e308, 1e308), (3.0, 3.0), (0.0, 5e-324), (1e300, 1e300)):
-        scale = Scale.between(low, high)
+        scale = Scale.from_bounds(low, high)
         for rating in (low, high):
             assert scale.read_back((scale.step_of(rating),) * 2, (rating, rating)) == (rating, rating)
         assert scale.lowest <= scale.rating_of(scale.steps[5]) <= scale.highest

@@ -14,11 +14,11 @@ import psutil
 import pytest
 
 from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.dispatch.batch.backends import BatchServer
 from kasasagi.blocks.dispatch.batch.lane import BatchLane
 from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
-from kasasagi.blocks.dispatch.batch.parts import Batch
-from kasasagi.blocks.dispatch.batch.places import BatchServer
-from kasasagi.blocks.dispatch.batch.results import keep_lasting
+from kasasagi.blocks.dispatch.batch.results import store_permanent
+from kasasagi.blocks.dispatch.batch.splitting import Batch
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.models.embeddings import unpack
@@ -399,7 +399,7 @@ def test_two_runs_of_one_process_hand_the_same_questions_over_once(
     tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, seen = threading.Event(), threading.Event()
-    hand_over, take_up = BatchServer.hand_over, BatchLane._take_up
+    hand_over, resume = BatchServer.hand_over, BatchLane._resume
 
     async def once_seen(self: BatchServer, note: BatchNote, requests: Path) -> str:
         begun.set()
@@ -408,10 +408,10 @@ def test_two_runs_of_one_process_hand_the_same_questions_over_once(
 
     async def seeing(self: BatchLane, batch: Batch) -> None:
         asyncio.get_running_loop().call_soon(seen.set)
-        await take_up(self, batch)
+        await resume(self, batch)
 
     monkeypatch.setattr(BatchServer, "hand_over", once_seen)
-    monkeypatch.setattr(BatchLane, "_take_up", seeing)
+    monkeypatch.setattr(BatchLane, "_resume", seeing)
     asked, before = questions(20, about="at once"), batches(server)
     small = {"small": batched(server)}
     with dispatching(tmp_path, small) as one, dispatching(tmp_path, small) as other:
@@ -435,7 +435,7 @@ def test_a_batch_that_another_run_gave_up_is_not_waited_for(tmp_path: Path, serv
         found: list[Completion] = []
         waiting = background(lambda: found.extend(dispatcher.ask(asked)))
         until(lambda: dispatcher.counters.asked == 6)
-        keep_lasting(tmp_path, "small", {one.key: Completion(text="kept") for one in asked[:2]})
+        store_permanent(tmp_path, "small", {one.key: Completion(text="kept") for one in asked[:2]})
         assert not found
         store.forget(note)
         waiting.join(60)

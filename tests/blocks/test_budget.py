@@ -22,7 +22,7 @@ def job(number: int, rank: int = 1, label: str = "small", **parameters: Any) -> 
     return Job(label, f"{label} {rank} {number}", request, rank, 0)
 
 
-def purses(own: dict[str, Any] | None = None, **budget: Any) -> BudgetTracker:
+def tracker(own: dict[str, Any] | None = None, **budget: Any) -> BudgetTracker:
     """A model at 1 dollar a million tokens; a call of job() is expected to take 100 of them."""
     fields = {"kind": "openai", "model": "small", "usd_per_million_tokens": {"input": 1, "output": 1}}
     return BudgetTracker(Budget(**budget), {"small": OpenAIModel.model_validate({**fields, "budget": own or {}})})
@@ -32,7 +32,7 @@ ANSWER = Completion("yes", prompt_tokens=10, completion_tokens=40)
 
 
 def test_calls_wait_for_those_on_their_way_and_are_refused_when_there_is_nothing_to_wait_for() -> None:
-    some = purses(tokens=250)
+    some = tracker(tokens=250)
     assert some.reserve(job(1))
     assert some.reserve(job(2))
     assert not some.reserve(job(3))
@@ -46,7 +46,7 @@ def test_calls_wait_for_those_on_their_way_and_are_refused_when_there_is_nothing
 
 @pytest.mark.parametrize(("budget", "message"), [({"calls": 2}, "2 calls"), ({"usd": 0.0002}, r"\$0.0002")])
 def test_each_unit_has_its_cap(budget: dict[str, Any], message: str) -> None:
-    some = purses(**budget)
+    some = tracker(**budget)
     for number in range(2):
         assert some.reserve(job(number))
         some.settle(job(number).key, Completion(prompt_tokens=10, completion_tokens=90))
@@ -55,7 +55,7 @@ def test_each_unit_has_its_cap(budget: dict[str, Any], message: str) -> None:
 
 
 def test_a_call_that_failed_is_not_paid_for() -> None:
-    some = purses(calls=1)
+    some = tracker(calls=1)
     for number in range(5):
         assert some.reserve(job(number))
         some.settle(job(number).key, Completion(error="server_error", transient=True))
@@ -63,7 +63,7 @@ def test_a_call_that_failed_is_not_paid_for() -> None:
 
 def test_a_generation_that_broke_off_takes_its_tokens_but_is_no_answered_call() -> None:
     broken_off = Completion(error="server_error", transient=True, prompt_tokens=10, completion_tokens=90)
-    some = purses(tokens=350, calls=1)
+    some = tracker(tokens=350, calls=1)
     for _ in range(3):
         assert some.reserve(job(1))
         some.settle(job(1).key, broken_off)
@@ -72,7 +72,7 @@ def test_a_generation_that_broke_off_takes_its_tokens_but_is_no_answered_call() 
 
 
 def test_a_server_that_counts_no_tokens_is_held_to_the_budget_by_its_texts() -> None:
-    some = purses(tokens=250)
+    some = tracker(tokens=250)
     uncounted = Completion("y" * 360)
     for number in range(2):
         assert some.reserve(job(number))
@@ -82,7 +82,7 @@ def test_a_server_that_counts_no_tokens_is_held_to_the_budget_by_its_texts() -> 
 
 
 def test_the_vector_of_an_embedding_is_no_text_that_was_paid_for() -> None:
-    some = purses(tokens=11)
+    some = tracker(tokens=11)
     asked = Job("small", "e", {"input": "x" * 40}, 1, 0)
     assert some.reserve(asked)
     some.settle("e", Completion("a vector, packed", prompt_tokens=0))
@@ -91,7 +91,7 @@ def test_the_vector_of_an_embedding_is_no_text_that_was_paid_for() -> None:
 
 
 def test_a_model_has_a_budget_of_its_own() -> None:
-    some = purses({"calls": 1}, calls=10)
+    some = tracker({"calls": 1}, calls=10)
     assert some.reserve(job(1))
     some.settle(job(1).key, ANSWER)
     with pytest.raises(BudgetSpentError, match=r"for model 'small'.*raise models\.small\.budget\.calls"):
@@ -100,7 +100,7 @@ def test_a_model_has_a_budget_of_its_own() -> None:
 
 def test_later_stages_keep_their_share() -> None:
     """Of 30 calls, 10 answers need 20 verdicts: with a budget of 15, 5 are answered and all of those are judged."""
-    some = purses(calls=15)
+    some = tracker(calls=15)
     some.reserve_for({1: Cost(0, 0, 10), 2: Cost(0, 0, 20)})
     for number in range(5):
         assert some.reserve(job(number))
@@ -116,7 +116,7 @@ def test_later_stages_keep_their_share() -> None:
 def test_what_is_spent_never_passes_the_cap_while_answers_keep_to_what_is_expected(
     answers: list[tuple[int, bool]], cap: int
 ) -> None:
-    some, flying, spent = purses(tokens=cap), [], 0
+    some, flying, spent = tracker(tokens=cap), [], 0
     for number, (tokens, settles) in enumerate(answers):
         try:
             if some.reserve(job(number, max_tokens=200)):

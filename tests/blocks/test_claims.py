@@ -56,9 +56,9 @@ def test_each_key_belongs_to_one_run_until_that_gives_it_up(one: Claims, two: Cl
 
 def test_those_who_are_waited_for_are_named_once(one: Claims, two: Claims) -> None:
     one.take(keys(3))
-    assert two.newly_waited_for(keys(5)) == {"one": 3}
-    assert not two.newly_waited_for(keys(2))
-    assert not one.newly_waited_for(keys(3))
+    assert two.new_waits(keys(5)) == {"one": 3}
+    assert not two.new_waits(keys(2))
+    assert not one.new_waits(keys(3))
 
 
 def test_threads_of_one_run_may_claim_the_same_and_the_last_one_gives_it_up(one: Claims, two: Claims) -> None:

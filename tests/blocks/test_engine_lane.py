@@ -53,8 +53,8 @@ def test_an_engine_is_asked_in_batches_and_shared_by_its_labels(tmp_path: Path) 
     assert Counter(parrot.batches) == {8: 4}
 
 
-class Noting:
-    """An owner of a lane that notes its calls."""
+class RecordingCallbacks:
+    """Callbacks of a lane that record the answers."""
 
     counters: Any = None
 
@@ -64,19 +64,19 @@ class Noting:
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         self.settled.append(completion.text)
 
-    def tried(self, job: Job, completion: Completion) -> None:
+    def record_attempt(self, job: Job, completion: Completion) -> None:
         raise AssertionError(completion.error)
 
-    def again(self, job: Job) -> None:
+    def retry(self, job: Job) -> None:
         raise AssertionError(job.key)
 
-    def unusable(self, label: str, why: str, address: str | None = None) -> None:
+    def report_unusable(self, label: str, why: str, address: str | None = None) -> None:
         raise AssertionError(why)
 
 
 def test_a_release_amid_a_batch_begins_no_second_one_beside_it() -> None:
     async def batches_begun() -> list[int]:
-        loop, owner, parrot = asyncio.get_running_loop(), Noting(), Parrot()
+        loop, callbacks, parrot = asyncio.get_running_loop(), RecordingCallbacks(), Parrot()
         begun: list[tuple[list[Request], asyncio.Future[list[Completion]]]] = []
 
         def begin(executor: None, work: object, requests: list[Request]) -> "asyncio.Future[list[Completion]]":
@@ -84,14 +84,14 @@ def test_a_release_amid_a_batch_begins_no_second_one_beside_it() -> None:
             return begun[-1][1]
 
         loop.run_in_executor = begin  # type: ignore[method-assign,assignment]
-        lane = EngineLane(owner, parrot)
+        lane = EngineLane(callbacks, parrot)
         for one in questions(20, "one"):
             lane.push(Job(one.label, one.key, one.request, 0, 0))
         await asyncio.sleep(0)
         lane.held = True
         lane.release()
         assert (len(begun), lane.in_flight) == (1, 8)
-        while len(owner.settled) < 20:
+        while len(callbacks.settled) < 20:
             requests, answers = begun[-1]
             answers.set_result(parrot.generate(requests))
             await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.dispatcher import Question
-from kasasagi.blocks.dispatch.groups import complete_shared, divided, read_shared, shared_request
+from kasasagi.blocks.dispatch.groups import complete_shared, divide, read_shared, shared_request
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from tests.blocks.helpers import Reply, ScriptedServer, dispatching, error_body, kept, model
 from tests.fake_server import FakeServer
@@ -186,7 +186,7 @@ def test_choices_are_told_apart_by_their_index_and_tokens_by_length() -> None:
 
 @given(total=st.integers(0, 10**9), weights=st.lists(st.integers(1, 10**6), min_size=1, max_size=64))
 def test_what_is_divided_adds_up(total: int, weights: list[int]) -> None:
-    parts = divided(total, weights)
+    parts = divide(total, weights)
     assert sum(parts) == total
     assert all(abs(part - total * weight / sum(weights)) <= 1 for part, weight in zip(parts, weights, strict=True))
 

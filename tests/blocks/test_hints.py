@@ -97,13 +97,13 @@ def test_arguments_are_quoted(folder: Path) -> None:
     ["made by kasasagi in the run r", "another version of kasasagi made it", "/opt/kasasagi runs", "my-kasasagi runs"],
 )
 def test_only_commands_are_rewritten(folder: Path, text: str) -> None:
-    assert hints.as_called(text) == text
+    assert hints.with_program_name(text) == text
 
 
 def test_a_rewritten_text_stays_as_it_is(folder: Path) -> None:
-    text = hints.as_called("stopped; see kasasagi quarantine r --stage judge, or kasasagi people approve r")
+    text = hints.with_program_name("stopped; see kasasagi quarantine r --stage judge, or kasasagi people approve r")
     assert text == "stopped; see .venv/bin/kasasagi quarantine r --stage judge, or .venv/bin/kasasagi people approve r"
-    assert hints.as_called(text) == text
+    assert hints.with_program_name(text) == text
 
 
 def test_every_command_of_the_command_line_is_known() -> None:

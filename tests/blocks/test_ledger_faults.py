@@ -200,7 +200,7 @@ def assert_rescued(folder: Path) -> None:
     with suppress(LedgerError):
         ledger_check.check(folder)
     try:
-        with ledger_check.opened_to_rescue(folder / FILES[0], rescued) as other:
+        with ledger_check.open_to_rescue(folder / FILES[0], rescued) as other:
             ledger_check.import_ledger(rescued, other, folder / FILES[0])
     except LedgerError as error:
         check_plain_message(error, folder)
@@ -277,7 +277,7 @@ def test_a_damaged_page_is_named_and_all_others_are_rescued(tmp_path: Path) -> N
     found = ledger_check.check(broken)
     assert found.structure
     assert not found.sound
-    with ledger_upkeep.opened_to_read(broken / FILES[0]) as other:
+    with ledger_upkeep.open_read_only(broken / FILES[0]) as other:
         done = ledger_check.import_ledger(tmp_path / "rescued", other, broken / FILES[0])
     assert done.unreadable
     assert 380 <= done.taken < 400
@@ -291,7 +291,7 @@ def test_a_ledger_that_was_cut_off_is_rescued_as_far_as_it_goes(tmp_path: Path) 
     ledger.close()
     os.truncate(file, file.stat().st_size // 2)
     left = file.read_bytes()
-    with ledger_check.opened_to_rescue(file, tmp_path / "rescued") as other:
+    with ledger_check.open_to_rescue(file, tmp_path / "rescued") as other:
         done = ledger_check.import_ledger(tmp_path / "rescued", other, file)
     assert done.unreadable
     assert 150 < done.taken < 220

@@ -80,7 +80,7 @@ def test_a_full_disk_during_an_import_leaves_the_ledger_as_it_was(
     ledger.close()
 
     def take() -> None:
-        with ledger_upkeep.opened_to_read(tmp_path / "big" / FILES[0]) as other:
+        with ledger_upkeep.open_read_only(tmp_path / "big" / FILES[0]) as other:
             ledger_check.import_ledger(folder, other, tmp_path / "big" / FILES[0])
 
     assert in_child(fill, take, mounted) == 7

@@ -265,7 +265,7 @@ def test_an_import_takes_what_is_new_whole_and_better(tmp_path: Path) -> None:
     fill(ours, entry(0, text="ours"), entry(1, error="context_too_long"), entry(2))
     fill(theirs, entry(0, text="theirs"), entry(1), entry(3), entry(4), at=5 * DAY)
     spoil(theirs, 4, "reply", b'{"text": "wrong"}')
-    with ledger_upkeep.opened_to_read(theirs / "ledger.sqlite") as other:
+    with ledger_upkeep.open_read_only(theirs / "ledger.sqlite") as other:
         done = ledger_check.import_ledger(ours, other, theirs / "ledger.sqlite")
         again = ledger_check.import_ledger(ours, other, theirs / "ledger.sqlite")
     assert (done.taken, done.known, done.damaged, done.unreadable) == (2, 1, 1, False)
@@ -279,7 +279,7 @@ def test_an_import_takes_what_is_new_whole_and_better(tmp_path: Path) -> None:
 
 def test_an_older_ledger_is_imported_and_sealed(tmp_path: Path) -> None:
     theirs = older(tmp_path / "theirs", 40) / "ledger.sqlite"
-    with ledger_upkeep.opened_to_read(theirs) as other:
+    with ledger_upkeep.open_read_only(theirs) as other:
         ledger_check.import_ledger(tmp_path / "ours", other, theirs)
     assert ledger_check.check(tmp_path / "ours").unsealed == 0
     assert held(tmp_path / "ours") == set(range(40))
@@ -289,7 +289,7 @@ def test_an_older_ledger_is_imported_and_sealed(tmp_path: Path) -> None:
 def test_what_is_no_ledger_is_not_imported(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "ledger.sqlite"
     file.write_bytes(content)
-    with pytest.raises(LedgerError, match=r"is no ledger|cannot be read"), ledger_upkeep.opened_to_read(file):
+    with pytest.raises(LedgerError, match=r"is no ledger|cannot be read"), ledger_upkeep.open_read_only(file):
         pass
 
 
@@ -298,7 +298,7 @@ def test_a_ledger_of_a_later_version_is_neither_imported_nor_touched(tmp_path: P
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA user_version = 2")
     works: list[Callable[[], object]] = [
-        lambda: ledger_upkeep.opened_to_read(file).__enter__(),
+        lambda: ledger_upkeep.open_read_only(file).__enter__(),
         lambda: ledger_check.check(file.parent, repair=True),
         lambda: ledger_upkeep.compact(file.parent, alone=True),
         lambda: ledger_upkeep.prune(file.parent, 5 * DAY, None, set),
@@ -313,7 +313,7 @@ def test_a_ledger_of_a_later_version_is_neither_imported_nor_touched(tmp_path: P
 
 def test_reading_another_ledger_leaves_nothing_beside_it_and_sees_a_run_that_begins(tmp_path: Path) -> None:
     theirs = fill(tmp_path / "theirs", *(entry(number) for number in range(3)))
-    with ledger_upkeep.opened_to_read(theirs / "ledger.sqlite") as other:
+    with ledger_upkeep.open_read_only(theirs / "ledger.sqlite") as other:
         assert len(list(ledger_check._rows(other, theirs / "ledger.sqlite"))) == 3
         ledger = Ledger(theirs)
         ledger.append([entry(3)])
@@ -385,7 +385,7 @@ from kasasagi.blocks.ledger import upkeep as ledger_upkeep
 ledger_check.AT_ONCE = 5
 ledger_check.time.sleep = lambda seconds: print("taken", flush=True)
 theirs = Path(sys.argv[2]) / "ledger.sqlite"
-with ledger_upkeep.opened_to_read(theirs) as other:
+with ledger_upkeep.open_read_only(theirs) as other:
     ledger_check.import_ledger(Path(sys.argv[1]), other, theirs)
 """
 
@@ -404,7 +404,7 @@ def test_an_import_that_was_killed_is_done_again(tmp_path: Path) -> None:
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
     assert len(held(ours)) >= 15
-    with ledger_upkeep.opened_to_read(theirs / "ledger.sqlite") as other:
+    with ledger_upkeep.open_read_only(theirs / "ledger.sqlite") as other:
         ledger_check.import_ledger(ours, other, theirs / "ledger.sqlite")
     assert held(ours) == set(range(150))
     assert ledger_check.check(ours).sound

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kasasagi.blocks.dispatch import availability, lanes, servers
+from kasasagi.blocks.dispatch import availability, lanes, server_lane
 from kasasagi.blocks.dispatch.addresses import Route
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, DispatcherError, ModelUnusableError
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
@@ -45,7 +45,7 @@ def _scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         for name in names:
             monkeypatch.setattr(module, name, getattr(module, name) * SCALE)
-    monkeypatch.setattr(servers, "WORTH_ANNOUNCING_S", servers.WORTH_ANNOUNCING_S * SCALE)
+    monkeypatch.setattr(server_lane, "WORTH_LOGGING_S", server_lane.WORTH_LOGGING_S * SCALE)
 
 
 @contextmanager
@@ -183,7 +183,7 @@ def test_questions_that_always_fail_are_no_outage(server: FakeServer, tmp_path: 
     assert not [one for one in answers[:150] + answers[170:] if one.error]
 
 
-@pytest.mark.parametrize("broken", ["ended", "began"])
+@pytest.mark.parametrize("broken", ["on_end", "on_send"])
 def test_a_fault_of_the_dispatcher_ends_the_run_with_a_sentence(
     server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:

@@ -23,7 +23,7 @@ def gone(pid: int) -> bool:
 
 
 def test_a_guarded_command_and_its_children_end_when_the_guard_is_let_go() -> None:
-    process = process_watch.guarded([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE)
+    process = process_watch.start_guarded([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE)
     assert process.stdout is not None
     child = int(process.stdout.readline())
     assert not gone(child)
@@ -33,7 +33,7 @@ def test_a_guarded_command_and_its_children_end_when_the_guard_is_let_go() -> No
 
 
 def test_a_guard_ends_with_the_status_of_its_command() -> None:
-    process = process_watch.guarded([sys.executable, "-c", "raise SystemExit(7)"])
+    process = process_watch.start_guarded([sys.executable, "-c", "raise SystemExit(7)"])
     assert process.wait(30) == 7
     assert process_watch.end(process) == 7
 
@@ -42,10 +42,10 @@ def test_what_is_guarded_ends_when_the_parent_is_killed() -> None:
     code = f"""
         import subprocess, sys, time
         from kasasagi.blocks.engines import process_watch
-        run = process_watch.guarded([sys.executable, "-c", {FAMILY!r}], stdout=subprocess.PIPE)
+        run = process_watch.start_guarded([sys.executable, "-c", {FAMILY!r}], stdout=subprocess.PIPE)
         child = int(run.stdout.readline())
         plain = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
-        process_watch.watched([plain.pid])
+        process_watch.watch_processes([plain.pid])
         print(child, plain.pid, flush=True)
         time.sleep(300)
     """

@@ -118,10 +118,10 @@ def test_the_ledger_tells_apart_what_is_sent_and_read_but_no_address() -> None:
 @pytest.mark.parametrize("body", [b'{"data": [{"probs": [0.1, 0.9]}]}', b'{"data": [{"probs": [0.1, 0.2, 0.7]}]}'])
 def test_several_probabilities_are_refused_unless_the_recipe_says_which(body: bytes) -> None:
     model = reward()
-    refused = read_number(body, model.found, alone=model.expects_one)
+    refused = read_number(body, model.number_path, alone=model.expects_one)
     assert (refused.error, refused.fatal) == ("several_numbers", True)
     assert "number: data.0.probs." in str(refused.detail)
     configured = reward(number="data.0.probs.1")
-    assert read_number(body, configured.found, alone=configured.expects_one).text in ("0.9", "0.2")
-    lone = read_number(b'{"data": [{"probs": [0.7]}]}', model.found, alone=model.expects_one)
+    assert read_number(body, configured.number_path, alone=configured.expects_one).text in ("0.9", "0.2")
+    lone = read_number(b'{"data": [{"probs": [0.7]}]}', model.number_path, alone=model.expects_one)
     assert lone.text == "0.7"

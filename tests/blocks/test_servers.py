@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from kasasagi.blocks.dispatch import availability
+from kasasagi.blocks.dispatch.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.availability import TOLERATED_FAILURES, Availability
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError
-from kasasagi.blocks.dispatch.pace import Sent
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import (
     ScriptedServer,
@@ -210,8 +210,8 @@ def test_one_question_goes_ahead_at_each_address_that_does_not_say_its_models(tm
         assert dispatcher.counters.answered == 20
 
 
-def _call(number: int, at: float) -> Sent:
-    return Sent(at, number, 1, 0)
+def _call(number: int, at: float) -> SentCall:
+    return SentCall(at, number, 1, 0)
 
 
 DOWN = Completion(error="connection", transient=True, unavailable=True)
@@ -221,27 +221,27 @@ FAILED = Completion(error="server_error", transient=True)
 def failing(completion: Completion, at: float = 10.0, questions: int = 0) -> Availability:
     found = Availability()
     for number in range(TOLERATED_FAILURES):
-        found.failed(at, _call(number, at - 1), completion)
+        found.on_failure(at, _call(number, at - 1), completion)
     for number in range(questions):
-        found.involve(str(number))
+        found.add_question(str(number))
     return found
 
 
 def test_a_model_that_is_down_rests_longer_each_time_and_not_for_calls_of_before() -> None:
     found = failing(DOWN)
-    assert found.rests(10.5)
-    assert not found.rests(11.5)
+    assert found.is_resting(10.5)
+    assert not found.is_resting(11.5)
     for number in range(20):
-        found.failed(10.2, _call(number, 9.5), DOWN)
-    assert not found.rests(11.5)
-    found.sent(100)
-    assert not found.takes_one_more(others_work=False)
-    found.failed(12.0, _call(100, 11.5), DOWN)
-    assert found.takes_one_more(others_work=False)
-    assert found.rests(13.5)
-    found.answered(13.6)
-    assert not found.rests(13.6)
-    assert found.takes_one_more(others_work=False)
+        found.on_failure(10.2, _call(number, 9.5), DOWN)
+    assert not found.is_resting(11.5)
+    found.on_send(100)
+    assert not found.admits_call(others_work=False)
+    found.on_failure(12.0, _call(100, 11.5), DOWN)
+    assert found.admits_call(others_work=False)
+    assert found.is_resting(13.5)
+    found.on_answer(13.6)
+    assert not found.is_resting(13.6)
+    assert found.admits_call(others_work=False)
 
 
 @pytest.mark.parametrize(
@@ -251,18 +251,18 @@ def test_an_outage_is_what_no_single_question_can_be_at_fault_for(
     completion: Completion, questions: int, outage: bool
 ) -> None:
     found = failing(completion, questions=questions)
-    found.sent(100)
+    found.on_send(100)
     assert found.is_outage == outage
-    assert found.takes_one_more(others_work=False) == (not outage)
-    assert not found.takes_one_more(others_work=True)
+    assert found.admits_call(others_work=False) == (not outage)
+    assert not found.admits_call(others_work=True)
     assert found.is_down_too_long(10_000.0, 600.0) == outage
 
 
 def test_no_number_of_failures_is_too_large() -> None:
     found = Availability()
     for number in range(5_000):
-        found.sent(number)
-        found.failed(float(number), _call(number, float(number)), DOWN)
+        found.on_send(number)
+        found.on_failure(float(number), _call(number, float(number)), DOWN)
     assert found.rest_until == 4_999 + availability.LONGEST_REST_S
 
 
@@ -270,10 +270,10 @@ def test_a_model_is_down_too_long_when_patience_is_over() -> None:
     found = failing(DOWN, 100.0)
     assert not found.is_down_too_long(699.0, 600.0)
     assert found.is_down_too_long(700.0, 600.0)
-    assert not found.asks_too_much(100.0, 600.0)
+    assert not found.pause_exceeds(100.0, 600.0)
     found.pause(750.0)
     assert found.is_down_too_long(100.0, 600.0)
-    assert found.asks_too_much(100.0, 600.0)
-    found.answered(750.0)
+    assert found.pause_exceeds(100.0, 600.0)
+    found.on_answer(750.0)
     assert not found.is_down_too_long(800.0, 600.0)
-    assert not found.asks_too_much(100.0, 600.0)
+    assert not found.pause_exceeds(100.0, 600.0)

@@ -42,7 +42,7 @@ def test_a_kill_around_the_rename_leaves_a_whole_shard_or_none(tmp_path: Path, b
     child.join(60)
     assert child.exitcode == -signal.SIGKILL
     store, shard = ShardStore(tmp_path / "shards"), expected(tmp_path)
-    assert store.holds({"rows": shard}) is not before
+    assert store.contains_all({"rows": shard}) is not before
     assert store.write(rows()) == shard
     assert store.read(shard).equals(rows())
 
@@ -81,6 +81,6 @@ def test_a_shard_that_was_cut_or_changed_anywhere_is_not_trusted(
     else:
         data[place] ^= change
         path.write_bytes(data)
-    assert not store.holds({"rows": shard})
+    assert not store.contains_all({"rows": shard})
     assert store.write(rows()) == shard
-    assert store.holds({"rows": shard})
+    assert store.contains_all({"rows": shard})

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from kasasagi.blocks.dispatch import servers, shared_limit
+from kasasagi.blocks.dispatch import server_lane, shared_limit
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
 from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit
 from tests.blocks.helpers import ScriptedServer, background, dispatching, errors_of, model, questions, until
@@ -68,13 +68,13 @@ async def busy_until(limits: list[SharedLimit], holds: Callable[[], bool], most:
     for _ in range(ROUNDS):
         for limit in limits:
             while limit.has_room():
-                limit.began()
+                limit.on_send()
         assert sum(limit.in_flight for limit in limits) <= most
         if holds():
             return
         for limit in limits:
             for _ in range(min(2, limit.in_flight)):
-                limit.ended()
+                limit.on_end()
         await asyncio.sleep(0)
     raise AssertionError("what the test waits for did not happen")
 
@@ -107,7 +107,7 @@ def test_slots_that_are_not_needed_are_given_back() -> None:
         serving = asyncio.create_task(limit.serve())
         await busy_until([limit], lambda: limit.in_flight == 64, 64)
         while limit.in_flight:
-            limit.ended()
+            limit.on_end()
         for _ in range(ROUNDS):
             if not shelf.leases:
                 break
@@ -209,7 +209,7 @@ def test_a_lease_that_ran_out_while_nobody_answered_is_not_used(monkeypatch: pyt
         now = asyncio.get_running_loop().time()
         monkeypatch.setattr(shared_limit, "_now", lambda: now + 100.0)
         assert not limit.has_room()
-        limit.ended()
+        limit.on_end()
         assert not limit.has_room()
         await ended(serving)
 
@@ -347,7 +347,7 @@ def test_a_process_that_gets_no_slot_says_of_which_limit(
 ) -> None:
     shelf = Shelf(8)
     shelf.leases[uuid4()] = 8
-    monkeypatch.setattr(servers, "_slots", lambda: shelf)
+    monkeypatch.setattr(server_lane, "_slots", lambda: shelf)
     with dispatching(tmp_path, {"small": model(server, prefect_limit="gpu")}) as dispatcher:
         asking = background(lambda: errors_of(dispatcher, questions(2)))
         until(lambda: dispatcher.counters.short_of == "gpu")
@@ -363,7 +363,7 @@ def test_whatever_goes_wrong_with_a_limit_ends_the_run_and_nobody_hangs(
         async def take(self, name: str, slots: int) -> UUID | None:
             raise ZeroDivisionError("a fault of ours")
 
-    monkeypatch.setattr(servers, "_slots", lambda: Broken(8))
+    monkeypatch.setattr(server_lane, "_slots", lambda: Broken(8))
     with (
         dispatching(tmp_path, {"small": model(server, prefect_limit="gpu")}) as dispatcher,
         pytest.raises(ModelUnusableError, match="ZeroDivisionError: a fault of ours"),

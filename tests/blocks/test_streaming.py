@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError
-from kasasagi.blocks.engines.device_lock import Device
-from kasasagi.blocks.engines.streaming import EngineFailedError, Feeder
+from kasasagi.blocks.engines.device_lock import DeviceLock
+from kasasagi.blocks.engines.streaming import EngineFailedError, EngineThread
 from kasasagi.blocks.models.kinds import ModelConfig, VLLMModel
 from kasasagi.blocks.models.llm import Completion, Request
 from tests.blocks.helpers import background, dispatching, errors_of, kept, questions, until
 
 
-class Scripted(Feeder):
+class Scripted(EngineThread):
     """An engine whose answers wait for the test, and which writes down what it does."""
 
-    def __init__(self, device: Device, name: str = "scripted", diary: list[str] | None = None, batch_size: int = 8):
+    def __init__(self, device: DeviceLock, name: str = "scripted", diary: list[str] | None = None, batch_size: int = 8):
         super().__init__(device, batch_size)
         self.name = name
         self.diary = [] if diary is None else diary
@@ -62,7 +62,7 @@ def run(folder: Path, *engines: Scripted) -> "Dispatcher":
 
 
 def test_answers_come_in_the_order_of_the_questions_and_are_kept(tmp_path: Path) -> None:
-    engine = Scripted(Device())
+    engine = Scripted(DeviceLock())
     engine.go.set()
     asked = questions(30, "scripted")
     with dispatching(tmp_path, {"scripted": MODEL}, {"scripted": engine}) as dispatcher:
@@ -74,7 +74,7 @@ def test_answers_come_in_the_order_of_the_questions_and_are_kept(tmp_path: Path)
 
 
 def test_a_long_answer_holds_nobody_up(tmp_path: Path) -> None:
-    engine = Scripted(Device())
+    engine = Scripted(DeviceLock())
     engine.go.set()
     asked = questions(20, "scripted")
     engine.held = {asked[0].request["messages"][0]["content"]}
@@ -89,7 +89,7 @@ def test_a_long_answer_holds_nobody_up(tmp_path: Path) -> None:
 
 
 def test_a_request_that_cannot_be_begun_is_an_answer_with_a_reason(tmp_path: Path) -> None:
-    engine = Scripted(Device())
+    engine = Scripted(DeviceLock())
     engine.go.set()
     asked = [*questions(2, "scripted"), *questions(1, "scripted", about="refuse")]
     with dispatching(tmp_path, {"scripted": MODEL}, {"scripted": engine}) as dispatcher:
@@ -104,7 +104,7 @@ def test_a_request_that_cannot_be_begun_is_an_answer_with_a_reason(tmp_path: Pat
 def test_an_engine_that_breaks_ends_the_run_with_its_words_and_the_next_run_goes_on(
     tmp_path: Path, error: Exception, words: str
 ) -> None:
-    engine = Scripted(Device())
+    engine = Scripted(DeviceLock())
     asked = questions(5, "scripted")
     raised: list[BaseException] = []
     with dispatching(tmp_path, {"scripted": MODEL}, {"scripted": engine}) as dispatcher:
@@ -123,9 +123,9 @@ def test_an_engine_that_breaks_ends_the_run_with_its_words_and_the_next_run_goes
 
 def test_engines_of_one_device_take_turns_and_those_of_two_do_not_wait(tmp_path: Path) -> None:
     diary: list[str] = []
-    shared = Device()
+    shared = DeviceLock()
     first, second = Scripted(shared, "first", diary), Scripted(shared, "second", diary)
-    other = Scripted(Device(), "other", [])
+    other = Scripted(DeviceLock(), "other", [])
     other.go.set()
     dispatcher = run(tmp_path, first, second, other)
     threads = [threading.Thread(target=dispatcher.ask, args=(questions(3, name),)) for name in ("first", "second")]
@@ -143,7 +143,7 @@ def test_engines_of_one_device_take_turns_and_those_of_two_do_not_wait(tmp_path:
 
 
 def test_closing_lets_go_of_what_waits_for_a_device(tmp_path: Path) -> None:
-    shared, diary = Device(), []  # type: tuple[Device, list[str]]
+    shared, diary = DeviceLock(), []  # type: tuple[DeviceLock, list[str]]
     first, second = Scripted(shared, "first", diary), Scripted(shared, "second", diary)
     answers: list[Completion] = []
     first.submit({"messages": [{"content": "held"}]}, answers.append)
@@ -156,7 +156,7 @@ def test_closing_lets_go_of_what_waits_for_a_device(tmp_path: Path) -> None:
 
 
 def test_a_hold_lets_nothing_more_begin_until_it_is_released(tmp_path: Path) -> None:
-    engine = Scripted(Device(), batch_size=2)
+    engine = Scripted(DeviceLock(), batch_size=2)
     asked = questions(6, "scripted")
     with dispatching(tmp_path, {"scripted": MODEL}, {"scripted": engine}) as dispatcher:
         thread = background(lambda: dispatcher.ask(asked))
@@ -171,7 +171,7 @@ def test_a_hold_lets_nothing_more_begin_until_it_is_released(tmp_path: Path) -> 
 
 
 def test_an_engine_answers_a_plain_list_of_requests_too() -> None:
-    engine = Scripted(Device())
+    engine = Scripted(DeviceLock())
     engine.go.set()
     assert [one.text for one in engine.generate([{"messages": [{"content": str(n)}]} for n in range(9)])] == [
         str(n) for n in range(9)
@@ -181,7 +181,7 @@ def test_an_engine_answers_a_plain_list_of_requests_too() -> None:
 
 
 def test_equal_weights_in_engines_of_different_settings_are_asked_each_in_its_own(tmp_path: Path) -> None:
-    first, second = Scripted(Device(), "same"), Scripted(Device(), "same")
+    first, second = Scripted(DeviceLock(), "same"), Scripted(DeviceLock(), "same")
     first.go.set()
     second.go.set()
     models: dict[str, ModelConfig] = {"first": MODEL, "second": MODEL}

@@ -39,10 +39,10 @@ def handle(stage: str = "respond", chunk: int = 0, digest: str = "d", **account:
 def test_the_folder_is_named_or_from_the_environment_or_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KASASAGI_WORKSPACE", raising=False)
-    assert Workspace.named().folder == tmp_path / "workspace"
+    assert Workspace.resolve().folder == tmp_path / "workspace"
     monkeypatch.setenv("KASASAGI_WORKSPACE", str(tmp_path / "other"))
-    assert Workspace.named().folder == tmp_path / "other"
-    assert Workspace.named("third").folder == tmp_path / "third"
+    assert Workspace.resolve().folder == tmp_path / "other"
+    assert Workspace.resolve("third").folder == tmp_path / "third"
 
 
 def test_a_run_that_goes_on_is_running(workspace: Workspace) -> None:
@@ -176,7 +176,7 @@ def test_many_may_prepare_a_workspace_at_once(tmp_path: Path) -> None:
 
 
 def _hold(folder: Path, held: Any, release: Any) -> None:
-    with Workspace(folder).locked("abc"):
+    with Workspace(folder).lock("abc"):
         held.set()
         release.wait(30)
 
@@ -194,12 +194,12 @@ def test_a_lock_holds_other_processes_off_and_ends_with_its_own(workspace: Works
             raise TimeoutError("no more")
 
     waits: list[int] = []
-    with pytest.raises(TimeoutError), workspace.locked("abc", impatient):
+    with pytest.raises(TimeoutError), workspace.lock("abc", impatient):
         pass
-    with workspace.locked("abd"):
+    with workspace.lock("abd"):
         pass
     assert holder.pid is not None
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
-    with workspace.locked("abc"):
+    with workspace.lock("abc"):
         pass

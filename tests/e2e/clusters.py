@@ -19,7 +19,7 @@ from tests.e2e.warm import ROOT
 
 @dataclass
 class LocalCluster:
-    """A cluster: what a recipe says of it, its workers, and how many parcels they have in work at once."""
+    """A cluster: what a recipe says of it, its workers, and how many batches they have in work at once."""
 
     runner: str
     address: str

@@ -41,7 +41,7 @@ on_ray = pytest.mark.parametrize("cluster", ["ray"], indirect=True)
 
 
 def on(cluster: LocalCluster, **settings: Any) -> dict[str, Any]:
-    """What a recipe says of a cluster: small parcels, so that there are many."""
+    """What a recipe says of a cluster: small batches, so that there are many."""
     how = {"workers": cluster.seats, "parcel_calls": 10, "flush_s": 0.0, **settings}
     return {"runtime": {"runner": cluster.runner, "address": cluster.address, **how}}
 
@@ -61,7 +61,7 @@ def with_an_engine_on_a_gpu(job: Job, cluster: LocalCluster) -> Job:
     return job.write_plain(recipe)
 
 
-def parcels_of(job: Job) -> list[dict[str, Any]]:
+def batches_of(job: Job) -> list[dict[str, Any]]:
     return [json.loads(line) for file in job.workspace.glob("runs/*/parcels.jsonl") for line in file.open()]
 
 
@@ -71,13 +71,13 @@ def test_an_engine_waits_until_ray_has_a_gpu(cluster: LocalCluster, new_job: New
     assert not cluster.is_whole, "this test is the first on Ray, as long as no node has a GPU"
     running = with_an_engine_on_a_gpu(job, cluster).start()
     storage = job.workspace / "cluster"
-    until(lambda: running.has_ended or any(files_below(storage)), "a parcel lies ready for an engine")
+    until(lambda: running.has_ended or any(files_below(storage)), "a batch lies ready for an engine")
     assert not running.has_ended, running.err
-    assert not parcels_of(job)
+    assert not batches_of(job)
     assert job.kept() == 0
     cluster.join()
     running.wait().succeeded()
-    assert {parcel["gpus"] for parcel in parcels_of(job) if parcel["resources"]} == {"0"}
+    assert {batch["gpus"] for batch in batches_of(job) if batch["resources"]} == {"0"}
 
 
 @on_ray
@@ -85,12 +85,12 @@ def test_an_engine_runs_where_ray_has_its_gpu(cluster: LocalCluster, new_job: Ne
     cluster.join()
     job = new_job().prepare(PROMPTS)
     with_an_engine_on_a_gpu(job, cluster).run().succeeded()
-    parcels = parcels_of(job)
-    on_gpu = [parcel for parcel in parcels if parcel["resources"]]
+    batches = batches_of(job)
+    on_gpu = [batch for batch in batches if batch["resources"]]
     assert on_gpu
-    assert {parcel["gpus"] for parcel in on_gpu} == {"0"}
-    assert len({parcel["worker"] for parcel in on_gpu}) == 1  # the process that has loaded the engine is kept
-    assert "0" not in {parcel.get("gpus") for parcel in parcels if not parcel["resources"]}
+    assert {batch["gpus"] for batch in on_gpu} == {"0"}
+    assert len({batch["worker"] for batch in on_gpu}) == 1  # the process that has loaded the engine is kept
+    assert "0" not in {batch.get("gpus") for batch in batches if not batch["resources"]}
     accounts_close(job)
 
 
@@ -111,7 +111,7 @@ def test_a_cluster_makes_the_dataset_that_one_process_makes(
 
 
 @on_dask
-def test_parcels_and_segments_may_lie_on_s3(
+def test_batches_and_segments_may_lie_on_s3(
     cluster: LocalCluster,
     new_job: NewJob,
     finished: Job,

@@ -124,7 +124,7 @@ def test_a_lost_or_torn_shard_is_made_again(tmp_path: Path, fault: str) -> None:
     [again] = trial.do(0)
     assert trial.done == [0]
     assert not again.reused
-    assert trial.session.run.workspace.shards.holds(again.handle.shards)
+    assert trial.session.run.workspace.shards.contains_all(again.handle.shards)
     third = Trial(tmp_path, "three")
     assert third.do(0)[0].reused
 

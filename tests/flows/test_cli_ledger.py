@@ -64,7 +64,7 @@ def go_on(workspace: Workspace, models: list[str] | None) -> None:
     state = run.state()
     run.save(state.model_copy(update={"pid": os.getpid(), "pid_started": psutil.Process().create_time()}))
     if models is not None:
-        run.note_models(models)
+        run.record_models(models)
 
 
 def test_statistics_are_shown_and_printed_as_json(typed: Typed) -> None:

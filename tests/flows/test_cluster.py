@@ -16,7 +16,7 @@ from prefect.results import ResultStore
 from prefect.task_runners import ThreadPoolTaskRunner
 
 import kasasagi.flows.run.cluster
-from kasasagi.blocks.cluster.parcels import Outcome, Parcel
+from kasasagi.blocks.cluster.call_batches import CallBatch, WorkerReport
 from kasasagi.blocks.destinations.store import Store
 from kasasagi.blocks.hints import install
 from kasasagi.blocks.workspace.runs import Workspace
@@ -86,7 +86,7 @@ def test_a_runner_that_is_not_installed_names_its_extra(tmp_path: Path, runner: 
 
 @pytest.mark.usefixtures("not_installed")
 def test_a_run_without_its_runner_ends_in_one_sentence(tmp_path: Path) -> None:
-    from kasasagi.blocks.cluster.parcels import ClusterError
+    from kasasagi.blocks.cluster.call_batches import ClusterError
     from kasasagi.blocks.workspace.runs import Run
 
     workspace = Workspace(tmp_path / "ws")
@@ -171,11 +171,11 @@ class PicklingRunner(ThreadPoolTaskRunner):
 def test_what_goes_to_a_worker_can_travel_whatever_the_flow_holds(tmp_path: Path, flow: Any) -> None:
     recipe = loaded(tmp_path).recipe
     assert recipe.runtime is not None
-    parcel = Parcel(storage="s", root="r", name="n", at_once=1, flush_s=0)
+    batch = CallBatch(storage="s", root="r", name="n", at_once=1, flush_s=0)
     runner = PicklingRunner(max_workers=1)
     with FlowRunContext.model_construct(flow=flow, task_runner=runner, result_store=ResultStore(), parameters={}):
         send = kasasagi.flows.run.cluster._sender(runner, recipe.runtime)
-    assert send(parcel, {}) == Outcome(worker="stand-in", answered=1)
+    assert send(batch, {}) == WorkerReport(worker="stand-in", answered=1)
 
 
 @pytest.mark.parametrize("claimed", [False, True], ids=["nobody-begins", "one-has-begun"])
@@ -183,21 +183,21 @@ def test_questions_for_which_no_worker_is_there_are_told_once(tmp_path: Path, cl
     store, logged, answers = Store(str(tmp_path)), list[str](), threading.Event()
     known = threading.Semaphore(0)
 
-    def answered(parcel: Parcel, options: Any) -> Outcome:
+    def answered(batch: CallBatch, options: Any) -> WorkerReport:
         assert answers.wait(60)
-        return Outcome(worker="one")
+        return WorkerReport(worker="one")
 
     def claims(name: str) -> bytes | None:
         known.release()
         return store_read(name)
 
     store_read, store.read = store.read, claims  # type: ignore[method-assign]
-    parcels = [Parcel(storage=str(tmp_path), root="run", name=str(n), at_once=2, flush_s=0) for n in range(2)]
-    for parcel in parcels if claimed else []:
-        store.write_whole(f"{parcel.folder}/claim", b"a worker")
+    batches = [CallBatch(storage=str(tmp_path), root="run", name=str(n), at_once=2, flush_s=0) for n in range(2)]
+    for batch in batches if claimed else []:
+        store.write_whole(f"{batch.folder}/claim", b"a worker")
     send = warn_if_idle(answered, store, logged.append, after_s=0.01)
     with ThreadPoolExecutor(2) as pool:
-        sent = [pool.submit(send, parcel, {"num_gpus": 1}) for parcel in parcels]
+        sent = [pool.submit(send, batch, {"num_gpus": 1}) for batch in batches]
         assert known.acquire(timeout=60)
         if not claimed:
             until(lambda: bool(logged))

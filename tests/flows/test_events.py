@@ -1,4 +1,4 @@
-"""How a run's end is announced, and that the automations listen for its name."""
+"""The event of a run's end, and that the automations listen for the events that are emitted."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ import orjson
 import psutil
 import pytest
 
-from kasasagi.blocks.processes import started
+from kasasagi.blocks.processes import start_time
 from kasasagi.flows.server import own as local_server
 from kasasagi.flows.server.own import ServerError, prefect_server, stop_orphans
 from tests.blocks.helpers import until
@@ -38,22 +38,22 @@ def note(folder: Path, **facts: Any) -> Path:
 
 
 def test_an_orphan_is_stopped(tmp_path: Path, sleeper: "subprocess.Popen[bytes]") -> None:
-    file = note(tmp_path, pid=sleeper.pid, started=started(sleeper.pid), owner=2**22 - 1, owner_started=0.0)
+    file = note(tmp_path, pid=sleeper.pid, started=start_time(sleeper.pid), owner=2**22 - 1, owner_started=0.0)
     assert stop_orphans(tmp_path) == 1
     assert sleeper.wait(10) == -signal.SIGKILL
     assert not file.exists()
 
 
 def test_a_server_whose_run_goes_on_is_left_alone(tmp_path: Path, sleeper: "subprocess.Popen[bytes]") -> None:
-    facts = {"owner": os.getpid(), "owner_started": started(os.getpid())}
-    file = note(tmp_path, pid=sleeper.pid, started=started(sleeper.pid), **facts)
+    facts = {"owner": os.getpid(), "owner_started": start_time(os.getpid())}
+    file = note(tmp_path, pid=sleeper.pid, started=start_time(sleeper.pid), **facts)
     assert stop_orphans(tmp_path) == 0
     assert sleeper.poll() is None
     assert file.exists()
 
 
 def test_a_stranger_with_the_same_number_is_left_alone(tmp_path: Path, sleeper: "subprocess.Popen[bytes]") -> None:
-    file = note(tmp_path, pid=sleeper.pid, started=started(sleeper.pid) - 500, owner=2**22 - 1, owner_started=0.0)
+    file = note(tmp_path, pid=sleeper.pid, started=start_time(sleeper.pid) - 500, owner=2**22 - 1, owner_started=0.0)
     assert stop_orphans(tmp_path) == 0
     assert sleeper.poll() is None
     assert not file.exists()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kasasagi.blocks.dispatch.tickets import Counters
+from kasasagi.blocks.dispatch.pending_requests import Counters
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import Rate, line, shown, time_left
 

@@ -262,7 +262,7 @@ def test_a_named_family_or_a_text_needs_no_tokenizer_to_be_shown(
     def fetched(name: str, revision: str | None) -> Path:
         raise AssertionError(f"the tokenizer {name!r} was fetched")
 
-    monkeypatch.setattr("kasasagi.blocks.models.chat_template._fetched", fetched)
+    monkeypatch.setattr("kasasagi.blocks.models.chat_template._fetch", fetched)
     writer = "models.small={kind: vllm, model: nobody/has-this, revision: r}"
     shown = dict(
         example_requests(

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from openai.types import Batch
 
-from kasasagi.blocks.dispatch.batch.places import ENDINGS, UnexpectedReplyError, read_batch
+from kasasagi.blocks.dispatch.batch.backends import ENDINGS, UnexpectedReplyError, read_batch
 from kasasagi.blocks.dispatch.batch.results import read_results
 from kasasagi.blocks.models.llm import Completion
 from tests.fuzz.mutations import mutations_of

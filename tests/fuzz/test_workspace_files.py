@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.cluster.parcels import read_segments, write_segment
+from kasasagi.blocks.cluster.call_batches import read_segments, write_segment
 from kasasagi.blocks.destinations.store import Store
 from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
 from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
@@ -32,7 +32,7 @@ def test_a_damaged_run_is_read_or_refused_in_one_sentence(tmp_path: Path, name: 
     run = Run(workspace, "run-1")
     if not run.folder.exists():
         Run.begin(workspace, "run-1", "job", {"name": "job"})
-        run.note_models(["small"])
+        run.record_models(["small"])
         shards = {"responses": Shard(digest="d", rows=1)}
         for chunk in range(3):
             run.add(Handle(stage="respond", chunk=chunk, run="run-1", shards=shards, account=Account()), reused=False)
@@ -42,7 +42,7 @@ def test_a_damaged_run_is_read_or_refused_in_one_sentence(tmp_path: Path, name: 
         file.write_bytes(changed(whole, changes))
         workspace.runs()
         run.handles()
-        run.noted_models()
+        run.recorded_models()
         run.recipe()
     except WorkspaceError as error:
         check_plain_message(error, "\n")

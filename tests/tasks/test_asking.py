@@ -197,10 +197,10 @@ class Hours:
     def __init__(self, waiting: Session, patch: pytest.MonkeyPatch) -> None:
         self.now, self.looks, self.names = 0.0, list[float](), list[float]()
         self.at: dict[float, Callable[[], object]] = {}
-        take, newly = waiting.claims.take, waiting.claims.newly_waited_for
+        take, newly = waiting.claims.take, waiting.claims.new_waits
         patch.setattr("kasasagi.tasks.asking.time", SimpleNamespace(sleep=self.sleep))
         patch.setattr(waiting.claims, "take", lambda keys: (self.looks.append(self.now), take(keys))[1])
-        patch.setattr(waiting.claims, "newly_waited_for", lambda keys: (self.names.append(self.now), newly(keys))[1])
+        patch.setattr(waiting.claims, "new_waits", lambda keys: (self.names.append(self.now), newly(keys))[1])
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -89,7 +89,7 @@ def failing_from(number: int, name: str, monkeypatch: pytest.MonkeyPatch) -> Non
         nonlocal calls
         calls += 1
         if calls >= number:
-            with self._explained("written"):
+            with self._translate_errors("written"):
                 raise OSError(5, "the line is dead")
         return real(self, *arguments)
 

@@ -89,7 +89,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("wb") as log:
-        server = process_watch.guarded(serving(config, port), stdout=log, stderr=subprocess.STDOUT)
+        server = process_watch.start_guarded(serving(config, port), stdout=log, stderr=subprocess.STDOUT)
         try:
             until(lambda: answers(address) or server.poll() is not None, "the server answers", START_S)
             assert server.poll() is None, (folder / "server.log").read_text(errors="replace")[-4000:]

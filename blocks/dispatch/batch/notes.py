@@ -14,7 +14,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.processes import lives, started
+from kasasagi.blocks.processes import is_alive, start_time
 
 URLS = {"messages": "/v1/chat/completions", "prompt": "/v1/completions", "input": "/v1/embeddings"}
 
@@ -44,10 +44,10 @@ class BatchNote(Config):
 
     @property
     def is_of_another(self) -> bool:
-        """Whether another process that lives, or another run of this one, is still handing it over."""
+        """Whether another living process, or another run of this one, is still handing it over."""
         if self.batch_id is not None or self.pid == os.getpid():
             return self.batch_id is None and self.name in HANDED_OVER_HERE
-        return lives(self.pid, self.pid_started)
+        return is_alive(self.pid, self.pid_started)
 
 
 class BatchNotes:
@@ -88,7 +88,7 @@ class BatchNotes:
             keys=tuple(keys),
             made=time.time(),
             pid=os.getpid(),
-            pid_started=started(),
+            pid_started=start_time(),
         )
         self.save(note)
         return note

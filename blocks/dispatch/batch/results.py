@@ -16,8 +16,8 @@ from kasasagi.blocks.models.llm import Completion
 LINES_AT_ONCE = 1_000
 
 
-async def portions(lines: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    """The same lines, LINES_AT_ONCE at a time."""
+async def in_portions(lines: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """Yield the lines, LINES_AT_ONCE at a time."""
     some: list[bytes] = []
     async for line in lines:
         some.append(line)
@@ -27,7 +27,7 @@ async def portions(lines: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     yield some
 
 
-def keep_lasting(ledger_folder: Path, identity: str, found: Mapping[str, Completion]) -> dict[str, Completion]:
+def store_permanent(ledger_folder: Path, identity: str, found: Mapping[str, Completion]) -> dict[str, Completion]:
     """Keep the answers, and the failures that will not pass, in the ledger; what is kept, by key. Raises LedgerError.
 
     identity is what the ledger knows the model by.
@@ -42,7 +42,7 @@ def keep_lasting(ledger_folder: Path, identity: str, found: Mapping[str, Complet
         ledger.close()
 
 
-def kept_answers(ledger_folder: Path, keys: Sequence[str]) -> dict[str, Completion]:
+def stored_answers(ledger_folder: Path, keys: Sequence[str]) -> dict[str, Completion]:
     """The answers to some questions that are in the ledger, by key; a kept failure is none. Raises LedgerError."""
     ledger = Ledger(ledger_folder)
     try:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kasasagi.blocks.hints import as_called, printed_command
+from kasasagi.blocks.hints import printed_command, with_program_name
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import Kind, plain, short
@@ -79,7 +79,7 @@ def _draw_state(shown: dict[str, Any], console: Console) -> None:
     console.print(line)
     if state["error"]:
         # Not wrapped, so that the commands in it can be copied.
-        console.print(plain(as_called(state["error"]), "red"), soft_wrap=True)
+        console.print(plain(with_program_name(state["error"]), "red"), soft_wrap=True)
     if state["status"] == "killed":
         console.print(plain("Its process is gone without a word; what was paid for is kept: run the recipe again."))
 

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from kasasagi.blocks.destinations.hub import Head, HubRepository
+from kasasagi.blocks.destinations.hub import BranchState, HubRepository
 from kasasagi.tasks.publish.config import HubConfig, PublishError
 from kasasagi.tasks.publish.places.folder import MANIFEST, as_manifest, read_manifest
 
@@ -32,7 +32,7 @@ def push(config: HubConfig, folder: Path) -> str:
     return repository.address
 
 
-def _earlier(repository: HubRepository, head: Head) -> list[str]:
+def _earlier(repository: HubRepository, head: BranchState) -> list[str]:
     """The files that an earlier push put there. Raises PublishError where there are others."""
     there = set(head.files) - HARMLESS
     if not there:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from kasasagi.blocks.cluster import worker
+from kasasagi.blocks.cluster.call_batches import CallBatch, WorkerReport
 from kasasagi.blocks.cluster.dispatcher import ClusterDispatcher
-from kasasagi.blocks.cluster.parcels import Outcome, Parcel
-from kasasagi.blocks.cluster.shipping import Cluster, Send, Shipping
-from kasasagi.blocks.cluster.worker import answer_parcel
+from kasasagi.blocks.cluster.transport import Cluster, ClusterTransport, Send
+from kasasagi.blocks.cluster.worker import answer_batch
 from kasasagi.blocks.destinations.store import Store
 from kasasagi.blocks.models.kinds import Budget, ModelConfig
 from tests.served import s3_served
@@ -27,20 +27,22 @@ class Site:
 
     ledger: Path
     storage: str
-    sent: list[Parcel] = field(default_factory=list)
+    sent: list[CallBatch] = field(default_factory=list)
 
     @property
     def store(self) -> Store:
         return Store(self.storage)
 
-    def shipping(self, models: Mapping[str, ModelConfig], send: Send | None = None, **settings: Any) -> Shipping:
-        def answered(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
-            self.sent.append(parcel)
-            return send(parcel, options) if send else answer_parcel(parcel)
+    def transport(
+        self, models: Mapping[str, ModelConfig], send: Send | None = None, **settings: Any
+    ) -> ClusterTransport:
+        def answered(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
+            self.sent.append(batch)
+            return send(batch, options) if send else answer_batch(batch)
 
         how = {"at_once": 2, "parcel_calls": 16, "flush_s": 0.0, **settings}
         cluster = Cluster("tcp://test:1", self.storage, answered, **how)
-        return Shipping(cluster, ROOT, self.ledger, models)
+        return ClusterTransport(cluster, ROOT, self.ledger, models)
 
     @contextmanager
     def dispatching(
@@ -51,13 +53,13 @@ class Site:
         resources: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> Iterator[ClusterDispatcher]:
-        shipping = self.shipping(models, send, **settings)
-        dispatcher = ClusterDispatcher(models, {}, (self.ledger, budget), shipping, resources or {})
+        transport = self.transport(models, send, **settings)
+        dispatcher = ClusterDispatcher(models, {}, (self.ledger, budget), transport, resources or {})
         try:
             yield dispatcher
         finally:
             dispatcher.close(20)
-            shipping.finish()
+            transport.finish()
 
 
 @pytest.fixture

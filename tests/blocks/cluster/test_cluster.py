@@ -13,9 +13,16 @@ from typing import Any
 import pytest
 
 from kasasagi.blocks.cluster import worker
-from kasasagi.blocks.cluster.parcels import ClusterError, Outcome, Parcel, read_segments, segments_in, write_segment
-from kasasagi.blocks.cluster.shipping import take_over
-from kasasagi.blocks.cluster.worker import answer_parcel, share_of
+from kasasagi.blocks.cluster.call_batches import (
+    CallBatch,
+    ClusterError,
+    WorkerReport,
+    read_segments,
+    segments_in,
+    write_segment,
+)
+from kasasagi.blocks.cluster.transport import recover_results
+from kasasagi.blocks.cluster.worker import answer_batch, share_of
 from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
 from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
@@ -86,13 +93,13 @@ class Halting:
         return FAST
 
 
-def process_for(parcel: Parcel) -> subprocess.Popen[bytes]:
-    """A worker of its own process that answers a parcel."""
+def process_for(batch: CallBatch) -> subprocess.Popen[bytes]:
+    """A worker of its own process that answers a batch."""
     code = (
         "import sys; from kasasagi.blocks.cluster.worker import *; "
-        "answer_parcel(Parcel.model_validate_json(sys.argv[1]))"
+        "answer_batch(CallBatch.model_validate_json(sys.argv[1]))"
     )
-    return subprocess.Popen([sys.executable, "-c", code, parcel.model_dump_json()], cwd=REPOSITORY)
+    return subprocess.Popen([sys.executable, "-c", code, batch.model_dump_json()], cwd=REPOSITORY)
 
 
 def entries_on(site: Site) -> list[Entry]:
@@ -103,17 +110,17 @@ def entries_on(site: Site) -> list[Entry]:
 def test_the_death_of_a_worker_costs_what_was_in_flight(site: Site, taken_over_by: str) -> None:
     halting = Halting(at_once=20)
 
-    def send(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
+    def send(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
         if len(site.sent) > 1:  # the flow asks again for what is missing
-            return answer_parcel(parcel)
-        process = process_for(parcel)
+            return answer_batch(batch)
+        process = process_for(batch)
         until(lambda: len(entries_on(site)) == 20 and server.posts == 24)
         process.kill()
         process.wait()
         halting.go_on.set()
         if taken_over_by == "the flow":
             raise ConnectionError("the worker is gone")
-        return answer_parcel(parcel)  # as Dask and Ray do: the same task, on another worker
+        return answer_batch(batch)  # as Dask and Ray do: the same task, on another worker
 
     asked = questions(40)
     with ScriptedServer(halting) as server:
@@ -131,73 +138,73 @@ def test_what_a_run_left_on_the_storage_is_in_the_next_ones_ledger(any_site: Sit
     for run, row in zip(("killed", "killed", "alive"), rows, strict=True):
         write_segment(any_site.store, f"workspace/{run}/parcels/1-0-ab", row[0].hex(), [row])
     write_segment(any_site.store, "another/killed/parcels/1-0-ab", "0", rows)
-    assert take_over(any_site.store, any_site.ledger, "workspace", ["alive"]) == 2
+    assert recover_results(any_site.store, any_site.ledger, "workspace", ["alive"]) == 2
     assert set(kept(any_site.ledger, asked)) == {asked[0].key, asked[1].key}
     left = {name.split("/parcels/")[0] for name in any_site.store.names()}
     assert left == {"workspace/alive", "another/killed"}
 
 
-def stopped_in_the_middle(site: Site, stop: Callable[[Parcel], None]) -> str | None:
+def stopped_in_the_middle(site: Site, stop: Callable[[CallBatch], None]) -> str | None:
     """What a worker says that something stopped when 14 of its 40 calls were sent; it must send no further one."""
     halting = Halting(at_once=10)
-    outcomes: list[Outcome] = []
+    reports: list[WorkerReport] = []
     with ScriptedServer(halting) as server:
-        shipping = site.shipping({"small": model(server.base_url, max_concurrency=4)}, at_once=1)
-        parcel = parcel_with(site, 40)
-        thread = background(lambda: outcomes.append(answer_parcel(parcel)))
+        transport = site.transport({"small": model(server.base_url, max_concurrency=4)}, at_once=1)
+        batch = batch_with(site, 40)
+        thread = background(lambda: reports.append(answer_batch(batch)))
         until(lambda: server.posts == 14)
-        stop(parcel)
+        stop(batch)
         until(lambda: all(session.has_ended for session in worker._SESSIONS.values()))
         halting.go_on.set()
         thread.join(60)
         assert server.posts == 14
-        shipping.finish()
-    return outcomes[0].stopped
+        transport.finish()
+    return reports[0].stopped
 
 
 def test_a_worker_of_a_run_that_is_gone_sends_nothing_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "WATCH_S", 0.05)
 
-    def gone(_: Parcel) -> None:
-        take_over(site.store, site.ledger, ROOT.split("/", maxsplit=1)[0], [])
+    def gone(_: CallBatch) -> None:
+        recover_results(site.store, site.ledger, ROOT.split("/", maxsplit=1)[0], [])
 
     assert stopped_in_the_middle(site, gone) == "the run that asked has ended"
     assert len(kept(site.ledger, questions(40))) == 14  # what was in flight came late, and is kept
 
 
-def test_a_worker_stops_where_another_has_taken_its_parcel(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_stops_where_another_has_taken_its_batch(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "WATCH_S", 0.05)
 
-    def taken_over(parcel: Parcel) -> None:
-        site.store.write_whole(f"{parcel.folder}/claim", b"another worker")
+    def taken_over(batch: CallBatch) -> None:
+        site.store.write_whole(f"{batch.folder}/claim", b"another worker")
 
-    assert stopped_in_the_middle(site, taken_over) == "another worker has taken the parcel over"
+    assert stopped_in_the_middle(site, taken_over) == "another worker has taken over the batch"
 
 
-def parcel_with(site: Site, count: int) -> Parcel:
-    """A parcel on the storage, whose run says that it lives."""
-    from kasasagi.blocks.cluster.parcels import write_questions
+def batch_with(site: Site, count: int) -> CallBatch:
+    """A batch on the storage, whose run says that it is alive."""
+    from kasasagi.blocks.cluster.call_batches import write_questions
 
-    parcel = Parcel(storage=site.storage, root=ROOT, name="1-000000-ab", at_once=1, flush_s=0)
-    write_questions(site.store, parcel, questions(count))
-    return parcel
+    batch = CallBatch(storage=site.storage, root=ROOT, name="1-000000-ab", at_once=1, flush_s=0)
+    write_questions(site.store, batch, questions(count))
+    return batch
 
 
 def test_a_run_that_says_nothing_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "WATCH_S", 0.05)
     halting = Halting(at_once=10)
-    outcomes: list[Outcome] = []
+    reports: list[WorkerReport] = []
     with ScriptedServer(halting) as server:
-        shipping = site.shipping({"small": model(server.base_url, max_concurrency=4)}, at_once=1)
-        parcel = parcel_with(site, 40)
-        shipping._ended = True  # as a flow that was killed, it says nothing more
-        thread = background(lambda: outcomes.append(answer_parcel(parcel)))
+        transport = site.transport({"small": model(server.base_url, max_concurrency=4)}, at_once=1)
+        batch = batch_with(site, 40)
+        transport._ended = True  # as a flow that was killed, it says nothing more
+        thread = background(lambda: reports.append(answer_batch(batch)))
         until(lambda: server.posts == 14)
         monkeypatch.setattr(worker, "LEASE_S", 0.0)
         until(lambda: all(session.has_ended for session in worker._SESSIONS.values()))
         halting.go_on.set()
         thread.join(60)
-    assert outcomes[0].stopped == "the run that asked has sent nothing for a while"
+    assert reports[0].stopped == "the run that asked has sent nothing for a while"
     assert server.posts == 14
 
 
@@ -240,7 +247,7 @@ def test_a_hold_reaches_the_workers(site: Site, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_cluster_that_loses_the_same_questions_again_and_again_ends_the_run(site: Site, server: FakeServer) -> None:
-    def send(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
+    def send(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
         raise ConnectionError("nobody there")
 
     with (
@@ -277,12 +284,12 @@ def test_a_budget_holds_for_all_workers_together(site: Site, server: FakeServer)
 def test_each_model_is_asked_where_its_resources_are(site: Site, server: FakeServer) -> None:
     placed: dict[str, Any] = {}
 
-    def send(parcel: Parcel, options: Mapping[str, Any]) -> Outcome:
-        from kasasagi.blocks.cluster.parcels import read_questions
+    def send(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
+        from kasasagi.blocks.cluster.call_batches import read_questions
 
-        labels = {question.label for question in read_questions(site.store, parcel)}
+        labels = {question.label for question in read_questions(site.store, batch)}
         placed.update(dict.fromkeys(labels, options))
-        return answer_parcel(parcel)
+        return answer_batch(batch)
 
     models = {"small": model(server), "large": model(server, "large")}
     with site.dispatching(models, send, resources={"large": {"num_gpus": 1}}) as dispatcher:
@@ -296,7 +303,7 @@ def test_a_segment_that_was_changed_is_never_served(site: Site) -> None:
     forged = (*row[:4], row[4].replace(b"true", b"lies"), row[5])
     write_segment(site.store, "workspace/killed/parcels/1-0-ab", "0", [forged])
     with pytest.raises(LedgerError, match="seal is broken"):
-        take_over(site.store, site.ledger, "workspace", [])
+        recover_results(site.store, site.ledger, "workspace", [])
 
 
 def test_each_process_has_its_share_of_a_models_limits(server: FakeServer) -> None:

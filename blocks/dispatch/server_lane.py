@@ -7,32 +7,32 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from kasasagi.blocks.dispatch.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
 from kasasagi.blocks.dispatch.groups import alike, can_share, complete_shared
-from kasasagi.blocks.dispatch.lanes import Job, Lane, Owner, backoff
-from kasasagi.blocks.dispatch.pace import Sent
+from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit, Slots
-from kasasagi.blocks.endpoints.greeting import greet
+from kasasagi.blocks.endpoints.readiness import check_readiness
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion
 
-Place = tuple[int, int, int, Job]
+QueueEntry = tuple[int, int, int, Job]
 QUEUE_CHECK_S = 1.0
-WORTH_ANNOUNCING_S = 2.0
+WORTH_LOGGING_S = 2.0
 # A server that leaves out or refuses that many shared calls gets single ones from then on.
 TOLERATED_UNSHARED = 3
 ABANDONED = Completion(error="stopped", detail="the call was abandoned", transient=True)
 
 
-class ServersOwner(Owner, Protocol):
-    """What this lane needs of the dispatcher beside what every lane needs; log takes a line for a person."""
+class ServerCallbacks(DispatcherCallbacks, Protocol):
+    """The methods of the dispatcher that this lane calls beside those of every lane; log takes a line for a person."""
 
     log: Callable[[str], None]
 
 
-class Servers(Lane):
+class ServerLane(Lane):
     """All questions for servers: the most urgent goes first, to the address that has most of its limit free.
 
     Models at one address share its limit. A model's first question goes to an address only after the server there has
@@ -40,13 +40,13 @@ class Servers(Lane):
     gives no answer at any address is tried by single calls as long as its patience lasts, then its questions fail.
     """
 
-    def __init__(self, owner: ServersOwner) -> None:
-        super().__init__(owner)
-        self._log: Callable[[str], None] = lambda line: owner.log(line)  # noqa: PLW0108 - log is set later
+    def __init__(self, callbacks: ServerCallbacks) -> None:
+        super().__init__(callbacks)
+        self._log: Callable[[str], None] = lambda line: callbacks.log(line)  # noqa: PLW0108 - log is set later
         self._models: dict[str, OpenAIModel] = {}
         self._addresses: dict[str, Address] = {}
         self._routes: dict[str, list[Route]] = {}
-        self._queues: dict[str, list[Place]] = {}
+        self._queues: dict[str, list[QueueEntry]] = {}
         self._limits: dict[str, SharedLimit] = {}
         self._estimates = Estimates()
         self._noted: set[tuple[str, str]] = set()
@@ -55,26 +55,26 @@ class Servers(Lane):
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, label: str, model: ModelConfig) -> None:
-        """Open a session at each address of a model that is new, and greet the servers."""
+        """Open a session at each address of a model that is new, and check that the servers are ready."""
         if label in self._models or not isinstance(model, OpenAIModel):
             return
         self._models[label] = model
         self._queues[label] = []
         self._routes[label] = []
         if (variable := missing_key(model)) is not None:
-            self.owner.unusable(label, f"the environment variable {variable} is not set; set it to the key")
+            self.callbacks.report_unusable(label, f"the environment variable {variable} is not set; set it to the key")
             return
         limit = self._shared_limit(label, model.prefect_limit) if model.prefect_limit else None
         for url in model.addresses:
             route = self._route(label, model, url)
             route.limit = limit
             self._routes[label].append(route)
-            self._spawn(self._greet(route))
+            self._spawn(self._check_readiness(route))
 
     def _route(self, label: str, model: OpenAIModel, url: str) -> Route:
         """The way to a model at an address."""
         address = self._addresses.setdefault(url, Address(url))
-        address.pace.allow(model.first_concurrency(url), model.most_concurrency(url))
+        address.concurrency.allow(model.first_concurrency(url), model.most_concurrency(url))
         others = (route for routes in self._routes.values() for route in routes)
         sibling = next((one for one in others if one.address is address and one.model.model == model.model), None)
         return Route(label, model, address, endpoint_of(model, url), sibling)
@@ -91,7 +91,7 @@ class Servers(Lane):
             await limit.serve()
         except Exception as error:
             words = str(error) if isinstance(error, LimitError) else f"{type(error).__name__}: {error}"
-            self.owner.unusable(label, words)
+            self.callbacks.report_unusable(label, words)
 
     def push(self, job: Job) -> None:
         """Queue a job and send what may be sent; nothing more is taken once the lane was cleared."""
@@ -111,11 +111,11 @@ class Servers(Lane):
         if self.held:
             return
         now = asyncio.get_running_loop().time()
-        deferred: list[Place] = []
+        deferred: list[QueueEntry] = []
         while (found := self._next(now, deferred)) is not None:
             self._begin(*found, now)
-        for place in deferred:
-            heapq.heappush(self._queues[place[-1].label], place)
+        for entry in deferred:
+            heapq.heappush(self._queues[entry[-1].label], entry)
         self._wake_later(now)
 
     def clear(self) -> None:
@@ -141,17 +141,17 @@ class Servers(Lane):
             for route in routes:
                 await route.endpoint.close()
 
-    def _next(self, now: float, deferred: list[Place]) -> tuple[Job, Route] | None:
+    def _next(self, now: float, deferred: list[QueueEntry]) -> tuple[Job, Route] | None:
         """The most urgent job that can be sent now, and where; jobs that wait for another address are deferred."""
         for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
             free = self._free(label, now)
             while free and (queue := self._queues[label]):
-                place = heapq.heappop(queue)
-                job = place[-1]
+                entry = heapq.heappop(queue)
+                job = entry[-1]
                 others = [route for route in free if route.address.url != job.failed_at]
                 if others or not self._has_other(label, job.failed_at, now):
                     return job, min(others or free, key=lambda route: route.address.share)
-                deferred.append(place)
+                deferred.append(entry)
         return None
 
     def _urgency(self, label: str) -> tuple[int, int, int]:
@@ -159,22 +159,22 @@ class Servers(Lane):
 
     def _free(self, label: str, now: float) -> list[Route]:
         """The addresses that take a question to a model now; one that rests, only where all do without an outage."""
-        taking = [route for route in self._routes[label] if route.takes]
-        awake = [route for route in taking if not route.availability.rests(now)]
+        taking = [route for route in self._routes[label] if route.admits_questions]
+        awake = [route for route in taking if not route.availability.is_resting(now)]
         live = awake or [route for route in taking if not route.availability.is_outage]
         healthy = any(not route.availability.is_on_trial for route in live)
         return [route for route in live if route.is_free(now, healthy)]
 
     def _has_other(self, label: str, url: str | None, now: float) -> bool:
         """Whether a model has another address than one that is worth waiting for."""
-        others = [route for route in self._routes[label] if route.address.url != url and route.takes]
-        return any(one.availability.resume_at <= now and not one.availability.rests(now) for one in others)
+        others = [route for route in self._routes[label] if route.address.url != url and route.admits_questions]
+        return any(one.availability.resume_at <= now and not one.availability.is_resting(now) for one in others)
 
     def _begin(self, job: Job, route: Route, now: float) -> None:
         self.in_flight += 1
         others = self._companions(job, route)
-        tokens = sum(map(self._tokens, [job, *others])) if route.meter else 0
-        call = route.began(now, tokens)
+        tokens = sum(map(self._tokens, [job, *others])) if route.rate_limiter else 0
+        call = route.on_send(now, tokens)
         self._spawn(self._send_shared([job, *others], route, call) if others else self._send(job, route, call))
 
     def _companions(self, job: Job, route: Route) -> list[Job]:
@@ -190,24 +190,24 @@ class Servers(Lane):
             found.append(heapq.heappop(queue)[-1])
         return found
 
-    def _ended(self, route: Route, call: Sent, completion: Completion) -> None:
+    def _on_end(self, route: Route, call: SentCall, completion: Completion) -> None:
         """Count a call that has ended, and say that an outage is over."""
         self.in_flight -= 1
-        seconds = route.ended(call, completion, asyncio.get_running_loop().time())
+        seconds = route.on_end(call, completion, asyncio.get_running_loop().time())
         if seconds:
-            self._log(f"{_named(route)} answers again after {seconds:.0f} s")
+            self._log(f"{_describe(route)} answers again after {seconds:.0f} s")
         for note in route.endpoint.adaptation.notes():
             if (route.label, note) not in self._noted:
                 self._noted.add((route.label, note))
-                self._log(f"{_named(route)} {note}")
+                self._log(f"{_describe(route)} {note}")
 
-    async def _send_shared(self, jobs: list[Job], route: Route, call: Sent) -> None:
+    async def _send_shared(self, jobs: list[Job], route: Route, call: SentCall) -> None:
         """Send some questions as one call; those that the reply lacks are asked again, each on its own."""
         outcome, found = ABANDONED, list[Completion | None]()
         try:
             outcome, found = await complete_shared(route.endpoint, [job.request for job in jobs])
         finally:
-            self._ended(route, call, outcome)
+            self._on_end(route, call, outcome)
         if outcome.error is None and any(found):
             route.admit()
         if None in found and not outcome.transient:
@@ -217,74 +217,76 @@ class Servers(Lane):
             if outcome.fatal or completion is not None:
                 self._settle(job, completion or outcome, route)
             elif outcome.transient:
-                self._failed(job, outcome, route)
+                self._on_failure(job, outcome, route)
                 outcome = replace(outcome, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
             else:
-                self.owner.counters.retried += 1
+                self.callbacks.counters.retried += 1
                 self.push(job)
         self.pump()
 
-    async def _send(self, job: Job, route: Route, call: Sent) -> None:
+    async def _send(self, job: Job, route: Route, call: SentCall) -> None:
         completion = ABANDONED
         try:
             completion = await route.endpoint.complete(job.request)
         finally:
-            self._ended(route, call, completion)
+            self._on_end(route, call, completion)
         job.attempts += 1
         if completion.transient:
-            self._failed(job, completion, route)
+            self._on_failure(job, completion, route)
         else:
             self._settle(job, completion, route)
             if not completion.fatal:
                 route.admit()
-            if completion.error is None and route.meter:
+            if completion.error is None and route.rate_limiter:
                 self._estimates.learn(job.label, job.rank, completion)
         self.pump()
 
     def _settle(self, job: Job, completion: Completion, route: Route) -> None:
-        self.owner.settle(job, replace(completion, attempts=job.attempts, wait_s=None), route.address.url)
+        self.callbacks.settle(job, replace(completion, attempts=job.attempts, wait_s=None), route.address.url)
 
     def _tokens(self, job: Job) -> int:
         """The tokens that a question and its answer are expected to take."""
         answer = self._estimates.completion_tokens(job.label, job.rank, job.request)
         return answer + prompt_tokens(job.request)
 
-    def _failed(self, job: Job, completion: Completion, route: Route) -> None:
+    def _on_failure(self, job: Job, completion: Completion, route: Route) -> None:
         """Ask again after a failure that may pass, as long as patience lasts.
 
         While the model gives no answer at all, a failure is the outage's and not the question's.
         """
         now, most = asyncio.get_running_loop().time(), self._models[job.label].max_retries
-        job.blame(route.availability.row, route.excuses(now))
+        job.blame(route.availability.row, route.blames_outage(now))
         if not job.is_suspect:
-            route.availability.involve(job.key)
-        self._announce(route, now)
+            route.availability.add_question(job.key)
+        self._log_outage(route, now)
         if all(one.is_given_up(now) for one in self._routes[job.label]):
             self._give_up(job, completion, route, now)
         elif job.failures <= most:
-            self._again(job, completion, route)
+            self._retry_later(job, completion, route)
         else:
             self._settle(job, completion, route)
 
-    def _announce(self, route: Route, now: float) -> None:
-        """Tell a person, once, that a model gives no answer for a while."""
+    def _log_outage(self, route: Route, now: float) -> None:
+        """Log once that a model has given no answer for a while."""
         availability = route.availability
-        if availability.announced or availability.seconds_down(now) < WORTH_ANNOUNCING_S or not availability.is_outage:
+        if availability.is_logged or availability.seconds_down(now) < WORTH_LOGGING_S or not availability.is_outage:
             return
-        availability.announced = True
+        availability.is_logged = True
         left = route.model.patience_s - availability.seconds_down(now)
         why = _words(availability.last)
-        self._log(f"{_named(route)} gives no answer ({why}); its calls wait and are sent again for up to {left:.0f} s")
+        self._log(
+            f"{_describe(route)} gives no answer ({why}); its calls wait and are sent again for up to {left:.0f} s"
+        )
 
     def _give_up(self, job: Job, completion: Completion, route: Route, now: float) -> None:
         """Fail a question and all that wait for the same model, since patience with it is over."""
-        waiting = [place[-1] for place in self._queues[job.label]]
+        waiting = [entry[-1] for entry in self._queues[job.label]]
         self._queues[job.label].clear()
         if not route.availability.given_up:
             route.availability.given_up = True
             seconds = f"{route.availability.seconds_down(now):.0f} s"
             self._log(
-                f"{_named(route)} gave no answer for {seconds} ({_words(completion)}): "
+                f"{_describe(route)} gave no answer for {seconds} ({_words(completion)}): "
                 f"{len(waiting) + 1} calls are given up and left to the next run; raise patience_s to wait longer"
             )
         self._settle(job, completion, route)
@@ -298,13 +300,13 @@ class Servers(Lane):
         over = all(route.is_given_up(now) for route in routes) and any(one.availability.given_up for one in routes)
         return routes[0] if routes and over and not self._free(label, now) else None
 
-    def _again(self, job: Job, completion: Completion, route: Route) -> None:
+    def _retry_later(self, job: Job, completion: Completion, route: Route) -> None:
         """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
-        self.owner.counters.retried += 1
-        self.owner.tried(job, completion)
+        self.callbacks.counters.retried += 1
+        self.callbacks.record_attempt(job, completion)
         job.failed_at = route.address.url
         asked = completion.wait_s if len(self._routes[job.label]) == 1 else None
-        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.owner.again, job)
+        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.callbacks.retry, job)
 
     def _wake_later(self, now: float) -> None:
         """Come back when an address may be used again, if anything waits."""
@@ -316,8 +318,8 @@ class Servers(Lane):
         soonest = min((end for end in ends if end > now), default=None)
         if soonest is not None:
             self._timer = asyncio.get_running_loop().call_at(soonest, self.pump)
-        self.owner.counters.next_at = None if self.in_flight else soonest
-        self.owner.counters.short_of = None if self.in_flight else self._short_of()
+        self.callbacks.counters.next_at = None if self.in_flight else soonest
+        self.callbacks.counters.short_of = None if self.in_flight else self._short_of()
 
     def _short_of(self) -> str | None:
         """A shared limit of which no slot is held though a question waits for one."""
@@ -329,11 +331,13 @@ class Servers(Lane):
         name = self._models[label].prefect_limit
         return [self._limits[name]] if name in self._limits else []
 
-    async def _greet(self, route: Route) -> None:
+    async def _check_readiness(self, route: Route) -> None:
         """Let a model's questions go to a server that knows it; where it does not say so, one of them goes ahead."""
-        found = await greet(route, lambda: self._all_silent(route), self._log)
+        found = await check_readiness(route, lambda: self._all_silent(route), self._log)
         if found.state != "ready":
-            self.owner.unusable(route.label, found.words, None if found.state == "silent" else route.address.url)
+            self.callbacks.report_unusable(
+                route.label, found.words, None if found.state == "silent" else route.address.url
+            )
             return
         if route.model.model in found.models:
             route.admit()
@@ -350,7 +354,7 @@ class Servers(Lane):
         while (waiting := await route.endpoint.waiting()) is not None or says:
             if waiting is not None:
                 says = True
-                route.address.pace.queue_seen(waiting, route.address.in_flight)
+                route.address.concurrency.on_queue_length(waiting, route.address.in_flight)
                 self.pump()
             await asyncio.sleep(QUEUE_CHECK_S)
 
@@ -362,7 +366,7 @@ class Servers(Lane):
         )
 
 
-def _named(route: Route) -> str:
+def _describe(route: Route) -> str:
     return f"model {route.label!r} at {route.address.url}"
 
 

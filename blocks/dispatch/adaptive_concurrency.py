@@ -1,4 +1,4 @@
-"""How many calls may be in flight at one address: found out from what the server does with them.
+"""How many calls may be in flight at one address: a limit that adapts to what the server does with them.
 
 Growth is multiplicative as long as it pays: after each step the mean time of a call at the new level is compared with
 that at the old one (by Little's law their quotient is the gain in throughput), and a step that brought too little is
@@ -32,7 +32,7 @@ QUEUE_SHARE = 1 / 16
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentCall:
     """One call as it was sent: when, as which of all, how many were in flight with it, under which limit of many."""
 
     at: float
@@ -42,8 +42,8 @@ class Sent:
     tokens: int = 0
 
 
-class Pace:
-    """The limit of one address. Times are those of the loop's clock, in seconds."""
+class AdaptiveConcurrency:
+    """The adaptive limit of calls in flight at one address. Times are those of the loop's clock, in seconds."""
 
     def __init__(self) -> None:
         self.limit = 0
@@ -54,9 +54,9 @@ class Pace:
         self._cut_at = 0
         self._cut_from = (0, FIRST_STRIDE)
         self._cut_to = 0
-        self._verdict = 0
+        self._cut_votes = 0
         self._stride = FIRST_STRIDE
-        self._held = 0
+        self._windows_held = 0
         self._unbroken = 0
         self._queue_is_watched = False
         self._number = 0
@@ -79,25 +79,25 @@ class Pace:
         """How many calls may be in flight now: the limit, less slots of calls that were just refused."""
         return max(1, self.limit - math.ceil(self._emptied))
 
-    def sent(self, now: float, in_flight: int, tokens: int = 0) -> Sent:
+    def on_send(self, now: float, in_flight: int, tokens: int = 0) -> SentCall:
         """Note a call that is sent, in_flight with it, which is expected to take some tokens."""
         self._number += 1
         self._unanswered[self._number] = None
-        self._refusals.sent(self._number, in_flight)
-        return Sent(now, self._number, in_flight, self._epoch, tokens)
+        self._refusals.on_send(self._number, in_flight)
+        return SentCall(now, self._number, in_flight, self._epoch, tokens)
 
-    def ended(self, call: Sent) -> None:
+    def on_end(self, call: SentCall) -> None:
         """Note that a call is not in flight any more; for one that failed in another way this is all there is to it."""
         self._unanswered.pop(call.number, None)
 
-    def answered(self, call: Sent, now: float, in_flight: int) -> None:
+    def on_answer(self, call: SentCall, now: float, in_flight: int) -> None:
         """Learn from a call that the server took; in_flight were in flight with it."""
-        self.ended(call)
+        self.on_end(call)
         self._ended.append((call.level, True))
         self._unbroken = 0
         self._emptied = max(0.0, self._emptied - FILLED_BY_AN_ANSWER - self._refusals.usual_per_answer)
         if call.epoch < self._cut_at and call.level > self._cut_to:
-            self._reconsider(1)
+            self._vote_on_cut(1)
         if self._return_to_target() or call.epoch != self._epoch or in_flight < 0.9 * self.room:
             return
         self._answers += 1
@@ -105,15 +105,15 @@ class Pace:
         if self._answers >= max(min(FEWEST_ANSWERS, 4 * self.limit), self.limit // 2):
             self._step(self._seconds / self._answers)
 
-    def refused(self, call: Sent) -> float:
+    def on_refusal(self, call: SentCall) -> float:
         """Learn from a 429; gives the seconds for which nothing should be sent, unless the server asked for more."""
-        self.ended(call)
+        self.on_end(call)
         self._emptied = min(self._emptied + 1, max(1.0, self.limit * MOST_EMPTIED))
-        if not self._refusals.refused(call.number, call.level):
+        if not self._refusals.on_refusal(call.number, call.level):
             self._keep_below(self._refusals.ceiling())
             return 0.0
         if call.epoch < self._cut_at:  # sent before the limit was cut: all that it may say is by how much too little
-            self._reconsider(-1)
+            self._vote_on_cut(-1)
             at_least = max(self._floor, call.level - 1, self._taken_before(call))
             self.limit = self._target = self._cut_to = min(self.limit, at_least)
             return 0.0
@@ -122,18 +122,18 @@ class Pace:
         self._unbroken += 1  # since the last answer: while answers come, there is nothing to wait for
         return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._unbroken, 20)) if self._unbroken > 1 else 0.0
 
-    def timed_out(self, call: Sent) -> None:
+    def on_timeout(self, call: SentCall) -> None:
         """Learn from a call that had no answer in time: halve the limit, for long only if other calls fare likewise."""
-        self.ended(call)
+        self.on_end(call)
         self._ended.append((call.level, False))
         target = self._target
         if call.epoch >= self._cut_at:
             self._cut(self.limit // 2)
         else:
-            self._reconsider(-1)
+            self._vote_on_cut(-1)
         self._target = max(self.limit, self._floor) if self._others_fared_likewise(call.level) else target
 
-    def queue_seen(self, waiting: int, in_flight: int) -> None:
+    def on_queue_length(self, waiting: int, in_flight: int) -> None:
         """Learn how many calls wait at a server that queues instead of refusing: a few are enough to keep it busy."""
         self._queue_is_watched = True
         surplus = waiting - max(0, in_flight - self.limit)
@@ -148,7 +148,7 @@ class Pace:
         """Lower the limit, from now on for all calls that are not sent yet, and by half at most."""
         self._floor = max(1, self.limit // 2)
         self._cut_from = (self.limit, self._stride)
-        self._verdict = -1
+        self._cut_votes = -1
         self._change(max(1, limit), WINDOWS_HELD_AFTER_REFUSAL, STRIDE_AFTER_REFUSAL)
         self._cut_at, self._cut_to = self._epoch, self.limit
 
@@ -157,12 +157,12 @@ class Pace:
         if ceiling is not None and self.limit // 2 <= ceiling < self.limit:
             self._change(max(1, ceiling), WINDOWS_HELD_AFTER_REFUSAL, STRIDE_AFTER_REFUSAL)
 
-    def _reconsider(self, voice: int) -> None:
+    def _vote_on_cut(self, vote: int) -> None:
         """Undo a cut where the server took most of the calls that were sent before it after all."""
-        self._verdict += voice
-        if self._verdict == 1:
+        self._cut_votes += vote
+        if self._cut_votes == 1:
             before, stride = self._cut_from
-            self._target, self._stride, self._held = max(self._target, before), stride, 0
+            self._target, self._stride, self._windows_held = max(self._target, before), stride, 0
 
     def _return_to_target(self) -> bool:
         """One step back to a level that is thought to be good; False if that is where the limit is."""
@@ -171,7 +171,7 @@ class Pace:
         self.limit += 1
         return True
 
-    def _taken_before(self, call: Sent) -> int:
+    def _taken_before(self, call: SentCall) -> int:
         """How many calls the server is at work on, of those that were sent before one.
 
         A refusal comes at once and an answer late, so that an older call that is still in flight was taken.
@@ -185,8 +185,8 @@ class Pace:
 
     def _step(self, mean: float) -> None:
         """At the end of a window: keep the last step or take it back, and try the next."""
-        if self._held:
-            self._held -= 1
+        if self._windows_held:
+            self._windows_held -= 1
             self._answers, self._seconds = 0, 0.0
             return
         if self._brought_too_little(mean) and self._before is not None:
@@ -206,12 +206,12 @@ class Pace:
         growth = self.limit / level
         return growth * seconds / max(mean, 1e-9) < 1 + WORTH * (growth - 1)
 
-    def _change(self, limit: int, held: int | None = None, stride: float | None = None) -> None:
+    def _change(self, limit: int, windows_held: int | None = None, stride: float | None = None) -> None:
         """Start again at another limit."""
         if limit != self.limit:
             self._epoch += 1
         self.limit = self._target = limit
-        self._held = self._held if held is None else held
+        self._windows_held = self._windows_held if windows_held is None else windows_held
         self._stride = self._stride if stride is None else stride
         self._before = None
         self._answers, self._seconds = 0, 0.0

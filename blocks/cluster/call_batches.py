@@ -1,4 +1,4 @@
-"""Parcels and segments: what lies on the storage that the flow and its workers share."""
+"""Call batches and segments: what lies on the storage that the flow and its workers share."""
 
 import io
 import secrets
@@ -30,7 +30,8 @@ ENTRIES = pa.schema(
 )
 ALIVE = "alive"
 MODELS = "models.json"
-PARCELS = "parcels"
+BATCHES = "parcels"
+"""The folder of call batches in a run's folder on the storage; older versions wrote this name too."""
 CLAIM = "claim"
 
 
@@ -38,47 +39,47 @@ class ClusterError(Exception):
     """The cluster, or the storage that it shares with us, cannot be used."""
 
 
-class Parcel(Config):
+class CallBatch(Config):
     """Some questions of one run, as they are handed to a task on the cluster: small, and without any text."""
 
     storage: str = Field(description="Address of the shared storage.")
     root: str = Field(description="The run's folder there.")
-    name: str = Field(description="The parcel's folder in the run's.")
-    at_once: int = Field(description="Parcels in work at once, which share the endpoints' limits.")
+    name: str = Field(description="The batch's folder in the run's.")
+    at_once: int = Field(description="Call batches in work at once, which share the endpoints' limits.")
     flush_s: float = Field(description="Seconds that answers may wait to be written together.")
 
     @property
     def folder(self) -> str:
         """Where its objects lie on the storage."""
-        return f"{self.root}/{PARCELS}/{self.name}"
+        return f"{self.root}/{BATCHES}/{self.name}"
 
 
-class Outcome(Config):
-    """What a worker says of a parcel; the answers lie on the storage."""
+class WorkerReport(Config):
+    """What a worker reports of a call batch; the answers lie on the storage."""
 
     worker: str = Field(description="Host and process of the worker.")
     gpus: str | None = Field(None, description="The GPUs that it was given.")
     answered: int = Field(0, description="Questions with an answer, or with a failure that may pass.")
     found: int = Field(0, description="Those of them that an earlier worker had answered.")
-    stopped: str | None = Field(None, description="Why the parcel was not finished, if the run had ended.")
+    stopped: str | None = Field(None, description="Why the batch was not finished, if the run had ended.")
     unusable: str | None = Field(None, description="Why a model cannot be used at all, which ends the run.")
     unwritable: str | None = Field(None, description="Why answers cannot be kept, which ends the run.")
 
 
-def parcel_name(rank: int, chunk: int) -> str:
-    """A name that tells a parcel's stage and chunk."""
+def batch_name(rank: int, chunk: int) -> str:
+    """A name that tells a batch's stage and chunk."""
     return f"{rank}-{chunk:06d}-{secrets.token_hex(6)}"
 
 
-def write_questions(store: Store, parcel: Parcel, questions: Sequence[Question]) -> None:
-    """Lay a parcel's questions onto the storage. Raises DestinationError."""
+def write_questions(store: Store, batch: CallBatch, questions: Sequence[Question]) -> None:
+    """Lay a batch's questions onto the storage. Raises DestinationError."""
     rows = [{"label": one.label, "key": one.key, "request": orjson.dumps(one.request)} for one in questions]
-    store.write_whole(f"{parcel.folder}/questions.parquet", _bytes_of(pa.Table.from_pylist(rows, schema=QUESTIONS)))
+    store.write_whole(f"{batch.folder}/questions.parquet", _bytes_of(pa.Table.from_pylist(rows, schema=QUESTIONS)))
 
 
-def read_questions(store: Store, parcel: Parcel) -> list[Question]:
-    """A parcel's questions; none where the flow has taken it back. Raises DestinationError."""
-    data = store.read(f"{parcel.folder}/questions.parquet")
+def read_questions(store: Store, batch: CallBatch) -> list[Question]:
+    """A batch's questions; none where the flow has taken it back. Raises DestinationError."""
+    data = store.read(f"{batch.folder}/questions.parquet")
     rows = pq.read_table(io.BytesIO(data)).to_pylist() if data is not None else []
     return [Question(row["label"], row["key"], orjson.loads(row["request"])) for row in rows]
 
@@ -120,7 +121,7 @@ def _rows_of(store: Store, name: str) -> list[Row]:
     try:
         columns = pq.read_table(io.BytesIO(data), schema=ENTRIES).to_pydict()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(store, name, error) from error
+        raise _damage_error(store, name, error) from error
     return list(zip(*(columns[field.name] for field in ENTRIES), strict=True))
 
 
@@ -128,10 +129,10 @@ def _completion(store: Store, name: str, row: Row) -> Completion:
     try:
         return read_row(row)
     except DamagedEntryError as error:
-        raise _damaged(store, name, error) from error
+        raise _damage_error(store, name, error) from error
 
 
-def _damaged(store: Store, name: str, error: Exception) -> LedgerError:
+def _damage_error(store: Store, name: str, error: Exception) -> LedgerError:
     why = " ".join(str(error).split())
     return LedgerError(
         f"the segment {store.address}/{name} is not what a worker wrote ({why}): "
@@ -151,5 +152,5 @@ def plain_models(models: Mapping[str, Any]) -> bytes:
 
 
 def local_storage(workspace: Path) -> str:
-    """The folder of parcels in a workspace."""
+    """The folder of call batches in a workspace."""
     return str(workspace / "cluster")

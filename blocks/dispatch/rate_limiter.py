@@ -32,7 +32,7 @@ class Bucket:
         self._filled_at = now
 
 
-class Meter:
+class RateLimiter:
     """The caps of one model at one address; None means no cap."""
 
     def __init__(self, requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
@@ -45,14 +45,14 @@ class Meter:
         tokens = self._tokens.ready_at(now, TOKENS_GUESSED) if self._tokens else now
         return max(requests, tokens)
 
-    def sent(self, now: float, tokens: int) -> None:
+    def on_send(self, now: float, tokens: int) -> None:
         """Count a call that is sent, with the tokens that it is expected to take."""
         if self._requests:
             self._requests.take(now, 1.0)
         if self._tokens:
             self._tokens.take(now, tokens)
 
-    def ended(self, now: float, expected: int, tokens: int) -> None:
+    def on_end(self, now: float, expected: int, tokens: int) -> None:
         """Put right what was expected of a call by what it took."""
         if self._tokens:
             self._tokens.take(now, tokens - expected)

@@ -19,15 +19,15 @@ LOGGED_AFTER = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
-    """What came of reaching a server: whether questions may go there, which models it names, and its words if not."""
+class Readiness:
+    """The result of reaching a server: whether questions may go there, which models it names, and its words if not."""
 
     state: Literal["ready", "failing", "loading", "silent", "unusable"]
     models: Sequence[str] = ()
     words: str = ""
 
 
-async def greet(route: Route, is_silent: Callable[[], bool], log: Callable[[str], None]) -> Greeting:
+async def check_readiness(route: Route, is_silent: Callable[[], bool], log: Callable[[str], None]) -> Readiness:
     """Ask a server for its models until it answers.
 
     One that answers 502, 503 or 504 is loading and is waited for as long as `patience_s` says. Others get
@@ -41,7 +41,7 @@ async def greet(route: Route, is_silent: Callable[[], bool], log: Callable[[str]
         log: Takes a line for a person.
 
     Returns:
-        A greeting that is ready; or unusable, or silent at all addresses, with the reason.
+        A result that is ready; or unusable, or silent at all addresses, with the reason.
     """
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -56,31 +56,31 @@ async def greet(route: Route, is_silent: Callable[[], bool], log: Callable[[str]
     raise AssertionError
 
 
-def _final(found: Greeting, used_up: bool, too_late: bool, is_silent: Callable[[], bool]) -> Greeting | None:
-    """What to make of an attempt; None where another one is due."""
+def _final(found: Readiness, used_up: bool, too_late: bool, is_silent: Callable[[], bool]) -> Readiness | None:
+    """Return the final result after an attempt; None where another one is due."""
     if found.state == "loading" and too_late:
-        return Greeting("unusable", words=f"it is still loading ({found.words}); raise patience_s to wait longer")
+        return Readiness("unusable", words=f"it is still loading ({found.words}); raise patience_s to wait longer")
     if found.state == "failing" and used_up:
-        return Greeting("ready")
+        return Readiness("ready")
     if found.state == "silent" and used_up and is_silent():
-        return Greeting("silent", words=f"nobody answers: {found.words}")
+        return Readiness("silent", words=f"nobody answers: {found.words}")
     return found if found.state in ("ready", "unusable") else None
 
 
-async def _try(route: Route) -> Greeting:
-    """One attempt."""
+async def _try(route: Route) -> Readiness:
+    """Make one attempt."""
     try:
-        return Greeting("ready", await route.endpoint.models() or ())
+        return Readiness("ready", await route.endpoint.models() or ())
     except openai.APIStatusError as error:
         failure = read_failure(error)
         words = with_remedy(failure.error, route.endpoint.without_key(failure.detail))
         if failure.fatal:
-            return Greeting("unusable", words=f"the server answers {words}")
+            return Readiness("unusable", words=f"the server answers {words}")
         if error.status_code in UNAVAILABLE:
-            return Greeting("loading", words=words)
-        return Greeting("failing" if failure.transient else "ready", words=words)
+            return Readiness("loading", words=words)
+        return Readiness("failing" if failure.transient else "ready", words=words)
     except (RedirectRefusedError, ValueError, TypeError) as error:
         no_request = f"no request can be made ({type(error).__name__}); check the key"
-        return Greeting("unusable", words=str(error) if isinstance(error, RedirectRefusedError) else no_request)
+        return Readiness("unusable", words=str(error) if isinstance(error, RedirectRefusedError) else no_request)
     except Exception as error:
-        return Greeting("silent", words=connection_words(error))
+        return Readiness("silent", words=connection_words(error))

@@ -1,4 +1,4 @@
-"""Where batches are handed over: OpenAI's Batch API, or a folder that `vllm run-batch` works on."""
+"""The backends that take batches: OpenAI's Batch API, or a folder that `vllm run-batch` works on."""
 
 import os
 import shutil
@@ -33,8 +33,8 @@ class UnexpectedReplyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a look at a batch showed: how it ended, if it did, where its results lie, and what the server says."""
+class BatchStatus:
+    """The state of a batch: how it ended, if it did, where its results are, and the server's message."""
 
     ending: Ending | None
     results: tuple[str, ...] = ()
@@ -42,17 +42,17 @@ class Seen:
     too_much: bool = False
 
 
-class Place(Protocol):
-    """Somewhere that takes batches."""
+class BatchBackend(Protocol):
+    """A server or a folder that takes batches."""
 
     async def hand_over(self, note: BatchNote, requests: Path) -> str:
         """Hand a batch over and give its id there."""
 
     async def find(self, note: BatchNote) -> str | None:
-        """The id of a batch whose handing over was not confirmed; None where the place has none, or has no list."""
+        """The id of a batch whose handing over was not confirmed; None where the backend has none, or has no list."""
 
-    async def look(self, batch_id: str) -> Seen:
-        """How far a batch is. Raises LostBatchError."""
+    async def status(self, batch_id: str) -> BatchStatus:
+        """Return the state of a batch. Raises LostBatchError."""
 
     def results(self, name: str) -> AsyncIterator[bytes]:
         """The lines of a file of results. Raises LostBatchError."""
@@ -97,8 +97,8 @@ class BatchServer:
             page = await page.get_next_page()
         return None
 
-    async def look(self, batch_id: str) -> Seen:
-        """Ask how far it is. Raises openai.APIError, UnexpectedReplyError, LostBatchError."""
+    async def status(self, batch_id: str) -> BatchStatus:
+        """Fetch its state. Raises openai.APIError, UnexpectedReplyError, LostBatchError."""
         try:
             batch = await self._client.batches.retrieve(batch_id)
         except openai.NotFoundError as error:
@@ -139,15 +139,15 @@ class BatchServer:
         raise LostBatchError(name) from error
 
 
-def read_batch(batch: Any) -> Seen:
-    """What a server says of a batch. Raises UnexpectedReplyError where it says nothing that can be."""
+def read_batch(batch: Any) -> BatchStatus:
+    """Return the state in a server's reply. Raises UnexpectedReplyError where the reply is no batch."""
     status = getattr(batch, "status", None)
     if not isinstance(status, str):
         raise UnexpectedReplyError(f"a batch without a status: {str(batch)[:80]}")
     names = (getattr(batch, "output_file_id", None), getattr(batch, "error_file_id", None))
     errors = getattr(getattr(batch, "errors", None), "data", None)
     errors = [error for error in errors if hasattr(error, "code")] if isinstance(errors, list) else []
-    return Seen(
+    return BatchStatus(
         ending=next((ending for ending in ENDINGS if ending == status), None),
         results=tuple(name for name in names if isinstance(name, str) and name),
         words="; ".join(f"{error.code}: {getattr(error, 'message', '')}" for error in errors[:3]),
@@ -160,7 +160,7 @@ class BatchFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
 
     async def hand_over(self, note: BatchNote, requests: Path) -> str:
         """Lay the file of requests into the folder. Raises OSError."""
@@ -174,17 +174,17 @@ class BatchFolder:
         """Whether it lies there."""
         return note.name if (self._folder / f"{note.name}.jsonl").exists() else None
 
-    async def look(self, batch_id: str) -> Seen:
-        """Whether the results are there and no longer grow: two looks must see the same whole lines."""
+    async def status(self, batch_id: str) -> BatchStatus:
+        """Return whether the results are there and no longer grow: two calls must find the same whole lines."""
         requests, results = self._folder / f"{batch_id}.jsonl", self._folder / f"{batch_id}.results.jsonl"
         size = results.stat().st_size if results.exists() else 0
-        settled = size > 0 and self._seen.get(batch_id) == size and _ends_whole(results)
-        self._seen[batch_id] = size
+        settled = size > 0 and self._sizes.get(batch_id) == size and _ends_whole(results)
+        self._sizes[batch_id] = size
         if settled:
-            return Seen("completed", (str(results),))
+            return BatchStatus("completed", (str(results),))
         if not requests.exists() and not size:
             raise LostBatchError(batch_id)
-        return Seen(None)
+        return BatchStatus(None)
 
     async def results(self, name: str) -> AsyncIterator[bytes]:
         """The lines of a file."""

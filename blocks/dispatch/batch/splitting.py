@@ -21,8 +21,10 @@ class Batch:
     left: bool = False
 
 
-def parts(jobs: Sequence[Job], url: str, model: str, config: BatchConfig) -> list[dict[str, tuple[Job, bytes]]]:
-    """Questions and their lines for one endpoint, by key, in parts that each keep within the limits of a batch."""
+def split_into_batches(
+    jobs: Sequence[Job], url: str, model: str, config: BatchConfig
+) -> list[dict[str, tuple[Job, bytes]]]:
+    """Split questions, as lines for one endpoint by key, into batches that keep within the limits."""
     found: list[dict[str, tuple[Job, bytes]]] = []
     size = 0
     for job in jobs:

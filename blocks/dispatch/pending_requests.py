@@ -1,4 +1,4 @@
-"""What is under way in the dispatcher: the questions of a chunk with their answers so far, and the counts of all."""
+"""The requests under way in the dispatcher: the questions of a chunk with their answers so far, and total counts."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the flow's process does for its workers: it ships parcels, takes in their answers, and says that it lives."""
+"""The flow's side of a cluster: it sends call batches, takes in their answers, and signals that the run is alive."""
 
 import itertools
 import threading
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kasasagi.blocks.cluster.parcels import (
+from kasasagi.blocks.cluster.call_batches import (
     ALIVE,
+    BATCHES,
     CLAIM,
     MODELS,
-    PARCELS,
-    Outcome,
-    Parcel,
-    parcel_name,
+    CallBatch,
+    WorkerReport,
+    batch_name,
     plain_models,
     read_segments,
     segments_in,
@@ -30,15 +30,15 @@ from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.kinds import ModelConfig
 from kasasagi.blocks.models.llm import Completion
 
-SAY_S = 5.0
+HEARTBEAT_S = 5.0
 IN_ONE_COMMIT = 1_000
-Send = Callable[[Parcel, Mapping[str, Any]], Outcome]
-"""Has a parcel answered by a worker that has those resources, and waits for it; raises what a lost worker raises."""
+Send = Callable[[CallBatch, Mapping[str, Any]], WorkerReport]
+"""Has a batch answered by a worker that has those resources, and waits for it; raises what a lost worker raises."""
 
 
 @dataclass
-class Shipped:
-    """What came of a parcel: answers that are in the ledger, failures that may pass, and why the rest is missing."""
+class BatchAnswers:
+    """What came of a batch: answers that are in the ledger, failures that may pass, and why the rest is missing."""
 
     kept: dict[str, Completion] = field(default_factory=dict)
     passing: dict[str, Completion] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Shipped:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster as a run uses it: how parcels get there, where they lie, and how many are in work at once."""
+    """A cluster as a run uses it: how batches get there, where they lie, and how many are in work at once."""
 
     address: str
     storage: str
@@ -59,8 +59,8 @@ class Cluster:
     flush_s: float
 
 
-class Shipping:
-    """The parcels of one run. Its methods may be called from several threads."""
+class ClusterTransport:
+    """The batches of one run. Its methods may be called from several threads."""
 
     def __init__(self, cluster: Cluster, root: str, ledger_folder: Path, models: Mapping[str, ModelConfig]) -> None:
         self.address = cluster.address
@@ -68,73 +68,75 @@ class Shipping:
         self._cluster, self._root, self._ledger_folder = cluster, root, ledger_folder
         self._store = Store(cluster.storage)
         self._store.write_whole(f"{root}/{MODELS}", plain_models(models))
-        self._word, self._numbers = GO, itertools.count()
-        self._news = threading.Event()
+        self._command, self._numbers = GO, itertools.count()
+        self._changed = threading.Event()
         self._ended = False
-        self._say()
-        self._thread = threading.Thread(target=self._keep_saying, name="run-lives", daemon=True)
+        self._write_heartbeat()
+        self._thread = threading.Thread(target=self._send_heartbeats, name="run-heartbeat", daemon=True)
         self._thread.start()
 
-    def say(self, word: str) -> None:
-        """Order all workers to continue, to hold or to stop; a worker ordered to stop gets no further orders."""
-        if self._word != STOP:
-            self._word = word
-            self._news.set()
+    def send_command(self, command: str) -> None:
+        """Send all workers the command to go on, to hold or to stop; after a stop no other command is sent."""
+        if self._command != STOP:
+            self._command = command
+            self._changed.set()
 
-    def ship(self, jobs: Sequence[Job], options: Mapping[str, Any]) -> Shipped:
+    def send(self, jobs: Sequence[Job], options: Mapping[str, Any]) -> BatchAnswers:
         """Have some questions answered on the cluster, and their answers kept in the ledger.
 
         Raises LedgerError, DestinationError.
         """
         first = min(jobs, key=lambda job: (-job.rank, job.order))
-        parcel = self._parcel(parcel_name(first.rank, first.order))
-        write_questions(self._store, parcel, [Question(job.label, job.key, job.request) for job in jobs])
-        shipped = Shipped(why="the workers gave no answer")
+        batch = self._batch(batch_name(first.rank, first.order))
+        write_questions(self._store, batch, [Question(job.label, job.key, job.request) for job in jobs])
+        answers = BatchAnswers(why="the workers gave no answer")
         try:
-            outcome = self._cluster.send(parcel, options)
-            shipped.why = outcome.stopped or shipped.why
-            shipped.unusable, shipped.unwritable = outcome.unusable, outcome.unwritable
+            report = self._cluster.send(batch, options)
+            answers.why = report.stopped or answers.why
+            answers.unusable, answers.unwritable = report.unusable, report.unwritable
         except Exception as error:  # whatever a cluster raises, what was answered is there
-            shipped.why = f"{type(error).__name__}: {one_sentence(error)}"
-        shipped.kept, shipped.passing = self._take_in(parcel.folder)
-        return shipped
+            answers.why = f"{type(error).__name__}: {one_sentence(error)}"
+        answers.kept, answers.passing = self._collect_answers(batch.folder)
+        return answers
 
     def finish(self) -> None:
         """Tell the workers that the run has ended, take in what came late, and leave nothing on the storage.
 
         Raises LedgerError, DestinationError.
         """
-        self.say(STOP)
+        self.send_command(STOP)
         self._ended = True
-        self._news.set()
+        self._changed.set()
         self._thread.join()
-        self._take_in(self._root)
+        self._collect_answers(self._root)
         self._store.discard([f"{self._root}/{MODELS}", f"{self._root}/{ALIVE}"])
 
-    def _parcel(self, name: str) -> Parcel:
+    def _batch(self, name: str) -> CallBatch:
         cluster = self._cluster
-        return Parcel(
+        return CallBatch(
             storage=cluster.storage, root=self._root, name=name, at_once=cluster.at_once, flush_s=cluster.flush_s
         )
 
-    def _take_in(self, folder: str) -> tuple[dict[str, Completion], dict[str, Completion]]:
-        return take_in(self._store, self._ledger_folder, folder)
+    def _collect_answers(self, folder: str) -> tuple[dict[str, Completion], dict[str, Completion]]:
+        return collect_answers(self._store, self._ledger_folder, folder)
 
-    def _say(self) -> None:
-        self._store.write_whole(f"{self._root}/{ALIVE}", f"{self._word} {next(self._numbers)}".encode())
+    def _write_heartbeat(self) -> None:
+        self._store.write_whole(f"{self._root}/{ALIVE}", f"{self._command} {next(self._numbers)}".encode())
 
-    def _keep_saying(self) -> None:
+    def _send_heartbeats(self) -> None:
         while not self._ended:
-            self._news.wait(SAY_S)
-            self._news.clear()
+            self._changed.wait(HEARTBEAT_S)
+            self._changed.clear()
             try:
-                self._say()
+                self._write_heartbeat()
             except DestinationError:
-                continue  # a storage that fails for a while is asked again; workers are as patient
+                continue  # a storage that fails for a while is asked again; workers wait as long
 
 
-def take_in(store: Store, ledger_folder: Path, folder: str) -> tuple[dict[str, Completion], dict[str, Completion]]:
-    """Keep in the ledger what the segments in a folder hold, then remove what lies there.
+def collect_answers(
+    store: Store, ledger_folder: Path, folder: str
+) -> tuple[dict[str, Completion], dict[str, Completion]]:
+    """Move the answers in a folder's segments into the ledger, then empty the folder.
 
     Gives what the ledger has now, and failures that may pass, by key. Raises LedgerError, DestinationError.
     """
@@ -142,7 +144,7 @@ def take_in(store: Store, ledger_folder: Path, folder: str) -> tuple[dict[str, C
     segments = segments_in(names)
     entries, passing = read_segments(store, segments)
     kept = _keep(ledger_folder, entries)
-    store.discard([name for name in names if f"/{PARCELS}/" in name])
+    store.discard([name for name in names if f"/{BATCHES}/" in name])
     return kept, passing
 
 
@@ -158,8 +160,8 @@ def _keep(ledger_folder: Path, entries: Sequence[Entry]) -> dict[str, Completion
     return kept
 
 
-def take_over(store: Store, ledger_folder: Path, workspace: str, living: Collection[str]) -> int:
-    """Keep what workers have answered for runs that are gone, and tell those workers to stop; gives the answers.
+def recover_results(store: Store, ledger_folder: Path, workspace: str, living: Collection[str]) -> int:
+    """Recover what workers have answered for runs that are gone, stop those workers, and return the number of answers.
 
     workspace is the workspace's folder on the storage, living are its active runs. What was sent and not answered
     then is lost; what comes later is taken in by a later run. Raises LedgerError, DestinationError.
@@ -172,7 +174,7 @@ def take_over(store: Store, ledger_folder: Path, workspace: str, living: Collect
         time.sleep(2 * WATCH_S)  # whoever still works for them hears of it meanwhile
     count = 0
     for run in gone:
-        count += len(take_in(store, ledger_folder, f"{workspace}/{run}")[0])
+        count += len(collect_answers(store, ledger_folder, f"{workspace}/{run}")[0])
         store.discard([f"{workspace}/{run}/{MODELS}", f"{workspace}/{run}/{ALIVE}"])
     return count
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.pace import Pace
+from kasasagi.blocks.dispatch.adaptive_concurrency import AdaptiveConcurrency
 from tests.blocks.simulated import Outcome, SimulatedServer, Simulation
 
 
@@ -90,34 +90,34 @@ def test_time_outs_lower_the_limit_until_they_stop() -> None:
 
 
 def test_one_call_that_hangs_costs_little() -> None:
-    pace = Pace()
-    pace.allow(100, 100)
-    calls = [pace.sent(0.0, level) for level in range(1, 101)]
+    concurrency = AdaptiveConcurrency()
+    concurrency.allow(100, 100)
+    calls = [concurrency.on_send(0.0, level) for level in range(1, 101)]
     for call in calls[1:50]:
-        pace.answered(call, 1.0, 100)
-    pace.timed_out(calls[0])
-    assert pace.limit == 50
+        concurrency.on_answer(call, 1.0, 100)
+    concurrency.on_timeout(calls[0])
+    assert concurrency.limit == 50
     for call in calls[50:]:
-        pace.answered(call, 1.0, 60)
-    assert pace.limit == 100
+        concurrency.on_answer(call, 1.0, 60)
+    assert concurrency.limit == 100
 
 
 def test_refusals_without_an_answer_make_pauses_longer() -> None:
-    pace = Pace()
-    pace.allow(64, 64)
-    pauses = [pace.refused(pace.sent(0.0, 1)) for _ in range(60)]
+    concurrency = AdaptiveConcurrency()
+    concurrency.allow(64, 64)
+    pauses = [concurrency.on_refusal(concurrency.on_send(0.0, 1)) for _ in range(60)]
     real = [pause for pause in pauses if pause]
-    assert pace.limit == 1
+    assert concurrency.limit == 1
     assert real == sorted(real)
     assert real[-1] == 5.0
 
 
 def test_a_limit_never_grows_by_what_was_not_needed() -> None:
-    pace = Pace()
-    pace.allow(32, 1024)
+    concurrency = AdaptiveConcurrency()
+    concurrency.allow(32, 1024)
     for number in range(5_000):
-        pace.answered(pace.sent(number, 3), number + 1.0, 3)
-    assert pace.limit == 32
+        concurrency.on_answer(concurrency.on_send(number, 3), number + 1.0, 3)
+    assert concurrency.limit == 32
 
 
 @given(
@@ -128,18 +128,18 @@ def test_a_limit_never_grows_by_what_was_not_needed() -> None:
     ),
 )
 def test_the_limit_is_always_between_one_and_the_most(first: int, more: int, events: list[tuple[str, int]]) -> None:
-    pace = Pace()
-    pace.allow(first, first + more)
-    calls = [pace.sent(0.0, level) for level in range(1, first + 1)]
+    concurrency = AdaptiveConcurrency()
+    concurrency.allow(first, first + more)
+    calls = [concurrency.on_send(0.0, level) for level in range(1, first + 1)]
     for number, (kind, pick) in enumerate(events):
         call = calls[pick % len(calls)]
         if kind == "answered":
-            pace.answered(call, 1.0 + number, pace.limit)
+            concurrency.on_answer(call, 1.0 + number, concurrency.limit)
         elif kind == "refused":
-            assert pace.refused(call) >= 0.0
+            assert concurrency.on_refusal(call) >= 0.0
         elif kind == "timed_out":
-            pace.timed_out(call)
+            concurrency.on_timeout(call)
         else:
-            pace.queue_seen(pick, pace.limit)
-        calls.append(pace.sent(1.0 + number, 1 + pick % pace.limit))
-        assert 1 <= pace.limit <= first + more
+            concurrency.on_queue_length(pick, concurrency.limit)
+        calls.append(concurrency.on_send(1.0 + number, 1 + pick % concurrency.limit))
+        assert 1 <= concurrency.limit <= first + more
