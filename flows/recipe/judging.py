@@ -34,9 +34,9 @@ def judging_faults(recipe: Recipe) -> list[str]:
             f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
             "name the same ones, a weight of 0 leaves one out"
         )
-    if pairs.quorum is not None and pairs.quorum > len(judge.voices):
+    if pairs.quorum is not None and pairs.quorum > len(judge.votes):
         faults.append(
-            f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.voices)} "
+            f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.votes)} "
             "(each sample of each counts); lower it"
         )
     if judge.method == "pairwise" and pairs.min_margin > 1:

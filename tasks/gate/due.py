@@ -23,7 +23,7 @@ def due(recipe: Any) -> tuple[Expectation, ...]:
     names = wanted | {entry.name for entry in recipe.stages}
     return tuple(
         one
-        for one in (*recipe.gates.all(judging is not None and len(judging.voices) > 1), *changed)
+        for one in (*recipe.gates.all(judging is not None and len(judging.votes) > 1), *changed)
         if one.stage in names
         and not unseen(recipe, one)
         and not (recipe.given and one.arguments.get("column") in ("chosen_from_favourite", "responder_answers"))

@@ -168,7 +168,7 @@ def sort_verdicts(
     seen: set[tuple[str, str, str]] = set()
     for one in heard:
         marks = [
-            (row["response_id"], one.judge_request.aspect, one.judge_request.voice.name)
+            (row["response_id"], one.judge_request.aspect, one.judge_request.vote.name)
             for row in one.judge_request.responses
         ]
         seen.update(marks)
@@ -176,7 +176,7 @@ def sort_verdicts(
         if one.fault is not None:
             words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
             faults.update({mark: words for mark in marks if mark not in faults})
-    wanted = [(row, aspect, voice.name) for row in responses for aspect in config.marks for voice in config.voices]
+    wanted = [(row, aspect, vote.name) for row in responses for aspect in config.marks for vote in config.votes]
     why = _not_asked(panel, prompts, responses)
     quarantine = [
         _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
@@ -195,7 +195,7 @@ def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
         {
             "response_id": row["response_id"],
             "prompt_id": judge_request.prompt_id,
-            "judge": judge_request.voice.name,
+            "judge": judge_request.vote.name,
             "aspect": judge_request.aspect,
             "ordering": judge_request.ordering,
             "place": place,
@@ -229,6 +229,6 @@ def _unrated(
     reason, detail, words = fault
     payload = {"prompt_id": row["prompt_id"], "response_id": row["response_id"], "aspect": aspect, "reply": words}
     name = [row["response_id"], aspect]
-    if len(config.voices) > 1:
+    if len(config.votes) > 1:
         name, payload = [*name, judge], {**payload, "judge": judge}
     return quarantine_row(JUDGE.name, digest(name), reason, detail, payload)

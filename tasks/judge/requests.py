@@ -10,7 +10,7 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import BundledModel, ModelConfig, RewardModel, extra_body_of
 from kasasagi.blocks.own.python import is_own
 from kasasagi.tasks.asking import Session
-from kasasagi.tasks.judge.config import JudgeConfig, Voice
+from kasasagi.tasks.judge.config import JudgeConfig, Vote
 from kasasagi.tasks.judge.groups import in_order
 from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.prompt import Language, asked_again, instruction_text
@@ -22,7 +22,7 @@ class JudgeRequest:
     """One call of a judge: some of a prompt's responses under one aspect, in the order in which they are shown."""
 
     prompt_id: str
-    voice: Voice
+    vote: Vote
     aspect: str
     ordering: str
     responses: tuple[Mapping[str, Any], ...]
@@ -78,9 +78,9 @@ def _requests_for_prompt(
             for group in groups:
                 shown = tuple(answers[index] for index in in_order(group, name))
                 asked = _requests(methods, prompt, [row["content"] for row in shown], aspect, language)
-                for voice, question in _questions(session, config, asked):
+                for vote, question in _questions(session, config, asked):
                     judge_requests.append(
-                        JudgeRequest(prompt["prompt_id"], voice, aspect, name, shown, question, language)
+                        JudgeRequest(prompt["prompt_id"], vote, aspect, name, shown, question, language)
                     )
     return judge_requests
 
@@ -99,22 +99,22 @@ def _requests(
 
 def _questions(
     session: Session, config: JudgeConfig, asked: Mapping[str, Mapping[str, Any]]
-) -> list[tuple[Voice, Question]]:
+) -> list[tuple[Vote, Question]]:
     """The question to every judge; two that are the same model take different draws of it."""
     drawn: Counter[str] = Counter()
     questions = []
-    for voice in config.voices:
-        identity, request = session.identities[voice.use], {**asked[voice.use], **body_of(session, config, voice)}
+    for vote in config.votes:
+        identity, request = session.identities[vote.use], {**asked[vote.use], **body_of(session, config, vote)}
         same = ledger_key(identity, request, 0)
         key = ledger_key(identity, request, drawn[same], config.round)
-        questions.append((voice, Question(voice.use, key, request)))
+        questions.append((vote, Question(vote.use, key, request)))
         drawn[same] += 1
     return questions
 
 
-def body_of(session: Session, config: JudgeConfig, voice: Voice) -> dict[str, Any]:
+def body_of(session: Session, config: JudgeConfig, vote: Vote) -> dict[str, Any]:
     """The part of a judge's requests that is the same for all prompts."""
-    return body_for(config, session.models[voice.use])
+    return body_for(config, session.models[vote.use])
 
 
 def body_for(config: JudgeConfig, model: ModelConfig) -> dict[str, Any]:
@@ -140,5 +140,5 @@ def repaired(
     words = [] if is_own(config.method) else [config.method]
     messages = asked_again(request["messages"], reply, fault, judge_request.language, *words)
     again = {**request, "messages": messages}
-    key = ledger_key(session.identities[judge_request.voice.use], again, judge_request.voice.draw, config.round)
-    return replace(judge_request, question=Question(judge_request.voice.use, key, again))
+    key = ledger_key(session.identities[judge_request.vote.use], again, judge_request.vote.draw, config.round)
+    return replace(judge_request, question=Question(judge_request.vote.use, key, again))

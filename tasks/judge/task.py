@@ -50,7 +50,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     tokens = (earlier_tokens(context.dialogues) + TEMPLATE_TOKENS_GUESSED) * len(groups) + TOKENS_GUESSED * sum(
         map(len, groups)
     )
-    return [Guess(v.use, times * len(groups), times * tokens, config.sampling.max_tokens) for v in config.voices]
+    return [Guess(vote.use, times * len(groups), times * tokens, config.sampling.max_tokens) for vote in config.votes]
 
 
 @stage_task(JUDGE, Chunking(key_parts, makes=("ratings",), at_most=at_most))

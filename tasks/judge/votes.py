@@ -146,10 +146,10 @@ def _heard(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] |
 
     So all responses of a prompt are held against the same judges, whoever is missing.
     """
-    voices = range(len(tables[0][0])) if tables else ()
+    everybody = range(len(tables[0][0])) if tables else ()
     if aggregation.quorum is None:
-        return voices
-    present = [voice for voice in voices if all(row[voice] is not None for table in tables for row in table)]
+        return everybody
+    present = [index for index in everybody if all(row[index] is not None for table in tables for row in table)]
     return present if len(present) >= aggregation.quorum else None
 
 
@@ -173,11 +173,11 @@ class _Bar:
 
     def table(self, marks: Marks) -> Table:
         """The rating of each judge, for each order."""
-        return [[self.rating(marks, voice.name, name) for voice in self.judge.voices] for name in self.orderings]
+        return [[self.rating(marks, vote.name, name) for vote in self.judge.votes] for name in self.orderings]
 
-    def rating(self, marks: Marks, voice: str, ordering: str) -> float | None:
+    def rating(self, marks: Marks, judge: str, ordering: str) -> float | None:
         """One judge's rating in one order, over all aspects; None if any of its marks is missing."""
-        found = {aspect: marks.get((voice, ordering, aspect), ()) for aspect in self.judge.marks}
+        found = {aspect: marks.get((judge, ordering, aspect), ()) for aspect in self.judge.marks}
         if not self.wanted or any(len(some) != self.wanted for some in found.values()):
             return None
         return self.aggregation.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})
@@ -189,7 +189,7 @@ def _candidate(
     """One response with its rating in each order, and each judge's own where a majority is asked for."""
     if heard is None:
         return replace(_unrated(row), ratings=(None,) * len(table), lacks_quorum=True)
-    counted = [[in_order[voice] for voice in heard] for in_order in table]
+    counted = [[in_order[index] for index in heard] for in_order in table]
     ratings = tuple(aggregation.over_judges(in_order) for in_order in counted)
     votes = (
         tuple(combine(by_judge) for by_judge in zip(*counted, strict=True)) if aggregation.judges == "majority" else ()
