@@ -87,9 +87,9 @@ class Context:
         return self.recipe.filter.model_copy(update={"where": self.where[0]})
 
     @cached_property
-    def given(self) -> Shard | None:
+    def provided(self) -> Shard | None:
         """The responses that the source holds, once it is loaded; None where all are asked for."""
-        if not (self.recipe.given or self.recipe.chooses_source):
+        if not (self.recipe.responses_provided or self.recipe.chooses_source):
             return None
         loads = [one.handle for one in self.session.run.handles() if one.handle.stage == "load"]
         return loads[-1].shards["given"]

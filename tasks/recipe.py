@@ -59,11 +59,11 @@ class Recipe(Config):
 
     @property
     def answers(self) -> bool:
-        """Whether there are answers, asked for or given; else the instructions are what is published."""
-        return bool(self.respond.models) or self.given
+        """whether there are answers, asked for or provided; else the instructions are what is published."""
+        return bool(self.respond.models) or self.responses_provided
 
     @property
-    def given(self) -> bool:
+    def responses_provided(self) -> bool:
         """Whether the source holds the responses already, so that nobody is asked for any."""
         return isinstance(self.source, DatasetSource) and self.source.responses is not None
 

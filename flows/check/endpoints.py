@@ -65,7 +65,7 @@ def warnings(recipe: Recipe) -> list[str]:
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
     if recipe.answers and not recipe.pairing:
         found.append("nobody judges and no pairs are made, so the responses are the dataset; add judge for pairs")
-    if recipe.pairing and answers < 2 and not recipe.given and not recipe.chooses_source:
+    if recipe.pairing and answers < 2 and not recipe.responses_provided and not recipe.chooses_source:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
     return found + provider_warnings(recipe)
 

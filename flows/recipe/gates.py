@@ -66,6 +66,6 @@ def _more_columns(recipe: Recipe, kind: pa.DataType) -> list[pa.Field]:
 
 
 def _remedy(recipe: Recipe, rule: str) -> str:
-    if recipe.given:
+    if recipe.responses_provided:
         return "responses that the source holds are taken as they are: leave this expectation out"
     return f"add {rule} to respond.rules, or leave this expectation out"

@@ -26,7 +26,7 @@ def judging_faults(recipe: Recipe) -> list[str]:
     if judge is None:
         return [] if recipe.pairing else _faults_of_responses(recipe)
     faults = []
-    if recipe.given and recipe.respond.models:
+    if recipe.responses_provided and recipe.respond.models:
         faults.append("respond: source.responses names responses that are there already, so nobody answers; drop one")
     if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.marks):
         weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.marks)
@@ -59,7 +59,7 @@ def judging_faults(recipe: Recipe) -> list[str]:
 
 def _faults_of_responses(recipe: Recipe) -> list[str]:
     """What a recipe cannot have whose responses are the dataset, since nobody judges them and no pairs are made."""
-    if recipe.given:
+    if recipe.responses_provided:
         return ["judge: this key is missing (who judges); the source holds the responses already"]
     if recipe.pairs != PairsConfig():
         return ["judge: this key is missing (who judges); only a recipe without judge and pairs publishes responses"]

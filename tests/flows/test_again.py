@@ -197,12 +197,12 @@ def test_an_own_class_judges_again_and_its_rows_are_shown(tmp_path: Path) -> Non
     assert "Both are fine." not in texts  # what the judge said of a response is not the response
 
 
-def test_given_responses_have_no_favourite(tmp_path: Path) -> None:
+def test_provided_responses_have_no_favourite(tmp_path: Path) -> None:
     recipe = {name: value for name, value in RECIPE.items() if name != "respond"}
-    given = {"chosen": "chosen", "rejected": "rejected"}
-    source = {**RECIPE["source"], "responses": given}
+    provided = {"chosen": "chosen", "rejected": "rejected"}
+    source = {**RECIPE["source"], "responses": provided}
     gates = {"expect": LENIENT}
-    old = build_example_run(tmp_path / "given", prompts=7, recipe={**recipe, "source": source, "gates": gates})
+    old = build_example_run(tmp_path / "provided", prompts=7, recipe={**recipe, "source": source, "gates": gates})
     assert pair_again(old.workspace, old.id, []).state().status == "done"
     asked = build_example_run(tmp_path / "asked", prompts=7, recipe={**RECIPE, "gates": gates})
     with pytest.raises(GateFailedError, match="chosen from one model"):

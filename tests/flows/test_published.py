@@ -32,7 +32,7 @@ def test_the_latest_publication_is_rated_by_the_recipe_s_judges_alone(run: Run) 
     assert last_published(run.workspace, "two-models-one-judge").id == run.id
     assert recipe.name == "two-models-one-judge-rejudged"
     assert list(recipe.models) == ["critic"]
-    assert recipe.given
+    assert recipe.responses_provided
     assert not recipe.respond.models
     assert not recipe.publish.wanted
     assert recipe.gates.on_fail == "warn"
