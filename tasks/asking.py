@@ -104,10 +104,10 @@ def _in_ledger(session: Session, keys: Sequence[str]) -> dict[str, Completion]:
         ledger.close()
 
 
-def outdated(session: Session, handle: Handle) -> bool:
-    """Whether the ledger says otherwise by now of a call that failed for good when an earlier run made a chunk.
+def is_stale(session: Session, handle: Handle) -> bool:
+    """Return whether a chunk of an earlier run is stale: the ledger disagrees by now about a call that failed for good.
 
-    So it is too where such a call is to be asked again. Answers are never replaced, so that failures alone are looked
+    A chunk is stale, too, where such a call is to be retried. Answers are never replaced, so only failures are looked
     up. Raises LedgerError.
     """
     failed = _kept_failures(session.run, handle.shards.get("calls"))

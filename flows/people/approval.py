@@ -14,7 +14,7 @@ from pydantic import Field
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.reporting.artifacts import kept, slug
 from kasasagi.flows.upkeep.waiting import rows_behind
-from kasasagi.tasks.gate.approvals import let_pass, write_approvals
+from kasasagi.tasks.gate.approvals import apply_approvals, write_approvals
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.publish.card.markdown import cell, fenced
 
@@ -28,7 +28,7 @@ class Decision(RunInput):
     approve: bool = Field(False, description="Let these rows pass and go on; left off, the run stops.")
 
 
-async def asked_on_the_page(run: Run, outcomes: Sequence[Outcome], hours: float) -> bool:
+async def request_approval(run: Run, outcomes: Sequence[Outcome], hours: float) -> bool:
     """Pause the flow run until a person decides on Prefect's page, or approves by command; nobody in time means no."""
     text = await asyncio.to_thread(failures_as_markdown, run, outcomes)
     key, about = slug(f"{run.state().name}-approval"), f"what waits for approval in {run.id}"
@@ -59,7 +59,7 @@ def pause_key(run: Run, outcomes: Sequence[Outcome]) -> str:
 async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], waiting: UUID) -> None:
     """Resume the paused flow run once `kasasagi people approve` has written the approvals down."""
     name = run.state().name
-    while any(one.stops for one in let_pass(run.workspace, name, outcomes)):
+    while any(one.stops for one in apply_approvals(run.workspace, name, outcomes)):
         await asyncio.sleep(POLL_SECONDS)
     await aresume_flow_run(waiting, run_input={"approve": True})
 

@@ -8,7 +8,7 @@ from kasasagi.blocks.workspace.run_tables import GROWING, tables_of
 from kasasagi.blocks.workspace.runs import Run, RunHandle
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
-from kasasagi.tasks.gate.approvals import let_pass
+from kasasagi.tasks.gate.approvals import apply_approvals
 from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.recipe import Recipe
@@ -36,7 +36,7 @@ def judge_again(run: Run, recipe: Recipe) -> None:
     for stage in (one for one in STAGE_ORDER if one in there):
         found = {"scout": _of_scout(run, handles, stage), "whole": _judged(run, handles, stage, recipe)}
         for scope, some in found.items():
-            passed = let_pass(run.workspace, run.state().name, some) if recipe.gates.on_fail == "pause" else some
+            passed = apply_approvals(run.workspace, run.state().name, some) if recipe.gates.on_fail == "pause" else some
             keep_outcomes(run, stage, scope, passed)
             outcomes += passed
     if recipe.gates.on_fail != "warn":

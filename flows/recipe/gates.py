@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kasasagi.flows.recipe.errors import shown
-from kasasagi.tasks.gate.due import unseen
+from kasasagi.tasks.gate.active_expectations import unseen
 from kasasagi.tasks.gate.own import class_problem, with_own_defaults
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS

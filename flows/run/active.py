@@ -24,7 +24,7 @@ from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.run.plan.planner import Planner
 from kasasagi.flows.run.room import Room, finished, responsive
 from kasasagi.flows.run.waves import Waves
-from kasasagi.tasks.asking import ChunkJob, outdated
+from kasasagi.tasks.asking import ChunkJob, is_stale
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import REWRITES
 from kasasagi.tasks.publish import Release
@@ -194,7 +194,7 @@ class ActiveRun(Driver):
 
     def _stands(self, handle: Handle) -> bool:
         """Whether a chunk's shards are as they were, and its calls as the ledger has them."""
-        return self.session.run.workspace.shards.holds(handle.shards) and not outdated(self.session, handle)
+        return self.session.run.workspace.shards.holds(handle.shards) and not is_stale(self.session, handle)
 
     async def _submit(self, task: StageTask, job: ChunkJob, after: Sequence[Future], refresh: bool) -> Any:
         placed = task.with_options(refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)

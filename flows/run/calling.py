@@ -15,7 +15,7 @@ from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from kasasagi.flows.errors import told
-from kasasagi.flows.people.approval import asked_on_the_page
+from kasasagi.flows.people.approval import request_approval
 from kasasagi.flows.rebuild.published import of_last_published
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
@@ -81,9 +81,7 @@ async def open_run(
         RecipeError: The recipe is at fault, or the run could not publish.
     """
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
-    options = caller() or Options(
-        await saved_workspace(workspace), said=get_run_logger().info, person=asked_on_the_page
-    )
+    options = caller() or Options(await saved_workspace(workspace), said=get_run_logger().info, person=request_approval)
     loaded = only_new(loaded) if new_only or options.new_only else loaded
     loaded = of_last_published(loaded, options.workspace) if options.published else loaded
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.

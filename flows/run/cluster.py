@@ -75,7 +75,7 @@ def _shipping(
     if found := take_over(Store(storage), folder, name, living):
         said(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
-    send = _noted(told_of_waiting(_sender(runner, runtime), Store(storage), said), run.folder / PARCELS_FILE)
+    send = _noted(warn_if_idle(_sender(runner, runtime), Store(storage), said), run.folder / PARCELS_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
     said(f"{at_once} parcels of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
     return Shipping(cluster, f"{name}/{run.id}", folder, _located(loaded))
@@ -152,10 +152,10 @@ def _noted(send: Send, file: Path) -> Send:
     return sent
 
 
-def told_of_waiting(send: Send, store: Store, said: Callable[[str], None], after_s: float = WAITS_S) -> Send:
-    """The same, which also says once when no worker takes up any parcel of those that are placed alike.
+def warn_if_idle(send: Send, store: Store, said: Callable[[str], None], after_s: float = WAITS_S) -> Send:
+    """Return a sender that also warns once when no worker takes up any of the parcels that are placed alike.
 
-    A parcel that waits behind others is nothing to tell: they hold the GPU that it wants.
+    A parcel that waits behind others needs no warning: they hold the GPU that it wants.
     """
     lock, waiting, known = threading.Lock(), dict[str, set[str]](), set[str]()
 

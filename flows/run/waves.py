@@ -22,10 +22,10 @@ from kasasagi.tasks.stage_task import StageTask
 from kasasagi.tasks.synthesize import (
     RunningYield,
     Yield,
+    below_floor,
     chunks_of_draws,
+    clearly_below_floor,
     draws_wanted,
-    misses,
-    plainly_misses,
     prompts_from_draws,
     remedy,
 )
@@ -104,7 +104,7 @@ class Waves:
         await all_or_none(one(*chunk) for chunk in chunks.items())
 
     def _add(self, number: int, chunk: Yield) -> None:
-        """Note the yield of a chunk; stop the run where the first chunks together plainly miss the floor."""
+        """Note the yield of a chunk; stop the run where the first chunks together are clearly below the floor."""
         _log(f"synthesize chunk {number}: {chunk.sentence()}")
         self._yields.add(number, chunk)
 
@@ -125,12 +125,12 @@ class Waves:
         return next(h.account.rows_out for h in handles if (h.stage, h.chunk) == (FILTER.name, ORIGINALS))
 
     def _judge_early(self, first: Yield) -> None:
-        """Stop the run where the first chunks together plainly miss the floor."""
-        if plainly_misses(first, self._source.min_yield):
+        """Stop the run where the first chunks together are clearly below the floor."""
+        if clearly_below_floor(first, self._source.min_yield):
             self._miss(first, "scout")
 
     async def _weigh(self, drawn: int, accepted: int) -> None:
-        """Say the yield of all draws, duplicates included; stop the run where it misses the floor.
+        """Say the yield of all draws, duplicates included; stop the run where it is below the floor.
 
         What is beyond a quota was good enough, and does not count against the floor.
         """
@@ -138,7 +138,7 @@ class Waves:
         self._run.options.said(f"synthesize: {total.sentence()}")
         rejected = {reason: count for reason, count in total.rejected.items() if reason != QUOTA}
         good = Yield(drawn, total.accepted + total.rejected.get(QUOTA, 0), rejected)
-        if misses(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
+        if below_floor(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
             self._miss(good, "whole")
 
     def _total(self, drawn: int, accepted: int) -> Yield:

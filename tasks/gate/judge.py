@@ -46,15 +46,17 @@ def judge_stage(
         rows_at_once: How many rows are held in memory at most.
         base: The recipe's folder, where own classes lie.
     """
-    due = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
-    if not due:
+    expected = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
+    if not expected:
         return []
     with _ONE_AT_A_TIME:
-        shared = {place: one for place, one in enumerate(due) if not one.is_own and one.unexpected_rows_query is None}
+        shared = {
+            place: one for place, one in enumerate(expected) if not one.is_own and one.unexpected_rows_query is None
+        }
         judged = _judged_together(tables, scope, shared, rows_at_once) if shared else {}
         return [
             judged[place] if place in judged else _judged_alone(tables, with_own_defaults(one, base), scope, base)
-            for place, one in enumerate(due)
+            for place, one in enumerate(expected)
         ]
 
 

@@ -14,7 +14,7 @@ from kasasagi.tasks.synthesize.draws import (
 from kasasagi.tasks.synthesize.packs import SteeringError
 from kasasagi.tasks.synthesize.steering import Steering
 from kasasagi.tasks.synthesize.templates import first_system, pre_query_of, template_key, with_stops, without_line_stops
-from kasasagi.tasks.synthesize.yields import RunningYield, Yield, misses, plainly_misses, remedy
+from kasasagi.tasks.synthesize.yields import RunningYield, Yield, below_floor, clearly_below_floor, remedy
 
 __all__ = [
     "DEFAULT_RULES",
@@ -25,14 +25,14 @@ __all__ = [
     "Steering",
     "SteeringError",
     "Yield",
+    "below_floor",
     "chunks_of_draws",
+    "clearly_below_floor",
     "draws_for",
     "draws_foreseen",
     "draws_wanted",
     "first_system",
     "limited",
-    "misses",
-    "plainly_misses",
     "pre_query_of",
     "prompts_from_draws",
     "prompts_table",

@@ -25,7 +25,7 @@ from kasasagi.flows.instructions import instructions
 from kasasagi.flows.preference import preference
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
-from kasasagi.flows.run.cluster import dispatching, storage_of, told_of_waiting, workspace_name
+from kasasagi.flows.run.cluster import dispatching, storage_of, warn_if_idle, workspace_name
 from tests.blocks.helpers import until
 
 MODELS = {"small": {"kind": "bundled"}, "far": {"kind": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}}
@@ -195,7 +195,7 @@ def test_questions_for_which_no_worker_is_there_are_told_once(tmp_path: Path, cl
     parcels = [Parcel(storage=str(tmp_path), root="run", name=str(n), at_once=2, flush_s=0) for n in range(2)]
     for parcel in parcels if claimed else []:
         store.write_whole(f"{parcel.folder}/claim", b"a worker")
-    send = told_of_waiting(answered, store, told.append, after_s=0.01)
+    send = warn_if_idle(answered, store, told.append, after_s=0.01)
     with ThreadPoolExecutor(2) as pool:
         sent = [pool.submit(send, parcel, {"num_gpus": 1}) for parcel in parcels]
         assert known.acquire(timeout=60)

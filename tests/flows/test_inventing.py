@@ -119,7 +119,7 @@ def test_the_yield_is_said_and_shown_by_chunk(tmp_path: Path) -> None:
     assert "duplicate" in cells[0][4]
 
 
-def test_a_yield_that_plainly_misses_its_floor_stops_before_all_is_paid_for(tmp_path: Path) -> None:
+def test_a_yield_clearly_below_its_floor_stops_before_all_is_paid_for(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def counted(question: Question) -> Completion:
@@ -179,7 +179,7 @@ def test_what_is_beyond_a_quota_does_not_count_against_the_floor(tmp_path: Path)
     assert "quota " in trial.said[-1]
 
 
-def test_a_yield_that_misses_its_floor_in_the_end_stops_the_run(tmp_path: Path) -> None:
+def test_a_yield_below_its_floor_in_the_end_stops_the_run(tmp_path: Path) -> None:
     trial = Trial(tmp_path, "one", samples=20, min_yield=0.9)
     with pytest.raises(GateFailedError, match="of 20 draws"):
         trial.invent()

@@ -11,12 +11,12 @@ RESPONDER_COLUMNS = ("chosen_from_favourite", "responder_answers")
 """The columns that compare the models which responded."""
 
 
-def due(recipe: Any) -> tuple[Expectation, ...]:
-    """The expectations that a recipe's rows can meet or fail.
+def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
+    """Return the expectations that a recipe's rows can meet or fail.
 
-    Of optional stages only where they are, of judges' agreement if there are several, and of what a rule for answers
-    looks at where the recipe has that rule. Provided responses are called chosen and rejected in place of models, so
-    that none of them is a favourite.
+    Those of an optional stage are active where the recipe has it, those of judges' agreement where there are several
+    judges, and those of a column that a rule for answers fills where the recipe has that rule. Provided responses are
+    called chosen and rejected in place of models, so that none of them is a favourite.
     """
     judging = recipe.judging
     wanted = {stage.name for stage in STAGES if stage.wanted(recipe)}
