@@ -13,7 +13,7 @@ from prefect.states import Completed  # noqa: E402
 from kasasagi.blocks.workspace.runs import Run  # noqa: E402
 from kasasagi.flows.errors import KasasagiError  # noqa: E402
 from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
-from kasasagi.flows.rebuild.again import publish_again, recipe_of  # noqa: E402
+from kasasagi.flows.rebuild.rebuild import recipe_of, republish  # noqa: E402
 from kasasagi.flows.recipe.model import LoadedRecipe  # noqa: E402
 from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
 from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run  # noqa: E402
@@ -46,7 +46,7 @@ async def publish(
     found = place.run(run)
     if found.state().exit_code == EXIT_GATE:
         return await _gone_on_with(found, overrides)
-    released = await asyncio.to_thread(publish_again, place, run, overrides, False)
+    released = await asyncio.to_thread(republish, place, run, overrides, False)
     return Completed(message=f"{released.rows:,} rows in {' and in '.join(released.places)}", data=found.id)
 
 

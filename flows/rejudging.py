@@ -8,7 +8,7 @@ from prefect import State, flow, get_run_logger  # noqa: E402
 from prefect.artifacts import acreate_markdown_artifact  # noqa: E402
 
 from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
-from kasasagi.flows.rebuild.published import of_last_published  # noqa: E402
+from kasasagi.flows.rebuild.published import recipe_from_last_published  # noqa: E402
 from kasasagi.flows.rebuild.rejudge import audit_of  # noqa: E402
 from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
 from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
@@ -39,7 +39,7 @@ async def rejudge(
             KASASAGI_WORKSPACE, else ./workspace.
     """
     place = await saved_workspace(workspace)
-    loaded = of_last_published(load_recipe(recipe, overrides), place)
+    loaded = recipe_from_last_published(load_recipe(recipe, overrides), place)
     async with open_run(loaded, rows=rows, workspace=workspace) as active:
         await make_pairs(active, await make_prompts(active))
         await active.publish()

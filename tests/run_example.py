@@ -172,7 +172,7 @@ def _load_and_filter(run: Run, examples: list[Example]) -> None:
 
 
 def _inputs(run: Run, examples: list[Example], responded: Handle) -> dict[str, Shard]:
-    """What a judged chunk is made from, so that its pairs can be made anew."""
+    """What a judged chunk is made from, so that its pairs can be rebuilt."""
     prompts = pa.Table.from_pylist(
         [one.prompt_row() for one in examples], PROMPTS.append(pa.field("topic", pa.string()))
     )

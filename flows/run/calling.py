@@ -16,7 +16,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from kasasagi.flows.errors import told
 from kasasagi.flows.people.approval import request_approval
-from kasasagi.flows.rebuild.published import of_last_published
+from kasasagi.flows.rebuild.published import recipe_from_last_published
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
 from kasasagi.flows.recipe.saved_blocks import saved_workspace, with_saved_blocks
@@ -83,7 +83,7 @@ async def open_run(
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     options = caller() or Options(await saved_workspace(workspace), said=get_run_logger().info, person=request_approval)
     loaded = only_new(loaded) if new_only or options.new_only else loaded
-    loaded = of_last_published(loaded, options.workspace) if options.published else loaded
+    loaded = recipe_from_last_published(loaded, options.workspace) if options.published else loaded
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
     stopping = sigterm_as_interrupt() if caller() else nullcontext()
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.

@@ -15,7 +15,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.people.verdicts import pull, push
-from kasasagi.flows.rebuild.again import pair_again
+from kasasagi.flows.rebuild.rebuild import rebuild_pairs
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.human import HUMAN, outranked
@@ -122,18 +122,18 @@ def test_a_verdict_outranks_the_judge_and_the_others_stay(run: Run, argilla: Fak
         assert connection.execute("SELECT count(*) FROM ratings").fetchone() == judged
 
 
-def test_pairs_made_anew_keep_the_verdicts_until_newer_ones_come(run: Run, argilla: FakeArgilla) -> None:
+def test_rebuilt_pairs_keep_the_verdicts_until_newer_ones_come(run: Run, argilla: FakeArgilla) -> None:
     push(run, None, None, None)
     record = argilla.records_of(DATASET)[0]
     prompt = record["metadata"]["prompt_id"]
     chosen, rejected, *_ = pairs_of(run)[prompt]
     rated(argilla, record, "ada", rejected)
     first = pull(run.workspace, run.id, None, None)[0]
-    again = pair_again(run.workspace, first.id, ["pairs.min_margin=2"])
-    assert pairs_of(again)[prompt][0] == rejected
+    rebuilt = rebuild_pairs(run.workspace, first.id, ["pairs.min_margin=2"])
+    assert pairs_of(rebuilt)[prompt][0] == rejected
     record["responses"].clear()
     rated(argilla, record, "ada", chosen)
-    latest = pull(run.workspace, again.id, None, None)[0]
+    latest = pull(run.workspace, rebuilt.id, None, None)[0]
     assert pairs_of(latest)[prompt][0] == chosen
     with open_tables(latest) as connection:
         count = connection.execute("SELECT count(*) FROM ratings WHERE ordering = 'human'").fetchone()
@@ -265,7 +265,7 @@ def scaled(tmp_path: Path, judge: dict[str, Any], marks: dict[float, float]) -> 
             ]
             shards["ratings"] = run.workspace.shards.write(table("ratings", rows))
         run.add(handle.model_copy(update={"shards": shards}), reused=False)
-    return pair_again(run.workspace, run.id, ["pairs.min_margin=0.1"])
+    return rebuild_pairs(run.workspace, run.id, ["pairs.min_margin=0.1"])
 
 
 WIDE = {"method": "rubric", "rubric": {"text": "Be kind.", "lowest": 1, "highest": 100}}

@@ -1,4 +1,4 @@
-"""What gates say where pairs are made anew: the same rows are judged again, and what stopped a run still stops it."""
+"""The gates of a run with rebuilt pairs: they check the same rows, and what stopped the earlier run stops this one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +25,8 @@ def holds_on(counted: RunHandle, recipe: Recipe) -> bool:
     return kind != GATE or stage == SYNTHESIZE.name or stage in asked
 
 
-def judge_again(run: Run, recipe: Recipe) -> None:
-    """Judge every stage of a run on the whole, and all of them before the first is a reason to stop.
+def recheck_gates(run: Run, recipe: Recipe) -> None:
+    """Check every stage of a run on the whole, and all of them before the first is a reason to stop.
 
     A scout that failed in the run whose rows these are has failed here, too. Raises GateFailedError.
     """
