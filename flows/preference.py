@@ -11,7 +11,7 @@ from prefect import State, flow  # noqa: E402
 from pydantic import Field  # noqa: E402
 
 from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
-from kasasagi.flows.run.driver import Driver, Line, Rows  # noqa: E402
+from kasasagi.flows.run.driver import Driver, PromptChunk, Rows  # noqa: E402
 from kasasagi.tasks.converse.task import converse  # noqa: E402
 from kasasagi.tasks.filter.task import filter_prompts  # noqa: E402
 from kasasagi.tasks.format_dpo.task import format_dpo  # noqa: E402
@@ -79,10 +79,10 @@ async def choose(run: Driver, rows: Rows) -> Rows:
 async def make_pairs(run: Driver, prompts: Rows) -> None:
     """respond → judge → format_dpo, chunk by chunk: stages overlap, later ones go first, each opens on its scout."""
 
-    async def one(chunk: Line) -> None:
-        for stage in line:
+    async def one(chunk: PromptChunk) -> None:
+        for stage in stages:
             await chunk.through(stage)
 
-    line = [respond, *run.own(after="respond"), judge, format_dpo]
+    stages = [respond, *run.own(after="respond"), judge, format_dpo]
     await run.overlap(one, prompts)
-    await run.gates(*line)
+    await run.gates(*stages)

@@ -14,15 +14,15 @@ from pydantic import ValidationError
 
 from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.chunks import prompt_chunks
-from kasasagi.flows.run.driver import Driver, Line, Rows, inputs_of
+from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, inputs_of
 from kasasagi.flows.run.gating import Gates
-from kasasagi.flows.run.lines import Lines
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
 from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.run.plan.planner import Planner
-from kasasagi.flows.run.room import Room, finished, responsive
+from kasasagi.flows.run.room import Room, responsive, result_of
 from kasasagi.flows.run.waves import Waves
 from kasasagi.tasks.asking import ChunkJob, is_stale
 from kasasagi.tasks.context import Context
@@ -91,17 +91,17 @@ class ActiveRun(Driver):
         await asyncio.to_thread(planner.count, task, rows, chunks)
         self._say(planner, len(chunks), rows, task)
         room = Room.of(self.session, task.stage.models(self.recipe), chunks)
-        lines = Lines(self, chunks, room, rows)
-        await lines.all(lambda line: line.through(task))
-        gathered = await asyncio.to_thread(self.gathered, task, rows, lines.made(task))
-        return replace(gathered, after=lines.futures(task))
+        runner = ChunkRunner(self, chunks, room, rows)
+        await runner.run_all(lambda chunk: chunk.through(task))
+        gathered = await asyncio.to_thread(self.gathered, task, rows, runner.made(task))
+        return replace(gathered, after=runner.futures(task))
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
         """Draw instructions in waves until as many as wanted are chosen. Raises GateFailedError where too few are."""
         return await Waves(self, synthesize).prompts(choose)
 
-    async def overlap(self, one: Callable[[Line], Awaitable[None]], rows: Rows) -> None:
-        """Take every chunk along a line of stages, many at a time, the first as the scout of all.
+    async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
+        """Take every chunk through several stages, many at a time, the first as the scout of all.
 
         Where the budget does not reach for a call, no further chunk is begun, those on their way continue with what was
         answered and what is left for their later stages, and BudgetSpentError is raised at the end.
@@ -111,7 +111,7 @@ class ActiveRun(Driver):
         self.progress.now = "planning"
         chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard)
         planner = Planner(self.context)
-        await asyncio.to_thread(lambda: asyncio.run(planner.count_lines(one, chunks)))
+        await asyncio.to_thread(lambda: asyncio.run(planner.count_chunks(one, chunks)))
         self._say(planner, len(chunks), rows)
         if not self.recipe.pairing:
             self.options.said("nobody judges and no pairs are made: the responses are the dataset")
@@ -120,13 +120,13 @@ class ActiveRun(Driver):
         samples = sum(responder.samples or respond.samples for responder in respond.models)
         room = Room.of(self.session, [responder.use for responder in respond.models], chunks, samples)
 
-        async def each(line: Line) -> None:
-            if line.number == len(chunks) - 1:
+        async def each(chunk: PromptChunk) -> None:
+            if chunk.number == len(chunks) - 1:
                 self.session.dispatcher.finish_first()
-            await one(line)
+            await one(chunk)
 
         with responsive():
-            await Lines(self, chunks, room, rows).all(each)
+            await ChunkRunner(self, chunks, room, rows).run_all(each)
         if (refused := self.session.dispatcher.refused_by) is not None:
             raise refused
 
@@ -166,7 +166,7 @@ class ActiveRun(Driver):
             self.progress.now = "publishing"
             last = next((self.behind(task) for task in reversed(self.tasks) if self.futures[task.name]), ())
             future = publishing(run).submit(return_state=False, wait_for=[*self.judging.passed, *last])
-            released = Release.model_validate(await finished(future))
+            released = Release.model_validate(await result_of(future))
             self.message = f"{released.rows:,} {run.product()} in {' and '.join(released.places)}"
 
     def behind(self, task: StageTask) -> tuple[Future, ...]:
@@ -202,7 +202,7 @@ class ActiveRun(Driver):
         # Prefect would search a parameter for the tasks that it comes from, and find others by equal values.
         future = placed.submit(quote(job), return_state=False, wait_for=list(after))
         self.futures[job.stage][job.chunk] = future
-        return await finished(future)
+        return await result_of(future)
 
     def ended(self) -> State[str]:
         """The flow run's last state, which says what came of the run; its result is the run's id."""
@@ -210,5 +210,5 @@ class ActiveRun(Driver):
 
     async def settle(self) -> None:
         """Wait until no task run works any more, once the run itself has ended."""
-        waiting = [finished(future) for some in self.futures.values() for future in some.values()]
+        waiting = [result_of(future) for some in self.futures.values() for future in some.values()]
         await asyncio.gather(*waiting, return_exceptions=True)

@@ -49,7 +49,7 @@ class Rows:
         return replace(self, part=REWRITES, beside=of.count)
 
 
-class Line(Protocol):
+class PromptChunk(Protocol):
     """One chunk of prompts on its way to pairs."""
 
     number: int
@@ -96,8 +96,8 @@ class Driver(ABC):
         """Draw instructions in waves until as many as wanted are chosen among them."""
 
     @abstractmethod
-    async def overlap(self, one: Callable[[Line], Awaitable[None]], rows: Rows) -> None:
-        """Take every chunk of some prompts along a line of stages, many at a time, the first as the scout of all."""
+    async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
+        """Take every chunk of some prompts through several stages, many at a time, the first as the scout of all."""
 
     @abstractmethod
     def end_if_nothing_is_new(self, prompts: Rows) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from prefect.futures import PrefectFuture
 
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.room import finished
+from kasasagi.flows.run.room import result_of
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.task import gate
@@ -51,7 +51,7 @@ class Gates:
     ) -> list[Outcome]:
         future = gate.submit(stage.name, scope, return_state=False, wait_for=list(after), **how)
         self._gates[stage.name, scope] = future
-        return [Outcome.model_validate(row) for row in await finished(future)]
+        return [Outcome.model_validate(row) for row in await result_of(future)]
 
     async def _approved(self, stopping: Sequence[Outcome]) -> bool:
         """Whether a person lets pass what a gate would stop; nothing is sent meanwhile."""

@@ -65,7 +65,7 @@ def _takes_turns(session: Session) -> bool:
     return len(own) > 1
 
 
-async def finished(future: PrefectFuture[Any]) -> Any:
+async def result_of(future: PrefectFuture[Any]) -> Any:
     """Return the result of a submitted task, without blocking the flow's loop; raises what the task raised."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
@@ -81,8 +81,8 @@ async def finished(future: PrefectFuture[Any]) -> Any:
         raise StoppedError(f"{future.task_run_id} was stopped") from error
 
 
-async def all_or_none(work: Iterable[Coroutine[Any, Any, None]], at_once: int = CHUNKS_IN_WORK) -> None:
-    """Run everything, so many at once, in its order; the first error cancels the rest and is raised."""
+async def gather_bounded(work: Iterable[Coroutine[Any, Any, None]], at_once: int = CHUNKS_IN_WORK) -> None:
+    """Run coroutines in their order, `at_once` at a time; the first error cancels the rest and is raised."""
     places = asyncio.Semaphore(at_once)
 
     async def in_its_place(one: Coroutine[Any, Any, None]) -> None:

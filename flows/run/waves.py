@@ -13,7 +13,7 @@ from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.flows.run.doing import Doing
 from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, Rows
 from kasasagi.flows.run.plan.planner import Planner
-from kasasagi.flows.run.room import all_or_none
+from kasasagi.flows.run.room import gather_bounded
 from kasasagi.tasks.filter.stage import FILTER, ORIGINALS
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 from kasasagi.tasks.select.stage import SELECT
@@ -101,7 +101,7 @@ class Waves:
                 self._shards[number] = handle.shards["draws"]
             self._add(number, await asyncio.to_thread(yield_of, context, handle))
 
-        await all_or_none(one(*chunk) for chunk in chunks.items())
+        await gather_bounded(one(*chunk) for chunk in chunks.items())
 
     def _add(self, number: int, chunk: Yield) -> None:
         """Note the yield of a chunk; stop the run where the first chunks together are clearly below the floor."""

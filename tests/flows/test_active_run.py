@@ -18,10 +18,10 @@ from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.run.active import ActiveRun
+from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.driver import Rows
-from kasasagi.flows.run.lines import Lines
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.room import Room, all_or_none
+from kasasagi.flows.run.room import Room, gather_bounded
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context, activated
 from kasasagi.tasks.gate.config import GatesConfig
@@ -232,7 +232,7 @@ def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(
 
     async def work(run: ActiveRun) -> None:
         room = Room.of(run.session, ["small"], chunks)
-        await Lines(run, chunks, room, Rows()).all(lambda line: line.through(trial.task))
+        await ChunkRunner(run, chunks, room, Rows()).run_all(lambda chunk: chunk.through(trial.task))
 
     if passes:
         trial.conduct(work)
@@ -255,7 +255,7 @@ def test_the_first_error_ends_all_and_is_the_one_that_is_raised() -> None:
         raise LedgerError("full")
 
     with pytest.raises(LedgerError, match="full"):
-        asyncio.run(all_or_none([slow("a"), fails(), slow("b")], 10))
+        asyncio.run(gather_bounded([slow("a"), fails(), slow("b")], 10))
     assert sorted(ended) == ["a", "b"]
 
 
@@ -269,7 +269,7 @@ def test_no_more_are_begun_at_once_than_told() -> None:
         await asyncio.sleep(0)
         running -= 1
 
-    asyncio.run(all_or_none((one() for _ in range(50)), 7))
+    asyncio.run(gather_bounded((one() for _ in range(50)), 7))
     assert most == 7
     assert threading.active_count() < 50
 

@@ -10,7 +10,7 @@ from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.flows.run.chunks import prompt_chunks
-from kasasagi.flows.run.driver import Driver, Line, Rows, carried, inputs_of, number_of
+from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, carried, inputs_of, number_of
 from kasasagi.flows.run.plan.counting import Count, StagePlan
 from kasasagi.flows.run.plan.scratch import PlannedRun
 from kasasagi.tasks.asking import NOT_ASKED, Answered, Then, known_answers, read_rows
@@ -95,16 +95,16 @@ class Planner(Driver):
         handles = [self._done(synthesize, number, {}, **part) for number, part in enumerate(parts)]
         return [shard for handle in handles if (shard := synthesize.made(handle)) is not None]
 
-    async def overlap(self, one: Callable[[Line], Awaitable[None]], rows: Rows) -> None:
-        """Count what the line of stages asks about each chunk, and at most about the prompts that nobody knows."""
+    async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
+        """Count what the stages ask about each chunk, and at most about the prompts that nobody knows."""
         chunks = prompt_chunks(self.context.session, rows.shard) if rows.shard is not None else []
-        await self.count_lines(one, chunks)
-        await one(PlannedLine(self, rows.unknown))
+        await self.count_chunks(one, chunks)
+        await one(PlannedChunk(self, rows.unknown))
 
-    async def count_lines(self, one: Callable[[Line], Awaitable[None]], chunks: Iterable[Shard]) -> None:
-        """Count what the line of stages asks about some chunks of prompts."""
+    async def count_chunks(self, one: Callable[[PromptChunk], Awaitable[None]], chunks: Iterable[Shard]) -> None:
+        """Count what the stages ask about some chunks of prompts."""
         for number, chunk in enumerate(chunks):
-            await one(PlannedLine(self, 0, number, {"prompts": chunk}))
+            await one(PlannedChunk(self, 0, number, {"prompts": chunk}))
 
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
         """A plan continues."""
@@ -153,7 +153,7 @@ class Planner(Driver):
         return [Answered(question, known.get(question.key, unknown), True) for question in questions]
 
 
-class PlannedLine:
+class PlannedChunk:
     """One chunk of prompts in a plan: those whose answers are known so far, and how many others there are."""
 
     def __init__(self, planner: Planner, unknown: int, number: int = 0, inputs: Mapping[str, Shard] | None = None):
