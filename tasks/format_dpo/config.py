@@ -81,12 +81,12 @@ class PairsConfig(Config):
 
     @model_validator(mode="after")
     def _fields_fit_the_strategy(self) -> Self:
-        fault = self._misplaced() or self._strong_and_weak() or self._weightless()
+        fault = self._unused_setting() or self._strong_and_weak() or self._weightless()
         if fault:
             raise ValueError(fault)
         return self
 
-    def _misplaced(self) -> str | None:
+    def _unused_setting(self) -> str | None:
         """A setting that the strategy would not heed: saying nothing would be a broken promise."""
         if self.max_pairs is not None and self.strategy != "all_above_margin":
             return f"max_pairs is for all_above_margin; {self.strategy} makes one pair a prompt, so leave it out"

@@ -68,10 +68,10 @@ def approval(workspace: Workspace, job: str, outcome: Outcome) -> Approval | Non
 
 def apply_approvals(workspace: Workspace, job: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return the outcomes; those that a person approved have the severity `approved`, so that they stop nothing."""
-    return [_marked(one, approval(workspace, job, one)) if one.stops else one for one in outcomes]
+    return [_with_approval(one, approval(workspace, job, one)) if one.stops else one for one in outcomes]
 
 
-def _marked(outcome: Outcome, given: Approval | None) -> Outcome:
+def _with_approval(outcome: Outcome, given: Approval | None) -> Outcome:
     if given is None:
         return outcome
     return outcome.model_copy(update={"severity": APPROVED, "detail": f"{outcome.detail}; let pass by {given.by}"})

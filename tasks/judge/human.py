@@ -25,7 +25,8 @@ def outranked(
             said[row["prompt_id"]][row["response_id"]][row["judge"]].append(row["rating"])
     return {
         prompt_id: [
-            replace(one, ratings=_rated(said[prompt_id], one.response_id), votes=(), lacks_quorum=False) for one in some
+            replace(one, ratings=_human_ratings(said[prompt_id], one.response_id), votes=(), lacks_quorum=False)
+            for one in some
         ]
         if prompt_id in said
         else some
@@ -33,7 +34,7 @@ def outranked(
     }
 
 
-def _rated(said: Mapping[str, Mapping[str, Sequence[float]]], response_id: str) -> tuple[float | None, ...]:
+def _human_ratings(said: Mapping[str, Mapping[str, Sequence[float]]], response_id: str) -> tuple[float | None, ...]:
     """A response's ratings by people, in the order of their names; None for each who did not rate it."""
     people = sorted({person for by_person in said.values() for person in by_person})
     means = {person: sum(some) / len(some) for person, some in said.get(response_id, {}).items()}

@@ -64,10 +64,10 @@ class JudgePanel:
         heard = [self.hear(judge_request, answer) for judge_request, answer in zip(judge_requests, first, strict=True)]
         if not self.config.repairs or self.config.method == "reward":
             return heard, first
-        mended, second = self._mended(heard)
+        mended, second = self._repair(heard)
         return mended, [*first, *second]
 
-    def _mended(self, heard: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
+    def _repair(self, heard: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
         broken = [one for one in heard if one.fault is not None and one.answer.completion.error is None]
         again = [
             repaired(
@@ -177,9 +177,11 @@ def sort_verdicts(
             words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
             faults.update({mark: words for mark in marks if mark not in faults})
     wanted = [(row, aspect, vote.name) for row in responses for aspect in config.marks for vote in config.votes]
-    why = _not_asked(panel, prompts, responses)
+    why = _reasons_not_asked(panel, prompts, responses)
     quarantine = [
-        _unrated(config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
+        _quarantine_unrated(
+            config, row, aspect, name, faults.get((row["response_id"], aspect, name)) or why[row["prompt_id"]]
+        )
         for row, aspect, name in wanted
         if (row["response_id"], aspect, name) in faults or (row["response_id"], aspect, name) not in seen
     ]
@@ -207,7 +209,7 @@ def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
     ]
 
 
-def _not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dict[str, tuple[str, str | None, str]]:
+def _reasons_not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dict[str, tuple[str, str | None, str]]:
     """For each prompt why a response to it is not shown to the judges, if it is not."""
     method, left = panel.method, by_prompt_id(responses)
     why: dict[str, tuple[str, str | None, str]] = {}
@@ -222,7 +224,7 @@ def _not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dict[str, t
     return why
 
 
-def _unrated(
+def _quarantine_unrated(
     config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, fault: tuple[str, str | None, str]
 ) -> dict[str, Any]:
     """The quarantine row of a mark that is missing; it names the judge where there are several."""

@@ -62,10 +62,10 @@ def candidates_by_prompt(
     """
     by_prompt = by_prompt_id(responses)
     if judge is None:
-        return {prompt_id: [_unrated(row) for row in rows] for prompt_id, rows in by_prompt.items()}
+        return {prompt_id: [_unrated_candidate(row) for row in rows] for prompt_id, rows in by_prompt.items()}
     ratings = list(ratings)
     marks = _marks(ratings)
-    confirmed = _leaving(judge, aggregation, by_prompt, marks) if judge.confirms else by_prompt
+    confirmed = _prompts_with_margin(judge, aggregation, by_prompt, marks) if judge.confirms else by_prompt
     judged = {
         prompt_id: _candidates(
             judge, aggregation, rows, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1]
@@ -82,7 +82,7 @@ def to_confirm(
     ratings: Iterable[Mapping[str, Any]],
 ) -> set[str]:
     """The prompts whose first order leaves the margin that a pair needs, so that the second must be asked."""
-    return _leaving(judge, aggregation, by_prompt_id(responses), _marks(ratings))
+    return _prompts_with_margin(judge, aggregation, by_prompt_id(responses), _marks(ratings))
 
 
 def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
@@ -111,7 +111,7 @@ def _marks(ratings: Iterable[Mapping[str, Any]]) -> dict[str, Marks]:
     return {response_id: dict(of_this) for response_id, of_this in marks.items()}
 
 
-def _leaving(
+def _prompts_with_margin(
     judge: JudgeConfig,
     aggregation: Aggregation,
     by_prompt: Mapping[str, Sequence[Mapping[str, Any]]],
@@ -133,15 +133,16 @@ def _candidates(
     orderings: Sequence[str],
 ) -> list[Candidate]:
     """The responses of one prompt, each with its rating in each order."""
-    wanted = _wanted(judge, rows)
+    wanted = _required_ratings(judge, rows)
     tables = {
-        name: _Bar(judge, aggregation, orderings, count).table(marks.get(name, {})) for name, count in wanted.items()
+        name: _Required(judge, aggregation, orderings, count).table(marks.get(name, {}))
+        for name, count in wanted.items()
     }
-    heard = _heard(aggregation, [tables[name] for name, count in wanted.items() if count])
+    heard = _counted_judges(aggregation, [tables[name] for name, count in wanted.items() if count])
     return [_candidate(aggregation, row, tables[row["response_id"]], heard) for row in rows]
 
 
-def _heard(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] | None:
+def _counted_judges(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] | None:
     """Whose ratings count for a prompt: everybody's, or of those who rated all of it; None if they are too few.
 
     So all responses of a prompt are held against the same judges, whoever is missing.
@@ -153,7 +154,7 @@ def _heard(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] |
     return present if len(present) >= aggregation.quorum else None
 
 
-def _wanted(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
+def _required_ratings(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
     """How many marks each response must have from a judge in an order: one, or one for each of its matches."""
     names = sorted(row["response_id"] for row in rows)
     if judge.method != "pairwise":
@@ -163,7 +164,7 @@ def _wanted(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[st
 
 
 @dataclass(frozen=True, slots=True)
-class _Bar:
+class _Required:
     """What a response is held against: whose marks it must have, in which orders, and how many of each."""
 
     judge: JudgeConfig
@@ -188,14 +189,14 @@ def _candidate(
 ) -> Candidate:
     """One response with its rating in each order, and each judge's own where a majority is asked for."""
     if heard is None:
-        return replace(_unrated(row), ratings=(None,) * len(table), lacks_quorum=True)
+        return replace(_unrated_candidate(row), ratings=(None,) * len(table), lacks_quorum=True)
     counted = [[in_order[index] for index in heard] for in_order in table]
     ratings = tuple(aggregation.over_judges(in_order) for in_order in counted)
     votes = (
         tuple(combine(by_judge) for by_judge in zip(*counted, strict=True)) if aggregation.judges == "majority" else ()
     )
-    return replace(_unrated(row), ratings=ratings, votes=votes)
+    return replace(_unrated_candidate(row), ratings=ratings, votes=votes)
 
 
-def _unrated(row: Mapping[str, Any]) -> Candidate:
+def _unrated_candidate(row: Mapping[str, Any]) -> Candidate:
     return Candidate(row["response_id"], row["model"], row["content"], (), row["finish_reason"], row.get("thinking"))

@@ -98,7 +98,7 @@ def _stage(rows: Iterator[RawRow], scratch: Path, inputs: Inputs, kept: list[Kep
     schema = pa.schema([*META, *ours, *texts])
     count = 0
     with parquet_writer(scratch, schema) as writer:
-        for batch in _batches(_staged(rows, inputs, kept)):
+        for batch in _batches(_scratch_rows(rows, inputs, kept)):
             columns = zip(*batch, strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
@@ -120,7 +120,7 @@ def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]
         yield batch
 
 
-def _staged(rows: Iterator[RawRow], inputs: Inputs, kept: list[KeptColumn]) -> Iterator[tuple[Any, ...]]:
+def _scratch_rows(rows: Iterator[RawRow], inputs: Inputs, kept: list[KeptColumn]) -> Iterator[tuple[Any, ...]]:
     """Each row in the order of the scratch schema."""
     nothing = (None,) * len(kept)
     for position, row in enumerate(rows):

@@ -67,14 +67,14 @@ def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRo
         yield from rows
         return
     for row in rows:
-        yield _prompted(provided, row) if isinstance(row.value, dict) else row
+        yield _row_with_prompt(provided, row) if isinstance(row.value, dict) else row
 
 
 def _maps_prompt(source: DatasetSource) -> bool:
     return "instruction" in source.columns or "messages" in source.columns
 
 
-def _prompted(provided: ProvidedResponses, row: RawRow) -> RawRow:
+def _row_with_prompt(provided: ProvidedResponses, row: RawRow) -> RawRow:
     try:
         prompt = _prompt_of(provided, row.value)
         return row if prompt is None else RawRow({**row.value, "messages": prompt}, row.raw)
@@ -140,11 +140,11 @@ def answers_of(provided: ProvidedResponses, row: Mapping[str, Any], whole: bool 
     slots = ["chosen", "rejected"] if provided.all is None else [str(place) for place in range(len(values))]
     names = row.get(provided.models) if provided.models else None
     known = isinstance(names, list) and len(names) == len(values)
-    models = [str(name) for name in names] if known and isinstance(names, list) else _unnamed(provided, slots)
+    models = [str(name) for name in names] if known and isinstance(names, list) else _default_names(provided, slots)
     return [_answer(slot, model, value) for slot, model, value in zip(slots, models, values, strict=True)]
 
 
-def _unnamed(provided: ProvidedResponses, slots: list[str]) -> list[str]:
+def _default_names(provided: ProvidedResponses, slots: list[str]) -> list[str]:
     return slots if provided.all is None else [f"response {slot}" for slot in slots]
 
 

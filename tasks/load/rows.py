@@ -60,7 +60,7 @@ def choose_inputs(source: DatasetSource, columns: Sequence[str] | None) -> Input
 
     Raises SourceError.
     """
-    chosen = _chosen(source, columns)
+    chosen = _columns_to_read(source, columns)
     if source.responses is not None:
         return replace(chosen, last_answer="refuse")
     chosen = replace(chosen, answer=_answer_column(source, columns))
@@ -74,7 +74,7 @@ def _answer_column(source: DatasetSource, columns: Sequence[str] | None) -> str 
     return source.columns.get("answer") or ("output" if columns and "output" in columns else None)
 
 
-def _chosen(source: DatasetSource, columns: Sequence[str] | None) -> Inputs:
+def _columns_to_read(source: DatasetSource, columns: Sequence[str] | None) -> Inputs:
     """The columns to read, as mapped or by our names (messages first); columns are theirs, None where unknown.
 
     Raises SourceError for a mapped column that is not there, or where none can be chosen.

@@ -58,7 +58,7 @@ class OwnRows:
         if isinstance(work, Generator):
             self._continue(place, work, None)
         else:
-            self.outcomes[place] = self._checked(work)
+            self.outcomes[place] = self._check_values(work)
 
     def _continue(self, place: int, work: Generator[Ask, Any, Any], value: Any) -> None:
         """Give a row's function what was read, and note its next question or what it returned."""
@@ -66,11 +66,11 @@ class OwnRows:
             ask = work.send(value)
             self._waiting[place] = _Waiting(work, ask, self._question(ask))
         except StopIteration as end:
-            self.outcomes[place] = self._checked(end.value)
+            self.outcomes[place] = self._check_values(end.value)
         except Exception as error:  # whatever the function does with one row is that row's fault alone
             self.outcomes[place] = _rejection(error)
 
-    def _checked(self, values: Any) -> Mapping[str, Any] | RejectError:
+    def _check_values(self, values: Any) -> Mapping[str, Any] | RejectError:
         """What a function returned for a row, if it is what its columns hold."""
         if values is None:
             values = {}

@@ -76,7 +76,7 @@ def template_fault(config: RespondConfig, prompt: Mapping[str, Any]) -> str | No
     return None
 
 
-def _not_asked(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _quarantine_unaskable(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Quarantine rows for the answers that no model is asked for, since the template cannot render their prompts."""
     aside = []
     for prompt in prompts:
@@ -141,7 +141,7 @@ def respond_chunk(
     taken = beside or ChunkResult(0, 0, {"responses": [], "quarantine": []})
     rules = answer_rules(config.rules, session.base)
     result = sort_answers(rules, prompts, asked, answered, compared, taken.rows["responses"])
-    not_asked = _not_asked(config, prompts)
+    not_asked = _quarantine_unaskable(config, prompts)
     result.rows["responses"] = taken.rows["responses"] + result.rows["responses"]
     result.rows["quarantine"] += not_asked + taken.rows["quarantine"]
     result.rows_in += len(not_asked) + taken.rows_in

@@ -140,7 +140,7 @@ class Quotes:
     def holds(self, raw: str, label: Literal["section", "verdict", "none"]) -> bool:
         """Whether the next line is quoted; label says what it is labelled as."""
         if _FENCE.fullmatch(raw):
-            self._block = self._opened() if self._block == "none" else "none"
+            self._block = self._state() if self._block == "none" else "none"
             return False
         if label == "section" or opens_rationale(raw):
             self._block = "own" if self._block == "unsure" else self._block
@@ -148,7 +148,7 @@ class Quotes:
         self._words = self._words or bool(raw.strip())
         return self._block in ("unsure", "quotation") or raw.lstrip().startswith((">", "＞"))
 
-    def _opened(self) -> Literal["own", "unsure", "quotation"]:
+    def _state(self) -> Literal["own", "unsure", "quotation"]:
         return "quotation" if self._labels else "unsure" if self._words else "own"
 
 

@@ -125,7 +125,7 @@ def read_ratings(
     if not reply.strip():
         refuse("empty_reply", "the reply is empty")
     lines = without_courtesy(reply_lines(reply))
-    refuse_copied_lines(lines, lambda raw: _classified(raw).kind == "rating", texts)
+    refuse_copied_lines(lines, lambda raw: _classify(raw).kind == "rating", texts)
     sections = _found(lines, count, texts)
     _check_numbers(sections, count)
     asked = _Scale(lowest, scale, allow_halves)
@@ -139,20 +139,20 @@ def _found(lines: Sequence[str], count: int, texts: Sequence[str]) -> dict[int, 
     if value is None and holds_json(lines, _JSON_RATING_SET):
         refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
     if value is None:
-        sections = _sections([_classified(raw) for raw in lines], count)
+        sections = _sections([_classify(raw) for raw in lines], count)
         if span and not sections:
             refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
     refuse_copied_json("".join(lines[span.start : span.stop]), texts)
     beside = (*lines[: span.start], *lines[span.stop :])
-    if any(_classified(raw).kind != "text" for raw in beside):
+    if any(_classify(raw).kind != "text" for raw in beside):
         refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
     if any(_JSON_RATING_SET.search(raw) for raw in beside):
         refuse("two_values", "the reply carries further ratings beside its JSON value, which may disagree")
     return _json_sections(value, count)
 
 
-def _classified(raw: str) -> _Line:
+def _classify(raw: str) -> _Line:
     """What a line is: a section's head, a clean rating label, something that resembles a rating, or text."""
     head = plain_head(raw)
     section = _SECTION.fullmatch(head)
@@ -182,7 +182,7 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
         if in_quotes and line.kind in _LABELS:
             refuse("quoted_rating", f"the line {quoted(line.raw)} stands in a quotation or a block of code")
         if line.kind == "section":
-            current = _opened(sections, int(line.value))
+            current = _open_section(sections, int(line.value))
         elif line.kind == "rating":
             if announces(current.words):
                 refuse("quoted_rating", f"the line {quoted(line.raw)} is announced by the rationale, as a quotation is")
@@ -203,7 +203,7 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
     return sections
 
 
-def _opened(sections: dict[int, _Section], number: int) -> _Section:
+def _open_section(sections: dict[int, _Section], number: int) -> _Section:
     if number in sections:
         refuse("repeated_section", f"text {number} is rated twice")
     sections[number] = _Section()
@@ -262,7 +262,7 @@ def _json_sections(value: Any, count: int) -> dict[int, _Section]:
     sections: dict[int, _Section] = {}
     for number, pairs in _json_entries(value, count):
         entry = _json_entry(number, pairs)
-        section = _opened(sections, number)
+        section = _open_section(sections, number)
         section.ratings = [_json_rating(number, entry["rating"])] if "rating" in entry else []
         section.words = [json_rationale(f"text {number}", entry.get("rationale", ""))]
     return sections

@@ -47,14 +47,14 @@ def asked_models(connection: duckdb.DuckDBPyConnection, models: Mapping[str, Any
         here = responder if responder == model else f"{responder} ({model})"
         row = (stage, here, _known_as(models.get(model)), calls, _sampling(ways))
         groups.setdefault((stage, model), []).append(row)
-    return [row for rows in groups.values() for row in _bounded(rows)]
+    return [row for rows in groups.values() for row in _limit_rows(rows)]
 
 
 def _ways(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     return connection.execute(_WAYS).fetchall()
 
 
-def _bounded(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _limit_rows(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """The rows of one model, the rarest together where they are many."""
     if len(rows) <= MOST_WAYS:
         return list(rows)

@@ -133,10 +133,10 @@ def how_to_load(facts: CardFacts) -> list[str]:
         loading = loading.replace("{splits}", "" if facts.config.split is None else '["train"]')
         parts += [f"For {chosen.consumer}:", fenced(loading, chosen.loading_language)]
     parts.append("The same rows lie in `train.parquet` and, one JSON object a line, in `train.jsonl`.")
-    return [*parts, *_divided(facts), *_left_out(facts)]
+    return [*parts, *_test_split(facts), *_left_out(facts)]
 
 
-def _divided(facts: CardFacts) -> list[str]:
+def _test_split(facts: CardFacts) -> list[str]:
     """What the test split is, and how large."""
     split = facts.config.split
     if split is None:
@@ -171,9 +171,9 @@ def _left_out(facts: CardFacts) -> list[str]:
 
 def columns(facts: CardFacts) -> list[str]:
     """What the columns of each format are, as a section of a card."""
-    parts = ["## Columns", _described(facts.forms[0].columns)]
+    parts = ["## Columns", _column_table(facts.forms[0].columns)]
     for form in facts.forms[1:]:
-        parts += [f"In the format {form.name}:", _described(form.columns)]
+        parts += [f"In the format {form.name}:", _column_table(form.columns)]
     parts.append(_texts(facts))
     keeping = [form.name for form in facts.forms if form.keeps]
     if facts.kept and keeping:
@@ -196,7 +196,7 @@ def _texts(facts: CardFacts) -> str:
     return f"{stands}System messages are {system}. No text was altered{but}."
 
 
-def _described(columns: Mapping[str, str]) -> str:
+def _column_table(columns: Mapping[str, str]) -> str:
     """A table of columns; names and meanings are our own Markdown."""
     if not columns:
         return "They are what its own function makes of a pair."

@@ -48,7 +48,7 @@ def refused(row: Row) -> str | None:
     return misplaced_turn(row["prompt"])
 
 
-def _announced(splits: Sequence[str]) -> dict[str, bytes]:
+def _dataset_info(splits: Sequence[str]) -> dict[str, bytes]:
     entries = {
         DATASETS[split]: {
             "file_name": f"{split}.jsonl",
@@ -81,5 +81,5 @@ LLAMA_FACTORY = Format(
     columns=COLUMNS,
     loading_language="yaml",
     refuses=refused,
-    files=_announced,
+    files=_dataset_info,
 )
