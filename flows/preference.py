@@ -10,7 +10,7 @@ from typing import Annotated  # noqa: E402
 from prefect import State, flow  # noqa: E402
 from pydantic import Field  # noqa: E402
 
-from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
 from kasasagi.flows.run.driver import Driver, PromptChunk, Rows  # noqa: E402
 from kasasagi.tasks.converse.task import converse  # noqa: E402
 from kasasagi.tasks.filter.task import filter_prompts  # noqa: E402
@@ -26,7 +26,7 @@ from kasasagi.tasks.tags.task import tags  # noqa: E402
 
 
 @flow(name="preference", flow_run_name=run_name, task_runner=RUNNER, persist_result=False)
-@ends_in_a_sentence
+@fail_with_message
 async def preference(
     recipe: str = "quickstart",
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it

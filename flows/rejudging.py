@@ -13,7 +13,7 @@ from kasasagi.flows.rebuild.rejudge import audit_of  # noqa: E402
 from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
 from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
 from kasasagi.flows.reporting.artifacts import kept, slug  # noqa: E402
-from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
 
 
 @flow(
@@ -22,7 +22,7 @@ from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run
     task_runner=RUNNER,
     persist_result=False,
 )
-@ends_in_a_sentence
+@fail_with_message
 async def rejudge(
     recipe: str = "quickstart",
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it

@@ -70,7 +70,7 @@ def run_recipe(
         raise RecipeError("\n".join(faults))
     chosen = replace(options or Options(Workspace.named(workspace)), reports=Reports())
     chosen.workspace.prepare()
-    limit, settings = _limited(rows, loaded, overrides, chosen.workspace)
+    limit, settings = _limit_and_overrides(rows, loaded, overrides, chosen.workspace)
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
         _import_all()  # takes as long as the server's start, which goes on meanwhile
         server.wait_until_ready()
@@ -86,7 +86,7 @@ def run_recipe(
     return Result(chosen.workspace.run(name))
 
 
-def _limited(
+def _limit_and_overrides(
     rows: int | Iterable[Mapping[str, Any]] | None, loaded: LoadedRecipe, overrides: Sequence[str], workspace: Workspace
 ) -> tuple[int | None, list[str]]:
     """How many rows are read at most, and the overrides, with rows from Python as the source."""

@@ -59,7 +59,7 @@ def warnings(recipe: Recipe) -> list[str]:
             found.append(f"{name!r} judges its own answers, and models favour their own")
     if judging and judging.samples > 1 and judging.sampling.temperature == 0:
         found.append("judge.samples asks for several verdicts, and at temperature 0 they are equal: raise it")
-    found += _untrained(recipe, judging) if judging else []
+    found += _untrained_judges(recipe, judging) if judging else []
     if recipe.judge and not judging:
         found.append("strong_vs_weak heeds no ratings, so nobody judges")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
@@ -70,7 +70,7 @@ def warnings(recipe: Recipe) -> list[str]:
     return found + provider_warnings(recipe)
 
 
-def _untrained(recipe: Recipe, judging: JudgeConfig) -> list[str]:
+def _untrained_judges(recipe: Recipe, judging: JudgeConfig) -> list[str]:
     """What bundled judges are asked in words that they were not trained on."""
     return [
         f"judge.prompt: the bundled model {name!r} knows our judge prompt alone and answers another unreadably; "
@@ -190,7 +190,7 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, said: Callable[[str], Non
         if not isinstance(model, OpenAIModel):
             said(f"{label}: the bundled model")
             if ping and recipe.judging is not None and label in recipe.judging.judges:
-                failed = await _pinged(loaded, label, _complete_here(model), said)
+                failed = await _ping(loaded, label, _complete_here(model), said)
                 faults += [failed] if failed else []
             continue
         if isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
@@ -245,7 +245,7 @@ async def _ping_endpoint(
     loaded: LoadedRecipe, label: str, endpoint: OpenAIEndpoint, said: Callable[[str], None]
 ) -> str | None:
     """Send a first request to a model behind an endpoint, and say what of it the model does not take."""
-    failed = await _pinged(loaded, label, endpoint.complete, said)
+    failed = await _ping(loaded, label, endpoint.complete, said)
     for remedy in endpoint.adaptation.remedies(label):
         said(f"  {remedy}")
     return failed
@@ -258,7 +258,7 @@ def _sampling_of(recipe: Recipe, label: str) -> dict[str, Any]:
     return over.over(model.sampling).parameters()
 
 
-async def _pinged(loaded: LoadedRecipe, label: str, complete: Complete, said: Callable[[str], None]) -> str | None:
+async def _ping(loaded: LoadedRecipe, label: str, complete: Complete, said: Callable[[str], None]) -> str | None:
     """Send a first request to a model, a judge an example of two answers; gives a sentence where it fails."""
     recipe = loaded.recipe
     if recipe.judging is not None and label in recipe.judging.judges:

@@ -34,7 +34,7 @@ def recheck_gates(run: Run, recipe: Recipe) -> None:
     there = {one.handle.stage for one in handles}
     outcomes: list[Outcome] = []
     for stage in (one for one in STAGE_ORDER if one in there):
-        found = {"scout": _of_scout(run, handles, stage), "whole": _judged(run, handles, stage, recipe)}
+        found = {"scout": _scout_outcomes(run, handles, stage), "whole": _whole_outcomes(run, handles, stage, recipe)}
         for scope, some in found.items():
             passed = apply_approvals(run.workspace, run.state().name, some) if recipe.gates.on_fail == "pause" else some
             keep_outcomes(run, stage, scope, passed)
@@ -43,7 +43,7 @@ def recheck_gates(run: Run, recipe: Recipe) -> None:
         raise_if_failed(outcomes)
 
 
-def _of_scout(run: Run, handles: Sequence[RunHandle], stage: str) -> list[Outcome]:
+def _scout_outcomes(run: Run, handles: Sequence[RunHandle], stage: str) -> list[Outcome]:
     """What came of a stage's first chunk. That of draws is an early word on the yield, which the whole outranks."""
     name = f"{GATE} {stage} scout"
     shards = [one.handle.shards["gates"] for one in handles if one.handle.stage == name]
@@ -51,7 +51,7 @@ def _of_scout(run: Run, handles: Sequence[RunHandle], stage: str) -> list[Outcom
     return [Outcome.model_validate(row) for row in rows] if stage != SYNTHESIZE.name else []
 
 
-def _judged(run: Run, handles: Sequence[RunHandle], stage: str, recipe: Recipe) -> list[Outcome]:
+def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: Recipe) -> list[Outcome]:
     """The outcomes of a stage on the rows that the run itself had judged.
 
     A stage before the dialogues sees the prompts as they were before they grew, and people's verdicts are no judge's.

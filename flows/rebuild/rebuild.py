@@ -58,7 +58,7 @@ def rebuild_pairs(
         handles = old.handles()
         people = human_rows(old) if verdicts is None else verdicts
         jobs = _jobs(old, handles, new, recipe, people)
-        _take_over(handles, new, recipe, people)
+        _copy_handles(handles, new, recipe, people)
         _make_pairs(new, recipe, jobs)
         recheck_gates(new, recipe)
         _raise_if_some_are_missing(old, new, prompts_to_answer(handles), jobs)
@@ -77,7 +77,7 @@ def _jobs(
     return jobs
 
 
-def _take_over(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> None:
+def _copy_handles(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> None:
     """Count in a new run what an earlier one did before its pairs, and what people say."""
     if people:
         new.add(human_handle(new, people), reused=False)

@@ -72,14 +72,14 @@ def keep_audit(run: Run) -> None:
         done = {one.chunk for one in handles if one.stage == FORMAT_DPO.name}
         for one in handles if recipe.responses_provided else ():
             if one.stage == JUDGE.name and one.chunk not in done and "claims" in one.inputs:
-                shards = {STAGE: _audited(run, recipe, one)}
+                shards = {STAGE: _audit_chunk(run, recipe, one)}
                 made = Handle(stage=STAGE, chunk=one.chunk, run=run.id, shards=shards, account=Account())
                 run.add(made, reused=False)
     except Exception as error:
         logging.getLogger(__name__).warning("the labels could not be audited: %s", error)
 
 
-def _audited(run: Run, recipe: Recipe, judged: Handle) -> Shard:
+def _audit_chunk(run: Run, recipe: Recipe, judged: Handle) -> Shard:
     """The audit of one judged chunk."""
     responses, source_labels = (read_rows(run, judged.inputs.get(name)) for name in ("responses", "claims"))
     ratings = read_rows(run, judged.shards.get("ratings"))

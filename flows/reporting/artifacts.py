@@ -235,8 +235,8 @@ def _pair(row: tuple[Any, ...]) -> str:
     return "\n\n".join(
         [
             _prompt(messages),
-            f"**Chosen**, {_rated(chosen_rating)}, {cell(chosen_model)}\n\n{fenced(chosen)}",
-            f"**Rejected**, {_rated(rejected_rating)}, {cell(rejected_model)}\n\n{fenced(rejected)}",
+            f"**Chosen**, {_format_rating(chosen_rating)}, {cell(chosen_model)}\n\n{fenced(chosen)}",
+            f"**Rejected**, {_format_rating(rejected_rating)}, {cell(rejected_model)}\n\n{fenced(rejected)}",
         ]
     )
 
@@ -258,5 +258,5 @@ _SHOWN: dict[Product, tuple[str, Callable[[tuple[Any, ...]], str]]] = {
 }
 
 
-def _rated(rating: float | None) -> str:
+def _format_rating(rating: float | None) -> str:
     return "not rated" if rating is None else f"rated {rating:g}"

@@ -39,7 +39,7 @@ def run_name() -> str:
     return Path(recipe).stem
 
 
-def ends_in_a_sentence(work: Callable[P, Awaitable[State[str]]]) -> Callable[P, Coroutine[Any, Any, State[str]]]:
+def fail_with_message(work: Callable[P, Awaitable[State[str]]]) -> Callable[P, Coroutine[Any, Any, State[str]]]:
     """Let a run of a deployment that fails end with its sentence and no traceback before it.
 
     A fault of the program itself keeps its traceback, and whoever calls the flow from this process gets the exception.

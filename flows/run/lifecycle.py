@@ -61,7 +61,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     warm_up_beside()
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     await introduce(run, loaded)
-    async with _reported(run, options), _settled(options) as settling:
+    async with _report_end(run, options), _settle_runs(options) as settling:
         with ended_state(run), session_of(loaded, run, options) as session:
             context = Context(session, recipe, loaded.base, options.limit)
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
@@ -73,7 +73,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
 
 
 @asynccontextmanager
-async def _settled(options: Options) -> AsyncIterator[list[ActiveRun]]:
+async def _settle_runs(options: Options) -> AsyncIterator[list[ActiveRun]]:
     """Wait for the task runs of a run that has ended, so that none of them is left working, as far as there is time."""
     runs: list[ActiveRun] = []
     try:
@@ -94,7 +94,7 @@ def _nothing_new(options: Options) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _reported(run: Run, options: Options) -> AsyncIterator[None]:
+async def _report_end(run: Run, options: Options) -> AsyncIterator[None]:
     """Tell Prefect how a run ended, and whoever waits for it, what came of it."""
     failed: BaseException | None = None
     try:

@@ -74,7 +74,7 @@ class Waves:
             prompts = await choose(Rows(loaded))
             run.watch = lambda handle: None
             accepted, drawn = prompts.count, draws
-            await self._weigh(drawn, accepted)
+            await self._check_yield(drawn, accepted)
         if source.target is not None and accepted < source.target:
             run.options.said(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
         return prompts
@@ -114,12 +114,12 @@ class Waves:
 
         def count(handle: Handle) -> None:
             if handle.stage == TAGS.name:
-                draws = round(handle.account.rows_in * drawn / max(1, self._filtered()))
+                draws = round(handle.account.rows_in * drawn / max(1, self._count_filtered()))
                 yields.add(handle.chunk, Yield(draws, handle.account.rows_out, reasons_in(self._context, handle)))
 
         return count
 
-    def _filtered(self) -> int:
+    def _count_filtered(self) -> int:
         """How many prompts the filter left of all draws so far."""
         handles = [one.handle for one in self._run.session.run.handles()]
         return next(h.account.rows_out for h in handles if (h.stage, h.chunk) == (FILTER.name, ORIGINALS))
@@ -127,9 +127,9 @@ class Waves:
     def _judge_early(self, first: Yield) -> None:
         """Stop the run where the first chunks together are clearly below the floor."""
         if clearly_below_floor(first, self._source.min_yield):
-            self._miss(first, "scout")
+            self._stop_below_floor(first, "scout")
 
-    async def _weigh(self, drawn: int, accepted: int) -> None:
+    async def _check_yield(self, drawn: int, accepted: int) -> None:
         """Say the yield of all draws, duplicates included; stop the run where it is below the floor.
 
         What is beyond a quota was good enough, and does not count against the floor.
@@ -139,7 +139,7 @@ class Waves:
         rejected = {reason: count for reason, count in total.rejected.items() if reason != QUOTA}
         good = Yield(drawn, total.accepted + total.rejected.get(QUOTA, 0), rejected)
         if below_floor(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
-            self._miss(good, "whole")
+            self._stop_below_floor(good, "whole")
 
     def _total(self, drawn: int, accepted: int) -> Yield:
         """The yield of all draws, by what their stages rejected."""
@@ -148,7 +148,7 @@ class Waves:
         rejected = sum((reasons_in(self._context, handle) for handle in made), Counter[str]())
         return Yield(drawn, accepted + rejected.pop("surplus", 0), rejected)
 
-    def _miss(self, total: Yield, scope: str) -> None:
+    def _stop_below_floor(self, total: Yield, scope: str) -> None:
         """Keep that the floor is missed, and stop the run unless the recipe only wants to be warned."""
         if self._missed:
             return

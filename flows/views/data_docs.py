@@ -133,7 +133,7 @@ def _configuration(one: Result) -> Any:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
     said = {key: value for key, value in one.arguments.items() if (key, value) != ("mostly", 1.0)}  # it is not rendered
-    escaped = {key: _escaped(value) if key.startswith("column") else value for key, value in said.items()}
+    escaped = {key: _escape(value) if key.startswith("column") else value for key, value in said.items()}
     known = getattr(gxe, one.expectation.partition("(")[0], None)
     if known is not None and one.fault is None:
         made = ExpectationConfiguration(type=known.expectation_type, kwargs=escaped)
@@ -147,9 +147,9 @@ def _configuration(one: Result) -> Any:
     return ExpectationConfiguration(type=_in_words(), kwargs=column, description=html.escape(told))
 
 
-def _escaped(value: Any) -> Any:
+def _escape(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return [_escaped(one) for one in value]
+        return [_escape(one) for one in value]
     return html.escape(value) if isinstance(value, str) else value
 
 

@@ -40,7 +40,7 @@ def difference(left: Run, right: Run) -> dict[str, Any]:
     return {
         "left": left.id,
         "right": right.id,
-        "recipe": _changed(flattened(left.recipe()), flattened(right.recipe())),
+        "recipe": _changes(flattened(left.recipe()), flattened(right.recipe())),
         "stages": _stages(left, right),
         "pairs": _pairs(left, right),
     }
@@ -102,7 +102,7 @@ def _told(values: list[Any]) -> list[str]:
     return [value if value == ABSENT else drawing.as_text(value) for value in values]
 
 
-def _changed(left: dict[str, Any], right: dict[str, Any]) -> dict[str, list[Any]]:
+def _changes(left: dict[str, Any], right: dict[str, Any]) -> dict[str, list[Any]]:
     keys = dict.fromkeys([*left, *right])
     both = {key: [left.get(key, ABSENT), right.get(key, ABSENT)] for key in keys}
     return {key: values for key, values in both.items() if values[0] != values[1]}
@@ -114,7 +114,7 @@ def _stages(left: Run, right: Run) -> dict[str, dict[str, list[Any]]]:
         for made in (stage_accounts(left.handles()), stage_accounts(right.handles()))
     ]
     stages = dict.fromkeys([*accounts[0], *accounts[1]])
-    changed = {stage: _changed(accounts[0].get(stage, {}), accounts[1].get(stage, {})) for stage in stages}
+    changed = {stage: _changes(accounts[0].get(stage, {}), accounts[1].get(stage, {})) for stage in stages}
     return {stage: counts for stage, counts in changed.items() if counts}
 
 

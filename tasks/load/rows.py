@@ -109,7 +109,7 @@ def conversation(row: Mapping[str, Any], inputs: Inputs) -> Conversation:
         text = _text(_cell(row, column), column)
         more = row.get(inputs.more) if inputs.more else None
         text = f"{text}\n\n{more}" if isinstance(more, str) and more.strip() else text
-        turns = [{"role": "user", "content": text}, *_answered(row, inputs.answer)]
+        turns = [{"role": "user", "content": text}, *_answer_turn(row, inputs.answer)]
     system = _system(row, inputs.system)
     messages = [{"role": "system", "content": system}, *turns] if system else turns
     return _ending_with_the_user(messages, inputs)
@@ -126,7 +126,7 @@ def last_answer(row: Mapping[str, Any], inputs: Inputs) -> str | None:
     return messages[-1]["content"] if messages[-1]["role"] == "assistant" else None
 
 
-def _answered(row: Mapping[str, Any], column: str | None) -> Conversation:
+def _answer_turn(row: Mapping[str, Any], column: str | None) -> Conversation:
     """The answer in a column of its own, if the row has one."""
     value = row.get(column) if column else None
     return [{"role": "assistant", "content": value}] if isinstance(value, str) else []

@@ -172,7 +172,7 @@ class PlannedChunk:
             more = task.how.more_inputs(planner.context, ORIGINALS)
             handle = planner.done(task, self.number, {**self._inputs, **more})
             self._inputs |= carried(handle)
-            self._leave_out(_unanswered(planner.context, handle))
+            self._leave_out(_unanswered_prompts(planner.context, handle))
 
     def _leave_out(self, prompts: set[str]) -> None:
         if prompts:
@@ -185,7 +185,7 @@ class PlannedChunk:
             self._unknown += len(prompts)
 
 
-def _unanswered(context: Context, handle: Handle) -> set[str]:
+def _unanswered_prompts(context: Context, handle: Handle) -> set[str]:
     """The prompts of a chunk of which a question has no answer yet."""
     rows = read_rows(context.session.run, handle.shards.get("quarantine"), ["reason", "payload"])
     return {orjson.loads(row["payload"])["prompt_id"] for row in rows if row["reason"] == NOT_ASKED}

@@ -62,7 +62,7 @@ def run_list(workspace: Workspace) -> list[dict[str, Any]]:
 
     What a run came to is None where its handles cannot be read, as those of another version.
     """
-    return [_listed(Run(workspace, state.run), state) for state in workspace.runs()]
+    return [_run_row(Run(workspace, state.run), state) for state in workspace.runs()]
 
 
 def taken(state: RunState) -> float | None:
@@ -71,7 +71,7 @@ def taken(state: RunState) -> float | None:
     return None if end is None else end - state.started
 
 
-def _listed(run: Run, state: RunState) -> dict[str, Any]:
+def _run_row(run: Run, state: RunState) -> dict[str, Any]:
     return {
         "run": state.run,
         "recipe": state.name,
