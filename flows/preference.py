@@ -57,13 +57,13 @@ async def make_prompts(run: Driver) -> Rows:
     else:
         prompts = await choose(run, await run.source(load))
     if run.recipe.rewrite is not None:
-        rewritten = (await run.chunked(rewrite, prompts)).as_rewrites(prompts)
+        rewritten = (await run.run_chunks(rewrite, prompts)).as_rewrites(prompts)
         prompts = await run.with_rewrites(await choose(run, rewritten), prompts)
     run.end_if_nothing_is_new(prompts)
     await run.gates(load, synthesize, filter_prompts, tags, semantic, rewrite)
-    prompts = await run.chunked(converse, prompts)
+    prompts = await run.run_chunks(converse, prompts)
     for own in run.own(after="prompts"):
-        prompts = await run.chunked(own, prompts)
+        prompts = await run.run_chunks(own, prompts)
     await run.gates(converse, *run.own(after="prompts"))
     return prompts
 
@@ -71,8 +71,8 @@ async def make_prompts(run: Driver) -> Rows:
 async def choose(run: Driver, rows: Rows) -> Rows:
     """filter → tags → semantic → select; the last joins what the others made of the filtered prompts."""
     filtered = await run.whole(filter_prompts, rows)
-    labelled = await run.chunked(tags, filtered)
-    compared = await run.chunked(semantic, labelled)
+    labelled = await run.run_chunks(tags, filtered)
+    compared = await run.run_chunks(semantic, labelled)
     return await run.whole(select, filtered, labelled, compared)
 
 

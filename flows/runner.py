@@ -115,7 +115,7 @@ async def _call(recipe: str, overrides: list[str], rows: int | None, options: Op
     flow = preference if load_recipe(recipe, overrides).recipe.answers else instructions
     # A notebook may have imported Prefect, and with it its settings, before there was a server.
     with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
-        return await options.reports.settled(flow(recipe, overrides, rows or 0, str(options.workspace.folder)))
+        return await options.reports.wait_for(flow(recipe, overrides, rows or 0, str(options.workspace.folder)))
 
 
 def _in_own_loop(work: Callable[[], Coroutine[Any, Any, str]], reports: Reports) -> str:

@@ -16,7 +16,7 @@ from kasasagi.flows.reporting.artifacts import kept, slug
 from kasasagi.flows.upkeep.waiting import rows_behind
 from kasasagi.tasks.gate.approvals import apply_approvals, write_approvals
 from kasasagi.tasks.gate.outcome import Outcome
-from kasasagi.tasks.publish.card.markdown import cell, fenced
+from kasasagi.tasks.publish.card.markdown import cell, code_block
 
 POLL_SECONDS = 2
 HELP = "*Approve* lets these rows pass, and the run goes on where it waits. Left off, the run stops."
@@ -77,4 +77,4 @@ def _row(row: dict[str, str]) -> str:
     """One row: its id, the value that is not as expected where that is not the text itself, and the text."""
     text = row["text"] or ""
     value = "" if row["value"] == text else f", {cell(row['value'])}"
-    return f"`{row['id']}`{value}\n\n{fenced(text)}"
+    return f"`{row['id']}`{value}\n\n{code_block(text)}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kasasagi.flows.recipe.errors import shown
-from kasasagi.tasks.gate.active_expectations import unseen
+from kasasagi.tasks.gate.active_expectations import unfilled_columns
 from kasasagi.tasks.gate.own import class_problem, with_own_defaults
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
@@ -29,7 +29,7 @@ def _faults_unseen(recipe: Recipe) -> list[str]:
     return [
         f"gates.expect.{place}: no rule looks at {column!r} here, so every response would pass; {_remedy(recipe, rule)}"
         for place, one in enumerate(recipe.gates.expect)
-        for column, rule in unseen(recipe, one)
+        for column, rule in unfilled_columns(recipe, one)
     ]
 
 

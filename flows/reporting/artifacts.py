@@ -24,7 +24,7 @@ from kasasagi.flows.reporting.ending import Reports
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import Rate, line, time_left
 from kasasagi.tasks.gate.explain.words import plain_name
-from kasasagi.tasks.publish.card.markdown import cell, fenced, table
+from kasasagi.tasks.publish.card.markdown import cell, code_block, table
 from kasasagi.tasks.synthesize import DRAWS_IN_A_CHUNK
 
 if TYPE_CHECKING:
@@ -192,12 +192,12 @@ def _artifacts(run: Run) -> list[Callable[[], Awaitable[Any]]]:
 def _texts(run: Run) -> tuple[str, str, str]:
     with open_tables(run) as connection:
 
-        def listed(query: str) -> str:
+        def query_table(query: str) -> str:
             result = connection.execute(query)
             header = [column[0] for column in result.description or ()]
             return table(header, result.fetchall())
 
-        funnel = f"{listed(_FUNNEL)}\n\nWhat was set aside, and why:\n\n{listed(_REASONS)}"
+        funnel = f"{query_table(_FUNNEL)}\n\nWhat was set aside, and why:\n\n{query_table(_REASONS)}"
         product = run.product()
         query, drawn = _SHOWN[product]
         rows = [drawn(row) for row in connection.execute(query, [PAIRS_SHOWN]).fetchall()]
@@ -235,20 +235,20 @@ def _pair(row: tuple[Any, ...]) -> str:
     return "\n\n".join(
         [
             _prompt(messages),
-            f"**Chosen**, {_format_rating(chosen_rating)}, {cell(chosen_model)}\n\n{fenced(chosen)}",
-            f"**Rejected**, {_format_rating(rejected_rating)}, {cell(rejected_model)}\n\n{fenced(rejected)}",
+            f"**Chosen**, {_format_rating(chosen_rating)}, {cell(chosen_model)}\n\n{code_block(chosen)}",
+            f"**Rejected**, {_format_rating(rejected_rating)}, {cell(rejected_model)}\n\n{code_block(rejected)}",
         ]
     )
 
 
 def _response(row: tuple[Any, ...]) -> str:
     messages, model, content = row
-    return f"{_prompt(messages)}\n\n**Response**, {cell(model)}\n\n{fenced(content)}"
+    return f"{_prompt(messages)}\n\n**Response**, {cell(model)}\n\n{code_block(content)}"
 
 
 def _prompt(messages: list[dict[str, str]]) -> str:
     asked = "\n".join(f"{message['role']}: {message['content']}" for message in messages)
-    return f"**Prompt**\n\n{fenced(asked)}"
+    return f"**Prompt**\n\n{code_block(asked)}"
 
 
 _SHOWN: dict[Product, tuple[str, Callable[[tuple[Any, ...]], str]]] = {

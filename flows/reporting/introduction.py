@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.recipe.model import LoadedRecipe
 from kasasagi.flows.reporting.artifacts import kept, slug
-from kasasagi.tasks.publish.card.markdown import fenced
+from kasasagi.tasks.publish.card.markdown import code_block
 
 
 async def introduce(run: Run, loaded: LoadedRecipe) -> None:
@@ -22,7 +22,7 @@ async def introduce(run: Run, loaded: LoadedRecipe) -> None:
     await kept(_rename(UUID(str(flow_run.id)), run.id, tags))
     text = yaml.safe_dump(loaded.recipe.plain(), allow_unicode=True, sort_keys=False)
     key = slug(f"{loaded.recipe.name}-recipe")
-    await kept(acreate_markdown_artifact(fenced(text), key=key, description=f"recipe of {run.id}"))
+    await kept(acreate_markdown_artifact(code_block(text), key=key, description=f"recipe of {run.id}"))
 
 
 async def _rename(flow_run_id: UUID, name: str, tags: list[str]) -> None:

@@ -77,7 +77,7 @@ class ActiveRun(Driver):
         done = await self.do(task, job, (*after, *self.judging.passed))
         return replace(rows, shard=task.made(done.handle), made={}, after=(self.futures[task.name][rows.part],))
 
-    async def chunked(self, task: StageTask, rows: Rows) -> Rows:
+    async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
         """Take rows through a stage chunk by chunk, the first of the source's as the scout of all.
 
         Raises GateFailedError where the scout fails.
@@ -93,7 +93,7 @@ class ActiveRun(Driver):
         room = Room.of(self.session, task.stage.models(self.recipe), chunks)
         runner = ChunkRunner(self, chunks, room, rows)
         await runner.run_all(lambda chunk: chunk.through(task))
-        gathered = await asyncio.to_thread(self.gathered, task, rows, runner.made(task))
+        gathered = await asyncio.to_thread(self.gather, task, rows, runner.made(task))
         return replace(gathered, after=runner.futures(task))
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:

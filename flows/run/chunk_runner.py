@@ -9,7 +9,7 @@ from prefect.futures import PrefectFuture
 
 from kasasagi.blocks.workspace.shards import Shard
 from kasasagi.flows.run.doing import Doing
-from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, PromptChunk, Rows, carried
+from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, PromptChunk, Rows, outputs_of
 from kasasagi.flows.run.room import CHUNKS_IN_WORK, Room, gather_bounded
 from kasasagi.tasks.filter.stage import ORIGINALS
 from kasasagi.tasks.stage_task import StageTask
@@ -82,7 +82,7 @@ class ActiveChunk:
         handle = (await run.do(task, task.job(run.context, number, inputs), (*self._after, *opened))).handle
         self.made[task.name], self.futures[task.name] = task.made(handle), run.futures[task.name][number]
         self._after = (self.futures[task.name],)
-        self._inputs |= carried(handle)
+        self._inputs |= outputs_of(handle)
         if runner.part == ORIGINALS:
             run.watch(handle)
             if self.number == 0:

@@ -29,7 +29,7 @@ from kasasagi.flows.run.chunks import most_chunks
 from kasasagi.flows.run.cluster import dispatching
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import Session
-from kasasagi.tasks.context import SCRATCH, Context, activated
+from kasasagi.tasks.context import SCRATCH, Context, activate
 from kasasagi.tasks.gate.judge import warm_up_beside
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.pipeline import ranks
@@ -65,7 +65,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
         with ended_state(run), session_of(loaded, run, options) as session:
             context = Context(session, recipe, loaded.base, options.limit)
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
-                with activated(context), _nothing_new(options):
+                with activate(context), _nothing_new(options):
                     _ = context.counter  # a tokenizer that is missing is said before anything is paid for
                     active = ActiveRun(context, options)
                     settling.append(active)

@@ -40,13 +40,13 @@ def difference(left: Run, right: Run) -> dict[str, Any]:
     return {
         "left": left.id,
         "right": right.id,
-        "recipe": _changes(flattened(left.recipe()), flattened(right.recipe())),
+        "recipe": _changes(flatten(left.recipe()), flatten(right.recipe())),
         "stages": _stages(left, right),
         "pairs": _pairs(left, right),
     }
 
 
-def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings as one level: `a.b.0.c`; lists of plain values stay lists."""
     nested = isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value)
     if not (isinstance(value, dict) or nested) or not value:
@@ -54,7 +54,7 @@ def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
     items = enumerate(value) if nested else value.items()
     flat: dict[str, Any] = {}
     for key, item in items:
-        flat |= flattened(item, f"{prefix}.{key}" if prefix else str(key))
+        flat |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
     return flat
 
 

@@ -27,12 +27,12 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
         one
         for one in (*recipe.gates.all(judging is not None and len(judging.votes) > 1), *changed)
         if one.stage in names
-        and not unseen(recipe, one)
+        and not unfilled_columns(recipe, one)
         and not (recipe.responses_provided and one.arguments.get("column") in RESPONDER_COLUMNS)
     )
 
 
-def unseen(recipe: Any, one: Expectation) -> list[tuple[str, str]]:
+def unfilled_columns(recipe: Any, one: Expectation) -> list[tuple[str, str]]:
     """The columns of an expectation that nobody fills, with the rules that would."""
     if one.stage != "respond":
         return []

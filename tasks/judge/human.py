@@ -11,7 +11,7 @@ HUMAN = "human"
 """The ordering, and the aspect, of ratings that people gave."""
 
 
-def outranked(
+def prefer_human_ratings(
     candidates: Mapping[str, list[Candidate]], ratings: Sequence[Mapping[str, Any]]
 ) -> dict[str, list[Candidate]]:
     """The candidates, those of a prompt that people rated with people's ratings alone.

@@ -24,7 +24,7 @@ from kasasagi.tasks.asking import (
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
 from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict, refuse
-from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repaired
+from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repair_request
 from kasasagi.tasks.judge.stage import JUDGE
 from kasasagi.tasks.judge.votes import Aggregation, by_prompt_id, to_confirm
 from kasasagi.tasks.stage import Guess
@@ -70,7 +70,7 @@ class JudgePanel:
     def _repair(self, heard: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
         broken = [one for one in heard if one.fault is not None and one.answer.completion.error is None]
         again = [
-            repaired(
+            repair_request(
                 self.session,
                 self.config,
                 one.judge_request,

@@ -13,7 +13,7 @@ from kasasagi.tasks.asking import Session
 from kasasagi.tasks.judge.config import JudgeConfig, Vote
 from kasasagi.tasks.judge.groups import in_order
 from kasasagi.tasks.judge.methods import Method, method_of
-from kasasagi.tasks.judge.prompt import Language, asked_again, instruction_text
+from kasasagi.tasks.judge.prompt import Language, instruction_text, repair_messages
 from kasasagi.tasks.text.languages import script_of
 
 
@@ -132,13 +132,13 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
     return "ja" if script_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
 
 
-def repaired(
+def repair_request(
     session: Session, config: JudgeConfig, judge_request: JudgeRequest, reply: str, fault: str
 ) -> JudgeRequest:
     """The request that asks for an unreadable reply once more, with the fault named."""
     request = judge_request.question.request
     words = [] if is_own(config.method) else [config.method]
-    messages = asked_again(request["messages"], reply, fault, judge_request.language, *words)
+    messages = repair_messages(request["messages"], reply, fault, judge_request.language, *words)
     again = {**request, "messages": messages}
     key = ledger_key(session.identities[judge_request.vote.use], again, judge_request.vote.draw, config.round)
     return replace(judge_request, question=Question(judge_request.vote.use, key, again))

@@ -29,14 +29,14 @@ def _fence(context: Context, value: Any) -> Any:
 
 
 @lru_cache(maxsize=8)
-def compiled(text: str) -> Template:
+def compile_fenced(text: str) -> Template:
     """Return a template that puts every text between the marks of the request; a column unknown to it is an error."""
     return ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=_fence).from_string(text)
 
 
 def rubric_text(text: str, prompt: Mapping[str, Any]) -> Callable[[str], str]:
     """The rubric for one prompt, as a function of the mark that fences the prompt's columns in it."""
-    return lambda mark: compiled(text).render({**prompt, MARK: mark})
+    return lambda mark: compile_fenced(text).render({**prompt, MARK: mark})
 
 
 def rubric_fault(text: str, prompt: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
 from kasasagi.tasks.judge.groups import appearances, matches
-from kasasagi.tasks.judge.human import outranked
+from kasasagi.tasks.judge.human import prefer_human_ratings
 from kasasagi.tasks.pairing.model import Candidate, combine, higher, reaches
 from kasasagi.tasks.text.endings import is_cut_off
 
@@ -72,7 +72,7 @@ def candidates_by_prompt(
         )
         for prompt_id, rows in by_prompt.items()
     }
-    return outranked(judged, ratings)
+    return prefer_human_ratings(judged, ratings)
 
 
 def to_confirm(

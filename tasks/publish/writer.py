@@ -24,7 +24,7 @@ def splits_of(config: SplitConfig | None) -> tuple[str, ...]:
     return (TRAIN,) if config is None else (TRAIN, TEST)
 
 
-def divided(rows: pa.Table, families: Families, config: SplitConfig | None) -> dict[str, pa.Table]:
+def split_rows(rows: pa.Table, families: Families, config: SplitConfig | None) -> dict[str, pa.Table]:
     """The rows of each split, by the digest of their family alone: further rows move none to the other side.
 
     A larger share for the test split only adds prompts to it.
@@ -62,7 +62,7 @@ class FormatWriter:
         self._stack.close()
 
     def write(self, parts: Mapping[str, pa.Table]) -> None:
-        """Add some rows, as `divided` gives them."""
+        """Add some rows, as `split_rows` gives them."""
         for split in self._splits:
             accepted = self._accept(self._visible_columns(parts[split]))
             if not accepted.num_rows:

@@ -34,7 +34,7 @@ class Asked:
 
 
 @lru_cache(maxsize=8)
-def compiled(template: str) -> Template:
+def compile_template(template: str) -> Template:
     """The template in a sandbox; a column that it does not know is an error."""
     return ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(template)
 
@@ -47,7 +47,7 @@ def conversation(prompt: Mapping[str, Any], template: str, system_prompt: str | 
     """
     messages = [{"role": m["role"], "content": m["content"]} for m in prompt["messages"]]
     if template != PLAIN_TEMPLATE:
-        messages[-1] = {"role": "user", "content": compiled(template).render(prompt)}
+        messages[-1] = {"role": "user", "content": compile_template(template).render(prompt)}
     if system_prompt and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system_prompt})
     return messages

@@ -23,7 +23,7 @@ from kasasagi.flows.run.driver import Rows
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.room import Room, gather_bounded
 from kasasagi.tasks.asking import ChunkJob
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome
 from kasasagi.tasks.gate.results import read_results
@@ -78,7 +78,7 @@ class Trial:
 
         @flow(task_runner=ThreadPoolTaskRunner(max_workers=4), name="trial")
         async def trial() -> Any:
-            with activated(context):
+            with activate(context):
                 return await work(ActiveRun(context, options))
 
         return asyncio.run(trial())  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from kasasagi.flows.recipe.model import check_recipe
 from kasasagi.flows.reporting.artifacts import yield_table
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.options import Options
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.task import synthesize
@@ -66,7 +66,7 @@ class Trial:
 
         @flow
         async def inventing() -> Any:
-            with activated(self.context):
+            with activate(self.context):
                 return await run.until_target(synthesize, partial(choose, run))
 
         shard = asyncio.run(inventing()).shard

@@ -287,6 +287,6 @@ def test_turns_of_prompts_that_are_known_and_of_others_are_planned_together(
     one = session(tmp_path / "workspace", talking.recipe.models, answer=says)
     planner = Planner(Context(one, talking.recipe, talking.base))
     rows = Rows(one.run.workspace.shards.write(table("prompts", seeds())), unknown=5)
-    left = asyncio.run(planner.chunked(converse, rows))
+    left = asyncio.run(planner.run_chunks(converse, rows))
     assert planner.count_of(converse).plan().calls == 2 * (len(seeds()) + 5)
     assert (left.shard, left.unknown) == (None, len(seeds()) + 5)

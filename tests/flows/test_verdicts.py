@@ -18,7 +18,7 @@ from kasasagi.flows.people.verdicts import pull, push
 from kasasagi.flows.rebuild.rebuild import rebuild_pairs
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.judge.config import JudgeConfig
-from kasasagi.tasks.judge.human import HUMAN, outranked
+from kasasagi.tasks.judge.human import HUMAN, prefer_human_ratings
 from kasasagi.tasks.pairing.model import Candidate
 from tests.fake_argilla import FakeArgilla
 from tests.fake_argilla.server import known_as
@@ -232,7 +232,7 @@ def said(person: str, response: str, rating: float | None) -> dict[str, Any]:
 
 
 def test_ratings_by_people_stand_alone() -> None:
-    found = outranked(
+    found = prefer_human_ratings(
         candidates("a", "b", "c"), [said("x", "a", 1), said("x", "b", 3), said("y", "a", 2), said("y", "b", 5)]
     )
     assert [one.ratings for one in found["p"]] == [(1.0, 2.0), (3.0, 5.0), (None, None)]
@@ -240,14 +240,14 @@ def test_ratings_by_people_stand_alone() -> None:
 
 
 def test_people_who_rated_different_responses_are_averaged() -> None:
-    found = outranked(candidates("a", "b", "c"), [said("x", "a", 1), said("y", "a", 2), said("x", "b", 3)])
+    found = prefer_human_ratings(candidates("a", "b", "c"), [said("x", "a", 1), said("y", "a", 2), said("x", "b", 3)])
     assert [one.ratings for one in found["p"]] == [(1.5,), (3.0,), (None,)]
 
 
 def test_where_nobody_said_anything_the_judge_stays() -> None:
     judged = candidates("a", "b")
-    assert outranked(judged, [said("x", "a", None)]) == judged
-    assert outranked(judged, [{**said("x", "a", 5), "ordering": "first"}]) == judged
+    assert prefer_human_ratings(judged, [said("x", "a", None)]) == judged
+    assert prefer_human_ratings(judged, [{**said("x", "a", 5), "ordering": "first"}]) == judged
 
 
 def scaled(tmp_path: Path, judge: dict[str, Any], marks: dict[float, float]) -> Run:

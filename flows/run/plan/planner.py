@@ -10,15 +10,15 @@ from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.flows.run.chunks import prompt_chunks
-from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, carried, inputs_of, number_of
+from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, inputs_of, number_of, outputs_of
 from kasasagi.flows.run.plan.counting import Count, StagePlan
 from kasasagi.flows.run.plan.scratch import PlannedRun
 from kasasagi.tasks.asking import NOT_ASKED, Answered, Then, known_answers, read_rows
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.rewrite.task import rewrite
 from kasasagi.tasks.stage_task import StageTask
-from kasasagi.tasks.synthesize import chunks_of_draws, draws_foreseen, draws_wanted, prompts_from_draws
+from kasasagi.tasks.synthesize import chunks_of_draws, draws_wanted, estimate_draws, prompts_from_draws
 
 
 class Planner(Driver):
@@ -52,7 +52,7 @@ class Planner(Driver):
         inputs = inputs_of(self.context, task, rows, *beside)
         return Rows(task.made(self._done(task, rows.part, inputs)), part=rows.part)
 
-    async def chunked(self, task: StageTask, rows: Rows) -> Rows:
+    async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
         """Take rows through a stage; where an answer is missing, nobody knows which of them it leaves."""
         if not self.takes(task, rows):
             return rows
@@ -64,7 +64,7 @@ class Planner(Driver):
         handles = self.count(task, rows, chunks)
         if self._counts[task.name].to_pay:
             return unknown
-        return self.gathered(task, rows, [task.made(handle) for handle in handles])
+        return self.gather(task, rows, [task.made(handle) for handle in handles])
 
     def count(self, task: StageTask, rows: Rows, chunks: Sequence[Shard]) -> list[Handle]:
         """Count what a stage asks about some chunks of rows."""
@@ -80,7 +80,7 @@ class Planner(Driver):
         while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
             shards += self.draw(synthesize, drawn, draws)
             if self._counts[synthesize.name].to_pay:
-                self.draw(synthesize, draws, draws_foreseen(source, drawn, accepted))
+                self.draw(synthesize, draws, estimate_draws(source, drawn, accepted))
                 return await choose(Rows(unknown=wanted))
             prompts = await choose(Rows(prompts_from_draws(self.context.session, source, shards)))
             if prompts.shard is None:
@@ -131,7 +131,7 @@ class Planner(Driver):
         return self._done(task, number, inputs)
 
     def _done(self, task: StageTask, number: int, inputs: Mapping[str, Shard], **params: int) -> Handle:
-        with activated(self.context):
+        with activate(self.context):
             return Handle.model_validate(task.fn(task.job(self.context, number, inputs, **params)))
 
     def count_of(self, task: StageTask) -> Count:
@@ -171,7 +171,7 @@ class PlannedChunk:
         if self._inputs and task.stage.pays:
             more = task.how.more_inputs(planner.context, ORIGINALS)
             handle = planner.done(task, self.number, {**self._inputs, **more})
-            self._inputs |= carried(handle)
+            self._inputs |= outputs_of(handle)
             self._leave_out(_unanswered_prompts(planner.context, handle))
 
     def _leave_out(self, prompts: set[str]) -> None:

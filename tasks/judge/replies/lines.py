@@ -60,7 +60,7 @@ def refuse(reason: str, detail: str) -> NoReturn:
     raise UnreadableReply(reason, detail)
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text as a sentence quotes it: short, and on one line."""
     text = text.strip()
     return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
@@ -165,7 +165,7 @@ def holds_json(lines: Sequence[str], names: re.Pattern[str]) -> bool:
     return any(line.lstrip().startswith(("{", "[")) and names.search(line) for line in lines)
 
 
-def parsed(body: str, must_name: re.Pattern[str]) -> Any:
+def parse_json(body: str, must_name: re.Pattern[str]) -> Any:
     """The JSON value with its numbers as written and its objects as pairs; None where it is none or names no verdict.
 
     must_name finds the key that every verdict has.

@@ -8,7 +8,7 @@ import duckdb
 import orjson
 
 from kasasagi.blocks.workspace.run_tables import with_more_memory
-from kasasagi.tasks.publish.card.markdown import masked
+from kasasagi.tasks.publish.card.markdown import mask_secrets
 
 MOST_WAYS = 12
 """Rows of one model in one stage; what is left is counted in one more, so that a card stays a card."""
@@ -77,5 +77,5 @@ def _known_as(model: Any) -> str:
 
 def _sampling(ways: str) -> str:
     """The sampling parameters of a request, as one text."""
-    fields = masked(orjson.loads(ways))
+    fields = mask_secrets(orjson.loads(ways))
     return ", ".join(f"{name} {orjson.dumps(value).decode()}" for name, value in fields.items()) or "the server's own"

@@ -14,7 +14,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.gate.explain.words import plain_name
 from kasasagi.tasks.publish.card.asked import asked_models
 from kasasagi.tasks.publish.card.figures import Figures
-from kasasagi.tasks.publish.card.markdown import cell, fenced, masked, table
+from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig
 from kasasagi.tasks.publish.families import rewrites
@@ -70,7 +70,7 @@ def card(facts: CardFacts) -> str:
 
 def how_it_came_about(facts: CardFacts) -> list[str]:
     """The models, the licences, the account of every stage and the gates, as sections of a card."""
-    origins = provenance(facts.config, masked(facts.run.recipe()))
+    origins = provenance(facts.config, mask_secrets(facts.run.recipe()))
     return [*_models(facts), *origins, *_account(facts), *_gates(facts)]
 
 
@@ -131,7 +131,7 @@ def how_to_load(facts: CardFacts) -> list[str]:
         folder = "path/to/this/folder" + (f"/{chosen.name}" if place else "")
         loading = chosen.loading.replace("{folder}", folder)
         loading = loading.replace("{splits}", "" if facts.config.split is None else '["train"]')
-        parts += [f"For {chosen.consumer}:", fenced(loading, chosen.loading_language)]
+        parts += [f"For {chosen.consumer}:", code_block(loading, chosen.loading_language)]
     parts.append("The same rows lie in `train.parquet` and, one JSON object a line, in `train.jsonl`.")
     return [*parts, *_test_split(facts), *_left_out(facts)]
 
@@ -270,7 +270,7 @@ def origin(facts: CardFacts) -> list[str]:
     versions += [(package, installed_version(package)) for package in PACKAGES]
     return [
         "## Recipe",
-        fenced(_yaml(masked(facts.run.recipe())), "yaml"),
+        code_block(_yaml(mask_secrets(facts.run.recipe())), "yaml"),
         "## Versions",
         ", ".join(f"{name} {cell(found)}" for name, found in versions) + ".",
     ]

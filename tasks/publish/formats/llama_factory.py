@@ -43,7 +43,7 @@ NAMES = {"user": "human", "assistant": "gpt"}
 DATASETS = {"train": "kasasagi", "test": "kasasagi_test"}
 
 
-def refused(row: Row) -> str | None:
+def skip_reason(row: Row) -> str | None:
     """Why LLaMA-Factory would skip the row."""
     return misplaced_turn(row["prompt"])
 
@@ -80,6 +80,6 @@ LLAMA_FACTORY = Format(
     convert=by_row(SCHEMA, _sharegpt),
     columns=COLUMNS,
     loading_language="yaml",
-    refuses=refused,
+    refuses=skip_reason,
     files=_dataset_info,
 )

@@ -100,7 +100,7 @@ def _join_names(names: list[str]) -> str:
 
 
 @contextmanager
-def replaced(target: Path) -> Iterator[Path]:
+def replace_folder(target: Path) -> Iterator[Path]:
     """An empty folder to fill; when the block ends well it takes the target's place, else it vanishes.
 
     Raises PublishError where the target is not ours or cannot be written; then all is as it was.
