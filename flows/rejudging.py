@@ -12,7 +12,7 @@ from kasasagi.flows.rebuild.published import recipe_from_last_published  # noqa:
 from kasasagi.flows.rebuild.rejudge import audit_of  # noqa: E402
 from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
 from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
-from kasasagi.flows.reporting.artifacts import kept, slug  # noqa: E402
+from kasasagi.flows.reporting.artifacts import ignore_failure, slug  # noqa: E402
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
 
 
@@ -48,5 +48,5 @@ async def rejudge(
     for line in audit.sentences():
         get_run_logger().info(line)
     text, key = audit.markdown(run), slug(f"{run.state().name}-audit")
-    await kept(acreate_markdown_artifact(text, key=key, description=f"audit of {run.id}"))
+    await ignore_failure(acreate_markdown_artifact(text, key=key, description=f"audit of {run.id}"))
     return active.ended()

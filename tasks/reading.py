@@ -85,7 +85,7 @@ def question(session: Session, label: str, messages: Sequence[Message], body: Ma
     return Question(label, ledger_key(session.identities[label], request, 0), request)
 
 
-def hear(answered: Answered, read: Callable[[str], T]) -> ParsedReply[T]:
+def parse_reply(answered: Answered, read: Callable[[str], T]) -> ParsedReply[T]:
     """Read one reply; one that was cut off or never came is unreadable too."""
     completion = answered.completion
     if completion.error is not None:
@@ -114,14 +114,14 @@ def ask_readable(
     Gives what came of each question, and every answer there was. Raises what the dispatcher raises.
     """
     first = ask(session, questions, stage, chunk)
-    heard = [hear(answered, read) for answered, read in zip(first, reads, strict=True)]
+    parsed = [parse_reply(answered, read) for answered, read in zip(first, reads, strict=True)]
     if again is None:
-        return heard, first
-    places = [at for at, one in enumerate(heard) if one.fault and one.answered.completion.error is None]
-    second = ask(session, [_again(session, heard[at], again) for at in places], stage, chunk)
+        return parsed, first
+    places = [at for at, one in enumerate(parsed) if one.fault and one.answered.completion.error is None]
+    second = ask(session, [_again(session, parsed[at], again) for at in places], stage, chunk)
     for at, answered in zip(places, second, strict=True):
-        heard[at] = hear(answered, reads[at])
-    return heard, [*first, *second]
+        parsed[at] = parse_reply(answered, reads[at])
+    return parsed, [*first, *second]
 
 
 def ask_and_keep(
@@ -139,8 +139,8 @@ def ask_and_keep(
     """
     started = time.monotonic()
     again = once_more(job.stage, systems(job.stage)) if repairs else None
-    heard, answered = ask_readable(session, questions, reads, again, job.stage, job.chunk)
-    result = sort(heard)
+    parsed, answered = ask_readable(session, questions, reads, again, job.stage, job.chunk)
+    result = sort(parsed)
     result.answered = answered
     return keep_chunk(session.run, session.models, job, result, started)
 

@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.reporting.artifacts import kept, slug
+from kasasagi.flows.reporting.artifacts import ignore_failure, slug
 from kasasagi.flows.upkeep.waiting import rows_behind
 from kasasagi.tasks.gate.approvals import apply_approvals, write_approvals
 from kasasagi.tasks.gate.outcome import Outcome
@@ -32,7 +32,7 @@ async def request_approval(run: Run, outcomes: Sequence[Outcome], hours: float) 
     """Pause the flow run until a person decides on Prefect's page, or approves by command; nobody in time means no."""
     text = await asyncio.to_thread(failures_as_markdown, run, outcomes)
     key, about = slug(f"{run.state().name}-approval"), f"what waits for approval in {run.id}"
-    await kept(acreate_markdown_artifact(text, key=key, description=about))
+    await ignore_failure(acreate_markdown_artifact(text, key=key, description=about))
     watch = asyncio.create_task(_resumed_by_command(run, outcomes, UUID(str(flow_run.id))))
     form = Decision.with_initial_data(description=text, approve=False)
     try:

@@ -28,8 +28,8 @@ def judging_faults(recipe: Recipe) -> list[str]:
     faults = []
     if recipe.responses_provided and recipe.respond.models:
         faults.append("respond: source.responses names responses that are there already, so nobody answers; drop one")
-    if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.marks):
-        weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.marks)
+    if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.criteria):
+        weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.criteria)
         faults.append(
             f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
             "name the same ones, a weight of 0 leaves one out"

@@ -86,7 +86,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-async def kept(work: Awaitable[Any]) -> Any:
+async def ignore_failure(work: Awaitable[Any]) -> Any:
     """Make an artifact; a run does not fail because one could not be made."""
     try:
         return await work
@@ -139,11 +139,11 @@ class ProgressArtifacts:
         said = line(self._progress, self._dispatcher, self._rate(now, self._dispatcher.counters.answered), left)
         if "" not in self._made:
             key = slug(f"{self._name}-progress")
-            made = await kept(acreate_progress_artifact(share, key=key, description=said))
+            made = await ignore_failure(acreate_progress_artifact(share, key=key, description=said))
             if made is not None:
                 self._made[""] = made
         elif said != self._said:
-            await kept(aupdate_progress_artifact(self._made[""], share, said))
+            await ignore_failure(aupdate_progress_artifact(self._made[""], share, said))
         self._said = said
 
     async def _tell_stages(self) -> None:
@@ -151,20 +151,20 @@ class ProgressArtifacts:
             share = STEP * (int(100 * min(1.0, self._progress.done.get(stage, 0) / max(1, wanted))) // STEP)
             if stage not in self._made:
                 key = slug(f"{self._name}-{stage}-progress")
-                made = await kept(
+                made = await ignore_failure(
                     acreate_progress_artifact(share, key=key, description=f"chunks of {stage} that are done")
                 )
                 if made is not None:
                     self._made[stage] = made
             elif self._shown.get(stage) != share:
-                await kept(aupdate_progress_artifact(self._made[stage], share))
+                await ignore_failure(aupdate_progress_artifact(self._made[stage], share))
             self._shown[stage] = share
 
 
 async def tell(run: Run, reports: Reports) -> None:
     """Make the artifacts of a run that has ended, well or badly, as far as there is time for them."""
     for artifact in await asyncio.to_thread(_artifacts, run):
-        await kept(reports.within(artifact()))
+        await ignore_failure(reports.within(artifact()))
 
 
 def _artifacts(run: Run) -> list[Callable[[], Awaitable[Any]]]:

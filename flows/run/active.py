@@ -16,13 +16,13 @@ from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.chunks import prompt_chunks
+from kasasagi.flows.run.concurrency import Concurrency, responsive, result_of
 from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, inputs_of
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
 from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.run.plan.planner import Planner
-from kasasagi.flows.run.room import Room, responsive, result_of
 from kasasagi.flows.run.waves import Waves
 from kasasagi.tasks.asking import ChunkJob, is_stale
 from kasasagi.tasks.context import Context
@@ -90,8 +90,8 @@ class ActiveRun(Driver):
         planner = Planner(self.context)
         await asyncio.to_thread(planner.count, task, rows, chunks)
         self._say(planner, len(chunks), rows, task)
-        room = Room.of(self.session, task.stage.models(self.recipe), chunks)
-        runner = ChunkRunner(self, chunks, room, rows)
+        concurrency = Concurrency.of(self.session, task.stage.models(self.recipe), chunks)
+        runner = ChunkRunner(self, chunks, concurrency, rows)
         await runner.run_all(lambda chunk: chunk.through(task))
         gathered = await asyncio.to_thread(self.gather, task, rows, runner.made(task))
         return replace(gathered, after=runner.futures(task))
@@ -118,7 +118,7 @@ class ActiveRun(Driver):
         self.progress.now = "answering"
         respond = self.recipe.respond
         samples = sum(responder.samples or respond.samples for responder in respond.models)
-        room = Room.of(self.session, [responder.use for responder in respond.models], chunks, samples)
+        concurrency = Concurrency.of(self.session, [responder.use for responder in respond.models], chunks, samples)
 
         async def each(chunk: PromptChunk) -> None:
             if chunk.number == len(chunks) - 1:
@@ -126,7 +126,7 @@ class ActiveRun(Driver):
             await one(chunk)
 
         with responsive():
-            await ChunkRunner(self, chunks, room, rows).run_all(each)
+            await ChunkRunner(self, chunks, concurrency, rows).run_all(each)
         if (refused := self.session.dispatcher.refused_by) is not None:
             raise refused
 

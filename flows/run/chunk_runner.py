@@ -8,9 +8,9 @@ from typing import Any
 from prefect.futures import PrefectFuture
 
 from kasasagi.blocks.workspace.shards import Shard
-from kasasagi.flows.run.doing import Doing
+from kasasagi.flows.run.chunk_executor import ChunkExecutor
+from kasasagi.flows.run.concurrency import CHUNKS_IN_WORK, Concurrency, gather_bounded
 from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, PromptChunk, Rows, outputs_of
-from kasasagi.flows.run.room import CHUNKS_IN_WORK, Room, gather_bounded
 from kasasagi.tasks.filter.stage import ORIGINALS
 from kasasagi.tasks.stage_task import StageTask
 
@@ -21,12 +21,12 @@ class ChunkRunner:
     Rewrites do not tell how the originals fare, so they have no scout.
     """
 
-    def __init__(self, run: Doing, chunks: Sequence[Shard], room: Room, rows: Rows) -> None:
+    def __init__(self, run: ChunkExecutor, chunks: Sequence[Shard], concurrency: Concurrency, rows: Rows) -> None:
         self.run = run
         self.part = rows.part
         self.after = (*rows.after, *run.judging.passed)
         self.passed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self.room = room if rows.part == ORIGINALS else Room(len(chunks), CHUNKS_IN_WORK)
+        self.concurrency = concurrency if rows.part == ORIGINALS else Concurrency(len(chunks), CHUNKS_IN_WORK)
         self._prompts = chunks
         self._chunks: list[ActiveChunk] = []
         self._scouted = asyncio.Event()
@@ -34,7 +34,7 @@ class ChunkRunner:
     async def run_all(self, one: Callable[[PromptChunk], Awaitable[None]]) -> None:
         """Take every chunk through its stages. Raises GateFailedError."""
         self._chunks = [ActiveChunk(self, number, prompts) for number, prompts in enumerate(self._prompts)]
-        await gather_bounded((self._run_chunk(one, chunk) for chunk in self._chunks), self.room.at_once)
+        await gather_bounded((self._run_chunk(one, chunk) for chunk in self._chunks), self.concurrency.at_once)
 
     async def _run_chunk(self, one: Callable[[PromptChunk], Awaitable[None]], chunk: "ActiveChunk") -> None:
         """Take one chunk through its stages; with a budget, only the scout's answers tell what later stages take."""
@@ -61,7 +61,7 @@ class ActiveChunk:
 
     def __init__(self, runner: ChunkRunner, number: int, prompts: Shard) -> None:
         self.number = number
-        self.is_ahead = number < runner.room.ahead
+        self.is_ahead = number < runner.concurrency.ahead
         self.made: dict[str, Shard | None] = {}
         self.futures: dict[str, PrefectFuture[Any]] = {}
         self._after = runner.after

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from prefect.futures import PrefectFuture
 
+from kasasagi.flows.run.concurrency import result_of
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.room import result_of
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.task import gate

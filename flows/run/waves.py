@@ -10,10 +10,10 @@ from prefect.exceptions import MissingContextError
 
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.workspace.shards import Handle, Shard
-from kasasagi.flows.run.doing import Doing
+from kasasagi.flows.run.chunk_executor import ChunkExecutor
+from kasasagi.flows.run.concurrency import gather_bounded
 from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, Rows
 from kasasagi.flows.run.plan.planner import Planner
-from kasasagi.flows.run.room import gather_bounded
 from kasasagi.tasks.filter.stage import FILTER, ORIGINALS
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 from kasasagi.tasks.select.stage import SELECT
@@ -48,7 +48,7 @@ CHUNKS = {
 class Waves:
     """Draws the instructions of one run; lives in the flow's event loop."""
 
-    def __init__(self, run: Doing, synthesize: StageTask) -> None:
+    def __init__(self, run: ChunkExecutor, synthesize: StageTask) -> None:
         self._run, self._task = run, synthesize
         self._context, self._source = run.context, run.context.magpie
         self._shards: dict[int, Shard] = {}

@@ -153,7 +153,7 @@ class JudgeConfig(Config):
         return self
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def criteria(self) -> tuple[str, ...]:
         """Names of what each judge rates, as they stand in the column `aspect` of the ratings."""
         if is_own(self.method):
             return (short_name(self.method),)

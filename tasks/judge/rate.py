@@ -46,7 +46,7 @@ class ParsedReply:
 
 @dataclass(frozen=True, slots=True)
 class JudgePanel:
-    """The judges of one chunk of responses, and how their marks are weighed."""
+    """The judges of one chunk of responses, and how their ratings are aggregated."""
 
     session: Session
     config: JudgeConfig
@@ -54,21 +54,23 @@ class JudgePanel:
     method: Method
     chunk: int = 0
 
-    def hold(
+    def ask(
         self, judge_requests: Sequence[JudgeRequest], then: Then | None = None
     ) -> tuple[list[ParsedReply], list[Answered]]:
-        """What came of some requests, each reply that could not be read asked for once more; and every answer."""
+        """Return the parsed reply to each request, unreadable ones asked for once more; and every answer."""
         first = ask(
             self.session, [judge_request.question for judge_request in judge_requests], JUDGE.name, self.chunk, then
         )
-        heard = [self.hear(judge_request, answer) for judge_request, answer in zip(judge_requests, first, strict=True)]
+        parsed = [
+            self.parse(judge_request, answer) for judge_request, answer in zip(judge_requests, first, strict=True)
+        ]
         if not self.config.repairs or self.config.method == "reward":
-            return heard, first
-        mended, second = self._repair(heard)
-        return mended, [*first, *second]
+            return parsed, first
+        repaired, second = self._repair(parsed)
+        return repaired, [*first, *second]
 
-    def _repair(self, heard: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
-        broken = [one for one in heard if one.fault is not None and one.answer.completion.error is None]
+    def _repair(self, parsed: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
+        broken = [one for one in parsed if one.fault is not None and one.answer.completion.error is None]
         again = [
             repair_request(
                 self.session,
@@ -80,20 +82,22 @@ class JudgePanel:
             for one in broken
         ]
         answers = ask(self.session, [judge_request.question for judge_request in again], JUDGE.name, self.chunk)
-        second = {id(old): self.hear(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
-        return [second.get(id(one), one) for one in heard], answers
+        second = {id(old): self.parse(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
+        return [second.get(id(one), one) for one in parsed], answers
 
-    def hear(self, judge_request: JudgeRequest, answer: Answered) -> ParsedReply:
-        """Read the judge's reply to a request."""
+    def parse(self, judge_request: JudgeRequest, answer: Answered) -> ParsedReply:
+        """Parse the judge's reply to a request."""
         texts = [row["content"] for row in judge_request.responses]
         try:
             return ParsedReply(judge_request, answer, tuple(read_answer(self.method, answer, texts)))
         except UnreadableReply as fault:
             return ParsedReply(judge_request, answer, fault=fault)
 
-    def confirming(self, prompts: Rows, responses: Rows, heard: Sequence[ParsedReply]) -> list[JudgeRequest]:
-        """The requests in the second order, where the first leaves the margin that a pair needs."""
-        ratings = [row for one in heard for row in ratings_of(one)]
+    def confirmation_requests(
+        self, prompts: Rows, responses: Rows, parsed: Sequence[ParsedReply]
+    ) -> list[JudgeRequest]:
+        """Return the requests in the second order, where the first leaves the margin that a pair needs."""
+        ratings = [row for one in parsed for row in ratings_of(one)]
         wanted = to_confirm(self.config, self.aggregation, responses, ratings)
         some = [prompt for prompt in prompts if prompt["prompt_id"] in wanted]
         return judge_requests_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
@@ -138,13 +142,13 @@ def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation,
     responses = read_rows(session.run, job.inputs.get("responses"))
     panel = JudgePanel(session, config, aggregation, method_of(config, session.base), job.chunk)
     judge_requests = judge_requests_for(session, config, prompts, by_prompt_id(responses))
-    heard, answered = panel.hold(
+    parsed, answered = panel.ask(
         judge_requests, partial(_second_order, config, judge_requests) if config.confirms else None
     )
     if config.confirms:
-        more, further = panel.hold(panel.confirming(prompts, responses, heard))
-        heard, answered = [*heard, *more], [*answered, *further]
-    result = sort_verdicts(panel, prompts, responses, heard, answered)
+        more, further = panel.ask(panel.confirmation_requests(prompts, responses, parsed))
+        parsed, answered = [*parsed, *more], [*answered, *further]
+    result = sort_verdicts(panel, prompts, responses, parsed, answered)
     return keep_chunk(session.run, session.models, job, result, started)
 
 
@@ -155,7 +159,7 @@ def _second_order(config: JudgeConfig, judge_requests: Sequence[JudgeRequest], p
 
 
 def sort_verdicts(
-    panel: JudgePanel, prompts: Rows, responses: Rows, heard: Sequence[ParsedReply], answered: Sequence[Answered]
+    panel: JudgePanel, prompts: Rows, responses: Rows, parsed: Sequence[ParsedReply], answered: Sequence[Answered]
 ) -> ChunkResult:
     """Ratings, and the responses that lack one of some judge under some aspect, with the reason and its raw words.
 
@@ -166,7 +170,7 @@ def sort_verdicts(
     ratings: list[dict[str, Any]] = []
     faults: dict[tuple[str, str, str], tuple[str, str | None, str]] = {}
     seen: set[tuple[str, str, str]] = set()
-    for one in heard:
+    for one in parsed:
         marks = [
             (row["response_id"], one.judge_request.aspect, one.judge_request.vote.name)
             for row in one.judge_request.responses
@@ -176,7 +180,7 @@ def sort_verdicts(
         if one.fault is not None:
             words = (one.fault.reason, one.fault.detail, one.answer.completion.text)
             faults.update({mark: words for mark in marks if mark not in faults})
-    wanted = [(row, aspect, vote.name) for row in responses for aspect in config.marks for vote in config.votes]
+    wanted = [(row, aspect, vote.name) for row in responses for aspect in config.criteria for vote in config.votes]
     why = _reasons_not_asked(panel, prompts, responses)
     quarantine = [
         _quarantine_unrated(

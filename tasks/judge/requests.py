@@ -73,7 +73,7 @@ def _requests_for_prompt(
 ) -> list[JudgeRequest]:
     language, judge_requests = judge_language(config, prompt), []
     groups = next(iter(methods.values())).groups(prompt["prompt_id"], len(answers))
-    for aspect in config.marks:
+    for aspect in config.criteria:
         for name in names:
             for group in groups:
                 shown = tuple(answers[index] for index in in_order(group, name))

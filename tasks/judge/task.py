@@ -46,7 +46,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     if answers < 2:
         return []
     groups = method_of(config, context.base).groups("", answers)
-    times = prompts * len(config.marks) * len(config.orderings)
+    times = prompts * len(config.criteria) * len(config.orderings)
     tokens = (earlier_tokens(context.dialogues) + TEMPLATE_TOKENS_GUESSED) * len(groups) + TOKENS_GUESSED * sum(
         map(len, groups)
     )

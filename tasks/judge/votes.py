@@ -138,8 +138,8 @@ def _candidates(
         name: _Required(judge, aggregation, orderings, count).table(marks.get(name, {}))
         for name, count in wanted.items()
     }
-    heard = _counted_judges(aggregation, [tables[name] for name, count in wanted.items() if count])
-    return [_candidate(aggregation, row, tables[row["response_id"]], heard) for row in rows]
+    judges = _counted_judges(aggregation, [tables[name] for name, count in wanted.items() if count])
+    return [_candidate(aggregation, row, tables[row["response_id"]], judges) for row in rows]
 
 
 def _counted_judges(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] | None:
@@ -178,19 +178,19 @@ class _Required:
 
     def rating(self, marks: Marks, judge: str, ordering: str) -> float | None:
         """One judge's rating in one order, over all aspects; None if any of its marks is missing."""
-        found = {aspect: marks.get((judge, ordering, aspect), ()) for aspect in self.judge.marks}
+        found = {aspect: marks.get((judge, ordering, aspect), ()) for aspect in self.judge.criteria}
         if not self.wanted or any(len(some) != self.wanted for some in found.values()):
             return None
         return self.aggregation.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})
 
 
 def _candidate(
-    aggregation: Aggregation, row: Mapping[str, Any], table: Table, heard: Sequence[int] | None
+    aggregation: Aggregation, row: Mapping[str, Any], table: Table, judges: Sequence[int] | None
 ) -> Candidate:
     """One response with its rating in each order, and each judge's own where a majority is asked for."""
-    if heard is None:
+    if judges is None:
         return replace(_unrated_candidate(row), ratings=(None,) * len(table), lacks_quorum=True)
-    counted = [[in_order[index] for index in heard] for in_order in table]
+    counted = [[in_order[index] for index in judges] for in_order in table]
     ratings = tuple(aggregation.over_judges(in_order) for in_order in counted)
     votes = (
         tuple(combine(by_judge) for by_judge in zip(*counted, strict=True)) if aggregation.judges == "majority" else ()

@@ -85,9 +85,9 @@ class OwnRows:
         waiting, self._waiting = self._waiting, {}
         questions = [one.question for one in waiting.values()]
         reads = [partial(_read, one.ask.read) for one in waiting.values()]
-        heard, answers = ask_readable(self._session, questions, reads, _again, self._job.stage, self._job.chunk)
+        parsed, answers = ask_readable(self._session, questions, reads, _again, self._job.stage, self._job.chunk)
         self.answered += answers
-        for (place, one), reply in zip(waiting.items(), heard, strict=True):
+        for (place, one), reply in zip(waiting.items(), parsed, strict=True):
             self._take(place, one.work, reply)
 
     def _take(self, place: int, work: Generator[Ask, Any, Any], one: ParsedReply[Any]) -> None:

@@ -63,13 +63,13 @@ def sort_tags(
     config: TagsConfig,
     where: Mapping[str, str],
     prompts: Sequence[Mapping[str, Any]],
-    heard: Sequence[ParsedReply[Tags]],
+    parsed: Sequence[ParsedReply[Tags]],
 ) -> ChunkResult:
     """The tags of the prompts that are tagged and satisfy `where`, and the others with the reason why not."""
-    rows = [_with_tags(config, prompt, one) for prompt, one in zip(prompts, heard, strict=True)]
+    rows = [_with_tags(config, prompt, one) for prompt, one in zip(prompts, parsed, strict=True)]
     broken = _broken_conditions(where, [row for row in rows if row is not None])
     kept, quarantine = [], []
-    for prompt, row, one in zip(prompts, rows, heard, strict=True):
+    for prompt, row, one in zip(prompts, rows, parsed, strict=True):
         if row is None:
             quarantine.append(_quarantine_unread(prompt, one))
         elif (fault := next(broken)) is not None:

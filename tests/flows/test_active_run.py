@@ -19,9 +19,9 @@ from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.chunk_runner import ChunkRunner
+from kasasagi.flows.run.concurrency import Concurrency, gather_bounded
 from kasasagi.flows.run.driver import Rows
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.room import Room, gather_bounded
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.config import GatesConfig
@@ -231,8 +231,8 @@ def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(
     monkeypatch.setattr(JUDGE_STAGE, judge)
 
     async def work(run: ActiveRun) -> None:
-        room = Room.of(run.session, ["small"], chunks)
-        await ChunkRunner(run, chunks, room, Rows()).run_all(lambda chunk: chunk.through(trial.task))
+        concurrency = Concurrency.of(run.session, ["small"], chunks)
+        await ChunkRunner(run, chunks, concurrency, Rows()).run_all(lambda chunk: chunk.through(trial.task))
 
     if passes:
         trial.conduct(work)

@@ -256,7 +256,7 @@ def scaled(tmp_path: Path, judge: dict[str, Any], marks: dict[float, float]) -> 
     critic = {"model": "critic", **judge}
     recipe = {**LENIENT, "judge": critic}
     run = Run.begin(old.workspace, "20260101-000001-scaled", old.state().name, recipe)
-    aspect = JudgeConfig.model_validate(critic).marks[0]
+    aspect = JudgeConfig.model_validate(critic).criteria[0]
     for handle in (counted.handle for counted in old.handles() if counted.handle.stage != "format_dpo"):
         shards = dict(handle.shards)
         if "ratings" in shards:

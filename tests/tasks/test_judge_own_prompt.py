@@ -32,7 +32,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 def words(fields: dict[str, Any], row: dict[str, Any], texts: list[str], language: Language = "en") -> str:
     judge = config(**fields)
-    messages = method_of(judge).request(row, texts, judge.marks[0], language)["messages"]
+    messages = method_of(judge).request(row, texts, judge.criteria[0], language)["messages"]
     return str(messages[-1]["content"])
 
 

@@ -1,4 +1,4 @@
-"""How much is in work at once, and how tasks of Prefect are waited for."""
+"""How many chunks are in work at once, and how their task runs are awaited."""
 
 import asyncio
 import gc
@@ -26,8 +26,8 @@ SWITCH_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What it takes to keep the endpoints of some models busy, and no more.
+class Concurrency:
+    """How many chunks keep the endpoints of some models busy, and no more.
 
     Attributes:
         ahead: How many chunks may precede a gate's verdict on the first.
@@ -38,8 +38,10 @@ class Room:
     at_once: int = CHUNKS_IN_WORK
 
     @classmethod
-    def of(cls, session: Session, labels: Collection[str], chunks: Sequence[Shard], calls_each: int = 1) -> "Room":
-        """Return the room for chunks whose rows take so many calls each."""
+    def of(
+        cls, session: Session, labels: Collection[str], chunks: Sequence[Shard], calls_each: int = 1
+    ) -> "Concurrency":
+        """Return the concurrency for chunks whose rows take `calls_each` calls."""
         calls = max(1, calls_each * max((chunk.rows for chunk in chunks), default=1))
         places = {place for label in labels for place in _places(session, label)}
         needed = math.ceil(BUFFERED * sum(slots for _, slots in places) / calls)

@@ -17,7 +17,7 @@ from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.stage_task import StageTask
 
 
-class Doing(Protocol):
+class ChunkExecutor(Protocol):
     """A run that has chunks done and says what it will ask."""
 
     context: Context
