@@ -46,4 +46,4 @@ async def instructions(
     async with open_run(loaded, rows=rows, workspace=workspace) as run:
         await make_prompts(run)
         await run.publish()
-    return run.ended()
+    return run.final_state()

@@ -47,7 +47,7 @@ async def preference(
     async with open_run(recipe, overrides, rows, workspace, new_only=new_only) as run:
         await make_pairs(run, await make_prompts(run))
         await run.publish()
-    return run.ended()
+    return run.final_state()
 
 
 async def make_prompts(run: Driver) -> Rows:

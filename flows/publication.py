@@ -61,4 +61,4 @@ async def _resume_run(run: Run, overrides: list[str]) -> State[str]:
     async with open_run(loaded, rows=rows, workspace=str(run.workspace.folder)) as active:
         await make_pairs(active, await make_prompts(active))
         await active.publish()
-    return active.ended()
+    return active.final_state()

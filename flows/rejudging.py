@@ -49,4 +49,4 @@ async def rejudge(
         get_run_logger().info(line)
     text, key = audit.markdown(run), slug(f"{run.state().name}-audit")
     await ignore_failure(acreate_markdown_artifact(text, key=key, description=f"audit of {run.id}"))
-    return active.ended()
+    return active.final_state()

@@ -142,13 +142,13 @@ def _in_a_thread(work: Callable[[], Coroutine[Any, Any, str]], reports: Reports)
     outcome: Future[str] = Future()
     tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
 
-    async def noted() -> str:
+    async def tracked() -> str:
         tasks.append((asyncio.get_running_loop(), asyncio.current_task()))
         return await work()
 
     def run() -> None:
         try:
-            outcome.set_result(_run(noted(), reports))
+            outcome.set_result(_run(tracked(), reports))
         except BaseException as error:
             outcome.set_exception(error)
 

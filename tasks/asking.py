@@ -201,13 +201,13 @@ def _wait_for_others(session: Session, keys: Sequence[str], looks: int) -> None:
     """
     doubled, of_that_length = divmod(looks - 1, LOOKS_OF_A_LENGTH)
     if not of_that_length:
-        _tell_who_asks(session, keys)
+        _log_who_asks(session, keys)
     for _ in range(2 ** min(doubled, MOST_DOUBLED)):
         session.dispatcher.raise_if_stopped()
         time.sleep(LOCK_POLL_S)
 
 
-def _tell_who_asks(session: Session, keys: Sequence[str]) -> None:
+def _log_who_asks(session: Session, keys: Sequence[str]) -> None:
     """Say once for each other run that its answers are waited for, which may be long: it may wait for a person."""
     runs = command("runs", workspace=session.run.workspace.folder)
     for run, count in session.claims.newly_waited_for(keys).items():

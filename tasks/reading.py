@@ -138,7 +138,7 @@ def ask_and_keep(
     what the dispatcher raises.
     """
     started = time.monotonic()
-    again = once_more(job.stage, systems(job.stage)) if repairs else None
+    again = repair_with(job.stage, systems(job.stage)) if repairs else None
     parsed, answered = ask_readable(session, questions, reads, again, job.stage, job.chunk)
     result = sort(parsed)
     result.answered = answered
@@ -152,7 +152,7 @@ def _again(session: Session, one: ParsedReply[T], again: Again) -> Question:
     return question(session, asked.label, messages, body)
 
 
-def once_more(name: str, system: Mapping[str, Language]) -> Again:
+def repair_with(name: str, system: Mapping[str, Language]) -> Again:
     """Asks once more with the field `again` of a prompt file, in the language of the system message."""
 
     def messages(asked: Question, reply: str, fault: str) -> list[Message]:

@@ -190,7 +190,7 @@ def approve(
 ) -> None:
     """Show the rows that failed a gate, and approve them. A waiting deployment run continues."""
     from kasasagi.blocks.workspace.runs import Workspace
-    from kasasagi.flows.approved import announce_approval
+    from kasasagi.flows.approved import emit_approval
     from kasasagi.flows.upkeep.waiting import waiting_outcomes
     from kasasagi.flows.views.approval import draw_waiting
     from kasasagi.flows.views.drawing import console
@@ -205,5 +205,5 @@ def approve(
     if not yes:
         typer.confirm(f"Let {'these' if len(outcomes) > 1 else 'this'} pass?", abort=True)
     write_approvals(place, found.state().name, outcomes, found.id)
-    announce_approval(found)
+    emit_approval(found)
     typer.echo("approved; a run that waits goes on, one that has ended is run again")

@@ -18,7 +18,7 @@ GATE = "gate"
 BEFORE_DIALOGUES = STAGE_ORDER[: STAGE_ORDER.index(GROWING)]
 
 
-def holds_on(counted: RunHandle, recipe: Recipe) -> bool:
+def still_holds(counted: RunHandle, recipe: Recipe) -> bool:
     """Whether a handle is no gate's, or of one whose rows other pairs do not change and that is still asked for."""
     kind, stage, *_ = *counted.handle.stage.split(), ""
     asked = {one.stage for one in recipe.expectations} - {FORMAT_DPO.name}

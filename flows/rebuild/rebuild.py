@@ -7,7 +7,7 @@ from typing import Any
 from kasasagi.blocks.workspace.run_tables import open_tables, prompts_to_answer, stage_making
 from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
 from kasasagi.flows.errors import KasasagiError, UsageError
-from kasasagi.flows.rebuild.gates import holds_on, recheck_gates
+from kasasagi.flows.rebuild.gates import recheck_gates, still_holds
 from kasasagi.flows.rebuild.human_ratings import STAGE as HUMAN
 from kasasagi.flows.rebuild.human_ratings import apply_human_ratings, human_handle, human_rows
 from kasasagi.flows.rebuild.rejudge import STAGE as AUDIT
@@ -82,7 +82,7 @@ def _copy_handles(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people
     if people:
         new.add(human_handle(new, people), reused=False)
     for counted in handles:
-        if counted.handle.stage not in REBUILT and holds_on(counted, recipe):
+        if counted.handle.stage not in REBUILT and still_holds(counted, recipe):
             new.add(counted.handle, reused=True)
 
 

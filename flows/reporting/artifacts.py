@@ -110,7 +110,7 @@ class ProgressArtifacts:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "ProgressArtifacts":
-        self._task = asyncio.create_task(self._go_on())
+        self._task = asyncio.create_task(self._keep_updating())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -120,17 +120,17 @@ class ProgressArtifacts:
         with suppress(TimeoutError):
             await self._reports.within(self._bring_up_to_date())
 
-    async def _go_on(self) -> None:
+    async def _keep_updating(self) -> None:
         while True:
             started = time.monotonic()
             await self._bring_up_to_date()
             await asyncio.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - started)))
 
     async def _bring_up_to_date(self) -> None:
-        await self._tell_all()
-        await self._tell_stages()
+        await self._update_total()
+        await self._update_stages()
 
-    async def _tell_all(self) -> None:
+    async def _update_total(self) -> None:
         """How far the whole run is, with its rates, tokens and dollars so far."""
         now, wanted = time.monotonic(), self._progress.wanted
         done = sum(min(self._progress.done.get(stage, 0), chunks) for stage, chunks in wanted.items())
@@ -146,7 +146,7 @@ class ProgressArtifacts:
             await ignore_failure(aupdate_progress_artifact(self._made[""], share, said))
         self._said = said
 
-    async def _tell_stages(self) -> None:
+    async def _update_stages(self) -> None:
         for stage, wanted in list(self._progress.wanted.items()):
             share = STEP * (int(100 * min(1.0, self._progress.done.get(stage, 0) / max(1, wanted))) // STEP)
             if stage not in self._made:
@@ -161,7 +161,7 @@ class ProgressArtifacts:
             self._shown[stage] = share
 
 
-async def tell(run: Run, reports: Reports) -> None:
+async def create_artifacts(run: Run, reports: Reports) -> None:
     """Make the artifacts of a run that has ended, well or badly, as far as there is time for them."""
     for artifact in await asyncio.to_thread(_artifacts, run):
         await ignore_failure(reports.within(artifact()))

@@ -14,12 +14,12 @@ def end_of(state: RunState) -> str:
     return f"kasasagi.run.{ENDS.get(1 if state.exit_code is None else state.exit_code, 'failed')}"
 
 
-def announce(run: Run) -> None:
+def emit_end(run: Run) -> None:
     """Say how a run ended; a run does not fail because nobody could be told."""
-    announce_as(end_of(run.state()), run)
+    emit_run_event(end_of(run.state()), run)
 
 
-def announce_as(name: str, run: Run) -> None:
+def emit_run_event(name: str, run: Run) -> None:
     """Say something of a run under an event's name, with where it lies and how it ended."""
     state = run.state()
     resource = {"prefect.resource.id": f"kasasagi.run.{run.id}", "prefect.resource.name": state.name}

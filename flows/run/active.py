@@ -74,7 +74,7 @@ class ActiveRun(Driver):
         inputs = await asyncio.to_thread(inputs_of, self.context, task, rows, *beside)
         job = await asyncio.to_thread(task.job, self.context, rows.part, inputs)
         after = dict.fromkeys(future for other in (rows, *beside) for future in other.after)
-        done = await self.do(task, job, (*after, *self.judging.passed))
+        done = await self.do(task, job, (*after, *self.judging.whole_stages))
         return replace(rows, shard=task.made(done.handle), made={}, after=(self.futures[task.name][rows.part],))
 
     async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
@@ -89,7 +89,7 @@ class ActiveRun(Driver):
         chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard, not origin)
         planner = Planner(self.context)
         await asyncio.to_thread(planner.count, task, rows, chunks)
-        self._say(planner, len(chunks), rows, task)
+        self._log_plan(planner, len(chunks), rows, task)
         concurrency = Concurrency.of(self.session, task.stage.models(self.recipe), chunks)
         runner = ChunkRunner(self, chunks, concurrency, rows)
         await runner.run_all(lambda chunk: chunk.through(task))
@@ -112,7 +112,7 @@ class ActiveRun(Driver):
         chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard)
         planner = Planner(self.context)
         await asyncio.to_thread(lambda: asyncio.run(planner.count_chunks(one, chunks)))
-        self._say(planner, len(chunks), rows)
+        self._log_plan(planner, len(chunks), rows)
         if not self.recipe.pairing:
             self.options.said("nobody judges and no pairs are made: the responses are the dataset")
         self.progress.now = "answering"
@@ -140,7 +140,7 @@ class ActiveRun(Driver):
         for task in tasks:
             await self.judging.gate(task.stage, "whole", self.behind(task))
 
-    def _say(self, planner: Planner, chunks: int, rows: Rows, task: StageTask | None = None) -> None:
+    def _log_plan(self, planner: Planner, chunks: int, rows: Rows, task: StageTask | None = None) -> None:
         """Say what is going to be asked about chunks of rows, with what the stages behind a task will need."""
         for one in planner.reached:
             before = self.progress.wanted.get(one.name, 0) if rows.part == REWRITES else 0
@@ -148,9 +148,9 @@ class ActiveRun(Driver):
         later = Planner(self.context)
         if task is not None:
             later.guess_behind(task, task.how.yields(self.context, rows.count) + rows.beside, rows.part)
-        self.say_plans(planner.plans(), later.plans())
+        self.log_plans(planner.plans(), later.plans())
 
-    def say_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
+    def log_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
         """Say what stages are going to take, and tell the dispatcher, with what later ones will need."""
         for plan in plans:
             self.options.said(plan.sentence())
@@ -165,7 +165,7 @@ class ActiveRun(Driver):
         if self.options.publish and self.recipe.publish.wanted:
             self.progress.now = "publishing"
             last = next((self.behind(task) for task in reversed(self.tasks) if self.futures[task.name]), ())
-            future = publishing(run).submit(return_state=False, wait_for=[*self.judging.passed, *last])
+            future = publishing(run).submit(return_state=False, wait_for=[*self.judging.whole_stages, *last])
             released = Release.model_validate(await result_of(future))
             self.message = f"{released.rows:,} {run.product()} in {' and '.join(released.places)}"
 
@@ -204,7 +204,7 @@ class ActiveRun(Driver):
         self.futures[job.stage][job.chunk] = future
         return await result_of(future)
 
-    def ended(self) -> State[str]:
+    def final_state(self) -> State[str]:
         """The flow run's last state, which says what came of the run; its result is the run's id."""
         return Completed(message=self.message, data=self.id)
 

@@ -24,7 +24,7 @@ class ChunkRunner:
     def __init__(self, run: ChunkExecutor, chunks: Sequence[Shard], concurrency: Concurrency, rows: Rows) -> None:
         self.run = run
         self.part = rows.part
-        self.after = (*rows.after, *run.judging.passed)
+        self.after = (*rows.after, *run.judging.whole_stages)
         self.passed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.concurrency = concurrency if rows.part == ORIGINALS else Concurrency(len(chunks), CHUNKS_IN_WORK)
         self._prompts = chunks

@@ -26,7 +26,7 @@ class Gates:
         self._gates: dict[tuple[str, Scope], PrefectFuture[Any]] = {}
 
     @property
-    def passed(self) -> tuple[PrefectFuture[Any], ...]:
+    def whole_stages(self) -> tuple[PrefectFuture[Any], ...]:
         """The task runs of the gates on whole stages so far."""
         return tuple(future for (_, scope), future in self._gates.items() if scope == "whole")
 

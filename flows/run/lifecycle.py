@@ -21,8 +21,8 @@ from kasasagi.flows.check.endpoints import destination_faults
 from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe
-from kasasagi.flows.reporting.artifacts import ProgressArtifacts, tell
-from kasasagi.flows.reporting.events import announce
+from kasasagi.flows.reporting.artifacts import ProgressArtifacts, create_artifacts
+from kasasagi.flows.reporting.events import emit_end
 from kasasagi.flows.reporting.introduction import introduce
 from kasasagi.flows.run.active import ActiveRun, NothingNewError
 from kasasagi.flows.run.chunks import most_chunks
@@ -103,8 +103,8 @@ async def _report_end(run: Run, options: Options) -> AsyncIterator[None]:
         failed = error
         raise
     finally:
-        await tell(run, options.reports)
-        announce(run)
+        await create_artifacts(run, options.reports)
+        emit_end(run)
         options.reports.close(run.id, failed)
 
 

@@ -66,7 +66,7 @@ class Waves:
         drawn = accepted = 0
         prompts: Rows | None = None
         while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
-            await asyncio.to_thread(self._say, draws)
+            await asyncio.to_thread(self._log_plan, draws)
             await self._draw(drawn, draws)
             shards = [self._shards[number] for number in sorted(self._shards)]
             loaded = await asyncio.to_thread(prompts_from_draws, run.session, source, shards)
@@ -79,12 +79,12 @@ class Waves:
             run.options.said(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
         return prompts
 
-    def _say(self, draws: int) -> None:
+    def _log_plan(self, draws: int) -> None:
         """Say what all draws so far and the next ones take, and keep the later stages their share of the budget."""
         planner, later = Planner(self._context), Planner(self._context)
         planner.draw(self._task, 0, draws)
         later.guess_behind(self._task, self._source.target or draws, ORIGINALS)
-        self._run.say_plans(planner.plans(), later.plans())
+        self._run.log_plans(planner.plans(), later.plans())
 
     async def _draw(self, drawn: int, draws: int) -> None:
         """Draw what is wanted beyond what was drawn, chunk by chunk."""
@@ -105,7 +105,7 @@ class Waves:
 
     def _add(self, number: int, chunk: Yield) -> None:
         """Note the yield of a chunk; stop the run where the first chunks together are clearly below the floor."""
-        _log(f"synthesize chunk {number}: {chunk.sentence()}")
+        _log_line(f"synthesize chunk {number}: {chunk.sentence()}")
         self._yields.add(number, chunk)
 
     def _of_tags(self, drawn: int) -> Callable[[Handle], None]:
@@ -170,7 +170,7 @@ class Waves:
         self._run.options.said(f"gate {outcome.severity}: {outcome.sentence()}; {see}")
 
 
-def _log(line: str) -> None:
+def _log_line(line: str) -> None:
     """Write a line into the flow run's log."""
     try:
         get_run_logger().info(line)

@@ -35,7 +35,7 @@ def read_quarantine(
 
 
 def quarantine_query(run: Run, stage: str | None = None, reason: str | None = None) -> str:
-    """The query that gives all those rows, to be exported. Raises UsageError as `quarantined` does."""
+    """The query that gives all those rows, to be exported. Raises UsageError as `read_quarantine` does."""
     read_quarantine(run, stage, reason, rows=0)
     where, values = _condition(stage, reason)
     for value in values:

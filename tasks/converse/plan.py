@@ -51,7 +51,7 @@ class Dialogues:
         ]  # fmt: skip
 
 
-def goes_on(source: DatasetSource | MagpieSource) -> bool:
+def has_further_turns(source: DatasetSource | MagpieSource) -> bool:
     """Whether a source wants dialogues of several turns."""
     return _turns(source) is not None
 

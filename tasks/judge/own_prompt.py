@@ -55,14 +55,14 @@ def own_prompt(text: str, row: Mapping[str, Any], shown: Exhibit, fields: Mappin
         fields: Further placeholders in our words; one that is a function is called with the mark.
     """
 
-    def rendered(mark: str) -> str:
+    def render(mark: str) -> str:
         ours = {name: Framed(value(mark) if callable(value) else value) for name, value in fields.items()}
         instruction = block(instruction_text(shown.messages, shown.language), mark)
         responses = Responses.number(shown.texts, mark, own_frame(shown.language)["text"])
         known = {"instruction": instruction, "responses": responses, "count": len(shown.texts)}
         return compile_fenced(text).render({**row, **known, **ours, MARK: mark})
 
-    return rendered
+    return render
 
 
 def prompt_fault(text: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:

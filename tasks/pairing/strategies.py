@@ -118,7 +118,7 @@ def chosen_by(
         best, worst = (by_candidate[id(one)] for one in said)
     except Exception as error:
         return Dropped("strategy_error", f"it names no two of its responses ({type(error).__name__}: {error})")
-    if not best.finished:
+    if not best.is_finished:
         return Dropped("no_finished_response", "the response that the strategy chose is truncated")
     return _pair(best, worst, min_margin)
 
@@ -130,7 +130,7 @@ class _Rated:
     name: tuple[str, str, str]
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         return not is_cut_off(self.candidate.finish_reason)
 
 
@@ -159,7 +159,7 @@ def _best_versus(
     ready = _ready(candidates)
     if isinstance(ready, Dropped):
         return ready
-    best = min((one for one in ready if one.finished), key=_from_best)
+    best = min((one for one in ready if one.is_finished), key=_from_best)
     return _pair(best, pick(best, [one for one in ready if one is not best]), min_margin)
 
 
@@ -172,14 +172,14 @@ def _ready(candidates: Sequence[Candidate]) -> list[_Rated] | Dropped:
         return Dropped("no_quorum", f"too few judges rated all {len(candidates)} responses in every order")
     if len(rated) < 2:
         return Dropped("missing_rating", f"{len(rated)} of {len(candidates)} responses are rated in every order")
-    if not any(one.finished for one in rated):
+    if not any(one.is_finished for one in rated):
         return Dropped("no_finished_response", f"all {len(rated)} rated responses are truncated")
     return rated
 
 
 def _by_distance(rated: Sequence[_Rated]) -> list[tuple[_Rated, _Rated]]:
     """All couples of a finished response and another, by how much higher the first is rated, the most first."""
-    couples = [couple for couple in permutations(sorted(rated, key=_from_best), 2) if couple[0].finished]
+    couples = [couple for couple in permutations(sorted(rated, key=_from_best), 2) if couple[0].is_finished]
     return sorted(couples, key=lambda couple: couple[1].rating - couple[0].rating)
 
 

@@ -11,7 +11,7 @@ import yaml
 from prefect.exceptions import ParameterTypeError
 
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.flows.approved import announce_approval
+from kasasagi.flows.approved import emit_approval
 from kasasagi.flows.cli.prefect_server import deployments
 from kasasagi.flows.instructions import instructions
 from kasasagi.flows.people.approval import pause_key
@@ -216,7 +216,7 @@ def test_an_approval_starts_the_publication_of_its_run(
         send_history()  # what earlier tests left to be sent goes to another server, and so would this
 
         def published() -> bool:
-            announce_approval(run)  # again, until the server listens for it
+            emit_approval(run)  # again, until the server listens for it
             return bool(scheduled(client, approved))
 
         until(published, 60)
@@ -228,5 +228,5 @@ def test_a_run_that_still_waits_is_not_announced(tmp_path: Path, monkeypatch: py
     run = stopped_run(tmp_path)
     run.save(run.state().model_copy(update={"status": "running"}))
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
-    monkeypatch.setattr("kasasagi.flows.reporting.events.announce_as", pytest.fail)
-    announce_approval(run)
+    monkeypatch.setattr("kasasagi.flows.reporting.events.emit_run_event", pytest.fail)
+    emit_approval(run)

@@ -269,7 +269,7 @@ def test_further_turns_count_against_the_budget_beside_the_draws(
     run = ActiveRun(Context(one, talking.recipe, talking.base), Options(one.run.workspace, said=said.append))
     later = Planner(run.context)
     later.guess_behind(synthesize, 10, 0)
-    run.say_plans([StagePlan(stage="synthesize", calls=15, known=0)], later.plans())
+    run.log_plans([StagePlan(stage="synthesize", calls=15, known=0)], later.plans())
     assert said[-1] == "budget: about 95 calls of 100 calls"
     assert {rank: cost.calls for rank, cost in told[-1].items()} == {
         ranks()["synthesize"]: 15,

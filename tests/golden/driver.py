@@ -108,7 +108,7 @@ class AtOnce(ActiveRun):
 class NoGates:
     """Gates that nothing has to pass."""
 
-    passed = ()
+    whole_stages = ()
 
     def scouts(self, _: object) -> list[Any]:
         return []

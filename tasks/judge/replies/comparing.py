@@ -16,6 +16,7 @@ from kasasagi.tasks.judge.replies.lines import (
     announces,
     holds_json,
     is_long,
+    is_quoted_between,
     json_rationale,
     json_span,
     opens_rationale,
@@ -25,7 +26,6 @@ from kasasagi.tasks.judge.replies.lines import (
     rationale_lines,
     refuse,
     reply_lines,
-    stands_amid,
     without_courtesy,
 )
 
@@ -115,7 +115,7 @@ def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
         if value is None:
             continue
         before, after = ([one for one, _ in some] for some in (labelled[:place], labelled[place + 1 :]))
-        if in_quotes or announces(before) or stands_amid(before, after):
+        if in_quotes or announces(before) or is_quoted_between(before, after):
             refuse("quoted_verdict", f"the line {quote(raw)} stands in a quotation, or amid the rationale")
 
 

@@ -110,7 +110,7 @@ def opens_rationale(raw: str) -> bool:
     return _RATIONALE_LABEL.match(raw) is not None
 
 
-def stands_amid(before: Sequence[str], after: Sequence[str]) -> bool:
+def is_quoted_between(before: Sequence[str], after: Sequence[str]) -> bool:
     """Whether what stands between such lines of a section stands inside its rationale, where it may be a quotation.
 
     It does where the rationale's words go on behind it. A rationale that begins behind it is another matter.

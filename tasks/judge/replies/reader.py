@@ -22,6 +22,7 @@ from kasasagi.tasks.judge.replies.lines import (
     announces,
     holds_json,
     is_long,
+    is_quoted_between,
     json_rationale,
     json_span,
     opens_rationale,
@@ -31,7 +32,6 @@ from kasasagi.tasks.judge.replies.lines import (
     rationale_lines,
     refuse,
     reply_lines,
-    stands_amid,
     without_courtesy,
 )
 
@@ -197,7 +197,7 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
     elif preamble.ratings:
         refuse("stray_rating", f"the rating {quote(preamble.ratings[0])} stands outside of any section")
     for section, place in places:
-        section.amid = section.amid or stands_amid(section.words[:place], section.words[place:])
+        section.amid = section.amid or is_quoted_between(section.words[:place], section.words[place:])
     for section in sections.values():
         section.words = rationale_lines(section.words)
     return sections
