@@ -59,7 +59,7 @@ class Recipe(Config):
 
     @property
     def answers(self) -> bool:
-        """whether there are answers, asked for or provided; else the instructions are what is published."""
+        """Whether there are answers, asked for or provided; else the instructions are what is published."""
         return bool(self.respond.models) or self.responses_provided
 
     @property
