@@ -20,7 +20,7 @@ from typing import Any
 from kasasagi.blocks.canonical import canonical
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.flows.rebuild.again import recipe_of
+from kasasagi.flows.rebuild.rebuild import recipe_of
 from kasasagi.hina.world.oracle import grade
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.pairs import make_pairs

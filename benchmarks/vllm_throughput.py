@@ -21,7 +21,7 @@ from kasasagi.blocks.engines.vllm import VLLMEngine
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.models.kinds import VLLMModel
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.flows.run.room import CHUNKS_IN_WORK
+from kasasagi.flows.run.concurrency import CHUNKS_IN_WORK
 from kasasagi.tasks.asking import ChunkJob, Session
 from kasasagi.tasks.synthesize import (
     DRAWS_IN_A_CHUNK,

@@ -154,9 +154,9 @@ JUDGE_FIGURES = pa.schema(
     ]
 )
 
-CLAIMS = pa.schema([("prompt_id", pa.string()), ("chosen_id", pa.string()), ("rejected_id", pa.string())])
+SOURCE_LABELS = pa.schema([("prompt_id", pa.string()), ("chosen_id", pa.string()), ("rejected_id", pa.string())])
 AUDIT = pa.schema(
-    [*CLAIMS, ("chosen_rating", pa.float64()), ("rejected_rating", pa.float64()), ("verdict", pa.string())]
+    [*SOURCE_LABELS, ("chosen_rating", pa.float64()), ("rejected_rating", pa.float64()), ("verdict", pa.string())]
 )
 
 SCHEMAS: dict[str, pa.Schema] = {
@@ -170,7 +170,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "calls": CALLS,
     "quarantine": QUARANTINE,
     "gates": GATES,
-    "claims": CLAIMS,
+    "claims": SOURCE_LABELS,
     "audit": AUDIT,
     "rating_histogram": RATING_HISTOGRAM,
     "judge_figures": JUDGE_FIGURES,

@@ -12,7 +12,7 @@ from pydantic import Field  # noqa: E402
 from kasasagi.flows.preference import make_prompts  # noqa: E402
 from kasasagi.flows.recipe.errors import RecipeError  # noqa: E402
 from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
-from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
 
 
 @flow(
@@ -21,7 +21,7 @@ from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run
     task_runner=RUNNER,
     persist_result=False,
 )
-@ends_in_a_sentence
+@fail_with_message
 async def instructions(
     recipe: str,
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
@@ -46,4 +46,4 @@ async def instructions(
     async with open_run(loaded, rows=rows, workspace=workspace) as run:
         await make_prompts(run)
         await run.publish()
-    return run.ended()
+    return run.final_state()

@@ -35,13 +35,13 @@ def plan_recipe(
             context = Context(session, loaded.recipe, loaded.base, limit)
             _ = context.counter  # a missing tokenizer fails here as in a run
             planner = Planner(context)
-            asyncio.run(_planned(planner))
+            asyncio.run(_plan(planner))
             return planner.plans()
     finally:
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
-async def _planned(planner: Planner) -> None:
+async def _plan(planner: Planner) -> None:
     await make_pairs(planner, await make_prompts(planner))
 
 

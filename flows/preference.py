@@ -10,8 +10,8 @@ from typing import Annotated  # noqa: E402
 from prefect import State, flow  # noqa: E402
 from pydantic import Field  # noqa: E402
 
-from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
-from kasasagi.flows.run.driver import Driver, Line, Rows  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
+from kasasagi.flows.run.driver import Driver, PromptChunk, Rows  # noqa: E402
 from kasasagi.tasks.converse.task import converse  # noqa: E402
 from kasasagi.tasks.filter.task import filter_prompts  # noqa: E402
 from kasasagi.tasks.format_dpo.task import format_dpo  # noqa: E402
@@ -26,7 +26,7 @@ from kasasagi.tasks.tags.task import tags  # noqa: E402
 
 
 @flow(name="preference", flow_run_name=run_name, task_runner=RUNNER, persist_result=False)
-@ends_in_a_sentence
+@fail_with_message
 async def preference(
     recipe: str = "quickstart",
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
@@ -47,7 +47,7 @@ async def preference(
     async with open_run(recipe, overrides, rows, workspace, new_only=new_only) as run:
         await make_pairs(run, await make_prompts(run))
         await run.publish()
-    return run.ended()
+    return run.final_state()
 
 
 async def make_prompts(run: Driver) -> Rows:
@@ -57,13 +57,13 @@ async def make_prompts(run: Driver) -> Rows:
     else:
         prompts = await choose(run, await run.source(load))
     if run.recipe.rewrite is not None:
-        rewritten = (await run.chunked(rewrite, prompts)).as_rewrites(prompts)
+        rewritten = (await run.run_chunks(rewrite, prompts)).as_rewrites(prompts)
         prompts = await run.with_rewrites(await choose(run, rewritten), prompts)
     run.end_if_nothing_is_new(prompts)
     await run.gates(load, synthesize, filter_prompts, tags, semantic, rewrite)
-    prompts = await run.chunked(converse, prompts)
+    prompts = await run.run_chunks(converse, prompts)
     for own in run.own(after="prompts"):
-        prompts = await run.chunked(own, prompts)
+        prompts = await run.run_chunks(own, prompts)
     await run.gates(converse, *run.own(after="prompts"))
     return prompts
 
@@ -71,18 +71,18 @@ async def make_prompts(run: Driver) -> Rows:
 async def choose(run: Driver, rows: Rows) -> Rows:
     """filter → tags → semantic → select; the last joins what the others made of the filtered prompts."""
     filtered = await run.whole(filter_prompts, rows)
-    labelled = await run.chunked(tags, filtered)
-    compared = await run.chunked(semantic, labelled)
+    labelled = await run.run_chunks(tags, filtered)
+    compared = await run.run_chunks(semantic, labelled)
     return await run.whole(select, filtered, labelled, compared)
 
 
 async def make_pairs(run: Driver, prompts: Rows) -> None:
     """respond → judge → format_dpo, chunk by chunk: stages overlap, later ones go first, each opens on its scout."""
 
-    async def one(chunk: Line) -> None:
-        for stage in line:
+    async def one(chunk: PromptChunk) -> None:
+        for stage in stages:
             await chunk.through(stage)
 
-    line = [respond, *run.own(after="respond"), judge, format_dpo]
+    stages = [respond, *run.own(after="respond"), judge, format_dpo]
     await run.overlap(one, prompts)
-    await run.gates(*line)
+    await run.gates(*stages)

@@ -13,10 +13,10 @@ from prefect.states import Completed  # noqa: E402
 from kasasagi.blocks.workspace.runs import Run  # noqa: E402
 from kasasagi.flows.errors import KasasagiError  # noqa: E402
 from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
-from kasasagi.flows.rebuild.again import publish_again, recipe_of  # noqa: E402
+from kasasagi.flows.rebuild.rebuild import recipe_of, republish  # noqa: E402
 from kasasagi.flows.recipe.model import LoadedRecipe  # noqa: E402
 from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
-from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run  # noqa: E402
 from kasasagi.flows.run.lifecycle import EXIT_GATE  # noqa: E402
 from kasasagi.flows.upkeep.waiting import waiting_outcomes  # noqa: E402
 from kasasagi.tasks.gate.approvals import remedy  # noqa: E402
@@ -28,7 +28,7 @@ from kasasagi.tasks.gate.approvals import remedy  # noqa: E402
     task_runner=RUNNER,
     persist_result=False,
 )
-@ends_in_a_sentence
+@fail_with_message
 async def publish(
     run: str,
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
@@ -45,12 +45,12 @@ async def publish(
     place = await saved_workspace(workspace)
     found = place.run(run)
     if found.state().exit_code == EXIT_GATE:
-        return await _gone_on_with(found, overrides)
-    released = await asyncio.to_thread(publish_again, place, run, overrides, False)
+        return await _resume_run(found, overrides)
+    released = await asyncio.to_thread(republish, place, run, overrides, False)
     return Completed(message=f"{released.rows:,} rows in {' and in '.join(released.places)}", data=found.id)
 
 
-async def _gone_on_with(run: Run, overrides: list[str]) -> State[str]:
+async def _resume_run(run: Run, overrides: list[str]) -> State[str]:
     """Run a stopped run's recipe again, now that a person has approved; only what is missing is done."""
     _, waiting = await asyncio.to_thread(waiting_outcomes, run.workspace, run.id)
     if waiting:
@@ -61,4 +61,4 @@ async def _gone_on_with(run: Run, overrides: list[str]) -> State[str]:
     async with open_run(loaded, rows=rows, workspace=str(run.workspace.folder)) as active:
         await make_pairs(active, await make_prompts(active))
         await active.publish()
-    return active.ended()
+    return active.final_state()

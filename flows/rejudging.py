@@ -8,12 +8,12 @@ from prefect import State, flow, get_run_logger  # noqa: E402
 from prefect.artifacts import acreate_markdown_artifact  # noqa: E402
 
 from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
-from kasasagi.flows.rebuild.published import of_last_published  # noqa: E402
+from kasasagi.flows.rebuild.published import recipe_from_last_published  # noqa: E402
 from kasasagi.flows.rebuild.rejudge import audit_of  # noqa: E402
 from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
 from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
-from kasasagi.flows.reporting.artifacts import kept, slug  # noqa: E402
-from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run_name  # noqa: E402
+from kasasagi.flows.reporting.artifacts import ignore_failure, slug  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
 
 
 @flow(
@@ -22,7 +22,7 @@ from kasasagi.flows.run.calling import RUNNER, ends_in_a_sentence, open_run, run
     task_runner=RUNNER,
     persist_result=False,
 )
-@ends_in_a_sentence
+@fail_with_message
 async def rejudge(
     recipe: str = "quickstart",
     overrides: list[str] = [],  # noqa: B006 - Prefect's form shows a plain list only for a list; nobody changes it
@@ -39,7 +39,7 @@ async def rejudge(
             KASASAGI_WORKSPACE, else ./workspace.
     """
     place = await saved_workspace(workspace)
-    loaded = of_last_published(load_recipe(recipe, overrides), place)
+    loaded = recipe_from_last_published(load_recipe(recipe, overrides), place)
     async with open_run(loaded, rows=rows, workspace=workspace) as active:
         await make_pairs(active, await make_prompts(active))
         await active.publish()
@@ -48,5 +48,5 @@ async def rejudge(
     for line in audit.sentences():
         get_run_logger().info(line)
     text, key = audit.markdown(run), slug(f"{run.state().name}-audit")
-    await kept(acreate_markdown_artifact(text, key=key, description=f"audit of {run.id}"))
-    return active.ended()
+    await ignore_failure(acreate_markdown_artifact(text, key=key, description=f"audit of {run.id}"))
+    return active.final_state()

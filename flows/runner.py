@@ -70,7 +70,7 @@ def run_recipe(
         raise RecipeError("\n".join(problems))
     chosen = replace(options or Options(Workspace.resolve(workspace)), reports=Reports())
     chosen.workspace.prepare()
-    limit, settings = _limited(rows, loaded, overrides, chosen.workspace)
+    limit, settings = _limit_and_overrides(rows, loaded, overrides, chosen.workspace)
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
         _import_all()  # takes as long as the server's start, which runs meanwhile
         server.wait_until_ready()
@@ -86,7 +86,7 @@ def run_recipe(
     return Result(chosen.workspace.run(name))
 
 
-def _limited(
+def _limit_and_overrides(
     rows: int | Iterable[Mapping[str, Any]] | None, loaded: LoadedRecipe, overrides: Sequence[str], workspace: Workspace
 ) -> tuple[int | None, list[str]]:
     """How many rows are read at most, and the overrides, with rows from Python as the source."""
@@ -115,7 +115,7 @@ async def _call(recipe: str, overrides: list[str], rows: int | None, options: Op
     flow = preference if load_recipe(recipe, overrides).recipe.answers else instructions
     # A notebook may have imported Prefect, and with it its settings, before there was a server.
     with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
-        return await options.reports.settled(flow(recipe, overrides, rows or 0, str(options.workspace.folder)))
+        return await options.reports.wait_for(flow(recipe, overrides, rows or 0, str(options.workspace.folder)))
 
 
 def _in_own_loop(work: Callable[[], Coroutine[Any, Any, str]], reports: Reports) -> str:
@@ -142,13 +142,13 @@ def _in_a_thread(work: Callable[[], Coroutine[Any, Any, str]], reports: Reports)
     outcome: Future[str] = Future()
     tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
 
-    async def noted() -> str:
+    async def tracked() -> str:
         tasks.append((asyncio.get_running_loop(), asyncio.current_task()))
         return await work()
 
     def run() -> None:
         try:
-            outcome.set_result(_run(noted(), reports))
+            outcome.set_result(_run(tracked(), reports))
         except BaseException as error:
             outcome.set_exception(error)
 

@@ -12,7 +12,7 @@ from kasasagi.flows.recipe.model import load_recipe
 from kasasagi.flows.run.lifecycle import new_run_id, session_of
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import read_rows
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.stage_task import StageTask
 
 Rows = Sequence[Mapping[str, Any]]
@@ -46,7 +46,7 @@ def try_stage(
         with session_of(loaded, run, Options(place)) as session:
             context = Context(session, loaded.recipe, loaded.base)
             inputs = {name: place.shards.write(table(name, list(map(dict, some)))) for name, some in given.items()}
-            with activated(context):
+            with activate(context):
                 handle = Handle.model_validate(task.fn(task.job(context, 0, inputs)))
             return {name: read_rows(run, shard) for name, shard in {**inputs, **handle.shards}.items()}
     finally:

@@ -104,10 +104,10 @@ def _in_ledger(session: Session, keys: Sequence[str]) -> dict[str, Completion]:
         ledger.close()
 
 
-def outdated(session: Session, handle: Handle) -> bool:
-    """Whether the ledger says otherwise by now of a call that failed permanently when an earlier run made a chunk.
+def is_stale(session: Session, handle: Handle) -> bool:
+    """Return whether the ledger disagrees by now about a call that failed permanently in an earlier run's chunk.
 
-    So it is too where such a call is to be asked again. Answers are never replaced, so that failures alone are looked
+    A chunk is stale, too, where such a call is to be retried. Answers are never replaced, so only failures are looked
     up. Raises LedgerError.
     """
     failed = _kept_failures(session.run, handle.shards.get("calls"))
@@ -201,13 +201,13 @@ def _wait_for_others(session: Session, keys: Sequence[str], looks: int) -> None:
     """
     doubled, of_that_length = divmod(looks - 1, LOOKS_OF_A_LENGTH)
     if not of_that_length:
-        _tell_who_asks(session, keys)
+        _log_who_asks(session, keys)
     for _ in range(2 ** min(doubled, MOST_DOUBLED)):
         session.dispatcher.raise_if_stopped()
         time.sleep(LOCK_POLL_S)
 
 
-def _tell_who_asks(session: Session, keys: Sequence[str]) -> None:
+def _log_who_asks(session: Session, keys: Sequence[str]) -> None:
     """Say once for each other run that its answers are waited for, which may be long: it may wait for a person."""
     runs = command("runs", workspace=session.run.workspace.folder)
     for run, count in session.claims.new_waits(keys).items():

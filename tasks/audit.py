@@ -6,18 +6,18 @@ from typing import Any
 from kasasagi.tasks.pairing.model import Candidate, higher
 
 
-def audit(rated: Mapping[str, Sequence[Candidate]], claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each claim that one response is better, with both ratings and the verdict.
+def audit(rated: Mapping[str, Sequence[Candidate]], source_labels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each label (one response is better), with both ratings and the verdict.
 
     rated holds the candidates by prompt_id. The verdict is agrees, disagrees, tie or unrated.
     """
     by_id = {one.response_id: one for some in rated.values() for one in some}
-    return [_row(claim, by_id[claim["chosen_id"]], by_id[claim["rejected_id"]]) for claim in claims]
+    return [_row(label, by_id[label["chosen_id"]], by_id[label["rejected_id"]]) for label in source_labels]
 
 
-def _row(claim: Mapping[str, Any], chosen: Candidate, rejected: Candidate) -> dict[str, Any]:
+def _row(label: Mapping[str, Any], chosen: Candidate, rejected: Candidate) -> dict[str, Any]:
     ratings = {"chosen_rating": chosen.rating, "rejected_rating": rejected.rating}
-    return {**claim, **ratings, "verdict": verdict_on(chosen, rejected)}
+    return {**label, **ratings, "verdict": verdict_on(chosen, rejected)}
 
 
 def verdict_on(chosen: Candidate, rejected: Candidate) -> str:

@@ -22,7 +22,7 @@ from kasasagi.tasks.filter.late import split_where
 from kasasagi.tasks.load import LoadResult
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.student import TokenCounter, token_counter
-from kasasagi.tasks.synthesize import MagpieSource, Steering, limited
+from kasasagi.tasks.synthesize import MagpieSource, Steering, apply_limit
 from kasasagi.tasks.text.own_thinking import forms_of
 
 SCRATCH = "scratch"
@@ -57,7 +57,7 @@ class Context:
         """The source that invents instructions, with no more of them wanted than the run's limit."""
         if not isinstance(self.recipe.source, MagpieSource):
             raise TypeError(f"the source is {self.recipe.source.kind}, not magpie")
-        return limited(self.recipe.source, self.limit)
+        return apply_limit(self.recipe.source, self.limit)
 
     @cached_property
     def steering(self) -> Steering:
@@ -87,9 +87,9 @@ class Context:
         return self.recipe.filter.model_copy(update={"where": self.where[0]})
 
     @cached_property
-    def given(self) -> Shard | None:
+    def provided(self) -> Shard | None:
         """The responses that the source holds, once it is loaded; None where all are asked for."""
-        if not (self.recipe.given or self.recipe.chooses_source):
+        if not (self.recipe.responses_provided or self.recipe.chooses_source):
             return None
         loads = [one.handle for one in self.session.run.handles() if one.handle.stage == "load"]
         return loads[-1].shards["given"]
@@ -158,7 +158,7 @@ def current() -> Context:
 
 
 @contextmanager
-def activated(context: Context) -> Iterator[Context]:
+def activate(context: Context) -> Iterator[Context]:
     """Make a context the current one of this thread, and of the tasks that Prefect starts from it."""
     token = _CURRENT.set(context)
     try:

@@ -193,7 +193,7 @@ def _unknown(model: ModelConfig) -> str:
     )
 
 
-def named(template: str) -> str:
+def check_template_name(template: str) -> str:
     """A template's text, as a recipe writes it. Raises ValueError for a name that no family has."""
     if template == AUTO or template in families() or not _NAME.fullmatch(template):
         return template

@@ -85,8 +85,8 @@ def question(session: Session, label: str, messages: Sequence[Message], body: Ma
     return Question(label, ledger_key(session.identities[label], request, 0), request)
 
 
-def parse(answered: Answered, read: Callable[[str], T]) -> ParsedReply[T]:
-    """Parse one reply; one that was cut off or never came is unreadable too."""
+def parse_reply(answered: Answered, read: Callable[[str], T]) -> ParsedReply[T]:
+    """Read one reply; one that was cut off or never came is unreadable too."""
     completion = answered.completion
     if completion.error is not None:
         problem = UnreadableError(completion.error, completion.detail or "the model gave no answer")
@@ -114,14 +114,14 @@ def ask_readable(
     Gives what came of each question, and every answer there was. Raises what the dispatcher raises.
     """
     first = ask(session, questions, stage, chunk)
-    replies = [parse(answered, read) for answered, read in zip(first, reads, strict=True)]
+    parsed = [parse_reply(answered, read) for answered, read in zip(first, reads, strict=True)]
     if again is None:
-        return replies, first
-    places = [at for at, one in enumerate(replies) if one.problem and one.answered.completion.error is None]
-    second = ask(session, [_again(session, replies[at], again) for at in places], stage, chunk)
+        return parsed, first
+    places = [at for at, one in enumerate(parsed) if one.problem and one.answered.completion.error is None]
+    second = ask(session, [_again(session, parsed[at], again) for at in places], stage, chunk)
     for at, answered in zip(places, second, strict=True):
-        replies[at] = parse(answered, reads[at])
-    return replies, [*first, *second]
+        parsed[at] = parse_reply(answered, reads[at])
+    return parsed, [*first, *second]
 
 
 def ask_and_keep(
@@ -138,9 +138,9 @@ def ask_and_keep(
     what the dispatcher raises.
     """
     started = time.monotonic()
-    again = once_more(job.stage, systems(job.stage)) if repairs else None
-    replies, answered = ask_readable(session, questions, reads, again, job.stage, job.chunk)
-    result = sort(replies)
+    again = repair_with(job.stage, systems(job.stage)) if repairs else None
+    parsed, answered = ask_readable(session, questions, reads, again, job.stage, job.chunk)
+    result = sort(parsed)
     result.answered = answered
     return keep_chunk(session.run, session.models, job, result, started)
 
@@ -152,7 +152,7 @@ def _again(session: Session, one: ParsedReply[T], again: Again) -> Question:
     return question(session, asked.label, messages, body)
 
 
-def once_more(name: str, system: Mapping[str, Language]) -> Again:
+def repair_with(name: str, system: Mapping[str, Language]) -> Again:
     """Asks once more with the field `again` of a prompt file, in the language of the system message."""
 
     def messages(asked: Question, reply: str, problem: str) -> list[Message]:

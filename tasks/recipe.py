@@ -8,8 +8,8 @@ from kasasagi.blocks.cluster.config import RuntimeConfig
 from kasasagi.blocks.models.kinds import Budget, Config, ModelConfig
 from kasasagi.tasks.filter import FilterConfig
 from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.gate.active_expectations import active_expectations
 from kasasagi.tasks.gate.config import GatesConfig
-from kasasagi.tasks.gate.due import due
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.load import DatasetSource
@@ -59,11 +59,11 @@ class Recipe(Config):
 
     @property
     def answers(self) -> bool:
-        """Whether there are answers, asked for or given; else the instructions are what is published."""
-        return bool(self.respond.models) or self.given
+        """Whether there are answers, asked for or provided; else the instructions are what is published."""
+        return bool(self.respond.models) or self.responses_provided
 
     @property
-    def given(self) -> bool:
+    def responses_provided(self) -> bool:
         """Whether the source holds the responses already, so that nobody is asked for any."""
         return isinstance(self.source, DatasetSource) and self.source.responses is not None
 
@@ -100,7 +100,7 @@ class Recipe(Config):
     @property
     def expectations(self) -> tuple[Expectation, ...]:
         """What the gates expect of this recipe's rows."""
-        return due(self)
+        return active_expectations(self)
 
     @property
     def is_refined(self) -> bool:

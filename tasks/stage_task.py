@@ -58,7 +58,7 @@ def nothing(context: Context, prompts: int) -> Sequence[Guess]:
     return ()
 
 
-def unchanged(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
+def keep_all(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
     """All prompts continue."""
     return prompts
 
@@ -85,7 +85,7 @@ class Chunking:
     reads: str = "prompts"
     at_most: Callable[[Context, int], Sequence[Guess]] = nothing
     yields: Callable[[Context, int], int] = lambda context, rows: rows
-    gather: Callable[[Context, Shard, Sequence[Shard]], Shard | None] = unchanged
+    gather: Callable[[Context, Shard, Sequence[Shard]], Shard | None] = keep_all
     more_inputs: Callable[[Context, int], Mapping[str, Shard]] = lambda context, part: {}
     needs_origin: Callable[[Context], bool] = lambda context: False
 

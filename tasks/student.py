@@ -54,7 +54,7 @@ class TokenCounter:
         self._tokenizer = Tokenizer.from_file(str(files[TOKENIZER]))
         config = json.loads(files[CONFIG].read_text(encoding="utf-8")) if CONFIG in files else {}
         source = files[TEMPLATE].read_text(encoding="utf-8") if TEMPLATE in files else _default(config)
-        self._template = _compiled(source) if source else None
+        self._template = _compile(source) if source else None
         self._names = {name: _text(config[name]) for name in ("bos_token", "eos_token") if config.get(name)}
         self.digest = digest([digest_file(files[TOKENIZER]), source, self._names])
 
@@ -91,7 +91,7 @@ def token_counter(limits: TokenLimits, base: Path) -> TokenCounter:
     name = limits.tokenizer
     asked = Path(name).expanduser()
     folder = next((path for path in (base / asked, asked) if path.is_dir()), None)
-    files = _downloaded(name, limits.revision) if folder is None else _found(folder, name)
+    files = _download(name, limits.revision) if folder is None else _found(folder, name)
     try:
         return TokenCounter(files)
     except Exception as error:  # the tokenizers library raises bare exceptions
@@ -111,7 +111,7 @@ def _found(folder: Path, name: str) -> dict[str, Path]:
     return files
 
 
-def _downloaded(name: str, revision: str | None) -> dict[str, Path]:
+def _download(name: str, revision: str | None) -> dict[str, Path]:
     """The files of a Hub id, from the Hub's cache where it has them."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
@@ -148,7 +148,7 @@ def _text(token: Any) -> str:
     return str(token["content"] if isinstance(token, dict) else token)
 
 
-def _compiled(source: str) -> Template:
+def _compile(source: str) -> Template:
     """A chat template as transformers compiles it: in a sandbox, blocks without the blanks around them."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]

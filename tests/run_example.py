@@ -17,7 +17,7 @@ from kasasagi.blocks.tables import PROMPTS, table
 from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
-from kasasagi.tasks.judge.prompt import Language, judge_messages, turned
+from kasasagi.tasks.judge.prompt import Language, judge_messages, second_order
 
 MODELS = ("small", "large")
 JUDGE = "critic"
@@ -225,7 +225,7 @@ def _judge(run: Run, chunk: int, examples: list[Example]) -> Handle:
                 for row in example.responses
             ]
             continue
-        for ordering, order in zip(ORDERINGS, ((0, 1), turned((0, 1))), strict=True):
+        for ordering, order in zip(ORDERINGS, ((0, 1), second_order((0, 1))), strict=True):
             unreadable = example.fate == "unreadable" and ordering == ORDERINGS[1]
             call, verdicts = _verdict(example, ordering, order, unreadable)
             calls.append(call)

@@ -59,18 +59,18 @@ def warnings(recipe: Recipe) -> list[str]:
             found.append(f"{name!r} judges its own answers, and models favour their own")
     if judging and judging.samples > 1 and judging.sampling.temperature == 0:
         found.append("judge.samples asks for several verdicts, and at temperature 0 they are equal: raise it")
-    found += _untrained(recipe, judging) if judging else []
+    found += _untrained_judges(recipe, judging) if judging else []
     if recipe.judge and not judging:
         found.append("strong_vs_weak uses no ratings, so nobody judges")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
     if recipe.answers and not recipe.pairing:
         found.append("nobody judges and no pairs are made, so the responses are the dataset; add judge for pairs")
-    if recipe.pairing and answers < 2 and not recipe.given and not recipe.chooses_source:
+    if recipe.pairing and answers < 2 and not recipe.responses_provided and not recipe.chooses_source:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
     return found + provider_warnings(recipe)
 
 
-def _untrained(recipe: Recipe, judging: JudgeConfig) -> list[str]:
+def _untrained_judges(recipe: Recipe, judging: JudgeConfig) -> list[str]:
     """What bundled judges are asked in words that they were not trained on."""
     return [
         f"judge.prompt: the bundled model {name!r} knows our judge prompt alone and answers another unreadably; "
@@ -152,8 +152,8 @@ def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = Non
         engines = engines_for({recipe.source.model: recipe.models[recipe.source.model]})
         model, source = recipe.models[recipe.source.model], recipe.source
         begins = pre_query(source.template, model, engines.get(source.model), loaded.base)
-        setting = Steering.read(source, loaded.base).of(0)
-        yield f"{source.model} invents what comes after", begins.text(setting.system, steer=setting.steer)
+        params = Steering.read(source, loaded.base).of(0)
+        yield f"{source.model} invents what comes after", begins.text(params.system, steer=params.steer)
     if (talks := dialogues(recipe.source)) is not None:
         engine = engines_for({talks.model: recipe.models[talks.model]}).get(talks.model)
         goes_on = converse.begins_for(talks, recipe.models[talks.model], engine, loaded.base)
@@ -190,7 +190,7 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None
         if not isinstance(model, OpenAIModel):
             log(f"{label}: the bundled model")
             if ping and recipe.judging is not None and label in recipe.judging.judges:
-                failed = await _pinged(loaded, label, _complete_here(model), log)
+                failed = await _ping(loaded, label, _complete_here(model), log)
                 problems += [failed] if failed else []
             continue
         if isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
@@ -245,7 +245,7 @@ async def _ping_endpoint(
     loaded: LoadedRecipe, label: str, endpoint: OpenAIEndpoint, log: Callable[[str], None]
 ) -> str | None:
     """Send a first request to a model behind an endpoint, and say what of it the model does not take."""
-    failed = await _pinged(loaded, label, endpoint.complete, log)
+    failed = await _ping(loaded, label, endpoint.complete, log)
     for remedy in endpoint.adaptation.remedies(label):
         log(f"  {remedy}")
     return failed
@@ -258,7 +258,7 @@ def _sampling_of(recipe: Recipe, label: str) -> dict[str, Any]:
     return over.over(model.sampling).parameters()
 
 
-async def _pinged(loaded: LoadedRecipe, label: str, complete: Complete, log: Callable[[str], None]) -> str | None:
+async def _ping(loaded: LoadedRecipe, label: str, complete: Complete, log: Callable[[str], None]) -> str | None:
     """Send a first request to a model, a judge an example of two answers; gives a sentence where it fails."""
     recipe = loaded.recipe
     if recipe.judging is not None and label in recipe.judging.judges:

@@ -37,7 +37,7 @@ def judge_example(
     row = first or example_row(loaded.recipe, _language(judging))
     language, method = judge_language(judging, row), _method(loaded, judging, judging.judges[0])
     texts = ["(first answer)", "(second answer)"][: len(method.groups(row["prompt_id"], 2)[0])]
-    request = method.request(row, texts, judging.marks[0], language)
+    request = method.request(row, texts, judging.criteria[0], language)
     return f"{', '.join(judging.judges)} judges", "\n".join(turn["content"] for turn in request["messages"])
 
 
@@ -81,7 +81,7 @@ def _questions(loaded: LoadedRecipe, judging: JudgeConfig, label: str) -> list[t
     row, found = example_row(loaded.recipe, language), []
     for group in method.groups(row["prompt_id"], 2):
         texts = [(GOOD[language], BAD[language])[index] for index in group]
-        request = {**method.request(row, texts, judging.marks[0], language), **body}
+        request = {**method.request(row, texts, judging.criteria[0], language), **body}
         found.append((group, Question(label, "", request), texts))
     return found
 

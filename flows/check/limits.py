@@ -9,7 +9,7 @@ from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.flows.recipe.model import LoadedRecipe
 
 
-def limits_named(loaded: LoadedRecipe) -> dict[str, str]:
+def named_limits(loaded: LoadedRecipe) -> dict[str, str]:
     """The global concurrency limits that a recipe's models name, by the model's label."""
     models = loaded.recipe.models.items()
     return {
@@ -29,13 +29,13 @@ def limits_without_server(loaded: LoadedRecipe) -> list[str]:
         f"models.{label}.prefect_limit: {name!r} needs a Prefect server that outlives the run, and PREFECT_API_URL "
         f"names none; start one with {command('serve', 'ui')} and set PREFECT_API_URL to the address that it prints, "
         "or take prefect_limit out"
-        for label, name in limits_named(loaded).items()
+        for label, name in named_limits(loaded).items()
     ]
 
 
 def check_limits(loaded: LoadedRecipe, log: Callable[[str], None]) -> list[str]:
     """Ask Prefect for each limit that a recipe names; gives a sentence for each that cannot be used."""
-    if not (named := limits_named(loaded)):
+    if not (named := named_limits(loaded)):
         return []
     return limits_without_server(loaded) or asyncio.run(_check_all(named, log))
 

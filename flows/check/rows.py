@@ -81,11 +81,11 @@ def _read(loaded: LoadedRecipe, source: DatasetSource, into: Path, count: int) -
     aside = [*_aside("load", read.quarantine), *_aside("filter", passed.quarantine)]
     example = next(iter(pq.read_table(passed.prompts).slice(0, 1).to_pylist()), None)
     ordered = tuple(sorted(aside, key=lambda one: -one.rows))
-    answered = _answered(source, loaded.base, read.rows_in)
+    answered = _describe_answers(source, loaded.base, read.rows_in)
     return FirstRows(read.rows_in, read.rows_out, passed.rows_out, ordered, example, answered)
 
 
-def _answered(source: DatasetSource, base: Path, read: int) -> str | None:
+def _describe_answers(source: DatasetSource, base: Path, read: int) -> str | None:
     """Say what becomes of the answers that rows end with, if some do."""
     number = count_answered(source, base, read) if source.responses is None else 0
     becomes = {

@@ -25,7 +25,7 @@ def batches(
 
     place = workspace_of(context, workspace)
     if cancel:
-        notes = [work.named(place, name) for name in cancel]
+        notes = [work.find_batch(place, name) for name in cancel]
         for note in notes:
             print(work.cancel(place, note))
         return

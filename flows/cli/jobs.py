@@ -151,11 +151,11 @@ def pair(
 ) -> None:
     """Pair a run again with another margin or strategy, without calls. Creates a new run."""
     from kasasagi.blocks.workspace.runs import Workspace
-    from kasasagi.flows.rebuild.again import pair_again
+    from kasasagi.flows.rebuild.rebuild import rebuild_pairs
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
-    print_summary(pair_again(Workspace.resolve(workspace), run, overrides or ()), console())
+    print_summary(rebuild_pairs(Workspace.resolve(workspace), run, overrides or ()), console())
 
 
 def publish(
@@ -175,10 +175,10 @@ def publish(
 ) -> None:
     """Publish a run again, elsewhere or in another format, without calls."""
     from kasasagi.blocks.workspace.runs import Workspace
-    from kasasagi.flows.rebuild.again import publish_again
+    from kasasagi.flows.rebuild.rebuild import republish
 
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
-    published = publish_again(Workspace.resolve(workspace), run, changes, partial)
+    published = republish(Workspace.resolve(workspace), run, changes, partial)
     what = Workspace.resolve(workspace).run(run).product()
     typer.echo(f"{published.rows:,} {what} in {' and in '.join(published.places)}")
 

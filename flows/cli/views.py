@@ -162,7 +162,7 @@ def quarantine(
     check_output(form, output)
     found = _find(workspace, run)
     if form is Format.table:
-        view.draw_quarantine(view.quarantined(found, stage, reason, number), _console(), full)
+        view.draw_quarantine(view.read_quarantine(found, stage, reason, number), _console(), full)
         return
     with queries.query(found, view.quarantine_query(found, stage, reason)) as result:
         export(result, form, output)

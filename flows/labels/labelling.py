@@ -67,7 +67,7 @@ class _Labelling:
     ) -> None:
         self.run, self.tables, self.labels = run, tables, labels
         self.console, self.ask = console, ask
-        self.unseen = _unseen(tables, labels)
+        self.unseen = _unlabelled_pairs(tables, labels)
         self.seen: list[Shown] = []
         self.again: list[Shown] = []
 
@@ -78,7 +78,7 @@ class _Labelling:
             pair = self.again.pop() if self.again else next(self.unseen, None)
             if pair is None:
                 return False
-            left, right = _placed(pair)
+            left, right = _display_order(pair)
             _show(self.tables, self.console, pair[0], (left, right), f"{given + 1} of {wanted}")
             word = _read_choice(self.console, self.ask)
             if word == "quit":
@@ -106,7 +106,7 @@ def _pairs(tables: DuckDBPyConnection) -> Iterator[tuple[str, str, float | None]
         yield from rows
 
 
-def _unseen(tables: DuckDBPyConnection, labels: Labels) -> Iterator[Shown]:
+def _unlabelled_pairs(tables: DuckDBPyConnection, labels: Labels) -> Iterator[Shown]:
     """The pairs on which there is no verdict, in their order, some at a time: other queries run in between."""
     for start in count(0, AT_ONCE):
         rows = tables.execute(f"{_IN_TURN} LIMIT {AT_ONCE} OFFSET {start}").fetchall()
@@ -115,7 +115,7 @@ def _unseen(tables: DuckDBPyConnection, labels: Labels) -> Iterator[Shown]:
         yield from (row for row in rows if frozenset(row[1:]) not in labels.known)
 
 
-def _placed(pair: Shown) -> tuple[str, str]:
+def _display_order(pair: Shown) -> tuple[str, str]:
     """The two responses in the order in which they are shown, which tells nothing of the judge's word."""
     one, other = sorted(pair[1:])
     return (one, other) if int(digest(["label", one, other])[:2], 16) % 2 else (other, one)

@@ -12,11 +12,11 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.reporting.artifacts import kept, slug
+from kasasagi.flows.reporting.artifacts import ignore_failure, slug
 from kasasagi.flows.upkeep.waiting import rows_behind
-from kasasagi.tasks.gate.approvals import let_pass, write_approvals
+from kasasagi.tasks.gate.approvals import apply_approvals, write_approvals
 from kasasagi.tasks.gate.outcome import Outcome
-from kasasagi.tasks.publish.card.markdown import cell, fenced
+from kasasagi.tasks.publish.card.markdown import cell, code_block
 
 POLL_SECONDS = 2
 HELP = "*Approve* lets these rows pass, and the run continues where it waits. Left off, the run stops."
@@ -28,11 +28,11 @@ class Decision(RunInput):
     approve: bool = Field(False, description="Let these rows pass and continue; left off, the run stops.")
 
 
-async def asked_on_the_page(run: Run, outcomes: Sequence[Outcome], hours: float) -> bool:
+async def request_approval(run: Run, outcomes: Sequence[Outcome], hours: float) -> bool:
     """Pause the flow run until a person decides on Prefect's page, or approves by command; nobody in time means no."""
     text = await asyncio.to_thread(failures_as_markdown, run, outcomes)
     key, about = slug(f"{run.state().name}-approval"), f"what waits for approval in {run.id}"
-    await kept(acreate_markdown_artifact(text, key=key, description=about))
+    await ignore_failure(acreate_markdown_artifact(text, key=key, description=about))
     watch = asyncio.create_task(_resumed_by_command(run, outcomes, UUID(str(flow_run.id))))
     form = Decision.with_initial_data(description=text, approve=False)
     try:
@@ -59,7 +59,7 @@ def pause_key(run: Run, outcomes: Sequence[Outcome]) -> str:
 async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], waiting: UUID) -> None:
     """Resume the paused flow run once `kasasagi people approve` has written the approvals down."""
     name = run.state().name
-    while any(one.stops for one in let_pass(run.workspace, name, outcomes)):
+    while any(one.stops for one in apply_approvals(run.workspace, name, outcomes)):
         await asyncio.sleep(POLL_SECONDS)
     await aresume_flow_run(waiting, run_input={"approve": True})
 
@@ -77,4 +77,4 @@ def _row(row: dict[str, str]) -> str:
     """One row: its id, the value that is not as expected where that is not the text itself, and the text."""
     text = row["text"] or ""
     value = "" if row["value"] == text else f", {cell(row['value'])}"
-    return f"`{row['id']}`{value}\n\n{fenced(text)}"
+    return f"`{row['id']}`{value}\n\n{code_block(text)}"

@@ -12,7 +12,7 @@ from kasasagi.blocks.hints import command
 from kasasagi.blocks.own.python import is_own
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import KasasagiError
-from kasasagi.flows.rebuild.again import pair_again
+from kasasagi.flows.rebuild.rebuild import rebuild_pairs
 from kasasagi.flows.recipe.model import check_recipe
 from kasasagi.flows.views.reading import fetch, reading
 from kasasagi.flows.views.text import messages_text
@@ -76,7 +76,7 @@ def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str 
         what = f"{len(found):,} verdicts on other responses" if found else "no verdict that somebody submitted"
         raise KasasagiError(f"the dataset holds {what} and none on the run {run.id}: let people rate its pairs first")
     rows = [row for verdict in ours for row in _ratings(verdict, prompts)]
-    return pair_again(workspace, run.id, (), rows), len(ours), len(found) - len(ours)
+    return rebuild_pairs(workspace, run.id, (), rows), len(ours), len(found) - len(ours)
 
 
 def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None) -> Scale:

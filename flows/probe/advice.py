@@ -123,7 +123,7 @@ def _odd(lost: float, sampling: Sampling) -> str:
     return f"{lost:.0%} mix scripts oddly: lower sampling.temperature or top_p (0.95), and keep the rule odd_script"
 
 
-def _unfinished(lost: float, sampling: Sampling) -> str:
+def _no_sentence_end(lost: float, sampling: Sampling) -> str:
     return (
         f"{lost:.0%} do not end as a sentence: lower sampling.temperature; a base model without chat training seldom "
         "learns to end"
@@ -137,7 +137,7 @@ def _rule(name: str, what: str) -> Callable[[float, Sampling], str]:
 _ON_RULES: tuple[tuple[str, float, Callable[[float, Sampling], str]], ...] = (
     ("repetition", SOMETIMES, _repetition),
     ("odd_script", SOMETIMES, _odd),
-    ("ends_as_a_sentence", 0.3, _unfinished),
+    ("ends_as_a_sentence", 0.3, _no_sentence_end),
     ("answer_inside", SOMETIMES, _rule("answer_inside", "hold their own answer")),
     ("private_life", SOMETIMES, _rule("private_life", "ask after the answerer's private life")),
     ("missing_context", SOMETIMES, _rule("missing_context", "speak of something that is not there")),

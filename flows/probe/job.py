@@ -59,7 +59,7 @@ def run_probe(probe: Probe, workspace: Workspace, log: Callable[[str], None]) ->
         figures = _figures(probe, session, sorted_.rows, answered)
         identity = session.identities[probe.source.model]
     return ProbeResult(
-        name=probe.name, model=identity, figures=figures, judgement=judge(figures, probe.sampling, probe.steered)
+        name=probe.name, model=identity, figures=figures, judgement=judge(figures, probe.sampling, probe.is_steered)
     )
 
 

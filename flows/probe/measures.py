@@ -55,7 +55,7 @@ class Measures:
     def passes(self) -> dict[str, float]:
         """The share of the texts that keep each rule."""
         count = len(self._draws)
-        return {name: 1 - len(lost) / count if count else 0.0 for name, lost in self._broken.items()}
+        return {name: 1 - len(lost) / count if count else 0.0 for name, lost in self._broken_draws.items()}
 
     def shown(self) -> tuple[Shown, ...]:
         """Some texts with the rules that they break."""
@@ -63,13 +63,13 @@ class Measures:
             Shown(
                 text=row["text"].strip(),
                 finish_reason=row["finish_reason"],
-                broken=tuple(name for name, positions in self._broken.items() if row["draw"] in positions),
+                broken=tuple(name for name, positions in self._broken_draws.items() if row["draw"] in positions),
             )
             for row in at_even_distances(self._draws, SHOWN)
         )
 
     @cached_property
-    def _broken(self) -> dict[str, set[int]]:
+    def _broken_draws(self) -> dict[str, set[int]]:
         """The numbers of the draws that break each rule: the recipe's, and those that need no parameters."""
         config, defaults = self._probe.filter, self._probe.rules
         named = {rule if isinstance(rule, str) else next(iter(rule)) for rule in (*config.rules, *defaults)}

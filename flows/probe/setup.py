@@ -36,7 +36,7 @@ class Probe(Config):
         return self.source.sampling.over(self.model.sampling)
 
     @property
-    def steered(self) -> bool:
+    def is_steered(self) -> bool:
         """Whether anything steers the draws."""
         source = self.source
         return bool(source.steer or source.system_prompts or source.packs or source.languages or source.personas)

@@ -25,8 +25,8 @@ def human_handle(run: Run, rows: Sequence[Mapping[str, Any]]) -> Handle:
     )
 
 
-def with_verdicts(run: Run, inputs: Mapping[str, Shard], rows: Sequence[Mapping[str, Any]]) -> dict[str, Shard]:
-    """The inputs of a chunk's pairs, with people's ratings of its responses among the judge's."""
+def apply_human_ratings(run: Run, inputs: Mapping[str, Shard], rows: Sequence[Mapping[str, Any]]) -> dict[str, Shard]:
+    """Return the inputs of a chunk's pairs, with people's ratings of its responses among the judge's."""
     here = {row["response_id"] for row in read_rows(run, inputs.get("responses"), ["response_id"])}
     ours = [dict(row) for row in rows if row["response_id"] in here]
     if not ours:

@@ -28,8 +28,8 @@ def last_published(workspace: Workspace, name: str) -> Run:
     return Run(workspace, found[0])
 
 
-def of_last_published(loaded: LoadedRecipe, workspace: Workspace) -> LoadedRecipe:
-    """The recipe that has a recipe's judges rate what it published last, audits that, and publishes nothing.
+def recipe_from_last_published(loaded: LoadedRecipe, workspace: Workspace) -> LoadedRecipe:
+    """Return the recipe that has a recipe's judges rate what it published last, audits that, and publishes nothing.
 
     Raises UsageError where nobody judges, and KasasagiError where nothing is published.
     """

@@ -70,26 +70,26 @@ def keep_audit(run: Run) -> None:
         recipe = check_recipe(run.recipe(), Path(run.state().base))
         handles = [one.handle for one in run.handles()]
         done = {one.chunk for one in handles if one.stage == FORMAT_DPO.name}
-        for one in handles if recipe.given else ():
+        for one in handles if recipe.responses_provided else ():
             if one.stage == JUDGE.name and one.chunk not in done and "claims" in one.inputs:
-                shards = {STAGE: _audited(run, recipe, one)}
+                shards = {STAGE: _audit_chunk(run, recipe, one)}
                 made = Handle(stage=STAGE, chunk=one.chunk, run=run.id, shards=shards, account=Account())
                 run.add(made, reused=False)
     except Exception as error:
         logging.getLogger(__name__).warning("the labels could not be audited: %s", error)
 
 
-def _audited(run: Run, recipe: Recipe, judged: Handle) -> Shard:
+def _audit_chunk(run: Run, recipe: Recipe, judged: Handle) -> Shard:
     """The audit of one judged chunk."""
-    responses, claims = (read_rows(run, judged.inputs.get(name)) for name in ("responses", "claims"))
+    responses, source_labels = (read_rows(run, judged.inputs.get(name)) for name in ("responses", "claims"))
     ratings = read_rows(run, judged.shards.get("ratings"))
     rated = candidates_by_prompt(recipe.judging, recipe.pairs.aggregation(), responses, ratings)
-    return run.workspace.shards.write(table(STAGE, audit(rated, claims)))
+    return run.workspace.shards.write(table(STAGE, audit(rated, source_labels)))
 
 
 def check_rejudged(recipe: str, overrides: list[str], workspace: Path | None = None) -> None:
     """Raise UsageError where a recipe's source holds no responses, and RecipeError where it is invalid."""
-    if not load_recipe(recipe, overrides).recipe.given:
+    if not load_recipe(recipe, overrides).recipe.responses_provided:
         settings = [word for text in overrides for word in ("--set", text)]
         instead = command("run", recipe, *settings, workspace=workspace)
         raise UsageError(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kasasagi.flows.recipe.errors import shown
-from kasasagi.tasks.gate.due import unseen
+from kasasagi.tasks.gate.active_expectations import unfilled_columns
 from kasasagi.tasks.gate.own import class_problem, with_own_defaults
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
@@ -29,7 +29,7 @@ def _problems_unseen(recipe: Recipe) -> list[str]:
     return [
         f"gates.expect.{place}: no rule looks at {column!r} here, so every response would pass; {_remedy(recipe, rule)}"
         for place, one in enumerate(recipe.gates.expect)
-        for column, rule in unseen(recipe, one)
+        for column, rule in unfilled_columns(recipe, one)
     ]
 
 
@@ -66,6 +66,6 @@ def _more_columns(recipe: Recipe, kind: pa.DataType) -> list[pa.Field]:
 
 
 def _remedy(recipe: Recipe, rule: str) -> str:
-    if recipe.given:
+    if recipe.responses_provided:
         return "responses that the source holds are taken as they are: leave this expectation out"
     return f"add {rule} to respond.rules, or leave this expectation out"

@@ -26,17 +26,17 @@ def judging_problems(recipe: Recipe) -> list[str]:
     if judge is None:
         return [] if recipe.pairing else _problems_of_responses(recipe)
     problems = []
-    if recipe.given and recipe.respond.models:
+    if recipe.responses_provided and recipe.respond.models:
         problems.append("respond: source.responses names responses that are there already, so nobody answers; drop one")
-    if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.marks):
-        weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.marks)
+    if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.criteria):
+        weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.criteria)
         problems.append(
             f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
             "name the same ones, a weight of 0 leaves one out"
         )
-    if pairs.quorum is not None and pairs.quorum > len(judge.voices):
+    if pairs.quorum is not None and pairs.quorum > len(judge.votes):
         problems.append(
-            f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.voices)} "
+            f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.votes)} "
             "(each sample of each counts); lower it"
         )
     if judge.method == "pairwise" and pairs.min_margin > 1:
@@ -59,7 +59,7 @@ def judging_problems(recipe: Recipe) -> list[str]:
 
 def _problems_of_responses(recipe: Recipe) -> list[str]:
     """What a recipe cannot have whose responses are the dataset, since nobody judges them and no pairs are made."""
-    if recipe.given:
+    if recipe.responses_provided:
         return ["judge: this key is missing (who judges); the source holds the responses already"]
     if recipe.pairs != PairsConfig():
         return ["judge: this key is missing (who judges); only a recipe without judge and pairs publishes responses"]

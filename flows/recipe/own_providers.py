@@ -22,10 +22,11 @@ def with_own_providers(data: Mapping[str, Any], base: Path) -> Mapping[str, Any]
     models = data.get("models")
     if not isinstance(models, Mapping):
         return data
-    return {**data, "models": {label: _filled(f"models.{label}", one, base) for label, one in models.items()}}
+    filled = {label: _fill_from_provider(f"models.{label}", one, base) for label, one in models.items()}
+    return {**data, "models": filled}
 
 
-def _filled(place: str, model: Any, base: Path) -> Any:
+def _fill_from_provider(place: str, model: Any, base: Path) -> Any:
     name = model.get("provider") if isinstance(model, Mapping) else None
     if not isinstance(name, str) or not is_own(name):
         return model

@@ -34,8 +34,8 @@ def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:
     return [
         *_unknown_models(recipe),
         *_unknown_responders(recipe),
-        *_unknown_licensed(recipe),
-        *_unknown_placed(recipe),
+        *_unknown_licenses(recipe),
+        *_unknown_places(recipe),
         *_turn_problems(recipe),
         *(judging_problems(recipe) if recipe.answers else _problems_without_answers(recipe)),
         *_template_problems(recipe),
@@ -112,7 +112,7 @@ def _turn_problems(recipe: Recipe) -> list[str]:
     return []
 
 
-def _unknown_licensed(recipe: Recipe) -> list[str]:
+def _unknown_licenses(recipe: Recipe) -> list[str]:
     known = [*recipe.models, "source"]
     return [
         f"publish.licenses: {name!r} is neither a model of this recipe nor source{nearest(name, known)}"
@@ -121,7 +121,7 @@ def _unknown_licensed(recipe: Recipe) -> list[str]:
     ]
 
 
-def _unknown_placed(recipe: Recipe) -> list[str]:
+def _unknown_places(recipe: Recipe) -> list[str]:
     return [
         f"runtime.resources: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
         for name in (recipe.runtime.resources if recipe.runtime else {})

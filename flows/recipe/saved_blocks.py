@@ -45,7 +45,7 @@ async def saved_workspace(name: str) -> Workspace:
 
     if not name.startswith(BLOCK):
         return Workspace.resolve(name or None)
-    return Workspace.resolve((await _loaded("workspace", WorkspaceFolder, name.removeprefix(BLOCK))).folder)
+    return Workspace.resolve((await _load_block("workspace", WorkspaceFolder, name.removeprefix(BLOCK))).folder)
 
 
 async def _model(label: str, model: ModelConfig) -> ModelConfig:
@@ -61,7 +61,7 @@ async def _budget(place: str, budget: Budget) -> Budget:
 
     if not budget.block:
         return budget
-    block = await _loaded(f"{place}.block", SpendingLimit, budget.block)
+    block = await _load_block(f"{place}.block", SpendingLimit, budget.block)
     limits = {"usd": block.usd, "tokens": block.tokens, "calls": block.calls}
     return Budget.model_validate({**limits, **budget.model_dump(exclude_unset=True)})
 
@@ -69,7 +69,7 @@ async def _budget(place: str, budget: Budget) -> Budget:
 async def _with_endpoint(label: str, model: OpenAIModel, name: str) -> OpenAIModel:
     from kasasagi.blocks.saved import ModelEndpoint
 
-    block = await _loaded(f"models.{label}.block", ModelEndpoint, name)
+    block = await _load_block(f"models.{label}.block", ModelEndpoint, name)
     changes = {} if "base_url" in model.model_fields_set else {"base_url": block.base_url}
     variable = f"KASASAGI_KEY_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}"
     # A recipe as a run keeps it names that variable already, and another process that resumes it has no such one.
@@ -80,7 +80,7 @@ async def _with_endpoint(label: str, model: OpenAIModel, name: str) -> OpenAIMod
     return OpenAIModel.model_validate({**model.model_dump(exclude_unset=True), **changes})
 
 
-async def _loaded(place: str, kind: "type[B]", name: str) -> "B":
+async def _load_block(place: str, kind: "type[B]", name: str) -> "B":
     """A saved block. Raises RecipeError."""
     try:
         block: B = await kind.aload(name)

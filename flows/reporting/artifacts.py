@@ -24,7 +24,7 @@ from kasasagi.flows.reporting.ending import Reports
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import Rate, line, time_left
 from kasasagi.tasks.gate.explain.words import plain_name
-from kasasagi.tasks.publish.card.markdown import cell, fenced, table
+from kasasagi.tasks.publish.card.markdown import cell, code_block, table
 from kasasagi.tasks.synthesize import DRAWS_IN_A_CHUNK
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-async def kept(work: Awaitable[Any]) -> Any:
+async def ignore_failure(work: Awaitable[Any]) -> Any:
     """Make an artifact; a run does not fail because one could not be made."""
     try:
         return await work
@@ -110,7 +110,7 @@ class ProgressArtifacts:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "ProgressArtifacts":
-        self._task = asyncio.create_task(self._go_on())
+        self._task = asyncio.create_task(self._keep_updating())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -120,17 +120,17 @@ class ProgressArtifacts:
         with suppress(TimeoutError):
             await self._reports.within(self._bring_up_to_date())
 
-    async def _go_on(self) -> None:
+    async def _keep_updating(self) -> None:
         while True:
             started = time.monotonic()
             await self._bring_up_to_date()
             await asyncio.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - started)))
 
     async def _bring_up_to_date(self) -> None:
-        await self._tell_all()
-        await self._tell_stages()
+        await self._update_total()
+        await self._update_stages()
 
-    async def _tell_all(self) -> None:
+    async def _update_total(self) -> None:
         """How far the whole run is, with its rates, tokens and dollars so far."""
         now, wanted = time.monotonic(), self._progress.wanted
         done = sum(min(self._progress.done.get(stage, 0), chunks) for stage, chunks in wanted.items())
@@ -140,32 +140,32 @@ class ProgressArtifacts:
         description = line(self._progress, self._dispatcher, rate, left)
         if "" not in self._made:
             key = slug(f"{self._name}-progress")
-            made = await kept(acreate_progress_artifact(share, key=key, description=description))
+            made = await ignore_failure(acreate_progress_artifact(share, key=key, description=description))
             if made is not None:
                 self._made[""] = made
         elif description != self._description:
-            await kept(aupdate_progress_artifact(self._made[""], share, description))
+            await ignore_failure(aupdate_progress_artifact(self._made[""], share, description))
         self._description = description
 
-    async def _tell_stages(self) -> None:
+    async def _update_stages(self) -> None:
         for stage, wanted in list(self._progress.wanted.items()):
             share = STEP * (int(100 * min(1.0, self._progress.done.get(stage, 0) / max(1, wanted))) // STEP)
             if stage not in self._made:
                 key = slug(f"{self._name}-{stage}-progress")
-                made = await kept(
+                made = await ignore_failure(
                     acreate_progress_artifact(share, key=key, description=f"chunks of {stage} that are done")
                 )
                 if made is not None:
                     self._made[stage] = made
             elif self._shown.get(stage) != share:
-                await kept(aupdate_progress_artifact(self._made[stage], share))
+                await ignore_failure(aupdate_progress_artifact(self._made[stage], share))
             self._shown[stage] = share
 
 
-async def tell(run: Run, reports: Reports) -> None:
+async def create_artifacts(run: Run, reports: Reports) -> None:
     """Make the artifacts of a run that has ended, well or badly, while there is time for them."""
     for artifact in await asyncio.to_thread(_artifacts, run):
-        await kept(reports.within(artifact()))
+        await ignore_failure(reports.within(artifact()))
 
 
 def _artifacts(run: Run) -> list[Callable[[], Awaitable[Any]]]:
@@ -193,12 +193,12 @@ def _artifacts(run: Run) -> list[Callable[[], Awaitable[Any]]]:
 def _texts(run: Run) -> tuple[str, str, str]:
     with open_tables(run) as connection:
 
-        def listed(query: str) -> str:
+        def query_table(query: str) -> str:
             result = connection.execute(query)
             header = [column[0] for column in result.description or ()]
             return table(header, result.fetchall())
 
-        funnel = f"{listed(_FUNNEL)}\n\nWhat was set aside, and why:\n\n{listed(_REASONS)}"
+        funnel = f"{query_table(_FUNNEL)}\n\nWhat was set aside, and why:\n\n{query_table(_REASONS)}"
         product = run.product()
         query, drawn = _SHOWN[product]
         rows = [drawn(row) for row in connection.execute(query, [PAIRS_SHOWN]).fetchall()]
@@ -236,20 +236,20 @@ def _pair(row: tuple[Any, ...]) -> str:
     return "\n\n".join(
         [
             _prompt(messages),
-            f"**Chosen**, {_rated(chosen_rating)}, {cell(chosen_model)}\n\n{fenced(chosen)}",
-            f"**Rejected**, {_rated(rejected_rating)}, {cell(rejected_model)}\n\n{fenced(rejected)}",
+            f"**Chosen**, {_format_rating(chosen_rating)}, {cell(chosen_model)}\n\n{code_block(chosen)}",
+            f"**Rejected**, {_format_rating(rejected_rating)}, {cell(rejected_model)}\n\n{code_block(rejected)}",
         ]
     )
 
 
 def _response(row: tuple[Any, ...]) -> str:
     messages, model, content = row
-    return f"{_prompt(messages)}\n\n**Response**, {cell(model)}\n\n{fenced(content)}"
+    return f"{_prompt(messages)}\n\n**Response**, {cell(model)}\n\n{code_block(content)}"
 
 
 def _prompt(messages: list[dict[str, str]]) -> str:
     asked = "\n".join(f"{message['role']}: {message['content']}" for message in messages)
-    return f"**Prompt**\n\n{fenced(asked)}"
+    return f"**Prompt**\n\n{code_block(asked)}"
 
 
 _SHOWN: dict[Product, tuple[str, Callable[[tuple[Any, ...]], str]]] = {
@@ -259,5 +259,5 @@ _SHOWN: dict[Product, tuple[str, Callable[[tuple[Any, ...]], str]]] = {
 }
 
 
-def _rated(rating: float | None) -> str:
+def _format_rating(rating: float | None) -> str:
     return "not rated" if rating is None else f"rated {rating:g}"

@@ -35,7 +35,7 @@ class Reports:
         self._run, self._error = run, error
         self._closed.set()
 
-    async def settled(self, flow_run: Coroutine[Any, Any, object]) -> str:
+    async def wait_for(self, flow_run: Coroutine[Any, Any, object]) -> str:
         """Wait for a flow run, but for Prefect's own end of it only as long as there is time left for reports.
 
         Gives the run's id, and raises what the run itself raised.

@@ -9,8 +9,8 @@ from prefect.runtime import flow_run
 
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.recipe.model import LoadedRecipe
-from kasasagi.flows.reporting.artifacts import kept, slug
-from kasasagi.tasks.publish.card.markdown import fenced
+from kasasagi.flows.reporting.artifacts import ignore_failure, slug
+from kasasagi.tasks.publish.card.markdown import code_block
 
 
 async def introduce(run: Run, loaded: LoadedRecipe) -> None:
@@ -19,12 +19,12 @@ async def introduce(run: Run, loaded: LoadedRecipe) -> None:
         return
     run.save(run.state().model_copy(update={"flow_run": str(flow_run.id)}))
     tags = [*flow_run.tags, "kasasagi", loaded.recipe.name]
-    await kept(_renamed(UUID(str(flow_run.id)), run.id, tags))
+    await ignore_failure(_rename(UUID(str(flow_run.id)), run.id, tags))
     text = yaml.safe_dump(loaded.recipe.plain(), allow_unicode=True, sort_keys=False)
     key = slug(f"{loaded.recipe.name}-recipe")
-    await kept(acreate_markdown_artifact(fenced(text), key=key, description=f"recipe of {run.id}"))
+    await ignore_failure(acreate_markdown_artifact(code_block(text), key=key, description=f"recipe of {run.id}"))
 
 
-async def _renamed(flow_run_id: UUID, name: str, tags: list[str]) -> None:
+async def _rename(flow_run_id: UUID, name: str, tags: list[str]) -> None:
     async with get_client() as client:
         await client.update_flow_run(flow_run_id, name=name, tags=sorted(set(tags)))

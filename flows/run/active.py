@@ -14,17 +14,17 @@ from pydantic import ValidationError
 
 from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.chunks import prompt_chunks
-from kasasagi.flows.run.driver import Driver, Line, Rows, inputs_of
+from kasasagi.flows.run.concurrency import Concurrency, responsive, result_of
+from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, inputs_of
 from kasasagi.flows.run.gating import Gates
-from kasasagi.flows.run.lines import Lines
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
 from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.run.plan.planner import Planner
-from kasasagi.flows.run.room import Room, finished, responsive
 from kasasagi.flows.run.waves import Waves
-from kasasagi.tasks.asking import ChunkJob, outdated
+from kasasagi.tasks.asking import ChunkJob, is_stale
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import REWRITES
 from kasasagi.tasks.publish import Release
@@ -74,10 +74,10 @@ class ActiveRun(Driver):
         inputs = await asyncio.to_thread(inputs_of, self.context, task, rows, *beside)
         job = await asyncio.to_thread(task.job, self.context, rows.part, inputs)
         after = dict.fromkeys(future for other in (rows, *beside) for future in other.after)
-        done = await self.do(task, job, (*after, *self.judging.passed))
+        done = await self.do(task, job, (*after, *self.judging.whole_stages))
         return replace(rows, shard=task.made(done.handle), made={}, after=(self.futures[task.name][rows.part],))
 
-    async def chunked(self, task: StageTask, rows: Rows) -> Rows:
+    async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
         """Take rows through a stage chunk by chunk, the first of the source's as the scout of all.
 
         Raises GateFailedError where the scout fails.
@@ -89,19 +89,19 @@ class ActiveRun(Driver):
         chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard, not origin)
         planner = Planner(self.context)
         await asyncio.to_thread(planner.count, task, rows, chunks)
-        self._say(planner, len(chunks), rows, task)
-        room = Room.of(self.session, task.stage.models(self.recipe), chunks)
-        lines = Lines(self, chunks, room, rows)
-        await lines.all(lambda line: line.through(task))
-        gathered = await asyncio.to_thread(self.gathered, task, rows, lines.made(task))
-        return replace(gathered, after=lines.futures(task))
+        self._log_plan(planner, len(chunks), rows, task)
+        concurrency = Concurrency.of(self.session, task.stage.models(self.recipe), chunks)
+        runner = ChunkRunner(self, chunks, concurrency, rows)
+        await runner.run_all(lambda chunk: chunk.through(task))
+        gathered = await asyncio.to_thread(self.gather, task, rows, runner.made(task))
+        return replace(gathered, after=runner.futures(task))
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
         """Draw instructions in waves until as many as wanted are chosen. Raises GateFailedError where too few are."""
         return await Waves(self, synthesize).prompts(choose)
 
-    async def overlap(self, one: Callable[[Line], Awaitable[None]], rows: Rows) -> None:
-        """Take every chunk along a line of stages, many at a time, the first as the scout of all.
+    async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
+        """Take every chunk through several stages, many at a time, the first as the scout of all.
 
         Where the budget does not reach for a call, no further chunk is begun, those on their way continue with what was
         answered and what is left for their later stages, and BudgetSpentError is raised at the end.
@@ -111,22 +111,22 @@ class ActiveRun(Driver):
         self.progress.now = "planning"
         chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard)
         planner = Planner(self.context)
-        await asyncio.to_thread(lambda: asyncio.run(planner.count_lines(one, chunks)))
-        self._say(planner, len(chunks), rows)
+        await asyncio.to_thread(lambda: asyncio.run(planner.count_chunks(one, chunks)))
+        self._log_plan(planner, len(chunks), rows)
         if not self.recipe.pairing:
             self.options.log("nobody judges and no pairs are made: the responses are the dataset")
         self.progress.now = "answering"
         respond = self.recipe.respond
         samples = sum(responder.samples or respond.samples for responder in respond.models)
-        room = Room.of(self.session, [responder.use for responder in respond.models], chunks, samples)
+        concurrency = Concurrency.of(self.session, [responder.use for responder in respond.models], chunks, samples)
 
-        async def each(line: Line) -> None:
-            if line.number == len(chunks) - 1:
+        async def each(chunk: PromptChunk) -> None:
+            if chunk.number == len(chunks) - 1:
                 self.session.dispatcher.finish_first()
-            await one(line)
+            await one(chunk)
 
         with responsive():
-            await Lines(self, chunks, room, rows).all(each)
+            await ChunkRunner(self, chunks, concurrency, rows).run_all(each)
         if (refused := self.session.dispatcher.refused_by) is not None:
             raise refused
 
@@ -140,7 +140,7 @@ class ActiveRun(Driver):
         for task in tasks:
             await self.judging.gate(task.stage, "whole", self.behind(task))
 
-    def _say(self, planner: Planner, chunks: int, rows: Rows, task: StageTask | None = None) -> None:
+    def _log_plan(self, planner: Planner, chunks: int, rows: Rows, task: StageTask | None = None) -> None:
         """Say what is going to be asked about chunks of rows, with what the stages behind a task will need."""
         for one in planner.reached:
             before = self.progress.wanted.get(one.name, 0) if rows.part == REWRITES else 0
@@ -148,9 +148,9 @@ class ActiveRun(Driver):
         later = Planner(self.context)
         if task is not None:
             later.guess_behind(task, task.how.yields(self.context, rows.count) + rows.beside, rows.part)
-        self.say_plans(planner.plans(), later.plans())
+        self.log_plans(planner.plans(), later.plans())
 
-    def say_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
+    def log_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
         """Say what stages are going to take, and tell the dispatcher, with what later ones will need."""
         for plan in plans:
             self.options.log(plan.sentence())
@@ -165,8 +165,8 @@ class ActiveRun(Driver):
         if self.options.publish and self.recipe.publish.wanted:
             self.progress.now = "publishing"
             last = next((self.behind(task) for task in reversed(self.tasks) if self.futures[task.name]), ())
-            future = publishing(run).submit(return_state=False, wait_for=[*self.judging.passed, *last])
-            released = Release.model_validate(await finished(future))
+            future = publishing(run).submit(return_state=False, wait_for=[*self.judging.whole_stages, *last])
+            released = Release.model_validate(await result_of(future))
             self.message = f"{released.rows:,} {run.product()} in {' and '.join(released.places)}"
 
     def behind(self, task: StageTask) -> tuple[Future, ...]:
@@ -194,7 +194,7 @@ class ActiveRun(Driver):
 
     def _stands(self, handle: Handle) -> bool:
         """Whether a chunk's shards are as they were, and its calls as the ledger has them."""
-        return self.session.run.workspace.shards.contains_all(handle.shards) and not outdated(self.session, handle)
+        return self.session.run.workspace.shards.contains_all(handle.shards) and not is_stale(self.session, handle)
 
     async def _submit(self, task: StageTask, job: ChunkJob, after: Sequence[Future], refresh: bool) -> Any:
         placed = task.with_options(refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)
@@ -202,13 +202,13 @@ class ActiveRun(Driver):
         # Prefect would search a parameter for the tasks that it comes from, and find others by equal values.
         future = placed.submit(quote(job), return_state=False, wait_for=list(after))
         self.futures[job.stage][job.chunk] = future
-        return await finished(future)
+        return await result_of(future)
 
-    def ended(self) -> State[str]:
+    def final_state(self) -> State[str]:
         """The flow run's last state, which says what came of the run; its result is the run's id."""
         return Completed(message=self.message, data=self.id)
 
     async def settle(self) -> None:
         """Wait until no task run works any more, once the run itself has ended."""
-        waiting = [finished(future) for some in self.futures.values() for future in some.values()]
+        waiting = [result_of(future) for some in self.futures.values() for future in some.values()]
         await asyncio.gather(*waiting, return_exceptions=True)

@@ -15,8 +15,8 @@ from prefect.states import Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from kasasagi.flows.errors import user_message
-from kasasagi.flows.people.approval import asked_on_the_page
-from kasasagi.flows.rebuild.published import of_last_published
+from kasasagi.flows.people.approval import request_approval
+from kasasagi.flows.rebuild.published import recipe_from_last_published
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
 from kasasagi.flows.recipe.saved_blocks import saved_workspace, with_saved_blocks
@@ -39,7 +39,7 @@ def run_name() -> str:
     return Path(recipe).stem
 
 
-def ends_in_a_sentence(work: Callable[P, Awaitable[State[str]]]) -> Callable[P, Coroutine[Any, Any, State[str]]]:
+def fail_with_message(work: Callable[P, Awaitable[State[str]]]) -> Callable[P, Coroutine[Any, Any, State[str]]]:
     """Let a run of a deployment that fails end with its sentence and no traceback before it.
 
     A bug in the program itself keeps its traceback, and whoever calls the flow from this process gets the exception.
@@ -81,9 +81,9 @@ async def open_run(
         RecipeError: The recipe is invalid, or the run could not publish.
     """
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
-    options = caller() or Options(await saved_workspace(workspace), log=get_run_logger().info, person=asked_on_the_page)
+    options = caller() or Options(await saved_workspace(workspace), log=get_run_logger().info, person=request_approval)
     loaded = only_new(loaded) if new_only or options.new_only else loaded
-    loaded = of_last_published(loaded, options.workspace) if options.published else loaded
+    loaded = recipe_from_last_published(loaded, options.workspace) if options.published else loaded
     # Prefect's own handler of SIGTERM is for a worker that cancels a run; a person's run stops as by Ctrl-C.
     stopping = sigterm_as_interrupt() if caller() else nullcontext()
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.

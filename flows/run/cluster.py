@@ -75,13 +75,13 @@ def _transport(
     if found := recover_results(Store(storage), folder, name, living):
         log(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
-    send = _noted(warn_if_idle(_sender(runner, runtime), Store(storage), log), run.folder / BATCHES_FILE)
+    send = _log_parcels(warn_if_idle(_sender(runner, runtime), Store(storage), log), run.folder / BATCHES_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
     log(f"{at_once} call batches of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
-    return ClusterTransport(cluster, f"{name}/{run.id}", folder, _with_resolved_folders(loaded))
+    return ClusterTransport(cluster, f"{name}/{run.id}", folder, _with_weight_folders(loaded))
 
 
-def _with_resolved_folders(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
+def _with_weight_folders(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
     """The models with the folders of their weights as workers elsewhere must name them."""
     return {
         label: model.with_resolved_folders(loaded.base) if isinstance(model, VLLMModel) else model
@@ -121,7 +121,7 @@ def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Send:
     context = contextvars.copy_context()
 
     def submit(batch: CallBatch, options: Mapping[str, Any]) -> PrefectFuture[Any]:
-        with _light_context(), _placed(runtime, options):
+        with _light_context(), _ray_options(runtime, options):
             future: PrefectFuture[Any] = runner.submit(calls_task, {"batch": batch.model_dump()})
             return future
 
@@ -137,7 +137,7 @@ def _light_context() -> AbstractContextManager[Any]:
     return nullcontext() if context is None else context.model_copy(update={"flow": stand_in})
 
 
-def _noted(send: Send, file: Path) -> Send:
+def _log_parcels(send: Send, file: Path) -> Send:
     """The same, which also writes down what became of each batch, and which worker answered it with which GPUs."""
     lock = threading.Lock()
 
@@ -153,9 +153,9 @@ def _noted(send: Send, file: Path) -> Send:
 
 
 def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: float = WAITS_S) -> Send:
-    """Return a sender that also warns once when no worker takes up any batch of those that are placed alike.
+    """Return a sender that also warns once when no worker takes up any of the batches that are placed alike.
 
-    A batch that waits behind others causes no warning: they hold the GPU that it needs.
+    A batch that waits behind others needs no warning: they hold the GPU that it wants.
     """
     lock, waiting, known = threading.Lock(), dict[str, set[str]](), set[str]()
 
@@ -184,7 +184,7 @@ def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: 
     return sent
 
 
-def _placed(runtime: RuntimeConfig, options: Mapping[str, Any]) -> AbstractContextManager[Any]:
+def _ray_options(runtime: RuntimeConfig, options: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """Where Ray is to run what is submitted; a process with a GPU is kept, for the engine that it has loaded."""
     if runtime.runner != "ray":
         return nullcontext()

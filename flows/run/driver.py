@@ -11,7 +11,7 @@ from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.rewrite.task import joined
+from kasasagi.tasks.rewrite.task import join_prompts
 from kasasagi.tasks.stage_task import StageTask
 from kasasagi.tasks.stage_tasks import tasks_of
 
@@ -49,7 +49,7 @@ class Rows:
         return replace(self, part=REWRITES, beside=of.count)
 
 
-class Line(Protocol):
+class PromptChunk(Protocol):
     """One chunk of prompts on its way to pairs."""
 
     number: int
@@ -88,7 +88,7 @@ class Driver(ABC):
         """Take all rows through a stage that sees them at once, with what earlier stages made of them beside."""
 
     @abstractmethod
-    async def chunked(self, task: StageTask, rows: Rows) -> Rows:
+    async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
         """Take rows through a stage chunk by chunk; one that the recipe leaves out passes them on."""
 
     @abstractmethod
@@ -96,8 +96,8 @@ class Driver(ABC):
         """Draw instructions in waves until as many as wanted are chosen among them."""
 
     @abstractmethod
-    async def overlap(self, one: Callable[[Line], Awaitable[None]], rows: Rows) -> None:
-        """Take every chunk of some prompts along a line of stages, many at a time, the first as the scout of all."""
+    async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
+        """Take every chunk of some prompts through several stages, many at a time, the first as the scout of all."""
 
     @abstractmethod
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
@@ -112,7 +112,7 @@ class Driver(ABC):
         stage = task.stage
         return rows.count > 0 and stage.wanted(self.recipe) and (stage.of_rewrites or rows.part == ORIGINALS)
 
-    def gathered(self, task: StageTask, rows: Rows, made: Sequence[Shard | None]) -> Rows:
+    def gather(self, task: StageTask, rows: Rows, made: Sequence[Shard | None]) -> Rows:
         """The rows that continue, with what a stage made of them chunk by chunk."""
         assert rows.shard is not None
         shards = [shard for shard in made if shard is not None]
@@ -124,7 +124,7 @@ class Driver(ABC):
         after = (*originals.after, *rewrites.after)
         if rewrites.shard is None or originals.shard is None:
             return replace(originals, unknown=originals.unknown + rewrites.unknown, after=after)
-        shard = await asyncio.to_thread(joined, self.context, originals.shard, rewrites.shard)
+        shard = await asyncio.to_thread(join_prompts, self.context, originals.shard, rewrites.shard)
         return Rows(shard, after=after)
 
 
@@ -137,7 +137,7 @@ def inputs_of(context: Context, task: StageTask, rows: Rows, *beside: Rows) -> d
     return {**found, **task.how.more_inputs(context, rows.part)}
 
 
-def carried(handle: Handle) -> dict[str, Shard]:
+def outputs_of(handle: Handle) -> dict[str, Shard]:
     """What of a chunk's tables the stages behind it read."""
     return {name: shard for name, shard in handle.shards.items() if name not in ("quarantine", "calls")}
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from prefect.futures import PrefectFuture
 
+from kasasagi.flows.run.concurrency import result_of
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.room import finished
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.task import gate
@@ -26,7 +26,7 @@ class Gates:
         self._gates: dict[tuple[str, Scope], PrefectFuture[Any]] = {}
 
     @property
-    def passed(self) -> tuple[PrefectFuture[Any], ...]:
+    def whole_stages(self) -> tuple[PrefectFuture[Any], ...]:
         """The task runs of the gates on whole stages so far."""
         return tuple(future for (_, scope), future in self._gates.items() if scope == "whole")
 
@@ -40,20 +40,20 @@ class Gates:
         if not any(one.stage == stage.name and one.scope in (scope, "both") for one in recipe.expectations):
             return []
         asks = recipe.gates.on_fail == "pause" and self._options.person is not None
-        outcomes = await self._judged(stage, scope, after, stops=not asks)
+        outcomes = await self._run_gate(stage, scope, after, stops=not asks)
         if asks and (stopping := [one for one in outcomes if one.stops]):
-            approved = await self._approved(stopping)
-            outcomes = await self._judged(stage, scope, after, refused="" if approved else "nobody approved it")
+            approved = await self._request_approval(stopping)
+            outcomes = await self._run_gate(stage, scope, after, refused="" if approved else "nobody approved it")
         return outcomes
 
-    async def _judged(
+    async def _run_gate(
         self, stage: Stage, scope: Scope, after: Sequence[PrefectFuture[Any]], **how: bool | str
     ) -> list[Outcome]:
         future = gate.submit(stage.name, scope, return_state=False, wait_for=list(after), **how)
         self._gates[stage.name, scope] = future
-        return [Outcome.model_validate(row) for row in await finished(future)]
+        return [Outcome.model_validate(row) for row in await result_of(future)]
 
-    async def _approved(self, stopping: Sequence[Outcome]) -> bool:
+    async def _request_approval(self, stopping: Sequence[Outcome]) -> bool:
         """Whether a person lets pass what a gate would stop; nothing is sent meanwhile."""
         run, dispatcher = self._context.session.run, self._context.session.dispatcher
         async with self._deciding:

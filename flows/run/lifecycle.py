@@ -21,7 +21,7 @@ from kasasagi.flows.check.endpoints import destination_problems
 from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe
-from kasasagi.flows.reporting.artifacts import ProgressArtifacts, tell
+from kasasagi.flows.reporting.artifacts import ProgressArtifacts, create_artifacts
 from kasasagi.flows.reporting.events import emit_end_event
 from kasasagi.flows.reporting.introduction import introduce
 from kasasagi.flows.run.active import ActiveRun, NothingNewError
@@ -29,7 +29,7 @@ from kasasagi.flows.run.chunks import most_chunks
 from kasasagi.flows.run.cluster import dispatching
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import Session
-from kasasagi.tasks.context import SCRATCH, Context, activated
+from kasasagi.tasks.context import SCRATCH, Context, activate
 from kasasagi.tasks.gate.judge import warm_up_beside
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.pipeline import ranks
@@ -61,11 +61,11 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     warm_up_beside()
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     await introduce(run, loaded)
-    async with _reported(run, options), _settled(options) as settling:
+    async with _report_end(run, options), _settle_runs(options) as settling:
         with ended_state(run), session_of(loaded, run, options) as session:
             context = Context(session, recipe, loaded.base, options.limit)
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
-                with activated(context), _nothing_new(options):
+                with activate(context), _nothing_new(options):
                     _ = context.counter  # a missing tokenizer fails here, before anything is paid for
                     active = ActiveRun(context, options)
                     settling.append(active)
@@ -73,7 +73,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
 
 
 @asynccontextmanager
-async def _settled(options: Options) -> AsyncIterator[list[ActiveRun]]:
+async def _settle_runs(options: Options) -> AsyncIterator[list[ActiveRun]]:
     """Wait for the task runs of a run that has ended, so that none of them is left working, while there is time."""
     runs: list[ActiveRun] = []
     try:
@@ -94,7 +94,7 @@ def _nothing_new(options: Options) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _reported(run: Run, options: Options) -> AsyncIterator[None]:
+async def _report_end(run: Run, options: Options) -> AsyncIterator[None]:
     """Tell Prefect how a run ended, and whoever waits for it, what came of it."""
     failed: BaseException | None = None
     try:
@@ -103,7 +103,7 @@ async def _reported(run: Run, options: Options) -> AsyncIterator[None]:
         failed = error
         raise
     finally:
-        await tell(run, options.reports)
+        await create_artifacts(run, options.reports)
         emit_end_event(run)
         options.reports.close(run.id, failed)
 

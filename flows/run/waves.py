@@ -10,10 +10,10 @@ from prefect.exceptions import MissingContextError
 
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.workspace.shards import Handle, Shard
-from kasasagi.flows.run.doing import Doing
+from kasasagi.flows.run.chunk_executor import ChunkExecutor
+from kasasagi.flows.run.concurrency import gather_bounded
 from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, Rows
 from kasasagi.flows.run.plan.planner import Planner
-from kasasagi.flows.run.room import all_or_none
 from kasasagi.tasks.filter.stage import FILTER, ORIGINALS
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 from kasasagi.tasks.select.stage import SELECT
@@ -22,10 +22,10 @@ from kasasagi.tasks.stage_task import StageTask
 from kasasagi.tasks.synthesize import (
     RunningYield,
     Yield,
+    below_floor,
     chunks_of_draws,
+    clearly_below_floor,
     draws_wanted,
-    misses,
-    plainly_misses,
     prompts_from_draws,
     remedy,
 )
@@ -48,7 +48,7 @@ CHUNKS = {
 class Waves:
     """Draws the instructions of one run; lives in the flow's event loop."""
 
-    def __init__(self, run: Doing, synthesize: StageTask) -> None:
+    def __init__(self, run: ChunkExecutor, synthesize: StageTask) -> None:
         self._run, self._task = run, synthesize
         self._context, self._source = run.context, run.context.magpie
         self._shards: dict[int, Shard] = {}
@@ -66,7 +66,7 @@ class Waves:
         drawn = accepted = 0
         prompts: Rows | None = None
         while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
-            await asyncio.to_thread(self._say, draws)
+            await asyncio.to_thread(self._log_plan, draws)
             await self._draw(drawn, draws)
             shards = [self._shards[number] for number in sorted(self._shards)]
             loaded = await asyncio.to_thread(prompts_from_draws, run.session, source, shards)
@@ -74,17 +74,17 @@ class Waves:
             prompts = await choose(Rows(loaded))
             run.watch = lambda handle: None
             accepted, drawn = prompts.count, draws
-            await self._weigh(drawn, accepted)
+            await self._check_yield(drawn, accepted)
         if source.target is not None and accepted < source.target:
             run.options.log(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
         return prompts
 
-    def _say(self, draws: int) -> None:
+    def _log_plan(self, draws: int) -> None:
         """Say what all draws so far and the next ones take, and keep the later stages their share of the budget."""
         planner, later = Planner(self._context), Planner(self._context)
         planner.draw(self._task, 0, draws)
         later.guess_behind(self._task, self._source.target or draws, ORIGINALS)
-        self._run.say_plans(planner.plans(), later.plans())
+        self._run.log_plans(planner.plans(), later.plans())
 
     async def _draw(self, drawn: int, draws: int) -> None:
         """Draw what is wanted beyond what was drawn, chunk by chunk."""
@@ -101,11 +101,11 @@ class Waves:
                 self._shards[number] = handle.shards["draws"]
             self._add(number, await asyncio.to_thread(yield_of, context, handle))
 
-        await all_or_none(one(*chunk) for chunk in chunks.items())
+        await gather_bounded(one(*chunk) for chunk in chunks.items())
 
     def _add(self, number: int, chunk: Yield) -> None:
-        """Note the yield of a chunk; stop the run where the first chunks together plainly miss the floor."""
-        _log(f"synthesize chunk {number}: {chunk.sentence()}")
+        """Note the yield of a chunk; stop the run where the first chunks together are clearly below the floor."""
+        _log_line(f"synthesize chunk {number}: {chunk.sentence()}")
         self._yields.add(number, chunk)
 
     def _of_tags(self, drawn: int) -> Callable[[Handle], None]:
@@ -114,23 +114,23 @@ class Waves:
 
         def count(handle: Handle) -> None:
             if handle.stage == TAGS.name:
-                draws = round(handle.account.rows_in * drawn / max(1, self._filtered()))
+                draws = round(handle.account.rows_in * drawn / max(1, self._count_filtered()))
                 yields.add(handle.chunk, Yield(draws, handle.account.rows_out, reasons_in(self._context, handle)))
 
         return count
 
-    def _filtered(self) -> int:
+    def _count_filtered(self) -> int:
         """How many prompts the filter left of all draws so far."""
         handles = [one.handle for one in self._run.session.run.handles()]
         return next(h.account.rows_out for h in handles if (h.stage, h.chunk) == (FILTER.name, ORIGINALS))
 
     def _judge_early(self, first: Yield) -> None:
-        """Stop the run where the first chunks together plainly miss the floor."""
-        if plainly_misses(first, self._source.min_yield):
-            self._miss(first, "scout")
+        """Stop the run where the first chunks together are clearly below the floor."""
+        if clearly_below_floor(first, self._source.min_yield):
+            self._stop_below_floor(first, "scout")
 
-    async def _weigh(self, drawn: int, accepted: int) -> None:
-        """Say the yield of all draws, duplicates included; stop the run where it misses the floor.
+    async def _check_yield(self, drawn: int, accepted: int) -> None:
+        """Say the yield of all draws, duplicates included; stop the run where it is below the floor.
 
         What is beyond a quota was good enough, and does not count against the floor.
         """
@@ -138,8 +138,8 @@ class Waves:
         self._run.options.log(f"synthesize: {total.sentence()}")
         rejected = {reason: count for reason, count in total.rejected.items() if reason != QUOTA}
         good = Yield(drawn, total.accepted + total.rejected.get(QUOTA, 0), rejected)
-        if misses(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
-            self._miss(good, "whole")
+        if below_floor(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
+            self._stop_below_floor(good, "whole")
 
     def _total(self, drawn: int, accepted: int) -> Yield:
         """The yield of all draws, by what their stages rejected."""
@@ -148,7 +148,7 @@ class Waves:
         rejected = sum((reasons_in(self._context, handle) for handle in made), Counter[str]())
         return Yield(drawn, accepted + rejected.pop("surplus", 0), rejected)
 
-    def _miss(self, total: Yield, scope: str) -> None:
+    def _stop_below_floor(self, total: Yield, scope: str) -> None:
         """Keep that the floor is missed, and stop the run unless the recipe only wants to be warned."""
         if self._missed:
             return
@@ -170,7 +170,7 @@ class Waves:
         self._run.options.log(f"gate {outcome.severity}: {outcome.sentence()}; {see}")
 
 
-def _log(line: str) -> None:
+def _log_line(line: str) -> None:
     """Write a line into the flow run's log."""
     try:
         get_run_logger().info(line)

@@ -28,7 +28,7 @@ def waiting(workspace: Workspace) -> list[BatchNote]:
     return BatchNotes(workspace.ledger_folder / FOLDER).all()
 
 
-def named(workspace: Workspace, name: str) -> BatchNote:
+def find_batch(workspace: Workspace, name: str) -> BatchNote:
     """The batch of that name, of that id at its server, or of a beginning of either. Raises UsageError."""
     notes = waiting(workspace)
     found = [note for note in notes if note.name.startswith(name) or (note.batch_id or "").startswith(name)]

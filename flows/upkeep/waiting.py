@@ -7,7 +7,7 @@ from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.recipe.model import check_recipe
-from kasasagi.tasks.gate.approvals import let_pass
+from kasasagi.tasks.gate.approvals import apply_approvals
 from kasasagi.tasks.gate.explain.failing import failing_rows
 from kasasagi.tasks.gate.outcome import Outcome
 
@@ -42,4 +42,4 @@ def waiting_outcomes(workspace: Workspace, name: str | None) -> tuple[Run, list[
         raise UsageError(
             f"the recipe of {run.id} does not wait for a person: run it with --set gates.on_fail=pause, then approve"
         )
-    return run, [one for one in let_pass(workspace, run.state().name, outcomes) if one.stops]
+    return run, [one for one in apply_approvals(workspace, run.state().name, outcomes) if one.stops]

@@ -134,7 +134,7 @@ def _configuration(one: Result) -> Any:
 
     # Great Expectations does not render the default of mostly.
     arguments = {key: value for key, value in one.arguments.items() if (key, value) != ("mostly", 1.0)}
-    escaped = {key: _escaped(value) if key.startswith("column") else value for key, value in arguments.items()}
+    escaped = {key: _escape(value) if key.startswith("column") else value for key, value in arguments.items()}
     known = getattr(gxe, one.expectation.partition("(")[0], None)
     if known is not None and one.fault is None:
         made = ExpectationConfiguration(type=known.expectation_type, kwargs=escaped)
@@ -148,9 +148,9 @@ def _configuration(one: Result) -> Any:
     return ExpectationConfiguration(type=_in_words(), kwargs=column, description=html.escape(description))
 
 
-def _escaped(value: Any) -> Any:
+def _escape(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return [_escaped(one) for one in value]
+        return [_escape(one) for one in value]
     return html.escape(value) if isinstance(value, str) else value
 
 

@@ -40,13 +40,13 @@ def difference(left: Run, right: Run) -> dict[str, Any]:
     return {
         "left": left.id,
         "right": right.id,
-        "recipe": _changed(flattened(left.recipe()), flattened(right.recipe())),
+        "recipe": _changes(flatten(left.recipe()), flatten(right.recipe())),
         "stages": _stages(left, right),
         "pairs": _pairs(left, right),
     }
 
 
-def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings as one level: `a.b.0.c`; lists of plain values stay lists."""
     nested = isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value)
     if not (isinstance(value, dict) or nested) or not value:
@@ -54,7 +54,7 @@ def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
     items = enumerate(value) if nested else value.items()
     flat: dict[str, Any] = {}
     for key, item in items:
-        flat |= flattened(item, f"{prefix}.{key}" if prefix else str(key))
+        flat |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
     return flat
 
 
@@ -102,7 +102,7 @@ def _texts(values: list[Any]) -> list[str]:
     return [value if value == ABSENT else drawing.as_text(value) for value in values]
 
 
-def _changed(left: dict[str, Any], right: dict[str, Any]) -> dict[str, list[Any]]:
+def _changes(left: dict[str, Any], right: dict[str, Any]) -> dict[str, list[Any]]:
     keys = dict.fromkeys([*left, *right])
     both = {key: [left.get(key, ABSENT), right.get(key, ABSENT)] for key in keys}
     return {key: values for key, values in both.items() if values[0] != values[1]}
@@ -114,7 +114,7 @@ def _stages(left: Run, right: Run) -> dict[str, dict[str, list[Any]]]:
         for made in (stage_accounts(left.handles()), stage_accounts(right.handles()))
     ]
     stages = dict.fromkeys([*accounts[0], *accounts[1]])
-    changed = {stage: _changed(accounts[0].get(stage, {}), accounts[1].get(stage, {})) for stage in stages}
+    changed = {stage: _changes(accounts[0].get(stage, {}), accounts[1].get(stage, {})) for stage in stages}
     return {stage: counts for stage, counts in changed.items() if counts}
 
 

@@ -137,10 +137,10 @@ def draw_records(
     for number, row in enumerate(rows):
         if number:
             console.print()
-        console.print(labelled(console, [(name, value) for name, value in zip(names, row, strict=True)], lines))
+        console.print(draw_fields(console, [(name, value) for name, value in zip(names, row, strict=True)], lines))
 
 
-def labelled(
+def draw_fields(
     console: Console, fields: Sequence[tuple[str, Any]], lines: int | None = TEXT_LINES, indent: int = 0
 ) -> Padding:
     """Labels at the left, their texts at the right, cut to some lines (None: to none)."""

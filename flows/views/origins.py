@@ -55,8 +55,8 @@ def rewriting_calls(
     asked = [text for row in origins for text in _user_texts(row)]
     made = [text for row in prompts if row.get(ORIGIN) for text in _user_texts(row)]
     query = f"SELECT * FROM calls WHERE stage = '{REWRITE}' AND contains(reply, ?) ORDER BY call_id"
-    found = [call for text in made for call in fetch(connection, query, [text]) if _rewritten(call) == text]
-    return [call["call_id"] for call in found if not asked or any(text in _asked(call) for text in asked)]
+    found = [call for text in made for call in fetch(connection, query, [text]) if _rewrite_text(call) == text]
+    return [call["call_id"] for call in found if not asked or any(text in _request_text(call) for text in asked)]
 
 
 def made_by(connection: DuckDBPyConnection, call_id: str) -> list[str]:
@@ -66,7 +66,7 @@ def made_by(connection: DuckDBPyConnection, call_id: str) -> list[str]:
         return []
     holds = "len(list_filter(messages, lambda turn: turn.role = 'user' AND turn.content = ?)) > 0"
     query = f"FROM prompts WHERE {ORIGIN} IS NOT NULL AND {holds} ORDER BY prompt_id"
-    rows = fetch(connection, query, [_rewritten(calls[0])])
+    rows = fetch(connection, query, [_rewrite_text(calls[0])])
     return [
         row["prompt_id"]
         for row in rows
@@ -78,10 +78,10 @@ def _user_texts(row: Mapping[str, Any]) -> list[str]:
     return [turn["content"] for turn in row["messages"] or () if turn["role"] == "user"]
 
 
-def _asked(call: Mapping[str, Any]) -> str:
+def _request_text(call: Mapping[str, Any]) -> str:
     return str(orjson.loads(call["request"])["messages"][1]["content"])
 
 
-def _rewritten(call: Mapping[str, Any]) -> str:
+def _rewrite_text(call: Mapping[str, Any]) -> str:
     """What stands between the marks of a rewriting reply."""
     return str(call["reply"]).partition("<request>")[2].rpartition("</request>")[0].strip()

@@ -34,10 +34,10 @@ def print_probe(result: ProbeResult, console: Console) -> None:
     heading(console, "What to try")
     for advice in result.judgement.advice or ("nothing in particular: continue with a recipe of your own",):
         console.print(plain(f"- {advice}"), soft_wrap=True)
-    console.print(plain(f"\n{_foreseen(result.figures)}"), soft_wrap=True)
+    console.print(plain(f"\n{_estimate(result.figures)}"), soft_wrap=True)
 
 
-def _foreseen(figures: Figures) -> str:
+def _estimate(figures: Figures) -> str:
     """What a number of accepted instructions would take at this yield."""
     if not figures.accepted:
         return "no draw was accepted, so no number of draws would do"

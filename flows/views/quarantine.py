@@ -18,7 +18,7 @@ _COUNTS = (
 )
 
 
-def quarantined(
+def read_quarantine(
     run: Run, stage: str | None = None, reason: str | None = None, rows: int | None = DEFAULT_ROWS
 ) -> dict[str, Any]:
     """What a run quarantined: `counts` (stage, reason, rows) and the first `rows` of the rows (None: all).
@@ -35,8 +35,8 @@ def quarantined(
 
 
 def quarantine_query(run: Run, stage: str | None = None, reason: str | None = None) -> str:
-    """The query that gives all those rows, to be exported. Raises UsageError as `quarantined` does."""
-    quarantined(run, stage, reason, rows=0)
+    """The query that gives all those rows, to be exported. Raises UsageError as `read_quarantine` does."""
+    read_quarantine(run, stage, reason, rows=0)
     where, values = _condition(stage, reason)
     for value in values:
         where = where.replace("?", "'" + value.replace("'", "''") + "'", 1)
@@ -58,7 +58,7 @@ def draw_quarantine(shown: dict[str, Any], console: Console, full: bool = False)
         title = drawing.short(f"{row['stage']}: {row['reason']}", "yellow")
         console.print(title.append(" ").append_text(drawing.short(row["row_id"] or "", "cyan")))
         fields = [(name, row[name]) for name in ("detail", "payload") if row[name]]
-        console.print(drawing.labelled(console, fields, None if full else drawing.TEXT_LINES, indent=2))
+        console.print(drawing.draw_fields(console, fields, None if full else drawing.TEXT_LINES, indent=2))
     if total > len(shown["rows"]):
         console.print()
         console.print(plain(f"{plural(total - len(shown['rows']), 'more row')}; -n shows more", "dim"))

@@ -32,7 +32,7 @@ def reading(run: Run, alone: bool = False) -> Iterator[DuckDBPyConnection]:
     With `alone` it shares its DuckDB with no other connection of this process, so that it can be locked.
     """
     try:
-        connection = _attached(run) if alone and run.database.exists() else open_tables(run)
+        connection = _attach(run) if alone and run.database.exists() else open_tables(run)
     except (duckdb.Error, OSError, ValueError) as error:
         what = visible(str(error)).splitlines()[0]
         raise KasasagiError(
@@ -42,7 +42,7 @@ def reading(run: Run, alone: bool = False) -> Iterator[DuckDBPyConnection]:
         yield connection
 
 
-def _attached(run: Run) -> DuckDBPyConnection:
+def _attach(run: Run) -> DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config={"memory_limit": MEMORY})
     path = str(run.database).replace("'", "''")
     connection.execute(f"ATTACH '{path}' AS run (READ_ONLY)")

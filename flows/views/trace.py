@@ -203,7 +203,7 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
 def _step(console: Console, title: str, name: str, fields: Sequence[tuple[str, Any]], lines: int | None) -> None:
     console.print()
     console.print(drawing.short(title, "bold").append(" ").append_text(drawing.short(name, "cyan")))
-    console.print(drawing.labelled(console, fields, lines, indent=2))
+    console.print(drawing.draw_fields(console, fields, lines, indent=2))
 
 
 def _fields(row: dict[str, Any], *names: str) -> list[tuple[str, Any]]:

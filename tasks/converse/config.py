@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from kasasagi.blocks.configuration import with_default_sampling
 from kasasagi.blocks.models.kinds import Config, Sampling
-from kasasagi.tasks.pre_query import LiteralTemplate, named
+from kasasagi.tasks.pre_query import LiteralTemplate, check_template_name
 from kasasagi.tasks.respond.config import DEFAULT_RULES as ANSWER_RULES
 from kasasagi.tasks.respond.rules import AnswerRule
 
@@ -61,7 +61,7 @@ class Turns(Config):
     @field_validator("template")
     @classmethod
     def _template_exists(cls, value: str | LiteralTemplate | None) -> str | LiteralTemplate | None:
-        return named(value) if isinstance(value, str) else value
+        return check_template_name(value) if isinstance(value, str) else value
 
     @field_validator("rules")
     @classmethod

@@ -74,7 +74,7 @@ def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
     rows = session.run.workspace.shards.read(job.inputs["prompts"])
     talks = [Conversation(row, [dict(message) for message in row["messages"]]) for row in rows.to_pylist()]
     answered = _grow(session, plan, talks, job.chunk)
-    result = _sorted(talks, rows.schema, answered)
+    result = _sort_dialogues(talks, rows.schema, answered)
     return keep_chunk(session.run, session.models, job, result, started)
 
 
@@ -84,7 +84,7 @@ def _grow(session: Session, plan: Dialogues, talks: Sequence[Conversation], chun
     answered: list[Answered] = []
     while going := [talk for talk in talks if talk.problem is None and talk.turns < plan.count]:
         answered += _answer(session, plan, going, chunk)
-        answered += _go_on(session, plan, begins, [talk for talk in going if talk.problem is None], chunk)
+        answered += _ask_next_turns(session, plan, begins, [talk for talk in going if talk.problem is None], chunk)
     return answered
 
 
@@ -128,7 +128,9 @@ def _answer(session: Session, plan: Dialogues, talks: Sequence[Conversation], ch
     for talk, one in zip(talks, answered, strict=True):
         content, _ = split_thinking(one.completion.text, one.completion.reasoning)
         asked = talk.messages[-1]["content"]
-        talk.problem = _problem(one.completion) or _broken(rules, Answer(asked, content, one.completion.finish_reason))
+        talk.problem = _problem(one.completion) or _broken_answer_rule(
+            rules, Answer(asked, content, one.completion.finish_reason)
+        )
         if talk.problem is None:
             talk.add("assistant", content, one)
     return answered
@@ -139,12 +141,12 @@ def _with_system(talk: Conversation, system: str | None) -> list[Message]:
     return talk.messages[:] if own else [{"role": "system", "content": str(system)}, *talk.messages]
 
 
-def _broken(rules: AnswerRules, answer: Answer) -> tuple[str, str | None] | None:
+def _broken_answer_rule(rules: AnswerRules, answer: Answer) -> tuple[str, str | None] | None:
     broken = broken_rule(rules, answer)
     return None if broken is None else (f"answer_{broken.reason}", broken.detail)
 
 
-def _go_on(
+def _ask_next_turns(
     session: Session, plan: Dialogues, begins: PreQuery, talks: Sequence[Conversation], chunk: int
 ) -> list[Answered]:
     """Have the user's next words invented for each dialogue."""
@@ -162,7 +164,7 @@ def _go_on(
         talk.problem = _problem(one.completion) or (None if text else ("empty", "the model invented nothing"))
         if talk.problem is None:
             found.append((talk, one, text))
-    for (talk, one, text), broken in zip(found, _rules_broken(session, plan, found, chunk), strict=True):
+    for (talk, one, text), broken in zip(found, _broken_rules(session, plan, found, chunk), strict=True):
         talk.problem = broken
         if broken is None:
             talk.add("user", text, one)
@@ -171,7 +173,7 @@ def _go_on(
 
 def _begun(begins: PreQuery, plan: Dialogues, talk: Conversation, stops: Mapping[str, Any]) -> str | list[int] | None:
     """Return what continues a dialogue; None where nothing can (see its problem). Raises PreQueryUnknownError."""
-    talk.problem = _forged(talk, stops.get("stop") or ())
+    talk.problem = _forged_mark(talk, stops.get("stop") or ())
     if talk.problem is None:
         try:
             return next_prompt(begins, plan, talk.messages)
@@ -196,7 +198,7 @@ def _problem(completion: Completion) -> tuple[str, str | None] | None:
     return None if completion.error is None else (completion.error, completion.detail)
 
 
-def _forged(talk: Conversation, stops: Sequence[str]) -> tuple[str, str] | None:
+def _forged_mark(talk: Conversation, stops: Sequence[str]) -> tuple[str, str] | None:
     """What would end a turn where none ends: the template's own marks in a message."""
     for message in talk.messages:
         content = message["content"]
@@ -212,7 +214,7 @@ def turn_filter(plan: Dialogues) -> FilterConfig:
     return FilterConfig(rules=list(plan.rules), dedup=DedupConfig(exact=False))
 
 
-def _rules_broken(
+def _broken_rules(
     session: Session, plan: Dialogues, found: Sequence[tuple[Conversation, Answered, str]], chunk: int
 ) -> list[tuple[str, str | None] | None]:
     """For each new turn of the user the first of the plan's rules that it breaks."""
@@ -245,7 +247,7 @@ def _as_prompt(talk: Conversation, one: Answered, text: str, position: int) -> d
     return {"prompt_id": prompt_id(messages), "messages": messages, "instruction": text, "position": position, **ended}
 
 
-def _sorted(talks: Sequence[Conversation], schema: pa.Schema, answered: Sequence[Answered]) -> ChunkResult:
+def _sort_dialogues(talks: Sequence[Conversation], schema: pa.Schema, answered: Sequence[Answered]) -> ChunkResult:
     """The dialogues that have their turns, and those quarantined with the reason why they ended."""
     prompts, turns, quarantine = [], [], []
     for talk in talks:

@@ -51,7 +51,7 @@ class Dialogues:
         ]  # fmt: skip
 
 
-def goes_on(source: DatasetSource | MagpieSource) -> bool:
+def has_further_turns(source: DatasetSource | MagpieSource) -> bool:
     """Whether a source wants dialogues of several turns."""
     return _turns(source) is not None
 
@@ -78,13 +78,13 @@ def dialogues(source: DatasetSource | MagpieSource, filters: Rules = ()) -> Dial
         left_out=left_out(turns.steer, turns.steer_kept),
         sampling=(turns.sampling or Sampling()).over(magpie.sampling if magpie else PLAIN_SAMPLING),
         answers=turns.answers,
-        rules=(*turns.rules, *_inherited(filters, turns.rules)),
+        rules=(*turns.rules, *_inherited_rules(filters, turns.rules)),
         round=magpie.round if magpie else 0,
         multi_line=magpie.multi_line if magpie else False,
     )
 
 
-def _inherited(filters: Rules, own: Rules) -> Rules:
+def _inherited_rules(filters: Rules, own: Rules) -> Rules:
     """What the filter says of personal data, where the rules for further turns say nothing of it."""
     return () if any(map(_is_inherited, own)) else [entry for entry in filters if _is_inherited(entry)]
 

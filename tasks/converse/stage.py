@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kasasagi.tasks.converse.plan import dialogues, goes_on
+from kasasagi.tasks.converse.plan import dialogues, has_further_turns
 from kasasagi.tasks.gate.expectation import holds, never, unique
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
 from kasasagi.tasks.stage import Stage
@@ -32,7 +32,7 @@ FROM quarantine WHERE stage = 'converse'
 CONVERSE = Stage(
     "converse",
     version=4,
-    wanted=lambda recipe: goes_on(recipe.source),
+    wanted=lambda recipe: has_further_turns(recipe.source),
     models=_models,
     gate=Gate(
         _GROWN,

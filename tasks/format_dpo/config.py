@@ -81,12 +81,12 @@ class PairsConfig(Config):
 
     @model_validator(mode="after")
     def _fields_fit_the_strategy(self) -> Self:
-        problem = self._misplaced() or self._strong_and_weak() or self._weightless()
+        problem = self._unused_setting() or self._strong_and_weak() or self._weightless()
         if problem:
             raise ValueError(problem)
         return self
 
-    def _misplaced(self) -> str | None:
+    def _unused_setting(self) -> str | None:
         """Return a message on a setting that the strategy would ignore."""
         if self.max_pairs is not None and self.strategy != "all_above_margin":
             return f"max_pairs is for all_above_margin; {self.strategy} makes one pair a prompt, so leave it out"

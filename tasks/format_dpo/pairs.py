@@ -53,8 +53,8 @@ def format_chunk(
     ratings = read_rows(run, job.inputs.get("ratings"))
     rated = candidates_by_prompt(judge, config.aggregation(), responses, ratings)
     result = make_pairs(config, prompts, rated, counter, base)
-    if claims := read_rows(run, job.inputs.get("claims")):
-        result.rows["audit"] = audit(rated, claims)
+    if source_labels := read_rows(run, job.inputs.get("claims")):
+        result.rows["audit"] = audit(rated, source_labels)
     return keep_chunk(run, {}, job, result, started)
 
 

@@ -1,4 +1,4 @@
-"""Approvals: a person let pass what a gate would stop, and the next run on the same data remembers it."""
+"""Approvals: a person accepts what a gate would stop, and the next run on the same data remembers it."""
 
 import getpass
 import os
@@ -19,14 +19,14 @@ APPROVED = "approved"
 
 
 class Approval(Config):
-    """What a person let pass: one outcome of one job, and nothing that comes out otherwise."""
+    """What a person approved: one outcome of one job, and nothing that comes out otherwise."""
 
     job: str = Field(description="Name of the recipe.")
     stage: str = Field(description="The stage.")
     scope: str = Field(description="Whether the first chunk or the whole was judged.")
     expectation: str = Field(description="Class and column.")
     expected: str = Field(description="What was expected.")
-    observed: str = Field(description="What was seen and let pass; other data are asked about again.")
+    observed: str = Field(description="What was seen and approved; other data need another approval.")
     run: str = Field(description="The run that was stopped.")
     by: str = Field(description="Who approved.")
     at: float = Field(description="When, in seconds since 1970.")
@@ -48,7 +48,7 @@ def approval_of(job: str, outcome: Outcome, run: str) -> Approval:
 
 
 def write_approvals(workspace: Workspace, job: str, outcomes: Sequence[Outcome], run: str) -> None:
-    """Write down that a person lets these outcomes pass."""
+    """Record a person's approval of these outcomes."""
     folder = workspace.folder / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     for outcome in outcomes:
@@ -66,12 +66,12 @@ def approval(workspace: Workspace, job: str, outcome: Outcome) -> Approval | Non
         return None
 
 
-def let_pass(workspace: Workspace, job: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """The outcomes, the severity of those that a person approved changed to `approved`, so that they stop nothing."""
-    return [_marked(one, approval(workspace, job, one)) if one.stops else one for one in outcomes]
+def apply_approvals(workspace: Workspace, job: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes; those that a person approved have the severity `approved`, so that they stop nothing."""
+    return [_with_approval(one, approval(workspace, job, one)) if one.stops else one for one in outcomes]
 
 
-def _marked(outcome: Outcome, given: Approval | None) -> Outcome:
+def _with_approval(outcome: Outcome, given: Approval | None) -> Outcome:
     if given is None:
         return outcome
     return outcome.model_copy(update={"severity": APPROVED, "detail": f"{outcome.detail}; let pass by {given.by}"})

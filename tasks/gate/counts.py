@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kasasagi.tasks.gate.expectation import Expectation
-from kasasagi.tasks.gate.explain.words import is_lenient, limit_of, observed, rows_in
+from kasasagi.tasks.gate.explain.words import describe_observed, is_lenient, limit_of, rows_in
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.results import counts_in
 
@@ -69,7 +69,7 @@ def outcome_of(
         **base,
         severity="warning" if lenient and not seen.success else one.severity,
         success=seen.success,
-        observed=observed(one, seen.result),
+        observed=describe_observed(one, seen.result),
         detail=limit_of(one, arguments),
         counts=counts_in(one.expectation, seen.result, "unexpected_rows_query" in arguments),
     )

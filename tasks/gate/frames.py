@@ -48,13 +48,13 @@ def stage_query(tables: duckdb.DuckDBPyConnection, stage: str) -> str:
 def _query(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]) -> str:
     worked_out = f"({gate_of(stage).frame}) AS f"
     known = _columns(tables, f"SELECT * FROM {worked_out}")
-    names = [_picked("f", name, known[name]) for name in sorted(columns & known.keys())]
+    names = [_column_sql("f", name, known[name]) for name in sorted(columns & known.keys())]
     gate = gate_of(stage)
     table, key = gate.table, gate.joined_by or gate.id
     if table and columns - known.keys():
         there = _columns(tables, f"SELECT * FROM {table}")
         if more := sorted((columns - known.keys()) & there.keys()):
-            names += [_picked("t", name, there[name]) for name in more]
+            names += [_column_sql("t", name, there[name]) for name in more]
             worked_out += f" LEFT JOIN {table} AS t USING ({key})"
     return f"SELECT {', '.join(names) or 'true AS row'} FROM {worked_out}"
 
@@ -64,7 +64,7 @@ def _columns(tables: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
     return {row[0]: row[1] for row in tables.execute(f"DESCRIBE {query}").fetchall()}
 
 
-def _picked(table: str, name: str, kind: str) -> str:
+def _column_sql(table: str, name: str, kind: str) -> str:
     """SQL for one column; lists and structs as their JSON, since Great Expectations takes equal lists for different."""
     quoted = '"' + name.replace('"', '""') + '"'
     nested = kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))

@@ -46,19 +46,21 @@ def judge_stage(
         rows_at_once: How many rows are held in memory at most.
         base: The recipe's folder, where own classes lie.
     """
-    due = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
-    if not due:
+    expected = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
+    if not expected:
         return []
     with _ONE_AT_A_TIME:
-        shared = {place: one for place, one in enumerate(due) if not one.is_own and one.unexpected_rows_query is None}
-        judged = _judged_together(tables, scope, shared, rows_at_once) if shared else {}
+        shared = {
+            place: one for place, one in enumerate(expected) if not one.is_own and one.unexpected_rows_query is None
+        }
+        judged = _judge_together(tables, scope, shared, rows_at_once) if shared else {}
         return [
-            judged[place] if place in judged else _judged_alone(tables, with_own_defaults(one, base), scope, base)
-            for place, one in enumerate(due)
+            judged[place] if place in judged else _judge_alone(tables, with_own_defaults(one, base), scope, base)
+            for place, one in enumerate(expected)
         ]
 
 
-def _judged_together(
+def _judge_together(
     tables: duckdb.DuckDBPyConnection,
     scope: Literal["scout", "whole"],
     expectations: Mapping[int, Expectation],
@@ -74,18 +76,18 @@ def _judged_together(
     return {place: outcome_of(apart[place], scope, apart[place].arguments, seen) for place, seen in tallies.items()}
 
 
-def _judged_alone(
+def _judge_alone(
     tables: duckdb.DuckDBPyConnection, one: Expectation, scope: Literal["scout", "whole"], base: Path
 ) -> Outcome:
     """The outcome of an expectation on its own rows; an own class that names no column sees all of them."""
     query = one.arguments.get("unexpected_rows_query")
     if query is not None:
-        return outcome_of(one, scope, one.arguments, _queried(tables, one.stage, query))
+        return outcome_of(one, scope, one.arguments, _run_query(tables, one.stage, query))
     columns = None if one.is_own and not one.columns else one.columns
     return _evaluate(stage_frame(tables, one.stage, columns), one, scope, base)
 
 
-def _queried(tables: duckdb.DuckDBPyConnection, stage: str, query: str) -> ExpectationCounts:
+def _run_query(tables: duckdb.DuckDBPyConnection, stage: str, query: str) -> ExpectationCounts:
     """What a query saw: it holds where it returns no row."""
     try:
         count = count_unexpected(tables, stage, query)
@@ -125,8 +127,8 @@ def _warm_up() -> None:
 
 def _evaluate(frame: pd.DataFrame, one: Expectation, scope: Literal["scout", "whole"], base: Path = Path()) -> Outcome:
     """One expectation on one frame."""
-    arguments = _relaxed(one, frame) if scope == "scout" else one.arguments
-    return outcome_of(one, scope, arguments, _validated(frame, one, arguments, base))
+    arguments = _scout_arguments(one, frame) if scope == "scout" else one.arguments
+    return outcome_of(one, scope, arguments, _validate(frame, one, arguments, base))
 
 
 def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expectation]) -> dict[int, ExpectationCounts]:
@@ -134,12 +136,12 @@ def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expect
     tallies: dict[int, ExpectationCounts] = {}
     for frame in frames:
         for number, one in expectations.items():
-            seen = _validated(frame, one, one.arguments)
+            seen = _validate(frame, one, one.arguments)
             tallies[number] = tallies[number].with_more(seen, one) if number in tallies else seen
     return tallies
 
 
-def _validated(
+def _validate(
     frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any], base: Path = Path()
 ) -> ExpectationCounts:
     """What an expectation saw in a frame; what keeps it from being evaluated stands in `fault`."""
@@ -148,7 +150,7 @@ def _validated(
         outcome = batch.validate(built(one, arguments, base), result_format="SUMMARY").to_json_dict()
     except Exception as error:
         return ExpectationCounts(fault=f"{type(error).__name__}: {error}")
-    return ExpectationCounts(_raised(outcome), bool(outcome["success"]), outcome["result"])
+    return ExpectationCounts(_exception_message(outcome), bool(outcome["success"]), outcome["result"])
 
 
 def unexpected_places(frame: pd.DataFrame, one: Expectation, base: Path = Path()) -> list[int]:
@@ -162,7 +164,7 @@ def unexpected_places(frame: pd.DataFrame, one: Expectation, base: Path = Path()
     return [int(place) for place in found.get("unexpected_index_list") or () if isinstance(place, int)]
 
 
-def _raised(outcome: dict[str, Any]) -> str | None:
+def _exception_message(outcome: dict[str, Any]) -> str | None:
     """The message of an exception inside a result, wherever Great Expectations put it."""
     information = outcome.get("exception_info") or {}
     if information.get("raised_exception"):
@@ -173,7 +175,7 @@ def _raised(outcome: dict[str, Any]) -> str | None:
     return None
 
 
-def _relaxed(one: Expectation, frame: pd.DataFrame) -> dict[str, Any]:
+def _scout_arguments(one: Expectation, frame: pd.DataFrame) -> dict[str, Any]:
     """The arguments for a scout: a share is held against its bound less three standard errors.
 
     A chunk is a sample: a share just within its bound in the whole must not stop a run because of a hundred rows.

@@ -10,7 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.context import current
-from kasasagi.tasks.gate.approvals import let_pass, remedy
+from kasasagi.tasks.gate.approvals import apply_approvals, remedy
 from kasasagi.tasks.gate.explain.reasons import commonest_reason
 from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
@@ -41,7 +41,7 @@ def gate(
         outcomes = judge_stage(connection, stage, scope, recipe.expectations, base=context.base)
     pauses = recipe.gates.on_fail == "pause"
     if pauses:
-        outcomes = let_pass(run.workspace, run.state().name, outcomes)
+        outcomes = apply_approvals(run.workspace, run.state().name, outcomes)
     keep_outcomes(run, stage, scope, outcomes)
     failed = [one for one in outcomes if not one.success]
     if refused is None:

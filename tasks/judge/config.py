@@ -28,8 +28,8 @@ SAMPLING = Sampling(temperature=0.0, max_tokens=1024)
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """One judge's say: its name in the ratings, the model that is asked, and which of that model's samples it is."""
+class Vote:
+    """One judge's vote: its name in the ratings, the model that is asked, and which of that model's samples it is."""
 
     name: str
     use: str
@@ -155,7 +155,7 @@ class JudgeConfig(Config):
         return self
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def criteria(self) -> tuple[str, ...]:
         """Names of what each judge rates, as they stand in the column `aspect` of the ratings."""
         if is_own(self.method):
             return (short_name(self.method),)
@@ -179,10 +179,10 @@ class JudgeConfig(Config):
         return self.models if self.model is None else (self.model,)
 
     @property
-    def voices(self) -> tuple[Voice, ...]:
-        """Everybody who has a say: each sample of each judge, the first under the judge's own name."""
+    def votes(self) -> tuple[Vote, ...]:
+        """Return one vote for each sample of each judge; the first sample carries the judge's own name."""
         return tuple(
-            Voice(name if draw == 0 else f"{name}#{draw + 1}", name, draw)
+            Vote(name if draw == 0 else f"{name}#{draw + 1}", name, draw)
             for name in self.judges
             for draw in range(self.samples)
         )

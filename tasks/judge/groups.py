@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kasasagi.tasks.judge.prompt import first_order, turned
+from kasasagi.tasks.judge.prompt import first_order, second_order
 
 Group = tuple[int, ...]
 
@@ -33,7 +33,7 @@ def matches(prompt_id: str, count: int, most: int | None = None) -> list[Group]:
 
 def in_order(group: Group, ordering: str) -> Group:
     """A group in its first order, or turned."""
-    return group if ordering == "first" else turned(group)
+    return group if ordering == "first" else second_order(group)
 
 
 def appearances(groups: Sequence[Group], count: int) -> list[int]:

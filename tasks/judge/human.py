@@ -11,7 +11,7 @@ HUMAN = "human"
 """The ordering, and the aspect, of ratings that people gave."""
 
 
-def outranked(
+def prefer_human_ratings(
     candidates: Mapping[str, list[Candidate]], ratings: Sequence[Mapping[str, Any]]
 ) -> dict[str, list[Candidate]]:
     """The candidates, those of a prompt that people rated with people's ratings alone.
@@ -25,7 +25,7 @@ def outranked(
             rated[row["prompt_id"]][row["response_id"]][row["judge"]].append(row["rating"])
     return {
         prompt_id: [
-            replace(one, ratings=_rated(rated[prompt_id], one.response_id), votes=(), lacks_quorum=False)
+            replace(one, ratings=_human_ratings(rated[prompt_id], one.response_id), votes=(), lacks_quorum=False)
             for one in some
         ]
         if prompt_id in rated
@@ -34,7 +34,9 @@ def outranked(
     }
 
 
-def _rated(by_response: Mapping[str, Mapping[str, Sequence[float]]], response_id: str) -> tuple[float | None, ...]:
+def _human_ratings(
+    by_response: Mapping[str, Mapping[str, Sequence[float]]], response_id: str
+) -> tuple[float | None, ...]:
     """A response's ratings by people, in the order of their names; None for each who did not rate it."""
     people = sorted({person for by_person in by_response.values() for person in by_person})
     means = {person: sum(some) / len(some) for person, some in by_response.get(response_id, {}).items()}

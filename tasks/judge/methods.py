@@ -10,7 +10,7 @@ from kasasagi.tasks.judge.config import JudgeConfig, Rubric
 from kasasagi.tasks.judge.groups import Group, matches, one_by_one, side_by_side
 from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_problem
-from kasasagi.tasks.judge.prompt import Exhibit, Language, framed, judge_prompt
+from kasasagi.tasks.judge.prompt import Exhibit, Language, build_messages, judge_prompt
 from kasasagi.tasks.judge.replies.comparing import read_comparison
 from kasasagi.tasks.judge.replies.lines import Verdict
 from kasasagi.tasks.judge.replies.reader import read_ratings
@@ -191,10 +191,10 @@ def _messages(
     """The words to a judge: ours with their fields, or the recipe's own prompt with its placeholders."""
     ours = judge_prompt(shown.language, config.method)
     if config.prompt is None:
-        return framed(ours, shown, fields)
+        return build_messages(ours, shown, fields)
     shown = replace(shown, further=texts_of(prompt))
     own = own_prompt(config.prompt.text or "", prompt, shown, placeholders)
-    return framed(ours, shown, {**fields, "own": own})
+    return build_messages(ours, shown, {**fields, "own": own})
 
 
 def _prompt_problem(config: JudgeConfig, prompt: Mapping[str, Any], placeholders: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.prompt import Exhibit, instruction_text, own_frame
-from kasasagi.tasks.judge.rubric import MARK, Framed, compiled
+from kasasagi.tasks.judge.rubric import MARK, Framed, compile_fenced
 
 EXAMPLES = ("first", "second")
 
@@ -16,7 +16,7 @@ class Responses(tuple[Framed, ...]):
     label: str
 
     @classmethod
-    def numbered(cls, texts: Sequence[str], mark: str, label: str) -> "Responses":
+    def number(cls, texts: Sequence[str], mark: str, label: str) -> "Responses":
         """Put some texts between marks, to be numbered by a label such as `Text {number}`."""
         found = cls(block(text, mark) for text in texts)
         found.label = label
@@ -55,14 +55,14 @@ def own_prompt(text: str, row: Mapping[str, Any], shown: Exhibit, fields: Mappin
         fields: Further placeholders in our words; one that is a function is called with the mark.
     """
 
-    def rendered(mark: str) -> str:
+    def render(mark: str) -> str:
         ours = {name: Framed(value(mark) if callable(value) else value) for name, value in fields.items()}
         instruction = block(instruction_text(shown.messages, shown.language), mark)
-        responses = Responses.numbered(shown.texts, mark, own_frame(shown.language)["text"])
+        responses = Responses.number(shown.texts, mark, own_frame(shown.language)["text"])
         known = {"instruction": instruction, "responses": responses, "count": len(shown.texts)}
-        return compiled(text).render({**row, **known, **ours, MARK: mark})
+        return compile_fenced(text).render({**row, **known, **ours, MARK: mark})
 
-    return rendered
+    return render
 
 
 def prompt_problem(text: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:

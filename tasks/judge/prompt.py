@@ -117,10 +117,12 @@ def judge_messages(
     user. The same texts in the same order give the same request. bundled asks in the bundled model's words.
     """
     prompt = judge_prompt(language)
-    return framed(prompt, Exhibit(messages, texts, language), {"aspect": prompt.aspect(aspect, bundled=bundled)})
+    return build_messages(
+        prompt, Exhibit(messages, texts, language), {"aspect": prompt.aspect(aspect, bundled=bundled)}
+    )
 
 
-def framed(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any]) -> list[Message]:
+def build_messages(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any]) -> list[Message]:
     """A prompt around an instruction and some texts, each between marks; fields are what else its template needs.
 
     A field that is a function is called with the mark, which stands in none of the texts. The field own is a recipe's
@@ -136,7 +138,7 @@ def framed(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any]) -> li
     return [{"role": "system", "content": prompt.system}, {"role": "user", "content": user}]
 
 
-def asked_again(
+def repair_messages(
     messages: Sequence[Message], reply: str, problem: str, language: Language, name: str = "ultrafeedback"
 ) -> list[Message]:
     """The request that follows a reply which could not be read: the conversation so far, with the problem named."""
@@ -150,7 +152,7 @@ def first_order(prompt_id: str, count: int) -> tuple[int, ...]:
     return tuple(index for _, index in sorted(ranks))
 
 
-def turned(order: Sequence[int]) -> tuple[int, ...]:
+def second_order(order: Sequence[int]) -> tuple[int, ...]:
     """The second order: turned so that each text changes its place and as many pairs as possible change theirs."""
     reverse = list(reversed(order))
     middle = len(reverse) // 2

@@ -24,7 +24,7 @@ from kasasagi.tasks.asking import (
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
 from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict, refuse
-from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repaired
+from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repair_request
 from kasasagi.tasks.judge.stage import JUDGE
 from kasasagi.tasks.judge.votes import Aggregation, by_prompt_id, to_confirm
 from kasasagi.tasks.stage import Guess
@@ -46,7 +46,7 @@ class ParsedReply:
 
 @dataclass(frozen=True, slots=True)
 class JudgePanel:
-    """The judges of one chunk of responses, and how their marks are weighed."""
+    """The judges of one chunk of responses, and how their ratings are aggregated."""
 
     session: Session
     config: JudgeConfig
@@ -57,22 +57,22 @@ class JudgePanel:
     def ask(
         self, judge_requests: Sequence[JudgeRequest], then: Then | None = None
     ) -> tuple[list[ParsedReply], list[Answered]]:
-        """Ask the judges, repairing replies that cannot be read; return the parsed replies and every answer."""
+        """Return the parsed reply to each request, unreadable ones asked for once more; and every answer."""
         first = ask(
             self.session, [judge_request.question for judge_request in judge_requests], JUDGE.name, self.chunk, then
         )
-        replies = [
+        parsed = [
             self.parse(judge_request, answer) for judge_request, answer in zip(judge_requests, first, strict=True)
         ]
         if not self.config.repairs or self.config.method == "reward":
-            return replies, first
-        mended, second = self._mended(replies)
-        return mended, [*first, *second]
+            return parsed, first
+        repaired, second = self._repair(parsed)
+        return repaired, [*first, *second]
 
-    def _mended(self, replies: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
-        broken = [one for one in replies if one.problem is not None and one.answer.completion.error is None]
+    def _repair(self, parsed: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
+        broken = [one for one in parsed if one.problem is not None and one.answer.completion.error is None]
         again = [
-            repaired(
+            repair_request(
                 self.session,
                 self.config,
                 one.judge_request,
@@ -83,7 +83,7 @@ class JudgePanel:
         ]
         answers = ask(self.session, [judge_request.question for judge_request in again], JUDGE.name, self.chunk)
         second = {id(old): self.parse(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
-        return [second.get(id(one), one) for one in replies], answers
+        return [second.get(id(one), one) for one in parsed], answers
 
     def parse(self, judge_request: JudgeRequest, answer: Answered) -> ParsedReply:
         """Parse the judge's reply to a request."""
@@ -93,9 +93,11 @@ class JudgePanel:
         except UnreadableReply as error:
             return ParsedReply(judge_request, answer, problem=error)
 
-    def confirming(self, prompts: Rows, responses: Rows, replies: Sequence[ParsedReply]) -> list[JudgeRequest]:
-        """The requests in the second order, where the first leaves the margin that a pair needs."""
-        ratings = [row for one in replies for row in ratings_of(one)]
+    def confirmation_requests(
+        self, prompts: Rows, responses: Rows, parsed: Sequence[ParsedReply]
+    ) -> list[JudgeRequest]:
+        """Return the requests in the second order, where the first leaves the margin that a pair needs."""
+        ratings = [row for one in parsed for row in ratings_of(one)]
         wanted = to_confirm(self.config, self.aggregation, responses, ratings)
         some = [prompt for prompt in prompts if prompt["prompt_id"] in wanted]
         return judge_requests_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
@@ -140,13 +142,13 @@ def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation,
     responses = read_rows(session.run, job.inputs.get("responses"))
     panel = JudgePanel(session, config, aggregation, method_of(config, session.base), job.chunk)
     judge_requests = judge_requests_for(session, config, prompts, by_prompt_id(responses))
-    replies, answered = panel.ask(
+    parsed, answered = panel.ask(
         judge_requests, partial(_second_order, config, judge_requests) if config.confirms else None
     )
     if config.confirms:
-        more, further = panel.ask(panel.confirming(prompts, responses, replies))
-        replies, answered = [*replies, *more], [*answered, *further]
-    result = sort_verdicts(panel, prompts, responses, replies, answered)
+        more, further = panel.ask(panel.confirmation_requests(prompts, responses, parsed))
+        parsed, answered = [*parsed, *more], [*answered, *further]
+    result = sort_verdicts(panel, prompts, responses, parsed, answered)
     return keep_chunk(session.run, session.models, job, result, started)
 
 
@@ -157,7 +159,7 @@ def _second_order(config: JudgeConfig, judge_requests: Sequence[JudgeRequest], p
 
 
 def sort_verdicts(
-    panel: JudgePanel, prompts: Rows, responses: Rows, replies: Sequence[ParsedReply], answered: Sequence[Answered]
+    panel: JudgePanel, prompts: Rows, responses: Rows, parsed: Sequence[ParsedReply], answered: Sequence[Answered]
 ) -> ChunkResult:
     """Ratings, and the responses that lack one of some judge under some aspect, with the reason and its raw words.
 
@@ -168,9 +170,9 @@ def sort_verdicts(
     ratings: list[dict[str, Any]] = []
     problems: dict[tuple[str, str, str], tuple[str, str | None, str]] = {}
     seen: set[tuple[str, str, str]] = set()
-    for one in replies:
+    for one in parsed:
         marks = [
-            (row["response_id"], one.judge_request.aspect, one.judge_request.voice.name)
+            (row["response_id"], one.judge_request.aspect, one.judge_request.vote.name)
             for row in one.judge_request.responses
         ]
         seen.update(marks)
@@ -178,10 +180,12 @@ def sort_verdicts(
         if one.problem is not None:
             words = (one.problem.reason, one.problem.detail, one.answer.completion.text)
             problems.update({mark: words for mark in marks if mark not in problems})
-    wanted = [(row, aspect, voice.name) for row in responses for aspect in config.marks for voice in config.voices]
-    why = _not_asked(panel, prompts, responses)
+    wanted = [(row, aspect, vote.name) for row in responses for aspect in config.criteria for vote in config.votes]
+    why = _reasons_not_asked(panel, prompts, responses)
     quarantine = [
-        _unrated(config, row, aspect, name, problems.get((row["response_id"], aspect, name)) or why[row["prompt_id"]])
+        _quarantine_unrated(
+            config, row, aspect, name, problems.get((row["response_id"], aspect, name)) or why[row["prompt_id"]]
+        )
         for row, aspect, name in wanted
         if (row["response_id"], aspect, name) in problems or (row["response_id"], aspect, name) not in seen
     ]
@@ -197,7 +201,7 @@ def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
         {
             "response_id": row["response_id"],
             "prompt_id": judge_request.prompt_id,
-            "judge": judge_request.voice.name,
+            "judge": judge_request.vote.name,
             "aspect": judge_request.aspect,
             "ordering": judge_request.ordering,
             "place": place,
@@ -209,7 +213,7 @@ def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
     ]
 
 
-def _not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dict[str, tuple[str, str | None, str]]:
+def _reasons_not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dict[str, tuple[str, str | None, str]]:
     """For each prompt why a response to it is not shown to the judges, if it is not."""
     method, left = panel.method, by_prompt_id(responses)
     why: dict[str, tuple[str, str | None, str]] = {}
@@ -224,13 +228,13 @@ def _not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dict[str, t
     return why
 
 
-def _unrated(
+def _quarantine_unrated(
     config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, problem: tuple[str, str | None, str]
 ) -> dict[str, Any]:
     """The quarantine row of a mark that is missing; it names the judge where there are several."""
     reason, detail, words = problem
     payload = {"prompt_id": row["prompt_id"], "response_id": row["response_id"], "aspect": aspect, "reply": words}
     name = [row["response_id"], aspect]
-    if len(config.voices) > 1:
+    if len(config.votes) > 1:
         name, payload = [*name, judge], {**payload, "judge": judge}
     return quarantine_row(JUDGE.name, digest(name), reason, detail, payload)

@@ -10,10 +10,10 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import BundledModel, ModelConfig, RewardModel, extra_body_of
 from kasasagi.blocks.own.python import is_own
 from kasasagi.tasks.asking import Session
-from kasasagi.tasks.judge.config import JudgeConfig, Voice
+from kasasagi.tasks.judge.config import JudgeConfig, Vote
 from kasasagi.tasks.judge.groups import in_order
 from kasasagi.tasks.judge.methods import Method, method_of
-from kasasagi.tasks.judge.prompt import Language, asked_again, instruction_text
+from kasasagi.tasks.judge.prompt import Language, instruction_text, repair_messages
 from kasasagi.tasks.text.languages import script_of
 
 
@@ -22,7 +22,7 @@ class JudgeRequest:
     """One call of a judge: some of a prompt's responses under one aspect, in the order in which they are shown."""
 
     prompt_id: str
-    voice: Voice
+    vote: Vote
     aspect: str
     ordering: str
     responses: tuple[Mapping[str, Any], ...]
@@ -73,14 +73,14 @@ def _requests_for_prompt(
 ) -> list[JudgeRequest]:
     language, judge_requests = judge_language(config, prompt), []
     groups = next(iter(methods.values())).groups(prompt["prompt_id"], len(answers))
-    for aspect in config.marks:
+    for aspect in config.criteria:
         for name in names:
             for group in groups:
                 shown = tuple(answers[index] for index in in_order(group, name))
                 asked = _requests(methods, prompt, [row["content"] for row in shown], aspect, language)
-                for voice, question in _questions(session, config, asked):
+                for vote, question in _questions(session, config, asked):
                     judge_requests.append(
-                        JudgeRequest(prompt["prompt_id"], voice, aspect, name, shown, question, language)
+                        JudgeRequest(prompt["prompt_id"], vote, aspect, name, shown, question, language)
                     )
     return judge_requests
 
@@ -99,22 +99,22 @@ def _requests(
 
 def _questions(
     session: Session, config: JudgeConfig, asked: Mapping[str, Mapping[str, Any]]
-) -> list[tuple[Voice, Question]]:
+) -> list[tuple[Vote, Question]]:
     """The question to every judge; two that are the same model take different draws of it."""
     drawn: Counter[str] = Counter()
     questions = []
-    for voice in config.voices:
-        identity, request = session.identities[voice.use], {**asked[voice.use], **body_of(session, config, voice)}
+    for vote in config.votes:
+        identity, request = session.identities[vote.use], {**asked[vote.use], **body_of(session, config, vote)}
         same = ledger_key(identity, request, 0)
         key = ledger_key(identity, request, drawn[same], config.round)
-        questions.append((voice, Question(voice.use, key, request)))
+        questions.append((vote, Question(vote.use, key, request)))
         drawn[same] += 1
     return questions
 
 
-def body_of(session: Session, config: JudgeConfig, voice: Voice) -> dict[str, Any]:
+def body_of(session: Session, config: JudgeConfig, vote: Vote) -> dict[str, Any]:
     """The part of a judge's requests that is the same for all prompts."""
-    return body_for(config, session.models[voice.use])
+    return body_for(config, session.models[vote.use])
 
 
 def body_for(config: JudgeConfig, model: ModelConfig) -> dict[str, Any]:
@@ -132,13 +132,13 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
     return "ja" if script_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
 
 
-def repaired(
+def repair_request(
     session: Session, config: JudgeConfig, judge_request: JudgeRequest, reply: str, problem: str
 ) -> JudgeRequest:
     """The request that asks for an unreadable reply once more, with the problem named."""
     request = judge_request.question.request
     words = [] if is_own(config.method) else [config.method]
-    messages = asked_again(request["messages"], reply, problem, judge_request.language, *words)
+    messages = repair_messages(request["messages"], reply, problem, judge_request.language, *words)
     again = {**request, "messages": messages}
-    key = ledger_key(session.identities[judge_request.voice.use], again, judge_request.voice.draw, config.round)
-    return replace(judge_request, question=Question(judge_request.voice.use, key, again))
+    key = ledger_key(session.identities[judge_request.vote.use], again, judge_request.vote.draw, config.round)
+    return replace(judge_request, question=Question(judge_request.vote.use, key, again))

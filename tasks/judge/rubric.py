@@ -18,7 +18,7 @@ class Framed(str):
 
 
 @pass_context
-def _fenced(context: Context, value: Any) -> Any:
+def _fence(context: Context, value: Any) -> Any:
     """What the template puts in: a text stands between the marks of the request, on lines of its own if it has any."""
     if isinstance(value, Undefined | Framed) or not isinstance(value, str | list | dict):
         return value
@@ -29,14 +29,14 @@ def _fenced(context: Context, value: Any) -> Any:
 
 
 @lru_cache(maxsize=8)
-def compiled(text: str) -> Template:
+def compile_fenced(text: str) -> Template:
     """Return a template that puts every text between the marks of the request; a column unknown to it is an error."""
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=_fenced).from_string(text)
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, finalize=_fence).from_string(text)
 
 
 def rubric_text(text: str, prompt: Mapping[str, Any]) -> Callable[[str], str]:
     """The rubric for one prompt, as a function of the mark that fences the prompt's columns in it."""
-    return lambda mark: compiled(text).render({**prompt, MARK: mark})
+    return lambda mark: compile_fenced(text).render({**prompt, MARK: mark})
 
 
 def rubric_problem(text: str, prompt: Mapping[str, Any]) -> str | None:

@@ -46,11 +46,11 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     if answers < 2:
         return []
     groups = method_of(config, context.base).groups("", answers)
-    times = prompts * len(config.marks) * len(config.orderings)
+    times = prompts * len(config.criteria) * len(config.orderings)
     tokens = (earlier_tokens(context.dialogues) + TEMPLATE_TOKENS_GUESSED) * len(groups) + TOKENS_GUESSED * sum(
         map(len, groups)
     )
-    return [Guess(v.use, times * len(groups), times * tokens, config.sampling.max_tokens) for v in config.voices]
+    return [Guess(vote.use, times * len(groups), times * tokens, config.sampling.max_tokens) for vote in config.votes]
 
 
 @stage_task(JUDGE, Chunking(key_parts, makes=("ratings",), at_most=at_most))

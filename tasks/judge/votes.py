@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
 from kasasagi.tasks.judge.groups import appearances, matches
-from kasasagi.tasks.judge.human import outranked
+from kasasagi.tasks.judge.human import prefer_human_ratings
 from kasasagi.tasks.pairing.model import Candidate, combine, higher, reaches
 from kasasagi.tasks.text.endings import is_cut_off
 
@@ -62,17 +62,17 @@ def candidates_by_prompt(
     """
     by_prompt = by_prompt_id(responses)
     if judge is None:
-        return {prompt_id: [_unrated(row) for row in rows] for prompt_id, rows in by_prompt.items()}
+        return {prompt_id: [_unrated_candidate(row) for row in rows] for prompt_id, rows in by_prompt.items()}
     ratings = list(ratings)
     marks = _marks(ratings)
-    confirmed = _leaving(judge, aggregation, by_prompt, marks) if judge.confirms else by_prompt
+    confirmed = _prompts_with_margin(judge, aggregation, by_prompt, marks) if judge.confirms else by_prompt
     judged = {
         prompt_id: _candidates(
             judge, aggregation, rows, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1]
         )
         for prompt_id, rows in by_prompt.items()
     }
-    return outranked(judged, ratings)
+    return prefer_human_ratings(judged, ratings)
 
 
 def to_confirm(
@@ -82,7 +82,7 @@ def to_confirm(
     ratings: Iterable[Mapping[str, Any]],
 ) -> set[str]:
     """The prompts whose first order leaves the margin that a pair needs, so that the second must be asked."""
-    return _leaving(judge, aggregation, by_prompt_id(responses), _marks(ratings))
+    return _prompts_with_margin(judge, aggregation, by_prompt_id(responses), _marks(ratings))
 
 
 def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
@@ -111,7 +111,7 @@ def _marks(ratings: Iterable[Mapping[str, Any]]) -> dict[str, Marks]:
     return {response_id: dict(of_this) for response_id, of_this in marks.items()}
 
 
-def _leaving(
+def _prompts_with_margin(
     judge: JudgeConfig,
     aggregation: Aggregation,
     by_prompt: Mapping[str, Sequence[Mapping[str, Any]]],
@@ -133,9 +133,10 @@ def _candidates(
     orderings: Sequence[str],
 ) -> list[Candidate]:
     """The responses of one prompt, each with its rating in each order."""
-    wanted = _wanted(judge, rows)
+    wanted = _required_ratings(judge, rows)
     tables = {
-        name: _Bar(judge, aggregation, orderings, count).table(marks.get(name, {})) for name, count in wanted.items()
+        name: _Required(judge, aggregation, orderings, count).table(marks.get(name, {}))
+        for name, count in wanted.items()
     }
     judges = _counted_judges(aggregation, [tables[name] for name, count in wanted.items() if count])
     return [_candidate(aggregation, row, tables[row["response_id"]], judges) for row in rows]
@@ -146,14 +147,14 @@ def _counted_judges(aggregation: Aggregation, tables: Sequence[Table]) -> Sequen
 
     So all responses of a prompt are compared by the same judges, whoever is missing.
     """
-    voices = range(len(tables[0][0])) if tables else ()
+    everybody = range(len(tables[0][0])) if tables else ()
     if aggregation.quorum is None:
-        return voices
-    present = [voice for voice in voices if all(row[voice] is not None for table in tables for row in table)]
+        return everybody
+    present = [index for index in everybody if all(row[index] is not None for table in tables for row in table)]
     return present if len(present) >= aggregation.quorum else None
 
 
-def _wanted(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
+def _required_ratings(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
     """How many marks each response must have from a judge in an order: one, or one for each of its matches."""
     names = sorted(row["response_id"] for row in rows)
     if judge.method != "pairwise":
@@ -163,7 +164,7 @@ def _wanted(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[st
 
 
 @dataclass(frozen=True, slots=True)
-class _Bar:
+class _Required:
     """What a response must have: whose marks, in which orders, and how many of each."""
 
     judge: JudgeConfig
@@ -173,11 +174,11 @@ class _Bar:
 
     def table(self, marks: Marks) -> Table:
         """The rating of each judge, for each order."""
-        return [[self.rating(marks, voice.name, name) for voice in self.judge.voices] for name in self.orderings]
+        return [[self.rating(marks, vote.name, name) for vote in self.judge.votes] for name in self.orderings]
 
-    def rating(self, marks: Marks, voice: str, ordering: str) -> float | None:
+    def rating(self, marks: Marks, judge: str, ordering: str) -> float | None:
         """One judge's rating in one order, over all aspects; None if any of its marks is missing."""
-        found = {aspect: marks.get((voice, ordering, aspect), ()) for aspect in self.judge.marks}
+        found = {aspect: marks.get((judge, ordering, aspect), ()) for aspect in self.judge.criteria}
         if not self.wanted or any(len(some) != self.wanted for some in found.values()):
             return None
         return self.aggregation.over_aspects({aspect: sum(some) / len(some) for aspect, some in found.items()})
@@ -188,14 +189,14 @@ def _candidate(
 ) -> Candidate:
     """One response with its rating in each order, and each judge's own where a majority is asked for."""
     if judges is None:
-        return replace(_unrated(row), ratings=(None,) * len(table), lacks_quorum=True)
-    counted = [[in_order[voice] for voice in judges] for in_order in table]
+        return replace(_unrated_candidate(row), ratings=(None,) * len(table), lacks_quorum=True)
+    counted = [[in_order[index] for index in judges] for in_order in table]
     ratings = tuple(aggregation.over_judges(in_order) for in_order in counted)
     votes = (
         tuple(combine(by_judge) for by_judge in zip(*counted, strict=True)) if aggregation.judges == "majority" else ()
     )
-    return replace(_unrated(row), ratings=ratings, votes=votes)
+    return replace(_unrated_candidate(row), ratings=ratings, votes=votes)
 
 
-def _unrated(row: Mapping[str, Any]) -> Candidate:
+def _unrated_candidate(row: Mapping[str, Any]) -> Candidate:
     return Candidate(row["response_id"], row["model"], row["content"], (), row["finish_reason"], row.get("thinking"))

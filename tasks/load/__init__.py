@@ -3,19 +3,19 @@
 from pathlib import Path
 
 from kasasagi.tasks.lazy import lazily
-from kasasagi.tasks.load.config import SOURCE, DatasetSource, GivenResponses, LoadResult, SourceError
+from kasasagi.tasks.load.config import SOURCE, DatasetSource, LoadResult, ProvidedResponses, SourceError
 from kasasagi.tasks.load.files.locate import source_digest
 
 __all__ = [
     "SOURCE",
     "DatasetSource",
-    "GivenResponses",
     "LoadResult",
+    "ProvidedResponses",
     "SourceError",
     "check_source",
     "count_answered",
-    "load_given",
     "load_prompts",
+    "load_provided",
     "source_columns",
     "source_digest",
 ]
@@ -33,21 +33,21 @@ def load_prompts(source: DatasetSource, base: Path, into: Path, limit: int | Non
     return load(source, base, into, limit)
 
 
-def load_given(source: DatasetSource, base: Path, into: Path, limit: int | None = None) -> Path:
+def load_provided(source: DatasetSource, base: Path, into: Path, limit: int | None = None) -> Path:
     """Write the responses that a source's rows hold, or the answers that they end with, to `given.parquet` in a folder.
 
     Arguments and errors are those of `load_prompts`.
     """
-    from kasasagi.tasks.load.given import write_given
+    from kasasagi.tasks.load.provided import write_provided
 
-    return write_given(source, base, into, limit)
+    return write_provided(source, base, into, limit)
 
 
 def count_answered(source: DatasetSource, base: Path, most: int) -> int:
     """How many of so many first rows end with an answer, which `source.last_answer` disposes of. Raises SourceError."""
-    from kasasagi.tasks.load import given
+    from kasasagi.tasks.load import provided
 
-    return given.count_answered(source, base, most)
+    return provided.count_answered(source, base, most)
 
 
 def check_source(source: DatasetSource, base: Path) -> list[str] | None:

@@ -23,7 +23,7 @@ class SourceError(ValueError):
     """A source that cannot be read at all: the value, the reason and the remedy in one sentence."""
 
 
-class GivenResponses(Config):
+class ProvidedResponses(Config):
     """Columns of a dataset that hold responses, so that none are asked for."""
 
     chosen: str = Field(default="chosen", description="Their column of the response that they prefer.")
@@ -74,7 +74,7 @@ class DatasetSource(Config):
         description="What becomes of the answer that a row ends with, in its messages or its column output: drop "
         "leaves it out, keep lets further turns continue from it, as_chosen makes it the chosen response, by `source`.",
     )
-    responses: GivenResponses | None = Field(
+    responses: ProvidedResponses | None = Field(
         default=None, description="Columns that hold responses, which are rated in place of new ones."
     )
 

@@ -13,8 +13,8 @@ from kasasagi.tasks.load.config import DatasetSource, LoadResult, SourceError
 from kasasagi.tasks.load.files.locate import Place, locate
 from kasasagi.tasks.load.files.opened import Opened, RawRow
 from kasasagi.tasks.load.files.readers import open_rows
-from kasasagi.tasks.load.given import check_given, with_prompt
 from kasasagi.tasks.load.kept import KeptColumn
+from kasasagi.tasks.load.provided import check_provided, with_prompt
 from kasasagi.tasks.load.rows import Inputs, UnfitRowError, asked_last, choose_inputs, conversation
 from kasasagi.tasks.load.staging import BATCH_ROWS, META, Style, parquet_writer, scratch_folder, settle
 from kasasagi.tasks.load.text import json_text
@@ -38,7 +38,7 @@ def load(source: DatasetSource, base: Path, into: Path, limit: int | None) -> Lo
     inputs = choose_inputs(source, opened.columns)
     kept = [KeptColumn(name) for name in source.keep]
     _check_kept(source, opened)
-    check_given(source, opened.columns)
+    check_provided(source, opened.columns)
     rows = with_prompt(source, islice(opened.rows, _smaller(source.limit, limit)))
     with scratch_folder(into) as folder:
         scratch = folder / "staged.parquet"
@@ -56,7 +56,7 @@ def check(source: DatasetSource, base: Path) -> list[str] | None:
         return None
     opened = open_rows(source, place)
     choose_inputs(source, opened.columns)
-    check_given(source, opened.columns)
+    check_provided(source, opened.columns)
     _check_kept(source, opened)
     return opened.columns
 
@@ -98,7 +98,7 @@ def _stage(rows: Iterator[RawRow], scratch: Path, inputs: Inputs, kept: list[Kep
     schema = pa.schema([*META, *ours, *texts])
     count = 0
     with parquet_writer(scratch, schema) as writer:
-        for batch in _batches(_staged(rows, inputs, kept)):
+        for batch in _batches(_scratch_rows(rows, inputs, kept)):
             columns = zip(*batch, strict=True)
             arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=schema))
@@ -120,7 +120,7 @@ def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]
         yield batch
 
 
-def _staged(rows: Iterator[RawRow], inputs: Inputs, kept: list[KeptColumn]) -> Iterator[tuple[Any, ...]]:
+def _scratch_rows(rows: Iterator[RawRow], inputs: Inputs, kept: list[KeptColumn]) -> Iterator[tuple[Any, ...]]:
     """Each row in the order of the scratch schema."""
     nothing = (None,) * len(kept)
     for position, row in enumerate(rows):

@@ -60,7 +60,7 @@ def choose_inputs(source: DatasetSource, columns: Sequence[str] | None) -> Input
 
     Raises SourceError.
     """
-    chosen = _chosen(source, columns)
+    chosen = _columns_to_read(source, columns)
     if source.responses is not None:
         return replace(chosen, last_answer="refuse")
     chosen = replace(chosen, answer=_answer_column(source, columns))
@@ -74,7 +74,7 @@ def _answer_column(source: DatasetSource, columns: Sequence[str] | None) -> str 
     return source.columns.get("answer") or ("output" if columns and "output" in columns else None)
 
 
-def _chosen(source: DatasetSource, columns: Sequence[str] | None) -> Inputs:
+def _columns_to_read(source: DatasetSource, columns: Sequence[str] | None) -> Inputs:
     """The columns to read, as mapped or by our names (messages first); columns are theirs, None where unknown.
 
     Raises SourceError for a mapped column that is not there, or where none can be chosen.
@@ -109,7 +109,7 @@ def conversation(row: Mapping[str, Any], inputs: Inputs) -> Conversation:
         text = _text(_cell(row, column), column)
         more = row.get(inputs.more) if inputs.more else None
         text = f"{text}\n\n{more}" if isinstance(more, str) and more.strip() else text
-        turns = [{"role": "user", "content": text}, *_answered(row, inputs.answer)]
+        turns = [{"role": "user", "content": text}, *_answer_turn(row, inputs.answer)]
     system = _system(row, inputs.system)
     messages = [{"role": "system", "content": system}, *turns] if system else turns
     return _ending_with_the_user(messages, inputs)
@@ -126,7 +126,7 @@ def last_answer(row: Mapping[str, Any], inputs: Inputs) -> str | None:
     return messages[-1]["content"] if messages[-1]["role"] == "assistant" else None
 
 
-def _answered(row: Mapping[str, Any], column: str | None) -> Conversation:
+def _answer_turn(row: Mapping[str, Any], column: str | None) -> Conversation:
     """The answer in a column of its own, if the row has one."""
     value = row.get(column) if column else None
     return [{"role": "assistant", "content": value}] if isinstance(value, str) else []

@@ -6,7 +6,7 @@ from typing import Any
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
-from kasasagi.tasks.load import DatasetSource, load_given, load_prompts, source_digest
+from kasasagi.tasks.load import DatasetSource, load_prompts, load_provided, source_digest
 from kasasagi.tasks.load.stage import LOAD
 from kasasagi.tasks.stage_task import Chunking, stage_task
 
@@ -33,9 +33,9 @@ def load(context: Context, job: ChunkJob) -> Handle:
     started, into = time.monotonic(), context.scratch(job)
     source, recipe = source_of(context), context.recipe
     result = load_prompts(source, context.base, into, context.limit)
-    if not (recipe.given or recipe.chooses_source):
+    if not (recipe.responses_provided or recipe.chooses_source):
         return context.adopted(job, result, "loaded", time.monotonic() - started)
-    responses = load_given(source, context.base, into, context.limit)
+    responses = load_provided(source, context.base, into, context.limit)
     shard = context.session.run.workspace.shards.adopt(responses)
     handle = context.adopted(job, result, "loaded", time.monotonic() - started)
     return handle.model_copy(update={"shards": {**handle.shards, "given": shard}})

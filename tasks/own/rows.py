@@ -58,7 +58,7 @@ class OwnRows:
         if isinstance(work, Generator):
             self._continue(place, work, None)
         else:
-            self.outcomes[place] = self._checked(work)
+            self.outcomes[place] = self._check_values(work)
 
     def _continue(self, place: int, work: Generator[Ask, Any, Any], value: Any) -> None:
         """Give a row's function what was read, and note its next question or what it returned."""
@@ -66,11 +66,11 @@ class OwnRows:
             ask = work.send(value)
             self._waiting[place] = _Waiting(work, ask, self._question(ask))
         except StopIteration as end:
-            self.outcomes[place] = self._checked(end.value)
+            self.outcomes[place] = self._check_values(end.value)
         except Exception as error:  # any error concerns this row alone
             self.outcomes[place] = _rejection(error)
 
-    def _checked(self, values: Any) -> Mapping[str, Any] | RejectError:
+    def _check_values(self, values: Any) -> Mapping[str, Any] | RejectError:
         """What a function returned for a row, if it is what its columns hold."""
         if values is None:
             values = {}
@@ -85,9 +85,9 @@ class OwnRows:
         waiting, self._waiting = self._waiting, {}
         questions = [one.question for one in waiting.values()]
         reads = [partial(_read, one.ask.read) for one in waiting.values()]
-        replies, answers = ask_readable(self._session, questions, reads, _again, self._job.stage, self._job.chunk)
+        parsed, answers = ask_readable(self._session, questions, reads, _again, self._job.stage, self._job.chunk)
         self.answered += answers
-        for (place, one), reply in zip(waiting.items(), replies, strict=True):
+        for (place, one), reply in zip(waiting.items(), parsed, strict=True):
             self._take(place, one.work, reply)
 
     def _take(self, place: int, work: Generator[Ask, Any, Any], one: ParsedReply[Any]) -> None:

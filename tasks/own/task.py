@@ -51,7 +51,7 @@ def _own_task(entry: OwnStage, base: Path) -> StageTask:
         started = time.monotonic()
         rows = OwnRows(context.session, job)
         rows.run(function, settings, _rows(context, job, table))
-        result = _sorted(context, job, function, rows, table)
+        result = _sort_outcomes(context, job, function, rows, table)
         return keep_chunk(context.session.run, context.session.models, job, result, started)
 
     work.__name__ = work.__qualname__ = entry.name
@@ -71,7 +71,7 @@ def _rows(context: Context, job: ChunkJob, table: str) -> list[dict[str, Any]]:
     return [{**row, **{name: by_id[row["prompt_id"]][name] for name in names}} for row in responses]
 
 
-def _sorted(context: Context, job: ChunkJob, function: OwnFunction, rows: OwnRows, table: str) -> ChunkResult:
+def _sort_outcomes(context: Context, job: ChunkJob, function: OwnFunction, rows: OwnRows, table: str) -> ChunkResult:
     """The rows that continue, with their new columns, and the others with the reason why not."""
     shard = job.inputs.get(table)
     if shard is None:

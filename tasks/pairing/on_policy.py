@@ -48,24 +48,24 @@ def keep_share(config: OnPolicy, outcomes: Mapping[str, Outcome]) -> dict[str, O
     """
     pairs = [(prompt_id, pair) for prompt_id, some in outcomes.items() if isinstance(some, list) for pair in some]
     off = sorted((_draw(prompt_id, pair) for prompt_id, pair in pairs if not config.holds(pair)))
-    kept = set(off[: _allowed(config.share, len(pairs) - len(off))])
+    kept = set(off[: _most_others(config.share, len(pairs) - len(off))])
 
     def stays(prompt_id: str, pair: Pair) -> bool:
         return config.holds(pair) or _draw(prompt_id, pair) in kept
 
     return {
-        prompt_id: some if isinstance(some, Dropped) else _thinned(config, [p for p in some if stays(prompt_id, p)])
+        prompt_id: some if isinstance(some, Dropped) else _outcome_of(config, [p for p in some if stays(prompt_id, p)])
         for prompt_id, some in outcomes.items()
     }
 
 
-def _allowed(share: float, on_policy: int) -> int:
+def _most_others(share: float, on_policy: int) -> int:
     """How many others may stand beside so many on-policy pairs."""
     wanted = Fraction(str(share))
     return int(on_policy * (1 - wanted) / wanted)
 
 
-def _thinned(config: OnPolicy, left: Sequence[Pair]) -> Outcome:
+def _outcome_of(config: OnPolicy, left: Sequence[Pair]) -> Outcome:
     names = ", ".join(config.models)
     wanted = f"pairs by {names} ({config.sides}) shall be {config.share:.0%} of all"
     return list(left) or Dropped("off_policy", f"{wanted}, and there are too few of them for this pair to stay")

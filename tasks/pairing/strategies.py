@@ -68,9 +68,9 @@ def all_above_margin(
     ready = _ready(candidates)
     if isinstance(ready, Dropped):
         return ready
-    tried = [_conditioned(_pair(best, worst, min_margin), conditions) for best, worst in _by_distance(ready)]
+    tried = [_apply_conditions(_pair(best, worst, min_margin), conditions) for best, worst in _by_distance(ready)]
     found = [outcome for outcome in tried if isinstance(outcome, Pair)]
-    kept = list(_uncontradicted(found))[:most]
+    kept = list(_without_contradictions(found))[:most]
     if kept:
         return kept
     if found:
@@ -118,7 +118,7 @@ def chosen_by(
         best, worst = (by_candidate[id(one)] for one in choice)
     except Exception as error:
         return Dropped("strategy_error", f"it names no two of its responses ({type(error).__name__}: {error})")
-    if not best.finished:
+    if not best.is_finished:
         return Dropped("no_finished_response", "the response that the strategy chose is truncated")
     return _pair(best, worst, min_margin)
 
@@ -130,7 +130,7 @@ class _Rated:
     name: tuple[str, str, str]
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         return not is_cut_off(self.candidate.finish_reason)
 
 
@@ -159,7 +159,7 @@ def _best_versus(
     ready = _ready(candidates)
     if isinstance(ready, Dropped):
         return ready
-    best = min((one for one in ready if one.finished), key=_from_best)
+    best = min((one for one in ready if one.is_finished), key=_from_best)
     return _pair(best, pick(best, [one for one in ready if one is not best]), min_margin)
 
 
@@ -167,27 +167,27 @@ def _ready(candidates: Sequence[Candidate]) -> list[_Rated] | Dropped:
     """The rated candidates, at least two and one of them finished, or why there are not so many."""
     if len(candidates) < 2:
         return Dropped("too_few_responses", f"{len(candidates)} of the 2 responses that a pair needs")
-    rated = _rated(candidates)
+    rated = _rated_candidates(candidates)
     if len(rated) < 2 and any(one.lacks_quorum for one in candidates):
         return Dropped("no_quorum", f"too few judges rated all {len(candidates)} responses in every order")
     if len(rated) < 2:
         return Dropped("missing_rating", f"{len(rated)} of {len(candidates)} responses are rated in every order")
-    if not any(one.finished for one in rated):
+    if not any(one.is_finished for one in rated):
         return Dropped("no_finished_response", f"all {len(rated)} rated responses are truncated")
     return rated
 
 
 def _by_distance(rated: Sequence[_Rated]) -> list[tuple[_Rated, _Rated]]:
     """All couples of a finished response and another, by how much higher the first is rated, the most first."""
-    couples = [couple for couple in permutations(sorted(rated, key=_from_best), 2) if couple[0].finished]
+    couples = [couple for couple in permutations(sorted(rated, key=_from_best), 2) if couple[0].is_finished]
     return sorted(couples, key=lambda couple: couple[1].rating - couple[0].rating)
 
 
-def _conditioned(outcome: Pair | Dropped, conditions: Conditions) -> Pair | Dropped:
+def _apply_conditions(outcome: Pair | Dropped, conditions: Conditions) -> Pair | Dropped:
     return outcome if isinstance(outcome, Dropped) else broken_condition(conditions, outcome) or outcome
 
 
-def _uncontradicted(pairs: Sequence[Pair]) -> Iterator[Pair]:
+def _without_contradictions(pairs: Sequence[Pair]) -> Iterator[Pair]:
     """The pairs by their texts, each once, without those of which another says the opposite."""
     all_texts = {texts(pair) for pair in pairs}
     seen: set[tuple[str, str]] = set()
@@ -198,7 +198,7 @@ def _uncontradicted(pairs: Sequence[Pair]) -> Iterator[Pair]:
         seen.add(both)
 
 
-def _rated(candidates: Sequence[Candidate]) -> list[_Rated]:
+def _rated_candidates(candidates: Sequence[Candidate]) -> list[_Rated]:
     """The candidates that have a rating in as many orders as any of them, with what breaks ties between them."""
     orders = max(len(candidate.ratings) for candidate in candidates)
     return [

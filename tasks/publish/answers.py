@@ -151,9 +151,9 @@ class PromptRows:
         )
         for some in self.ranges:
             rows = with_more_memory(self._connection, partial(_read, self._connection, query, some))
-            yield with_answers(self._finished(rows), self._answers.of(some))
+            yield with_answers(self._published_columns(rows), self._answers.of(some))
 
-    def _finished(self, rows: pa.Table) -> pa.Table:
+    def _published_columns(self, rows: pa.Table) -> pa.Table:
         prompts = rows["prompt"].to_pylist()
         if self._config.system == "drop":
             prompts = [without_system(turns) for turns in prompts]

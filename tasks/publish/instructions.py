@@ -12,7 +12,7 @@ from kasasagi.blocks.workspace.run_tables import identifier
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish.card.dataset_card import PARTIAL, CardFacts, front_matter, how_it_came_about, origin
 from kasasagi.tasks.publish.card.figures import Figures
-from kasasagi.tasks.publish.card.markdown import cell, fenced
+from kasasagi.tasks.publish.card.markdown import cell, code_block
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
 from kasasagi.tasks.publish.files import TRAIN, DataFiles, data_files
 from kasasagi.tasks.publish.manifest import write_manifest
@@ -96,9 +96,9 @@ def _card(facts: CardFacts) -> str:
         f"{rows:,} instructions without answers, made by kasasagi in the run {cell(facts.run.id)}. "
         f"Conversations with earlier turns: {several:,}.",
         "## How to load it",
-        fenced(_LOADING, "python"),
+        code_block(_LOADING, "python"),
         "As the seeds of another recipe:",
-        fenced(_SEEDS, "yaml"),
+        code_block(_SEEDS, "yaml"),
         "## Columns",
         _COLUMNS,
         *([f"Columns that the recipe keeps: {', '.join(map(cell, facts.kept))}."] if facts.kept else []),

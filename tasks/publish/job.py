@@ -17,10 +17,10 @@ from kasasagi.tasks.publish.config import PublishConfig, Published, PublishError
 from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.publish.instructions import write_instructions
 from kasasagi.tasks.publish.manifest import write_manifest
-from kasasagi.tasks.publish.places.folder import replaced
+from kasasagi.tasks.publish.places.folder import replace_folder
 from kasasagi.tasks.publish.rows import published_names
 from kasasagi.tasks.publish.source import KINDS, Source
-from kasasagi.tasks.publish.writer import FormatWriter, divided, splits_of
+from kasasagi.tasks.publish.writer import FormatWriter, split_rows, splits_of
 
 CARD = "README.md"
 
@@ -48,7 +48,7 @@ def publish(
     source = Source(run, connection, config)
     with ExitStack() as stack:
         _lock(stack, run, target)
-        folder = stack.enter_context(replaced(target))
+        folder = stack.enter_context(replace_folder(target))
         writers = _write_formats(config, source, folder, Path(run.state().base))
         plots = draw_plots(source.figures, folder) if config.hub is not None and product == "pairs" else {}
         facts = CardFacts(config, run, connection, source.figures, _kept(connection), partial, writers, plots)
@@ -64,7 +64,7 @@ def _publish_instructions(
 ) -> Published:
     with ExitStack() as stack:
         _lock(stack, run, target)
-        folder = stack.enter_context(replaced(target))
+        folder = stack.enter_context(replace_folder(target))
         rows, data_digest = write_instructions(config, run, connection, folder, partial)
     return Published(path=target.resolve(), rows=rows, digest=data_digest)
 
@@ -91,7 +91,7 @@ def _write_formats(config: PublishConfig, source: Source, folder: Path, base: Pa
         for kind in KINDS:
             wanted = [writer for writer in writers if writer.form.rows == kind]
             for table in source.tables(kind, [writer.form for writer in wanted]):
-                parts = divided(table, source.families, config.split)
+                parts = split_rows(table, source.families, config.split)
                 for writer in wanted:
                     writer.write(parts)
         for writer in writers:

@@ -20,7 +20,7 @@ def write_manifest(
     names are those of all its files, in the order in which they are to stand there, data those that hold rows. more
     holds further entries.
     """
-    files = {name: _described(folder / name) for name in names}
+    files = {name: _file_entry(folder / name) for name in names}
     data_digest = digest({name: files[name]["digest"] for name in data})
     manifest = {
         MARKER: installed_version(),
@@ -39,5 +39,5 @@ def write_manifest(
     return data_digest
 
 
-def _described(file: Path) -> dict[str, Any]:
+def _file_entry(file: Path) -> dict[str, Any]:
     return {"digest": digest_file(file), "bytes": file.stat().st_size}

@@ -80,13 +80,13 @@ class PairRows:
                     f"{some.rows - rows.num_rows} of the pairs from prompt {some.start!r} on lack their prompt or a "
                     "response in this run's tables, so nothing is published: run the recipe again"
                 )
-            yield self._finished(rows)
+            yield self._published_columns(rows)
 
     def _range(self, some: IdRange) -> pa.Table:
         parameters = {"start": some.start, "end": some.end}
         return self._connection.sql(self._query, params=parameters).to_arrow_table()
 
-    def _finished(self, rows: pa.Table) -> pa.Table:
+    def _published_columns(self, rows: pa.Table) -> pa.Table:
         """Columns as they are published: the prompt as the configuration wants it, and the types that never vary."""
         if self._config.prompt == "as_sent":
             prompts = [

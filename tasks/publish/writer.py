@@ -24,7 +24,7 @@ def splits_of(config: SplitConfig | None) -> tuple[str, ...]:
     return (TRAIN,) if config is None else (TRAIN, TEST)
 
 
-def divided(rows: pa.Table, families: Families, config: SplitConfig | None) -> dict[str, pa.Table]:
+def split_rows(rows: pa.Table, families: Families, config: SplitConfig | None) -> dict[str, pa.Table]:
     """The rows of each split, by the digest of their family alone: further rows move none to the other side.
 
     A larger share for the test split only adds prompts to it.
@@ -62,9 +62,9 @@ class FormatWriter:
         self._stack.close()
 
     def write(self, parts: Mapping[str, pa.Table]) -> None:
-        """Add some rows, as `divided` gives them."""
+        """Add some rows, as `split_rows` gives them."""
         for split in self._splits:
-            accepted = self._accepted(self._seen(parts[split]))
+            accepted = self._accept(self._visible_columns(parts[split]))
             if not accepted.num_rows:
                 continue
             rows = self.form.convert(accepted)
@@ -100,12 +100,12 @@ class FormatWriter:
         """The names of the data files and of the files beside them, relative to the format's folder."""
         return data_files(self._splits), list(self.form.files(self._splits))
 
-    def _seen(self, rows: pa.Table) -> pa.Table:
+    def _visible_columns(self, rows: pa.Table) -> pa.Table:
         """The rows without the responses of their prompts, where the format does not show them."""
         there = ANSWERS in rows.column_names
         return rows.drop_columns([ANSWERS]) if there and not self.form.answers else rows
 
-    def _accepted(self, rows: pa.Table) -> pa.Table:
+    def _accept(self, rows: pa.Table) -> pa.Table:
         if self.form.refuses is None:
             return rows
         reasons = [self.form.refuses(row) for row in _texts(rows)]

@@ -34,7 +34,7 @@ class Asked:
 
 
 @lru_cache(maxsize=8)
-def compiled(template: str) -> Template:
+def compile_template(template: str) -> Template:
     """The template in a sandbox; a column that it does not know is an error."""
     return ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(template)
 
@@ -47,7 +47,7 @@ def conversation(prompt: Mapping[str, Any], template: str, system_prompt: str | 
     """
     messages = [{"role": m["role"], "content": m["content"]} for m in prompt["messages"]]
     if template != PLAIN_TEMPLATE:
-        messages[-1] = {"role": "user", "content": compiled(template).render(prompt)}
+        messages[-1] = {"role": "user", "content": compile_template(template).render(prompt)}
     if system_prompt and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system_prompt})
     return messages
@@ -76,7 +76,7 @@ def template_problem(config: RespondConfig, prompt: Mapping[str, Any]) -> str | 
     return None
 
 
-def _not_asked(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _quarantine_unaskable(config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Quarantine rows for the answers that no model is asked for, since the template cannot render their prompts."""
     quarantine = []
     for prompt in prompts:
@@ -141,7 +141,7 @@ def respond_chunk(
     taken = beside or ChunkResult(0, 0, {"responses": [], "quarantine": []})
     rules = answer_rules(config.rules, session.base)
     result = sort_answers(rules, prompts, asked, answered, compared, taken.rows["responses"])
-    not_asked = _not_asked(config, prompts)
+    not_asked = _quarantine_unaskable(config, prompts)
     result.rows["responses"] = taken.rows["responses"] + result.rows["responses"]
     result.rows["quarantine"] += not_asked + taken.rows["quarantine"]
     result.rows_in += len(not_asked) + taken.rows_in

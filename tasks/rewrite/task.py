@@ -58,7 +58,7 @@ def together(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard |
     )
 
 
-def joined(context: Context, originals: Shard, rewrites: Shard) -> Shard:
+def join_prompts(context: Context, originals: Shard, rewrites: Shard) -> Shard:
     """Return the prompts of two tables as one; a column that one of them lacks is NULL there."""
     files = f"[{quoted(context.path(originals))}, {quoted(context.path(rewrites))}]"
     return context.written(f"SELECT * FROM read_parquet({files}, union_by_name = true) ORDER BY position")

@@ -50,38 +50,38 @@ _LEAK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RewriteRequest:
-    """One rewriting that is wanted: of which prompt, in which way."""
+    """A rewriting to ask for: of which prompt, by which method."""
 
     prompt: Mapping[str, Any]
     method: Method
 
 
-def wishes(config: RewriteConfig, prompts: Sequence[Mapping[str, Any]]) -> list[RewriteRequest]:
+def rewrite_requests(config: RewriteConfig, prompts: Sequence[Mapping[str, Any]]) -> list[RewriteRequest]:
     """All rewritings of some prompts, prompt by prompt."""
     return [RewriteRequest(prompt, method) for prompt in prompts for method in config.methods]
 
 
-def rewrite_messages(config: RewriteConfig, wish: RewriteRequest) -> list[Message]:
+def rewrite_messages(config: RewriteConfig, request: RewriteRequest) -> list[Message]:
     """The request that has a prompt rewritten; of the tasks of one method, the prompt's id draws one."""
-    turns = wish.prompt["messages"]
+    turns = request.prompt["messages"]
     language = asking_language(config.language, turns)
     fields = prompt_file(REWRITE.name, language)
-    tasks = fields["tasks"][wish.method]
+    tasks = fields["tasks"][request.method]
     before = instruction_text(turns[:-1], language) if len(turns) > 1 else ""
-    request = turns[-1]["content"]
+    instruction = turns[-1]["content"]
     user = template(REWRITE.name, language, "user").render(
-        task=tasks[int(digest([wish.prompt["prompt_id"], wish.method]), 16) % len(tasks)],
+        task=tasks[int(digest([request.prompt["prompt_id"], request.method]), 16) % len(tasks)],
         before=before,
-        request=request,
-        mark=fence_mark(request, (before,)),
+        request=instruction,
+        mark=fence_mark(instruction, (before,)),
     )
     return [{"role": "system", "content": fields["system"]}, {"role": "user", "content": user}]
 
 
-def questions_for(session: Session, config: RewriteConfig, wanted: Sequence[RewriteRequest]) -> list[Question]:
+def questions_for(session: Session, config: RewriteConfig, requests: Sequence[RewriteRequest]) -> list[Question]:
     """One question for each rewriting, in their order."""
     body = request_body(session, config.model, config.sampling)
-    return [question(session, config.model, rewrite_messages(config, wish), body) for wish in wanted]
+    return [question(session, config.model, rewrite_messages(config, request), body) for request in requests]
 
 
 def read_rewrite(reply: str, origin: str) -> str:
@@ -102,44 +102,44 @@ def read_rewrite(reply: str, origin: str) -> str:
 
 def rewrite_chunk(session: Session, config: RewriteConfig, job: ChunkJob) -> Handle:
     """Rewrite one chunk of prompts and keep what came of it."""
-    wanted = wishes(config, read_rows(session.run, job.inputs["prompts"]))
-    reads = [partial(read_rewrite, origin=wish.prompt["messages"][-1]["content"]) for wish in wanted]
-    sort = partial(sort_rewrites, config, wanted)
-    return ask_and_keep(session, job, questions_for(session, config, wanted), reads, config.repairs, sort)
+    requests = rewrite_requests(config, read_rows(session.run, job.inputs["prompts"]))
+    reads = [partial(read_rewrite, origin=request.prompt["messages"][-1]["content"]) for request in requests]
+    sort = partial(sort_rewrites, config, requests)
+    return ask_and_keep(session, job, questions_for(session, config, requests), reads, config.repairs, sort)
 
 
 def sort_rewrites(
-    config: RewriteConfig, wanted: Sequence[RewriteRequest], replies: Sequence[ParsedReply[str]]
+    config: RewriteConfig, requests: Sequence[RewriteRequest], parsed: Sequence[ParsedReply[str]]
 ) -> ChunkResult:
     """The rewritten prompts, and the rewritings that failed, with the reason why."""
     kept, quarantine = [], []
-    for wish, one in zip(wanted, replies, strict=True):
-        origin = wish.prompt["prompt_id"]
+    for request, one in zip(requests, parsed, strict=True):
+        origin = request.prompt["prompt_id"]
         if one.value is None:
             reason, detail = (one.problem.reason, one.problem.detail) if one.problem else ("unread", None)
-            payload = {"origin_id": origin, "rewrite": wish.method, "reply": one.reply}
-            quarantine.append(quarantine_row(REWRITE.name, digest([origin, wish.method]), reason, detail, payload))
+            payload = {"origin_id": origin, "rewrite": request.method, "reply": one.reply}
+            quarantine.append(quarantine_row(REWRITE.name, digest([origin, request.method]), reason, detail, payload))
         else:
-            kept.append(_row(wish, one.value, one, config.methods.index(wish.method)))
+            kept.append(_row(request, one.value, one, config.methods.index(request.method)))
     tables = {"rewritten": pa.Table.from_pylist(kept, schema=REWRITTEN)}
-    return ChunkResult(len(wanted), len(kept), {"quarantine": quarantine}, tables=tables)
+    return ChunkResult(len(requests), len(kept), {"quarantine": quarantine}, tables=tables)
 
 
-def _row(wish: RewriteRequest, text: str, one: ParsedReply[str], place: int) -> dict[str, Any]:
-    messages = [*wish.prompt["messages"][:-1], {"role": "user", "content": text}]
+def _row(request: RewriteRequest, text: str, one: ParsedReply[str], place: int) -> dict[str, Any]:
+    messages = [*request.prompt["messages"][:-1], {"role": "user", "content": text}]
     return {
         "prompt_id": prompt_id(messages),
         "messages": messages,
         "instruction": text,
         "finish_reason": one.answered.completion.finish_reason,
         "place": place,
-        ORIGIN: wish.prompt["prompt_id"],
-        METHOD: wish.method,
+        ORIGIN: request.prompt["prompt_id"],
+        METHOD: request.method,
     }
 
 
 def example(config: RewriteConfig, text: str) -> str:
     """One rendered rewriting request, for a person to look at."""
     turns = [{"role": "user", "content": text}]
-    wish = RewriteRequest({"prompt_id": prompt_id(turns), "messages": turns}, config.methods[0])
-    return "\n".join(message["content"] for message in rewrite_messages(config, wish))
+    request = RewriteRequest({"prompt_id": prompt_id(turns), "messages": turns}, config.methods[0])
+    return "\n".join(message["content"] for message in rewrite_messages(config, request))

@@ -47,9 +47,9 @@ def select_prompts(
         joined, first, second = (folder / f"{name}.parquet" for name in ("joined", "first", "second"))
         _join(prompts, tags, vectors if selection.compared else (), joined, folder)
         rows = pq.read_metadata(joined).num_rows
-        found = _compared(selection, joined, vectors, folder) if selection.compared else None
+        found = _find_neighbors(selection, joined, vectors, folder) if selection.compared else None
         schema = _stage(selection, joined, found, first)
-        _stage_again(first, second, schema, {**_over_quota(selection, first, folder)}, selection.most)
+        _stage_selected(first, second, schema, {**_over_quota(selection, first, folder)}, selection.most)
         style = Style(SELECT.name, "", lambda batch: batch.select(schema.names), payloads)
         kept, held = settle(second, into, schema, style)
     return FilterResult(rows, kept, held, into / "prompts.parquet", into / "quarantine.parquet")
@@ -71,7 +71,7 @@ def _files(paths: Sequence[Path]) -> str:
     return f"read_parquet([{', '.join(map(quoted, paths))}])"
 
 
-def _compared(selection: Selection, joined: Path, vectors: Sequence[Path], folder: Path) -> Neighbors:
+def _find_neighbors(selection: Selection, joined: Path, vectors: Sequence[Path], folder: Path) -> Neighbors:
     """The neighbours of the prompts; their vectors lie in a file, in the order of the rows."""
     rows = pq.read_metadata(joined).num_rows
     query = (
@@ -112,7 +112,7 @@ def _stage(selection: Selection, joined: Path, found: Neighbors | None, scratch:
         for batch in batches(joined):
             wide = _with_neighbors(batch, found, ids, start)
             broken = room.first_broken(selection.where, wide)
-            repeated = _repeated(found, ids, start, batch.num_rows)
+            repeated = _find_duplicates(found, ids, start, batch.num_rows)
             outcome = [one or other for one, other in zip(repeated, broken, strict=True)]
             writer.write_batch(staged(wide.cast(schema), start, outcome, [None] * batch.num_rows))
             start += batch.num_rows
@@ -135,7 +135,7 @@ def _with_neighbors(batch: pa.RecordBatch, found: Neighbors | None, ids: Any, st
     return batch
 
 
-def _repeated(found: Neighbors | None, ids: Any, start: int, count: int) -> Outcome:
+def _find_duplicates(found: Neighbors | None, ids: Any, start: int, count: int) -> Outcome:
     """For each of some rows which earlier one it repeats."""
     if found is None:
         return [None] * count
@@ -154,7 +154,7 @@ def _over_quota(selection: Selection, scratch: Path, folder: Path) -> dict[int, 
         return {}
     per = ", ".join(map(_identifier, quotas.per))
     values = [f"'{_text(name)} ' || COALESCE({_identifier(name)}::VARCHAR, 'null')" for name in quotas.per]
-    order = ", ".join([*(_ordered(name, down, selection) for name, down in quotas.order), "position", '"staged:row"'])
+    order = ", ".join([*(_order_sql(name, down, selection) for name, down in quotas.order), "position", '"staged:row"'])
     query = f"""
         SELECT "staged:row" AS row, kind FROM (
             SELECT "staged:row", {" || ', ' || ".join(values) or "'all'"} AS kind,
@@ -167,7 +167,7 @@ def _over_quota(selection: Selection, scratch: Path, folder: Path) -> dict[int, 
     return {row: f"{kind}: {quotas.limit:,} others come first{behind}" for row, kind in rows}
 
 
-def _ordered(name: str, down: bool, selection: Selection) -> str:
+def _order_sql(name: str, down: bool, selection: Selection) -> str:
     """SQL that orders by a column: by its scale where it has one, nulls last."""
     column = _identifier(name)
     if name in selection.scales:
@@ -184,7 +184,7 @@ def _text(name: str) -> str:
     return name.replace("'", "''")
 
 
-def _stage_again(first: Path, second: Path, schema: pa.Schema, over: Mapping[int, str], most: int | None) -> None:
+def _stage_selected(first: Path, second: Path, schema: pa.Schema, over: Mapping[int, str], most: int | None) -> None:
     """The same rows with those beyond a quota, or beyond the number that is wanted in all, spoken against as well."""
     left = most
     with parquet_writer(second, pa.schema([*META, *schema])) as writer:

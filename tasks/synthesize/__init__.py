@@ -2,7 +2,13 @@
 
 from kasasagi.tasks.lazy import lazily
 from kasasagi.tasks.synthesize.config import DEFAULT_RULES, MagpieSource, round_of_the_day
-from kasasagi.tasks.synthesize.counting import DRAWS_IN_A_CHUNK, chunks_of_draws, draws_foreseen, draws_wanted, limited
+from kasasagi.tasks.synthesize.counting import (
+    DRAWS_IN_A_CHUNK,
+    apply_limit,
+    chunks_of_draws,
+    draws_wanted,
+    estimate_draws,
+)
 from kasasagi.tasks.synthesize.draws import (
     Draw,
     draws_for,
@@ -14,7 +20,7 @@ from kasasagi.tasks.synthesize.draws import (
 from kasasagi.tasks.synthesize.packs import SteeringError
 from kasasagi.tasks.synthesize.steering import Steering
 from kasasagi.tasks.synthesize.templates import first_system, pre_query_of, template_key, with_stops, without_line_stops
-from kasasagi.tasks.synthesize.yields import RunningYield, Yield, misses, plainly_misses, remedy
+from kasasagi.tasks.synthesize.yields import RunningYield, Yield, below_floor, clearly_below_floor, remedy
 
 __all__ = [
     "DEFAULT_RULES",
@@ -25,14 +31,14 @@ __all__ = [
     "Steering",
     "SteeringError",
     "Yield",
+    "apply_limit",
+    "below_floor",
     "chunks_of_draws",
+    "clearly_below_floor",
     "draws_for",
-    "draws_foreseen",
     "draws_wanted",
+    "estimate_draws",
     "first_system",
-    "limited",
-    "misses",
-    "plainly_misses",
     "pre_query_of",
     "prompts_from_draws",
     "prompts_table",

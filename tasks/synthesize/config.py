@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from kasasagi.blocks.configuration import with_default_sampling
 from kasasagi.blocks.models.kinds import Config, Sampling
 from kasasagi.tasks.converse.config import Turns
-from kasasagi.tasks.pre_query import LiteralTemplate, named
+from kasasagi.tasks.pre_query import LiteralTemplate, check_template_name
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n\n",))
 DEFAULT_RULES: tuple[str | dict[str, Any], ...] = (
@@ -137,7 +137,7 @@ class MagpieSource(Config):
     @field_validator("template")
     @classmethod
     def _template_exists(cls, value: str | LiteralTemplate) -> str | LiteralTemplate:
-        return named(value) if isinstance(value, str) else value
+        return check_template_name(value) if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod

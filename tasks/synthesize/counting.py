@@ -18,11 +18,11 @@ def draws_wanted(source: MagpieSource, drawn: int, accepted: int) -> int:
     number depends on nothing but the recipe and the yield so far, so a run that is repeated draws the same. It is
     `drawn` where that suffices.
     """
-    draws = draws_foreseen(source, drawn, accepted)
+    draws = estimate_draws(source, drawn, accepted)
     return min(draws, DRAWS_IN_A_CHUNK) if source.target is not None and not drawn else draws
 
 
-def draws_foreseen(source: MagpieSource, drawn: int, accepted: int) -> int:
+def estimate_draws(source: MagpieSource, drawn: int, accepted: int) -> int:
     """Return how many draws the source will take in all, by its yield so far, or by a guess before the first one."""
     if source.samples is not None:
         return source.samples
@@ -39,7 +39,7 @@ def chunks_of_draws(drawn: int, draws: int) -> list[range]:
     return [range(first, min(first + DRAWS_IN_A_CHUNK, draws)) for first in range(drawn, draws, DRAWS_IN_A_CHUNK)]
 
 
-def limited(source: MagpieSource, limit: int | None) -> MagpieSource:
+def apply_limit(source: MagpieSource, limit: int | None) -> MagpieSource:
     """A source that wants no more than a limit."""
     if limit is None:
         return source

@@ -18,7 +18,7 @@ from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask,
 from kasasagi.tasks.synthesize.cleaning import instruction_of
 from kasasagi.tasks.synthesize.config import MagpieSource
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
-from kasasagi.tasks.synthesize.steering import Setting, Steering
+from kasasagi.tasks.synthesize.steering import Steering, SteeringParams
 from kasasagi.tasks.synthesize.templates import pre_query_of, with_stops, without_line_stops
 
 
@@ -27,7 +27,7 @@ class Draw:
     """One raw sample to be drawn: its number, how it is steered, and what is asked."""
 
     number: int
-    setting: Setting
+    params: SteeringParams
     question: Question
 
 
@@ -44,12 +44,12 @@ def draws_for(session: Session, steering: Steering, first: int, end: int) -> lis
     prompt, stops = cache(lambda system, steer: begins.prompt(system, steer=steer)), begins.stops()
     found = []
     for number in range(first, end):
-        setting = steering.of(number)
-        fields = {**body, **setting.sampling, **extra}
+        params = steering.of(number)
+        fields = {**body, **params.sampling, **extra}
         sampling = with_stops(without_line_stops(fields) if source.multi_line else fields, stops)
-        request = {"prompt": prompt(setting.system, setting.steer), **sampling}
+        request = {"prompt": prompt(params.system, params.steer), **sampling}
         question = Question(source.model, ledger_key(identity, request, number, source.round), request)
-        found.append(Draw(number, setting, question))
+        found.append(Draw(number, params, question))
     return found
 
 
@@ -87,7 +87,7 @@ def columns_of(source: MagpieSource) -> list[pa.Field]:
 
 def _draw(source: MagpieSource, one: Draw, completion: Completion) -> dict[str, Any]:
     call, request = one.question.key, one.question.request
-    text = one.setting.steer.removeprefix(one.setting.left_out) + completion.text
+    text = one.params.steer.removeprefix(one.params.left_out) + completion.text
     sampled = {name: request.get(name) for name in ("temperature", "top_p") if name in source.columns}
     return {
         "draw_id": draw_id(source.template_text, call, text),
@@ -98,7 +98,7 @@ def _draw(source: MagpieSource, one: Draw, completion: Completion) -> dict[str, 
         "stop_reason": completion.stop_reason,
         "prompt_id": prompt_id(_messages(instruction_of(text, source.multi_line))),
         "call_id": call,
-        **one.setting.columns,
+        **one.params.columns,
         **sampled,
     }
 

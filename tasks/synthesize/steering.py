@@ -17,8 +17,8 @@ Entry = str | SystemPrompt | PackUse | None
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """How one draw is steered and sampled, what of its steering text is no part of the instruction, its columns."""
+class SteeringParams:
+    """How one draw is steered (system prompt, steering text, what to leave out of it) and sampled, and its columns."""
 
     system: str | None = None
     steer: str = ""
@@ -50,8 +50,8 @@ class Steering:
         packs = {name: pack.model_dump() for name, pack in self.packs.items()}
         return digest([packs, [[persona.text, persona.language] for persona in self.personas]])
 
-    def of(self, draw: int) -> Setting:
-        """How a draw is steered."""
+    def of(self, draw: int) -> SteeringParams:
+        """Return how a draw is steered."""
         language = self._language(draw)
         entry = self._entry(draw)
         pack, system, start = self._pack(draw, entry, language)
@@ -63,7 +63,7 @@ class Steering:
             system = wording(system, plain, None, None)
         cells = self.source.grid.cells() if self.source.grid else [{}]
         values = {"pack": pack, "wanted_language": language, "persona": persona.text if persona else None}
-        return Setting(
+        return SteeringParams(
             system=system,
             steer=(self.source.steer or "") + start,
             left_out=left_out(self.source.steer, self.source.steer_kept),

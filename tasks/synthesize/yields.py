@@ -59,14 +59,14 @@ class RunningYield:
             self._report(self._sum)
 
 
-def misses(total: Yield, floor: float) -> bool:
-    """Whether a yield lies under a floor."""
+def below_floor(total: Yield, floor: float) -> bool:
+    """Return whether a yield is below a floor."""
     return total.share < floor
 
 
-def plainly_misses(total: Yield, floor: float) -> bool:
-    """Whether the yield of some draws already shows that all of them will miss a floor (a one-sided binomial test)."""
-    if not misses(total, floor):
+def clearly_below_floor(total: Yield, floor: float) -> bool:
+    """Return whether some draws already show that the whole yield will be below a floor (one-sided binomial test)."""
+    if not below_floor(total, floor):
         return False
     if total.draws <= MOST_COUNTED_EXACTLY:
         return _chance_of_so_few(total.accepted, total.draws, floor) < SURPRISE

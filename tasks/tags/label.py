@@ -34,13 +34,13 @@ def tag_messages(config: TagsConfig, messages: Sequence[Message]) -> list[Messag
     """The request that has one prompt labelled, as chat messages; the same prompt gives the same request."""
     language = asking_language(config.language, messages)
     fields = prompt_file("tags", language)
-    kinds = [{"name": kind, **_listed(fields["kinds"][kind])} for kind in config.kinds]
+    kinds = [{"name": kind, **_kind_fields(fields["kinds"][kind])} for kind in config.kinds]
     request = instruction_text(messages, language)
     user = template("tags", language, "user").render(kinds=kinds, request=request, mark=fence_mark(request, ()))
     return [{"role": "system", "content": fields["system"]}, {"role": "user", "content": user}]
 
 
-def _listed(kind: Mapping[str, Any]) -> dict[str, Any]:
+def _kind_fields(kind: Mapping[str, Any]) -> dict[str, Any]:
     return {"question": kind["question"], "labels": list(kind["labels"].items())}
 
 
@@ -63,15 +63,15 @@ def sort_tags(
     config: TagsConfig,
     where: Mapping[str, str],
     prompts: Sequence[Mapping[str, Any]],
-    replies: Sequence[ParsedReply[Tags]],
+    parsed: Sequence[ParsedReply[Tags]],
 ) -> ChunkResult:
     """The tags of the prompts that are tagged and satisfy `where`, and the others with the reason why not."""
-    rows = [_tagged(config, prompt, one) for prompt, one in zip(prompts, replies, strict=True)]
-    broken = _broken(where, [row for row in rows if row is not None])
+    rows = [_with_tags(config, prompt, one) for prompt, one in zip(prompts, parsed, strict=True)]
+    broken = _broken_conditions(where, [row for row in rows if row is not None])
     kept, quarantine = [], []
-    for prompt, row, one in zip(prompts, rows, replies, strict=True):
+    for prompt, row, one in zip(prompts, rows, parsed, strict=True):
         if row is None:
-            quarantine.append(_unread(prompt, one))
+            quarantine.append(_quarantine_unread(prompt, one))
         elif (problem := next(broken)) is not None:
             quarantine.append(quarantine_row(TAGS.name, prompt["prompt_id"], problem[0], problem[1], row))
         else:
@@ -81,14 +81,14 @@ def sort_tags(
     return ChunkResult(len(prompts), len(kept), {"quarantine": quarantine}, tables=tables)
 
 
-def _tagged(config: TagsConfig, prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dict[str, Any] | None:
+def _with_tags(config: TagsConfig, prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dict[str, Any] | None:
     """A prompt with its tags as columns, None where it has none."""
     if one.value is None:
         return None
     return {**prompt, **{f"{config.prefix}{kind}": label for kind, label in one.value.items()}}
 
 
-def _broken(where: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str] | None]:
+def _broken_conditions(where: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str] | None]:
     """For each row, one after the other, the first predicate that does not hold, as reason and detail, or None."""
     if not where or not rows:
         return iter([None] * len(rows))
@@ -96,7 +96,7 @@ def _broken(where: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Iter
         return iter(room.first_broken(where, pa.RecordBatch.from_pylist(list(rows))))
 
 
-def _unread(prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dict[str, Any]:
+def _quarantine_unread(prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dict[str, Any]:
     reason, detail = (one.problem.reason, one.problem.detail) if one.problem else ("unread", "the reply was not read")
     payload = {"prompt_id": prompt["prompt_id"], "instruction": prompt["instruction"], "reply": one.reply}
     return quarantine_row(TAGS.name, digest([prompt["prompt_id"], TAGS.name]), reason, detail, payload)

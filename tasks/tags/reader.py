@@ -25,7 +25,7 @@ def read_tags(reply: str, kinds: Sequence[Kind]) -> dict[Kind, str]:
     for name, value in _entries(reply):
         kind = next((kind for kind in kinds if kind == name.strip().casefold()), None)
         if kind is None:
-            raise UnreadableError("unknown_tag", f"{_quoted(name)} is none of {', '.join(kinds)}")
+            raise UnreadableError("unknown_tag", f"{_quote(name)} is none of {', '.join(kinds)}")
         if kind in found:
             raise UnreadableError("repeated_tag", f"{kind} stands there twice")
         found[kind] = _label(kind, value)
@@ -43,7 +43,7 @@ def _entries(reply: str) -> Iterator[tuple[str, Any]]:
     for line in lines:
         found = _LINE.fullmatch(line)
         if found is None:
-            raise UnreadableError("unknown_line", f"the line {_quoted(line.strip())} is not of the form that was asked")
+            raise UnreadableError("unknown_line", f"the line {_quote(line.strip())} is not of the form that was asked")
         yield found[1], found[2]
 
 
@@ -61,7 +61,7 @@ def _label(kind: Kind, value: Any) -> str:
     words = " ".join(_plain(value).split()).strip("\"'`.").casefold() if isinstance(value, str) else ""
     label = _known(kind).get(words.replace(" and ", " & "))
     if label is None:
-        raise UnreadableError("unknown_label", f"{_quoted(value)} is no label of {kind}")
+        raise UnreadableError("unknown_label", f"{_quote(value)} is no label of {kind}")
     return label
 
 
@@ -74,6 +74,6 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
-def _quoted(value: Any) -> str:
+def _quote(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

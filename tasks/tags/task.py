@@ -31,7 +31,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     return [Guess(config.model, prompts, prompts * TEMPLATE_TOKENS_GUESSED, config.sampling.max_tokens)]
 
 
-def tagged(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
+def select_tagged(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
     """Return the prompts that have labels."""
     files = ", ".join(quoted(context.path(shard)) for shard in made)
     there = f"prompt_id IN (SELECT prompt_id FROM read_parquet([{files}]))" if files else "false"
@@ -44,7 +44,9 @@ def needs_origin(context: Context) -> bool:
     return bool(context.where[1])
 
 
-@stage_task(TAGS, Chunking(key_parts, makes=("tags",), at_most=at_most, gather=tagged, needs_origin=needs_origin))
+@stage_task(
+    TAGS, Chunking(key_parts, makes=("tags",), at_most=at_most, gather=select_tagged, needs_origin=needs_origin)
+)
 def tags(context: Context, job: ChunkJob) -> Handle:
     """Have a model label one chunk of prompts."""
     return tag_chunk(context.session, _config(context), context.where[1], job)

@@ -1,4 +1,4 @@
-"""`kasasagi dataset rejudge`: an existing preference dataset is rated, its labels are audited, and paired again."""
+"""`kasasagi dataset rejudge`: an existing preference dataset is rated, its labels are audited, and pairs rebuilt."""
 
 import json
 import re
@@ -76,7 +76,7 @@ def test_a_gate_that_stops_the_run_does_not_hide_the_audit(new_job: NewJob, stag
     assert len(job.sql("from audit")) == ROWS
 
 
-def test_what_was_published_last_is_rated_again_without_a_call_or_anew(new_job: NewJob) -> None:
+def test_what_was_published_last_is_rated_again_without_a_call_or_in_a_new_round(new_job: NewJob) -> None:
     job = new_job().prepare(ROWS, publish={"path": "out"})
     job.run().succeeded()
     published, sent = job.published(), sent_by_model(job.server)

@@ -18,12 +18,12 @@ from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.run.active import ActiveRun
+from kasasagi.flows.run.chunk_runner import ChunkRunner
+from kasasagi.flows.run.concurrency import Concurrency, gather_bounded
 from kasasagi.flows.run.driver import Rows
-from kasasagi.flows.run.lines import Lines
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.room import Room, all_or_none
 from kasasagi.tasks.asking import ChunkJob
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome
 from kasasagi.tasks.gate.results import read_results
@@ -78,7 +78,7 @@ class Trial:
 
         @flow(task_runner=ThreadPoolTaskRunner(max_workers=4), name="trial")
         async def trial() -> Any:
-            with activated(context):
+            with activate(context):
                 return await work(ActiveRun(context, options))
 
         return asyncio.run(trial())  # type: ignore[arg-type]
@@ -231,8 +231,8 @@ def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(
     monkeypatch.setattr(JUDGE_STAGE, judge)
 
     async def work(run: ActiveRun) -> None:
-        room = Room.of(run.session, ["small"], chunks)
-        await Lines(run, chunks, room, Rows()).all(lambda line: line.through(trial.task))
+        concurrency = Concurrency.of(run.session, ["small"], chunks)
+        await ChunkRunner(run, chunks, concurrency, Rows()).run_all(lambda chunk: chunk.through(trial.task))
 
     if passes:
         trial.conduct(work)
@@ -255,7 +255,7 @@ def test_the_first_error_ends_all_and_is_the_one_that_is_raised() -> None:
         raise LedgerError("full")
 
     with pytest.raises(LedgerError, match="full"):
-        asyncio.run(all_or_none([slow("a"), fails(), slow("b")], 10))
+        asyncio.run(gather_bounded([slow("a"), fails(), slow("b")], 10))
     assert sorted(ended) == ["a", "b"]
 
 
@@ -269,7 +269,7 @@ def test_no_more_are_begun_at_once_than_told() -> None:
         await asyncio.sleep(0)
         running -= 1
 
-    asyncio.run(all_or_none((one() for _ in range(50)), 7))
+    asyncio.run(gather_bounded((one() for _ in range(50)), 7))
     assert most == 7
     assert threading.active_count() < 50
 

@@ -18,7 +18,7 @@ from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
 from kasasagi.flows.run.lifecycle import session_of
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.upkeep.batches import cancel, named, waiting
+from kasasagi.flows.upkeep.batches import cancel, find_batch, waiting
 from tests.blocks.helpers import dispatching, kept, model, questions, until
 from tests.fake_server import FakeServer
 
@@ -135,10 +135,10 @@ def test_what_cannot_be_cancelled_is_said_in_one_sentence(tmp_path: Path) -> Non
     place = Workspace(tmp_path)
     note = a_note(place, "http://127.0.0.1:1/v1", "batch_7")
     with pytest.raises(KasasagiError, match="nobody answers"):
-        cancel(place, named(place, "batch_7"))
+        cancel(place, find_batch(place, "batch_7"))
     parent = psutil.Process(os.getppid())
     handed = note.model_copy(update={"batch_id": None, "pid": parent.pid, "pid_started": parent.create_time()})
     with pytest.raises(KasasagiError, match=f"handed over by process {parent.pid}"):
         cancel(place, handed)
     with pytest.raises(UsageError, match="waiting are: batch_7"):
-        named(place, "batch_8")
+        find_batch(place, "batch_8")

@@ -18,7 +18,7 @@ from kasasagi.flows.recipe.model import check_recipe
 from kasasagi.flows.reporting.artifacts import yield_table
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.options import Options
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.task import synthesize
@@ -66,7 +66,7 @@ class Trial:
 
         @flow
         async def inventing() -> Any:
-            with activated(self.context):
+            with activate(self.context):
                 return await run.until_target(synthesize, partial(choose, run))
 
         shard = asyncio.run(inventing()).shard
@@ -119,7 +119,7 @@ def test_the_yield_is_said_and_shown_by_chunk(tmp_path: Path) -> None:
     assert "duplicate" in cells[0][4]
 
 
-def test_a_yield_that_plainly_misses_its_floor_stops_before_all_is_paid_for(tmp_path: Path) -> None:
+def test_a_yield_clearly_below_its_floor_stops_before_all_is_paid_for(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def counted(question: Question) -> Completion:
@@ -179,7 +179,7 @@ def test_what_is_beyond_a_quota_does_not_count_against_the_floor(tmp_path: Path)
     assert "quota " in trial.logged[-1]
 
 
-def test_a_yield_that_misses_its_floor_in_the_end_stops_the_run(tmp_path: Path) -> None:
+def test_a_yield_below_its_floor_in_the_end_stops_the_run(tmp_path: Path) -> None:
     trial = Trial(tmp_path, "one", samples=20, min_yield=0.9)
     with pytest.raises(GateFailedError, match="of 20 draws"):
         trial.invent()

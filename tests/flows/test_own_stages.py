@@ -18,7 +18,7 @@ from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import load_recipe
 from kasasagi.flows.runner import Result, run_recipe
 from kasasagi.tasks.asking import Session, read_rows
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.own.task import own_tasks
 from tests.e2e.job import prompt_rows, recipe_for
 from tests.fake_server import FakeServer
@@ -158,7 +158,7 @@ def done(recipe: Path, texts: list[str], answers: Callable[[Question], Completio
     store = one.run.workspace.shards
     tables = {"prompts": prompts, "responses": responses}
     inputs = {name: store.write(table(name, rows)) for name, rows in tables.items()}
-    with activated(context):
+    with activate(context):
         return Handle.model_validate(task.fn(task.job(context, 0, inputs))), one
 
 

@@ -269,7 +269,7 @@ def test_further_turns_count_against_the_budget_beside_the_draws(
     run = ActiveRun(Context(one, talking.recipe, talking.base), Options(one.run.workspace, log=logged.append))
     later = Planner(run.context)
     later.guess_behind(synthesize, 10, 0)
-    run.say_plans([StagePlan(stage="synthesize", calls=15, known=0)], later.plans())
+    run.log_plans([StagePlan(stage="synthesize", calls=15, known=0)], later.plans())
     assert logged[-1] == "budget: about 95 calls of 100 calls"
     assert {rank: cost.calls for rank, cost in reserved[-1].items()} == {
         ranks()["synthesize"]: 15,
@@ -287,6 +287,6 @@ def test_turns_of_prompts_that_are_known_and_of_others_are_planned_together(
     one = session(tmp_path / "workspace", talking.recipe.models, answer=says)
     planner = Planner(Context(one, talking.recipe, talking.base))
     rows = Rows(one.run.workspace.shards.write(table("prompts", seeds())), unknown=5)
-    left = asyncio.run(planner.chunked(converse, rows))
+    left = asyncio.run(planner.run_chunks(converse, rows))
     assert planner.count_of(converse).plan().calls == 2 * (len(seeds()) + 5)
     assert (left.shard, left.unknown) == (None, len(seeds()) + 5)

@@ -8,7 +8,7 @@ import pytest
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError, UsageError
-from kasasagi.flows.rebuild.published import last_published, of_last_published, pairs_file
+from kasasagi.flows.rebuild.published import last_published, pairs_file, recipe_from_last_published
 from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
 from kasasagi.tasks.load import DatasetSource, load_prompts
 from tests.run_example import RECIPE, build_example_run
@@ -28,11 +28,11 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_the_latest_publication_is_rated_by_the_recipe_s_judges_alone(run: Run) -> None:
-    recipe = of_last_published(loaded(budget={"usd": 3}), run.workspace).recipe
+    recipe = recipe_from_last_published(loaded(budget={"usd": 3}), run.workspace).recipe
     assert last_published(run.workspace, "two-models-one-judge").id == run.id
     assert recipe.name == "two-models-one-judge-rejudged"
     assert list(recipe.models) == ["critic"]
-    assert recipe.given
+    assert recipe.responses_provided
     assert not recipe.respond.models
     assert not recipe.publish.wanted
     assert recipe.gates.on_fail == "warn"
@@ -41,7 +41,7 @@ def test_the_latest_publication_is_rated_by_the_recipe_s_judges_alone(run: Run) 
 
 
 def test_the_pairs_are_read_as_they_were_published(run: Run, tmp_path: Path) -> None:
-    source = of_last_published(loaded(), run.workspace).recipe.source
+    source = recipe_from_last_published(loaded(), run.workspace).recipe.source
     assert isinstance(source, DatasetSource)
     rows = pq.read_table(source.path).to_pylist()
     with open_tables(run) as connection:
@@ -59,14 +59,14 @@ def test_the_pairs_are_read_as_they_were_published(run: Run, tmp_path: Path) -> 
 def test_a_week_is_a_round_of_the_judges(run: Run) -> None:
     judge = {**RECIPE["judge"], "round": 2916}
     assert (
-        of_last_published(loaded(judge=judge), run.workspace).recipe.judging
+        recipe_from_last_published(loaded(judge=judge), run.workspace).recipe.judging
         == check_recipe({**RECIPE, "judge": judge}, Path()).judging
     )
 
 
 def test_nothing_published_and_nobody_who_judges_are_said(run: Run) -> None:
     with pytest.raises(KasasagiError, match=r"no run of other .* has published"):
-        of_last_published(loaded(name="other"), run.workspace)
+        recipe_from_last_published(loaded(name="other"), run.workspace)
     pairs = {"strategy": "strong_vs_weak", "strong": ["large"], "weak": ["small"]}
     with pytest.raises(UsageError, match="nobody judges"):
-        of_last_published(loaded(pairs=pairs, judge=None), run.workspace)
+        recipe_from_last_published(loaded(pairs=pairs, judge=None), run.workspace)

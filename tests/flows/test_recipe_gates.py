@@ -18,16 +18,16 @@ LOOKED_AT = {"truncated", "refused", "language_as_asked"}
 ALWAYS = {"response_id", "no_answer", "responder_answers"}
 
 
-def recipe(*settings: str, given: bool = False) -> Recipe:
+def recipe(*settings: str, provided: bool = False) -> Recipe:
     data = parse_yaml(TEXT, "r")
-    if given:
+    if provided:
         del data["respond"]
         data["source"]["responses"] = {}
     return check_recipe(override(data, settings), Path())
 
 
-def problem(*settings: str, given: bool = False) -> str:
-    return "\n".join(gate_problems(recipe(*settings, given=given)))
+def problem(*settings: str, provided: bool = False) -> str:
+    return "\n".join(gate_problems(recipe(*settings, provided=provided)))
 
 
 def columns(found: Recipe) -> set[str]:
@@ -48,9 +48,9 @@ def test_only_what_a_rule_looks_at_is_expected(rules: str, wanted: set[str]) -> 
     assert columns(recipe(f"respond.rules={rules}")) == {*wanted, *ALWAYS}
 
 
-def test_by_default_all_of_it_is_expected_and_of_given_responses_none() -> None:
+def test_by_default_all_of_it_is_expected_and_of_provided_responses_none() -> None:
     assert columns(recipe()) == {*LOOKED_AT, *ALWAYS}
-    assert columns(recipe(given=True)) == {"response_id", "no_answer"}
+    assert columns(recipe(provided=True)) == {"response_id", "no_answer"}
 
 
 def test_an_expectation_of_ones_own_that_all_would_pass_unseen_is_a_problem() -> None:
@@ -59,7 +59,7 @@ def test_an_expectation_of_ones_own_that_all_would_pass_unseen_is_a_problem() ->
         "gates.expect.0: no rule looks at 'refused' here, so every response would pass; "
         "add no_refusal to respond.rules, or leave this expectation out"
     )
-    assert problem(OWN, given=True) == (
+    assert problem(OWN, provided=True) == (
         "gates.expect.0: no rule looks at 'refused' here, so every response would pass; "
         "responses that the source holds are taken as they are: leave this expectation out"
     )

@@ -15,7 +15,7 @@ async def never() -> None:
 
 
 def settled(reports: Reports, run: Coroutine[Any, Any, object]) -> str:
-    return asyncio.run(reports.settled(run))
+    return asyncio.run(reports.wait_for(run))
 
 
 def test_all_reports_share_the_time_there_is() -> None:
@@ -127,7 +127,7 @@ def test_an_interrupt_ends_the_run_and_waits_for_its_state() -> None:
         return "never"
 
     async def interrupted() -> None:
-        waiting = asyncio.create_task(reports.settled(run()))
+        waiting = asyncio.create_task(reports.wait_for(run()))
         await asyncio.sleep(0.01)
         waiting.cancel()
         await waiting

@@ -29,7 +29,7 @@ async def nightly(recipe: str, workspace: str):
     async with open_run(recipe, workspace=workspace) as run:
         await make_pairs(run, await make_prompts(run))
         await run.publish()
-    return run.ended()
+    return run.final_state()
 
 
 if __name__ == "__main__":

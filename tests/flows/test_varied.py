@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kasasagi.flows.views.overview.varied import varied
+from kasasagi.flows.views.overview.varied import pick_varied
 
 
 def pair(text: str, margin: float | None = 4.0) -> dict[str, Any]:
@@ -18,17 +18,17 @@ def texts(pairs: list[dict[str, Any]]) -> list[str]:
 
 def test_other_kinds_of_prompts_and_other_languages_come_first() -> None:
     others = [pair("Add 37 and 47."), pair("馬とカササギではどちらが大きいですか。")]
-    shown = varied([*ALIKE, *others], 3)
+    shown = pick_varied([*ALIKE, *others], 3)
     assert texts(shown) == [ALIKE[0]["messages"][0]["content"], *texts(others)]
 
 
 def test_a_narrow_margin_is_not_shown_where_there_are_clear_ones() -> None:
-    shown = varied([pair("Is 13 a prime?", 1.0), *ALIKE, pair("Name a river.", 0.5)], 4)
+    shown = pick_varied([pair("Is 13 a prime?", 1.0), *ALIKE, pair("Name a river.", 0.5)], 4)
     assert {one["margin"] for one in shown} == {4.0}
 
 
 def test_few_pairs_and_pairs_without_ratings_are_shown_as_they_are() -> None:
-    assert varied(ALIKE[:2], 3) == ALIKE[:2]
-    assert varied([], 3) == []
-    assert len(varied([pair(f"{number}", None) for number in range(9)], 4)) == 4
-    assert varied([{"messages": None, "margin": 1.0}] * 3, 1) == [{"messages": None, "margin": 1.0}]
+    assert pick_varied(ALIKE[:2], 3) == ALIKE[:2]
+    assert pick_varied([], 3) == []
+    assert len(pick_varied([pair(f"{number}", None) for number in range(9)], 4)) == 4
+    assert pick_varied([{"messages": None, "margin": 1.0}] * 3, 1) == [{"messages": None, "margin": 1.0}]

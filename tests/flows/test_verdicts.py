@@ -15,10 +15,10 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.people.verdicts import pull, push
-from kasasagi.flows.rebuild.again import pair_again
+from kasasagi.flows.rebuild.rebuild import rebuild_pairs
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.judge.config import JudgeConfig
-from kasasagi.tasks.judge.human import HUMAN, outranked
+from kasasagi.tasks.judge.human import HUMAN, prefer_human_ratings
 from kasasagi.tasks.pairing.model import Candidate
 from tests.fake_argilla import FakeArgilla
 from tests.fake_argilla.server import known_as
@@ -122,18 +122,18 @@ def test_a_verdict_outranks_the_judge_and_the_others_stay(run: Run, argilla: Fak
         assert connection.execute("SELECT count(*) FROM ratings").fetchone() == judged
 
 
-def test_pairs_made_anew_keep_the_verdicts_until_newer_ones_come(run: Run, argilla: FakeArgilla) -> None:
+def test_rebuilt_pairs_keep_the_verdicts_until_newer_ones_come(run: Run, argilla: FakeArgilla) -> None:
     push(run, None, None, None)
     record = argilla.records_of(DATASET)[0]
     prompt = record["metadata"]["prompt_id"]
     chosen, rejected, *_ = pairs_of(run)[prompt]
     rated(argilla, record, "ada", rejected)
     first = pull(run.workspace, run.id, None, None)[0]
-    again = pair_again(run.workspace, first.id, ["pairs.min_margin=2"])
-    assert pairs_of(again)[prompt][0] == rejected
+    rebuilt = rebuild_pairs(run.workspace, first.id, ["pairs.min_margin=2"])
+    assert pairs_of(rebuilt)[prompt][0] == rejected
     record["responses"].clear()
     rated(argilla, record, "ada", chosen)
-    latest = pull(run.workspace, again.id, None, None)[0]
+    latest = pull(run.workspace, rebuilt.id, None, None)[0]
     assert pairs_of(latest)[prompt][0] == chosen
     with open_tables(latest) as connection:
         count = connection.execute("SELECT count(*) FROM ratings WHERE ordering = 'human'").fetchone()
@@ -232,7 +232,7 @@ def human_rating(person: str, response: str, rating: float | None) -> dict[str, 
 
 
 def test_ratings_by_people_stand_alone() -> None:
-    found = outranked(
+    found = prefer_human_ratings(
         candidates("a", "b", "c"),
         [human_rating("x", "a", 1), human_rating("x", "b", 3), human_rating("y", "a", 2), human_rating("y", "b", 5)],
     )
@@ -241,7 +241,7 @@ def test_ratings_by_people_stand_alone() -> None:
 
 
 def test_people_who_rated_different_responses_are_averaged() -> None:
-    found = outranked(
+    found = prefer_human_ratings(
         candidates("a", "b", "c"), [human_rating("x", "a", 1), human_rating("y", "a", 2), human_rating("x", "b", 3)]
     )
     assert [one.ratings for one in found["p"]] == [(1.5,), (3.0,), (None,)]
@@ -249,8 +249,8 @@ def test_people_who_rated_different_responses_are_averaged() -> None:
 
 def test_where_nobody_said_anything_the_judge_stays() -> None:
     judged = candidates("a", "b")
-    assert outranked(judged, [human_rating("x", "a", None)]) == judged
-    assert outranked(judged, [{**human_rating("x", "a", 5), "ordering": "first"}]) == judged
+    assert prefer_human_ratings(judged, [human_rating("x", "a", None)]) == judged
+    assert prefer_human_ratings(judged, [{**human_rating("x", "a", 5), "ordering": "first"}]) == judged
 
 
 def scaled(tmp_path: Path, judge: dict[str, Any], marks: dict[float, float]) -> Run:
@@ -259,7 +259,7 @@ def scaled(tmp_path: Path, judge: dict[str, Any], marks: dict[float, float]) -> 
     critic = {"model": "critic", **judge}
     recipe = {**LENIENT, "judge": critic}
     run = Run.begin(old.workspace, "20260101-000001-scaled", old.state().name, recipe)
-    aspect = JudgeConfig.model_validate(critic).marks[0]
+    aspect = JudgeConfig.model_validate(critic).criteria[0]
     for handle in (counted.handle for counted in old.handles() if counted.handle.stage != "format_dpo"):
         shards = dict(handle.shards)
         if "ratings" in shards:
@@ -268,7 +268,7 @@ def scaled(tmp_path: Path, judge: dict[str, Any], marks: dict[float, float]) -> 
             ]
             shards["ratings"] = run.workspace.shards.write(table("ratings", rows))
         run.add(handle.model_copy(update={"shards": shards}), reused=False)
-    return pair_again(run.workspace, run.id, ["pairs.min_margin=0.1"])
+    return rebuild_pairs(run.workspace, run.id, ["pairs.min_margin=0.1"])
 
 
 WIDE = {"method": "rubric", "rubric": {"text": "Be kind.", "lowest": 1, "highest": 100}}

@@ -16,8 +16,8 @@ from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.errors import KasasagiError, UsageError
-from kasasagi.flows.views.diff import difference, draw_difference, flattened
-from kasasagi.flows.views.quarantine import draw_quarantine, quarantined
+from kasasagi.flows.views.diff import difference, draw_difference, flatten
+from kasasagi.flows.views.quarantine import draw_quarantine, read_quarantine
 from kasasagi.flows.views.reading import fetch
 from kasasagi.flows.views.tables.export import export, json_line
 from kasasagi.flows.views.tables.formats import Format
@@ -297,9 +297,9 @@ def test_an_ambiguous_id_names_the_candidates(tmp_path: Path) -> None:
 
 
 def test_quarantine_counts_everything_and_shows_some(run: Run) -> None:
-    everything = quarantined(run, rows=None)
+    everything = read_quarantine(run, rows=None)
     assert sum(row["rows"] for row in everything["counts"]) == len(everything["rows"])
-    some = quarantined(run, stage="load", rows=1)
+    some = read_quarantine(run, stage="load", rows=1)
     assert [(row["reason"], row["rows"]) for row in some["counts"]] == [("broken_json", 1), ("empty", 1)]
     assert len(some["rows"]) == 1
     file = io.StringIO()
@@ -310,13 +310,13 @@ def test_quarantine_counts_everything_and_shows_some(run: Run) -> None:
 
 def test_an_unknown_stage_or_reason_names_the_nearest(run: Run) -> None:
     with pytest.raises(UsageError, match="did you mean 'respond'"):
-        quarantined(run, stage="respnd")
+        read_quarantine(run, stage="respnd")
     with pytest.raises(UsageError, match="did you mean 'unreadable'"):
-        quarantined(run, reason="unredable")
+        read_quarantine(run, reason="unredable")
 
 
 def test_a_stage_that_set_nothing_aside_is_no_mistake(tmp_path: Path) -> None:
-    assert quarantined(build_example_run(tmp_path, prompts=2), stage="judge") == {"counts": [], "rows": []}
+    assert read_quarantine(build_example_run(tmp_path, prompts=2), stage="judge") == {"counts": [], "rows": []}
 
 
 def test_two_equal_runs_do_not_differ(tmp_path: Path) -> None:
@@ -356,7 +356,7 @@ def test_a_swapped_pair_is_told_from_another_pair(tmp_path: Path) -> None:
 
 def test_a_recipe_is_flattened_to_dotted_keys() -> None:
     nested = {"a": {"b": 1, "c": []}, "d": [1, 2], "e": [{"f": 3}, "g"], "h": {}}
-    assert flattened(nested) == {"a.b": 1, "a.c": [], "d": [1, 2], "e.0.f": 3, "e.1": "g", "h": {}}
+    assert flatten(nested) == {"a.b": 1, "a.c": [], "d": [1, 2], "e.0.f": 3, "e.1": "g", "h": {}}
 
 
 def test_tables_come_as_data_frames(run: Run) -> None:

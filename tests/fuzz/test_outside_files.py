@@ -19,8 +19,8 @@ from kasasagi.tasks.filter.duplicates.contamination import Contamination, check_
 from kasasagi.tasks.gate.approvals import approval, write_approvals
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.load import DatasetSource, SourceError, load_prompts
-from kasasagi.tasks.load.config import GivenResponses
-from kasasagi.tasks.load.given import write_given
+from kasasagi.tasks.load.config import ProvidedResponses
+from kasasagi.tasks.load.provided import write_provided
 from kasasagi.tasks.student import TokenizerError, TokenLimits, token_counter
 from kasasagi.tasks.synthesize.packs import SteeringError, read_pack
 from tests.chat_templates import LLAMA, write_tokenizer
@@ -162,10 +162,10 @@ RATED: list[dict[str, Any]] = [
 @given(mutations_of("\n".join(json.dumps(row) for row in RATED).encode()))
 def test_a_damaged_rated_dataset_gives_responses_or_problems(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "rated.jsonl").write_bytes(data)
-    source = DatasetSource(path="rated.jsonl", columns={"instruction": "prompt"}, responses=GivenResponses())
+    source = DatasetSource(path="rated.jsonl", columns={"instruction": "prompt"}, responses=ProvidedResponses())
     try:
         load_prompts(source, tmp_path, tmp_path / "out")
-        rows = pq.read_table(write_given(source, tmp_path, tmp_path, None)).to_pylist()
+        rows = pq.read_table(write_provided(source, tmp_path, tmp_path, None)).to_pylist()
     except SourceError as error:
         check_plain_message(error)
         return

@@ -30,7 +30,7 @@ from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.tasks.asking import ChunkJob, Session
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.stage_task import StageTask
 from tests.golden.answers import answer
 from tests.tasks.helpers import AnsweringDispatcher
@@ -78,7 +78,7 @@ def drive(loaded: LoadedRecipe, folder: Path, rows: int) -> Driven:
         dispatcher = cast(Dispatcher, recorder)
         session = Session(run, recipe.models, identities, dispatcher, claims, base=loaded.base)
         context = Context(session, recipe, loaded.base, rows)
-        with activated(context):
+        with activate(context):
             asyncio.run(_made(AtOnce(context, Options(workspace, rows, publish=False), recorder, driven)))
     driven.entries = recorder.entries
     return driven
@@ -108,7 +108,7 @@ class AtOnce(ActiveRun):
 class NoGates:
     """Gates that nothing has to pass."""
 
-    passed = ()
+    whole_stages = ()
 
     def scouts(self, _: object) -> list[Any]:
         return []

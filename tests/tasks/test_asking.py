@@ -27,9 +27,9 @@ from kasasagi.tasks.asking import (
     Session,
     ask,
     call_row,
+    is_stale,
     keep_chunk,
     known_answers,
-    outdated,
     quarantine_row,
     read_rows,
 )
@@ -305,7 +305,7 @@ def test_a_chunk_with_a_passing_failure_is_incomplete(tmp_path: Path) -> None:
     assert result(1, 0, 1, answered=lasting).complete
 
 
-def test_a_chunk_is_outdated_once_the_ledger_says_otherwise_of_what_failed(tmp_path: Path) -> None:
+def test_a_chunk_is_stale_once_the_ledger_disagrees_about_its_failures(tmp_path: Path) -> None:
     faults = {text: Completion(error=text) for text in ("context_too_long", "refused_by_server")}
     questions = [question(text) for text in (*faults, "good")]
 
@@ -317,21 +317,21 @@ def test_a_chunk_is_outdated_once_the_ledger_says_otherwise_of_what_failed(tmp_p
     handle = keep_chunk(
         one.run, one.models, ChunkJob(stage="respond", run="run", cache_key=""), result(1, 0, 1, answered=answered), 0.0
     )
-    assert not outdated(one, handle)
-    assert not outdated(session(tmp_path, run_id="b", ask_again=frozenset({"other"})), handle)
+    assert not is_stale(one, handle)
+    assert not is_stale(session(tmp_path, run_id="b", ask_again=frozenset({"other"})), handle)
     wished = session(tmp_path, run_id="c", ask_again=frozenset({"context_too_long"}))
-    assert outdated(wished, handle)
+    assert is_stale(wished, handle)
     answers = ask(wished, questions, "respond", 0)
     assert [answer.reused for answer in answers] == [False, True, True]
-    assert outdated(one, handle)
+    assert is_stale(one, handle)
 
 
-def test_a_chunk_without_kept_failures_is_never_outdated(tmp_path: Path) -> None:
+def test_a_chunk_without_failures_is_never_stale(tmp_path: Path) -> None:
     one = session(tmp_path, ask_again=frozenset({"context_too_long"}))
     job = ChunkJob(stage="respond", run="run", cache_key="")
     answered = ask(one, [question("a")], "respond", 0)
-    assert not outdated(one, keep_chunk(one.run, one.models, job, result(1, 0, 1, answered=answered), 0.0))
-    assert not outdated(one, keep_chunk(one.run, one.models, job, result(1, 0, 1), 0.0))
+    assert not is_stale(one, keep_chunk(one.run, one.models, job, result(1, 0, 1, answered=answered), 0.0))
+    assert not is_stale(one, keep_chunk(one.run, one.models, job, result(1, 0, 1), 0.0))
 
 
 def test_no_shard_has_no_rows(tmp_path: Path) -> None:

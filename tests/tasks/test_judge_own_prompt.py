@@ -32,7 +32,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 def words(fields: dict[str, Any], row: dict[str, Any], texts: list[str], language: Language = "en") -> str:
     judge = config(**fields)
-    messages = method_of(judge).request(row, texts, judge.marks[0], language)["messages"]
+    messages = method_of(judge).request(row, texts, judge.criteria[0], language)["messages"]
     return str(messages[-1]["content"])
 
 
@@ -113,6 +113,6 @@ def test_the_bundled_model_is_asked_in_the_words_it_was_trained_on(tmp_path: Pat
     one = replace(known, models=models, identities={**known.identities, "hina": "hina"})
     judge = JudgeConfig.model_validate({"models": ["critic", "hina"], "orders": "random"})
     found = judge_requests_for(one, judge, [QUESTION], by_prompt_id(some(QUESTION, 2)))
-    sent = {one.voice.name: one.question.request["messages"][-1]["content"] for one in found}
+    sent = {one.vote.name: one.question.request["messages"][-1]["content"] for one in found}
     assert "Weigh four criteria alike." in sent["critic"]
     assert "Weigh four criteria alike." not in sent["hina"]

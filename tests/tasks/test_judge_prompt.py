@@ -18,7 +18,7 @@ from kasasagi.tasks.judge.prompt import (
     judge_messages,
     judge_prompt,
     prompt_digest,
-    turned,
+    second_order,
 )
 
 USER = [{"role": "user", "content": "Say hello."}]
@@ -110,10 +110,10 @@ def test_a_conversation_is_shown_with_its_roles() -> None:
 @given(st.integers(2, 9), st.text(max_size=8))
 def test_each_text_changes_its_place(count: int, prompt_id: str) -> None:
     order = first_order(prompt_id, count)
-    again = turned(order)
+    again = second_order(order)
     assert sorted(order) == sorted(again) == list(range(count))
     assert all(one != other for one, other in zip(order, again, strict=True))
-    assert turned((0,)) == (0,)
+    assert second_order((0,)) == (0,)
 
 
 def test_the_first_order_is_drawn_evenly_and_is_the_same_again() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kasasagi.tasks.load import SOURCE, DatasetSource, count_answered, load_given, load_prompts
+from kasasagi.tasks.load import SOURCE, DatasetSource, count_answered, load_prompts, load_provided
 from kasasagi.tasks.load.rows import UnfitRowError, choose_inputs, conversation
 
 TURNS = {"count": 3, "model": "user"}
@@ -60,8 +60,8 @@ def test_an_answer_can_be_the_chosen_response_in_every_form(tmp_path: Path, row:
     found = source(tmp_path, [row], last_answer="as_chosen")
     assert dialogues(tmp_path, found) == [["user: Why?"]]
     assert count_answered(found, tmp_path, 10) == 1
-    [given_row] = pq.read_table(load_given(found, tmp_path, tmp_path)).to_pylist()
-    assert (given_row["model"], given_row["slot"], given_row["content"]) == (SOURCE, "chosen", "So.")
+    [provided_row] = pq.read_table(load_provided(found, tmp_path, tmp_path)).to_pylist()
+    assert (provided_row["model"], provided_row["slot"], provided_row["content"]) == (SOURCE, "chosen", "So.")
 
 
 def test_an_answer_may_stand_in_a_mapped_column(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_an_answer_may_stand_in_a_mapped_column(tmp_path: Path) -> None:
     found = source(
         tmp_path, [{"q": "Why?", "a": "So."}, {"q": "Who?", "a": None}], columns=columns, last_answer="as_chosen"
     )
-    rows = pq.read_table(load_given(found, tmp_path, tmp_path)).to_pylist()
+    rows = pq.read_table(load_provided(found, tmp_path, tmp_path)).to_pylist()
     assert [row["content"] for row in rows] == ["So."]
     assert count_answered(found, tmp_path, 10) == 1
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, publish
-from kasasagi.tasks.publish.card.markdown import cell, fenced, masked, table
+from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.places.folder import read_manifest
 from tests.run_example import RECIPE, build_example_run
 
@@ -201,8 +201,8 @@ def test_the_card_says_what_a_split_keeps_together(
 
 
 def test_masking_leaves_settings_alone() -> None:
-    assert masked(RECIPE) == RECIPE
-    assert masked({"max_tokens": 5, "eos_token": "</s>", "api_key_env": "MY_KEY"}) == {
+    assert mask_secrets(RECIPE) == RECIPE
+    assert mask_secrets({"max_tokens": 5, "eos_token": "</s>", "api_key_env": "MY_KEY"}) == {
         "max_tokens": 5,
         "eos_token": "</s>",
         "api_key_env": "MY_KEY",
@@ -236,7 +236,7 @@ def test_a_cell_is_one_line_without_markup(text: str) -> None:
 
 @given(st.text(alphabet="`a\n#", max_size=60))
 def test_a_fence_cannot_be_closed_from_within(text: str) -> None:
-    lines = fenced(text).splitlines()
+    lines = code_block(text).splitlines()
     assert all(lines[0] not in line for line in lines[1:-1])
 
 
@@ -248,5 +248,5 @@ def test_a_table_keeps_its_columns() -> None:
 def test_masking_a_long_text_is_quick() -> None:
     started = time.monotonic()
     for text in ("http://" * 20_000, "sk-" * 40_000, "?key" * 30_000, "eyJ" * 30_000, "a:" * 50_000):
-        masked([text])
+        mask_secrets([text])
     assert time.monotonic() - started < 5

@@ -14,7 +14,7 @@ from kasasagi.blocks.tables import PROMPTS, table
 from kasasagi.tasks.publish.config import PublishConfig
 from kasasagi.tasks.publish.families import Families
 from kasasagi.tasks.publish.rows import PairRows
-from kasasagi.tasks.publish.writer import divided
+from kasasagi.tasks.publish.writer import split_rows
 
 COUNT = 60
 BRIEF, LONG = "Be brief.", "Take your time."
@@ -62,7 +62,7 @@ def sides(connection: duckdb.DuckDBPyConnection, rewritten: bool = False, **sett
     return {
         name: side
         for rows in PairRows(connection, config).tables()
-        for side, part in divided(rows, families, config.split).items()
+        for side, part in split_rows(rows, families, config.split).items()
         for name in part["prompt_id"].to_pylist()
     }
 
@@ -81,7 +81,7 @@ def test_prompts_as_they_were_loaded_stay_where_they_were(connection: duckdb.Duc
     found = []
     for seed in (0, 7):
         config = PublishConfig.model_validate({"split": {"test": 0.2, "seed": seed}})
-        parts = divided(rows, Families(connection, config, rewritten=False), config.split)
+        parts = split_rows(rows, Families(connection, config, rewritten=False), config.split)
         found.append([int(name, 16) for name in parts["test"]["prompt_id"].to_pylist()])
     assert found == [[0, 2, 3, 4, 11, 18, 22, 23, 26, 31, 36, 39], [2, 5, 10, 17, 39]]
 

@@ -21,7 +21,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, PublishError, publish
 from kasasagi.tasks.publish.answers import with_answers
 from kasasagi.tasks.publish.formats import FORMATS
-from kasasagi.tasks.publish.formats.trl_plain import refused as plain_refused
+from kasasagi.tasks.publish.formats.trl_plain import skip_reason as plain_skip_reason
 from kasasagi.tasks.publish.formats.trl_plain import transcript
 from kasasagi.tasks.publish.rows import OWN
 from tests.run_example import build_example_run
@@ -141,7 +141,7 @@ def test_a_transcript_that_is_not_refused_is_never_ambiguous(texts: list[str], r
     roles = ("user", "assistant") * 2
     prompt = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]
     row = {"prompt": prompt, "chosen": [assistant(reply)], "rejected": [assistant("no")]}
-    if plain_refused(row) is None:
+    if plain_skip_reason(row) is None:
         whole = f"\n\n{transcript(row)} {reply}"
         _, *parts = re.split(r"\n\n(?=(?:User|Assistant|System):)", whole)
         turns = [part.split(": ", 1) for part in parts]

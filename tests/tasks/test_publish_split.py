@@ -18,7 +18,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, Published, PublishError, publish
 from kasasagi.tasks.publish.config import SplitConfig
 from kasasagi.tasks.publish.families import Families
-from kasasagi.tasks.publish.writer import divided
+from kasasagi.tasks.publish.writer import split_rows
 from tests.run_example import build_example_run
 
 FILES = {"parquet": "parquet", "json": "jsonl"}
@@ -110,7 +110,7 @@ def sides(prompts: list[str], **settings: Any) -> dict[str, str]:
     rows = pa.table({"prompt_id": pa.array(prompts, pa.string())})
     with duckdb.connect() as connection:
         families = Families(connection, PublishConfig(), rewritten=False)
-        parts = divided(rows, families, SplitConfig(**settings))
+        parts = split_rows(rows, families, SplitConfig(**settings))
     return {name: split for split, part in parts.items() for name in part["prompt_id"].to_pylist()}
 
 

@@ -16,7 +16,7 @@ from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import Answered, ChunkJob, Session, read_rows
-from kasasagi.tasks.respond.answers import compiled, conversation, questions_for, respond_chunk, sort_answers
+from kasasagi.tasks.respond.answers import compile_template, conversation, questions_for, respond_chunk, sort_answers
 from kasasagi.tasks.respond.config import RespondConfig
 from kasasagi.tasks.respond.rules import answer_rules
 from tests.tasks.helpers import asked, good, model, prompt, session
@@ -159,7 +159,7 @@ def test_data_is_never_a_template(text: str) -> None:
 )
 def test_a_template_cannot_leave_its_sandbox(template: str) -> None:
     with pytest.raises((SecurityError, OverflowError, TypeError)):
-        compiled(template).render(prompt("hello"))
+        compile_template(template).render(prompt("hello"))
 
 
 def test_a_row_that_the_template_cannot_render_costs_its_neighbours_nothing(tmp_path: Path) -> None:

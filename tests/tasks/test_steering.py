@@ -23,7 +23,7 @@ from kasasagi.tasks.synthesize import (
     synthesize_chunk,
 )
 from kasasagi.tasks.synthesize.packs import pack_names, read_pack
-from kasasagi.tasks.synthesize.steering import Setting
+from kasasagi.tasks.synthesize.steering import SteeringParams
 from kasasagi.tasks.text.languages import language_of
 from tests.tasks.helpers import session
 
@@ -37,7 +37,7 @@ def source(**fields: Any) -> MagpieSource:
     return MagpieSource.model_validate({**base, **fields})
 
 
-def settings(count: int, base: Path = Path(), **fields: Any) -> list[Setting]:
+def params_of(count: int, base: Path = Path(), **fields: Any) -> list[SteeringParams]:
     steering = Steering.read(source(**fields), base)
     return [steering.of(draw) for draw in range(count)]
 
@@ -46,7 +46,7 @@ def test_a_source_that_steers_by_nothing_asks_what_it_always_asked(tmp_path: Pat
     one = session(tmp_path)
     [draw] = draws_for(one, Steering.read(source(template="<user>", steer="Write"), tmp_path), 0, 1)
     assert draw.question.key == ledger_key("small", {"prompt": "<user>Write", "max_tokens": 9}, 0)
-    assert draw.setting == Setting(steer="Write")
+    assert draw.params == SteeringParams(steer="Write")
     assert prompts_schema(one, source()) == PROMPTS.names
 
 
@@ -56,7 +56,7 @@ def prompts_schema(one: Any, magpie: MagpieSource) -> list[str]:
 
 def test_system_prompts_are_drawn_by_weight() -> None:
     prompts = [{"text": "often", "weight": 6}, {"text": None, "weight": 3}, "seldom"]
-    found = Counter(one.system for one in settings(2000, system_prompts=prompts))
+    found = Counter(one.system for one in params_of(2000, system_prompts=prompts))
     assert set(found) == {"often", None, "seldom"}
     for name, share in (("often", 0.6), (None, 0.3), ("seldom", 0.1)):
         assert abs(found[name] / 2000 - share) < 0.05
@@ -64,8 +64,8 @@ def test_system_prompts_are_drawn_by_weight() -> None:
 
 def test_draws_are_steered_alike_every_time_and_anew_in_another_round() -> None:
     wanted = {"packs": ["code", {"name": "reasoning", "weight": 2}], "languages": ["en", "ja"]}
-    assert settings(60, **wanted) == settings(200, **wanted)[:60]
-    assert settings(60, **wanted) != settings(60, round=1, **wanted)
+    assert params_of(60, **wanted) == params_of(200, **wanted)[:60]
+    assert params_of(60, **wanted) != params_of(60, round=1, **wanted)
 
 
 @pytest.mark.parametrize("name", pack_names())
@@ -87,7 +87,7 @@ def test_there_are_the_five_packs_that_the_documentation_names() -> None:
 
 def test_packs_steer_by_system_prompts_or_by_beginnings() -> None:
     wanted: dict[str, Any] = {"packs": ["code", "everyday"], "languages": {"ja": 1}}
-    by_system, by_start = settings(80, **wanted), settings(80, packs_as="start", steer="質問: ", **wanted)
+    by_system, by_start = params_of(80, **wanted), params_of(80, packs_as="start", steer="質問: ", **wanted)
     assert {one.columns["pack"] for one in by_system} == {"code", "everyday"}
     for one in by_system:
         texts = read_pack(one.columns["pack"], Path(), ["ja"], "system").ja.system
@@ -98,14 +98,14 @@ def test_packs_steer_by_system_prompts_or_by_beginnings() -> None:
 
 
 def test_languages_alone_say_what_the_user_writes_in() -> None:
-    found = settings(400, languages={"en": 3, "ja": 1})
+    found = params_of(400, languages={"en": 3, "ja": 1})
     counted = Counter(one.columns["wanted_language"] for one in found)
     assert 250 < counted["en"] < 350
     assert {(one.columns["wanted_language"], one.system) for one in found} == {
         ("en", "You are a helpful assistant.\nThe user writes in English."),
         ("ja", "あなたは親切なアシスタントです。\n利用者は日本語で書きます。"),
     }
-    systems = {one.system for one in settings(20, languages="ja", system_prompts=["You know all."])}
+    systems = {one.system for one in params_of(20, languages="ja", system_prompts=["You know all."])}
     assert systems == {"You know all.\n利用者は日本語で書きます。"}
 
 
@@ -119,7 +119,7 @@ def test_personas_fit_the_language_and_stand_in_the_system_prompt(tmp_path: Path
     lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     (tmp_path / "people.jsonl").write_text(lines + "\n\n", encoding="utf-8")
     wanted = {"personas": {"path": "people.jsonl"}, "languages": ["en", "ja"], "system_prompts": ["Be brief."]}
-    found = settings(100, tmp_path, **wanted)
+    found = params_of(100, tmp_path, **wanted)
     fitting = {(one.columns["wanted_language"], one.columns["persona"]) for one in found}
     assert fitting == {("en", "a baker in Leeds."), ("ja", "札幌の高校生。"), ("ja", "猫")}
     for one in found:
@@ -130,7 +130,7 @@ def test_personas_fit_the_language_and_stand_in_the_system_prompt(tmp_path: Path
 
 def test_personas_are_read_from_a_text_file_and_drawn_evenly(tmp_path: Path) -> None:
     (tmp_path / "people.txt").write_text("a nurse\n\n a farmer \na judge\n", encoding="utf-8")
-    found = Counter(one.columns["persona"] for one in settings(300, tmp_path, personas={"path": "people.txt"}))
+    found = Counter(one.columns["persona"] for one in params_of(300, tmp_path, personas={"path": "people.txt"}))
     assert set(found) == {"a nurse", "a farmer", "a judge"}
     assert min(found.values()) > 60
 
@@ -162,7 +162,7 @@ def test_what_cannot_steer_is_refused_in_one_sentence(
 
 def test_a_pack_of_ones_own_is_a_file_beside_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"en": {"start": ["Tell me "]}}), encoding="utf-8")
-    [one] = settings(1, tmp_path, packs=["mine.yaml"], packs_as="start", languages="en")
+    [one] = params_of(1, tmp_path, packs=["mine.yaml"], packs_as="start", languages="en")
     assert (one.steer, one.columns["pack"]) == ("Tell me ", "mine.yaml")
 
 
@@ -232,6 +232,6 @@ def test_steering_text_is_part_of_the_instruction_where_it_begins_one(
 
 
 def test_the_beginning_of_a_pack_stays_where_the_steering_text_is_left_out(tmp_path: Path) -> None:
-    [setting] = settings(1, packs=["code"], languages=["en"], packs_as="start", steer="Topic: tea\n")
-    assert setting.left_out == "Topic: tea\n"
-    assert len(setting.steer) > len(setting.left_out)
+    [params] = params_of(1, packs=["code"], languages=["en"], packs_as="start", steer="Topic: tea\n")
+    assert params.left_out == "Topic: tea\n"
+    assert len(params.steer) > len(params.left_out)

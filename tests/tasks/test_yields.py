@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.tasks.synthesize import Yield, misses, plainly_misses, remedy
+from kasasagi.tasks.synthesize import Yield, below_floor, clearly_below_floor, remedy
 
 
 def test_yields_add_up_and_name_the_commonest_reason_first() -> None:
@@ -17,27 +17,27 @@ def test_yields_add_up_and_name_the_commonest_reason_first() -> None:
 
 
 def test_a_floor_is_missed_below_it_and_not_at_it() -> None:
-    assert misses(Yield(100, 9), 0.1)
-    assert not misses(Yield(100, 10), 0.1)
-    assert not misses(Yield(), 1.0)
+    assert below_floor(Yield(100, 9), 0.1)
+    assert not below_floor(Yield(100, 10), 0.1)
+    assert not below_floor(Yield(), 1.0)
 
 
 @given(st.integers(1, 6000), st.floats(0, 1), st.floats(0, 1))
 def test_no_floor_is_plainly_missed_that_is_not_missed(draws: int, share: float, floor: float) -> None:
     drawn = Yield(draws, int(draws * share))
-    assert not plainly_misses(drawn, floor) or misses(drawn, floor)
-    assert not plainly_misses(Yield(draws, draws), floor)
+    assert not clearly_below_floor(drawn, floor) or below_floor(drawn, floor)
+    assert not clearly_below_floor(Yield(draws, draws), floor)
 
 
 def test_few_draws_convince_only_of_a_yield_far_below() -> None:
-    assert not plainly_misses(Yield(3, 0), 0.5)
-    assert plainly_misses(Yield(12, 0), 0.5)
-    assert not plainly_misses(Yield(256, 0), 0.02)
-    assert plainly_misses(Yield(512, 0), 0.02)
-    assert plainly_misses(Yield(256, 90), 0.5)
-    assert not plainly_misses(Yield(256, 120), 0.5)
-    assert plainly_misses(Yield(100_000, 48_000), 0.5)
-    assert not plainly_misses(Yield(100_000, 49_800), 0.5)
+    assert not clearly_below_floor(Yield(3, 0), 0.5)
+    assert clearly_below_floor(Yield(12, 0), 0.5)
+    assert not clearly_below_floor(Yield(256, 0), 0.02)
+    assert clearly_below_floor(Yield(512, 0), 0.02)
+    assert clearly_below_floor(Yield(256, 90), 0.5)
+    assert not clearly_below_floor(Yield(256, 120), 0.5)
+    assert clearly_below_floor(Yield(100_000, 48_000), 0.5)
+    assert not clearly_below_floor(Yield(100_000, 49_800), 0.5)
 
 
 def test_a_floor_that_is_just_reached_stops_hardly_any_run() -> None:
@@ -45,5 +45,5 @@ def test_a_floor_that_is_just_reached_stops_hardly_any_run() -> None:
     stopped = 0
     for _ in range(300):
         accepted = sum(rng.random() < 0.3 for _ in range(256))
-        stopped += plainly_misses(Yield(256, accepted), 0.3)
+        stopped += clearly_below_floor(Yield(256, accepted), 0.3)
     assert stopped <= 3

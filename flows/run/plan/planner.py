@@ -10,15 +10,15 @@ from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.flows.run.chunks import prompt_chunks
-from kasasagi.flows.run.driver import Driver, Line, Rows, carried, inputs_of, number_of
+from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, inputs_of, number_of, outputs_of
 from kasasagi.flows.run.plan.counting import Count, StagePlan
 from kasasagi.flows.run.plan.scratch import PlannedRun
 from kasasagi.tasks.asking import NOT_ASKED, Answered, Then, known_answers, read_rows
-from kasasagi.tasks.context import Context, activated
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.rewrite.task import rewrite
 from kasasagi.tasks.stage_task import StageTask
-from kasasagi.tasks.synthesize import chunks_of_draws, draws_foreseen, draws_wanted, prompts_from_draws
+from kasasagi.tasks.synthesize import chunks_of_draws, draws_wanted, estimate_draws, prompts_from_draws
 
 
 class Planner(Driver):
@@ -52,7 +52,7 @@ class Planner(Driver):
         inputs = inputs_of(self.context, task, rows, *beside)
         return Rows(task.made(self._done(task, rows.part, inputs)), part=rows.part)
 
-    async def chunked(self, task: StageTask, rows: Rows) -> Rows:
+    async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
         """Take rows through a stage; where an answer is missing, nobody knows which of them it leaves."""
         if not self.takes(task, rows):
             return rows
@@ -64,7 +64,7 @@ class Planner(Driver):
         handles = self.count(task, rows, chunks)
         if self._counts[task.name].to_pay:
             return unknown
-        return self.gathered(task, rows, [task.made(handle) for handle in handles])
+        return self.gather(task, rows, [task.made(handle) for handle in handles])
 
     def count(self, task: StageTask, rows: Rows, chunks: Sequence[Shard]) -> list[Handle]:
         """Count what a stage asks about some chunks of rows."""
@@ -80,7 +80,7 @@ class Planner(Driver):
         while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
             shards += self.draw(synthesize, drawn, draws)
             if self._counts[synthesize.name].to_pay:
-                self.draw(synthesize, draws, draws_foreseen(source, drawn, accepted))
+                self.draw(synthesize, draws, estimate_draws(source, drawn, accepted))
                 return await choose(Rows(unknown=wanted))
             prompts = await choose(Rows(prompts_from_draws(self.context.session, source, shards)))
             if prompts.shard is None:
@@ -95,16 +95,16 @@ class Planner(Driver):
         handles = [self._done(synthesize, number, {}, **part) for number, part in enumerate(parts)]
         return [shard for handle in handles if (shard := synthesize.made(handle)) is not None]
 
-    async def overlap(self, one: Callable[[Line], Awaitable[None]], rows: Rows) -> None:
-        """Count what the line of stages asks about each chunk, and at most about the prompts that nobody knows."""
+    async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
+        """Count what the stages ask about each chunk, and at most about the prompts that nobody knows."""
         chunks = prompt_chunks(self.context.session, rows.shard) if rows.shard is not None else []
-        await self.count_lines(one, chunks)
-        await one(PlannedLine(self, rows.unknown))
+        await self.count_chunks(one, chunks)
+        await one(PlannedChunk(self, rows.unknown))
 
-    async def count_lines(self, one: Callable[[Line], Awaitable[None]], chunks: Iterable[Shard]) -> None:
-        """Count what the line of stages asks about some chunks of prompts."""
+    async def count_chunks(self, one: Callable[[PromptChunk], Awaitable[None]], chunks: Iterable[Shard]) -> None:
+        """Count what the stages ask about some chunks of prompts."""
         for number, chunk in enumerate(chunks):
-            await one(PlannedLine(self, 0, number, {"prompts": chunk}))
+            await one(PlannedChunk(self, 0, number, {"prompts": chunk}))
 
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
         """A plan continues."""
@@ -131,7 +131,7 @@ class Planner(Driver):
         return self._done(task, number, inputs)
 
     def _done(self, task: StageTask, number: int, inputs: Mapping[str, Shard], **params: int) -> Handle:
-        with activated(self.context):
+        with activate(self.context):
             return Handle.model_validate(task.fn(task.job(self.context, number, inputs, **params)))
 
     def count_of(self, task: StageTask) -> Count:
@@ -153,7 +153,7 @@ class Planner(Driver):
         return [Answered(question, known.get(question.key, unknown), True) for question in questions]
 
 
-class PlannedLine:
+class PlannedChunk:
     """One chunk of prompts in a plan: those whose answers are known so far, and how many others there are."""
 
     def __init__(self, planner: Planner, unknown: int, number: int = 0, inputs: Mapping[str, Shard] | None = None):
@@ -171,8 +171,8 @@ class PlannedLine:
         if self._inputs and task.stage.pays:
             more = task.how.more_inputs(planner.context, ORIGINALS)
             handle = planner.done(task, self.number, {**self._inputs, **more})
-            self._inputs |= carried(handle)
-            self._leave_out(_unanswered(planner.context, handle))
+            self._inputs |= outputs_of(handle)
+            self._leave_out(_unanswered_prompts(planner.context, handle))
 
     def _leave_out(self, prompts: set[str]) -> None:
         if prompts:
@@ -185,7 +185,7 @@ class PlannedLine:
             self._unknown += len(prompts)
 
 
-def _unanswered(context: Context, handle: Handle) -> set[str]:
+def _unanswered_prompts(context: Context, handle: Handle) -> set[str]:
     """The prompts of a chunk of which a question has no answer yet."""
     rows = read_rows(context.session.run, handle.shards.get("quarantine"), ["reason", "payload"])
     return {orjson.loads(row["payload"])["prompt_id"] for row in rows if row["reason"] == NOT_ASKED}

@@ -6,7 +6,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace, WorkspaceError
-from kasasagi.flows.views.overview.varied import varied
+from kasasagi.flows.views.overview.varied import pick_varied
 from kasasagi.flows.views.reading import fetch, reading
 
 DEFAULT_PAIRS = 3
@@ -44,13 +44,13 @@ def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
     with reading(run) as connection:
         return {
             "state": state.model_dump(),
-            "seconds": taken(state),
+            "seconds": seconds_taken(state),
             "folder": str(run.folder),
             "chunks": {} if run.database.exists() else _chunks(run),
             "stages": _stages(connection),
             "gates": fetch(connection, "SELECT * FROM gates"),
             "pair_count": fetch(connection, "SELECT count(*) AS n FROM pairs")[0]["n"],
-            "pairs": varied(fetch(connection, _PAIRS, [max(pairs, CANDIDATES)]), pairs),
+            "pairs": pick_varied(fetch(connection, _PAIRS, [max(pairs, CANDIDATES)]), pairs),
             "instructions": _instructions(run, connection, pairs),
             "response_count": fetch(connection, "SELECT count(*) AS n FROM responses")[0]["n"],
             "responses": _responses(run, connection, pairs),
@@ -62,22 +62,22 @@ def run_list(workspace: Workspace) -> list[dict[str, Any]]:
 
     What a run came to is None where its handles cannot be read, as those of another version.
     """
-    return [_listed(Run(workspace, state.run), state) for state in workspace.runs()]
+    return [_run_row(Run(workspace, state.run), state) for state in workspace.runs()]
 
 
-def taken(state: RunState) -> float | None:
+def seconds_taken(state: RunState) -> float | None:
     """Seconds from the start to the end, or to now for an active run; None for one that was killed."""
     end = time.time() if state.status == "running" else state.ended
     return None if end is None else end - state.started
 
 
-def _listed(run: Run, state: RunState) -> dict[str, Any]:
+def _run_row(run: Run, state: RunState) -> dict[str, Any]:
     return {
         "run": state.run,
         "recipe": state.name,
         "status": state.status,
         "started": state.started,
-        "seconds": taken(state),
+        "seconds": seconds_taken(state),
         **_came_to(run),
         "published": state.published,
         "error": state.error,

@@ -10,7 +10,7 @@ from kasasagi.tasks.text.languages import script_of
 GRAM = 3
 
 
-def varied(pairs: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+def pick_varied(pairs: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     """Return so many of some pairs, in their order: prompts as different as can be, margins not below the median.
 
     Prompts are compared by their language, by whether they have numbers and several lines, and by their character

@@ -14,7 +14,7 @@ from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Product, Run, RunState
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.views.overview.sentence import result_sentence
-from kasasagi.flows.views.overview.summary import taken
+from kasasagi.flows.views.overview.summary import seconds_taken
 from kasasagi.flows.views.reading import reading
 from kasasagi.flows.views.report import plots
 from kasasagi.flows.views.report.browser import browsed, embedded
@@ -22,7 +22,7 @@ from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.report.landscape import Landscape, landscape
 from kasasagi.flows.views.text import cut, dollars, duration, plural, visible
 from kasasagi.tasks.gate.explain.words import plain_name
-from kasasagi.tasks.publish.card.markdown import masked
+from kasasagi.tasks.publish.card.markdown import mask_secrets
 
 MOST_BYTES = 3_000_000
 SPARE_BYTES = 100_000
@@ -72,9 +72,9 @@ def _head(facts: Facts, stages: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "state": {**state.model_dump(), "name": visible(state.name), "error": visible(state.error or "")},
         "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(state.started)),
-        "took": duration(taken(state)),
+        "took": duration(seconds_taken(state)),
         "figures": _figures(facts, state, stages),
-        "recipe": visible(str(yaml.safe_dump(masked(facts.run.recipe()), allow_unicode=True, sort_keys=False))),
+        "recipe": visible(str(yaml.safe_dump(mask_secrets(facts.run.recipe()), allow_unicode=True, sort_keys=False))),
         "version": installed_version(),
         "style": Markup((HERE / "page.css").read_text(encoding="utf-8")),
         "script": Markup(script),

@@ -37,12 +37,12 @@ def export(result: "Result", form: Format, output: Path | None) -> None:
 
 def json_line(value: Any) -> str:
     """A value as one line of JSON: UTF-8 as it is, only what could disturb a terminal escaped."""
-    return _dumped(value)
+    return _dump(value)
 
 
 def json_text(value: Any) -> str:
     """A value as indented JSON, in the same way."""
-    return _dumped(value, indent=2)
+    return _dump(value, indent=2)
 
 
 def print_json(value: Any) -> None:
@@ -50,7 +50,7 @@ def print_json(value: Any) -> None:
     _utf8_stdout().write(json_text(value) + "\n")
 
 
-def _dumped(value: Any, indent: int | None = None) -> str:
+def _dump(value: Any, indent: int | None = None) -> str:
     options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
     try:
         return safe_json(orjson.dumps(value, default=_plain, option=options).decode())

@@ -44,19 +44,19 @@ class Result:
 
     def __init__(self, connection: DuckDBPyConnection, sql: str, run: Run) -> None:
         self._connection, self._sql, self._run = connection, sql, run
-        with _explained(connection, run):
+        with _explain_errors(connection, run):
             _check(connection, sql)
 
     @cached_property
     def names(self) -> list[str]:
         """The names of the columns; the query starts here."""
-        with _explained(self._connection, self._run):
+        with _explain_errors(self._connection, self._run):
             self._connection.execute(self._sql)
         return [column[0] for column in self._connection.description or []]
 
     def rows(self, most: int) -> Sequence[Sequence[Any]]:
         """The next rows, at most so many. Raises UsageError where the query fails on its way."""
-        with _explained(self._connection, self._run):
+        with _explain_errors(self._connection, self._run):
             return self._connection.fetchmany(most) if self.names else []
 
     def batches(self) -> Iterator[Sequence[Sequence[Any]]]:
@@ -75,7 +75,7 @@ class Result:
 
     def arrow(self) -> Any:
         """All rows of the query as an Arrow record batch reader, for a file that keeps the types."""
-        with _explained(self._connection, self._run):
+        with _explain_errors(self._connection, self._run):
             return self._connection.sql(self._sql).to_arrow_reader(BATCH_ROWS)
 
 
@@ -139,7 +139,7 @@ def _keywords(sql: str) -> Iterator[str]:
 
 
 @contextmanager
-def _explained(connection: DuckDBPyConnection, run: Run) -> Iterator[None]:
+def _explain_errors(connection: DuckDBPyConnection, run: Run) -> Iterator[None]:
     """Turn DuckDB's errors into one sentence that knows this run's tables and columns."""
     try:
         yield

@@ -46,7 +46,7 @@ def _counts_each(one: Expectation) -> bool:
     return one.arguments.get("column") in ("no_answer", "responder_answers")
 
 
-def observed(one: Expectation, result: dict[str, Any]) -> str:
+def describe_observed(one: Expectation, result: dict[str, Any]) -> str:
     """Return what was seen, the way its limit reads: a share with its count, or a value."""
     if one.arguments.get("unexpected_rows_query") is not None:
         count = result.get("observed_value", 0)

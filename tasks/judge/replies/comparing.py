@@ -19,9 +19,9 @@ from kasasagi.tasks.judge.replies.lines import (
     json_rationale,
     json_span,
     opens_rationale,
-    parsed,
+    parse_json,
     plain_head,
-    quoted,
+    quote,
     rationale_lines,
     refuse,
     reply_lines,
@@ -63,7 +63,7 @@ def read_comparison(reply: str, texts: Sequence[str] = ()) -> list[Verdict]:
     lines = without_courtesy(reply_lines(reply))
     refuse_copied_lines(lines, lambda raw: _BETTER.fullmatch(plain_head(raw)) is not None, texts)
     span = json_span(lines)
-    value = parsed("".join(lines[span.start : span.stop]), _JSON_BETTER)
+    value = parse_json("".join(lines[span.start : span.stop]), _JSON_BETTER)
     if value is None and holds_json(lines, _JSON_BETTER_SET):
         refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
     if value is not None:
@@ -83,7 +83,7 @@ def _label(raw: str) -> str | None:
     if (found := _BETTER.fullmatch(head)) is not None:
         return raw if is_long(raw) else found[1].strip()
     if _BETTER_LIKE.match(head) or _is_short_like(raw, head):
-        refuse("unclear_verdict", f"the line {quoted(raw)} resembles a verdict but is not in the asked form")
+        refuse("unclear_verdict", f"the line {quote(raw)} resembles a verdict but is not in the asked form")
     return None
 
 
@@ -116,7 +116,7 @@ def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
             continue
         before, after = ([one for one, _ in some] for some in (labelled[:place], labelled[place + 1 :]))
         if in_quotes or announces(before) or stands_inside(before, after):
-            refuse("quoted_verdict", f"the line {quoted(raw)} stands in a quotation, or amid the rationale")
+            refuse("quoted_verdict", f"the line {quote(raw)} stands in a quotation, or amid the rationale")
 
 
 def _from_json(value: Any) -> list[Verdict]:
@@ -126,9 +126,9 @@ def _from_json(value: Any) -> list[Verdict]:
     for key, item in value:
         name = _NAMES.get(key.strip().lower())
         if name is None:
-            refuse("unknown_key", f"the JSON object has the key {quoted(key)}, whose meaning is not agreed")
+            refuse("unknown_key", f"the JSON object has the key {quote(key)}, whose meaning is not agreed")
         if name in entry:
-            refuse("repeated_verdict", f"the JSON object has {quoted(key)} twice")
+            refuse("repeated_verdict", f"the JSON object has {quote(key)} twice")
         entry[name] = item
     better = entry.get("better")
     if not isinstance(better, str):
@@ -144,5 +144,5 @@ def _verdicts(words: str, rationale: str) -> list[Verdict]:
     elif _TIE.fullmatch(words):
         ratings = TIE
     else:
-        refuse("unclear_verdict", f"the better text is {quoted(words)}, not Text 1, Text 2 or tie")
+        refuse("unclear_verdict", f"the better text is {quote(words)}, not Text 1, Text 2 or tie")
     return [Verdict(rating, rationale) for rating in ratings]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from kasasagi.tasks.judge.replies.lines import plain_head, quoted, refuse
+from kasasagi.tasks.judge.replies.lines import plain_head, quote, refuse
 
 _ENDS = re.compile("[\\r\\n\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029]+")
 _BLANKS = re.compile(r"\s+")
@@ -25,7 +25,7 @@ def refuse_copied_lines(lines: Iterable[str], is_verdict: Callable[[str], bool],
     theirs = {plain_head(line) for text in texts for line in _ENDS.split(text)} - {""}
     for raw in lines:
         if plain_head(raw) in theirs and is_verdict(raw):
-            refuse("copied_verdict", f"the line {quoted(raw)} also stands in a text that was judged")
+            refuse("copied_verdict", f"the line {quote(raw)} also stands in a text that was judged")
 
 
 def refuse_copied_json(body: str, texts: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def refuse(reason: str, detail: str) -> NoReturn:
     raise UnreadableReply(reason, detail)
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text as a sentence quotes it: short, and on one line."""
     text = text.strip()
     return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
@@ -140,7 +140,7 @@ class Quotes:
     def holds(self, raw: str, label: Literal["section", "verdict", "none"]) -> bool:
         """Whether the next line is quoted; label says what it is labelled as."""
         if _FENCE.fullmatch(raw):
-            self._block = self._opened() if self._block == "none" else "none"
+            self._block = self._state() if self._block == "none" else "none"
             return False
         if label == "section" or opens_rationale(raw):
             self._block = "own" if self._block == "unsure" else self._block
@@ -148,7 +148,7 @@ class Quotes:
         self._words = self._words or bool(raw.strip())
         return self._block in ("unsure", "quotation") or raw.lstrip().startswith((">", "＞"))
 
-    def _opened(self) -> Literal["own", "unsure", "quotation"]:
+    def _state(self) -> Literal["own", "unsure", "quotation"]:
         return "quotation" if self._labels else "unsure" if self._words else "own"
 
 
@@ -165,7 +165,7 @@ def holds_json(lines: Sequence[str], names: re.Pattern[str]) -> bool:
     return any(line.lstrip().startswith(("{", "[")) and names.search(line) for line in lines)
 
 
-def parsed(body: str, must_name: re.Pattern[str]) -> Any:
+def parse_json(body: str, must_name: re.Pattern[str]) -> Any:
     """The JSON value with its numbers as written and its objects as pairs; None where it is none or names no verdict.
 
     must_name finds the key that every verdict has.

@@ -25,9 +25,9 @@ from kasasagi.tasks.judge.replies.lines import (
     json_rationale,
     json_span,
     opens_rationale,
-    parsed,
+    parse_json,
     plain_head,
-    quoted,
+    quote,
     rationale_lines,
     refuse,
     reply_lines,
@@ -125,7 +125,7 @@ def read_ratings(
     if not reply.strip():
         refuse("empty_reply", "the reply is empty")
     lines = without_courtesy(reply_lines(reply))
-    refuse_copied_lines(lines, lambda raw: _classified(raw).kind == "rating", texts)
+    refuse_copied_lines(lines, lambda raw: _classify(raw).kind == "rating", texts)
     sections = _found(lines, count, texts)
     _check_numbers(sections, count)
     asked = _Scale(lowest, scale, allow_halves)
@@ -135,24 +135,24 @@ def read_ratings(
 def _found(lines: Sequence[str], count: int, texts: Sequence[str]) -> dict[int, _Section]:
     """The sections by number, from whichever of the two forms the reply has; it may not have both."""
     span = json_span(lines)
-    value = parsed("".join(lines[span.start : span.stop]), _JSON_RATING)
+    value = parse_json("".join(lines[span.start : span.stop]), _JSON_RATING)
     if value is None and holds_json(lines, _JSON_RATING_SET):
         refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
     if value is None:
-        sections = _sections([_classified(raw) for raw in lines], count)
+        sections = _sections([_classify(raw) for raw in lines], count)
         if span and not sections:
             refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
     refuse_copied_json("".join(lines[span.start : span.stop]), texts)
     beside = (*lines[: span.start], *lines[span.stop :])
-    if any(_classified(raw).kind != "text" for raw in beside):
+    if any(_classify(raw).kind != "text" for raw in beside):
         refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
     if any(_JSON_RATING_SET.search(raw) for raw in beside):
         refuse("two_values", "the reply carries further ratings beside its JSON value, which may disagree")
     return _json_sections(value, count)
 
 
-def _classified(raw: str) -> _Line:
+def _classify(raw: str) -> _Line:
     """What a line is: a section's head, a clean rating label, something that resembles a rating, or text."""
     head = plain_head(raw)
     section = _SECTION.fullmatch(head)
@@ -180,22 +180,22 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
     for line in lines:
         in_quotes = quotes.holds(line.raw, _LABELS.get(line.kind, "none"))
         if in_quotes and line.kind in _LABELS:
-            refuse("quoted_rating", f"the line {quoted(line.raw)} stands in a quotation or a block of code")
+            refuse("quoted_rating", f"the line {quote(line.raw)} stands in a quotation or a block of code")
         if line.kind == "section":
-            current = _opened(sections, int(line.value))
+            current = _open_section(sections, int(line.value))
         elif line.kind == "rating":
             if announces(current.words):
-                refuse("quoted_rating", f"the line {quoted(line.raw)} is announced by the rationale, as a quotation is")
+                refuse("quoted_rating", f"the line {quote(line.raw)} is announced by the rationale, as a quotation is")
             current.ratings.append(line.value)
             places.append((current, len(current.words)))
         elif line.kind == "unclear":
-            refuse("unclear_rating", f"the line {quoted(line.raw)} resembles a rating but is not in the asked form")
+            refuse("unclear_rating", f"the line {quote(line.raw)} resembles a rating but is not in the asked form")
         else:
             current.words.append(line.raw)
     if count == 1 and not sections and preamble.ratings:
         sections = {1: preamble}
     elif preamble.ratings:
-        refuse("stray_rating", f"the rating {quoted(preamble.ratings[0])} stands outside of any section")
+        refuse("stray_rating", f"the rating {quote(preamble.ratings[0])} stands outside of any section")
     for section, place in places:
         section.inside = section.inside or stands_inside(section.words[:place], section.words[place:])
     for section in sections.values():
@@ -203,7 +203,7 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
     return sections
 
 
-def _opened(sections: dict[int, _Section], number: int) -> _Section:
+def _open_section(sections: dict[int, _Section], number: int) -> _Section:
     if number in sections:
         refuse("repeated_section", f"text {number} is rated twice")
     sections[number] = _Section()
@@ -235,16 +235,16 @@ def _rating(number: int, words: str, scale: _Scale) -> float:
         refuse("missing_rating", f"the rating of text {number} is empty")
     found = _VALUE.fullmatch(words) if len(words) <= HEAD_CHARS else None
     if found is None:
-        refuse("rating_not_a_number", f"the rating of text {number} is {quoted(words)}, not one number in digits")
+        refuse("rating_not_a_number", f"the rating of text {number} is {quote(words)}, not one number in digits")
     if found[2] is not None and found[2] != str(scale.highest):
-        refuse("other_scale", f"the rating of text {number} is {quoted(words)}, but the scale ends at {scale.highest}")
+        refuse("other_scale", f"the rating of text {number} is {quote(words)}, but the scale ends at {scale.highest}")
     rating = Fraction(found[1])
     _check_label(words, (found["in_brackets"] or found["behind"] or "").strip(), rating, scale)
     if not scale.lowest <= rating <= scale.highest:
         span = f"{scale.lowest} to {scale.highest}"
-        refuse("rating_out_of_range", f"the rating of text {number} is {quoted(words)}, not from {span}")
+        refuse("rating_out_of_range", f"the rating of text {number} is {quote(words)}, not from {span}")
     if (rating * 2 if scale.halves else rating).denominator != 1:
-        refuse("rating_not_whole", f"the rating of text {number} is {quoted(words)}, not a number of the scale")
+        refuse("rating_not_whole", f"the rating of text {number} is {quote(words)}, not a number of the scale")
     return float(rating)
 
 
@@ -255,14 +255,14 @@ def _check_label(words: str, label: str, rating: Fraction, scale: _Scale) -> Non
     middle = Fraction(scale.lowest + scale.highest, 2)
     contradicts = (rating < middle and _PRAISE.search(label)) or (rating > middle and _BLAME.search(label))
     if contradicts or _NUMBER_WORDS.search(label) or _RATING_WORDS.search(label):
-        refuse("unclear_rating", f"the words behind the rating {quoted(words)} may mean another one")
+        refuse("unclear_rating", f"the words behind the rating {quote(words)} may mean another one")
 
 
 def _json_sections(value: Any, count: int) -> dict[int, _Section]:
     sections: dict[int, _Section] = {}
     for number, pairs in _json_entries(value, count):
         entry = _json_entry(number, pairs)
-        section = _opened(sections, number)
+        section = _open_section(sections, number)
         section.ratings = [_json_rating(number, entry["rating"])] if "rating" in entry else []
         section.words = [json_rationale(f"text {number}", entry.get("rationale", ""))]
     return sections
@@ -300,9 +300,9 @@ def _json_entry(number: int | None, pairs: Any) -> dict[str, Any]:
     for key, item in pairs:
         name = _NAMES.get(key.strip().lower())
         if name is None:
-            refuse("unknown_key", f"{which} has the key {quoted(key)}, whose meaning is not agreed")
+            refuse("unknown_key", f"{which} has the key {quote(key)}, whose meaning is not agreed")
         if name in entry:
-            refuse(f"repeated_{'section' if name == 'text' else name}", f"{which} has {quoted(key)} twice")
+            refuse(f"repeated_{'section' if name == 'text' else name}", f"{which} has {quote(key)} twice")
         entry[name] = item
     if number is not None and "text" in entry and _json_number(entry["text"]) != number:
         refuse("repeated_section", f"{which} says that it is for text {entry['text']!r:.60}")

@@ -30,9 +30,11 @@ def open_rows(source: DatasetSource, place: Place) -> Opened:
     """Open a source for reading from its first row. Raises SourceError where it is not what its format says."""
     if place.format == "csv":
         form = csv_form(source, place)
-        return Opened(_csv_header(place, form), _reported(place, _csv_rows(place, form)))
+        return Opened(_csv_header(place, form), _report_damage(place, _csv_rows(place, form)))
     if place.format == "jsonl" or (place.format == "json" and _is_lines(place)):
-        return Opened(_seen_columns(_reported(place, _jsonl_rows(place))), _reported(place, _jsonl_rows(place)), False)
+        return Opened(
+            _seen_columns(_report_damage(place, _jsonl_rows(place))), _report_damage(place, _jsonl_rows(place)), False
+        )
     if place.format == "json":
         rows = _json_rows(place)
         return Opened(_seen_columns(_json_items(rows)), _json_items(rows), False)
@@ -47,7 +49,7 @@ def peek_columns(source: DatasetSource, base: Path) -> list[str] | None:
     return None if place.format == "hub" else open_rows(source, place).columns
 
 
-def _reported(place: Place, rows: Iterator[RawRow]) -> Iterator[RawRow]:
+def _report_damage(place: Place, rows: Iterator[RawRow]) -> Iterator[RawRow]:
     """The same rows, with damage to the file itself raised as a SourceError."""
     try:
         yield from rows

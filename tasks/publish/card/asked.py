@@ -8,7 +8,7 @@ import duckdb
 import orjson
 
 from kasasagi.blocks.workspace.run_tables import with_more_memory
-from kasasagi.tasks.publish.card.markdown import masked
+from kasasagi.tasks.publish.card.markdown import mask_secrets
 
 MOST_WAYS = 12
 """Rows of one model in one stage; what is left is counted in one more, so that a card stays a card."""
@@ -47,14 +47,14 @@ def asked_models(connection: duckdb.DuckDBPyConnection, models: Mapping[str, Any
         here = responder if responder == model else f"{responder} ({model})"
         row = (stage, here, _known_as(models.get(model)), calls, _sampling(ways))
         groups.setdefault((stage, model), []).append(row)
-    return [row for rows in groups.values() for row in _bounded(rows)]
+    return [row for rows in groups.values() for row in _limit_rows(rows)]
 
 
 def _ways(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
     return connection.execute(_WAYS).fetchall()
 
 
-def _bounded(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _limit_rows(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """The rows of one model, the rarest together where they are many."""
     if len(rows) <= MOST_WAYS:
         return list(rows)
@@ -77,5 +77,5 @@ def _known_as(model: Any) -> str:
 
 def _sampling(ways: str) -> str:
     """The sampling parameters of a request, as one text."""
-    fields = masked(orjson.loads(ways))
+    fields = mask_secrets(orjson.loads(ways))
     return ", ".join(f"{name} {orjson.dumps(value).decode()}" for name, value in fields.items()) or "the server's own"

@@ -14,7 +14,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.gate.explain.words import plain_name
 from kasasagi.tasks.publish.card.asked import asked_models
 from kasasagi.tasks.publish.card.figures import Figures
-from kasasagi.tasks.publish.card.markdown import cell, fenced, masked, table
+from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig
 from kasasagi.tasks.publish.families import rewrites
@@ -70,7 +70,7 @@ def card(facts: CardFacts) -> str:
 
 def how_it_came_about(facts: CardFacts) -> list[str]:
     """The models, the licences, the account of every stage and the gates, as sections of a card."""
-    origins = provenance(facts.config, masked(facts.run.recipe()))
+    origins = provenance(facts.config, mask_secrets(facts.run.recipe()))
     return [*_models(facts), *origins, *_account(facts), *_gates(facts)]
 
 
@@ -131,12 +131,12 @@ def how_to_load(facts: CardFacts) -> list[str]:
         folder = "path/to/this/folder" + (f"/{chosen.name}" if place else "")
         loading = chosen.loading.replace("{folder}", folder)
         loading = loading.replace("{splits}", "" if facts.config.split is None else '["train"]')
-        parts += [f"For {chosen.consumer}:", fenced(loading, chosen.loading_language)]
+        parts += [f"For {chosen.consumer}:", code_block(loading, chosen.loading_language)]
     parts.append("The same rows lie in `train.parquet` and, one JSON object a line, in `train.jsonl`.")
-    return [*parts, *_divided(facts), *_left_out(facts)]
+    return [*parts, *_test_split(facts), *_left_out(facts)]
 
 
-def _divided(facts: CardFacts) -> list[str]:
+def _test_split(facts: CardFacts) -> list[str]:
     """What the test split is, and how large."""
     split = facts.config.split
     if split is None:
@@ -171,9 +171,9 @@ def _left_out(facts: CardFacts) -> list[str]:
 
 def columns(facts: CardFacts) -> list[str]:
     """What the columns of each format are, as a section of a card."""
-    parts = ["## Columns", _described(facts.forms[0].columns)]
+    parts = ["## Columns", _column_table(facts.forms[0].columns)]
     for form in facts.forms[1:]:
-        parts += [f"In the format {form.name}:", _described(form.columns)]
+        parts += [f"In the format {form.name}:", _column_table(form.columns)]
     parts.append(_texts(facts))
     keeping = [form.name for form in facts.forms if form.keeps]
     if facts.kept and keeping:
@@ -196,7 +196,7 @@ def _texts(facts: CardFacts) -> str:
     return f"{stands}System messages are {system}. No text was altered{but}."
 
 
-def _described(columns: Mapping[str, str]) -> str:
+def _column_table(columns: Mapping[str, str]) -> str:
     """A table of columns; names and meanings are our own Markdown."""
     if not columns:
         return "They are what its own function makes of a pair."
@@ -270,7 +270,7 @@ def origin(facts: CardFacts) -> list[str]:
     versions += [(package, installed_version(package)) for package in PACKAGES]
     return [
         "## Recipe",
-        fenced(_yaml(masked(facts.run.recipe())), "yaml"),
+        code_block(_yaml(mask_secrets(facts.run.recipe())), "yaml"),
         "## Versions",
         ", ".join(f"{name} {cell(found)}" for name, found in versions) + ".",
     ]

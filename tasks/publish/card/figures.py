@@ -81,7 +81,7 @@ class Figures:
             figures.ratings += rating or 0.0
             if rating is not None:
                 figures.marks[round(rating, 1)] += 1
-            if tokens:  # given answers have none, and a server without usage says 0
+            if tokens:  # provided answers have none, and a server without usage says 0
                 figures.counted += 1
                 figures.tokens += tokens
                 self.lengths[side][tokens] += 1

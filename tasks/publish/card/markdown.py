@@ -44,19 +44,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def fenced(text: str, language: str = "") -> str:
+def code_block(text: str, language: str = "") -> str:
     """A code block whose fence is longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def masked(value: Any) -> Any:
+def mask_secrets(value: Any) -> Any:
     """A recipe's data with everything that looks like a key replaced by ***; a recipe should hold none."""
     if isinstance(value, dict):
-        return {name: _MASK if _is_secret(name, entry) else masked(entry) for name, entry in value.items()}
+        return {name: _MASK if _is_secret(name, entry) else mask_secrets(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(entry) for entry in value]
+        return [mask_secrets(entry) for entry in value]
     return masked_text(value) if isinstance(value, str) else value
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kasasagi.tasks.publish.card.markdown import cell, fenced, table
+from kasasagi.tasks.publish.card.markdown import cell, code_block, table
 from kasasagi.tasks.publish.config import HubConfig, PublishConfig
 
 SOURCE = "source"
@@ -49,4 +49,4 @@ def from_hub(hub: HubConfig | None) -> list[str]:
     revision = f', revision="{hub.revision}"' if hub.revision else ""
     code = f'from datasets import load_dataset\n\ndataset = load_dataset("{hub.repo}"{revision}, split="train")'
     seen = f"It is private: log in with a token that may read {cell(hub.repo)}." if hub.private else ""
-    return ["From the Hub:", fenced(code, "python"), *([seen] if seen else [])]
+    return ["From the Hub:", code_block(code, "python"), *([seen] if seen else [])]

@@ -37,7 +37,7 @@ ROLES = frozenset({"user", "assistant", "system", "tool"})
 DUMMY = "[[dummy_message]]"
 
 
-def refused(row: Row) -> str | None:
+def skip_reason(row: Row) -> str | None:
     """Why Axolotl would not take the row."""
     if not {turn["role"] for turn in row["prompt"]} <= ROLES:
         return "unknown_role"
@@ -57,6 +57,6 @@ AXOLOTL = Format(
     convert=by_row(SCHEMA, _with_answers),
     columns=COLUMNS,
     loading_language="yaml",
-    refuses=refused,
+    refuses=skip_reason,
     verbatim=False,
 )

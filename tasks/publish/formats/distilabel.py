@@ -59,7 +59,7 @@ READ = ("prompt", "chosen", "rejected", ANSWERS)
 PER_SIDE = ("model", "rating")
 
 
-def _formatted(row: Row) -> dict[str, Any]:
+def _format_row(row: Row) -> dict[str, Any]:
     prompt = first_question(row)
     formatted = {**_input(row), "prompt": prompt, "prompt_id": hashlib.sha256(prompt.encode()).hexdigest()}
     for side in ("chosen", "rejected"):
@@ -85,7 +85,7 @@ def _input(row: Row) -> dict[str, Any]:
 
 def _with_input(rows: pa.Table) -> pa.Table:
     needed = [*READ, *(f"{side}_{name}" for side in ("chosen", "rejected") for name in PER_SIDE)]
-    made = table_of(SCHEMA, map(_formatted, rows.select(needed).to_pylist()))
+    made = table_of(SCHEMA, map(_format_row, rows.select(needed).to_pylist()))
     return with_kept(made, rows, kept_names(rows.column_names, {*OWN, ANSWERS}, SCHEMA.names))
 
 

@@ -44,7 +44,7 @@ SCHEMA = pa.schema(
 )
 
 
-def _unpaired(rows: pa.Table) -> pa.Table:
+def _unpair(rows: pa.Table) -> pa.Table:
     return table_of(SCHEMA, sorted(_answers(rows.to_pylist()), key=lambda answer: answer["response_id"]))
 
 
@@ -72,4 +72,4 @@ def _answer(row: dict[str, Any], side: str) -> dict[str, Any]:
     }
 
 
-KTO = Format(name="kto", consumer="TRL's KTOTrainer", loading=LOADING, convert=_unpaired, columns=COLUMNS)
+KTO = Format(name="kto", consumer="TRL's KTOTrainer", loading=LOADING, convert=_unpair, columns=COLUMNS)

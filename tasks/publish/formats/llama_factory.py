@@ -43,12 +43,12 @@ NAMES = {"user": "human", "assistant": "gpt"}
 DATASETS = {"train": "kasasagi", "test": "kasasagi_test"}
 
 
-def refused(row: Row) -> str | None:
+def skip_reason(row: Row) -> str | None:
     """Why LLaMA-Factory would skip the row."""
     return misplaced_turn(row["prompt"])
 
 
-def _announced(splits: Sequence[str]) -> dict[str, bytes]:
+def _dataset_info(splits: Sequence[str]) -> dict[str, bytes]:
     entries = {
         DATASETS[split]: {
             "file_name": f"{split}.jsonl",
@@ -80,6 +80,6 @@ LLAMA_FACTORY = Format(
     convert=by_row(SCHEMA, _sharegpt),
     columns=COLUMNS,
     loading_language="yaml",
-    refuses=refused,
-    files=_announced,
+    refuses=skip_reason,
+    files=_dataset_info,
 )

@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 ROLES = frozenset({"system", "user", "assistant"})
 
 
-def refused(row: Row) -> str | None:
+def skip_reason(row: Row) -> str | None:
     """Why the row would not be taken."""
     if not {turn["role"] for turn in row["prompt"]} <= ROLES:
         return "unknown_role"
@@ -61,5 +61,5 @@ OPENAI_PREFERENCE = Format(
     loading=LOADING,
     convert=by_row(SCHEMA, _preference),
     columns=COLUMNS,
-    refuses=refused,
+    refuses=skip_reason,
 )

@@ -37,7 +37,7 @@ def transcript(row: Row) -> str:
     return "\n\n".join([*turns, "Assistant:"])
 
 
-def refused(row: Row) -> str | None:
+def skip_reason(row: Row) -> str | None:
     """Why a transcript of the row would not say what the conversation says."""
     if any(turn["role"] not in SPEAKERS for turn in row["prompt"]):
         return "unknown_role"
@@ -56,6 +56,6 @@ TRL_PLAIN = Format(
     loading=LOADING,
     convert=by_row(SCHEMA, _plain),
     columns=COLUMNS,
-    refuses=refused,
+    refuses=skip_reason,
     verbatim=False,
 )

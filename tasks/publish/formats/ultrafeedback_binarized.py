@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
 )
 
 
-def _binarized(row: Row) -> dict[str, Any]:
+def _binarize(row: Row) -> dict[str, Any]:
     chosen = row["prompt"] + row["chosen"]
     return {
         "prompt": first_question(row),
@@ -56,6 +56,6 @@ ULTRAFEEDBACK_BINARIZED = Format(
     name="ultrafeedback_binarized",
     consumer="scripts written for ultrafeedback_binarized",
     loading=LOADING,
-    convert=by_row(SCHEMA, _binarized),
+    convert=by_row(SCHEMA, _binarize),
     columns=COLUMNS,
 )

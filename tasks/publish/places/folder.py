@@ -63,7 +63,7 @@ def _recover(target: Path) -> None:
             shutil.rmtree(old)
         elif not target.exists() or (target.is_dir() and not any(target.iterdir())):
             os.rename(old, target)
-    for left in target.parent.glob(f".{_escaped(target.name)}.kasasagi-new-*"):
+    for left in target.parent.glob(f".{_escape_glob(target.name)}.kasasagi-new-*"):
         if not _being_built(left):
             shutil.rmtree(left)
 
@@ -85,22 +85,22 @@ def refuse_foreign(target: Path) -> None:
     published = manifest["files"] if manifest else {}
     if foreign := foreign_files(target, {*published, MANIFEST} if manifest else set()):
         raise PublishError(
-            f"{target} holds what kasasagi did not publish there ({_listed(foreign)}), so it is left alone: "
+            f"{target} holds what kasasagi did not publish there ({_join_names(foreign)}), so it is left alone: "
             "move that away or name another path"
         )
     if changed := changed_files(target, published, target / MANIFEST):
         raise PublishError(
-            f"{target} holds files that were changed since they were published ({_listed(changed)}), so it is left "
+            f"{target} holds files that were changed since they were published ({_join_names(changed)}), so it is left "
             "alone: move them away or name another path"
         )
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return ", ".join(names[:FILES_NAMED]) + (", …" if len(names) > FILES_NAMED else "")
 
 
 @contextmanager
-def replaced(target: Path) -> Iterator[Path]:
+def replace_folder(target: Path) -> Iterator[Path]:
     """An empty folder to fill; when the block ends well it takes the target's place, else it vanishes.
 
     Raises PublishError where the target is not ours or cannot be written; then all is as it was.
@@ -177,7 +177,7 @@ def _being_built(folder: Path) -> bool:
     return lives or is_locked(folder)
 
 
-def _escaped(name: str) -> str:
+def _escape_glob(name: str) -> str:
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
 
 

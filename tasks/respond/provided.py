@@ -19,53 +19,53 @@ VERSION = 2
 Row = Mapping[str, Any]
 
 
-def given_chunk(run: Run, job: ChunkJob) -> Handle:
-    """Take the responses of one chunk of prompts and keep them, with what the source claims of them."""
+def provided_chunk(run: Run, job: ChunkJob) -> Handle:
+    """Take the responses of one chunk of prompts and keep them, with the preferences that the source states."""
     started = time.monotonic()
     prompts = read_rows(run, job.inputs["prompts"], ["prompt_id"])
-    given = given_to(run, job.inputs["given"], prompts)
-    return keep_chunk(run, {}, job, take(prompts, given), started)
+    provided = provided_to(run, job.inputs["given"], prompts)
+    return keep_chunk(run, {}, job, take(prompts, provided), started)
 
 
 def beside(run: Run, job: ChunkJob) -> ChunkResult:
     """The answers that one chunk of prompts has in the source, to stand beside those that are asked for."""
     prompts = read_rows(run, job.inputs["prompts"], ["prompt_id"])
-    result = take(prompts, given_to(run, job.inputs["given"], prompts))
+    result = take(prompts, provided_to(run, job.inputs["given"], prompts))
     return ChunkResult(
         result.rows_in, result.rows_out, {name: result.rows[name] for name in ("responses", "quarantine")}
     )
 
 
-def given_to(run: Run, given: Shard, prompts: Sequence[Row]) -> list[dict[str, Any]]:
-    """The given responses to some prompts; prompts of a chunk are neighbours, so little else is read."""
+def provided_to(run: Run, provided: Shard, prompts: Sequence[Row]) -> list[dict[str, Any]]:
+    """The provided responses to some prompts; prompts of a chunk are neighbours, so little else is read."""
     wanted = {prompt["prompt_id"] for prompt in prompts}
     if not wanted:
         return []
-    path = run.workspace.shards.path(given)
+    path = run.workspace.shards.path(provided)
     span = [("prompt_id", ">=", min(wanted)), ("prompt_id", "<=", max(wanted))]
     rows = pq.read_table(path, filters=span).to_pylist()
     return [row for row in rows if row["prompt_id"] in wanted]
 
 
-def take(prompts: Sequence[Row], given: Sequence[Row]) -> ChunkResult:
-    """Responses that may be judged, those quarantined, and the claims: each pair that the source prefers one way.
+def take(prompts: Sequence[Row], provided: Sequence[Row]) -> ChunkResult:
+    """Responses that may be judged, those quarantined, and the source's labels: each pair of which it prefers one.
 
-    A text that stands twice under a prompt is one response; a claim about either is one about it. What a response says
+    A text that stands twice under a prompt is one response; a label of either is a label of it. What a response says
     in `<think>` tags before it answers is its thinking.
     """
     by_prompt: dict[str, list[Row]] = defaultdict(list)
-    for row in given:
+    for row in provided:
         by_prompt[row["prompt_id"]].append(row)
     rows: dict[str, list[dict[str, Any]]] = {"responses": [], "quarantine": [], "claims": []}
     for prompt in prompts:
         _take_prompt(by_prompt[prompt["prompt_id"]], rows)
-    return ChunkResult(len(given), len(rows["responses"]), rows)
+    return ChunkResult(len(provided), len(rows["responses"]), rows)
 
 
-def _take_prompt(given: Sequence[Row], rows: dict[str, list[dict[str, Any]]]) -> None:
+def _take_prompt(provided: Sequence[Row], rows: dict[str, list[dict[str, Any]]]) -> None:
     known: dict[str, str] = {}
     sides: dict[int, dict[str, str]] = defaultdict(dict)
-    for index, row in enumerate(given):
+    for index, row in enumerate(provided):
         content, thinking = split_thinking(row["content"] or "", None)
         made = {**_response(row, index, content), "thinking": thinking}
         reason, detail = _problem(row, content, known)
@@ -76,14 +76,14 @@ def _take_prompt(given: Sequence[Row], rows: dict[str, list[dict[str, Any]]]) ->
             rows["quarantine"].append(quarantine_row(RESPOND.name, made["response_id"], reason, detail, made))
         if content.strip() in known:
             sides[row["row"]][row["slot"]] = known[content.strip()]
-    rows["claims"] += list(_claims(given, sides))
+    rows["claims"] += list(_source_labels(provided, sides))
 
 
-def _claims(given: Sequence[Row], sides: Mapping[int, Mapping[str, str]]) -> Iterator[dict[str, Any]]:
+def _source_labels(provided: Sequence[Row], sides: Mapping[int, Mapping[str, str]]) -> Iterator[dict[str, Any]]:
     for side in sides.values():
         if {"chosen", "rejected"} <= side.keys() and side["chosen"] != side["rejected"]:
             pair = {"chosen_id": side["chosen"], "rejected_id": side["rejected"]}
-            yield {"prompt_id": given[0]["prompt_id"], **pair}
+            yield {"prompt_id": provided[0]["prompt_id"], **pair}
 
 
 def _response(row: Row, index: int, content: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.flows.errors import KasasagiError
-from kasasagi.flows.rebuild.again import pair_again, publish_again
+from kasasagi.flows.rebuild.rebuild import rebuild_pairs, republish
 from kasasagi.flows.upkeep.waiting import rows_behind
 from kasasagi.tasks.gate.approvals import write_approvals
 from kasasagi.tasks.gate.explain import words
@@ -84,22 +84,22 @@ def pairs_in(run: Run) -> int:
 
 def is_not_published(run: Run, folder: Path) -> None:
     with pytest.raises(KasasagiError, match="--partial"):
-        publish_again(run.workspace, run.id, [f"publish.path={folder}"], partial=False)
+        republish(run.workspace, run.id, [f"publish.path={folder}"], partial=False)
     assert not folder.exists()
 
 
 def test_every_stage_is_judged_again_and_what_holds_may_be_published(tmp_path: Path) -> None:
     old = example(tmp_path / "workspace")
-    new = pair_again(old.workspace, old.id, [])
+    new = rebuild_pairs(old.workspace, old.id, [])
     assert new.state().status == "done"
     assert {stage for stage, _ in gates_of(new)} == {"load", "filter", "respond", "judge", "format_dpo"}
-    assert publish_again(new.workspace, new.id, [f"publish.path={tmp_path / 'out'}"], partial=False).rows == 4
+    assert republish(new.workspace, new.id, [f"publish.path={tmp_path / 'out'}"], partial=False).rows == 4
 
 
 def test_a_gate_on_answers_that_stopped_the_run_stops_its_pairs_too(tmp_path: Path) -> None:
     old = example(tmp_path / "workspace", FEW_ANSWERS, ANY_FAVOURITE)
     with pytest.raises(GateFailedError, match="respond: rows: "):
-        pair_again(old.workspace, old.id, ["pairs.min_margin=2"])
+        rebuild_pairs(old.workspace, old.id, ["pairs.min_margin=2"])
     new, state = latest(old.workspace)
     assert (new.id != old.id, state.status, state.exit_code) == (True, "stopped", 3)
     assert gates_of(new, success=False) == [("respond", "critical")]
@@ -110,12 +110,12 @@ def test_a_gate_on_answers_that_stopped_the_run_stops_its_pairs_too(tmp_path: Pa
 def test_what_only_the_gate_on_pairs_stopped_is_mended_by_other_pairs(tmp_path: Path) -> None:
     old = example(tmp_path / "workspace", pairs={"min_margin": 4}, publish={"path": str(tmp_path / "out")})
     with pytest.raises(GateFailedError, match="prompts that give a pair"):
-        pair_again(old.workspace, old.id, [])
+        rebuild_pairs(old.workspace, old.id, [])
     stopped, _ = latest(old.workspace)
-    new = pair_again(old.workspace, stopped.id, ["pairs.min_margin=1"])
+    new = rebuild_pairs(old.workspace, stopped.id, ["pairs.min_margin=1"])
     assert new.state().status == "done"
     assert not gates_of(new, success=False)
-    assert publish_again(new.workspace, new.id, [], partial=False).rows == 4
+    assert republish(new.workspace, new.id, [], partial=False).rows == 4
 
 
 def test_a_scout_that_failed_stays_failed_though_all_chunks_were_in_work_already(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_scout_that_failed_stays_failed_though_all_chunks_were_in_work_already
     keep_outcomes(old, "respond", "scout", [AT_THE_SCOUT])
     keep_outcomes(old, "format_dpo", "scout", [AT_THE_SCOUT.model_copy(update={"stage": "format_dpo"})])
     with pytest.raises(GateFailedError) as caught:
-        pair_again(old.workspace, old.id, [])
+        rebuild_pairs(old.workspace, old.id, [])
     assert [one.stage for one in caught.value.outcomes] == ["respond"]
     assert gates_of(latest(old.workspace)[0], success=False) == [("respond", "critical")]
 
@@ -134,39 +134,39 @@ def test_a_run_that_did_not_get_to_its_end_gives_pairs_to_look_at(tmp_path: Path
     changes = {"pairs": sides} if stage == "respond" else {}
     old = without(example(tmp_path / "workspace", **changes), stage, 1)
     with pytest.raises(KasasagiError, match=r"did not get to its end.* has the pairs of 4 of its 7 prompts: .*again"):
-        pair_again(old.workspace, old.id, [])
+        rebuild_pairs(old.workspace, old.id, [])
     new, state = latest(old.workspace)
     assert (state.status, state.exit_code) == ("failed", 1)
     assert pairs_in(new)
     is_not_published(new, tmp_path / "out")
     with pytest.raises(KasasagiError, match="4 of its 7"):
-        pair_again(new.workspace, new.id, [])
+        rebuild_pairs(new.workspace, new.id, [])
     place = f"publish.path={tmp_path / 'some'}"
-    assert publish_again(new.workspace, new.id, [place], partial=True).rows == pairs_in(new)
+    assert republish(new.workspace, new.id, [place], partial=True).rows == pairs_in(new)
 
 
 def test_pairs_that_ask_for_no_judge_do_not_wait_for_one(tmp_path: Path) -> None:
     old = without(example(tmp_path), "judge", 1)
     sides = ["pairs.strategy=strong_vs_weak", "pairs.strong=[large]", "pairs.weak=[small]"]
-    assert pair_again(old.workspace, old.id, sides).state().status == "done"
+    assert rebuild_pairs(old.workspace, old.id, sides).state().status == "done"
 
 
 def test_a_run_that_goes_on_is_waited_for(tmp_path: Path) -> None:
     old = without(example(tmp_path), "judge", 1, status="running")
     with pytest.raises(KasasagiError, match=r"is still active.*when it has ended"):
-        pair_again(old.workspace, old.id, [])
+        rebuild_pairs(old.workspace, old.id, [])
 
 
 def test_a_run_that_failed_behind_its_last_gate_gives_pairs_as_one_that_is_done(tmp_path: Path) -> None:
     old = example(tmp_path)
     old.save(old.state().model_copy(update={"status": "failed", "exit_code": 1, "publishable": True}))
-    assert pair_again(old.workspace, old.id, ["pairs.min_margin=2"]).state().status == "done"
+    assert rebuild_pairs(old.workspace, old.id, ["pairs.min_margin=2"]).state().status == "done"
 
 
 def test_what_a_recipe_only_warns_of_is_on_record_and_stops_nothing(tmp_path: Path) -> None:
     old = example(tmp_path, FEW_ANSWERS, ANY_FAVOURITE, on_fail="warn")
     keep_outcomes(old, "respond", "scout", [AT_THE_SCOUT])
-    new = pair_again(old.workspace, old.id, [])
+    new = rebuild_pairs(old.workspace, old.id, [])
     assert new.state().status == "done"
     assert gates_of(new, success=False) == [("respond", "critical")] * 2
 
@@ -175,10 +175,10 @@ def test_what_a_person_let_pass_passes_again(tmp_path: Path) -> None:
     old = example(tmp_path, FEW_ANSWERS, ANY_FAVOURITE, on_fail="pause")
     keep_outcomes(old, "respond", "scout", [AT_THE_SCOUT])
     with pytest.raises(GateFailedError) as caught:
-        pair_again(old.workspace, old.id, [])
+        rebuild_pairs(old.workspace, old.id, [])
     stopped, state = latest(old.workspace)
     write_approvals(old.workspace, state.name, caught.value.outcomes, stopped.id)
-    new = pair_again(old.workspace, old.id, [])
+    new = rebuild_pairs(old.workspace, old.id, [])
     assert new.state().status == "done"
     assert gates_of(new, success=False) == [("respond", "approved")] * 2
 
@@ -189,7 +189,7 @@ def test_an_own_class_judges_again_and_its_rows_are_shown(tmp_path: Path) -> Non
     old = example(tmp_path / "workspace", own, ANY_FAVOURITE)
     old.save(old.state().model_copy(update={"base": str(tmp_path)}))
     with pytest.raises(GateFailedError, match="my_gates:ExpectBrief: 0") as caught:
-        pair_again(old.workspace, old.id, [])
+        rebuild_pairs(old.workspace, old.id, [])
     stopped, _ = latest(old.workspace)
     [rows] = rows_behind(stopped, caught.value.outcomes)
     texts = [row["text"] for row in rows]
@@ -197,16 +197,16 @@ def test_an_own_class_judges_again_and_its_rows_are_shown(tmp_path: Path) -> Non
     assert "Both are fine." not in texts  # a rationale about a response is not the response
 
 
-def test_given_responses_have_no_favourite(tmp_path: Path) -> None:
+def test_provided_responses_have_no_favourite(tmp_path: Path) -> None:
     recipe = {name: value for name, value in RECIPE.items() if name != "respond"}
-    given = {"chosen": "chosen", "rejected": "rejected"}
-    source = {**RECIPE["source"], "responses": given}
+    provided = {"chosen": "chosen", "rejected": "rejected"}
+    source = {**RECIPE["source"], "responses": provided}
     gates = {"expect": LENIENT}
-    old = build_example_run(tmp_path / "given", prompts=7, recipe={**recipe, "source": source, "gates": gates})
-    assert pair_again(old.workspace, old.id, []).state().status == "done"
+    old = build_example_run(tmp_path / "provided", prompts=7, recipe={**recipe, "source": source, "gates": gates})
+    assert rebuild_pairs(old.workspace, old.id, []).state().status == "done"
     asked = build_example_run(tmp_path / "asked", prompts=7, recipe={**RECIPE, "gates": gates})
     with pytest.raises(GateFailedError, match="chosen from one model"):
-        pair_again(asked.workspace, asked.id, [])
+        rebuild_pairs(asked.workspace, asked.id, [])
 
 
 def test_a_verdict_of_a_person_is_no_reply_of_the_judge(tmp_path: Path) -> None:
@@ -221,5 +221,5 @@ def test_a_verdict_of_a_person_is_no_reply_of_the_judge(tmp_path: Path) -> None:
         "aspect": "human",
         "ordering": "human",
     }
-    new = pair_again(old.workspace, old.id, [], [{**rating, "place": 1, "rating": 9.0}])
+    new = rebuild_pairs(old.workspace, old.id, [], [{**rating, "place": 1, "rating": 9.0}])
     assert new.state().status == "done"

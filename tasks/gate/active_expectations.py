@@ -7,14 +7,16 @@ from kasasagi.tasks.pipeline import STAGES, gate_of
 
 LOOKED_AT = {"truncated": "finished", "refused": "no_refusal", "language_as_asked": "same_language"}
 """The columns of the responses that a rule for answers fills, each with its rule."""
+RESPONDER_COLUMNS = ("chosen_from_favourite", "responder_answers")
+"""The columns that compare the models which responded."""
 
 
-def due(recipe: Any) -> tuple[Expectation, ...]:
-    """The expectations that a recipe's rows can meet or fail.
+def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
+    """Return the expectations that a recipe's rows can meet or fail.
 
-    Of optional stages only where they are, of judges' agreement if there are several, and of what a rule for answers
-    looks at where the recipe has that rule. Given responses are called chosen and rejected in place of models, so that
-    none of them is a favourite.
+    Those of an optional stage are active where the recipe has it, those of judges' agreement where there are several
+    judges, and those of a column that a rule for answers fills where the recipe has that rule. Provided responses are
+    called chosen and rejected in place of models, so that none of them is a favourite.
     """
     judging = recipe.judging
     wanted = {stage.name for stage in STAGES if stage.wanted(recipe)}
@@ -23,16 +25,16 @@ def due(recipe: Any) -> tuple[Expectation, ...]:
     names = wanted | {entry.name for entry in recipe.stages}
     return tuple(
         one
-        for one in (*recipe.gates.all(judging is not None and len(judging.voices) > 1), *changed)
+        for one in (*recipe.gates.all(judging is not None and len(judging.votes) > 1), *changed)
         if one.stage in names
-        and not unseen(recipe, one)
-        and not (recipe.given and one.arguments.get("column") in ("chosen_from_favourite", "responder_answers"))
+        and not unfilled_columns(recipe, one)
+        and not (recipe.responses_provided and one.arguments.get("column") in RESPONDER_COLUMNS)
     )
 
 
-def unseen(recipe: Any, one: Expectation) -> list[tuple[str, str]]:
+def unfilled_columns(recipe: Any, one: Expectation) -> list[tuple[str, str]]:
     """The columns of an expectation that nobody fills, with the rules that would."""
     if one.stage != "respond":
         return []
-    rules = () if recipe.given else recipe.respond.rules
+    rules = () if recipe.responses_provided else recipe.respond.rules
     return [(column, rule) for column, rule in LOOKED_AT.items() if column in one.columns and rule not in rules]

@@ -8,7 +8,7 @@ from kasasagi.blocks.workspace.run_tables import MULTI_TURN_STAGE, tables_of
 from kasasagi.blocks.workspace.runs import Run, RunHandle
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
-from kasasagi.tasks.gate.approvals import let_pass
+from kasasagi.tasks.gate.approvals import apply_approvals
 from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.recipe import Recipe
@@ -18,15 +18,15 @@ GATE = "gate"
 BEFORE_DIALOGUES = STAGE_ORDER[: STAGE_ORDER.index(MULTI_TURN_STAGE)]
 
 
-def holds_on(counted: RunHandle, recipe: Recipe) -> bool:
+def still_holds(counted: RunHandle, recipe: Recipe) -> bool:
     """Whether a handle is no gate's, or of one whose rows other pairs do not change and that is still asked for."""
     kind, stage, *_ = *counted.handle.stage.split(), ""
     asked = {one.stage for one in recipe.expectations} - {FORMAT_DPO.name}
     return kind != GATE or stage == SYNTHESIZE.name or stage in asked
 
 
-def judge_again(run: Run, recipe: Recipe) -> None:
-    """Judge every stage of a run on the whole, and all of them before the first is a reason to stop.
+def recheck_gates(run: Run, recipe: Recipe) -> None:
+    """Check every stage of a run on the whole, and all of them before the first is a reason to stop.
 
     A scout that failed in the run whose rows these are has failed here, too. Raises GateFailedError.
     """
@@ -34,16 +34,16 @@ def judge_again(run: Run, recipe: Recipe) -> None:
     there = {one.handle.stage for one in handles}
     outcomes: list[Outcome] = []
     for stage in (one for one in STAGE_ORDER if one in there):
-        found = {"scout": _of_scout(run, handles, stage), "whole": _judged(run, handles, stage, recipe)}
+        found = {"scout": _scout_outcomes(run, handles, stage), "whole": _whole_outcomes(run, handles, stage, recipe)}
         for scope, some in found.items():
-            passed = let_pass(run.workspace, run.state().name, some) if recipe.gates.on_fail == "pause" else some
+            passed = apply_approvals(run.workspace, run.state().name, some) if recipe.gates.on_fail == "pause" else some
             keep_outcomes(run, stage, scope, passed)
             outcomes += passed
     if recipe.gates.on_fail != "warn":
         raise_if_failed(outcomes)
 
 
-def _of_scout(run: Run, handles: Sequence[RunHandle], stage: str) -> list[Outcome]:
+def _scout_outcomes(run: Run, handles: Sequence[RunHandle], stage: str) -> list[Outcome]:
     """What came of a stage's first chunk. That of draws is an early word on the yield, which the whole outranks."""
     name = f"{GATE} {stage} scout"
     shards = [one.handle.shards["gates"] for one in handles if one.handle.stage == name]
@@ -51,7 +51,7 @@ def _of_scout(run: Run, handles: Sequence[RunHandle], stage: str) -> list[Outcom
     return [Outcome.model_validate(row) for row in rows] if stage != SYNTHESIZE.name else []
 
 
-def _judged(run: Run, handles: Sequence[RunHandle], stage: str, recipe: Recipe) -> list[Outcome]:
+def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: Recipe) -> list[Outcome]:
     """The outcomes of a stage on the rows that the run itself had judged.
 
     A stage before the dialogues sees the prompts as they were before they grew, and people's verdicts are no judge's.

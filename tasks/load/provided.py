@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.suggestions import nearest
 from kasasagi.blocks.tables import quoted
-from kasasagi.tasks.load.config import SOURCE, DatasetSource, GivenResponses, SourceError
+from kasasagi.tasks.load.config import SOURCE, DatasetSource, ProvidedResponses, SourceError
 from kasasagi.tasks.load.files.locate import locate
 from kasasagi.tasks.load.files.opened import RawRow
 from kasasagi.tasks.load.files.readers import open_rows
@@ -31,7 +31,7 @@ from kasasagi.tasks.load.text import json_text
 from kasasagi.tasks.load.transcript import turns_of
 
 BATCH_ROWS = 2000
-GIVEN = pa.schema(
+PROVIDED = pa.schema(
     [
         ("prompt_id", pa.string()),
         ("row", pa.int64()),
@@ -62,28 +62,28 @@ def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRo
     which a dataset without responses is read (messages, conversations, instruction). Any of them may be a transcript,
     one text with the turns in it.
     """
-    given = source.responses
-    if given is None or _maps_prompt(source):
+    provided = source.responses
+    if provided is None or _maps_prompt(source):
         yield from rows
         return
     for row in rows:
-        yield _prompted(given, row) if isinstance(row.value, dict) else row
+        yield _row_with_prompt(provided, row) if isinstance(row.value, dict) else row
 
 
 def _maps_prompt(source: DatasetSource) -> bool:
     return "instruction" in source.columns or "messages" in source.columns
 
 
-def _prompted(given: GivenResponses, row: RawRow) -> RawRow:
+def _row_with_prompt(provided: ProvidedResponses, row: RawRow) -> RawRow:
     try:
-        prompt = _prompt_of(given, row.value)
+        prompt = _prompt_of(provided, row.value)
         return row if prompt is None else RawRow({**row.value, "messages": prompt}, row.raw)
     except UnfitRowError as unfit:
         return RawRow(raw=row.raw or json_text(row.value)[0].encode(), reason=unfit.reason, detail=unfit.detail)
 
 
-def _prompt_of(given: GivenResponses, row: Mapping[str, Any]) -> Any:
-    prompt, values = row.get("prompt"), _values(given, row)
+def _prompt_of(provided: ProvidedResponses, row: Mapping[str, Any]) -> Any:
+    prompt, values = row.get("prompt"), _values(provided, row)
     if isinstance(prompt, str):
         return _with_turns(_waiting(prompt), values)
     if prompt is not None:
@@ -127,25 +127,25 @@ def _is_conversation(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 1
 
 
-def _values(given: GivenResponses, row: Mapping[str, Any]) -> list[Any]:
-    if given.all is None:
-        return [row.get(given.chosen), row.get(given.rejected)]
-    values = row.get(given.all)
+def _values(provided: ProvidedResponses, row: Mapping[str, Any]) -> list[Any]:
+    if provided.all is None:
+        return [row.get(provided.chosen), row.get(provided.rejected)]
+    values = row.get(provided.all)
     return list(values) if isinstance(values, list) else []
 
 
-def answers_of(given: GivenResponses, row: Mapping[str, Any], whole: bool = False) -> list[Answer]:
+def answers_of(provided: ProvidedResponses, row: Mapping[str, Any], whole: bool = False) -> list[Answer]:
     """The responses of a row, fit or not; whole where no prompt stands beside them, so that they may be transcripts."""
-    values = [_spelled_out(value) for value in _values(given, row)] if whole else _values(given, row)
-    slots = ["chosen", "rejected"] if given.all is None else [str(place) for place in range(len(values))]
-    names = row.get(given.models) if given.models else None
+    values = [_spelled_out(value) for value in _values(provided, row)] if whole else _values(provided, row)
+    slots = ["chosen", "rejected"] if provided.all is None else [str(place) for place in range(len(values))]
+    names = row.get(provided.models) if provided.models else None
     known = isinstance(names, list) and len(names) == len(values)
-    models = [str(name) for name in names] if known and isinstance(names, list) else _unnamed(given, slots)
+    models = [str(name) for name in names] if known and isinstance(names, list) else _default_names(provided, slots)
     return [_answer(slot, model, value) for slot, model, value in zip(slots, models, values, strict=True)]
 
 
-def _unnamed(given: GivenResponses, slots: list[str]) -> list[str]:
-    return slots if given.all is None else [f"response {slot}" for slot in slots]
+def _default_names(provided: ProvidedResponses, slots: list[str]) -> list[str]:
+    return slots if provided.all is None else [f"response {slot}" for slot in slots]
 
 
 def _answer(slot: str, model: str, value: Any) -> Answer:
@@ -160,24 +160,24 @@ def _answer(slot: str, model: str, value: Any) -> Answer:
     return Answer(slot, model, turn, None)
 
 
-def check_given(source: DatasetSource, columns: list[str] | None) -> None:
+def check_provided(source: DatasetSource, columns: list[str] | None) -> None:
     """Raise SourceError where a column of responses is not there; columns are theirs, None where unknown."""
-    given = source.responses
-    for ours, theirs in given.columns() if given else ():
+    provided = source.responses
+    for ours, theirs in provided.columns() if provided else ():
         if columns is not None and theirs not in columns:
             raise SourceError(f"responses.{ours}: {source.path} has no column {theirs!r}: {nearest(theirs, columns)}")
 
 
-def write_given(source: DatasetSource, base: Path, into: Path, limit: int | None) -> Path:
+def write_provided(source: DatasetSource, base: Path, into: Path, limit: int | None) -> Path:
     """Write the responses of all rows that hold a prompt to `given.parquet`, ordered by prompt, then row and place."""
     opened = open_rows(source, locate(source, base))
     inputs = choose_inputs(source, opened.columns)
     most = min((some for some in (source.limit, limit) if some is not None), default=None)
     rows = with_prompt(source, islice(opened.rows, most))
     staged, target = into / "given-staged.parquet", into / "given.parquet"
-    with pq.ParquetWriter(staged, GIVEN) as writer:
-        for batch in _batches(_given_rows(source, inputs, rows)):
-            writer.write_table(pa.Table.from_pylist(batch, schema=GIVEN))
+    with pq.ParquetWriter(staged, PROVIDED) as writer:
+        for batch in _batches(_provided_rows(source, inputs, rows)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=PROVIDED))
     with duckdb.connect(":memory:") as connection:
         connection.execute(f"SET memory_limit = '256MB'; SET temp_directory = {quoted(into)}")
         ordered = f"SELECT * FROM read_parquet({quoted(staged)}) ORDER BY prompt_id, row, slot"
@@ -186,15 +186,15 @@ def write_given(source: DatasetSource, base: Path, into: Path, limit: int | None
     return target
 
 
-def _given_rows(source: DatasetSource, inputs: Inputs, rows: Iterator[RawRow]) -> Iterator[dict[str, Any]]:
-    given = source.responses
+def _provided_rows(source: DatasetSource, inputs: Inputs, rows: Iterator[RawRow]) -> Iterator[dict[str, Any]]:
+    provided = source.responses
     for number, row in enumerate(rows):
-        if given is None:
+        if provided is None:
             yield from _chosen_answer(row, number, inputs)
             continue
         messages = _messages(row, inputs)
         whole = not _maps_prompt(source) and isinstance(row.value, dict) and row.value.get("prompt") is None
-        for answer in answers_of(given, row.value, whole) if messages else ():
+        for answer in answers_of(provided, row.value, whole) if messages else ():
             fields = {"slot": answer.slot, "model": answer.model, "content": answer.content, "fault": answer.problem}
             yield {"prompt_id": prompt_id(messages or []), "row": number, **fields}
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 
 from kasasagi.tasks.audit import verdict_on
-from kasasagi.tasks.load import DatasetSource, SourceError, load_given, load_prompts
+from kasasagi.tasks.load import DatasetSource, SourceError, load_prompts, load_provided
 from kasasagi.tasks.pairing import Candidate
 from kasasagi.tasks.publish.answers import ANSWER, with_answers
 from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.publish.rows import OWN
-from kasasagi.tasks.respond.given import take
+from kasasagi.tasks.respond.provided import take
 
 USER = {"role": "user", "content": "What is a magpie?"}
 GOOD = {"role": "assistant", "content": "A bird."}
@@ -21,14 +21,14 @@ BAD = {"role": "assistant", "content": "A fish."}
 
 
 def loaded(tmp_path: Path, rows: list[Any], **source: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The prompts and the given responses of some rows."""
+    """The prompts and the provided responses of some rows."""
     import pyarrow.parquet as pq
 
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = DatasetSource.model_validate({"path": "rows.jsonl", "responses": {}, **source})
     result = load_prompts(config, tmp_path, tmp_path / "out")
-    given = load_given(config, tmp_path, tmp_path / "out")
-    return pq.read_table(result.prompts).to_pylist(), pq.read_table(given).to_pylist()
+    provided = load_provided(config, tmp_path, tmp_path / "out")
+    return pq.read_table(result.prompts).to_pylist(), pq.read_table(provided).to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def loaded(tmp_path: Path, rows: list[Any], **source: Any) -> tuple[list[dict[st
     ],
 )  # fmt: skip
 def test_the_usual_forms_are_read(tmp_path: Path, row: dict[str, Any], source: dict[str, Any]) -> None:
-    [prompt], given = loaded(tmp_path, [row], **source)
+    [prompt], provided = loaded(tmp_path, [row], **source)
     assert prompt["messages"] == [USER]
-    assert [(one["slot"], one["model"], one["content"]) for one in given] == [
+    assert [(one["slot"], one["model"], one["content"]) for one in provided] == [
         ("chosen", "chosen", "A bird."),
         ("rejected", "rejected", "A fish."),
     ]
-    assert {one["prompt_id"] for one in given} == {prompt["prompt_id"]}
+    assert {one["prompt_id"] for one in provided} == {prompt["prompt_id"]}
 
 
 FIRST = "\n\nHuman: Do magpies sing?\n\nAssistant: They chatter.\n\nThey do.\n\nHuman: What is a magpie?\n\nAssistant:"
@@ -70,9 +70,9 @@ TURNS = [
     ],
 )
 def test_transcripts_are_read_turn_by_turn(tmp_path: Path, row: dict[str, Any]) -> None:
-    [prompt], given = loaded(tmp_path, [row])
+    [prompt], provided = loaded(tmp_path, [row])
     assert prompt["messages"] == TURNS
-    assert [(one["slot"], (one["content"] or "").strip()) for one in given] == [
+    assert [(one["slot"], (one["content"] or "").strip()) for one in provided] == [
         ("chosen", "A bird."),
         ("rejected", "A fish."),
     ]
@@ -100,16 +100,16 @@ def test_turns_that_stand_in_the_responses_alone_are_part_of_the_prompt(
     tmp_path: Path, prompt: Any, before: list[Any], wanted: list[Any]
 ) -> None:
     row = {"prompt": prompt, "chosen": [*before, GOOD], "rejected": [*before, BAD]}
-    [found], given = loaded(tmp_path, [row])
+    [found], provided = loaded(tmp_path, [row])
     assert found["messages"] == wanted
-    assert [one["content"] for one in given] == ["A bird.", "A fish."]
-    assert {one["prompt_id"] for one in given} == {found["prompt_id"]}
+    assert [one["content"] for one in provided] == ["A bird.", "A fish."]
+    assert {one["prompt_id"] for one in provided} == {found["prompt_id"]}
 
 
 @pytest.mark.parametrize("other", [[*TURNS[1:2], {**USER, "content": "Who?"}, BAD], [BAD], "A fish."])
 def test_responses_to_other_turns_are_no_pair(tmp_path: Path, other: Any) -> None:
-    prompts, given = loaded(tmp_path, [{"prompt": TURNS[:1], "chosen": [*TURNS[1:], GOOD], "rejected": other}])
-    assert (prompts, given) == ([], [])
+    prompts, provided = loaded(tmp_path, [{"prompt": TURNS[:1], "chosen": [*TURNS[1:], GOOD], "rejected": other}])
+    assert (prompts, provided) == ([], [])
 
 
 @pytest.mark.parametrize("name", ["ultrafeedback_binarized", "distilabel", "reward", "trl"])
@@ -126,9 +126,9 @@ def test_what_is_published_in_a_format_of_pairs_can_be_rated_again(tmp_path: Pat
     table = FORMATS.find(name, Path()).convert(
         with_answers(rows, answers) if FORMATS.find(name, Path()).answers else rows
     )
-    [found], given = loaded(tmp_path, table.to_pylist())
+    [found], provided = loaded(tmp_path, table.to_pylist())
     assert found["messages"] == conversation
-    assert [one["content"] for one in given] == ["A bird.", "A fish."]
+    assert [one["content"] for one in provided] == ["A bird.", "A fish."]
 
 
 @pytest.mark.parametrize(
@@ -148,32 +148,32 @@ def test_transcripts_without_one_prompt_are_set_aside_with_a_reason(
 ) -> None:
     import pyarrow.parquet as pq
 
-    prompts, given = loaded(tmp_path, [{"chosen": chosen, "rejected": rejected}])
-    assert (prompts, given) == ([], [])
+    prompts, provided = loaded(tmp_path, [{"chosen": chosen, "rejected": rejected}])
+    assert (prompts, provided) == ([], [])
     [row] = pq.read_table(tmp_path / "out" / "quarantine.parquet").to_pylist()
     assert row["reason"] == reason
     assert "chosen" in row["payload"]
 
 
 def test_an_answer_that_is_missing_from_a_transcript_is_empty(tmp_path: Path) -> None:
-    [prompt], given = loaded(tmp_path, [{"chosen": f"{FIRST} A bird.", "rejected": FIRST}])
-    result = take([prompt], given)
+    [prompt], provided = loaded(tmp_path, [{"chosen": f"{FIRST} A bird.", "rejected": FIRST}])
+    result = take([prompt], provided)
     assert [row["reason"] for row in result.rows["quarantine"]] == ["empty"]
 
 
 def test_a_transcript_beside_a_prompt_is_an_answers_own_words(tmp_path: Path) -> None:
     row = {"prompt": "Continue.", "chosen": f"{FIRST} A bird.", "rejected": "A fish."}
-    _, given = loaded(tmp_path, [row])
-    assert given[0]["content"] == row["chosen"]
-    _, given = loaded(tmp_path, [{**row, "q": "Why?"}], columns={"instruction": "q"})
-    assert given[0]["content"] == row["chosen"]
+    _, provided = loaded(tmp_path, [row])
+    assert provided[0]["content"] == row["chosen"]
+    _, provided = loaded(tmp_path, [{**row, "q": "Why?"}], columns={"instruction": "q"})
+    assert provided[0]["content"] == row["chosen"]
 
 
 def test_a_list_of_responses_may_name_its_models(tmp_path: Path) -> None:
     row = {"prompt": "Why?", "completions": ["one", [USER, GOOD], 3], "who": ["a", "b", "c"]}
-    _, given = loaded(tmp_path, [row], responses={"all": "completions", "models": "who"})
-    assert [(one["model"], one["content"]) for one in given] == [("a", "one"), ("b", "A bird."), ("c", None)]
-    result = take([{"prompt_id": given[0]["prompt_id"]}], given)
+    _, provided = loaded(tmp_path, [row], responses={"all": "completions", "models": "who"})
+    assert [(one["model"], one["content"]) for one in provided] == [("a", "one"), ("b", "A bird."), ("c", None)]
+    result = take([{"prompt_id": provided[0]["prompt_id"]}], provided)
     assert [row["reason"] for row in result.rows["quarantine"]] == ["bad_response"]
     assert (result.rows_in, result.rows_out, result.rows["claims"]) == (3, 2, [])
 
@@ -184,12 +184,12 @@ def test_rows_of_one_prompt_are_pooled_and_each_label_is_kept(tmp_path: Path) ->
         {"prompt": "Why?", "chosen": "one", "rejected": "three"},
         {"prompt": "Why?", "chosen": "four", "rejected": "four"},
     ]
-    [prompt], given = loaded(tmp_path, rows)
-    result = take([prompt], given)
+    [prompt], provided = loaded(tmp_path, rows)
+    result = take([prompt], provided)
     texts = {row["response_id"]: row["content"] for row in result.rows["responses"]}
     assert sorted(texts.values()) == ["four", "one", "three", "two"]
-    claims = [(texts[row["chosen_id"]], texts[row["rejected_id"]]) for row in result.rows["claims"]]
-    assert claims == [("one", "two"), ("one", "three")]
+    source_labels = [(texts[row["chosen_id"]], texts[row["rejected_id"]]) for row in result.rows["claims"]]
+    assert source_labels == [("one", "two"), ("one", "three")]
     assert [row["reason"] for row in result.rows["quarantine"]] == ["equal_answer", "equal_answer"]
     assert result.rows_in == result.rows_out + len(result.rows["quarantine"]) == 6
 
@@ -197,8 +197,8 @@ def test_rows_of_one_prompt_are_pooled_and_each_label_is_kept(tmp_path: Path) ->
 def test_thinking_in_a_response_is_neither_compared_nor_published(tmp_path: Path) -> None:
     thought = {"role": "assistant", "content": "<think>\nA bird?\n</think>\n\nA bird."}
     row = {"prompt": [USER], "chosen": [thought], "rejected": "<think>\nA fish, or"}
-    [prompt], given = loaded(tmp_path, [row, {"prompt": [USER], "chosen": "A bird.", "rejected": "A fish."}])
-    result = take([prompt], given)
+    [prompt], provided = loaded(tmp_path, [row, {"prompt": [USER], "chosen": "A bird.", "rejected": "A fish."}])
+    result = take([prompt], provided)
     assert [(row["content"], row["thinking"]) for row in result.rows["responses"]] == [
         ("A bird.", "A bird?"),
         ("A fish.", None),
@@ -216,9 +216,9 @@ def test_thinking_in_a_response_is_neither_compared_nor_published(tmp_path: Path
     ],
 )
 def test_a_row_without_one_prompt_is_set_aside_by_the_load(tmp_path: Path, row: dict[str, Any]) -> None:
-    prompts, given = loaded(tmp_path, [row, {"prompt": "Why?", "chosen": "a", "rejected": "b"}])
+    prompts, provided = loaded(tmp_path, [row, {"prompt": "Why?", "chosen": "a", "rejected": "b"}])
     assert len(prompts) == 1
-    assert {one["prompt_id"] for one in given} == {prompts[0]["prompt_id"]}
+    assert {one["prompt_id"] for one in provided} == {prompts[0]["prompt_id"]}
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,9 @@ def test_a_row_without_one_prompt_is_set_aside_by_the_load(tmp_path: Path, row: 
     ],
 )
 def test_the_usual_columns_of_a_prompt_stand_beside_responses_too(tmp_path: Path, prompt: dict[str, Any]) -> None:
-    found, given = loaded(tmp_path, [{**prompt, "chosen": "A bird.", "rejected": "A fish."}])
+    found, provided = loaded(tmp_path, [{**prompt, "chosen": "A bird.", "rejected": "A fish."}])
     assert [one["messages"] for one in found] == [[USER]]
-    assert {one["content"] for one in given} == {"A bird.", "A fish."}
+    assert {one["content"] for one in provided} == {"A bird.", "A fish."}
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:

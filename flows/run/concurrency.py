@@ -1,4 +1,4 @@
-"""How much is in work at once, and how tasks of Prefect are waited for."""
+"""How many chunks are in work at once, and how their task runs are awaited."""
 
 import asyncio
 import gc
@@ -26,8 +26,8 @@ SWITCH_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What it takes to keep the endpoints of some models busy, and no more.
+class Concurrency:
+    """How many chunks keep the endpoints of some models busy, and no more.
 
     Attributes:
         ahead: How many chunks may precede a gate's verdict on the first.
@@ -38,8 +38,10 @@ class Room:
     at_once: int = CHUNKS_IN_WORK
 
     @classmethod
-    def of(cls, session: Session, labels: Collection[str], chunks: Sequence[Shard], calls_each: int = 1) -> "Room":
-        """Return the room for chunks whose rows take so many calls each."""
+    def of(
+        cls, session: Session, labels: Collection[str], chunks: Sequence[Shard], calls_each: int = 1
+    ) -> "Concurrency":
+        """Return the concurrency for chunks whose rows take `calls_each` calls."""
         calls = max(1, calls_each * max((chunk.rows for chunk in chunks), default=1))
         places = {place for label in labels for place in _places(session, label)}
         needed = math.ceil(BUFFERED * sum(slots for _, slots in places) / calls)
@@ -65,7 +67,7 @@ def _takes_turns(session: Session) -> bool:
     return len(own) > 1
 
 
-async def finished(future: PrefectFuture[Any]) -> Any:
+async def result_of(future: PrefectFuture[Any]) -> Any:
     """Return the result of a submitted task, without blocking the flow's loop; raises what the task raised."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
@@ -81,8 +83,8 @@ async def finished(future: PrefectFuture[Any]) -> Any:
         raise StoppedError(f"{future.task_run_id} was stopped") from error
 
 
-async def all_or_none(work: Iterable[Coroutine[Any, Any, None]], at_once: int = CHUNKS_IN_WORK) -> None:
-    """Run everything, so many at once, in its order; the first error cancels the rest and is raised."""
+async def gather_bounded(work: Iterable[Coroutine[Any, Any, None]], at_once: int = CHUNKS_IN_WORK) -> None:
+    """Run coroutines in their order, `at_once` at a time; the first error cancels the rest and is raised."""
     places = asyncio.Semaphore(at_once)
 
     async def in_its_place(one: Coroutine[Any, Any, None]) -> None:

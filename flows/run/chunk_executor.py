@@ -17,7 +17,7 @@ from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.stage_task import StageTask
 
 
-class Doing(Protocol):
+class ChunkExecutor(Protocol):
     """A run that has chunks done and says what it will ask."""
 
     context: Context
@@ -35,5 +35,5 @@ class Doing(Protocol):
     async def do(self, task: StageTask, job: ChunkJob, after: Sequence[PrefectFuture[Any]] = ()) -> RunHandle:
         """Have a chunk done behind other task runs."""
 
-    def say_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
+    def log_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
         """Say what stages are going to take, and keep later ones their share of the budget."""

@@ -1,4 +1,4 @@
-"""What can be done with a run's rows without a call: other pairs, another place or form of publishing."""
+"""Rebuild a run's pairs, or publish them in another place or form, without a call."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 from kasasagi.blocks.workspace.run_tables import open_tables, prompts_to_answer, stage_making
 from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
 from kasasagi.flows.errors import KasasagiError, UsageError
-from kasasagi.flows.rebuild.gates_again import holds_on, judge_again
+from kasasagi.flows.rebuild.gates import recheck_gates, still_holds
 from kasasagi.flows.rebuild.human_ratings import STAGE as HUMAN
-from kasasagi.flows.rebuild.human_ratings import human_handle, human_rows, with_verdicts
+from kasasagi.flows.rebuild.human_ratings import apply_human_ratings, human_handle, human_rows
 from kasasagi.flows.rebuild.rejudge import STAGE as AUDIT
 from kasasagi.flows.recipe.model import check_recipe, override
 from kasasagi.tasks.asking import ChunkJob
@@ -20,7 +20,7 @@ from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.reports import STAGE as REPORT
 from kasasagi.tasks.student import token_counter
 
-MADE_ANEW = (FORMAT_DPO.name, REPORT, HUMAN, AUDIT)
+REBUILT = (FORMAT_DPO.name, REPORT, HUMAN, AUDIT)
 
 
 def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
@@ -31,15 +31,15 @@ def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
     return check_recipe(override(run.recipe(), overrides), Path(run.state().base))
 
 
-def pair_again(
+def rebuild_pairs(
     workspace: Workspace,
     name: str | None,
     overrides: Sequence[str],
     verdicts: Sequence[Mapping[str, Any]] | None = None,
 ) -> Run:
-    """A new run with the rows of an earlier one and rebuilt pairs; no call is made.
+    """Return a new run with the rows of an earlier one and rebuilt pairs; no call is made.
 
-    verdicts are ratings by people, in place of those that the earlier run has. Every gate judges its rows again. Raises
+    verdicts are ratings by people, in place of those that the earlier run has. Every gate checks its rows again. Raises
     GateFailedError, and KasasagiError where the earlier run did not get through all its prompts; the pairs of the
     others are in the new run, which has failed, then.
     """
@@ -58,9 +58,9 @@ def pair_again(
         handles = old.handles()
         people = human_rows(old) if verdicts is None else verdicts
         jobs = _jobs(old, handles, new, recipe, people)
-        _take_over(handles, new, recipe, people)
+        _copy_handles(handles, new, recipe, people)
         _make_pairs(new, recipe, jobs)
-        judge_again(new, recipe)
+        recheck_gates(new, recipe)
         _raise_if_some_are_missing(old, new, prompts_to_answer(handles), jobs)
     return new
 
@@ -68,7 +68,7 @@ def pair_again(
 def _jobs(
     old: Run, handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]
 ) -> list[ChunkJob]:
-    """The jobs that rebuild the pairs: from rated responses, or from responses alone where nobody judges."""
+    """Return the jobs that rebuild the pairs: from rated responses, or from responses alone where nobody judges."""
     answered = stage_making("responses", handles) or "respond"
     stage, what = ("judge", "ratings") if recipe.judging else (answered, "responses")
     jobs = [_job(new, counted, people) for counted in handles if counted.handle.stage == stage]
@@ -77,12 +77,12 @@ def _jobs(
     return jobs
 
 
-def _take_over(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> None:
+def _copy_handles(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> None:
     """Count in a new run what an earlier one did before its pairs, and what people say."""
     if people:
         new.add(human_handle(new, people), reused=False)
     for counted in handles:
-        if counted.handle.stage not in MADE_ANEW and holds_on(counted, recipe):
+        if counted.handle.stage not in REBUILT and still_holds(counted, recipe):
             new.add(counted.handle, reused=True)
 
 
@@ -112,11 +112,11 @@ def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> Ch
     handle = judged.handle
     taken = ("responses", "ratings", "claims")
     inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name in taken}}
-    inputs = with_verdicts(run, inputs, people)
+    inputs = apply_human_ratings(run, inputs, people)
     return ChunkJob(stage=FORMAT_DPO.name, chunk=handle.chunk, run=run.id, inputs=inputs, cache_key="")
 
 
-def publish_again(workspace: Workspace, name: str | None, overrides: Sequence[str], partial: bool) -> Release:
+def republish(workspace: Workspace, name: str | None, overrides: Sequence[str], partial: bool) -> Release:
     """Publish a run's pairs. Raises KasasagiError for a run that a gate stopped or that did not end, unless partial.
 
     A run that failed at nothing but publishing is done once it is published.
