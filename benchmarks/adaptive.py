@@ -34,7 +34,7 @@ SCENARIOS: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         {"slots": 100, "queue_limit": 1, "faults": {"http_429": 0.3}, "random_faults": True},
         {"start_concurrency": 32, "max_concurrency": 1024},
     ),
-    "queues beyond 64, without a word": ({"slots": 64}, {"start_concurrency": 32, "max_concurrency": 1024}),
+    "queues beyond 64, silently": ({"slots": 64}, {"start_concurrency": 32, "max_concurrency": 1024}),
     "vLLM: queues beyond 64, and says so": (
         {"slots": 64, "owned_by": "vllm"},
         {"start_concurrency": 256, "max_concurrency": 1024},

@@ -76,7 +76,7 @@ class ClusterTransport:
         self._thread.start()
 
     def send_command(self, command: str) -> None:
-        """Send all workers the command to go on, to hold or to stop; after a stop no other command is sent."""
+        """Send all workers the command to continue, to hold or to stop; after a stop no other command is sent."""
         if self._command != STOP:
             self._command = command
             self._changed.set()

@@ -138,7 +138,7 @@ class WorkerSession:
                 self.end()
 
     def _apply_command(self) -> None:
-        """Apply the run's command: go on, wait, or stop; no command means that the run is gone."""
+        """Apply the run's command: continue, wait, or stop; no command means that the run is gone."""
         command = (self.store.read(f"{self._root}/{ALIVE}") or STOP.encode()).decode()
         if command == self._command:
             return

@@ -198,7 +198,7 @@ def _last_words(log: Path | None) -> str:
     """The last lines of a log, those that name an error above all."""
     lines = log.read_text(errors="replace").strip().splitlines() if log is not None and log.is_file() else []
     errors = [line for line in lines if "Error" in line]
-    return " | ".join(line.strip()[:200] for line in (errors or lines)[-LAST_LINES:]) or "without a word"
+    return " | ".join(line.strip()[:200] for line in (errors or lines)[-LAST_LINES:]) or "it printed nothing"
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

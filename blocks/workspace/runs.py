@@ -184,7 +184,7 @@ class Run:
         new.replace(self.folder / "run.json")
 
     def state(self) -> RunState:
-        """The state; a run whose process is gone without a word was killed."""
+        """The state; a run that never ended, and whose process is gone, was killed."""
         state = _whole(self.folder / "run.json", RunState.model_validate_json)
         if state.status == "running" and not is_alive(state.pid, state.pid_started):
             return state.model_copy(update={"status": "killed"})

@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
-        if code == INTERRUPTED:  # typer turns Ctrl-C into this code, without a word
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this code and prints nothing
             print(f"kasasagi: {user_message(KeyboardInterrupt())[0]}", file=sys.stderr)
     except BrokenPipeError:
         code = 0

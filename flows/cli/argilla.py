@@ -47,7 +47,7 @@ def pull(
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
-    new, heeded, others = pulled(Workspace.resolve(workspace), run, dataset, team)
+    new, applied, others = pulled(Workspace.resolve(workspace), run, dataset, team)
     print_summary(new, console())
     besides = f"; {others:,} are about responses of other runs" if others else ""
-    typer.echo(f"{heeded:,} verdicts of people heeded{besides}")
+    typer.echo(f"{applied:,} ratings of people applied{besides}")

@@ -19,7 +19,7 @@ ENOUGH_DRAWS = 100
 class Judgement(Config):
     """Whether a model suits Magpie, why, and what to try."""
 
-    verdict: Verdict = Field(description="suits, usable (with the advice heeded), or unsuited.")
+    verdict: Verdict = Field(description="suits, usable (if you follow the advice), or unsuited.")
     because: tuple[str, ...] = Field(description="The figures that decided.")
     advice: tuple[str, ...] = Field((), description="What to try, the most promising first.")
 

@@ -36,7 +36,7 @@ STEP = 10
 PAIRS_SHOWN = 3
 CHUNKS_SHOWN = 500
 _FUNNEL = """
-SELECT stage, rows_in AS "in", rows_out AS "out", quarantined AS "set aside", calls_paid AS "calls",
+SELECT stage, rows_in AS "in", rows_out AS "out", quarantined, calls_paid AS "calls",
        calls_reused AS "reused", prompt_tokens AS "tokens in", completion_tokens AS "tokens out", cost_usd AS "US$"
 FROM stages
 """
@@ -55,7 +55,7 @@ reasons AS (
     FROM (SELECT draw // {DRAWS_IN_A_CHUNK} AS chunk, reason, count(*) AS rows FROM aside GROUP BY ALL) GROUP BY chunk
 )
 SELECT chunk, draws, (draws - coalesce(rejected, 0))::BIGINT AS accepted,
-       round(100 * accepted / draws, 1) AS percent, coalesce(reasons, '') AS "set aside"
+       round(100 * accepted / draws, 1) AS percent, coalesce(reasons, '') AS rejected
 FROM counted LEFT JOIN reasons USING (chunk) WHERE EXISTS (FROM stages WHERE stage = 'filter')
 ORDER BY chunk LIMIT {CHUNKS_SHOWN}
 """
@@ -198,7 +198,7 @@ def _texts(run: Run) -> tuple[str, str, str]:
             header = [column[0] for column in result.description or ()]
             return table(header, result.fetchall())
 
-        funnel = f"{query_table(_FUNNEL)}\n\nWhat was set aside, and why:\n\n{query_table(_REASONS)}"
+        funnel = f"{query_table(_FUNNEL)}\n\nQuarantined rows, and why:\n\n{query_table(_REASONS)}"
         product = run.product()
         query, drawn = _SHOWN[product]
         rows = [drawn(row) for row in connection.execute(query, [PAIRS_SHOWN]).fetchall()]
@@ -218,7 +218,7 @@ def yield_table(run: Run) -> str | None:
     """What was accepted of each chunk of draws, and why the rest was not; None where nothing was drawn or filtered."""
     with open_tables(run) as connection:
         rows = connection.execute(_YIELD).fetchall()
-        return table(("chunk", "draws", "accepted", "percent", "set aside"), rows) if rows else None
+        return table(("chunk", "draws", "accepted", "percent", "rejected"), rows) if rows else None
 
 
 def judge_tables(run: Run) -> str:

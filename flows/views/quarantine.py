@@ -47,7 +47,7 @@ def draw_quarantine(shown: dict[str, Any], console: Console, full: bool = False)
     """Draw the counts and then the rows."""
     total = sum(row["rows"] for row in shown["counts"])
     if not total:
-        console.print(plain("Nothing was set aside."))
+        console.print(plain("No row was quarantined."))
         return
     table = drawing.new_table([("stage", "fixed"), ("reason", "left"), ("rows", "right")])
     for row in shown["counts"]:

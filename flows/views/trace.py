@@ -89,7 +89,7 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
         _step(console, "Pair", pair["prompt_id"], _fields(pair, *names), lines)
     for row in chain["quarantine"]:
         fields = _fields(row, "stage", "reason", "detail", "payload")
-        _step(console, "Set aside", row["row_id"] or "", fields, lines)
+        _step(console, "Quarantined", row["row_id"] or "", fields, lines)
     if chain["pairing"] and not chain["pairs"]:
         console.print()
         console.print(plain("No pair came of it.", "yellow"))

@@ -1,4 +1,4 @@
-"""Prompts kept or set aside: by our rules, the recipe's SQL predicates, the user's own functions, as duplicates."""
+"""Prompts kept or rejected: by our rules, the recipe's SQL predicates, the user's own functions, as duplicates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ def filter_prompts(
 
     base is the recipe's folder, where the user's own rules lie. default_rules stand before the recipe's; the recipe
     changes one by naming it with other parameters, and drops it with `{name: false}`. published is a table of the keys
-    of prompts that were published before and are set aside. Each row set aside carries the
+    of prompts that were published before and are rejected. Each rejected row carries the
     first rule that it broke: rules, then `where`, then duplicates, then near duplicates. Both tables have their rows by
     position. Memory does not grow with the rows, but for near duplicates: by half a kilobyte to one a row. Raises
     FilterError where a rule or predicate cannot be run.

@@ -310,5 +310,5 @@ def _keys(batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:
 
 
 def payloads(batch: pa.RecordBatch) -> list[str]:
-    """The payload of each row of a batch that is set aside: all of its columns."""
+    """The payload of each row of a batch that is rejected: all of its columns."""
     return [json_text(row)[0] for row in batch.to_pylist()]

@@ -38,7 +38,7 @@ class Yield:
         """The yield as one line."""
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons())
         summary = f"{self.draws:,} draws, {self.accepted:,} accepted ({self.share:.1%})"
-        return f"{summary}; set aside: {reasons}" if reasons else summary
+        return f"{summary}; rejected: {reasons}" if reasons else summary
 
 
 class RunningYield:

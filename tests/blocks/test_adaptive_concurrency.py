@@ -69,7 +69,7 @@ def test_a_slot_that_was_refused_stays_empty_for_a_while() -> None:
 
 
 def test_growth_that_brings_nothing_is_taken_back() -> None:
-    """A server that queues without a word has 64 slots: more calls in flight only wait longer."""
+    """A server that queues silently has 64 slots: more calls in flight only wait longer."""
     share, outcome = simulate(64, 32, 1024, queues=True)
     assert share > 0.97
     assert max(limit for _, limit in outcome.limits) <= 512

@@ -1,4 +1,4 @@
-"""Servers that fail: what may pass is asked again, what may not is set aside or, where it dooms all, ends the run."""
+"""Servers that fail: what may pass is asked again, what may not is quarantined or, where it dooms all, ends the run."""
 
 import json
 import socket

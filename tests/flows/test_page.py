@@ -17,8 +17,8 @@ CONTENT = {"stage": "respond", "expectation": "ExpectColumnValueLengthsToBeBetwe
 
 def test_the_funnel_and_the_gates_have_headers_that_a_stranger_reads(tmp_path: Path) -> None:
     funnel, gates, pairs = _texts(build_example_run(tmp_path, prompts=9))
-    assert funnel.startswith("| stage | in | out | set aside | calls | reused | tokens in | tokens out | US$ |")
-    assert "What was set aside, and why:" in funnel
+    assert funnel.startswith("| stage | in | out | quarantined | calls | reused | tokens in | tokens out | US$ |")
+    assert "Quarantined rows, and why:" in funnel
     assert "| refusal |" in funnel.replace("| respond ", "")
     assert gates.startswith("| stage | scope | holds | expectation | observed | expected |")
     assert "| no | replies that cannot be read |" in gates

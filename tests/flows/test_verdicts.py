@@ -105,8 +105,8 @@ def test_a_verdict_outranks_the_judge_and_the_others_stay(run: Run, argilla: Fak
     prompt = record["metadata"]["prompt_id"]
     chosen, rejected, *_ = before[prompt]
     rated(argilla, record, "umeko", rejected, comment="短くて正しい。")
-    new, heeded, others = pull(run.workspace, run.id, None, None)
-    assert (heeded, others) == (1, 0)
+    new, applied, others = pull(run.workspace, run.id, None, None)
+    assert (applied, others) == (1, 0)
     after = pairs_of(new)
     assert after[prompt] == (rejected, chosen, 5.0, 1.0)
     assert {name: pair for name, pair in after.items() if name != prompt} == {
@@ -147,15 +147,15 @@ def test_people_who_contradict_each_other_make_no_pair(run: Run, argilla: FakeAr
     chosen, rejected, *_ = pairs_of(run)[prompt]
     rated(argilla, record, "ada", chosen)
     rated(argilla, record, "umeko", rejected)
-    new, heeded, _ = pull(run.workspace, run.id, None, None)
-    assert heeded == 2
+    new, applied, _ = pull(run.workspace, run.id, None, None)
+    assert applied == 2
     assert prompt not in pairs_of(new)
     with open_tables(new) as connection:
         query = "SELECT reason FROM quarantine WHERE row_id = ? AND stage = 'format_dpo'"
         assert connection.execute(query, [prompt]).fetchall() == [("order_flip",)]
 
 
-def test_drafts_half_answers_and_other_runs_are_not_heeded(run: Run, argilla: FakeArgilla, tmp_path: Path) -> None:
+def test_drafts_half_answers_and_other_runs_are_not_applied(run: Run, argilla: FakeArgilla, tmp_path: Path) -> None:
     push(run, None, None, None)
     one, other, third, _ = argilla.records_of(DATASET)
     argilla.respond(DATASET, one["external_id"], "ada", "draft", rating_1=1, rating_2=5)
@@ -220,7 +220,7 @@ def test_the_commands_say_what_they_did(run: Run, argilla: FakeArgilla, typed: T
     argilla.respond("mine", record["external_id"], "ada", rating_1=1, rating_2=5)
     pulled = typed("pull", run.id, "--dataset", "mine")
     assert pulled.exit_code == 0, pulled.exception
-    assert "1 verdicts of people heeded" in pulled.output
+    assert "1 ratings of people applied" in pulled.output
 
 
 def candidates(*names: str) -> dict[str, list[Candidate]]:
@@ -294,8 +294,8 @@ def test_a_wide_or_fine_scale_goes_there_and_back(
     best = moved["metadata"]["response_1"] == before[moved["metadata"]["prompt_id"]][1]
     one, other = (steps[0], 0) if best else (0, steps[0])
     argilla.respond(DATASET, moved["external_id"], "ada", rating_1=one, rating_2=other)
-    new, heeded, _ = pull(run.workspace, run.id, None, None)
-    assert heeded == 2
+    new, applied, _ = pull(run.workspace, run.id, None, None)
+    assert applied == 2
     after = pairs_of(new)
     same, other = (record["metadata"]["prompt_id"] for record in (left, moved))
     assert after[same] == (*before[same][:2], chosen, rejected)

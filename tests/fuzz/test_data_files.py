@@ -1,4 +1,4 @@
-"""Damaged data files: every row is a prompt or set aside, or the file is refused in one sentence."""
+"""Damaged data files: every row is a prompt or quarantined, or the file is refused in one sentence."""
 
 import gzip
 import io

@@ -245,7 +245,7 @@ def test_only_a_judge_can_have_a_favourite() -> None:
         ({"strategy": "worst_vs_best"}, "no such strategy: did you mean .best_vs_worst."),
     ],
 )
-def test_settings_that_would_not_be_heeded_are_refused(fields: dict[str, Any], why: str) -> None:
+def test_settings_that_would_have_no_effect_are_refused(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         PairsConfig.model_validate(fields)
 

@@ -1,4 +1,4 @@
-"""Loading: what becomes a prompt, what is set aside and why, and that every row is accounted for."""
+"""Loading: what becomes a prompt, what is quarantined and why, and that every row is accounted for."""
 
 import csv
 import gzip

@@ -293,7 +293,7 @@ def test_sft_has_each_prompt_once_with_its_best_answer(run: Run, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", FORMATS.ours)
-def test_pairs_for_which_no_judge_was_heeded_are_published_without_ratings(run: Run, tmp_path: Path, name: str) -> None:
+def test_pairs_for_which_no_judge_counts_are_published_without_ratings(run: Run, tmp_path: Path, name: str) -> None:
     rows = conversations(CONVERSATIONS)
     rows["pairs"] = [row | {"chosen_rating": None, "rejected_rating": None, "margin": None} for row in rows["pairs"]]
     published(run, rows, tmp_path / "out", name)

@@ -197,7 +197,7 @@ def test_every_sample_of_every_model_is_answered_once_and_reused_later(tmp_path:
 
 
 def aside(completion: Completion, **fields: Any) -> tuple[str | None, dict[str, Any] | None]:
-    """The reason for which an answer is set aside, if it is, and its quarantine row."""
+    """The reason for which an answer is rejected, if it is, and its quarantine row."""
     rules = answer_rules(config(models=["small"], **fields).rules, Path())
     row = prompt("What is a magpie, and where does it live?")
     question = Question("small", "0" * 32, {})

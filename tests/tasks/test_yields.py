@@ -11,7 +11,7 @@ from kasasagi.tasks.synthesize import Yield, below_floor, clearly_below_floor, r
 def test_yields_add_up_and_name_the_commonest_reason_first() -> None:
     both = Yield(10, 7, {"empty": 1, "finished": 2}) + Yield(6, 1, {"min_chars": 3, "finished": 2})
     assert both == Yield(16, 8, {"empty": 1, "finished": 4, "min_chars": 3})
-    assert both.sentence() == "16 draws, 8 accepted (50.0%); set aside: finished 4, min_chars 3, empty 1"
+    assert both.sentence() == "16 draws, 8 accepted (50.0%); rejected: finished 4, min_chars 3, empty 1"
     assert "finished rejects 4, min_chars rejects 3" in remedy(both, 0.9)
     assert Yield().sentence() == "0 draws, 0 accepted (100.0%)"
 

@@ -81,7 +81,7 @@ def _draw_state(shown: dict[str, Any], console: Console) -> None:
         # Not wrapped, so that the commands in it can be copied.
         console.print(plain(with_program_name(state["error"]), "red"), soft_wrap=True)
     if state["status"] == "killed":
-        console.print(plain("Its process is gone without a word; what was paid for is kept: run the recipe again."))
+        console.print(plain("Its process was killed; its paid calls are stored: run the recipe again."))
 
 
 def _sentence(run: Run, shown: dict[str, Any]) -> str:

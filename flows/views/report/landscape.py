@@ -20,7 +20,7 @@ SHOWN_CHARS = 140
 SHOWN_DUPLICATES = 12
 NEAR = 0.7
 DUPLICATES = ("duplicate", "near_duplicate")
-KINDS = (("gives a pair", SERIES[0], 9), ("gives none", SERIES[1], 9), ("set aside as a duplicate", FAINT, 9))
+KINDS = (("gives a pair", SERIES[0], 9), ("gives none", SERIES[1], 9), ("quarantined as a duplicate", FAINT, 9))
 _SAMPLE = """
 SELECT left(instruction, ?) AS text, prompt_id IN (SELECT prompt_id FROM pairs) AS paired
 FROM prompts WHERE length(trim(instruction)) >= 3 ORDER BY prompt_id LIMIT ?

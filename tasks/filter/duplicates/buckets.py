@@ -21,7 +21,7 @@ def shared(keys: Iterable[Any]) -> tuple[Any, Any]:
     rows, buckets, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
     for key in keys:
         order = np.argsort(key, kind="stable").astype(np.int32)
-        members, held = crowded(order, key[order])
+        members, held = without_singletons(order, key[order])
         if len(held):
             rows.append(members)
             buckets.append(np.cumsum(np.append(False, held[1:] != held[:-1]), dtype=np.int32) + np.int32(count))
@@ -29,7 +29,7 @@ def shared(keys: Iterable[Any]) -> tuple[Any, Any]:
     return np.concatenate(rows), np.concatenate(buckets)
 
 
-def crowded(rows: Any, buckets: Any) -> tuple[Any, Any]:
+def without_singletons(rows: Any, buckets: Any) -> tuple[Any, Any]:
     """Rows and buckets without the buckets that hold one row alone."""
     same = buckets[1:] == buckets[:-1]
     stays = np.zeros(len(rows), bool)
@@ -38,8 +38,8 @@ def crowded(rows: Any, buckets: Any) -> tuple[Any, Any]:
     return rows[stays], buckets[stays]
 
 
-class Walk:
-    """A walk through buckets in the order of readiness. settled tells of every row whether it is done with."""
+class CandidatePairs:
+    """Pairs of rows that share buckets, in the order of readiness; settled holds for each row whether it is decided."""
 
     def __init__(self, rows: Any, buckets: Any, settled: Any) -> None:
         begins = np.append(True, buckets[1:] != buckets[:-1])
@@ -55,8 +55,8 @@ class Walk:
         self._most = np.count_nonzero(settled) + np.count_nonzero(np.diff(self._first)) // 2
         self.ready = np.flatnonzero((heads > 0) & (self._waiting == 0))
 
-    def goes_on(self) -> bool:
-        """Whether rows are ready, and not so many settled that the buckets are better built anew without them."""
+    def has_ready(self) -> bool:
+        """Whether rows are ready, and not so many settled that the buckets are better rebuilt without them."""
         return len(self.ready) > 0 and bool(np.count_nonzero(self._settled) <= self._most)
 
     def pairs(self) -> Any:
@@ -91,7 +91,7 @@ class Walk:
         self.ready = heads[self._waiting[heads] == 0].astype(np.int64)
 
     def _is_past(self, buckets: Any) -> Any:
-        """Whether the first row of each bucket is settled; buckets that were walked to their end are not asked."""
+        """Whether the first row of each bucket is settled; finished buckets are not asked."""
         heads = self._heads[buckets]
         inside = heads < self._ends[buckets]
         inside[inside] = self._settled[self._rows[heads[inside]]]

@@ -1,4 +1,4 @@
-"""Contamination: prompts that share most of their n-grams with an item of an evaluation set are set aside."""
+"""Contamination: prompts that share most of their n-grams with an item of an evaluation set are rejected."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

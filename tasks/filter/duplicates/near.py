@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.tasks.filter.duplicates.buckets import Walk, crowded, shared
+from kasasagi.tasks.filter.duplicates.buckets import CandidatePairs, shared, without_singletons
 from kasasagi.tasks.filter.duplicates.keys import fold
 from kasasagi.tasks.filter.duplicates.minhash import Banding, band_keys, ngrams, signatures, similarity
 
@@ -69,13 +69,13 @@ class NearDuplicates:
         settled = np.zeros(len(self._contexts), bool)
         rows, buckets = shared(self._keys)
         while len(rows):
-            walk = Walk(rows, buckets, settled)
-            while walk.goes_on():
-                alike = self._verified(walk.pairs())
+            candidates = CandidatePairs(rows, buckets, settled)
+            while candidates.has_ready():
+                alike = self._verified(candidates.pairs())
                 found.update(alike)
-                walk.advance(np.append(walk.ready, np.fromiter(alike, np.int64, len(alike))))
+                candidates.advance(np.append(candidates.ready, np.fromiter(alike, np.int64, len(alike))))
             left = ~settled[rows]
-            rows, buckets = crowded(rows[left], buckets[left])
+            rows, buckets = without_singletons(rows[left], buckets[left])
         return found
 
     def _verified(self, pairs: Any) -> dict[int, Near]:

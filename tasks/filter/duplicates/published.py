@@ -47,7 +47,7 @@ def published_keys(workspace: Workspace, job: str) -> Shard:
     """A shard with the exact key of every prompt that a run of this name which published has dealt with, sorted.
 
     Beside each is the reason that sets it aside; a prompt that any run published is a published one. The shard is known
-    by its content, so a filter that depends on it is done anew when more was dealt with, and only then.
+    by its content, so a filter that depends on it is repeated when more was published, and only then.
     """
     found: dict[str, str] = {}
     for state in (one for one in workspace.runs() if _is_published(one, job)):

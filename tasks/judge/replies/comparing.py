@@ -116,7 +116,7 @@ def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
             continue
         before, after = ([one for one, _ in some] for some in (labelled[:place], labelled[place + 1 :]))
         if in_quotes or announces(before) or stands_inside(before, after):
-            refuse("quoted_verdict", f"the line {quote(raw)} stands in a quotation, or amid the rationale")
+            refuse("quoted_verdict", f"the line {quote(raw)} stands in a quotation, or inside the rationale")
 
 
 def _from_json(value: Any) -> list[Verdict]:

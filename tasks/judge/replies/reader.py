@@ -226,7 +226,7 @@ def _verdict(number: int, section: _Section, scale: _Scale) -> Verdict:
         refuse("repeated_rating", f"the section of text {number} has {len(section.ratings)} rating lines")
     rating = _rating(number, section.ratings[0], scale)
     if section.inside:
-        refuse("rating_inside_rationale", f"words go on behind the rating of text {number}, so it may be a quotation")
+        refuse("rating_inside_rationale", f"more words follow the rating of text {number}, so it may be a quotation")
     return Verdict(rating, "".join(section.words).strip())
 
 

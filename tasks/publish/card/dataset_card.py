@@ -216,14 +216,14 @@ def _account(facts: CardFacts) -> list[str]:
     reasons = facts.connection.execute(
         "SELECT stage, reason, count(*) FROM quarantine GROUP BY ALL ORDER BY count(*) DESC, reason"
     ).fetchall()
-    header = ("stage", "rows in", "rows out", "set aside", "calls paid", "calls reused")
+    header = ("stage", "rows in", "rows out", "quarantined", "calls paid", "calls reused")
     parts = ["## Account", table((*header, "prompt tokens", "completion tokens", "US dollars"), stages)]
     parts.append(
-        "For each stage, rows in are rows out and rows set aside. A reused call was paid for by an earlier run, so its "
+        "For each stage, rows in equal rows out plus quarantined rows. An earlier run paid for a reused call, so its "
         "tokens and dollars are not counted here."
     )
     if reasons:
-        parts += ["What was set aside, and why:", table(("stage", "reason", "rows"), _by_stage(reasons))]
+        parts += ["Quarantined rows, and why:", table(("stage", "reason", "rows"), _by_stage(reasons))]
     return parts
 
 
