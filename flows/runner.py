@@ -31,19 +31,19 @@ HISTORY_SECONDS = 5.0
 
 
 class Result:
-    """A run that has ended: its state, and its tables as data frames."""
+    """The result of a run: its state, and its tables as data frames."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
 
     @property
     def state(self) -> RunState:
-        """How it ended."""
+        """How the run ended."""
         return self.run.state()
 
     @property
     def tables(self) -> "Mapping[str, pd.DataFrame]":
-        """Its tables by name, each read when it is asked for."""
+        """The run's tables by name, such as pairs; each is read on first use."""
         from kasasagi.flows.views.tables.frames import tables
 
         return tables(self.run)
@@ -57,11 +57,25 @@ def run_recipe(
     workspace: str | Path | None = None,
     options: Options | None = None,
 ) -> Result:
-    """Run a recipe as a Prefect flow and give its tables; works in a notebook too.
+    """Run a recipe as a Prefect flow and return its result; works in a notebook too.
 
-    recipe is a file or the name of a recipe that ships with kasasagi; overrides look like judge.orders=both. rows is
-    how many rows of its source are read at most, or rows to take in the source's place, as [{"instruction": "Why?"}].
-    Raises RecipeError, UsageError, GateFailedError, ModelUnusableError, LedgerError and what else ends a run.
+    Args:
+        recipe: A recipe's file, or the name of one that ships with kasasagi.
+        overrides: Changes to the recipe, each like judge.orders=both.
+        rows: Read only that many rows of the source; or rows to use instead of the source, such as
+            [{"instruction": "Why is the sky blue?"}].
+        workspace: Folder of the ledger and the runs; None means KASASAGI_WORKSPACE, else ./workspace.
+        options: How the command line runs a recipe; a notebook needs none.
+
+    Returns:
+        The run's state, and its tables as data frames.
+
+    Raises:
+        RecipeError: The recipe is not valid.
+        UsageError: The call contradicts the recipe or the workspace.
+        GateFailedError: A gate stopped the run; nothing is published.
+        ModelUnusableError: No call to a model can succeed, for instance because its key is refused.
+        LedgerError: The ledger cannot be read or written.
     """
     quiet_terminal()
     raise_file_limit()

@@ -17,7 +17,7 @@ def pausing(job: Job, rows: int = 40) -> Job:
 def test_a_run_waits_for_approval_and_goes_on_where_it_stopped(new_job: NewJob) -> None:
     job = pausing(new_job())
     sentence = job.run().failed(3)
-    assert re.search(r"(kasasagi|-m flows\.cli) approve \S+ -w ", sentence)
+    assert re.search(r"(kasasagi|-m flows\.cli) people approve \S+ -w ", sentence)
     assert not job.out.exists()
     sent_before = sent_by_model(job.server)
     assert "critic" not in sent_before, "the judge is not paid for what a person has not seen"
@@ -41,7 +41,7 @@ def test_other_data_are_asked_about_again(new_job: NewJob) -> None:
     job.run().failed(3)
     job.command("approve", "-w", job.workspace, "--yes").succeeded()
     pausing(job, rows=60)
-    assert re.search(r"(kasasagi|-m flows\.cli) approve \S+ -w ", job.run().failed(3))
+    assert re.search(r"(kasasagi|-m flows\.cli) people approve \S+ -w ", job.run().failed(3))
 
 
 def test_what_needs_no_approval_says_so(new_job: NewJob, finished: Job) -> None:
