@@ -22,7 +22,7 @@ from kasasagi.tasks.judge.prompt import Language, judge_messages, second_order
 MODELS = ("small", "large")
 JUDGE = "critic"
 ASPECT = "overall-rating"
-ORDERINGS = ("first", "turned")
+ORDERINGS = ("first", "swapped")
 GATE_DETAILS = ("share of rows that hold", "verdicts that cannot be read")
 """What stands beside the example's own outcomes of gates, so that a test can tell them from judged ones."""
 USD_PER_TOKEN = 1e-6

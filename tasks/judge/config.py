@@ -13,7 +13,7 @@ from kasasagi.tasks.judge.named import METHODS
 
 MethodName = Annotated[str, METHODS]
 Aspect = Literal["overall-rating", "helpfulness", "honesty", "instruction-following", "truthfulness"]
-ORDERINGS = ("first", "turned")
+ORDERINGS = ("first", "swapped")
 WEEK_SECONDS = 7 * 86_400
 FIRST_MONDAY = 4 * 86_400
 """Seconds from the start of 1970, a Thursday, to its first Monday."""

@@ -32,7 +32,7 @@ def matches(prompt_id: str, count: int, most: int | None = None) -> list[Group]:
 
 
 def in_order(group: Group, ordering: str) -> Group:
-    """A group in its first order, or turned."""
+    """A group in its first order, or swapped."""
     return group if ordering == "first" else second_order(group)
 
 

@@ -14,6 +14,8 @@ from kasasagi.tasks.text.endings import is_cut_off
 
 Marks = Mapping[tuple[str, str, str], Sequence[float]]
 """The ratings of one response by judge, ordering and aspect."""
+FORMER_NAMES = {"turned": "swapped"}
+"""Orderings by the names that ratings of earlier versions have."""
 Table = Sequence[Sequence[float | None]]
 """The ratings of one response, a row for each order and in it a number for each judge; None where one is missing."""
 
@@ -107,7 +109,8 @@ def by_prompt_id(responses: Iterable[Mapping[str, Any]]) -> dict[str, list[Mappi
 def _marks(ratings: Iterable[Mapping[str, Any]]) -> dict[str, Marks]:
     marks: dict[str, dict[tuple[str, str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in ratings:
-        marks[row["response_id"]][row["judge"], row["ordering"], row["aspect"]].append(row["rating"])
+        ordering = FORMER_NAMES.get(row["ordering"], row["ordering"])
+        marks[row["response_id"]][row["judge"], ordering, row["aspect"]].append(row["rating"])
     return {response_id: dict(of_this) for response_id, of_this in marks.items()}
 
 

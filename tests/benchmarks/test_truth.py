@@ -37,7 +37,7 @@ def material(marks: dict[str, tuple[float, float]], judges: tuple[str, ...] = ("
         for name, both in marks.items()
         for row in rows
         if row["content"] == texts[int(name.split()[1])]
-        for ordering, mark in zip(("first", "turned"), both, strict=True)
+        for ordering, mark in zip(("first", "swapped"), both, strict=True)
     ]
     return Material(JudgeConfig(models=judges), [QUESTION], rows, ratings)
 
@@ -75,7 +75,7 @@ def test_the_naive_rule_takes_maximum_over_minimum_of_one_order_and_keeps_ties()
     rows = [response(QUESTION, number, text) for number, text in enumerate((RIGHT, WRONG))]
     other = prompt("Another?")
     tied = [response(other, number, text) for number, text in ((2, "shown second"), (3, "shown first"))]
-    marks = [(rows[0], "first", 1, 2.0), (rows[1], "first", 2, 4.0), (rows[0], "turned", 2, 5.0)]
+    marks = [(rows[0], "first", 1, 2.0), (rows[1], "first", 2, 4.0), (rows[0], "swapped", 2, 5.0)]
     marks += [(tied[0], "first", 2, 3.0), (tied[1], "first", 1, 3.0)]
     names = ("ordering", "place", "rating")
     ratings: list[dict[str, Any]] = [

@@ -50,7 +50,7 @@ def problem(*settings: str, text: str = TEXT) -> str:
 def test_a_sound_recipe_is_read_with_its_defaults() -> None:
     recipe = check()
     assert [responder.name for responder in recipe.respond.models] == ["small", "large"]
-    assert recipe.judge.orderings == ("first", "turned")
+    assert recipe.judge.orderings == ("first", "swapped")
     assert recipe.kept_columns == ("topic",)
     assert recipe.plain() == Recipe.model_validate(recipe.plain()).plain()
 

@@ -145,7 +145,7 @@ def test_pairs_are_there_with_the_judges_words(page: Page) -> None:
     assert japanese["m"] == 3.0
     assert japanese["r"]["words"] == [
         ["first", "overall-rating", 2.0, "あいまいです。"],
-        ["turned", "overall-rating", 2.0, "あいまいです。"],
+        ["swapped", "overall-rating", 2.0, "あいまいです。"],
     ]
 
 

@@ -32,7 +32,7 @@ def rating(
 
 
 def both(row: dict[str, Any], first: float, second: float) -> list[dict[str, Any]]:
-    return [rating(row, first), rating(row, second, "turned")]
+    return [rating(row, first), rating(row, second, "swapped")]
 
 
 def made(ratings: list[dict[str, Any]], responses: Any = (GOOD, BAD), margin: float = 1.0, **judge: Any) -> ChunkResult:

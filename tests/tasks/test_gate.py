@@ -151,8 +151,8 @@ def test_ids_that_stand_twice_stop_the_run(run: Run) -> None:
 def ratings(flips: int, holds: int) -> list[dict[str, Any]]:
     rows = []
     for number in range(flips + holds):
-        for ordering in ("first", "turned"):
-            turned = number < flips and ordering == "turned"
+        for ordering in ("first", "swapped"):
+            turned = number < flips and ordering == "swapped"
             for response, rating in (("a", 2.0 if turned else 4.0), ("b", 4.0 if turned else 2.0)):
                 rows.append(
                     {

@@ -106,7 +106,7 @@ def test_the_second_order_is_asked_only_where_the_first_leaves_the_margin(tmp_pa
         if abs(text_rating("text 0") - text_rating(f"text {number}")) >= 1
     }
     assert 0 < len(wide) < 12
-    turned = {row["prompt_id"] for row in rows(one, handle, "ratings") if row["ordering"] == "turned"}
+    turned = {row["prompt_id"] for row in rows(one, handle, "ratings") if row["ordering"] == "swapped"}
     assert turned == wide
     assert handle.account.calls_paid == 12 + len(wide)
     assert (handle.account.rows_in, handle.account.rows_out, handle.account.quarantined) == (24, 24, 0)

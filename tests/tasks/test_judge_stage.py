@@ -68,7 +68,7 @@ def test_each_aspect_is_rated_in_each_order(tmp_path: Path, orders: str, calls: 
     assert len(asked(one)) == calls * len(aspects)
     assert len(ratings) == 3 * calls * len(aspects)
     assert {(row["aspect"], row["ordering"]) for row in ratings} == {
-        (aspect, name) for aspect in aspects for name in ("first", "turned")[:calls]
+        (aspect, name) for aspect in aspects for name in ("first", "swapped")[:calls]
     }
     assert all(row["rating"] == text_rating(f"text {int(row['response_id'], 16)}") for row in ratings)
     assert (handle.account.rows_in, handle.account.rows_out) == (3 * len(aspects), 3 * len(aspects))

@@ -137,7 +137,7 @@ def test_both_responses_are_held_against_the_same_judges() -> None:
 
 def test_a_judge_that_cannot_be_read_in_one_order_has_no_say_in_the_other() -> None:
     judge = config(models=["a", "b"], orders="both")
-    marks = [*by("a", 4, 3), *by("a", 4, 3, ordering="turned"), *by("b", 1, 5)]
+    marks = [*by("a", 4, 3), *by("a", 4, 3, ordering="swapped"), *by("b", 1, 5)]
     assert rated(judge, Aggregation(1.0, quorum=1), marks) == [(4.0, 4.0), (3.0, 3.0)]
     assert outcome(judge, marks, quorum=1) == "pair"
 
@@ -160,7 +160,7 @@ def test_a_judge_that_flips_with_the_order_is_outvoted_and_two_orders_that_flip_
     judge = config(models=["a", "b"], orders="both")
 
     def marks(first: tuple[int, int], turned: tuple[int, int]) -> list[dict[str, Any]]:
-        orders = (("first", first), ("turned", turned))
+        orders = (("first", first), ("swapped", turned))
         good = [mark(GOOD, r, judge=n, ordering=o) for o, some in orders for n, r in zip("ab", some, strict=True)]
         return [*good, *(mark(BAD, 3, judge=n, ordering=o) for o, _ in orders for n in "ab")]
 
@@ -169,16 +169,23 @@ def test_a_judge_that_flips_with_the_order_is_outvoted_and_two_orders_that_flip_
     assert outcome(judge, marks((5, 5), (5, 2))[1:]) == "missing_rating"
 
 
+def test_ratings_of_earlier_versions_call_the_swapped_order_turned() -> None:
+    first = [mark(GOOD, 4), mark(BAD, 2)]
+    before = [mark(GOOD, 4, ordering="turned"), mark(BAD, 2, ordering="turned")]
+    assert outcome(config(orders="both"), first) == "missing_rating"
+    assert outcome(config(orders="both"), [*first, *before]) == "pair"
+
+
 def test_a_margin_in_the_first_order_must_be_confirmed_and_less_needs_nothing() -> None:
     judge = config(orders="confirm")
     wide, narrow = [mark(GOOD, 4), mark(BAD, 2)], [mark(GOOD, 3), mark(BAD, 2)]
-    turned = [mark(GOOD, 4, ordering="turned"), mark(BAD, 3, ordering="turned")]
+    turned = [mark(GOOD, 4, ordering="swapped"), mark(BAD, 3, ordering="swapped")]
     assert outcome(judge, wide, min_margin=1.5) == "missing_rating"
     assert outcome(judge, [*wide, *turned], min_margin=1.5) == "pair"
     assert outcome(judge, narrow, min_margin=1.5) == "below_margin"
     assert outcome(judge, [*narrow, *turned], min_margin=1.5) == "below_margin"
     assert outcome(judge, [mark(GOOD, 2), mark(BAD, 2)], min_margin=0) == "tie"
-    flipped = [mark(GOOD, 1, ordering="turned"), mark(BAD, 2, ordering="turned")]
+    flipped = [mark(GOOD, 1, ordering="swapped"), mark(BAD, 2, ordering="swapped")]
     assert outcome(judge, [*wide, *flipped], min_margin=0.5) == "order_flip"
 
 
@@ -200,7 +207,7 @@ def test_confirm_never_makes_a_pair_that_both_orders_would_not_make(
     first: tuple[int, int], turned: tuple[int, int], margin: float
 ) -> None:
     marks = [mark(GOOD, first[0]), mark(BAD, first[1])]
-    marks += [mark(GOOD, turned[0], ordering="turned"), mark(BAD, turned[1], ordering="turned")]
+    marks += [mark(GOOD, turned[0], ordering="swapped"), mark(BAD, turned[1], ordering="swapped")]
     both = outcome(config(orders="both"), marks, min_margin=margin)
     confirmed = outcome(config(orders="confirm"), marks, min_margin=margin)
     assert confirmed in (both, "tie", "below_margin")

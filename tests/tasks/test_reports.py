@@ -111,7 +111,7 @@ def both_orders(prompt: str, verdicts: dict[str, tuple[float, float]], judge: st
     """Marks of two responses, (first order, turned order) each; the second response stands first when turned."""
     (one, marks), (other, others) = verdicts.items()
     first = [(judge, prompt, one, "first", 1, marks[0]), (judge, prompt, other, "first", 2, others[0])]
-    return [*first, (judge, prompt, other, "turned", 1, others[1]), (judge, prompt, one, "turned", 2, marks[1])]
+    return [*first, (judge, prompt, other, "swapped", 1, others[1]), (judge, prompt, one, "swapped", 2, marks[1])]
 
 
 def test_a_judge_that_likes_what_it_sees_first_is_found_out(tables: duckdb.DuckDBPyConnection) -> None:

@@ -172,7 +172,7 @@ class Facts:
         return found
 
     def consistency(self) -> dict[str, int]:
-        """What becomes of a verdict on two responses when their order is turned."""
+        """What becomes of a verdict on two responses when their order is swapped."""
         return {row["verdict"]: row["couples"] for row in self.rows(_CONSISTENCY, self.last)}
 
     def both_orders(self) -> list[dict[str, Any]]:

@@ -166,7 +166,7 @@ def _orders(facts: Facts) -> list[Chart]:
     firm = f" Of the decided ones {found.get('the same wins', 0) / decided:.0%} hold in both orders." if decided else ""
     places = facts.by_place()
     means = ", ".join(f"{row['mean']:.2f} in place {row['place']}" for row in places[:4])
-    asked = f"What becomes of a verdict when the order is turned, in {plural(total, 'comparison')}."
+    asked = f"What becomes of a verdict when the order is swapped, in {plural(total, 'comparison')}."
     note = f"{asked}{firm} Mean ratings: {means}."
     return [stacked(Chart("Order consistency", note), ["verdicts"], parts, [CONSISTENT[name] for name, _ in parts])]
 
