@@ -195,4 +195,4 @@ def test_a_fault_of_the_dispatcher_ends_the_run_with_a_sentence(
         [error] = errors_of(dispatcher, questions(20))
     assert isinstance(error, DispatcherError)
     assert "OverflowError: int too large" in str(error)
-    assert "what was paid for is kept" in str(error)
+    assert "paid calls are kept" in str(error)
