@@ -10,6 +10,7 @@ import typer
 
 from kasasagi.flows.cli import argilla, batches, jobs, label, ledger, prefect_server, probe, recipes, report, views
 from kasasagi.flows.errors import INTERRUPTED, user_message
+from kasasagi.flows.views.language import preferred_language, set_language
 
 app = typer.Typer(
     name="kasasagi",
@@ -96,6 +97,7 @@ def options(
     ] = False,
 ) -> None:
     """Options of all commands."""
+    set_language(preferred_language())
     if debug:
         os.environ["KASASAGI_DEBUG"] = "1"
 

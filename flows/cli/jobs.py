@@ -2,6 +2,8 @@
 
 # Each command imports what it needs when it runs; its parameters are its options.
 
+# ruff: noqa: PLR0913, PLR0917
+
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ import typer
 
 from kasasagi.flows.cli.options import (
     AgainOption,
+    LanguageOption,
     NewOnlyOption,
     RecipeArgument,
     RecipeOrDefault,
@@ -36,6 +39,7 @@ def run(
     overrides: SetOption = None,
     ask_again: AgainOption = None,
     new_only: NewOnlyOption = False,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Make a dataset from a recipe. Run it again to resume."""
@@ -55,6 +59,7 @@ def rejudge(
     published: Annotated[
         bool, typer.Option("--published", help="Rate the recipe's last publication instead of its source.")
     ] = False,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Rate the responses of an existing dataset, audit its labels, and pair them again."""
@@ -96,6 +101,7 @@ def preview(
     recipe: RecipeOrDefault = None,
     rows: RowsOption = PREVIEW_ROWS,
     overrides: SetOption = None,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run a few rows through every stage and show them. Publishes nothing; its calls are stored for the run."""
@@ -147,6 +153,7 @@ def pair(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Override a key of `pairs`, e.g. pairs.min_margin=2. Repeatable.")
     ] = None,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Pair a run again with another margin or strategy, without calls. Creates a new run."""

@@ -5,6 +5,15 @@ from typing import Annotated
 
 import typer
 
+from kasasagi.flows.views.language import Language, set_language
+
+
+def set_language_of_command(language: Language | None) -> Language | None:
+    """Set the language that a command's --language names."""
+    set_language(language)
+    return language
+
+
 DEFAULT_RECIPE = "recipe.yaml"
 QUICKSTART = "quickstart"
 RecipeArgument = Annotated[str, typer.Argument(help="Recipe file, or the name of a shipped recipe.")]
@@ -25,6 +34,14 @@ NewOnlyOption = Annotated[
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", "-w", help="Workspace folder; default: $KASASAGI_WORKSPACE, otherwise ./workspace."),
+]
+LanguageOption = Annotated[
+    Language | None,
+    typer.Option(
+        "--language",
+        help="Language of headings and sentences; default: $KASASAGI_LANGUAGE, otherwise your locale's.",
+        callback=set_language_of_command,
+    ),
 ]
 RunArgument = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="Id of a run, its first characters, or latest (the default).")

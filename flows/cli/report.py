@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kasasagi.flows.cli.options import RunArgument, WorkspaceOption
+from kasasagi.flows.cli.options import LanguageOption, RunArgument, WorkspaceOption
 
 
 def report(
@@ -18,6 +18,7 @@ def report(
         Path | None,
         typer.Option("--data-docs", help="Write Great Expectations' Data Docs to this folder, too.", file_okay=False),
     ] = None,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write a run as one self-contained HTML page: pairs, funnel, charts, gates."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kasasagi.flows.cli.options import RunArgument, WorkspaceOption
+from kasasagi.flows.cli.options import LanguageOption, RunArgument, WorkspaceOption
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.views.tables.formats import Format, check_output
 
@@ -31,6 +31,7 @@ OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Outpu
 def runs(
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Number of runs to list.")] = RUNS_SHOWN,
     json: JsonOption = False,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the runs of a workspace, newest first."""
@@ -62,6 +63,7 @@ def show(
     number: Annotated[int, typer.Option("--number", "-n", min=0, help="Number of pairs to show.")] = 3,
     full: FullOption = False,
     json: JsonOption = False,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show a run's funnel, gates and some pairs, also while it runs."""

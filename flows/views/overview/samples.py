@@ -7,6 +7,7 @@ from rich.table import Table
 
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain, short
+from kasasagi.flows.views.language import say
 from kasasagi.flows.views.text import messages_text, plural
 
 LABEL_WIDTH = 10
@@ -18,9 +19,9 @@ def draw_responses(shown: dict[str, Any], console: Console, full: bool) -> None:
     running = shown["state"]["status"] == "running"
     if not count:
         console.print()
-        console.print(plain("No responses yet." if running else "No responses.", "dim"))
+        console.print(plain(say("No responses yet." if running else "No responses."), "dim"))
         return
-    drawing.heading(console, f"Responses: {len(shown['responses']):,} of {plural(count, 'response')}")
+    drawing.heading(console, say(f"Responses: {len(shown['responses']):,} of {plural(count, 'response')}"))
     for row in shown["responses"]:
         console.print()
         console.print(_response(row, console, full))
@@ -32,8 +33,8 @@ def _response(row: dict[str, Any], console: Console, full: bool) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=LABEL_WIDTH)
     grid.add_column(overflow="fold")
-    grid.add_row(plain("prompt", "bold"), plain(row["prompt_id"], "dim"))
+    grid.add_row(plain(say("prompt"), "bold"), plain(row["prompt_id"], "dim"))
     grid.add_row("", drawing.block(console, messages_text(row["messages"] or []), width, lines))
-    grid.add_row(plain("response", "bold green"), short(row["model"], "green"))
+    grid.add_row(plain(say("response"), "bold green"), short(row["model"], "green"))
     grid.add_row("", drawing.block(console, row["content"] or "", width, lines))
     return grid

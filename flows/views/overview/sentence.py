@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kasasagi.blocks.workspace.runs import Product
+from kasasagi.flows.views.language import say
 from kasasagi.flows.views.text import dollars, plural
 
 _MAKES = {"pairs": "format_dpo", "responses": "respond"}
@@ -31,10 +32,10 @@ def result_sentence(
     calls = plural(sum(stage["calls_paid"] for stage in stages), "paid call")
     failed = sum(not gate["success"] for gate in gates)
     parts = [
-        made + source + (f" in {place}" if place else ""),
-        f"{calls}, {cost}",
+        say(made + source) + (say(" in ") + place if place else ""),
+        say(f"{calls}, {cost}"),
         *_lost(product, last),
-        *([f"look at {plural(failed, 'failed gate')}"] if failed else []),
+        *([say(f"look at {plural(failed, 'failed gate')}")] if failed else []),
     ]
     return "; ".join(parts)
 
@@ -44,6 +45,5 @@ def _lost(product: Product, stage: Mapping[str, Any]) -> list[str]:
     if not stage.get("reasons"):
         return []
     reason, rows = max(stage["reasons"].items(), key=lambda found: found[1])
-    return [
-        f"{plural(stage['quarantined'], _UNITS[product])} {_LOST[product]}, most often {reason} ({rows:,})",
-    ]
+    lost = say(f"{plural(stage['quarantined'], _UNITS[product])} {_LOST[product]}, most often")
+    return [f"{lost} {reason} ({rows:,})"]

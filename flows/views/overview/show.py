@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +12,7 @@ from kasasagi.blocks.hints import printed_command, with_program_name
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import Kind, plain, short
+from kasasagi.flows.views.language import say, say_names
 from kasasagi.flows.views.overview.samples import draw_responses
 from kasasagi.flows.views.overview.sentence import result_sentence
 from kasasagi.flows.views.overview.summary import DEFAULT_PAIRS, summary
@@ -42,7 +44,7 @@ def print_summary(run: Run, console: Console, pairs: int = DEFAULT_PAIRS, full: 
         draw_last = {"instructions": _draw_instructions, "responses": draw_responses}.get(run.product(), _draw_pairs)
         draw_last(shown, console, full)
     else:
-        console.print(plain("No stage has finished a chunk of its rows yet.", "dim"))
+        console.print(plain(say("No stage has finished a chunk of its rows yet."), "dim"))
     _draw_places(run, shown, console)
 
 
@@ -55,7 +57,7 @@ def draw_runs(rows: list[dict[str, Any]], console: Console) -> None:
 def _run_table(rows: list[dict[str, Any]], wide: bool) -> Table:
     more: list[tuple[str, Kind]] = [("recipe", "left"), ("started", "fixed"), ("took", "right")] if wide else []
     numbers: list[tuple[str, Kind]] = [("pairs", "right"), ("paid calls", "right"), ("cost", "right")]
-    table = drawing.new_table([("run", "left"), ("status", "fixed"), *more, *numbers])
+    table = drawing.new_table(say_names([("run", "left"), ("status", "fixed"), *more, *numbers]))
     for row in rows:
         started = datetime.fromtimestamp(row["started"]).strftime("%Y-%m-%d %H:%M")
         leading = [short(row["recipe"]), plain(started), plain(duration(row["seconds"]))] if wide else []
@@ -66,7 +68,7 @@ def _run_table(rows: list[dict[str, Any]], wide: bool) -> Table:
 
 
 def _status(status: str) -> Text:
-    return plain(status, drawing.STATUS_STYLES.get(status, ""))
+    return plain(say(status), drawing.STATUS_STYLES.get(status, ""))
 
 
 def _draw_state(shown: dict[str, Any], console: Console) -> None:
@@ -74,14 +76,14 @@ def _draw_state(shown: dict[str, Any], console: Console) -> None:
     line = _status(state["status"]).append("  ").append_text(short(state["name"], "bold"))
     line.append("  ").append_text(plain(state["run"], "dim"))
     if shown["seconds"] is not None:
-        so_far = " so far" if state["status"] == "running" else ""
+        so_far = say(" so far") if state["status"] == "running" else ""
         line.append_text(plain(f"  {duration(shown['seconds'])}{so_far}", "dim"))
     console.print(line)
     if state["error"]:
         # Not wrapped, so that the commands in it can be copied.
         console.print(plain(with_program_name(state["error"]), "red"), soft_wrap=True)
     if state["status"] == "killed":
-        console.print(plain("Its process was killed; its paid calls are stored: run the recipe again."))
+        console.print(plain(say("Its process was killed; its paid calls are stored: run the recipe again.")))
 
 
 def _sentence(run: Run, shown: dict[str, Any]) -> str:
@@ -93,7 +95,7 @@ def _sentence(run: Run, shown: dict[str, Any]) -> str:
 
 def _draw_funnel(shown: dict[str, Any], console: Console) -> None:
     """One table where it fits, else one for the rows and one for the calls."""
-    drawing.heading(console, "Funnel so far" if shown["chunks"] else "Funnel")
+    drawing.heading(console, say("Funnel so far" if shown["chunks"] else "Funnel"))
     bars = (BAR_CELLS, NARROW_BAR_CELLS)
     whole = [_funnel_table(shown, cells, with_calls=True) for cells in bars]
     if any(drawing.fits(console, table) for table in whole):
@@ -108,7 +110,7 @@ def _draw_funnel(shown: dict[str, Any], console: Console) -> None:
 def _funnel_table(shown: dict[str, Any], bar_cells: int, with_calls: bool) -> Table:
     chunks: list[tuple[str, Kind]] = [("chunks", "right")] if shown["chunks"] else []
     calls = _CALL_COLUMNS if with_calls else []
-    table = drawing.new_table([("stage", "fixed"), *chunks, *_ROW_COLUMNS, *calls])
+    table = drawing.new_table(say_names([("stage", "fixed"), *chunks, *_ROW_COLUMNS, *calls]))
     skipped = [plain("")] * len(chunks)
     for stage in shown["stages"]:
         done = [plain(str(shown["chunks"].get(stage["stage"], 0)), "dim")] if chunks else []
@@ -120,7 +122,7 @@ def _funnel_table(shown: dict[str, Any], bar_cells: int, with_calls: bool) -> Ta
         for reason, rows in _top_reasons(stage["reasons"]):
             table.add_row(plain("  ").append_text(short(reason, "dim")), *skipped, "", "", plain(f"{rows:,}", "dim"))
     if with_calls:
-        table.add_row(plain("all", "bold"), *skipped, "", "", "", "", *_call_cells(_total(shown["stages"])))
+        table.add_row(plain(say("all"), "bold"), *skipped, "", "", "", "", *_call_cells(_total(shown["stages"])))
     return table
 
 
@@ -129,7 +131,7 @@ def _call_table(stages: list[dict[str, Any]]) -> Table:
     numbers: list[tuple[str, Kind]] = [
         (name, "right") for name in ("paid calls", "reused", "tokens", "cost", "task time")
     ]
-    table = drawing.new_table([("stage", "fixed"), *numbers])
+    table = drawing.new_table(say_names([("stage", "fixed"), *numbers]))
     for stage in [*(stage for stage in stages if any(stage[name] for name in _COUNTS)), _total(stages)]:
         paid, reused, _, _, cost, took = _call_cells(stage)
         tokens = plain(count(stage["prompt_tokens"] + stage["completion_tokens"]))
@@ -149,7 +151,7 @@ def _total(stages: list[dict[str, Any]]) -> dict[str, Any]:
 def _top_reasons(reasons: dict[str, int]) -> list[tuple[str, int]]:
     """The commonest reasons with their rows, the rest of them together."""
     top, rest = list(reasons.items())[:TOP_REASONS], list(reasons.items())[TOP_REASONS:]
-    return [*top, (plural(len(rest), "more reason"), sum(rows for _, rows in rest))] if rest else top
+    return [*top, (say(plural(len(rest), "more reason")), sum(rows for _, rows in rest))] if rest else top
 
 
 def _bar(out: int, of: int, cells: int) -> Text:
@@ -166,13 +168,13 @@ def _bar(out: int, of: int, cells: int) -> Text:
 def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     if not gates:
         return
-    gates = [{**gate, "expectation": plain_name(gate["expectation"] or "")} for gate in gates]
+    gates = [{**gate, "expectation": say(plain_name(gate["expectation"] or ""))} for gate in gates]
     failed = [gate for gate in gates if not gate["success"]]
     telling = _telling(gates)
     hidden = len(gates) - len(telling)
-    apart = f"; {hidden} that held on the scout too are left out" if hidden else ""
+    apart = say(f"; {hidden} that held on the scout too are left out") if hidden else ""
     summary = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} held"
-    drawing.heading(console, f"Gates: {summary}{apart}")
+    drawing.heading(console, say(f"Gates: {summary}") + apart)
     table = _gate_table(telling, ["stage", "scope", "expectation", "severity", "observed"])
     narrow = _gate_table(telling, ["stage", "expectation", "observed"])
     drawing.draw(console, table if drawing.fits(console, table) else narrow)
@@ -193,11 +195,13 @@ def _telling(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _gate_table(gates: list[dict[str, Any]], names: list[str]) -> Table:
     kinds: dict[str, Kind] = {"stage": "fixed", "observed": "right"}
-    table = drawing.new_table([*((name, kinds.get(name, "left")) for name in names), ("outcome", "fixed")])
+    table = drawing.new_table(say_names([*((name, kinds.get(name, "left")) for name in names), ("outcome", "fixed")]))
     for gate in gates:
         style = _gate_style(gate)
-        outcome = plain("held", "green") if gate["success"] else plain("failed", f"bold {style}")
-        cells = [short(gate[name] or "", style) for name in names]
+        outcome = plain(say("held"), "green") if gate["success"] else plain(say("failed"), f"bold {style}")
+        cells = [
+            short(say(gate[name] or "") if name in {"scope", "severity"} else gate[name] or "", style) for name in names
+        ]
         table.add_row(*cells, outcome)
     return table
 
@@ -210,9 +214,9 @@ def _draw_pairs(shown: dict[str, Any], console: Console, full: bool) -> None:
     pairs = shown["pairs"]
     if not shown["pair_count"]:
         console.print()
-        console.print(plain("No pairs yet." if shown["state"]["status"] == "running" else "No pairs.", "dim"))
+        console.print(plain(say("No pairs yet." if shown["state"]["status"] == "running" else "No pairs."), "dim"))
     elif pairs:
-        drawing.heading(console, f"Pairs: {len(pairs):,} of {shown['pair_count']:,}")
+        drawing.heading(console, say(f"Pairs: {len(pairs):,} of {shown['pair_count']:,}"))
         for pair in pairs:
             console.print()
             console.print(_pair(pair, console, full))
@@ -220,7 +224,7 @@ def _draw_pairs(shown: dict[str, Any], console: Console, full: bool) -> None:
 
 def _draw_instructions(shown: dict[str, Any], console: Console, full: bool) -> None:
     """Some instructions of a run in which nobody answers."""
-    drawing.heading(console, "Instructions" if shown["instructions"] else "No instructions yet")
+    drawing.heading(console, say("Instructions" if shown["instructions"] else "No instructions yet"))
     for row in shown["instructions"]:
         console.print()
         console.print(plain(row["prompt_id"], "dim"))
@@ -234,13 +238,13 @@ def _pair(pair: dict[str, Any], console: Console, full: bool) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=LABEL_WIDTH)
     grid.add_column(overflow="fold")
-    grid.add_row(plain("prompt", "bold"), plain(pair["prompt_id"], "dim"))
+    grid.add_row(plain(say("prompt"), "bold"), plain(pair["prompt_id"], "dim"))
     grid.add_row("", drawing.block(console, messages_text(pair["messages"]), width, lines))
     for side, style in (("chosen", "green"), ("rejected", "red")):
         rating = pair[f"{side}_rating"]
-        who = "not rated" if rating is None else f"rated {rating:g}"
+        who = say("not rated" if rating is None else f"rated {rating:g}")
         grid.add_row(
-            plain(side, f"bold {style}"), plain(f"{who}  ", style).append_text(short(pair[f"{side}_model"], style))
+            plain(say(side), f"bold {style}"), plain(f"{who}  ", style).append_text(short(pair[f"{side}_model"], style))
         )
         grid.add_row("", drawing.block(console, pair[side] or "", width, lines))
     return grid
@@ -261,5 +265,6 @@ def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
     places += [("trace", printed_command("trace", row["prompt_id"][:8], run.id, workspace=folder)) for row in rows[:1]]
     console.print()
     for label, place in places:
-        line = plain(f"{label:<{LABEL_WIDTH + 2}}", "bold").append_text(plain(place))
+        name = say(label)
+        line = plain(name + " " * (LABEL_WIDTH + 2 - cell_len(name)), "bold").append_text(plain(place))
         console.print(line, soft_wrap=True)

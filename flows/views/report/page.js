@@ -2,6 +2,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const at = (id) => document.getElementById(id);
+  const say = (text) => data.language[text] || text;
   const PAGE = 10;
   let shown = [];
   let until = 0;
@@ -12,18 +13,18 @@
     if (text !== undefined) element.textContent = text;
     return element;
   };
-  const number = (value) => (value === null ? "not rated" : "rated " + String(Math.round(value * 100) / 100));
+  const number = (value) => (value === null ? say("not rated") : say("rated {}").replace("{}", String(Math.round(value * 100) / 100)));
 
   const side = (title, kind, one) => {
     const column = made("div");
-    column.append(made("div", "who " + kind, [title, one.by, ...(kind ? [number(one.rating)] : [])].join(" · ")));
+    column.append(made("div", "who " + kind, [say(title), one.by, ...(kind ? [number(one.rating)] : [])].join(" · ")));
     const text = made("div", "text");
     text.dir = "auto";
     one.text.forEach((piece, place) => text.append(place % 2 ? made("mark", "", piece) : document.createTextNode(piece)));
     column.append(text);
     for (const [order, aspect, rating, words] of one.words) {
       const said = made("div", "words");
-      said.append(made("div", "", aspect + ", " + order + " order: " + (rating === null ? "unreadable" : rating)));
+      said.append(made("div", "", aspect + ", " + say(order + " order") + ": " + (rating === null ? say("unreadable") : rating)));
       const quoted = made("div", "text", words);
       quoted.dir = "auto";
       said.append(quoted);
@@ -34,7 +35,7 @@
 
   const drawn = (pair) => {
     const element = made("article", "pair");
-    const margin = pair.m === null ? "" : " · margin " + Math.round(pair.m * 100) / 100;
+    const margin = pair.m === null ? "" : " · " + say("margin") + " " + Math.round(pair.m * 100) / 100;
     element.append(made("p", "faint", pair.id + margin));
     const prompt = made("div", "text", pair.p);
     prompt.dir = "auto";
@@ -65,13 +66,13 @@
     );
     const margin = (place) => (data.pairs[place].m === null ? -1 : data.pairs[place].m);
     if (order) shown.sort((one, other) => (order === "wide" ? margin(other) - margin(one) : margin(one) - margin(other)));
-    at("found").textContent = shown.length + " of " + data.pairs.length;
+    at("found").textContent = shown.length + " / " + data.pairs.length;
     at("list").replaceChildren();
     until = 0;
     more();
   };
 
-  for (const model of [...new Set(data.pairs.map(by).filter(Boolean))].sort()) at("model").append(new Option(at("model").dataset.said + model, model));
+  for (const model of [...new Set(data.pairs.map(by).filter(Boolean))].sort()) at("model").append(new Option(at("model").dataset.prefix + model, model));
   const marking = () => at("list").classList.toggle("marking", at("differ").checked);
   at("asked").addEventListener("submit", (event) => event.preventDefault());
   at("words").addEventListener("input", search);

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Product, Run, RunState
 from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.views.language import current_language, page_words, say
 from kasasagi.flows.views.overview.sentence import result_sentence
 from kasasagi.flows.views.overview.summary import seconds_taken
 from kasasagi.flows.views.reading import reading
@@ -48,7 +49,7 @@ def report(run: Run) -> str:
         found = landscape(facts)
         content = {**_head(facts, stages), **_sections(facts, stages, found), "gates": _gates(facts.gates())}
         content["result"] = _sentence(facts, stages)
-        content["gates_said"] = _gates_said(content["gates"])
+        content["gates_summary"] = _gates_summary(content["gates"])
         empty = _rendered(content, facts, [], found)
         pairs = browsed(facts, MOST_BYTES - SPARE_BYTES - len(empty.encode()))
         return _rendered(content, facts, pairs, found)
@@ -56,12 +57,14 @@ def report(run: Run) -> str:
 
 def _rendered(content: dict[str, Any], facts: Facts, pairs: list[dict[str, Any]], found: Landscape | None) -> str:
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    data = embedded({"pairs": pairs, "map": found.texts if found else {}})
+    data = embedded({"pairs": pairs, "map": found.texts if found else {}, "language": page_words()})
     product, count = _product(facts)
     rows = plural(count, product.removesuffix("s"))
     shown = f"{len(pairs):,} of {rows}, the first by id, which is a fair sample."
-    said = shown if len(pairs) < count else f"All {rows}."
-    return environment.get_template("page.html.j2").render(content, data=Markup(data), pairs_said=said)
+    shown = say(shown if len(pairs) < count else f"All {rows}.")
+    return environment.get_template("page.html.j2").render(
+        content, data=Markup(data), shown_pairs=shown, say=say, language=current_language()
+    )
 
 
 def _head(facts: Facts, stages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -175,7 +178,7 @@ def _gates(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _gates_said(gates: list[dict[str, Any]]) -> str:
+def _gates_summary(gates: list[dict[str, Any]]) -> str:
     failed = sum(not gate["success"] for gate in gates)
     return (
         f"{failed:,} of {plural(len(gates), 'gate')} failed." if failed else f"All {plural(len(gates), 'gate')} held."
