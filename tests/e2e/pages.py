@@ -45,7 +45,9 @@ def lines_of(page: Path) -> list[Line]:
 
 def _is_whole(spoken: str) -> bool:
     words = spoken.split()
-    return len(words) > 2 and not (len(words) == 3 and words[1] in ("ledger", "argilla"))
+    groups = [["dataset"], ["people"], ["ledger"], ["serve"]]
+    name = 2 + (words[1:2] in groups) + (words[1:3] == ["people", "argilla"])
+    return len(words) > name
 
 
 def pages() -> list[Path]:

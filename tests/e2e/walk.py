@@ -65,17 +65,23 @@ class Walk:
 
 def ours(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
     """A command of ours: to its end, or until it serves."""
-    if words[1] in ("ui", "serve"):
+    if _verb(words) in ("ui", "serve"):
         return _until_it_serves(walk, words, environment)
-    if words[1] in ("approve", "label"):
+    if _verb(words) in ("approve", "label"):
         return _answered(walk, words, environment)
     walk.job.command.environment |= walk.variables | environment
     return walk.job.command(*words[1:]).succeeded().out
 
 
+def _verb(words: list[str]) -> str:
+    """The command that words name, without its group."""
+    in_group = words[1] in ("people", "serve") and len(words) > 2 and not words[2].startswith("-")
+    return words[2] if in_group else words[1]
+
+
 def _answered(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
     """A command that asks a person, who says yes or that the left one is better, and then goes."""
-    says = {"approve": "y\n", "label": "a\nq\n"}[words[1]]
+    says = {"approve": "y\n", "label": "a\nq\n"}[_verb(words)]
     walk.job.command.environment |= walk.variables | environment
     return walk.job.command.start(*words[1:], typed=says).wait().succeeded().out
 
@@ -83,10 +89,10 @@ def _answered(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
 def _until_it_serves(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
     """A command that serves until Ctrl-C: seen to serve, and interrupted."""
     port = str(free_port())
-    more = ["--port", port] if words[1] == "ui" else []
+    more = ["--port", port] if _verb(words) == "ui" else []
     walk.job.command.environment |= walk.variables | environment | {"PREFECT_UI_ENABLED": "0"}
     running = walk.job.command.start(*words[1:], *more)
-    until(lambda: running.has_ended or _serves(words[1], port, running), f"{' '.join(words)} serves", LONGEST_S)
+    until(lambda: running.has_ended or _serves(_verb(words), port, running), f"{' '.join(words)} serves", LONGEST_S)
     assert not running.has_ended, running.out + running.err
     running.signal(signal.SIGINT)
     ended = running.wait(LONGEST_S)
