@@ -235,6 +235,7 @@ BEFORE: dict[tuple[str, str], Callable[[Walk], None]] = {
     ("operations.md", "kasasagi people approve"): a_run_that_a_gate_stopped,
     ("operations.md", "kasasagi run recipe.yaml --new-only"): nothing_that_asks,
     ("operations.md", KUBERNETES): as_if_there_were_no_pool,
+    ("recipe.md", "kasasagi init --full"): without_a_recipe,
     ("tutorial-tanuki.md", "kasasagi run quickstart"): tanuki,
     ("tutorial-tanuki.md", "kasasagi run tanuki-ja --new-only"): another_night,
 }
