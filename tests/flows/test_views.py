@@ -89,7 +89,7 @@ def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tm
 @pytest.mark.parametrize(
     ("product", "sentence"),
     [
-        ("responses", "23 responses; 46 paid calls, $0.0064; 1 response were rejected, most often refusal (1)"),
+        ("responses", "23 responses; 46 paid calls, $0.0064; 1 response was rejected, most often refusal (1)"),
         ("instructions", "9 instructions; 46 paid calls, $0.0064; 3 instructions were rejected"),
     ],
 )

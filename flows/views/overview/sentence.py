@@ -10,7 +10,6 @@ from kasasagi.flows.views.text import dollars, plural
 _MAKES = {"pairs": "format_dpo", "responses": "respond"}
 """The stage that makes what a run publishes; instructions are made by the last one that there is."""
 _UNITS = {"pairs": "prompt", "responses": "response", "instructions": "instruction"}
-_LOST = {"pairs": "gave no pair", "responses": "were rejected", "instructions": "were rejected"}
 
 
 def result_sentence(
@@ -45,5 +44,7 @@ def _lost(product: Product, stage: Mapping[str, Any]) -> list[str]:
     if not stage.get("reasons"):
         return []
     reason, rows = max(stage["reasons"].items(), key=lambda found: found[1])
-    lost = say(f"{plural(stage['quarantined'], _UNITS[product])} {_LOST[product]}, most often")
+    lost = plural(stage["quarantined"], _UNITS[product])
+    became = "gave no pair" if product == "pairs" else "was rejected" if stage["quarantined"] == 1 else "were rejected"
+    lost = say(f"{lost} {became}, most often")
     return [f"{lost} {reason} ({rows:,})"]
