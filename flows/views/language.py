@@ -11,7 +11,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 VARIABLE = "KASASAGI_LANGUAGE"
-_NUMBER = re.compile(r"(?<![\w.])(?:<?\$)?\d[\d,]*(?:\.\d+)?%?")
+_NUMBER = re.compile(r"(?<![\w.])-?(?:<?\$)?\d[\d,]*(?:\.\d+)?%?")
 
 
 class Language(StrEnum):

@@ -40,6 +40,8 @@ def in_japanese(text: str) -> str:
 
 def test_numbers_are_taken_over_in_the_order_of_the_language() -> None:
     assert in_japanese("37 pairs from 1,040 prompts") == "プロンプト 1,040 件からペア 37 組"
+    assert in_japanese("rated -1.5") == "評点 -1.5"
+    assert in_japanese("1 paid call, <$0.0001") == "有料の呼び出し 1 回、<$0.0001"
     assert in_japanese("158 paid calls, $0.0233") == "有料の呼び出し 158 回、$0.0233"
     assert say("37 pairs from 1,040 prompts") == "37 pairs from 1,040 prompts"
 
