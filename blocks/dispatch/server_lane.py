@@ -12,8 +12,8 @@ from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
 from kasasagi.blocks.dispatch.groups import alike, can_share, complete_shared
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
+from kasasagi.blocks.dispatch.readiness import check_readiness
 from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit, Slots
-from kasasagi.blocks.endpoints.readiness import check_readiness
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion

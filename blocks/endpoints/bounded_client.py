@@ -3,6 +3,8 @@
 No reply is larger than any answer, none holds the key that was sent, and no redirect leads to another server.
 """
 
+from collections.abc import AsyncIterable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -12,11 +14,25 @@ from kasasagi.blocks.endpoints.redirects import MOST_REDIRECTS, RedirectRefusedE
 from kasasagi.blocks.models.hidden_keys import KeyMask
 
 LARGEST_REPLY_BYTES = 16 * 2**20
+SET_ANEW = frozenset(("accept-encoding", "connection", "content-length", "host", "transfer-encoding"))
+"""Headers that belong to one request and one client."""
 _OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class ReplyTooLargeError(Exception):
     """A server sent more than an answer can be; what came is thrown away."""
+
+
+class SilentServerError(Exception):
+    """A server sent nothing for as long as `first_byte_timeout_s` allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentRequest:
+    """Where a request went and with which headers; a further request like it differs in nothing but its body."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
 
 
 class BoundedClient(openai.DefaultAioHttpClient):
@@ -29,6 +45,8 @@ class BoundedClient(openai.DefaultAioHttpClient):
     def __init__(self, key: str = "", **options: Any) -> None:
         super().__init__(**{**options, "follow_redirects": False})
         self._mask = KeyMask(key)
+        self.sent: dict[str, SentRequest] = {}
+        """The last POST to each address."""
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
         """Send a request and read the reply, unless it is streamed."""
@@ -37,6 +55,8 @@ class BoundedClient(openai.DefaultAioHttpClient):
 
     async def _send_following_redirects(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         """Send a request, and send it again where the same server redirects it to."""
+        if request.method == "POST":
+            self.sent[str(request.url)] = _sent(request)
         for _ in range(MOST_REDIRECTS + 1):
             response = await super().send(request, stream=True, **options)
             try:
@@ -53,7 +73,7 @@ class BoundedClient(openai.DefaultAioHttpClient):
     async def _whole(self, response: httpx2.Response) -> httpx2.Response:
         """A reply that has been read."""
         try:
-            content = await _read(response)
+            content = await read_bounded(response.aiter_bytes())
         except BaseException:
             await response.aclose()
             raise
@@ -68,12 +88,16 @@ class BoundedClient(openai.DefaultAioHttpClient):
         )
 
 
-async def _read(response: httpx2.Response) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.aiter_bytes():
-        size += len(piece)
-        if size > LARGEST_REPLY_BYTES:
+def _sent(request: httpx2.Request) -> SentRequest:
+    repeated = [(name, value) for name, value in request.headers.items() if name.lower() not in SET_ANEW]
+    return SentRequest(str(request.url), tuple(repeated))
+
+
+async def read_bounded(pieces: AsyncIterable[bytes]) -> bytes:
+    """Join the pieces of a reply as they come. Raises ReplyTooLargeError."""
+    content = bytearray()
+    async for piece in pieces:
+        content += piece
+        if len(content) > LARGEST_REPLY_BYTES:
             raise ReplyTooLargeError(f"the reply is larger than {LARGEST_REPLY_BYTES // 2**20} MB")
-        pieces.append(piece)
-    return b"".join(pieces)
+    return bytes(content)

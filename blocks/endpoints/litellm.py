@@ -16,14 +16,8 @@ import openai
 import orjson
 
 from kasasagi.blocks.endpoints.adapted_requests import Adaptation
-from kasasagi.blocks.endpoints.openai import (
-    OpenAIEndpoint,
-    read_failure,
-    read_reply,
-    requested_wait,
-    shorten,
-    timeout_failure,
-)
+from kasasagi.blocks.endpoints.failures import read_failure, requested_wait
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply, shorten, timeout_failure
 from kasasagi.blocks.endpoints.rate_headers import quota_wait
 from kasasagi.blocks.endpoints.redirects import refused_redirect
 from kasasagi.blocks.hints import install

@@ -5,41 +5,33 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
 import orjson
 
-from kasasagi.blocks.endpoints.account_errors import account_reason
 from kasasagi.blocks.endpoints.adapted_requests import Adaptation
-from kasasagi.blocks.endpoints.bounded_client import BoundedClient
+from kasasagi.blocks.endpoints.bounded_client import BoundedClient, SilentServerError
 from kasasagi.blocks.endpoints.connection_errors import cannot_connect, connection_words
 from kasasagi.blocks.endpoints.content_parts import RefusedError, UnknownPartError, read_message
 from kasasagi.blocks.endpoints.event_replies import is_events, joined_events
-from kasasagi.blocks.endpoints.rate_headers import quota_wait, retry_after, retry_delay
+from kasasagi.blocks.endpoints.failures import HTTPReply, read_failed_reply, read_failure, server_words, words_of_error
+from kasasagi.blocks.endpoints.rate_headers import quota_wait
 from kasasagi.blocks.endpoints.redirects import RedirectRefusedError, refused_redirect
 from kasasagi.blocks.models.embeddings import read_embedding
 from kasasagi.blocks.models.hidden_keys import KeyMask, hidden_in
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.models.llm import Completion, Request, reject_aborted, token_count
 
-TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)", re.I)
-REFUSED = re.compile(r"content.?(filter|policy|management)|safety|moderation|flagged", re.I)
-BY_STATUS = {401: "not_authorised", 402: "out_of_credit", 404: "not_found"}
-MAY_PASS = (408, 409, 424, 425)
-UNAVAILABLE = (502, 503, 504)
+if TYPE_CHECKING:
+    from kasasagi.blocks.endpoints.completion_transport import CompletionTransport
+
 DETAIL_CHARACTERS = 500
-ERROR_WITHIN_BYTES = 4096
 MOST_ADAPTATIONS = 6
-ERROR_FIELDS = ("code", "type", "message")
 NO_KEY = "no-key-needed"
 QUEUEING = "vllm"
-INSTEAD = (
-    "Magpie continues a text that stands before the user's words: serve the model where /v1/completions takes such "
-    "a text as it is (vllm serve, llama.cpp), use kind: vllm, or load instructions as a dataset"
-)
 WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})? ([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*$", re.M)
 
 
@@ -49,11 +41,14 @@ class OpenAIEndpoint:
     queues says, once models() was called, whether it is one that lets calls wait instead of refusing them (vLLM).
     """
 
-    def __init__(self, config: OpenAIModel, client: openai.AsyncOpenAI) -> None:
+    def __init__(self, config: OpenAIModel, client: openai.AsyncOpenAI, http: BoundedClient) -> None:
         self.config = config
         self.queues = False
         self.adaptation = Adaptation()
         self._client = client
+        self._http = http
+        self._mask = KeyMask(client.api_key)
+        self._transport: CompletionTransport | None = None
 
     @classmethod
     def connect(cls, config: OpenAIModel, address: str) -> "OpenAIEndpoint":
@@ -64,14 +59,11 @@ class OpenAIEndpoint:
         # The lane limits the calls in flight. For aiohttp 0 means no limit, and None would mean its own of 100.
         limits = httpx2.Limits(max_connections=0, max_keepalive_connections=None)
         key = os.environ.get(variable or "", "").strip()
+        http = BoundedClient(key, timeout=timeout, limits=limits)
         client = openai.AsyncOpenAI(
-            base_url=address,
-            api_key=key or NO_KEY,
-            max_retries=0,
-            timeout=timeout,
-            http_client=BoundedClient(key, timeout=timeout, limits=limits),
+            base_url=address, api_key=key or NO_KEY, max_retries=0, timeout=timeout, http_client=http
         )
-        return cls(config, client)
+        return cls(config, client, http)
 
     @property
     def client(self) -> openai.AsyncOpenAI:
@@ -111,37 +103,52 @@ class OpenAIEndpoint:
         read, where given, reads the reply in place of what a request of its kind calls for.
         """
         try:
-            response = await self._post(request)
-            completion = self._completion(request, response, read)
-        except openai.APIStatusError as error:
-            completion = read_failure(error)
+            completion = self._completion(request, await self._post(request), read)
         except TimeoutError:
             completion = timeout_failure(f"no complete reply within {self.config.timeout_s:g} s")
         except Exception as error:
             completion = cannot_be_sent(request) or self._without_reply(error)
         return self.mask_keys(completion)
 
-    async def _post(self, request: Request) -> httpx2.Response:
+    async def _post(self, request: Request) -> HTTPReply:
         """Send a request; once more, and differently, where the model says which parameter it does not take."""
         for _ in range(MOST_ADAPTATIONS):
             path, body = self._path_and_body(request)
             body = self.adaptation.apply(body)
-            try:
-                async with asyncio.timeout(self.config.timeout_s):
-                    return await self._client.post(path, cast_to=httpx2.Response, body=body)
-            except openai.BadRequestError as error:
-                if not self.adaptation.learn(error.status_code, _server_words(error), body):
-                    raise
+            reply = await self._send_quickly(path, body) or await self._send(path, body)
+            if reply.status < 400 or not self.adaptation.learn(reply.status, server_words(reply), body):
+                return reply
         raise TimeoutError
 
-    def _completion(
-        self, request: Request, response: httpx2.Response, read: Callable[[bytes], Completion] | None
-    ) -> Completion:
-        """What a reply of status 200 says: an answer, or a failure that came with the wrong status."""
-        content = joined_events(response.content) if is_events(response.content) else response.content
-        failed = read_error_body(content, response.headers, response.request.url.path)
-        found = failed or (self._read(request, content) if read is None else read(content))
-        return found if found.wait_s is not None else replace(found, wait_s=quota_wait(response.headers))
+    async def _send(self, path: str, body: Mapping[str, Any]) -> HTTPReply:
+        """Send a body with the openai client."""
+        async with asyncio.timeout(self.config.timeout_s):
+            try:
+                response = await self._client.post(path, cast_to=httpx2.Response, body=body)
+            except openai.APIStatusError as error:
+                response = error.response
+        return HTTPReply(response.status_code, response.headers, response.content, response.request.url.path)
+
+    async def _send_quickly(self, path: str, body: Mapping[str, Any]) -> HTTPReply | None:
+        """Send a body like an earlier one of its path; return None for the first one, and for a redirect."""
+        like = self._http.sent.get(f"{self._client.base_url}{path.lstrip('/')}")
+        if like is None:
+            return None
+        if self._transport is None:
+            from kasasagi.blocks.endpoints.completion_transport import CompletionTransport
+
+            self._transport = CompletionTransport(self._http.timeout, self.config.timeout_s)
+        reply = await self._transport.post(like, _as_json(body))
+        return reply and replace(reply, content=self._mask.body(reply.content))
+
+    def _completion(self, request: Request, reply: HTTPReply, read: Callable[[bytes], Completion] | None) -> Completion:
+        """What a reply says: an answer, or a failure, though it may have come with status 200."""
+        if is_events(reply.content):
+            reply = replace(reply, content=joined_events(reply.content))
+        found = read_failed_reply(reply) or (
+            self._read(request, reply.content) if read is None else read(reply.content)
+        )
+        return found if found.wait_s is not None else replace(found, wait_s=quota_wait(reply.headers))
 
     def _path_and_body(self, request: Request) -> tuple[str, dict[str, Any]]:
         """The path and the body that a request is sent with."""
@@ -156,7 +163,8 @@ class OpenAIEndpoint:
             return refused
         cause = error.__cause__ or error
         # A connection that is refused or reset also comes as a ConnectTimeout.
-        if isinstance(cause, httpx2.TimeoutException) and not isinstance(cause, httpx2.ConnectTimeout):
+        waited = isinstance(cause, httpx2.TimeoutException) and not isinstance(cause, httpx2.ConnectTimeout)
+        if waited or isinstance(error, SilentServerError):
             silence = self.config.first_byte_timeout_s or self.config.timeout_s
             return timeout_failure(f"no reply within {silence:g} s")
         words = connection_words(error)
@@ -164,8 +172,8 @@ class OpenAIEndpoint:
 
     def mask_keys(self, completion: Completion) -> Completion:
         """Return a completion in which the key, if the server repeats it anywhere, is not readable."""
-        clean = hidden_in(completion, KeyMask(self._client.api_key).text)
-        return replace(clean, detail=self.without_key(clean.detail))
+        clean = hidden_in(completion, self._mask.text)
+        return replace(clean, detail=self.without_key(clean.detail)) if clean.detail else clean
 
     def without_key(self, detail: str | None) -> str | None:
         """A detail, shortened, in which the key, if it stands there, is not readable."""
@@ -175,6 +183,16 @@ class OpenAIEndpoint:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+        if self._transport is not None:
+            await self._transport.close()
+
+
+def _as_json(body: Mapping[str, Any]) -> bytes:
+    """A body as JSON; numbers that orjson cannot write by the standard library. Raises ValueError for half a letter."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def timeout_failure(detail: str) -> Completion:
@@ -250,123 +268,12 @@ def _read_choice(choice: Mapping[str, Any], tokens: tuple[int, int]) -> Completi
         completion_tokens=tokens[1],
     )
     failure = choice.get("error")
-    return reject_aborted(made, (_words_of(failure) or str(failure)) if failure else "")
+    return reject_aborted(made, (words_of_error(failure) or str(failure)) if failure else "")
 
 
 def _with_tokens(completion: Completion, tokens: tuple[int, int]) -> Completion:
     """A reply that is no answer, with the tokens of prompt and completion that the server counts for it."""
     return replace(completion, prompt_tokens=tokens[0], completion_tokens=tokens[1])
-
-
-@dataclass(frozen=True, slots=True)
-class HTTPFailure:
-    """A failure as a server reports it.
-
-    Attributes:
-        status: The HTTP status, or the one that the body names.
-        body: The decoded body: an object, a list of them (Gemini) or a text.
-        message: The message, where the body has none.
-        headers: The reply's headers.
-        path: The path of the request.
-    """
-
-    status: int
-    body: Any
-    message: str
-    headers: Mapping[str, str]
-    path: str
-
-
-def read_failure(error: openai.APIStatusError) -> Completion:
-    """What an error status means: may pass, will not pass, or makes all calls pointless."""
-    path = error.request.url.path
-    return _meaning(HTTPFailure(error.status_code, error.body, error.message, error.response.headers, path))
-
-
-def read_error_body(body: bytes, headers: Mapping[str, str], path: str) -> Completion | None:
-    """The failure that a reply of status 200 reports in its body, as gateways do; None for another reply.
-
-    The status is the one that the error names as its code, else 500.
-    """
-    if b'"error"' not in body[:ERROR_WITHIN_BYTES]:
-        return None
-    try:
-        reply = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    first = reply[0] if isinstance(reply, list) and reply else reply
-    if not isinstance(first, dict) or not first.get("error") or first.get("choices") or first.get("data"):
-        return None
-    return _meaning(HTTPFailure(_status_in(first["error"]), first, str(first["error"]), headers, path))
-
-
-def _status_in(error: Any) -> int:
-    """The HTTP status that an error names as its code; 500 where it names none."""
-    named = [error.get(name) for name in ("code", "status", "status_code")] if isinstance(error, dict) else []
-    codes = [int(code) for code in named if isinstance(code, int) or (isinstance(code, str) and code.isdecimal())]
-    return next((code for code in codes if 400 <= code < 600), 500)
-
-
-def _meaning(failed: HTTPFailure) -> Completion:
-    status, detail = failed.status, _words_of(failed.body or failed.message).encode(errors="replace").decode()
-    if (reason := _fatal_reason(failed, detail)) is not None:
-        more = _without_completions(failed.path) if reason == "not_found" else ""
-        return Completion(error=reason, detail=f"{status}: {detail}{more}", fatal=True)
-    if status == 429:
-        found = Completion(error="rate_limited", detail=detail, transient=True, unavailable=True)
-        return replace(found, wait_s=requested_wait(found, failed.headers, failed.body))
-    if status in MAY_PASS or status >= 500:
-        away = status in UNAVAILABLE
-        found = Completion(error="server_error", detail=f"{status}: {detail}", transient=True, unavailable=away)
-        return replace(found, wait_s=requested_wait(found, failed.headers, failed.body))
-    return Completion(error=_lasting_reason(status, detail), detail=f"{status}: {detail}")
-
-
-def _fatal_reason(failed: HTTPFailure, detail: str) -> str | None:
-    """Why no call to the model can succeed, if a failure says so by its status or its message."""
-    status = failed.status
-    if status in BY_STATUS:
-        return BY_STATUS[status]
-    if status in MAY_PASS or status >= 500:
-        return None
-    reason = account_reason([failed.body, failed.message])
-    if status == 429:
-        return "out_of_credit" if reason == "out_of_credit" or "insufficient_quota" in detail else None
-    return "not_authorised" if reason is None and status == 403 and not REFUSED.search(detail) else reason
-
-
-def _without_completions(path: str) -> str:
-    """Return the remedy for a 404 at a text completion: most likely the server only has chat."""
-    if not path.endswith("/completions") or path.endswith("/chat/completions"):
-        return ""
-    return f"; if the server knows the model, it has chat alone; {INSTEAD}"
-
-
-def requested_wait(failed: Completion, headers: Mapping[str, str], body: Any = None) -> float | None:
-    """Seconds until a server takes calls again, where its headers, its error or its quotas say so."""
-    asked = retry_after(headers)
-    if asked is None:
-        asked = retry_delay(body)
-    return quota_wait(headers) if asked is None and failed.error == "rate_limited" else asked
-
-
-def _lasting_reason(status: int, detail: str) -> str:
-    if status == 413 or TOO_LONG.search(detail):
-        return "context_too_long"
-    return "refused_by_server" if REFUSED.search(detail) else "rejected_by_server"
-
-
-def _server_words(error: openai.APIStatusError) -> str:
-    return _words_of(error.body or error.message)
-
-
-def _words_of(body: Any) -> str:
-    """The code, type and message of an error; Gemini puts it into a list."""
-    first = body[0] if isinstance(body, list) and body else body
-    inner = first.get("error", first) if isinstance(first, dict) else first
-    if isinstance(inner, dict):
-        return " ".join(str(inner[name]) for name in ERROR_FIELDS if inner.get(name))
-    return str(body)
 
 
 def _optional_text(value: object) -> str | None:

@@ -56,9 +56,9 @@ def retry_delay(body: Any, depth: int = 6) -> float | None:
 def quota_wait(headers: Mapping[str, str]) -> float | None:
     """Seconds until a rate limit of which nothing is left has room again, a minute at most; None while some is left."""
     waits = []
-    for remaining, reset in QUOTAS:
+    for remaining, reset in ((left, reset) for name, reset in QUOTAS if (left := headers.get(name))):
         with suppress(ValueError):
-            if float(headers.get(remaining, "")) <= 0:
+            if float(remaining) <= 0:
                 waits.append(seconds_in(headers.get(reset, "")))
     asked = [wait for wait in waits if wait is not None]
     return _within(max(asked), LONGEST_QUOTA_WAIT_S) if asked else None

@@ -11,8 +11,9 @@ import openai
 import orjson
 
 from kasasagi.blocks.endpoints.connection_errors import connection_words
+from kasasagi.blocks.endpoints.failures import read_failure
 from kasasagi.blocks.endpoints.litellm import missing
-from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.endpoints.redirects import RedirectRefusedError
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.engines.kinds import engine_for, engines_for

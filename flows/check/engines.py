@@ -7,7 +7,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from kasasagi.blocks.endpoints.openai import INSTEAD
+from kasasagi.blocks.endpoints.failures import INSTEAD
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, VLLMModel, missing_key
 from kasasagi.blocks.models.pre_query import PreQuery

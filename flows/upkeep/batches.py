@@ -12,7 +12,8 @@ from kasasagi.blocks.dispatch.batch.lane import FOLDER
 from kasasagi.blocks.dispatch.batch.notes import URLS, BatchNote, BatchNotes
 from kasasagi.blocks.dispatch.batch.results import in_portions, read_results, store_permanent
 from kasasagi.blocks.dispatch.batch.retries import TRANSIENT_ERRORS
-from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
+from kasasagi.blocks.endpoints.failures import read_failure
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.endpoints.redirects import refused_redirect
 from kasasagi.blocks.models.kinds import BatchConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion

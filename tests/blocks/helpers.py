@@ -95,8 +95,9 @@ class ScriptedServer:
                 self._send(models)
 
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers["content-length"]))
                 with server._lock:
+                    server.bodies.append(body)
                     number = server.posts
                     server.posts += 1
                     server.times.append(time.monotonic())
@@ -115,6 +116,7 @@ class ScriptedServer:
                 pass
 
         self.posts = 0
+        self.bodies: list[bytes] = []
         self.times: list[float] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

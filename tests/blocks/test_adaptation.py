@@ -10,6 +10,7 @@ import pytest
 
 from kasasagi.blocks.dispatch import server_lane
 from kasasagi.blocks.dispatch.addresses import Address, Route
+from kasasagi.blocks.endpoints.bounded_client import BoundedClient
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import (
@@ -94,7 +95,10 @@ def test_caps_a_minute_hold_for_a_model_whatever_its_labels(
 def test_a_server_that_counts_no_tokens_is_capped_by_what_is_expected(tokens: int, waits: bool) -> None:
     capped = model("http://127.0.0.1:1/v1", tokens_per_minute=6_000)
     route = Route(
-        "small", capped, Address(capped.addresses[0]), OpenAIEndpoint(capped, openai.AsyncOpenAI(api_key="x"))
+        "small",
+        capped,
+        Address(capped.addresses[0]),
+        OpenAIEndpoint(capped, openai.AsyncOpenAI(api_key="x"), BoundedClient()),
     )
     call = route.on_send(0.0, 300)
     route.on_end(call, Completion("yes", completion_tokens=tokens), 0.1)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 
 from kasasagi.blocks.endpoints.event_replies import joined_events
-from kasasagi.blocks.endpoints.openai import read_error_body, read_reply
+from kasasagi.blocks.endpoints.failures import read_error_body
+from kasasagi.blocks.endpoints.openai import read_reply
 from kasasagi.blocks.models.kinds import OpenAIModel
 from tests.blocks.helpers import ScriptedServer, answer_body, dispatching, model, question, questions
 
@@ -101,24 +101,16 @@ REFUSALS = {
 }
 
 
-def test_a_model_that_takes_no_max_tokens_and_no_temperature_is_understood(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bodies, lines = list[dict[str, Any]](), list[str]()
-    original = openai.AsyncOpenAI.post
-
-    async def post(self: Any, path: str, **options: Any) -> Any:
-        bodies.append(options["body"])
-        return await original(self, path, **options)
+def test_a_model_that_takes_no_max_tokens_and_no_temperature_is_understood(tmp_path: Path) -> None:
+    lines = list[str]()
 
     def answer(number: int, headers: Any) -> tuple[int, dict[str, str], bytes]:
-        body = bodies[-1]
+        body = json.loads(server.bodies[-1])
         name = next((name for name in REFUSALS if name in body), None)
         if name is None:
             return 200, {}, answer_body("yes")
         return 400, {}, error_of(message=REFUSALS[name], param=name, code="unsupported_parameter")
 
-    monkeypatch.setattr(openai.AsyncOpenAI, "post", post)
     with (
         ScriptedServer(answer, MODELS) as server,
         dispatching(tmp_path, {"small": model(server.base_url, max_concurrency=1)}) as dispatcher,
@@ -128,8 +120,9 @@ def test_a_model_that_takes_no_max_tokens_and_no_temperature_is_understood(
         answers = dispatcher.ask(asked)
     assert [one.text for one in answers] == ["yes"] * 5
     assert server.posts == 7, "two refusals, then five calls"
-    assert bodies[-1]["max_completion_tokens"] == 64
-    assert not {"max_tokens", "temperature"} & set(bodies[-1])
+    last = json.loads(server.bodies[-1])
+    assert last["max_completion_tokens"] == 64
+    assert not {"max_tokens", "temperature"} & set(last)
     assert len(lines) == 2
     assert "max_completion_tokens is sent instead" in lines[0]
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.blocks.canonical import canonical
-from kasasagi.blocks.endpoints.openai import read_failure, read_reply
+from kasasagi.blocks.endpoints.failures import read_failure
+from kasasagi.blocks.endpoints.openai import read_reply
 from kasasagi.blocks.endpoints.rate_headers import LONGEST_ASKED_WAIT_S
 from kasasagi.blocks.models.llm import MOST_TOKENS, Completion
 

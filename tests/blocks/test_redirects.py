@@ -78,10 +78,12 @@ def test_a_key_that_an_answer_repeats_is_not_readable(tmp_path: Path, monkeypatc
     for body in (answer_body(f"Your key is {secret}."), escaped):
         with (
             ScriptedServer(lambda number, headers, body=body: (200, {}, body), MODELS) as server,  # type: ignore[misc]
-            dispatching(tmp_path / str(len(body)), {"small": model(server.base_url, api_key_env="SMALL_KEY")}) as one,
+            dispatching(
+                tmp_path / str(len(body)), {"small": model(server.base_url, api_key_env="SMALL_KEY", max_concurrency=1)}
+            ) as one,
         ):
-            [found] = one.ask(questions(1))
-        assert found.text == "Your key is ***."
+            found = one.ask(questions(2))
+        assert [one.text for one in found] == ["Your key is ***."] * 2
 
 
 def test_a_placeholder_for_a_key_is_a_word_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ from kasasagi.blocks.dispatch.batch.retries import NO_ANSWER, TRANSIENT_ERRORS, 
 from kasasagi.blocks.dispatch.batch.splitting import Batch, split_into_batches
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.endpoints.account_errors import with_remedy
-from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_failure
+from kasasagi.blocks.endpoints.failures import read_failure
+from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.models.kinds import BatchConfig, ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion

@@ -8,7 +8,8 @@ import httpx2
 import openai
 import orjson
 
-from kasasagi.blocks.endpoints.openai import read_failure, read_reply
+from kasasagi.blocks.endpoints.failures import read_failure
+from kasasagi.blocks.endpoints.openai import read_reply
 from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.embeddings import read_embedding
 from kasasagi.blocks.models.llm import Completion

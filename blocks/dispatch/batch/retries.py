@@ -15,7 +15,7 @@ import openai
 
 from kasasagi.blocks.dispatch.batch.backends import UnexpectedReplyError
 from kasasagi.blocks.dispatch.lanes import backoff
-from kasasagi.blocks.endpoints.openai import read_failure
+from kasasagi.blocks.endpoints.failures import read_failure
 from kasasagi.blocks.endpoints.redirects import refused_redirect
 from kasasagi.blocks.models.llm import Completion
 

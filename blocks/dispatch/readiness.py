@@ -12,7 +12,7 @@ from kasasagi.blocks.dispatch.addresses import Route
 from kasasagi.blocks.dispatch.lanes import backoff
 from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.endpoints.connection_errors import connection_words
-from kasasagi.blocks.endpoints.openai import UNAVAILABLE, read_failure
+from kasasagi.blocks.endpoints.failures import UNAVAILABLE, read_failure
 from kasasagi.blocks.endpoints.redirects import RedirectRefusedError
 
 LOGGED_AFTER = 2

@@ -1,0 +1,54 @@
+"""The quick road to a model server: a body sent by aiohttp to where the openai client sent the first of its kind.
+
+The openai package builds a request several times more slowly than aiohttp sends it. So it decides once, for the first
+request to a path, about address, headers and authentication; those that follow differ in nothing but their bodies.
+"""
+
+import aiohttp
+import httpx2
+
+from kasasagi.blocks.endpoints.bounded_client import SentRequest, SilentServerError, read_bounded
+from kasasagi.blocks.endpoints.failures import HTTPReply
+from kasasagi.blocks.endpoints.redirects import REDIRECTS
+
+
+class CompletionTransport:
+    """Connections of our own to one server; lives in an event loop."""
+
+    def __init__(self, timeout: httpx2.Timeout, total_s: float) -> None:
+        """Open no connection yet.
+
+        Args:
+            timeout: Seconds to connect and seconds of silence.
+            total_s: Seconds for a whole call.
+        """
+        connector = aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context())
+        limits = aiohttp.ClientTimeout(total=total_s, sock_connect=timeout.connect, sock_read=timeout.read)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=limits, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
+        )
+
+    async def post(self, like: SentRequest, body: bytes) -> HTTPReply | None:
+        """Send a body to where an earlier request went; return None for a redirect, which the openai client follows.
+
+        Raises:
+            TimeoutError: The whole call took too long.
+            SilentServerError: Nothing came for too long.
+            ReplyTooLargeError: The reply is larger than any answer.
+            httpx2.ConnectTimeout: No connection came about in time.
+            aiohttp.ClientError: Any other failure of the connection.
+        """
+        try:
+            async with self._session.post(like.url, data=body, headers=like.headers, allow_redirects=False) as response:
+                if response.status in REDIRECTS:
+                    return None
+                content = await read_bounded(response.content.iter_any())
+                return HTTPReply(response.status, response.headers, content, response.url.path)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise httpx2.ConnectTimeout(str(error)) from error
+        except aiohttp.SocketTimeoutError as error:
+            raise SilentServerError from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
