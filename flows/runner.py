@@ -110,12 +110,9 @@ def _limit_and_overrides(
 
 
 def _import_all() -> None:
-    """Import what every run needs, and begin with what its first gate will wait for."""
+    """Import what every run needs."""
     with gc_paused():
         import kasasagi.flows.instructions  # noqa: F401
-    from kasasagi.tasks.gate.judge import warm_up_beside
-
-    warm_up_beside()
 
 
 async def _call(recipe: str, overrides: list[str], rows: int | None, options: Options) -> str:

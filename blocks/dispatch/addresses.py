@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from kasasagi.blocks.dispatch.adaptive_concurrency import AdaptiveConcurrency, SentCall
 from kasasagi.blocks.dispatch.availability import Availability
-from kasasagi.blocks.dispatch.rate_limiter import RateLimiter
-from kasasagi.blocks.dispatch.shared_limit import SharedLimit
+from kasasagi.blocks.dispatch.limits.adaptive_concurrency import AdaptiveConcurrency, SentCall
+from kasasagi.blocks.dispatch.limits.rate_limiter import RateLimiter
+from kasasagi.blocks.dispatch.limits.shared_limit import SharedLimit
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.models.llm import Completion

@@ -1,6 +1,6 @@
 """Whether a model at one address gives answers: since when it gives none, when to try it again, when to give it up."""
 
-from kasasagi.blocks.dispatch.adaptive_concurrency import SentCall
+from kasasagi.blocks.dispatch.limits.adaptive_concurrency import SentCall
 from kasasagi.blocks.models.llm import Completion
 
 TOLERATED_FAILURES = 3

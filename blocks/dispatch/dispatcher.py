@@ -59,7 +59,8 @@ class Dispatcher:
 
     models maps the recipe's labels to their configuration; engines holds the models of this process by label.
     Questions of a higher rank go first; of the same rank, those of the earlier chunk. log takes, in the dispatcher's
-    thread, a line for a person. refused_by is the first refusal of the budget, if there was one.
+    thread, a line for a person. refused_by is the first refusal of the budget, if there was one. on_first_question is
+    called in the dispatcher's thread once the first questions are handed to their models.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Dispatcher:
         self.models = models
         self.counters = Counters()
         self.log: Callable[[str], None] = lambda line: None
+        self.on_first_question: Callable[[], None] = lambda: None
         self.refused_by: BudgetSpentError | None = None
         self._folder = ledger_folder
         self._engines = engines
@@ -202,6 +204,7 @@ class Dispatcher:
             pending.fail(error)
 
     def _queue(self, pending: PendingRequest, questions: list[Question], rank: int, order: int) -> None:
+        is_first = not self.counters.asked
         for index, question in enumerate(questions):
             waiters = self._waiters.setdefault(question.key, [])
             waiters.append((pending, index))
@@ -209,6 +212,8 @@ class Dispatcher:
                 self.counters.asked += 1
                 job = Job(question.label, question.key, question.request, rank, order)
                 self._reserve(job)
+        if is_first:
+            self.on_first_question()
 
     def _reserve(self, job: Job) -> None:
         """Hand a job to its lane if the budget reaches; else let it wait for calls on their way, or refuse it."""

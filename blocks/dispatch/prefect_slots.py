@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from kasasagi.blocks.destinations.errors import one_sentence
-from kasasagi.blocks.dispatch.shared_limit import LEASE_S, LimitError
+from kasasagi.blocks.dispatch.limits.shared_limit import LEASE_S, LimitError
 
 ANSWERS_WITHIN_S = 20.0
 NOT_FREE = 423

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from kasasagi.blocks.dispatch.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
 from kasasagi.blocks.dispatch.groups import alike, can_share, complete_shared
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
+from kasasagi.blocks.dispatch.limits.adaptive_concurrency import SentCall
+from kasasagi.blocks.dispatch.limits.shared_limit import LimitError, SharedLimit, Slots
 from kasasagi.blocks.dispatch.readiness import check_readiness
-from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit, Slots
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion

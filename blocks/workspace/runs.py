@@ -64,6 +64,7 @@ class Workspace:
         self.folder = folder.resolve()
         self.ledger_folder = self.folder / "ledger"
         self.results_folder = self.folder / "results"
+        self.gate_outcomes_folder = self.results_folder / "gates"
         self.runs_folder = self.folder / "runs"
 
     @classmethod

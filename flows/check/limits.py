@@ -41,8 +41,8 @@ def check_limits(loaded: LoadedRecipe, log: Callable[[str], None]) -> list[str]:
 
 
 async def _check_all(named: dict[str, str], log: Callable[[str], None]) -> list[str]:
+    from kasasagi.blocks.dispatch.limits.shared_limit import LimitError
     from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
-    from kasasagi.blocks.dispatch.shared_limit import LimitError
 
     slots, problems = PrefectSlots(), list[str]()
     for label, name in named.items():

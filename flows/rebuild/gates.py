@@ -10,6 +10,7 @@ from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.gate.approvals import apply_approvals
 from kasasagi.tasks.gate.judge import judge_stage
+from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
@@ -60,4 +61,5 @@ def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: 
         return []
     seen = BEFORE_DIALOGUES if stage in BEFORE_DIALOGUES else STAGE_ORDER
     with tables_of(run, [one for one in handles if one.handle.stage in seen]) as connection:
-        return judge_stage(connection, stage, "whole", recipe.expectations, base=Path(run.state().base))
+        known, base = KnownOutcomes(run.workspace.gate_outcomes_folder), Path(run.state().base)
+        return judge_stage(connection, stage, "whole", recipe.expectations, base=base, known=known)

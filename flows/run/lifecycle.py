@@ -58,7 +58,6 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     name, plain = new_run_id(recipe.name), recipe.plain()
     if options.publish and (problems := await asyncio.to_thread(destination_problems, loaded, options.workspace, name)):
         raise RecipeError("\n".join(problems))
-    warm_up_beside()
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     await introduce(run, loaded)
     async with _report_end(run, options), _settle_runs(options) as settling:
@@ -117,6 +116,7 @@ def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Ses
     run.record_models(identities.values())
     with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.log) as dispatcher:
         dispatcher.log = options.log
+        dispatcher.on_first_question = warm_up_beside
         options.watch(dispatcher, run)
         with _ended_cleanly(dispatcher, options):
             yield Session(

@@ -5,14 +5,17 @@ over, so each column speaks of its own rows alone.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import duckdb
-import pandas as pd
 
 from kasasagi.tasks.pipeline import gate_of
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str] | None) -> pd.DataFrame:
+
+def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str] | None) -> "pd.DataFrame":
     """The rows of one stage with the columns that its expectations name, and no others; a lone `row` if they name none.
 
     None asks for every column.
@@ -20,14 +23,16 @@ def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]
     A column that the stage's frame does not work out is taken from the stage's own table (content, messages, a kept
     column); one that is nowhere is left out, so that its expectation fails.
     """
-    query = stage_query(tables, stage) if columns is None else _query(tables, stage, columns)
+    query = stage_query(tables, stage) if columns is None else columns_query(tables, stage, columns)
     frame: pd.DataFrame = tables.execute(query).df()
     return frame
 
 
-def stage_frames(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str], rows: int) -> Iterator[pd.DataFrame]:
+def stage_frames(
+    tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str], rows: int
+) -> Iterator["pd.DataFrame"]:
     """The same rows in frames of at most so many, so that memory does not grow with the table."""
-    for batch in tables.sql(_query(tables, stage, columns)).to_arrow_reader(rows):
+    for batch in tables.sql(columns_query(tables, stage, columns)).to_arrow_reader(rows):
         yield batch.to_pandas()
 
 
@@ -42,10 +47,11 @@ def stage_query(tables: duckdb.DuckDBPyConnection, stage: str) -> str:
     known = _columns(tables, f"SELECT * FROM ({gate_of(stage).frame})").keys()
     table = gate_of(stage).table
     more = _columns(tables, f"SELECT * FROM {table}").keys() if table else set()
-    return _query(tables, stage, {*known, *more})
+    return columns_query(tables, stage, {*known, *more})
 
 
-def _query(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]) -> str:
+def columns_query(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]) -> str:
+    """SQL for the rows of a stage with some columns; those that are nowhere are left out."""
     worked_out = f"({gate_of(stage).frame}) AS f"
     known = _columns(tables, f"SELECT * FROM {worked_out}")
     names = [_column_sql("f", name, known[name]) for name in sorted(columns & known.keys())]

@@ -6,19 +6,22 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
-import pandas as pd
 
 from kasasagi.blocks import telemetry
 from kasasagi.blocks.gc_pause import gc_paused
 from kasasagi.tasks.gate.counts import ExpectationCounts, outcome_of, speaks_of_rows_alone
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.frames import stage_frame, stage_frames, stage_rows
+from kasasagi.tasks.gate.known_outcomes import KnownOutcomes, outcomes_key
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.own import built, with_own_defaults
 from kasasagi.tasks.gate.queries import count_unexpected
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STANDARD_ERRORS = 3.0
 ROWS_AT_ONCE = 100_000
@@ -30,12 +33,12 @@ def judge_stage(
     stage: str,
     scope: Literal["scout", "whole"],
     expectations: Sequence[Expectation],
-    rows_at_once: int = ROWS_AT_ONCE,
     base: Path = Path(),
+    known: KnownOutcomes | None = None,
 ) -> list[Outcome]:
     """Return the outcome of every expectation that a stage has at this scope; none where it has none.
 
-    Where the stage has more than `rows_at_once` rows, what concerns each row alone is judged in pieces of so many and
+    Where the stage has more than ROWS_AT_ONCE rows, what concerns each row alone is judged in pieces of so many and
     summed up; what concerns all rows together (uniqueness, counts, means) sees its own columns of the whole.
 
     Args:
@@ -43,8 +46,8 @@ def judge_stage(
         stage: The stage.
         scope: Whether the tables hold the first chunk or the whole.
         expectations: What the recipe expects, of this stage and of others.
-        rows_at_once: How many rows are held in memory at most.
         base: The recipe's folder, where own classes lie.
+        known: The outcomes that the workspace knows; None judges anew.
     """
     expected = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
     if not expected:
@@ -53,27 +56,43 @@ def judge_stage(
         shared = {
             place: one for place, one in enumerate(expected) if not one.is_own and one.unexpected_rows_query is None
         }
-        judged = _judge_together(tables, scope, shared, rows_at_once) if shared else {}
+        judged = _find_or_judge(tables, scope, shared, known) if shared else {}
         return [
             judged[place] if place in judged else _judge_alone(tables, with_own_defaults(one, base), scope, base)
             for place, one in enumerate(expected)
         ]
 
 
-def _judge_together(
+def _find_or_judge(
     tables: duckdb.DuckDBPyConnection,
     scope: Literal["scout", "whole"],
     expectations: Mapping[int, Expectation],
-    rows_at_once: int,
+    known: KnownOutcomes | None,
+) -> dict[int, Outcome]:
+    """The outcomes of some expectations of one stage, worked out only where the same rows were not judged before."""
+    if known is None:
+        return _judge_together(tables, scope, expectations)
+    key = outcomes_key(tables, scope, expectations, _columns_of(expectations.values()))
+    found = known.find(key)
+    if found is None:
+        found = _judge_together(tables, scope, expectations)
+        known.keep(key, found)
+    return found
+
+
+def _judge_together(
+    tables: duckdb.DuckDBPyConnection, scope: Literal["scout", "whole"], expectations: Mapping[int, Expectation]
 ) -> dict[int, Outcome]:
     """The outcomes of some expectations of one stage on frames that they share, by the number that each has."""
     stage = next(iter(expectations.values())).stage
-    if stage_rows(tables, stage) <= rows_at_once:
+    if stage_rows(tables, stage) <= ROWS_AT_ONCE:
         frame = stage_frame(tables, stage, _columns_of(expectations.values()))
         return {place: _evaluate(frame, one, scope) for place, one in expectations.items()}
     apart = {place: one for place, one in expectations.items() if speaks_of_rows_alone(one)}
-    tallies = _in_pieces(stage_frames(tables, stage, _columns_of(apart.values()), rows_at_once), apart)
-    return {place: outcome_of(apart[place], scope, apart[place].arguments, seen) for place, seen in tallies.items()}
+    tallies = _in_pieces(stage_frames(tables, stage, _columns_of(apart.values()), ROWS_AT_ONCE), apart)
+    summed = {place: outcome_of(apart[place], scope, apart[place].arguments, seen) for place, seen in tallies.items()}
+    others = {place: one for place, one in expectations.items() if place not in summed}
+    return {**summed, **{place: _judge_alone(tables, one, scope, Path()) for place, one in others.items()}}
 
 
 def _judge_alone(
@@ -125,13 +144,17 @@ def _warm_up() -> None:
         _batch_definition()
 
 
-def _evaluate(frame: pd.DataFrame, one: Expectation, scope: Literal["scout", "whole"], base: Path = Path()) -> Outcome:
+def _evaluate(
+    frame: "pd.DataFrame", one: Expectation, scope: Literal["scout", "whole"], base: Path = Path()
+) -> Outcome:
     """One expectation on one frame."""
     arguments = _scout_arguments(one, frame) if scope == "scout" else one.arguments
     return outcome_of(one, scope, arguments, _validate(frame, one, arguments, base))
 
 
-def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expectation]) -> dict[int, ExpectationCounts]:
+def _in_pieces(
+    frames: Iterable["pd.DataFrame"], expectations: Mapping[int, Expectation]
+) -> dict[int, ExpectationCounts]:
     """What some expectations saw in all frames together, by the number that each has."""
     tallies: dict[int, ExpectationCounts] = {}
     for frame in frames:
@@ -142,7 +165,7 @@ def _in_pieces(frames: Iterable[pd.DataFrame], expectations: Mapping[int, Expect
 
 
 def _validate(
-    frame: pd.DataFrame, one: Expectation, arguments: dict[str, Any], base: Path = Path()
+    frame: "pd.DataFrame", one: Expectation, arguments: dict[str, Any], base: Path = Path()
 ) -> ExpectationCounts:
     """What an expectation saw in a frame; what keeps it from being evaluated stands in `fault`."""
     try:
@@ -153,7 +176,7 @@ def _validate(
     return ExpectationCounts(_exception_message(outcome), bool(outcome["success"]), outcome["result"])
 
 
-def unexpected_places(frame: pd.DataFrame, one: Expectation, base: Path = Path()) -> list[int]:
+def unexpected_places(frame: "pd.DataFrame", one: Expectation, base: Path = Path()) -> list[int]:
     """The places of the rows that an expectation did not expect; none where it does not judge rows one by one."""
     with _ONE_AT_A_TIME:
         try:
@@ -175,7 +198,7 @@ def _exception_message(outcome: dict[str, Any]) -> str | None:
     return None
 
 
-def _scout_arguments(one: Expectation, frame: pd.DataFrame) -> dict[str, Any]:
+def _scout_arguments(one: Expectation, frame: "pd.DataFrame") -> dict[str, Any]:
     """The arguments for a scout: a share is held against its bound less three standard errors.
 
     A chunk is a sample: a share just within its bound in the whole must not stop a run because of a hundred rows.

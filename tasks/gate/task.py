@@ -13,6 +13,7 @@ from kasasagi.tasks.context import current
 from kasasagi.tasks.gate.approvals import apply_approvals, remedy
 from kasasagi.tasks.gate.explain.reasons import commonest_reason
 from kasasagi.tasks.gate.judge import judge_stage
+from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 
 
@@ -38,7 +39,8 @@ def gate(
     run, recipe = context.session.run, context.recipe
     handles = [h for h in run.handles() if scope == "whole" or h.handle.chunk == 0]
     with tables_of(run, handles) as connection:
-        outcomes = judge_stage(connection, stage, scope, recipe.expectations, base=context.base)
+        known = KnownOutcomes(run.workspace.gate_outcomes_folder)
+        outcomes = judge_stage(connection, stage, scope, recipe.expectations, base=context.base, known=known)
     pauses = recipe.gates.on_fail == "pause"
     if pauses:
         outcomes = apply_approvals(run.workspace, run.state().name, outcomes)

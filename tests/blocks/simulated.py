@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kasasagi.blocks.dispatch.adaptive_concurrency import AdaptiveConcurrency, SentCall
+from kasasagi.blocks.dispatch.limits.adaptive_concurrency import AdaptiveConcurrency, SentCall
 
 ROUND_TRIP_S = 0.002
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.adaptive_concurrency import AdaptiveConcurrency
+from kasasagi.blocks.dispatch.limits.adaptive_concurrency import AdaptiveConcurrency
 from tests.blocks.simulated import Outcome, SimulatedServer, Simulation
 
 

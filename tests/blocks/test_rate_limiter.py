@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.rate_limiter import RateLimiter
+from kasasagi.blocks.dispatch.limits.rate_limiter import RateLimiter
 
 
 def sent_at(rate_limiter: RateLimiter, seconds: float, tokens: int = 0, actual: int = 0) -> list[float]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from kasasagi.blocks.dispatch import availability
-from kasasagi.blocks.dispatch.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.availability import TOLERATED_FAILURES, Availability
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError
+from kasasagi.blocks.dispatch.limits.adaptive_concurrency import SentCall
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import (
     ScriptedServer,

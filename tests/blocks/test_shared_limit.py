@@ -11,7 +11,7 @@ import pytest
 
 from kasasagi.blocks.dispatch import server_lane, shared_limit
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
-from kasasagi.blocks.dispatch.shared_limit import LimitError, SharedLimit
+from kasasagi.blocks.dispatch.limits.shared_limit import LimitError, SharedLimit
 from tests.blocks.helpers import ScriptedServer, background, dispatching, errors_of, model, questions, until
 from tests.fake_server import FakeServer
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from kasasagi.blocks.destinations import DestinationError
 from kasasagi.blocks.destinations.argilla import RATINGS, ArgillaDataset
 from kasasagi.blocks.destinations.hub import HubRepository
+from kasasagi.blocks.dispatch.limits.shared_limit import LimitError
 from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
-from kasasagi.blocks.dispatch.shared_limit import LimitError
 from tests.fuzz.mutations import check_plain_message, mutations_of
 from tests.served import served
 

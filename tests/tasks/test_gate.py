@@ -17,7 +17,7 @@ from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.explain.reasons import commonest_reason
 from kasasagi.tasks.gate.explain.words import plain_name
-from kasasagi.tasks.gate.frames import stage_frame, stage_frames, stage_rows
+from kasasagi.tasks.gate.frames import stage_frame
 from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES, default_expectations
@@ -373,47 +373,3 @@ def test_outcomes_are_kept_and_only_critical_failures_stop(run: Run) -> None:
     rows = run.workspace.shards.read(counted.handle.shards["gates"])
     assert rows.schema.equals(SCHEMAS["gates"])
     assert rows.num_rows == 3
-
-
-def large(run: Run, count: int = 450, bad: int = 20) -> duckdb.DuckDBPyConnection:
-    """A respond stage of many rows, some refused, two responses with one id."""
-    rows = responses(count - bad)
-    rows[-1] = {**rows[-1], "response_id": "r0"}
-    return tables(run, responses=rows, quarantine=refused(bad))
-
-
-def verdicts(outcomes: dict[str, Outcome]) -> dict[str, tuple[bool, str, str]]:
-    return {name: (one.success, one.observed, one.severity) for name, one in outcomes.items()}
-
-
-@pytest.mark.parametrize("rows_at_once", [100, 449, 450])
-def test_a_large_table_is_judged_in_pieces_with_the_same_outcomes(run: Run, rows_at_once: int) -> None:
-    expect = [
-        {"stage": "respond", "expectation": "ExpectColumnValuesToNotBeNull", "column": "finish_reason", "mostly": 0.1},
-        {"stage": "respond", "expectation": "ExpectColumnMeanToBeBetween", "column": "characters", "max_value": 5},
-        {"stage": "respond", "expectation": "ExpectColumnValuesToBeInSet", "column": "nowhere", "value_set": [1]},
-    ]
-    every = GatesConfig.model_validate({"expect": expect}).all()
-    with large(run) as connection:
-        whole = {o.expectation: o for o in judge_stage(connection, "respond", "whole", every)}
-        pieces = {o.expectation: o for o in judge_stage(connection, "respond", "whole", every, rows_at_once)}
-    assert verdicts(pieces) == verdicts(whole)
-    assert not pieces["ExpectColumnValuesToBeUnique(response_id)"].success
-    assert "could not evaluate" in pieces["ExpectColumnValuesToBeInSet(nowhere)"].detail
-    assert pieces["ExpectColumnValuesToBeInSet(refused)"].observed == "4.4% of 450"
-
-
-@pytest.mark.parametrize(("bad", "passes"), [(39, True), (41, False)])
-def test_a_share_is_of_the_whole_and_not_of_the_worst_piece(run: Run, bad: int, passes: bool) -> None:
-    with large(run, count=400, bad=bad) as connection:
-        outcomes = {o.expectation: o for o in judge_stage(connection, "respond", "whole", GatesConfig().all(), 100)}
-    assert outcomes["ExpectColumnValuesToBeInSet(refused)"].success is passes
-
-
-def test_frames_come_in_pieces_that_hold_every_row_once(run: Run) -> None:
-    with large(run, count=95, bad=5) as connection:
-        assert stage_rows(connection, "respond") == 95
-        pieces = list(stage_frames(connection, "respond", {"response_id", "refused"}, 10))
-    assert max(len(piece) for piece in pieces) <= 10
-    assert pd.concat(pieces)["refused"].sum() == 5
-    assert sum(len(piece) for piece in pieces) == 95

@@ -3,7 +3,7 @@
 Growth is multiplicative as long as it pays: after each step the mean time of a call at the new level is compared with
 that at the old one (by Little's law their quotient is the gain in throughput), and a step that brought too little is
 taken back. A refusal (429) is believed to be about the number of calls only where
-`dispatch.refusals` sees that it is; the limit then falls to what the server is at work on, but never by more
+`dispatch.limits.refusals` sees that it is; the limit then falls to what the server is at work on, but never by more
 than half at once. Refusals that come at any level, and a single call that times out, cost little: the limit returns
 with the next answers.
 """
@@ -12,7 +12,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from kasasagi.blocks.dispatch.refusals import Refusals
+from kasasagi.blocks.dispatch.limits.refusals import Refusals
 
 FEWEST_ANSWERS = 32
 WORTH = 0.25

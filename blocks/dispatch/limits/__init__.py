@@ -1,0 +1,1 @@
+"""How many calls may be in flight at an address, and how many a minute."""

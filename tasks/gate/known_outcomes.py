@@ -1,0 +1,78 @@
+"""Outcomes of gates on rows that were judged before: Great Expectations is not even imported for them.
+
+A gate's outcome depends on the rows that its expectations see and on the expectations, so it is kept by a digest of
+both.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import orjson
+from pydantic import ValidationError
+
+from kasasagi.blocks.canonical import digest
+from kasasagi.tasks.gate.expectation import Expectation
+from kasasagi.tasks.gate.frames import columns_query
+from kasasagi.tasks.gate.outcome import Outcome
+
+JUDGES = ("kasasagi", "great_expectations")
+"""The packages whose versions decide an outcome."""
+
+
+class KnownOutcomes:
+    """The outcomes that a workspace knows."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, key: str) -> dict[int, Outcome] | None:
+        """Return the outcomes of a key, by the number of each expectation; None where none are kept or can be read."""
+        try:
+            rows = orjson.loads((self._folder / f"{key}.json").read_bytes())
+            return {int(number): Outcome.model_validate(row) for number, row in rows.items()}
+        except (OSError, ValueError, ValidationError, AttributeError):
+            return None
+
+    def keep(self, key: str, outcomes: Mapping[int, Outcome]) -> None:
+        """Keep some outcomes, unless one could not be evaluated, or cannot be written down."""
+        if any(one.fault is not None for one in outcomes.values()):
+            return
+        try:
+            content = orjson.dumps({str(number): one.model_dump() for number, one in outcomes.items()})
+        except orjson.JSONEncodeError:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        new = self._folder / f"{key}.{id(content):x}.new"
+        new.write_bytes(content)
+        new.replace(self._folder / f"{key}.json")
+
+
+def outcomes_key(
+    tables: duckdb.DuckDBPyConnection,
+    scope: Literal["scout", "whole"],
+    expectations: Mapping[int, Expectation],
+    columns: set[str],
+) -> str:
+    """Return what the outcomes of some expectations of one stage are kept by.
+
+    Args:
+        tables: The tables of the run.
+        scope: Whether the tables hold the first chunk or the whole.
+        expectations: The expectations by their numbers; all are of one stage.
+        columns: The columns that they name.
+    """
+    stage = next(iter(expectations.values())).stage
+    judges = [version(package) for package in JUDGES]
+    asked = {str(number): one.model_dump(mode="json") for number, one in expectations.items()}
+    return digest([judges, stage, scope, asked, _fingerprint(tables, columns_query(tables, stage, columns))])
+
+
+def _fingerprint(tables: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
+    """What tells the rows of a query from others, whatever their order: its columns, their number, sums of digests."""
+    row = "to_json(t)::VARCHAR"
+    sums = f"sum(md5_number_lower({row}))::VARCHAR, sum(md5_number_upper({row}))::VARCHAR"
+    found = tables.execute(f"SELECT count(*), {sums} FROM ({query}) AS t").fetchall()
+    return [tables.execute(f"DESCRIBE {query}").fetchall(), found]
