@@ -90,6 +90,7 @@ def walk(given: Job, new_job: NewJob, request: pytest.FixtureRequest, prefect_ap
     prompt = job.command("sql", walk.latest(), "from pairs select prompt_id", "--format", "csv").succeeded().out
     walk.stands_for = {
         "3f9a1c": prompt.split()[1][:12],
+        "003914f0": prompt.split()[1][:12],
         "ID": prompt.split()[1],
         "http://127.0.0.1:8000/v1": job.server.base_url,
         "http://127.0.0.1:4200/api": prefect_api,
@@ -219,6 +220,10 @@ def another_night(walk: Walk) -> None:
     file.write_text(file.read_text(encoding="utf-8").replace("temperature: 1.0", "temperature: 0.9"), encoding="utf-8")
 
 
+def _line_with(page: Path, text: str) -> str:
+    return next(line.written for line in lines_of(page) if text in line.written)
+
+
 # What a page takes for given beyond a recipe and two runs, before the command of it that needs it.
 BEFORE: dict[tuple[str, str], Callable[[Walk], None]] = {
     ("README.md", "kasasagi init"): without_a_recipe,
@@ -226,7 +231,7 @@ BEFORE: dict[tuple[str, str], Callable[[Walk], None]] = {
     ("argilla.md", "kasasagi people argilla pull"): people_who_rate,
     ("batches.md", "kasasagi ledger batches"): a_batch_that_waits,
     ("filters.md", lines_of(ROOT / "docs" / "filters.md")[0].written): instructions_by_meaning,
-    ("judging.md", lines_of(ROOT / "docs" / "judging.md")[0].written): an_audit,
+    ("judging.md", _line_with(ROOT / "docs" / "judging.md", "from audit")): an_audit,
     ("judging.md", "kasasagi quarantine --stage judge"): a_run_with_pairs,
     ("judging.md", "kasasagi dataset rejudge recipe.yaml"): pairs_of_another,
     ("ledger.md", "kasasagi ledger import ../other/workspace"): other_workspaces,
