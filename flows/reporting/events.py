@@ -6,6 +6,7 @@ from prefect.events import emit_event
 
 from kasasagi.blocks.workspace.runs import Run, RunState
 
+FLOW_RUN_ENDED = "kasasagi.flow-run.ended"
 ENDS = {0: "done", 3: "stopped-by-gate", 4: "stopped-by-budget"}
 
 
@@ -15,8 +16,15 @@ def end_of(state: RunState) -> str:
 
 
 def emit_end_event(run: Run) -> None:
-    """Emit the event of a run's end; a failure to emit it is logged and does not fail the run."""
-    emit_run_event(end_of(run.state()), run)
+    """Emit the event of a run's end, and one of its flow run; a failure to emit is logged and does not fail the run.
+
+    A flow run that is suspended while it works sends heartbeats until its next task, and no event when it ends: without
+    one of ours, whoever watches the heartbeats takes it for lost.
+    """
+    state = run.state()
+    emit_run_event(end_of(state), run)
+    if state.flow_run:
+        _emit(FLOW_RUN_ENDED, {"prefect.resource.id": f"prefect.flow-run.{state.flow_run}"}, {"run": run.id})
 
 
 def emit_run_event(name: str, run: Run) -> None:
@@ -24,7 +32,11 @@ def emit_run_event(name: str, run: Run) -> None:
     state = run.state()
     resource = {"prefect.resource.id": f"kasasagi.run.{run.id}", "prefect.resource.name": state.name}
     payload = {"run": run.id, "recipe": state.name, "error": state.error, "output": state.published}
+    _emit(name, resource, {**payload, "workspace": str(run.workspace.folder)})
+
+
+def _emit(name: str, resource: dict[str, str], payload: dict[str, str | None]) -> None:
     try:
-        emit_event(name, resource=resource, payload={**payload, "workspace": str(run.workspace.folder)})
+        emit_event(name, resource=resource, payload=payload)
     except Exception as error:
         logging.getLogger(__name__).warning("the event %s could not be emitted: %s", name, error)

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from kasasagi.blocks.dispatch import server_lane
-from kasasagi.blocks.dispatch.limits import shared_limit
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
+from kasasagi.blocks.dispatch.limits import shared_limit
 from kasasagi.blocks.dispatch.limits.shared_limit import LimitError, SharedLimit
 from tests.blocks.helpers import ScriptedServer, background, dispatching, errors_of, model, questions, until
 from tests.fake_server import FakeServer
