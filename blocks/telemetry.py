@@ -15,7 +15,8 @@ SWITCHES = {
 }
 
 NO_PROXY = ("no_proxy", "NO_PROXY")
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
+"""And the address that servers print which listen on all of a machine's."""
 
 
 def switch_off_telemetry() -> None:

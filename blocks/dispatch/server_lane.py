@@ -272,7 +272,7 @@ class ServerLane(Lane):
         if availability.is_logged or availability.seconds_down(now) < WORTH_LOGGING_S or not availability.is_outage:
             return
         availability.is_logged = True
-        left = route.model.patience_s - availability.seconds_down(now)
+        left = max(0.0, route.model.patience_s - availability.seconds_down(now))
         why = _words(availability.last)
         self._log(
             f"{_describe(route)} gives no answer ({why}); its calls wait and are sent again for up to {left:.0f} s"

@@ -4,6 +4,8 @@ The openai package builds a request several times more slowly than aiohttp sends
 request to a path, about address, headers and authentication; those that follow differ in nothing but their bodies.
 """
 
+from urllib.request import getproxies, proxy_bypass
+
 import aiohttp
 import httpx2
 
@@ -15,17 +17,19 @@ from kasasagi.blocks.endpoints.redirects import REDIRECTS
 class CompletionTransport:
     """Connections of our own to one server; lives in an event loop."""
 
-    def __init__(self, timeout: httpx2.Timeout, total_s: float) -> None:
+    def __init__(self, server: httpx2.URL, timeout: httpx2.Timeout, total_s: float) -> None:
         """Open no connection yet.
 
         Args:
+            server: An address of the server.
             timeout: Seconds to connect and seconds of silence.
             total_s: Seconds for a whole call.
         """
+        self._proxy = proxy_of(server)
         connector = aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context())
         limits = aiohttp.ClientTimeout(total=total_s, sock_connect=timeout.connect, sock_read=timeout.read)
         self._session = aiohttp.ClientSession(
-            connector=connector, timeout=limits, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
+            connector=connector, timeout=limits, proxy=self._proxy, cookie_jar=aiohttp.DummyCookieJar()
         )
 
     async def post(self, like: SentRequest, body: bytes) -> HTTPReply | None:
@@ -49,6 +53,18 @@ class CompletionTransport:
         except aiohttp.SocketTimeoutError as error:
             raise SilentServerError from error
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether aiohttp can use the proxy that the environment names: it knows no SOCKS."""
+        return self._proxy is None or self._proxy.startswith("http")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+def proxy_of(server: httpx2.URL) -> str | None:
+    """Return the proxy that the environment names for a server; None where there is none."""
+    proxies = getproxies()
+    proxy = proxies.get(server.scheme) or proxies.get("all")
+    return proxy if proxy and not proxy_bypass(server.host) else None

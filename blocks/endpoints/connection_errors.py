@@ -50,13 +50,16 @@ def cannot_connect(error: BaseException) -> bool:
 
 def _words(cause: BaseException) -> str | None:
     """Return the phrase for one cause; None where the next one may tell more."""
-    if isinstance(cause, ssl.SSLCertVerificationError):
+    # aiohttp's exceptions are subclasses of these without their attributes; what they were raised from has them.
+    if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
         reason = cause.verify_message or "certificate verify failed"
         return f"its TLS certificate is not trusted ({reason}); set SSL_CERT_FILE to the file of its authority"
-    if isinstance(cause, ssl.SSLError):
+    if isinstance(cause, ssl.SSLError) and hasattr(cause, "reason"):
         return f"no TLS connection ({cause.reason or cause}); check https:// against http:// in base_url"
     if isinstance(cause, socket.gaierror):
         return f"unknown host ({cause.strerror or cause}); correct base_url"
+    if isinstance(cause, ConnectionResetError | BrokenPipeError) and cause.errno is None:
+        return BY_NUMBER[errno.ECONNRESET]
     if type(cause).__name__ == CONNECT_TIMEOUT:
         return "no connection in time (connect_timeout_s); check base_url and the network"
     return BY_NUMBER.get(cause.errno or 0) if isinstance(cause, OSError) else None

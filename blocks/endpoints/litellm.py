@@ -79,7 +79,7 @@ class LiteLLMEndpoint(OpenAIEndpoint):
             return Completion(error="rejected_by_server", detail=NO_CHAT, fatal=True)
         try:
             async with asyncio.timeout(self.config.timeout_s):
-                response = await library().acompletion(**self._call(request))
+                response = await self._ask(request)
             found = (read or read_reply)(orjson.dumps(response.model_dump(), default=str))
             completion = replace(found, wait_s=quota_wait(headers_of(response)))
         except ImportError:
@@ -89,6 +89,17 @@ class LiteLLMEndpoint(OpenAIEndpoint):
         except Exception as error:
             completion = refused_redirect(error) or failure(error)
         return self.mask_keys(completion)
+
+    async def _ask(self, request: Request) -> Any:
+        """Ask LiteLLM; once more, and differently, where the model does not take a parameter."""
+        for attempt in range(1, MOST_ADAPTATIONS + 1):
+            body = self.adaptation.apply(dict(request))
+            try:
+                return await library().acompletion(**self._call(body))
+            except openai.BadRequestError as error:
+                if attempt == MOST_ADAPTATIONS or not self.adaptation.learn(400, str(error), body):
+                    raise
+        raise AssertionError("the last attempt raises")
 
     def _call(self, request: Request) -> dict[str, Any]:
         variable, address = self.config.api_key_env, self.config.api_base

@@ -137,7 +137,9 @@ class OpenAIEndpoint:
         if self._transport is None:
             from kasasagi.blocks.endpoints.completion_transport import CompletionTransport
 
-            self._transport = CompletionTransport(self._http.timeout, self.config.timeout_s)
+            self._transport = CompletionTransport(self._client.base_url, self._http.timeout, self.config.timeout_s)
+        if not self._transport.is_usable:
+            return None
         reply = await self._transport.post(like, _as_json(body))
         return reply and replace(reply, content=self._mask.body(reply.content))
 
