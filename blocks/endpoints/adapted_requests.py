@@ -11,7 +11,8 @@ from typing import Any
 RENAMED: Mapping[str, str] = {"max_tokens": "max_completion_tokens"}
 LEFT_OUT = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _UNSUPPORTED = re.compile(
-    r"unsupported|not support|n['’]t support|only \S+ is (?:allowed|supported)|not (?:allowed|permitted|available|accepted)|deprecated"
+    r"unsupported|not support|n['’]t support|only \S+ is (?:allowed|supported)"
+    r"|not (?:allowed|permitted|available|accepted)|deprecated"
     r"|unrecognized|unknown (?:name|parameter|field)|extra inputs|use 'max_completion_tokens'|cannot both be",
     re.IGNORECASE,
 )

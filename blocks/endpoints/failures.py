@@ -65,8 +65,7 @@ class HTTPFailure:
 
 def read_failure(error: openai.APIStatusError) -> Completion:
     """Return what an error status means that the openai client raised."""
-    request = getattr(error, "request", None)  # an exception of LiteLLM's own has none
-    path = request.url.path if request is not None else ""
+    path = error.request.url.path
     return _meaning(HTTPFailure(error.status_code, error.body, error.message, error.response.headers, path))
 
 

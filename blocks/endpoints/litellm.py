@@ -17,7 +17,7 @@ import orjson
 
 from kasasagi.blocks.endpoints.adapted_requests import Adaptation
 from kasasagi.blocks.endpoints.failures import read_failure, requested_wait
-from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply, shorten, timeout_failure
+from kasasagi.blocks.endpoints.openai import MOST_ADAPTATIONS, OpenAIEndpoint, read_reply, shorten, timeout_failure
 from kasasagi.blocks.endpoints.rate_headers import quota_wait
 from kasasagi.blocks.endpoints.redirects import refused_redirect
 from kasasagi.blocks.hints import install
@@ -147,7 +147,7 @@ def failure(error: Exception) -> Completion:
         return Completion(error="not_authorised", detail=words, fatal=True)
     if isinstance(error, openai.APIConnectionError):
         return Completion(error="connection", detail=words, transient=True)
-    if isinstance(error, openai.APIStatusError):
+    if isinstance(error, openai.APIStatusError) and hasattr(error, "body"):  # LiteLLM's own ones have none
         found, headers = read_failure(error), plain_headers(getattr(error, "litellm_response_headers", None))
         return replace(found, wait_s=requested_wait(found, headers)) if found.transient and headers else found
     if isinstance(status, int) and 400 <= status < 500:

@@ -146,7 +146,10 @@ class OpenAIEndpoint:
     def _completion(self, request: Request, reply: HTTPReply, read: Callable[[bytes], Completion] | None) -> Completion:
         """What a reply says: an answer, or a failure, though it may have come with status 200."""
         if is_events(reply.content):
-            reply = replace(reply, content=joined_events(reply.content))
+            try:
+                reply = replace(reply, content=joined_events(reply.content))
+            except (ValueError, TypeError, AttributeError) as error:
+                return malformed(error, reply.content)
         found = read_failed_reply(reply) or (
             self._read(request, reply.content) if read is None else read(reply.content)
         )
@@ -235,8 +238,13 @@ def read_reply(body: bytes) -> Completion:
             )
         return _read_choice(reply["choices"][0], tokens)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        detail = f"{error}: {body[: 4 * DETAIL_CHARACTERS].decode(errors='replace')}"
-        return Completion(error="malformed_reply", detail=detail, transient=True)
+        return malformed(error, body)
+
+
+def malformed(error: Exception, body: bytes) -> Completion:
+    """A reply that is no completion at all, and why; another attempt may bring one."""
+    detail = f"{error}: {body[: 4 * DETAIL_CHARACTERS].decode(errors='replace')}"
+    return Completion(error="malformed_reply", detail=detail, transient=True)
 
 
 def _parse_json(body: bytes) -> Any:

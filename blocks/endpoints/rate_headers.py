@@ -43,7 +43,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def retry_delay(body: Any, depth: int = 6) -> float | None:
     """Seconds that an error's body asks to wait, such as Gemini's RetryInfo; None where it asks for none."""
     if isinstance(body, list) and depth:
-        found = (retry_delay(one, depth - 1) for one in body[:_LISTED])
+        found = (retry_delay(one, depth) for one in body[:_LISTED])
         return next((one for one in found if one is not None), None)
     if not isinstance(body, Mapping) or not depth:
         return None

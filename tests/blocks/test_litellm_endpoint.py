@@ -248,3 +248,29 @@ def test_litellm_itself_takes_prompts_and_key_to_no_other_server(
 def test_configuration_loads_no_litellm() -> None:
     code = "import sys; from kasasagi.flows.recipe.model import Recipe; sys.exit('litellm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ}).returncode == 0
+
+
+def test_a_parameter_that_litellm_refuses_itself_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    litellm = litellm_endpoint.library()
+    asked = list[dict[str, Any]]()
+
+    async def acompletion(**call: Any) -> Any:
+        asked.append(call)
+        if "temperature" in call:
+            words = "gpt-5 models don't support temperature=0.7. Only temperature=1 is supported."
+            raise litellm.UnsupportedParamsError(message=words, model="gpt-5", llm_provider="openai")
+        return litellm.ModelResponse(choices=[{"message": {"role": "assistant", "content": "yes"}}])
+
+    monkeypatch.setattr(litellm, "acompletion", acompletion)
+    endpoint = litellm_endpoint.LiteLLMEndpoint(litellm_model())
+    request = {"messages": [{"role": "user", "content": "is it?"}], "temperature": 0.7}
+    answers = [asyncio.run(endpoint.complete(request)) for _ in range(2)]
+    assert [one.text for one in answers] == ["yes", "yes"]
+    assert len(asked) == 3
+    assert len(endpoint.adaptation.notes()) == 1
+
+
+def test_an_exception_of_litellms_own_is_a_failure() -> None:
+    litellm = litellm_endpoint.library()
+    found = failure(litellm.UnsupportedParamsError(message="no tools here", model="m", llm_provider="p"))
+    assert (found.error, found.transient) == ("rejected_by_server", False)

@@ -80,8 +80,52 @@ def test_a_stream_of_events_is_put_together() -> None:
 
 
 def test_a_stream_of_completions_keeps_its_samples_apart() -> None:
-    body = b'data: {"choices": [{"index": 1, "text": "b"}]}\ndata: {"choices": [{"index": 0, "text": "a"}]}\n'
+    body = (
+        b'data: {"choices": [{"index": 1, "text": "b"}]}\ndata: {"choices": [{"index": 0, "text": "a"}]}\ndata: [DONE]'
+    )
     assert [choice["text"] for choice in json.loads(joined_events(body))["choices"]] == ["a", "b"]
+
+
+def events(*choices: Any, last: bytes = b"data: [DONE]\n\n", **more: Any) -> bytes:
+    return b"".join(f"data: {json.dumps({'choices': [one], **more})}\n\n".encode() for one in choices) + last
+
+
+def delta(content: Any, finish_reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}
+
+
+def test_a_character_that_is_cut_into_two_events_is_whole() -> None:
+    found = read_reply(joined_events(events(delta("good \ud83d"), delta("\ude00", "stop"))))
+    assert (found.text, found.error) == ("good \U0001f600", None)
+
+
+def test_half_a_character_in_a_stream_is_a_lasting_failure() -> None:
+    found = read_reply(joined_events(events(delta("good \ud83d"), delta(" day", "stop"))))
+    assert (found.error, found.transient) == ("lone_surrogate", False)
+
+
+def test_parts_in_a_stream_are_read_as_parts() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    body = events(delta([thought]), delta([{"type": "text", "text": "Yes"}]), delta(", so.", "stop"))
+    found = read_reply(joined_events(body))
+    assert (found.text, found.reasoning) == ("Yes, so.", "Hm.")
+
+
+def test_a_stream_with_tokens_and_no_choice_counts_them() -> None:
+    found = read_reply(joined_events(b'data: {"choices": [], "usage": {"completion_tokens": 7}}\n\ndata: [DONE]\n\n'))
+    assert (found.error, found.completion_tokens) == ("malformed_reply", 7)
+
+
+def test_a_stream_that_breaks_off_is_asked_again(tmp_path: Path) -> None:
+    cut, whole = events(delta("It is")), events(delta("It is so.", "stop"), last=b"")
+    cut = cut.removesuffix(b"data: [DONE]\n\n")
+    answers: Callable[..., Any] = lambda number, headers: (200, {}, cut if number < 1 else whole)  # noqa: E731
+    with (
+        ScriptedServer(answers, MODELS) as server,
+        dispatching(tmp_path, {"small": model(server.base_url)}) as dispatcher,
+    ):
+        [found] = dispatcher.ask(questions(1))
+    assert (found.text, found.attempts) == ("It is so.", 2)
 
 
 def test_an_error_in_a_stream_is_that_error(tmp_path: Path) -> None:

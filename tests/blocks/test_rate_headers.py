@@ -11,6 +11,7 @@ from kasasagi.blocks.endpoints.rate_headers import (
     LONGEST_QUOTA_WAIT_S,
     quota_wait,
     retry_after,
+    retry_delay,
     seconds_in,
 )
 
@@ -71,3 +72,9 @@ def test_only_a_limit_of_which_nothing_is_left_is_waited_for() -> None:
     assert quota_wait(headers | {"x-ratelimit-remaining-tokens": "10"}) is None
     assert quota_wait(headers | {"x-ratelimit-reset-tokens": "2h"}) == LONGEST_QUOTA_WAIT_S
     assert quota_wait({}) is None
+
+
+def test_the_wait_that_gemini_asks_for_is_found_in_its_own_form() -> None:
+    error = {"code": 429, "message": "quota", "details": [{"@type": "QuotaFailure"}, {"retryDelay": "34s"}]}
+    for body in ({"error": error}, [{"error": error}]):
+        assert retry_delay(body) == 34.0
