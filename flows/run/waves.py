@@ -126,8 +126,8 @@ class Waves:
 
     def _judge_early(self, first: Yield) -> None:
         """Stop the run where the first chunks together are clearly below the floor."""
-        if clearly_below_floor(first, self._source.min_yield):
-            self._stop_below_floor(first, "scout")
+        if clearly_below_floor(first.answered, self._source.min_yield):
+            self._stop_below_floor(first.answered, "scout")
 
     async def _check_yield(self, drawn: int, accepted: int) -> None:
         """Say the yield of all draws, duplicates included; stop the run where it is below the floor.
@@ -137,7 +137,7 @@ class Waves:
         total = await asyncio.to_thread(self._total, drawn, accepted)
         self._run.options.log(f"synthesize: {total.sentence()}")
         rejected = {reason: count for reason, count in total.rejected.items() if reason != QUOTA}
-        good = Yield(drawn, total.accepted + total.rejected.get(QUOTA, 0), rejected)
+        good = Yield(drawn, total.accepted + total.rejected.get(QUOTA, 0), rejected).answered
         if below_floor(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
             self._stop_below_floor(good, "whole")
 

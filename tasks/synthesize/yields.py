@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from kasasagi.blocks.models.llm import PASSING
+
 SURPRISE = 0.001
 """A floor counts as missed early where so few accepted draws, or fewer, would be seen once in a thousand runs."""
 MOST_COUNTED_EXACTLY = 4096
@@ -29,6 +31,16 @@ class Yield:
     def share(self) -> float:
         """The share of accepted draws; 1 where none was drawn."""
         return self.accepted / self.draws if self.draws else 1.0
+
+    @property
+    def answered(self) -> "Yield":
+        """The yield of the draws that got an answer: an outage is no fault of the template."""
+        lost = sum(count for reason, count in self.rejected.items() if reason in PASSING)
+        return Yield(
+            self.draws - lost,
+            self.accepted,
+            {reason: count for reason, count in self.rejected.items() if reason not in PASSING},
+        )
 
     def reasons(self) -> list[tuple[str, int]]:
         """Why draws were rejected, the commonest first."""

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.e2e.conftest import NewJob
-from tests.e2e.job import MODELS, Job, sent, sent_by_model, tree
+from tests.e2e.job import MODELS, Job, recipe_for, sent, sent_by_model, tree
 
 PROMPTS = 1000
 SHARE = "ExpectColumnValuesToBeInSet"
@@ -69,3 +69,16 @@ def test_an_outage_is_no_fault_of_the_data(new_job: NewJob, status: int) -> None
     before = sent(job.server)
     job.run().succeeded()
     assert sent(job.server) > before
+
+
+def test_an_outage_is_no_fault_of_the_template(new_job: NewJob) -> None:
+    job = new_job()
+    impatient = {name: {"max_retries": 1, "patience_s": 1} for name in MODELS}
+    source = {"kind": "magpie", "model": "small", "template": "<user>", "target": 60}
+    job.write_plain({**recipe_for(job.server.base_url, models=impatient), "source": source})
+    job.server.configure(faults={"http_500": 1.0})
+    sentence = job.run().failed(3)
+    assert "synthesize: calls without an answer: 100.0% of " in sentence
+    assert "500: " in sentence
+    assert "run again to ask only what is missing" in sentence
+    assert "change the template" not in sentence
