@@ -18,7 +18,7 @@ from pathlib import Path
 
 import orjson
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 import kasasagi
 from kasasagi.blocks import telemetry
@@ -98,7 +98,13 @@ class FirstStart:
     def __enter__(self) -> "FirstStart":
         if self._is_new:
             self._mark.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=STARTS_WITHIN_S)
+            try:
+                self._lock.acquire(timeout=STARTS_WITHIN_S)
+            except Timeout as error:
+                raise ServerError(
+                    f"{self._mark.parent}: another run has been starting Prefect's first server there for "
+                    f"{STARTS_WITHIN_S:.0f} s; end that run, or set PREFECT_HOME to another folder"
+                ) from error
         return self
 
     def ready(self) -> None:

@@ -137,3 +137,14 @@ def test_a_tied_process_does_not_start_for_a_parent_that_has_gone() -> None:
     done = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
     assert time.monotonic() - begun < 30
+
+
+def test_a_first_start_that_another_run_does_not_finish_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_server, "STARTS_WITHIN_S", 0.1)
+    with (
+        local_server.FirstStart(tmp_path),
+        pytest.raises(local_server.ServerError, match=r"another run has been starting .*PREFECT_HOME"),
+    ):
+        local_server.FirstStart(tmp_path).__enter__()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kasasagi.blocks.models.llm import PASSING
 from kasasagi.blocks.workspace.runs import Product
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.text import dollars, plural
@@ -34,6 +35,7 @@ def result_sentence(
         say(made + source) + (say(" in ") + place if place else ""),
         say(f"{calls}, {cost}"),
         *_lost(product, last),
+        *_unanswered(stages),
         *([say(f"look at {plural(failed, 'failed gate')}")] if failed else []),
     ]
     return "; ".join(parts)
@@ -48,3 +50,10 @@ def _lost(product: Product, stage: Mapping[str, Any]) -> list[str]:
     became = "gave no pair" if product == "pairs" else "was rejected" if stage["quarantined"] == 1 else "were rejected"
     lost = say(f"{lost} {became}, most often")
     return [f"{lost} {reason} ({rows:,})"]
+
+
+def _unanswered(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return how many calls got no answer that may get one another time, if any."""
+    reasons = [(reason, rows) for stage in stages for reason, rows in (stage.get("reasons") or {}).items()]
+    lost = sum(rows for reason, rows in reasons if reason in PASSING and reason != "budget_spent")
+    return [say(f"{plural(lost, 'call')} got no answer: run again to ask only what is missing")] if lost else []
