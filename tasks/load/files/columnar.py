@@ -12,6 +12,7 @@ from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, SourceError
 from kasasagi.tasks.load.files.locate import Place, parquet_shards
 from kasasagi.tasks.load.files.opened import Opened, RawRow
+from kasasagi.tasks.load.files.unpacked import MOST_BATCH_BYTES, MOST_ROW_BYTES, text_columns, unpacked_bytes
 
 _BATCH_ROWS = 1000
 _PARQUET_ROWS = 64
@@ -51,7 +52,7 @@ def _parquet_file(path: Path) -> Any:
     except (OSError, ValueError, pa.ArrowException) as error:
         raise SourceError(f"{path} is no Parquet file ({_one_line(error)}): name its format") from error
     _check_size(path, file.metadata)
-    return file
+    return pq.ParquetFile(path, pre_buffer=False, read_dictionary=text_columns(file.metadata))
 
 
 def _check_size(path: Path, metadata: Any) -> None:
@@ -132,6 +133,8 @@ def _rows(batches: Iterable[pa.RecordBatch], label: str) -> Iterator[RawRow]:
 
 
 def _batch_rows(batch: pa.RecordBatch) -> Iterator[RawRow]:
+    if unpacked_bytes(batch) > MOST_BATCH_BYTES:
+        return (_single_row(batch.slice(index, 1)) for index in range(batch.num_rows))
     try:
         rows = batch.to_pylist()
     except UnicodeDecodeError:
@@ -140,6 +143,9 @@ def _batch_rows(batch: pa.RecordBatch) -> Iterator[RawRow]:
 
 
 def _single_row(row: pa.RecordBatch) -> RawRow:
+    if (size := unpacked_bytes(row)) > MOST_ROW_BYTES:
+        detail = f"the row unpacks to {size:,} bytes, at most {MOST_ROW_BYTES:,} are read"
+        return RawRow(raw=detail.encode(), reason="row_too_large", detail=detail)
     try:
         return RawRow(row.to_pylist()[0])
     except UnicodeDecodeError as error:
@@ -150,6 +156,8 @@ def _single_row(row: pa.RecordBatch) -> RawRow:
 
 def _shown(column: pa.Array) -> Any:
     """A cell for show: text with its invalid bytes replaced, anything else as it is if it can be decoded at all."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         value = column.cast(pa.large_binary())[0].as_py()
         return None if value is None else value.decode("utf-8", "replace")
