@@ -1,6 +1,7 @@
 """The house in order: imports point downwards, commands stay light, and the tools find nothing."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -174,6 +175,15 @@ def test_looking_at_a_run_loads_neither_prefect_nor_great_expectations(tmp_path:
     code, heavy = loaded(tmp_path, *[run.id if argument == "" else argument for argument in arguments])
     assert code == 0
     assert not heavy & set(HEAVY)
+
+
+NOT_BEFORE_A_RUN = ("great_expectations", "openai", "aiohttp", "pandas", "scipy", "sklearn", "matplotlib", "datasets")
+IMPORTS = "import sys, json, kasasagi.flows.instructions; print(json.dumps([*sys.modules]))"
+
+
+def test_flows_import_nothing_that_a_run_may_not_need() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True, timeout=120)
+    assert not set(json.loads(done.stdout.splitlines()[-1])) & set(NOT_BEFORE_A_RUN)
 
 
 def tool(*command: str) -> str:

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kasasagi.blocks.dispatch.batch.lane import BatchLane
 from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
 from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
 from kasasagi.blocks.dispatch.pending_requests import Counters, PendingRequest
-from kasasagi.blocks.dispatch.server_lane import ServerLane
 from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.engines.streaming import StreamingEngine, StreamingLane
 from kasasagi.blocks.ledger.store import LedgerError
@@ -266,7 +264,13 @@ class Dispatcher:
         if not isinstance(model, OpenAIModel):
             engine = self._engines[label]
             return StreamingLane(self, engine) if isinstance(engine, StreamingEngine) else EngineLane(self, engine)
-        return BatchLane(self, self._folder, label, model) if model.batch else ServerLane(self)
+        if model.batch:
+            from kasasagi.blocks.dispatch.batch.lane import BatchLane
+
+            return BatchLane(self, self._folder, label, model)
+        from kasasagi.blocks.dispatch.server_lane import ServerLane  # a run that asks nobody has no use for its imports
+
+        return ServerLane(self)
 
     def settle(self, job: Job, completion: Completion, address: str | None = None) -> None:
         """Accept the final result of a job: into the ledger first, unless it is a transient failure."""

@@ -1,7 +1,6 @@
 """`kasasagi check`: what can be known of a job before anything is paid for."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -29,7 +28,6 @@ from kasasagi.blocks.models.kinds import (
 )
 from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.blocks.models.providers import price_as_of, providers
-from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.engines import check_magpie, check_vllm
 from kasasagi.flows.check.judges import Complete, ask_preference, example_row, judge_example
 from kasasagi.flows.recipe.errors import nearest
@@ -38,7 +36,6 @@ from kasasagi.tasks.converse import dialogue as converse
 from kasasagi.tasks.converse.plan import dialogues
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pre_query import pre_query
-from kasasagi.tasks.publish import path_problems
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.respond.answers import conversation
 from kasasagi.tasks.rewrite import write as rewrite
@@ -127,19 +124,6 @@ def check_student(loaded: LoadedRecipe, log: Callable[[str], None]) -> None:
         counter = token_counter(limits, loaded.base)
         how = "by its chat template" if counter.has_template else "text by text, since it has no chat template"
         log(f"the tokenizer {limits.tokenizer} counts the student's tokens {how}")
-
-
-def destination_problems(loaded: LoadedRecipe, workspace: Workspace, run: str) -> list[str]:
-    """Return one sentence for each place to which a run of the recipe could not publish."""
-    publish = loaded.recipe.publish
-    problems = path_problems(publish.for_run(run, time.time()), workspace, loaded.base)
-    variable = publish.hub.missing_token() if publish.hub is not None else None
-    if variable is not None:
-        problems.append(
-            f"publish.hub: the environment variable {variable} is not set: set it to a token of the Hub that may "
-            "write, or leave publish.hub out"
-        )
-    return problems
 
 
 def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:

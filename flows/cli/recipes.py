@@ -65,10 +65,10 @@ def check(
 ) -> None:
     """Check a recipe: columns, templates, endpoints and models. Shows one request for each model."""
     from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.check.destinations import destination_problems
     from kasasagi.flows.check.endpoints import (
         check_endpoints,
         check_student,
-        destination_problems,
         example_requests,
         price_notes,
         warnings,

@@ -17,7 +17,7 @@ from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.check.endpoints import destination_problems
+from kasasagi.flows.check.destinations import destination_problems
 from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe

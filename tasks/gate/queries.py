@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow.dataset
 
 from kasasagi.blocks.locked_sql import locked_duckdb
 from kasasagi.blocks.tables import quoted
@@ -74,7 +73,9 @@ def _rows_of(tables: duckdb.DuckDBPyConnection, stage: str) -> Iterator[duckdb.D
         copy = f"COPY ({stage_query(tables, stage)}) TO {quoted(file)} (FORMAT parquet)"
         with_more_memory(tables, lambda: tables.execute(copy))
         with locked_duckdb() as connection:
-            connection.register(ROWS, pyarrow.dataset.dataset(file))
+            from pyarrow import dataset  # it imports pandas, which takes half a second
+
+            connection.register(ROWS, dataset.dataset(file))
             yield connection
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pandas as pd
 
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.frames import stage_frame
@@ -13,6 +12,9 @@ from kasasagi.tasks.gate.judge import unexpected_places
 from kasasagi.tasks.gate.own import with_own_defaults
 from kasasagi.tasks.gate.queries import QueryError, unexpected_ids
 from kasasagi.tasks.pipeline import gate_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = 10
 ROWS_SEARCHED = 100_000
@@ -63,7 +65,9 @@ def _of_query(tables: duckdb.DuckDBPyConnection, stage: str, query: str, most: i
     return [{"id": id_, "value": texts.get(id_, ""), "text": texts.get(id_, "")} for id_ in ids]
 
 
-def _with_texts(tables: duckdb.DuckDBPyConnection, rows: pd.DataFrame, name: str, column: str) -> list[dict[str, Any]]:
+def _with_texts(
+    tables: duckdb.DuckDBPyConnection, rows: "pd.DataFrame", name: str, column: str
+) -> list[dict[str, Any]]:
     ids: Sequence[str] = [str(value) for value in rows[name]]
     texts = dict(tables.execute(_TEXTS, {"ids": list(ids)}).fetchall())
     values = [str(value) for value in rows[column]]
