@@ -36,4 +36,4 @@ def commonest_reason(tables: DuckDBPyConnection, run: Run, failed: Sequence[Outc
     words = f": {str(detail)[:DETAIL_CHARACTERS]}" if detail else ""
     again = "; run again to ask only what is missing" if transient else ""
     see = command("quarantine", run.id, "--stage", stage, workspace=run.workspace.folder)
-    return f"most often {reason} ({rows:,} rows{words}){again}; see {see}"
+    return f"most often {reason} ({rows:,} {'row' if rows == 1 else 'rows'}{words}){again}; see {see}"
