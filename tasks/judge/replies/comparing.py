@@ -5,10 +5,11 @@ look-alike ("The winner: Text 2"), both forms at once, or a line that may be a q
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kasasagi.tasks.judge.replies.copied import refuse_copied_json, refuse_copied_lines
+from kasasagi.tasks.judge.replies.claims import COMPARISONS
+from kasasagi.tasks.judge.replies.copied import Role, refuse_copied_json, roles_of_copies
 from kasasagi.tasks.judge.replies.lines import (
     PLAIN,
     Quotes,
@@ -26,7 +27,7 @@ from kasasagi.tasks.judge.replies.lines import (
     refuse,
     reply_lines,
     stands_inside,
-    without_courtesy,
+    without_closing,
 )
 
 FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
@@ -55,26 +56,38 @@ _NAMES = {
 def read_comparison(reply: str, texts: Sequence[str] = ()) -> list[Verdict]:
     """The verdicts on text 1 and text 2: 1 for the better one and 0 for the other, or one half for each.
 
-    Both carry the same rationale. Labels may be English or Japanese. A verdict that also stands in one of the judged
-    texts may be a quotation and is refused. Raises UnreadableReply for what is not clear.
+    Both carry the same rationale. Labels may be English or Japanese.
+
+    Args:
+        reply: The judge's words.
+        texts: All data that the judge was shown. A verdict that also stands there may be a quotation, and is refused
+            unless the judge says the same in other words as well.
+
+    Raises:
+        UnreadableReply: The reply is not clear.
     """
     if not reply.strip():
         refuse("empty_reply", "the reply is empty")
-    lines = without_courtesy(reply_lines(reply))
-    refuse_copied_lines(lines, lambda raw: _BETTER.fullmatch(plain_head(raw)) is not None, texts)
+    lines = without_closing(reply_lines(reply))
     span = json_span(lines)
-    value = parse_json("".join(lines[span.start : span.stop]), _JSON_BETTER)
+    body = "".join(lines[span.start : span.stop])
+    value = parse_json(body, _JSON_BETTER)
     if value is None and holds_json(lines, _JSON_BETTER_SET):
         refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
-    if value is not None:
-        refuse_copied_json("".join(lines[span.start : span.stop]), texts)
-        beside = (*lines[: span.start], *lines[span.stop :])
-        if any(_label(raw) is not None for raw in beside):
-            refuse("two_forms", "the reply carries a labelled line and a JSON value, which may disagree")
-        if any(_JSON_BETTER_SET.search(raw) for raw in beside):
-            refuse("two_values", "the reply carries a further verdict beside its JSON value, which may disagree")
-        return _from_json(value)
-    return _from_lines(lines)
+    if value is None:
+        return _from_lines(lines, texts)
+    _check_beside((*lines[: span.start], *lines[span.stop :]))
+    entry = _json_entry(value)
+    refuse_copied_json(body, [(entry.get("better"), entry.get("rationale"))], COMPARISONS, texts)
+    return _from_json(entry)
+
+
+def _check_beside(lines: Sequence[str]) -> None:
+    """Refuse verdicts beside a JSON value."""
+    if any(_label(raw) is not None for raw in lines):
+        refuse("two_forms", "the reply carries a labelled line and a JSON value, which may disagree")
+    if any(_JSON_BETTER_SET.search(raw) for raw in lines):
+        refuse("two_values", "the reply carries a further verdict beside its JSON value, which may disagree")
 
 
 def _label(raw: str) -> str | None:
@@ -94,8 +107,14 @@ def _is_short_like(raw: str, head: str) -> bool:
     return _BETTER_WORDS.search(head) is not None and any(character in "12" for character in head)
 
 
-def _from_lines(lines: Sequence[str]) -> list[Verdict]:
-    labelled = [(raw, _label(raw)) for raw in lines]
+def _from_lines(lines: Sequence[str], texts: Sequence[str]) -> list[Verdict]:
+    asked = [place for place, raw in enumerate(lines) if _BETTER.fullmatch(plain_head(raw))]
+    roles = roles_of_copies(lines, asked, COMPARISONS, COMPARISONS.claims(texts))
+    labelled = [
+        (raw, _label_in_role(raw, roles.get(place)))
+        for place, raw in enumerate(lines)
+        if roles.get(place) != "repeated_copy"
+    ]
     found = [value for _, value in labelled if value is not None]
     if not found:
         refuse("missing_verdict", "no line says which text is better")
@@ -105,6 +124,14 @@ def _from_lines(lines: Sequence[str]) -> list[Verdict]:
     verdicts = _verdicts(found[0], "".join(words).strip())
     _check_quotation(labelled)
     return verdicts
+
+
+def _label_in_role(raw: str, role: Role | None) -> str | None:
+    """What stands behind the label of a line, as what it counts for beside a copied verdict."""
+    if role == "own":
+        claim = COMPARISONS.of_line(raw)
+        return claim[1] if claim else None
+    return None if role == "copy" else _label(raw)
 
 
 def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
@@ -119,7 +146,8 @@ def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
             refuse("quoted_verdict", f"the line {quote(raw)} stands in a quotation, or inside the rationale")
 
 
-def _from_json(value: Any) -> list[Verdict]:
+def _json_entry(value: Any) -> dict[str, Any]:
+    """The JSON object by our names for its keys."""
     if not isinstance(value, tuple):
         refuse("not_json", "the JSON value is no object that says which text is better")
     entry: dict[str, Any] = {}
@@ -130,6 +158,10 @@ def _from_json(value: Any) -> list[Verdict]:
         if name in entry:
             refuse("repeated_verdict", f"the JSON object has {quote(key)} twice")
         entry[name] = item
+    return entry
+
+
+def _from_json(entry: Mapping[str, Any]) -> list[Verdict]:
     better = entry.get("better")
     if not isinstance(better, str):
         refuse("unclear_verdict", f"better is {better!r:.60}, neither a text's number nor tie")

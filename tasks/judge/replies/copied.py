@@ -1,39 +1,76 @@
-"""Verdicts that a judge may have copied out of a text that it judges: they are somebody else's, and none of its own."""
+"""Verdicts that a judge may have copied out of what it was shown: they are somebody else's, and none of its own."""
 
+import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
-from kasasagi.tasks.judge.replies.lines import plain_head, quote, refuse
+from kasasagi.tasks.judge.replies.claims import Claim, ClaimForm, plain_text
+from kasasagi.tasks.judge.replies.lines import quote, refuse
 
-_ENDS = re.compile("[\\r\\n\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029]+")
-_BLANKS = re.compile(r"\s+")
+_NO_WORDS = re.compile(r"[\W_]+")
+
+Role = Literal["copy", "repeated_copy", "own"]
+"""What a line is: a copy of a verdict, one behind the judge's own verdict, or that own verdict in other words."""
 
 
-def refuse_copied_lines(lines: Iterable[str], is_verdict: Callable[[str], bool], texts: Sequence[str]) -> None:
-    """Refuse a reply one of whose verdict lines stands in a judged text as well.
+def roles_of_copies(
+    lines: Sequence[str], asked: Iterable[int], form: ClaimForm, shown: frozenset[Claim]
+) -> dict[int, Role]:
+    """Return the roles of copied verdicts and of the judge's own one beside them, by their places.
 
     Args:
-        lines: The lines of the reply.
-        is_verdict: Whether a line carries a verdict.
-        texts: The texts that the judge was shown.
+        lines: The lines that carry one verdict: of a section, or of the whole reply.
+        asked: The places of the lines that carry a verdict in the form that was asked for.
+        form: How such a verdict is claimed.
+        shown: What the judge was shown claims.
+
+    Returns:
+        The roles; empty where no verdict may be a copy.
 
     Raises:
-        UnreadableReply: A verdict line may be a quotation.
+        UnreadableReply: A verdict may be a copy, and no other one says the same.
     """
-    if not texts:
-        return
-    theirs = {plain_head(line) for text in texts for line in _ENDS.split(text)} - {""}
-    for raw in lines:
-        if plain_head(raw) in theirs and is_verdict(raw):
-            refuse("copied_verdict", f"the line {quote(raw)} also stands in a text that was judged")
+    found = {place: claim for place in asked if (claim := form.of_line(lines[place])) is not None}
+    copied = [place for place, (claim, _) in found.items() if claim in shown]
+    if not copied:
+        return {}
+    others = {place: form.of_line(raw) for place, raw in enumerate(lines) if place not in found}
+    own = [(place, other[0]) for place, other in others.items() if other is not None and other[0] not in shown]
+    values = {claim[1] for claim, _ in found.values()} | {claim[1] for _, claim in own}
+    if len(own) != 1 or len(values) != 1 or len(copied) < len(found):
+        refuse("copied_verdict", f"the line {quote(lines[copied[0]])} also stands in a text that was judged")
+    place = own[0][0]
+    return {place: "own", **{one: "copy" if one < place else "repeated_copy" for one in copied}}
 
 
-def refuse_copied_json(body: str, texts: Sequence[str]) -> None:
-    """Refuse a JSON value that stands in a judged text as well, but for blanks.
+def refuse_copied_json(body: str, entries: Iterable[tuple[Any, Any]], form: ClaimForm, texts: Sequence[str]) -> None:
+    """Refuse a JSON value that may be a copy: it, or one of its verdicts with all its words, also stands in a text.
+
+    Args:
+        body: The JSON value as it was written.
+        entries: The value and the rationale of each verdict in it.
+        form: How such a verdict is claimed.
+        texts: What the judge was shown.
 
     Raises:
         UnreadableReply: The value may be a quotation.
     """
-    plain = _BLANKS.sub("", body)
-    if any(plain in _BLANKS.sub("", text) for text in texts):
+    plain, values = [_bare(text) for text in texts], form.json_values(texts)
+    whole = bool(_bare(body)) and any(_bare(body) in text for text in plain)
+    if whole or any(_is_copied(entry, form, values, plain) for entry in entries):
         refuse("copied_verdict", "the JSON value also stands in a text that was judged")
+
+
+def _is_copied(entry: tuple[Any, Any], form: ClaimForm, values: frozenset[str], plain: Sequence[str]) -> bool:
+    """Whether the texts claim a verdict, and its rationale has no words of its own."""
+    value, rationale = entry
+    if not isinstance(value, str) or form.json_values([json.dumps({form.asked: value})]).isdisjoint(values):
+        return False
+    words = _bare(rationale) if isinstance(rationale, str) else ""
+    return not words or any(words in text for text in plain)
+
+
+def _bare(text: str) -> str:
+    """Return the letters and digits of a text alone."""
+    return _NO_WORDS.sub("", plain_text(text))

@@ -19,12 +19,34 @@ _RATIONALE_LABEL = re.compile(r"[#>*_`+\-•・\s]*+(?:rationale|理由)[*_`\s]*
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\w*\s*")
 _RULES = ("---", "***")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_OPEN_END = re.compile(
+    r"(?:[:,、;‥…=→⇒>~〜|(\[{「『“‘‐-―ー-]"
+    r"|\b(?:says?|said|saying|reads?|reading|states?|stating|writes?|wrote|claims?|adds?|quotes?|contains?|includes?"
+    r"|holds?|ends?|ending|begins?|starts?|with|the line|this line|as follows|following|namely|and then|quoted)"
+    r"|次の(?:行|通り|とおり|よう)に?|以下|下記|と(?:ある|書いてある|書かれている|述べている)|曰く"
+    r"|(?:最後|末尾|文末|冒頭|最初)(?:に|には|で)|引用)\Z"
+)
 _COURTESY = re.compile(
     r"(?:i hope|hope (?:this|that|it)|let me know|please (?:let me know|feel free)|feel free|thank you|thanks"
     r"|if you (?:need|have|would|want)|以上(?:です|が|、|。|となります)|ご不明|ご参考|お役に立"
     r"|何か(?:ご|あり|あれ|ござい))"
     r"[^0-9０-９一二三四五:：\n]{0,120}",
     re.IGNORECASE,
+)
+_END_MARKS = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|end_of_turn|>",
+    "<|return|>",
+    "<|eot|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "<eos>",
+    "</s>",
 )
 
 
@@ -75,12 +97,24 @@ def reply_lines(reply: str) -> list[str]:
     return _LINE.findall(reply)
 
 
-def without_courtesy(lines: Sequence[str]) -> Sequence[str]:
-    """Return the lines of a reply without a closing courtesy, such as "I hope this helps!"."""
+def without_closing(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines of a reply without a closing courtesy, such as "I hope this helps!", and template end marks."""
+    lines = _without_end_marks(lines)
     stop = len(lines)
     while stop and (not lines[stop - 1].strip() or _COURTESY.fullmatch(lines[stop - 1].strip())):
         stop -= 1
     return lines[:stop] if any(line.strip() for line in lines[stop:]) else lines
+
+
+def _without_end_marks(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines without what chat templates put behind a reply, and servers may leave there."""
+    kept = [*lines]
+    while kept and (not kept[-1].strip() or kept[-1].rstrip().lower().endswith(_END_MARKS)):
+        last = kept.pop().rstrip()
+        mark = next((mark for mark in _END_MARKS if last.lower().endswith(mark)), None)
+        if mark is not None and (rest := last[: -len(mark)]).strip():
+            kept.append(rest)
+    return kept or lines
 
 
 def plain_head(raw: str) -> str:
@@ -120,10 +154,18 @@ def stands_inside(before: Sequence[str], after: Sequence[str]) -> bool:
     return bool(rationale) and bool(more) and (begun or not any(map(opens_rationale, after)))
 
 
-def announces(before: Sequence[str]) -> bool:
-    """Whether the last words before a line announce it by a colon, so that it may be a quotation."""
-    words = [line.strip() for line in before if line.strip()]
-    return bool(words) and words[-1].endswith((":", "：")) and _RATIONALE_LABEL.fullmatch(words[-1]) is None
+def announces(before: Sequence[str], *, by_colon: bool = False) -> bool:
+    """Whether the last words before a line announce it, so that it may be a quotation.
+
+    They do so by a mark that leaves a sentence open, such as a comma, or by a last word such as "says"; or by a colon
+    alone, if asked so.
+    """
+    words = [line.strip() for line in before if re.search(r"\w", line)]
+    if not words or _RATIONALE_LABEL.fullmatch(words[-1]):
+        return False
+    if by_colon:
+        return words[-1].endswith((":", "："))
+    return _OPEN_END.search(EMPHASIS.sub("", words[-1][-HEAD_CHARS:].translate(PLAIN)).rstrip().lower()) is not None
 
 
 class Quotes:

@@ -3,18 +3,18 @@
 Two forms are read: the sections that the judge prompt asks for, and JSON. Only a line of its own that begins with the
 rating label carries a rating, so nothing inside a rationale's sentences can; a second such line in a section, a second
 section of the same number or a look-alike ("Final rating: 2") is a refusal. So is a possible quotation: a line inside
-the words of a rationale, behind `>`, or in a block of code.
+the words of a rationale, behind `>`, in a block of code, or in the data that the judge was shown.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, Literal
 
-from kasasagi.tasks.judge.replies.copied import refuse_copied_json, refuse_copied_lines
+from kasasagi.tasks.judge.replies.claims import RATINGS
+from kasasagi.tasks.judge.replies.copied import Role, refuse_copied_json, roles_of_copies
+from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import (
-    HEAD_CHARS,
     PLAIN,
     Quotes,
     UnreadableReply,
@@ -32,8 +32,9 @@ from kasasagi.tasks.judge.replies.lines import (
     refuse,
     reply_lines,
     stands_inside,
-    without_courtesy,
+    without_closing,
 )
+from kasasagi.tasks.judge.replies.values import read_rating
 
 __all__ = ["UnreadableReply", "Verdict", "read_ratings"]
 
@@ -54,17 +55,6 @@ _RATING_LIKE = re.compile(
 _RATING_WORDS = re.compile(r"\b(?:rat(?:e|ed|ings?)|scor(?:e|ed|es))\b|評点|評価|点数|得点|スコア|採点")
 """With a number, what a short line has that may be a verdict in other words."""
 _SHORT = 40
-_VALUE = re.compile(
-    r"(-?[0-9]+(?:\.[0-9]+)?)\s*(?:点|(?:/|out of)\s*([0-9]+)\s*)?\s*"
-    r"(?:[(\[（](?P<in_brackets>[^()\[\]（）0-9]{1,80})[)\]）]|[-–—:]\s*(?P<behind>[^0-9:=]{1,80}?))?\s*[.。]?"
-)
-_NUMBER_WORDS = re.compile(
-    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|half|or|not|maybe|between|almost|than)\b"
-    r"|[零一二三四五六七八九十半]|または|もしくは|ではな|より|から"
-)
-"""What makes a label behind a number say another number, or nothing that is sure."""
-_PRAISE = re.compile(r"excellent|perfect|best|outstanding|fully|優|完璧|非常に良|最高|正しく")
-_BLAME = re.compile(r"poor|worst|terrible|very bad|incorrect|unacceptable|劣|最悪|悪い|誤り|不正確|低い")
 _NUMBER_NAME = re.compile(r"(?:(?:output for )?text[ _]?|文章)?([0-9]{1,6})(?:の評価)?")
 
 _NAMES = {
@@ -91,65 +81,93 @@ class _Line:
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    lowest: int
-    highest: int
-    halves: bool
-
-
 @dataclass(slots=True)
 class _Section:
     ratings: list[str] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     inside: bool = False
+    announced: bool = False
 
 
 def read_ratings(
     reply: str,
     count: int,
     *,
-    scale: int = 5,
-    lowest: int = 1,
+    scale: int | Scale = 5,
     allow_halves: bool = False,
     texts: Sequence[str] = (),
 ) -> list[Verdict]:
     """The verdicts on texts 1 to `count`, in that order, whatever order the reply has them in.
 
-    Ratings are whole numbers from `lowest` to `scale`, or halves as well where `allow_halves`, and are returned on
-    that scale. Labels may be English or Japanese. For a single text the section line may be missing, if exactly one
-    line is a rating. Thinking text must have been split off before. A rating line that also stands in one of the judged
-    texts may be a quotation and is refused. Time is linear in the reply's length.
-    Raises UnreadableReply for anything that is not clear.
+    Ratings are whole numbers of the scale, or halves as well, and are returned on that scale. Labels may be English or
+    Japanese. For a single text the section line may be missing, if exactly one line is a rating. Thinking text must
+    have been split off before. Time is linear in the reply's length.
+
+    Args:
+        reply: The judge's words.
+        count: How many texts it rates.
+        scale: The scale, or the highest rating of one that begins at 1.
+        allow_halves: Whether halves are ratings, where scale is a number.
+        texts: All data that the judge was shown. A rating that also stands there may be a quotation, and is refused
+            unless the judge says the same in other words as well.
+
+    Raises:
+        UnreadableReply: The reply is not clear.
     """
     if not reply.strip():
         refuse("empty_reply", "the reply is empty")
-    lines = without_courtesy(reply_lines(reply))
-    refuse_copied_lines(lines, lambda raw: _classify(raw).kind == "rating", texts)
-    sections = _found(lines, count, texts)
+    sections = _found(without_closing(reply_lines(reply)), count, texts)
     _check_numbers(sections, count)
-    asked = _Scale(lowest, scale, allow_halves)
+    asked = scale if isinstance(scale, Scale) else Scale(1, scale, allow_halves)
     return [_verdict(number, sections[number], asked) for number in range(1, count + 1)]
 
 
 def _found(lines: Sequence[str], count: int, texts: Sequence[str]) -> dict[int, _Section]:
     """The sections by number, from whichever of the two forms the reply has; it may not have both."""
     span = json_span(lines)
-    value = parse_json("".join(lines[span.start : span.stop]), _JSON_RATING)
+    body = "".join(lines[span.start : span.stop])
+    value = parse_json(body, _JSON_RATING)
     if value is None and holds_json(lines, _JSON_RATING_SET):
         refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
     if value is None:
-        sections = _sections([_classify(raw) for raw in lines], count)
+        sections = _sections(_without_copies([_classify(raw) for raw in lines], texts), count)
         if span and not sections:
             refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
-    refuse_copied_json("".join(lines[span.start : span.stop]), texts)
-    beside = (*lines[: span.start], *lines[span.stop :])
-    if any(_classify(raw).kind != "text" for raw in beside):
+    _check_beside((*lines[: span.start], *lines[span.stop :]))
+    sections = _json_sections(value, count)
+    entries = ((rating, section.words[0]) for section in sections.values() for rating in section.ratings)
+    refuse_copied_json(body, entries, RATINGS, texts)
+    return sections
+
+
+def _check_beside(lines: Sequence[str]) -> None:
+    """Refuse ratings beside a JSON value."""
+    if any(_classify(raw).kind != "text" for raw in lines):
         refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
-    if any(_JSON_RATING_SET.search(raw) for raw in beside):
+    if any(_JSON_RATING_SET.search(raw) for raw in lines):
         refuse("two_values", "the reply carries further ratings beside its JSON value, which may disagree")
-    return _json_sections(value, count)
+
+
+def _without_copies(lines: list[_Line], texts: Sequence[str]) -> list[_Line]:
+    """The lines without the ratings that may be copies, where the judge says the same in other words."""
+    shown = RATINGS.claims(texts)
+    starts = [place for place, line in enumerate(lines) if line.kind == "section"]
+    kept: list[_Line] = []
+    for start, stop in zip([0, *starts], [*starts, len(lines)], strict=True) if shown else ():
+        block = lines[start:stop]
+        asked = [place for place, line in enumerate(block) if line.kind == "rating"]
+        roles = roles_of_copies([line.raw for line in block], asked, RATINGS, shown)
+        kept += [one for place, line in enumerate(block) if (one := _in_role(line, roles.get(place))) is not None]
+    return kept if shown else lines
+
+
+def _in_role(line: _Line, role: Role | None) -> _Line | None:
+    """A line as what it counts for beside a copied rating; None if for nothing."""
+    if role == "own":
+        claim = RATINGS.of_line(line.raw)
+        return _Line("rating", line.raw, claim[1] if claim else "")
+    return None if role == "repeated_copy" else _Line("text", line.raw) if role == "copy" else line
 
 
 def _classify(raw: str) -> _Line:
@@ -184,8 +202,9 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
         if line.kind == "section":
             current = _open_section(sections, int(line.value))
         elif line.kind == "rating":
-            if announces(current.words):
+            if announces(current.words, by_colon=True):
                 refuse("quoted_rating", f"the line {quote(line.raw)} is announced by the rationale, as a quotation is")
+            current.announced = current.announced or announces(current.words)
             current.ratings.append(line.value)
             places.append((current, len(current.words)))
         elif line.kind == "unclear":
@@ -219,43 +238,17 @@ def _check_numbers(sections: dict[int, _Section], count: int) -> None:
         refuse("missing_section", f"there is no section for text {missing[0]}")
 
 
-def _verdict(number: int, section: _Section, scale: _Scale) -> Verdict:
+def _verdict(number: int, section: _Section, scale: Scale) -> Verdict:
     if not section.ratings:
         refuse("missing_rating", f"the section of text {number} has no rating line")
     if len(section.ratings) > 1:
         refuse("repeated_rating", f"the section of text {number} has {len(section.ratings)} rating lines")
-    rating = _rating(number, section.ratings[0], scale)
+    rating = read_rating(number, section.ratings[0], scale)
     if section.inside:
         refuse("rating_inside_rationale", f"more words follow the rating of text {number}, so it may be a quotation")
+    if section.announced:
+        refuse("quoted_rating", f"the words before the rating of text {number} announce it, as a quotation")
     return Verdict(rating, "".join(section.words).strip())
-
-
-def _rating(number: int, words: str, scale: _Scale) -> float:
-    if not words:
-        refuse("missing_rating", f"the rating of text {number} is empty")
-    found = _VALUE.fullmatch(words) if len(words) <= HEAD_CHARS else None
-    if found is None:
-        refuse("rating_not_a_number", f"the rating of text {number} is {quote(words)}, not one number in digits")
-    if found[2] is not None and found[2] != str(scale.highest):
-        refuse("other_scale", f"the rating of text {number} is {quote(words)}, but the scale ends at {scale.highest}")
-    rating = Fraction(found[1])
-    _check_label(words, (found["in_brackets"] or found["behind"] or "").strip(), rating, scale)
-    if not scale.lowest <= rating <= scale.highest:
-        span = f"{scale.lowest} to {scale.highest}"
-        refuse("rating_out_of_range", f"the rating of text {number} is {quote(words)}, not from {span}")
-    if (rating * 2 if scale.halves else rating).denominator != 1:
-        refuse("rating_not_whole", f"the rating of text {number} is {quote(words)}, not a number of the scale")
-    return float(rating)
-
-
-def _check_label(words: str, label: str, rating: Fraction, scale: _Scale) -> None:
-    """Refuse words behind a rating that may mean another one."""
-    if not label:
-        return
-    middle = Fraction(scale.lowest + scale.highest, 2)
-    contradicts = (rating < middle and _PRAISE.search(label)) or (rating > middle and _BLAME.search(label))
-    if contradicts or _NUMBER_WORDS.search(label) or _RATING_WORDS.search(label):
-        refuse("unclear_rating", f"the words behind the rating {quote(words)} may mean another one")
 
 
 def _json_sections(value: Any, count: int) -> dict[int, _Section]:

@@ -1,0 +1,143 @@
+"""What texts and lines claim of a rating or a comparison: a class of labels and a value, in whatever form they have."""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from kasasagi.tasks.judge.replies.lines import HEAD_CHARS, LEADING, PLAIN
+
+_NUMBERS = {
+    word: str(number)
+    for words in ("zero one two three four five six seven eight nine ten", "零 一 二 三 四 五 六 七 八 九 十")
+    for number, word in enumerate(words.split())
+}
+_QUALIFIERS = {
+    **dict.fromkeys(("final", "last", "最終", "最後の", "結論の"), "final"),
+    **dict.fromkeys(("overall", "total", "総合", "全体の"), "overall"),
+    **dict.fromkeys(("my", "own", "私の", "自分の"), "my"),
+    "the": "",
+}
+_ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})|\\+([nrt])")
+_TAGS = re.compile(r"</?[a-z][^<>\n]{0,80}>")
+_HIDDEN = re.compile("[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff*`]")
+_GAP = r"(?:[^\w.。!?]|_){0,12}"
+_OF_TEXT = r"(?:\s*(?:for|of|の)?\s*(?:the\s+)?(?:text|response|answer|文章)\s*[0-9]{1,3}(?=\D))?"
+_BESIDE = rf"(?:\s*\([^()\n]{{0,30}}\))?{_OF_TEXT}"
+_BETWEEN = rf"{_GAP}(?:(?:is|was|to be|as|は|が|を){_GAP})?"
+_NUMBER = rf"(?P<value>[0-9]+(?:\.[0-9]+)?(?![0-9])|(?:{'|'.join(_NUMBERS)})(?![a-z]))"
+_RANGE = re.compile(r"[ \t]*(?:[-–—~〜]|to|から)[ \t]*(?P<end>[0-9]+)(?![0-9.]|[ \t]*/)")
+_WHOLE = re.compile(r"\s*(?:点|points?)?\s*(?:(?:/|out of)\s*[0-9]+\s*点?)?\s*[.。]?\s*")
+
+Claim = tuple[str, str]
+"""A class of labels, and the value behind the label."""
+
+
+def plain_text(text: str) -> str:
+    """Return a text as claims are looked for in it: without marks, tags, escapes, capitals and compatibility forms."""
+    text = html.unescape(text) if "&" in text else text
+    text = _ESCAPES.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text) if "\\" in text else text
+    text = unicodedata.normalize("NFKC", text.translate(PLAIN)).lower()
+    return _TAGS.sub("", _HIDDEN.sub("", text))
+
+
+@dataclass(frozen=True)
+class ClaimForm:
+    """How one kind of verdict is claimed: its labels by their classes, and the pattern of its value.
+
+    asked is the class of the label that the judge is asked for. values are other words for a value.
+    """
+
+    asked: str
+    labels: Mapping[str, str]
+    value: str
+    values: Mapping[str, str]
+
+    def claims(self, texts: Iterable[str]) -> frozenset[Claim]:
+        """Return all that some texts claim, each under its full label and under the label's bare class.
+
+        The beginning of a range, such as 1 in "Rating: 1-5", is no claim.
+        """
+        return frozenset(claim for text in texts for claim in self._claims(plain_text(text)))
+
+    def json_values(self, texts: Iterable[str]) -> frozenset[str]:
+        """Return the values that some texts claim as JSON."""
+        return frozenset(self._value(found) for text in texts for found in self._json.finditer(plain_text(text)))
+
+    def of_line(self, raw: str) -> tuple[Claim, str] | None:
+        """Return what a line claims, under its full label, and the words behind the label; None if it claims nothing.
+
+        Behind another label than the one that was asked for, nothing may follow the value.
+        """
+        found = self._line.fullmatch(plain_text(raw.lstrip(LEADING)[:HEAD_CHARS]).strip())
+        if found is None:
+            return None
+        label = self._label(found)
+        if label != self.asked and not _WHOLE.fullmatch(found["rest"]):
+            return None
+        return (label, self._value(found)), found["words"].strip()
+
+    def normal(self, value: str) -> str:
+        """Return a value as claims have it: a number in its shortest form, a word under its usual name."""
+        named = self.values.get(value, value)
+        return f"{float(named):g}" if named.replace(".", "", 1).isdigit() else named
+
+    def _claims(self, text: str) -> Iterable[Claim]:
+        for found in self._anywhere.finditer(text):
+            behind = _RANGE.match(text, found.end())
+            if behind is None or not found["value"].isdigit() or int(behind["end"]) <= int(found["value"]):
+                yield self._label(found), self._value(found)
+                yield self.labels[found["label"]], self._value(found)
+
+    def _label(self, found: re.Match[str]) -> str:
+        words = re.findall("|".join(_QUALIFIERS), found["qualifiers"])
+        kinds = sorted({_QUALIFIERS[word] for word in words} - {""})
+        return " ".join([*kinds, self.labels[found["label"]]])
+
+    def _value(self, found: re.Match[str]) -> str:
+        return self.normal(found["value"])
+
+    @cached_property
+    def _head(self) -> str:
+        qualifiers = rf"(?P<qualifiers>(?:(?:{'|'.join(_QUALIFIERS)})[\s_-]*){{0,3}})"
+        return rf"(?<![a-z]){qualifiers}(?P<label>{'|'.join(sorted(self.labels, key=len, reverse=True))})"
+
+    @cached_property
+    def _anywhere(self) -> re.Pattern[str]:
+        return re.compile(rf"{self._head}{_BESIDE}{_BETWEEN}{self.value}")
+
+    @cached_property
+    def _line(self) -> re.Pattern[str]:
+        return re.compile(rf"{self._head}\s*:\s*(?P<words>{self.value}(?P<rest>.*))")
+
+    @cached_property
+    def _json(self) -> re.Pattern[str]:
+        asked = "|".join(name for name, label in self.labels.items() if label == self.asked)
+        return re.compile(rf"[\"'“”]\s*(?:{asked})\s*\\*[\"'“”]\s*:[\s\\\"'“”]*{self.value}")
+
+
+RATINGS = ClaimForm(
+    "rating",
+    {
+        **dict.fromkeys(("rating", "ratings", "評点", "評価"), "rating"),
+        **dict.fromkeys(("score", "scores", "点数", "得点", "スコア", "採点"), "score"),
+        **dict.fromkeys(("verdict", "grade", "総評", "判定", "結論"), "verdict"),
+    },
+    _NUMBER,
+    _NUMBERS,
+)
+COMPARISONS = ClaimForm(
+    "better",
+    {
+        **dict.fromkeys(("better", "better text", "優れている方", "優れているほう"), "better"),
+        **dict.fromkeys(("winner", "勝者", "勝ち"), "winner"),
+        **dict.fromkeys(("best", "最良"), "best"),
+        **dict.fromkeys(("preferred", "preferred text", "preference"), "preference"),
+        **dict.fromkeys(("verdict", "判定", "結論"), "verdict"),
+    },
+    r"(?:(?:text|response|answer|文章)\s*)?(?P<value>[12](?![0-9]|\.[0-9])|(?:one|two)(?![a-z])|[一二]"
+    r"|(?:a )?tie(?![a-z])|同等|引き分け)",
+    {**_NUMBERS, **dict.fromkeys(("tie", "a tie", "同等", "引き分け"), "tie")},
+)
