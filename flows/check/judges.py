@@ -64,7 +64,7 @@ async def ask_preference(
         if completion.error is not None:
             return completion
         try:
-            verdicts = read_answer(method, Answered(question, completion, False), texts)
+            verdicts = read_answer(method, Answered(question, completion, False), texts, judging.criteria[0])
         except UnreadableReply as error:
             what = f"its verdict on a plain example cannot be read ({error})"
             log(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")

@@ -10,11 +10,12 @@ from kasasagi.tasks.judge.config import JudgeConfig, Rubric
 from kasasagi.tasks.judge.groups import Group, matches, one_by_one, side_by_side
 from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_problem
-from kasasagi.tasks.judge.prompt import Exhibit, Language, build_messages, judge_prompt
+from kasasagi.tasks.judge.prompt import Exhibit, Language, aspect_labels, build_messages, judge_prompt
 from kasasagi.tasks.judge.replies.comparing import read_comparison
+from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import Verdict
 from kasasagi.tasks.judge.replies.reader import read_ratings
-from kasasagi.tasks.judge.rubric import rubric_problem, rubric_text, texts_of
+from kasasagi.tasks.judge.rubric import rubric_labels, rubric_problem, rubric_text, texts_of
 
 
 class Method(Protocol):
@@ -31,8 +32,18 @@ class Method(Protocol):
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """Why nothing can be asked about a prompt, if so."""
 
-    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
-        """The verdict on each of the texts that were shown. Raises UnreadableReply."""
+    def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
+        """Return the verdict on each of the texts that were shown.
+
+        Args:
+            words: The judge's reply.
+            texts: The texts in the order in which it saw them.
+            aspect: What they were judged by.
+            data: All else that it was shown and that came from data.
+
+        Raises:
+            UnreadableReply: The reply is not clear.
+        """
 
 
 @dataclass(frozen=True)
@@ -59,9 +70,10 @@ class Ultrafeedback:
         """What the recipe's own prompt cannot render."""
         return _prompt_problem(self.config, prompt, {"aspect": ""})
 
-    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
         """Ratings from 1 to 5."""
-        return read_ratings(words, len(texts), texts=texts)
+        scale = Scale(1, 5, labels=aspect_labels(aspect) if aspect else {})
+        return read_ratings(words, len(texts), scale=scale, texts=[*texts, *data])
 
 
 @dataclass(frozen=True)
@@ -87,9 +99,9 @@ class Pairwise:
         """What the recipe's own prompt cannot render."""
         return _prompt_problem(self.config, prompt, {})
 
-    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
         """1 and 0, or one half each."""
-        return read_comparison(words, texts)
+        return read_comparison(words, [*texts, *data])
 
 
 @dataclass(frozen=True)
@@ -129,17 +141,11 @@ class ByRubric:
         fields = {"rubric": rubric_text(rubric, prompt)}
         return rubric_problem(rubric, prompt) or _prompt_problem(self.config, prompt, fields)
 
-    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
         """Ratings on the rubric's scale."""
         rubric = self.rubric
-        return read_ratings(
-            words,
-            len(texts),
-            scale=rubric.highest,
-            lowest=rubric.lowest,
-            allow_halves=rubric.halves,
-            texts=texts,
-        )
+        scale = Scale(rubric.lowest, rubric.highest, rubric.halves, rubric_labels(rubric.text or ""))
+        return read_ratings(words, len(texts), scale=scale, texts=[*texts, *data])
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,7 @@ class Reward:
         """Always None."""
         return None
 
-    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
         """The number, as the endpoint read it."""
         return [Verdict(float(words), "")]
 

@@ -66,7 +66,7 @@ class OwnMethod:
             raise TypeError("messages are a list of mappings with the texts role and content")
         return messages
 
-    def read(self, words: str, texts: Sequence[str]) -> list[Verdict]:
+    def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
         """The ratings that the user's class reads. Raises UnreadableReply."""
         try:
             ratings = [float(rating) for rating in self.judge.read(words, texts)]

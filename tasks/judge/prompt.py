@@ -62,6 +62,14 @@ def judge_prompt(language: Language, name: str = "ultrafeedback") -> JudgePrompt
     )
 
 
+@cache
+def aspect_labels(name: str) -> dict[int, tuple[str, ...]]:
+    """Return the words that the prompts of an aspect have for each rating, in all languages."""
+    prompts = [judge_prompt(language) for language in get_args(Language)]
+    scales = [prompt.aspect(name, bundled=bundled)["scale"] for prompt in prompts for bundled in (False, True)]
+    return dict(enumerate(zip(*scales, strict=True), start=1))
+
+
 def _prompt_file(name: str, language: Language) -> str:
     return files("kasasagi.tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
 

@@ -89,7 +89,8 @@ class JudgePanel:
         """Parse the judge's reply to a request."""
         texts = [row["content"] for row in judge_request.responses]
         try:
-            return ParsedReply(judge_request, answer, tuple(read_answer(self.method, answer, texts)))
+            verdicts = read_answer(self.method, answer, texts, judge_request.aspect, judge_request.data)
+            return ParsedReply(judge_request, answer, tuple(verdicts))
         except UnreadableReply as error:
             return ParsedReply(judge_request, answer, problem=error)
 
@@ -103,13 +104,17 @@ class JudgePanel:
         return judge_requests_for(self.session, self.config, some, by_prompt_id(responses), ORDERINGS[1:])
 
 
-def read_answer(method: Method, answer: Answered, texts: Sequence[str]) -> list[Verdict]:
+def read_answer(
+    method: Method, answer: Answered, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()
+) -> list[Verdict]:
     """Return the verdict on each of the texts that a judge was shown.
 
     Args:
         method: The way in which it was asked.
         answer: Its answer.
         texts: The texts in the order in which it saw them.
+        aspect: What they were judged by.
+        data: All else that it was shown and that came from data.
 
     Raises:
         UnreadableReply: The reply is an error, is cut off, or is not clear.
@@ -122,7 +127,7 @@ def read_answer(method: Method, answer: Answered, texts: Sequence[str]) -> list[
     words, thinking = split_thinking(completion.text, completion.reasoning)
     if thinking is not None and not _thought_aloud(completion) and _holds_end_of_thinking(answer):
         refuse("quoted_thinking", "the reply may quote an end of thinking from a text, and what stands behind it too")
-    return method.read(words, texts)
+    return method.read(words, texts, aspect, data)
 
 
 def _thought_aloud(completion: Completion) -> bool:

@@ -14,12 +14,16 @@ from kasasagi.tasks.judge.config import JudgeConfig, Vote
 from kasasagi.tasks.judge.groups import in_order
 from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.prompt import Language, instruction_text, repair_messages
+from kasasagi.tasks.judge.rubric import columns_used
 from kasasagi.tasks.text.languages import script_of
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
-    """One call of a judge: some of a prompt's responses under one aspect, in the order in which they are shown."""
+    """One call of a judge: some of a prompt's responses under one aspect, in the order in which they are shown.
+
+    data are the other texts in the request that come from data.
+    """
 
     prompt_id: str
     vote: Vote
@@ -28,6 +32,7 @@ class JudgeRequest:
     responses: tuple[Mapping[str, Any], ...]
     question: Question
     language: Language
+    data: tuple[str, ...] = ()
 
 
 def judge_requests_for(
@@ -71,7 +76,7 @@ def _requests_for_prompt(
     answers: Sequence[Mapping[str, Any]],
     names: Iterable[str],
 ) -> list[JudgeRequest]:
-    language, judge_requests = judge_language(config, prompt), []
+    language, data, judge_requests = judge_language(config, prompt), shown_data(config, prompt), []
     groups = next(iter(methods.values())).groups(prompt["prompt_id"], len(answers))
     for aspect in config.criteria:
         for name in names:
@@ -80,9 +85,17 @@ def _requests_for_prompt(
                 asked = _requests(methods, prompt, [row["content"] for row in shown], aspect, language)
                 for vote, question in _questions(session, config, asked):
                     judge_requests.append(
-                        JudgeRequest(prompt["prompt_id"], vote, aspect, name, shown, question, language)
+                        JudgeRequest(prompt["prompt_id"], vote, aspect, name, shown, question, language, data)
                     )
     return judge_requests
+
+
+def shown_data(config: JudgeConfig, prompt: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a judge is shown of a prompt: its turns, and the columns that the recipe's own words put in."""
+    own = [one.text or "" for one in (config.rubric, config.prompt) if one is not None]
+    names = frozenset().union(*map(columns_used, own)) - {"messages"}
+    columns = [str(prompt[name]) for name in sorted(names) if prompt.get(name) is not None]
+    return (*(turn["content"] for turn in prompt["messages"]), *columns)
 
 
 def _requests(

@@ -1,14 +1,19 @@
 """A recipe's own rubric: a sandboxed template in which data stays data, and what a reply to it must hold."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, Undefined, pass_context
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, pass_context
+from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MARK = "mark of the fence"
+_STEP = re.compile(
+    r"^[^\w\n]*([0-9]{1,3})[ \t]*(?:点|points?)?[ \t]*[:：=＝.)–—-][ \t]*([^\s{}][^\n{}]*)$", re.MULTILINE
+)
 
 
 class Framed(str):
@@ -51,3 +56,21 @@ def rubric_problem(text: str, prompt: Mapping[str, Any]) -> str | None:
 def texts_of(prompt: Mapping[str, Any]) -> list[str]:
     """All texts of a prompt's columns, of which none may hold the mark."""
     return [str(value) for name, value in prompt.items() if value is not None and name != "messages"]
+
+
+@lru_cache(maxsize=8)
+def rubric_labels(text: str) -> dict[int, tuple[str, ...]]:
+    """Return the words that a rubric has for the numbers of its scale, in lines such as "5: flawless"."""
+    labels: dict[int, tuple[str, ...]] = {}
+    for found in _STEP.finditer(text):
+        labels[int(found[1])] = (*labels.get(int(found[1]), ()), found[2])
+    return labels
+
+
+@lru_cache(maxsize=8)
+def columns_used(text: str) -> frozenset[str]:
+    """Return the names of the columns that a template puts in; none if it is no template."""
+    try:
+        return frozenset(find_undeclared_variables(ImmutableSandboxedEnvironment().parse(text)))
+    except TemplateSyntaxError:
+        return frozenset()

@@ -32,9 +32,10 @@ FROM verdicts GROUP BY one, other, aspect, ordering HAVING count(DISTINCT judge)
 # Version 2: what may be a quotation is no verdict. 3: JSON beside words is none, nor is what stands behind an end of
 # thinking that may be quoted. 4: nor is a reply that was cut off. 5: sixteen forms of thinking are split
 # off. 6: a verdict that also stands in a judged text is none; labels behind a number and closing courtesies are read.
+# 7: what may be copied is compared by label and value, with all data that was shown; words behind a number must fit it.
 JUDGE = Stage(
     "judge",
-    version=6,
+    version=7,
     wanted=lambda recipe: recipe.judging is not None,
     models=lambda recipe: list(recipe.judging.judges),
     repairs=lambda recipe: 0 if recipe.judging.method == "reward" else int(recipe.judging.repairs),
