@@ -23,12 +23,15 @@ _QUALIFIERS = {
 _ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})|\\+([nrt])")
 _TAGS = re.compile(r"</?[a-z][^<>\n]{0,80}>")
 _HIDDEN = re.compile("[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff*`]")
-_GAP = r"(?:[^\w.。!?]|_){0,12}"
-_OF_TEXT = r"(?:\s*(?:for|of|の)?\s*(?:the\s+)?(?:text|response|answer|文章)\s*[0-9]{1,3}(?=\D))?"
-_BESIDE = rf"(?:\s*\([^()\n]{{0,30}}\))?{_OF_TEXT}"
+_GAP = r"(?:[^\w.。!?]|_|\.\.++){0,12}"
+_OF_TEXT = r"(?:\s{0,5}(?:for|of|の)?\s{0,5}(?:the\s)?(?:text|response|answer|文章)\s{0,5}[0-9]{1,3}(?=\D))?"
+_BESIDE = rf"(?:\s{{0,5}}\([^()\n]{{0,30}}\))?{_OF_TEXT}"
 _BETWEEN = rf"{_GAP}(?:(?:is|was|to be|as|は|が|を){_GAP})?"
-_NUMBER = rf"(?P<value>[0-9]+(?:\.[0-9]+)?(?![0-9])|(?:{'|'.join(_NUMBERS)})(?![a-z]))"
-_RANGE = re.compile(r"[ \t]*(?:[-–—~〜]|to|から)[ \t]*(?P<end>[0-9]+)(?![0-9.]|[ \t]*/)")
+_BEFORE_COLON = rf"[^\n.。!?:=]{{0,24}}[:=]{_GAP}(?:[a-z]{{1,10}}\s+)?"
+_NUMBER = (
+    rf"(?:[0-9]{{1,3}}\s?点?(?:満点)?中\s?)?(?P<value>[0-9]+(?:\.[0-9]+)?(?![0-9])|(?:{'|'.join(_NUMBERS)})(?![a-z]))"
+)
+_RANGE = re.compile(r"[ \t]*(?:[-–—~〜]|to|から)[ \t]*[0-9]+(?![0-9]|\.[0-9]|[ \t]*/)")
 _WHOLE = re.compile(r"\s*(?:点|points?)?\s*(?:(?:/|out of)\s*[0-9]+\s*点?)?\s*[.。]?\s*")
 
 Claim = tuple[str, str]
@@ -86,8 +89,7 @@ class ClaimForm:
 
     def _claims(self, text: str) -> Iterable[Claim]:
         for found in self._anywhere.finditer(text):
-            behind = _RANGE.match(text, found.end())
-            if behind is None or not found["value"].isdigit() or int(behind["end"]) <= int(found["value"]):
+            if found["value"] not in ("0", "1") or not _RANGE.match(text, found.end("value")):
                 yield self._label(found), self._value(found)
                 yield self.labels[found["label"]], self._value(found)
 
@@ -101,12 +103,12 @@ class ClaimForm:
 
     @cached_property
     def _head(self) -> str:
-        qualifiers = rf"(?P<qualifiers>(?:(?:{'|'.join(_QUALIFIERS)})[\s_-]*){{0,3}})"
+        qualifiers = rf"(?P<qualifiers>(?:(?:{'|'.join(_QUALIFIERS)})[\s_-]{{0,5}}){{0,3}})"
         return rf"(?<![a-z]){qualifiers}(?P<label>{'|'.join(sorted(self.labels, key=len, reverse=True))})"
 
     @cached_property
     def _anywhere(self) -> re.Pattern[str]:
-        return re.compile(rf"{self._head}{_BESIDE}{_BETWEEN}{self.value}")
+        return re.compile(rf"{self._head}(?=(?:{_BESIDE}{_BETWEEN}|{_BEFORE_COLON}){self.value})")
 
     @cached_property
     def _line(self) -> re.Pattern[str]:
@@ -137,7 +139,12 @@ COMPARISONS = ClaimForm(
         **dict.fromkeys(("preferred", "preferred text", "preference"), "preference"),
         **dict.fromkeys(("verdict", "判定", "結論"), "verdict"),
     },
-    r"(?:(?:text|response|answer|文章)\s*)?(?P<value>[12](?![0-9]|\.[0-9])|(?:one|two)(?![a-z])|[一二]"
-    r"|(?:a )?tie(?![a-z])|同等|引き分け)",
-    {**_NUMBERS, **dict.fromkeys(("tie", "a tie", "同等", "引き分け"), "tie")},
+    r"(?:(?:text|response|answer|文章)\s*)?(?P<value>[12](?![0-9]|\.[0-9])|[一二]"
+    r"|(?:one|two|(?:the )?(?:first|second))(?![a-z])|(?:a )?tie(?![a-z])|同等|引き分け)",
+    {
+        **_NUMBERS,
+        **dict.fromkeys(("first", "the first"), "1"),
+        **dict.fromkeys(("second", "the second"), "2"),
+        **dict.fromkeys(("tie", "a tie", "同等", "引き分け"), "tie"),
+    },
 )

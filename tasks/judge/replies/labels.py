@@ -13,7 +13,7 @@ _UNKNOWN_SHARE = 0.35
 _JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 _BLANKS = re.compile(r"\s+")
 _WORD = re.compile(r"[a-z]+(?:['’/.-][a-z]+)*|[^\sa-z]")
-_MARKS = re.compile("[,;.、。，・!?()\"'“”「」/ \u3000-]")
+_MARKS = re.compile("[,;.、。，・!()\"'“”「」/ \u3000-]")
 _HIRAGANA = re.compile("[\u3041-\u309f]")
 _NEGATED = re.compile(
     r"[あくけでてにとはじゃいおまりえれっさしきわちたら言限]{0,6}?(?:ない|なく|なかっ|ません|ず(?![つに]))|[くでは]{0,3}(?:無い|なし)"
@@ -259,3 +259,4 @@ def _take_sign(sign: str, parsed: _Parsed) -> None:
         parsed.end_clause()
     elif not _HIRAGANA.match(sign):
         parsed.unknown += 1
+        parsed.doubtful = parsed.doubtful or not sign.isalnum()

@@ -19,12 +19,18 @@ _RATIONALE_LABEL = re.compile(r"[#>*_`+\-•・\s]*+(?:rationale|理由)[*_`\s]*
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\w*\s*")
 _RULES = ("---", "***")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_REPORTS = (
+    r"(?:says?|said|saying|reads|states?|stating|writes|wrote|adds|quotes?|quoted|contains?|includes?|ends|closes"
+    r"|concludes|begins|starts|opens|finishes|namely|follows|the following|(?:it|text|answer|response|[0-9]) claims)"
+)
 _OPEN_END = re.compile(
-    r"(?:[:,、;‥…=→⇒>~〜|(\[{「『“‘‐-―ー-]"
-    r"|\b(?:says?|said|saying|reads?|reading|states?|stating|writes?|wrote|claims?|adds?|quotes?|contains?|includes?"
-    r"|holds?|ends?|ending|begins?|starts?|with|the line|this line|as follows|following|namely|and then|quoted)"
-    r"|次の(?:行|通り|とおり|よう)に?|以下|下記|と(?:ある|書いてある|書かれている|述べている)|曰く"
-    r"|(?:最後|末尾|文末|冒頭|最初)(?:に|には|で)|引用)\Z"
+    r"(?:[:,、;‥…=→⇒>~〜|(\[{「『“‘‐-―-]"
+    rf"|\b{_REPORTS}(?:\s(?:it|so|thus|in|on|by|its|own|last|final|rating|verdict|score|claim|below|here|this way))*"
+    r"|\b(?:the|a|an|of|with|by|and|as|that|is|are)"
+    r"|\b(?:the|this|these|its|own|last|final|with)\s(?:words?|lines?|phrases?|sentences?|statements?|quote)"
+    r"|次の(?:行|通り|とおり|よう)に?|以下|下記|曰く|引用|[はがをにへも]|(?<!こ)と|(?<!も)の|(?:文|文言|言葉|一文|行|次)で"
+    r"|とある|とあり|[とで](?:続く|続き|終わる|終わり|結ぶ|結び|書く|書き|言う|言い|述べる|述べ|記す|記し|主張する"
+    r"|(?:書いて|書かれて|述べて|言って|終わって|結んで|記して|主張して)(?:いる|ある|います|あります|おり)))\Z"
 )
 _COURTESY = re.compile(
     r"(?:i hope|hope (?:this|that|it)|let me know|please (?:let me know|feel free)|feel free|thank you|thanks"

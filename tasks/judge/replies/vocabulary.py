@@ -26,8 +26,8 @@ GRADED: dict[tuple[Kind, Band], str] = {
     ): """
         great|strong|comprehensive|thorough|complete|insightful|compliant|compliance|卓越|優れ|見事|網羅""",
     ("praise", _GOOD): """
-        good|nice|solid|well done|decent|commendable|above average|良好|良|よい|よく|よかっ|いい|十分|満足
-        |上出来|無難""",
+        good|nice|solid|well done|decent|commendable|above average|良好|問題なし|問題ない|問題なく|良|よい|よく
+        |よかっ|いい|十分|満足|上出来|無難""",
     ("praise", _WELL): """
         helpful|useful|clear|clearly|concise|informative|relevant|detailed|honest|polite|fluent|coherent
         |consistent|appropriate|suitable|satisfactory|satisfying|valid|sound|faithful|reliable|readable|natural
@@ -36,7 +36,8 @@ GRADED: dict[tuple[Kind, Band], str] = {
         |fully compliant|help|sufficient|answers|addresses|follows|satisfies|meets|covers|explains|solves
         |fulfills|fulfils|helps|follow|address|satisfy|meet|cover|explain|solve|fulfill|役に立|役立|有用|有益
         |明確|明快|分かりやす|わかりやす|読みやす|丁寧|詳し|詳細|簡潔|適切|的確|妥当|自然|具体的|誠実|忠実
-        |答えて|答えら|に答え|回答し|応え|従っ|従い|守っ|満たし|論理的|説得力|参考に""",
+        |答えて|答えら|に答え|回答し|応え|従っ|従い|守っ|満たし|論理的|精度が高い|正確性が高い|正確さが高い
+        |完成度が高い|質が高い|説得力|参考に""",
     ("middle", _FAIR): """
         fair|adequate|average|acceptable|moderate|ok|okay|passable|medium|intermediate|so-so|mixed|neutral
         |meets expectations|普通|ふつう|平均的|平均|まあまあ|人並|可もなく不可もなく|可|中程度|及第""",
@@ -49,7 +50,7 @@ GRADED: dict[tuple[Kind, Band], str] = {
         error|errors|mistake|mistakes|flaw|flaws|gap|gaps|omission|omissions|issue|issues|problem|problems
         |inaccuracy|inaccuracies|slip|slips|fault|faults|weakness|weaknesses|shortcoming|shortcomings|typo|typos
         |departure|ambiguity|誤りが|誤りも|誤りを|間違いが|間違いも|まちがいが|ミス|誤字|欠点|欠陥|難点|問題が
-        |問題は|問題な|問題点|不足|欠け|抜け|漏れ|もれ|不備|誤記|脱字|弱点|難が""",
+        |問題は|問題点|不足|欠け|抜け|漏れ|もれ|不備|誤記|脱字|弱点|難が""",
     ("flaw", _BAD): """
         hallucination|hallucinations|contradiction|contradictions|fabrication|fabrications|falsehood|falsehoods""",
     ("blame", _FLAW): """
@@ -61,7 +62,8 @@ GRADED: dict[tuple[Kind, Band], str] = {
         |短すぎ|長すぎ|弱い|不自然|改善""",
     ("blame", _POOR): """
         poor|poorly|bad|badly|unsatisfactory|substandard|inaccurate|unhelpful|dishonest|disappointing|deficient
-        |unacceptable|low quality|劣っ|劣る|劣|悪い|悪く|不良|低い|低品質|不可|不適切|不親切|不満|粗末|不誠実""",
+        |unacceptable|low quality|劣っ|劣る|劣|悪い|悪く|不良|低品質|質が低い|精度が低い|正確性が低い
+        |完成度が低い|不可|不適切|不親切|不満|粗末|不誠実""",
     ("blame", _BAD): """
         wrong|incorrect|false|untrue|terrible|awful|horrible|worst|useless|worthless|harmful|dangerous|unsafe
         |irrelevant|nonsense|nonsensical|gibberish|garbage|rubbish|trash|lowest|minimum|failure|fail|fails
@@ -80,9 +82,10 @@ PARTS: dict[Part, str] = {
         not|no|never|n't|cannot|neither|nor|without|free of|hardly|barely|nothing|none|isn't|doesn't|don't
         |didn't|wasn't|aren't|can't|won't|zero|devoid of|far from""",
     "very": """
-        very|highly|extremely|really|fully|completely|totally|entirely|thoroughly|perfectly|absolutely|utterly
-        |extraordinarily|truly|quite|always|throughout|とても|非常に|大変|たいへん|極めて|きわめて|完全に
-        |全面的に|すべて|全て|まったく|全く|全体的に|大いに|実に""",
+        very|highly|outstandingly|exceptionally|remarkably|incredibly|notably|extremely|really|fully|completely
+        |totally|entirely|thoroughly|perfectly|absolutely|utterly|extraordinarily|truly|quite|always|throughout
+        |とても|非常に|大変|たいへん|極めて|きわめて|完全に|全面的に|すべて|全て|まったく|全く|全体的に|大いに
+        |実に""",
     "mostly": """
         mostly|largely|generally|nearly|overall|mainly|ほぼ|おおむね|概ね|大部分|大部分が|ほとんど|大半|大半が
         |大体|だいたい|主に""",
@@ -101,15 +104,16 @@ PARTS: dict[Part, str] = {
         |might|may|could|can|unless|if|instead|actually|initially|previously|originally|formerly|revised|revise
         |revision|change|changed|corrected|correction|adjusted|adjust|raised|raise|lowered|upgraded|downgraded
         |increased|decreased|reduced|up|down|upward|upwards|downward|downwards|too|scale|reverse|reversed
-        |inverted|inverse|opposite|example|examples|instance|e.g|i.e|sample|placeholder|template|format|place
-        |placed|rank|ranks|ranked|ranking|first|second|third|fourth|fifth|top|bottom|position|better|worse
-        |higher|lower|said|says|say|claims|claimed|requested|told|quote|quoted|quotes|as asked|wants|wanted
-        |according|supposedly|allegedly|pretends|sarcasm|not rated|unrated|n/a|unsure|uncertain|guess|rating
-        |rated|rate|score|scored|scores|stars|star|vote|so-called|as|depending|except|until|before|after|still
-        |yet|whatever|ignore|disregard|cancel|deleted|withdrawn|void|零|一|二|三|四|五|六|七|八|九|十|半|または
-        |もしくは|ではな|より|から|例|順|位|番|修正|訂正|変更|逆|反対|尺度|高すぎ|低すぎ|上げ|下げ|仮|暫定|予定
-        |希望|要求|自称|引用|指示さ|書かれた|言わ|本来|当初|本当は|実は|なら|べき|はず|かも|だろう|でしょう|評価
-        |評点|点数|得点|スコア|採点|撤回|取り消|無効|ほど|取消|冗談|嘘では|いいえ|どちら|これ以下""",
+        |inverted|inverse|opposite|example|examples|instance|e.g|i.e|sample|placeholder|template|place|placed
+        |rank|ranks|ranked|ranking|first|second|third|fourth|fifth|top|bottom|position|better|worse|higher|lower
+        |said|says|say|claims|claimed|requested|told|quote|quoted|quotes|as asked|wants|wanted|according
+        |supposedly|allegedly|pretends|sarcasm|not rated|unrated|n/a|unsure|uncertain|guess|rating|rated|rate
+        |score|scored|scores|stars|star|vote|so-called|as|depending|except|until|before|after|still|yet|whatever
+        |ignore|disregard|cancel|deleted|withdrawn|void|零|一|二|三|四|五|六|七|八|九|十|半|または|もしくは
+        |ではな|より|から|例|順|位|番|修正|訂正|変更|逆|反対|尺度|高すぎ|低すぎ|上げ|下げ|仮|暫定|予定|希望|要求
+        |自称|引用|指示さ|書かれた|言わ|本来|当初|本当は|実は|なら|べき|はず|かも|だろう|でしょう|評価|評点|点数
+        |得点|スコア|採点|撤回|取り消|無効|ほど|取消|冗談|難い|難く|がたい|言っ|自分|主張|称し|もう少し|もっと
+        |低い|低く|高い|高く嘘では|いいえ|どちら|これ以下""",
     "break": """
         but|however|although|though|yet it|while|except that|and|which|that|because|since|so|ものの|一方|しかし
         |ただし|けれど|けど""",
@@ -118,12 +122,13 @@ PARTS: dict[Part, str] = {
         |such as|at|by|from|this|these|those|all|any|also|only|just|does|do|did|there|what|how|every|each|both
         |very much|who|where|when|about|into|within|them|they|their|he|she|answer|answers the|response|reply
         |text|output|explanation|information|question|instruction|instructions|request|prompt|task|content|facts
-        |fact|detail|details|language|style|form|tone|wording|grammar|spelling|work|job|quality|reasoning|logic
-        |example code|code|sentence|sentences|list|topic|subject|step|steps|point|points|part|parts|thing|source
-        |sources|context|use|asked|needed|given|gives|provides|provided|contains|includes|shows|writes|written
-        |understand|read|reader|states|mentions|describes|文章|回答|応答|質問|指示|内容|説明|情報|要求|形式|文法
-        |表現|言語|日本語|事実|点|部分|構成|文|文体|計算|結論|理由|根拠|観点|箇所|所|こと|もの|ため|として
-        |について|である|です|ます|した|して|され|書かれ|書い|述べ|示し|示さ|含ま|含み|見られ|見当たら|ある|あり
-        |おり|いる|いて|求め|必要|記述|理解|提供|答え|一つ|一点|ひとつ|一貫|一般|一致|統一|手順|単位|可能|優先""",
+        |fact|detail|details|language|format|style|form|tone|wording|grammar|spelling|work|job|quality|reasoning
+        |logic|example code|code|sentence|sentences|list|topic|subject|step|steps|point|points|part|parts|thing
+        |source|sources|context|use|asked|needed|given|gives|provides|provided|contains|includes|shows|writes
+        |written|understand|read|reader|states|mentions|describes|文章|回答|応答|質問|指示|内容|説明|情報|要求
+        |形式|文法|表現|言語|日本語|事実|点|部分|構成|文|文体|計算|結論|理由|根拠|観点|箇所|所|こと|もの|ため
+        |として|について|である|です|ます|した|して|され|書かれ|書い|述べ|示し|示さ|含ま|含み|見られ|見当たら
+        |ある|あり|おり|いる|いて|求め|必要|記述|理解|提供|答え|一つ|一点|ひとつ|一貫|一般|一致|統一|手順|単位
+        |可能|優先""",
 }
 """Words that change the grade of those behind them, that end a clause, or that make a label doubtful."""
