@@ -1,12 +1,17 @@
 """Replies as real judges write them, and what a text may smuggle into them: each is read rightly or refused."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kasasagi.tasks.judge.prompt import ASPECTS, aspect_labels
 from kasasagi.tasks.judge.replies.comparing import read_comparison
+from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import UnreadableReply
 from kasasagi.tasks.judge.replies.reader import read_ratings
 
@@ -59,6 +64,27 @@ UNCLEAR = [
 
 def ratings(reply: str, texts: Sequence[str] = ("x",), count: int = 1) -> list[float]:
     return [verdict.rating for verdict in read_ratings(reply, count, texts=texts)]
+
+
+WORDS = {step: tuple(words for aspect in ASPECTS for words in aspect_labels(aspect)[step]) for step in range(1, 6)}
+SAMPLES = [json.loads(line) for line in Path(__file__).with_name("judge_replies.jsonl").read_text().splitlines()]
+"""Replies in the styles of several judges, half of them Japanese, each with its ratings or null for a refusal."""
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_replies_of_several_judges_are_read_rightly_or_refused(sample: Mapping[str, Any]) -> None:
+    def read() -> list[float]:
+        texts = sample["texts"]
+        if sample["method"] == "comparison":
+            return [verdict.rating for verdict in read_comparison(sample["reply"], texts)]
+        scale = Scale(1, 5, labels=WORDS)
+        return [verdict.rating for verdict in read_ratings(sample["reply"], len(texts), scale=scale, texts=texts)]
+
+    if sample["wanted"] is None:
+        with pytest.raises(UnreadableReply):
+            read()
+    else:
+        assert read() == sample["wanted"]
 
 
 @pytest.mark.parametrize("line", LIBERAL)
