@@ -28,6 +28,8 @@ _OPEN_END = re.compile(
     rf"|\b{_REPORTS}(?:\s(?:it|so|thus|in|on|by|its|own|last|final|rating|verdict|score|claim|below|here|this way))*"
     r"|\b(?:the|a|an|of|with|by|and|as|that|is|are)"
     r"|\b(?:the|this|these|its|own|last|final|with)\s(?:words?|lines?|phrases?|sentences?|statements?|quote)"
+    r"|\b(?:like (?:this|so)|thus|in (?:these|its own) words|how it (?:ends|begins|closes|reads))"
+    r"|(?:こう|このように|次のように|以下のように|下のように|こんなふうに)[^。、]{0,16}"
     r"|次の(?:行|通り|とおり|よう)に?|以下|下記|曰く|引用|[はがをにへも]|(?<!こ)と|(?<!も)の|(?:文|文言|言葉|一文|行|次)で"
     r"|とある|とあり|[とで](?:続く|続き|終わる|終わり|結ぶ|結び|書く|書き|言う|言い|述べる|述べ|記す|記し|主張する"
     r"|(?:書いて|書かれて|述べて|言って|終わって|結んで|記して|主張して)(?:いる|ある|います|あります|おり)))\Z"

@@ -33,14 +33,14 @@ GRADED: dict[tuple[Kind, Band], str] = {
         |consistent|appropriate|suitable|satisfactory|satisfying|valid|sound|faithful|reliable|readable|natural
         |easy|engaging|safe|well|well-written|well-structured|well-organized|organized|structured|correctly
         |accurately|effectively|on point|to the point|on topic|proper|properly|logical|creative|practical|direct
-        |fully compliant|help|sufficient|answers|addresses|follows|satisfies|meets|covers|explains|solves
-        |fulfills|fulfils|helps|follow|address|satisfy|meet|cover|explain|solve|fulfill|役に立|役立|有用|有益
-        |明確|明快|分かりやす|わかりやす|読みやす|丁寧|詳し|詳細|簡潔|適切|的確|妥当|自然|具体的|誠実|忠実
-        |答えて|答えら|に答え|回答し|応え|従っ|従い|守っ|満たし|論理的|精度が高い|正確性が高い|正確さが高い
-        |完成度が高い|質が高い|説得力|参考に""",
+        |fully compliant|sufficient|answers|addresses|follows|satisfies|meets|covers|explains|solves|fulfills
+        |fulfils|helps|follow|address|satisfy|meet|cover|explain|solve|fulfill|役に立|役立|有用|有益|明確|明快
+        |分かりやす|わかりやす|読みやす|丁寧|詳し|詳細|簡潔|適切|的確|妥当|自然|具体的|誠実|忠実|答えて|答えら
+        |に答え|回答し|応え|従っ|従い|守っ|満たし|論理的|精度が高い|正確性が高い|正確さが高い|完成度が高い
+        |質が高い|説得力|参考に""",
     ("middle", _FAIR): """
-        fair|adequate|average|acceptable|moderate|ok|okay|passable|medium|intermediate|so-so|mixed|neutral
-        |meets expectations|普通|ふつう|平均的|平均|まあまあ|人並|可もなく不可もなく|可|中程度|及第""",
+        fair|adequate|some help|average|acceptable|moderate|ok|okay|passable|medium|intermediate|so-so|mixed
+        |neutral|meets expectations|普通|ふつう|平均的|平均|まあまあ|人並|可もなく不可もなく|可|中程度|及第""",
     (
         "middle",
         _MEAGRE,
@@ -61,9 +61,9 @@ GRADED: dict[tuple[Kind, Band], str] = {
         |あいまい|冗長|不十分|不明確|不明瞭|足りな|足りず|分かりにく|わかりにく|読みにく|浅い|乏し|省い|省か
         |短すぎ|長すぎ|弱い|不自然|改善""",
     ("blame", _POOR): """
-        poor|poorly|bad|badly|unsatisfactory|substandard|inaccurate|unhelpful|dishonest|disappointing|deficient
-        |unacceptable|low quality|劣っ|劣る|劣|悪い|悪く|不良|低品質|質が低い|精度が低い|正確性が低い
-        |完成度が低い|不可|不適切|不親切|不満|粗末|不誠実""",
+        poor|poorly|no help|little help|not help|not help the|bad|badly|unsatisfactory|substandard|inaccurate
+        |unhelpful|dishonest|disappointing|deficient|unacceptable|low quality|劣っ|劣る|劣|悪い|悪く|不良|低品質
+        |質が低い|精度が低い|正確性が低い|完成度が低い|不可|不適切|不親切|不満|粗末|不誠実""",
     ("blame", _BAD): """
         wrong|incorrect|false|untrue|terrible|awful|horrible|worst|useless|worthless|harmful|dangerous|unsafe
         |irrelevant|nonsense|nonsensical|gibberish|garbage|rubbish|trash|lowest|minimum|failure|fail|fails
