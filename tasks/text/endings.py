@@ -23,6 +23,7 @@ ENDED = frozenset(
         "stop_sequence",
         "stopstringfound",
         "tool_calls",
+        "tool_use",
     )
 )
 """What servers say, in any case, of a text that came to its end; some say nothing."""

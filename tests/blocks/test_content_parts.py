@@ -52,6 +52,13 @@ def reply(message: dict[str, Any], **choice: Any) -> bytes:
         ({"content": "A", "reasoning": "", "reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}, "A", "Hm"),
         ({"content": "A", "reasoning": None}, "A", None),
         ({"content": "A", "refusal": None}, "A", None),
+        ({"content": [{"text": "Hm", "thought": True}, {"text": "A"}]}, "A", "Hm"),
+        ({"content": [{"type": "text", "text": "Hm", "thought": True}, {"type": "text", "text": "A"}]}, "A", "Hm"),
+        ({"content": {"parts": [{"text": "Hm", "thought": True}, {"text": "A", "thoughtSignature": "x"}]}}, "A", "Hm"),
+        ({"content": [{"thinking": "Hm"}, {"type": "text", "text": "A"}]}, "A", "Hm"),
+        ({"content": [{"thought": "Hm"}, {"reasoning": "Well"}, {"content": "A"}]}, "A", "Hm\n\nWell"),
+        ({"content": [{"type": "text", "text": {"value": "A", "annotations": []}}]}, "A", None),
+        ({"content": [{"type": "text"}, {"type": "text", "text": None}, {"text": "A"}]}, "A", None),
     ],
 )
 def test_text_and_thinking_are_read(message: dict[str, Any], text: str, thinking: str | None) -> None:
@@ -64,6 +71,10 @@ def test_text_and_thinking_are_read(message: dict[str, Any], text: str, thinking
     [
         ({"content": [{"type": "image_url", "image_url": {"url": "data:"}}]}, "unknown_content", "'image_url'"),
         ({"content": [{"type": "text", "text": "see"}, {"type": "audio"}]}, "unknown_content", "'audio'"),
+        ({"content": [{"functionCall": {"name": "mul", "args": {}}}]}, "unknown_content", "'functionCall'"),
+        ({"content": [{"type": "text", "text": {"runs": ["A"]}}]}, "unknown_content", "'runs'"),
+        ({"content": [{"type": "text", "thinking": "Hm"}]}, "unknown_content", "'thinking'"),
+        ({"content": ["A", 5]}, "unknown_content", "int"),
         ({"content": None, "refusal": "I'm sorry, no."}, "refusal", "I'm sorry, no."),
         ({"content": [{"type": "refusal", "refusal": "No."}]}, "refusal", "No."),
         ({"content": "broken \ud83d"}, "lone_surrogate", "half a character"),
@@ -82,6 +93,7 @@ def test_a_reply_without_choices_counts_its_tokens_and_is_tried_again() -> None:
     assert (found.error, found.transient, found.prompt_tokens) == ("malformed_reply", True, 7)
 
 
+WORDS = st.text(alphabet="ab 鵲.", min_size=1).filter(str.strip)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "text", "thinking"]), inner),
@@ -93,6 +105,14 @@ JSON = st.recursive(
 def test_no_content_raises(content: Any, reasoning: Any) -> None:
     found = read_reply(reply({"content": content, "reasoning": reasoning}))
     assert found.error or isinstance(found.text, str)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["text", "content", "thinking", "reasoning"]), WORDS), min_size=1))
+def test_a_part_without_type_is_what_its_key_says(parts: list[tuple[str, str]]) -> None:
+    found = read_reply(reply({"content": [{key: text} for key, text in parts]}))
+    assert found.text == "".join(text for key, text in parts if key in ("text", "content"))
+    thoughts = [text for key, text in parts if key not in ("text", "content")]
+    assert found.reasoning == ("\n\n".join(thoughts) or None)
 
 
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8")), min_size=1))

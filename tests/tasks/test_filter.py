@@ -96,6 +96,16 @@ def test_finished_holds_for_stop_and_for_none(tmp_path: Path) -> None:
     assert held(result)[0]["detail"] == "finish_reason is length"
 
 
+def test_a_draw_and_an_answer_end_by_the_same_reasons(tmp_path: Path) -> None:
+    ends = [*sorted(one for one in ENDED if one is not None), None, "STOP", "length", "content_filter", "pause_turn"]
+    prompts = table(
+        tmp_path, [f"What is a heron, question {number}?" for number in range(len(ends))], finish_reason=ends
+    )
+    cut = [position for position, end in enumerate(ends) if is_cut_off(end)]
+    assert reasons(run(tmp_path, prompts, rules=["finished"])) == dict.fromkeys(cut, "finished")
+    assert [ends[position] for position in cut] == ["length", "content_filter", "pause_turn"]
+
+
 def test_lengths_count_characters_and_include_their_bounds(tmp_path: Path) -> None:
     prompts = table(tmp_path, ["日𠮷", "日𠮷語", "日𠮷語文", "日𠮷語文字", "Go", "Go!", "Why?", "Why??"])
     result = run(tmp_path, prompts, rules=[{"min_chars": 3}, {"max_chars": {"characters": 4}}])

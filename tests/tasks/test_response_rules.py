@@ -38,7 +38,7 @@ def test_a_truncated_answer_is_dropped(finish: str) -> None:
     assert reason("Go on.", ENGLISH, finish) == "truncated"
 
 
-@pytest.mark.parametrize("finish", ["stop", None, "eos", "STOP", "normal", "end_of_text"])
+@pytest.mark.parametrize("finish", ["stop", None, "", "eos", "STOP", "normal", "end_of_text", "tool_use"])
 def test_a_finished_answer_is_kept(finish: str | None) -> None:
     assert reason("Go on.", ENGLISH, finish) is None
 

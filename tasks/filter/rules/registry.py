@@ -72,7 +72,7 @@ _SENTENCE_END = r"""[。．.？?！!][」』）)”’"''》】]*[\s　]*$"""
 _RULES = (
     Rule(
         "finished",
-        f"lower(finish_reason) IN ({', '.join(repr(one) for one in sorted(filter(None, ENDED)))})",
+        f"lower(finish_reason) IN ({', '.join(repr(one) for one in sorted(one for one in ENDED if one is not None))})",
         "'finish_reason is ' || finish_reason",
         needs=("finish_reason",),
     ),
