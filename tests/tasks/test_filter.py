@@ -18,6 +18,7 @@ from kasasagi.blocks.canonical import prompt_id
 from kasasagi.tasks.filter import FilterConfig, FilterError, FilterResult, check_filter, filter_digest, filter_prompts
 from kasasagi.tasks.filter.duplicates.keys import same_text
 from kasasagi.tasks.filter.sql import SqlSandbox
+from kasasagi.tasks.text.endings import ENDED, is_cut_off
 
 COLUMNS = ["prompt_id", "messages", "instruction", "source", "position", "finish_reason", "id"]
 NO_DEDUP = {"exact": False}
