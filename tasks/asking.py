@@ -22,7 +22,7 @@ from kasasagi.blocks.workspace.runs import LOCK_POLL_S, Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.text.own_thinking import forms_of, split_own
-from kasasagi.tasks.text.thinking import Form
+from kasasagi.tasks.text.thinking_forms import Form
 
 LOOKS_OF_A_LENGTH = 4
 MOST_DOUBLED = 5

@@ -15,14 +15,18 @@ from kasasagi.blocks.models.chat_template import TokenizerUnusableError, cached_
 from kasasagi.blocks.models.kinds import BundledModel, ModelConfig
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.pre_query import tokenizer_of
-from kasasagi.tasks.text.thinking import Form, own_form, split_thinking
+from kasasagi.tasks.text.thinking import split_thinking
+from kasasagi.tasks.text.thinking_forms import Form, own_form
 
-_QUOTED = r"(['\"])(?P<{name}>[^'\"\s]{{2,60}}?)(?:\\n)*\{quote}"
+_QUOTED = r"(['\"])(?P<{name}>[^'\"\n]{{2,60}}?)(?:\\n)*\{quote}"
+_CUT = r"\b(?:r?split|r?partition)\(\s*{mark}\s*(?:,\s*\d+\s*)?\)\s*\[\s*{place}\s*\]"
+_BEHIND = r"(?:-\s*1|1|2)"
 _END_THEN_BEGIN = re.compile(
-    rf"split\(\s*{_QUOTED.format(name='end', quote=1)}\s*\)\s*\[\s*0\s*\][^{{}}%]{{0,80}}?"
-    rf"split\(\s*{_QUOTED.format(name='begin', quote=3)}\s*\)\s*\[\s*-\s*1\s*\]"
+    _CUT.format(mark=_QUOTED.format(name="end", quote=1), place=0)
+    + r"[^{}%]{0,80}?"
+    + _CUT.format(mark=_QUOTED.format(name="begin", quote=3), place=_BEHIND)
 )
-_END = re.compile(rf"split\(\s*{_QUOTED.format(name='end', quote=1)}\s*\)\s*\[\s*-\s*1\s*\]")
+_END = re.compile(_CUT.format(mark=_QUOTED.format(name="end", quote=1), place=_BEHIND))
 _FIELD = r"\w+(?:\.|\[['\"])(?:reasoning_content|reasoning|thinking)(?:['\"]\])?(?:\s*\|\s*trim)?(?:\.strip\([^)]*\))?"
 _AROUND_IN_CODE = re.compile(
     rf"(['\"])(?:\\n)*(?P<begin>[^'\"\s\\]{{2,60}})(?:\\n)*\1\s*[+~]\s*{_FIELD}\s*[+~]\s*"
@@ -31,6 +35,8 @@ _AROUND_IN_CODE = re.compile(
 _AROUND_IN_TEXT = re.compile(
     rf"(?P<begin>[^\s{{}}%]{{2,60}})\s*{{{{-?\s*{_FIELD}\s*-?}}}}\s*(?P<end>[^\s{{}}%]{{2,60}})"
 )
+_BEGINS_ANSWER = re.compile(r"\A\W*(?:begin|start)[\W_].*(?:response|answer|solution)\b", re.IGNORECASE)
+"""Ends thinking that the chat template has begun with plain words, such as Apriel's [BEGIN FINAL RESPONSE]."""
 _IS_MARK = re.compile(r"\W.*\w.*\W", re.DOTALL)
 _NOT_OF_THINKING = re.compile(r"answer|response|output|solution|final|content|tool|function|\W/?s\W", re.IGNORECASE)
 """What marks an answer, a call of a tool or a whole text; templates cut those out in the same way."""
@@ -56,20 +62,22 @@ def _of_tokenizer(name: str, base: Path, revision: str | None) -> tuple[Form, ..
 
 
 def marks_in(template: str) -> set[tuple[str, str]]:
-    """The marks of thinking that a chat template names, each as (begin, end)."""
-    return {marks for marks in _named(template) if all(map(_may_mark_thinking, marks))}
+    """The marks of thinking that a chat template names, each as (begin, end); "" is a beginning in plain words."""
+    return {(begin, end) for begin, end in _named(template) if not begin or _mark_thinking(begin, end)}
 
 
-def _may_mark_thinking(mark: str) -> bool:
-    return _IS_MARK.search(mark) is not None and _NOT_OF_THINKING.search(mark) is None
+def _mark_thinking(*marks: str) -> bool:
+    return all(_IS_MARK.search(mark) and not _NOT_OF_THINKING.search(mark) for mark in marks)
 
 
 def _named(template: str) -> Iterator[tuple[str, str]]:
     for pattern in (_END_THEN_BEGIN, _AROUND_IN_CODE, _AROUND_IN_TEXT):
-        yield from ((found["begin"], found["end"]) for found in pattern.finditer(template))
+        yield from ((found["begin"], found["end"]) for found in pattern.finditer(template) if found["begin"])
     for found in _END.finditer(template):
         begin = found["end"].replace("/", "", 1)
-        if begin != found["end"] and begin in template:
+        if _BEGINS_ANSWER.search(found["end"]):
+            yield "", found["end"]
+        elif begin != found["end"] and begin in template:
             yield begin, found["end"]
 
 

@@ -1,72 +1,42 @@
 """Split what a thinking model thought from what it answered.
 
-FORMS lists how models mark their thinking; a further form is one more line there. A form stands at the beginning of a
-reply. Where the chat template has already opened it (Qwen 3.5, DeepSeek R1, Step 3), only its end is in the reply.
+The table of forms lists how models mark their thinking. A form stands at the beginning of a reply. Where the chat
+template has already opened it (Qwen 3.5, DeepSeek R1, Step 3), only its end is in the reply.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
+
+from kasasagi.tasks.text.mentions import fences, is_mentioned, is_mentioned_first, is_quoted
+from kasasagi.tasks.text.thinking_forms import (
+    ENDS_OF_ANSWER,
+    FORMS,
+    WORD_NAMES,
+    WRAPPERS,
+    WRAPPERS_BEHIND_THINKING,
+    WRAPPERS_OF_ALL,
+    Form,
+)
 
 OPEN, CLOSE = "<think>", "</think>"
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """One way to mark thinking, as regular expressions.
-
-    Attributes:
-        begin: What stands in front of the thinking.
-        end: What stands behind it; \\1 is the first group of begin.
-        lone: Whether an end without a beginning marks thinking too.
-        must_end: Whether a beginning without an end is text, since it consists of plain words.
-    """
-
-    begin: str
-    end: str
-    lone: bool = False
-    must_end: bool = False
-
-
-FORMS = (
-    # DeepSeek, Qwen, GLM, MiniMax, Nemotron, SmolLM; ByteDance Seed, MiniMax M-series, LongCat.
-    Form(r"<\s*((?:seed:|mm:)?think|longcat_think)\s*>", r"</\s*\1\s*>", lone=True),
-    # EXAONE Deep, Marco-o1, Reflection, Claude's and many prompts.
-    Form(r"<\s*(thinking|thoughts?|reasoning)\s*>", r"</\s*\1\s*>"),
-    # Magistral; Command A Reasoning; Kimi; Gemma 4; Sky-T1; Apertus.
-    Form(r"\[THINK\]", r"\[/THINK\]", lone=True),
-    Form(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", lone=True),
-    Form("◁think▷", "◁/think▷", lone=True),
-    Form(r"<\|channel>thought\b", r"<channel\|>", lone=True),
-    Form(r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>", lone=True),
-    Form(r"<\|inner_prefix\|>", r"<\|inner_suffix\|>", lone=True),
-    # gpt-oss (harmony), with its control tokens and without them.
-    Form(
-        r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<\n]{0,80}(?:<\|constrain\|>\w+)?<\|message\|>",
-        r"<\|(?:end|call|return)\|>|(?=<\|start\|>)|(?=<\|channel\|>)",
-    ),
-    Form(r"analysis(?=\S)", "assistantfinal", must_end=True),
-    # Granite 3.2.
-    Form(r"Here(?: is|'s) my thought process:", r"Here(?: is|'s) my response:", must_end=True),
-)
-WRAPPERS = (
-    (r"<\|START_RESPONSE\|>", r"<\|END_RESPONSE\|>"),
-    (r"(?:<\|start\|>assistant)?<\|channel\|>final[^<\n]{0,40}<\|message\|>", r"<\|(?:return|end)\|>"),
-    (r"<\|begin_of_solution\|>", r"<\|end_of_solution\|>"),
-)
-"""What stands around the answer itself in some of the forms, with or without thinking."""
-WRAPPERS_BEHIND_THINKING = ((r"<(answer|response|output)>", r"</(?:answer|response|output)>"),)
-"""Tags that mean nothing of the kind in a reply without thinking (Hunyuan, ERNIE, Reflection)."""
-_LONE_LINE = r"</\s*(?:thinking|thoughts?|reasoning)\s*>"
+MOST_MARKS = 1000
+"""So many marks of a reply are looked at; no thought quotes more."""
+_LONE_LINE = rf"</\s*(?:{WORD_NAMES})\s*>"
+_END_OF_ANSWER = re.compile(rf"\s*(?:{ENDS_OF_ANSWER})\s*\Z", re.IGNORECASE)
+_LINE_BREAK = re.compile(r"[ \t]*(?:\r?\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Forms, ready to be looked for: what begins each, and every mark of any."""
+    """Forms, ready to be looked for: what begins each, every end without a beginning, and every mark of any."""
 
     forms: tuple[Form, ...]
     begins: tuple[re.Pattern[str], ...]
+    ends: re.Pattern[str]
+    stray: re.Pattern[str]
     tokens: re.Pattern[str]
 
 
@@ -74,29 +44,26 @@ class _Known:
 def _known(own: tuple[Form, ...] = ()) -> _Known:
     """Our forms behind those of a model's own."""
     forms = (*own, *FORMS)
-    lone = "|".join(form.end.replace(r"\1", r"(?:(?:seed:|mm:)?think|longcat_think)") for form in forms if form.lone)
+    lone = "|".join(form.any_end for form in forms if form.lone)
     begin = "|".join(
         re.sub(r"\((?!\?)", "(?:", one.begin) for one in forms if not one.must_end and "channel\\|>" not in one.begin
     )
-    tokens = re.compile(
-        r"(?P<fence>^[ \t]*```)|(?P<tick>`)|(?P<line>\n)"
-        rf"|(?P<end>{lone})|(?P<line_end>{_LONE_LINE})|(?P<begin>{begin})",
-        re.MULTILINE | re.IGNORECASE,
+    ends = rf"(?P<end>{lone})|(?P<line_end>{_LONE_LINE})"
+    return _Known(
+        forms,
+        tuple(re.compile(rf"\s*(?:{form.begin})", re.IGNORECASE) for form in forms),
+        re.compile(ends, re.IGNORECASE),
+        re.compile(rf"\s*(?:{lone})", re.IGNORECASE),
+        re.compile(rf"{ends}|(?P<begin>{begin})", re.IGNORECASE),
     )
-    return _Known(forms, tuple(re.compile(rf"\s*(?:{form.begin})", re.IGNORECASE) for form in forms), tokens)
-
-
-def own_form(begin: str, end: str) -> Form:
-    """The form of a model that writes these texts around its thinking."""
-    return Form(re.escape(begin), re.escape(end), lone=True)
 
 
 def split_thinking(content: str, reasoning: str | None, own: tuple[Form, ...] = ()) -> tuple[str, str | None]:
     """Return (content, thinking) of an answer; thinking is None where there is none.
 
     Blocks of thinking at the start are split off, an unclosed one to the end (the answer was cut off, so the content
-    is empty); so is all before an end that nothing opened. A mark in the middle of an answer, or quoted as code, is
-    text.
+    is empty); so is all before an end that nothing opened. A mark in the middle of an answer, quoted, or spoken of in
+    a sentence is text.
 
     Args:
         content: The reply's text.
@@ -123,7 +90,7 @@ def begins_with_thinking(content: str) -> bool:
 
 def holds_end_of_thinking(text: str) -> bool:
     """Return whether a text holds a mark that ends thinking."""
-    return any(found.lastgroup in ("end", "line_end") for found in _known().tokens.finditer(text))
+    return _known().ends.search(text) is not None
 
 
 def _split(content: str, known: _Known) -> tuple[str, list[str]]:
@@ -133,35 +100,42 @@ def _split(content: str, known: _Known) -> tuple[str, list[str]]:
     while (block := _leading_block(content, start, known)) is not None:
         thought, start = block
         thoughts.append(thought)
+    if start and (stray := known.stray.match(content, start)) is not None:
+        start = stray.end()
     if not start:
         found = _lone_end(content, known)
         if found is None:
-            return _unwrapped(content, WRAPPERS), []
+            return _unwrapped(_unwrapped(content, WRAPPERS), WRAPPERS_OF_ALL, both=True), []
         thoughts, start = [content[: found.start()]], found.end()
-    return _unwrapped(content[start:].lstrip(), (*WRAPPERS, *WRAPPERS_BEHIND_THINKING)), thoughts
+    answer = _unwrapped(content[start:].lstrip(), (*WRAPPERS, *WRAPPERS_BEHIND_THINKING))
+    end = _END_OF_ANSWER.search(answer, max(0, len(answer) - 200))
+    return answer[: end.start()] if end else answer, thoughts
 
 
 def _leading_block(content: str, start: int, known: _Known) -> tuple[str, int] | None:
     """The thought that begins at a place, blanks aside, and where what follows it begins; None where none does."""
     for form, begin in zip(known.forms, known.begins, strict=True):
-        if (opened := begin.match(content, start)) is None:
+        opened = begin.match(content, start)
+        if opened is None or is_mentioned_first(content, opened.end()):
             continue
         end = form.end.replace(r"\1", re.escape(opened[1])) if r"\1" in form.end else form.end
         closed = re.compile(end, re.IGNORECASE).search(content, opened.end())
         if closed is not None:
             return content[opened.end() : closed.start()], closed.end()
-        if not form.must_end:
+        if not form.must_end and (not form.own_line or _LINE_BREAK.match(content, opened.end())):
             return content[opened.end() :], len(content)
     return None
 
 
-def _unwrapped(answer: str, wrappers: tuple[tuple[str, str], ...]) -> str:
-    """An answer without a pair of marks around all of it; the last one may be missing."""
+def _unwrapped(answer: str, wrappers: tuple[tuple[str, str], ...], both: bool = False) -> str:
+    """An answer without a pair of marks around all of it; the last one may be missing unless both must be there."""
     for begin, end in wrappers:
         if (opened := re.match(rf"\s*(?:{begin})\s*", answer, re.IGNORECASE)) is not None:
             inner = answer[opened.end() :]
             closed = re.search(rf"\s*(?:{end})\s*\Z", inner[-200:], re.IGNORECASE)
-            return inner[: len(inner) - len(closed[0])] if closed else inner
+            if closed is not None:
+                return inner[: len(inner) - len(closed[0])]
+            return answer if both else inner
     return answer
 
 
@@ -170,27 +144,24 @@ def _joined(thoughts: list[str]) -> str | None:
 
 
 def _lone_end(content: str, known: _Known) -> re.Match[str] | None:
-    """The first end of thinking that neither a beginning precedes nor code quotes, if there is one."""
-    for found, is_code in _marks(content, known):
-        if found.lastgroup == "begin" and not is_code:
+    """The first end of thinking that no beginning precedes and no sentence quotes or speaks of, if there is one."""
+    if known.ends.search(content) is None:
+        return None
+    for found in _unquoted_marks(content, known):
+        if found.lastgroup == "begin":
             return None
-        if _alone(content, found) or (found.lastgroup == "end" and not is_code):
-            return found if found.lastgroup != "begin" else None
+        if _alone(content, found):
+            return found
+        if found.lastgroup == "end" and not is_mentioned(content, found.start(), found.end()):
+            return found
     return None
 
 
-def _marks(content: str, known: _Known) -> Iterator[tuple[re.Match[str], bool]]:
-    """Every mark in a text, and whether it stands in code."""
-    in_fence = in_ticks = False
-    for found in known.tokens.finditer(content):
-        if found.lastgroup == "line":
-            in_ticks = False
-        elif found.lastgroup == "tick":
-            in_ticks = not in_ticks
-        elif found.lastgroup == "fence":
-            in_fence = not in_fence
-        else:
-            yield found, in_fence or in_ticks
+def _unquoted_marks(content: str, known: _Known) -> Iterator[re.Match[str]]:
+    fenced = fences(content)
+    for found in islice(known.tokens.finditer(content), MOST_MARKS):
+        if not is_quoted(content, found.start(), found.end(), fenced):
+            yield found
 
 
 def _alone(content: str, mark: re.Match[str]) -> bool:

@@ -11,7 +11,7 @@ from kasasagi.blocks.models.kinds import BundledModel, OpenAIModel
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.asking import ask, call_row, known_answers
 from kasasagi.tasks.text.own_thinking import forms_of, marks_in, split_own
-from kasasagi.tasks.text.thinking import own_form
+from kasasagi.tasks.text.thinking_forms import own_form
 from tests.tasks import helpers
 
 PLAN = own_form("<plan>", "</plan>")
@@ -43,6 +43,22 @@ TEMPLATES: dict[str, tuple[str, set[tuple[str, str]]]] = {
     "cuts_off_a_call_or_the_end": (
         "{{ '<s><tool_call>' }}{% set rest = text.split('</tool_call>')[-1] %}{% set rest = text.split('</s>')[-1] %}",
         set(),
+    ),
+    "partitions": (
+        "{{ '<muse>' }}{% set content = message.content.partition('</muse>')[2].lstrip() %}",
+        {("<muse>", "</muse>")},
+    ),
+    "splits_once_from_the_right": (
+        "{{ '<muse>' }}{% set content = message.content.rsplit('</muse>', 1)[-1].strip() %}",
+        {("<muse>", "</muse>")},
+    ),
+    "partitions_twice": (
+        "{% set old = content.partition('[/my plan]')[0].partition('[my plan]')[2] %}",
+        {("[my plan]", "[/my plan]")},
+    ),
+    "cuts_off_all_before_the_answer": (
+        "{% set content = content.split('[BEGIN FINAL RESPONSE]')[-1].strip() %}{{ 'Here are my steps:\\n' }}",
+        {("", "[BEGIN FINAL RESPONSE]")},
     ),
     "names_none": ("{% for m in messages %}{{ m.role + ': ' + m.content.split('\\n')[-1] }}{% endfor %}", set()),
     "ends_with_a_word": ("{% set content = content.split('assistant')[-1] %}", set()),
@@ -99,6 +115,14 @@ def test_models_without_a_known_template_have_no_form_of_their_own(tmp_path: Pat
 def test_own_thinking_is_split_off_where_a_reply_has_it(reply: str, content: str, thinking: str | None) -> None:
     found = split_own(Completion(reply), (PLAN,))
     assert (found.text, found.reasoning) == (content, thinking)
+
+
+def test_all_before_a_beginning_of_the_answer_is_thinking() -> None:
+    forms = (own_form("", "[BEGIN FINAL RESPONSE]"),)
+    found = split_own(Completion("1. Add.\n[BEGIN FINAL RESPONSE]\nIt is 4.\n[END FINAL RESPONSE]"), forms)
+    assert (found.text, found.reasoning) == ("It is 4.", "1. Add.")
+    plain = Completion("It is 4.")
+    assert split_own(plain, forms) is plain
 
 
 def test_answers_come_without_it_and_the_calls_table_keeps_the_reply(tmp_path: Path) -> None:

@@ -41,6 +41,29 @@ def test_thinking_is_split_off(content: str, wanted: tuple[str, str | None]) -> 
         "```xml\n<think>plan</think>\n```\nis the form.",
         "```\nx</think>y\n```",
         " leading blanks stay ",
+        'End the reasoning with "</think>" and then answer.',
+        "Use '</think>' here.",
+        "推論は「</think>」で終わります。",
+        "推論は『</think>』で終わります。",
+        "Use ``</think>`` to end it.",
+        "Put ```</think>``` last.",
+        "It is:\n\n    </think>\n\nand so on.",
+        "The end tag is:\n```\n</think>\n```\nPut it last.",
+        "The closing tag is </think>, which Qwen writes.",
+        "Qwen emits </think>; R1 does too.",
+        "Strip everything up to </think> before you show the text.",
+        "推論の終わりは</think>です。",
+        "終了タグは </think> です。",
+        "</think> closes the block.",
+        "It ends with (</think>) or **</think>**.",
+        "<think> and </think> are the marks of Qwen.",
+        "<think> is the opening tag.\nMore text.",
+        "<reasoning> is required here.\nMore text.",
+        "<thinking> tags hold the plan.\n\nThat is all.",
+        "Magistral ends with [/THINK].",
+        "The marker is [BEGIN FINAL RESPONSE], which Apriel writes.",
+        "<analysis>\n<item>a</item>\n</analysis>\n<summary>b</summary>",
+        "<analysis>All of it.</analysis>",
     ],
 )
 def test_talk_about_the_tags_is_left_alone(content: str) -> None:
@@ -93,6 +116,20 @@ FORMS_OF_MODELS = [
     f"{THOUGHT}</seed:think>{ANSWER}",
     f"{THOUGHT}\n</thinking>\n{ANSWER}",
     f"{THOUGHT}<|END_THINKING|><|START_RESPONSE|>{ANSWER}<|END_RESPONSE|>",
+    f"Here are my reasoning steps:\n{THOUGHT}\n[BEGIN FINAL RESPONSE]\n{ANSWER}\n[END FINAL RESPONSE]",
+    f"{THOUGHT}\n[BEGIN FINAL RESPONSE]\n{ANSWER}\n[END FINAL RESPONSE]\n<|end|>",
+    f"<think_fast>{THOUGHT}</think_fast>{ANSWER}",
+    f"{THOUGHT}\n</think_faster>\n\n{ANSWER}",
+    f"<ifm|think>{THOUGHT}</ifm|think>{ANSWER}",
+    f"<|plamo:begin_think:plamo|>{THOUGHT}<|plamo:end_think:plamo|>\n{ANSWER}",
+    f"{THOUGHT}<｜end▁of▁thinking｜>{ANSWER}",
+    f"<scratchpad>\n{THOUGHT}\n</scratchpad>\n{ANSWER}",
+    f"<antThinking>{THOUGHT}</antThinking>\n{ANSWER}",
+    f"<analysis>\n{THOUGHT}\n</analysis>\n<final_answer>\n{ANSWER}\n</final_answer>",
+    f"<reason>{THOUGHT}</reason>{ANSWER}",
+    f"[THINKING]\n{THOUGHT}\n[/THINKING]\n{ANSWER}",
+    f"<seed:cot_budget_reflect>{THOUGHT}</seed:cot_budget_reflect>\n</seed:think>\n{ANSWER}",
+    f"<think>{THOUGHT}</think><final>{ANSWER}</final>",
 ]
 
 
@@ -112,6 +149,18 @@ def test_a_text_that_quotes_a_form_is_left_alone(reply: str) -> None:
 def test_an_answer_in_the_final_channel_alone_has_no_thinking() -> None:
     assert split_thinking(f"<|channel|>final<|message|>{ANSWER}", None) == (ANSWER, None)
     assert split_thinking(f"<|START_RESPONSE|>{ANSWER}<|END_RESPONSE|>", None) == (ANSWER, None)
+    assert split_thinking(f"<final_answer>\n{ANSWER}\n</final_answer>", None) == (ANSWER, None)
+
+
+QUOTES = ["「{}」", "『{}』", "“{}”", '"{}"', "'{}'", "`{}`", "``{}``", "```{}```", "({})"]
+LONE_ENDS = ["</think>", "[/THINK]", "</seed:think>", "<|END_THINKING|>", "◁/think▷", "</think_fast>"]
+
+
+@given(st.sampled_from(QUOTES), st.sampled_from(LONE_ENDS), st.sampled_from(["It ends with ", "終わりは"]))
+def test_a_quoted_end_is_text_and_a_bare_one_no_text(quote: str, mark: str, words: str) -> None:
+    quoted = f"{words}{quote.format(mark)} there.\nMore of it."
+    assert split_thinking(quoted, None) == (quoted, None)
+    assert split_thinking(f"{quoted}\n{mark}\n{ANSWER}", None) == (ANSWER, quoted)
 
 
 @pytest.mark.parametrize(
