@@ -28,7 +28,7 @@ from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.filter.steps import Step, steps
 from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
 from kasasagi.tasks.load.text import json_text
-from kasasagi.tasks.text import languages, response_rules, template_marks
+from kasasagi.tasks.text import languages, mentions, response_rules, template_marks, thinking, thinking_forms, turns
 
 COLUMNS: Mapping[str, Callable[[str], str | None]] = {"politeness": politeness}
 _OUR_TEXTS = ("prompt_id", "instruction", "source", "finish_reason", "stop_reason")
@@ -165,7 +165,8 @@ def _substance(rule: Rule) -> list[str]:
     """What a rule of ours does, as far as a later version may change it: its SQL, or the texts of its modules."""
     if rule.finds is None:
         return [rule.holds, rule.found]
-    return _modules(sys.modules[rule.finds.__module__], response_rules, languages, texts, absent, template_marks)
+    of_text = (mentions, thinking, thinking_forms, turns, response_rules, languages, template_marks)
+    return _modules(sys.modules[rule.finds.__module__], texts, absent, *of_text)
 
 
 def _modules(*modules: ModuleType) -> list[str]:

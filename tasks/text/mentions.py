@@ -62,6 +62,14 @@ def is_mentioned(text: str, start: int, end: int) -> bool:
     return _WORD_BEFORE.search(before[-40:]) is not None or _BEHIND.match(behind) is not None
 
 
+def is_spoken_of(text: str, start: int, end: int) -> bool:
+    """Return whether a mark at text[start:end] is a word of a sentence, with further words or an end on both sides."""
+    before, behind = _line_around(text, start, end)
+    if before.strip():
+        return _WORD_BEFORE.search(before[-40:]) is not None and _BEHIND.match(behind) is not None
+    return _BEHIND_BEGINNING.match(behind) is not None
+
+
 def is_mentioned_first(text: str, end: int) -> bool:
     """Return whether a text that begins with a mark up to text[end] goes on with a sentence about that mark."""
     return _BEHIND_BEGINNING.match(text, end) is not None

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from kasasagi.tasks.text.answer_language import other_language
+from kasasagi.tasks.text.answer_leaks import leak_in
 from kasasagi.tasks.text.endings import is_cut_off
 from kasasagi.tasks.text.languages import LANGUAGE_CHARS
 from kasasagi.tasks.text.refusals import refusal_in
-from kasasagi.tasks.text.template_marks import FENCED, leaked_token, tool_call, undecoded
+from kasasagi.tasks.text.template_marks import undecoded
 
 LOOP_PERIOD = 400
 LOOP_REPEATS = 6
@@ -163,39 +164,6 @@ def _is_loop(text: str, unit: str, length: int) -> bool:
     return any(sign.isalpha() for sign in unit) or (length >= 3 * LOOP_CHARS and 2 * length > len(text))
 
 
-_LEADING_ROLE = re.compile(
-    r"\A\s*(?:(?:assistant|model|system|user)[ \t]*\n|assistant[ \t]*[:：](?=\s))", re.IGNORECASE
-)
-_NEXT_TURN = re.compile(
-    r"\n[ \t]*\n(?:human|user|### ?(?:instruction|user|human|指示)|ユーザー?)[ \t]*[:：].{0,60}"
-    r"|\n(?:user|assistant)[ \t]*\n",
-    re.IGNORECASE,
-)
-_ASKS_FOR_ROLES = re.compile(
-    r"dialog|conversation|\bchats?\b|transcript|script|interview|messages?\b|\blogs?\b|json|ya?ml|role|prompt|assistant"
-    r"|few-?shot|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロール|プロンプト|アシスタント",
-    re.IGNORECASE,
-)
-_ASKS_FOR_CALLS = re.compile(r"json|function|tool|api|call|関数|ツール|呼び出", re.IGNORECASE)
-
-
-def _leaks_template(answer: Answer) -> str | None:
-    """What a chat template left in the answer: control tokens, its role, a further turn, a raw call of a tool."""
-    plain = FENCED.sub(" ", answer.content)
-    instruction = answer.instruction[:LANGUAGE_CHARS]
-    if token := leaked_token(plain, instruction):
-        return f"the answer holds the control token {token}"
-    if not _ASKS_FOR_CALLS.search(instruction) and (call := tool_call(answer.content)):
-        return f"the answer is a call of a tool: {call}"
-    if _ASKS_FOR_ROLES.search(instruction):
-        return None
-    if header := _LEADING_ROLE.match(plain):
-        return f"the answer begins with the role {_excerpt(header[0])!r}"
-    if turn := _NEXT_TURN.search(plain):
-        return f"a further turn follows the answer: {_excerpt(turn[0])!r}"
-    return None
-
-
 def _undecoded(answer: Answer) -> str | None:
     sample = undecoded(answer.content)
     return f"the tokens of the answer are not decoded: {sample!r}" if sample else None
@@ -208,7 +176,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "no_refusal": Rule("refusal", _refused),
         "same_language": Rule("other_language", lambda answer: other_language(answer.instruction, answer.content)),
         "no_repetition": Rule("repetition", _repeats),
-        "no_template_leak": Rule("template_leak", _leaks_template),
+        "no_template_leak": Rule("template_leak", lambda answer: leak_in(answer.instruction, answer.content)),
         "decoded": Rule("undecoded", _undecoded),
     }
 )

@@ -1,33 +1,52 @@
-"""Find what a chat template or an undecoded tokenizer left in a text: control tokens, roles, tool calls, byte tokens.
+"""Find what a chat template or an undecoded tokenizer left in a text: control tokens, thinking tags, byte tokens.
 
 Shared by the rules for prompts and those for answers. A text that quotes such marks, or is about them, holds.
 """
 
 import re
 
+from kasasagi.tasks.text.mentions import fences, is_quoted, is_spoken_of
+from kasasagi.tasks.text.thinking_forms import THINK_NAMES, WORD_NAMES
+
 LOOKED_AT = 8000
 ENOUGH_BYTE_TOKENS = 3
 FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-_QUOTED = re.compile(r"「[^」]*」|“[^”]*”|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|`[^`\n]*`")
-_TOKEN = re.compile(
-    # ChatML, Llama 3, Phi, Command, Granite, EXAONE; DeepSeek; Gemma to 3; Gemma 4; Llama 2 and Mistral; padding.
-    r"<\|\w{2,40}\|>|<｜[^｜<>\n]{2,40}｜>|<(?:start|end)_of_turn>|<\|(?:turn|channel|tool\w{0,20})>"
-    r"|<(?:turn|channel|tool\w{0,20})\|>|</?EOD>|\[/?INST\]|<</?SYS>>|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
-    r"|<end_of_(?:utterance|sentence|text)>|<(?:bos|eos|pad|unk)>|◁/?think▷"
-    r"|\A\s*<s>(?!.*</s>)|(?<!\w)</s>\s*(?:<s>\s*)?\Z",
-    re.DOTALL,
+_ANGLE = (
+    # ChatML, Llama 3, Phi, Command, Granite, PLaMo, K2, and one that is cut off; Gemma 4; DeepSeek.
+    r"/?\|\w[\w:.|▁-]{1,60}\|>|\|(?:im_|end|eo[st]|start|assistant|user|system)\w*\|?\Z",
+    r"\|(?:turn|channel|tool\w{0,20})>|(?:turn|channel|tool\w{0,20})\|>|/?｜{1,2}[^｜<>\n]{2,40}｜{1,2}>?",
+    # Gemma, SmolVLM; Seed, MiniMax, LongCat, K2-Horizon; InternLM; StarCoder.
+    r"/?(?:start|end|begin)_of_\w{2,20}>|/?(?:seed|mm|minimax|ifm|longcat)[:|_][\w|]{2,40}>|/?eo[ahmpc]>|fim_\w{3,10}>",
+    # Gemma, Baichuan, T5, Nemotron, MiniCPM; Llama 2; GLM; PLaMo 1; padding.
+    r"(?:unused|reserved_|extra_id_|extra_|SPECIAL_)\d+>|</?SYS>>|sop>|/?EOD>|(?i:bos|eos|pad|unk|sep)(?:_TOKEN)?>",
+    r"(?<!.<)s>(?!.*</s>)|(?<!\w<)/s>\s*(?:<s>\s*)?\Z",
+    rf"/?(?i:{THINK_NAMES})\s*>|(?i:{WORD_NAMES})>(?=\s*\n)|/(?i:{WORD_NAMES})>(?=[ \t]*(?:\n|\Z))",
+    r"/?final(?:_answer)?>|(?<!.<)(?i:analysis|reason|rationale)>(?!.*</\w)",
 )
+_SQUARE = (
+    # Llama 2, Mistral, Magistral; EXAONE; MiniMax; InternLM; GLM; Apriel; BERT.
+    r"/?INST\]|/?(?:AVAILABLE_TOOLS|TOOL_\w{4,8}|SYSTEM_PROMPT|MODEL_SETTINGS|THINK(?:ING)?)\]|\|/?\w{2,30}\|\]|e~\["
+    r"|UNUSED_TOKEN_\d+\]|gMASK\]|(?:BEGIN|END) FINAL RESPONSE\]|(?:eos|EOS|BOS|PAD|UNK|CLS|SEP)\]"
+)
+_TOKEN = re.compile(rf"<(?:{'|'.join(_ANGLE)})|\[(?:{_SQUARE})|\]~!?b[\[\]]|◁/?think▷", re.DOTALL)
 _ABOUT_TEMPLATES = re.compile(
-    r"templates?\b|special token|token|chatml|prompt format|delimiter|markup"
-    r"|テンプレート|トークン|区切り文字|プロンプト形式",
+    r"templates?\b|token|chatml|prompt format|delimiter|markup|\btags?\b|stop (?:word|sequence|string)"
+    r"|end[- ]of[- ](?:text|turn|sequence|message)|language model|\bllms?\b|llama|mis?tral|mixtral|qwen|gemma|vicuna"
+    r"|alpaca|zephyr|exaone|deepseek|command[- ]r|granite|minimax|plamo|\bphi-?[1-4]|gpt-?(?:oss|2|j|neox)|\bglm\b"
+    r"|\bt5\b|\bbert\b|apriel"
+    r"|テンプレート|トークン|タグ|区切り文字|プロンプト形式|言語モデル",
     re.IGNORECASE,
 )
-_GLUED_ROLE = re.compile(r"[.?!。？！…\"'’”）)][ \t]*(?P<role>assistant|model|user)[ \t]*\n", re.IGNORECASE)
-_TOOL_CALL = re.compile(
-    r"\A\s*(?P<mark><tool_call>|<function(?:=|_call\b)|\[TOOL_CALLS\]|<\|tool_calls?_(?:section_)?begin\|>|<｜tool▁calls?▁begin｜>"
-    r"|<\|python_tag\|>|functools\[|\{\s*\"(?:name|function)\"\s*:\s*\"[\w.:-]{1,80}\"\s*,\s*\"(?:arguments|parameters)\"\s*:)"
-)
-_BYTE_TOKEN = re.compile(r"(?<=[^\W\d_])Ġ(?=\w)|Ċ|(?<=\S)▁(?=\w)|<0x[0-9A-F]{2}>")
+_SENTENCE_END = re.compile(r"[.?!。？！]\s*\Z")
+_PLAIN_THOUGHT = re.compile(r"\A\s*thought[ \t]*\n")
+"""Gemma's channel of thinking without its control tokens: where it ends cannot be seen."""
+_BYTE_TOKEN = re.compile(r"(?<=[^\W\d_])Ġ(?=\w)|Ċ|(?<=\S)▁(?=\w)|<0x[0-9A-F]{2}>|[ãäåæçèé][¡-¬®-¿\u0122-\u0143]{2}")
+"""Pieces of GPT-2's and SentencePiece's vocabularies; the last is one kana or kanji as three bytes."""
+
+
+def without_fences(text: str) -> str:
+    """Return a text without its fenced code."""
+    return FENCED.sub(" ", text) if "```" in text else text
 
 
 def leaked_token(text: str, about: str = "") -> str | None:
@@ -35,31 +54,36 @@ def leaked_token(text: str, about: str = "") -> str | None:
 
     Args:
         text: The text, without its code.
-        about: Further words, such as the prompt of an answer; where they or the text speak of templates, only a token
-            behind the end of the last sentence counts.
+        about: Further words, such as the prompt of an answer; where they or the text speak of templates, or name the
+            token, only one behind the end of the last sentence counts.
     """
-    own = _QUOTED.sub(" ", text)
-    quiet = _ABOUT_TEMPLATES.search(_TOKEN.sub(" ", f"{about}\n{text}")) is not None
-    for found in _TOKEN.finditer(own):
-        at_the_end = not own[found.end() :].strip() and re.search(r"[.?!。？！]\s*\Z", own[: found.start()])
-        if not quiet or at_the_end:
+    text = text.lstrip()
+    if _PLAIN_THOUGHT.match(text):
+        return "thought"
+    if "<" not in text and "[" not in text and "]~" not in text and "◁" not in text:
+        return None
+    quiet: bool | None = None
+    for found in _TOKEN.finditer(text):
+        if quiet is None:
+            quiet = _ABOUT_TEMPLATES.search(_TOKEN.sub(" ", f"{about}\n{text}")) is not None
+        if _counts(text, found, quiet or found[0].strip() in about):
             return found[0].strip()
     return None
 
 
-def glued_role(text: str) -> str | None:
-    """Return a role that follows the end of a sentence without a break and ends its line; None where there is none."""
-    found = _GLUED_ROLE.search(text)
-    return found["role"] if found else None
-
-
-def tool_call(text: str) -> str | None:
-    """Return the beginning of a text that is a call of a tool and no words; None for another text."""
-    found = _TOOL_CALL.match(text)
-    return found["mark"][:40] if found else None
+def _counts(text: str, found: re.Match[str], quiet: bool) -> bool:
+    if not text[found.end() :].strip() and _SENTENCE_END.search(text[max(0, found.start() - 80) : found.start()]):
+        return True
+    spoken_of = quiet or is_spoken_of(text, found.start(), found.end())
+    return not spoken_of and not is_quoted(text, found.start(), found.end(), fences(text))
 
 
 def undecoded(text: str) -> str | None:
     """Return a sample of a text whose tokens were not decoded, such as TheĠriverĠbends; None for another text."""
-    found = _BYTE_TOKEN.findall(_QUOTED.sub(" ", FENCED.sub(" ", text[:LOOKED_AT])))
+    if text.isascii() and "<0x" not in text:
+        return None
+    found = _BYTE_TOKEN.findall(_UNQUOTED.sub(" ", FENCED.sub(" ", text[:LOOKED_AT])))
     return text[:40] if len(found) >= ENOUGH_BYTE_TOKENS else None
+
+
+_UNQUOTED = re.compile(r"「[^」]*」|“[^”]*”|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|`[^`\n]*`")

@@ -42,7 +42,8 @@ def own_form(begin: str, end: str) -> Form:
 THINK_NAMES = r"(?:\w{1,12}[:|])?think(?:_\w{1,40}|:\w{1,20})?|longcat_think|seed:cot_budget_reflect"
 """Tags that hardly anything but a model writes: think, seed:think, mm:think, ifm|think_fast, think_faster."""
 WORD_NAMES = (
-    r"(?:ant)?thinking|thoughts?|reasoning|scratchpad|(?:inner|internal)_monologue|thought_process|chain_of_thought"
+    r"(?:ant)?thinking|thoughts?|reasoning|scratchpad|(?:inner|internal)_(?:monologue|thoughts?|reasoning)"
+    r"|thought_process|chain_of_thought"
     r"|reflection"
 )
 """Tags that consist of plain words, so that prose and XML may hold them."""

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from kasasagi.tasks.text.languages import language_of, simplified_only
 from kasasagi.tasks.text.response_rules import Answer, first_broken
-from kasasagi.tasks.text.template_marks import FENCED, LOOKED_AT, glued_role, leaked_token, undecoded
+from kasasagi.tasks.text.template_marks import FENCED, LOOKED_AT, leaked_token, undecoded, without_fences
 from kasasagi.tasks.text.thinking import begins_with_thinking, split_thinking
+from kasasagi.tasks.text.turns import glued_role
 
 ENOUGH_LETTERS = 20
 _QUOTED = re.compile(
@@ -62,6 +63,16 @@ _DIALOGUE = re.compile(
     r"|role-?play|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロールプレイ|[:：]\s*\Z",
     re.IGNORECASE,
 )
+_INLINE_ROLE = re.compile(r"[.?!。？！][ \t]+(?:ASSISTANT|USER|Assistant|User|Human|AI)[ \t]*:[ \t]*\S")
+_LABELLED_ANSWER = re.compile(
+    r"\n[ \t]*\n[ \t*]*(?:answer|response|回答|応答|答え|解答)[ \t*]*[:：][ \t*]*\S", re.IGNORECASE
+)
+_SHOWS_ANSWERS = re.compile(
+    r"grad(?:e|ing)|\bevaluat|\bassess|\bcheck|\breview|\bcorrect|feedback|\brat(?:e|ing)\b|verify|compar|judge|\bform|example"
+    r"|translat|summari[sz]|rewrit|improv|\bedit|question ?\d* ?[:：]|\bq[:：]|passage|explain why"
+    r"|採点|評価|添削|改善|確認|正しい|合って|間違|翻訳|訳し|要約|比較|修正|判定|形式|フォーマット|例|質問[:：]|問題[:：]|問[:：]",
+    re.IGNORECASE,
+)
 _FIELD = re.compile(r"^\s*[-\w\"']{1,30}[ \t]*:", re.MULTILINE)
 
 
@@ -70,7 +81,7 @@ def template_leak(text: str) -> str | None:
 
     A quoted marker, a question about templates, a dialogue that the text announces, code and lists of fields hold.
     """
-    plain = FENCED.sub(" ", text[:LOOKED_AT])
+    plain = without_fences(text[:LOOKED_AT])
     return _leaked_mark(plain) or _leaked_role(plain)
 
 
@@ -84,15 +95,24 @@ def _leaked_mark(plain: str) -> str | None:
 
 
 def _leaked_role(plain: str) -> str | None:
-    if heading := _HEADER.search(plain):
+    if "#" in plain and (heading := _HEADER.search(plain)):
         return f"holds the heading {heading[0].strip()}"
     if glued := glued_role(plain):
         return f"{glued} follows a sentence without a break"
-    role = _ROLE.search(plain)
-    if role and not _DIALOGUE.search(plain[: role.start()]) and not _is_field(plain):
-        return f"a line begins with {role[0]}"
+    role = _ROLE.search(plain) or _INLINE_ROLE.search(plain) if ":" in plain or "：" in plain else None
+    if role and not _DIALOGUE.search(plain[: role.start() + 1]) and not _is_field(plain):
+        return f"a role begins: {role[0].strip()}"
+    if "\n" not in plain:
+        return None
     bare = _BARE_ROLE.search(plain)
-    return f"a line says {bare[0].strip()} alone" if bare else None
+    return f"a line says {bare[0].strip()} alone" if bare else _leaked_answer(plain)
+
+
+def _leaked_answer(plain: str) -> str | None:
+    label = _LABELLED_ANSWER.search(plain)
+    if label is None or not plain[: label.start()].strip() or _SHOWS_ANSWERS.search(plain):
+        return None
+    return f"an answer follows: {' '.join(label[0].split())}"
 
 
 def _is_field(plain: str) -> bool:

@@ -1,0 +1,53 @@
+"""Find a call of a tool that a model wrote as text: tags, JSON, a block of tool code, or an action of an agent."""
+
+import re
+
+from kasasagi.tasks.text.mentions import fences, is_quoted, is_spoken_of
+
+LONGEST_LEAD = 300
+"""So much may stand before a fenced call that is all that an answer shows."""
+_TAG = re.compile(
+    r"<(?:tool_calls?|tool_use|tool_code|function_calls?|use_mcp_tool|execute_\w{2,20}|minimax:tool_call|seed:tool_call"
+    r"|longcat_tool_call)>|<function=[\w.:-]{1,80}>|<function_call\b|<invoke name=|<\|tool_calls?_(?:section_)?begin\|>"
+    r"|<｜tool▁calls?▁begin｜>|<\|python_tag\|>|</?｜{1,2}DSML｜{1,2}|\[TOOL_CALLS\]"
+)
+_NAME = r"\"(?:name|function|function_name|tool|tool_name|action)\"\s*:\s*\"[\w.:/ -]{1,80}\""
+_ARGUMENTS = r"\"(?:arguments|parameters|params|args|kwargs|input|tool_input|action_input)\"\s*:"
+_JSON = (
+    rf"\[?\s*\{{\s*(?:{_NAME}\s*,\s*{_ARGUMENTS}|\"arguments\"\s*:|\"(?:tool_calls|function_call|tool_call)\"\s*:"
+    r"|\"type\"\s*:\s*\"(?:function|tool_use|tool_call)\"\s*,|\"(?:id|call_id)\"\s*:\s*\"call_)"
+)
+_PLAIN = re.compile(
+    rf"^[ \t]*(?:{_JSON}|functools\[|Action:[ \t]*\S[^\n]{{0,80}}\n+Action Input:|Thought:[^\n]*\n+Action:)",
+    re.MULTILINE,
+)
+_FENCED_CALL = re.compile(rf"```(?:tool_code|tool_call)\b|```\w*[ \t]*\n\s*(?:{_JSON})")
+
+
+def tool_call(content: str, plain: str) -> str | None:
+    """Return the beginning of a call of a tool that stands in an answer as text; None where there is none.
+
+    Args:
+        content: The answer.
+        plain: The answer without its fenced code.
+    """
+    found = _unquoted_tag(plain) or (_PLAIN.search(plain) if ":" in plain or "functools" in plain else None)
+    if found is None and "```" in content[: LONGEST_LEAD + 3]:
+        found = _FENCED_CALL.search(content, 0, 2 * LONGEST_LEAD)
+        if found is not None and not _is_all(content, found):
+            return None
+    return " ".join(found[0].split())[:40] if found else None
+
+
+def _unquoted_tag(plain: str) -> re.Match[str] | None:
+    for found in _TAG.finditer(plain) if "<" in plain or "[" in plain else ():
+        place = (plain, found.start(), found.end())
+        if not is_spoken_of(*place) and not is_quoted(*place, fences(plain)):
+            return found
+    return None
+
+
+def _is_all(content: str, block: re.Match[str]) -> bool:
+    """Whether a fenced block is all that an answer shows, some words before it aside."""
+    closed = content.find("```", block.end())
+    return block.start() <= LONGEST_LEAD and (closed < 0 or not content[closed + 3 :].strip())

@@ -1,0 +1,134 @@
+"""Find a turn of a chat that a template or a base model wrote into a text: a role in front, or a further turn."""
+
+import re
+from collections import Counter
+
+_USER = r"user|human|ユーザー?"
+_ASSISTANT = r"assistant|ai|bot|chatbot|アシスタント"
+_ASKED = r"you|q|question|質問"
+_ANSWERED = r"a|answer|response|回答|答え|応答"
+_LEADING = re.compile(
+    r"\A\s*(?:(?P<bare>assistant|model|system|user)[ \t]*\n"
+    rf"|(?P<label>(?:\*\*|\[|<)?(?:{_ASSISTANT})(?:\*\*|\]|>)?[ \t]*[:：](?:\*\*)?(?=\s|[^\x00-\x7f]))"
+    r"|(?P<heading>#{2,4} ?(?:response|assistant|応答|アシスタント)[ \t]*[:：]?[ \t]*\n|<assistant>"
+    r"|\*\*assistant\*\*\s*\n))",
+    re.IGNORECASE,
+)
+_HEADING = re.compile(
+    r"\n#{2,4} ?(?:instruction|human|user|assistant|response|指示|応答|入力|ユーザー?|アシスタント)[ \t]*[:：]",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    rf"\n[ \t]*(?:\*\*|\[|<)?(?:(?P<user>{_USER})|(?P<assistant>{_ASSISTANT})|(?P<asked>{_ASKED})"
+    rf"|(?P<answered>{_ANSWERED}))(?:\*\*|\]|>)?[ \t]*[:：](?:\*\*)?[ \t]*(?P<said>[^\n]*)",
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"(?P<before>[^\n]*)\n(?:user|assistant|model)[ \t]*\n+(?P<said>[^\n]+)")
+_ANY_LABEL = re.compile(r"^[ \t]*\*{0,2}(?P<name>[^\W\d_][\w .'’-]{0,24}?)\*{0,2}[ \t]*[:：]", re.MULTILINE)
+_ROLES = re.compile(rf"(?:{_USER}|{_ASSISTANT}|{_ASKED}|{_ANSWERED})\Z", re.IGNORECASE)
+_DEFINES = re.compile(r"(?:the|an?|any|someone|anyone|people|who|whoever)\b")
+_GLUED = re.compile(
+    r"(?P<before>[\w)\]]*)[.?!。？！…\"'’”）)][ \t]*(?P<role>assistant|model|user)[ \t]*(?:\n+(?P<said>[^\n]*)|\Z)",
+    re.IGNORECASE,
+)
+_OBJECT = re.compile(
+    r"(?:request|req|self|this|session|ctx|context|auth|app|current|event|message|data|obj|props|state|config|args"
+    r"|params|res|response|user|account|db|models?|settings|env|torch|nn|keras|sklearn|django|api|\w*_\w*)\Z",
+    re.IGNORECASE,
+)
+
+
+def glued_role(text: str) -> str | None:
+    """Return a role that follows the end of a sentence without a break and ends its line; None where there is none."""
+    if "ssistant" not in text and "user" not in text and "model" not in text:
+        return None
+    for found in _GLUED.finditer(text):
+        at_end = found["said"] is None
+        attribute = _OBJECT.match(found["before"]) is not None and text[found.end("before")] == "."
+        if not attribute and (not at_end or found["role"].lower() == "assistant"):
+            return found["role"]
+    return None
+
+
+def leading_role(text: str, instruction: str = "") -> str | None:
+    """Return the role of a template with which an answer begins; None where it begins with none."""
+    found = _LEADING.match(text)
+    if found is None or (found["bare"] and _is_defined(text[found.end() :], found["bare"])):
+        return None
+    word = re.sub(r"[^\w]", "", found[0])
+    return None if found["label"] and word in instruction else found[0].strip()
+
+
+def _is_defined(rest: str, name: str) -> bool:
+    """Whether a lone word is a heading whose text explains it, or one of several such headings."""
+    first = " ".join(rest.split()[:3]).lower()
+    return re.search(rf"\b{re.escape(name.lower())}", first) is not None or (
+        re.search(r"\n[ \t]*\n[a-z]+[ \t]*\n\S", rest) is not None
+    )
+
+
+def next_turn(text: str, asks_for_questions: bool = False) -> str | None:
+    """Return the beginning of a turn that follows an answer; None where there is none.
+
+    A line that an earlier one announces, a definition, a field of a form, and a script with further speakers hold.
+
+    Args:
+        text: The answer, without its code.
+        asks_for_questions: Whether pairs of a question and an answer may be what was asked for.
+    """
+    if heading := _HEADING.search(text):
+        return heading[0].strip()
+    if ":" in text or "：" in text:
+        labels = [label for label in _LABEL.finditer(text) if not (asks_for_questions and label["asked"])]
+        if labels and not _is_script(text):
+            turns = (label for at, label in enumerate(labels) if _opens(text, label, labels[at + 1 :]))
+            if (turn := next(turns, None)) is not None:
+                return turn[0].strip()
+    bare = _BARE.search(text) if "\n" in text else None
+    return bare[0].strip() if bare and _is_turn(bare["before"].strip(), bare["said"].strip()) else None
+
+
+def _is_turn(before: str, said: str) -> bool:
+    """Whether a lone role between two lines heads a turn, and is not an item of a list."""
+    is_item = re.fullmatch(r"[a-z]+", before) is not None
+    return not is_item and _is_sentence(said) and (said[0].isupper() or not said[0].isascii() or said.endswith("?"))
+
+
+def _opens(text: str, label: re.Match[str], later: list[re.Match[str]]) -> bool:
+    """Whether a label opens a turn of the user: a question, a sentence, or one that an assistant's label follows."""
+    before = text[: label.start()]
+    if not before.strip() or before.rstrip().endswith((":", "：")):
+        return False
+    kinds = {_kind(one) for one in later}
+    if _kind(label) == "asked":
+        return bool(label["said"].strip()) and bool(kinds & {"answered", "assistant"})
+    if _kind(label) != "user":
+        return False
+    said = label["said"].strip()
+    if "assistant" in kinds or said.endswith(("?", "？")):
+        return True
+    alone = before.endswith("\n") or not _has_neighbour(text, label)
+    return _is_sentence(said) and not _DEFINES.match(said) and alone
+
+
+def _kind(label: re.Match[str]) -> str:
+    return next(kind for kind in ("user", "assistant", "asked", "answered") if label[kind])
+
+
+def _has_neighbour(text: str, label: re.Match[str]) -> bool:
+    """Whether the line before or behind a label has a label of its own, as in a list of definitions."""
+    above = text[: label.start()].rpartition("\n")[2]
+    below = text[label.end() :].lstrip("\n").partition("\n")[0]
+    return any(_ANY_LABEL.match(line) for line in (above, below))
+
+
+def _is_sentence(said: str) -> bool:
+    said = said.strip()
+    ends = said.endswith((".", "?", "!", "。", "？", "！", "…"))
+    return len(said.split()) >= 4 or (ends and len(said.split()) >= 2) or (not said.isascii() and len(said) >= 8)
+
+
+def _is_script(text: str) -> bool:
+    """Whether speakers other than the roles of a chat speak more than once."""
+    names = Counter(found["name"] for found in _ANY_LABEL.finditer(text) if not _ROLES.match(found["name"]))
+    return any(times > 1 for times in names.values())
