@@ -45,7 +45,7 @@ def fences(text: str) -> list[tuple[int, int]]:
     return spans
 
 
-def is_quoted(text: str, start: int, end: int, fenced: Sequence[tuple[int, int]]) -> bool:
+def is_quoted(text: str, start: int, end: int, fenced: Sequence[tuple[int, int]] = ()) -> bool:
     """Return whether a mark at text[start:end] stands in quotation marks, brackets of its own, or code."""
     if any(first <= start < last and last - first <= LONGEST_QUOTED_FENCE for first, last in fenced):
         return True

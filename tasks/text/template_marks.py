@@ -4,16 +4,19 @@ Shared by the rules for prompts and those for answers. A text that quotes such m
 """
 
 import re
+from itertools import islice
 
-from kasasagi.tasks.text.mentions import fences, is_quoted, is_spoken_of
+from kasasagi.tasks.text.mentions import is_quoted, is_spoken_of
 from kasasagi.tasks.text.thinking_forms import THINK_NAMES, WORD_NAMES
 
 LOOKED_AT = 8000
 ENOUGH_BYTE_TOKENS = 3
+MOST_TOKENS = 1000
+"""So many tokens of a text are looked at; a text that quotes as many holds."""
 FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _ANGLE = (
     # ChatML, Llama 3, Phi, Command, Granite, PLaMo, K2, and one that is cut off; Gemma 4; DeepSeek.
-    r"/?\|\w[\w:.|▁-]{1,60}\|>|\|(?:im_|end|eo[st]|start|assistant|user|system)\w*\|?\Z",
+    r"/?\|/?\w[\w:.|▁-]{1,60}\|>|\|(?:im_|end|eo[st]|start|assistant|user|system)\w*\|?\Z",
     r"\|(?:turn|channel|tool\w{0,20})>|(?:turn|channel|tool\w{0,20})\|>|/?｜{1,2}[^｜<>\n]{2,40}｜{1,2}>?",
     # Gemma, SmolVLM; Seed, MiniMax, LongCat, K2-Horizon; InternLM; StarCoder.
     r"/?(?:start|end|begin)_of_\w{2,20}>|/?(?:seed|mm|minimax|ifm|longcat)[:|_][\w|]{2,40}>|/?eo[ahmpc]>|fim_\w{3,10}>",
@@ -37,9 +40,12 @@ _ABOUT_TEMPLATES = re.compile(
     r"|テンプレート|トークン|タグ|区切り文字|プロンプト形式|言語モデル",
     re.IGNORECASE,
 )
+_BLANKS_TO_THE_END = re.compile(r"\s*\Z")
 _SENTENCE_END = re.compile(r"[.?!。？！]\s*\Z")
 _PLAIN_THOUGHT = re.compile(r"\A\s*thought[ \t]*\n")
 """Gemma's channel of thinking without its control tokens: where it ends cannot be seen."""
+_QUOTED = re.compile(r"「[^」]*」|“[^”]*”|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|`[^`\n]*`")
+_MAY_BE_BYTES = re.compile(r"[ĠĊ▁ãäåæçèé]|<0x")
 _BYTE_TOKEN = re.compile(r"(?<=[^\W\d_])Ġ(?=\w)|Ċ|(?<=\S)▁(?=\w)|<0x[0-9A-F]{2}>|[ãäåæçèé][¡-¬®-¿\u0122-\u0143]{2}")
 """Pieces of GPT-2's and SentencePiece's vocabularies; the last is one kana or kanji as three bytes."""
 
@@ -63,7 +69,7 @@ def leaked_token(text: str, about: str = "") -> str | None:
     if "<" not in text and "[" not in text and "]~" not in text and "◁" not in text:
         return None
     quiet: bool | None = None
-    for found in _TOKEN.finditer(text):
+    for found in islice(_TOKEN.finditer(text), MOST_TOKENS):
         if quiet is None:
             quiet = _ABOUT_TEMPLATES.search(_TOKEN.sub(" ", f"{about}\n{text}")) is not None
         if _counts(text, found, quiet or found[0].strip() in about):
@@ -72,18 +78,15 @@ def leaked_token(text: str, about: str = "") -> str | None:
 
 
 def _counts(text: str, found: re.Match[str], quiet: bool) -> bool:
-    if not text[found.end() :].strip() and _SENTENCE_END.search(text[max(0, found.start() - 80) : found.start()]):
+    start, end = found.span()
+    if _BLANKS_TO_THE_END.match(text, end) and _SENTENCE_END.search(text[max(0, start - 80) : start]):
         return True
-    spoken_of = quiet or is_spoken_of(text, found.start(), found.end())
-    return not spoken_of and not is_quoted(text, found.start(), found.end(), fences(text))
+    return not quiet and not is_spoken_of(text, start, end) and not is_quoted(text, start, end)
 
 
 def undecoded(text: str) -> str | None:
     """Return a sample of a text whose tokens were not decoded, such as TheĠriverĠbends; None for another text."""
-    if text.isascii() and "<0x" not in text:
+    if _MAY_BE_BYTES.search(text) is None:
         return None
-    found = _BYTE_TOKEN.findall(_UNQUOTED.sub(" ", FENCED.sub(" ", text[:LOOKED_AT])))
+    found = _BYTE_TOKEN.findall(_QUOTED.sub(" ", FENCED.sub(" ", text[:LOOKED_AT])))
     return text[:40] if len(found) >= ENOUGH_BYTE_TOKENS else None
-
-
-_UNQUOTED = re.compile(r"「[^」]*」|“[^”]*”|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|`[^`\n]*`")

@@ -1,20 +1,22 @@
 """Find a call of a tool that a model wrote as text: tags, JSON, a block of tool code, or an action of an agent."""
 
 import re
+from itertools import islice
 
-from kasasagi.tasks.text.mentions import fences, is_quoted, is_spoken_of
+from kasasagi.tasks.text.mentions import is_quoted, is_spoken_of
 
+MOST_TAGS = 1000
 LONGEST_LEAD = 300
 """So much may stand before a fenced call that is all that an answer shows."""
 _TAG = re.compile(
-    r"<(?:tool_calls?|tool_use|tool_code|function_calls?|use_mcp_tool|execute_\w{2,20}|minimax:tool_call|seed:tool_call"
-    r"|longcat_tool_call)>|<function=[\w.:-]{1,80}>|<function_call\b|<invoke name=|<\|tool_calls?_(?:section_)?begin\|>"
-    r"|<｜tool▁calls?▁begin｜>|<\|python_tag\|>|</?｜{1,2}DSML｜{1,2}|\[TOOL_CALLS\]"
+    r"<(?:tool_calls?|tool_use|tool_code|function_calls?|use_mcp_tool|execute_\w{2,20}|longcat_tool_call)>"
+    r"|<(?:seed|minimax):tool_call>|<function=[\w.:-]{1,80}>|<(?:\w{2,12}:)?function_call\b|<invoke name="
+    r"|<\|tool_calls?_(?:section_)?begin\|>|<｜tool▁calls?▁begin｜>|<\|python_tag\|>|</?｜{1,2}DSML｜{1,2}|\[TOOL_CALLS\]"
 )
 _NAME = r"\"(?:name|function|function_name|tool|tool_name|action)\"\s*:\s*\"[\w.:/ -]{1,80}\""
 _ARGUMENTS = r"\"(?:arguments|parameters|params|args|kwargs|input|tool_input|action_input)\"\s*:"
 _JSON = (
-    rf"\[?\s*\{{\s*(?:{_NAME}\s*,\s*{_ARGUMENTS}|\"arguments\"\s*:|\"(?:tool_calls|function_call|tool_call)\"\s*:"
+    rf"\[?\s{{0,20}}\{{\s*(?:{_NAME}\s*,\s*{_ARGUMENTS}|\"arguments\"\s*:|\"(?:tool_calls|function_call|tool_call)\"\s*:"
     r"|\"type\"\s*:\s*\"(?:function|tool_use|tool_call)\"\s*,|\"(?:id|call_id)\"\s*:\s*\"call_)"
 )
 _PLAIN = re.compile(
@@ -40,9 +42,9 @@ def tool_call(content: str, plain: str) -> str | None:
 
 
 def _unquoted_tag(plain: str) -> re.Match[str] | None:
-    for found in _TAG.finditer(plain) if "<" in plain or "[" in plain else ():
+    for found in islice(_TAG.finditer(plain), MOST_TAGS) if "<" in plain or "[" in plain else ():
         place = (plain, found.start(), found.end())
-        if not is_spoken_of(*place) and not is_quoted(*place, fences(plain)):
+        if not is_spoken_of(*place) and not is_quoted(*place):
             return found
     return None
 

@@ -2,7 +2,9 @@
 
 import re
 from collections import Counter
+from itertools import islice
 
+MOST_LABELS = 200
 _USER = r"user|human|ユーザー?"
 _ASSISTANT = r"assistant|ai|bot|chatbot|アシスタント"
 _ASKED = r"you|q|question|質問"
@@ -15,7 +17,9 @@ _LEADING = re.compile(
     re.IGNORECASE,
 )
 _HEADING = re.compile(
-    r"\n#{2,4} ?(?:instruction|human|user|assistant|response|指示|応答|入力|ユーザー?|アシスタント)[ \t]*[:：]",
+    r"\n#{2,4} ?(?:instruction|human|user|assistant|response|指示|応答|入力|ユーザー?|アシスタント)[ \t]*[:：]"
+    r"|\n#{2,4} ?(?:instruction|human|user|指示|ユーザー?)[ \t]*\n"
+    r"(?=(?:[^\n]*\n){0,40}?#{2,4} ?(?:response|assistant|応答)[ \t]*\n)",
     re.IGNORECASE,
 )
 _LABEL = re.compile(
@@ -23,14 +27,15 @@ _LABEL = re.compile(
     rf"|(?P<answered>{_ANSWERED}))(?:\*\*|\]|>)?[ \t]*[:：](?:\*\*)?[ \t]*(?P<said>[^\n]*)",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"(?P<before>[^\n]*)\n(?:user|assistant|model)[ \t]*\n+(?P<said>[^\n]+)")
+_BARE = re.compile(r"\n(?:user|assistant|model)[ \t]*\n+(?P<said>[^\n]+)")
 _ANY_LABEL = re.compile(r"^[ \t]*\*{0,2}(?P<name>[^\W\d_][\w .'’-]{0,24}?)\*{0,2}[ \t]*[:：]", re.MULTILINE)
 _ROLES = re.compile(rf"(?:{_USER}|{_ASSISTANT}|{_ASKED}|{_ANSWERED})\Z", re.IGNORECASE)
 _DEFINES = re.compile(r"(?:the|an?|any|someone|anyone|people|who|whoever)\b")
 _GLUED = re.compile(
-    r"(?P<before>[\w)\]]*)[.?!。？！…\"'’”）)][ \t]*(?P<role>assistant|model|user)[ \t]*(?:\n+(?P<said>[^\n]*)|\Z)",
+    r"[.?!。？！…\"'’”）)][ \t]*(?P<role>assistant|model|user)[ \t]*(?:\n+(?P<said>[^\n]*)|\Z)",
     re.IGNORECASE,
 )
+_LAST_WORD = re.compile(r"\w+\Z")
 _OBJECT = re.compile(
     r"(?:request|req|self|this|session|ctx|context|auth|app|current|event|message|data|obj|props|state|config|args"
     r"|params|res|response|user|account|db|models?|settings|env|torch|nn|keras|sklearn|django|api|\w*_\w*)\Z",
@@ -44,8 +49,10 @@ def glued_role(text: str) -> str | None:
         return None
     for found in _GLUED.finditer(text):
         at_end = found["said"] is None
-        attribute = _OBJECT.match(found["before"]) is not None and text[found.end("before")] == "."
-        if not attribute and (not at_end or found["role"].lower() == "assistant"):
+        word = _LAST_WORD.search(text[max(0, found.start() - 40) : found.start()])
+        is_item = word is not None and word[0].isdigit() and found[0][1] in " \t"
+        attribute = found[0][0] == "." and word is not None and _OBJECT.match(word[0]) is not None
+        if not attribute and not is_item and (not at_end or found["role"].lower() == "assistant"):
             return found["role"]
     return None
 
@@ -79,13 +86,15 @@ def next_turn(text: str, asks_for_questions: bool = False) -> str | None:
     if heading := _HEADING.search(text):
         return heading[0].strip()
     if ":" in text or "：" in text:
-        labels = [label for label in _LABEL.finditer(text) if not (asks_for_questions and label["asked"])]
+        found = islice(_LABEL.finditer(text), MOST_LABELS)
+        labels = [label for label in found if not (asks_for_questions and label["asked"])]
         if labels and not _is_script(text):
             turns = (label for at, label in enumerate(labels) if _opens(text, label, labels[at + 1 :]))
             if (turn := next(turns, None)) is not None:
                 return turn[0].strip()
-    bare = _BARE.search(text) if "\n" in text else None
-    return bare[0].strip() if bare and _is_turn(bare["before"].strip(), bare["said"].strip()) else None
+    bare = _BARE.search(text)
+    before = text[max(0, bare.start() - 400) : bare.start()].rpartition("\n")[2] if bare else ""
+    return bare[0].strip() if bare and _is_turn(before.strip(), bare["said"].strip()) else None
 
 
 def _is_turn(before: str, said: str) -> bool:
@@ -96,7 +105,7 @@ def _is_turn(before: str, said: str) -> bool:
 
 def _opens(text: str, label: re.Match[str], later: list[re.Match[str]]) -> bool:
     """Whether a label opens a turn of the user: a question, a sentence, or one that an assistant's label follows."""
-    before = text[: label.start()]
+    before = text[max(0, label.start() - 400) : label.start()]
     if not before.strip() or before.rstrip().endswith((":", "：")):
         return False
     kinds = {_kind(one) for one in later}
@@ -117,8 +126,8 @@ def _kind(label: re.Match[str]) -> str:
 
 def _has_neighbour(text: str, label: re.Match[str]) -> bool:
     """Whether the line before or behind a label has a label of its own, as in a list of definitions."""
-    above = text[: label.start()].rpartition("\n")[2]
-    below = text[label.end() :].lstrip("\n").partition("\n")[0]
+    above = text[max(0, label.start() - 400) : label.start()].rpartition("\n")[2]
+    below = text[label.end() : label.end() + 400].lstrip("\n").partition("\n")[0]
     return any(_ANY_LABEL.match(line) for line in (above, below))
 
 

@@ -343,6 +343,17 @@ def test_any_text_can_be_tested(instruction: str, content: str, finish: str | No
         "1",
         "((",
         "0 a b ",
+        "<|im_end|>, ",
+        '"<think>" ',
+        "</think>, ",
+        "\nUser: a",
+        "\nQ: a b c d",
+        "\nuser\n",
+        ".user\n",
+        "Thought:\n",
+        '[ { "name": ',
+        "<tool_call> is ",
+        ":\n\n\n",
     ],
 )
 def test_long_junk_takes_linear_time(junk: str) -> None:
@@ -352,80 +363,3 @@ def test_long_junk_takes_linear_time(junk: str) -> None:
         first_broken([name], Answer(content, content + "x", "stop"))
         first_broken([name], Answer("Go on.", "".join(chr(97 + i * i % 23) for i in range(2000)) + content, "stop"))
     assert time.process_time() - start < 20
-
-
-ANSWER = "The product of 17 and 23 is 391. You can check it as 17 times 20 plus 17 times 3."
-LEAKS = [
-    f"{ANSWER}<|im_end|>",
-    f"{ANSWER}<|eot_id|>",
-    f"{ANSWER}<｜end▁of▁sentence｜>",
-    f"{ANSWER}<end_of_turn>\n<start_of_turn>user\nAnd 18?",
-    f"{ANSWER}<turn|>",
-    f"{ANSWER}</s>",
-    f"{ANSWER} [/INST]",
-    f"assistant\n\n{ANSWER}",
-    f"model\n{ANSWER}",
-    f"Assistant: {ANSWER}",
-    f"{ANSWER}\n\nHuman: And what is 18 times 23?\n\nAssistant: 414.",
-    f"{ANSWER}\n\nUser: And 18 times 23?",
-    f"{ANSWER}\n\n### Instruction:\nMultiply 18 by 23.",
-    f"{ANSWER}\nuser\nAnd what is 18 times 23?",
-    "391です。\n\nユーザー：18かける23は？",
-    '<tool_call>\n{"name": "mul", "arguments": {"a": 17, "b": 23}}\n</tool_call>',
-    '[TOOL_CALLS][{"name": "mul", "arguments": {}}]',
-    '{"name": "mul", "arguments": {"a": 17, "b": 23}}',
-    "<|python_tag|>mul(17, 23)",
-    '<function=mul>{"a": 17}</function>',
-]
-FINE = [
-    ANSWER,
-    "In ChatML every turn ends with the token `<|im_end|>`, and in Llama 3 with `<|eot_id|>`; Mistral writes [INST].",
-    "Use `</s>` for the end.",
-    "The user: a person who uses something.",
-    "Users:\n\n- admin\n- guest",
-    "Human rights are for all.\n\nHumans: everybody.",
-    "A model\nneeds data.",
-    "```\n<|im_start|>user\n```\nis how a turn begins.",
-    "In HTML <s>this</s> is struck out.",
-    "Assistants help people.",
-    "x <| y |> z pipes twice.",
-]
-
-
-@pytest.mark.parametrize("content", LEAKS)
-def test_what_a_template_left_in_an_answer_is_found(content: str) -> None:
-    broken = first_broken(["no_template_leak"], Answer("What is 17 times 23?", content))
-    assert broken is not None
-    assert broken.reason == "template_leak"
-
-
-@pytest.mark.parametrize("content", FINE)
-def test_an_answer_about_templates_or_without_them_holds(content: str) -> None:
-    assert first_broken(["no_template_leak", "decoded"], Answer("What is 17 times 23?", content)) is None
-
-
-@pytest.mark.parametrize(
-    ("instruction", "content"),
-    [
-        ("Write a dialogue between a user and a bot.", "User: Hi\n\nUser: Are you there?"),
-        ("Call the tool mul with 17 and 23 in JSON.", '{"name": "mul", "arguments": {"a": 17}}'),
-        ("How does a chat template end a turn?", "With <|im_end|> in ChatML and <|eot_id|> in Llama 3, as a rule"),
-        ("チャットの会話例を書いて。", "ユーザー：こんにちは\n\nユーザー：元気？"),
-    ],
-)
-def test_roles_calls_and_marks_that_were_asked_for_hold(instruction: str, content: str) -> None:
-    assert first_broken(["no_template_leak"], Answer(instruction, content)) is None
-
-
-@pytest.mark.parametrize(
-    "content", ["TheĠproductĠofĠ17ĠandĠ23ĠisĠ391.", "▁The▁product▁of▁17▁is▁391", "<0xE3><0x81><0x82>"]
-)
-def test_tokens_that_were_not_decoded_are_found(content: str) -> None:
-    broken = first_broken(["decoded"], Answer("What is 17 times 23?", content))
-    assert broken is not None
-    assert broken.reason == "undecoded"
-
-
-@pytest.mark.parametrize("content", ["Ġużpin is no word; Ġgantija is a temple in Malta, Ġorġ a name.", "a ▁ b"])
-def test_letters_that_tokens_are_made_of_hold(content: str) -> None:
-    assert first_broken(["decoded"], Answer("Name a temple.", content)) is None
