@@ -28,10 +28,11 @@ FROM quarantine WHERE stage = 'converse'
 """
 
 # Version 2: same_language knows many more languages that a prompt may name, personal_data looks at every turn. 3:
-# sixteen forms of thinking are split off. 4: the rules on answers and on turns find more.
+# sixteen forms of thinking are split off. 4: the rules on answers and on turns find more. 5: further
+# forms of thinking are split off, quoted ones are not; more leaks of chat templates are found.
 CONVERSE = Stage(
     "converse",
-    version=4,
+    version=5,
     wanted=lambda recipe: has_further_turns(recipe.source),
     models=_models,
     gate=Gate(

@@ -33,6 +33,7 @@ FROM verdicts GROUP BY one, other, aspect, ordering HAVING count(DISTINCT judge)
 # thinking that may be quoted. 4: nor is a reply that was cut off. 5: sixteen forms of thinking are split
 # off. 6: a verdict that also stands in a judged text is none; labels behind a number and closing courtesies are read.
 # 7: what may be copied is compared by label and value, with all data that was shown; words behind a number must fit it.
+# Further forms of thinking are split off, quoted ones are not.
 JUDGE = Stage(
     "judge",
     version=7,

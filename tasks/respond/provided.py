@@ -14,8 +14,8 @@ from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, quarantine_
 from kasasagi.tasks.respond.stage import RESPOND
 from kasasagi.tasks.text.thinking import split_thinking
 
-# Raised when the same input would give other rows. 2: thinking is split off.
-VERSION = 2
+# Raised when the same input would give other rows. 2: thinking is split off. 3: further forms are.
+VERSION = 3
 Row = Mapping[str, Any]
 
 

@@ -8,10 +8,10 @@ from kasasagi.tasks.stage import Stage
 _UNREAD = f"row_id IS DISTINCT FROM payload->>'prompt_id' AND NOT {NOT_ANSWERED}"
 
 # Version 2: the extra_body of a vLLM model is sent. 3: a reply that was cut off is not read. 4: sixteen
-# forms of thinking are split off.
+# forms of thinking are split off. 5: so are further ones, and quoted ones are not.
 TAGS = Stage(
     "tags",
-    version=4,
+    version=5,
     wanted=lambda recipe: recipe.tags is not None,
     models=lambda recipe: [recipe.tags.model],
     repairs=lambda recipe: int(recipe.tags.repairs),

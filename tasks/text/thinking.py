@@ -85,7 +85,8 @@ def with_thinking(content: str, thinking: str | None) -> str:
 
 def begins_with_thinking(content: str) -> bool:
     """Return whether a reply says by itself where its thinking begins."""
-    return any(begin.match(content) for begin in _known().begins)
+    opened = (begin.match(content) for begin in _known().begins)
+    return any(found and not is_mentioned_first(content, found.end()) for found in opened)
 
 
 def holds_end_of_thinking(text: str) -> bool:

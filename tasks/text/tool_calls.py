@@ -17,10 +17,11 @@ _NAME = r"\"(?:name|function|function_name|tool|tool_name|action)\"\s*:\s*\"[\w.
 _ARGUMENTS = r"\"(?:arguments|parameters|params|args|kwargs|input|tool_input|action_input)\"\s*:"
 _JSON = (
     rf"\[?\s{{0,20}}\{{\s*(?:{_NAME}\s*,\s*{_ARGUMENTS}|\"arguments\"\s*:|\"(?:tool_calls|function_call|tool_call)\"\s*:"
-    r"|\"type\"\s*:\s*\"(?:function|tool_use|tool_call)\"\s*,|\"(?:id|call_id)\"\s*:\s*\"call_)"
+    r"|\"type\"\s*:\s*\"(?:function|tool_use|tool_call)\"\s*,\s*\"(?:id|name)\"\s*:\s*\""
+    r"|\"type\"\s*:\s*\"function\"\s*,\s*\"function\"\s*:\s*\{[^{}]{0,200}\"arguments\"|\"(?:id|call_id)\"\s*:\s*\"call_)"
 )
 _PLAIN = re.compile(
-    rf"^[ \t]*(?:{_JSON}|functools\[|Action:[ \t]*\S[^\n]{{0,80}}\n+Action Input:|Thought:[^\n]*\n+Action:)",
+    rf"^ {{0,3}}(?:{_JSON}|functools\[|Action:[ \t]*\S[^\n]{{0,80}}\n+Action Input:|Thought:[^\n]*\n+Action:)",
     re.MULTILINE,
 )
 _FENCED_CALL = re.compile(rf"```(?:tool_code|tool_call)\b|```\w*[ \t]*\n\s*(?:{_JSON})")

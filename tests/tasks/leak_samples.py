@@ -52,6 +52,8 @@ PLAIN_ANSWERS = [
 ]
 PLAIN_PROMPTS = [
     "Was bedeutet <unk>?",
+    "<analysis>Sales rose by a tenth.</analysis>\nSummarize the analysis.",
+    "<think> is the opening tag of which model?",
     "What does <pad> do in a batch?",
     "Think first, inside <think> and </think> tags, and then give the answer.",
     'Write a play in which a robot says: "User: unknown. Access denied."',

@@ -63,6 +63,7 @@ _DIALOGUE = re.compile(
     r"|role-?play|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロールプレイ|[:：]\s*\Z",
     re.IGNORECASE,
 )
+_XML_FIRST = re.compile(r"\s*<(?:analysis|reason|rationale)>", re.IGNORECASE)
 _INLINE_ROLE = re.compile(r"[.?!。？！][ \t]+(?:ASSISTANT|USER|Assistant|User|Human|AI)[ \t]*:[ \t]*\S")
 _LABELLED_ANSWER = re.compile(
     r"\n[ \t]*\n[ \t*]*(?:answer|response|回答|応答|答え|解答)[ \t*]*[:：][ \t*]*\S", re.IGNORECASE
@@ -88,10 +89,18 @@ def template_leak(text: str) -> str | None:
 def _leaked_mark(plain: str) -> str | None:
     if marker := leaked_token(plain):
         return f"holds the marker {marker}"
-    if begins_with_thinking(plain) and split_thinking(plain, None)[0]:
+    if _begins_with_a_thought(plain):
         return "begins with a block of thinking"
     sample = undecoded(plain)
     return f"its tokens are not decoded: {sample}" if sample else None
+
+
+def _begins_with_a_thought(plain: str) -> bool:
+    """Whether a model's thinking stands in front of a prompt; an XML element there is material."""
+    if not begins_with_thinking(plain) or _XML_FIRST.match(plain):
+        return False
+    prompt, _ = split_thinking(plain, None)
+    return bool(prompt) and prompt != plain
 
 
 def _leaked_role(plain: str) -> str | None:
