@@ -71,7 +71,7 @@ def is_spoken_of(text: str, start: int, end: int) -> bool:
 
 
 def is_mentioned_first(text: str, end: int) -> bool:
-    """Return whether a text that begins with a mark up to text[end] goes on with a sentence about that mark."""
+    """Return whether a text that begins with a mark up to text[end] continues with a sentence about that mark."""
     return _BEHIND_BEGINNING.match(text, end) is not None
 
 

@@ -6,7 +6,7 @@ Shared by the rules for prompts and those for answers. A text that quotes such m
 import re
 from itertools import islice
 
-from kasasagi.tasks.text.mentions import is_quoted, is_spoken_of
+from kasasagi.tasks.text.mentions import NEAR, is_quoted, is_spoken_of
 from kasasagi.tasks.text.thinking_forms import THINK_NAMES, WORD_NAMES
 
 LOOKED_AT = 8000
@@ -23,7 +23,9 @@ _ANGLE = (
     # Gemma, Baichuan, T5, Nemotron, MiniCPM; Llama 2; GLM; PLaMo 1; padding.
     r"(?:unused|reserved_|extra_id_|extra_|SPECIAL_)\d+>|</?SYS>>|sop>|/?EOD>|(?i:bos|eos|pad|unk|sep)(?:_TOKEN)?>",
     r"(?<!.<)s>(?!.*</s>)|(?<!\w<)/s>\s*(?:<s>\s*)?\Z",
-    rf"/?(?i:{THINK_NAMES})\s*>|(?i:{WORD_NAMES})>(?=\s*\n)|/(?i:{WORD_NAMES})>(?=[ \t]*(?:\n|\Z))",
+    rf"/?(?i:{THINK_NAMES})\s*>|(?i:{WORD_NAMES})>(?=\s*\n)|/(?i:{WORD_NAMES})>",
+    # What begins or ends a whole answer: a thought, or the tag around an answer.
+    rf"(?<!.<)(?i:{WORD_NAMES}|answer|response|output)>|/(?i:answer|response|output)>\s*\Z",
     r"/?final(?:_answer)?>|(?<!.<)(?i:analysis|reason|rationale)>(?!.*</\w)",
 )
 _SQUARE = (
@@ -33,7 +35,7 @@ _SQUARE = (
 )
 _TOKEN = re.compile(rf"<(?:{'|'.join(_ANGLE)})|\[(?:{_SQUARE})|\]~!?b[\[\]]|◁/?think▷", re.DOTALL)
 _ABOUT_TEMPLATES = re.compile(
-    r"templates?\b|token|chatml|prompt format|delimiter|markup|\btags?\b|stop (?:word|sequence|string)"
+    r"templates?\b|token|chatml|prompt format|delimiter|markup|\bxml\b|\bhtml\b|\btags?\b|stop (?:word|sequence|string)"
     r"|end[- ]of[- ](?:text|turn|sequence|message)|language model|\bllms?\b|llama|mis?tral|mixtral|qwen|gemma|vicuna"
     r"|alpaca|zephyr|exaone|deepseek|command[- ]r|granite|minimax|plamo|\bphi-?[1-4]|gpt-?(?:oss|2|j|neox)|\bglm\b"
     r"|\bt5\b|\bbert\b|apriel"
@@ -41,6 +43,7 @@ _ABOUT_TEMPLATES = re.compile(
     re.IGNORECASE,
 )
 _BLANKS_TO_THE_END = re.compile(r"\s*\Z")
+_WORD_END = re.compile(rf"</((?i:{WORD_NAMES}))>")
 _SENTENCE_END = re.compile(r"[.?!。？！]\s*\Z")
 _PLAIN_THOUGHT = re.compile(r"\A\s*thought[ \t]*\n")
 """Gemma's channel of thinking without its control tokens: where it ends cannot be seen."""
@@ -79,9 +82,18 @@ def leaked_token(text: str, about: str = "") -> str | None:
 
 def _counts(text: str, found: re.Match[str], quiet: bool) -> bool:
     start, end = found.span()
+    if _closes_element(text, found):
+        return False
     if _BLANKS_TO_THE_END.match(text, end) and _SENTENCE_END.search(text[max(0, start - 80) : start]):
         return True
     return not quiet and not is_spoken_of(text, start, end) and not is_quoted(text, start, end)
+
+
+def _closes_element(text: str, found: re.Match[str]) -> bool:
+    """Whether a token is the end of an element of plain words, as in XML, whose beginning stands on the same line."""
+    name = _WORD_END.fullmatch(found[0])
+    line = text[max(0, found.start() - NEAR) : found.start()].rpartition("\n")[2]
+    return name is not None and f"<{name[1]}>" in line
 
 
 def undecoded(text: str) -> str | None:

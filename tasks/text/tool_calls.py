@@ -9,7 +9,7 @@ MOST_TAGS = 1000
 LONGEST_LEAD = 300
 """So much may stand before a fenced call that is all that an answer shows."""
 _TAG = re.compile(
-    r"<(?:tool_calls?|tool_use|tool_code|function_calls?|use_mcp_tool|execute_\w{2,20}|longcat_tool_call)>"
+    r"</?(?:tool_calls?|tool_use|tool_code|function_calls?|use_mcp_tool|execute_\w{2,20}|longcat_tool_call)>"
     r"|<(?:seed|minimax):tool_call>|<function=[\w.:-]{1,80}>|<(?:\w{2,12}:)?function_call\b|<invoke name="
     r"|<\|tool_calls?_(?:section_)?begin\|>|<｜tool▁calls?▁begin｜>|<\|python_tag\|>|</?｜{1,2}DSML｜{1,2}|\[TOOL_CALLS\]"
 )
@@ -21,7 +21,8 @@ _JSON = (
     r"|\"type\"\s*:\s*\"function\"\s*,\s*\"function\"\s*:\s*\{[^{}]{0,200}\"arguments\"|\"(?:id|call_id)\"\s*:\s*\"call_)"
 )
 _PLAIN = re.compile(
-    rf"^ {{0,3}}(?:{_JSON}|functools\[|Action:[ \t]*\S[^\n]{{0,80}}\n+Action Input:|Thought:[^\n]*\n+Action:)",
+    rf"^ {{0,3}}(?:{_JSON}|functools\[|\[\w+\(\w+=[^\n]*\)\]\s*\Z"
+    r"|Action:[ \t]*\S[^\n]{0,80}\n+Action Input:|Thought:[^\n]*\n+Action:)",
     re.MULTILINE,
 )
 _FENCED_CALL = re.compile(rf"```(?:tool_code|tool_call)\b|```\w*[ \t]*\n\s*(?:{_JSON})")
@@ -34,7 +35,7 @@ def tool_call(content: str, plain: str) -> str | None:
         content: The answer.
         plain: The answer without its fenced code.
     """
-    found = _unquoted_tag(plain) or (_PLAIN.search(plain) if ":" in plain or "functools" in plain else None)
+    found = _unquoted_tag(plain) or (_PLAIN.search(plain) if ":" in plain or "[" in plain else None)
     if found is None and "```" in content[: LONGEST_LEAD + 3]:
         found = _FENCED_CALL.search(content, 0, 2 * LONGEST_LEAD)
         if found is not None and not _is_all(content, found):

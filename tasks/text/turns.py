@@ -8,10 +8,12 @@ MOST_LABELS = 200
 _USER = r"user|human|ユーザー?"
 _ASSISTANT = r"assistant|ai|bot|chatbot|アシスタント"
 _ASKED = r"you|q|question|質問"
+_SPEAKERS = rf"{_ASSISTANT}|gpt|chatgpt|response"
 _ANSWERED = r"a|answer|response|回答|答え|応答"
 _LEADING = re.compile(
     r"\A\s*(?:(?P<bare>assistant|model|system|user)[ \t]*\n"
-    rf"|(?P<label>(?:\*\*|\[|<)?(?:{_ASSISTANT})(?:\*\*|\]|>)?[ \t]*[:：](?:\*\*)?(?=\s|[^\x00-\x7f]))"
+    rf"|(?P<label>(?:\*\*|\[|<)?(?:{_SPEAKERS})(?:\*\*|\]|>)?[ \t]*[:：](?:\*\*)?"
+    r"(?=\s|[^\x00-\x7f]|(?-i:[A-Z])))"
     r"|(?P<heading>#{2,4} ?(?:response|assistant|応答|アシスタント)[ \t]*[:：]?[ \t]*\n|<assistant>"
     r"|\*\*assistant\*\*\s*\n))",
     re.IGNORECASE,
@@ -27,10 +29,9 @@ _LABEL = re.compile(
     rf"|(?P<answered>{_ANSWERED}))(?:\*\*|\]|>)?[ \t]*[:：](?:\*\*)?[ \t]*(?P<said>[^\n]*)",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"\n(?:user|assistant|model)[ \t]*\n+(?P<said>[^\n]+)")
+_BARE = re.compile(r"\n(?P<role>user|assistant|model)[ \t]*\n+(?P<said>[^\n]+)")
 _ANY_LABEL = re.compile(r"^[ \t]*\*{0,2}(?P<name>[^\W\d_][\w .'’-]{0,24}?)\*{0,2}[ \t]*[:：]", re.MULTILINE)
 _ROLES = re.compile(rf"(?:{_USER}|{_ASSISTANT}|{_ASKED}|{_ANSWERED})\Z", re.IGNORECASE)
-_DEFINES = re.compile(r"(?:the|an?|any|someone|anyone|people|who|whoever)\b")
 _GLUED = re.compile(
     r"[.?!。？！…\"'’”）)][ \t]*(?P<role>assistant|model|user)[ \t]*(?:\n+(?P<said>[^\n]*)|\Z)",
     re.IGNORECASE,
@@ -63,7 +64,7 @@ def leading_role(text: str, instruction: str = "") -> str | None:
     if found is None or (found["bare"] and _is_defined(text[found.end() :], found["bare"])):
         return None
     word = re.sub(r"[^\w]", "", found[0])
-    return None if found["label"] and word in instruction else found[0].strip()
+    return None if found["label"] and word.lower() in instruction.lower() else found[0].strip()
 
 
 def _is_defined(rest: str, name: str) -> bool:
@@ -94,7 +95,9 @@ def next_turn(text: str, asks_for_questions: bool = False) -> str | None:
                 return turn[0].strip()
     bare = _BARE.search(text)
     before = text[max(0, bare.start() - 400) : bare.start()].rpartition("\n")[2] if bare else ""
-    return bare[0].strip() if bare and _is_turn(before.strip(), bare["said"].strip()) else None
+    if bare is None or _is_defined(bare["said"], bare["role"]):
+        return None
+    return bare[0].strip() if _is_turn(before.strip(), bare["said"].strip()) else None
 
 
 def _is_turn(before: str, said: str) -> bool:
@@ -109,15 +112,23 @@ def _opens(text: str, label: re.Match[str], later: list[re.Match[str]]) -> bool:
     if not before.strip() or before.rstrip().endswith((":", "：")):
         return False
     kinds = {_kind(one) for one in later}
+    said = _said(text, label)
+    is_question = said.endswith(("?", "？"))
     if _kind(label) == "asked":
-        return bool(label["said"].strip()) and bool(kinds & {"answered", "assistant"})
-    if _kind(label) != "user":
-        return False
-    said = label["said"].strip()
-    if "assistant" in kinds or said.endswith(("?", "？")):
+        return is_question and bool(kinds & {"answered", "assistant"})
+    if _kind(label) == "user" and (is_question or "assistant" in kinds):
         return True
     alone = before.endswith("\n") or not _has_neighbour(text, label)
-    return _is_sentence(said) and not _DEFINES.match(said) and alone
+    return _heads_turns(label) and alone and (not said or (_is_sentence(said) and not said[0].islower()))
+
+
+def _said(text: str, label: re.Match[str]) -> str:
+    """Return what stands behind a label, on its line or on the next one."""
+    return (label["said"].strip() or text[label.end() : label.end() + 400].strip().partition("\n")[0]).strip()
+
+
+def _heads_turns(label: re.Match[str]) -> bool:
+    return _kind(label) == "user" or (label["assistant"] or "").lower() in {"assistant", "アシスタント"}
 
 
 def _kind(label: re.Match[str]) -> str:

@@ -146,7 +146,9 @@ def broken(instruction: str, content: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("instruction", "content"), [*samples.PLAIN_ANSWERS, *samples.HELD_OUT_PLAIN], ids=lambda text: text[:40]
+    ("instruction", "content"),
+    [*samples.PLAIN_ANSWERS, *samples.HELD_OUT_PLAIN, *samples.LATER_PLAIN],
+    ids=lambda text: text[:40],
 )
 def test_a_plain_answer_is_neither_cut_nor_lost(instruction: str, content: str) -> None:
     assert split_thinking(content, None) == (content, None)
@@ -158,7 +160,9 @@ def test_a_plain_prompt_holds(text: str) -> None:
     assert template_leak(text) is None
 
 
-@pytest.mark.parametrize("content", [*samples.LEAKED_ANSWERS, *samples.HELD_OUT_LEAKS], ids=lambda text: text[-40:])
+@pytest.mark.parametrize(
+    "content", [*samples.LEAKED_ANSWERS, *samples.HELD_OUT_LEAKS, *samples.LATER_LEAKS], ids=lambda text: text[-40:]
+)
 def test_a_leak_of_another_form_is_cut_or_found(content: str) -> None:
     answer, thinking = split_thinking(content, None)
     assert thinking is not None or broken("Tell me of the river.", answer)
