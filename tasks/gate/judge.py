@@ -47,7 +47,7 @@ def judge_stage(
         scope: Whether the tables hold the first chunk or the whole.
         expectations: What the recipe expects, of this stage and of others.
         base: The recipe's folder, where own classes lie.
-        known: The outcomes that the workspace knows; None judges anew.
+        known: The outcomes that the workspace knows; None judges all rows.
     """
     expected = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
     if not expected:

@@ -86,9 +86,7 @@ def test_rows_that_were_judged_before_are_not_judged_again(
 
 
 @pytest.mark.parametrize("change", ["a row more", "another value", "a duplicate in place of a row", "a bound", "scope"])
-def test_whatever_changes_is_judged_anew(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
+def test_whatever_changes_is_judged(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     known, rows, scope, every = KnownOutcomes(tmp_path / "known"), responses(40), "whole", EVERY
     with tables(run, responses=rows) as connection:
         judge_stage(connection, "respond", "whole", EVERY, known=known)
