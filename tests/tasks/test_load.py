@@ -24,7 +24,7 @@ from kasasagi.tasks.load import (
     source_columns,
     source_digest,
 )
-from kasasagi.tasks.load.files import readers
+from kasasagi.tasks.load.files import streams
 
 PROMPT = {"instruction": "prompt"}
 
@@ -263,7 +263,7 @@ def test_a_source_that_cannot_be_read_says_why_in_one_sentence(
 
 
 def test_a_line_without_an_end_is_cut_and_costs_only_itself(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(readers, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(streams, "MAX_LINE_BYTES", 100)
     path = write(tmp_path, "p.jsonl", '{"prompt": "a"}', json.dumps({"prompt": "x" * 1000}), '{"prompt": "b"}')
     result = load(tmp_path, path, columns=PROMPT)
     assert [row["instruction"] for row in prompts(result)] == ["a", "b"]

@@ -1,0 +1,91 @@
+"""Files as streams of bytes: decompressed, transcoded to UTF-8 where needed, and cut into lines."""
+
+import bz2
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from typing import IO, Protocol, cast
+
+from kasasagi.tasks.load.config import SourceError
+from kasasagi.tasks.load.files.locate import Place
+from kasasagi.tasks.load.files.opened import RawRow
+
+MAX_LINE_BYTES = 64 << 20
+SHOWN_BYTES = 64 << 10
+PEEK_BYTES = 1 << 20
+DAMAGE = (EOFError, OSError, zlib.error, UnicodeError)
+
+
+class ByteLines(Protocol):
+    """What gives its bytes line by line."""
+
+    def readline(self, size: int, /) -> bytes:
+        """Return the next line, or the first bytes of it; b"" at the end."""
+        ...
+
+
+class Transcoded:
+    """The lines of a file in another encoding, as UTF-8; bytes that are invalid in it stay invalid."""
+
+    def __init__(self, file: IO[bytes], encoding: str) -> None:
+        self._text = io.TextIOWrapper(file, encoding=encoding, errors="surrogateescape", newline="\n")
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """Return the next line, or the first characters of it; b"" at the end."""
+        return self._text.readline(size).encode("utf-8", "surrogateescape")
+
+    def read(self) -> bytes:
+        """Return the rest of the file."""
+        return self._text.read().encode("utf-8", "surrogateescape")
+
+
+def open_bytes(place: Place) -> IO[bytes]:
+    """Open a file for reading, decompressed as its ending says."""
+    if place.compression == "gzip":
+        return cast("IO[bytes]", gzip.open(place.file, "rb"))
+    if place.compression == "bz2":
+        return cast("IO[bytes]", bz2.open(place.file, "rb"))
+    if place.compression == "zstd":
+        import pyarrow as pa
+
+        return io.BufferedReader(pa.input_stream(str(place.file), compression="zstd"))
+    return place.file.open("rb")
+
+
+def head_of(place: Place) -> bytes:
+    """Return the first megabyte of a file. Raises SourceError where it is damaged."""
+    try:
+        with open_bytes(place) as file:
+            return file.read(PEEK_BYTES)
+    except DAMAGE as error:
+        raise damage(place, error) from error
+
+
+def report_damage(place: Place, rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    """The same rows, with damage to the file itself raised as a SourceError."""
+    try:
+        yield from rows
+    except DAMAGE as error:
+        raise damage(place, error) from error
+
+
+def damage(place: Place, error: Exception) -> SourceError:
+    """Return the error that says why a file cannot be read to its end."""
+    if isinstance(error, UnicodeError):
+        return SourceError(f"{place.file} cannot be decoded to its end ({error}): correct source.encoding")
+    return SourceError(f"{place.file} cannot be read to its end ({error}): fetch it again")
+
+
+def lines_of(file: ByteLines) -> Iterator[tuple[bytes, bool]]:
+    """The lines of a file without their ends, and whether each was too long and is cut; a BOM is dropped."""
+    first = True
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        cut = len(line) > MAX_LINE_BYTES
+        rest = line
+        while cut and rest and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_LINE_BYTES)
+        if first:
+            line, first = line.removeprefix(codecs.BOM_UTF8), False
+        yield (line[:SHOWN_BYTES] if cut else line.rstrip(b"\r\n")), cut
