@@ -48,7 +48,9 @@ class DatasetSource(Config):
         "recipe, then in the current folder.",
     )
     format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
-    encoding: str | None = Field(default=None, description="Encoding of a csv file that is not UTF-8, e.g. cp932.")
+    encoding: str | None = Field(
+        default=None, description="Encoding of a csv, jsonl or json file that is not UTF-8, e.g. cp932."
+    )
     delimiter: str | None = Field(
         default=None, min_length=1, max_length=1, description="Sign between the columns of a csv file, if no comma."
     )
@@ -82,9 +84,12 @@ class DatasetSource(Config):
     @classmethod
     def _encoding_exists(cls, encoding: str | None) -> str | None:
         try:
+            b"a".decode(encoding or "utf-8", "replace")
             return encoding and codecs.lookup(encoding).name
-        except LookupError as error:
-            raise ValueError(f"encoding: {encoding!r} is no encoding that Python knows; try utf-8 or cp932") from error
+        except (LookupError, UnicodeError) as error:
+            raise ValueError(
+                f"encoding: {encoding!r} is no encoding of texts that Python knows; try utf-8 or cp932"
+            ) from error
 
     @field_validator("columns")
     @classmethod

@@ -2,15 +2,24 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from kasasagi.blocks.canonical import SURROGATES
 from kasasagi.tasks.load.config import DatasetSource, SourceError
-from kasasagi.tasks.load.files.encodings import check_encoding
+from kasasagi.tasks.load.files.encodings import check_encoding, misread
 from kasasagi.tasks.load.files.locate import Place
 from kasasagi.tasks.load.files.opened import RawRow
-from kasasagi.tasks.load.files.streams import MAX_LINE_BYTES, SHOWN_BYTES, head_of, open_bytes
+from kasasagi.tasks.load.files.streams import (
+    DAMAGE,
+    MAX_LINE_BYTES,
+    SHOWN_BYTES,
+    check_kind,
+    damage,
+    head_of,
+    open_bytes,
+)
 
 
 class _Recorder:
@@ -26,6 +35,7 @@ class _Recorder:
 
     def __next__(self) -> str:
         line = next(self._lines)
+        line = line if self.lines else line.removeprefix("\ufeff")
         self.lines += 1
         self.taken.append(line)
         return line
@@ -42,6 +52,11 @@ class CsvForm:
 
     encoding: str
     delimiter: str
+    named: str | None = None
+
+    def misread(self, raw: bytes) -> str:
+        """Say what to do about a row with bytes that are not text in the file's encoding."""
+        return misread(raw, self.named)
 
 
 def csv_form(source: DatasetSource, place: Place) -> CsvForm:
@@ -50,11 +65,12 @@ def csv_form(source: DatasetSource, place: Place) -> CsvForm:
     Raises SourceError where its beginning shows that it is written otherwise.
     """
     delimiter = source.delimiter or ("\t" if ".tsv" in place.file.name.lower() else ",")
-    form = CsvForm(source.encoding or "utf-8-sig", delimiter)
+    form = CsvForm(source.encoding or "utf-8", delimiter, source.encoding)
     head = head_of(place)
+    check_kind(head, place)
     if source.encoding is None:
         check_encoding(head, place)
-    first = head.decode(form.encoding, "replace").partition("\n")[0]
+    first = head.decode(form.encoding, "replace").partition("\n")[0].removeprefix("\ufeff")
     others = [sign for sign in (";", "\t", "|", ",") if sign != delimiter and sign in first]
     if source.delimiter is None and delimiter not in first and others:
         raise SourceError(
@@ -81,6 +97,8 @@ def csv_header(place: Place, form: CsvForm) -> list[str] | None:
             header = read()
         except csv.Error as error:
             raise SourceError(f"{place.file} has a broken first line ({error}): it must name the columns") from error
+        except DAMAGE as error:
+            raise damage(place, error) from error
     doubled = next((name for name in header or [] if (header or []).count(name) > 1), None)
     if doubled is not None:
         raise SourceError(f"{place.file} names the column {doubled!r} twice: rename one")
@@ -94,36 +112,64 @@ def csv_rows(place: Place, form: CsvForm) -> Iterator[RawRow]:
         header = read() or []
         recorder.row()
         while True:
-            row = _csv_row(read, header, recorder, place)
-            if row is None:
+            first = recorder.lines + 1
+            try:
+                fields = read()
+            except csv.Error as error:
+                yield _broken_row(error, first, recorder, place)
+                continue
+            if fields is None:
                 return
-            if row.value is not None or row.reason is not None:
-                yield row
+            if fields:
+                yield _row(fields, header, first, recorder, form)
+            recorder.row()
 
 
-def _csv_row(
-    read: Callable[[], list[str] | None], header: list[str], recorder: _Recorder, place: Place
-) -> RawRow | None:
-    """The next row, None at the end, an empty RawRow for a blank line.
+def _broken_row(error: csv.Error, first: int, recorder: _Recorder, place: Place) -> RawRow:
+    """A row that is no row of a csv file; SourceError where an open quote would take in all lines behind it."""
+    lines, where = recorder.lines - first + 1, _lines_named(first, recorder.lines)
+    if lines > 1 and "unexpected end of data" in str(error):
+        raise SourceError(
+            f"{place.file}: the quote that opens in line {first} is never closed, so that {lines} lines would be "
+            "one row: close it, or double it if it is part of the text"
+        ) from error
+    detail = f"{where}: {error}"
+    if lines > 1:
+        detail += f"; close the quote that opens in line {first}, or double it if it is part of the text"
+    return RawRow(raw=recorder.row(), reason="broken_row", detail=detail)
 
-    Raises SourceError where a quote that is never closed would make one row of all lines behind it.
-    """
-    first = recorder.lines + 1
-    try:
-        fields = read()
-    except csv.Error as error:
-        lines = recorder.lines - first + 1
-        if "unexpected end of data" in str(error) and lines > 1:
-            raise SourceError(
-                f"{place.file}: the quote that opens in line {first} is never closed, so that {lines} lines would be "
-                "one row: close it, or double it if it is part of the text"
-            ) from error
-        return RawRow(raw=recorder.row(), reason="broken_row", detail=f"line {first}: {error}")
-    raw = recorder.row()
-    if not fields:
-        return None if fields is None else RawRow()
+
+def _row(fields: list[str], header: list[str], first: int, recorder: _Recorder, form: CsvForm) -> RawRow:
+    """The row of some fields, or the reason why it is none."""
+    where, lines = _lines_named(first, recorder.lines), recorder.taken
     if len(fields) != len(header):
-        where = f"lines {first} to {recorder.lines}" if recorder.lines > first else f"line {first}"
         detail = f"{where}: {len(fields)} fields, but the header has {len(header)}"
-        return RawRow(raw=raw, reason="broken_row", detail=detail)
+        return RawRow(raw=recorder.row(), reason="broken_row", detail=detail)
+    if look_like_rows(lines, header, form.delimiter):
+        detail = (
+            f"{where}: a quote joins lines that look like rows of their own; take the quote out of line {first}, "
+            "or put quotes around every field of the row if it is one"
+        )
+        return RawRow(raw=recorder.row(), reason="broken_row", detail=detail)
+    if any(map(SURROGATES.search, lines)):
+        raw = recorder.row()
+        return RawRow(raw=raw, reason="invalid_utf8", detail=f"{where}: {form.misread(raw)}")
     return RawRow(dict(zip(header, fields, strict=True)))
+
+
+def look_like_rows(lines: Sequence[str], header: Sequence[str], delimiter: str) -> bool:
+    """Say whether the lines of one row look like rows of their own, which a stray quote has joined.
+
+    Each has as many fields as the header, none of them blank or, as after a comma in prose, with a blank before it,
+    and the row has no quotes but the two that join it: those who write rows of several lines often quote more.
+    """
+    if len(lines) < 2 or len(header) < 2 or sum(line.count('"') for line in lines) != 2:
+        return False
+    indented = any(name[:1].isspace() for name in header)
+    rows = [line.replace('"', "").rstrip("\r\n").split(delimiter) for line in lines]
+    blank = any(not field.strip() or (field[0].isspace() and not indented) for row in rows for field in row)
+    return not blank and all(len(row) == len(header) for row in rows)
+
+
+def _lines_named(first: int, last: int) -> str:
+    return f"lines {first} to {last}" if last > first else f"line {first}"

@@ -23,7 +23,8 @@ _SCRIPTS: Mapping[str, frozenset[str]] = {
 _RANGES = (
     ("latin", 0xC0, 0xFF),
     ("latin", 0x152, 0x17E),
-    ("cyrillic", 0x401, 0x451),
+    ("cyrillic", 0x401, 0x401),
+    ("cyrillic", 0x410, 0x451),
     ("quote", 0x2013, 0x2026),
     ("han", 0x3001, 0x3011),
     ("kana", 0x3041, 0x30FF),
@@ -71,12 +72,19 @@ def remedy(data: bytes) -> str:
     return f"set encoding, for example encoding: {encoding}, in which it reads {shown!r}"
 
 
+def misread(data: bytes, encoding: str | None) -> str:
+    """Say what to do about a row with bytes that are not text in the encoding that the recipe names, else UTF-8."""
+    if encoding is not None:
+        return f"it is not {encoding}; correct source.encoding, or mend the row"
+    return f"it is not UTF-8; {remedy(data)}"
+
+
 def check_encoding(head: bytes, place: Place) -> None:
-    """Refuse a file that is not UTF-8 as a whole; single lines that are not are quarantined on their own.
+    """Refuse a csv file that is not UTF-8 as a whole; single lines that are not are quarantined on their own.
 
     Raises SourceError with the encoding that is likely.
     """
-    if head.startswith(_UTF16) or b"\x00" in head or any(mark in head for mark in _ISO2022_JP):
+    if b"\x00" in head or _is_marked(head):
         raise SourceError(f"{place.file} is not UTF-8 (line 1): {remedy(head)}")
     lines = head.split(b"\n")
     whole = lines[:-1] or lines
@@ -84,6 +92,19 @@ def check_encoding(head: bytes, place: Place) -> None:
     if 2 * len(broken) > sum(bool(line.strip()) for line in whole):
         number = whole.index(broken[0]) + 1
         raise SourceError(f"{place.file} is not UTF-8 (line {number}): {remedy(_joined(broken))}")
+
+
+def check_json_encoding(head: bytes, place: Place) -> None:
+    """Refuse a jsonl or json file that is UTF-16 or ISO-2022-JP; of another encoding, each row has its own reason.
+
+    Raises SourceError with the encoding that is likely.
+    """
+    if _is_marked(head) or (head[:2].count(0) == 1 and head[:2].strip(b"\x00") in (b"{", b"[")):
+        raise SourceError(f"{place.file} is not UTF-8 (line 1): {remedy(head)}")
+
+
+def _is_marked(head: bytes) -> bool:
+    return head.startswith(_UTF16) or any(mark in head for mark in _ISO2022_JP)
 
 
 def _joined(lines: Sequence[bytes]) -> bytes:

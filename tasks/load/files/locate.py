@@ -82,6 +82,10 @@ def _describe(source: DatasetSource, path: Path) -> Place:
         )
     if form == "saved":
         raise SourceError(f"source.path {source.path!r} is a file, but format: saved names a folder: drop the format")
+    if form in ("jsonl", "json"):
+        _check_options(source, path, ("delimiter",), f"a {form} file")
+    if form == "parquet":
+        _check_options(source, path, ("encoding", "delimiter"), "a Parquet file")
     return Place(form, path, path.name, compression)
 
 

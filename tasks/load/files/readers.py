@@ -6,10 +6,11 @@ from pathlib import Path
 
 from kasasagi.tasks.load.config import DatasetSource
 from kasasagi.tasks.load.files.csv_rows import csv_form, csv_header, csv_rows
-from kasasagi.tasks.load.files.json_rows import is_lines, json_values, jsonl_rows
+from kasasagi.tasks.load.files.encodings import check_json_encoding
+from kasasagi.tasks.load.files.json_rows import is_lines, json_rows, jsonl_rows
 from kasasagi.tasks.load.files.locate import Place, locate
 from kasasagi.tasks.load.files.opened import Opened, RawRow
-from kasasagi.tasks.load.files.streams import report_damage
+from kasasagi.tasks.load.files.streams import check_kind, head_of, report_damage
 
 PEEK_ROWS = 1000
 
@@ -19,16 +20,24 @@ def open_rows(source: DatasetSource, place: Place) -> Opened:
     if place.format == "csv":
         form = csv_form(source, place)
         return Opened(csv_header(place, form), report_damage(place, csv_rows(place, form)))
-    if place.format == "jsonl" or (place.format == "json" and is_lines(place)):
-        seen, rows = (report_damage(place, jsonl_rows(place)) for _ in range(2))
-        return Opened(_seen_columns(seen), rows, False)
-    if place.format == "json":
-        values = json_values(place)
-        seen, rows = ((RawRow(value) for value in values) for _ in range(2))
-        return Opened(_seen_columns(seen), rows, False)
+    if place.format in ("jsonl", "json"):
+        return _open_json(source, place)
     from kasasagi.tasks.load.files.columnar import open_columnar
 
     return open_columnar(source, place)
+
+
+def _open_json(source: DatasetSource, place: Place) -> Opened:
+    head = head_of(place)
+    check_kind(head, place)
+    by_lines = place.format == "jsonl"
+    if source.encoding is None:
+        check_json_encoding(head, place)
+    if by_lines or is_lines(place, source.encoding):
+        seen, rows = (jsonl_rows(place, source.encoding) for _ in range(2))
+        return Opened(_seen_columns(seen), rows, False)
+    held = json_rows(place, source.encoding)
+    return Opened(_seen_columns(iter(held)), iter(held), False)
 
 
 def peek_columns(source: DatasetSource, base: Path) -> list[str] | None:

@@ -6,6 +6,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Protocol, cast
 
 from kasasagi.tasks.load.config import SourceError
@@ -16,6 +17,16 @@ MAX_LINE_BYTES = 64 << 20
 SHOWN_BYTES = 64 << 10
 PEEK_BYTES = 1 << 20
 DAMAGE = (EOFError, OSError, zlib.error, UnicodeError)
+
+
+_KINDS = {
+    b"\x1f\x8b": "is compressed by gzip: rename it to end in .gz",
+    b"\x28\xb5\x2f\xfd": "is compressed by zstd: rename it to end in .zst",
+    b"BZh9": "is compressed by bzip2: rename it to end in .bz2",
+    b"PAR1": "is a Parquet file: set format: parquet",
+    b"PK\x03\x04": "is a zip archive or an Excel file: unpack it, or save it as csv in UTF-8",
+}
+"""What the first bytes of a file that is no text show, and the remedy."""
 
 
 class ByteLines(Protocol):
@@ -54,6 +65,16 @@ def open_bytes(place: Place) -> IO[bytes]:
     return place.file.open("rb")
 
 
+@contextmanager
+def open_utf8(place: Place, encoding: str | None) -> Iterator["IO[bytes] | Transcoded"]:
+    """Open a text file, transcoded to UTF-8 where it is in another encoding. Damage is raised as a SourceError."""
+    try:
+        with open_bytes(place) as file:
+            yield Transcoded(file, encoding) if encoding else file
+    except DAMAGE as error:
+        raise damage(place, error) from error
+
+
 def head_of(place: Place) -> bytes:
     """Return the first megabyte of a file. Raises SourceError where it is damaged."""
     try:
@@ -61,6 +82,13 @@ def head_of(place: Place) -> bytes:
             return file.read(PEEK_BYTES)
     except DAMAGE as error:
         raise damage(place, error) from error
+
+
+def check_kind(head: bytes, place: Place) -> None:
+    """Refuse a file whose first bytes show that it is no text file. Raises SourceError."""
+    for mark, sentence in _KINDS.items():
+        if head.startswith(mark):
+            raise SourceError(f"{place.file} {sentence}")
 
 
 def report_damage(place: Place, rows: Iterator[RawRow]) -> Iterator[RawRow]:
