@@ -57,8 +57,8 @@ class DatasetSource(Config):
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Names of your columns, by the names instruction or messages, system, and answer. Without the "
-        "first two, a column named messages, conversations or instruction (with input, if there is output) is used, in "
-        "this order; with `responses` a column named prompt comes first.",
+        "first two, a column named messages, conversations or instruction (with input beside it) is used, in this "
+        "order; with `responses` a column named prompt comes first.",
     )
     keep: list[str] = Field(
         default_factory=list, description="Further columns to keep in every table and in the dataset."

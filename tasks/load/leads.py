@@ -1,18 +1,16 @@
 """What a response answers, where its row has a prompt and the response is a conversation that may hold more."""
 
-from typing import Any
-
-Lead = list[Any]
+from kasasagi.tasks.load.turns import Conversation
 
 
-def lead_to(prompt: Lead, response: Any) -> Lead:
+def lead_to(prompt: Conversation, response: str | Conversation) -> Conversation:
     """The conversation that a response answers.
 
     Of a whole conversation (ultrafeedback_binarized's, distilabel's) it is all but the last turn, if the prompt is its
     beginning, its end, or the first thing that the user says in it. Of the turns that follow upon the prompt it is the
     prompt and all of them but the last. Else it is the prompt.
     """
-    if not isinstance(response, list) or len(response) < 2:
+    if isinstance(response, str) or len(response) < 2:
         return prompt
     before, asked = [_role_and_text(turn) for turn in response[:-1]], [_role_and_text(turn) for turn in prompt]
     if asked[-len(before) :] == before:
@@ -24,6 +22,6 @@ def lead_to(prompt: Lead, response: Any) -> Lead:
     return response[:-1] if whole else prompt
 
 
-def _role_and_text(turn: Any) -> tuple[Any, str]:
+def _role_and_text(turn: dict[str, str]) -> tuple[str, str]:
     """Who says what in a turn, without blanks around it."""
-    return (turn.get("role"), str(turn.get("content")).strip()) if isinstance(turn, dict) else (None, str(turn))
+    return turn["role"], turn["content"].strip()

@@ -1,12 +1,14 @@
 """Responses that a dataset holds already, and what it says of them: which one it prefers, and last answers."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,18 +19,11 @@ from kasasagi.tasks.load.config import SOURCE, DatasetSource, ProvidedResponses,
 from kasasagi.tasks.load.files.locate import locate
 from kasasagi.tasks.load.files.opened import RawRow
 from kasasagi.tasks.load.files.readers import open_rows
-from kasasagi.tasks.load.leads import Lead, lead_to
-from kasasagi.tasks.load.rows import (
-    USUAL_COLUMNS,
-    Conversation,
-    Inputs,
-    UnfitRowError,
-    choose_inputs,
-    conversation,
-    last_answer,
-)
+from kasasagi.tasks.load.leads import lead_to
+from kasasagi.tasks.load.rows import Inputs, choose_inputs, conversation, last_answer, usual_inputs
 from kasasagi.tasks.load.text import json_text
 from kasasagi.tasks.load.transcript import turns_of
+from kasasagi.tasks.load.turns import Conversation, UnfitRowError, response_in, turns_in, unwritten
 
 BATCH_ROWS = 2000
 PROVIDED = pa.schema(
@@ -76,24 +71,25 @@ def _maps_prompt(source: DatasetSource) -> bool:
 
 def _row_with_prompt(provided: ProvidedResponses, row: RawRow) -> RawRow:
     try:
-        prompt = _prompt_of(provided, row.value)
-        return row if prompt is None else RawRow({**row.value, "messages": prompt}, row.raw)
+        return RawRow({**row.value, "messages": _prompt_of(provided, row.value)}, row.raw)
     except UnfitRowError as unfit:
         return RawRow(raw=row.raw or json_text(row.value)[0].encode(), reason=unfit.reason, detail=unfit.detail)
 
 
-def _prompt_of(provided: ProvidedResponses, row: Mapping[str, Any]) -> Any:
-    prompt, values = row.get("prompt"), _values(provided, row)
-    if isinstance(prompt, str):
-        return _with_turns(_waiting(prompt), values)
+def _prompt_of(provided: ProvidedResponses, row: Mapping[str, Any]) -> Conversation:
+    prompt, values = unwritten(row.get("prompt")), _values(provided, row)
+    if isinstance(prompt, dict):
+        prompt = [prompt]
     if prompt is not None:
-        return _with_turns(prompt, values) if isinstance(prompt, list) else prompt
-    texts = [value for value in values if isinstance(value, str)]
+        turns = _waiting(prompt) if isinstance(prompt, str) else turns_in(prompt, "prompt")
+        return _with_turns(turns, list(_readable(values)))
+    texts = [value for value in _readable(values) if isinstance(value, str)]
     if len({turns_of(text) is None for text in texts}) > 1:
         raise UnfitRowError("prompts_differ", "one response is a transcript, and another is a text without its prompt")
-    before = [value[:-1] for value in map(_spelled_out, values) if _is_conversation(value)]
-    if not before and any(row.get(name) for name in USUAL_COLUMNS):
-        return None
+    spelled = map(_spelled_out, _readable(values))
+    before = [value[:-1] for value in spelled if not isinstance(value, str) and len(value) > 1]
+    if not before and (usual := _usual_prompt(provided, row)) is not None:
+        return usual
     if not before:
         raise UnfitRowError("missing_column", "the row has no prompt, and its responses are no whole conversations")
     if any(turns != before[0] for turns in before):
@@ -101,15 +97,29 @@ def _prompt_of(provided: ProvidedResponses, row: Mapping[str, Any]) -> Any:
     return before[0]
 
 
-def _with_turns(prompt: Lead, values: list[Any]) -> Lead:
+def _usual_prompt(provided: ProvidedResponses, row: Mapping[str, Any]) -> Conversation | None:
+    """The prompt in the columns from which datasets without responses are read; None where they hold none."""
+    columns = [name for name, value in row.items() if value]
+    inputs = usual_inputs(columns, [theirs for _, theirs in provided.columns()])
+    return None if inputs is None else conversation(row, replace(inputs, last_answer="refuse"))
+
+
+def _readable(values: list[Any]) -> Iterator[str | Conversation]:
+    """The responses of a row that can be read at all."""
+    for value in values:
+        with suppress(UnfitRowError):
+            yield response_in(value)
+
+
+def _with_turns(prompt: Conversation, responses: list[str | Conversation]) -> Conversation:
     """A prompt with the turns that stand in its responses alone: a system message, earlier turns, or later ones."""
-    leads = [lead_to(prompt, value) for value in values if isinstance(value, str | dict | list)]
+    leads = [lead_to(prompt, response) for response in responses]
     if any(lead != leads[0] for lead in leads):
         raise UnfitRowError("prompts_differ", "the responses answer different conversations")
     return leads[0] if leads else prompt
 
 
-def _waiting(prompt: str) -> list[dict[str, str]]:
+def _waiting(prompt: str) -> Conversation:
     """A prompt in one text: a transcript that ends where the assistant's turn begins, or a user's words."""
     turns = turns_of(prompt)
     if turns is None or turns[-1] != {"role": "assistant", "content": ""}:
@@ -117,47 +127,51 @@ def _waiting(prompt: str) -> list[dict[str, str]]:
     return turns[:-1]
 
 
-def _spelled_out(value: Any) -> Any:
+def _spelled_out(value: str | Conversation) -> str | Conversation:
     """A transcript as its turns; anything else as it is."""
     turns = turns_of(value) if isinstance(value, str) else None
     return value if turns is None else turns
 
 
-def _is_conversation(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 1
-
-
 def _values(provided: ProvidedResponses, row: Mapping[str, Any]) -> list[Any]:
     if provided.all is None:
         return [row.get(provided.chosen), row.get(provided.rejected)]
-    values = row.get(provided.all)
-    return list(values) if isinstance(values, list) else []
+    return _list_in(row.get(provided.all)) or []
+
+
+def _list_in(value: Any) -> list[Any] | None:
+    """A list, which a cell of a csv file holds as JSON; None for another value."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(orjson.JSONDecodeError):
+            value = orjson.loads(value)
+    return value if isinstance(value, list) else None
 
 
 def answers_of(provided: ProvidedResponses, row: Mapping[str, Any], whole: bool = False) -> list[Answer]:
     """The responses of a row, fit or not; whole where no prompt stands beside them, so that they may be transcripts."""
-    values = [_spelled_out(value) for value in _values(provided, row)] if whole else _values(provided, row)
+    values = _values(provided, row)
     slots = ["chosen", "rejected"] if provided.all is None else [str(place) for place in range(len(values))]
-    names = row.get(provided.models) if provided.models else None
-    known = isinstance(names, list) and len(names) == len(values)
-    models = [str(name) for name in names] if known and isinstance(names, list) else _default_names(provided, slots)
-    return [_answer(slot, model, value) for slot, model, value in zip(slots, models, values, strict=True)]
+    names = _list_in(row.get(provided.models)) if provided.models else None
+    known = names is not None and len(names) == len(values)
+    models = [str(name) for name in names or ()] if known else _default_names(provided, slots)
+    return [_answer(slot, model, value, whole) for slot, model, value in zip(slots, models, values, strict=True)]
 
 
 def _default_names(provided: ProvidedResponses, slots: list[str]) -> list[str]:
     return slots if provided.all is None else [f"response {slot}" for slot in slots]
 
 
-def _answer(slot: str, model: str, value: Any) -> Answer:
+def _answer(slot: str, model: str, value: Any, whole: bool) -> Answer:
     """A text, a turn of the assistant, or a conversation that ends with one."""
-    turn = value[-1] if isinstance(value, list) and value else value
-    if isinstance(turn, dict):
-        if turn.get("role") != "assistant":
-            return Answer(slot, model, None, "it does not end with a turn of the assistant")
-        turn = turn.get("content")
-    if not isinstance(turn, str):
-        return Answer(slot, model, None, "it is neither a text nor a conversation")
-    return Answer(slot, model, turn, None)
+    try:
+        response = _spelled_out(response_in(value)) if whole else response_in(value)
+    except UnfitRowError as unfit:
+        return Answer(slot, model, None, unfit.detail)
+    if isinstance(response, str):
+        return Answer(slot, model, response, None)
+    if response[-1]["role"] != "assistant":
+        return Answer(slot, model, None, f"it ends with a turn of the {response[-1]['role']}, not of the assistant")
+    return Answer(slot, model, response[-1]["content"], None)
 
 
 def check_provided(source: DatasetSource, columns: list[str] | None) -> None:

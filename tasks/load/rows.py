@@ -1,49 +1,25 @@
 """One row of a source as a conversation that waits for an answer, or the reason why it is none."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, SourceError
+from kasasagi.tasks.load.turns import Conversation, UnfitRowError, kind_of, turns_in
 
-Conversation = list[dict[str, str]]
-_ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-    "model": "assistant",
-    "bot": "assistant",
-    "chatgpt": "assistant",
-}
-"""The roles of a conversation by the names that datasets give them: OpenAI's, ShareGPT's, Gemini's."""
 _CONVERSATIONS = ("messages", "conversations", "conversation")
-USUAL_COLUMNS = (*_CONVERSATIONS, "instruction")
-"""The columns that make a prompt where a recipe maps none."""
-_TEXT_PARTS = ("text", "input_text", "output_text")
-
-
-class UnfitRowError(Exception):
-    """A row that cannot be a prompt: a stable reason and what was found."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Their columns that make a prompt: the instruction or the messages, and the system text where one is mapped.
 
-    more is the column `input` of tables that have instruction, input and output (Alpaca): what the instruction is
-    about. answer is the column of an answer that stands beside an instruction. last_answer says what becomes of what
-    follows the user's last turn: it is left out, as of a dataset for fine-tuning, refused, or kept, but only in
-    dialogues of fewer user turns than goes_on_to.
+    more is the column `input` of tables that have instruction and input (Alpaca): what the instruction is about.
+    answer is the column of an answer that stands beside an instruction. last_answer says what becomes of what follows
+    the user's last turn: it is left out, as of a dataset for fine-tuning, refused, or kept, but only in dialogues of
+    fewer user turns than goes_on_to.
     """
 
     instruction: str | None
@@ -88,22 +64,31 @@ def _columns_to_read(source: DatasetSource, columns: Sequence[str] | None) -> In
         return Inputs(mapped.get("instruction"), mapped.get("messages"), system)
     if columns is None:
         return Inputs(None, "messages", system)
-    if (found := next((name for name in _CONVERSATIONS if name in columns), None)) is not None:
-        return Inputs(None, found, system)
-    if "instruction" in columns:
-        return Inputs("instruction", None, system, "input" if {"input", "output"} <= set(columns) else None)
     if source.responses:
         return Inputs(None, "messages", system)
+    if (found := usual_inputs(columns, tuple(mapped.values()))) is not None:
+        return replace(found, system=system)
     raise SourceError(
         f"{source.path} has no column messages, conversations or instruction: map one, as in "
         f"columns: {{instruction: their_name}}; {nearest('instruction', columns)}"
     )
 
 
+def usual_inputs(columns: Collection[str], mapped: Collection[str] = ()) -> Inputs | None:
+    """The columns that make a prompt by their names, messages first; None where there are none.
+
+    The column input belongs to the column instruction beside it, unless the recipe maps it.
+    """
+    if (found := next((name for name in _CONVERSATIONS if name in columns), None)) is not None:
+        return Inputs(None, found, None)
+    more = "input" if "input" in columns and "input" not in mapped else None
+    return Inputs("instruction", None, None, more) if "instruction" in columns else None
+
+
 def conversation(row: Mapping[str, Any], inputs: Inputs) -> Conversation:
     """The messages of a row, system first and the user last; a last answer is left out. Raises UnfitRowError."""
     if inputs.messages is not None:
-        turns = _turns(_cell(row, inputs.messages), inputs.messages)
+        turns = turns_in(_cell(row, inputs.messages), inputs.messages)
     else:
         column = inputs.instruction or "instruction"
         text = _text(_cell(row, column), column)
@@ -142,7 +127,7 @@ def _text(value: Any, column: str) -> str:
     if value is None:
         raise UnfitRowError("empty", f"{column} is null")
     if not isinstance(value, str):
-        raise UnfitRowError("wrong_type", f"{column} is {_kind(value)}, not text")
+        raise UnfitRowError("wrong_type", f"{column} is {kind_of(value)}, not text")
     if not value.strip():
         raise UnfitRowError("empty", f"{column} is blank")
     return value
@@ -154,41 +139,8 @@ def _system(row: Mapping[str, Any], column: str | None) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise UnfitRowError("wrong_type", f"{column} is {_kind(value)}, not text")
+        raise UnfitRowError("wrong_type", f"{column} is {kind_of(value)}, not text")
     return value if value.strip() else None
-
-
-def _turns(value: Any, column: str) -> Conversation:
-    if value is None or value == []:
-        raise UnfitRowError("empty", f"{column} is {'null' if value is None else 'an empty list'}")
-    if not isinstance(value, list):
-        raise UnfitRowError("wrong_type", f"{column} is {_kind(value)}, not a list of messages")
-    return [_turn(turn, number) for number, turn in enumerate(value, 1)]
-
-
-def _turn(turn: Any, number: int) -> dict[str, str]:
-    if not isinstance(turn, dict):
-        raise UnfitRowError("bad_message", f"message {number} is {_kind(turn)}, not an object")
-    named, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-    role = _ROLES.get(named.lower()) if isinstance(named, str) else None
-    if role is None:
-        raise UnfitRowError(
-            "bad_message", f"message {number} has the role {str(named)[:40]!r}, not system, user or assistant"
-        )
-    return {"role": role, "content": _content(content, number)}
-
-
-def _content(content: Any, number: int) -> str:
-    """The text of a message, or of its parts if all of them are text."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        raise UnfitRowError("bad_message", f"message {number} has {_kind(content)} as its content, not text")
-    for part in content:
-        kind = part.get("type", "text") if isinstance(part, dict) else _kind(part)
-        if kind not in _TEXT_PARTS or not isinstance(part.get("text"), str):
-            raise UnfitRowError("bad_message", f"message {number} has a part of type {str(kind)[:40]!r}, not text")
-    return "".join(part["text"] for part in content)
 
 
 def _ending_with_the_user(messages: Conversation, inputs: Inputs) -> Conversation:
@@ -209,8 +161,3 @@ def _ending_with_the_user(messages: Conversation, inputs: Inputs) -> Conversatio
     goes_on = inputs.last_answer == "keep" and roles.count("user") < inputs.goes_on_to
     is_answered = any(message["content"].strip() for message in messages[last : last + 1])
     return messages[: last + 1] if goes_on and is_answered else messages[:last]
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
-    return "null" if value is None else names.get(type(value), type(value).__name__)

@@ -6,7 +6,7 @@ from kasasagi.tasks.stage import Stage
 
 LOAD = Stage(
     "load",
-    version=3,
+    version=4,
     wanted=lambda recipe: recipe.source.kind == "dataset",
     pays=False,
     gate=Gate("SELECT prompt_id FROM loaded", "prompt_id", (rows("load"),), table="loaded"),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kasasagi.tasks.load import SOURCE, DatasetSource, count_answered, load_prompts, load_provided
-from kasasagi.tasks.load.rows import UnfitRowError, choose_inputs, conversation
+from kasasagi.tasks.load.rows import choose_inputs, conversation
+from kasasagi.tasks.load.turns import UnfitRowError
 
 TURNS = {"count": 3, "model": "user"}
 CHAT = {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}

@@ -46,6 +46,9 @@ FORMS: dict[str, Any] = {
             {"role": "user", "content": [{"type": "text", "text": text[:3]}, {"type": "text", "text": text[3:]}]}
         ]
     },
+    "json_in_a_cell": lambda text: {"messages": json.dumps([{"role": "user", "content": text}])},
+    "python_in_a_cell": lambda text: {"messages": repr([{"role": "user", "content": text}])},
+    "one_turn": lambda text: {"messages": {"role": "user", "content": text}},
     "alpaca": lambda text: {"instruction": text, "input": "", "output": "A."},
 }
 
@@ -63,8 +66,25 @@ def test_each_form_gives_its_prompts(tmp_path: Path, form: str) -> None:
 def test_an_alpaca_input_belongs_to_its_instruction(tmp_path: Path) -> None:
     row = {"instruction": "Translate this.", "input": "おはよう", "output": "Good morning."}
     assert instructions(tmp_path, lines(tmp_path, "p.jsonl", [row])) == ["Translate this.\n\nおはよう"]
+    bare = {"instruction": "Explain it.", "input": "Bees buzz."}
+    assert instructions(tmp_path, lines(tmp_path, "b.jsonl", [bare])) == ["Explain it.\n\nBees buzz."]
+    rated = {**bare, "chosen": "A", "rejected": "B"}
+    assert instructions(tmp_path, lines(tmp_path, "c.jsonl", [rated]), responses={}) == ["Explain it.\n\nBees buzz."]
     plain = {"instruction": "Sum up.", "input": 5}
     assert instructions(tmp_path, lines(tmp_path, "q.jsonl", [plain])) == ["Sum up."]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"columns": {"instruction": "instruction"}},
+        {"columns": {"system": "input"}},
+        {"responses": {"chosen": "input", "rejected": "output"}},
+    ],
+)
+def test_an_input_that_the_recipe_maps_is_no_part_of_the_instruction(tmp_path: Path, fields: dict[str, Any]) -> None:
+    path = lines(tmp_path, "p.jsonl", [{"instruction": "Explain it.", "input": "Bees buzz.", "output": "They do."}])
+    assert instructions(tmp_path, path, **fields) == ["Explain it."]
 
 
 def test_a_part_that_is_no_text_costs_its_row_alone(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.publish.rows import OWN
 from kasasagi.tasks.respond.provided import take
 
+SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "What is a magpie?"}
 GOOD = {"role": "assistant", "content": "A bird."}
 BAD = {"role": "assistant", "content": "A fish."}
@@ -53,6 +54,89 @@ def test_the_usual_forms_are_read(tmp_path: Path, row: dict[str, Any], source: d
     assert {one["prompt_id"] for one in provided} == {prompt["prompt_id"]}
 
 
+def share(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    names = {"user": "human", "assistant": "gpt", "system": "system"}
+    return [{"from": names[turn["role"]], "value": turn["content"]} for turn in turns]
+
+
+def parts(turn: dict[str, str]) -> list[dict[str, str]]:
+    return [{"type": "text", "text": turn["content"][:3]}, {"type": "text", "text": turn["content"][3:]}]
+
+
+FORMS: dict[str, Any] = {
+    "turn": lambda turns: turns[-1],
+    "sharegpt_turn": lambda turns: share(turns)[-1],
+    "sharegpt_turns": lambda turns: share(turns)[-1:],
+    "sharegpt_conversation": share,
+    "conversation": lambda turns: turns,
+    "parts": lambda turns: parts(turns[-1]),
+    "turn_of_parts": lambda turns: [{"role": "assistant", "content": parts(turns[-1])}],
+    "conversation_of_parts": lambda turns: [{**turn, "content": parts(turn)} for turn in turns],
+    "json": json.dumps,
+    "json_turn": lambda turns: json.dumps(turns[-1]),
+    "python": repr,
+    "sharegpt_json": lambda turns: json.dumps(share(turns)),
+    "text": lambda turns: turns[-1]["content"],
+}
+PROMPTS: dict[str, Any] = {
+    "prompt": lambda turns: {"prompt": turns[-1]["content"]},
+    "prompt_turn": lambda turns: {"prompt": turns[-1]},
+    "prompt_turns": lambda turns: {"prompt": turns},
+    "prompt_sharegpt": lambda turns: {"prompt": share(turns)},
+    "prompt_json": lambda turns: {"prompt": json.dumps(turns)},
+    "prompt_before_instruction": lambda turns: {"prompt": turns, "instruction": "Another one."},
+    "conversations": lambda turns: {"conversations": share(turns)},
+    "messages_json": lambda turns: {"messages": json.dumps(turns)},
+    "messages_python": lambda turns: {"messages": repr(turns)},
+}
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_turns_is_read_in_responses_and_prompts(tmp_path: Path, form: str, prompt: str) -> None:
+    row = {**PROMPTS[prompt]([USER]), "chosen": FORMS[form]([USER, GOOD]), "rejected": FORMS[form]([USER, BAD])}
+    [found], provided = loaded(tmp_path, [row])
+    assert found["messages"] == [USER]
+    assert [(one["content"], one["fault"]) for one in provided] == [("A bird.", None), ("A fish.", None)]
+
+
+@pytest.mark.parametrize("form", ["sharegpt_conversation", "conversation_of_parts", "json", "python", "sharegpt_json"])
+def test_whole_conversations_of_every_form_have_their_prompt(tmp_path: Path, form: str) -> None:
+    rows = [{name: FORMS[form]([SYSTEM, USER, turn]) for name, turn in (("chosen", GOOD), ("rejected", BAD))}]
+    [found], provided = loaded(tmp_path, rows)
+    assert found["messages"] == [SYSTEM, USER]
+    assert [one["content"] for one in provided] == ["A bird.", "A fish."]
+
+
+def test_an_answer_that_shows_messages_is_a_text(tmp_path: Path) -> None:
+    shown = json.dumps([SYSTEM, USER])
+    _, provided = loaded(tmp_path, [{"prompt": "Write messages.", "chosen": shown, "rejected": "[1]"}])
+    assert [one["content"] for one in provided] == [shown, "[1]"]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"from": "human", "value": "Why?"}, "it ends with a turn of the user, not of the assistant"),
+        ({"text": "A"}, "message 1 has no role"),
+        ([{"type": "image_url", "text": "x"}], "a part of type 'image_url'"),
+        ({"role": "robot", "content": "A"}, "has the role 'robot'"),
+        (5, "neither a text nor a conversation"),
+        (None, "neither a text nor a conversation"),
+        ([], "neither a text nor a conversation"),
+    ],
+)
+def test_a_response_that_cannot_be_used_says_why(tmp_path: Path, value: Any, words: str) -> None:
+    _, provided = loaded(tmp_path, [{"prompt": "Why?", "chosen": "A", "rejected": value}])
+    assert words in provided[1]["fault"]
+
+
+def test_a_list_of_responses_may_stand_in_a_cell(tmp_path: Path) -> None:
+    row = {"prompt": "Why?", "completions": json.dumps(["one", GOOD]), "who": json.dumps(["a", "b"])}
+    _, provided = loaded(tmp_path, [row], responses={"all": "completions", "models": "who"})
+    assert [(one["model"], one["content"]) for one in provided] == [("a", "one"), ("b", "A bird.")]
+
+
 FIRST = "\n\nHuman: Do magpies sing?\n\nAssistant: They chatter.\n\nThey do.\n\nHuman: What is a magpie?\n\nAssistant:"
 TURNS = [
     {"role": "user", "content": "Do magpies sing?"},
@@ -78,7 +162,6 @@ def test_transcripts_are_read_turn_by_turn(tmp_path: Path, row: dict[str, Any]) 
     ]
 
 
-SYSTEM = {"role": "system", "content": "Be brief."}
 SPELLED = [{"content": turn["content"], "role": turn["role"], "weight": 1} for turn in TURNS]
 
 
