@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from kasasagi.flows.check.responses import ProvidedCounts, count_provided
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe
 from kasasagi.tasks.filter import FilterConfig, filter_prompts
@@ -48,21 +49,23 @@ class FirstRows:
     aside: tuple[Aside, ...]
     example: Mapping[str, Any] | None
     answered: str | None = None
+    provided: ProvidedCounts | None = None
+    files: str | None = None
 
     def sentences(self) -> list[str]:
         """Say what becomes of them, the commonest reasons first."""
         first = f"first {self.read} rows: {self.prompts} are prompts, {self.passed} of them pass the filter"
-        answered = [self.answered] if self.answered else []
-        return [
-            first,
-            *(f"  {text}" for text in answered + [one.sentence(self.read) for one in self.aside[:SHOWN_REASONS]]),
-        ]
+        said = [text for text in (self.files, self.answered) if text]
+        said += self.provided.sentences() if self.provided else []
+        said += [one.sentence(self.read) for one in self.aside[:SHOWN_REASONS]]
+        return [first, *(f"  {text}" for text in said)]
 
 
 def first_rows(loaded: LoadedRecipe, count: int = ROWS) -> FirstRows | None:
     """Read and filter the first rows of a recipe's source as a run does; None for Magpie and for a Hub id.
 
-    Raises RecipeError where none of them can be a prompt, SourceError where the source cannot be read, FilterError.
+    Raises RecipeError where none of them can be a prompt, or has two responses to compare where the source holds
+    responses, SourceError where the source cannot be read, FilterError.
     """
     source = loaded.recipe.source
     if not isinstance(source, DatasetSource) or locate(source, loaded.base).format == "hub":
@@ -71,6 +74,8 @@ def first_rows(loaded: LoadedRecipe, count: int = ROWS) -> FirstRows | None:
         found = _read(loaded, source, Path(folder), count)
     if not found.prompts:
         raise RecipeError(_none(source, found))
+    if found.provided is not None and not found.provided.comparable:
+        raise RecipeError(_incomparable(source, found, found.provided))
     return found
 
 
@@ -82,7 +87,10 @@ def _read(loaded: LoadedRecipe, source: DatasetSource, into: Path, count: int) -
     example = next(iter(pq.read_table(passed.prompts).slice(0, 1).to_pylist()), None)
     ordered = tuple(sorted(aside, key=lambda one: -one.rows))
     answered = _describe_answers(source, loaded.base, read.rows_in)
-    return FirstRows(read.rows_in, read.rows_out, passed.rows_out, ordered, example, answered)
+    provided = None
+    if source.responses is not None:
+        provided = count_provided(source, loaded.base, read.prompts, into / "load", read.rows_in)
+    return FirstRows(read.rows_in, read.rows_out, passed.rows_out, ordered, example, answered, provided)
 
 
 def _describe_answers(source: DatasetSource, base: Path, read: int) -> str | None:
@@ -118,3 +126,12 @@ def _none(source: DatasetSource, found: FirstRows) -> str:
         return f"source.path: {source.path} has no rows; name another file"
     why = found.aside[0].sentence(found.read)
     return f"source.path: none of the first {found.read} rows of {source.path} can be a prompt: {why}; map its columns"
+
+
+def _incomparable(source: DatasetSource, found: FirstRows, provided: ProvidedCounts) -> str:
+    """Say why no prompt of a source has two responses to compare."""
+    why = "; ".join(provided.problems[:1]) or f"they hold {provided.responses} responses"
+    return (
+        f"source.responses: no prompt of the first {found.read} rows of {source.path} has two responses that can be "
+        f"rated: {why}; correct the columns, or the responses in them"
+    )

@@ -23,9 +23,9 @@ judge: {model: small}
 LONG = "Which rivers flow through Vienna, and where do they meet?"
 
 
-def loaded(folder: Path, rows: list[Any], *settings: str) -> LoadedRecipe:
+def loaded(folder: Path, rows: list[Any], *settings: str, text: str = TEXT) -> LoadedRecipe:
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    recipe = check_recipe(override(parse_yaml(TEXT, "recipe.yaml"), settings), folder)
+    recipe = check_recipe(override(parse_yaml(text, "recipe.yaml"), settings), folder)
     return LoadedRecipe(recipe=recipe, base=folder)
 
 
@@ -48,6 +48,49 @@ def test_rows_that_end_with_an_answer_are_counted(tmp_path: Path) -> None:
     chosen = first_rows(loaded(tmp_path, [chat], "source.last_answer=as_chosen", "judge=null"))
     assert chosen is not None
     assert "is the chosen response" in chosen.sentences()[1]
+
+
+def rated(chosen: Any, rejected: Any) -> dict[str, Any]:
+    return {"conversations": [{"from": "human", "value": LONG}], "chosen": chosen, "rejected": rejected}
+
+
+PROVIDED = "\n".join(line for line in TEXT.split("\n") if not line.startswith("respond:"))
+
+
+def with_responses(folder: Path, rows: list[Any], *settings: str) -> LoadedRecipe:
+    return loaded(folder, rows, "source.responses={}", *settings, text=PROVIDED)
+
+
+def test_responses_that_rows_hold_are_counted_with_what_is_wrong(tmp_path: Path) -> None:
+    rows = [
+        rated({"from": "gpt", "value": "Two."}, {"from": "gpt", "value": "One."}),
+        {**rated("Two.", {"from": "human", "value": "Why?"}), "conversations": [{"from": "human", "value": "Who?"}]},
+    ]
+    found = first_rows(with_responses(tmp_path, rows))
+    assert found is not None
+    assert [text.strip() for text in found.sentences()[1:]] == [
+        "3 of 4 responses of the source can be rated; 1 of 2 prompts have two of them",
+        "1 of 4 responses are quarantined by respond as bad_response: it ends with a turn of the user, not of the "
+        "assistant",
+    ]
+
+
+@pytest.mark.parametrize(("chosen", "rejected", "why"), [
+    ("Two.", "Two.", "1 of 2 responses are quarantined by respond as equal_answer"),
+    ("Two.", {"text": "One."}, "bad_response: message 1 has no role"),
+    (None, " ", "are quarantined by respond as"),
+])  # fmt: skip
+def test_a_source_without_two_responses_to_compare_is_a_problem(
+    tmp_path: Path, chosen: Any, rejected: Any, why: str
+) -> None:
+    with pytest.raises(RecipeError, match=f"no prompt of the first 1 rows of rows.jsonl has two responses.*{why}"):
+        first_rows(with_responses(tmp_path, [rated(chosen, rejected)]))
+
+
+def test_a_list_without_responses_is_a_problem(tmp_path: Path) -> None:
+    rows = [{"prompt": LONG, "completions": []}]
+    with pytest.raises(RecipeError, match="they hold 0 responses"):
+        first_rows(with_responses(tmp_path, rows, "source.responses.all=completions"))
 
 
 def test_requests_are_made_of_the_first_row_that_goes_on(tmp_path: Path) -> None:
