@@ -87,10 +87,10 @@ def _read(loaded: LoadedRecipe, source: DatasetSource, into: Path, count: int) -
     example = next(iter(pq.read_table(passed.prompts).slice(0, 1).to_pylist()), None)
     ordered = tuple(sorted(aside, key=lambda one: -one.rows))
     answered = _describe_answers(source, loaded.base, read.rows_in)
-    provided = None
+    provided, files = None, locate(source, loaded.base).note
     if source.responses is not None:
         provided = count_provided(source, loaded.base, read.prompts, into / "load", read.rows_in)
-    return FirstRows(read.rows_in, read.rows_out, passed.rows_out, ordered, example, answered, provided)
+    return FirstRows(read.rows_in, read.rows_out, passed.rows_out, ordered, example, answered, provided, files)
 
 
 def _describe_answers(source: DatasetSource, base: Path, read: int) -> str | None:

@@ -44,8 +44,8 @@ class DatasetSource(Config):
     kind: Literal["dataset"] = Field(default="dataset", description="Prompts come from data that exists.")
     path: str = Field(
         min_length=1,
-        description="A file, a folder saved by `datasets`, or a Hub id such as owner/name; looked for beside the "
-        "recipe, then in the current folder.",
+        description="A file, a folder of data files or saved by `datasets`, or a Hub id such as owner/name; looked for "
+        "beside the recipe, then in the current folder.",
     )
     format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
     encoding: str | None = Field(
@@ -63,8 +63,13 @@ class DatasetSource(Config):
     keep: list[str] = Field(
         default_factory=list, description="Further columns to keep in every table and in the dataset."
     )
-    split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
-    name: str | None = Field(default=None, description="The configuration of a Hub dataset that has several.")
+    split: str | None = Field(
+        default=None,
+        description="The split of a folder or a Hub id, or a part of it, e.g. train[:100]; train by default.",
+    )
+    name: str | None = Field(
+        default=None, description="The configuration of a Hub dataset that has several; of a folder, the folder in it."
+    )
     revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
     streaming: bool = Field(default=False, description="Read a Hub dataset row by row instead of downloading it first.")
     limit: Annotated[int, Field(ge=1)] | None = Field(default=None, description="How many rows to read at most.")

@@ -7,6 +7,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.load import DatasetSource, load_prompts, load_provided, source_digest
+from kasasagi.tasks.load.files.locate import locate
 from kasasagi.tasks.load.stage import LOAD
 from kasasagi.tasks.stage_task import Chunking, stage_task
 
@@ -32,6 +33,8 @@ def load(context: Context, job: ChunkJob) -> Handle:
     """Read the source's rows, and the responses that it holds where they are not asked for."""
     started, into = time.monotonic(), context.scratch(job)
     source, recipe = source_of(context), context.recipe
+    if note := locate(source, context.base).note:
+        context.session.log(f"source.path {source.path}: {note}")
     result = load_prompts(source, context.base, into, context.limit)
     if not (recipe.responses_provided or recipe.chooses_source):
         return context.adopted(job, result, "loaded", time.monotonic() - started)

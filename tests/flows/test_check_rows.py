@@ -123,6 +123,18 @@ def test_a_source_without_a_prompt_among_its_first_rows_is_a_problem(
         first_rows(loaded(tmp_path, rows))
 
 
+def test_what_a_folder_leaves_out_is_said(tmp_path: Path) -> None:
+    (tmp_path / "clone").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "clone" / f"{split}.jsonl").write_text(json.dumps({"instruction": split}) + "\n")
+    found = first_rows(loaded(tmp_path, [], "source.path=clone"))
+    assert found is not None
+    assert found.sentences() == [
+        "first 1 rows: 1 are prompts, 1 of them pass the filter",
+        "  1 file is read of the split train; test left out, which source.split can name",
+    ]
+
+
 def test_no_more_than_the_first_rows_are_read(tmp_path: Path) -> None:
     found = first_rows(loaded(tmp_path, [{"instruction": f"{LONG} {number}"} for number in range(50)]), count=7)
     assert found is not None

@@ -1,6 +1,5 @@
 """Rows out of Parquet, folders saved by `datasets`, and the Hub: Arrow batches, and no code of the dataset's own."""
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,14 @@ import pyarrow.parquet as pq
 
 from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, SourceError
-from kasasagi.tasks.load.files.locate import Place, parquet_shards
+from kasasagi.tasks.load.files.formats import split_and_part
+from kasasagi.tasks.load.files.locate import Place
 from kasasagi.tasks.load.files.opened import Opened, RawRow
 from kasasagi.tasks.load.files.unpacked import MOST_BATCH_BYTES, MOST_ROW_BYTES, text_columns, unpacked_bytes
 
 _BATCH_ROWS = 1000
 _PARQUET_ROWS = 64
 _MOST_UNPACKED, _MOST_TIMES = 1 << 30, 200
-_SLICE = re.compile(r"[^\[]*\[(-?[0-9]*):(-?[0-9]*)\]")
 
 
 def open_columnar(source: DatasetSource, place: Place) -> Opened:
@@ -31,11 +30,7 @@ def open_columnar(source: DatasetSource, place: Place) -> Opened:
 
 def _open_parquet(source: DatasetSource, place: Place) -> Opened:
     """A Parquet file, or a folder of them whose columns are the same."""
-    paths = [place.file]
-    if place.file.is_dir():
-        splits = parquet_shards(place.file)
-        named = source.split or ("train" if len({file.parent for file in splits}) >= 1 else None)
-        paths = parquet_shards(place.file, named) or splits
+    paths = [shard.file for shard in place.shards or (place,)]
     files = [_parquet_file(path) for path in paths]
     names = list(files[0].schema_arrow.names)
     if (twice := next((name for name in names if names.count(name) > 1), None)) is not None:
@@ -80,24 +75,24 @@ def _saved_dataset(source: DatasetSource, place: Place) -> Any:
         found = datasets.load_from_disk(str(place.file))
     except Exception as error:
         raise SourceError(f"{place.file} is no saved dataset ({_one_line(error)}): save it again") from error
-    if not isinstance(found, datasets.DatasetDict):
-        return found
-    split, _, part = (source.split or "").partition("[")
-    split = split or ("train" if "train" in found or len(found) != 1 else next(iter(found)))
-    if split not in found:
-        raise SourceError(f"source.split: {place.file} has no split {split!r}: {nearest(split, found)}")
-    return found[split].select(_part(source, len(found[split]))) if part else found[split]
-
-
-def _part(source: DatasetSource, rows: int) -> range:
-    """The rows that a split such as train[:3] or train[10:20] names. Raises SourceError for another form."""
-    named = _SLICE.fullmatch(source.split or "")
-    if named is None:
+    split, part = split_and_part(source)
+    if isinstance(found, datasets.DatasetDict):
+        split = split or ("train" if "train" in found or len(found) != 1 else next(iter(found)))
+        if split not in found:
+            raise SourceError(f"source.split: {place.file} has no split {split!r}: {nearest(split, found)}")
+        found = found[split]
+    elif split not in (None, own := _split_of(found)):
         raise SourceError(
-            f"source.split: {source.split!r} is no part of a split: write it as train[:100] or train[5:9]"
+            f"source.split: {place.file} is one dataset, its split {own}, and has no split {split!r}: take it out"
         )
-    first, end = (int(number) if number else None for number in named.groups())
-    return range(*slice(first, end).indices(rows))
+    if part is None or not len(found):
+        return found
+    return found.select(range(*part.indices(len(found))) or range(0))
+
+
+def _split_of(dataset: Any) -> str:
+    """The split that a saved dataset was, as the Hub names what has no name."""
+    return str(dataset.split or "train").partition("[")[0]
 
 
 def _hub_dataset(source: DatasetSource) -> Any:

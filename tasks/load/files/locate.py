@@ -1,5 +1,6 @@
 """Where a source lies and what it is: its file or Hub id, its format, its compression, its digest."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,28 +9,29 @@ from pathlib import Path
 from kasasagi.blocks.canonical import digest, digest_file
 from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, Format, SourceError
+from kasasagi.tasks.load.files.formats import FORMATS, endings_of
+from kasasagi.tasks.load.files.shards import find_shards
 
-_FORMATS: dict[str, Format] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-}
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _SAVED_MARKS = ("dataset_dict.json", "dataset_info.json", "state.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A source that was found: its format, its path (None on the Hub), its label and its compression."""
+    """A source that was found.
+
+    Attributes:
+        path: The file or folder; None on the Hub.
+        shards: The files of a folder of data files, in order.
+        note: What is said of the files that were chosen in such a folder.
+    """
 
     format: Format
     path: Path | None
     label: str
     compression: str | None = None
+    shards: tuple["Place", ...] = ()
+    note: str | None = None
 
     @property
     def file(self) -> Path:
@@ -50,8 +52,8 @@ def locate(source: DatasetSource, base: Path) -> Place:
     for path in (base / asked, asked):
         if path.exists():
             return _describe(source, path)
-    ending, _ = _endings(asked)
-    if source.format is None and ending not in _FORMATS and _HUB_ID.fullmatch(source.path):
+    ending, _ = endings_of(asked)
+    if source.format is None and ending not in FORMATS and _HUB_ID.fullmatch(source.path):
         return Place("hub", None, source.path)
     raise SourceError(f"source.path {source.path!r} does not exist in {base}{_neighbours(base / asked)}")
 
@@ -73,27 +75,31 @@ def source_digest(source: DatasetSource, base: Path) -> str:
 def _describe(source: DatasetSource, path: Path) -> Place:
     if path.is_dir():
         return _describe_folder(source, path)
-    ending, compression = _endings(path)
+    ending, _ = endings_of(path)
     _check_options(source, path, ("split", "name", "revision", "streaming"), "a file")
-    form = source.format or _FORMATS.get(ending)
+    form = source.format or FORMATS.get(ending)
     if form is None:
         raise SourceError(
             f"source.path {source.path!r} has no ending that tells its format: add format: jsonl, json, csv or parquet"
         )
     if form == "saved":
         raise SourceError(f"source.path {source.path!r} is a file, but format: saved names a folder: drop the format")
+    return _describe_file(source, path, form)
+
+
+def _describe_file(source: DatasetSource, path: Path, form: Format) -> Place:
     if form in ("jsonl", "json"):
         _check_options(source, path, ("delimiter",), f"a {form} file")
     if form == "parquet":
         _check_options(source, path, ("encoding", "delimiter"), "a Parquet file")
-    return Place(form, path, path.name, compression)
+    return Place(form, path, path.name, endings_of(path)[1])
 
 
 def _describe_folder(source: DatasetSource, path: Path) -> Place:
-    if source.format in (None, "parquet") and not _is_saved(path) and (shards := parquet_shards(path)):
-        _check_options(source, path, ("name", "revision", "streaming"), "a folder of Parquet files")
-        _check_split(source, path, shards)
-        return Place("parquet", path, path.resolve().name)
+    if source.format != "saved" and not _is_saved(path) and (found := find_shards(source, path)) is not None:
+        _check_options(source, path, ("revision", "streaming"), "a folder of data files")
+        shards = tuple(_describe_file(source, file, found.format) for file in found.files)
+        return Place(found.format, path, path.resolve().name, shards=shards, note=found.note)
     if source.format not in (None, "saved"):
         raise SourceError(
             f"source.path {source.path!r} is a folder, but format: {source.format} wants a file: name one"
@@ -102,35 +108,23 @@ def _describe_folder(source: DatasetSource, path: Path) -> Place:
     if not _is_saved(path):
         inside = ", ".join(sorted(child.name for child in path.iterdir())[:10]) or "nothing"
         raise SourceError(f"source.path {source.path!r} is no folder saved by `datasets`: name a file in it ({inside})")
-    return Place("saved", path, path.resolve().name)
+    return Place("saved", path, path.resolve().name, note=_saved_note(source, path))
+
+
+def _saved_note(source: DatasetSource, folder: Path) -> str | None:
+    """Say which splits of a saved dataset are left out, where the recipe names none."""
+    try:
+        splits = json.loads((folder / "dataset_dict.json").read_bytes())["splits"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if source.split is not None or "train" not in splits or len(splits) < 2:
+        return None
+    others = ", ".join(name for name in splits if name != "train")
+    return f"the split train is read; {others} left out, which source.split can name"
 
 
 def _is_saved(folder: Path) -> bool:
     return any((folder / mark).is_file() for mark in _SAVED_MARKS)
-
-
-def parquet_shards(folder: Path, split: str | None = None) -> list[Path]:
-    """The Parquet files below a folder, such as a clone of a Hub dataset; of one split where their names tell it."""
-    files = sorted(file for file in folder.rglob("*.parquet") if file.is_file() and not _is_hidden(file, folder))
-    return [file for file in files if split is None or _split_of(file) == split]
-
-
-def _is_hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
-
-
-def _split_of(file: Path) -> str:
-    """The split that a shard's name or folder tells, e.g. in train-00000-of-00002.parquet or train/0000.parquet."""
-    return re.split(r"[-.]", file.name)[0] if "-of-" in file.name else file.parent.name
-
-
-def _check_split(source: DatasetSource, path: Path, shards: Sequence[Path]) -> None:
-    """Refuse shards of several splits unless the recipe says which, and a split that none of them is of."""
-    splits = sorted({_split_of(file) for file in shards})
-    if source.split is None and len(splits) > 1 and "train" not in splits:
-        raise SourceError(f"source.path {source.path!r} has the splits {', '.join(splits)}: say which with split")
-    if source.split is not None and source.split not in splits:
-        raise SourceError(f"source.split: {path} has no split {source.split!r}: {nearest(source.split, splits)}")
 
 
 def _check_options(source: DatasetSource, path: Path, names: Sequence[str], what: str) -> None:
@@ -138,14 +132,6 @@ def _check_options(source: DatasetSource, path: Path, names: Sequence[str], what
     for name in names:
         if getattr(source, name):
             raise SourceError(f"source.{name}: {path} is {what}, which has no {name}: take it out")
-
-
-def _endings(path: Path) -> tuple[str, str | None]:
-    """The ending that tells the format, and the compression behind it."""
-    endings = [ending.lower() for ending in path.suffixes]
-    if endings and endings[-1] in _COMPRESSIONS:
-        return (endings[-2] if len(endings) > 1 else ""), _COMPRESSIONS[endings[-1]]
-    return (endings[-1] if endings else ""), None
 
 
 def _neighbours(missing: Path) -> str:

@@ -1,12 +1,14 @@
 """Rows out of any source, one at a time, each whole or with the reason why not."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from kasasagi.tasks.load.config import DatasetSource
+from kasasagi.tasks.load.config import DatasetSource, SourceError
 from kasasagi.tasks.load.files.csv_rows import csv_form, csv_header, csv_rows
 from kasasagi.tasks.load.files.encodings import check_json_encoding
+from kasasagi.tasks.load.files.formats import split_and_part
 from kasasagi.tasks.load.files.json_rows import is_lines, json_rows, jsonl_rows
 from kasasagi.tasks.load.files.locate import Place, locate
 from kasasagi.tasks.load.files.opened import Opened, RawRow
@@ -17,6 +19,8 @@ PEEK_ROWS = 1000
 
 def open_rows(source: DatasetSource, place: Place) -> Opened:
     """Open a source for reading from its first row. Raises SourceError where it is not what its format says."""
+    if place.shards:
+        return _open_shards(source, place)
     if place.format == "csv":
         form = csv_form(source, place)
         return Opened(csv_header(place, form), report_damage(place, csv_rows(place, form)))
@@ -25,6 +29,35 @@ def open_rows(source: DatasetSource, place: Place) -> Opened:
     from kasasagi.tasks.load.files.columnar import open_columnar
 
     return open_columnar(source, place)
+
+
+def _open_shards(source: DatasetSource, place: Place) -> Opened:
+    """Open the files of a folder as one source, of whose rows the recipe may name a part."""
+    opened = _open_files(source, place)
+    _, part = split_and_part(source)
+    if part is None:
+        return opened
+    ends = (part.start or 0, part.stop or 0)
+    if min(ends) < 0:
+        part = slice(*part.indices(sum(1 for _ in _open_files(source, place).rows)))
+    return replace(opened, rows=islice(opened.rows, part.start, part.stop))
+
+
+def _open_files(source: DatasetSource, place: Place) -> Opened:
+    if place.format == "parquet":
+        from kasasagi.tasks.load.files.columnar import open_columnar
+
+        return open_columnar(source, place)
+    first = open_rows(source, place.shards[0])
+    rows = (row for shard in place.shards for row in _shard_rows(source, shard, first.columns))
+    return replace(first, rows=rows)
+
+
+def _shard_rows(source: DatasetSource, shard: Place, columns: list[str] | None) -> Iterator[RawRow]:
+    opened = open_rows(source, shard)
+    if opened.fixed and opened.columns != columns:
+        raise SourceError(f"{shard.file} has other columns than the first file: name one file, or one split")
+    return opened.rows
 
 
 def _open_json(source: DatasetSource, place: Place) -> Opened:
