@@ -51,7 +51,7 @@ def test_lines_that_a_stray_quote_joins_are_named(tmp_path: Path, rows: str, whe
         '"Dear Sir,\nhow are you, by the way\nfine",mail\n',
         '"Roses are red,\nViolets are blue,\nSugar is sweet",poem\n',
         '"Sum up this table:\na,b\n1,2",math\n',
-        '"a,b\nc,d","mail"\n',
+        '"a,b\nc","mail"\n',
         '"He said ""a,b\nc,d",mail\n',
     ],
 )
