@@ -21,14 +21,30 @@ from kasasagi.tasks.filter.duplicates.keys import exact_key
 from kasasagi.tasks.filter.duplicates.near import Near, NearDuplicates
 from kasasagi.tasks.filter.duplicates.published import DETAILS as DEALT_WITH
 from kasasagi.tasks.filter.own import rule_file, rule_function
-from kasasagi.tasks.filter.rules import absent, texts
+from kasasagi.tasks.filter.rules import (
+    absent,
+    absent_english,
+    absent_japanese,
+    private,
+    private_japanese,
+    texts,
+)
 from kasasagi.tasks.filter.rules.politeness import politeness
 from kasasagi.tasks.filter.rules.registry import FilterError, Rule
 from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.filter.steps import Step, steps
 from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
 from kasasagi.tasks.load.text import json_text
-from kasasagi.tasks.text import languages, mentions, response_rules, template_marks, thinking, thinking_forms, turns
+from kasasagi.tasks.text import (
+    languages,
+    mentions,
+    response_rules,
+    template_marks,
+    thinking,
+    thinking_forms,
+    topics,
+    turns,
+)
 
 COLUMNS: Mapping[str, Callable[[str], str | None]] = {"politeness": politeness}
 _OUR_TEXTS = ("prompt_id", "instruction", "source", "finish_reason", "stop_reason")
@@ -161,12 +177,29 @@ def digest_of(config: FilterConfig, base: Path, default_rules: Rules) -> str:
     return digest(found)
 
 
+_BEHIND_RULES = (
+    response_rules,
+    languages,
+    texts,
+    absent,
+    absent_english,
+    absent_japanese,
+    private,
+    private_japanese,
+    topics,
+    template_marks,
+    mentions,
+    thinking,
+    thinking_forms,
+    turns,
+)
+
+
 def _substance(rule: Rule) -> list[str]:
     """What a rule of ours does, as far as a later version may change it: its SQL, or the texts of its modules."""
     if rule.finds is None:
         return [rule.holds, rule.found]
-    of_text = (mentions, thinking, thinking_forms, turns, response_rules, languages, template_marks)
-    return _modules(sys.modules[rule.finds.__module__], texts, absent, *of_text)
+    return _modules(sys.modules[rule.finds.__module__], *_BEHIND_RULES)
 
 
 def _modules(*modules: ModuleType) -> list[str]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kasasagi.tasks.filter.rules.absent import ADVICE, CHOICES, mentions_in
+from kasasagi.tasks.filter.rules.absent import CHOICES, TITLED, is_advice, mentions_in
 from kasasagi.tasks.filter.rules.private import WRITES
 from kasasagi.tasks.filter.rules.texts import unquoted
 from kasasagi.tasks.text.template_marks import LOOKED_AT
@@ -36,7 +36,8 @@ _LAST_SENTENCE = re.compile(
 _ASSISTANT = re.compile(
     r"(?:[.?!][ \t]+|\n[ \t]*)(?P<said>(?:sure|certainly|of course|absolutely)[,!.] +(?:here(?:'s| is| are)\b"
     r"|i(?:'d| would) be (?:happy|glad)\b|i can help\b|let me\b))"
-    r"|[。？！\n][ \t\u3000]*(?P<said_in_japanese>(?:もちろんです|承知(?:いた|致)?しました|かしこまりました)[。！、])",
+    r"|[。？！\n][ \t\u3000]*(?P<said_in_japanese>(?:もちろんです|承知(?:いた|致)?しました"
+    r"|かしこまりました)[。！、])",
     re.IGNORECASE,
 )
 _REVIEWS = re.compile(
@@ -44,7 +45,8 @@ _REVIEWS = re.compile(
     r"|why is|verify|compar|translat|summari[sz]|rewrit|paraphras|proofread|edit|classif|judge|scor(?:e|ing)"
     r"|format|example)"
     r"|is (?:this|it|that|my answer) (?:right|correct)"
-    r"|採点|評価|添削|改善|確認|正しい|合って|間違|見直|理由|翻訳|訳し|要約|比較|校正|修正|判定|分類|形式|フォーマット|例を|例:|例：",
+    r"|採点|評価|添削|改善|確認|正しい|合って|間違|見直|理由|翻訳|訳し|要約|比較|校正|修正|判定|分類|形式"
+    r"|フォーマット|例を|例:|例：",
     re.IGNORECASE,
 )
 
@@ -82,10 +84,13 @@ _BELOW = re.compile(
     rf"|\b(?:the|this) (?:provided|given) (?:text|passage|paragraph|article|image|picture|table|document|excerpt)\b"
     rf"|\b(?:describe|analy[sz]e|summari[sz]e|translate|explain|in|on|from|of|about|edit|proofread) this"
     rf" (?:table|text|passage|paragraph|article|image|picture|photo|graph|chart|diagram|screenshot|code|document"
-    r"|video)\b|(?:以下|下記|次|後述|下)の(?:\w{0,4}の)?(?:表(?!現|情|面|示|題|紙)|文章(?!題|力|術)|英文|和文|文(?!化|学|明|字|法|章)|図(?!書|形|式)|グラフ(?!理論|ィ)|画像(?!処理|認識|形式)|写真(?!集|家|館)|コード(?!レビュー|ネーム)"
+    r"|video)\b|(?:以下|下記|次|後述|下)の(?:\w{0,4}の)?(?:表(?!現|情|面|示|題|紙)|文章(?!題|力|術)|英文|和文"
+    r"|文(?!化|学|明|字|法|章)|図(?!書|形|式)|グラフ(?!理論|ィ)|画像(?!処理|認識|形式)|写真(?!集|家|館)"
+    r"|コード(?!レビュー|ネーム)"
     r"|リスト(?!ラ)|一覧|データ(?!ベース|構造|型|サイエンス|分析)|記事|会話|段落"
     r"|テキスト|詩|メール|レシピ|数式|式|関数|プログラム)"
-    r"|添付(?:の|した|された|しました|ファイル(?:を|の内容)|資料を|画像を)|(?:この|こちらの)(?:画像|写真(?!集|家|館)|表(?!現|情|面|示|題|紙|彰|記|明)|グラフ(?!理論|ィ)|図(?!書|形|式|鑑)"
+    r"|添付(?:の|した|された|しました|ファイル(?:を|の内容)|資料を|画像を)|(?:この|こちらの)(?:画像|写真(?!集|家|館)"
+    r"|表(?!現|情|面|示|題|紙|彰|記|明)|グラフ(?!理論|ィ)|図(?!書|形|式|鑑)"
     r"|文章|記事|動画|添付)"
 )
 _ABOVE = re.compile(
@@ -93,7 +98,8 @@ _ABOVE = re.compile(
     r"|(?:上記|前述|上)の(?:表|文章|文(?!化|学|明|字)|図|グラフ|画像|コード|リスト|データ|記事|会話|例)",
 )
 _NAMED = re.compile(
-    r"\b(?:according to|based on|refer(?:ring)? to) the (?:passage|excerpt|diagram|graph|chart|figure|picture|image)\b"
+    r"\b(?:according to|based on|refer(?:ring)? to) the (?:passage|excerpt|diagram|graph|chart|figure|picture"
+    r"|image)\b"
     r"(?! (?:of|in|on|from) )"
     r"|\b(?:main idea|main point|central idea|theme|tone|mood|purpose|moral|topic sentence) of (?:the|this)"
     r" (?:passage|excerpt|paragraph|text|article)\b(?= *(?:[.?!]|\Z))"
@@ -115,12 +121,14 @@ _CURRENT = re.compile(
     r"\byour (?:current|latest|last|most recent|ongoing|previous) (?:project|work|research|role|job|company"
     r"|team|position|employer|report|presentation|assignment)s?\b"
     r"|(?:あなた|御社|貴社)の?(?:現在|今|最近|直近)の(?:プロジェクト|業務|研究|仕事|職場|会社|案件)"
-    r"|(?:\A|。)現在(?:進行中|取り組んでいる|担当している|参加している)?の?(?:プロジェクト|案件)(?:について|の(?:進捗|状況|課題|概要))",
+    r"|(?:\A|。)現在(?:進行中|取り組んでいる|担当している|参加している)?の?(?:プロジェクト|案件)(?:について"
+    r"|の(?:進捗|状況|課題|概要))",
 )
 _MATERIAL = re.compile(
     r"[:：]\s*\S.{4,}|```|「[^」]{5,}」|『[^』]{5,}』|“[^”]{8,}”|\"[^\"]{8,}\"|'[^'\n]{12,}'|https?://", re.DOTALL
 )
 _SENTENCE_END = re.compile(r"[.?!](?:\s|\Z)|[。？！\n]")
+_STATES = re.compile(r" (?:is|are|was|were|reads?|says?) [^.?!]{4,}\.")
 _QUESTION = re.compile(r"questions?\b|質問|問い|設問|問題")
 SHORTEST_LINE = 6
 ENOUGH_MATERIAL = 40
@@ -159,21 +167,33 @@ def _absent(text: str) -> re.Match[str] | None:
 
 def _presumed(text: str, own: str) -> re.Match[str] | None:
     """Return the first mention of what the reader should see, remember or choose from, where it is not there."""
-    if ADVICE.search(own) or _MATERIAL.search(text):
+    if _MATERIAL.search(text):
         return None
     mentions = mentions_in(own)
-    mention = mentions.absent.search(own)
-    if mention and not _has_company(own, mention):
-        return mention
-    mention = mentions.choice.search(own)
-    if mention and not _has_company(own, mention) and not CHOICES.search(own, mention.end()):
-        return mention
+    if (thing := mentions.absent.search(own)) and _is_missing(own, thing):
+        return thing
+    choice = mentions.choice.search(own)
+    if choice and _is_missing(own, choice) and not CHOICES.search(own, choice.end()):
+        return choice
+    if (work := _untitled(text, own)) and _is_missing(own, work):
+        return work
     mention = mentions.earlier.search(own) or (None if WRITES.search(text) else mentions.projects.search(own))
-    return mention if mention and not _has_company(own, mention) else None
+    return mention if mention and _is_missing(own, mention) else None
+
+
+def _is_missing(own: str, mention: re.Match[str]) -> bool:
+    return not is_advice(own, mention) and not _has_company(own, mention)
+
+
+def _untitled(text: str, own: str) -> re.Match[str] | None:
+    """Return the mention of a work where the text names no title: 『こころ』を読みました。この小説の主題は何ですか。"""
+    return None if own.isascii() or "「" in text or "『" in text else TITLED.search(own)
 
 
 def _has_company(text: str, mention: re.Match[str]) -> bool:
     """Return whether enough stands before or behind the sentence of a mention to be what it speaks of."""
+    if _STATES.match(text, mention.end()):
+        return True
     before = max((end.end() for end in _SENTENCE_END.finditer(text, 0, mention.start())), default=0)
     return _enough(text[:before]) or _enough(_behind(text, mention.end())) or _has_lines(text, mention)
 

@@ -2,6 +2,7 @@
 
 import re
 
+from kasasagi.tasks.filter.rules.private_japanese import private_in_japanese
 from kasasagi.tasks.filter.rules.texts import unquoted
 from kasasagi.tasks.text.template_marks import LOOKED_AT
 
@@ -30,7 +31,9 @@ _HABITS = (
     r"\bhave you (?:ever|recently|already) (?:been|broken|had|tried|seen|eaten|visited|met|lost|travel|lived|won"
     r"|read|watched|ridden"
     r"|gone|worked|owned|cooked|fallen|played|flown|climbed|driven|swum|slept|felt)\b",
-    rf"\bdid you (?:{_DID})\b(?! (?:know|that answer|this answer))",
+    rf"\bdid you (?:{_DID})\b(?! (?:know|(?:get |hear |see |read |learn )?(?:that|this|the (?:idea|impression|notion"
+    rf"|answer"
+    r"|number|information|facts?)|it|these|those)\b))",
     r"\bare you (?:currently |now |still )?(?:reading|wearing|watching|eating|studying|cooking|living|dating)\b",
     r"\bhow long have you (?:been|lived|worked|played|studied|known|had|owned)\b",
     r"\bhow many (?:siblings|brothers|sisters|children|kids|pets|cats|dogs|languages|countries|cousins|friends"
@@ -51,8 +54,121 @@ _HABITS = (
     r"\bthe view from your\b|\b(?:outside|from|in) your (?:window|bedroom|room|fridge|closet"
     r"|wardrobe)\b(?=[^.?]{0,20}\?)",
 )
+_HABITUAL = (
+    r"(?:(?:usually|normally|typically|generally|often|always|ever|still|currently|personally|really|mostly"
+    r"|like to) )*"
+)
+_WHEN = (
+    r"(?:(?:on|at|in|during|after|before|over|every|most|for) (?:(?:a|an|the|your|typical|normal|average|free|rainy"
+    r"|lazy) )*"
+    r"(?:weekends?|weekdays?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|evenings?|nights?|mornings?|afternoons?|day"
+    r"|days? off|free time|spare time|leisure time|holidays?|vacations?|summers?|winters?|work|school|dinner|bed"
+    r"|lunch"
+    r"|breakfast|birthdays?|christmas|relax|fun|exercise|stress)|to (?:relax|unwind|stay (?:fit|in shape|healthy)"
+    r"|have fun|exercise))"
+)
+_END = r"(?= *(?:[?!.,;]|\Z|and\b|or\b|these days|nowadays|lately))"
+_LIVED = (
+    r"(?:exercis|work out|go (?:to (?!the (?:url|page|site|settings|menu))|out|for|shopping|running|swimming|hiking"
+    r"|jogging"
+    r"|fishing|camping|dancing|on vacation|abroad|there by)|eat|cook|travel|see your|visit your|call your|watch|drink"
+    r"|sleep|shop|commute|get up|wake up|get to (?:work|school)|hang out|meet (?:up|your)|take (?:a (?:walk|nap|bath"
+    r"|shower|vacation)|the (?:bus|train))|spend|listen|read (?:books|a book|the news(?:paper)?|novels|for)|play|walk"
+    r"|relax|unwind|dream|smoke|earn|weigh|drive to|ride|party|celebrate|pray|meditate|laugh|cry|volunteer|move"
+    r"|clean your|do (?:yoga|sports|laundry|the dishes|housework))"
+)
+_KIND = r"(?:what|which)(?:'s| is| are)? ?(?:kind|type|sort|genre|style|brand|flavou?r|make)?s?(?: of)?"
+_OWNED = (
+    r"(?:driver'?s? licen[cs]e|car|bike|bicycle|motorcycle|job|tattoos?|allerg(?:y|ies)|room-?mates?|nickname"
+    r"|siblings?"
+    r"|plans (?:for|this|tonight|tomorrow)|hobb(?:y|ies)|pets?|dogs?|cats?|kids|children|girlfriend|boyfriend|partner"
+    r"|wife|husband|family|garden|house|balcony|passport|degree|accent|phobias?|fears?|piercings?|middle name"
+    r"|grandchildren|cousins?|twin|close friends|best friend|favou?rite|role models?|bad habits?|insurance"
+    r"|smartphone)"
+)
+_LEARNT = (
+    r"(?:drive|swim|cook|ski|skate|surf|dance|whistle|sing|draw|knit|ride (?:a|the) (?:bike|bicycle|horse|motorcycle)"
+    r"|play (?:the|any|an?) \w+(?: instrument)?|drive (?:a )?(?:car|stick|manual))"
+)
+_PERSONAL = (
+    rf"\b(?:what|where|who|whom|how) do you (?:{_HABITUAL})(?:do|go|eat|cook|wear|drink|hang out|relax|unwind|spend"
+    rf"|read|watch|listen to|have|meet|call|see)(?: (?:with|to|for|it))? {_WHEN}{_END}",
+    r"\bhow (?:long does it take you|do you (?:\w+ )?(?:get|commute|travel|go)) to (?:get to )?(?:your )?(?:work"
+    r"|school"
+    r"|campus|university|(?:the|your) (?:office|job))\b",
+    rf"\bhow (?:often|much time|many (?:hours|times|days|minutes)|late|early"
+    rf"|long)\b[^?.\n]{{0,24}}? do you {_HABITUAL}"
+    rf"{_LIVED}",
+    rf"\bhow much (?:money |coffee |alcohol |sleep |time )?do you {_HABITUAL}(?:spend|earn|make|save|weigh|sleep"
+    rf"|drink"
+    r"|get|pay|exercise)\b(?! (?:for|when|if|per))",
+    rf"\b{_KIND} (?:[\w-]+ ){{0,4}}?do you {_HABITUAL}(?:like|enjoy|love|prefer|listen|watch|read|play|eat|wear|drink"
+    r"|drive|cook|own|live in|hate|dislike|collect|work (?:in|for)|go to|belong|study|speak at home|have at home"
+    rf"|have as a)\b(?! (?:about this|about the (?:\w+ )?(?:above|below)|more:))",
+    rf"\bwho (?:do|did) you {_HABITUAL}(?:live|work|hang|spend|talk|go|look up|admire|travel|eat|play|trust|miss|call"
+    r"|see|date|marry|vote|resemble|take after|grow up)\b",
+    r"\bwho (?:taught|raised|inspired|influenced|introduced|named|brought) you\b|\bwho (?:is|was"
+    r"|are) (?:the )?(?:your"
+    r"|\w+ (?:person|people) in your) (?!audience|target|customer|hero in)\b",
+    r"\b(?:when|where|how|what|which|who|why) (?:\w+ ){0,2}?did you (?:graduate|want to (?:be|become)|first meet|meet"
+    r"|move|get (?:married|engaged|your|into|up|to know|hired)|become|quit|choose your|decide to (?:become|study"
+    r"|move)"
+    r"|have for|wear|dream|propose|spend your|celebrate|grow up|go to (?:school|college|university)|receive"
+    r"|learn to (?:swim|drive|cook|ride|play)|fall in love)\b",
+    rf"\A(?:so,? |and |hi[,!.]* |hello[,!.]* )?do you {_HABITUAL}(?:like|love|enjoy|hate|dislike)"
+    r" (?!my |this |these |the (?:idea|following|above|text|poem|way)|it\b|that\b|to (?:know|hear|see) )",
+    rf"\A(?:so,? |and )?(?:do you|have you(?: got)?) {_HABITUAL}(?:have |own |got )?(?:a |an |any |your own |many )?"
+    rf"(?:\w+ )?{_OWNED}\b(?! (?:ideas?|tips?|recipes?|names?|recommend|suggest|policy))",
+    r"\A(?:so,? |and )?do you (?:get along|get on|keep in touch|remember your|miss your|believe in (?:ghosts|god"
+    r"|aliens"
+    r"|love|fate|luck|astrology|miracles)|speak (?!to)|wear glasses|snore|go to (?:the )?(?:gym|church|school|work"
+    r"|college)"
+    r"|eat (?:meat|breakfast|fish|out)|watch (?:tv|television|movies|sports|anime)|read (?:books|novels|manga|comics"
+    r"|the news)|listen to|collect|sing|dance|swim|ski|know how to (?:swim|drive|cook|ride|dance)|prefer (?:coffee"
+    r"|tea"
+    r"|cats|dogs|summer|winter|the (?:city|country|beach|mountains|sea)))\b",
+    rf"\A(?:so,? |and )?can you {_LEARNT}(?: well| fast)?{_END}",
+    r"\A(?:so,? |and )?are you (?:an? (?:\w+ )?(?:morning person|night owl|early bird|cat person|dog person"
+    r"|coffee person"
+    r"|vegetarian|vegan|student|parent|smoker|introvert|extrovert|only child|good cook|good (?:driver|swimmer"
+    r"|dancer))"
+    r"|left-handed|right-handed|vegan|vegetarian|religious|tall|afraid of|scared of|allergic|close to your|good at"
+    r"|interested in (?!learning|hearing)|in a relationship|retired|employed|from|originally|the (?:oldest|youngest"
+    r"|eldest)"
+    r"|happy with your|into)\b",
+    r"\bwhat are you (?:going to|planning to|doing|up to|having|eating|wearing|looking forward|reading|watching"
+    r"|studying)\b"
+    r"(?![^?]*\bif\b)|\bwhat are your plans\b(?! (?:to|regarding))|\bwhat will you (?:do|eat|have"
+    r"|wear)\b[^?.\n]{0,12}\b"
+    r"(?:tonight|tomorrow|this|next|weekend|for (?:dinner|lunch))\b|\bwhere are you (?:going|living|staying|travel"
+    r"|spending)\b",
+    r"\b(?:what|which|who|where|how)\b[^?.\n]{0,50}\b(?:best|worst|most \w+|favou?rite|biggest|craziest|scariest"
+    r"|strangest|funniest|nicest|last|first|longest) [^?.\n]{1,40}?\b(?:that )?you(?:'ve"
+    r"| have)? (?:ever )?(?:received|got"
+    r"|visited|eaten|seen|read|watched|been|had|done|bought|met|made|owned|traveled|travelled|experienced|learned"
+    r"|given)\b",
+    r"\b(?:which|what|how many) [^?.\n]{1,30} have you (?:ever )?(?:lived|visited|been|travel\w*|read|owned|worked"
+    r"|had|seen|watched)\b|\bhave you (?:got )?(?:any |a )?(?:brothers|sisters|siblings|pets|kids|children"
+    r"|tattoos)\b",
+    r"\bwhat(?:'s| is| are| was| were)(?: the)? [^?.\n]{0,24}\b(?:on|in|under|next to|of"
+    r"|above) your (?:own )?(?:desk|room"
+    r"|fridge|bag|pockets?|bedside|wall|street|cat|dog|pet|pets|wife|husband|school|class|boss|parents|mother|father"
+    r"|son"
+    r"|daughter|best friend|hometown|town|village|playlist|closet)\b(?= *[?.,]|[^?]{0,12} (?:like|now|called)\b)",
+    r"\b(?:do|does|did|are|is|were|was) your (?:parents|mother|father|mom|dad|neighbou?rs?|friends|best friend"
+    r"|co-?workers?"
+    r"|colleagues|siblings|brother|sister|grandparents|kids|children|husband|wife|family|boss|cat|dog|roommates?)\b"
+    r"(?= (?:\w+ )*(?:do|live|work|like|think|called|still|alive|married|get|speak|come|cook|from|older|younger"
+    r"|nice)\b"
+    r"|[^?.,]{0,12}\?)(?! (?:need|refuse|have to|ask|bother|bark|act))",
+    r"\bwhat (?:is|was|'s) your (?:relationship with|(?:blood type|zodiac|star sign|height|weight|shoe size"
+    r"|phone number"
+    r"|address|nationality|religion|native language|mother tongue|major|marital status|middle name|last name|surname"
+    r"|dream (?:job|house|car|vacation)|commute|bedtime|morning|diet|workout|biggest (?:fear|regret|dream)))\b",
+)
 _OWN = (
-    rf"(?:{_HOME}|family|wife|husband|spouse|partner|children|kids|son|daughter|parents|mother|father|mom|dad|siblings?"
+    rf"(?:{_HOME}|family|wife|husband|spouse|partner|children|kids|son|daughter|parents|mother|father|mom|dad"
+    rf"|siblings?"
     r"|brother|sister|childhood|birthday|birthplace|weekend|vacation|holidays?|pets?|dog|cat|boyfriend|girlfriend"
     r"|best friend|hobby|hobbies|salary|age|job|occupation|school days|daily routine|morning routine|personal life)"
 )
@@ -78,61 +194,21 @@ _PRIVATE = re.compile(
     r"|mornings?|free time|spare time|days? off|holidays?|vacations?|birthdays?|sundays?)\b"
     r"|\bwhat does your (?:typical |usual |average )?(?:day|morning|evening|weekend|week) look like\b"
     r"|\bwhat(?:'s| is| was) your (?:earliest|first|fondest|happiest) (?:childhood )?memor(?:y|ies)\b"
-    + "".join(f"|{pattern}" for pattern in _HABITS)
+    + "".join(f"|{pattern}" for pattern in (*_HABITS, *_PERSONAL))
     + r"|\btell (?:me|us) about a time (?:when |that )?you\b|\b(?:weather|climate) like where you live\b",
     re.IGNORECASE,
 )
 _ADVICE = re.compile(r"\b(?:how (?:do|can|should) you|how to|ways? to) \Z", re.IGNORECASE)
-_ASKED_JAPANESE = (
-    r"何時(?:に|ごろに?|頃に?)(?:起き|寝|家を出|帰|出勤|夕食|朝食)(?:(?!べき|のが|と良|とよ"
-    r"|と体)[^。？?\n]){0,8}(?:ます|ました|です)か",
-    r"(?:最近|これまで|今まで|昨年|去年|昨日|一昨日|昨夜|昨晩|今朝|今日|先週|先月|夏休み|冬休み|連休|お休み|休み"
-    r"|休日|週末|普段|ふだん)"
-    r"(?:(?!(?:人|者|さん|氏|選手|首相|大統領|日本|政府|会社)(?:は|が))[^。？?\n]){0,25}"
-    r"(?:行き|食べ|飲み|読み|観|見|買い|し|会い|作り|過ごし|過ごして|寝|眠れ|泣き|笑い|て|で)(?:ました|いました"
-    r"|います|い?らっしゃいます|おられます)か",
-    r"(?:最近|これまで(?:に)?|今まで(?:に)?)(?:旅行し|訪れ|行っ|読ん|観|見|食べ|買っ|住ん|会っ)(?:た"
-    r"|だ)[^。？?\n]{0,16}(?:どこ|何|どれ|誰|一番)",
-    r"(?:子ども|子供|こども|幼い|小さい|学生)(?:の)?(?:頃|ころ|時|とき)(?:の|に)?(?:一番の?|最も)?(?:楽しかった"
-    r"|好きだった)?"
-    r"(?:思い出|夢|遊び|趣味|あだ名)は",
-    r"(?:子ども|子供|こども|小さい)(?:の)?(?:頃|ころ|時|とき)[はに、]{1,2}[^。？?\n]{0,20}(?:ました|でした)か",
-    r"(?:学生時代|高校時代|大学時代|大学で|大学では|高校では)[はにで、]{0,2}[^。？?\n]{0,20}(?:ました|でした)か",
-    r"お住まいは|ご家族は(?:何人|どんな|いら)|(?:ご)?(?:兄弟|姉妹|兄弟姉妹|お子さん|お子様|子ども|彼氏|彼女|恋人"
-    r"|ペット)(?:は|が)(?:い(?:ます|らっしゃ)|何人|何匹)"
-    r"|(?:犬|猫|ペット)(?:を|は)飼って(?:い)?(?:ます|らっしゃ)|(?:ご)?結婚して(?:い)?(?:ます|らっしゃ)[^。]{0,4}か"
-    r"|(?:一人|ひとり|実家)暮らしですか|(?:お|ご)(?:仕事|職業|勤務先|出身校|誕生日|年齢)は(?:何|どこ|どちら|いつ"
-    r"|どの|おいくつ)"
-    r"|(?:通勤|通学)(?:時間)?(?:に|は|には)[^。？?\n]{0,12}(?:かかり(?:ます|ました)か|ですか|していますか)",
-    r"(?:\A|[。！？?!\s、]|一番|最も|あなたの|あなたが)(?:好きな|嫌いな|苦手な"
-    r"|得意な)[^。、？?\n人]{1,10}は(?:何|どれ|どこ|誰|だれ|なん)",
-    r"(?:どんな|何の|どのような)(?:音楽|映画|本|料理|スポーツ|食べ物|番組)(?:が|を)(?:好き"
-    r"|よく)[^。？?\n]{0,8}(?:です|ます)か",
-)
-_PRIVATE_JAPANESE = re.compile(
-    r"あなた(?:自身)?の(?:ご|お)?(?:自宅|家族|家(?!電|計簿)|宅|部屋|住まい|住んで|両親|父|母|兄弟|姉妹|夫|妻"
-    r"|配偶者|子供|子ども|息子|娘"
-    r"|恋人|彼氏|彼女|友人|友達|趣味|出身|故郷|地元|職業|仕事|職場|学校|年齢|誕生日|休日|週末|ペット|飼って"
-    r"|幼少期|子供時代|学生時代"
-    r"|思い出|日課|(?:一番)?好きな)"
-    r"|(?:あなたは|あなたが|普段)[^。？?\n]{0,15}(?:住んで(?:い)?ます|結婚してい|飼ってい|生まれまし)"
-    r"|(?:どこ|どちら)に(?:お)?住(?:んで(?:い)?ますか|まいですか)|(?:ご)?出身(?:地)?は(?:どこ|どちら)ですか"
-    r"|おいくつですか"
-    r"|あなたは(?:今)?何歳|(?:昨日|休日|週末)は(?:何を|どう|どのように)[^。？?\n]{0,12}(?:しましたか"
-    r"|過ごしましたか|過ごしますか)"
-    r"|(?:ご)?趣味は何ですか|あなたが(?:最近|これまでに|今までに)[^。？?\n]{0,10}(?:読んだ|見た|観た|食べた"
-    r"|訪れた|買った)"
-    r"|(?:昨日|昨夜|今朝)の?(?:朝食|昼食|夕食|夕飯|朝ご飯|昼ご飯|晩ご飯|お昼)は何"
-    + "".join(f"|{pattern}" for pattern in _ASKED_JAPANESE)
-)
 WRITES = re.compile(
     r"\b(?:write|essay|story|poem|article|blog|script|role-?play|imagine|pretend|character|interview|survey"
     r"|questionnaire"
-    r"|translat|quiz|dialog|title|slogan|e-?mail|letter|rewrite|paraphrase|suppose|you are an?\b|act as|as an? \w+,"
+    r"|translat|quiz|dialog|title|slogan|e-?mail|letter|rewrite|paraphrase|suppose|you are an?\b|act as"
+    r"|as an? (?!(?:\w+ )?(?:child|kid|teenager|student|boy|girl)\b)(?:[\w-]+ ){0,5}[\w-]+,"
     r"|lyrics|caption|speech|conversation|reply to|respond to|answer to|questions?\b|persona)"
     r"|小説|物語|歌詞|記事|エッセイ|作文|ブログ|台本|翻訳|訳し|英訳|和訳|英語|キャッチコピー|メール|手紙"
     r"|ロールプレイ|なりきって|仮定|想像"
-    r"|設定|あなたは[^。、]{1,20}として|として(?:振る舞|ふるま|回答|答え|演じ|書い|話し|自己紹介|返答)|役を|面接"
+    r"|設定|あなたは[^。、？?]{1,20}(?:として|(?:です|だ|である)。)|として(?:振る舞|ふるま|回答|答え|演じ|書い|話し"
+    r"|自己紹介|返答)|役を|面接"
     r"|アンケート|会話|質問を|セリフ|スピーチ|文章を|詩を",
     re.IGNORECASE,
 )
@@ -145,7 +221,7 @@ def private_life(text: str) -> str | None:
     """
     own = unquoted(text)
     found = _PRIVATE.search(own) if "you" in own.lower() else None
-    found = found or (None if own.isascii() else _PRIVATE_JAPANESE.search(own))
+    found = found or (None if own.isascii() else private_in_japanese(own))
     if found is None or _ADVICE.search(own[: found.start()]) or WRITES.search(text[:LOOKED_AT]):
         return None
     return f"asks after a private life: {found[0].strip()}"
