@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -285,7 +286,7 @@ def test_python_outside_of_the_recipes_folder_is_never_run(tmp_path: Path) -> No
 
 
 def test_equal_but_for_width_and_whitespace_is_a_duplicate_and_the_earliest_stays_as_it_is(tmp_path: Path) -> None:
-    texts = ["Ｈｅｌｌｏ\u3000 ｗｏｒｌｄ", "Hello world", " Hello\nworld ", "hello world", "ﾊﾛｰ", "ハロー"]
+    texts = ["Ｈｅｌｌｏ\u3000 ｗｏｒｌｄ", "Hello world", " Hello  world\n", "hello world", "ﾊﾛｰ", "ハロー"]
     prompts = table(tmp_path, texts)
     result = run(tmp_path, prompts)
     assert kept(result) == [texts[0], "hello world", "ﾊﾛｰ"]
@@ -398,6 +399,15 @@ def test_duplicates_leave_the_earliest_untouched_and_the_account_closes(tmp_path
         ("Sort this:\n- b\n- a", "Sort this: - b - a"),
         ("a = 1\nb = 2", "a = 1 b = 2"),
         ("How many blanks has 'a  b'?", "How many blanks has 'a b'?"),
+        ("Add the rows:\n1 2\n3 4", "Add the rows:\n1 2 3\n4"),
+        ("print(1)\nprint(2)", "print(1) print(2)"),
+        ("SELECT a\n-- b\nFROM t", "SELECT a\n-- b FROM t"),
+        ("host: db\nport: 1", "host: db port: 1"),
+        ("Sort these:\nred apples\ngreen beans", "Sort these:\nred\napples green beans"),
+        (
+            "an old silent pond\na frog jumps into the pond\nsplash again.",
+            "an old silent pond a frog jumps into the pond\nsplash again.",
+        ),
     ],
 )
 def test_texts_that_mean_different_things_are_no_exact_duplicates(tmp_path: Path, one: str, other: str) -> None:
@@ -412,10 +422,36 @@ def test_texts_that_mean_different_things_are_no_exact_duplicates(tmp_path: Path
         ("Two\u00a0words here?", "Two words  here?"),
         ("for i in a:\n    f(i)\n", "for i in a:  \r\n\r\n    f(i)"),
         ("A long line of prose\nthat is wrapped.", "A long line of prose that is wrapped."),
+        (
+            "My neighbour lent me a ladder. The ladder broke, and now\nhe wants a new one. Do I have to pay for it?",
+            "My neighbour lent me a ladder. The ladder broke,\nand now he wants a new one. Do I have to pay for it?",
+        ),
     ],
 )
 def test_texts_that_look_the_same_are_exact_duplicates(tmp_path: Path, one: str, other: str) -> None:
     assert reasons(run(tmp_path, table(tmp_path, [one, other]))) == {1: "duplicate"}
+
+
+@given(st.lists(st.integers(0, 99), min_size=2, max_size=6), st.integers(1, 5))
+def test_rows_of_numbers_differ_by_where_they_break(numbers: list[int], place: int) -> None:
+    words = list(map(str, numbers))
+    place = min(place, len(words) - 1)
+    rows = f"Add the numbers in each of these rows:\n{' '.join(words[:place])}\n{' '.join(words[place:])}"
+    assert same_text(rows) != same_text(f"Add the numbers in each of these rows:\n{' '.join(words)}")
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["the", "ladder", "broke", "and", "my", "neighbour", "wants", "money", "for", "another", "one"]
+        ),
+        min_size=12,
+    ),
+    st.integers(20, 60),
+)
+def test_a_sentence_is_the_same_however_it_is_wrapped(words: list[str], width: int) -> None:
+    sentence = f"I think {' '.join(words)}."
+    assert same_text(textwrap.fill(sentence, width)) == same_text(sentence)
 
 
 @given(st.text(st.sampled_from("aA １1²½①ﾊﾛハ\n\t\u3000'`={é\u0301")))
