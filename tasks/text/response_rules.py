@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from kasasagi.tasks.text.answer_language import other_language
 from kasasagi.tasks.text.answer_leaks import leak_in
+from kasasagi.tasks.text.asked_repetition import repeats_asked
 from kasasagi.tasks.text.endings import is_cut_off
 from kasasagi.tasks.text.languages import LANGUAGE_CHARS
 from kasasagi.tasks.text.refusals import refusal_in
@@ -88,38 +89,34 @@ def _refused(answer: Answer) -> str | None:
 
 
 _SENTENCE_END = re.compile(r"[\n。！？!?]+|\. ")
-_SAYS = (
-    r"(?:say|write|type|print|output|display|echo|repeat|copy|spell|chant|recite|sing|shout|respond|reply|answer|list"
-    r"|generate|produce|give|put|post|send|tell me)"
-)
-_NUMBER = (
-    r"(?:\d+|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|a (?:dozen|hundred"
-    r"|thousand|million)|hundred|thousand|many|several|multiple|n|x)"
-)
-_ASKS_TO_REPEAT = re.compile(
-    rf"\b{_SAYS}\b[^?!\n]{{1,200}}\b{_NUMBER} (?:\w+ )?(?:times|copies|lines|rows)\b"
-    rf"|\b{_NUMBER} (?:\w+ )?times,? (?:{_SAYS}|in a row)\b"
-    r"|(?:\A|[.!?:,;\n]\s*|\bplease |\b(?:can|could|would) you |\b(?:and|then|to|just|always|must|should) )repeat\b"
-    r"(?! (?:itself|business|customers?|purchases?|buyers?|visits?|visitors?|sales|offenders?|orders?|prescriptions?))"
-    r"|\brepeat(?:ed|ing)\b[^.?!\n]{0,20}\b(?:words?|phrases?|letters?|characters?|lines?|sentences?|strings?|texts?)\b"
-    r"|\b(?:words?|phrases?|letters?|characters?|lines?|sentences?|strings?)\b[^.?!\n]{0,20}\brepeat"
-    r"|\bover and over\b|\brefrain\b(?! from)|\bchorus\b|\blyrics\b|\bin a loop\b|\bloop(?:ing)? (?:text|song)\b"
-    r"|(?:[0-9０-９一二三四五六七八九十百千]+|何)(?:回|度|行|個)(?:も|ずつ|だけ|連続で|続けて)?、?"
-    r"(?:言|いっ|書|出力|表示|入力|打|タイプ|並べ|唱え|叫|連呼|続け|繰り返|くり返|コピー|印刷|プリント|答え|返|ください)"
-    r"|(?:繰り返|くり返|繰返)し(?:て|た?文字|た?単語|言|書|出力|表示|唱|続け|なさい|ます|、)|連呼|リフレイン|サビ|歌詞",
-    re.IGNORECASE,
-)
 
 
 def _repeats(answer: Answer) -> str | None:
-    """A loop: one sentence or line over and over, or a phrase that follows upon itself many times."""
+    """A loop: one sentence or line over and over, or a phrase that follows upon itself many times.
+
+    The instruction may ask for as many repeats: "Write hello ten times."
+    """
     found = _repeated_sentence(answer.content) or _loop(answer.content)
-    if found is None or _ASKS_TO_REPEAT.search(answer.instruction[:LANGUAGE_CHARS]):
+    if found is None or found.times <= _allowed(answer.instruction[:LANGUAGE_CHARS], found.piece):
         return None
-    return found
+    return f"{_excerpt(found.piece)!r} {found.act} {found.times} times"
 
 
-def _repeated_sentence(text: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """A piece of an answer and how often it stands there; `act` words this for people."""
+
+    piece: str
+    times: int
+    act: str
+
+
+def _allowed(instruction: str, piece: str) -> float:
+    """How often a piece may stand: as often as asked, times how often the words to be repeated hold it."""
+    return repeats_asked(instruction) * max(1, instruction.lower().count(piece.strip().lower()))
+
+
+def _repeated_sentence(text: str) -> _Loop | None:
     """A sentence or line, whatever number or bullet it has, that makes up half of the text."""
     pieces = [piece.strip(" \t　0123456789.-*#>|)(") for piece in _SENTENCE_END.split(text)]
     if len(pieces) < LOOP_REPEATS:
@@ -127,10 +124,10 @@ def _repeated_sentence(text: str) -> str | None:
     [(piece, times)] = Counter(piece for piece in pieces if len(piece) >= 6).most_common(1) or [("", 0)]
     if times < LOOP_REPEATS or 2 * times * len(piece) < len(text):
         return None
-    return f"{_excerpt(piece)!r} stands {times} times"
+    return _Loop(piece, times, "stands")
 
 
-def _loop(text: str) -> str | None:
+def _loop(text: str) -> _Loop | None:
     """A stretch in which a unit of up to LOOP_PERIOD characters follows upon itself; probed at regular places."""
     gram = 16
     start = 0
@@ -141,7 +138,7 @@ def _loop(text: str) -> str | None:
             continue
         first, last = _stretch(text, start, again - start)
         if _is_loop(text, text[start:again], last - first):
-            return f"{_excerpt(text[start:again])!r} follows upon itself {(last - first) // (again - start)} times"
+            return _Loop(text[start:again], (last - first) // (again - start), "follows upon itself")
         start = max(start + 2 * gram, last - gram)
     return None
 

@@ -1,11 +1,13 @@
 """Answers that are bad beyond doubt are dropped before a judge is paid; all others pass."""
 
+import math
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kasasagi.tasks.text.asked_repetition import repeats_asked
 from kasasagi.tasks.text.languages import language_of
 from kasasagi.tasks.text.response_rules import RULES, Answer, Broken, first_broken
 
@@ -296,12 +298,54 @@ def test_lists_tables_and_asked_repetition_are_kept(instruction: str, content: s
         "オリンピックはこれまで何回開かれましたか。",
         "週に3回運動するとどうなりますか。",
         "繰り返し処理とは何ですか。",
+        "List three times of day when bees are active.",
+        "Tell me about three times when Rome fell.",
+        "Give me two times when Rome fell.",
+        "Say how many times a week I should run.",
+        "Write four lines about the sea.",
+        "Write a story about a man who died three times.",
+        "Which team won five times in a row?",
+        "Explain how to repeat a measurement properly.",
+        "What is the chorus of frogs?",
+        "What is a refrain?",
+        "サビとは何ですか。",
+        "4行の詩を書いてください。",
     ],
 )
 def test_a_word_for_repetition_in_a_question_excuses_no_loop(instruction: str) -> None:
     assert (
         reason(instruction, "It happened in the summer of that year. " * 12, rules=("no_repetition",)) == "repetition"
     )
+
+
+@pytest.mark.parametrize(
+    ("instruction", "asked"),
+    [
+        ("Write the word hello ten times.", 10),
+        ("Repeat 'Are you there?' 15 times.", 15),
+        ("Can you say hi twenty times in a row?", 20),
+        ("Type ha ha ha 1,000 times, please.", 1000),
+        ("Print 12 copies of the word ok.", 12),
+        ('Write 8 lines of "I will not talk".', 8),
+        ("「はい」を二十回繰り返してください。", 20),
+        ("「すき」を百五回書いて。", 105),
+        ("Repeat the word hello until I stop you.", math.inf),
+        ("What is the chorus of Hey Jude?", math.inf),
+        ("Write a song with a refrain about rain.", math.inf),
+        ("歌詞を書いてください。", math.inf),
+        ("Say why it failed.", 0),
+    ],
+)
+def test_the_number_of_repeats_that_an_instruction_asks_for(instruction: str, asked: float) -> None:
+    assert repeats_asked(instruction) == asked
+
+
+@given(st.integers(2, 40), st.integers(8, 60))
+def test_a_loop_is_excused_up_to_the_number_asked_for(asked: int, given_times: int) -> None:
+    found = reason(
+        f"Write the line 'Bees sleep' {asked} times.", "Bees sleep.\n" * given_times, rules=("no_repetition",)
+    )
+    assert found == (None if given_times <= asked else "repetition")
 
 
 def test_the_first_rule_in_the_given_order_counts() -> None:
