@@ -6,10 +6,11 @@ from kasasagi.tasks.stage import Stage
 
 # Version 2: rules on texts that find more, and err less. 3: personal data is looked for in every turn, telephone
 # numbers may have blanks, questions about a city are no address. 4: superscripts, indentation and lines of code tell
-# exact duplicates apart, Chinese is not Japanese, rules on texts find more.
+# exact duplicates apart, Chinese is not Japanese, rules on texts find more. 5: line breaks count in exact duplicates
+# but in clear prose, rules on texts find more.
 FILTER = Stage(
     "filter",
-    version=4,
+    version=5,
     wanted=lambda recipe: True,
     pays=False,
     gate=Gate(

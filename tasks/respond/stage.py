@@ -26,7 +26,7 @@ FROM quarantine WHERE stage = 'respond'
 # Version 2: same_language knows many more languages that a prompt may name, and more of the words that say that an
 # answer came to its end are known. 3: sixteen forms of thinking are split off. 4: more refusals are found, Chinese is
 # not Japanese, a number of times in a question excuses no loop. 5: further forms of thinking are split off, quoted ones
-# are not; more leaks of chat templates are found.
+# are not; more leaks of chat templates and more refusals are found; repetition is excused up to the number asked for.
 RESPOND = Stage(
     "respond",
     version=5,

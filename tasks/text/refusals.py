@@ -24,7 +24,8 @@ _VOICED = re.compile(
     r"|ation)"
     r"|dialog(?:ue)?|scene|voice of|write as|speak as|act as|line for|text message|reply|say something|imagine"
     r"|pretend"
-    r"|role-?play|character|haiku|verses?|excuses?|script|e-?mail|editorial)\b",
+    r"|role-?play|character|haiku|verses?|excuses?|script|e-?mails?|editorial|phrases?|sentences?|examples?|sentence"
+    r"|guests?|customers?)\b",
     re.IGNORECASE,
 )
 

@@ -68,9 +68,10 @@ _REGRET = (
 )
 _IDENTITY = (
     r"(?:(?:as|being) (?:an? |your )?(?:\w+[- ]){0,3}?(?:ai|artificial intelligence|language model|assistant"
+    r"|(?:based|only|trained) (?:model|system|program)"
     r"|chatbot)\b[^.,;!?]{0,60}"
     r"|(?:i am|i'm) (?:just |only |simply )*an? (?:\w+[- ]){0,3}?(?:ai|artificial intelligence|language model"
-    r"|chatbot|chat ?bot|assistant|program|bot)\b"
+    r"|chatbot|chat ?bot|assistant|program|bot|model|system)\b"
     r"[^.,;!?]{0,40}?"
     r"|(?:i am|i'm) not an? (?:\w+ )?(?:doctor|physician|lawyer|attorney|professional|therapist|expert"
     r"|financial advis[oe]r"
@@ -88,7 +89,8 @@ _LEAD = rf"(?:{_REGRET}|{_IDENTITY}|{_REASON})"
 _LINK = r"\s?[,.:;!—–-]*\s+(?:(?:but|however|so|and|yet|that|therefore|unfortunately|i'm afraid|as such),?\s+)*"
 _PLAIN_REFUSAL = (
     rf"{_UNABLE}{_SERVES}"
-    r"|i (?:must|have to|need to|will have to|am going to have to) (?:respectfully |politely )?(?:decline"
+    r"|i(?: (?:must|have to|need to|will have to|am going to have to)|'m going to have to"
+    r"|'ll have to) (?:respectfully |politely )?(?:decline"
     r"|refuse)\b(?! the (?:invitation|offer))"
     r"|(?:this|that|your|the) request (?:goes against|violates|is against|conflicts with)\b"
     r"|(?:\w+ ){0,6}(?:goes?|would go|is|are|would be|violates?|would violate) (?:against )?my (?:guidelines"
@@ -140,7 +142,8 @@ _STRONG = (
     r"|(?:answer|respond to|continue with|comply with|process|discuss|support|take part in) (?:that|this|it|your"
     r"|such|so|these|those)\b|(?:engag|participat|partak)(?:e|ing) in\b|take (?:sides|a (?:side|stance|position))\b"
     r"|(?:recommend|suggest)(?:ing)? (?:any|specific|individual|particular|which)\b"
-    r"|(?:describ|explain|teach|tell|show|walk|instruct|advis)(?:e|ing)? (?:you |anyone )?(?:how to|on how|through)\b"
+    r"|(?:guid(?:e|ing) (?:you|anyone)\b|(?:describ|explain|teach|tell|show|walk|instruct|advis)(?:e|ing)? (?:you "
+    r"|anyone )?(?:how to|on how|through)\b)"
     r"|(?:speculat|comment)(?:e|ing)? (?:on|about)\b|confirm or deny\b)"
 )
 _WEAK = (
@@ -169,6 +172,11 @@ _BEYOND = (
     r"|[^.!?\n\"“]{0,60}?\b(?:isn't|is not|not) my place to\b"
     r"|(?:there is|there's) no way (?:for me to|i can)\b|i have no (?:way|means) (?:of|to)\b"
     r"|i (?:do not|don't) (?:currently )?(?:have|retain|keep|store) (?:any )?(?:memory|memories|records?) of\b"
+    r"|[^.!?\n\"“]{0,60}?\b(?:off the table|not an option for me)\b|[^.!?\n\"“]{0,60}?\bagainst (?:what i stand"
+    r"|everything i)\b"
+    r"|i (?:would not|wouldn't|do not|don't) feel (?:right|comfortable|okay|good) (?:about |with )?\w+ing\b"
+    r"|i (?:do not|don't) (?:currently )?have (?:any )?(?:real|live|current|up|recent|the latest"
+    r"|today)[\w-]* (?:\w+ )?(?:information|data|news|access|updates|prices|results|figures)\b"
     r"|i lack (?:the|any) (?:ability|capability|access|means)\b"
 )
 _OPENLY = (
@@ -186,6 +194,10 @@ _DENIES = re.compile(
     r"n't|not|no |never|unable|incapable|lack|declin|refus|against|violat|conflict|prohibit|prevent|forbid"
     r"|inappropriate"
     r"|unethical|irresponsible|wrong|beyond|outside"
+)
+_LED_UNVOICED = re.compile(
+    rf"(?:{_LEAD}{_LINK}){{1,2}}{_UNABLE}(?!help but|wait|imagine|stress|overstate|agree|hear you)[a-z]+"
+    r"(?![^.!?\n]{0,80}[,;—–] (?:but|however)\b)"
 )
 _SENTENCES = re.compile(r"(?<=[.!?])\s+")
 _OPENS_SOFTLY = re.compile(
@@ -212,7 +224,7 @@ def refuses(opening: str, length: int, voiced: bool) -> bool:
     if _REFUSAL.match(opening):
         return True
     first, *rest = _SENTENCES.split(opening, maxsplit=1)
-    if not voiced and length <= MORE_THAN_A_REFUSAL and _UNVOICED.match(first):
+    if not voiced and length <= MORE_THAN_A_REFUSAL and (_UNVOICED.match(first) or _LED_UNVOICED.match(first)):
         return True
     second = rest[0] if rest and (_OPENS_SOFTLY.match(first) or not voiced) else ""
     return _REFUSAL.match(second) is not None

@@ -58,7 +58,8 @@ _SERVICE = (
     r"|話す"
     r"|述べ|支持|賛同|加担|関与|関わる|協力|感じる|確認|特定|調べ|公開|開示|対応|手伝|助け|助長|案内|執り|引き受け"
     r"|教示|指南"
-    r"|考える|作る|挙げる|伝え|示す|見せ|受け付け|共有|模倣|翻訳|要約|お?受け)"
+    r"|考える|(?:見|読|聞|聴|開|知|調べ|お作り)(?:る|む|く)?(?=こと|で)|作る|挙げる|伝え|示す|見せ|受け付け|共有"
+    r"|模倣|翻訳|要約|お?受け)"
 )
 _DENIED = (
     r"(?:(?:でき|出来)(?:ません|ない(?=です|んです|ので|の?ため|[。、]|\Z)|かね)|かねます|られません|れません"
@@ -80,7 +81,13 @@ _FORMAL = re.compile(
     r"|搭載されて(?:い|おり)|持ち合わせて(?:い|おり)|持ち)ません|(?:機能|能力|手段|権限)が(?:ない|無い)(?:ため|ので)"
     r"|(?:それ|その(?:ような|お願い|依頼|要望|行為)[^。\n、「]{0,14})(?:は|には)[^。\n、「]{0,8}(?:できません"
     r"|いたしません|しません)"
-    r"|お(?:役に立て|力になれ)(?:ません|ず))"
+    r"|(?:対応|お?取り扱い)(?:は)?(?:して|でき)?(?:い|おり)?ません|(?:取り)?扱(?:いません|って(?:い|おり)ません)"
+    r"|お(?:役に立て|力になれ|力になることができ|作りでき)(?:ません|ず)|[^。\n「]{0,30}私の(?:役割|能力|権限"
+    r"|専門)(?:では|の範囲|を超え))"
+)
+_AS_MODEL = re.compile(
+    r"[^。\n「]{0,10}(?:AI|人工知能|言語モデル)[^。\n「]{0,8}(?:として|ですので|なので"
+    r"|であるため)[^。\n「]{0,60}ことは(?:あり|ござい)ません"
 )
 _PLAIN = re.compile(rf"(?P<before>[^「『\n]{{0,80}}?{_SERVICE}[^。\n「『」』]{{0,30}}?){_DENIED}")
 _ATTRIBUTE = re.compile(
@@ -101,14 +108,16 @@ _OURS = re.compile(
     r"|ニュース|結果|番号"
     r"|製造|入手|利用|使用|理由|目的|観点|将来|未来|詳細|具体例|ファイル|リンク|サイト|URL|ページ|会話|記憶|暴言"
     r"|悪口|冗談|差別"
-    r"|判定|推測|断定|ところ|とおり|上|不正|嘘|的|代行|課題|宿題|レポート|作文|作業|操作|指示|命令|アカウント|影響"
+    r"|判定|推測|断定|ところ|とおり|上|検索|役割|専門|範囲|不正|嘘|的|代行|課題|宿題|レポート|作文|作業|操作|指示"
+    r"|命令|アカウント|影響"
     r"|危険"
     r"|害|責任)"
     rf"\Z|{_ASSISTANT}\Z|ます\Z|です\Z|ました\Z|せん\Z|した\Z"
 )
+_ASKED = re.compile(r"(?:どの|どれ|誰|だれ|何|どちら)")
 _ASKED_OF_OTHERS = re.compile(
     r"(?:でき|出来|られ|れ|せ|け|え|め|べ)(?:ますか|ません|る[?？])|可能|られる|できる[^。]{0,4}[?？か]|なぜ"
-    r"|どうして|とは|のは"
+    r"|どうして|とは|(?:ない|れない)のは"
     r"|だめ|いけない|ときは|なしで|忘れ|(?:者|師|員|人|所|局|署|社|校|店|館|省|庁|院|家|生|行)は[^。]*か[。？?]?\Z"
 )
 _DENIES = re.compile(r"ません|ない|かね|控え|断り|遠慮|ず")
@@ -126,7 +135,12 @@ def refuses(opening: str, length: int, instruction: str) -> bool:
 
 
 def _is_refusal(sentence: str, instruction: str) -> bool:
-    if _LED_REFUSAL.match(sentence) or _is_ours(_REFUSAL.match(sentence)) or _is_ours(_FORMAL.match(sentence)):
+    if (
+        _LED_REFUSAL.match(sentence)
+        or _AS_MODEL.match(sentence)
+        or _is_ours(_REFUSAL.match(sentence))
+        or _is_ours(_FORMAL.match(sentence))
+    ):
         return True
     found = _PLAIN.match(sentence)
     if found is None or not _is_ours(found) or _ASKED_OF_OTHERS.search(instruction):
@@ -138,4 +152,4 @@ def _is_ours(found: re.Match[str] | None) -> bool:
     """Return whether what cannot be done is the assistant's act, and not a property of somebody or something."""
     if found is None or _ATTRIBUTE.match(found.string, found.end()):
         return False
-    return all(_OURS.search(topic) for topic in topics(found[0]))
+    return all(_OURS.search(topic) or _ASKED.match(topic) for topic in topics(found[0]))

@@ -29,14 +29,19 @@ def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
 
+def _at_words(patterns: Sequence[str]) -> re.Pattern[str]:
+    """Return patterns that are tried where a word begins alone, which is several times as quick."""
+    return re.compile(rf"(?<!\w)(?:{_any_of(patterns).pattern})")
+
+
 _IN_ENGLISH = Mentions(
-    _any_of(english.THINGS), _any_of(english.CHOICES), _any_of([english.EARLIER]), _any_of([english.PROJECTS])
+    _at_words(english.THINGS), _any_of(english.CHOICES), _any_of([english.EARLIER]), _any_of([english.PROJECTS])
 )
 _IN_JAPANESE = Mentions(
     _any_of(japanese.THINGS), _any_of(japanese.CHOICES), _any_of([japanese.EARLIER]), _any_of([japanese.PROJECTS])
 )
 _IN_BOTH = Mentions(
-    _any_of([*japanese.THINGS, *english.THINGS]),
+    _any_of([*japanese.THINGS, _at_words(english.THINGS).pattern]),
     _any_of([*japanese.CHOICES, *english.CHOICES]),
     _any_of([japanese.EARLIER, english.EARLIER]),
     _any_of([japanese.PROJECTS, english.PROJECTS]),

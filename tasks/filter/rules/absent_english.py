@@ -81,6 +81,36 @@ _SHOWN = (
     rf"\bthe (?:{_SPEAKER}|man|woman|boy|girl|people|person|students?|characters?|speakers) (?:in|of|on) (?:the|this)"
     rf" (?:\w+ )?(?:clip|recording|passage|dialogue|conversation|audio|video|excerpt|text|article|lecture"
     rf"|{_PICTURE})\b{_NAMED}",
+    rf"\bthe (?:{_ORDINAL}|other|main|female|male) speaker\b",
+    rf"\b(?:the|each|this) (?:\w+ ){{1,3}}?(?:shown|pictured|depicted|highlighted|underlined|circled|labell?ed"
+    rf"|illustrated)(?: here)?{_ENDS}",
+    rf"\b(?:does|do|did|can) the (?:\w+ )?(?:{_PICTURE}|{_SHEET}|passage|excerpt|text|article|paragraph|poem"
+    rf"|dialogue) (?:illustrate|show|say"
+    rf"|tell|suggest|mean|imply|indicate|depict|describe|reveal|compare|represent|display|present|argue|state"
+    rf"|mention)\b",
+    rf"\b(?:title|topic|subject|source|trend|scale|legend|x-axis|y-axis|setting|plot|moral|theme|conflict|mood"
+    rf"|summary|conclusion|main idea) (?:of|in|on)"
+    rf" (?:the|this) (?:\w+ )?(?:{_PICTURE}|{_SHEET}|passage|excerpt|text|article|paragraph|poem|story|dialogue"
+    rf"|letter|speech){_ENDS}",
+    rf"\b(?:in|of|from|with) (?:the|this) (?:story|poem|play|scene|letter|report|speech|chapter|conversation"
+    rf"|interview|lyrics|e-?mail"
+    rf"|advertisement|play){_ENDS}|\b(?:summary|translation|analysis|review) of this (?:{_READING}|paper|book"
+    rf"|document|page){_ENDS}",
+    r"\byour (?:last|previous|earlier|first|second|third) (?:point|answer|question|sentence|statement|comment"
+    r"|paragraph|example|idea|suggestion)\b",
+    rf"\A(?:please |can you |could you )*(?:correct|fix|find|identify|spot) (?:the|any|all)(?: \w+)? (?:mistakes?"
+    rf"|errors?|bugs?|typos?) in"
+    rf" (?:this|the|these|my) (?:\w+ )?(?:sentences?|{_READING}|{_CODE}|e-?mail|document){_ENDS}",
+    rf"\b(?:use|using|study|examine|read|consult) (?:the|this) (?:\w+ )?(?:{_PICTURE}|passage|excerpt|table|article"
+    rf"|text) to\b",
+    r"\bthe following (?!is\b|are\b|was\b|were\b|can\b|do\b|does\b|has\b|have\b|would\b|best\b|could\b|day|week"
+    r"|month|year|morning|evening|night|season|decade|century|summer|winter|spring|autumn"
+    r"|generation|sunday|monday)"
+    r"(?:\w+ ){0,2}\w+(?= *(?:[?!]|\.?\s*\Z)| (?:valid|correct|true|false|right|wrong|grammatical|into)\b)",
+    r"\A(?:please |can you |could you )*(?:read|summari[sz]e|translate|explain|fix|solve|answer|check|rewrite"
+    r"|proofread|edit|analy[sz]e|improve) (?:this|these)"
+    r"(?= *(?:[.!?]|\Z)| (?:and|for me|into|in (?:english|japanese|french|german|spanish|\w+ (?:words"
+    r"|sentences)))\b)",
     r"\bwhy (?:did|does|do) the (?:author|narrator|speaker|writer|poet)\b|\bthe (?:author|narrator|speaker|writer"
     r"|poet)"
     r"(?:'s)? (?:main |central |primary |overall )?(?:argument|claim|point|purpose|attitude|tone|view|opinion|use of"
@@ -144,6 +174,8 @@ THINGS: Sequence[str] = (
     r"|exercises?|dialogue|log|config(?:uration)?)\b",
 )
 CHOICES = (
+    r"\Awhich (?:answer|option|statement|choice|sentence|word|phrase)s? (?:is|are|best|fits|completes"
+    r"|correctly)[^:?,]{0,40}\?\s*\Z",
     r"\bwhich (?:one )?of (?:the following|these|the above|the options)\b",
     r"\b(?:choose|select|pick|circle|underline|mark|tick) (?:the|one|an?) (?:\w+ )?(?:answer|option|word|form"
     r"|verb|choice"

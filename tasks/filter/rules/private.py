@@ -35,6 +35,8 @@ _HABITS = (
     rf"|answer"
     r"|number|information|facts?)|it|these|those)\b))",
     r"\bare you (?:currently |now |still )?(?:reading|wearing|watching|eating|studying|cooking|living|dating)\b",
+    r"\bhow old were you\b|\bwhat (?:is|was|are|were) [^?.\n]{2,40} like for you\b|\bwho (?:usually )?\w+s your"
+    r" (?:hair|meals?|dinner|house|kids|children|room|clothes|bills)\b",
     r"\bhow long have you (?:been|lived|worked|played|studied|known|had|owned)\b",
     r"\bhow many (?:siblings|brothers|sisters|children|kids|pets|cats|dogs|languages|countries|cousins|friends"
     r"|books)\b[^?.\n]{0,20}"
@@ -117,7 +119,7 @@ _PERSONAL = (
     r"|learn to (?:swim|drive|cook|ride|play)|fall in love)\b",
     rf"\A(?:so,? |and |hi[,!.]* |hello[,!.]* )?do you {_HABITUAL}(?:like|love|enjoy|hate|dislike)"
     r" (?!my |this |these |the (?:idea|following|above|text|poem|way)|it\b|that\b|to (?:know|hear|see) )",
-    rf"\A(?:so,? |and )?(?:do you|have you(?: got)?) {_HABITUAL}(?:have |own |got )?(?:a |an |any |your own |many )?"
+    rf"\A(?:so,? |and )?(?:do you {_HABITUAL}(?:have|own)|have you(?: got)?) (?:a |an |any |your own |many )?"
     rf"(?:\w+ )?{_OWNED}\b(?! (?:ideas?|tips?|recipes?|names?|recommend|suggest|policy))",
     r"\A(?:so,? |and )?do you (?:get along|get on|keep in touch|remember your|miss your|believe in (?:ghosts|god"
     r"|aliens"
@@ -166,6 +168,70 @@ _PERSONAL = (
     r"|address|nationality|religion|native language|mother tongue|major|marital status|middle name|last name|surname"
     r"|dream (?:job|house|car|vacation)|commute|bedtime|morning|diet|workout|biggest (?:fear|regret|dream)))\b",
 )
+_OPINIONS = (
+    r"(?:home (?:directory|folder|page|screen|network|button)|opinions?|advice|recommendations?|views?|take"
+    r"|thoughts?|definition|interpretation|understanding"
+    r"|suggestions?|tips?"
+    r"|guess|ideas?|assessment|analysis|response|reply|answers?|explanation|sources?|reasoning|conclusion|name|model"
+    r"|version"
+    r"|purpose|function|training|knowledge|cut-?off|position|stance|predictions?|estimate|approach|strateg(?:y|ies)"
+    r"|plans?|rating"
+    r"|target|budget|audience|goals?|questions?|point|message|options?|rights?|body|heart|brain|blood|credit|data"
+    r"|code|essay"
+    r"|story|poem|company|business|team|product|project|system|computer|phone|website|account|password|address|state"
+    r"|country"
+    r"|server|network|device|browser|favou?rite (?:tips?|ways?|methods?)|chances?|priorit(?:y|ies)|capabilit(?:y"
+    r"|ies)|limits?"
+    r"|limitations?|instructions|problem|argument|thesis|hypothesis|source|perspective|evaluation|criteria|standard"
+    r"|policy)"
+)
+_TOLD = (
+    r"(?:call|think|recommend|suggest|need|use|say|know|mean|expect|believe|understand|make of|have to|want me|put"
+    r"|write|add"
+    r"|look|find|see|notice|observe|conclude|infer|propose|advise|consider|define|describe|explain|get (?:if|when"
+    r"|from|by|rid)"
+    r"|plant|prune|apply|install|run|click|type|measure|calculate|start|begin|do (?:if|when|with|about|to|first"
+    r"|in an)|go (?:if|to)"
+    r"|have (?:if|when|in mind)|prefer to use|base|stand for|come up|arrive|choose (?:this|that|between)|offer"
+    r"|support|require"
+    r"|spell|pronounce|translate|store|save|open|enter|submit|report|pay|file|check|change|turn|set|place|hold|cut"
+    r"|cook (?:a|the)"
+    r"|feed|treat|clean|wash|remove|replace|learn (?:from|that|in)|get (?!up\b|home\b|your\b|to work|to school))"
+)
+_GENERIC = re.compile(
+    r"\b(?:if|when (?:you|a|an|the)|in order to|should|for (?:a|an) \w+ (?:class|party|beginner)|as a (?:beginner"
+    r"|tourist))\b",
+    re.IGNORECASE,
+)
+_ASKED = (
+    rf"(?:\A|(?<=[.!?] ))(?:(?:so|and|hi|hello|hey)[,!.]? )?(?:what|which|who|whom|where|when)(?:'s"
+    rf"|\b)[^?.\n]{{0,40}}?"
+    rf"\b(?:do|did|are|were|will) you (?:{_TIMES} )?(?!{_TOLD}\b)[a-z]+[^?.\n]{{0,40}}\?\s*\Z",
+    rf"(?:\A|(?<=[.!?] ))(?:(?:so|and|hi|hello|hey)[,!.]? )?do you (?!(?:{_TIMES} )?(?:{_TOLD}|agree|mind|accept"
+    rf"|want|feel (?:that|like)"
+    r"|remember the|have (?:any |a |an |some |the )?(?:\w+ )?(?:ideas?|tips?|advice|recipes?|suggestions?"
+    r"|recommendations?|examples?|info"
+    r"|thoughts?|opinions?|access|data|knowledge|feelings?|time to|questions?|consciousness|memory|emotions?"
+    r"|sources?|names?|list))\b)"
+    r"[a-z]+[^?.\n]{0,50}\?\s*\Z",
+    r"(?:\A|(?<=[.!?] ))(?:(?:so|and|hi|hello|hey)[,!.]? )?are you (?!able|sure|familiar|aware|ready|an? (?:ai|bot"
+    r"|language|chatbot|robot"
+    r"|machine|human|real|computer|program|llm)|chatgpt|human|sentient|conscious|trained|designed|allowed|saying"
+    r"|suggesting|there|gpt"
+    r"|claude|based|using|open|connected|available|capable|programmed|alive|self|better|smarter|faster|still there"
+    r"|certain|biased)"
+    r"[a-z][^?.\n]{2,50}\?\s*\Z",
+    r"(?:\A|(?<=[.!?] ))have you (?:ever |already |recently )?(?!heard|wondered|thought|considered|noticed|read the"
+    r"|got an? (?:idea|tip)|any"
+    r"|been (?:trained|programmed|updated)|asked yourself|come across|encountered|learned|seen (?:the|any"
+    r"|this))[a-z]+[^?.\n]{2,50}\?\s*\Z",
+    rf"(?:\A|(?<=[.!?] ))(?:what|who|where|how)(?:'s| is| was| are"
+    rf"| were) your (?!(?:\w+ ){{0,3}}?{_OPINIONS}\b)[a-z][^?.\n]{{0,40}}\?\s*\Z",
+    r"\bwhat (?:makes|made|keeps|motivates|motivated|scares|inspires|inspired) you\b"
+    r"|\bhow many \w+(?: \w+)?"
+    r" (?:do|did|have) you (?:own|have|speak|drink|eat|read|watch|live|visited|sleep|buy"
+    r"|know personally)\b(?! in your body)",
+)
 _OWN = (
     rf"(?:{_HOME}|family|wife|husband|spouse|partner|children|kids|son|daughter|parents|mother|father|mom|dad"
     rf"|siblings?"
@@ -198,6 +264,7 @@ _PRIVATE = re.compile(
     + r"|\btell (?:me|us) about a time (?:when |that )?you\b|\b(?:weather|climate) like where you live\b",
     re.IGNORECASE,
 )
+_ASKED_OF_YOU = re.compile("|".join(f"(?:{pattern})" for pattern in _ASKED), re.IGNORECASE)
 _ADVICE = re.compile(r"\b(?:how (?:do|can|should) you|how to|ways? to) \Z", re.IGNORECASE)
 WRITES = re.compile(
     r"\b(?:write|essay|story|poem|article|blog|script|role-?play|imagine|pretend|character|interview|survey"
@@ -220,8 +287,13 @@ def private_life(text: str) -> str | None:
     The "you" of advice ("ways to save energy in your home"), quoted questions, and tasks of writing or role play hold.
     """
     own = unquoted(text)
-    found = _PRIVATE.search(own) if "you" in own.lower() else None
+    found = _asked_of_you(own.strip()) if "you" in own.lower() else None
     found = found or (None if own.isascii() else private_in_japanese(own))
     if found is None or _ADVICE.search(own[: found.start()]) or WRITES.search(text[:LOOKED_AT]):
         return None
     return f"asks after a private life: {found[0].strip()}"
+
+
+def _asked_of_you(own: str) -> re.Match[str] | None:
+    """Return a question that is private by its words, or by its form where it is about no case or purpose."""
+    return _PRIVATE.search(own) or (None if _GENERIC.search(own) else _ASKED_OF_YOU.search(own))
