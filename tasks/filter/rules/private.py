@@ -295,5 +295,5 @@ def private_life(text: str) -> str | None:
 
 
 def _asked_of_you(own: str) -> re.Match[str] | None:
-    """Return a question that is private by its words, or by its form where it is about no case or purpose."""
+    """Return a question that is private for its wording, or for its form where it is about no case or purpose."""
     return _PRIVATE.search(own) or (None if _GENERIC.search(own) else _ASKED_OF_YOU.search(own))
