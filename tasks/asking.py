@@ -21,8 +21,8 @@ from kasasagi.blocks.models.llm import PASSING, Completion, Request
 from kasasagi.blocks.workspace.runs import LOCK_POLL_S, Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.tasks.stage import Guess
-from kasasagi.tasks.text.own_thinking import forms_of, split_own
-from kasasagi.tasks.text.thinking_forms import Form
+from kasasagi.tasks.text.thoughts.own_thinking import forms_of, split_own
+from kasasagi.tasks.text.thoughts.thinking_forms import Form
 
 LOOKS_OF_A_LENGTH = 4
 MOST_DOUBLED = 5

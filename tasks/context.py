@@ -23,7 +23,7 @@ from kasasagi.tasks.load import LoadResult
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.student import TokenCounter, token_counter
 from kasasagi.tasks.synthesize import MagpieSource, Steering, apply_limit
-from kasasagi.tasks.text.own_thinking import forms_of
+from kasasagi.tasks.text.thoughts.own_thinking import forms_of
 
 SCRATCH = "scratch"
 MEMORY = "512MB"

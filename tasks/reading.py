@@ -20,7 +20,7 @@ from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask,
 from kasasagi.tasks.judge.prompt import instruction_text
 from kasasagi.tasks.text.endings import cut_off_detail, is_cut_off
 from kasasagi.tasks.text.languages import script_of
-from kasasagi.tasks.text.thinking import split_thinking
+from kasasagi.tasks.text.thoughts.thinking import split_thinking
 
 T = TypeVar("T")
 Language = Literal["en", "ja"]

@@ -32,7 +32,7 @@ from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.synthesize.cleaning import MARKS, instruction_of
 from kasasagi.tasks.synthesize.templates import with_stops, without_line_stops
 from kasasagi.tasks.text.response_rules import Answer
-from kasasagi.tasks.text.thinking import split_thinking
+from kasasagi.tasks.text.thoughts.thinking import split_thinking
 
 EXAMPLE: list[Message] = [
     {"role": "user", "content": "What is the capital of Japan?"},

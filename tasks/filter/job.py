@@ -35,16 +35,9 @@ from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.filter.steps import Step, steps
 from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
 from kasasagi.tasks.load.text import json_text
-from kasasagi.tasks.text import (
-    languages,
-    mentions,
-    response_rules,
-    template_marks,
-    thinking,
-    thinking_forms,
-    topics,
-    turns,
-)
+from kasasagi.tasks.text import languages, response_rules, topics
+from kasasagi.tasks.text.leaks import template_marks, turns
+from kasasagi.tasks.text.thoughts import mentions, thinking, thinking_forms
 
 COLUMNS: Mapping[str, Callable[[str], str | None]] = {"politeness": politeness}
 _OUR_TEXTS = ("prompt_id", "instruction", "source", "finish_reason", "stop_reason")

@@ -25,7 +25,7 @@ from kasasagi.tasks.pairing import (
 )
 from kasasagi.tasks.pairing.named import STRATEGIES, Case, Strategy
 from kasasagi.tasks.student import TokenCounter, TokenLimits
-from kasasagi.tasks.text.thinking import with_thinking
+from kasasagi.tasks.text.thoughts.thinking import with_thinking
 
 
 def format_chunk(

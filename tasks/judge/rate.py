@@ -29,7 +29,7 @@ from kasasagi.tasks.judge.stage import JUDGE
 from kasasagi.tasks.judge.votes import Aggregation, by_prompt_id, to_confirm
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.text.endings import cut_off_detail, is_cut_off
-from kasasagi.tasks.text.thinking import begins_with_thinking, holds_end_of_thinking, split_thinking
+from kasasagi.tasks.text.thoughts.thinking import begins_with_thinking, holds_end_of_thinking, split_thinking
 
 Rows = Sequence[Mapping[str, Any]]
 

@@ -128,7 +128,7 @@ def id_ranges(connection: duckdb.DuckDBPyConnection, table: str) -> list[IdRange
 
 
 def content_of(response: str, config: PublishConfig) -> str:
-    """SQL for the text of a response: `kasasagi.tasks.text.thinking.with_thinking` where its thinking is asked for."""
+    """SQL for the text of a response, with its thinking as `with_thinking` writes it where that is asked for."""
     if config.thinking == "drop":
         return f"{response}.content"
     inline = f"'<think>' || chr(10) || {response}.thinking || chr(10) || '</think>' || repeat(chr(10), 2)"

@@ -20,7 +20,7 @@ from kasasagi.tasks.respond.config import PLAIN_TEMPLATE, RespondConfig, Respond
 from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
 from kasasagi.tasks.respond.stage import RESPOND
 from kasasagi.tasks.text.response_rules import Answer
-from kasasagi.tasks.text.thinking import split_thinking
+from kasasagi.tasks.text.thoughts.thinking import split_thinking
 
 
 @dataclass(frozen=True, slots=True)

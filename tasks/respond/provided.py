@@ -12,7 +12,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.respond.stage import RESPOND
-from kasasagi.tasks.text.thinking import split_thinking
+from kasasagi.tasks.text.thoughts.thinking import split_thinking
 
 # Raised when the same input would give other rows. 2: thinking is split off. 3: further forms are.
 VERSION = 3

@@ -6,6 +6,8 @@ A number in another place asks for none: "three times of day", "four lines about
 import math
 import re
 
+from kasasagi.tasks.text.patterns import lazy_pattern
+
 _UNITS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen")
 _TENS = ("ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred")
 _WORDS = {
@@ -75,8 +77,8 @@ _UNCOUNTED = (
     r"[^.?!\n]{0,80}\b(?:(?:chorus|refrain)\b(?! of (?-i:[a-z](?!he (?:song|hymn|anthem|carol))))|(?:song )?lyrics\b"
     r"|nursery rhyme|mantra)",
 )
-_ENGLISH = re.compile("|".join(f"(?:{pattern})" for pattern in _COUNTED), re.IGNORECASE)
-_ENGLISH_UNCOUNTED = re.compile("|".join(f"(?:{pattern})" for pattern in _UNCOUNTED), re.IGNORECASE)
+_ENGLISH = lazy_pattern("|".join(f"(?:{pattern})" for pattern in _COUNTED), re.IGNORECASE)
+_ENGLISH_UNCOUNTED = lazy_pattern("|".join(f"(?:{pattern})" for pattern in _UNCOUNTED), re.IGNORECASE)
 
 _ORDER = (
     r"[^。？?\n]{0,8}?(?:ください|下さい|なさい|くれ|ほしい|欲しい|お願い|せよ|しろ|て[。！!]?\s*\Z|[けえせろめ][。！!]?\s*\Z"
@@ -85,13 +87,13 @@ _ORDER = (
 _SAY_JAPANESE = (
     r"(?:言|いっ|書|出力|表示|入力|打|タイプ|並べ|唱え|叫|連呼|繰り返|くり返|コピー|印刷|プリント|答え|返|歌)"
 )
-_JAPANESE = re.compile(
+_JAPANESE = lazy_pattern(
     r"(?P<number>[0-9０-９]+|[一二三四五六七八九十百千万]+|何)(?:回|度|遍)(?:も|ずつ|だけ|連続で|続けて|ほど"
     r"|くらい)?、?"
     rf"{_SAY_JAPANESE}{_ORDER}"
     rf"|[」』”\"]を?(?P<lines>[0-9０-９]+|[一二三四五六七八九十百千万]+)(?:行|個|つ)(?:に)?{_SAY_JAPANESE}{_ORDER}"
 )
-_JAPANESE_UNCOUNTED = re.compile(
+_JAPANESE_UNCOUNTED = lazy_pattern(
     rf"(?:繰り返|くり返|繰返)(?:し(?:て|なさい|{_SAY_JAPANESE}|続け|ます)|せ[。！]?\s*\Z)|連呼(?:し|せ)|(?:繰り返"
     rf"|くり返)(?:され(?:る|た)|した?)"
     r"(?:文字|単語|言葉|文|語)|(?:リフレイン|(?<!ワ)サビ|歌詞)(?!と)(?:を|も|に|の)[^。？?\n]{0,16}(?:書|作|教|歌|考"

@@ -6,6 +6,7 @@ The one who refuses is not named, and what cannot be done is a service (お教�
 
 import re
 
+from kasasagi.tasks.text.patterns import lazy_pattern
 from kasasagi.tasks.text.topics import topics
 
 REFUSAL_CHARS = 400
@@ -46,8 +47,8 @@ _LEAD = (
     r"|行為|文章|表現|画像|話題)"
     r"|リアルタイム|外部の|最新の(?:情報|ニュース)|法律の専門家|医師ではな|医療の専門家"
 )
-_REFUSAL = re.compile(rf"(?P<before>[^「『\n]{{0,80}}?)(?:{_REFUSES})")
-_LED_REFUSAL = re.compile(
+_REFUSAL = lazy_pattern(rf"(?P<before>[^「『\n]{{0,80}}?)(?:{_REFUSES})")
+_LED_REFUSAL = lazy_pattern(
     rf"(?:{_LEAD})[^「『\n]{{0,80}}?"
     rf"(?:{_REFUSES}|{_DEALS}{_INFLECTED}{{0,5}}{_CANNOT}|{_SEES})"
 )
@@ -67,7 +68,7 @@ _DENIED = (
     r"|いたしません|致しません|(?:差し|さし)?控え(?:させ|ます|て(?:い|おり)))"
 )
 _ASSISTANT = r"(?:私|わたし|当方|こちら|AI|ＡＩ|アシスタント|モデル|チャットボット)"
-_FORMAL = re.compile(
+_FORMAL = lazy_pattern(
     r"(?P<before>[^「『\n]{0,80}?)(?:"
     r"(?:お|ご)(?:答え|応え|教え|伝え|示し|見せ|話し|受け|手伝い|協力|案内|紹介|提供|説明|対応|相談|助言|力"
     r"|役)[^。\n、「]{0,10}?"
@@ -85,17 +86,17 @@ _FORMAL = re.compile(
     r"|お(?:役に立て|力になれ|力になることができ|作りでき)(?:ません|ず)|[^。\n「]{0,30}私の(?:役割|能力|権限"
     r"|専門)(?:では|の範囲|を超え))"
 )
-_AS_MODEL = re.compile(
+_AS_MODEL = lazy_pattern(
     r"[^。\n「]{0,10}(?:AI|人工知能|言語モデル)[^。\n「]{0,8}(?:として|ですので|なので"
     r"|であるため)[^。\n「]{0,60}ことは(?:あり|ござい)ません"
 )
-_PLAIN = re.compile(rf"(?P<before>[^「『\n]{{0,80}}?{_SERVICE}[^。\n「『」』]{{0,30}}?){_DENIED}")
-_ATTRIBUTE = re.compile(
+_PLAIN = lazy_pattern(rf"(?P<before>[^「『\n]{{0,80}}?{_SERVICE}[^。\n「『」』]{{0,30}}?){_DENIED}")
+_ATTRIBUTE = lazy_pattern(
     r"(?:ない)?(?:こと|もの|場合|決まり|規則|ルール|とき|時|人|者|方|仕組み|状態|店|企業|という|と(?:言|い|書|答|さ"
     r"|し|伝)|よう|点"
     r"|わけ|はず|性質)"
 )
-_OURS = re.compile(
+_OURS = lazy_pattern(
     r"(?:提供|作成|生成|執筆|解説|説明|支援|協力|手伝い|手助け|助言|アドバイス|案内|紹介|回答|返答|公開|開示|掲載"
     r"|共有|予測|予想"
     r"|判断|診断|評価|推奨|対応|相談|行為|活動|情報|内容|方法|手順|手口|やり方|作り方|質問|問い|依頼|お?願い|要望"
@@ -114,14 +115,14 @@ _OURS = re.compile(
     r"|害|責任)"
     rf"\Z|{_ASSISTANT}\Z|ます\Z|です\Z|ました\Z|せん\Z|した\Z"
 )
-_ASKED = re.compile(r"(?:どの|どれ|誰|だれ|何|どちら)")
-_ASKED_OF_OTHERS = re.compile(
+_ASKED = lazy_pattern(r"(?:どの|どれ|誰|だれ|何|どちら)")
+_ASKED_OF_OTHERS = lazy_pattern(
     r"(?:でき|出来|られ|れ|せ|け|え|め|べ)(?:ますか|ません|る[?？])|可能|られる|できる[^。]{0,4}[?？か]|なぜ"
     r"|どうして|とは|(?:ない|れない)のは"
     r"|だめ|いけない|ときは|なしで|忘れ|(?:者|師|員|人|所|局|署|社|校|店|館|省|庁|院|家|生|行)は[^。]*か[。？?]?\Z"
 )
-_DENIES = re.compile(r"ません|ない|かね|控え|断り|遠慮|ず")
-_VOICED = re.compile(
+_DENIES = lazy_pattern(r"ません|ない|かね|控え|断り|遠慮|ず")
+_VOICED = lazy_pattern(
     r"詩|歌を|独白|場面|小説|物語|手紙|挨拶|スピーチ|日記|脚本|台本|俳句|短歌|メール|文面|作文|なりきって|として"
     r"|ふりをして"
 )

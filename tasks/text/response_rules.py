@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from kasasagi.tasks.text.answer_language import other_language
-from kasasagi.tasks.text.answer_leaks import leak_in
 from kasasagi.tasks.text.asked_repetition import repeats_asked
 from kasasagi.tasks.text.endings import is_cut_off
 from kasasagi.tasks.text.languages import LANGUAGE_CHARS
+from kasasagi.tasks.text.leaks.answer_leaks import leak_in
+from kasasagi.tasks.text.leaks.template_marks import undecoded
 from kasasagi.tasks.text.refusals import refusal_in
-from kasasagi.tasks.text.template_marks import undecoded
 
 LOOP_PERIOD = 400
 LOOP_REPEATS = 6

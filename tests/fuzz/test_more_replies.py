@@ -17,7 +17,7 @@ from kasasagi.tasks.reading import UnreadableError
 from kasasagi.tasks.rewrite.write import read_rewrite
 from kasasagi.tasks.tags.labels import KINDS, LABELS
 from kasasagi.tasks.tags.reader import read_tags
-from kasasagi.tasks.text.thinking import split_thinking
+from kasasagi.tasks.text.thoughts.thinking import split_thinking
 from tests.fuzz.mutations import CHANGES, SPICE, Change, changed, mutations_of
 from tests.fuzz.test_replies import check
 

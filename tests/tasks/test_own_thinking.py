@@ -10,8 +10,8 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import BundledModel, OpenAIModel
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.asking import ask, call_row, known_answers
-from kasasagi.tasks.text.own_thinking import forms_of, marks_in, split_own
-from kasasagi.tasks.text.thinking_forms import own_form
+from kasasagi.tasks.text.thoughts.own_thinking import forms_of, marks_in, split_own
+from kasasagi.tasks.text.thoughts.thinking_forms import own_form
 from tests.tasks import helpers
 
 PLAN = own_form("<plan>", "</plan>")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kasasagi.tasks.filter.rules.texts import template_leak
 from kasasagi.tasks.text.response_rules import Answer, first_broken
-from kasasagi.tasks.text.thinking import split_thinking
+from kasasagi.tasks.text.thoughts.thinking import split_thinking
 from tests.tasks import leak_samples as samples
 
 ANSWER = "The product of 17 and 23 is 391. You can check it as 17 times 20 plus 17 times 3."

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.tasks.text.thinking import split_thinking
+from kasasagi.tasks.text.thoughts.thinking import split_thinking
 
 
 @pytest.mark.parametrize(

@@ -11,21 +11,22 @@ from typing import Any
 from kasasagi.tasks.filter.rules.absent import CHOICES, TITLED, is_advice, mentions_in
 from kasasagi.tasks.filter.rules.private import WRITES
 from kasasagi.tasks.filter.rules.texts import unquoted
-from kasasagi.tasks.text.template_marks import LOOKED_AT
+from kasasagi.tasks.text.leaks.template_marks import LOOKED_AT
+from kasasagi.tasks.text.patterns import lazy_pattern
 
-_LABEL = re.compile(
+_LABEL = lazy_pattern(
     r"^[ \t*_#]*(?:(?:correct |final |model |sample )?answer|solution|答え|回答|解答|正解|模範解答)"
     r"[*_]*[ \t]*[:：][*_]*[ \t]*"
     r"(?P<answer>(?!(?:も|を|と)(?:付け|つけ|書|記|添え|入れ|示))\S.*)?",
     re.IGNORECASE | re.MULTILINE,
 )
-_ONE_QUESTION = re.compile(
+_ONE_QUESTION = lazy_pattern(
     r"\A\s*(?:Q|Question|問|問題|質問)[.:：][^\n]*\n+\s*(?:A|答|解)[.:：][ \t]*(?!\n)\S[^\n]*\s*\Z", re.IGNORECASE
 )
-_IN_BRACKETS = re.compile(
+_IN_BRACKETS = lazy_pattern(
     r"[(（](?:(?:correct )?answer|ans\.?|答え|正解|解答)[ \t]*[:：][^()（）]+[)）]\s*\Z", re.IGNORECASE
 )
-_LAST_SENTENCE = re.compile(
+_LAST_SENTENCE = lazy_pattern(
     r"[?？][\"”」]?\s+(?:the )?correct answer is [^?？\n]{1,120}\Z"
     r"|[?？][\"”」]?\s+the answer is [^?？\n]{1,120}\Z"
     r"|[?？][」\s]*(?:正解|答え)は[^?？。\n]{1,60}(?:です|である|だ)。?\s*\Z"
@@ -33,14 +34,14 @@ _LAST_SENTENCE = re.compile(
     r"(?!.*(?: or |/|または|もしくは|…|\.\.))[^?？\n]{1,80}\Z",
     re.IGNORECASE,
 )
-_ASSISTANT = re.compile(
+_ASSISTANT = lazy_pattern(
     r"(?:[.?!][ \t]+|\n[ \t]*)(?P<said>(?:sure|certainly|of course|absolutely)[,!.] +(?:here(?:'s| is| are)\b"
     r"|i(?:'d| would) be (?:happy|glad)\b|i can help\b|let me\b))"
     r"|[。？！\n][ \t\u3000]*(?P<said_in_japanese>(?:もちろんです|承知(?:いた|致)?しました"
     r"|かしこまりました)[。！、])",
     re.IGNORECASE,
 )
-_REVIEWS = re.compile(
+_REVIEWS = lazy_pattern(
     r"\b(?:grad(?:e|ing)|evaluat|assess|check|review|correct (?:it|any|the)|improv|feedback|rat(?:e|ing)|explain why"
     r"|why is|verify|compar|translat|summari[sz]|rewrit|paraphras|proofread|edit|classif|judge|scor(?:e|ing)"
     r"|format|example)"
@@ -77,7 +78,7 @@ _THING = (
     r"|code|snippet|function|document|file|spreadsheet|dataset|data|sentences?|email|essay|poem|story|dialogue"
     r"|conversation|transcript|report|excerpt|quote|recipe|video|audio|review|list|equation|expression|matrix|words)"
 )
-_BELOW = re.compile(
+_BELOW = lazy_pattern(
     rf"\b(?:the|this|these|an?) (?:\w+ )?{_THING} (?:given |shown |provided |listed |presented )?"
     r"(?:below|attached)\b(?! (?:\d|an? |the |it\b|my |your |each |every |another ))"
     rf"|\b(?:the|this) (?:following|attached|enclosed|below) (?:\w+ )?{_THING}\b(?! of\b)"
@@ -93,11 +94,11 @@ _BELOW = re.compile(
     r"|表(?!現|情|面|示|題|紙|彰|記|明)|グラフ(?!理論|ィ)|図(?!書|形|式|鑑)"
     r"|文章|記事|動画|添付)"
 )
-_ABOVE = re.compile(
+_ABOVE = lazy_pattern(
     rf"\b(?:the|this) above (?:\w+ )?{_THING}\b|\b(?:the|this) (?:\w+ )?{_THING} (?:given |shown )?above\b(?! \d)"
     r"|(?:上記|前述|(?<![一-鿿])上)の(?:表|文章|文(?!化|学|明|字)|図|グラフ|画像|コード|リスト|データ|記事|会話|例)",
 )
-_NAMED = re.compile(
+_NAMED = lazy_pattern(
     r"\b(?:according to|based on|refer(?:ring)? to) the (?:passage|excerpt|diagram|graph|chart|figure|picture"
     r"|image)\b"
     r"(?! (?:of|in|on|from) )"
@@ -110,26 +111,26 @@ _NAMED = re.compile(
     r"(?= *(?:[.?!]|\Z|please\b|for me\b))"
     r"|(?<!の)本文(?:の内容に|を読んで|によると)",
 )
-_EARLIER = re.compile(
+_EARLIER = lazy_pattern(
     r"\bas (?:we|you|i) (?:discussed|mentioned|said|described|explained) (?:earlier|above|before|previously)\b"
     r"|\b(?:our|my|your) (?:last|previous|earlier) (?:conversation|discussion|session|answer|response|message"
     r"|reply|question)\b"
     r"|(?:先ほど|さきほど|さっき|前回)の(?:回答|質問|会話|説明|文章|メッセージ|返答)"
     r"|(?:\A|[。、\s])前の(?:回答|質問|会話|メッセージ|返答)",
 )
-_CURRENT = re.compile(
+_CURRENT = lazy_pattern(
     r"\byour (?:current|latest|last|most recent|ongoing|previous) (?:project|work|research|role|job|company"
     r"|team|position|employer|report|presentation|assignment)s?\b"
     r"|(?:あなた|御社|貴社)の?(?:現在|今|最近|直近)の(?:プロジェクト|業務|研究|仕事|職場|会社|案件)"
     r"|(?:\A|。)現在(?:進行中|取り組んでいる|担当している|参加している)?の?(?:プロジェクト|案件)(?:について"
     r"|の(?:進捗|状況|課題|概要))",
 )
-_MATERIAL = re.compile(
+_MATERIAL = lazy_pattern(
     r"[:：]\s*\S.{4,}|```|「[^」]{5,}」|『[^』]{5,}』|“[^”]{8,}”|\"[^\"]{8,}\"|'[^'\n]{12,}'|https?://", re.DOTALL
 )
-_SENTENCE_END = re.compile(r"[.?!](?:\s|\Z)|[。？！\n]")
-_STATES = re.compile(r" (?:is|are|was|were|reads?|says?) [^.?!]{4,}\.")
-_QUESTION = re.compile(r"questions?\b|質問|問い|設問|問題")
+_SENTENCE_END = lazy_pattern(r"[.?!](?:\s|\Z)|[。？！\n]")
+_STATES = lazy_pattern(r" (?:is|are|was|were|reads?|says?) [^.?!]{4,}\.")
+_QUESTION = lazy_pattern(r"questions?\b|質問|問い|設問|問題")
 SHORTEST_LINE = 6
 ENOUGH_MATERIAL = 40
 ENOUGH_MATERIAL_JAPANESE = 14

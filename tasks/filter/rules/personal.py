@@ -8,35 +8,36 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from kasasagi.tasks.filter.duplicates.keys import fold
+from kasasagi.tasks.text.patterns import lazy_pattern
 
-_TRIGGER = re.compile(r"[@＠0-9０-９一二三四五六七八九]")
-_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})(?![A-Za-z0-9@])")
-_EXAMPLE_DOMAIN = re.compile(
+_TRIGGER = lazy_pattern(r"[@＠0-9０-９一二三四五六七八九]")
+_EMAIL = lazy_pattern(r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})(?![A-Za-z0-9@])")
+_EXAMPLE_DOMAIN = lazy_pattern(
     r"(?:^|\.)(?:(?:example|sample|test|yourdomain|yourcompany|domain|mycompany|company)\.\w+(?:\.\w+)?|\w+\.(?:test|example|invalid))$",
     re.IGNORECASE,
 )
 _DASH = "[-‐‑‒–—―−ー]"
-_JAPANESE_PHONE = re.compile(
+_JAPANESE_PHONE = lazy_pattern(
     rf"(?<![\d.+])(?<!\d{_DASH})(0\d{{1,4}}) ?(?:{_DASH}|[()]|\)) ?(\d{{1,4}}) ?(?:{_DASH}|\)) ?(\d{{3,4}})"
     rf"(?!\d)(?!{_DASH}\d)"
     r"|(?<![\d.+-])(0[789]0)(\d{4})(\d{4})(?![\d.])"
 )
-_JAPANESE_MOBILE_IN_BRACKETS = re.compile(r"\((0\d{1,4})\) ?(\d{1,4})[- ](\d{3,4})(?!\d)")
-_INTERNATIONAL = re.compile(r"(?<![\w+])\+([1-9]\d{0,2})((?:[ .()-]{0,2}\d{1,4}){2,6})(?!\d)")
-_AMERICAN = re.compile(r"(?<![\d.+-])(?:1[-. ])?\(?([2-9]\d{2})\)?[-. ]{1,2}([2-9]\d{2})[-.](\d{4})(?![\d-])")
+_JAPANESE_MOBILE_IN_BRACKETS = lazy_pattern(r"\((0\d{1,4})\) ?(\d{1,4})[- ](\d{3,4})(?!\d)")
+_INTERNATIONAL = lazy_pattern(r"(?<![\w+])\+([1-9]\d{0,2})((?:[ .()-]{0,2}\d{1,4}){2,6})(?!\d)")
+_AMERICAN = lazy_pattern(r"(?<![\d.+-])(?:1[-. ])?\(?([2-9]\d{2})\)?[-. ]{1,2}([2-9]\d{2})[-.](\d{4})(?![\d-])")
 _ALONE_BEFORE, _ALONE_BEHIND = r"(?<![\d.,+-])(?<!\d )", r"(?! ?[-+*/=×÷|]? ?\d|[.,]\d)"
-_MOBILE_WITH_BLANKS = re.compile(rf"{_ALONE_BEFORE}(0[5789]0) (\d{{4}}) (\d{{4}}){_ALONE_BEHIND}")
-_JAPANESE_WITH_BLANKS = re.compile(rf"{_ALONE_BEFORE}(0[1-9]\d{{0,3}}) (\d{{1,4}}) (\d{{4}}){_ALONE_BEHIND}")
-_AMERICAN_WITH_BLANKS = re.compile(
+_MOBILE_WITH_BLANKS = lazy_pattern(rf"{_ALONE_BEFORE}(0[5789]0) (\d{{4}}) (\d{{4}}){_ALONE_BEHIND}")
+_JAPANESE_WITH_BLANKS = lazy_pattern(rf"{_ALONE_BEFORE}(0[1-9]\d{{0,3}}) (\d{{1,4}}) (\d{{4}}){_ALONE_BEHIND}")
+_AMERICAN_WITH_BLANKS = lazy_pattern(
     rf"{_ALONE_BEFORE}(?:1 )?(?:([2-9]\d{{2}})|\(([2-9]\d{{2}})\)) ([2-9]\d{{2}}) (\d{{4}}){_ALONE_BEHIND}"
 )
-_TELLS_OF_A_PHONE = re.compile(
+_TELLS_OF_A_PHONE = lazy_pattern(
     r"(?:(?<![A-Za-z])(?:call|(?:tele)?phone|tel|fax|mobile|cell|whatsapp|dial|contact|reach|(?:ring|text) (?:me|us|him"
     r"|her|them)|(?:my|our|his|her|their|your) number)(?![A-Za-z])|電話|携帯|連絡先|ファックス"
     r"|(?:私|僕|俺|彼|彼女|店|会社)の番号)[^\d?!。(]{0,25}\Z",
     re.IGNORECASE,
 )
-_THEN_A_PHONE = re.compile(r"[^\d。]{0,6}(?:お?電話|ご?連絡|コール)")
+_THEN_A_PHONE = lazy_pattern(r"[^\d。]{0,6}(?:お?電話|ご?連絡|コール)")
 _PLACE = "一-鿿々ぁ-ゖァ-ヶー"
 _KANJI_NUMBER = "[一二三四五六七八九十]+"
 _YEAR = r"(?:19|20)\d\d"
@@ -44,28 +45,28 @@ _COUNTED = (
     "年|月|日(?!本)|時|分|秒|週|泊|人(?!形)|名|個|つ|文(?![化京])|行|段落|代|歳|才|回|倍|件|[かヶカヵ箇]所|店|軒|本(?![社店町館])|枚|冊|点|位|度|割|%|パーセント"
     "|円|万|億|千(?!代)|字|世紀|曲|品|種|通り|階| ?km| ?キロ|LDK"
 )
-_JAPANESE_ADDRESS = re.compile(
+_JAPANESE_ADDRESS = lazy_pattern(
     r"(?:東京都|北海道|(?:京都|大阪)府|[一-鿿]{2,3}県)\s?"
     rf"[{_PLACE}]{{1,12}}?[区市町村郡](?P<town>[{_PLACE} ]{{0,20}}?)"
     rf"(?:{_KANJI_NUMBER}(?:丁目|番地|番(?:[0-9]+|{_KANJI_NUMBER})号)"
     r"|[0-9]+(?:丁目|番地|番(?![目線組系街人手]|出口|ホーム|乗り場|のりば|札所))"
     rf"|(?!{_YEAR}{_DASH}(?:{_YEAR}(?!\d)|[0-9]+{_DASH}))[0-9]+{_DASH}[0-9]+(?:(?:{_DASH}[0-9]+)+|(?![0-9]|{_COUNTED})))"
 )
-_POSTAL_CODE = re.compile(rf"〒 ?\d{{3}}{_DASH}?\d{{4}}\s?[一-鿿]{{2,}}")
+_POSTAL_CODE = lazy_pattern(rf"〒 ?\d{{3}}{_DASH}?\d{{4}}\s?[一-鿿]{{2,}}")
 # A particle is followed by something else than hiragana; names such as はるひ野, のぞみ野 and 霞が関 are none.
-_IS_NO_TOWN = re.compile(
+_IS_NO_TOWN = lazy_pattern(
     r"(?:^|[区町村])[のにではがをとへもや](?![ぁ-ゖ])|^(?:では|には|とは|での|への|でも|にも|における|にある|について|として)"
     r"|を|[一-鿿々ァ-ヶー][でにはへと](?![ぁ-ゖ])"
     r"|(?:(?<![ぁ-ゖ])[がのもや]|から|まで|より|ついて|して|ある|ける|など|ほど) ?$"
 )
-_ENGLISH_ADDRESS = re.compile(
+_ENGLISH_ADDRESS = lazy_pattern(
     r"\b(\d{1,5}[A-Z]?) (?:[NSEW]\.? )?(?:[A-Z][A-Za-z']+ ){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln"
     r"|Drive|Dr|Court|Ct|Place|Pl|Way|Terrace|Close)\b\.?,? [^\n?!]{0,40}?"
     r"(?:\b[A-Z]{2},? \d{5}(?:-\d{4})?\b|\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b)"
 )
-_EXAMPLE_ADDRESS = re.compile(r"\b(?:123|1234) |Any ?town|Springfield|\b12345\b|Example|Fake", re.IGNORECASE)
-_TWELVE = re.compile(rf"(?<![\d-])(\d{{4}})([ ]|{_DASH}|)(\d{{4}})\2(\d{{4}})(?!\d)(?!{_DASH}?\d)")
-_NAMES_MY_NUMBER = re.compile(r"マイナンバー|個人番号|my number", re.IGNORECASE)
+_EXAMPLE_ADDRESS = lazy_pattern(r"\b(?:123|1234) |Any ?town|Springfield|\b12345\b|Example|Fake", re.IGNORECASE)
+_TWELVE = lazy_pattern(rf"(?<![\d-])(\d{{4}})([ ]|{_DASH}|)(\d{{4}})\2(\d{{4}})(?!\d)(?!{_DASH}?\d)")
+_NAMES_MY_NUMBER = lazy_pattern(r"マイナンバー|個人番号|my number", re.IGNORECASE)
 
 
 def personal_data(messages: Sequence[Mapping[str, str]], kinds: str | Sequence[str]) -> str | None:

@@ -4,7 +4,8 @@ import re
 
 from kasasagi.tasks.filter.rules.private_japanese import private_in_japanese
 from kasasagi.tasks.filter.rules.texts import unquoted
-from kasasagi.tasks.text.template_marks import LOOKED_AT
+from kasasagi.tasks.text.leaks.template_marks import LOOKED_AT
+from kasasagi.tasks.text.patterns import lazy_pattern
 
 _HOME = r"(?:home|house|apartment|flat|bedroom|living room|kitchen|garden|neighbou?rhood|hometown)"
 _TIMES = r"(?:usually|normally|typically|generally|often|always|ever|still|currently|personally)"
@@ -198,7 +199,7 @@ _TOLD = (
     r"|cook (?:a|the)"
     r"|feed|treat|clean|wash|remove|replace|learn (?:from|that|in)|get (?!up\b|home\b|your\b|to work|to school))"
 )
-_GENERIC = re.compile(
+_GENERIC = lazy_pattern(
     r"\b(?:if|when (?:you|a|an|the)|in order to|should|for (?:a|an) \w+ (?:class|party|beginner)|as a (?:beginner"
     r"|tourist))\b",
     re.IGNORECASE,
@@ -241,7 +242,7 @@ _OWN = (
 _NOT_OWN = (
     r"(?! (?:director|page|screen|network|wi-?fi|button|assistant|office|server|state|team|automation|address bar))"
 )
-_PRIVATE = re.compile(
+_PRIVATE = lazy_pattern(
     rf"\b(?:describe|tell (?:me|us) (?:more |a (?:little|bit) )?about|talk about|introduce|share)"
     rf"(?: (?:a|the|your)(?: \w+){{1,3}} (?:of|in|from|with|about))? your (?:own |current )?{_OWN}\b{_NOT_OWN}"
     rf"|\b(?:what|where|who|how old|how big|how large)(?:'s| is| was| are| were) (?:the \w+ of )?"
@@ -264,9 +265,9 @@ _PRIVATE = re.compile(
     + r"|\btell (?:me|us) about a time (?:when |that )?you\b|\b(?:weather|climate) like where you live\b",
     re.IGNORECASE,
 )
-_ASKED_OF_YOU = re.compile("|".join(f"(?:{pattern})" for pattern in _ASKED), re.IGNORECASE)
-_ADVICE = re.compile(r"\b(?:how (?:do|can|should) you|how to|ways? to) \Z", re.IGNORECASE)
-WRITES = re.compile(
+_ASKED_OF_YOU = lazy_pattern("|".join(f"(?:{pattern})" for pattern in _ASKED), re.IGNORECASE)
+_ADVICE = lazy_pattern(r"\b(?:how (?:do|can|should) you|how to|ways? to) \Z", re.IGNORECASE)
+WRITES = lazy_pattern(
     r"\b(?:write|essay|story|poem|article|blog|script|role-?play|imagine|pretend|character|interview|survey"
     r"|questionnaire"
     r"|translat|quiz|dialog|title|slogan|e-?mail|letter|rewrite|paraphrase|suppose|you are an?\b|act as"

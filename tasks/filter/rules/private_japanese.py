@@ -5,6 +5,7 @@ Japanese leaves "you" out, so a question is private where no clause of it is abo
 
 import re
 
+from kasasagi.tasks.text.patterns import lazy_pattern
 from kasasagi.tasks.text.topics import topics
 
 _ASKED = (
@@ -33,7 +34,7 @@ _ASKED = (
     r"(?:どんな|何の|どのような)(?:音楽|映画|本|料理|スポーツ|食べ物|番組)(?:が|を)(?:好き"
     r"|よく)[^。？?\n]{0,8}(?:です|ます)か",
 )
-_PRIVATE = re.compile(
+_PRIVATE = lazy_pattern(
     r"あなた(?:自身)?の(?:ご|お)?(?:自宅|家族|家(?!電|計簿)|宅|部屋|住まい|住んで|両親|父|母|兄弟|姉妹|夫|妻"
     r"|配偶者|子供|子ども|息子|娘"
     r"|恋人|彼氏|彼女|友人|友達|趣味|出身|故郷|地元|職業|仕事|職場|学校|年齢|誕生日|休日|週末|ペット|飼って"
@@ -162,8 +163,8 @@ _LIVED = (
     rf"(?:何|どうやって|どのように|どうやって)[^。？?\n]{{0,12}}?{_ASKS}",
     rf"(?:どこ|どちら)(?:で|に|へ)[^。？?\n、]{{0,8}}?(?:買い物|旅行|食事|遊び|出かけ)[^。？?\n、]{{0,6}}?{_ASKS}",
 )
-_LIFE = re.compile("|".join(f"(?:{pattern})" for pattern in _LIVED))
-_YOURS = re.compile(
+_LIFE = lazy_pattern("|".join(f"(?:{pattern})" for pattern in _LIVED))
+_YOURS = lazy_pattern(
     rf"(?:あなた|貴方|きみ|君|そちら|{_TIME}|{_YOUTH}|{_KIN}|{_THINGS}|日|頃|ころ|時|とき|中|うち|間|後|前|以外|時代"
     rf"|予定|時間|頻度"
     r"|趣味|夢|仕事|職業|食べ物|飲み物|音楽|映画|本|料理|お酒|ビール|ワイン|コーヒー|紅茶|たばこ|タバコ|煙草|運動"
@@ -177,18 +178,18 @@ _YOURS = re.compile(
     r"|お茶|水"
     r"|習い事|日記|ダイエット|昔|ごはん|ご飯|朝食|昼食|夕食|家族|友人|友達|近所)(?:と|へ|に|で|まで|から|な)?\Z"
 )
-_GENERAL = re.compile(
+_GENERAL = lazy_pattern(
     r"べき|ほうが(?:いい|良)|方が(?:いい|良)|(?:と|ば|たら|なら)、?[^。]{0,12}(?:なり|良い|よい|いい)|平均|一般|必要"
     r"|おすすめ|コツ|方法"
     r"|(?:には|ても)(?:何|どう|いい)|教えて|紹介して|挙げて|説明して"
 )
 
 
-_OF_OTHERS = re.compile(
+_OF_OTHERS = lazy_pattern(
     r"平均|一般|(?:員|者|師|民|族|生|国人|本人|人々|たち|[ァ-ヺー]人|の人|家族)の(?!頃|ころ|とき|時)[^。]{0,12}(?:は"
     r"|が)"
 )
-_BY_FORM = re.compile(
+_BY_FORM = lazy_pattern(
     rf"\A[^。？?\n]{{0,24}}?(?:{_HABIT}{_ASKS}|(?:乗れ|泳げ|弾け|話せ|帰り|走れ|我慢でき)ますか|(?:どちら|どれ"
     rf"|どっち)が{_FELT}ですか|{_PLAINLY})[。？?\\s]*\Z"
     r"|\A[^。、？?\n]{0,10}(?:最後|最初|初めて)(?:に|の)?[^。？?\n]{1,12}のはいつ(?:ですか|でしたか)|\A(?:昔の"
@@ -196,10 +197,10 @@ _BY_FORM = re.compile(
     r"|\A[^。？?\n]{1,12}(?:たまった|疲れた|落ち込んだ|暇になった|怒った|困った)(?:ら|とき|時)(?:は)?、?(?:何を"
     r"|どう)(?:し|され)ますか"
 )
-_BY_METHOD = re.compile(
+_BY_METHOD = lazy_pattern(
     r"どうやって|どのように|なぜ|どうして|どうすれば|とは|意味|違い|理由|いつから|どう(?:いう|なり)|いくら"
 )
-_QUESTION = re.compile(r"か[？?。\s]|か\Z|[？?]")
+_QUESTION = lazy_pattern(r"か[？?。\s]|か\Z|[？?]")
 
 
 def private_in_japanese(own: str) -> re.Match[str] | None:

@@ -8,13 +8,14 @@ import re
 from collections.abc import Sequence
 
 from kasasagi.tasks.text.languages import language_of, simplified_only
+from kasasagi.tasks.text.leaks.template_marks import FENCED, LOOKED_AT, leaked_token, undecoded, without_fences
+from kasasagi.tasks.text.leaks.turns import glued_role
+from kasasagi.tasks.text.patterns import lazy_pattern
 from kasasagi.tasks.text.response_rules import Answer, first_broken
-from kasasagi.tasks.text.template_marks import FENCED, LOOKED_AT, leaked_token, undecoded, without_fences
-from kasasagi.tasks.text.thinking import begins_with_thinking, split_thinking
-from kasasagi.tasks.text.turns import glued_role
+from kasasagi.tasks.text.thoughts.thinking import begins_with_thinking, split_thinking
 
 ENOUGH_LETTERS = 20
-_QUOTED = re.compile(
+_QUOTED = lazy_pattern(
     r"「[^」]*」|『[^』]*』|“[^”]*”|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|`[^`\n]*`|（[^）]*）|\([^)\n]*\)"
 )
 
@@ -51,30 +52,30 @@ def repetition(text: str) -> str | None:
     return None if broken is None else broken.detail
 
 
-_HEADER = re.compile(
+_HEADER = lazy_pattern(
     r"^#{2,4} ?(?:指示|応答|ユーザー?|アシスタント|システム|Instruction|Response|Human|User|Assistant|System) ?[:：]"
     r"|\n#{2,4} ?(?:指示|応答|Instruction|Response|Human|User|Assistant)?\s*\Z",
     re.MULTILINE,
 )
-_ROLE = re.compile(r"^(?:user|assistant|human|ユーザー|アシスタント)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)
-_BARE_ROLE = re.compile(r"\A(?:user|assistant|system)\n|\nassistant\n|\n(?:user|assistant|system)\s*\Z")
-_DIALOGUE = re.compile(
+_ROLE = lazy_pattern(r"^(?:user|assistant|human|ユーザー|アシスタント)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)
+_BARE_ROLE = lazy_pattern(r"\A(?:user|assistant|system)\n|\nassistant\n|\n(?:user|assistant|system)\s*\Z")
+_DIALOGUE = lazy_pattern(
     r"dialog|conversation|\bchats?\b|transcript|script|interview|messages?\b|exchange|\blogs?\b|json|ya?ml|schema|table"
     r"|role-?play|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロールプレイ|[:：]\s*\Z",
     re.IGNORECASE,
 )
-_XML_FIRST = re.compile(r"\s*<(?:analysis|reason|rationale)>", re.IGNORECASE)
-_INLINE_ROLE = re.compile(r"[.?!。？！][ \t]+(?:ASSISTANT|USER|Assistant|User|Human|AI)[ \t]*:[ \t]*\S")
-_LABELLED_ANSWER = re.compile(
+_XML_FIRST = lazy_pattern(r"\s*<(?:analysis|reason|rationale)>", re.IGNORECASE)
+_INLINE_ROLE = lazy_pattern(r"[.?!。？！][ \t]+(?:ASSISTANT|USER|Assistant|User|Human|AI)[ \t]*:[ \t]*\S")
+_LABELLED_ANSWER = lazy_pattern(
     r"\n[ \t]*\n[ \t*]*(?:answer|response|回答|応答|答え|解答)[ \t*]*[:：][ \t*]*\S", re.IGNORECASE
 )
-_SHOWS_ANSWERS = re.compile(
+_SHOWS_ANSWERS = lazy_pattern(
     r"grad(?:e|ing)|\bevaluat|\bassess|\bcheck|\breview|\bcorrect|feedback|\brat(?:e|ing)\b|verify|compar|judge|\bform|example"
     r"|translat|summari[sz]|rewrit|improv|\bedit|question ?\d* ?[:：]|\bq[:：]|passage|explain why"
     r"|採点|評価|添削|改善|確認|正しい|合って|間違|翻訳|訳し|要約|比較|修正|判定|形式|フォーマット|例|質問[:：]|問題[:：]|問[:：]",
     re.IGNORECASE,
 )
-_FIELD = re.compile(r"^\s*[-\w\"']{1,30}[ \t]*:", re.MULTILINE)
+_FIELD = lazy_pattern(r"^\s*[-\w\"']{1,30}[ \t]*:", re.MULTILINE)
 
 
 def template_leak(text: str) -> str | None:
@@ -130,15 +131,15 @@ def _is_field(plain: str) -> bool:
     return sum(name not in {"user", "assistant", "human", "system"} for name in names) > 1
 
 
-_KANA = re.compile(r"[ぁ-ゖァ-ヺー]")
-_HIRAGANA = re.compile(r"[ぁ-ゖ]")
-_KANJI = re.compile(r"[一-鿿㐀-䶿々]")
-_HANGUL = re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]+")
-_HANGUL_IN_A_WORD = re.compile(r"[A-Za-z][\uac00-\ud7a3]|[\uac00-\ud7a3][A-Za-z]")
-_KOREAN = re.compile(
+_KANA = lazy_pattern(r"[ぁ-ゖァ-ヺー]")
+_HIRAGANA = lazy_pattern(r"[ぁ-ゖ]")
+_KANJI = lazy_pattern(r"[一-鿿㐀-䶿々]")
+_HANGUL = lazy_pattern(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]+")
+_HANGUL_IN_A_WORD = lazy_pattern(r"[A-Za-z][\uac00-\ud7a3]|[\uac00-\ud7a3][A-Za-z]")
+_KOREAN = lazy_pattern(
     r"韓国|朝鮮|ハングル|翻訳|訳し|和訳|英訳|korea|hangul|k-?pop|translat|languages?\b|言語|外国語", re.IGNORECASE
 )
-_CHINESE = re.compile(
+_CHINESE = lazy_pattern(
     r"中国|中文|簡体|繁体|台湾|漢文|漢詩|漢字|ピンイン|北京|翻訳|訳し|和訳|英訳|言語|外国語|chinese|mandarin|translat|hanzi|pinyin",
     re.IGNORECASE,
 )
@@ -177,7 +178,7 @@ def _stray_hangul(own: str, japanese: int) -> str | None:
     return glued[0] if glued else None
 
 
-_END_OF_TURN = re.compile(r"\s*|\d+|</?s>|<[|｜]?[^<>\s]+[|｜]?>|\[/?INST\]")
+_END_OF_TURN = lazy_pattern(r"\s*|\d+|</?s>|<[|｜]?[^<>\s]+[|｜]?>|\[/?INST\]")
 
 
 def stopped_by(stop_reason: str, ends: Sequence[str]) -> str | None:

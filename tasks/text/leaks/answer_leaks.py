@@ -3,9 +3,9 @@
 import re
 
 from kasasagi.tasks.text.languages import LANGUAGE_CHARS
-from kasasagi.tasks.text.template_marks import leaked_token, without_fences
-from kasasagi.tasks.text.tool_calls import tool_call
-from kasasagi.tasks.text.turns import glued_role, leading_role, next_turn
+from kasasagi.tasks.text.leaks.template_marks import leaked_token, without_fences
+from kasasagi.tasks.text.leaks.tool_calls import tool_call
+from kasasagi.tasks.text.leaks.turns import glued_role, leading_role, next_turn
 
 _ASKS_FOR_ROLES = re.compile(
     r"dialog|conversation|\bchats?\b|transcript|script|interview|messages?\b|\blogs?\b|json|ya?ml|role|prompt|assistant"

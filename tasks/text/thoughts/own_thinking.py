@@ -15,8 +15,8 @@ from kasasagi.blocks.models.chat_template import TokenizerUnusableError, cached_
 from kasasagi.blocks.models.kinds import BundledModel, ModelConfig
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.pre_query import tokenizer_of
-from kasasagi.tasks.text.thinking import split_thinking
-from kasasagi.tasks.text.thinking_forms import Form, own_form
+from kasasagi.tasks.text.thoughts.thinking import split_thinking
+from kasasagi.tasks.text.thoughts.thinking_forms import Form, own_form
 
 _QUOTED = r"(['\"])(?P<{name}>[^'\"\n]{{2,60}}?)(?:\\n)*\{quote}"
 _CUT = r"\b(?:r?split|r?partition)\(\s*{mark}\s*(?:,\s*\d+\s*)?\)\s*\[\s*{place}\s*\]"

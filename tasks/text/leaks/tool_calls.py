@@ -3,7 +3,7 @@
 import re
 from itertools import islice
 
-from kasasagi.tasks.text.mentions import is_quoted, is_spoken_of
+from kasasagi.tasks.text.thoughts.mentions import is_quoted, is_spoken_of
 
 MOST_TAGS = 1000
 LONGEST_LEAD = 300

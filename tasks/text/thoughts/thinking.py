@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from kasasagi.tasks.text.mentions import fences, is_mentioned, is_mentioned_first, is_quoted
-from kasasagi.tasks.text.thinking_forms import (
+from kasasagi.tasks.text.thoughts.mentions import fences, is_mentioned, is_mentioned_first, is_quoted
+from kasasagi.tasks.text.thoughts.thinking_forms import (
     ENDS_OF_ANSWER,
     FORMS,
     WORD_NAMES,

@@ -6,8 +6,8 @@ Shared by the rules for prompts and those for answers. A text that quotes such m
 import re
 from itertools import islice
 
-from kasasagi.tasks.text.mentions import NEAR, is_quoted, is_spoken_of
-from kasasagi.tasks.text.thinking_forms import THINK_NAMES, WORD_NAMES
+from kasasagi.tasks.text.thoughts.mentions import NEAR, is_quoted, is_spoken_of
+from kasasagi.tasks.text.thoughts.thinking_forms import THINK_NAMES, WORD_NAMES
 
 LOOKED_AT = 8000
 ENOUGH_BYTE_TOKENS = 3

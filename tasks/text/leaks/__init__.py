@@ -1,0 +1,1 @@
+"""Text of chat templates in answers: control tokens, further turns, tool calls."""
