@@ -19,6 +19,7 @@ Status = Literal["running", "done", "failed", "stopped", "killed"]
 Product = Literal["pairs", "responses", "instructions"]
 UNJUDGED = "strong_vs_weak"
 """The strategy of pairs that needs no judge."""
+LATEST = "latest"
 ENVIRONMENT_NAME = "KASASAGI_WORKSPACE"
 LOCK_POLL_S = 0.5
 OWN_FOLDERS = ("approvals", "ledger", "locks", "prefect", "rejudged", "results", "runs", "shards", "vllm")
@@ -125,7 +126,8 @@ class Workspace:
         return sorted(states, key=lambda state: state.started, reverse=True)
 
     def run(self, name: str | None = None) -> "Run":
-        """The run of that id or beginning of an id; without one, the latest. Raises WorkspaceError."""
+        """The run of that id or beginning of an id; for none or `latest`, the latest. Raises WorkspaceError."""
+        name = None if name == LATEST else name
         states = self.runs()
         found = [state.run for state in states if name is None or state.run == name]
         found = found or [state.run for state in states if name and state.run.startswith(name)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, NoReturn
 
 import typer
+from rich.markup import escape
 
 from kasasagi.flows.cli import argilla, batches, jobs, label, ledger, prefect_server, probe, recipes, report, views
 from kasasagi.flows.errors import INTERRUPTED, user_message
@@ -63,7 +64,7 @@ EXAMPLES = {
 
 
 def _epilog(name: str) -> str | None:
-    return f"Example: {EXAMPLES[name]}" if name in EXAMPLES else None
+    return f"Example: {escape(EXAMPLES[name])}" if name in EXAMPLES else None
 
 
 def _add(group: typer.Typer, command: Callable[..., None], panel: str | None = None, hidden: bool = False) -> None:

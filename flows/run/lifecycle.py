@@ -58,6 +58,8 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     name, plain = new_run_id(recipe.name), recipe.plain()
     if options.publish and (problems := await asyncio.to_thread(destination_problems, loaded, options.workspace, name)):
         raise RecipeError("\n".join(problems))
+    if not options.workspace.gate_outcomes_folder.exists():
+        warm_up_beside()  # where nothing was ever judged, the first gate will wait for it
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     await introduce(run, loaded)
     async with _report_end(run, options), _settle_runs(options) as settling:

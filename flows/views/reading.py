@@ -13,7 +13,6 @@ from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.views.text import visible
 
-LATEST = "latest"
 MEMORY = "256MB"
 
 
@@ -22,7 +21,7 @@ def find_run(workspace: Path | None, name: str | None = None) -> Run:
 
     Raises kasasagi.blocks.workspace.runs.WorkspaceError where there is no such run.
     """
-    return Workspace.resolve(workspace).run(None if name in (None, "", LATEST) else name)
+    return Workspace.resolve(workspace).run(name or None)
 
 
 @contextmanager

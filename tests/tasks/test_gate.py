@@ -137,6 +137,21 @@ def test_a_responder_that_answers_nothing_at_all_stops_the_run(run: Run) -> None
         assert judged(connection, "respond")["ExpectColumnValuesToBeInSet(responder_answers)"].success
 
 
+def test_a_gate_on_other_rows_blames_no_rejected_ones(run: Run) -> None:
+    long = {
+        "stage": "respond",
+        "expectation": "ExpectColumnValueLengthsToBeBetween",
+        "column": "content",
+        "min_value": 500,
+    }
+    config = GatesConfig.model_validate({"expect": [long]})
+    with tables(run, responses=responses(40), quarantine=refused(5)) as connection:
+        outcomes = {one.expectation: one for one in judge_stage(connection, "respond", "whole", config.all())}
+        failed = outcomes["ExpectColumnValueLengthsToBeBetween(content)"]
+        assert not failed.success
+        assert commonest_reason(connection, run, [failed]) is None
+
+
 def test_no_rows_at_all_stop_where_rows_are_counted(run: Run) -> None:
     with tables(run) as connection:
         assert judged(connection, "filter")["ExpectTableRowCountToBeBetween"].stops

@@ -7,6 +7,7 @@ from duckdb import DuckDBPyConnection
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.llm import PASSING
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.gate.explain.words import OF_REJECTED
 from kasasagi.tasks.gate.outcome import Outcome
 
 DETAIL_CHARACTERS = 200
@@ -19,14 +20,16 @@ WHERE stage = $stage AND ($all OR list_contains($reasons, reason)) GROUP BY reas
 def commonest_reason(tables: DuckDBPyConnection, run: Run, failed: Sequence[Outcome]) -> str | None:
     """Return what most of the quarantined rows of the first failed stage say, and how to see them.
 
-    None where that stage has quarantined nothing.
+    None where that stage has quarantined nothing, or the expectation looks at other rows.
 
     Args:
         tables: The tables of the run.
         run: The run.
         failed: The outcomes that stop the run.
     """
-    stage = failed[0].stage
+    stage, column = failed[0].stage, failed[0].arguments.get("column")
+    if column is not None and column not in OF_REJECTED:
+        return None
     transient = any("no_answer" in one.expectation for one in failed)
     arguments = {"stage": stage, "all": not transient, "reasons": sorted(PASSING)}
     found = tables.execute(_COMMONEST, arguments).fetchone()

@@ -23,6 +23,19 @@ NAMES = {
     "unreadable": "replies that cannot be read",
 }
 """The columns of the default expectations."""
+OF_REJECTED = frozenset(
+    (
+        "gives_pair",
+        "has_its_turns",
+        "language_as_asked",
+        "no_answer",
+        "refused",
+        "responder_answers",
+        "truncated",
+        "unreadable",
+    )
+)
+"""Those that rejected rows decide, so that the reason of most of them says why."""
 _CLASSES = {"ExpectTableRowCountToBeBetween": "rows", "ExpectColumnValuesToBeUnique": "unique {column}"}
 
 
