@@ -65,7 +65,19 @@ def warnings(recipe: Recipe) -> list[str]:
         found.append("nobody judges and no pairs are made, so the responses are the dataset; add judge for pairs")
     if recipe.pairing and answers < 2 and not recipe.responses_provided and not recipe.chooses_source:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
-    return found + provider_warnings(recipe)
+    return found + _overruled_sampling(recipe) + provider_warnings(recipe)
+
+
+def _overruled_sampling(recipe: Recipe) -> list[str]:
+    """What the sampling of a model says in vain, since the sampling of respond says otherwise."""
+    stage = recipe.respond.sampling.parameters()
+    return [
+        f"models.{one.use}.sampling.{name}: {value} has no effect, since respond.sampling sets {stage[name]}; write "
+        f"respond.models: [{{use: {one.use}, sampling: {{{name}: {value}}}}}]"
+        for one in recipe.respond.models
+        for name, value in recipe.models[one.use].sampling.parameters().items()
+        if name in stage and stage[name] != value and name not in one.sampling.parameters()
+    ]
 
 
 def _untrained_judges(recipe: Recipe, judging: JudgeConfig) -> list[str]:

@@ -18,15 +18,22 @@ OF_A_FILE = {"path", "format", "encoding", "delimiter", "split", "name", "revisi
 def source_of(rows: Iterable[Mapping[str, Any]], loaded: LoadedRecipe, workspace: Workspace) -> str:
     """Write rows to the workspace, and give the `--set` that makes them the source of a recipe.
 
-    What the recipe says of a dataset otherwise, such as columns and keep, stays. Raises UsageError for what is no row.
+    What the recipe says of a dataset otherwise stays; of columns and keep, what the rows have. Raises UsageError for
+    what is no row.
     """
-    data = b"".join(_line(number, row) for number, row in enumerate(rows))
+    listed = list(rows)
+    data = b"".join(_line(number, row) for number, row in enumerate(listed))
     file = workspace.folder / FOLDER / f"rows-{digest_bytes(data)}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
     source = loaded.recipe.source
     stays = source.model_dump(mode="json", exclude_unset=True) if isinstance(source, DatasetSource) else {}
     kept = {name: value for name, value in stays.items() if name not in OF_A_FILE}
+    there = {name for row in listed for name in row}
+    if columns := {ours: theirs for ours, theirs in kept.pop("columns", {}).items() if theirs in there}:
+        kept["columns"] = columns
+    if keep := [name for name in kept.pop("keep", ()) if name in there]:
+        kept["keep"] = keep
     return f"source={orjson.dumps({**kept, 'kind': 'dataset', 'path': str(file.resolve())}).decode()}"
 
 

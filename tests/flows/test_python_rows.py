@@ -36,6 +36,14 @@ def test_what_belongs_to_the_file_alone_does_not_stay(tmp_path: Path) -> None:
     assert recipe.source.limit == 1
 
 
+@pytest.mark.parametrize("column", ["question", "instruction"])
+def test_rows_may_have_our_column_names_or_the_recipes(tmp_path: Path, column: str) -> None:
+    rows = [{column: "Why do rivers bend?"}, {column: "Name a stone."}]
+    recipe = with_rows(tmp_path, rows, "source.columns={instruction: question}", "source.keep=[topic]")
+    assert load_prompts(recipe.source, tmp_path, tmp_path / "out").rows_out == 2
+    assert recipe.kept_columns == ()
+
+
 def test_equal_rows_are_one_source(tmp_path: Path) -> None:
     assert with_rows(tmp_path, ROWS).source == with_rows(tmp_path, list(ROWS)).source
     assert with_rows(tmp_path, ROWS).source != with_rows(tmp_path, ROWS[:1]).source

@@ -302,3 +302,13 @@ def test_a_missing_vllm_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch,
     for model in (config, config.model_copy(update={"serve": True})):
         with pytest.raises(EngineFailedError, match=r"extra \[vllm\]"):
             vllm_engine_for(model, tmp_path).load()  # type: ignore[attr-defined]
+
+
+def test_sampling_of_a_model_that_the_stage_overrules_is_named() -> None:
+    warm, stage = "models.small.sampling.temperature=1.2", "respond.sampling.temperature=0.8"
+    [found] = [text for text in warnings(loaded(warm, stage).recipe) if "no effect" in text]
+    assert "models.small.sampling.temperature: 1.2 has no effect" in found
+    assert "respond.models: [{use: small, sampling: {temperature: 1.2}}]" in found
+    both = "respond.models=[{use: small, sampling: {temperature: 1.2}}, large]"
+    for settings in ((warm,), (warm, "respond.sampling.temperature=1.2"), (warm, stage, both)):
+        assert not [text for text in warnings(loaded(*settings).recipe) if "no effect" in text]
