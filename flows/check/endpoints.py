@@ -226,7 +226,8 @@ async def _check_one(
             known = None
         if known is not None and model.model not in known:
             return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
-        log(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
+        root = "" if known or httpx2.URL(address).path.strip("/") else f"; most servers answer at {address.rstrip('/')}/v1"
+        log(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}{root}")
         return await _ping_endpoint(loaded, label, endpoint, log) if ping else None
     except openai.APIStatusError as error:
         return f"{place}: {address} answers {endpoint.without_key(read_failure(error).detail)}; check the key"

@@ -312,3 +312,12 @@ def test_sampling_of_a_model_that_the_stage_overrules_is_named() -> None:
     both = "respond.models=[{use: small, sampling: {temperature: 1.2}}, large]"
     for settings in ((warm,), (warm, "respond.sampling.temperature=1.2"), (warm, stage, both)):
         assert not [text for text in warnings(loaded(*settings).recipe) if "no effect" in text]
+
+
+def test_an_address_without_the_path_of_the_api_is_noticed() -> None:
+    with ScriptedServer(lambda number, headers: (404, {}, b"{}")) as scripted:
+        root = scripted.base_url.removesuffix("/v1")
+        _, lines = checked(at(root))
+        assert f"{root} does not say whether it knows small; most servers answer at {root}/v1" in lines[0]
+        _, lines = checked(at(scripted.base_url))
+        assert "most servers" not in lines[0]
