@@ -226,8 +226,9 @@ async def _check_one(
             known = None
         if known is not None and model.model not in known:
             return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
-        root = "" if known or httpx2.URL(address).path.strip("/") else f"; most servers answer at {address.rstrip('/')}/v1"
-        log(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}{root}")
+        log(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
+        if not known and not httpx2.URL(address).path.strip("/"):
+            log(f"{label}: most servers answer at {address.rstrip('/')}/v1: write that into base_url")
         return await _ping_endpoint(loaded, label, endpoint, log) if ping else None
     except openai.APIStatusError as error:
         return f"{place}: {address} answers {endpoint.without_key(read_failure(error).detail)}; check the key"

@@ -318,6 +318,6 @@ def test_an_address_without_the_path_of_the_api_is_noticed() -> None:
     with ScriptedServer(lambda number, headers: (404, {}, b"{}")) as scripted:
         root = scripted.base_url.removesuffix("/v1")
         _, lines = checked(at(root))
-        assert f"{root} does not say whether it knows small; most servers answer at {root}/v1" in lines[0]
+        assert f"small: most servers answer at {root}/v1: write that into base_url" in lines
         _, lines = checked(at(scripted.base_url))
-        assert "most servers" not in lines[0]
+        assert "most servers" not in "".join(lines)
