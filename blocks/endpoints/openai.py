@@ -193,11 +193,13 @@ class OpenAIEndpoint:
 
 
 def _as_json(body: Mapping[str, Any]) -> bytes:
-    """A body as JSON; numbers that orjson cannot write by the standard library. Raises ValueError for half a letter."""
+    """A body as JSON. Raises ValueError for what JSON cannot write: NaN, infinity, half a character."""
     try:
-        return orjson.dumps(body)
+        data = orjson.dumps(body)
     except orjson.JSONEncodeError:
-        return json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+        data = b"null"
+    # orjson writes null for NaN and refuses large numbers; the standard library tells.
+    return data if b"null" not in data else json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
 
 
 def timeout_failure(detail: str) -> Completion:

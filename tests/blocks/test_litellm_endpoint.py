@@ -250,6 +250,7 @@ def test_configuration_loads_no_litellm() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ}).returncode == 0
 
 
+@needs_litellm
 def test_a_parameter_that_litellm_refuses_itself_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     litellm = litellm_endpoint.library()
     asked = list[dict[str, Any]]()
@@ -270,6 +271,7 @@ def test_a_parameter_that_litellm_refuses_itself_is_left_out(monkeypatch: pytest
     assert len(endpoint.adaptation.notes()) == 1
 
 
+@needs_litellm
 def test_an_exception_of_litellms_own_is_a_failure() -> None:
     litellm = litellm_endpoint.library()
     found = failure(litellm.UnsupportedParamsError(message="no tools here", model="m", llm_provider="p"))

@@ -28,7 +28,7 @@ def choice_of(message: Any, **fields: Any) -> bytes:
 
 def check(completion: Completion) -> None:
     """It is an answer or a passing error, and can be kept."""
-    assert completion.error in (None, "malformed_reply", "server_error")
+    assert completion.error in (None, "malformed_reply", "server_error", "unknown_content")
     assert completion.transient == (completion.error is not None)
     assert 0 <= completion.prompt_tokens <= MOST_TOKENS
     assert 0 <= completion.completion_tokens <= MOST_TOKENS
