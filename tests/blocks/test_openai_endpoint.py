@@ -27,9 +27,9 @@ def choice_of(message: Any, **fields: Any) -> bytes:
 
 
 def check(completion: Completion) -> None:
-    """It is an answer or a passing error, and can be kept."""
+    """It is an answer, a passing error or a part of an unknown kind, and can be kept."""
     assert completion.error in (None, "malformed_reply", "server_error", "unknown_content")
-    assert completion.transient == (completion.error is not None)
+    assert completion.transient == (completion.error not in (None, "unknown_content"))
     assert 0 <= completion.prompt_tokens <= MOST_TOKENS
     assert 0 <= completion.completion_tokens <= MOST_TOKENS
     canonical([completion.text, completion.reasoning, completion.finish_reason, completion.stop_reason])
