@@ -14,7 +14,7 @@ from kasasagi.blocks.endpoints.redirects import MOST_REDIRECTS, RedirectRefusedE
 from kasasagi.blocks.models.hidden_keys import KeyMask
 
 LARGEST_REPLY_BYTES = 16 * 2**20
-SET_ANEW = frozenset(("accept-encoding", "connection", "content-length", "host", "transfer-encoding"))
+_OF_ONE_REQUEST = frozenset(("accept-encoding", "connection", "content-length", "host", "transfer-encoding"))
 """Headers that belong to one request and one client."""
 _OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
 
@@ -89,7 +89,7 @@ class BoundedClient(openai.DefaultAioHttpClient):
 
 
 def _sent(request: httpx2.Request) -> SentRequest:
-    repeated = [(name, value) for name, value in request.headers.items() if name.lower() not in SET_ANEW]
+    repeated = [(name, value) for name, value in request.headers.items() if name.lower() not in _OF_ONE_REQUEST]
     return SentRequest(str(request.url), tuple(repeated))
 
 

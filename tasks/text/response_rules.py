@@ -112,7 +112,7 @@ class _Loop:
 
 
 def _allowed(instruction: str, piece: str) -> float:
-    """How often a piece may stand: as often as asked, times how often the words to be repeated hold it."""
+    """How often a piece is allowed: as often as asked, times how often the words to be repeated hold it."""
     return repeats_asked(instruction) * max(1, instruction.lower().count(piece.strip().lower()))
 
 

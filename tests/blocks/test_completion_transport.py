@@ -1,12 +1,17 @@
 """The quick road of completions: what follows the first request differs from it in nothing but its body."""
 
+import asyncio
 import json
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
+import httpx2
+import openai
 import pytest
 
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
+from kasasagi.blocks.endpoints.completion_transport import CompletionTransport
 from tests.blocks.helpers import Reply, ScriptedServer, answer_body, dispatching, model, question, questions
 
 MODELS = (200, {}, b'{"data": [{"id": "small"}]}')
@@ -37,6 +42,42 @@ def test_later_requests_carry_what_the_first_one_carried(tmp_path: Path, monkeyp
     assert seen[0]["openai-organization"] == "org-of-mine"
     asked = {json.loads(body)["messages"][0]["content"] for body in server.bodies}
     assert asked == {f"question {number}" for number in range(3)}
+
+
+def test_the_openai_client_builds_the_first_request_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, original = list[str](), openai.AsyncOpenAI.post
+
+    async def post(client: Any, path: str, **options: Any) -> Any:
+        built.append(path)
+        return await original(client, path, **options)
+
+    monkeypatch.setattr(openai.AsyncOpenAI, "post", post)
+    with (
+        ScriptedServer(lambda number, headers: (200, {}, answer_body("yes")), MODELS) as server,
+        dispatching(tmp_path, {"small": model(server.base_url, max_concurrency=1)}) as dispatcher,
+    ):
+        dispatcher.ask(questions(5))
+        assert server.posts == 5
+    assert built == ["/chat/completions"]
+
+
+@pytest.mark.parametrize(("proxy", "usable"), [("", True), ("http://proxy:3128", True), ("socks5://proxy:1080", False)])
+def test_a_proxy_that_aiohttp_does_not_know_keeps_to_the_openai_client(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, usable: bool
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    monkeypatch.delenv("https_proxy", raising=False)
+
+    async def opened() -> bool:
+        transport = CompletionTransport(httpx2.URL("https://api.example/v1"), httpx2.Timeout(5.0), 5.0)
+        try:
+            return transport.is_usable
+        finally:
+            await transport.close()
+
+    assert asyncio.run(opened()) == usable
 
 
 def test_a_redirect_is_followed_at_any_time(tmp_path: Path) -> None:

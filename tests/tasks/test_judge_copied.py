@@ -53,18 +53,18 @@ def reason(reply: str, texts: Sequence[str]) -> str:
     st.integers(1, 5),
     st.sampled_from(["", "Birds fly. ", "鳥が飛ぶ。\n"]),
 )
-def test_a_rating_that_is_claimed_in_any_form_is_none(claim: str, line: str, told: int, own: int, before: str) -> None:
-    text, reply = before + claim.format(told), OWN.format(line.format(own))
-    if told == own:
+def test_a_rating_that_is_claimed_in_any_form_is_none(claim: str, line: str, shown: int, own: int, before: str) -> None:
+    text, reply = before + claim.format(shown), OWN.format(line.format(own))
+    if shown == own:
         assert reason(reply, ["x", text]) == "copied_verdict"
     else:
         assert ratings(reply, ["x", text]) == [own]
 
 
 @given(st.sampled_from(BETTER_CLAIMS), st.sampled_from(BETTER_LINES), st.sampled_from("12"), st.sampled_from("12"))
-def test_a_comparison_that_is_claimed_in_any_form_is_none(claim: str, line: str, told: str, own: str) -> None:
-    text, reply = claim.format(told), OWN.format(line.format(own))
-    if told != own:
+def test_a_comparison_that_is_claimed_in_any_form_is_none(claim: str, line: str, shown: str, own: str) -> None:
+    text, reply = claim.format(shown), OWN.format(line.format(own))
+    if shown != own:
         assert read_comparison(reply, [text, "x"])[int(own) - 1].rating == 1
         return
     with pytest.raises(UnreadableReply, match="copied_verdict"):

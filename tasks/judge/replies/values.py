@@ -1,4 +1,4 @@
-"""The words behind a rating's label: one number of the scale, and what may stand behind it."""
+"""The words behind a rating's label: one number of the scale, and which words can follow it."""
 
 import re
 from fractions import Fraction

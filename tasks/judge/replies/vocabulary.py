@@ -1,4 +1,4 @@
-"""The words that stand behind a rating: how good a text is to which each of them fits, and what they may stand for.
+"""The words that stand behind a rating: how good a text is to which each of them fits, and which numbers they fit.
 
 Grades go from 1, the worst, to 5, the best, whatever the scale is. A band is the lowest and the highest grade.
 """

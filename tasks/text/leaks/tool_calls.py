@@ -7,7 +7,7 @@ from kasasagi.tasks.text.thoughts.mentions import is_quoted, is_spoken_of
 
 MOST_TAGS = 1000
 LONGEST_LEAD = 300
-"""So much may stand before a fenced call that is all that an answer shows."""
+"""The longest text before a fenced call that is all that an answer shows."""
 _TAG = re.compile(
     r"</?(?:tool_calls?|tool_use|tool_code|function_calls?|use_mcp_tool|execute_\w{2,20}|longcat_tool_call)>"
     r"|<(?:seed|minimax):tool_call>|<function=[\w.:-]{1,80}>|<(?:\w{2,12}:)?function_call\b|<invoke name="

@@ -83,7 +83,7 @@ WRAPPERS = (
 )
 """What stands around the answer itself in some of the forms, with or without thinking."""
 ENDS_OF_ANSWER = r"\[END FINAL RESPONSE\](?:\s*<\|end\|>)?|<\|END_RESPONSE\|>|<\|end_of_solution\|>"
-"""What may stand behind an answer whose own beginning was taken for the end of thinking."""
+"""What can follow an answer whose own beginning was taken for the end of thinking."""
 WRAPPERS_OF_ALL = ((r"<final(?:_answer)?>", r"</final(?:_answer)?>"),)
 """Tags that mean it in a reply without thinking where both stand there."""
 WRAPPERS_BEHIND_THINKING = ((rf"<(?:{_ANSWER_NAMES})>", rf"</(?:{_ANSWER_NAMES})>"),)
