@@ -55,10 +55,10 @@ class FirstRows:
     def sentences(self) -> list[str]:
         """Say what becomes of them, the commonest reasons first."""
         first = f"first {self.read} rows: {self.prompts} are prompts, {self.passed} of them pass the filter"
-        said = [text for text in (self.files, self.answered) if text]
-        said += self.provided.sentences() if self.provided else []
-        said += [one.sentence(self.read) for one in self.aside[:SHOWN_REASONS]]
-        return [first, *(f"  {text}" for text in said)]
+        further = [text for text in (self.files, self.answered) if text]
+        further += self.provided.sentences() if self.provided else []
+        further += [one.sentence(self.read) for one in self.aside[:SHOWN_REASONS]]
+        return [first, *(f"  {text}" for text in further)]
 
 
 def first_rows(loaded: LoadedRecipe, count: int = ROWS) -> FirstRows | None:

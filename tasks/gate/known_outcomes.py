@@ -4,6 +4,7 @@ A gate's outcome depends on the rows that its expectations see and on the expect
 both.
 """
 
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -45,7 +46,7 @@ class KnownOutcomes:
         except orjson.JSONEncodeError:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        new = self._folder / f"{key}.{id(content):x}.new"
+        new = self._folder / f"{key}.{os.getpid()}.new"
         new.write_bytes(content)
         new.replace(self._folder / f"{key}.json")
 
