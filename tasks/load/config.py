@@ -68,7 +68,8 @@ class DatasetSource(Config):
         description="The split of a folder or a Hub id, or a part of it, e.g. train[:100]; train by default.",
     )
     name: str | None = Field(
-        default=None, description="The configuration of a Hub dataset that has several; of a folder, the folder in it."
+        default=None,
+        description="The configuration of a Hub dataset that has several; of a folder, one that its README declares, else a folder in it.",
     )
     revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
     streaming: bool = Field(default=False, description="Read a Hub dataset row by row instead of downloading it first.")

@@ -195,3 +195,59 @@ def test_options_that_a_folder_does_not_have_are_refused(tmp_path: Path, fields:
     (tmp_path / "x.parquet").rename(tmp_path / "clone" / "train.parquet")
     with pytest.raises(SourceError, match=rf"source\.{next(iter(fields))}: .* which has no"):
         load(tmp_path, "clone", **fields)
+
+
+def declare(folder: Path, header: str) -> None:
+    (folder / "README.md").write_text(f"---\nlicense: apache-2.0\n{header}---\n# Prompts\n", encoding="utf-8")
+
+
+TWO_CONFIGURATIONS = """\
+configs:
+- config_name: easy
+  data_files:
+  - {split: train, path: "first/*.parquet"}
+  - {split: held_out, path: [second/b.parquet]}
+- config_name: hard
+  default: true
+  data_files: second/a.parquet
+"""
+
+
+def test_what_a_readme_declares_holds_before_names(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    for name in ("first/test.parquet", "first/x.parquet", "second/a.parquet", "second/b.parquet"):
+        shard(clone, name, name)
+    declare(clone, TWO_CONFIGURATIONS)
+    assert instructions(tmp_path, "clone") == ["second/a.parquet"]
+    assert instructions(tmp_path, "clone", name="easy") == ["first/test.parquet", "first/x.parquet"]
+    assert instructions(tmp_path, "clone", name="easy", split="held_out") == ["second/b.parquet"]
+    with pytest.raises(SourceError, match=r"no configuration 'esy'.*easy"):
+        load(tmp_path, "clone", name="esy")
+    theirs = datasets.load_dataset(str(clone), "easy", split="train", cache_dir=str(tmp_path / "cache"))
+    assert theirs["instruction"] == ["first/test.parquet", "first/x.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("configs:\n- {config_name: a, data_files: gone.parquet}\n", "no such file is there"),
+        ("configs:\n- {config_name: a, data_files: ../outside.parquet}\n", "no such file is there"),
+        (
+            "configs:\n- {config_name: a, data_files: x.parquet}\n- {config_name: b, data_files: x.parquet}\n",
+            "has the configurations a, b: say which with name",
+        ),
+    ],
+)
+def test_a_readme_that_declares_what_cannot_be_read_is_refused(tmp_path: Path, header: str, why: str) -> None:
+    shard(tmp_path / "clone", "x.parquet", "x")
+    shard(tmp_path, "outside.parquet", "secret")
+    declare(tmp_path / "clone", header)
+    with pytest.raises(SourceError, match=why):
+        load(tmp_path, "clone")
+
+
+@pytest.mark.parametrize("header", ["configs: none\n", "configs: [7, {data_files: 3}]\n", "a: [\n", "- 1\n"])
+def test_a_readme_that_declares_nothing_readable_is_passed_over(tmp_path: Path, header: str) -> None:
+    shard(tmp_path / "clone", "x.parquet", "x")
+    declare(tmp_path / "clone", header)
+    assert instructions(tmp_path, "clone") == ["x"]

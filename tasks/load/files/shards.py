@@ -1,17 +1,19 @@
 """Folders of data files, such as clones of Hub datasets: the splits and the configurations that their names tell.
 
-Names tell splits as on the Hub (https://huggingface.co/docs/hub/datasets-file-names-and-splits): the first of three
-rules that fits any file holds for all, and where none does, all files are the split train.
+What the folder's README declares holds. Else names tell splits as on the Hub
+(https://huggingface.co/docs/hub/datasets-file-names-and-splits): the first of three rules that fits any file holds for
+all, and where none does, all files are the split train.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, Format, SourceError
+from kasasagi.tasks.load.files.declared import declared_splits
 from kasasagi.tasks.load.files.formats import FORMATS, endings_of, split_and_part
 
 _KEYWORDS = {
@@ -42,6 +44,8 @@ def find_shards(source: DatasetSource, folder: Path) -> Shards | None:
     form, files = _data_files(source, folder)
     if form is None:
         return None
+    if (declared := declared_splits(source, folder)) is not None:
+        return _declared_shards(source, folder, declared)
     files = _of_configuration(source, folder, files)
     splits = _splits(folder, files)
     split = _chosen_split(source, folder, splits)
@@ -50,6 +54,20 @@ def find_shards(source: DatasetSource, folder: Path) -> Shards | None:
     if source.name is None and _tells_splits(folder, files) and len(found) > 1:
         raise SourceError(f"source.path {source.path!r} has the configurations {_listed(found)}: say which with name")
     return Shards(form, tuple(chosen), _note(split, chosen, [] if source.split else splits))
+
+
+def _declared_shards(source: DatasetSource, folder: Path, splits: Mapping[str, Sequence[Path]]) -> Shards:
+    """The files of one split of those that the folder's README declares."""
+    split = _chosen_split(source, folder, splits)
+    files = splits[split]
+    forms = {FORMATS.get(endings_of(file)[0]) for file in files}
+    form = source.format or (next(iter(forms)) if len(forms) == 1 else None)
+    if form is None:
+        raise SourceError(
+            f"source.path {source.path!r}: its README declares {files[0].name!r} among the files of the split {split}, "
+            f"whose format is not known by its ending; say which with format"
+        )
+    return Shards(form, tuple(files), _note(split, files, [] if source.split else splits))
 
 
 def _data_files(source: DatasetSource, folder: Path) -> tuple[Format | None, list[Path]]:
