@@ -69,7 +69,7 @@ class DatasetSource(Config):
     )
     name: str | None = Field(
         default=None,
-        description="The configuration of a Hub dataset that has several; of a folder, one that its README declares, else a folder in it.",
+        description="The configuration of a Hub dataset that has several; of a folder, one of its README or a folder.",
     )
     revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
     streaming: bool = Field(default=False, description="Read a Hub dataset row by row instead of downloading it first.")

@@ -153,8 +153,14 @@ def answers_of(provided: ProvidedResponses, row: Mapping[str, Any], whole: bool 
     slots = ["chosen", "rejected"] if provided.all is None else [str(place) for place in range(len(values))]
     names = _list_in(row.get(provided.models)) if provided.models else None
     known = names is not None and len(names) == len(values)
-    models = [str(name) for name in names or ()] if known else _default_names(provided, slots)
+    models = [str(name) for name in names or ()] if known else _own_names(values, _default_names(provided, slots))
     return [_answer(slot, model, value, whole) for slot, model, value in zip(slots, models, values, strict=True)]
+
+
+def _own_names(values: list[Any], otherwise: list[str]) -> list[str]:
+    """The model that each response names, as objects such as UltraFeedback's completions do; else another name."""
+    own = [value.get("model", value.get("model_name")) if isinstance(value, dict) else None for value in values]
+    return [name if isinstance(name, str) and name else default for name, default in zip(own, otherwise, strict=True)]
 
 
 def _default_names(provided: ProvidedResponses, slots: list[str]) -> list[str]:

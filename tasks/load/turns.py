@@ -18,6 +18,8 @@ _ROLES = {
     "chatgpt": "assistant",
 }
 """The roles of a conversation by the names that datasets give them: OpenAI's, ShareGPT's, Gemini's."""
+ANSWER_NAMES = ("response", "generation", "completion", "answer", "output", "text")
+"""The names under which objects hold a response, in UltraFeedback, distilabel and others."""
 _TEXT_PARTS = ("text", "input_text", "output_text")
 
 
@@ -98,14 +100,16 @@ def _is_turn(value: Any) -> bool:
 def response_in(value: Any) -> str | Conversation:
     """Return a response: its text, or the turns that end with it. Raises UnfitRowError for what is neither.
 
-    A response is a text, a list of parts that are text, a turn, or a conversation; of a text that holds turns only if
+    A response is a text, a list of parts that are text, a turn, a conversation, or an object such as UltraFeedback's
+    completions, whose text stands under `response` or another name in ANSWER_NAMES; of a text that holds turns only if
     the last of them is the assistant's, since an answer may show how messages are written.
     """
     if isinstance(value, str):
         turns = unwritten(value)
         return turns_in(turns, "it") if turns is not value and _is_answered(turns) else value
     if isinstance(value, dict):
-        return [turn_of(value, 1)]
+        named = [] if _is_turn(value) else [value[name] for name in ANSWER_NAMES if isinstance(value.get(name), str)]
+        return named[0] if len(named) == 1 else [turn_of(value, 1)]
     if not isinstance(value, list) or not value:
         raise UnfitRowError("wrong_type", "it is neither a text nor a conversation")
     if len(value) == 1 and isinstance(value[0], str):

@@ -118,7 +118,7 @@ def test_an_answer_that_shows_messages_is_a_text(tmp_path: Path) -> None:
     ("value", "words"),
     [
         ({"from": "human", "value": "Why?"}, "it ends with a turn of the user, not of the assistant"),
-        ({"text": "A"}, "message 1 has no role"),
+        ({"words": "A"}, "message 1 has no role"),
         ([{"type": "image_url", "text": "x"}], "a part of type 'image_url'"),
         ({"role": "robot", "content": "A"}, "has the role 'robot'"),
         (5, "neither a text nor a conversation"),
@@ -259,6 +259,31 @@ def test_a_list_of_responses_may_name_its_models(tmp_path: Path) -> None:
     result = take([{"prompt_id": provided[0]["prompt_id"]}], provided)
     assert [row["reason"] for row in result.rows["quarantine"]] == ["bad_response"]
     assert (result.rows_in, result.rows_out, result.rows["claims"]) == (3, 2, [])
+
+
+def test_completions_as_objects_hold_their_text_and_name_their_models(tmp_path: Path) -> None:
+    completions = [
+        {
+            "model": "alpaca-7b",
+            "response": "A bird.",
+            "overall_score": 7.5,
+            "annotations": {"honesty": {"Rating": "4"}},
+        },
+        {"model": "llama-2-13b-chat", "response": "A fish."},
+        {"generation": "An owl."},
+        {"rating": 3},
+        {"response": "A bird.", "text": "Another one."},
+    ]
+    _, provided = loaded(
+        tmp_path, [{"instruction": "Why?", "completions": completions}], responses={"all": "completions"}
+    )
+    assert [(one["model"], one["content"]) for one in provided] == [
+        ("alpaca-7b", "A bird."),
+        ("llama-2-13b-chat", "A fish."),
+        ("response 2", "An owl."),
+        ("response 3", None),
+        ("response 4", None),
+    ]
 
 
 def test_rows_of_one_prompt_are_pooled_and_each_label_is_kept(tmp_path: Path) -> None:
