@@ -21,14 +21,7 @@ from kasasagi.tasks.filter.duplicates.keys import exact_key
 from kasasagi.tasks.filter.duplicates.near import Near, NearDuplicates
 from kasasagi.tasks.filter.duplicates.published import DETAILS as DEALT_WITH
 from kasasagi.tasks.filter.own import rule_file, rule_function
-from kasasagi.tasks.filter.rules import (
-    absent,
-    absent_english,
-    absent_japanese,
-    private,
-    private_japanese,
-    texts,
-)
+from kasasagi.tasks.filter.rules import texts
 from kasasagi.tasks.filter.rules.politeness import politeness
 from kasasagi.tasks.filter.rules.registry import FilterError, Rule
 from kasasagi.tasks.filter.sql import SqlSandbox
@@ -36,6 +29,7 @@ from kasasagi.tasks.filter.steps import Step, steps
 from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
 from kasasagi.tasks.load.text import json_text
 from kasasagi.tasks.text import languages, response_rules, topics
+from kasasagi.tasks.text.classifier import classifier, pieces
 from kasasagi.tasks.text.leaks import template_marks, turns
 from kasasagi.tasks.text.thoughts import mentions, thinking, thinking_forms
 
@@ -174,12 +168,9 @@ _BEHIND_RULES = (
     response_rules,
     languages,
     texts,
-    absent,
-    absent_english,
-    absent_japanese,
-    private,
-    private_japanese,
     topics,
+    classifier,
+    pieces,
     template_marks,
     mentions,
     thinking,
@@ -192,7 +183,8 @@ def _substance(rule: Rule) -> list[str]:
     """What a rule of ours does, as far as a later version may change it: its SQL, or the texts of its modules."""
     if rule.finds is None:
         return [rule.holds, rule.found]
-    return _modules(sys.modules[rule.finds.__module__], *_BEHIND_RULES)
+    weights = [digest_file(file) for file in sorted(classifier.WEIGHTS.glob("*.json"))]
+    return [*_modules(sys.modules[rule.finds.__module__], *_BEHIND_RULES), *weights]
 
 
 def _modules(*modules: ModuleType) -> list[str]:

@@ -1,79 +1,50 @@
-"""How many of the samples the rules catch, and that they lose no good one; the halves are told apart."""
+"""What the rules catch and lose of the sentences of an author who taught the classifiers nothing."""
 
-from collections.abc import Callable, Sequence
+import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from kasasagi.tasks.filter.rules.context import missing_context
-from kasasagi.tasks.filter.rules.private import private_life
-from kasasagi.tasks.text.response_rules import Answer, first_broken
-from tests.tasks.rule_samples import GOOD_ANSWERS, GOOD_PROMPTS, MISSING_CONTEXT, PRIVATE_LIFE, REFUSALS
+from kasasagi.tasks.filter.rules.presumed import LONGEST, missing_context, private_life
+from kasasagi.tasks.text.classifier.classifier import classifier
+from kasasagi.tasks.text.classifier.pieces import pieces_of
+from kasasagi.tasks.text.refusals import refusal_in
 
 LEAST_CAUGHT = 0.85
-READ, HELD_OUT = 0, 1
+MOST_LOST = 0.02
 WRITTEN = Path(__file__).with_name("samples")
+KINDS = ("refusals", "private_life", "missing_context")
+Sentence = dict[str, str]
 
 
-def refused(sample: tuple[str, str]) -> bool:
-    return first_broken(["no_refusal"], Answer(*sample, "stop")) is not None
+def caught(kind: str, sentence: Sentence) -> bool:
+    prompt = sentence["prompt"]
+    if kind == "refusals":
+        return refusal_in(prompt, sentence["answer"]) is not None
+    if kind == "private_life":
+        return private_life(prompt) is not None
+    return missing_context(prompt, [{"role": "user", "content": prompt}]) is not None
 
 
-def private(text: str) -> bool:
-    return private_life(text) is not None
+def sentences(kind: str, label: str) -> list[Sentence]:
+    lines = (WRITTEN / f"{kind}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [one for one in map(json.loads, lines) if one["label"] == label]
 
 
-def without_context(text: str) -> bool:
-    return missing_context(text, [{"role": "user", "content": text}]) is not None
-
-
-@pytest.mark.parametrize("half", [READ, HELD_OUT])
-@pytest.mark.parametrize(
-    ("caught", "samples"),
-    [(refused, REFUSALS), (private, PRIVATE_LIFE), (without_context, MISSING_CONTEXT)],
-    ids=["refusal", "private_life", "missing_context"],
-)
-def test_most_bad_samples_are_caught(caught: Callable[[Any], bool], samples: Sequence[Any], half: int) -> None:
-    part = samples[half::2]
-    missed = [sample for sample in part if not caught(sample)]
-    assert len(part) >= 30
-    assert len(missed) <= (1 - LEAST_CAUGHT) * len(part), missed
-
-
-def test_no_good_sample_is_lost() -> None:
-    assert len(GOOD_ANSWERS[HELD_OUT::2]) + len(GOOD_PROMPTS[HELD_OUT::2]) >= 100
-    assert [sample for sample in GOOD_ANSWERS if refused(sample)] == []
-    assert [text for text in GOOD_PROMPTS if private(text) or without_context(text)] == []
-
-
-def answer_refused(sample: dict[str, str]) -> bool:
-    return refused((sample["prompt"], sample["answer"]))
-
-
-@pytest.mark.parametrize("half", [READ, HELD_OUT])
-@pytest.mark.parametrize(
-    ("caught", "kind"),
-    [(answer_refused, "refusals"), (private, "private_life"), (without_context, "missing_context")],
-    ids=["refusal", "private_life", "missing_context"],
-)
-def test_most_bad_sentences_are_caught_and_no_good_one_is_lost(
-    caught: Callable[[Any], bool], kind: str, half: int
-) -> None:
-    samples = yaml.safe_load((WRITTEN / f"{kind}.yaml").read_text(encoding="utf-8"))
-    bad, good = samples["bad"][half::2], samples["good"][half::2]
-    missed = [sample for sample in bad if not caught(sample)]
-    assert len(bad) >= 30
-    assert len(good) >= 50
+@pytest.mark.parametrize("kind", KINDS)
+def test_most_bad_sentences_of_a_strange_author_are_caught(kind: str) -> None:
+    bad = sentences(kind, "bad")
+    missed = [one for one in bad if not caught(kind, one)]
+    assert len(bad) >= 100
     assert len(missed) <= (1 - LEAST_CAUGHT) * len(bad), missed
-    assert [sample for sample in good if caught(sample)] == []
 
 
-@pytest.mark.parametrize("kind", ["private_life", "missing_context"])
-def test_no_good_sentence_is_lost_to_the_other_rule(kind: str) -> None:
-    good = yaml.safe_load((WRITTEN / f"{kind}.yaml").read_text(encoding="utf-8"))["good"]
-    assert [text for text in good if private(text) or without_context(text)] == []
+@pytest.mark.parametrize("kind", KINDS)
+def test_hardly_a_good_sentence_of_a_strange_author_is_lost(kind: str) -> None:
+    good = sentences(kind, "good")
+    lost = [one for one in good if caught(kind, one)]
+    assert len(good) >= 150
+    assert len(lost) <= MOST_LOST * len(good), lost
 
 
 @pytest.mark.parametrize(
@@ -87,4 +58,26 @@ def test_no_good_sentence_is_lost_to_the_other_rule(kind: str) -> None:
     ],
 )
 def test_what_only_a_person_in_a_place_can_answer_is_caught(text: str) -> None:
-    assert private(text) or without_context(text)
+    assert caught("private_life", {"prompt": text}) or caught("missing_context", {"prompt": text})
+
+
+def test_capitals_and_full_width_letters_make_no_difference() -> None:
+    assert pieces_of("ＷＨＡＴ DO YOU’D", "ＡＩ") == pieces_of("what do you'd", "ai")
+
+
+def test_a_rule_says_by_which_words_it_knows() -> None:
+    found = private_life("What did you have for breakfast this morning?")
+    assert found is not None
+    assert "did you" in found
+
+
+def test_a_long_instruction_brings_what_it_speaks_of() -> None:
+    text = "Summarise the text below.\n\n"
+    assert caught("missing_context", {"prompt": text})
+    assert not caught("missing_context", {"prompt": text + "The river rose all night. " * (LONGEST // 20)})
+
+
+@pytest.mark.parametrize("text", ["", " ", "?", "𝕏", "\ud800", "a" * 10_000])
+def test_no_text_breaks_a_classifier(text: str) -> None:
+    for kind in KINDS:
+        classifier(kind).telling_words(text, text)  # type: ignore[arg-type]

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kasasagi.blocks.suggestions import nearest
-from kasasagi.tasks.filter.rules.context import answer_inside, missing_context
+from kasasagi.tasks.filter.rules.answered import answer_inside
 from kasasagi.tasks.filter.rules.personal import KINDS, personal_data
-from kasasagi.tasks.filter.rules.private import private_life
+from kasasagi.tasks.filter.rules.presumed import missing_context, private_life
 from kasasagi.tasks.filter.rules.texts import language, odd_script, repetition, stopped_by, template_leak
 from kasasagi.tasks.text.endings import ENDED
 

@@ -1,0 +1,31 @@
+"""Rules on what an instruction presumes: that whoever answers has a private life, or sees what is not there.
+
+A classifier tells both by an instruction's words. Each gives None where the instruction holds and else what was found.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kasasagi.tasks.text.classifier.classifier import classifier
+
+LONGEST = 600
+"""Characters of the longest instruction that is looked at: a longer one brings what it speaks of."""
+
+
+def private_life(text: str) -> str | None:
+    """The instruction asks for the life of whoever answers: a model has no home, no family and no weekend."""
+    if len(text) > LONGEST:
+        return None
+    words = classifier("private_life").telling_words(text)
+    return None if words is None else f"asks for the private life of whoever answers: {words!r}"
+
+
+def missing_context(text: str, messages: Sequence[Any]) -> str | None:
+    """The instruction speaks of something that is not there: a table below, an attachment, an earlier talk.
+
+    Later turns of a dialogue may speak of what was said before.
+    """
+    if len(text) > LONGEST or sum(turn["role"] == "user" for turn in messages) > 1:
+        return None
+    words = classifier("missing_context").telling_words(text)
+    return None if words is None else f"speaks of what is not there: {words!r}"

@@ -1,0 +1,1 @@
+"""Tells kinds of texts by their words: refusals, questions on a private life, and mentions of absent things."""
