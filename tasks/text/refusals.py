@@ -1,4 +1,4 @@
-"""Refusals: short answers in which the assistant does not do what was asked, told by their words."""
+"""Refusals: short answers in which the assistant does not do what was asked; a classifier knows them."""
 
 from kasasagi.tasks.text.classifier.classifier import classifier
 

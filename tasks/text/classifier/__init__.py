@@ -1,1 +1,1 @@
-"""Tells kinds of texts by their words: refusals, questions on a private life, and mentions of absent things."""
+"""Tells kinds of texts apart: refusals, questions on a private life, and mentions of absent things."""
