@@ -77,7 +77,7 @@ def test_responses_that_rows_hold_are_counted_with_what_is_wrong(tmp_path: Path)
 
 @pytest.mark.parametrize(("chosen", "rejected", "why"), [
     ("Two.", "Two.", "1 of 2 responses are quarantined by respond as equal_answer"),
-    ("Two.", {"text": "One."}, "bad_response: message 1 has no role"),
+    ("Two.", {"words": "One."}, "bad_response: message 1 has no role"),
     (None, " ", "are quarantined by respond as"),
 ])  # fmt: skip
 def test_a_source_without_two_responses_to_compare_is_a_problem(
