@@ -108,8 +108,8 @@ def response_in(value: Any) -> str | Conversation:
         turns = unwritten(value)
         return turns_in(turns, "it") if turns is not value and _is_answered(turns) else value
     if isinstance(value, dict):
-        named = [] if _is_turn(value) else [value[name] for name in ANSWER_NAMES if isinstance(value.get(name), str)]
-        return named[0] if len(named) == 1 else [turn_of(value, 1)]
+        text = None if _is_turn(value) else _text_in(value)
+        return [turn_of(value, 1)] if text is None else text
     if not isinstance(value, list) or not value:
         raise UnfitRowError("wrong_type", "it is neither a text nor a conversation")
     if len(value) == 1 and isinstance(value[0], str):
@@ -117,6 +117,16 @@ def response_in(value: Any) -> str | Conversation:
     if all(isinstance(item, dict) and "text" in item and not _is_turn(item) for item in value):
         return content_of(value, 1)
     return turns_in(value, "it")
+
+
+def _text_in(value: dict[str, Any]) -> str | None:
+    """The text of an object that holds one; None where it holds none, or is a part of another type."""
+    if value.get("type", _TEXT_PARTS[0]) not in _TEXT_PARTS:
+        return None
+    names = [name for name in ANSWER_NAMES if isinstance(value.get(name), str)]
+    if len(names) > 1:
+        raise UnfitRowError("wrong_type", f"it has texts named {' and '.join(names)}, where one is needed")
+    return str(value[names[0]]) if names else None
 
 
 def _is_answered(turns: list[Any]) -> bool:

@@ -232,6 +232,7 @@ def test_what_a_readme_declares_holds_before_names(tmp_path: Path) -> None:
     [
         ("configs:\n- {config_name: a, data_files: gone.parquet}\n", "no such file is there"),
         ("configs:\n- {config_name: a, data_files: ../outside.parquet}\n", "no such file is there"),
+        ("configs:\n- {config_name: a, data_files: '**.parquet'}\n", "no such file is there"),
         (
             "configs:\n- {config_name: a, data_files: x.parquet}\n- {config_name: b, data_files: x.parquet}\n",
             "has the configurations a, b: say which with name",
@@ -246,8 +247,39 @@ def test_a_readme_that_declares_what_cannot_be_read_is_refused(tmp_path: Path, h
         load(tmp_path, "clone")
 
 
-@pytest.mark.parametrize("header", ["configs: none\n", "configs: [7, {data_files: 3}]\n", "a: [\n", "- 1\n"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "configs: none\n",
+        "configs: [7, {data_files: 3}]\n",
+        "a: [\n",
+        "- 1\n",
+        "date: 2023-02-30\n",
+        f"a: {'[' * 5000}\n",
+        "configs: [{data_dir: ..}, {data_files: ''}]\n",
+    ],
+)
 def test_a_readme_that_declares_nothing_readable_is_passed_over(tmp_path: Path, header: str) -> None:
     shard(tmp_path / "clone", "x.parquet", "x")
     declare(tmp_path / "clone", header)
     assert instructions(tmp_path, "clone") == ["x"]
+
+
+DIRECTORIES = """\
+configs:
+- {config_name: default, data_dir: plain}
+- {config_name: hard, data_dir: tough, data_files: [{split: test, path: "b.*"}]}
+- {config_name: other, data_files: "tough/a.parquet"}
+"""
+
+
+def test_a_readme_may_declare_folders_whose_names_tell_the_splits(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    for name in ("plain/train.parquet", "plain/test.parquet", "tough/a.parquet", "tough/b.parquet"):
+        shard(clone, name, name)
+    declare(clone, DIRECTORIES)
+    assert instructions(tmp_path, "clone") == ["plain/train.parquet"]
+    assert instructions(tmp_path, "clone", split="test") == ["plain/test.parquet"]
+    assert instructions(tmp_path, "clone", name="hard") == ["tough/b.parquet"]
+    theirs = datasets.load_dataset(str(clone), split="test", cache_dir=str(tmp_path / "cache"))
+    assert theirs["instruction"] == ["plain/test.parquet"]

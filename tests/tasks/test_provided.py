@@ -119,6 +119,8 @@ def test_an_answer_that_shows_messages_is_a_text(tmp_path: Path) -> None:
     [
         ({"from": "human", "value": "Why?"}, "it ends with a turn of the user, not of the assistant"),
         ({"words": "A"}, "message 1 has no role"),
+        ({"type": "image_url", "text": "x"}, "message 1 has no role"),
+        ({"response": "A", "text": "B"}, "it has texts named response and text, where one is needed"),
         ([{"type": "image_url", "text": "x"}], "a part of type 'image_url'"),
         ({"role": "robot", "content": "A"}, "has the role 'robot'"),
         (5, "neither a text nor a conversation"),

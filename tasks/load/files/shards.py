@@ -7,13 +7,13 @@ all, and where none does, all files are the split train.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, Format, SourceError
-from kasasagi.tasks.load.files.declared import declared_splits
+from kasasagi.tasks.load.files.declared import Configuration, declared, files_of
 from kasasagi.tasks.load.files.formats import FORMATS, endings_of, split_and_part
 
 _KEYWORDS = {
@@ -44,8 +44,8 @@ def find_shards(source: DatasetSource, folder: Path) -> Shards | None:
     form, files = _data_files(source, folder)
     if form is None:
         return None
-    if (declared := declared_splits(source, folder)) is not None:
-        return _declared_shards(source, folder, declared)
+    if (configuration := declared(source, folder)) is not None:
+        return _shards_of(source, folder, configuration)
     files = _of_configuration(source, folder, files)
     splits = _splits(folder, files)
     split = _chosen_split(source, folder, splits)
@@ -56,8 +56,11 @@ def find_shards(source: DatasetSource, folder: Path) -> Shards | None:
     return Shards(form, tuple(chosen), _note(split, chosen, [] if source.split else splits))
 
 
-def _declared_shards(source: DatasetSource, folder: Path, splits: Mapping[str, Sequence[Path]]) -> Shards:
-    """The files of one split of those that the folder's README declares."""
+def _shards_of(source: DatasetSource, folder: Path, configuration: Configuration) -> Shards | None:
+    """The files of one split of a configuration that the folder's README declares."""
+    if not configuration.patterns and configuration.folder:
+        return find_shards(source.model_copy(update={"name": None}), folder / configuration.folder)
+    splits = files_of(source, folder, configuration)
     split = _chosen_split(source, folder, splits)
     files = splits[split]
     forms = {FORMATS.get(endings_of(file)[0]) for file in files}
