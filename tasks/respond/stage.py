@@ -27,7 +27,7 @@ FROM quarantine WHERE stage = 'respond'
 # answer came to its end are known. 3: sixteen forms of thinking are split off. 4: more refusals are found, Chinese is
 # not Japanese, a number of times in a question excuses no loop. 5: further forms of thinking are split off, quoted ones
 # are not; more leaks of chat templates and more refusals are found; repetition is excused up to the number asked for.
-# 6: refusals are told by a classifier.
+# 6: a classifier knows refusals.
 RESPOND = Stage(
     "respond",
     version=6,

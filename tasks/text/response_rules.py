@@ -1,4 +1,4 @@
-"""Rules that an answer must keep before a judge is paid to read it; each costs some microseconds.
+"""Rules that an answer must keep before a judge is paid to read it; each costs a fraction of a millisecond.
 
 They err on the side of the answer: what a rule drops should be bad beyond doubt, since the judge sees the rest.
 """

@@ -33,19 +33,13 @@ def check(folder: Path, rule: Any, breaks: list[str], holds: list[str]) -> None:
     assert broken(folder, rule, [*breaks, *holds]) == breaks
 
 
-def check_most(folder: Path, rule: Any, breaks: list[str], holds: list[str]) -> None:
-    """For rules by a classifier, which misses some bad ones and loses no good one of these."""
-    found = broken(folder, rule, [*breaks, *holds])
-    assert set(found) <= set(breaks)
-    assert len(found) >= 0.85 * len(breaks), set(breaks) - set(found)
-
-
 LEGITIMATE = [
     "Can you help me? I have a list of numbers and want to sort it by size without a library.",
     "Create a user story for a login page.",
     "Write a Python function that removes duplicates from a list while keeping its order.",
     "What are the best ways to save energy in your home?",
     "How do you clean your house before a party?",
+    "Write an essay about your family's influence on your life.",
     "Explain the difference between the table and the bar chart in statistics.",
     "What is the answer to life, the universe and everything?",
     "Summarize the following text: The cat sat on the mat and watched the rain fall on the garden.",
@@ -225,7 +219,7 @@ def test_private_life_is_the_answerers_and_not_anybodys(tmp_path: Path) -> None:
         "最近読んだ本を紹介する記事の書き方を教えてください。",
         "How do you spend your money wisely when prices rise?",
     ]
-    check_most(tmp_path, "private_life", breaks, holds)
+    check(tmp_path, "private_life", breaks, holds)
 
 
 def test_missing_context_is_a_thing_that_is_not_there(tmp_path: Path) -> None:
@@ -293,7 +287,7 @@ def test_missing_context_is_a_thing_that_is_not_there(tmp_path: Path) -> None:
         "Continue the story. Once there was a miller who could not sleep because of the wind.",
         "What is the main idea of the text of the Magna Carta?",
     ]
-    check_most(tmp_path, "missing_context", breaks, holds)
+    check(tmp_path, "missing_context", breaks, holds)
 
 
 def test_a_later_turn_may_speak_of_an_earlier_one(tmp_path: Path) -> None:
