@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.exceptions import FlowPauseTimeout
+from prefect.exceptions import FlowPauseTimeout, NotPausedError
 from prefect.flow_runs import apause_flow_run, aresume_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
@@ -57,11 +58,16 @@ def pause_key(run: Run, outcomes: Sequence[Outcome]) -> str:
 
 
 async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], waiting: UUID) -> None:
-    """Resume the paused flow run once `kasasagi people approve` has written the approvals down."""
+    """Resume the paused flow run once `kasasagi people approve` has written the approvals down.
+
+    Prefect shows a pause shortly before its form can be answered, and refuses until then: so this asks until cancelled.
+    """
     name = run.state().name
-    while any(one.stops for one in apply_approvals(run.workspace, name, outcomes)):
+    while True:
+        if not any(one.stops for one in apply_approvals(run.workspace, name, outcomes)):
+            with suppress(NotPausedError, RuntimeError):
+                await aresume_flow_run(waiting, run_input={"approve": True})
         await asyncio.sleep(POLL_SECONDS)
-    await aresume_flow_run(waiting, run_input={"approve": True})
 
 
 def failures_as_markdown(run: Run, outcomes: Sequence[Outcome]) -> str:
