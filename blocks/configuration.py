@@ -34,7 +34,9 @@ class Sampling(Config):
     top_p: float | None = Field(None, gt=0, le=1, description="Share of the probability that is sampled from.")
     top_k: int | None = Field(None, ge=-1, description="Number of tokens that are sampled from (vLLM and others).")
     min_p: float | None = Field(None, ge=0, le=1, description="Least probability, relative to the best (vLLM).")
-    max_tokens: int | None = Field(None, ge=1, description="Most tokens in an answer.")
+    max_tokens: int | None = Field(
+        None, ge=1, description="Most tokens in an answer; raising it repeats only what was cut off."
+    )
     stop: tuple[str, ...] | None = Field(None, description="Texts that end an answer.")
     presence_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens that occurred.")
     frequency_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens by their count.")

@@ -20,6 +20,7 @@ from kasasagi.blocks.models.kinds import Config, ModelConfig, price_of
 from kasasagi.blocks.models.llm import PASSING, Completion, Request
 from kasasagi.blocks.workspace.runs import LOCK_POLL_S, Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
+from kasasagi.tasks.known import Known, LedgerLookup
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.text.thoughts.own_thinking import forms_of, split_own
 from kasasagi.tasks.text.thoughts.thinking_forms import Form
@@ -78,11 +79,18 @@ class Answered:
     reused: bool
     reply: str | None = None
     """The whole text of the reply, where thinking was split off by a mark of the model's own."""
+    given_to: Question | None = None
+    """The question that the ledger has the answer to, where it differs in its limit."""
+
+    @property
+    def call(self) -> Question:
+        """The question that was sent for this answer, now or earlier."""
+        return self.given_to or self.question
 
 
 def known_answers(session: Session, questions: Sequence[Question]) -> dict[str, Completion]:
     """The answers that the ledger has, by key, without the thinking that their models mark in a way of their own."""
-    known = _known(session, questions)
+    known = {key: one.completion for key, one in _lookup(session, questions).find(questions).items()}
     forms = session.forms()
     split = {one.key: split_own(known[one.key], forms[one.label]) for one in questions if _may_think(one, known, forms)}
     return {**known, **split} if split else known
@@ -92,8 +100,8 @@ def _may_think(question: Question, known: Mapping[str, Completion], forms: Mappi
     return question.key in known and bool(forms.get(question.label)) and "messages" in question.request
 
 
-def _known(session: Session, questions: Sequence[Question]) -> dict[str, Completion]:
-    return _in_ledger(session, [question.key for question in questions])
+def _lookup(session: Session, questions: Sequence[Question]) -> LedgerLookup:
+    return LedgerLookup(session.run.workspace, session.identities, session.ask_again, questions)
 
 
 def _in_ledger(session: Session, keys: Sequence[str]) -> dict[str, Completion]:
@@ -144,7 +152,8 @@ def ask(
     if session.asks is not None:
         return session.asks(questions, stage, then)
     rank = session.ranks.get(stage, 0)
-    answers = _known(session, questions)
+    lookup = _lookup(session, questions)
+    answers = lookup.find(questions)
     unknown = {question.key: question for question in questions if question.key not in answers}
     paid = set[str]()
     looks = 0
@@ -152,7 +161,8 @@ def ask(
         session.dispatcher.raise_if_stopped()
         session.claims.release_left(session.dispatcher.pending)
         mine = session.claims.take(list(unknown))
-        known, asked = _ask_claimed(session, [unknown.pop(key) for key in list(unknown) if key in mine], rank, order)
+        claimed = [unknown.pop(key) for key in list(unknown) if key in mine]
+        known, asked = _ask_claimed(session, lookup, claimed, rank, order)
         answers |= known | asked
         paid |= set(asked)
         looks = 0 if mine else looks + 1
@@ -173,8 +183,8 @@ def _split(answered: Answered, forms: Mapping[str, tuple[Form, ...]]) -> Answere
 
 
 def _ask_claimed(
-    session: Session, questions: Sequence[Question], rank: int, order: int
-) -> tuple[dict[str, Completion], dict[str, Completion]]:
+    session: Session, lookup: LedgerLookup, questions: Sequence[Question], rank: int, order: int
+) -> tuple[dict[str, Known], dict[str, Known]]:
     """The answers that have come into the ledger before these questions were claimed, and those of the models.
 
     Nothing is waited for but the models, so that runs that wait for each other never hold what the other waits for.
@@ -183,14 +193,16 @@ def _ask_claimed(
         return {}, {}
     keys = [question.key for question in questions]
     try:
-        known = _known(session, questions)
+        known = lookup.find(questions)
         unknown = [question for question in questions if question.key not in known]
+        if unknown:
+            lookup.note_limits(unknown)
         asked = session.dispatcher.ask(unknown, rank, order)
     except BaseException:
         session.claims.leave(keys)
         raise
     session.claims.release(keys)
-    return known, dict(zip((question.key for question in unknown), asked, strict=True))
+    return known, {question.key: Known(question, one) for question, one in zip(unknown, asked, strict=True)}
 
 
 def _wait_for_others(session: Session, keys: Sequence[str], looks: int) -> None:
@@ -217,19 +229,19 @@ def _log_who_asks(session: Session, keys: Sequence[str]) -> None:
         )
 
 
-def _in_order(
-    questions: Sequence[Question], answers: Mapping[str, Completion], paid: Collection[str]
-) -> list[Answered]:
+def _in_order(questions: Sequence[Question], answers: Mapping[str, Known], paid: Collection[str]) -> list[Answered]:
     answered, unpaid = [], set(paid)
     for question in questions:
-        answered.append(Answered(question, answers[question.key], question.key not in unpaid))
+        known, reused = answers[question.key], question.key not in unpaid
+        given_to = known.question if known.question.key != question.key else None
+        answered.append(Answered(question, known.completion, reused, given_to=given_to))
         unpaid.discard(question.key)  # the first of equal questions is the one that is paid for
     return answered
 
 
 def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) -> dict[str, Any]:
     """A row of the calls table: the request and the reply as they were, and what they cost in this run."""
-    question, completion = answered.question, answered.completion
+    question, completion = answered.call, answered.completion
     price = price_of(models[question.label])
     cost = 0.0 if answered.reused else price.cost(completion.prompt_tokens, completion.completion_tokens)
     return {

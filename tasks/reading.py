@@ -11,7 +11,6 @@ import yaml
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import Sampling, extra_body_of
 from kasasagi.blocks.models.llm import Message
@@ -82,7 +81,7 @@ def request_body(session: Session, label: str, sampling: Sampling) -> dict[str, 
 def question(session: Session, label: str, messages: Sequence[Message], body: Mapping[str, Any]) -> Question:
     """One question to a model, with its key in the ledger."""
     request = {"messages": list(messages), **body}
-    return Question(label, ledger_key(session.identities[label], request, 0), request)
+    return Question.of(label, session.identities[label], request)
 
 
 def parse_reply(answered: Answered, read: Callable[[str], T]) -> ParsedReply[T]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
 from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
 from kasasagi.blocks.dispatch.pending_requests import Counters, PendingRequest
@@ -45,11 +46,18 @@ class DispatcherError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One sample to ask a model for: the label of the model in the recipe, the sample's ledger key, the request."""
+    """One sample to ask a model for, by its label in the recipe; its ledger key is made of the other fields."""
 
     label: str
     key: str
     request: Request
+    draw: int = 0
+    round: int = 0
+
+    @classmethod
+    def of(cls, label: str, identity: str, request: Request, draw: int = 0, round_: int = 0) -> "Question":
+        """Return the question for one sample of a model, which the ledger knows by its identity."""
+        return cls(label, ledger_key(identity, request, draw, round_), request, draw, round_)
 
 
 class Dispatcher:

@@ -39,6 +39,13 @@ CREATE TABLE IF NOT EXISTS entries (
     seal BLOB
 );
 """
+_LIMITS = """
+CREATE TABLE IF NOT EXISTS limits (
+    model TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    PRIMARY KEY (model, fields)
+) WITHOUT ROWID
+"""
 # An answer is never replaced, so equal requests stay equal for ever; a kept failure gives way to a later answer.
 INSERT = """
 INSERT INTO entries (key, at, model, error, reply, seal) VALUES (?, ?, ?, ?, ?, ?)
@@ -81,6 +88,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     if format_of(connection, path) == 0:
         connection.executescript(_TABLES)
+        connection.execute(_LIMITS)
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
     return connection
 
@@ -204,6 +212,36 @@ class Ledger:
                 return self.known([entry.key for entry in entries])
             return {entry.key: entry.completion for entry in entries}
         except (*UNREADABLE, TypeError) as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise failure(self.path, "written", error) from error
+
+    def has_limits(self) -> bool:
+        """Whether limits of requests are recorded; ledgers of older versions have no table for them."""
+        query = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'limits'"
+        try:
+            return bool(self._connection.execute(query).fetchone()[0])
+        except UNREADABLE as error:
+            raise failure(self.path, "read", error) from error
+
+    def limits(self, models: Sequence[str]) -> set[str]:
+        """The recorded limits of requests to some models, as JSON. Raises LedgerError."""
+        if not self.has_limits():
+            return set()
+        query = f"SELECT fields FROM limits WHERE model IN ({','.join('?' * len(models))})"
+        try:
+            return {str(row[0]) for row in self._connection.execute(query, models)}
+        except UNREADABLE as error:
+            raise failure(self.path, "read", error) from error
+
+    def add_limits(self, limits: Sequence[tuple[str, str]]) -> None:
+        """Record limits of requests, each as a model and JSON; all or none. Raises LedgerError."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(_LIMITS)
+            self._connection.executemany("INSERT OR IGNORE INTO limits (model, fields) VALUES (?, ?)", limits)
+            self._connection.execute("COMMIT")
+        except UNREADABLE as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise failure(self.path, "written", error) from error

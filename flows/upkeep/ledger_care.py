@@ -1,6 +1,7 @@
 """The upkeep of a workspace's ledger from the command line, beside active runs."""
 
 import re
+import sqlite3
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 from kasasagi.blocks.ledger import checks as ledger_check
 from kasasagi.blocks.ledger import upkeep as ledger_upkeep
 from kasasagi.blocks.ledger.checks import CheckResult, ImportResult
-from kasasagi.blocks.ledger.store import FILE_NAME
+from kasasagi.blocks.ledger.limits import import_limits
+from kasasagi.blocks.ledger.store import FILE_NAME, Ledger
 from kasasagi.blocks.ledger.upkeep import PruneResult
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import UsageError
@@ -98,4 +100,14 @@ def import_ledger(workspace: Workspace, other: Path) -> ImportResult:
         raise UsageError(f"{other} is this workspace itself; name the other with --workspace or as the argument")
     workspace.prepare()
     with ledger_check.open_to_rescue(file, workspace.ledger_folder) as connection:
+        _import_limits(workspace, connection, file)
         return ledger_check.import_ledger(workspace.ledger_folder, connection, file)
+
+
+def _import_limits(workspace: Workspace, other: sqlite3.Connection, file: Path) -> None:
+    """Record with which limits the entries of another ledger were asked for, before they are taken over."""
+    ledger = Ledger(workspace.ledger_folder)
+    try:
+        import_limits(ledger, workspace, other, Workspace(file.resolve().parent.parent))
+    finally:
+        ledger.close()

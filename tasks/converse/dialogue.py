@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kasasagi.blocks.canonical import ledger_key, prompt_id
+from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.dispatch.estimates import prompt_tokens
 from kasasagi.blocks.models.chat_template import TemplateRefusedError
@@ -65,7 +65,7 @@ class Conversation:
         self.messages.append({"role": role, "content": content})
         turn = {"seed_id": self.row["prompt_id"], "turn": self.turns, "role": role, "content": content}
         ended = {"finish_reason": answered.completion.finish_reason, "stop_reason": answered.completion.stop_reason}
-        self.added.append({**turn, **ended, "call_id": answered.question.key})
+        self.added.append({**turn, **ended, "call_id": answered.call.key})
 
 
 def converse_chunk(session: Session, plan: Dialogues, job: ChunkJob) -> Handle:
@@ -191,7 +191,7 @@ def next_prompt(begins: PreQuery, plan: Dialogues, messages: Sequence[Message]) 
 
 def _questions(session: Session, label: str, plan: Dialogues, requests: Sequence[Mapping[str, Any]]) -> list[Question]:
     identity = session.identities[label]
-    return [Question(label, ledger_key(identity, request, 0, plan.round), request) for request in requests]
+    return [Question.of(label, identity, request, 0, plan.round) for request in requests]
 
 
 def _problem(completion: Completion) -> tuple[str, str | None] | None:

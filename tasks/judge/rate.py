@@ -212,7 +212,7 @@ def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
             "place": place,
             "rating": float(verdict.rating),
             "rationale": verdict.rationale,
-            "call_id": judge_request.question.key,
+            "call_id": one.answer.call.key,
         }
         for place, (row, verdict) in shown
     ]

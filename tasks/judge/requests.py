@@ -119,8 +119,7 @@ def _questions(
     for vote in config.votes:
         identity, request = session.identities[vote.use], {**asked[vote.use], **body_of(session, config, vote)}
         same = ledger_key(identity, request, 0)
-        key = ledger_key(identity, request, drawn[same], config.round)
-        questions.append((vote, Question(vote.use, key, request)))
+        questions.append((vote, Question.of(vote.use, identity, request, drawn[same], config.round)))
         drawn[same] += 1
     return questions
 
@@ -153,5 +152,6 @@ def repair_request(
     words = [] if is_own(config.method) else [config.method]
     messages = repair_messages(request["messages"], reply, problem, judge_request.language, *words)
     again = {**request, "messages": messages}
-    key = ledger_key(session.identities[judge_request.vote.use], again, judge_request.vote.draw, config.round)
-    return replace(judge_request, question=Question(judge_request.vote.use, key, again))
+    vote = judge_request.vote
+    question = Question.of(vote.use, session.identities[vote.use], again, vote.draw, config.round)
+    return replace(judge_request, question=question)

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from kasasagi.blocks.canonical import digest, ledger_key, response_id
+from kasasagi.blocks.canonical import digest, response_id
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import extra_body_of
 from kasasagi.blocks.models.llm import Completion, Message
@@ -115,9 +115,8 @@ def _questions_for_prompt(
             if sample >= (responder.samples or config.samples):
                 continue
             # Two responders that ask one model the same thing take different draws, or they would share one answer.
-            key = ledger_key(session.identities[responder.use], request, draws[kind])
+            question = Question.of(responder.use, session.identities[responder.use], request, draws[kind])
             draws[kind] += 1
-            question = Question(responder.use, key, request)
             asked.append(Asked(prompt["prompt_id"], responder.name, sample, question))
     return asked
 
@@ -172,7 +171,7 @@ def sort_answers(
     quarantine: list[dict[str, Any]] = []
     seen = {(row["prompt_id"], row["content"].strip()) for row in taken}
     for one, answer in zip(asked, answered, strict=True):
-        row = _response(one, answer.completion)
+        row = _response(one, answer)
         reason, detail = _problem(rules, instructions[one.prompt_id], row, answer.completion, seen)
         if reason is None:
             if compared:
@@ -184,7 +183,8 @@ def sort_answers(
     return ChunkResult(len(asked), len(responses), rows, answered)
 
 
-def _response(one: Asked, completion: Completion) -> dict[str, Any]:
+def _response(one: Asked, answer: Answered) -> dict[str, Any]:
+    completion = answer.completion
     content, thinking = split_thinking(completion.text, completion.reasoning)
     return {
         "response_id": response_id(one.prompt_id, one.label, one.sample_index, content),
@@ -197,7 +197,7 @@ def _response(one: Asked, completion: Completion) -> dict[str, Any]:
         "stop_reason": completion.stop_reason,
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,
-        "call_id": one.question.key,
+        "call_id": answer.call.key,
     }
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.embeddings import unpack
 from kasasagi.blocks.models.kinds import OpenAIModel
@@ -27,8 +26,7 @@ def questions_for(session: Session, config: SemanticConfig, prompts: Sequence[Ma
     questions = []
     for prompt in prompts:
         request = {"input": config.prefix + instruction_text(prompt["messages"], "en"), **body}
-        key = ledger_key(session.identities[config.model], request, 0)
-        questions.append(Question(config.model, key, request))
+        questions.append(Question.of(config.model, session.identities[config.model], request))
     return questions
 
 

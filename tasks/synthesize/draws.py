@@ -8,10 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from kasasagi.blocks.canonical import draw_id, ledger_key, prompt_id
+from kasasagi.blocks.canonical import draw_id, prompt_id
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import extra_body_of
-from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import DRAWS, PROMPTS
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row
@@ -48,7 +47,7 @@ def draws_for(session: Session, steering: Steering, first: int, end: int) -> lis
         fields = {**body, **params.sampling, **extra}
         sampling = with_stops(without_line_stops(fields) if source.multi_line else fields, stops)
         request = {"prompt": prompt(params.system, params.steer), **sampling}
-        question = Question(source.model, ledger_key(identity, request, number, source.round), request)
+        question = Question.of(source.model, identity, request, number, source.round)
         found.append(Draw(number, params, question))
     return found
 
@@ -67,7 +66,7 @@ def sort_draws(source: MagpieSource, asked: Sequence[Draw], answered: Sequence[A
     quarantine: list[dict[str, Any]] = []
     for one, answer in zip(asked, answered, strict=True):
         completion = answer.completion
-        row = _draw(source, one, completion)
+        row = _draw(source, one, answer)
         if completion.error is not None:
             quarantine.append(quarantine_row(SYNTHESIZE.name, row["draw_id"], completion.error, completion.detail, row))
         elif not completion.text.strip():
@@ -85,8 +84,8 @@ def columns_of(source: MagpieSource) -> list[pa.Field]:
     return [pa.field(name, kind) for name, kind in source.columns.items()]
 
 
-def _draw(source: MagpieSource, one: Draw, completion: Completion) -> dict[str, Any]:
-    call, request = one.question.key, one.question.request
+def _draw(source: MagpieSource, one: Draw, answer: Answered) -> dict[str, Any]:
+    call, request, completion = answer.call.key, one.question.request, answer.completion
     text = one.params.steer.removeprefix(one.params.left_out) + completion.text
     sampled = {name: request.get(name) for name in ("temperature", "top_p") if name in source.columns}
     return {

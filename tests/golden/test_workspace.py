@@ -8,16 +8,18 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.cli.app import app
 from tests.fake_server import FakeServer
 from tests.golden import expected, job, workspace
 
 Typed = Callable[..., str]
+HIGHER = ("respond.sampling.max_tokens=2048", "judge.sampling.max_tokens=4096", "tags.sampling.max_tokens=700")
 
 
 @pytest.fixture
@@ -45,6 +47,12 @@ def old_run() -> str:
     return str(expected.read("workspace")["run"])
 
 
+def calls_of(folder: Path, run: str) -> list[dict[str, Any]]:
+    workspace = Workspace(folder)
+    shards = [one.handle.shards.get("calls") for one in Run(workspace, run).handles()]
+    return [call for shard in shards if shard is not None for call in workspace.shards.read(shard).to_pylist()]
+
+
 @pytest.mark.parametrize("lost", ["nothing", "results"])
 def test_a_run_pays_nothing_and_publishes_the_same(folder: Path, server: FakeServer, lost: str) -> None:
     """Also where no chunk is found under its cache key any more, so that the ledger alone has the answers."""
@@ -57,6 +65,18 @@ def test_a_run_pays_nothing_and_publishes_the_same(folder: Path, server: FakeSer
     assert len(result.tables["calls"]) == expected.read("workspace")["calls"]
     assert job.published(folder / "out") == expected.read("workspace")["published"]
     assert len(Workspace(folder / "ws").runs()) == 2
+
+
+def test_higher_limits_ask_again_what_was_cut_off_alone(folder: Path, server: FakeServer) -> None:
+    """Though the version that wrote the ledger has not recorded with which limits its entries were asked for."""
+    [cut] = [call for call in calls_of(folder / "ws", old_run()) if call["finish_reason"] == "length"]
+    before = server.stats()["calls"]
+    calls = job.run(folder / "recipe.yaml", *job.at(server.base_url), *HIGHER).tables["calls"]
+    sent = calls[~calls["reused"]]
+    assert server.stats()["calls"] - before == len(sent) < len(calls) / 4
+    [longer] = sent[sent["stage"] == cut["stage"]].to_dict("records")
+    texts = [json.loads(call["request"])["messages"] for call in (cut, longer)]
+    assert texts[0] == texts[1]
 
 
 def test_the_old_run_is_shown(typed: Typed) -> None:
