@@ -8,7 +8,7 @@ from kasasagi.blocks.dispatch.limits.rate_limiter import RateLimiter
 from kasasagi.blocks.dispatch.limits.shared_limit import SharedLimit
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.models.kinds import OpenAIModel
-from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.models.llm import Completion, Request
 
 
 class Address:
@@ -91,6 +91,12 @@ class Route:
         return self.availability.pause_exceeds(now, self.model.patience_s) or (
             used_up and self.availability.is_down_too_long(now, self.model.patience_s)
         )
+
+    def most_in_a_call(self, request: Request) -> int:
+        """How many requests like that may share one call."""
+        if "messages" not in request:
+            return self.model.draws_per_call
+        return self.model.most_samples(self.address.url, is_vllm=self.endpoint.queues)
 
     def on_send(self, now: float, tokens: int) -> SentCall:
         """Count a call that is sent, and the tokens that it is expected to take."""

@@ -1,33 +1,17 @@
-"""Completions that share one call: samples of one prompt by `n`, or a list of prompts, and how the reply is divided.
+"""Samples that share one call: those of one prompt by `n`, or a list of prompts, and how the reply is divided.
 
 Each sample keeps its own key and its own entry in the ledger; `n` is part of neither.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from kasasagi.blocks.dispatch.sharing import shared_request
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply
 from kasasagi.blocks.models.llm import Completion, Request
-
-
-def can_share(request: Request) -> bool:
-    """Whether a request may share a call: a completion of a text or of token ids, and without a seed of its own."""
-    return "prompt" in request and request.get("seed") is None
-
-
-def alike(one: Request, other: Request) -> bool:
-    """Whether two requests differ in nothing but their prompts."""
-    return one is other or _without_prompt(one) == _without_prompt(other)
-
-
-def shared_request(requests: Sequence[Request]) -> Request:
-    """One request for several that are alike: `n` samples of a prompt that is the same, else a list of prompts."""
-    prompts = [request["prompt"] for request in requests]
-    same = all(prompt == prompts[0] for prompt in prompts)
-    shared = {"prompt": prompts[0], "n": len(prompts)} if same else {"prompt": prompts}
-    return {**_without_prompt(requests[0]), **shared}
 
 
 async def complete_shared(
@@ -54,7 +38,7 @@ async def complete_shared(
 
 
 def read_shared(body: bytes, count: int) -> list[Completion | None]:
-    """The samples in a reply, in the order of what was asked; None for each that is missing or malformed.
+    """The samples in a reply, in the order of what was asked; None for each that is missing or may come yet.
 
     Raises ValueError, TypeError or KeyError where the reply cannot be read at all. The tokens that the server counts
     are divided among the samples, those of the answers by their lengths, so that their sum is what the server says.
@@ -64,7 +48,7 @@ def read_shared(body: bytes, count: int) -> list[Completion | None]:
     for place, choice in enumerate(reply["choices"]):
         index = choice.get("index", place) if isinstance(choice, dict) else place
         completion = read_reply(orjson.dumps({"choices": [choice]}))
-        if isinstance(index, int) and 0 <= index < count and completion.error is None:
+        if isinstance(index, int) and 0 <= index < count and not completion.transient:
             found[index] = completion
     return _with_tokens(found, reply.get("usage") or {})
 
@@ -73,19 +57,12 @@ def _with_tokens(found: Sequence[Completion | None], usage: Mapping[str, Any]) -
     whole = read_reply(orjson.dumps({"choices": [{"text": ""}], "usage": usage}))
     there = [completion for completion in found if completion is not None]
     prompt_tokens = iter(divide(whole.prompt_tokens, [1] * len(there)))
-    weights = [len(completion.text.encode()) + 1 for completion in there]
+    weights = [len((completion.text + (completion.reasoning or "")).encode()) + 1 for completion in there]
     completion_tokens = iter(divide(whole.completion_tokens, weights))
-    return [None if one is None else _with_counts(one, next(prompt_tokens), next(completion_tokens)) for one in found]
-
-
-def _with_counts(completion: Completion, prompt_tokens: int, completion_tokens: int) -> Completion:
-    return Completion(
-        text=completion.text,
-        finish_reason=completion.finish_reason,
-        stop_reason=completion.stop_reason,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-    )
+    return [
+        one and replace(one, prompt_tokens=next(prompt_tokens), completion_tokens=next(completion_tokens))
+        for one in found
+    ]
 
 
 def divide(total: int, weights: Sequence[int]) -> list[int]:
@@ -97,7 +74,3 @@ def divide(total: int, weights: Sequence[int]) -> list[int]:
         given += part
         parts.append(part)
     return parts
-
-
-def _without_prompt(request: Request) -> dict[str, Any]:
-    return {name: value for name, value in request.items() if name != "prompt"}

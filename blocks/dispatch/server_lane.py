@@ -9,11 +9,12 @@ from typing import Protocol
 
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
-from kasasagi.blocks.dispatch.groups import alike, can_share, complete_shared
+from kasasagi.blocks.dispatch.groups import complete_shared
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.dispatch.limits.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.limits.shared_limit import LimitError, SharedLimit, Slots
 from kasasagi.blocks.dispatch.readiness import check_readiness
+from kasasagi.blocks.dispatch.sharing import alike, can_share
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion
@@ -23,6 +24,7 @@ QUEUE_CHECK_S = 1.0
 WORTH_LOGGING_S = 2.0
 # A server that leaves out or refuses that many shared calls gets single ones from then on.
 TOLERATED_UNSHARED = 3
+TOO_LONG = "context_too_long"
 ABANDONED = Completion(error="stopped", detail="the call was abandoned", transient=True)
 
 
@@ -51,7 +53,7 @@ class ServerLane(Lane):
         self._estimates = Estimates()
         self._noted: set[tuple[str, str]] = set()
         self._silent: set[tuple[str, str]] = set()
-        self._unshared: Counter[tuple[str, str]] = Counter()
+        self._unshared: Counter[tuple[str, str, bool]] = Counter()
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, label: str, model: ModelConfig) -> None:
@@ -173,14 +175,14 @@ class ServerLane(Lane):
     def _begin(self, job: Job, route: Route, now: float) -> None:
         self.in_flight += 1
         others = self._companions(job, route)
-        tokens = sum(map(self._tokens, [job, *others])) if route.rate_limiter else 0
+        tokens = self._tokens([job, *others]) if route.rate_limiter else 0
         call = route.on_send(now, tokens)
         self._spawn(self._send_shared([job, *others], route, call) if others else self._send(job, route, call))
 
     def _companions(self, job: Job, route: Route) -> list[Job]:
         """The next questions that may share a call with one that is about to be sent."""
-        most = self._models[job.label].draws_per_call
-        if most == 1 or not _can_share(job) or self._unshared[job.label, route.address.url] >= TOLERATED_UNSHARED:
+        most = route.most_in_a_call(job.request)
+        if most == 1 or not _can_share(job) or self._unshared[_kind(job, route)] >= TOLERATED_UNSHARED:
             return []
         queue, found = self._queues[job.label], list[Job]()
         while queue and len(found) < most - 1:
@@ -197,9 +199,12 @@ class ServerLane(Lane):
         if seconds:
             self._log(f"{_describe(route)} answers again after {seconds:.0f} s")
         for note in route.endpoint.adaptation.notes():
-            if (route.label, note) not in self._noted:
-                self._noted.add((route.label, note))
-                self._log(f"{_describe(route)} {note}")
+            self._log_once(route, note)
+
+    def _log_once(self, route: Route, note: str) -> None:
+        if (route.label, note) not in self._noted:
+            self._noted.add((route.label, note))
+            self._log(f"{_describe(route)} {note}")
 
     async def _send_shared(self, jobs: list[Job], route: Route, call: SentCall) -> None:
         """Send some questions as one call; those that the reply lacks are asked again, each on its own."""
@@ -210,12 +215,13 @@ class ServerLane(Lane):
             self._on_end(route, call, outcome)
         if outcome.error is None and any(found):
             route.admit()
-        if None in found and not outcome.transient:
-            self._unshared[route.label, route.address.url] += 1
+        if None in found and not outcome.transient and outcome.error != TOO_LONG:
+            self._note_unshared(jobs[0], route, sum(one is not None for one in found))
         for job, completion in zip(jobs, found, strict=True):
             job.attempts += 1
             if outcome.fatal or completion is not None:
                 self._settle(job, completion or outcome, route)
+                self._learn(job, completion or outcome, route)
             elif outcome.transient:
                 self._on_failure(job, outcome, route)
                 outcome = replace(outcome, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
@@ -237,17 +243,29 @@ class ServerLane(Lane):
             self._settle(job, completion, route)
             if not completion.fatal:
                 route.admit()
-            if completion.error is None and route.rate_limiter:
-                self._estimates.learn(job.label, job.rank, completion)
+            self._learn(job, completion, route)
         self.pump()
+
+    def _note_unshared(self, job: Job, route: Route, answered: int) -> None:
+        """Count a shared call whose reply lacks answers; a chat that brings one sample in place of `n` ignores it."""
+        kind = _kind(job, route)
+        ignored = "messages" in job.request and answered == 1
+        self._unshared[kind] += TOLERATED_UNSHARED if ignored else 1
+        if "messages" in job.request and self._unshared[kind] >= TOLERATED_UNSHARED:
+            self._log_once(route, "gives one sample a call, whatever n is: each sample is a call of its own")
+
+    def _learn(self, job: Job, completion: Completion, route: Route) -> None:
+        if completion.error is None and route.rate_limiter:
+            self._estimates.learn(job.label, job.rank, completion)
 
     def _settle(self, job: Job, completion: Completion, route: Route) -> None:
         self.callbacks.settle(job, replace(completion, attempts=job.attempts, wait_s=None), route.address.url)
 
-    def _tokens(self, job: Job) -> int:
-        """The tokens that a question and its answer are expected to take."""
-        answer = self._estimates.completion_tokens(job.label, job.rank, job.request)
-        return answer + prompt_tokens(job.request)
+    def _tokens(self, jobs: list[Job]) -> int:
+        """The tokens that questions of one call and their answers are expected to take."""
+        answers = sum(self._estimates.completion_tokens(job.label, job.rank, job.request) for job in jobs)
+        prompts = jobs[:1] if "messages" in jobs[0].request else jobs
+        return answers + sum(prompt_tokens(job.request) for job in prompts)
 
     def _on_failure(self, job: Job, completion: Completion, route: Route) -> None:
         """Ask again after a failure that may pass, as long as patience lasts.
@@ -379,6 +397,11 @@ def _slots() -> Slots:
     from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     return PrefectSlots()
+
+
+def _kind(job: Job, route: Route) -> tuple[str, str, bool]:
+    """What takes shared calls, or does not: a model at an address, and its chat apart from its completions."""
+    return route.label, route.address.url, "messages" in job.request
 
 
 def _can_share(job: Job) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 OPENAI_URL = "https://api.openai.com/v1"
+KNOWN_SAMPLES = 16
 LOCAL_CONCURRENCY = 256
 HOSTED_CONCURRENCY = 32
 MOST_LOCAL_CONCURRENCY = 1024
@@ -92,6 +93,13 @@ class OpenAIModel(Config):
     )
     draws_per_call: int = Field(
         4, ge=1, le=64, description="Most draws (Magpie) that share one call, by n or as a list of prompts."
+    )
+    samples_per_call: int | None = Field(
+        None,
+        ge=1,
+        le=128,
+        description="Most samples of one chat prompt that share one call by n, so that the prompt is paid once; if not "
+        "set, 16 at OpenAI and vLLM servers and 1 elsewhere.",
     )
     requests_per_minute: int | None = Field(None, ge=1, description="Most requests a minute, at each address.")
     tokens_per_minute: int | None = Field(
@@ -205,6 +213,10 @@ class OpenAIModel(Config):
             return self.max_concurrency or LOCAL_CONCURRENCY
         return min(HOSTED_CONCURRENCY, self.most_concurrency(address))
 
+    def most_samples(self, address: str, is_vllm: bool = False) -> int:
+        """Most samples of one chat prompt that share one call at an address: as set, else many where `n` is known."""
+        return self.samples_per_call or (KNOWN_SAMPLES if is_vllm or address == OPENAI_URL else 1)
+
     def most_concurrency(self, address: str) -> int:
         """Most calls in flight at an address: as set, else many at a local server and fewer at a hosted one."""
         local = _is_local(urlsplit(address).hostname or "")
@@ -229,7 +241,7 @@ SCORE: dict[str, Part] = {"model": "model", "text_1": "prompt", "text_2": "respo
 class RewardModel(OpenAIModel):
     """A model that gives a number for an answer: behind vLLM's /classify or /score, or any other HTTP endpoint."""
 
-    model_config = ConfigDict(json_schema_extra=without("batch"))
+    model_config = ConfigDict(json_schema_extra=without("batch", "samples_per_call"))
     kind: Literal["reward"] = Field(description="A model that gives numbers, not words.")  # type: ignore[assignment]
     base_url: str | tuple[str, ...] = Field(
         description="Address of the server, e.g. http://127.0.0.1:8000; or several, which share the work."
@@ -249,12 +261,18 @@ class RewardModel(OpenAIModel):
     def _knows_what_to_send(self) -> "RewardModel":
         if self.batch:
             raise ValueError("a reward model is not asked in batches; take batch out")
+        if self.samples_per_call is not None:
+            raise ValueError("a reward model gives one number for an answer; take samples_per_call out")
         if not self.is_vllm_route and not (self.send and self.number):
             raise ValueError(
                 f"what {self.path} takes and gives is not known here: "
                 "set send, as {text: response}, and number, as score"
             )
         return self
+
+    def most_samples(self, address: str, is_vllm: bool = False) -> int:
+        """One: a number has no samples."""
+        return 1
 
     @property
     def is_vllm_route(self) -> bool:
@@ -285,7 +303,7 @@ class RewardModel(OpenAIModel):
 class LiteLLMModel(OpenAIModel):
     """A model at a provider without a preset, asked through LiteLLM (the extra [litellm])."""
 
-    model_config = ConfigDict(json_schema_extra=without("batch", "block", "provider"))
+    model_config = ConfigDict(json_schema_extra=without("batch", "block", "provider", "samples_per_call"))
     kind: Literal["litellm"] = Field(description="A model behind LiteLLM.")  # type: ignore[assignment]
     model: str = Field(
         min_length=1, description="The model by LiteLLM's name for it, e.g. bedrock/amazon.nova-lite-v1:0."
@@ -294,11 +312,15 @@ class LiteLLMModel(OpenAIModel):
 
     @model_validator(mode="after")
     def _is_asked_call_by_call(self) -> "LiteLLMModel":
-        if set_in_vain := {"batch", "block", "provider"} & self.model_fields_set:
+        if set_in_vain := {"batch", "block", "provider", "samples_per_call"} & self.model_fields_set:
             raise ValueError(f"{min(set_in_vain)!r} is of kind openai; take it out, or ask the model by kind: openai")
         if not isinstance(self.base_url, str):
             raise ValueError("a model of kind litellm is asked at one address: name one")  # noqa: TRY004 - pydantic's
         return self
+
+    def most_samples(self, address: str, is_vllm: bool = False) -> int:
+        """One: the providers behind LiteLLM differ in what they make of `n`."""
+        return 1
 
     @property
     def addresses(self) -> tuple[str, ...]:

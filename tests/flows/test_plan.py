@@ -11,6 +11,7 @@ import yaml
 
 from kasasagi.blocks.dispatch.budget import Cost
 from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.models.kinds import OPENAI_URL
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Workspace
@@ -21,7 +22,7 @@ from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.driver import Rows
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.plan.counting import StagePlan
+from kasasagi.flows.run.plan.counting import Count, StagePlan
 from kasasagi.flows.run.plan.planner import Planner
 from kasasagi.tasks.asking import ask
 from kasasagi.tasks.context import Context
@@ -32,9 +33,10 @@ from kasasagi.tasks.pipeline import ranks
 from kasasagi.tasks.respond.answers import questions_for
 from kasasagi.tasks.student import TokenizerError
 from kasasagi.tasks.synthesize.task import synthesize
+from tests.blocks.helpers import question
 from tests.fake_server import FakeServer
 from tests.flows.test_chunks import prompts, some
-from tests.tasks.helpers import asked, good, session
+from tests.tasks.helpers import asked, good, model, session
 from tests.tasks.test_converse import no_rules, says, seeds, talk
 from tests.tasks.test_student import student
 
@@ -290,3 +292,13 @@ def test_turns_of_prompts_that_are_known_and_of_others_are_planned_together(
     left = asyncio.run(planner.run_chunks(converse, rows))
     assert planner.count_of(converse).plan().calls == 2 * (len(seeds()) + 5)
     assert (left.shard, left.unknown) == (None, len(seeds()) + 5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "prompts_paid"), [({"base_url": OPENAI_URL}, 2), ({}, 6), ({"samples_per_call": 2}, 4)]
+)
+def test_a_prompt_whose_samples_share_a_call_is_counted_once(fields: dict[str, Any], prompts_paid: int) -> None:
+    count = Count("respond", {"small": model("small", **fields)}, 0)
+    asked = [question(text * 400, draw=draw) for text in "ab" for draw in range(3)]
+    count.add(asked, {})
+    assert (count.plan().to_pay, count.plan().prompt_tokens) == (6, prompts_paid * 100)

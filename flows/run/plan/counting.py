@@ -8,8 +8,9 @@ from pydantic import Field
 from kasasagi.blocks.dispatch.budget import Cost
 from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.dispatch.estimates import TOKENS_GUESSED, prompt_tokens
-from kasasagi.blocks.models.kinds import Config, ModelConfig, price_of
-from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.dispatch.sharing import alike, can_share
+from kasasagi.blocks.models.kinds import Config, ModelConfig, OpenAIModel, price_of
+from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.tasks.stage import Guess
 
 
@@ -56,6 +57,7 @@ class Count:
         self._guessed = 0
         self._unknown: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._answers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        self._before: dict[str, tuple[Request, int]] = {}
 
     @property
     def to_pay(self) -> int:
@@ -73,7 +75,19 @@ class Count:
                 self._answers[question.label][1] += answer.completion_tokens
             else:
                 most = 0 if "input" in question.request else int(question.request.get("max_tokens") or TOKENS_GUESSED)
-                self._add_unknown(question.label, 1, prompt_tokens(question.request), most)
+                tokens = 0 if self._shares_prompt(question) else prompt_tokens(question.request)
+                self._add_unknown(question.label, 1, tokens, most)
+
+    def _shares_prompt(self, question: Question) -> bool:
+        """Whether a question shares the call of the one before it, whose prompt is counted already."""
+        model, before = self._models[question.label], self._before.get(question.label)
+        if not isinstance(model, OpenAIModel) or "messages" not in question.request:
+            return False
+        most = model.most_samples(model.addresses[0])
+        first, count = before or (question.request, most)
+        shares = count < most and can_share(question.request) and alike(first, question.request)
+        self._before[question.label] = (question.request, count + 1 if shares else 1)
+        return shares
 
     def guess(self, guesses: Iterable[Guess]) -> None:
         """Count calls that depend on answers which are not there yet."""
