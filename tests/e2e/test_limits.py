@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.recipe.model import load_recipe
@@ -24,6 +26,7 @@ def planned(job: Job) -> int:
     return next(plan.to_pay for plan in plans if plan.stage == "respond")
 
 
+@pytest.mark.slow
 def test_a_higher_limit_sends_what_was_cut_off_once_also_after_a_kill(new_job: NewJob) -> None:
     job = new_job(tokens_mean=50.0, tokens_sd=20.0).prepare(ROWS, **with_limit(LOW))
     first = again(job).tables
