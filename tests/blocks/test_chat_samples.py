@@ -10,8 +10,11 @@ import pytest
 
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
 from kasasagi.blocks.models.kinds import Budget
+from kasasagi.tasks.respond.answers import questions_for
+from kasasagi.tasks.respond.config import RespondConfig
 from tests.blocks.helpers import Reply, ScriptedServer, dispatching, error_body, kept, model, question
 from tests.fake_server import FakeServer
+from tests.tasks.helpers import prompt, session
 
 GREETINGS = {
     owner: (200, {}, json.dumps({"data": [{"id": "small", "owned_by": owner}]}).encode()) for owner in ("vllm", "me")
@@ -174,3 +177,14 @@ def test_a_budget_counts_each_sample_and_the_tokens_of_the_prompt_once(tmp_path:
         finally:
             dispatcher.close()
         assert numbers(server) == [2, 2]
+
+
+def test_the_answers_that_a_recipe_asks_for_share_calls_by_prompt_and_model(vllm: FakeServer, tmp_path: Path) -> None:
+    vllm.reset_stats()
+    models = {label: model(vllm, identity=label) for label in ("one", "two")}
+    config = RespondConfig.model_validate({"models": ["one", "two"], "samples": 3})
+    asked = questions_for(session(tmp_path, models), config, [prompt(text) for text in ("Why?", "How?")])
+    with dispatching(tmp_path / "ledger", models) as dispatcher:
+        dispatcher.ask([one.question for one in asked])
+    sent = [(body["messages"][0]["content"], body["n"]) for body in (one["body"] for one in vllm.requests())]
+    assert sorted(sent) == [("How?", 3), ("How?", 3), ("Why?", 3), ("Why?", 3)]
