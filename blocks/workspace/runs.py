@@ -48,6 +48,13 @@ class RunState(Config):
     published: str | None = Field(None, description="Where the dataset lies.")
     hub: str | None = Field(None, description="Its page on the Hub.")
     flow_run: str | None = Field(None, description="The id of its flow run in Prefect.")
+    preview: bool = Field(False, description="Whether it only previews its recipe and publishes nothing.")
+
+    @property
+    def has_dataset(self) -> bool:
+        """Whether the run made a dataset to look at and to publish: it ended well, or failed only at publishing."""
+        ready = self.status == "done" or (self.publishable and self.status != "running")
+        return ready and not self.preview
 
 
 class RunHandle(Config):
@@ -125,12 +132,19 @@ class Workspace:
                 states.append(Run(self, file.parent.name).state())
         return sorted(states, key=lambda state: state.started, reverse=True)
 
-    def run(self, name: str | None = None) -> "Run":
-        """The run of that id or beginning of an id; for none or `latest`, the latest. Raises WorkspaceError."""
+    def run(self, name: str | None = None, newest: bool = False) -> "Run":
+        """Return the run of that id or beginning of an id.
+
+        For None or `latest` it is the latest that has a dataset, or the newest of all where none has one; with `newest`
+        always the newest of all. Raises WorkspaceError.
+        """
         name = None if name == LATEST else name
         states = self.runs()
-        found = [state.run for state in states if name is None or state.run == name]
-        found = found or [state.run for state in states if name and state.run.startswith(name)]
+        if name is None:
+            found = [state.run for state in states if state.has_dataset and not newest] or [s.run for s in states[:1]]
+        else:
+            found = [state.run for state in states if state.run == name]
+            found = found or [state.run for state in states if name and state.run.startswith(name)]
         if not found or (name and len(found) > 1):
             what = "no run" if name is None else f"no single run {name!r}"
             latest = ", ".join(state.run for state in states[:5]) or "none yet"

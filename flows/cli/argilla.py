@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kasasagi.flows.cli.options import RunArgument, WorkspaceOption
+from kasasagi.flows.cli.options import RunArgument, WorkspaceOption, named_or_latest
 
 DatasetOption = Annotated[str | None, typer.Option("--dataset", help="Dataset in Argilla; default: the recipe's name.")]
 TeamOption = Annotated[
@@ -28,9 +28,8 @@ def push(
 ) -> None:
     """Send a run's pairs to Argilla, with the judge's ratings and rationales as suggestions. Repeatable."""
     from kasasagi.flows.people.verdicts import push as pushed
-    from kasasagi.flows.views.reading import find_run
 
-    address, count = pushed(find_run(workspace, run), dataset, team, rows)
+    address, count = pushed(named_or_latest(workspace, run), dataset, team, rows)
     typer.echo(f"{count:,} pairs in {address}")
 
 
@@ -47,7 +46,7 @@ def pull(
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
-    new, applied, others = pulled(Workspace.resolve(workspace), run, dataset, team)
+    new, applied, others = pulled(Workspace.resolve(workspace), named_or_latest(workspace, run).id, dataset, team)
     print_summary(new, console())
     besides = f"; {others:,} are about responses of other runs" if others else ""
     typer.echo(f"{applied:,} ratings of people applied{besides}")

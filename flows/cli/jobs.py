@@ -21,6 +21,7 @@ from kasasagi.flows.cli.options import (
     RunArgument,
     SetOption,
     WorkspaceOption,
+    named_or_latest,
     recipe_or_default,
 )
 
@@ -157,12 +158,12 @@ def pair(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Pair a run again with another margin or strategy, without calls. Creates a new run."""
-    from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.rebuild.rebuild import rebuild_pairs
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
-    print_summary(rebuild_pairs(Workspace.resolve(workspace), run, overrides or ()), console())
+    old = named_or_latest(workspace, run)
+    print_summary(rebuild_pairs(old.workspace, old.id, overrides or ()), console())
 
 
 def publish(
@@ -185,13 +186,16 @@ def publish(
     from kasasagi.flows.rebuild.rebuild import republish
 
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
-    published = republish(Workspace.resolve(workspace), run, changes, partial)
-    what = Workspace.resolve(workspace).run(run).product()
-    typer.echo(f"{published.rows:,} {what} in {' and in '.join(published.places)}")
+    place = Workspace.resolve(workspace)
+    found = place.run(run, newest=True) if partial else named_or_latest(workspace, run)
+    published = republish(place, found.id, changes, partial)
+    typer.echo(f"{published.rows:,} {found.product()} in {' and in '.join(published.places)}")
 
 
 def approve(
-    run: RunArgument = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Id of a run or its first characters; default: the newest.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Approve without confirmation.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:

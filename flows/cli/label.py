@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kasasagi.flows.cli.options import RunArgument, WorkspaceOption
+from kasasagi.flows.cli.options import RunArgument, WorkspaceOption, named_or_latest
 
 WANTED = 50
 
@@ -20,9 +20,8 @@ def label(
     from kasasagi.flows.labels.labelling import closing
     from kasasagi.flows.labels.labelling import label as sit
     from kasasagi.flows.views.drawing import console
-    from kasasagi.flows.views.reading import find_run
 
     screen = console()
-    counts = sit(find_run(workspace, run), number, screen, input)
+    counts = sit(named_or_latest(workspace, run), number, screen, input)
     for sentence in closing(counts, number):
         screen.print(sentence, markup=False, soft_wrap=True)

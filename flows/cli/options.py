@@ -1,11 +1,14 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kasasagi.flows.views.language import Language, set_language
+
+if TYPE_CHECKING:
+    from kasasagi.blocks.workspace.runs import Run
 
 
 def set_language_of_command(language: Language | None) -> Language | None:
@@ -44,7 +47,11 @@ LanguageOption = Annotated[
     ),
 ]
 RunArgument = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="Id of a run, its first characters, or latest (the default).")
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="Id of a run, its first characters, or latest (the default): the newest that has a dataset.",
+    ),
 ]
 AgainOption = Annotated[
     list[str] | None,
@@ -63,3 +70,19 @@ def recipe_or_default(name: str | None) -> str:
         return DEFAULT_RECIPE
     typer.echo(f"recipe: {QUICKSTART}, since none is named and there is no ./{DEFAULT_RECIPE}", err=True)
     return QUICKSTART
+
+
+def named_or_latest(workspace: Path | None, name: str | None, active: bool = False) -> "Run":
+    """Return the run that a command takes; where none is named and it passes over a later one, print that.
+
+    `active` is for commands that look at a run: a newest run that is still active comes first.
+    """
+    from kasasagi.blocks.hints import with_program_name
+    from kasasagi.blocks.workspace.runs import LATEST, Workspace
+    from kasasagi.flows.views.latest import latest_run, note_on_later
+
+    place = Workspace.resolve(workspace)
+    found = latest_run(place, name, active)
+    if name in {None, "", LATEST} and (note := note_on_later(place, found)):
+        typer.echo(with_program_name(note), err=True)
+    return found

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kasasagi.flows.cli.options import LanguageOption, RunArgument, WorkspaceOption
+from kasasagi.flows.cli.options import LanguageOption, RunArgument, WorkspaceOption, named_or_latest
 
 
 def report(
@@ -22,11 +22,10 @@ def report(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write a run as one self-contained HTML page: pairs, funnel, charts, gates."""
-    from kasasagi.flows.views.reading import find_run
     from kasasagi.flows.views.report.page import report as page_of
     from kasasagi.flows.views.tables.export import whole
 
-    found = find_run(workspace, run)
+    found = named_or_latest(workspace, run)
     page = page_of(found)
     target = output or found.folder / "report.html"
     with whole(target) as new:

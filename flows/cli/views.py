@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kasasagi.flows.cli.options import LanguageOption, RunArgument, WorkspaceOption
+from kasasagi.flows.cli.options import LanguageOption, RunArgument, WorkspaceOption, named_or_latest
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.views.tables.formats import Format, check_output
 
@@ -56,6 +56,7 @@ def runs(
     draw_runs(rows[:number], console)
     if len(rows) > number:
         console.print(plain(f"{plural(len(rows) - number, 'more run')}; -n shows more", "dim"))
+    _find(workspace, None)
 
 
 def show(
@@ -188,9 +189,7 @@ def diff(
 
 
 def _find(workspace: Path | None, name: str | None) -> "Run":
-    from kasasagi.flows.views.reading import find_run
-
-    return find_run(workspace, name)
+    return named_or_latest(workspace, name, active=True)
 
 
 def _console() -> "Console":

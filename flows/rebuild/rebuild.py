@@ -123,7 +123,7 @@ def republish(workspace: Workspace, name: str | None, overrides: Sequence[str], 
     """
     run = workspace.run(name)
     state = run.state()
-    ready = state.status == "done" or (state.publishable and state.status != "running")
+    ready = state.status == "done" or state.has_dataset
     if not ready and not partial:
         why = f" ({state.error})" if state.error else ""
         raise KasasagiError(

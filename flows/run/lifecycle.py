@@ -61,6 +61,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     if not options.workspace.gate_outcomes_folder.exists():
         warm_up_beside()  # where nothing was ever judged, the first gate will wait for it
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
+    run.save(run.state().model_copy(update={"preview": not options.publish}))
     await introduce(run, loaded)
     async with _report_end(run, options), _settle_runs(options) as settling:
         with ended_state(run), session_of(loaded, run, options) as session:

@@ -57,9 +57,8 @@ def own_keys(workspace: Workspace, name: str) -> list[bytes]:
     import duckdb
 
     from kasasagi.blocks.tables import quoted
-    from kasasagi.flows.views.reading import find_run
 
-    run = find_run(workspace.folder, name)
+    run = workspace.run(name)
     others = [Run(workspace, state.run) for state in workspace.runs() if state.run != run.id]
     mine = _call_shards(run)
     theirs = {file for other in others for file in _call_shards(other)}

@@ -31,7 +31,7 @@ def waiting_outcomes(workspace: Workspace, name: str | None) -> tuple[Run, list[
 
     Raises KasasagiError where no gate stopped the run, and UsageError where its recipe lets no person decide.
     """
-    run = workspace.run(name)
+    run = workspace.run(name, newest=True)  # a run that waits has no dataset yet
     with open_tables(run) as connection:
         found = connection.execute("SELECT * FROM gates WHERE NOT success AND severity = 'critical'")
         names = [column[0] for column in found.description or ()]

@@ -41,16 +41,17 @@ def current_language() -> Language:
     return _LANGUAGE.get()
 
 
-def say(text: str) -> str:
+def say(text: str, **values: object) -> str:
     """Return a text of ours in the language of this context; in English where there is no translation.
 
     Args:
         text: English text; numbers in it are taken over, so that "3 pairs" and "4 pairs" are one entry.
+        values: What the text's {names} stand for, such as a run's id; it is not translated.
     """
-    if _LANGUAGE.get() is Language.en:
-        return text
-    translation = _japanese().get(_NUMBER.sub("{}", text))
-    return text if translation is None else translation.format(*_NUMBER.findall(text))
+    translation = None if _LANGUAGE.get() is Language.en else _japanese().get(_NUMBER.sub("{}", text))
+    if translation is None:
+        return text.format(**values) if values else text
+    return translation.format(*_NUMBER.findall(text), **values)
 
 
 def say_names(columns: Sequence[tuple[str, T]]) -> list[tuple[str, T]]:

@@ -1,27 +1,18 @@
-"""Finding a run and reading its tables."""
+"""Reading the tables of a run."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.workspace.run_tables import open_tables
-from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.views.text import visible
 
 MEMORY = "256MB"
-
-
-def find_run(workspace: Path | None, name: str | None = None) -> Run:
-    """The run of that id, or beginning of one, in a workspace; the latest for None or `latest`.
-
-    Raises kasasagi.blocks.workspace.runs.WorkspaceError where there is no such run.
-    """
-    return Workspace.resolve(workspace).run(name or None)
 
 
 @contextmanager

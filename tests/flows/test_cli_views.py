@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -58,6 +59,37 @@ def test_runs_of_an_empty_workspace_say_so_and_make_nothing(typed: Typed, tmp_pa
 @pytest.mark.parametrize("name", [(), ("latest",), ("20260102",), ("20260102-live",)])
 def test_show_finds_a_run_by_its_beginning_or_takes_the_latest(typed: Typed, name: tuple[str, ...]) -> None:
     assert "20260102-live" in out(typed("show", *name)).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"status": "failed"}, "has failed"),
+        ({"status": "stopped"}, "was stopped"),
+        ({"status": "done", "preview": True}, "is a preview"),
+    ],
+)
+def test_a_later_run_without_a_dataset_is_passed_over_and_named(
+    tmp_path: Path, change: dict[str, Any], note: str
+) -> None:
+    good = build_example_run(tmp_path, run_id="20260101-good")
+    later = build_example_run(tmp_path, run_id="20260102-later")
+    later.save(later.state().model_copy(update=change))
+    for command in ("show", "quarantine", "runs"):
+        result = CliRunner().invoke(app, [command, "-w", str(tmp_path)])
+        assert f"latest is {good.id}: {later.id} started later and {note}; " in result.stderr
+        assert f"show {later.id}" in result.stderr
+    assert good.id in out(CliRunner().invoke(app, ["show", "-w", str(tmp_path)])).splitlines()[0]
+    assert later.id in out(CliRunner().invoke(app, ["show", later.id, "-w", str(tmp_path)])).splitlines()[0]
+    assert later.workspace.run(newest=True).id == later.id
+
+
+def test_a_run_that_failed_is_the_latest_where_none_has_a_dataset(tmp_path: Path) -> None:
+    only = build_example_run(tmp_path)
+    only.save(only.state().model_copy(update={"status": "failed"}))
+    result = CliRunner().invoke(app, ["show", "-w", str(tmp_path)])
+    assert result.stdout.startswith("failed")
+    assert not result.stderr
 
 
 def test_show_takes_the_number_of_pairs_and_gives_json(typed: Typed) -> None:

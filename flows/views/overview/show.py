@@ -63,17 +63,19 @@ def _run_table(rows: list[dict[str, Any]], wide: bool) -> Table:
         leading = [short(row["recipe"]), plain(started), plain(duration(row["seconds"]))] if wide else []
         amounts = [row["pairs"], row["calls_paid"]]
         counts = (*("?" if n is None else f"{n:,}" for n in amounts), dollars(row["cost_usd"] or 0))
-        table.add_row(plain(row["run"]), _status(row["status"]), *leading, *map(plain, counts))
+        table.add_row(plain(row["run"]), _status(row), *leading, *map(plain, counts))
     return table
 
 
-def _status(status: str) -> Text:
-    return plain(say(status), drawing.STATUS_STYLES.get(status, ""))
+def _status(state: dict[str, Any]) -> Text:
+    status = state["status"]
+    shown = "preview" if status == "done" and state["preview"] else status
+    return plain(say(shown), drawing.STATUS_STYLES.get(status, ""))
 
 
 def _draw_state(shown: dict[str, Any], console: Console) -> None:
     state = shown["state"]
-    line = _status(state["status"]).append("  ").append_text(short(state["name"], "bold"))
+    line = _status(state).append("  ").append_text(short(state["name"], "bold"))
     line.append("  ").append_text(plain(state["run"], "dim"))
     if shown["seconds"] is not None:
         so_far = say(" so far") if state["status"] == "running" else ""

@@ -76,6 +76,7 @@ def _run_row(run: Run, state: RunState) -> dict[str, Any]:
         "run": state.run,
         "recipe": state.name,
         "status": state.status,
+        "preview": state.preview,
         "started": state.started,
         "seconds": seconds_taken(state),
         **_came_to(run),
