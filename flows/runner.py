@@ -15,9 +15,9 @@ from kasasagi.blocks import telemetry
 from kasasagi.blocks.file_limit import raise_file_limit
 from kasasagi.blocks.gc_pause import gc_paused
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
-from kasasagi.flows.check.limits import limits_without_server
+from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe
+from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
 from kasasagi.flows.recipe.python_rows import source_of
 from kasasagi.flows.reporting.ending import Reports
 from kasasagi.flows.run.options import Options
@@ -80,11 +80,10 @@ def run_recipe(
     quiet_terminal()
     raise_file_limit()
     loaded = load_recipe(str(recipe), overrides)  # an invalid recipe fails before anything starts
-    if problems := limits_without_server(loaded):
-        raise RecipeError("\n".join(problems))
     chosen = replace(options or Options(Workspace.resolve(workspace)), reports=Reports())
     chosen.workspace.prepare()
     limit, settings = _limit_and_overrides(rows, loaded, overrides, chosen.workspace)
+    _refuse_faults(load_recipe(str(recipe), settings), chosen)
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
         _import_all()  # takes as long as the server's start, which runs meanwhile
         server.wait_until_ready()
@@ -98,6 +97,15 @@ def run_recipe(
             else:
                 send_history()
     return Result(chosen.workspace.run(name))
+
+
+def _refuse_faults(loaded: LoadedRecipe, options: Options) -> None:
+    """Raise RecipeError with every fault of a recipe that shows before a server is started or a model asked."""
+    if options.published:  # that run reads what is published, and publishes nothing
+        return
+    loaded = only_new(loaded) if options.new_only else loaded
+    if problems := problems_before_start(loaded, options.workspace, publish=options.publish):
+        raise RecipeError("\n".join(problems))
 
 
 def _limit_and_overrides(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 import httpx2
@@ -11,24 +10,22 @@ import orjson
 
 from kasasagi.blocks.endpoints.connection_errors import connection_words
 from kasasagi.blocks.endpoints.failures import read_failure
-from kasasagi.blocks.endpoints.litellm import missing
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.endpoints.redirects import RedirectRefusedError
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.engines.kinds import engine_for, engines_for
 from kasasagi.blocks.models.kinds import (
     BundledModel,
-    LiteLLMModel,
     ModelConfig,
     OpenAIModel,
     Sampling,
     VLLMModel,
-    missing_key,
     price_of,
 )
 from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.blocks.models.providers import price_as_of, providers
-from kasasagi.flows.check.engines import check_magpie, check_vllm
+from kasasagi.flows.check.before_start import model_problems
+from kasasagi.flows.check.engines import check_magpie, describe_vllm
 from kasasagi.flows.check.judges import Complete, ask_preference, example_row, judge_example
 from kasasagi.flows.recipe.errors import nearest
 from kasasagi.flows.recipe.model import LoadedRecipe
@@ -174,29 +171,26 @@ def _pretty(value: object) -> str:
 
 
 def check_endpoints(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None]) -> list[str]:
-    """Ask each endpoint whether it is there and knows the model; gives a sentence for each that cannot be used."""
+    """Ask each endpoint whether it is there and knows the model; gives a sentence for each that cannot be used.
+
+    Models that cannot be asked from here, for example without their key, are left out: problems_before_start has them.
+    """
     return asyncio.run(_check_all(loaded, ping, log))
 
 
 async def _check_all(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None]) -> list[str]:
     recipe, problems = loaded.recipe, list[str]()
     for label, model in recipe.models.items():
+        if model_problems(label, model, loaded.base):
+            continue
         if isinstance(model, VLLMModel):
-            problems += check_vllm(label, model, loaded.base, log)
+            describe_vllm(label, model, loaded.base, log)
             continue
         if not isinstance(model, OpenAIModel):
             log(f"{label}: the bundled model")
             if ping and recipe.judging is not None and label in recipe.judging.judges:
                 failed = await _ping(loaded, label, _complete_here(model), log)
                 problems += [failed] if failed else []
-            continue
-        if isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
-            problems.append(f"models.{label}: {missing()}")
-            continue
-        if (variable := missing_key(model)) is not None:
-            problems.append(
-                f"models.{label}.api_key_env: the environment variable {variable} is not set; set it to the key"
-            )
             continue
         found = [await _check_one(loaded, label, address, ping, log) for address in model.addresses]
         problems += [problem for problem in found if problem]

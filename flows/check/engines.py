@@ -27,22 +27,27 @@ GREETING = re.compile(
 )
 
 
-def check_vllm(label: str, model: VLLMModel, base: Path, log: Callable[[str], None]) -> list[str]:
+def describe_vllm(label: str, model: VLLMModel, base: Path, log: Callable[[str], None]) -> None:
+    """Say how a model on vLLM would be asked; base is the recipe's folder."""
+    model = model.with_resolved_folders(base)
+    how = "a vLLM server that we start" if model.serve else "vLLM in this process"
+    log(f"{label}: {model.model} on {how}")
+
+
+def vllm_problems(label: str, model: VLLMModel, base: Path) -> list[str]:
     """What is wrong with a model on vLLM, without loading it; base is the recipe's folder."""
     model = model.with_resolved_folders(base)
-    place, how = f"models.{label}", "a vLLM server that we start" if model.serve else "vLLM in this process"
+    place = f"models.{label}"
     if model.command and model.serve and which(model.command[0]) is None:
         return [f"{place}.command: there is no command {model.command[0]!r}: correct its path"]
     if not (model.command and model.serve) and find_spec("vllm") is None:
         return [f"{place}: {MISSING}"]
-    if lost := [name for name in FOLDERS if _is_lost(getattr(model, name))]:
-        return [
-            f"{place}.{name}: {getattr(model, name)!r} is neither a folder (beside the recipe or here) nor an id on "
-            "the Hub: correct it"
-            for name in lost
-        ]
-    log(f"{label}: {model.model} on {how}")
-    return []
+    return [
+        f"{place}.{name}: {getattr(model, name)!r} is neither a folder (beside the recipe or here) nor an id on "
+        "the Hub: correct it"
+        for name in FOLDERS
+        if _is_lost(getattr(model, name))
+    ]
 
 
 def _is_lost(name: str | None) -> bool:

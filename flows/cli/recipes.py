@@ -2,7 +2,6 @@
 
 # Each command imports what it needs when it runs; its parameters are its options.
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -65,47 +64,15 @@ def check(
 ) -> None:
     """Check a recipe: columns, templates, endpoints and models. Shows one request for each model."""
     from kasasagi.blocks.workspace.runs import Workspace
-    from kasasagi.flows.check.destinations import destination_problems
-    from kasasagi.flows.check.endpoints import (
-        check_endpoints,
-        check_student,
-        example_requests,
-        price_notes,
-        warnings,
-    )
-    from kasasagi.flows.check.limits import check_limits
-    from kasasagi.flows.check.rows import first_rows
-    from kasasagi.flows.recipe.errors import RecipeError
-    from kasasagi.flows.recipe.model import load_recipe, missing_columns
-    from kasasagi.flows.recipe.saved_blocks import names_blocks, with_saved_blocks
+    from kasasagi.flows.check.sound import check_recipe
+    from kasasagi.flows.recipe.model import load_recipe
     from kasasagi.flows.views.drawing import console
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
-    if problems := missing_columns(loaded):
-        raise RecipeError("\n".join(problems))
     screen = console()
-    rows = first_rows(loaded)
-    for title, text in example_requests(loaded, rows.example if rows else None):
-        screen.print(f"\n{title}", markup=False, style="bold")
-        screen.print(text, markup=False)
-    for text in rows.sentences() if rows else ():
-        screen.print(text, markup=False)
-    for text in warnings(loaded.recipe):
-        screen.print(f"warning: {text}", markup=False, style="yellow")
-    for text in price_notes(loaded.recipe):
-        screen.print(text, markup=False)
-    check_student(loaded, lambda text: screen.print(text, markup=False))
-    if names_blocks(loaded):
-        loaded = asyncio.run(with_saved_blocks(loaded))
-    problems = check_endpoints(loaded, ping, lambda text: screen.print(text, markup=False))
-    problems += check_limits(loaded, lambda text: screen.print(text, markup=False))
-    problems += destination_problems(loaded, Workspace.resolve(workspace), "run")
-    if loaded.recipe.runtime is not None:
-        from kasasagi.flows.check.cluster import check_cluster
-
-        problems += check_cluster(loaded, Workspace.resolve(workspace), lambda text: screen.print(text, markup=False))
-    if problems:
-        raise RecipeError("\n".join(problems))
+    check_recipe(
+        loaded, Workspace.resolve(workspace), ping, lambda text, style: screen.print(text, markup=False, style=style)
+    )
     screen.print("the recipe is sound", style="green")
 
 
@@ -118,12 +85,16 @@ def plan(
 ) -> None:
     """Show what a run would spend in each stage: calls, ledger hits, tokens and dollars."""
     from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.check.before_start import source_problems
     from kasasagi.flows.planning import plan_recipe
+    from kasasagi.flows.recipe.errors import RecipeError
     from kasasagi.flows.recipe.model import load_recipe
     from kasasagi.flows.run.plan.budgets import budget_sentence
     from kasasagi.flows.views.drawing import console, draw_rows
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
+    if problems := source_problems(loaded):
+        raise RecipeError("\n".join(problems))
     plans = plan_recipe(loaded, Workspace.resolve(workspace), rows, frozenset(ask_again or ()))
     names = ["stage", "calls", "in the ledger", "to pay for", "prompt tokens", "completion tokens", "dollars"]
     cells = [

@@ -1,7 +1,7 @@
 """How a recipe is read and checked before anything runs."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from kasasagi.tasks.load import DatasetSource, source_columns
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize import MagpieSource, round_of_the_day
 
+Problems = Callable[[Recipe, Path], list[str]]
 RECIPES = ("recipes", "flows/shipped/recipes")
 
 
@@ -62,11 +63,8 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"the recipe {file} cannot be read: {error}") from error
-    recipe = check_recipe(override(parse_yaml(text, str(file)), overrides), file.parent)
-    if problems := gate_problems(
-        recipe, file.parent
-    ):  # of a person's file alone: what has run already is published and paired as it is
-        raise RecipeError("\n".join(problems))
+    # Gates are checked of a person's file alone: what has run already is published and paired as it is.
+    recipe = check_recipe(override(parse_yaml(text, str(file)), overrides), file.parent, gate_problems)
     return LoadedRecipe(recipe=recipe, base=file.parent, file=file)
 
 
@@ -129,8 +127,17 @@ def _with(data: Any, path: Sequence[str], value: Any, text: str) -> Any:
     return {**(data or {}), head: _with((data or {}).get(head), rest, value, text)}
 
 
-def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
-    """The recipe in some plain data. Raises RecipeError with one sentence for each problem."""
+def check_recipe(data: Mapping[str, Any], base: Path, further: Problems = lambda recipe, base: []) -> Recipe:
+    """Return the recipe in some plain data.
+
+    Args:
+        data: The recipe as YAML or JSON gives it.
+        base: The folder that its relative paths start from.
+        further: Gives the problems of a recipe that is whole, beside those that every recipe is checked for.
+
+    Raises:
+        RecipeError: It is not valid; one sentence for each problem.
+    """
     data = with_own_providers(data, base)
     if keys := literal_keys(data):
         raise RecipeError("\n".join(keys))
@@ -140,7 +147,7 @@ def check_recipe(data: Mapping[str, Any], base: Path) -> Recipe:
         raise RecipeError("\n".join(sentences(error, Recipe))) from error
     recipe = with_source_chosen(with_judge_texts(recipe, base))
     own = [*own_stage_problems(recipe, base), *gate_stage_problems(recipe)]
-    problems = [*problems_between_parts(recipe, base), *quota_problems(recipe), *own]
+    problems = [*problems_between_parts(recipe, base), *quota_problems(recipe), *own, *further(recipe, base)]
     if problems:
         raise RecipeError("\n".join(problems))
     try:

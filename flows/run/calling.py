@@ -78,7 +78,7 @@ async def open_run(
         new_only: Publish only what no earlier run of the recipe published.
 
     Raises:
-        RecipeError: The recipe is invalid, or the run could not publish.
+        RecipeError: The recipe is invalid, or the run could not ask its models or publish.
     """
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     options = caller() or Options(await saved_workspace(workspace), log=get_run_logger().info, person=request_approval)

@@ -17,7 +17,7 @@ from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.check.destinations import destination_problems
+from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe
@@ -51,12 +51,12 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     """Open a run of a recipe; must be used in a flow.
 
     Whatever happens in it, what was paid for is kept, the tables are built, and the run's state says how it ended.
-    Raises RecipeError where the run could not publish.
+    Raises RecipeError where the recipe has faults that show before a model is asked.
     """
     options.workspace.prepare()
     recipe = loaded.recipe
     name, plain = new_run_id(recipe.name), recipe.plain()
-    if options.publish and (problems := await asyncio.to_thread(destination_problems, loaded, options.workspace, name)):
+    if problems := await asyncio.to_thread(problems_before_start, loaded, options.workspace, name, options.publish):
         raise RecipeError("\n".join(problems))
     if not options.workspace.gate_outcomes_folder.exists():
         warm_up_beside()  # where nothing was ever judged, the first gate will wait for it

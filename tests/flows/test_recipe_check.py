@@ -9,8 +9,10 @@ import pytest
 from kasasagi.blocks.engines.kinds import vllm_engine_for
 from kasasagi.blocks.engines.streaming import EngineFailedError
 from kasasagi.blocks.models.kinds import VLLMModel
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.check.endpoints import check_endpoints, example_requests, price_notes, warnings
-from kasasagi.flows.check.engines import check_vllm
+from kasasagi.flows.check.engines import describe_vllm, vllm_problems
 from kasasagi.flows.check.limits import check_limits
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
@@ -89,11 +91,29 @@ def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(mon
         settings += ["models.large.api_key_env=LARGE_KEY"]
         settings += ["models.third={kind: openai, model: x, base_url: 'http://127.0.0.1:9/v1'}"]
         problems, _ = checked(loaded(*settings))
-    assert len(problems) == 3
+    assert len(problems) == 2
     assert "answers 401" in problems[0]
     assert "SECRET" not in problems[0]
-    assert problems[1].startswith("models.large.api_key_env: the environment variable LARGE_KEY is not set")
-    assert problems[2].startswith("models.third.base_url: nobody answers at http://127.0.0.1:9/v1")
+    assert problems[1].startswith("models.third.base_url: nobody answers at http://127.0.0.1:9/v1")
+
+
+def test_all_faults_that_show_without_asking_are_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LARGE_KEY", raising=False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (tmp_path / "prompts.jsonl").write_text('{"topics": 1}\n')
+    settings = ["models.large.api_key_env=LARGE_KEY", "models.small.prefect_limit=gpu", "publish.path=ledger"]
+    settings += ["source.columns={instruction: text}"]
+    recipe = loaded(*settings).model_copy(update={"base": tmp_path})
+    monkeypatch.chdir(tmp_path)
+    workspace = Workspace(tmp_path)
+    problems = problems_before_start(recipe, workspace)
+    places = ["source.columns.instruction", "source.keep", "models.large.api_key_env", "models.small.prefect_limit"]
+    assert [problem.split(":")[0] for problem in problems[:4]] == places
+    assert problems[4:] == [problem for problem in problems if "publish.path" in problem]
+    assert len(problems) == 5
+    assert problems_before_start(recipe, workspace, publish=False) == problems[:4]
+    recipe.base.joinpath("prompts.jsonl").unlink()
+    assert "'prompts.jsonl' does not exist" in problems_before_start(recipe, workspace)[0]
 
 
 def test_what_a_provider_cannot_do_is_named() -> None:
@@ -247,7 +267,7 @@ def test_who_plays_the_user_in_further_turns_must_go_on_from_a_text_too(server: 
 
 def test_a_model_behind_litellm_cannot_invent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kasasagi.blocks.endpoints.litellm.library", lambda: None)
-    monkeypatch.setattr("kasasagi.flows.check.endpoints.find_spec", lambda name: name)
+    monkeypatch.setattr("kasasagi.flows.check.before_start.find_spec", lambda name: name)
     source = "source={kind: magpie, model: writer, template: qwen-3, target: 4}"
     writer = "models={writer: {kind: litellm, model: groq/some}}"
     alone = LoadedRecipe(recipe=check_recipe(override(parse_yaml(SEEDS, "r"), [source, writer]), Path()), base=Path())
@@ -278,7 +298,8 @@ def test_weights_beside_the_recipe_are_found_and_lost_ones_named(tmp_path: Path)
 
     def problems(**fields: str) -> list[str]:
         model = VLLMModel.model_validate({"kind": "vllm", "serve": True, "command": [sys.executable], **fields})
-        return check_vllm("writer", model, tmp_path, logged.append)
+        describe_vllm("writer", model, tmp_path, logged.append)
+        return vllm_problems("writer", model, tmp_path)
 
     assert problems(model="./mine", tokenizer="mine", lora="me/adapter") == []
     assert logged == [f"writer: {tmp_path / 'mine'} on a vLLM server that we start"]
@@ -297,7 +318,7 @@ def test_a_missing_vllm_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch,
     ):
         monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
     config = VLLMModel.model_validate({"kind": "vllm", "model": "some/model"})
-    [problem] = check_vllm("writer", config, tmp_path, lambda line: None)
+    [problem] = vllm_problems("writer", config, tmp_path)
     assert problem.startswith("models.writer: vLLM is not installed in this environment: it is kasasagi's extra [vllm]")
     for model in (config, config.model_copy(update={"serve": True})):
         with pytest.raises(EngineFailedError, match=r"extra \[vllm\]"):

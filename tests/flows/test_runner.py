@@ -3,10 +3,14 @@
 import asyncio
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.check.sound import check_recipe
 from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import load_recipe
 from kasasagi.flows.reporting.ending import Reports
 from kasasagi.flows.runner import _in_own_loop, run_recipe
 
@@ -18,6 +22,28 @@ def test_an_invalid_recipe_fails_before_anything_is_started(monkeypatch: pytest.
     monkeypatch.setattr("kasasagi.flows.runner.prefect_server", started)
     with pytest.raises(RecipeError, match="no recipe 'nowhere'"):
         run_recipe("nowhere")
+
+
+def test_a_run_names_the_faults_that_check_names_before_anything_is_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def started(*_: object) -> None:
+        raise AssertionError("a server was started")
+
+    monkeypatch.setattr("kasasagi.flows.runner.prefect_server", started)
+    monkeypatch.delenv("NO_KEY", raising=False)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "{name: a, source: {kind: dataset, path: gone.jsonl}, respond: {models: [m]}, judge: {model: m}, "
+        "models: {m: {kind: openai, model: x, api_key_env: NO_KEY}}}"
+    )
+    with pytest.raises(RecipeError) as by_run:
+        run_recipe(recipe, workspace=tmp_path / "w")
+    with pytest.raises(RecipeError) as by_check:
+        check_recipe(load_recipe(str(recipe)), Workspace(tmp_path / "w"), False, lambda text, style: None)
+    assert str(by_run.value) == str(by_check.value)
+    assert "gone.jsonl" in str(by_run.value)
+    assert "NO_KEY" in str(by_run.value)
 
 
 def test_a_coroutine_runs_where_a_loop_runs_already() -> None:

@@ -1,0 +1,76 @@
+"""`kasasagi check` from end to end: what can be said of a recipe, then every problem that was found."""
+
+import asyncio
+from collections.abc import Callable
+
+from kasasagi.blocks.models.pre_query import PreQueryUnknownError
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.check.before_start import problems_before_start, source_problems
+from kasasagi.flows.check.endpoints import check_endpoints, check_student, example_requests, price_notes, warnings
+from kasasagi.flows.check.limits import check_limits
+from kasasagi.flows.check.rows import first_rows
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.saved_blocks import names_blocks, with_saved_blocks
+from kasasagi.tasks.load import SourceError
+from kasasagi.tasks.synthesize import SteeringError
+
+Print = Callable[[str, str], None]
+"""Prints a text in a style."""
+
+
+class CheckFailedError(KasasagiError):
+    """A recipe is valid, and something outside it that it needs does not answer or cannot be used."""
+
+
+def check_recipe(loaded: LoadedRecipe, workspace: Workspace, ping: bool, show: Print) -> None:
+    """Show one request for each model and what becomes of the first rows, and ask each endpoint.
+
+    Raises:
+        RecipeError: The recipe has faults, all of which it names.
+        CheckFailedError: The recipe has none, and an endpoint, a limit or a cluster cannot be used.
+    """
+    if names_blocks(loaded):
+        loaded = asyncio.run(with_saved_blocks(loaded))
+    faults = problems_before_start(loaded, workspace)
+    faults += _show_examples(loaded, show)
+    for text in warnings(loaded.recipe):
+        show(f"warning: {text}", "yellow")
+    for text in price_notes(loaded.recipe):
+        show(text, "")
+    if not faults:
+        check_student(loaded, lambda text: show(text, ""))
+    outside = _problems_outside(loaded, workspace, ping, lambda text: show(text, ""))
+    if faults:
+        raise RecipeError("\n".join(dict.fromkeys([*faults, *outside])))
+    if outside:
+        raise CheckFailedError("\n".join(outside))
+
+
+def _show_examples(loaded: LoadedRecipe, show: Print) -> list[str]:
+    """Show one request for each model and what becomes of the first rows; return why that cannot be done, if so."""
+    problems: list[str] = []
+    rows = None
+    try:
+        rows = None if source_problems(loaded) else first_rows(loaded)
+    except (RecipeError, SourceError) as error:
+        problems.append(str(error))
+    try:
+        for title, text in example_requests(loaded, rows.example if rows else None):
+            show(f"\n{title}", "bold")
+            show(text, "")
+    except (PreQueryUnknownError, SteeringError) as error:
+        problems.append(str(error))
+    for text in rows.sentences() if rows else ():
+        show(text, "")
+    return problems
+
+
+def _problems_outside(loaded: LoadedRecipe, workspace: Workspace, ping: bool, log: Callable[[str], None]) -> list[str]:
+    problems = check_endpoints(loaded, ping, log) + check_limits(loaded, log)
+    if loaded.recipe.runtime is not None:
+        from kasasagi.flows.check.cluster import check_cluster
+
+        problems += check_cluster(loaded, workspace, log)
+    return problems
