@@ -16,7 +16,7 @@ class UsageError(KasasagiError):
 
 
 def user_message(error: BaseException) -> tuple[str, int]:
-    """Return the sentence for an error and the exit code: 1 failed, 2 wrong usage, 3 gate failed, 4 budget spent."""
+    """Return the sentence for an error and the exit code, as the table in docs/operations.md lists them."""
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
         return "interrupted; what was paid for is kept, run it again to continue", INTERRUPTED
     if type(error).__name__ == "GateFailedError":

@@ -30,6 +30,12 @@ class WorkspaceError(Exception):
     """The workspace cannot be used, or has no such run."""
 
 
+class NoSuchRunError(WorkspaceError):
+    """The workspace has no run of the name that a caller gave, or none at all."""
+
+    exit_code = 2
+
+
 class RunState(Config):
     """What is known of a run from outside: its recipe's name, how far it is, and how it ended."""
 
@@ -136,7 +142,7 @@ class Workspace:
         """Return the run of that id or beginning of an id.
 
         For None or `latest` it is the latest that has a dataset, or the newest of all where none has one; with `newest`
-        always the newest of all. Raises WorkspaceError.
+        always the newest of all. Raises NoSuchRunError.
         """
         name = None if name == LATEST else name
         states = self.runs()
@@ -148,7 +154,7 @@ class Workspace:
         if not found or (name and len(found) > 1):
             what = "no run" if name is None else f"no single run {name!r}"
             latest = ", ".join(state.run for state in states[:5]) or "none yet"
-            raise WorkspaceError(f"there is {what} in the workspace {self.folder}; the latest runs are: {latest}")
+            raise NoSuchRunError(f"there is {what} in the workspace {self.folder}; the latest runs are: {latest}")
         return Run(self, found[0])
 
 

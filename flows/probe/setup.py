@@ -8,7 +8,7 @@ from pydantic import Field
 
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.kinds import Budget, Config, ModelConfig, Sampling
-from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.errors import UsageError
 from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, load_recipe, override, shipped_recipes
 from kasasagi.tasks.filter import FilterConfig
 from kasasagi.tasks.filter.late import split_where
@@ -45,7 +45,7 @@ class Probe(Config):
 def probe_of(
     name: str, samples: int, overrides: Sequence[str], model: dict[str, Any], workspace: Path | None = None
 ) -> Probe:
-    """The probe of a recipe or of a model. Raises RecipeError, and KasasagiError where neither can be meant.
+    """The probe of a recipe or of a model. Raises RecipeError, and UsageError where neither can be meant.
 
     model has what the caller says of an OpenAI-compatible model (base_url and more); without it the name is a
     recipe's, or hina.
@@ -54,7 +54,7 @@ def probe_of(
         return _of_recipe(name, load_recipe(name, overrides), samples)
     if not model and name.lower() not in ("hina", "bundled"):
         example = command("probe", name, "--base-url", "http://127.0.0.1:8000/v1", workspace=workspace)
-        raise KasasagiError(
+        raise UsageError(
             f"{name!r} is neither a recipe nor hina: to probe a model at an endpoint add its address, "
             f"as in {example}, or name a recipe that has it"
         )
@@ -73,7 +73,7 @@ def probe_of(
 def _of_recipe(name: str, loaded: LoadedRecipe, samples: int) -> Probe:
     recipe = loaded.recipe
     if not isinstance(recipe.source, MagpieSource):
-        raise KasasagiError(
+        raise UsageError(
             f"the prompts of {name} come from a dataset, so there is nothing to probe: "
             "name a recipe whose source is magpie, or a model"
         )

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import WorkspaceError
 from kasasagi.flows.cli.app import app
-from kasasagi.flows.errors import UsageError
+from kasasagi.flows.errors import UsageError, user_message
 from tests.run_example import build_example_run
 
 HEAVY = ("duckdb", "pyarrow", "pandas", "prefect", "great_expectations", "datasets", "openai")
@@ -105,6 +105,7 @@ def test_an_unknown_or_ambiguous_run_is_said_so(typed: Typed) -> None:
         failure = typed("show", name).exception
         assert isinstance(failure, WorkspaceError)
         assert "20260102-live" in str(failure)
+        assert user_message(failure)[1] == 2
 
 
 def test_sql_takes_the_latest_run_or_the_one_that_is_named(typed: Typed) -> None:
