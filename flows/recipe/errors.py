@@ -9,12 +9,17 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from kasasagi.flows.errors import UsageError
+from kasasagi.flows.recipe import pydantic_words
 
 SHOWN_CHARACTERS = 80
 _KEY = re.compile(
     r"\b((?:sk|xai|nvapi|pplx)-[A-Za-z0-9_-]{16,}|(?:hf|gsk|ghp|r8)_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{20,})"
 )
 _KEY_NAMES = re.compile(r"^(api[-_]?key|apikey|key|token|secret|password|authorization)$", re.I)
+
+
+_SECRET = ("api_key_env", "base_url")
+"""Ends of places whose values may hold a secret."""
 
 
 class RecipeError(UsageError):
@@ -61,7 +66,36 @@ def _texts(data: Any, place: str) -> Iterator[tuple[str, str, str]]:
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
     """One sentence for each problem that pydantic found."""
-    return list(dict.fromkeys(_sentence(problem, root) for problem in error.errors()))
+    problems = _by_place(error.errors(), root)
+    deeper = [place for place, found in problems.items() if place]
+    return [
+        sentence
+        for place, found in problems.items()
+        for sentence in _sentences(place, found, root, any(other.startswith(f"{place}.") for other in deeper))
+    ]
+
+
+def _by_place(errors: Sequence[Mapping[str, Any]], root: type[BaseModel]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the problems at each place: a value that may have several types has one for each."""
+    places: dict[str, list[Mapping[str, Any]]] = {}
+    for problem in errors:
+        places.setdefault(_place(root, problem["loc"]), []).append(problem)
+    return places
+
+
+def _sentences(
+    place: str, problems: Sequence[Mapping[str, Any]], root: type[BaseModel], wrong_within: bool
+) -> list[str]:
+    """Return the sentences about a place; that it has another type goes unsaid where one type fits better.
+
+    That is where what is wrong lies within the value, or is something else than its type.
+    """
+    types = [problem for problem in problems if problem["type"] in pydantic_words.TYPES]
+    others = [problem for problem in problems if problem not in types]
+    if not types or others or (wrong_within and len({problem["type"] for problem in types}) == 1):
+        return list(dict.fromkeys(_sentence(problem, root) for problem in others))
+    kinds = [problem["type"] for problem in types]
+    return [f"{place or 'the recipe'}: {_value(place, types[0]['input'])} {pydantic_words.types(kinds)}"]
 
 
 def _sentence(problem: Mapping[str, Any], root: type[BaseModel]) -> str:
@@ -70,11 +104,23 @@ def _sentence(problem: Mapping[str, Any], root: type[BaseModel]) -> str:
     special = _SPECIAL.get(kind)
     if special is not None:
         return special(problem, root, place)
+    words = pydantic_words.words(kind, problem.get("ctx", {}), problem["input"])
+    if words is not None:
+        return f"{place or 'the recipe'}: {_value(place, problem['input'])} {words}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:]
-    if place.endswith(("api_key_env", "base_url")):  # the value may hold a secret
+    if place.endswith(_SECRET):
         return f"{place}: {message}"
     return f"{place or 'the recipe'}: {shown(problem['input'])} is not valid: {message}"
+
+
+def _value(place: str, value: Any) -> str:
+    """Return a value as a recipe writes it; what may hold a secret is not repeated."""
+    if place.endswith(_SECRET):
+        return "the value"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return shown(value)
 
 
 def _unknown_key(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
@@ -138,7 +184,7 @@ def _steps(root: type[BaseModel], location: Sequence[Any]) -> Iterator[tuple[Any
                 current = Annotated[current, field]
             yield part, current, True
         elif get_origin(current) in (Union, UnionType):
-            tagged = [choice for choice in get_args(current) if _tag(choice) == part]
+            tagged = [choice for choice in get_args(current) if part in {_tag(choice), getattr(choice, "__name__", "")}]
             current = tagged[0] if tagged else None
             yield part, current, False
         elif get_origin(current) in (dict, list, tuple, set, frozenset) and get_args(current):

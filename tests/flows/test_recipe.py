@@ -65,8 +65,8 @@ GOLDEN = {
     "source.kind=magpy": "source.kind: 'magpy' is none of the kinds; did you mean 'magpie'?",
     "models.small.modl=x": "models.small.modl: 'modl' is no key here; did you mean 'model'?",
     "models.small={kind: openai}": "models.small.model: this key is missing (the model's name, as the server knows it)",
-    "respond.samples=0": "respond.samples: 0 is not valid: input should be greater than or equal to 1",
-    "respond.samples=many": "respond.samples: 'many' is not valid: input should be a valid integer",
+    "respond.samples=0": "respond.samples: 0 is too small; write 1 or more",
+    "respond.samples=many": "respond.samples: 'many' is not a whole number; write one such as 3",
     "respond.sampling.tempreture=1": "respond.sampling.tempreture: 'tempreture' is no key here; did you mean",
     "respond.models.1.labl=x": "respond.models.1.labl: 'labl' is no key here; did you mean 'label'?",
     "respond.template='{{ instrction }}'": (
@@ -78,11 +78,11 @@ GOLDEN = {
     "respond.rules=[finishd]": "no such rule for answers: did you mean 'finished'",
     "respond.models=[small, small]": "'small' responds 2 times; give each of them a label of its own",
     "filter.rules=[{min_chrs: 3}]": "'min_chrs' is no rule: did you mean 'min_chars'?",
-    "pairs.min_margin=-1": "pairs.min_margin: -1 is not valid: input should be greater than or equal to 0",
+    "pairs.min_margin=-1": "pairs.min_margin: -1 is too small; write 0 or more",
     "gates.expect=[{stage: respnd, expectation: ExpectColumnToExist}]": (
         "gates.expect.0.stage: 'respnd' is no stage with a gate; did you mean 'respond'?"
     ),
-    "name=2024-01-01": "name: datetime.date(2024, 1, 1) is not valid",
+    "name=2024-01-01": "name: datetime.date(2024, 1, 1) is not a text; put it in quotes",
     "models.small.base_url=localhost": "models.small.base_url: 'localhost' is no address: one begins with http://",
     "models.small.extra_body.n=3": "'n' is set by the stages themselves; take it out",
     "name.x=1": "--set 'name.x=1': 'x' would stand inside 'job', which holds no names",
