@@ -9,6 +9,7 @@ import typer
 
 from kasasagi.flows.cli.options import (
     AgainOption,
+    LanguageOption,
     RecipeOrDefault,
     RowsOption,
     SetOption,
@@ -81,6 +82,7 @@ def plan(
     rows: RowsOption = None,
     overrides: SetOption = None,
     ask_again: AgainOption = None,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show what a run would spend in each stage: calls, ledger hits, tokens and dollars."""
@@ -90,25 +92,13 @@ def plan(
     from kasasagi.flows.recipe.errors import RecipeError
     from kasasagi.flows.recipe.model import load_recipe
     from kasasagi.flows.run.plan.budgets import budget_sentence
-    from kasasagi.flows.views.drawing import console, draw_rows
+    from kasasagi.flows.views.drawing import console
+    from kasasagi.flows.views.plan import draw_plan
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
     if problems := source_problems(loaded):
         raise RecipeError("\n".join(problems))
     plans = plan_recipe(loaded, Workspace.resolve(workspace), rows, frozenset(ask_again or ()))
-    names = ["stage", "calls", "in the ledger", "to pay for", "prompt tokens", "completion tokens", "dollars"]
-    cells = [
-        [
-            one.stage,
-            f"{'up to ' if one.at_most else ''}{one.calls:,}",
-            f"{one.known:,}",
-            f"{'up to ' if one.at_most else ''}{one.to_pay:,}",
-            f"about {one.prompt_tokens:,}",
-            f"about {one.completion_tokens:,}",
-            f"{one.cost_usd:,.2f}",
-        ]
-        for one in plans
-    ]
-    draw_rows(console(), names, cells)
+    draw_plan(plans, console())
     if (sentence := budget_sentence(loaded.recipe.budget, plans)) is not None:
         typer.echo(sentence)
