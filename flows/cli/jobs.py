@@ -159,11 +159,15 @@ def pair(
 ) -> None:
     """Pair a run again with another margin or strategy, without calls. Creates a new run."""
     from kasasagi.flows.rebuild.rebuild import rebuild_pairs
+    from kasasagi.flows.views.diff import draw_pair_changes
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
     old = named_or_latest(workspace, run)
-    print_summary(rebuild_pairs(old.workspace, old.id, overrides or ()), console())
+    new = rebuild_pairs(old.workspace, old.id, overrides or ())
+    screen = console()
+    print_summary(new, screen)
+    draw_pair_changes(old, new, screen)
 
 
 def publish(

@@ -6,10 +6,12 @@ import duckdb
 import pyarrow as pa
 from rich.console import Console
 
+from kasasagi.blocks.hints import printed_command
 from kasasagi.blocks.workspace.run_tables import stage_accounts
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain
+from kasasagi.flows.views.language import say
 from kasasagi.flows.views.reading import fetch, reading
 from kasasagi.flows.views.text import cut, plural
 
@@ -71,6 +73,33 @@ def draw_difference(shown: dict[str, Any], console: Console) -> None:
     if rows:
         _draw_values(console, ["stage", "count", *sides], rows)
     _draw_pairs(shown, console)
+
+
+def draw_pair_changes(old: Run, new: Run, console: Console) -> None:
+    """Draw what became of an older run's pairs in a newer one, and the commands that come next."""
+    folder = new.workspace.folder
+    compare = printed_command("diff", old.id, new.id, workspace=folder)
+    publish = printed_command("dataset", "publish", new.id, workspace=folder)
+    next_commands = say("Compare: {compare}", compare=compare), say("Publish: {publish}", publish=publish)
+    console.print()
+    for line in (pair_changes(old, new), *next_commands):
+        console.print(plain(line), soft_wrap=True)
+
+
+def pair_changes(old: Run, new: Run) -> str:
+    """Return in one sentence what became of an older run's pairs in a newer run."""
+    pairs = _pairs(old, new)
+    same = pairs["in_both"] + pairs["swapped"]
+    changes = [
+        (pairs["in_both"], "{number} the same"),
+        (pairs["swapped"], "{number} with chosen and rejected swapped"),
+        (pairs["only_left"], "{number} gone"),
+        (pairs["only_right"], "{number} new"),
+    ]
+    parts = ", ".join(say(text, number=f"{number:,}") for number, text in changes if number)
+    before, now = f"{same + pairs['only_left']:,}", f"{same + pairs['only_right']:,}"
+    counts = say("Pairs: {before} before, {now} now", before=before, now=now)
+    return f"{counts} ({parts})" if parts else counts
 
 
 def _draw_pairs(shown: dict[str, Any], console: Console) -> None:

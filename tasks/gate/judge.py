@@ -126,10 +126,11 @@ def _batch_definition() -> Any:
     telemetry.switch_off_telemetry()
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context.types import base
 
+    base.logger.setLevel(logging.WARNING)  # its module raises its own logger's level
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context.variables.progress_bars = base.ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("gate").add_dataframe_asset("rows")
     return asset.add_batch_definition_whole_dataframe("all")
 

@@ -11,6 +11,7 @@ from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.rebuild.rebuild import rebuild_pairs, republish
 from kasasagi.flows.upkeep.waiting import rows_behind
+from kasasagi.flows.views.diff import pair_changes
 from kasasagi.tasks.gate.approvals import write_approvals
 from kasasagi.tasks.gate.explain import words
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
@@ -66,7 +67,7 @@ def without(run: Run, stage: str, chunk: int, status: str = "stopped") -> Run:
 
 
 def latest(workspace: Workspace) -> tuple[Run, RunState]:
-    run = workspace.run()
+    run = workspace.run(newest=True)
     return run, run.state()
 
 
@@ -94,6 +95,14 @@ def test_every_stage_is_judged_again_and_what_holds_may_be_published(tmp_path: P
     assert new.state().status == "done"
     assert {stage for stage, _ in gates_of(new)} == {"load", "filter", "respond", "judge", "format_dpo"}
     assert republish(new.workspace, new.id, [f"publish.path={tmp_path / 'out'}"], partial=False).rows == 4
+
+
+def test_what_became_of_the_pairs_is_said(tmp_path: Path) -> None:
+    old = example(tmp_path / "workspace", on_fail="warn")
+    new = rebuild_pairs(old.workspace, old.id, ["pairs.min_margin=5"])
+    assert pair_changes(old, new) == "Pairs: 4 before, 0 now (4 gone)"
+    assert pair_changes(new, old) == "Pairs: 0 before, 4 now (4 new)"
+    assert pair_changes(old, old) == "Pairs: 4 before, 4 now (4 the same)"
 
 
 def test_a_gate_on_answers_that_stopped_the_run_stops_its_pairs_too(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Gates: the defaults on a real run's tables, changes by a recipe, and what cannot be evaluated."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.explain.reasons import commonest_reason
 from kasasagi.tasks.gate.explain.words import plain_name
 from kasasagi.tasks.gate.frames import stage_frame
+from kasasagi.tasks.gate.judge import _batch_definition as batch_definition
 from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES, default_expectations
@@ -388,3 +390,9 @@ def test_outcomes_are_kept_and_only_critical_failures_stop(run: Run) -> None:
     rows = run.workspace.shards.read(counted.handle.shards["gates"])
     assert rows.schema.equals(SCHEMAS["gates"])
     assert rows.num_rows == 3
+
+
+def test_the_library_writes_nothing_of_its_set_up(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        batch_definition.__wrapped__()
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("great_expectations")] == []
