@@ -108,10 +108,14 @@ def preview(
     """Run a few rows through every stage and show them. Publishes nothing; its calls are stored for the run."""
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
+    from kasasagi.flows.views.overview.unpaired import draw_unpaired
 
     changes = [*(overrides or ()), "gates.on_fail=warn"]
     result = _run(recipe_or_default(recipe), changes, rows, workspace, publish=False)
-    print_summary(result.run, console(), pairs=rows or PREVIEW_ROWS, full=True)
+    screen = console()
+    print_summary(result.run, screen, pairs=rows or PREVIEW_ROWS, full=True)
+    if result.run.product() == "pairs":
+        draw_unpaired(result.run, screen, rows or PREVIEW_ROWS)
 
 
 def _run(

@@ -155,6 +155,7 @@ def quarantine(
     full: FullOption = False,
     form: FormatOption = Format.table,
     output: OutputOption = None,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show a run's quarantined rows with their reasons; --format prints all rows."""

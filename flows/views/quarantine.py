@@ -9,13 +9,20 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain
+from kasasagi.flows.views.language import say, say_names
 from kasasagi.flows.views.reading import fetch, reading
 from kasasagi.flows.views.text import nearest, one_line, plural
 
 DEFAULT_ROWS = 10
-_COUNTS = (
-    "SELECT stage, reason, count(*) AS rows FROM quarantine WHERE {0} GROUP BY ALL ORDER BY stage, rows DESC, reason"
-)
+CONSEQUENCES = ("nothing_to_compare", "too_few_responses")
+"""Reasons of rows that lack others, which an earlier stage quarantined."""
+_PLACED = """
+WITH placed AS (SELECT stage AS name, row_number() OVER () AS place FROM stages) SELECT {0}
+FROM quarantine LEFT JOIN placed ON name = stage WHERE {1}
+"""
+_ORDER = f"coalesce(place, 1000), stage, reason IN {CONSEQUENCES}"
+_COUNTS = f"{_PLACED} GROUP BY stage, reason, place ORDER BY {_ORDER}, rows DESC, reason"
+_ROWS = f"{_PLACED} ORDER BY {_ORDER}, reason, row_id"
 
 
 def read_quarantine(
@@ -30,8 +37,9 @@ def read_quarantine(
         _check_known(connection, run, "stage", stage)
         _check_known(connection, run, "reason", reason)
         limit = "" if rows is None else f" LIMIT {int(rows)}"
-        query = f"SELECT * FROM quarantine WHERE {where} ORDER BY stage, reason, row_id{limit}"
-        return {"counts": fetch(connection, _COUNTS.format(where), values), "rows": fetch(connection, query, values)}
+        counts = _COUNTS.format("stage, reason, count(*) AS rows", where)
+        every = _ROWS.format("quarantine.*", where) + limit
+        return {"counts": fetch(connection, counts, values), "rows": fetch(connection, every, values)}
 
 
 def quarantine_query(run: Run, stage: str | None = None, reason: str | None = None) -> str:
@@ -40,28 +48,32 @@ def quarantine_query(run: Run, stage: str | None = None, reason: str | None = No
     where, values = _condition(stage, reason)
     for value in values:
         where = where.replace("?", "'" + value.replace("'", "''") + "'", 1)
-    return f"SELECT * FROM quarantine WHERE {where} ORDER BY stage, reason, row_id"
+    return _ROWS.format("quarantine.*", where)
 
 
 def draw_quarantine(shown: dict[str, Any], console: Console, full: bool = False) -> None:
-    """Draw the counts and then the rows."""
+    """Draw the counts in the order of the stages, causes before their consequences, and then the rows."""
     total = sum(row["rows"] for row in shown["counts"])
     if not total:
-        console.print(plain("No row was quarantined."))
+        console.print(plain(say("No row was quarantined.")))
         return
-    table = drawing.new_table([("stage", "fixed"), ("reason", "left"), ("rows", "right")])
+    table = drawing.new_table(say_names([("stage", "fixed"), ("reason", "left"), ("rows", "right")]))
     for row in shown["counts"]:
         table.add_row(drawing.short(row["stage"]), drawing.short(row["reason"]), f"{row['rows']:,}")
     drawing.draw(console, table)
+    for reason in CONSEQUENCES:
+        if any(row["reason"] == reason for row in shown["counts"]):
+            text = say("{reason}: because of rows that an earlier stage quarantined", reason=reason)
+            console.print(plain(text, "dim"), soft_wrap=True)
     for row in shown["rows"]:
         console.print()
         title = drawing.short(f"{row['stage']}: {row['reason']}", "yellow")
         console.print(title.append(" ").append_text(drawing.short(row["row_id"] or "", "cyan")))
-        fields = [(name, row[name]) for name in ("detail", "payload") if row[name]]
+        fields = [(say(name), row[name]) for name in ("detail", "payload") if row[name]]
         console.print(drawing.draw_fields(console, fields, None if full else drawing.TEXT_LINES, indent=2))
     if total > len(shown["rows"]):
         console.print()
-        console.print(plain(f"{plural(total - len(shown['rows']), 'more row')}; -n shows more", "dim"))
+        console.print(plain(say(f"{plural(total - len(shown['rows']), 'more row')}; -n shows more"), "dim"))
 
 
 def _condition(stage: str | None, reason: str | None) -> tuple[str, list[str]]:

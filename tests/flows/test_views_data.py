@@ -24,6 +24,7 @@ from kasasagi.flows.views.tables.formats import Format
 from kasasagi.flows.views.tables.frames import tables
 from kasasagi.flows.views.tables.query import looks_like_query, query
 from kasasagi.flows.views.trace import draw_trace, trace
+from kasasagi.tasks.asking import quarantine_row
 from tests.run_example import RECIPE, build_example_run
 
 SOUND_QUERIES = (
@@ -294,6 +295,23 @@ def test_an_ambiguous_id_names_the_candidates(tmp_path: Path) -> None:
     run.add(Handle(stage="synthesize", run=run.id, shards=shards, account=Account()), reused=False)
     with pytest.raises(UsageError, match=r"abcdef1+ \(draw\), abcdef2+ \(draw\)"):
         trace(run, "ABCDEF")
+
+
+def test_quarantine_follows_the_stages_with_causes_before_consequences(tmp_path: Path) -> None:
+    run = build_example_run(tmp_path, ended=False)
+    reasons = {"own_stage": ["x"], "format_dpo": ["too_few_responses", "too_few_responses", "tie"], "load": ["empty"]}
+    for number, (stage, some) in enumerate(reasons.items()):
+        rows = [quarantine_row(stage, f"{number}{place}", reason, None, {}) for place, reason in enumerate(some)]
+        shards = {"quarantine": run.workspace.shards.write(table("quarantine", rows))}
+        run.add(Handle(stage=stage, chunk=9, run=run.id, shards=shards, account=Account()), reused=False)
+    shown = read_quarantine(run, rows=None)
+    stages = list(dict.fromkeys(row["stage"] for row in shown["counts"]))
+    assert stages == ["load", "filter", "respond", "judge", "format_dpo", "own_stage"]
+    assert [row["reason"] for row in shown["counts"] if row["stage"] == "format_dpo"][-1] == "too_few_responses"
+    assert list(dict.fromkeys(row["stage"] for row in shown["rows"])) == stages
+    file = io.StringIO()
+    draw_quarantine(shown, Console(file=file, width=100))
+    assert "too_few_responses: because of rows that an earlier stage quarantined" in file.getvalue()
 
 
 def test_quarantine_counts_everything_and_shows_some(run: Run) -> None:

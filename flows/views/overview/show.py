@@ -265,6 +265,9 @@ def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
     places += [("ledger", str(run.workspace.ledger_folder)), ("query", query)]
     rows = shown["pairs"] or shown["responses"]
     places += [("trace", printed_command("trace", row["prompt_id"][:8], run.id, workspace=folder)) for row in rows[:1]]
+    places += [("report", printed_command("report", run.id, workspace=folder))] if run.database.exists() else []
+    if any(stage["quarantined"] for stage in shown["stages"]):
+        places += [("rejected", printed_command("quarantine", run.id, workspace=folder))]
     console.print()
     for label, place in places:
         name = say(label)
