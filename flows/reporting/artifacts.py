@@ -209,8 +209,8 @@ def gates_table(connection: DuckDBPyConnection) -> str:
     """Return the outcomes of the gates, each by what it is about."""
     result = connection.execute(_GATES)
     header = [column[0] for column in result.description or ()]
-    place = header.index("expectation")
-    rows = [(*row[:place], plain_name(row[place]), *row[place + 1 :]) for row in result.fetchall()]
+    place, stage = header.index("expectation"), header.index("stage")
+    rows = [(*row[:place], plain_name(row[place], row[stage]), *row[place + 1 :]) for row in result.fetchall()]
     return table(header, rows)
 
 

@@ -34,13 +34,13 @@ class Outcome(Config):
 
     def sentence(self) -> str:
         """The outcome in one sentence."""
-        return f"{self.stage}: {plain_name(self.expectation)}: {self.observed} ({self.detail})"
+        return f"{self.stage}: {plain_name(self.expectation, self.stage)}: {self.observed} ({self.detail})"
 
     def result(self) -> Result:
         """The outcome as it is kept in the run's folder, without values of rows."""
         return Result(
             expectation=self.expectation,
-            name=plain_name(self.expectation),
+            name=plain_name(self.expectation, self.stage),
             severity=self.severity,
             success=self.success,
             arguments=self.arguments,

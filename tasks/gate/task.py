@@ -11,7 +11,7 @@ from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.context import current
 from kasasagi.tasks.gate.approvals import apply_approvals, remedy
-from kasasagi.tasks.gate.explain.reasons import commonest_reason
+from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
 from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
@@ -46,16 +46,26 @@ def gate(
         outcomes = apply_approvals(run.workspace, run.state().name, outcomes)
     keep_outcomes(run, stage, scope, outcomes)
     failed = [one for one in outcomes if not one.success]
-    if refused is None:
-        for one in failed:
-            context.session.log(f"gate {one.severity}: {one.sentence()}")
     stopping = [one for one in outcomes if one.stops]
+    if refused is None:
+        for one, cause in zip(failed, _causes(run, failed), strict=True):
+            # What stops the run names its cause in the error.
+            stopped = one.stops and stops and recipe.gates.on_fail == "stop"
+            context.session.log(f"gate {one.severity}: {one.sentence()}{'' if stopped else f'; {cause}'}")
     if stopping and stops and recipe.gates.on_fail != "warn":
         way_on = "; ".join(part for part in (refused, remedy(run) if pauses else None) if part)
         reason = None if refused else _reason(run, stopping)
         _show(run, stage, failed, reason)
         raise GateFailedError(stopping, way_on or None, reason)
     return [outcome.model_dump() for outcome in outcomes]
+
+
+def _causes(run: Run, failed: Sequence[Outcome]) -> list[str]:
+    """The cause of each failed expectation, as far as rows say it, and the command that shows more."""
+    if not failed:
+        return []
+    with tables_of(run, run.handles()) as connection:
+        return [cause_of(connection, run, one.stage, one.expectation) for one in failed]
 
 
 def _reason(run: Run, stopping: Sequence[Outcome]) -> str | None:

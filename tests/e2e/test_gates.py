@@ -78,7 +78,7 @@ def test_an_outage_is_no_fault_of_the_template(new_job: NewJob) -> None:
     job.write_plain({**recipe_for(job.server.base_url, models=impatient), "source": source})
     job.server.configure(faults={"http_500": 1.0})
     sentence = job.run().failed(3)
-    assert "synthesize: calls without an answer: 100.0% of " in sentence
+    assert "synthesize: draws without an answer: 100.0% of " in sentence
     assert "500: " in sentence
     assert "run again to ask only what is missing" in sentence
     assert "change the template" not in sentence

@@ -124,7 +124,7 @@ def test_the_page_tells_what_the_tables_hold(page: Page) -> None:
         assert reason in words
     assert "All 37 pairs." in words
     assert "1 of 4 gates failed." in words
-    assert "replies that cannot be read" in words
+    assert "verdicts that cannot be read" in words
     assert "ExpectColumnValuesToBeInSet" not in words
     assert "verdicts that cannot be read" in words
     assert "100% of the texts get the same rating in both orders." in words

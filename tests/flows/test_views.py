@@ -126,7 +126,8 @@ def test_calls_cost_and_a_failed_gate_are_there_at_any_width(ended: Run, width: 
     cost = dollars(sum(stage["cost_usd"] for stage in summary(ended)["stages"]))
     assert cost in text
     assert "Gates: 1 of 4 failed" in text
-    assert "judge: replies that cannot be read: verdicts that cannot be read" in " ".join(text.split())
+    assert "judge: verdicts that cannot be read: verdicts that cannot be read" in " ".join(text.split())
+    assert re.search(r"most often unreadable \(2 rows.*\); see .*quarantine .* --stage judge", text)
     assert "ExpectColumnValuesToBeInSet" not in text
     assert re.search(r"^judge .*0\.83 +failed *$", text, re.M)
     assert re.search(r"^filter .*1\.0 +held *$", text, re.M)

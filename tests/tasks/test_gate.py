@@ -16,7 +16,7 @@ from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
-from kasasagi.tasks.gate.explain.reasons import commonest_reason
+from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
 from kasasagi.tasks.gate.explain.words import plain_name
 from kasasagi.tasks.gate.frames import stage_frame
 from kasasagi.tasks.gate.judge import _batch_definition as batch_definition
@@ -152,6 +152,11 @@ def test_a_gate_on_other_rows_blames_no_rejected_ones(run: Run) -> None:
         failed = outcomes["ExpectColumnValueLengthsToBeBetween(content)"]
         assert not failed.success
         assert commonest_reason(connection, run, [failed]) is None
+        folder = run.workspace.folder
+        assert cause_of(connection, run, "respond", failed.expectation) == f"see kasasagi show {run.id} -w {folder}"
+        of_verdicts = cause_of(connection, run, "format_dpo", "ExpectColumnValuesToBeInSet(chosen_is_longer)")
+        assert of_verdicts == f"see kasasagi judge {run.id} -w {folder}"
+        assert "most often" in cause_of(connection, run, "respond", "ExpectColumnValuesToBeInSet(refused)")
 
 
 def test_no_rows_at_all_stop_where_rows_are_counted(run: Run) -> None:

@@ -170,7 +170,7 @@ def _bar(out: int, of: int, cells: int) -> Text:
 def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     if not gates:
         return
-    gates = [{**gate, "expectation": say(plain_name(gate["expectation"] or ""))} for gate in gates]
+    gates = [{**gate, "expectation": say(plain_name(gate["expectation"] or "", gate["stage"]))} for gate in gates]
     failed = [gate for gate in gates if not gate["success"]]
     telling = _telling(gates)
     hidden = len(gates) - len(telling)
@@ -183,6 +183,7 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     for gate in failed:
         why = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
         console.print(drawing.block(console, why, console.width, style=_gate_style(gate)))
+        console.print(plain(f"  {with_program_name(gate['cause'])}", "dim"), soft_wrap=True)
 
 
 def _telling(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from duckdb import DuckDBPyConnection
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace, WorkspaceError
 from kasasagi.flows.views.overview.varied import pick_varied
 from kasasagi.flows.views.reading import fetch, reading
+from kasasagi.tasks.gate.explain.reasons import cause_of
 
 DEFAULT_PAIRS = 3
 CANDIDATES = 200
@@ -48,7 +49,7 @@ def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
             "folder": str(run.folder),
             "chunks": {} if run.database.exists() else _chunks(run),
             "stages": _stages(connection),
-            "gates": fetch(connection, "SELECT * FROM gates"),
+            "gates": _gates(connection, run),
             "pair_count": fetch(connection, "SELECT count(*) AS n FROM pairs")[0]["n"],
             "pairs": pick_varied(fetch(connection, _PAIRS, [max(pairs, CANDIDATES)]), pairs),
             "instructions": _instructions(run, connection, pairs),
@@ -115,6 +116,15 @@ def _stages(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
     for row in fetch(connection, _REASONS):
         reasons.setdefault(row["stage"], {})[row["reason"]] = row["rows"]
     return [stage | {"reasons": reasons.get(stage["stage"], {})} for stage in fetch(connection, "SELECT * FROM stages")]
+
+
+def _gates(connection: DuckDBPyConnection, run: Run) -> list[dict[str, Any]]:
+    """The outcomes of the gates; with `cause`, what most rows behind one that failed say, and where to see more."""
+    gates = fetch(connection, "SELECT * FROM gates")
+    for gate in gates:
+        name = gate["expectation"] or ""
+        gate["cause"] = None if gate["success"] else cause_of(connection, run, gate["stage"], name)
+    return gates
 
 
 def _chunks(run: Run) -> dict[str, int]:

@@ -171,7 +171,9 @@ def _share(rows: int, asked: int) -> dict[str, Any]:
 
 def _gates(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = ("stage", "scope", "expectation", "severity", "observed", "detail")
-    named = [{**gate, "expectation": plain_name(gate["expectation"] or "")} for gate in gates[:MOST_GATES]]
+    named = [
+        {**gate, "expectation": plain_name(gate["expectation"] or "", gate["stage"])} for gate in gates[:MOST_GATES]
+    ]
     return [
         {"success": gate["success"], **{name: visible(cut(gate[name] or "", DETAIL_CHARS)) for name in names}}
         for gate in named

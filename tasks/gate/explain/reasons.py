@@ -7,6 +7,7 @@ from duckdb import DuckDBPyConnection
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.llm import PASSING
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.gate.expectation import BY_QUERY
 from kasasagi.tasks.gate.explain.words import OF_REJECTED
 from kasasagi.tasks.gate.outcome import Outcome
 
@@ -15,6 +16,31 @@ _COMMONEST = """
 SELECT reason, count(*) AS rows, mode(detail) AS detail FROM quarantine
 WHERE stage = $stage AND ($all OR list_contains($reasons, reason)) GROUP BY reason ORDER BY rows DESC, reason LIMIT 1
 """
+
+
+OF_VERDICTS = ("chosen_from_favourite", "chosen_is_longer", "judges_agree", "same_in_both_orders")
+"""Columns of default expectations that the figures of the judges explain."""
+
+
+def cause_of(tables: DuckDBPyConnection, run: Run, stage: str, expectation: str) -> str:
+    """Return why an expectation does not hold, as far as the rows say it, and the command that shows more.
+
+    Args:
+        tables: The tables of the run.
+        run: The run.
+        stage: The stage.
+        expectation: The expectation's name, as an outcome has it.
+    """
+    if (reason := _commonest_reason(tables, run, stage, [expectation])) is not None:
+        return reason
+    verb = "judge" if _column_of(expectation) in OF_VERDICTS else "show"
+    return f"see {command(verb, run.id, workspace=run.workspace.folder)}"
+
+
+def _column_of(expectation: str) -> str | None:
+    """Return the column that an expectation's name holds in parentheses, such as ExpectColumnToExist(content)."""
+    name, _, column = expectation.removesuffix(")").partition("(")
+    return column if column and name != BY_QUERY else None
 
 
 def commonest_reason(tables: DuckDBPyConnection, run: Run, failed: Sequence[Outcome]) -> str | None:
@@ -27,10 +53,14 @@ def commonest_reason(tables: DuckDBPyConnection, run: Run, failed: Sequence[Outc
         run: The run.
         failed: The outcomes that stop the run.
     """
-    stage, column = failed[0].stage, failed[0].arguments.get("column")
+    return _commonest_reason(tables, run, failed[0].stage, [one.expectation for one in failed])
+
+
+def _commonest_reason(tables: DuckDBPyConnection, run: Run, stage: str, expectations: Sequence[str]) -> str | None:
+    column = _column_of(expectations[0])
     if column is not None and column not in OF_REJECTED:
         return None
-    transient = any("no_answer" in one.expectation for one in failed)
+    transient = any("no_answer" in one for one in expectations)
     arguments = {"stage": stage, "all": not transient, "reasons": sorted(PASSING)}
     found = tables.execute(_COMMONEST, arguments).fetchone()
     if found is None:

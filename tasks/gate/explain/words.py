@@ -23,6 +23,12 @@ NAMES = {
     "unreadable": "replies that cannot be read",
 }
 """The columns of the default expectations."""
+_OF_STAGES = {
+    ("synthesize", "no_answer"): "draws without an answer",
+    ("judge", "no_answer"): "verdicts without an answer",
+    ("judge", "unreadable"): "verdicts that cannot be read",
+}
+"""Where one call answers for several rows, the name says which rows are counted."""
 OF_REJECTED = frozenset(
     (
         "gives_pair",
@@ -39,13 +45,13 @@ OF_REJECTED = frozenset(
 _CLASSES = {"ExpectTableRowCountToBeBetween": "rows", "ExpectColumnValuesToBeUnique": "unique {column}"}
 
 
-def plain_name(expectation: str) -> str:
-    """Return what an expectation is about; its class and column where it is none of the defaults."""
+def plain_name(expectation: str, stage: str = "") -> str:
+    """Return what an expectation on a stage is about; its class and column where it is none of the defaults."""
     name, _, column = expectation.removesuffix(")").partition("(")
     if name == BY_QUERY and column:
         return f"unexpected rows: {column}"
     if name == "ExpectColumnValuesToBeInSet" and column in NAMES:
-        return NAMES[column]
+        return _OF_STAGES.get((stage, column), NAMES[column])
     return _CLASSES[name].format(column=column) if name in _CLASSES else expectation
 
 

@@ -241,7 +241,7 @@ def _gates(facts: CardFacts) -> list[str]:
     if not gates:
         return ["## Gates", "No gate judged this run."]
     header = ("stage", "scope", "expectation", "severity", "holds", "observed", "detail")
-    named = [(stage, scope, plain_name(expectation), *rest) for stage, scope, expectation, *rest in gates]
+    named = [(stage, scope, plain_name(expectation, stage), *rest) for stage, scope, expectation, *rest in gates]
     return ["## Gates", table(header, _by_stage(named))]
 
 
