@@ -30,10 +30,10 @@ def fixed_blocks() -> list[str]:
     found: dict[str, None] = {}
     hole = "\0"
     for lang in LANGS:
-        prompt = judge_prompt(lang)
+        prompt = judge_prompt(lang, bundled=True)
         texts = [hole] * MOST_TEXTS
         for name in prompt.aspects:
-            aspect = prompt.aspect(name, bundled=True)
+            aspect = prompt.aspects[name]
             user = prompt.user.render(count=hole, aspect=aspect, instruction=hole, texts=texts, mark=hole)
             found |= dict.fromkeys(piece.strip("[]") for piece in [prompt.system, *user.split(hole)])
         labels = prompt.labels

@@ -10,7 +10,7 @@ from kasasagi.tasks.judge.config import JudgeConfig, Rubric
 from kasasagi.tasks.judge.groups import Group, matches, one_by_one, side_by_side
 from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_problem
-from kasasagi.tasks.judge.prompt import Exhibit, Language, aspect_labels, build_messages, judge_prompt
+from kasasagi.tasks.judge.prompt import Exhibit, JudgePrompt, Language, aspect_labels, build_messages, judge_prompt
 from kasasagi.tasks.judge.replies.comparing import read_comparison
 from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import Verdict
@@ -61,9 +61,10 @@ class Ultrafeedback:
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
         """The texts under one aspect."""
-        as_json, words = self.config.output == "json", judge_prompt(language).aspect(aspect, bundled=self.bundled)
+        as_json, ours = self.config.output == "json", judge_prompt(language, bundled=self.bundled)
+        words = ours.aspects[aspect]
         shown = Exhibit(prompt["messages"], texts, language, as_json)
-        messages = _messages(self.config, shown, prompt, {"aspect": words}, {"aspect": words["name"]})
+        messages = _messages(self.config, ours, shown, prompt, {"aspect": words}, {"aspect": words["name"]})
         return _request(messages, _ratings_schema(len(texts), list(range(1, 6))) if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
@@ -91,9 +92,9 @@ class Pairwise:
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
         """Two texts."""
-        as_json = self.config.output == "json"
+        as_json, ours = self.config.output == "json", judge_prompt(language, "pairwise", bundled=self.bundled)
         shown = Exhibit(prompt["messages"], texts, language, as_json)
-        return _request(_messages(self.config, shown, prompt, {}, {}), _COMPARISON if as_json else None)
+        return _request(_messages(self.config, ours, shown, prompt, {}, {}), _COMPARISON if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """What the recipe's own prompt cannot render."""
@@ -125,6 +126,7 @@ class ByRubric:
     ) -> dict[str, Any]:
         """The texts under the rubric, in which the prompt's own columns stand between the marks as well."""
         as_json, rubric = self.config.output == "json", self.rubric
+        ours = judge_prompt(language, "rubric", bundled=self.bundled)
         fields = {
             "rubric": rubric_text(rubric.text or "", prompt),
             "lowest": rubric.lowest,
@@ -132,7 +134,7 @@ class ByRubric:
             "halves": rubric.halves,
         }
         shown = Exhibit(prompt["messages"], texts, language, as_json, texts_of(prompt))
-        messages = _messages(self.config, shown, prompt, fields, {"rubric": fields["rubric"]})
+        messages = _messages(self.config, ours, shown, prompt, fields, {"rubric": fields["rubric"]})
         return _request(messages, _ratings_schema(len(texts), rubric.steps) if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
@@ -189,13 +191,13 @@ def method_of(config: JudgeConfig, base: Path = Path(), *, bundled: bool = False
 
 def _messages(
     config: JudgeConfig,
+    ours: JudgePrompt,
     shown: Exhibit,
     prompt: Mapping[str, Any],
     fields: Mapping[str, Any],
     placeholders: Mapping[str, Any],
 ) -> list[Message]:
     """The words to a judge: ours with their fields, or the recipe's own prompt with its placeholders."""
-    ours = judge_prompt(shown.language, config.method)
     if config.prompt is None:
         return build_messages(ours, shown, fields)
     shown = replace(shown, further=texts_of(prompt))

@@ -23,8 +23,7 @@ class JudgePrompt:
     """One language's prompt of one way of judging: its templates, its aspects and the labels that a reply must carry.
 
     user asks for labelled lines, user_json for one JSON object; own and own_json do so behind a recipe's own prompt.
-    again asks once more for a reply that was unreadable. bundled has the aspects in the words that the bundled model
-    was trained on, where they differ.
+    again asks once more for a reply that was unreadable. mark_by_order: each order of the texts has a mark of its own.
     """
 
     system: str
@@ -34,39 +33,40 @@ class JudgePrompt:
     own_json: Template
     again: Template
     aspects: dict[str, dict[str, Any]]
-    bundled: dict[str, dict[str, Any]]
     roles: dict[str, str]
     labels: dict[str, str]
-
-    def aspect(self, name: str, *, bundled: bool = False) -> dict[str, Any]:
-        """Return the words for an aspect, those of the bundled model if it is asked."""
-        return self.bundled.get(name, self.aspects[name]) if bundled else self.aspects[name]
+    mark_by_order: bool
 
 
 @cache
-def judge_prompt(language: Language, name: str = "ultrafeedback") -> JudgePrompt:
-    """The prompt of a way of judging in a language, from `tasks/prompts/<name>.<language>.yaml`."""
+def judge_prompt(language: Language, name: str = "ultrafeedback", *, bundled: bool = False) -> JudgePrompt:
+    """The prompt of a way of judging in a language, from `tasks/prompts/<name>.<language>.yaml`.
+
+    bundled takes that which the bundled model was trained on, where it has one.
+    """
     fields, frame = yaml.safe_load(_prompt_file(name, language)), own_frame(language)["frame"] + "\n"
+    trained = fields.get("bundled", {}) if bundled else {}
+    user = trained.get("user", fields["user"])
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     return JudgePrompt(
         system=fields["system"],
-        user=environment.from_string(fields["user"] + fields["form"]),
-        user_json=environment.from_string(fields["user"] + fields["form_json"]),
+        user=environment.from_string(user + fields["form"]),
+        user_json=environment.from_string(user + fields["form_json"]),
         own=environment.from_string(frame + fields["form"]),
         own_json=environment.from_string(frame + fields["form_json"]),
         again=environment.from_string(fields["again"]),
-        aspects=fields.get("aspects", {}),
-        bundled=fields.get("bundled", {}),
+        aspects={**fields.get("aspects", {}), **trained.get("aspects", {})},
         roles=fields["roles"],
         labels=fields["labels"],
+        mark_by_order=bool(trained),
     )
 
 
 @cache
 def aspect_labels(name: str) -> dict[int, tuple[str, ...]]:
     """Return the words that the prompts of an aspect have for each rating, in all languages."""
-    prompts = [judge_prompt(language) for language in get_args(Language)]
-    scales = [prompt.aspect(name, bundled=bundled)["scale"] for prompt in prompts for bundled in (False, True)]
+    prompts = [judge_prompt(language, bundled=bundled) for language in get_args(Language) for bundled in (False, True)]
+    scales = [prompt.aspects[name]["scale"] for prompt in prompts]
     return dict(enumerate(zip(*scales, strict=True), start=1))
 
 
@@ -124,24 +124,23 @@ def judge_messages(
     The role stands in the system message alone, so that a model trained on such prompts never invents them as a
     user. The same texts in the same order give the same request. bundled asks in the bundled model's words.
     """
-    prompt = judge_prompt(language)
-    return build_messages(
-        prompt, Exhibit(messages, texts, language), {"aspect": prompt.aspect(aspect, bundled=bundled)}
-    )
+    prompt = judge_prompt(language, bundled=bundled)
+    return build_messages(prompt, Exhibit(messages, texts, language), {"aspect": prompt.aspects[aspect]})
 
 
 def build_messages(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any]) -> list[Message]:
     """A prompt around an instruction and some texts, each between marks; fields are what else its template needs.
 
-    A field that is a function is called with the mark, which stands in none of the texts. The field own is a recipe's
-    own prompt, which stands in place of ours.
+    A field that is a function is called with the mark, which stands in none of the texts and is the same in whatever
+    order they stand, so that requests in both orders begin alike. The field own is a recipe's own prompt, which stands
+    in place of ours.
     """
     instruction = instruction_text(shown.messages, shown.language)
-    mark = fence_mark(instruction, [*shown.texts, *shown.further])
+    texts = list(shown.texts)
+    mark = fence_mark(instruction, [*(texts if prompt.mark_by_order else sorted(texts)), *shown.further])
     more = {name: value(mark) if callable(value) else value for name, value in fields.items()}
     lines, as_json = (prompt.own, prompt.own_json) if "own" in fields else (prompt.user, prompt.user_json)
     template = as_json if shown.as_json else lines
-    texts = list(shown.texts)
     user = template.render(count=len(texts), instruction=instruction, texts=texts, mark=mark, **more)
     return [{"role": "system", "content": prompt.system}, {"role": "user", "content": user}]
 

@@ -78,10 +78,10 @@ def _requests_for_prompt(
 ) -> list[JudgeRequest]:
     language, data, judge_requests = judge_language(config, prompt), shown_data(config, prompt), []
     groups = next(iter(methods.values())).groups(prompt["prompt_id"], len(answers))
-    for aspect in config.criteria:
+    for group in groups:
         for name in names:
-            for group in groups:
-                shown = tuple(answers[index] for index in in_order(group, name))
+            shown = tuple(answers[index] for index in in_order(group, name))
+            for aspect in config.criteria:
                 asked = _requests(methods, prompt, [row["content"] for row in shown], aspect, language)
                 for vote, question in _questions(session, config, asked):
                     judge_requests.append(

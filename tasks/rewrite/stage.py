@@ -5,10 +5,10 @@ from kasasagi.tasks.gate.gate import NOT_ANSWERED, of_calls
 from kasasagi.tasks.stage import Stage
 
 # Version 2: the extra_body of a vLLM model is sent. 3: a reply that was cut off is not read. 4: sixteen
-# forms of thinking are split off. 5: so are further ones, and quoted ones are not.
+# forms of thinking are split off. 5: so are further ones, and quoted ones are not. 6: the task stands last.
 REWRITE = Stage(
     "rewrite",
-    version=5,
+    version=6,
     wanted=lambda recipe: recipe.rewrite is not None,
     models=lambda recipe: [recipe.rewrite.model],
     repairs=lambda recipe: int(recipe.rewrite.repairs),

@@ -1,4 +1,4 @@
-"""What an earlier version wrote is still good: a run of it pays nothing, and the commands work on the old run.
+"""What an earlier version wrote is still good: a run of it pays for new words alone, and the commands work on it.
 
 The workspace was written by `python -m tests.golden.write workspace`. Do not write it again to make a test pass: users
 have such workspaces.
@@ -54,16 +54,20 @@ def calls_of(folder: Path, run: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("lost", ["nothing", "results"])
-def test_a_run_pays_nothing_and_publishes_the_same(folder: Path, server: FakeServer, lost: str) -> None:
-    """Also where no chunk is found under its cache key any more, so that the ledger alone has the answers."""
+def test_a_run_pays_for_its_judge_alone(folder: Path, server: FakeServer, lost: str) -> None:
+    """The judge is asked with another prompt since then; all other answers are found.
+
+    Also where no chunk is found under its cache key any more, so that the ledger alone has the answers.
+    """
     shutil.rmtree(folder / "ws" / lost, ignore_errors=True)
     before = server.stats()["calls"]
     result = job.run(folder / "recipe.yaml", *job.at(server.base_url))
-    assert server.stats()["calls"] == before
     assert result.state.status == "done"
-    assert sum(result.tables["stages"]["calls_paid"]) == 0
-    assert len(result.tables["calls"]) == expected.read("workspace")["calls"]
-    assert job.published(folder / "out") == expected.read("workspace")["published"]
+    stages = result.tables["stages"]
+    paid = dict(zip(stages["stage"], stages["calls_paid"], strict=True))
+    assert {stage for stage, calls in paid.items() if calls} == {"judge"}
+    assert server.stats()["calls"] - before == paid["judge"] > 0
+    assert job.published(folder / "out").keys() == expected.read("workspace")["published"].keys()
     assert len(Workspace(folder / "ws").runs()) == 2
 
 

@@ -156,7 +156,10 @@ def test_a_change_of_our_words_makes_another_digest(monkeypatch: pytest.MonkeyPa
     assert prompt_digest.__wrapped__("ultrafeedback") != before
 
 
-def test_only_overall_rating_differs_for_the_bundled_model() -> None:
+def test_the_bundled_model_is_asked_for_the_same_aspects_in_the_words_that_it_knows() -> None:
     for aspect in ASPECTS:
         ours, bundled = (judge_messages(USER, ["a", "b"], aspect, "en", bundled=one) for one in (False, True))
-        assert (ours == bundled) == (aspect != "overall-rating")
+        scales = [judge_prompt("en", bundled=one).aspects[aspect]["scale"] for one in (False, True)]
+        assert (scales[0] == scales[1]) == (aspect != "overall-rating")
+        assert ours[0] == bundled[0]
+        assert ours[1] != bundled[1]
