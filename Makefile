@@ -48,6 +48,7 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks.truth
 	$(BIN)/python -m benchmarks.filters
 	$(BIN)/python -m benchmarks.adaptive
+	$(BIN)/python -m benchmarks.prefixes
 	$(BIN)/python -m benchmarks.ledger
 	$(BIN)/python -m benchmarks.soak --prompts 3000 --kills 3
 

@@ -78,10 +78,12 @@ def request_body(session: Session, label: str, sampling: Sampling) -> dict[str, 
     return {**body, **extra_body_of(model)}
 
 
-def question(session: Session, label: str, messages: Sequence[Message], body: Mapping[str, Any]) -> Question:
-    """One question to a model, with its key in the ledger."""
+def question(
+    session: Session, label: str, messages: Sequence[Message], body: Mapping[str, Any], prefix: str = ""
+) -> Question:
+    """One question to a model, with its key in the ledger; prefix names what it shares with other questions."""
     request = {"messages": list(messages), **body}
-    return Question.of(label, session.identities[label], request)
+    return Question.of(label, session.identities[label], request, prefix=prefix)
 
 
 def parse_reply(answered: Answered, read: Callable[[str], T]) -> ParsedReply[T]:

@@ -424,3 +424,12 @@ def test_the_port_file_holds_the_port_when_the_server_is_ready(tmp_path: Path) -
     finally:
         process.kill()
         process.wait()
+
+
+def test_what_it_keeps_of_answered_prompts_is_not_read_again(server: FakeServer) -> None:
+    server.configure(prefix_cache=40)
+    usages = [chat(server, text)[2]["usage"] for text in ("a" * 640 + "x", "a" * 640 + "y", "b" * 6_400, "a" * 640)]
+    known = [usage.get("prompt_tokens_details", {}).get("cached_tokens", 0) for usage in usages]
+    assert known[0] == known[2] == known[3] == 0, "the third prompt fills the cache"
+    assert 150 < known[1] < usages[1]["prompt_tokens"]
+    assert server.stats()["prefill_tokens"] == sum(usage["prompt_tokens"] for usage in usages) - known[1]

@@ -17,7 +17,7 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.ledger.store import DamagedEntryError, Entry, LedgerError, Row, read_row
 from kasasagi.blocks.models.llm import Completion
 
-QUESTIONS = pa.schema([("label", pa.string()), ("key", pa.string()), ("request", pa.binary())])
+QUESTIONS = pa.schema([("label", pa.string()), ("key", pa.string()), ("request", pa.binary()), ("prefix", pa.string())])
 ENTRIES = pa.schema(
     [
         ("key", pa.binary()),
@@ -73,7 +73,10 @@ def batch_name(rank: int, chunk: int) -> str:
 
 def write_questions(store: Store, batch: CallBatch, questions: Sequence[Question]) -> None:
     """Lay a batch's questions onto the storage. Raises DestinationError."""
-    rows = [{"label": one.label, "key": one.key, "request": orjson.dumps(one.request)} for one in questions]
+    rows = [
+        {"label": one.label, "key": one.key, "request": orjson.dumps(one.request), "prefix": one.prefix}
+        for one in questions
+    ]
     store.write_whole(f"{batch.folder}/questions.parquet", _bytes_of(pa.Table.from_pylist(rows, schema=QUESTIONS)))
 
 
@@ -81,7 +84,7 @@ def read_questions(store: Store, batch: CallBatch) -> list[Question]:
     """A batch's questions; none where the flow has taken it back. Raises DestinationError."""
     data = store.read(f"{batch.folder}/questions.parquet")
     rows = pq.read_table(io.BytesIO(data)).to_pylist() if data is not None else []
-    return [Question(row["label"], row["key"], orjson.loads(row["request"])) for row in rows]
+    return [Question(row["label"], row["key"], orjson.loads(row["request"]), prefix=row["prefix"]) for row in rows]
 
 
 def write_segment(store: Store, folder: str, name: str, rows: Sequence[Row]) -> None:

@@ -88,7 +88,9 @@ class ClusterTransport:
         """
         first = min(jobs, key=lambda job: (-job.rank, job.order))
         batch = self._batch(batch_name(first.rank, first.order))
-        write_questions(self._store, batch, [Question(job.label, job.key, job.request) for job in jobs])
+        write_questions(
+            self._store, batch, [Question(job.label, job.key, job.request, prefix=job.prefix) for job in jobs]
+        )
         answers = BatchAnswers(why="the workers gave no answer")
         try:
             report = self._cluster.send(batch, options)

@@ -46,18 +46,24 @@ class DispatcherError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One sample to ask a model for, by its label in the recipe; its ledger key is made of the other fields."""
+    """One sample to ask a model for, by its label in the recipe; its ledger key is made of most other fields.
+
+    Questions of one prefix have requests that begin alike; they are sent together and to one address.
+    """
 
     label: str
     key: str
     request: Request
     draw: int = 0
     round: int = 0
+    prefix: str = ""
 
     @classmethod
-    def of(cls, label: str, identity: str, request: Request, draw: int = 0, round_: int = 0) -> "Question":
+    def of(
+        cls, label: str, identity: str, request: Request, draw: int = 0, round_: int = 0, prefix: str = ""
+    ) -> "Question":
         """Return the question for one sample of a model, which the ledger knows by its identity."""
-        return cls(label, ledger_key(identity, request, draw, round_), request, draw, round_)
+        return cls(label, ledger_key(identity, request, draw, round_), request, draw, round_, prefix)
 
 
 class Dispatcher:
@@ -216,7 +222,7 @@ class Dispatcher:
             waiters.append((pending, index))
             if len(waiters) == 1:
                 self.counters.asked += 1
-                job = Job(question.label, question.key, question.request, rank, order)
+                job = Job(question.label, question.key, question.request, rank, order, prefix=question.prefix)
                 self._reserve(job)
         if is_first:
             self.on_first_question()

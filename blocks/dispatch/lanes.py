@@ -19,6 +19,7 @@ LONGEST_WAIT_S = 60.0
 class Job:
     """One question on its way: which model, what, how urgent, how often it was sent, and where it failed last.
 
+    prefix names what its request shares with others; it has_followed once it has waited for the first of them.
     failures counts those that count against its retries. It is suspect if others were answered between its failures.
     """
 
@@ -31,6 +32,8 @@ class Job:
     failed_at: str | None = None
     failures: int = 0
     is_suspect: bool = False
+    prefix: str = ""
+    has_followed: bool = False
     _row: object = None
 
     def blame(self, row: object, is_outage: bool) -> None:

@@ -1,7 +1,6 @@
 """The questions that wait for model servers, spread over the addresses of each model."""
 
 import asyncio
-import heapq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Protocol
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
 from kasasagi.blocks.dispatch.groups import complete_shared
+from kasasagi.blocks.dispatch.job_queue import JobQueue, QueueEntry
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.dispatch.limits.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.limits.shared_limit import LimitError, SharedLimit, Slots
@@ -19,7 +19,6 @@ from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion
 
-QueueEntry = tuple[int, int, int, Job]
 QUEUE_CHECK_S = 1.0
 WORTH_LOGGING_S = 2.0
 # A server that leaves out or refuses that many shared calls gets single ones from then on.
@@ -37,6 +36,7 @@ class ServerCallbacks(DispatcherCallbacks, Protocol):
 class ServerLane(Lane):
     """All questions for servers: the most urgent goes first, to the address that has most of its limit free.
 
+    Questions whose requests begin alike rather go to one address.
     Models at one address share its limit. A model's first question goes to an address only after the server there has
     confirmed that it has the model and takes the key, so that a wrong key costs one request, not hundreds. A model that
     gives no answer at any address is tried by single calls as long as its patience lasts, then its questions fail.
@@ -48,7 +48,7 @@ class ServerLane(Lane):
         self._models: dict[str, OpenAIModel] = {}
         self._addresses: dict[str, Address] = {}
         self._routes: dict[str, list[Route]] = {}
-        self._queues: dict[str, list[QueueEntry]] = {}
+        self._queues: dict[str, JobQueue] = {}
         self._limits: dict[str, SharedLimit] = {}
         self._estimates = Estimates()
         self._noted: set[tuple[str, str]] = set()
@@ -61,7 +61,7 @@ class ServerLane(Lane):
         if label in self._models or not isinstance(model, OpenAIModel):
             return
         self._models[label] = model
-        self._queues[label] = []
+        self._queues[label] = JobQueue(model.addresses)
         self._routes[label] = []
         if (variable := missing_key(model)) is not None:
             self.callbacks.report_unusable(label, f"the environment variable {variable} is not set; set it to the key")
@@ -102,11 +102,11 @@ class ServerLane(Lane):
         if (route := self._given_up(job.label)) is not None:
             self._settle(job, route.availability.last or ABANDONED, route)
             return
-        heapq.heappush(self._queues[job.label], (self._sign * job.rank, job.order, next(self._numbers), job))
-        if not _can_share(job):
-            self.pump()
-        else:  # what may share a call waits for what is pushed with it
+        self._queues[job.label].push((self._sign * job.rank, job.order, next(self._numbers), job))
+        if _can_share(job) or job.prefix:  # what may share a call or a prefix waits for what is pushed with it
             self._pump_soon()
+        else:
+            self.pump()
 
     def pump(self) -> None:
         """Send as much as the limits allow, except to servers that asked us to wait."""
@@ -117,7 +117,7 @@ class ServerLane(Lane):
         while (found := self._next(now, deferred)) is not None:
             self._begin(*found, now)
         for entry in deferred:
-            heapq.heappush(self._queues[entry[-1].label], entry)
+            self._queues[entry[-1].label].push(entry)
         self._wake_later(now)
 
     def clear(self) -> None:
@@ -130,9 +130,8 @@ class ServerLane(Lane):
         """Let lower ranks go first from now on."""
         if self._sign < 0:
             self._sign = 1
-            for label, queue in self._queues.items():
-                self._queues[label] = [(-rank, order, number, job) for rank, order, number, job in queue]
-                heapq.heapify(self._queues[label])
+            for queue in self._queues.values():
+                queue.reverse()
 
     async def close(self) -> None:
         """Close the sessions and abandon what is in flight."""
@@ -146,24 +145,29 @@ class ServerLane(Lane):
     def _next(self, now: float, deferred: list[QueueEntry]) -> tuple[Job, Route] | None:
         """The most urgent job that can be sent now, and where; jobs that wait for another address are deferred."""
         for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
-            free = self._free(label, now)
-            while free and (queue := self._queues[label]):
-                entry = heapq.heappop(queue)
-                job = entry[-1]
+            free, queue = self._free(label, now), self._queues[label]
+            full = {one.address.url for one in self._live(label, now)} - {one.address.url for one in free}
+            while free and queue:
+                entry = queue.pop(full)
+                job, home = entry[-1], queue.home(entry[-1])
                 others = [route for route in free if route.address.url != job.failed_at]
                 if others or not self._has_other(label, job.failed_at, now):
-                    return job, min(others or free, key=lambda route: route.address.share)
+                    return job, min(others or free, key=lambda one: (one.address.url != home, one.address.share))
                 deferred.append(entry)
         return None
 
     def _urgency(self, label: str) -> tuple[int, int, int]:
-        return self._queues[label][0][:3]
+        return self._queues[label].first()[:3]
 
-    def _free(self, label: str, now: float) -> list[Route]:
-        """The addresses that take a question to a model now; one that rests, only where all do without an outage."""
+    def _live(self, label: str, now: float) -> list[Route]:
+        """The addresses that take questions to a model; one that rests, only where all do without an outage."""
         taking = [route for route in self._routes[label] if route.admits_questions]
         awake = [route for route in taking if not route.availability.is_resting(now)]
-        live = awake or [route for route in taking if not route.availability.is_outage]
+        return awake or [route for route in taking if not route.availability.is_outage]
+
+    def _free(self, label: str, now: float) -> list[Route]:
+        """Those of them that take a question now."""
+        live = self._live(label, now)
         healthy = any(not route.availability.is_on_trial for route in live)
         return [route for route in live if route.is_free(now, healthy)]
 
@@ -185,11 +189,10 @@ class ServerLane(Lane):
         if most == 1 or not _can_share(job) or self._unshared[_kind(job, route)] >= TOLERATED_UNSHARED:
             return []
         queue, found = self._queues[job.label], list[Job]()
-        while queue and len(found) < most - 1:
-            other = queue[0][-1]
+        while len(found) < most - 1 and (other := queue.peek()) is not None:
             if not (_can_share(other) and other.rank == job.rank and alike(job.request, other.request)):
                 break
-            found.append(heapq.heappop(queue)[-1])
+            found.append(queue.take())
         return found
 
     def _on_end(self, route: Route, call: SentCall, completion: Completion) -> None:
@@ -213,6 +216,7 @@ class ServerLane(Lane):
             outcome, found = await complete_shared(route.endpoint, [job.request for job in jobs])
         finally:
             self._on_end(route, call, outcome)
+            self._queues[jobs[0].label].on_end(jobs[0])
         if outcome.error is None and any(found):
             route.admit()
         if None in found and not outcome.transient and outcome.error != TOO_LONG:
@@ -236,6 +240,7 @@ class ServerLane(Lane):
             completion = await route.endpoint.complete(job.request)
         finally:
             self._on_end(route, call, completion)
+            self._queues[job.label].on_end(job)
         job.attempts += 1
         if completion.transient:
             self._on_failure(job, completion, route)

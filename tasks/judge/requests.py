@@ -83,7 +83,8 @@ def _requests_for_prompt(
             shown = tuple(answers[index] for index in in_order(group, name))
             for aspect in config.criteria:
                 asked = _requests(methods, prompt, [row["content"] for row in shown], aspect, language)
-                for vote, question in _questions(session, config, asked):
+                prefix = f"{prompt['prompt_id']} {' '.join(row['response_id'] for row in shown)}"
+                for vote, question in _questions(session, config, asked, prefix):
                     judge_requests.append(
                         JudgeRequest(prompt["prompt_id"], vote, aspect, name, shown, question, language, data)
                     )
@@ -111,7 +112,7 @@ def _requests(
 
 
 def _questions(
-    session: Session, config: JudgeConfig, asked: Mapping[str, Mapping[str, Any]]
+    session: Session, config: JudgeConfig, asked: Mapping[str, Mapping[str, Any]], prefix: str
 ) -> list[tuple[Vote, Question]]:
     """The question to every judge; two that are the same model take different draws of it."""
     drawn: Counter[str] = Counter()
@@ -119,7 +120,8 @@ def _questions(
     for vote in config.votes:
         identity, request = session.identities[vote.use], {**asked[vote.use], **body_of(session, config, vote)}
         same = ledger_key(identity, request, 0)
-        questions.append((vote, Question.of(vote.use, identity, request, drawn[same], config.round)))
+        question = Question.of(vote.use, identity, request, drawn[same], config.round, prefix)
+        questions.append((vote, question))
         drawn[same] += 1
     return questions
 
@@ -153,5 +155,6 @@ def repair_request(
     messages = repair_messages(request["messages"], reply, problem, judge_request.language, *words)
     again = {**request, "messages": messages}
     vote = judge_request.vote
-    question = Question.of(vote.use, session.identities[vote.use], again, vote.draw, config.round)
+    prefix = judge_request.question.prefix
+    question = Question.of(vote.use, session.identities[vote.use], again, vote.draw, config.round, prefix)
     return replace(judge_request, question=question)

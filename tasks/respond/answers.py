@@ -115,7 +115,9 @@ def _questions_for_prompt(
             if sample >= (responder.samples or config.samples):
                 continue
             # Two responders that ask one model the same thing take different draws, or they would share one answer.
-            question = Question.of(responder.use, session.identities[responder.use], request, draws[kind])
+            prefix = prompt["prompt_id"] if samples > 1 else ""
+            identity = session.identities[responder.use]
+            question = Question.of(responder.use, identity, request, draws[kind], prefix=prefix)
             draws[kind] += 1
             asked.append(Asked(prompt["prompt_id"], responder.name, sample, question))
     return asked

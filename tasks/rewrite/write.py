@@ -81,7 +81,10 @@ def rewrite_messages(config: RewriteConfig, request: RewriteRequest) -> list[Mes
 def questions_for(session: Session, config: RewriteConfig, requests: Sequence[RewriteRequest]) -> list[Question]:
     """One question for each rewriting, in their order."""
     body = request_body(session, config.model, config.sampling)
-    return [question(session, config.model, rewrite_messages(config, request), body) for request in requests]
+    return [
+        question(session, config.model, rewrite_messages(config, request), body, request.prompt["prompt_id"])
+        for request in requests
+    ]
 
 
 def read_rewrite(reply: str, origin: str) -> str:

@@ -46,6 +46,7 @@ class Accounts:
     first_call: float | None = None
     last_finish: float | None = None
     service_seconds: float = 0.0
+    prefill_tokens: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     by_model: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -78,8 +79,9 @@ class Accounts:
         count.drawn += 1
         return count.drawn - 1
 
-    def finish(self, ask: Ask, prompt_tokens: int, completion_tokens: int) -> None:
-        """Count an ask whose final answer was handed to the socket."""
+    def finish(self, ask: Ask, prompt_tokens: int, completion_tokens: int, known_tokens: int = 0) -> None:
+        """Count an ask whose final answer was handed to the socket; known tokens of its prompt were not read again."""
+        self.prefill_tokens += prompt_tokens - known_tokens
         self.last_finish = time.monotonic()
         self.calls_finished += 1
         self.samples_finished += len(ask.samples)

@@ -98,6 +98,10 @@ class ServerConfig(BaseModel):
     tokens_mean: float = Field(default=0.0, ge=0.0, description="Mean tokens of a sample. 0: estimated from its text.")
     tokens_sd: float = Field(default=0.0, ge=0.0, description="Standard deviation of the tokens of a sample.")
 
+    prefix_cache: int = Field(
+        default=0, ge=0, description="Blocks of 64 characters of answered prompts that later ones need not read again."
+    )
+
     batch_s: Seconds = Field(default=0.0, description="Seconds until a batch has ended.")
     batch_ending: Literal["completed", "expired", "failed", "cancelled", "token_limit_exceeded"] = Field(
         default="completed", description="How a batch ends; failed and token_limit_exceeded take none of its requests."

@@ -17,6 +17,7 @@ from tests.fake_server.asks import SCORING, Ask, BadAskError, Sample, read_ask
 from tests.fake_server.batches import Batches
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.faults import FaultPlan
+from tests.fake_server.prefixes import PrefixCache
 from tests.fake_server.replies import (
     CREDIT_SPENT,
     ERROR_CODES,
@@ -54,12 +55,14 @@ class Application:
         self.config = config
         self._faults = FaultPlan(config)
         self._answers = Answers(config)
+        self._prefixes = PrefixCache(config.prefix_cache)
         if config.slots != self.slots.limit:
             self.slots.resize(config.slots)
 
     def reset(self) -> None:
         """Reset all accounts, attempts and records included."""
         self.accounts = Accounts()
+        self._prefixes = PrefixCache(self.config.prefix_cache)
         self.slots.reset()
         self._recorded.clear()
 
@@ -200,10 +203,14 @@ class Application:
             response = error_response(400, text, "context_length_exceeded")
             return await self._hand_over(request, response, ask, accounts, {})
         tokens = [self._answers.tokens(sample) for sample in ask.samples]
+        known = self._prefixes.known_tokens(ask.samples[0])
         await self._serve(tokens, accounts)
+        self._prefixes.keep(ask.samples[0])
         spoilt = fault in ("cut_body", "malformed_json", "broken_off")
         numbers = [0 if spoilt else accounts.draw(sample.digest) for sample in ask.samples]
         body = scored(ask) if ask.endpoint in SCORING else self._body(ask, tokens, numbers, lasting)
+        if known:
+            body["usage"]["prompt_tokens_details"] = {"cached_tokens": known}
         data = orjson.dumps(broken_off(body) if fault == "broken_off" and "choices" in body else body)
         if spoilt:
             accounts.calls_failed += 1
@@ -227,7 +234,7 @@ class Application:
         accounts.service_seconds += math.fsum(seconds)
 
     async def _hand_over(
-        self, request: web.BaseRequest, response: web.Response, ask: Ask, accounts: Accounts, usage: dict[str, int]
+        self, request: web.BaseRequest, response: web.Response, ask: Ask, accounts: Accounts, usage: dict[str, Any]
     ) -> web.Response:
         try:
             await response.prepare(request)
@@ -236,7 +243,8 @@ class Application:
             accounts.abort(ask)
             return response
         accounts.statuses[response.status] += 1
-        accounts.finish(ask, usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+        known = usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
+        accounts.finish(ask, usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0), known)
         return response
 
     def _body(self, ask: Ask, tokens: Sequence[int], numbers: Sequence[int], lasting: str | None) -> dict[str, Any]:

@@ -1,14 +1,18 @@
 """Judge requests about the same texts begin alike, so that a server which keeps prefixes reads the texts once."""
 
 from collections.abc import Sequence
-from itertools import product, takewhile
+from itertools import groupby, product, takewhile
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.prompt import ASPECTS, Language, judge_messages
+from kasasagi.tasks.judge.requests import judge_requests_for, repair_request
 from kasasagi.tasks.rewrite.config import RewriteConfig
 from kasasagi.tasks.rewrite.write import RewriteRequest, rewrite_messages
+from tests.tasks.helpers import prompt, response, session
 
 LANGUAGES = get_args(Language)
 QUESTION = [{"role": "user", "content": "Why does the sea look blue from afar, and not from near?\n" * 6}]
@@ -66,3 +70,16 @@ def test_rewritings_of_a_request_share_everything_up_to_its_end(language: Langua
     prompt = {"prompt_id": "0" * 32, "messages": QUESTION}
     made = [rewrite_messages(config, RewriteRequest(prompt, method))[1]["content"] for method in config.methods]
     assert QUESTION[0]["content"] in shared_start(made)
+
+
+def test_requests_of_an_order_stand_together_under_one_prefix(tmp_path: Path) -> None:
+    rows = [prompt("Why?"), prompt("How?")]
+    answers = {row["prompt_id"]: [response(row, number) for number in range(2)] for row in rows}
+    config = JudgeConfig(model="critic", aspects=ASPECTS)
+    one = session(tmp_path)
+    made = judge_requests_for(one, config, rows, answers)
+    prefixes = [request.question.prefix for request in made]
+    assert [len(list(group)) for _, group in groupby(prefixes)] == [len(ASPECTS)] * 4
+    assert len(set(prefixes)) == 4
+    assert {(one.prompt_id, one.ordering) for one in made[: len(ASPECTS)]} == {(rows[0]["prompt_id"], "first")}
+    assert repair_request(one, config, made[0], "Hm.", "no rating").question.prefix == prefixes[0]

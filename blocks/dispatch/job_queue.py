@@ -1,0 +1,107 @@
+"""The questions that wait for one model: in which order, and at which of its addresses, they are sent."""
+
+import heapq
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+
+from kasasagi.blocks.dispatch.lanes import Job
+
+QueueEntry = tuple[int, int, int, Job]
+
+
+class JobQueue:
+    """The questions that wait for one model, the most urgent first.
+
+    Questions of one prefix have one home among the model's addresses, the same in every process, so that its cache has
+    what they share. While the first of them is on its way, the others let those of other prefixes go ahead, so that the
+    cache has it by then; they follow at once where nothing else waits, those of the longest on its way first.
+    """
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = urls
+        self._heaps: dict[str, list[QueueEntry]] = {}
+        self._following: dict[str, list[QueueEntry]] = {}
+
+    def __bool__(self) -> bool:
+        return any(self._heaps.values()) or any(self._following.values())
+
+    def __iter__(self) -> Iterator[QueueEntry]:
+        for entries in (*self._heaps.values(), *self._following.values()):
+            yield from entries
+
+    def home(self, job: Job) -> str:
+        """Return the address where a question is best sent to; empty where any will do."""
+        return self._urls[zlib.crc32(job.prefix.encode()) % len(self._urls)] if job.prefix else ""
+
+    def push(self, entry: QueueEntry) -> None:
+        """Queue a question, with its rank (the lowest goes first), the order of its chunk and its number."""
+        heapq.heappush(self._heaps.setdefault(self.home(entry[-1]), []), entry)
+
+    def first(self) -> QueueEntry:
+        """Return the most urgent question. Raises ValueError where none waits."""
+        return min((heap[0] for heap in self._heaps.values() if heap), default=None) or min(self)
+
+    def peek(self) -> Job | None:
+        """Return the most urgent question of those that wait for no other of their prefix; None where none is left."""
+        heaps = [heap for heap in self._heaps.values() if heap]
+        return min(heaps)[0][-1] if heaps else None
+
+    def take(self) -> Job:
+        """Take out the question that `peek` returns."""
+        return heapq.heappop(min(heap for heap in self._heaps.values() if heap))[-1]
+
+    def pop(self, full: Collection[str] = ()) -> QueueEntry:
+        """Return the question to send next, and take it out. Raises ValueError where none waits.
+
+        Args:
+            full: The addresses that work but take no more now; of equal rank, questions at home there go last.
+        """
+        while any(self._heaps.values()):
+            home = min((home for home, heap in self._heaps.items() if heap), key=lambda home: self._turn(home, full))
+            entry = heapq.heappop(self._heaps[home])
+            if not self._follows(entry):
+                return entry
+        prefix = next((prefix for prefix, entries in self._following.items() if entries), None)
+        if prefix is None:
+            raise ValueError("no question waits")
+        self._requeue(prefix)
+        self._following[prefix] = []
+        return self.pop(full)
+
+    def on_end(self, job: Job) -> None:
+        """Let the questions go that waited for the first of their prefix."""
+        if not job.attempts and not job.has_followed:
+            self._requeue(job.prefix)
+
+    def clear(self) -> None:
+        """Forget all that wait."""
+        self._heaps.clear()
+        self._following.clear()
+
+    def reverse(self) -> None:
+        """Let what had the highest rank go first that had the lowest."""
+        entries = list(self)
+        self._heaps.clear()
+        self._following = {prefix: [] for prefix in self._following}
+        for rank, order, number, job in entries:
+            self.push((-rank, order, number, job))
+
+    def _turn(self, home: str, full: Collection[str]) -> tuple[int, bool, int, int]:
+        rank, order, number, _ = self._heaps[home][0]
+        return rank, home in full, order, number
+
+    def _follows(self, entry: QueueEntry) -> bool:
+        """Whether a question waits for the first of its prefix, which is on its way; else it may be the first."""
+        job = entry[-1]
+        if not job.prefix or job.attempts or job.has_followed:
+            return False
+        if job.prefix not in self._following:
+            self._following[job.prefix] = []
+            return False
+        self._following[job.prefix].append(entry)
+        return True
+
+    def _requeue(self, prefix: str) -> None:
+        for entry in self._following.pop(prefix, ()):
+            entry[-1].has_followed = True
+            self.push(entry)
