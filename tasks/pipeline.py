@@ -53,8 +53,9 @@ def gate_of(stage: str) -> Gate:
     return gates.get(stage) or of_own_stage(stage)
 
 
-def default_expectations(several_judges: bool = False) -> tuple[Expectation, ...]:
+def default_expectations(several_judges: bool = False, verifies: bool = False) -> tuple[Expectation, ...]:
     """Return what our gates expect unless a recipe says otherwise, stage by stage."""
     gates = [stage.gate for stage in STAGES if stage.gate is not None]
     further = [one for gate in gates for one in gate.of_several_judges] if several_judges else []
+    further += [one for gate in gates for one in gate.of_checkers] if verifies else []
     return (*(one for gate in gates for one in gate.expect), *further)

@@ -83,7 +83,7 @@ def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None)
     """Return the scale of a judge's ratings: as the recipe says, else between those that it gave."""
     if judge is not None and judge.rubric is not None:
         return Scale.from_values(judge.rubric.steps)
-    if judge is not None and judge.method == "pairwise":
+    if judge is not None and judge.method in ("pairwise", "verify"):
         return Scale.from_bounds(0, 1)
     if judge is None or not (judge.method == "reward" or is_own(judge.method)) or least is None or most is None:
         return Scale.from_values(USUAL)

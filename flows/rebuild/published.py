@@ -47,7 +47,7 @@ def recipe_from_last_published(loaded: LoadedRecipe, workspace: Workspace) -> Lo
             "responses": {},
             "keep": [name for name in recipe.kept_columns if name in there],
         },
-        "models": {name: plain["models"][name] for name in recipe.judging.judges},
+        "models": {name: plain["models"][name] for name in recipe.judging.judges or list(plain["models"])[:1]},
         "judge": plain["judge"],
         "gates": {"on_fail": "warn"},
         "budget": plain.get("budget", {}),

@@ -9,6 +9,9 @@ from kasasagi.tasks.load import SOURCE
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS
 from kasasagi.tasks.recipe import Recipe
 
+_UP_TO_ONE = {"pairwise": "shares of matches won, from 0 to 1", "verify": "1 for correct and 0 for incorrect"}
+"""The ways of judging whose ratings are at most 1, and what these are."""
+
 
 def judges_of(recipe: Recipe) -> list[tuple[str, str]]:
     """The judges with the places in the recipe that name them."""
@@ -39,10 +42,10 @@ def judging_problems(recipe: Recipe) -> list[str]:
             f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.votes)} "
             "(each sample of each counts); lower it"
         )
-    if judge.method == "pairwise" and pairs.min_margin > 1:
+    if judge.method in _UP_TO_ONE and pairs.min_margin > 1:
         problems.append(
-            f"pairs.min_margin: {pairs.min_margin:g} is more than pairwise can give, whose ratings are shares of "
-            "matches won, from 0 to 1; lower it"
+            f"pairs.min_margin: {pairs.min_margin:g} is more than {judge.method} can give, whose ratings are "
+            f"{_UP_TO_ONE[judge.method]}; lower it"
         )
     problems += [
         f"judge: {name!r} is {'a' if rewards else 'no'} reward model, and judge.method is {judge.method}; "

@@ -12,10 +12,12 @@ from kasasagi.blocks.models.kinds import OpenAIModel, RewardModel
 from kasasagi.blocks.own.registry import Registry
 from kasasagi.flows.recipe.errors import nearest, shown
 from kasasagi.flows.recipe.judging import judges_of, judging_problems
+from kasasagi.flows.recipe.verifying import verify_problems
 from kasasagi.tasks.converse.config import Turns
 from kasasagi.tasks.converse.plan import TurnsError, dialogues
 from kasasagi.tasks.filter import check_filter
 from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.judge.checkers.named import CHECKERS
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import known_placeholders, required_placeholders
@@ -41,6 +43,7 @@ def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:
         *_template_problems(recipe),
         *_filter_problems(recipe, base),
         *_own_problems(recipe, base),
+        *verify_problems(recipe, base),
     ]
 
 
@@ -51,6 +54,7 @@ def _own_problems(recipe: Recipe, base: Path) -> list[str]:
         ("respond.rules", ANSWER_RULES, recipe.respond.rules),
         ("source.turns.answers.rules", ANSWER_RULES, turns.answers.rules if isinstance(turns, Turns) else ()),
         ("judge.method", METHODS, [recipe.judge.method] if recipe.judge else ()),
+        ("judge.verify.kind", CHECKERS, [recipe.judge.verifying.kind] if recipe.judge else ()),
         ("pairs.strategy", STRATEGIES, [recipe.pairs.strategy]),
         ("publish.formats", FORMATS, recipe.publish.formats),
     ]

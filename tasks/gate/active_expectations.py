@@ -15,8 +15,9 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
     """Return the expectations that a recipe's rows can meet or fail.
 
     Those of an optional stage are active where the recipe has it, those of judges' agreement where there are several
-    judges, and those of a column that a rule for answers fills where the recipe has that rule. Provided responses are
-    called chosen and rejected in place of models, so that none of them is a favourite.
+    judges, those of checkers where no model judges, and those of a column that a rule for answers fills where the
+    recipe has that rule. Provided responses are called chosen and rejected in place of models, so that none of them is
+    a favourite.
     """
     judging = recipe.judging
     wanted = {stage.name for stage in STAGES if stage.wanted(recipe)}
@@ -25,7 +26,10 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
     names = wanted | {entry.name for entry in recipe.stages}
     return tuple(
         one
-        for one in (*recipe.gates.all(judging is not None and len(judging.votes) > 1), *changed)
+        for one in (
+            *recipe.gates.all(judging is not None and len(judging.votes) > 1, judging is not None and judging.verifies),
+            *changed,
+        )
         if one.stage in names
         and not unfilled_columns(recipe, one)
         and not (recipe.responses_provided and one.arguments.get("column") in RESPONDER_COLUMNS)

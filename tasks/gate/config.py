@@ -30,9 +30,9 @@ class GatesConfig(Config):
             return {**value, "expect": [_over_default(entry) for entry in value["expect"]]}
         return value
 
-    def all(self, several_judges: bool = False) -> tuple[Expectation, ...]:
+    def all(self, several_judges: bool = False, verifies: bool = False) -> tuple[Expectation, ...]:
         """The defaults with the recipe's changes, then what the recipe adds."""
-        defaults = default_expectations(several_judges)
+        defaults = default_expectations(several_judges, verifies)
         kept = [default for default in defaults if not any(own.replaces(default) for own in self.expect)]
         return (*kept, *self.expect)
 
@@ -41,7 +41,7 @@ def _over_default(entry: Any) -> Any:
     if not isinstance(entry, dict):
         return entry
     gate = gate_of(str(entry.get("stage")))
-    for default in (*gate.expect, *gate.of_several_judges):
+    for default in (*gate.expect, *gate.of_several_judges, *gate.of_checkers):
         known = default.model_dump()
         if all(known.get(key) == entry.get(key) for key in ("stage", "expectation", "column")):
             return {**known, **entry}

@@ -21,6 +21,7 @@ class Gate:
         table: The table that further columns are taken from; None if there is none.
         joined_by: The column that the frame and this table share, where it is not the id.
         of_several_judges: Further expectations where several judges have a say.
+        of_checkers: Further expectations where answers are checked without a judge.
     """
 
     frame: str
@@ -29,6 +30,7 @@ class Gate:
     table: str | None = None
     joined_by: str | None = None
     of_several_judges: tuple[Expectation, ...] = ()
+    of_checkers: tuple[Expectation, ...] = ()
 
 
 def of_calls(stage: str, unreadable: str, *expect: Expectation) -> Gate:

@@ -10,10 +10,13 @@ from kasasagi.blocks.configuration import with_default_sampling
 from kasasagi.blocks.models.kinds import Config, Sampling
 from kasasagi.blocks.own.python import is_own, short_name
 from kasasagi.tasks.judge.named import METHODS
+from kasasagi.tasks.judge.verify.config import VerifyConfig
 
 MethodName = Annotated[str, METHODS]
 Aspect = Literal["overall-rating", "helpfulness", "honesty", "instruction-following", "truthfulness"]
 ORDERINGS = ("first", "swapped")
+VERIFY = "verify"
+"""The way of judging that asks no model, and the name of its judge in the ratings."""
 WEEK_SECONDS = 7 * 86_400
 FIRST_MONDAY = 4 * 86_400
 """Seconds from the start of 1970, a Thursday, to its first Monday."""
@@ -90,7 +93,11 @@ class JudgeConfig(Config):
     method: MethodName = Field(
         "ultrafeedback",
         description="The way of judging: ratings by aspects, which of two is better, a rubric of your own, the "
-        "number of a reward model, or the dotted path of a class in a Python file beside the recipe.",
+        "number of a reward model, verify (answers are checked without a model), or the dotted path of a class in a "
+        "Python file beside the recipe.",
+    )
+    verify: VerifyConfig | None = Field(
+        None, description="What the method verify checks answers against, as {truth: answer, kind: number}."
     )
     rubric: Rubric | None = Field(None, description="The rubric of the method rubric.")
     prompt: PromptTemplate | None = Field(
@@ -130,10 +137,21 @@ class JudgeConfig(Config):
 
     @model_validator(mode="after")
     def _somebody_judges_once(self) -> Self:
+        if self.verifies:
+            return self
         if (self.model is None) == (not self.models):
             raise ValueError("name who judges: either one as model: critic, or several as models: [one, other]")
         if len(set(self.models)) < len(self.models):
             raise ValueError("models names a judge twice; for several verdicts of one judge set samples")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_a_model_or_verifies(self) -> Self:
+        if not self.verifies and self.verify is not None:
+            raise ValueError(f"verify belongs to the method verify, and method is {self.method}; set method: verify")
+        unused = sorted(self.keyed({"method", "verify", "rubric", "matches", "aspects"})) if self.verifies else []
+        if unused:
+            raise ValueError(f"{unused[0]} is for judges that are models; verify asks none, so leave it out")
         return self
 
     @model_validator(mode="after")
@@ -157,16 +175,26 @@ class JudgeConfig(Config):
     @property
     def criteria(self) -> tuple[str, ...]:
         """Names of what each judge rates, as they stand in the column `aspect` of the ratings."""
-        if is_own(self.method):
-            return (short_name(self.method),)
+        if is_own(self.method) or self.verifies:
+            return (self.verifying.aspect if self.verifies else short_name(self.method),)
         if self.method in ("pairwise", "reward"):
             return ("better",) if self.method == "pairwise" else ("reward",)
         return (self.rubric.name,) if self.rubric else self.aspects
 
     @property
+    def verifies(self) -> bool:
+        """Whether answers are checked without a model."""
+        return self.method == VERIFY
+
+    @property
+    def verifying(self) -> VerifyConfig:
+        """What answers are checked against, where no model judges them."""
+        return self.verify or VerifyConfig()
+
+    @property
     def alone(self) -> bool:
         """Whether each response is shown alone, so that there are no orders."""
-        return self.method == "reward" or (self.rubric is not None and not self.rubric.together)
+        return self.verifies or self.method == "reward" or (self.rubric is not None and not self.rubric.together)
 
     @property
     def confirms(self) -> bool:
@@ -180,7 +208,12 @@ class JudgeConfig(Config):
 
     @property
     def votes(self) -> tuple[Vote, ...]:
-        """Return one vote for each sample of each judge; the first sample carries the judge's own name."""
+        """Return one vote for each sample of each judge; the first sample carries the judge's own name.
+
+        Where no model judges, there is one vote of no model.
+        """
+        if self.verifies:
+            return (Vote(VERIFY, "", 0),)
         return tuple(
             Vote(name if draw == 0 else f"{name}#{draw + 1}", name, draw)
             for name in self.judges

@@ -25,7 +25,13 @@ def prefer_human_ratings(
             rated[row["prompt_id"]][row["response_id"]][row["judge"]].append(row["rating"])
     return {
         prompt_id: [
-            replace(one, ratings=_human_ratings(rated[prompt_id], one.response_id), votes=(), lacks_quorum=False)
+            replace(
+                one,
+                ratings=_human_ratings(rated[prompt_id], one.response_id),
+                votes=(),
+                lacks_quorum=False,
+                checked=False,
+            )
             for one in some
         ]
         if prompt_id in rated

@@ -11,7 +11,11 @@ METHODS: Registry[Any] = Registry(
         "pairwise": "kasasagi.tasks.judge.methods:Pairwise",
         "rubric": "kasasagi.tasks.judge.methods:ByRubric",
         "reward": "kasasagi.tasks.judge.methods:Reward",
+        "verify": "kasasagi.tasks.judge.verify.work:verify_chunk",
     },
     "kasasagi.tasks.judge.own_method:own_method",
 )
-"""Each is a class that takes the judge's configuration and is a `kasasagi.tasks.judge.methods.Method`."""
+"""Each is a class that takes the judge's configuration and is a `kasasagi.tasks.judge.methods.Method`.
+
+`verify` asks no model and so is none of these: it does a whole chunk by one of the `CHECKERS`.
+"""

@@ -15,12 +15,17 @@ verdicts AS (
     FROM marks AS a JOIN marks AS b USING (prompt_id, judge, aspect, ordering)
     WHERE a.response_id < b.response_id
 )
-SELECT response_id, aspect, false AS unreadable, false AS no_answer, rating, model
+SELECT response_id, aspect, false AS unreadable, false AS no_answer, rating, model,
+       CASE WHEN judge = 'verify' THEN false END AS cannot_tell
 FROM ratings JOIN (SELECT response_id, model FROM responses) USING (response_id)
 UNION ALL BY NAME
 SELECT payload->>'response_id' AS response_id, payload->>'aspect' AS aspect, NOT {NOT_ANSWERED} AS unreadable,
        {NOT_ANSWERED} AS no_answer
 FROM quarantine WHERE stage = 'judge' AND reason NOT IN ('nothing_to_compare', 'not_compared', 'template')
+    AND payload->>'response' IS NULL
+UNION ALL BY NAME
+SELECT payload->>'response_id' AS response_id, payload->>'aspect' AS aspect, true AS cannot_tell
+FROM quarantine WHERE stage = 'judge' AND reason <> 'nothing_to_compare' AND payload->>'response' IS NOT NULL
 UNION ALL BY NAME
 SELECT min(verdict) = max(verdict) AS same_in_both_orders
 FROM verdicts GROUP BY one, other, judge, aspect HAVING count(DISTINCT ordering) = 2
@@ -39,7 +44,7 @@ JUDGE = Stage(
     version=7,
     wanted=lambda recipe: recipe.judging is not None,
     models=lambda recipe: list(recipe.judging.judges),
-    repairs=lambda recipe: 0 if recipe.judging.method == "reward" else int(recipe.judging.repairs),
+    repairs=lambda recipe: 0 if recipe.judging.method in ("reward", "verify") else int(recipe.judging.repairs),
     gate=Gate(
         _VERDICTS,
         "response_id",
@@ -49,5 +54,6 @@ JUDGE = Stage(
             holds("judge", "same_in_both_orders", 0.60),
         ),
         of_several_judges=(holds("judge", "judges_agree", 0.60, severity="warning"),),
+        of_checkers=(never("judge", "cannot_tell", 0.50),),
     ),
 )

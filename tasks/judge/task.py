@@ -8,12 +8,15 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.converse.estimates import earlier_tokens
+from kasasagi.tasks.judge.checkers.named import CHECKERS
+from kasasagi.tasks.judge.checkers.numbers import expressions
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.methods import method_of
 from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.prompt import prompt_digest
 from kasasagi.tasks.judge.rate import judge_chunk
 from kasasagi.tasks.judge.stage import JUDGE
+from kasasagi.tasks.judge.verify.work import verify_chunk
 from kasasagi.tasks.stage import TEMPLATE_TOKENS_GUESSED, Guess
 from kasasagi.tasks.stage_task import Chunking, stage_task
 
@@ -25,8 +28,13 @@ def _config(context: Context) -> JudgeConfig:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the ratings: the judges, their prompt, and the margin where it decides what else is asked."""
+    """What decides the ratings: the judges, their prompt, and the margin where it decides what else is asked.
+
+    Without judges it is the checker, and whether it can compare expressions.
+    """
     config, pairs = _config(context), context.recipe.pairs
+    if config.verifies:
+        return [config.keyed(), *CHECKERS.key_parts([config.verifying.kind], context.base), expressions.is_installed()]
     known: list[Any] = [config.keyed(), [context.model_digest(name) for name in config.judges]]
     if is_own(config.method):
         known += METHODS.key_parts([config.method], context.base)
@@ -43,7 +51,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     config, respond = _config(context), context.recipe.respond
     answers = sum(responder.samples or respond.samples for responder in respond.models)
     answers += context.recipe.chooses_source
-    if answers < 2:
+    if answers < 2 or config.verifies:
         return []
     groups = method_of(config, context.base).groups("", answers)
     times = prompts * len(config.criteria) * len(config.orderings)
@@ -55,5 +63,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
 
 @stage_task(JUDGE, Chunking(key_parts, makes=("ratings",), at_most=at_most))
 def judge(context: Context, job: ChunkJob) -> Handle:
-    """Have the judges rate one chunk of responses."""
+    """Have the judges rate one chunk of responses, or check them without a judge."""
+    if _config(context).verifies:
+        return verify_chunk(context.session, _config(context), job)
     return judge_chunk(context.session, _config(context), context.recipe.pairs.aggregation(), job)

@@ -142,7 +142,8 @@ def _candidates(
         for name, count in wanted.items()
     }
     judges = _counted_judges(aggregation, [tables[name] for name, count in wanted.items() if count])
-    return [_candidate(aggregation, row, tables[row["response_id"]], judges) for row in rows]
+    made = [_candidate(aggregation, row, tables[row["response_id"]], judges) for row in rows]
+    return [replace(one, checked=True) for one in made] if judge.verifies else made
 
 
 def _counted_judges(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] | None:

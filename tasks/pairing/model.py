@@ -13,6 +13,8 @@ Reason = Literal[
     "identical_texts",
     "order_flip",
     "tie",
+    "all_correct",
+    "none_correct",
     "tie_in_one_order",
     "below_margin",
     "no_majority",
@@ -44,6 +46,7 @@ class Candidate:
     prompt; None, NaN or infinity where there is no readable rating. `thinking` is what the model thought before it
     answered; nothing is compared with it. `votes` has one number for each judge, over all orders, where a pair needs a
     majority of them. `lacks_quorum` says that fewer judges than are asked for rated all responses of the prompt.
+    `checked` says that the rating is a checker's verdict: 1 for correct, 0 for incorrect.
     """
 
     response_id: str
@@ -54,6 +57,7 @@ class Candidate:
     thinking: str | None = None
     votes: tuple[float | None, ...] = ()
     lacks_quorum: bool = False
+    checked: bool = False
 
     @property
     def rating(self) -> float | None:

@@ -172,9 +172,18 @@ def _ready(candidates: Sequence[Candidate]) -> list[_Rated] | Dropped:
         return Dropped("no_quorum", f"too few judges rated all {len(candidates)} responses in every order")
     if len(rated) < 2:
         return Dropped("missing_rating", f"{len(rated)} of {len(candidates)} responses are rated in every order")
+    if all(one.candidate.checked for one in rated) and len({one.rating for one in rated}) == 1:
+        return _without_contrast(rated)
     if not any(one.is_finished for one in rated):
         return Dropped("no_finished_response", f"all {len(rated)} rated responses are truncated")
     return rated
+
+
+def _without_contrast(rated: Sequence[_Rated]) -> Dropped:
+    """Why checked responses of one verdict make no pair."""
+    if rated[0].rating > 0:
+        return Dropped("all_correct", f"all {len(rated)} responses that could be checked are correct")
+    return Dropped("none_correct", f"none of the {len(rated)} responses that could be checked is correct")
 
 
 def _by_distance(rated: Sequence[_Rated]) -> list[tuple[_Rated, _Rated]]:

@@ -31,6 +31,7 @@ verdicts AS (
            sign(a.rating - b.rating) AS verdict, sign(b.place - a.place) * sign(a.rating - b.rating) AS for_earlier
     FROM ratings AS a JOIN ratings AS b USING (prompt_id, judge, aspect, ordering)
     WHERE a.response_id < b.response_id AND a.call_id IS NOT DISTINCT FROM b.call_id
+        AND a.place <> b.place
 )"""
 # A query of cases gives judge, aspect, subject, prompt_id and hit; a share is the sum of the hits by their number.
 _SAME = f"""

@@ -102,7 +102,7 @@ def test_a_query_may_take_a_column_of_the_source_for_a_text_or_a_number(conditio
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("SELECT * FROM {batch} WHERE ratng > 5", "the columns of judge are aspect, judges_agree, model"),
+        ("SELECT * FROM {batch} WHERE ratng > 5", "the columns of judge are aspect, cannot_tell, judges_agree, model"),
         ("SELECT 1", "it does not name {batch}, which stands for the rows of judge"),
         ("DROP TABLE {batch}", "it is not one SELECT"),
         ("SELECT * FRM {batch}", "syntax error"),

@@ -9,6 +9,7 @@ from kasasagi.tasks.gate.expectation import BY_QUERY, Expectation
 FEW_ROWS = 30
 """With fewer rows a share says little: one that misses its limit warns and does not stop the run."""
 NAMES = {
+    "cannot_tell": "answers that cannot be checked",
     "chosen_from_favourite": "chosen from one model",
     "chosen_is_longer": "chosen is the longer answer",
     "gives_pair": "prompts that give a pair",
@@ -31,6 +32,7 @@ _OF_STAGES = {
 """Where one call answers for several rows, the name says which rows are counted."""
 OF_REJECTED = frozenset(
     (
+        "cannot_tell",
         "gives_pair",
         "has_its_turns",
         "language_as_asked",

@@ -1,0 +1,182 @@
+"""The final answer of a response: what it puts into a box, behind "the answer is", or says as a whole."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from kasasagi.tasks.judge.checkers.plain import braced, plain
+
+LONGEST_BARE = 120
+Place = Literal["boxed", "marked", "whole", "conclusion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Something that a response says as its answer, with the sentence that says it."""
+
+    text: str
+    place: Place
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """All that a response says as its answer: the last one counts, and the others must not contradict it.
+
+    Attributes:
+        final: The statement that counts; None where nothing can be taken for one.
+        others: Further statements that must say the same.
+        problem: Why no statement can be trusted, if so.
+    """
+
+    final: Statement | None = None
+    others: tuple[Statement, ...] = ()
+    problem: str = ""
+
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
+_BARE_BOX = re.compile(r"\\boxed\s+(\S+)")
+_HASHES = re.compile(r"^####\s+(\S.*?)\s*$", re.MULTILINE)
+_MARK = re.compile(
+    r"""
+    (?:\b(?:final|correct|right|best)\s+)?\banswers?\b(?:\s+(?:choice|option))?
+        (?:\s+(?:to|for)\s+(?:the|this)\s+\w+(?:\s\w+){0,3})?
+        (?:\s*(?:\bis\b|\bare\b|\bwould\s+be\b|\bmust\s+be\b|\bshould\s+be\b|'s\b)\s*:?|\s*[:=])
+    |^[#>\s]*(?:the\s+)?(?:final\s+)?answer\s*[:：\-–—]?\s*$
+    |\b(?:correct|right|best)\s+(?:choice|option)\s+(?:is|would\s+be)\s*:?
+    |(?:答え|答|解答|回答|正解|結論)(?:\]|】|\)|」)?\s*(?:は|が|:|=)\s*[、,:]?
+    |[\[【「(](?:最終)?(?:答え|答|解答|回答|正解)[\]】」)]
+    |^[#>\s]*(?:最終)?(?:答え|解答|回答|正解)\s*$
+    """,
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
+)
+_NOT_OURS = re.compile(
+    r"(?:\b(?:wrong|incorrect|common|student'?s?|your|his|her|their|naive|previous|earlier|first|tempting|another|other"
+    r"|possible|sample|expected|alternative|initial|model'?s?|no|any|an|each|whose)\s+(?:final\s+)?\Z"
+    r"|(?:間違った|誤った|誤|不|別の|他の|よくある|最初の|仮の|生徒の|学生の|あなたの|彼の|彼女の|次の|以前の|模範|の)\Z)",
+    re.IGNORECASE,
+)
+HEDGES = re.compile(
+    r"\b(?:or|either|neither|nor|maybe|perhaps|possibly|might|may|could|not|isn't|aren't|wasn't|can't|cannot|doesn't|don't"
+    r"|wouldn't|unless|if|otherwise|depending|depends|unsure|uncertain|guess|between|except|instead|rather|versus|vs"
+    r"|unknown|impossible|both|would\s+have\s+been|was|were|but|although|though|supposed)\b"
+    r"|ではない|ではあり|ではなく|じゃない|でない|とは限ら|以外|または|もしくは|あるいは|それとも|もし|場合|なら|かもしれ"
+    r"|おそらく|多分|たぶん|不明|わから|分から|間違|誤り|両方|のどちら|[はがも]ない|だが|ですが|けど",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"\b(?:wait|hold\s+on|correction|hmm|oops|sorry|apologi[sz]e|on\s+second\s+thought|alternatively|unless|depending|no,"
+    r"|my\s+(?:mistake|error|bad)|i\s+(?:made|was|am|misread|miscounted|miscalculated|forgot)|(?:is|was)\s+a\s+mistake"
+    r"|let\s+me|let's\s+(?:re|double|check)\w*|re-?check|actually|another\s+(?:possible\s+|valid\s+)?answer|scratch\s+that"
+    r"|(?:that|this|it)(?:'s|\s+is|\s+was)\s+(?:not\s+right|not\s+correct|wrong|incorrect)"
+    r"|(?:however|but),?\s+(?:if|when|the|it|this|that|some|one|we|i)\b|some\s+(?:might|may|would|say)"
+    r"|if\s[^.\n]{1,80}\banswer|answer\s+(?:could|might|may|would|can)|could\s+also|might\s+also|may\s+also)"
+    r"|訂正|間違え|間違いで|いや[、,]|すみません|申し訳|待って|別解|見直|もう一度|再計算|ただし|とも考え|かもしれ|もし|しかし、?もし"
+    r"|または\s*\\?(?:boxed|答)|誤りで",
+    re.IGNORECASE,
+)
+_CONCLUDES = re.compile(
+    r"^(?:so|therefore|thus|hence|in\s+total|altogether|in\s+conclusion|consequently|finally|∴|したがって|従って|よって|ゆえに"
+    r"|故に|だから|つまり|以上(?:より|から)|合計|全部で|結局)",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"^(?:because|since|as\b|this\s+is\s+because|note|for\s+example|check|verif)"
+    r"|(?:から|ため|ので)(?:です|だ|である)?$|^(?:なぜなら|例えば|検算|確認)",
+    re.IGNORECASE,
+)
+_BECAUSE = re.compile(r"[,;]?\s*\b(?:because|since|as)\b.*\Z", re.IGNORECASE | re.DOTALL)
+_END = re.compile(r"(?<!approx)(?<!\b[A-J])\.(?=\s|\Z)|[。！？]|[!?](?=\s|\Z)|\n")
+
+
+def statements(answer: str) -> Statements:
+    """Return what a response says as its answer."""
+    text = plain(answer).strip()
+    if boxes := _boxes(text):
+        return _of_boxes(text, boxes)
+    if marked := _marked(text):
+        return _of_marked(text, marked)
+    return _unmarked(text)
+
+
+def sentences_of(text: str) -> list[str]:
+    """Return the sentences of a text, lines of their own among them."""
+    return [part.strip() for part in _END.split(text) if part and part.strip()]
+
+
+def _boxes(text: str) -> list[tuple[int, int, str]]:
+    """Where each box begins and ends, and what is in it."""
+    found = [(one.start(), one.end(), braced(text, one.end())) for one in _BOX.finditer(text)]
+    full = [(start, end + len(inner) + 2, inner.strip()) for start, end, inner in found if inner is not None]
+    bare = [(one.start(), one.end(), one[1].strip("$.")) for one in _BARE_BOX.finditer(text) if not full]
+    return [one for one in full or bare if one[2]]
+
+
+def _of_boxes(text: str, boxes: list[tuple[int, int, str]]) -> Statements:
+    """The last box counts; what stands in its paragraph or is said behind it must agree."""
+    start, end, inner = boxes[-1]
+    behind = text[end:]
+    if _TAKEN_BACK.search(_CODE_AND_BOX.sub(" ", behind)):
+        return Statements(problem="something behind the box takes it back or names another case")
+    opening = text.rfind("\n\n", 0, start) + 1
+    beside = [one for one in boxes[:-1] if one[0] >= opening]
+    sentence = _sentence_around(text, start, end)
+    if HEDGES.search(sentence.replace(text[start:end], " ")):
+        return Statements(problem=f"the sentence around the box hedges or denies: {sentence[:80]}")
+    others = [Statement(one[2], "boxed") for one in beside]
+    others += [one for _, one in _marked(behind)]
+    return Statements(Statement(inner, "boxed", sentence), tuple(others))
+
+
+_CODE_AND_BOX = re.compile(r"```.*?```|\\(?:boxed|fbox)", re.DOTALL)
+
+
+def _marked(text: str) -> list[tuple[int, Statement]]:
+    """What stands behind each mark such as "the answer is", with the place where it ends."""
+    found = []
+    for mark in [*_MARK.finditer(text), *_HASHES.finditer(text)]:
+        is_hashes = mark.re is _HASHES
+        before = text[: mark.start()].rstrip(" *_")[-30:] + (" " if text[: mark.start()].endswith(" ") else "")
+        if not is_hashes and _NOT_OURS.search(before):
+            continue
+        begin = mark.start(1) if is_hashes else mark.end()
+        begin += len(text[begin:]) - len(text[begin:].lstrip(" \t\n:*_"))
+        ending = _END.search(text, begin)
+        end = ending.start() if ending else len(text)
+        if inside := _BECAUSE.sub("", text[begin:end]).strip(" *_\t"):
+            sentence = _sentence_around(text, mark.start(), end)
+            found.append((end, Statement(inside, "marked", sentence)))
+    return sorted(found, key=lambda one: one[0])
+
+
+def _of_marked(text: str, marked: list[tuple[int, Statement]]) -> Statements:
+    end, final = marked[-1]
+    if _TAKEN_BACK.search(text[end:]):
+        return Statements(problem="something behind the answer takes it back or names another case")
+    for _, one in marked:
+        if HEDGES.search(one.sentence):
+            return Statements(problem=f"the sentence that states the answer hedges or denies: {one.sentence[:80]}")
+    return Statements(final, tuple(one for _, one in marked[:-1]))
+
+
+def _sentence_around(text: str, start: int, end: int) -> str:
+    begins = [found.end() for found in _END.finditer(text, 0, start)]
+    ending = _END.search(text, end)
+    return text[begins[-1] if begins else 0 : ending.start() if ending else len(text)].strip()
+
+
+def _unmarked(text: str) -> Statements:
+    """A response that is nothing but its answer, or that ends in a conclusion."""
+    if _MARK.search(text):
+        return Statements(problem="the answer that the response names may be somebody else's")
+    parts = [_BECAUSE.sub("", part).strip() for part in sentences_of(text)]
+    parts = [part for part in parts if part and not _REASON.search(part)]
+    if not parts:
+        return Statements(problem="the response says nothing that can be taken for an answer")
+    last = parts[-1]
+    place: Place = "whole" if len(parts) == 1 and len(text) <= LONGEST_BARE else "conclusion"
+    if place == "conclusion" and not _CONCLUDES.search(last):
+        return Statements(problem="the response does not say which of its words are the answer")
+    if HEDGES.search(last):
+        return Statements(problem=f"the answer hedges or denies: {last[:80]}")
+    return Statements(Statement(last, place, last))

@@ -1,0 +1,134 @@
+"""The checker `choice`: which of a question's options an answer names, by its letter or its text."""
+
+import re
+from collections.abc import Mapping
+
+from kasasagi.tasks.judge.checkers.answers import Statement, statements
+from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.plain import plain, without_latex
+from kasasagi.tasks.judge.checkers.text import normalized
+from kasasagi.tasks.judge.checkers.truths import truths_of
+
+KANA = "アイウエオカキクケコ"
+_LABEL = rf"[A-J]|[{KANA}]|\d{{1,2}}"
+_OPTION = re.compile(
+    rf"(?:^|(?<=[\s。?？:、,;]))[(\[]?(?P<label>{_LABEL})\s?[.)\]:、．](?!\d)\s*(?P<text>\S.*?)"
+    rf"(?=\s*$|[\s、,;]+[(\[]?(?:{_LABEL})\s?[.)\]:．](?!\d)\s*\S)",
+    re.MULTILINE,
+)
+_SAID = re.compile(
+    rf"\A(?:(?:the\s+)?(?:option|choice|letter|answer|選択肢|記号)\s*)?(?P<open>[(\[「『])?\s*(?P<label>{_LABEL})\s*"
+    r"(?P<close>[)\]」』])?(?P<stop>[.:、,．]|\s*[-–])?(?P<rest>.*)\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_POLITE = re.compile(r"\A(?:です|である|だ|になります|となります|が正解|が正しい|を選[びぶ]|番)+(?:です|ます)?\Z")
+_IS_CORRECT = re.compile(
+    r"\A\s*(?:is\s+(?:the\s+)?(?:correct|right|best)(?:\s+(?:answer|option|choice))?)?\s*\Z", re.IGNORECASE
+)
+_OTHERS_ARE_WRONG = re.compile(
+    r"\A(?:(?:the\s+)?others?|(?:option\s+)?[(]?[A-J][)]?)\s+(?:is|are|was|were)\s+(?:wrong|incorrect|false|not)\b",
+    re.IGNORECASE,
+)
+_SEVERAL = re.compile(
+    rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])\s*(?:,|、|/|and|or|と|や|か|&|\+)\s*[(\[]?(?:{_LABEL})(?![A-Za-z])",
+    re.IGNORECASE,
+)
+
+
+def options_in(prompt: str) -> dict[str, str]:
+    """Return the options of a question by their labels, in their order; none where fewer than two are found."""
+    found: dict[str, str] = {}
+    for one in _OPTION.finditer(plain(prompt)):
+        found.setdefault(one["label"], one["text"].strip(" ,;、"))
+    run = _run(list(found))
+    return {label: found[label] for label in run} if len(run) > 1 else {}
+
+
+def _run(labels: list[str]) -> list[str]:
+    """The labels of one kind that follow one another from the first: A, B, C or 1, 2, 3."""
+    for first in ("A", "ア", "1"):
+        if first in labels:
+            names = KANA if first == "ア" else "ABCDEFGHIJ" if first == "A" else [str(n) for n in range(1, 21)]
+            count = next((place for place, name in enumerate(names) if name not in labels), len(names))
+            return list(names[:count])
+    return []
+
+
+def check_choice(case: Case) -> Finding:
+    """Compare the option that an answer names with the right one."""
+    options = options_in(case.prompt)
+    return best_of([_against(truth, case, options) for truth in truths_of(case.truth)])
+
+
+def _against(truth: str, case: Case, options: Mapping[str, str]) -> Finding:
+    wanted = label_of(truth, options)
+    if wanted is None:
+        return cannot_tell(f"the truth {truth[:60]!r} is none of the question's options")
+    said = statements(case.answer)
+    if said.final is None:
+        return cannot_tell(said.problem)
+    found = _named(said.final, options)
+    if found is None:
+        return cannot_tell(f"the answer names no single option: {said.final.text[:80]}")
+    if any(_named(one, options) != found for one in said.others):
+        return cannot_tell(f"the response names several options: {said.final.text[:60]}")
+    right = f"{wanted} is the right one"
+    return correct(f"it names {found}") if found == wanted else incorrect(f"it names {found}, and {right}")
+
+
+def label_of(truth: str, options: Mapping[str, str]) -> str | None:
+    """Return the label of the option that a truth names, None where it names none."""
+    tidied = without_latex(plain(truth)).strip()
+    match = _SAID.match(tidied)
+    if match is not None:
+        label, rest = match["label"].upper(), match["rest"].strip()
+        if not rest and (not options or label in options):
+            return label
+        if label in options and normalized(rest) == normalized(options[label]):
+            return label
+    same = [label for label, text in options.items() if normalized(text) == normalized(tidied)]
+    return same[0] if len(same) == 1 else None
+
+
+def _named(statement: Statement, options: Mapping[str, str]) -> str | None:
+    """The label of the one option that a statement names, None where it names none or several."""
+    text = without_latex(statement.text).strip(" .。\"'")
+    if _SEVERAL.search(text):
+        return None
+    if (label := _by_label(text, options)) is not None:
+        return label
+    same = [label for label, option in options.items() if normalized(option) == normalized(_without_polite(text))]
+    return same[0] if len(same) == 1 else None
+
+
+def _by_label(text: str, options: Mapping[str, str]) -> str | None:
+    """The label at the begin of a statement, if what stands behind it does not speak against it."""
+    match = _SAID.match(text)
+    if match is None or (options and match["label"].upper() not in options):
+        return None
+    label, rest = match["label"], match["rest"].strip(" .。*")
+    if label.islower() and not (match["open"] and match["close"]) and rest:
+        return None
+    label = label.upper()
+    if not rest or _POLITE.match(rest) or _IS_CORRECT.match(rest):
+        return label
+    if not (match["close"] or match["stop"]):
+        rest_is_option = label in options and normalized(rest) == normalized(options[label])
+        return label if rest_is_option else None
+    return label if _OTHERS_ARE_WRONG.match(rest) or _fits(rest, label, options) else None
+
+
+def _fits(rest: str, label: str, options: Mapping[str, str]) -> bool:
+    """Whether the words behind a label are those of its option, and not those of another."""
+    said = normalized(_without_polite(rest))
+    own = normalized(options.get(label, ""))
+    if said == own:
+        return True
+    others = [normalized(text) for name, text in options.items() if name != label]
+    if any(other and other in said for other in others):
+        return False
+    return bool(own) and said.startswith(own)
+
+
+def _without_polite(text: str) -> str:
+    return re.sub(r"(?:です|である|だ|になります|となります)\Z", "", text.strip(" .。"))

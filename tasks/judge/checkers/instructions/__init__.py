@@ -1,0 +1,1 @@
+"""Instructions that can be verified: counts, language, case, words, begin and end, format."""

@@ -1,0 +1,156 @@
+"""Constraints that an English prompt states."""
+
+import re
+
+from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Read, Recognised, Rule, recognise
+from kasasagi.tasks.judge.checkers.numbers.numerals import english_words
+
+_THINGS = {
+    "word": "words",
+    "sentence": "sentences",
+    "paragraph": "paragraphs",
+    "character": "characters",
+    "bullet": "bullets",
+    "bullet point": "bullets",
+    "bulleted item": "bullets",
+}
+_N = r"(\d[\d,]*|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fifty|a hundred)"
+_THING = r"(words?|sentences?|paragraphs?|characters?|bullet\s+points?|bullets?|bulleted\s+items?)"
+_QUOTED = r"[\"'“‘`]([^\"“”`\n]{1,120}?)[\"'”’`]"
+_QUOTES = rf"{_QUOTED}(?:\s*(?:,|and|or|,\s*and)\s*{_QUOTED})?(?:\s*(?:,|and|or|,\s*and)\s*{_QUOTED})?"
+_REPLY = r"(?:your|the)\s+(?:\w+\s+)?(?:response|answer|reply|text|letter|essay|story|poem|message|output|email|post)"
+_NOT = r"(?:do\s+not|don't|never|without|avoid|must\s+not|should\s+not|cannot|can't)"
+
+
+def _number(text: str) -> int:
+    words = english_words(text.replace("a hundred", "one hundred"))
+    return int(words) if words is not None else int(text.replace(",", ""))
+
+
+def _thing(text: str) -> str:
+    return _THINGS[" ".join(text.lower().split()).removesuffix("s")]
+
+
+def _at_least(more: int) -> Read:
+    return lambda match: {_thing(match[2]): {"at_least": _number(match[1]) + more}}
+
+
+def _at_most(less: int) -> Read:
+    return lambda match: {_thing(match[2]): {"at_most": _number(match[1]) - less}}
+
+
+def _exactly(match: re.Match[str]) -> Found | None:
+    """A bare number of words or characters is seldom meant to the letter, so it is not understood as exact."""
+    thing, count = _thing(match[2]), _number(match[1])
+    is_exact = "exactly" in match[0].lower() or thing in ("sentences", "paragraphs", "bullets")
+    return {thing: {"at_least": count, "at_most": count}} if is_exact else None
+
+
+def _between(match: re.Match[str]) -> Found:
+    return {_thing(match[3]): {"at_least": _number(match[1]), "at_most": _number(match[2])}}
+
+
+def _texts(name: str) -> Read:
+    return lambda match: {name: [text for text in match.groups() if text]}
+
+
+def _always(found: Found) -> Read:
+    return lambda match: found
+
+
+def _language(match: re.Match[str]) -> Found:
+    return {"language": "en" if match[1].lower() == "english" else "ja"}
+
+
+def _less(match: re.Match[str]) -> Found:
+    count, thing = (match[1], match[2]) if match[1] else (match[3], match[4])
+    return {_thing(thing): {"at_most": _number(count) - 1}}
+
+
+_RULES: tuple[tuple[str, Read], ...] = (
+    (rf"\bbetween\s+{_N}\s+(?:and|to)\s+{_N}\s+{_THING}\b", _between),
+    (
+        rf"\b(?:at\s+least|no\s+(?:fewer|less)\s+than|not\s+less\s+than|a\s+minimum\s+of)\s+{_N}\s+{_THING}\b",
+        _at_least(0),
+    ),
+    (rf"\b{_N}\s+or\s+more\s+{_THING}\b", _at_least(0)),
+    (rf"\b{_N}\s+{_THING}\s+or\s+more\b", _at_least(0)),
+    (rf"\b(?:more\s+than|over)\s+{_N}\s+{_THING}\b", _at_least(1)),
+    (
+        rf"\b(?:at\s+most|no\s+(?:more|longer)\s+than|not\s+more\s+than|a\s+maximum\s+of|up\s+to|within)\s+{_N}\s+{_THING}\b",
+        _at_most(0),
+    ),
+    (rf"\b(?:in\s+)?{_N}\s+{_THING}\s+or\s+(?:less|fewer)\b", _at_most(0)),
+    (rf"\b(?:less|fewer)\s+than\s+{_N}\s+{_THING}\b|\bunder\s+{_N}\s+{_THING}\b", _less),
+    (
+        rf"\b(?:in\s+|using\s+|with\s+|of\s+)?(?:exactly\s+)?{_N}\s+{_THING}\b(?!\s+(?:each|per|long|summary|essay))",
+        _exactly,
+    ),
+    (
+        rf"\b(?:entire\s+|whole\s+)?(?:{_REPLY}\s+(?:must|should)\s+be\s+)?(?:entirely\s+)?(?:written\s+)?in\s+(?:all\s+)?"
+        r"lower\s?case(?:\s+letters)?(?:\s+only)?\b(?:,?\s*(?:and\s+)?(?:with\s+)?no\s+capital\s+letters(?:\s+are\s+allowed)?)?",
+        _always({"case": "lower"}),
+    ),
+    (rf"\b(?:{_NOT}|no)\s+(?:use\s+|using\s+)?(?:any\s+)?capital\s+letters\b", _always({"case": "lower"})),
+    (
+        r"\bin\s+(?:all\s+)?(?:upper\s?case|capital\s+letters|capitals|caps|all\s+caps)(?:\s+letters)?(?:\s+only)?\b",
+        _always({"case": "upper"}),
+    ),
+    (
+        rf"\b{_NOT}\s+(?:use|include|mention|contain|say|using|mentioning|including|saying)?\s*(?:of\s+)?(?:the\s+)?"
+        rf"(?:following\s+)?(?:exact\s+)?(?:key)?(?:words?|phrases?|terms?)?\s*:?\s*{_QUOTES}",
+        _texts("forbidden"),
+    ),
+    (
+        r"\b(?:include|use|mention|contain|must\s+include|make\s+sure\s+to\s+(?:include|use))\s+(?:the\s+)?(?:following\s+)?"
+        rf"(?:exact\s+)?(?:key)?(?:words?|phrases?|terms?)\s*:?\s*{_QUOTES}",
+        _texts("required"),
+    ),
+    (
+        rf"\b(?:start|begin)s?\s+(?:{_REPLY}\s+)?with\s+(?:the\s+)?(?:exact\s+)?(?:words?\s+|phrase\s+|sentence\s+)?{_QUOTED}",
+        lambda match: {"starts_with": match[1]},
+    ),
+    (
+        rf"\b(?:end|finish|conclude)s?\s+(?:{_REPLY}\s+)?with\s+(?:the\s+|this\s+)?(?:exact\s+)?"
+        rf"(?:words?\s+|phrase\s+|sentence\s+)?{_QUOTED}",
+        lambda match: {"ends_with": match[1]},
+    ),
+    (
+        r"\b(?:wrap|enclose|put)\s+(?:your\s+(?:entire\s+|whole\s+)?(?:response|answer|reply))\s+(?:in|with)\s+double\s+"
+        r"quot(?:ation|e)(?:\s+mark)?s?\b",
+        _always({"formats": ["quoted"]}),
+    ),
+    (
+        r"\b(?:a|the)\s+title,?\s+(?:wrapped|enclosed)\s+in\s+double\s+angular\s+brackets,?\s*(?:(?:i\.e\.|such\s+as|e\.g\.),?\s*"
+        r"<<[^<>\n]+>>)?",
+        _always({"formats": ["title"]}),
+    ),
+    (rf"\b{_NOT}\s+(?:use\s+|using\s+)?(?:any\s+)?commas\b|\bno\s+commas\b", _always({"formats": ["no_commas"]})),
+    (
+        r"\b(?:in|as|using)\s+(?:valid\s+)?json(?:\s+(?:format|object))?(?:\s+only)?\b(?!\s+with)",
+        _always({"formats": ["json"]}),
+    ),
+    (
+        rf"\b(?:{_REPLY}\s+(?:must|should)\s+be\s+|(?:answer|respond|reply|write)\s+(?:\w+\s+){{0,3}}?)?(?:only\s+|entirely\s+)?"
+        r"in\s+(English|Japanese)(?:\s+only)?\b",
+        _language,
+    ),
+)
+
+
+RULES: tuple[Rule, ...] = tuple((re.compile(pattern, re.IGNORECASE), read) for pattern, read in _RULES)
+_ASKS_MORE = re.compile(
+    r"\b(?:must|should|exactly|at\s+least|at\s+most|only|avoid|without|do\s+not|don't|never|always|every|each|include|mention"
+    r"|ensure|make\s+sure|format\w*|styles?|tone|limit\w*|words?|sentences?|paragraphs?|characters?|letters?|bullets?|bulleted"
+    r"|json|yaml|xml|csv|html|markdown|table|list|bold|italic\w*|highlight\w*|sections?|titled?|headings?|headlines?|rhym\w+"
+    r"|lower\s?case|upper\s?case|capital\w*|quot\w+|commas?|punctuation|emojis?|placeholders?|postscript|p\.s\.|repeat"
+    r"|twice|times|language|french|german|spanish|chinese|korean|english|japanese|short|brief\w*|long|concise\w*|about\s+\d+"
+    r"|around\s+\d+|roughly|approximately|start\w*|begin\w*|end\s+with|ending|finish\w*|first\s+word|last\s+word|step\s+by\s+step"
+    r"|numbered|separat\w+|order|alphabetical\w*|formal\w*|informal\w*|polite\w*|persona|pirate|as\s+if|in\s+the\s+voice)\b",
+    re.IGNORECASE,
+)
+
+
+def recognise_english(prompt: str) -> Recognised:
+    """Return the constraints that an English prompt states."""
+    return recognise(prompt, RULES, _ASKS_MORE)

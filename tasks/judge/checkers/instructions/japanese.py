@@ -1,0 +1,114 @@
+"""Constraints that a Japanese prompt states."""
+
+import re
+
+from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Read, Recognised, Rule, recognise
+from kasasagi.tasks.judge.checkers.numbers.numerals import kanji_words
+
+_N = r"(\d[\d,]*|[一二三四五六七八九十百千]+)"
+_QUOTED = r"[「『\"“]([^」』\"”\n]{1,80})[」』\"”]"
+_SAYS = r"(?:という|の)?(?:言葉|単語|語句|語|キーワード|フレーズ|表現|文字列)?"
+_THINGS = {"文字": "characters", "字": "characters", "文": "sentences", "段落": "paragraphs"}
+_THING = r"(文字|字|段落|文)"
+_ITEMS = r"(?:個|つ|点|項目|件)"
+
+
+def _number(text: str) -> int:
+    words = kanji_words(text)
+    return int(words) if words is not None else int(text.replace(",", ""))
+
+
+def _bound(match: re.Match[str]) -> Found | None:
+    """A count with what limits it; a bare number of characters is seldom meant to the letter."""
+    thing, count, limit = _THINGS[match[2]], _number(match[1]), match[3] or ""
+    limits: dict[str, Found] = {
+        "以内": {"at_most": count},
+        "以下": {"at_most": count},
+        "まで": {"at_most": count},
+        "未満": {"at_most": count - 1},
+        "以上": {"at_least": count},
+        "ちょうど": {"at_least": count, "at_most": count},
+        "ぴったり": {"at_least": count, "at_most": count},
+    }
+    if limit in limits:
+        return {thing: limits[limit]}
+    return {thing: limits["ちょうど"]} if thing != "characters" else None
+
+
+def _range(match: re.Match[str]) -> Found:
+    return {_THINGS[match[3]]: {"at_least": _number(match[1]), "at_most": _number(match[2])}}
+
+
+def _bullets(match: re.Match[str]) -> Found:
+    count = _number(next(part for part in match.groups() if part))
+    return {"bullets": {"at_least": count, "at_most": count}}
+
+
+def _texts(name: str) -> Read:
+    return lambda match: {name: [text for text in match.groups() if text]}
+
+
+def _always(found: Found) -> Read:
+    return lambda match: found
+
+
+def _exact(match: re.Match[str]) -> Found:
+    count = _number(match[1])
+    return {_THINGS[match[2]]: {"at_least": count, "at_most": count}}
+
+
+def _language(match: re.Match[str]) -> Found:
+    return {"language": "en" if match[1] == "英語" else "ja"}
+
+
+_DO_NOT = (
+    r"(?:使わない|使わず|使用しない|使用せず|用いない|用いず|含めない|含めず|含まない|入れない|入れず|書かない)"
+    r"(?:に|で)?(?:ください)?"
+)
+_DO = r"(?:必ず)?(?:使って|使用して|用いて|含めて|入れて|含めること|使うこと|入れること|含む)(?:ください)?"
+_RULES: tuple[tuple[str, Read], ...] = (
+    (
+        rf"{_N}\s*(?:文字|字|文|段落)?\s*(?:から|以上|[~〜～-])\s*{_N}\s*{_THING}\s*(?:以内|以下|まで)?(?:で|の)?",
+        _range,
+    ),
+    (
+        rf"(?:箇条書き|箇条書)(?:で|にして|を使って)?、?\s*{_N}\s*{_ITEMS}|{_N}\s*{_ITEMS}の箇条書き(?:で)?|{_N}\s*{_ITEMS}、?箇条書きで",
+        _bullets,
+    ),
+    (rf"(?:ちょうど|ぴったり){_N}\s*{_THING}()(?:で|の)?", _exact),
+    (rf"(?<![約第\d]){_N}\s*{_THING}(以内|以下|未満|以上|ちょうど|ぴったり|まで)(?:で|の|に)?", _bound),
+    (rf"(?<![約第\d]){_N}(?:つの|個の)?\s*(段落|文)()(?=で(?!す)|に(?:まとめ|し|要約|分け))(?:で|に)", _bound),
+    (rf"{_QUOTED}{_SAYS}(?:を|は){_DO_NOT}", _texts("forbidden")),
+    (rf"{_QUOTED}(?:と{_QUOTED})?{_SAYS}を{_DO}", _texts("required")),
+    (
+        rf"{_QUOTED}(?:という(?:言葉|文|フレーズ|一文)?)?(?:で|から)(?:書き)?(?:始め|始ま)(?:て|る)(?:ください|こと)?",
+        lambda match: {"starts_with": match[1]},
+    ),
+    (
+        rf"{_QUOTED}(?:という(?:言葉|文|フレーズ|一文)?)?で(?:終わ|終え|締めくく|結|締め)(?:って|んで|て|る|らせて|り)?(?:ください|こと)?",
+        lambda match: {"ends_with": match[1]},
+    ),
+    (
+        r"(?:すべて|全て|必ず)?(英語|日本語)(?:のみ|だけ)?で(?=答|書|回答|説明|述べ|返答|出力|お願い|要約)",
+        _language,
+    ),
+    (r"JSON(?:形式|オブジェクト)?(?:のみ|だけ)?で", _always({"formats": ["json"]})),
+    (
+        r"(?:すべて|全て)(?:の文字を)?(?:英)?(小文字|大文字)(?:のみ|だけ)?で",
+        lambda match: {"case": "lower" if match[1] == "小文字" else "upper"},
+    ),
+)
+
+
+RULES: tuple[Rule, ...] = tuple((re.compile(pattern), read) for pattern, read in _RULES)
+_ASKS_MORE = re.compile(
+    r"必ず|以内|以下|未満|以上|ちょうど|ぴったり|のみ|だけ|ないで|せずに|使わず|避け|禁止|含め|入れて|形式|口調|です・ます|ですます|である調|敬語"
+    r"|ひらがな|カタカナ|漢字|箇条書き|段落|文字|\d\s*(?:字|文)|約|程度|くらい|ぐらい|語尾|始め|終わ|終え|締め|それぞれ|ごと|絵文字|改行"
+    r"|タイトル|見出し|太字|表で|英語|日本語|中国語|フランス語|順に|簡潔|短く|長く|詳しく|丁寧|[「『]|番号|リスト|マークダウン|JSON|小文字|大文字"
+    r"|句読点|読点|カンマ|韻|俳句|短歌|一言"
+)
+
+
+def recognise_japanese(prompt: str) -> Recognised:
+    """Return the constraints that a Japanese prompt states."""
+    return recognise(prompt, RULES, _ASKS_MORE)

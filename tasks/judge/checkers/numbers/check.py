@@ -1,0 +1,98 @@
+"""The checker `number`: the answer's final number or expression against the true one."""
+
+import re
+from collections.abc import Sequence
+
+from kasasagi.tasks.judge.checkers.answers import Statement, statements
+from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.numbers.compare import compare
+from kasasagi.tasks.judge.checkers.numbers.equations import false_equation
+from kasasagi.tasks.judge.checkers.numbers.expressions import looks_like_expression, same_expression, tidy
+from kasasagi.tasks.judge.checkers.numbers.quantity import NotAQuantity, Quantity, quantity
+from kasasagi.tasks.judge.checkers.plain import plain, without_latex
+from kasasagi.tasks.judge.checkers.truths import truths_of
+
+_UNFINISHED = re.compile(r"(?<=[\w)}])\s*(?:[-+*/–]|\\cdot)")
+_BRACKETS = re.compile(r"\A([(\[]|\\\{|\{)?(.*?)([)\]]|\\\}|\})?\Z", re.DOTALL)
+
+
+def check_number(case: Case) -> Finding:
+    """Compare the final number or expression of an answer with each of the truths that are accepted."""
+    return best_of([_against(truth, case) for truth in truths_of(case.truth)])
+
+
+def _against(truth: str, case: Case) -> Finding:
+    said = statements(case.answer)
+    if said.final is None:
+        return cannot_tell(said.problem)
+    finding = _one(truth, said.final, case.prompt)
+    for other in said.others:
+        if _one(truth, other, case.prompt).verdict != finding.verdict:
+            return cannot_tell(f"the response states two answers: {other.text[:40]!r} and {said.final.text[:40]!r}")
+    if finding.verdict == "correct" and (wrong := false_equation(without_latex(plain(case.answer)))):
+        return cannot_tell(f"its number is right, and it says that {wrong}")
+    return finding
+
+
+def _one(truth: str, statement: Statement, prompt: str) -> Finding:
+    """Compare one statement with one truth: as numbers, as lists of them, or as expressions."""
+    if len(parts := list_of(truth)) > 1:
+        return _lists(truth, parts, statement.text)
+    wanted = _quantity(truth)
+    found = _quantity(statement.text)
+    if not isinstance(wanted, str) and not isinstance(found, str):
+        return compare(wanted, found, prompt)
+    if not (looks_like_expression(truth) and looks_like_expression(statement.text)):
+        problem = found if isinstance(found, str) else wanted if isinstance(wanted, str) else ""
+        return cannot_tell(problem)
+    return _expressions(truth, statement)
+
+
+def _quantity(text: str) -> Quantity | str:
+    """The number of a text, or why it gives none."""
+    try:
+        return quantity(text)
+    except NotAQuantity as error:
+        return str(error)
+
+
+def _expressions(truth: str, statement: Statement) -> Finding:
+    if not isinstance(_quantity(truth), str) and _UNFINISHED.search(tidy(statement.text)):
+        return cannot_tell(f"{statement.text[:60]!r} is not worked out")
+    same = same_expression(truth, statement.text)
+    if same is None:
+        return cannot_tell(f"{statement.text[:60]!r} and {truth[:60]!r} cannot be compared for sure")
+    said = f"{tidy(statement.text)[:60]} is {'' if same else 'not '}{tidy(truth)[:60]}"
+    return correct(said) if same else incorrect(said)
+
+
+def list_of(text: str) -> list[str]:
+    """Return the parts of a tuple, an interval or a set of numbers; the text alone where it is none of these."""
+    tidied = tidy(text).strip("$ ")
+    match = _BRACKETS.match(tidied)
+    inner = match[2] if match else tidied
+    is_grouped = re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", inner)
+    if "," not in inner or is_grouped or re.search(r"[A-Za-z]{3,}(?<!frac)(?<!sqrt)", inner):
+        return [text]
+    return [part.strip() for part in re.split(r",(?![^({\[]*[)}\]])", inner)]
+
+
+def _lists(truth: str, parts: Sequence[str], text: str) -> Finding:
+    """Compare tuples and intervals part by part, in their order, and with the same brackets."""
+    found = list_of(text)
+    if len(found) != len(parts):
+        return cannot_tell(f"{text[:60]!r} is not a list of {len(parts)} numbers")
+    if (one := _brackets(truth)) != (other := _brackets(text)):
+        return cannot_tell(f"the lists are in different brackets: {''.join(one)} and {''.join(other)}")
+    findings = [_one(wanted, Statement(given, "boxed"), "") for wanted, given in zip(parts, found, strict=True)]
+    if all(one.verdict == "correct" for one in findings):
+        return correct(f"{text[:60]} is {truth[:60]}")
+    if any(one.verdict == "cannot_tell" for one in findings) or not one[0].startswith(("(", "[")):
+        return cannot_tell(f"{text[:60]!r} and {truth[:60]!r} cannot be compared part by part")
+    return incorrect(f"{text[:60]} is not {truth[:60]}")
+
+
+def _brackets(text: str) -> tuple[str, str]:
+    match = _BRACKETS.match(tidy(text).strip("$ "))
+    one, other = (match[1] or "", match[3] or "") if match else ("", "")
+    return one.lstrip("\\"), other.lstrip("\\")

@@ -1,0 +1,165 @@
+"""A quantity: the one number that a text gives, with its unit."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from kasasagi.tasks.judge.checkers.numbers.numerals import Numeral, english_words, kanji_words, numerals
+from kasasagi.tasks.judge.checkers.numbers.units import UNITS, Unit, unit_of
+from kasasagi.tasks.judge.checkers.plain import plain, without_latex
+
+MOST_WORDS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with what stands behind it.
+
+    Attributes:
+        value: The number; a percentage's is that of the number before the sign.
+        other: What it would mean with the separators of another country.
+        unit: The unit or the counted thing as it is written; empty where there is none.
+        percent: Whether it is a percentage.
+        decimals: How many decimals are written; None for a fraction or a power.
+        is_reduced: Whether it is written as a fraction in lowest terms, or as no fraction at all.
+    """
+
+    value: Fraction
+    other: Fraction | None = None
+    unit: str = ""
+    percent: bool = False
+    decimals: int | None = None
+    is_reduced: bool = True
+
+    @property
+    def known_unit(self) -> Unit | None:
+        """The unit, if it is one that can be converted."""
+        return unit_of(self.unit)
+
+
+class NotAQuantity(ValueError):
+    """A text that does not give one number for sure."""
+
+
+_BOUNDS = re.compile(
+    r"\b(?:more|less|greater|fewer|over|under|least|most|below|above|up\s+to|half|third|quarter|twice|double|triple|times"
+    r"|dozens|hundreds|thousands|millions|remainder|mod|modulo|ratio|base|squared|cubed|root|factorial|log|sin|cos|tan"
+    r"|every|each\s+of|first|second\s+(?:number|value)|to\s+the\s+power)\b|\br\s*\d"
+    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方根|から|ごと|前後|台|進法|桁",
+    re.IGNORECASE,
+)
+_OPERATORS = re.compile(r"[+*/^<>√π∞±≤≥≠~〜→|!_\\{}×÷·≡∝∑∫]|(?<=\S)\s*[-–:]\s*(?=\S)")
+_VARIABLE = re.compile(r"(?<![A-Za-z])(?!(?:[aAI]|[mgLlhst])(?![A-Za-z]))[A-Za-z](?![A-Za-z])")
+_ASSIGNED = re.compile(r"\A\s*(?:[A-Za-z]\w{0,2}|[A-Za-z]+(?:\s[A-Za-z]+){0,4})\s*[:=≈]\s*", re.DOTALL)
+_NAMES = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
+_UNIT = re.compile(
+    rf"\s*(?P<unit>(?:(?:{_NAMES})s?(?![A-Za-z])|[A-Za-z]+)[²³]?(?:\s*(?:/|per)\s*[A-Za-z]+)?(?![A-Za-z])"
+    r"|[a-z]+|[ぁ-んァ-ヶー一-鿿]{1,8})"
+)
+_JAPANESE_ENDINGS = re.compile(
+    r"(?:です|である|だ|になります|となります|になる|となる|とな|でした|あります|がある|います|残|必要|かか|進|の|が|を|に|と|で|は|も|、).*\Z"
+)
+_SQUARED = re.compile(r"(?<![A-Za-z])([mck]?m|in|ft|yd|mi)\s*\^\s*\{?([23])\}?")
+_CURRENCY = re.compile(r"[$€£¥]")
+_WORDS_NUMBER = re.compile(
+    r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million)\b",
+    re.IGNORECASE,
+)
+_FILLERS = re.compile(
+    r"a|an|the|that|there|are|is|she|he|it|they|we|you|has|have|had|will|be|of|in|for|at|and|so|therefore|thus|hence|to"
+    r"|answer|number|value|total|sum|result|final|left|only|just|equals?|per|each|on|by|with|from|as|when|all|altogether"
+)
+
+
+def quantity(text: str, *, is_plain: bool = False) -> Quantity:
+    """Return the one number that a text gives, with its unit.
+
+    Args:
+        text: A text such as "12 km", "x = 3/4" or "She has 12 apples left".
+        is_plain: Whether full-width signs and Markdown are gone already.
+
+    Raises:
+        NotAQuantity: The text gives none, or more than one, or says more than a number.
+    """
+    text = without_latex(text if is_plain else plain(text)).rstrip(" .。、,;!?\"'「」").lstrip(" \"'「")
+    text = _right_side(_SQUARED.sub(lambda found: found[1] + ("²" if found[2] == "2" else "³"), text))
+    found = numerals(text)
+    if not found:
+        return _in_words(text)
+    if len(found) > 1:
+        raise NotAQuantity(f"it gives several numbers: {text[:80]}")
+    one = found[0]
+    if one.value is None:
+        raise NotAQuantity(f"{one.written!r} is no plain number")
+    return _with_unit(text, one)
+
+
+def _right_side(text: str) -> str:
+    """What stands behind the last equals sign of a single chain of equations."""
+    parts = re.split(r"[=≈]", text)
+    if len(parts) == 1:
+        return re.sub(r"\A\s*[A-Za-z]\s*:\s*", "", text)
+    if any(re.search(r"[,、;。]\s|、|\band\b|\bbecause\b|[A-Za-z]{4,}.*[,;]", part) for part in parts[1:]):
+        raise NotAQuantity(f"it holds several equations: {text[:80]}")
+    return parts[-1].strip()
+
+
+def _with_unit(text: str, one: Numeral) -> Quantity:
+    """The number with its unit; the words around it must not change what it says."""
+    before, behind = text[: one.start], text[one.end :]
+    unit, rest = _unit_behind(behind)
+    if sign := _CURRENCY.search(one.written):
+        unit = sign[0] if not unit or unit_of(unit) is None else unit
+    words = f"{before} {rest}"
+    said = _BOUNDS.search(f"{before} {behind}")
+    for problem in (_OPERATORS, _VARIABLE, _WORDS_NUMBER):
+        said = said or problem.search(words)
+    if said:
+        raise NotAQuantity(f"{said[0].strip()!r} beside the number may change it: {text[:80]}")
+    if len(words.split()) > MOST_WORDS:
+        raise NotAQuantity(f"it says more than a number: {text[:80]}")
+    if re.match(r"[A-Za-z]", behind) and unit_of(unit) is None:
+        raise NotAQuantity(f"letters stand behind the number: {text[:80]}")
+    assert one.value is not None
+    return Quantity(one.value, one.other, unit, one.percent, one.decimals, _is_reduced(one.written))
+
+
+def _unit_behind(behind: str) -> tuple[str, str]:
+    """The unit or the counted thing behind a number, and what is left."""
+    match = _UNIT.match(behind)
+    if match is None:
+        return "", behind
+    unit = match["unit"].strip()
+    if not unit.isascii() and unit not in UNITS:
+        unit = next((name for name in sorted(UNITS, key=len, reverse=True) if unit.startswith(name)), unit)
+        unit = _JAPANESE_ENDINGS.sub("", unit) if unit not in UNITS else unit
+    if _FILLERS.fullmatch(unit.lower()):
+        unit = ""
+    return unit, behind[match.start("unit") + len(unit) :]
+
+
+def _in_words(text: str) -> Quantity:
+    """A number in words, where the text is that number and at most a unit."""
+    for count in range(len(words := text.split()), 0, -1):
+        if (value := english_words(" ".join(words[:count]))) is not None and len(words) - count <= 1:
+            return Quantity(value, unit=words[count] if count < len(words) else "")
+    kanji = re.match(r"[零〇一二三四五六七八九十百千万億兆]+", text)
+    if kanji and (value := kanji_words(kanji[0])) is not None:
+        rest = _JAPANESE_ENDINGS.sub("", text[kanji.end() :])
+        if rest in UNITS or rest in _COUNTERS:
+            return Quantity(value, unit=rest)
+    raise NotAQuantity(f"it gives no number: {text[:80]}")
+
+
+_COUNTERS = ("", "個", "人", "本", "枚", "匹", "冊", "台", "回", "歳", "つ", "羽", "頭", "杯", "点", "問", "通り")
+
+
+def _is_reduced(written: str) -> bool:
+    """Whether a fraction is in lowest terms; what is written as no fraction is."""
+    parts = re.search(r"(\d+)\s*/\s*(\d+)|\\frac\s*\{(\d+)\}\s*\{(\d+)\}|(\d+)分の(\d+)", written)
+    if parts is None:
+        return True
+    one, other = (int(part) for part in parts.groups() if part is not None)
+    value = Fraction(one, other) if other else Fraction(0)
+    return {value.numerator, value.denominator} == {one, other}

@@ -1,0 +1,1 @@
+"""Judging without a model: answers are checked against a truth or a constraint."""
