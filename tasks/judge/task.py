@@ -8,8 +8,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.converse.estimates import earlier_tokens
-from kasasagi.tasks.judge.checkers.named import CHECKERS
-from kasasagi.tasks.judge.checkers.numbers import expressions
+from kasasagi.tasks.judge.checkers.named import CHECKERS, CHECKERS_VERSION
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.methods import method_of
 from kasasagi.tasks.judge.named import METHODS
@@ -28,13 +27,10 @@ def _config(context: Context) -> JudgeConfig:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the ratings: the judges, their prompt, and the margin where it decides what else is asked.
-
-    Without judges it is the checker, and whether it can compare expressions.
-    """
+    """What decides the ratings: the judges or the checker, their prompt, and the margin where it asks for more."""
     config, pairs = _config(context), context.recipe.pairs
     if config.verifies:
-        return [config.keyed(), *CHECKERS.key_parts([config.verifying.kind], context.base), expressions.is_installed()]
+        return [config.keyed(), CHECKERS_VERSION, *CHECKERS.key_parts([config.verifying.kind], context.base)]
     known: list[Any] = [config.keyed(), [context.model_digest(name) for name in config.judges]]
     if is_own(config.method):
         known += METHODS.key_parts([config.method], context.base)

@@ -1,12 +1,15 @@
 """The checkers against written cases: no wrong answer is called correct, whatever way of writing it is in."""
 
 import json
+import time
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kasasagi.tasks.judge.checkers.auto import needs_extra
 from kasasagi.tasks.judge.checkers.model import Case
@@ -137,3 +140,28 @@ def test_a_checker_of_ones_own_says_true_false_or_none(tmp_path: Path, answer: s
     (tmp_path / "my_checks.py").write_text(CHECKS)
     found = CHECKERS.find("my_checks.is_even", tmp_path)(Case(answer, row={"model": "small"}))
     assert (found.verdict, found.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    "text", ["**a** ", "\\boxed{", "the answer is 1. ", "1 234 ", "#### ", "$ ", "1,", "A. x ", "答えは", "("]
+)
+def test_no_text_keeps_a_checker_busy(text: str) -> None:
+    many = text * (12_000 // len(text))
+    begun = time.process_time()
+    for kind, truth, prompt in (
+        ("number", "12", ""),
+        ("choice", "B", f"A. x\nB. y\n{many}"),
+        ("instructions", None, many),
+    ):
+        CHECKERS.find(kind, Path())(Case(many, truth, prompt))
+    assert time.process_time() - begun < 10
+
+
+@given(answer=st.text(max_size=80), truth=st.text(max_size=20), prompt=st.text(max_size=40))
+def test_checkers_say_something_of_any_text(answer: str, truth: str, prompt: str) -> None:
+    for kind in ("auto", "number", "choice", "text", "regex", "json", "instructions"):
+        try:
+            found = CHECKERS.find(kind, Path())(Case(answer, truth, prompt))
+        except MissingExtraError:
+            continue
+        assert found.verdict in ("correct", "incorrect", "cannot_tell")

@@ -7,6 +7,11 @@ from typing import Literal
 from kasasagi.tasks.judge.checkers.plain import braced, plain
 
 LONGEST_BARE = 120
+LONGEST_STATEMENT = 400
+MOST_CHARS = 20_000
+MOST_STATEMENTS = 20
+"""Of boxes and marks the last so many are read; a response with more is no plain answer."""
+BEFORE = 400
 Place = Literal["boxed", "marked", "whole", "conclusion"]
 
 
@@ -36,7 +41,7 @@ class Statements:
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
 _BARE_BOX = re.compile(r"\\boxed\s+(\S+)")
-_HASHES = re.compile(r"^####\s+(\S.*?)\s*$", re.MULTILINE)
+_HASHES = re.compile(r"^####\s+(\S.*)$", re.MULTILINE)
 _MARK = re.compile(
     r"""
     (?:\b(?:final|correct|right|best)\s+)?\banswers?\b(?:\s+(?:choice|option))?
@@ -57,11 +62,12 @@ _NOT_OURS = re.compile(
     re.IGNORECASE,
 )
 HEDGES = re.compile(
-    r"\b(?:or|either|neither|nor|maybe|perhaps|possibly|might|may|could|not|isn't|aren't|wasn't|can't|cannot|doesn't|don't"
+    r"\?\Z|\b(?:or|either|neither|nor|maybe|perhaps|possibly|might|may|could|not|isn't|aren't|wasn't|can't|cannot|doesn't|don't"
     r"|wouldn't|unless|if|otherwise|depending|depends|unsure|uncertain|guess|between|except|instead|rather|versus|vs"
-    r"|unknown|impossible|both|would\s+have\s+been|was|were|but|although|though|supposed)\b"
+    r"|unknown|impossible|both|would\s+have\s+been|was|were|but|although|though|supposed|why|how|whether"
+    r"|(?:some|others?|people|many|someone|he|she|they|student|you)\s+(?:said|says?|thinks?|thought|claims?|believes?|argues?|gets?|got))\b"
     r"|ではない|ではあり|ではなく|じゃない|でない|とは限ら|以外|または|もしくは|あるいは|それとも|もし|場合|なら|かもしれ"
-    r"|おそらく|多分|たぶん|不明|わから|分から|間違|誤り|両方|のどちら|[はがも]ない|だが|ですが|けど",
+    r"|おそらく|多分|たぶん|不明|わから|分から|間違|誤り|両方|自信|確信|理由|なぜ|どうして|かどうか|のどちら|[はがも]ない|だが|ですが|けど",
     re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(
@@ -91,7 +97,15 @@ _END = re.compile(r"(?<!approx)(?<!\b[A-J])\.(?=\s|\Z)|[。！？]|[!?](?=\s|\Z)
 
 def statements(answer: str) -> Statements:
     """Return what a response says as its answer."""
-    text = plain(answer).strip()
+    if len(answer) > MOST_CHARS:
+        return Statements(problem=f"the response is longer than the {MOST_CHARS:,} characters that are read")
+    found = _statements(plain(answer).strip())
+    if any(len(one.text) > LONGEST_STATEMENT for one in (found.final, *found.others) if one is not None):
+        return Statements(problem="what the response states as its answer is no short answer")
+    return found
+
+
+def _statements(text: str) -> Statements:
     if boxes := _boxes(text):
         return _of_boxes(text, boxes)
     if marked := _marked(text):
@@ -106,9 +120,9 @@ def sentences_of(text: str) -> list[str]:
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:
     """Where each box begins and ends, and what is in it."""
-    found = [(one.start(), one.end(), braced(text, one.end())) for one in _BOX.finditer(text)]
+    found = [(one.start(), one.end(), braced(text, one.end())) for one in [*_BOX.finditer(text)][-MOST_STATEMENTS:]]
     full = [(start, end + len(inner) + 2, inner.strip()) for start, end, inner in found if inner is not None]
-    bare = [(one.start(), one.end(), one[1].strip("$.")) for one in _BARE_BOX.finditer(text) if not full]
+    bare = [(one.start(), one.end(), one[1].strip("$.")) for one in [*_BARE_BOX.finditer(text)][-1:] if not full]
     return [one for one in full or bare if one[2]]
 
 
@@ -134,7 +148,7 @@ _CODE_AND_BOX = re.compile(r"```.*?```|\\(?:boxed|fbox)", re.DOTALL)
 def _marked(text: str) -> list[tuple[int, Statement]]:
     """What stands behind each mark such as "the answer is", with the place where it ends."""
     found = []
-    for mark in [*_MARK.finditer(text), *_HASHES.finditer(text)]:
+    for mark in [*[*_MARK.finditer(text)][-MOST_STATEMENTS:], *[*_HASHES.finditer(text)][-1:]]:
         is_hashes = mark.re is _HASHES
         before = text[: mark.start()].rstrip(" *_")[-30:] + (" " if text[: mark.start()].endswith(" ") else "")
         if not is_hashes and _NOT_OURS.search(before):
@@ -144,7 +158,7 @@ def _marked(text: str) -> list[tuple[int, Statement]]:
         ending = _END.search(text, begin)
         end = ending.start() if ending else len(text)
         if inside := _BECAUSE.sub("", text[begin:end]).strip(" *_\t"):
-            sentence = _sentence_around(text, mark.start(), end)
+            sentence = _sentence_around(text, mark.start(), end) + text[end : end + 1]
             found.append((end, Statement(inside, "marked", sentence)))
     return sorted(found, key=lambda one: one[0])
 
@@ -160,9 +174,10 @@ def _of_marked(text: str, marked: list[tuple[int, Statement]]) -> Statements:
 
 
 def _sentence_around(text: str, start: int, end: int) -> str:
-    begins = [found.end() for found in _END.finditer(text, 0, start)]
+    opening = max(0, start - BEFORE)
+    begins = [found.end() for found in _END.finditer(text, opening, start)]
     ending = _END.search(text, end)
-    return text[begins[-1] if begins else 0 : ending.start() if ending else len(text)].strip()
+    return text[begins[-1] if begins else opening : ending.start() if ending else len(text)].strip()
 
 
 def _unmarked(text: str) -> Statements:
@@ -177,6 +192,6 @@ def _unmarked(text: str) -> Statements:
     place: Place = "whole" if len(parts) == 1 and len(text) <= LONGEST_BARE else "conclusion"
     if place == "conclusion" and not _CONCLUDES.search(last):
         return Statements(problem="the response does not say which of its words are the answer")
-    if HEDGES.search(last):
-        return Statements(problem=f"the answer hedges or denies: {last[:80]}")
+    if HEDGES.search(last) or text.endswith("?"):
+        return Statements(problem=f"the answer hedges, denies or asks: {last[:80]}")
     return Statements(Statement(last, place, last))

@@ -9,6 +9,7 @@ from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.text import normalized
 from kasasagi.tasks.judge.checkers.truths import truths_of
 
+MOST_CHARS = 8_000
 KANA = "アイウエオカキクケコ"
 _LABEL = rf"[A-J]|[{KANA}]|\d{{1,2}}"
 _OPTION = re.compile(
@@ -29,6 +30,10 @@ _OTHERS_ARE_WRONG = re.compile(
     r"\A(?:(?:the\s+)?others?|(?:option\s+)?[(]?[A-J][)]?)\s+(?:is|are|was|were)\s+(?:wrong|incorrect|false|not)\b",
     re.IGNORECASE,
 )
+_CONCLUSION = re.compile(
+    r"\A\s*(?:so|therefore|thus|hence|したがって|従って|よって|つまり|ゆえに)\s*[,、]?\s*(?:it\s+is\s+|it's\s+)?",
+    re.IGNORECASE,
+)
 _SEVERAL = re.compile(
     rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])\s*(?:,|、|/|and|or|と|や|か|&|\+)\s*[(\[]?(?:{_LABEL})(?![A-Za-z])",
     re.IGNORECASE,
@@ -38,7 +43,7 @@ _SEVERAL = re.compile(
 def options_in(prompt: str) -> dict[str, str]:
     """Return the options of a question by their labels, in their order; none where fewer than two are found."""
     found: dict[str, str] = {}
-    for one in _OPTION.finditer(plain(prompt)):
+    for one in _OPTION.finditer(plain(prompt[-MOST_CHARS:])):
         found.setdefault(one["label"], one["text"].strip(" ,;、"))
     run = _run(list(found))
     return {label: found[label] for label in run} if len(run) > 1 else {}
@@ -80,25 +85,28 @@ def label_of(truth: str, options: Mapping[str, str]) -> str | None:
     """Return the label of the option that a truth names, None where it names none."""
     tidied = without_latex(plain(truth)).strip()
     match = _SAID.match(tidied)
+    found = None
     if match is not None:
         label, rest = match["label"].upper(), match["rest"].strip()
-        if not rest and (not options or label in options):
-            return label
-        if label in options and normalized(rest) == normalized(options[label]):
-            return label
-    same = [label for label, text in options.items() if normalized(text) == normalized(tidied)]
-    return same[0] if len(same) == 1 else None
+        is_own = label in options and normalized(rest) == normalized(options[label])
+        found = label if is_own or (not rest and (not options or label in options)) else None
+    return _one_of(found, normalized(tidied), options)
 
 
 def _named(statement: Statement, options: Mapping[str, str]) -> str | None:
     """The label of the one option that a statement names, None where it names none or several."""
-    text = without_latex(statement.text).strip(" .。\"'")
+    text = _CONCLUSION.sub("", without_latex(statement.text)).strip(" .。\"'")
     if _SEVERAL.search(text):
         return None
-    if (label := _by_label(text, options)) is not None:
-        return label
-    same = [label for label, option in options.items() if normalized(option) == normalized(_without_polite(text))]
-    return same[0] if len(same) == 1 else None
+    return _one_of(_by_label(text, options), normalized(_without_polite(text)), options)
+
+
+def _one_of(label: str | None, text: str, options: Mapping[str, str]) -> str | None:
+    """The option of a label, or of a text; None where they are two, such as 3 for the third option and the first."""
+    same = [name for name, option in options.items() if normalized(option) == text]
+    if label is None:
+        return same[0] if len(same) == 1 else None
+    return label if set(same) <= {label} else None
 
 
 def _by_label(text: str, options: Mapping[str, str]) -> str | None:
@@ -107,7 +115,7 @@ def _by_label(text: str, options: Mapping[str, str]) -> str | None:
     if match is None or (options and match["label"].upper() not in options):
         return None
     label, rest = match["label"], match["rest"].strip(" .。*")
-    if label.islower() and not (match["open"] and match["close"]) and rest:
+    if label.islower() and rest and not (match["close"] and (match["open"] or _fits(rest, label.upper(), options))):
         return None
     label = label.upper()
     if not rest or _POLITE.match(rest) or _IS_CORRECT.match(rest):

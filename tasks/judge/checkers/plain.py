@@ -8,11 +8,14 @@ _SUPERSCRIPT = re.compile(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = re.compile(r"(?P<whole>\d)?(?P<sign>[¼-¾⅐-⅞])")
 _CIRCLED = re.compile(r"[①-⑳]")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff]")
-_STRONG = re.compile(r"(?<![A-Za-z0-9)])(\*\*|__)(?=\S)(.+?)(?<=\S)\1(?![A-Za-z0-9(])")
-_EMPHASIS = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]+?)(?<=[^\s*])\*(?![\w*(])")
-_CODE = re.compile(r"`([^`\n]*)`")
-_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mathit|textrm|operatorname|mbox|rm)\s*\{([^{}]*)\}")
-_MATH = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(?=\S)([^$\n]+?)(?<=\S)\$(?!\d)|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_STRONG = re.compile(r"(?<![A-Za-z0-9)])(\*\*|__)(?=[^\s*_])(.{1,300}?)(?<=[^\s*_])\1(?![A-Za-z0-9(])")
+_EMPHASIS = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]{1,300}?)(?<=[^\s*])\*(?![\w*(])")
+_CODE = re.compile(r"`([^`\n]{0,300})`")
+_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mathit|textrm|operatorname|mbox|rm)\s*\{([^{}]{0,300})\}")
+_MATH = re.compile(
+    r"\$\$([^$]{1,500})\$\$|(?<!\\)\$(?=\S)([^$\n]{1,300})(?<=\S)\$(?!\d)|\\\((.{1,300}?)\\\)|\\\[(.{1,500}?)\\\]",
+    re.DOTALL,
+)
 _SPACING = re.compile(r"\\[,;:! ]|\\q?quad\b|~")
 _SIMPLE = {
     "\\left": "",

@@ -13,6 +13,9 @@ from kasasagi.tasks.judge.checkers.plain import plain
 from kasasagi.tasks.judge.checkers.truths import is_missing
 from kasasagi.tasks.text.languages import KANA
 
+MOST_CHARS = 8_000
+"""A longer prompt is material to work on, among which constraints are not looked for."""
+
 
 def check_instructions(case: Case) -> Finding:
     """Hold an answer against all constraints: it is correct if it meets each, and they are all that is asked for."""
@@ -41,6 +44,8 @@ def _asked(case: Case) -> Recognised:
 
 def recognised_in(prompt: str) -> Recognised:
     """Return the constraints that a prompt states, in Japanese or English."""
+    if len(prompt) > MOST_CHARS:
+        return Recognised(Constraints(), "")
     read = recognise_japanese if KANA.search(prompt) else recognise_english
     try:
         return read(plain(prompt))

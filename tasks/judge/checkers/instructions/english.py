@@ -14,7 +14,10 @@ _THINGS = {
     "bullet point": "bullets",
     "bulleted item": "bullets",
 }
-_N = r"(\d[\d,]*|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fifty|a hundred)"
+_N = (
+    r"(\b\d[\d,]{0,8}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fifty"
+    r"|a hundred)"
+)
 _THING = r"(words?|sentences?|paragraphs?|characters?|bullet\s+points?|bullets?|bulleted\s+items?)"
 _QUOTED = r"[\"'“‘`]([^\"“”`\n]{1,120}?)[\"'”’`]"
 _QUOTES = rf"{_QUOTED}(?:\s*(?:,|and|or|,\s*and)\s*{_QUOTED})?(?:\s*(?:,|and|or|,\s*and)\s*{_QUOTED})?"

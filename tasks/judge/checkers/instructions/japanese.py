@@ -5,7 +5,7 @@ import re
 from kasasagi.tasks.judge.checkers.instructions.recognised import Found, Read, Recognised, Rule, recognise
 from kasasagi.tasks.judge.checkers.numbers.numerals import kanji_words
 
-_N = r"(\d[\d,]*|[一二三四五六七八九十百千]+)"
+_N = r"((?<![\d,])\d[\d,]{0,8}|[一二三四五六七八九十百千]{1,6})"
 _QUOTED = r"[「『\"“]([^」』\"”\n]{1,80})[」』\"”]"
 _SAYS = r"(?:という|の)?(?:言葉|単語|語句|語|キーワード|フレーズ|表現|文字列)?"
 _THINGS = {"文字": "characters", "字": "characters", "文": "sentences", "段落": "paragraphs"}
@@ -89,7 +89,7 @@ _RULES: tuple[tuple[str, Read], ...] = (
         lambda match: {"ends_with": match[1]},
     ),
     (
-        r"(?:すべて|全て|必ず)?(英語|日本語)(?:のみ|だけ)?で(?=答|書|回答|説明|述べ|返答|出力|お願い|要約)",
+        r"(?:すべて|全て|必ず)?(英語|日本語)(?:のみ|だけ)?で(?=[^。]{0,12}(?:答|書|回答|説明|述べ|返答|出力|お願い|要約))",
         _language,
     ),
     (r"JSON(?:形式|オブジェクト)?(?:のみ|だけ)?で", _always({"formats": ["json"]})),
@@ -104,7 +104,7 @@ RULES: tuple[Rule, ...] = tuple((re.compile(pattern), read) for pattern, read in
 _ASKS_MORE = re.compile(
     r"必ず|以内|以下|未満|以上|ちょうど|ぴったり|のみ|だけ|ないで|せずに|使わず|避け|禁止|含め|入れて|形式|口調|です・ます|ですます|である調|敬語"
     r"|ひらがな|カタカナ|漢字|箇条書き|段落|文字|\d\s*(?:字|文)|約|程度|くらい|ぐらい|語尾|始め|終わ|終え|締め|それぞれ|ごと|絵文字|改行"
-    r"|タイトル|見出し|太字|表で|英語|日本語|中国語|フランス語|順に|簡潔|短く|長く|詳しく|丁寧|[「『]|番号|リスト|マークダウン|JSON|小文字|大文字"
+    r"|タイトル|見出し|太字|表で|英語|日本語|中国語|フランス語|順に|簡潔|短[くい]|長[くい]|詳しく|丁寧|[「『]|番号|リスト|マークダウン|JSON|小文字|大文字"
     r"|句読点|読点|カンマ|韻|俳句|短歌|一言"
 )
 

@@ -72,7 +72,7 @@ def list_of(text: str) -> list[str]:
     match = _BRACKETS.match(tidied)
     inner = match[2] if match else tidied
     is_grouped = re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", inner)
-    if "," not in inner or is_grouped or re.search(r"[A-Za-z]{3,}(?<!frac)(?<!sqrt)", inner):
+    if "," not in inner or is_grouped or re.search(r"(?<![\\A-Za-z])[A-Za-z]{3,}", inner):
         return [text]
     return [part.strip() for part in re.split(r",(?![^({\[]*[)}\]])", inner)]
 

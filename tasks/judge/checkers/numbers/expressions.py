@@ -28,7 +28,7 @@ class MissingExtraError(ValueError):
 
 
 _ALLOWED = re.compile(
-    r"(?:\\(?:frac|sqrt|pi|theta|alpha|beta|phi|sin|cos|tan|sec|csc|cot|arcsin|arccos|arctan|ln|log|exp|infty|cdot|times)"
+    r"(?:\\(?:frac|sqrt|pi|theta|alpha|beta|phi|sin|cos|tan|sec|csc|cot|arcsin|arccos|arctan|ln|log(?:_\{?\d+\}?)?|exp|infty|cdot|times)"
     r"(?![A-Za-z])|\d{1,12}(?:\.\d{1,12})?|(?<![A-Za-z])[A-Za-z](?:_\{?\d\}?)?(?![A-Za-z])|[-+*/^(){}\[\]|×·÷\s])+\Z"
 )
 _WORDS = {

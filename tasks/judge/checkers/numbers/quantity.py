@@ -44,8 +44,10 @@ class NotAQuantity(ValueError):
 _BOUNDS = re.compile(
     r"\b(?:more|less|greater|fewer|over|under|least|most|below|above|up\s+to|half|third|quarter|twice|double|triple|times"
     r"|dozens|hundreds|thousands|millions|remainder|mod|modulo|ratio|base|squared|cubed|root|factorial|log|sin|cos|tan"
+    r"|percentage|square\s+of|cube\s+of|negative\s+of|opposite|inverse|reciprocal|thrice|quadruple|too|short|away|off|multiples?|factors?"
+    r"|divided|multiplied|plus|powers?"
     r"|every|each\s+of|first|second\s+(?:number|value)|to\s+the\s+power)\b|\br\s*\d"
-    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方根|から|ごと|前後|台|進法|桁",
+    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方|逆数|符号|足す|引く|かける|割る|割った|足した|引いた|から|ごと|前後|台|進法|桁",
     re.IGNORECASE,
 )
 _OPERATORS = re.compile(r"[+*/^<>√π∞±≤≥≠~〜→|!_\\{}×÷·≡∝∑∫]|(?<=\S)\s*[-–:]\s*(?=\S)")
@@ -58,6 +60,9 @@ _UNIT = re.compile(
 )
 _JAPANESE_ENDINGS = re.compile(
     r"(?:です|である|だ|になります|となります|になる|となる|とな|でした|あります|がある|います|残|必要|かか|進|の|が|を|に|と|で|は|も|、).*\Z"
+)
+_UNKNOWN = re.compile(
+    r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])\s*[-+*/^×·÷]|[-+*/×·÷\d]\s*(?<![A-Za-z])[B-Zb-z](?![A-Za-z])|[|√±]|\\(?:sqrt|log|ln|sin|cos|tan)"
 )
 _SQUARED = re.compile(r"(?<![A-Za-z])([mck]?m|in|ft|yd|mi)\s*\^\s*\{?([23])\}?")
 _CURRENCY = re.compile(r"[$€£¥]")
@@ -100,6 +105,8 @@ def _right_side(text: str) -> str:
     parts = re.split(r"[=≈]", text)
     if len(parts) == 1:
         return re.sub(r"\A\s*[A-Za-z]\s*:\s*", "", text)
+    if any(_UNKNOWN.search(part) for part in parts[:-1]):
+        raise NotAQuantity(f"the equation is not solved: {text[:80]}")
     if any(re.search(r"[,、;。]\s|、|\band\b|\bbecause\b|[A-Za-z]{4,}.*[,;]", part) for part in parts[1:]):
         raise NotAQuantity(f"it holds several equations: {text[:80]}")
     return parts[-1].strip()

@@ -102,7 +102,7 @@ _SURE = frozenset(("mm", "cm", "km", "kg", "mg", "ml", "mL", "dl", "dL", "$", "�
 _ASKED = re.compile(
     r"\bhow\s+many\s+(?:more\s+|fewer\s+|total\s+|full\s+|whole\s+)?([A-Za-z]+(?:\s(?:meters?|metres?|centimet(?:er|re)s?))?)"
     r"|\b(?:answer|give|express|written|convert\w*)\b[^.?!\n]{0,60}?\b(?:in|to|into)\s+([A-Za-z/^{}0-9]+)"
-    r"|\bin\s+([A-Za-z]+)\s*[?.]?\s*\Z"
+    r"|\bin\s+([A-Za-z]+(?:/[A-Za-z]+)?)\s*[?.]?\s*\Z"
     r"|何\s*((?:キロ|センチ|ミリ|平方|立方)*(?:メートル|グラム|リットル)|[A-Za-z]{1,3}|か月|ヶ月|時間|週間|分|秒|日|年|円|度)",
     re.IGNORECASE,
 )
