@@ -76,7 +76,8 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
         _step(console, "Prompt", prompt["prompt_id"], _prompt_fields(prompt), lines)
     for response in chain["responses"]:
         fields = _fields(response, "model", "sample_index", "finish_reason", "completion_tokens", "thinking", "content")
-        _step(console, "Response", response["response_id"], [*fields, *_paid(calls.get(response["call_id"]))], lines)
+        fields += [*_paid(calls.get(response["call_id"])), *map(_rating, _without_call(chain, response))]
+        _step(console, "Response", response["response_id"], fields, lines)
     judged = {rating["call_id"] for rating in chain["ratings"]}
     made = {row["call_id"] for row in (*chain["draws"], *chain["responses"])}
     for call in chain["calls"]:
@@ -93,6 +94,12 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
     if chain["pairing"] and not chain["pairs"]:
         console.print()
         console.print(plain("No pair came of it.", "yellow"))
+
+
+def _without_call(chain: dict[str, Any], response: dict[str, Any]) -> list[dict[str, Any]]:
+    """The ratings of a response that no model gave: those of checkers and of people."""
+    given = [rating for rating in chain["ratings"] if rating["call_id"] is None]
+    return [rating for rating in given if rating["response_id"] == response["response_id"]]
 
 
 def reply_text(reply: str | None) -> str:

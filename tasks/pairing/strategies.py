@@ -165,25 +165,38 @@ def _best_versus(
 
 def _ready(candidates: Sequence[Candidate]) -> list[_Rated] | Dropped:
     """The rated candidates, at least two and one of them finished, or why there are not so many."""
+    rated = _rated_candidates(candidates) if candidates else []
+    return _too_few(candidates, rated) or _unusable(rated) or rated
+
+
+def _too_few(candidates: Sequence[Candidate], rated: Sequence[_Rated]) -> Dropped | None:
+    """Why there are no two rated responses, if there are not."""
     if len(candidates) < 2:
-        return Dropped("too_few_responses", f"{len(candidates)} of the 2 responses that a pair needs")
-    rated = _rated_candidates(candidates)
+        only = [one for one in rated if one.candidate.checked]
+        few = Dropped("too_few_responses", f"{len(candidates)} of the 2 responses that a pair needs")
+        return _without_contrast(only) if only else few
     if len(rated) < 2 and any(one.lacks_quorum for one in candidates):
         return Dropped("no_quorum", f"too few judges rated all {len(candidates)} responses in every order")
     if len(rated) < 2:
         return Dropped("missing_rating", f"{len(rated)} of {len(candidates)} responses are rated in every order")
+    return None
+
+
+def _unusable(rated: Sequence[_Rated]) -> Dropped | None:
+    """Why none of the rated responses can be chosen, if so."""
     if all(one.candidate.checked for one in rated) and len({one.rating for one in rated}) == 1:
         return _without_contrast(rated)
     if not any(one.is_finished for one in rated):
         return Dropped("no_finished_response", f"all {len(rated)} rated responses are truncated")
-    return rated
+    return None
 
 
 def _without_contrast(rated: Sequence[_Rated]) -> Dropped:
-    """Why checked responses of one verdict make no pair."""
+    """Why checked responses of one verdict make no pair; of equal ones a single one is left."""
+    which = "the one response that is left is" if len(rated) == 1 else f"the {len(rated)} checked responses all are"
     if rated[0].rating > 0:
-        return Dropped("all_correct", f"all {len(rated)} responses that could be checked are correct")
-    return Dropped("none_correct", f"none of the {len(rated)} responses that could be checked is correct")
+        return Dropped("all_correct", f"{which} correct")
+    return Dropped("none_correct", f"{which} incorrect")
 
 
 def _by_distance(rated: Sequence[_Rated]) -> list[tuple[_Rated, _Rated]]:

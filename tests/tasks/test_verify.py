@@ -56,6 +56,8 @@ def test_a_correct_answer_is_chosen_over_an_incorrect_one_and_nobody_is_asked(tm
         (("4", "The answer is 4.", "no idea"), "all_correct"),
         (("5", "The answer is 6."), "none_correct"),
         (("4", "no idea"), "missing_rating"),
+        (("4",), "all_correct"),
+        (("no idea",), "too_few_responses"),
     ],
 )
 def test_prompts_without_both_verdicts_say_which(

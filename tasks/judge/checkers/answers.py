@@ -45,12 +45,14 @@ _HASHES = re.compile(r"^####\s+(\S.*)$", re.MULTILINE)
 _MARK = re.compile(
     r"""
     (?:\b(?:final|correct|right|best)\s+)?\banswers?\b(?:\s+(?:choice|option))?
-        (?:\s+(?:to|for)\s+(?:the|this)\s+\w+(?:\s\w+){0,3})?
+        (?:\s+(?:to|for)\s+[^.:=?!\n]{1,60}?)?
         (?:\s*(?:\bis\b|\bare\b|\bwould\s+be\b|\bmust\s+be\b|\bshould\s+be\b|'s\b)\s*:?|\s*[:=])
     |^[#>\s]*(?:the\s+)?(?:final\s+)?answer\s*[:：\-–—]?\s*$
     |\b(?:correct|right|best)\s+(?:choice|option)\s+(?:is|would\s+be)\s*:?
     |(?:答え|答|解答|回答|正解|結論)(?:\]|】|\)|」)?\s*(?:は|が|:|=)\s*[、,:]?
     |[\[【「(](?:最終)?(?:答え|答|解答|回答|正解)[\]】」)]
+    |^[#>\s]*(?:final\s+)?answer\s+(?=[-$\d(])
+    |^[#>\s]*(?:答え|答|解答)[ \t]+(?=[-$¥\d(])
     |^[#>\s]*(?:最終)?(?:答え|解答|回答|正解)\s*$
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,

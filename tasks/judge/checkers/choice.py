@@ -121,7 +121,7 @@ def _by_label(text: str, options: Mapping[str, str]) -> str | None:
     if not rest or _POLITE.match(rest) or _IS_CORRECT.match(rest):
         return label
     if not (match["close"] or match["stop"]):
-        rest_is_option = label in options and normalized(rest) == normalized(options[label])
+        rest_is_option = label in options and normalized(_without_polite(rest)) == normalized(options[label])
         return label if rest_is_option else None
     return label if _OTHERS_ARE_WRONG.match(rest) or _fits(rest, label, options) else None
 

@@ -16,7 +16,7 @@ _MATH = re.compile(
     r"\$\$([^$]{1,500})\$\$|(?<!\\)\$(?=\S)([^$\n]{1,300})(?<=\S)\$(?!\d)|\\\((.{1,300}?)\\\)|\\\[(.{1,500}?)\\\]",
     re.DOTALL,
 )
-_SPACING = re.compile(r"\\[,;:! ]|\\q?quad\b|~")
+_SPACING = re.compile(r"\\[,;:! ]|\\q?quad\b|(?<=\S)~(?=\S)")
 _SIMPLE = {
     "\\left": "",
     "\\right": "",

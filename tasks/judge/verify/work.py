@@ -17,7 +17,6 @@ from kasasagi.tasks.judge.votes import by_prompt_id
 from kasasagi.tasks.text.endings import cut_off_detail, is_cut_off
 
 Row = Mapping[str, Any]
-NOTHING_TO_COMPARE = cannot_tell("no other answer to this prompt is left", "nothing_to_compare")
 
 
 def verify_chunk(session: Session, config: JudgeConfig, job: ChunkJob) -> Handle:
@@ -36,9 +35,8 @@ def check_responses(
     """Return a rating for each response that is correct or incorrect, and a quarantined row for each other."""
     ratings, quarantine = [], []
     for prompt in prompts:
-        answers = responses.get(prompt["prompt_id"], ())
-        for answer in answers:
-            found = check_one(config, checker, prompt, answer) if len(answers) > 1 else NOTHING_TO_COMPARE
+        for answer in responses.get(prompt["prompt_id"], ()):
+            found = check_one(config, checker, prompt, answer)
             if found.verdict == "cannot_tell":
                 quarantine.append(_unrated(config, answer, found))
             else:
@@ -71,7 +69,7 @@ def _rating(config: VerifyConfig, answer: Row, found: Finding) -> dict[str, Any]
         "judge": VERIFY,
         "aspect": config.aspect,
         "ordering": "first",
-        "place": 1,
+        "place": None,
         "rating": 1.0 if found.verdict == "correct" else 0.0,
         "rationale": f"{found.verdict}: {found.detail}",
         "call_id": None,

@@ -39,7 +39,7 @@ def _one(truth: str, statement: Statement, prompt: str) -> Finding:
     if len(parts := list_of(truth)) > 1:
         return _lists(truth, parts, statement.text)
     wanted = _quantity(truth)
-    found = _quantity(statement.text)
+    found = _quantity(statement.text, is_stated=statement.place in ("boxed", "marked"))
     if not isinstance(wanted, str) and not isinstance(found, str):
         return compare(wanted, found, prompt)
     if not (looks_like_expression(truth) and looks_like_expression(statement.text)):
@@ -48,10 +48,10 @@ def _one(truth: str, statement: Statement, prompt: str) -> Finding:
     return _expressions(truth, statement)
 
 
-def _quantity(text: str) -> Quantity | str:
+def _quantity(text: str, *, is_stated: bool = False) -> Quantity | str:
     """The number of a text, or why it gives none."""
     try:
-        return quantity(text)
+        return quantity(text, is_stated=is_stated)
     except NotAQuantity as error:
         return str(error)
 

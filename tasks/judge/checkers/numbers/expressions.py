@@ -62,6 +62,8 @@ def tidy(text: str) -> str:
 def looks_like_expression(text: str) -> bool:
     """Return whether a text is written in the signs of mathematics alone, and is more than a word or a plain number."""
     text = without_name(tidy(text))
+    if re.search(r"(?<!_)[\d)]\s+\d", text):  # two numbers side by side are a list rather than a product
+        return False
     return bool(text) and bool(_ALLOWED.match(text)) and bool(re.search(r"[\\^*/+()\d-]", text))
 
 

@@ -45,11 +45,31 @@ _BOUNDS = re.compile(
     r"\b(?:more|less|greater|fewer|over|under|least|most|below|above|up\s+to|half|third|quarter|twice|double|triple|times"
     r"|dozens|hundreds|thousands|millions|remainder|mod|modulo|ratio|base|squared|cubed|root|factorial|log|sin|cos|tan"
     r"|percentage|square\s+of|cube\s+of|negative\s+of|opposite|inverse|reciprocal|thrice|quadruple|too|short|away|off|multiples?|factors?"
-    r"|divided|multiplied|plus|powers?"
+    r"|divided|multiplied|plus|powers?|than|nearly|almost|barely|hardly|loss|debt|deficit|owes?|lost|increase|decrease|no"
+    r"|ahead|behind|pages?|sections?|steps?|questions?|problems?|chapters?|lines?|figures?|tables?|options?|choices?|parts?"
+    r"|cases?|grades?|levels?|versions?|january|february|march|april|june|july|august|september|october|november|december"
     r"|every|each\s+of|first|second\s+(?:number|value)|to\s+the\s+power)\b|\br\s*\d"
-    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方|逆数|符号|足す|引く|かける|割る|割った|足した|引いた|から|ごと|前後|台|進法|桁",
+    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方|逆数|符号|足す|引く|かける|割る|割った|足した|引いた|から|ごと|前後|台|進法|桁|問|ページ|番目|回目|日目|年目|満点|第|年上|年下|ほぼ|借金|赤字|損|午前|午後|昨|翌|月\d",
     re.IGNORECASE,
 )
+_SUBJECT = re.compile(
+    r"\A\s*(?:(?:is|are|was|were|divides|has|have|can)\b(?!\s+the\s+(?:final\s+|correct\s+)?(?:answer|total|result|solution))"
+    r"|[ap]\.?m\b|o'clock|は)",
+    re.IGNORECASE,
+)
+"""Behind a number: it is what a sentence speaks of, or a time of the day."""
+_OF_VARIABLE = re.compile(
+    r"\A(?:[A-Za-z]{2,}[,:]?\s+)*[A-Za-z]\s+(?:is|equals|must\s+be)\s+(?:equal\s+to\s+)?(?=\S)", re.IGNORECASE
+)
+_LEADS = re.compile(
+    r"\b(?:a|an|the|that|there|are|is|be|equals?|equal|to|about|approximately|around|exactly|only|just|simply|therefore|so|thus"
+    r"|hence|in|total|altogether|all|we|she|he|it|they|has|have|had|gets?|needs?|pays?|costs?|spends?|makes?|earns?|will"
+    r"|final|answer|value|sum|number|amount|result|of|given|by|product|difference|quotient|average|mean|probability|area"
+    r"|volume|perimeter|length|width|height|distance|speed|price|cost|age|x|y|z|n|minus|negative|positive)\b"
+    r"|約|合計|合わせて|全部|その|ちょうど|およそ|つまり|すなわち|マイナス|プラス|[はでと、の]|[^\w]",
+    re.IGNORECASE,
+)
+"""What may stand before a number that is stated as the answer."""
 _OPERATORS = re.compile(r"[+*/^<>√π∞±≤≥≠~〜→|!_\\{}×÷·≡∝∑∫]|(?<=\S)\s*[-–:]\s*(?=\S)")
 _VARIABLE = re.compile(r"(?<![A-Za-z])(?!(?:[aAI]|[mgLlhst])(?![A-Za-z]))[A-Za-z](?![A-Za-z])")
 _ASSIGNED = re.compile(r"\A\s*(?:[A-Za-z]\w{0,2}|[A-Za-z]+(?:\s[A-Za-z]+){0,4})\s*[:=≈]\s*", re.DOTALL)
@@ -77,17 +97,17 @@ _FILLERS = re.compile(
 )
 
 
-def quantity(text: str, *, is_plain: bool = False) -> Quantity:
+def quantity(text: str, *, is_stated: bool = False) -> Quantity:
     """Return the one number that a text gives, with its unit.
 
     Args:
         text: A text such as "12 km", "x = 3/4" or "She has 12 apples left".
-        is_plain: Whether full-width signs and Markdown are gone already.
+        is_stated: Whether the text is a stated answer, so that few words may stand before the number.
 
     Raises:
         NotAQuantity: The text gives none, or more than one, or says more than a number.
     """
-    text = without_latex(text if is_plain else plain(text)).rstrip(" .。、,;!?\"'「」").lstrip(" \"'「")
+    text = without_latex(plain(text)).rstrip(" .。、,;!?\"'「」").lstrip(" \"'「")
     text = _right_side(_SQUARED.sub(lambda found: found[1] + ("²" if found[2] == "2" else "³"), text))
     found = numerals(text)
     if not found:
@@ -97,14 +117,18 @@ def quantity(text: str, *, is_plain: bool = False) -> Quantity:
     one = found[0]
     if one.value is None:
         raise NotAQuantity(f"{one.written!r} is no plain number")
+    if is_stated and (said := _LEADS.sub("", text[: one.start])):
+        raise NotAQuantity(f"{said[:20]!r} before the number may change it: {text[:80]}")
     return _with_unit(text, one)
 
 
 def _right_side(text: str) -> str:
     """What stands behind the last equals sign of a single chain of equations."""
-    parts = re.split(r"[=≈]", text)
+    text = _OF_VARIABLE.sub("", text)
+    exact, _, about = text.partition("≈")
+    parts = (about if about and not re.search(r"\d", exact) else exact).split("=")
     if len(parts) == 1:
-        return re.sub(r"\A\s*[A-Za-z]\s*:\s*", "", text)
+        return re.sub(r"\A\s*[A-Za-z]\s*:\s*", "", parts[0])
     if any(_UNKNOWN.search(part) for part in parts[:-1]):
         raise NotAQuantity(f"the equation is not solved: {text[:80]}")
     if any(re.search(r"[,、;。]\s|、|\band\b|\bbecause\b|[A-Za-z]{4,}.*[,;]", part) for part in parts[1:]):
@@ -119,7 +143,7 @@ def _with_unit(text: str, one: Numeral) -> Quantity:
     if sign := _CURRENCY.search(one.written):
         unit = sign[0] if not unit or unit_of(unit) is None else unit
     words = f"{before} {rest}"
-    said = _BOUNDS.search(f"{before} {behind}")
+    said = _BOUNDS.search(f"{before} {behind}") or _SUBJECT.match(behind)
     for problem in (_OPERATORS, _VARIABLE, _WORDS_NUMBER):
         said = said or problem.search(words)
     if said:
