@@ -66,7 +66,7 @@ _NOT_OURS = re.compile(
 HEDGES = re.compile(
     r"\?\Z|\b(?:or|either|neither|nor|maybe|perhaps|possibly|might|may|could|not|isn't|aren't|wasn't|can't|cannot|doesn't|don't"
     r"|wouldn't|unless|if|otherwise|depending|depends|unsure|uncertain|guess|between|except|instead|rather|versus|vs"
-    r"|unknown|impossible|both|would\s+have\s+been|was|were|but|although|though|supposed|why|how|whether"
+    r"|unknown|impossible|both|would\s+have\s+been|answers?\s+(?:was|were)|but|although|though|supposed|why|how|whether"
     r"|(?:some|others?|people|many|someone|he|she|they|student|you)\s+(?:said|says?|thinks?|thought|claims?|believes?|argues?|gets?|got))\b"
     r"|ではない|ではあり|ではなく|じゃない|でない|とは限ら|以外|または|もしくは|あるいは|それとも|もし|場合|なら|かもしれ"
     r"|おそらく|多分|たぶん|不明|わから|分から|間違|誤り|両方|自信|確信|理由|なぜ|どうして|かどうか|のどちら|[はがも]ない|だが|ですが|けど",

@@ -31,7 +31,7 @@ _OTHERS_ARE_WRONG = re.compile(
     re.IGNORECASE,
 )
 _CONCLUSION = re.compile(
-    r"\A\s*(?:so|therefore|thus|hence|したがって|従って|よって|つまり|ゆえに)\s*[,、]?\s*(?:it\s+is\s+|it's\s+)?",
+    r"\A\s*(?:(?:so|therefore|thus|hence|したがって|従って|よって|つまり|ゆえに)\s*[,、]?\s*)?(?:it\s+is\s+|it's\s+)?",
     re.IGNORECASE,
 )
 _SEVERAL = re.compile(

@@ -9,6 +9,7 @@ import re
 from importlib.util import find_spec
 from typing import Any
 
+from kasasagi.blocks.hints import install
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 
 MOST_CHARS = 160
@@ -107,8 +108,8 @@ def _parsed(text: str) -> Any:
     """The expression as SymPy has it, None where it is none."""
     if not is_installed():
         raise MissingExtraError(
-            f"judge.verify: the expression {text[:60]!r} is compared by {LIBRARY}, which is not installed; "
-            f"install kasasagi with the extra [{EXTRA}]"
+            f"judge.verify: the expression {text[:60]!r} is compared by {LIBRARY}, which is not installed: it is "
+            f"kasasagi's extra [{EXTRA}]; install it with {install(EXTRA)}"
         )
     from latex2sympy2_extended import latex2sympy
     from sympy import Expr

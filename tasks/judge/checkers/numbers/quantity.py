@@ -45,11 +45,11 @@ _BOUNDS = re.compile(
     r"\b(?:more|less|greater|fewer|over|under|least|most|below|above|up\s+to|half|third|quarter|twice|double|triple|times"
     r"|dozens|hundreds|thousands|millions|remainder|mod|modulo|ratio|base|squared|cubed|root|factorial|log|sin|cos|tan"
     r"|percentage|square\s+of|cube\s+of|negative\s+of|opposite|inverse|reciprocal|thrice|quadruple|too|short|away|off|multiples?|factors?"
-    r"|divided|multiplied|plus|powers?|than|nearly|almost|barely|hardly|loss|debt|deficit|owes?|lost|increase|decrease|no"
+    r"|divided|multiplied|plus|powers?|than|when|assuming|nearly|almost|barely|hardly|loss|debt|deficit|owes?|lost|increase|decrease|no"
     r"|ahead|behind|pages?|sections?|steps?|questions?|problems?|chapters?|lines?|figures?|tables?|options?|choices?|parts?"
     r"|cases?|grades?|levels?|versions?|january|february|march|april|june|july|august|september|october|november|december"
     r"|every|each\s+of|first|second\s+(?:number|value)|to\s+the\s+power)\b|\br\s*\d"
-    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方|逆数|符号|足す|引く|かける|割る|割った|足した|引いた|から|ごと|前後|台|進法|桁|問|ページ|番目|回目|日目|年目|満点|第|年上|年下|ほぼ|借金|赤字|損|午前|午後|昨|翌|月\d",
+    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方|逆数|符号|足す|引く|かける|割る|割った|足した|引いた|から|ごと|前後|台|進法|桁|問|ページ|番目|回目|日目|年目|満点|第|年上|年下|ほど|ほぼ|借金|赤字|損|午前|午後|昨|翌|月\d",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
