@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,24 @@ def test_samples_of_one_prompt_are_one_call_and_pay_for_the_prompt_once(vllm: Fa
     assert sum(answer.prompt_tokens for answer in answers) == served["prompt_tokens"] == counters.prompt_tokens
     assert counters.cost_usd == pytest.approx(served["prompt_tokens"])
     assert sum(answer.completion_tokens for answer in answers) == served["completion_tokens"]
+
+
+def test_samples_that_share_a_prefix_share_calls_with_no_other_prompt(tmp_path: Path) -> None:
+    def echoing(number: int, headers: Message) -> Reply:
+        asked = json.loads(server.bodies[-1])
+        text = asked["messages"][0]["content"]
+        return reply([choice(place, f"{text} {place}") for place in range(asked.get("n", 1))])
+
+    texts = [f"Question {number}?" for number in range(12)]
+    asked = [replace(one, prefix=text) for text in texts for one in samples(3, text)]
+    with ScriptedServer(echoing, GREETINGS["vllm"]) as server:
+        small = model(server, max_concurrency=1, samples_per_call=2)
+        with dispatching(tmp_path, {"small": small}) as dispatcher:
+            answers = dispatcher.ask(asked)
+    for one, answer in zip(asked, answers, strict=True):
+        assert answer.text is not None
+        assert answer.text.startswith(one.prefix), answer.error
+    assert sorted(numbers(server)) == [1] * 12 + [2] * 12
 
 
 @pytest.mark.parametrize(

@@ -72,12 +72,16 @@ def test_a_run_pays_for_its_judge_alone(folder: Path, server: FakeServer, lost: 
 
 
 def test_higher_limits_ask_again_what_was_cut_off_alone(folder: Path, server: FakeServer) -> None:
-    """Though the version that wrote the ledger has not recorded with which limits its entries were asked for."""
+    """Though the version that wrote the ledger has not recorded with which limits its entries were asked for.
+
+    The judge is asked with another prompt since then.
+    """
     [cut] = [call for call in calls_of(folder / "ws", old_run()) if call["finish_reason"] == "length"]
     before = server.stats()["calls"]
     calls = job.run(folder / "recipe.yaml", *job.at(server.base_url), *HIGHER).tables["calls"]
     sent = calls[~calls["reused"]]
-    assert server.stats()["calls"] - before == len(sent) < len(calls) / 4
+    assert server.stats()["calls"] - before == len(sent)
+    assert set(sent["stage"]) == {cut["stage"], "judge"}
     [longer] = sent[sent["stage"] == cut["stage"]].to_dict("records")
     texts = [json.loads(call["request"])["messages"] for call in (cut, longer)]
     assert texts[0] == texts[1]
