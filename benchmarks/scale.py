@@ -100,7 +100,7 @@ def figures(run: Run, prompts: int, traffic: Counter[str], workers: float) -> di
     """The measured figures, for each call where they grow with the calls."""
     here, state = resource.getrusage(resource.RUSAGE_SELF), run.state()
     server = resource.getrusage(resource.RUSAGE_CHILDREN)
-    batches = (run.folder / "parcels.jsonl").read_text(encoding="utf-8").splitlines()
+    batches = (run.folder / "call_batches.jsonl").read_text(encoding="utf-8").splitlines()
     made = len([one for one in run.handles() if one.handle.stage == "respond"])
     calls = sum(json.loads(line)["answered"] for line in batches)
     folder = run.workspace.folder

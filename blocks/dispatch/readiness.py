@@ -63,7 +63,7 @@ def _final(found: Readiness, used_up: bool, too_late: bool, is_silent: Callable[
     if found.state == "failing" and used_up:
         return Readiness("ready")
     if found.state == "silent" and used_up and is_silent():
-        return Readiness("silent", words=f"nobody answers: {found.words}")
+        return Readiness("silent", words=f"cannot connect: {found.words}")
     return found if found.state in ("ready", "unusable") else None
 
 

@@ -147,11 +147,14 @@ def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = Non
         model, source = recipe.models[recipe.source.model], recipe.source
         begins = pre_query(source.template, model, engines.get(source.model), loaded.base)
         params = Steering.read(source, loaded.base).of(0)
-        yield f"{source.model} invents what comes after", begins.text(params.system, steer=params.steer)
+        yield f"{source.model} continues this text as a user", begins.text(params.system, steer=params.steer)
     if (talks := dialogues(recipe.source)) is not None:
         engine = engines_for({talks.model: recipe.models[talks.model]}).get(talks.model)
         goes_on = converse.begins_for(talks, recipe.models[talks.model], engine, loaded.base)
-        yield f"{talks.model} invents the user's next turn", goes_on.text(None, converse.EXAMPLE, talks.steer)
+        yield (
+            f"{talks.model} continues this text with the user's next turn",
+            goes_on.text(None, converse.EXAMPLE, talks.steer),
+        )
     row = first or example_row(recipe)
     for responder in recipe.respond.models:
         model = recipe.models[responder.use]
@@ -229,7 +232,7 @@ async def _check_one(
     except RedirectRefusedError as error:
         return f"{place}.base_url: {error}"
     except (openai.APIError, httpx2.HTTPError, OSError) as error:
-        return f"{place}.base_url: nobody answers at {address}: {connection_words(error)}"
+        return f"{place}.base_url: cannot connect to {address}: {connection_words(error)}"
     finally:
         await endpoint.close()
 

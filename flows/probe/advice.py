@@ -139,7 +139,7 @@ _ON_RULES: tuple[tuple[str, float, Callable[[float, Sampling], str]], ...] = (
     ("odd_script", SOMETIMES, _odd),
     ("ends_as_a_sentence", 0.3, _no_sentence_end),
     ("answer_inside", SOMETIMES, _rule("answer_inside", "hold their own answer")),
-    ("private_life", SOMETIMES, _rule("private_life", "ask after the answerer's private life")),
+    ("private_life", SOMETIMES, _rule("private_life", "ask about the answerer's private life")),
     ("missing_context", SOMETIMES, _rule("missing_context", "speak of something that is not there")),
     ("personal_data", 0.02, _rule("personal_data", "hold what looks like personal data")),
 )

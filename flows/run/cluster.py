@@ -33,7 +33,7 @@ from kasasagi.tasks.calls import calls_task
 PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 CONNECT_S = 20
 WAITS_S = 30.0
-BATCHES_FILE = "parcels.jsonl"
+BATCHES_FILE = "call_batches.jsonl"
 NAME_FILE = "cluster-name"
 
 
@@ -75,7 +75,7 @@ def _transport(
     if found := recover_results(Store(storage), folder, name, living):
         log(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
-    send = _log_parcels(warn_if_idle(_sender(runner, runtime), Store(storage), log), run.folder / BATCHES_FILE)
+    send = _log_batches(warn_if_idle(_sender(runner, runtime), Store(storage), log), run.folder / BATCHES_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
     log(f"{at_once} call batches of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
     return ClusterTransport(cluster, f"{name}/{run.id}", folder, _with_weight_folders(loaded))
@@ -137,14 +137,14 @@ def _light_context() -> AbstractContextManager[Any]:
     return nullcontext() if context is None else context.model_copy(update={"flow": stand_in})
 
 
-def _log_parcels(send: Send, file: Path) -> Send:
+def _log_batches(send: Send, file: Path) -> Send:
     """The same, which also writes down what became of each batch, and which worker answered it with which GPUs."""
     lock = threading.Lock()
 
     def sent(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
         started = time.monotonic()
         report = send(batch, options)
-        line = {"parcel": batch.name, "seconds": round(time.monotonic() - started, 3), "resources": dict(options)}
+        line = {"batch": batch.name, "seconds": round(time.monotonic() - started, 3), "resources": dict(options)}
         with lock, file.open("ab") as notes:
             notes.write(orjson.dumps({**line, **report.model_dump(exclude_none=True)}) + b"\n")
         return report

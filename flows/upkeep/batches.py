@@ -65,7 +65,7 @@ async def _cancel_at_server(workspace: Workspace, note: BatchNote) -> str:
     except TRANSIENT_ERRORS as error:
         if (refused := refused_redirect(error)) is not None:
             raise KasasagiError(f"{called} cannot be cancelled: {refused.detail}") from error
-        raise KasasagiError(f"nobody answers at {note.address}, so {called} continues; try again later") from error
+        raise KasasagiError(f"cannot connect to {note.address}, so {called} continues; try again later") from error
     finally:
         await endpoint.close()
 

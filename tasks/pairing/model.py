@@ -40,7 +40,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One response that may stand in a pair.
+    """One response that a pair can contain.
 
     `ratings` has one number for each order in which the texts were shown, in the same order for all candidates of a
     prompt; None, NaN or infinity where there is no readable rating. `thinking` is what the model thought before it

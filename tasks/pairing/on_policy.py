@@ -60,7 +60,7 @@ def keep_share(config: OnPolicy, outcomes: Mapping[str, Outcome]) -> dict[str, O
 
 
 def _most_others(share: float, on_policy: int) -> int:
-    """How many others may stand beside so many on-policy pairs."""
+    """Return how many other pairs so many on-policy pairs allow."""
     wanted = Fraction(str(share))
     return int(on_policy * (1 - wanted) / wanted)
 

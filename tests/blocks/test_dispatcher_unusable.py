@@ -175,7 +175,7 @@ def test_the_limit_holds_while_one_question_goes_ahead(tmp_path: Path) -> None:
 def test_nobody_at_the_address_ends_the_run(tmp_path: Path) -> None:
     with (
         dispatching(tmp_path, {"small": model("http://127.0.0.1:9/v1", max_retries=2)}) as dispatcher,
-        pytest.raises(ModelUnusableError, match=r"127\.0\.0\.1:9.*nobody answers.*start the server"),
+        pytest.raises(ModelUnusableError, match=r"127\.0\.0\.1:9.*cannot connect.*start the server"),
     ):
         dispatcher.ask(questions(3))
 

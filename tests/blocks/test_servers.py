@@ -97,7 +97,7 @@ def test_nobody_at_any_address_ends_the_run(tmp_path: Path) -> None:
     nobody = both(NOBODY, "http://127.0.0.1:10/v1", max_retries=2)
     with (
         dispatching(tmp_path, {"small": nobody}) as dispatcher,
-        pytest.raises(ModelUnusableError, match=r"127\.0\.0\.1:9/v1, http://127\.0\.0\.1:10/v1\).*nobody answers"),
+        pytest.raises(ModelUnusableError, match=r"127\.0\.0\.1:9/v1, http://127\.0\.0\.1:10/v1\).*cannot connect"),
     ):
         dispatcher.ask(questions(3))
 

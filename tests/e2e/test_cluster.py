@@ -62,7 +62,7 @@ def with_an_engine_on_a_gpu(job: Job, cluster: LocalCluster) -> Job:
 
 
 def batches_of(job: Job) -> list[dict[str, Any]]:
-    return [json.loads(line) for file in job.workspace.glob("runs/*/parcels.jsonl") for line in file.open()]
+    return [json.loads(line) for file in job.workspace.glob("runs/*/call_batches.jsonl") for line in file.open()]
 
 
 @on_ray

@@ -134,7 +134,7 @@ def test_what_is_to_say_of_batches_is_said_by_the_run(tmp_path: Path) -> None:
 def test_what_cannot_be_cancelled_is_said_in_one_sentence(tmp_path: Path) -> None:
     place = Workspace(tmp_path)
     note = a_note(place, "http://127.0.0.1:1/v1", "batch_7")
-    with pytest.raises(KasasagiError, match="nobody answers"):
+    with pytest.raises(KasasagiError, match="cannot connect to"):
         cancel(place, find_batch(place, "batch_7"))
     parent = psutil.Process(os.getppid())
     handed = note.model_copy(update={"batch_id": None, "pid": parent.pid, "pid_started": parent.create_time()})

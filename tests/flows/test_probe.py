@@ -93,7 +93,7 @@ def test_the_verdict_follows_from_the_figures_and_says_them(changes: dict[str, A
             "sampling.repetition_penalty to 1.1 (now 1)",
         ),
         ({"passes": {"odd_script": 0.5}}, {}, "lower sampling.temperature or top_p"),
-        ({"passes": {"private_life": 0.9}}, {}, "10% ask after the answerer's private life: add the rule private_life"),
+        ({"passes": {"private_life": 0.9}}, {}, "10% ask about the answerer's private life: add the rule private_life"),
         ({"distinct": 0.5}, {"temperature": 0.7}, "raise sampling.temperature to 1.0 (now 0.7)"),
         ({"near": 0.5}, {"temperature": 1.0}, "alike at temperature 1: try 1.2, or steer"),
         (

@@ -94,7 +94,7 @@ def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(mon
     assert len(problems) == 2
     assert "answers 401" in problems[0]
     assert "SECRET" not in problems[0]
-    assert problems[1].startswith("models.third.base_url: nobody answers at http://127.0.0.1:9/v1")
+    assert problems[1].startswith("models.third.base_url: cannot connect to http://127.0.0.1:9/v1")
 
 
 def test_all_faults_that_show_without_asking_are_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_each_address_of_a_model_is_asked(server: FakeServer) -> None:
     problems, logged = checked(at(server.base_url, f"models.small.base_url=[{server.base_url}, '{away}']"))
     assert logged == [f"small: {server.base_url} knows small", f"large: {server.base_url} knows large"]
     assert len(problems) == 1
-    assert problems[0].startswith(f"models.small.base_url: nobody answers at {away}")
+    assert problems[0].startswith(f"models.small.base_url: cannot connect to {away}")
 
 
 def test_one_rendered_request_is_shown_for_each_model() -> None:
@@ -289,7 +289,7 @@ def test_a_named_family_or_a_text_needs_no_tokenizer_to_be_shown(
             loaded(writer, f"source={{kind: magpie, model: small, template: {template}, target: 4}}", "filter={}")
         )
     )
-    assert shown["small invents what comes after"].endswith("### 指示:\n" if template == "tanuki" else "### 指示:")
+    assert shown["small continues this text as a user"].endswith("### 指示:\n" if template == "tanuki" else "### 指示:")
 
 
 def test_weights_beside_the_recipe_are_found_and_lost_ones_named(tmp_path: Path) -> None:
