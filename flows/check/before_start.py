@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from kasasagi.blocks.endpoints.litellm import missing
 from kasasagi.blocks.models.kinds import LiteLLMModel, ModelConfig, OpenAIModel, VLLMModel, missing_key
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.destinations import destination_problems
-from kasasagi.flows.check.engines import vllm_problems
 from kasasagi.flows.check.limits import limits_without_server
+from kasasagi.flows.check.vllm import vllm_problems
 from kasasagi.flows.recipe.model import LoadedRecipe, missing_columns
 from kasasagi.tasks.load import DatasetSource, SourceError, check_source
 from kasasagi.tasks.pre_query import pre_query
@@ -65,6 +64,8 @@ def _model_problems(label: str, model: ModelConfig, base: Path) -> Iterator[str]
     if isinstance(model, VLLMModel):
         yield from vllm_problems(label, model, base)
     elif isinstance(model, LiteLLMModel) and find_spec("litellm") is None:
+        from kasasagi.blocks.endpoints.litellm import missing
+
         yield f"models.{label}: {missing()}"
     elif not _unfilled(model) and (variable := missing_key(model)) is not None:
         yield f"models.{label}.api_key_env: the environment variable {variable} is not set; set it to the key"

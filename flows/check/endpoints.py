@@ -25,10 +25,12 @@ from kasasagi.blocks.models.kinds import (
 from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.blocks.models.providers import price_as_of, providers
 from kasasagi.flows.check.before_start import model_problems
-from kasasagi.flows.check.engines import check_magpie, describe_vllm
+from kasasagi.flows.check.engines import check_magpie
 from kasasagi.flows.check.judges import Complete, ask_preference, example_row, judge_example
+from kasasagi.flows.check.vllm import describe_vllm
 from kasasagi.flows.recipe.errors import nearest
 from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.views.language import say
 from kasasagi.tasks.converse import dialogue as converse
 from kasasagi.tasks.converse.plan import dialogues
 from kasasagi.tasks.judge.config import JudgeConfig
@@ -147,12 +149,15 @@ def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = Non
         model, source = recipe.models[recipe.source.model], recipe.source
         begins = pre_query(source.template, model, engines.get(source.model), loaded.base)
         params = Steering.read(source, loaded.base).of(0)
-        yield f"{source.model} continues this text as a user", begins.text(params.system, steer=params.steer)
+        yield (
+            say("{model} continues this text as a user", model=source.model),
+            begins.text(params.system, steer=params.steer),
+        )
     if (talks := dialogues(recipe.source)) is not None:
         engine = engines_for({talks.model: recipe.models[talks.model]}).get(talks.model)
         goes_on = converse.begins_for(talks, recipe.models[talks.model], engine, loaded.base)
         yield (
-            f"{talks.model} continues this text with the user's next turn",
+            say("{model} continues this text with the user's next turn", model=talks.model),
             goes_on.text(None, converse.EXAMPLE, talks.steer),
         )
     row = first or example_row(recipe)
@@ -160,11 +165,11 @@ def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = Non
         model = recipe.models[responder.use]
         sampling = responder.sampling.over(recipe.respond.sampling.over(model.sampling)).parameters()
         messages = conversation(row, recipe.respond.template, recipe.respond.system_of(responder))
-        yield f"{responder.name} is asked", _pretty({"messages": messages, **sampling})
+        yield say("{model} is asked", model=responder.name), _pretty({"messages": messages, **sampling})
     if recipe.tags is not None:
-        yield f"{recipe.tags.model} tags", tags.example(recipe.tags, row["instruction"])
+        yield say("{model} tags", model=recipe.tags.model), tags.example(recipe.tags, row["instruction"])
     if recipe.rewrite is not None:
-        yield f"{recipe.rewrite.model} rewrites", rewrite.example(recipe.rewrite, row["instruction"])
+        yield say("{model} rewrites", model=recipe.rewrite.model), rewrite.example(recipe.rewrite, row["instruction"])
     if recipe.judging is not None:
         yield judge_example(loaded, recipe.judging, first)
 

@@ -7,6 +7,7 @@ from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.models.kinds import BundledModel, RewardModel
 from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.views.language import say
 from kasasagi.tasks.asking import Answered
 from kasasagi.tasks.judge.checkers.auto import kind_for, needs_extra
 from kasasagi.tasks.judge.checkers.model import Case
@@ -46,7 +47,8 @@ def judge_example(
     language, method = judge_language(judging, row), _method(loaded, judging, judging.judges[0])
     texts = ["(first answer)", "(second answer)"][: len(method.groups(row["prompt_id"], 2)[0])]
     request = method.request(row, texts, judging.criteria[0], language)
-    return f"{', '.join(judging.judges)} judges", "\n".join(turn["content"] for turn in request["messages"])
+    title = say("{model} judges", model=", ".join(judging.judges))
+    return title, "\n".join(turn["content"] for turn in request["messages"])
 
 
 def _checked(config: VerifyConfig, row: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from kasasagi.flows.check.responses import ProvidedCounts, count_provided
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.views.language import say
 from kasasagi.tasks.filter import FilterConfig, filter_prompts
 from kasasagi.tasks.filter.late import split_where
 from kasasagi.tasks.load import DatasetSource, count_answered, load_prompts
@@ -36,7 +37,8 @@ class Aside:
         """Say how many of so many rows they are, and why."""
         shown = self.detail if len(self.detail) <= DETAIL_CHARS else f"{self.detail[:DETAIL_CHARS]}…"
         detail = f": {shown}" if shown else ""
-        return f"{self.rows} of {of} rows are quarantined by {self.stage} as {self.reason}{detail}"
+        text = "{rows} of {of} rows are quarantined by {stage} as {reason}"
+        return say(text, rows=self.rows, of=of, stage=self.stage, reason=self.reason) + detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class FirstRows:
 
     def sentences(self) -> list[str]:
         """Say what becomes of them, the commonest reasons first."""
-        first = f"first {self.read} rows: {self.prompts} are prompts, {self.passed} of them pass the filter"
+        first = say(f"first {self.read} rows: {self.prompts} are prompts, {self.passed} of them pass the filter")
         further = [text for text in (self.files, self.answered) if text]
         further += self.provided.sentences() if self.provided else []
         further += [one.sentence(self.read) for one in self.aside[:SHOWN_REASONS]]

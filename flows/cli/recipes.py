@@ -61,6 +61,7 @@ def check(
         bool,
         typer.Option("--ping", help="Send a request to each model, and show which of two answers each judge prefers."),
     ] = False,
+    language: LanguageOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Check a recipe: columns, templates, endpoints and models. Shows one request for each model."""
@@ -68,13 +69,14 @@ def check(
     from kasasagi.flows.check.sound import check_recipe
     from kasasagi.flows.recipe.model import load_recipe
     from kasasagi.flows.views.drawing import console
+    from kasasagi.flows.views.language import say
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
     screen = console()
     check_recipe(
         loaded, Workspace.resolve(workspace), ping, lambda text, style: screen.print(text, markup=False, style=style)
     )
-    screen.print("the recipe is sound", style="green")
+    screen.print(say("the recipe is sound"), style="green")
 
 
 def plan(

@@ -33,7 +33,7 @@ TYPES = frozenset(_NOT)
 
 
 def words(kind: str, context: Mapping[str, Any], value: Any) -> str | None:
-    """Return how a sentence about a value goes on: what the value is not, and what to write; None for no known kind.
+    """Return the rest of a sentence about a value: what it is not, and what to write; None for an unknown kind.
 
     Args:
         kind: The problem's type, as pydantic names it.
@@ -51,7 +51,7 @@ def words(kind: str, context: Mapping[str, Any], value: Any) -> str | None:
 
 
 def types(kinds: list[str]) -> str:
-    """Return how a sentence goes on about a value that is of none of the types that it may have."""
+    """Return the rest of a sentence about a value that has none of the types that it can have."""
     whats = list(dict.fromkeys(_NOT[kind].split(";")[0] for kind in kinds))
     if len(whats) == 1:
         return f"is not {_NOT[kinds[0]]}"

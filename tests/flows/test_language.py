@@ -75,6 +75,21 @@ def test_a_summary_speaks_japanese_by_option_and_by_locale(run: Run) -> None:
     assert "9 pairs from 12 prompts" in output(run, "show")
 
 
+def test_check_and_quarantine_speak_japanese(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "What is the opposite of hot?"}\n{"instruction": ""}\n')
+    (tmp_path / "recipe.yaml").write_text(
+        "{name: a, source: {kind: dataset, path: rows.jsonl}, models: {m: {kind: bundled}}, "
+        "respond: {models: [m], samples: 2}, judge: {model: m}}"
+    )
+    checked = output(run, "check", "recipe.yaml", "--language", "ja")
+    for text in ("m への質問", "m による評価", "最初の 2 行: プロンプト 1 件", "レシピに問題はありません"):
+        assert text in checked
+    aside = output(run, "quarantine", "-n", "1", locale="ja_JP.UTF-8")
+    assert "段階" in aside
+    assert "too_few_responses: 前の段階で行が隔離されたため" in aside
+
+
 def test_a_report_speaks_japanese(run: Run, tmp_path: Path) -> None:
     output(run, "report", "--language", "ja", "-o", str(tmp_path / "ja.html"))
     page = (tmp_path / "ja.html").read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ from kasasagi.blocks.models.kinds import VLLMModel
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.check.endpoints import check_endpoints, example_requests, price_notes, warnings
-from kasasagi.flows.check.engines import describe_vllm, vllm_problems
 from kasasagi.flows.check.limits import check_limits
+from kasasagi.flows.check.vllm import describe_vllm, vllm_problems
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
 from kasasagi.flows.runner import run_recipe
@@ -314,7 +314,7 @@ def test_a_missing_vllm_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch,
     for module in (
         "kasasagi.blocks.engines.vllm",
         "kasasagi.blocks.engines.vllm_server",
-        "kasasagi.flows.check.engines",
+        "kasasagi.flows.check.vllm",
     ):
         monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
     config = VLLMModel.model_validate({"kind": "vllm", "model": "some/model"})
