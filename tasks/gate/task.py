@@ -65,7 +65,7 @@ def _causes(run: Run, failed: Sequence[Outcome]) -> list[str]:
     if not failed:
         return []
     with tables_of(run, run.handles()) as connection:
-        return [cause_of(connection, run, one.stage, one.expectation) for one in failed]
+        return [cause_of(connection, run, one.stage, one.expectation).sentence() for one in failed]
 
 
 def _reason(run: Run, stopping: Sequence[Outcome]) -> str | None:

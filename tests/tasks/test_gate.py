@@ -153,10 +153,10 @@ def test_a_gate_on_other_rows_blames_no_rejected_ones(run: Run) -> None:
         assert not failed.success
         assert commonest_reason(connection, run, [failed]) is None
         folder = run.workspace.folder
-        assert cause_of(connection, run, "respond", failed.expectation) == f"see kasasagi show {run.id} -w {folder}"
+        assert cause_of(connection, run, "respond", failed.expectation).see == f"kasasagi show {run.id} -w {folder}"
         of_verdicts = cause_of(connection, run, "format_dpo", "ExpectColumnValuesToBeInSet(chosen_is_longer)")
-        assert of_verdicts == f"see kasasagi judge {run.id} -w {folder}"
-        assert "most often" in cause_of(connection, run, "respond", "ExpectColumnValuesToBeInSet(refused)")
+        assert of_verdicts.sentence() == f"see kasasagi judge {run.id} -w {folder}"
+        assert "most often" in cause_of(connection, run, "respond", "ExpectColumnValuesToBeInSet(refused)").reason
 
 
 def test_no_rows_at_all_stop_where_rows_are_counted(run: Run) -> None:

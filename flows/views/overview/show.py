@@ -183,7 +183,8 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     for gate in failed:
         why = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
         console.print(drawing.block(console, why, console.width, style=_gate_style(gate)))
-        console.print(plain(f"  {with_program_name(gate['cause'])}", "dim"), soft_wrap=True)
+        if gate["reason"]:
+            console.print(drawing.block(console, f"  {gate['reason']}", console.width, style="dim"))
 
 
 def _telling(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -266,8 +267,10 @@ def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
     places += [("ledger", str(run.workspace.ledger_folder)), ("query", query)]
     rows = shown["pairs"] or shown["responses"]
     places += [("trace", printed_command("trace", row["prompt_id"][:8], run.id, workspace=folder)) for row in rows[:1]]
+    behind = dict.fromkeys(gate["see"] for gate in shown["gates"] if gate["see"])
+    places += [("gate", with_program_name(see)) for see in behind]
     places += [("report", printed_command("report", run.id, workspace=folder))] if run.database.exists() else []
-    if any(stage["quarantined"] for stage in shown["stages"]):
+    if any(stage["quarantined"] for stage in shown["stages"]) and not behind:
         places += [("rejected", printed_command("quarantine", run.id, workspace=folder))]
     console.print()
     for label, place in places:

@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace, WorkspaceError
 from kasasagi.flows.views.overview.varied import pick_varied
 from kasasagi.flows.views.reading import fetch, reading
-from kasasagi.tasks.gate.explain.reasons import cause_of
+from kasasagi.tasks.gate.explain.reasons import Cause, cause_of
 
 DEFAULT_PAIRS = 3
 CANDIDATES = 200
@@ -119,11 +119,12 @@ def _stages(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def _gates(connection: DuckDBPyConnection, run: Run) -> list[dict[str, Any]]:
-    """The outcomes of the gates; with `cause`, what most rows behind one that failed say, and where to see more."""
+    """The outcomes of the gates; of each that failed, the `reason` of most rows behind it, and where to `see` them."""
     gates = fetch(connection, "SELECT * FROM gates")
     for gate in gates:
-        name = gate["expectation"] or ""
-        gate["cause"] = None if gate["success"] else cause_of(connection, run, gate["stage"], name)
+        failed = not gate["success"]
+        cause = cause_of(connection, run, gate["stage"], gate["expectation"] or "") if failed else Cause("", "")
+        gate.update(cause._asdict())
     return gates
 
 

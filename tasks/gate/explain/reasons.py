@@ -1,6 +1,7 @@
 """Why a gate failed: the commonest reason among the rows that it is about, in the words of the server or the parser."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
@@ -16,14 +17,23 @@ _COMMONEST = """
 SELECT reason, count(*) AS rows, mode(detail) AS detail FROM quarantine
 WHERE stage = $stage AND ($all OR list_contains($reasons, reason)) GROUP BY reason ORDER BY rows DESC, reason LIMIT 1
 """
-
-
 OF_VERDICTS = ("chosen_from_favourite", "chosen_is_longer", "judges_agree", "same_in_both_orders")
 """Columns of default expectations that the figures of the judges explain."""
 
 
-def cause_of(tables: DuckDBPyConnection, run: Run, stage: str, expectation: str) -> str:
-    """Return why an expectation does not hold, as far as the rows say it, and the command that shows more.
+class Cause(NamedTuple):
+    """Why an expectation does not hold, as far as the rows say it (else empty), and the command that shows more."""
+
+    reason: str
+    see: str
+
+    def sentence(self) -> str:
+        """The two in one sentence."""
+        return f"{self.reason}; see {self.see}" if self.reason else f"see {self.see}"
+
+
+def cause_of(tables: DuckDBPyConnection, run: Run, stage: str, expectation: str) -> Cause:
+    """Return the cause of an expectation that does not hold.
 
     Args:
         tables: The tables of the run.
@@ -31,16 +41,10 @@ def cause_of(tables: DuckDBPyConnection, run: Run, stage: str, expectation: str)
         stage: The stage.
         expectation: The expectation's name, as an outcome has it.
     """
-    if (reason := _commonest_reason(tables, run, stage, [expectation])) is not None:
-        return reason
+    if (found := _commonest_reason(tables, run, stage, [expectation])) is not None:
+        return found
     verb = "judge" if _column_of(expectation) in OF_VERDICTS else "show"
-    return f"see {command(verb, run.id, workspace=run.workspace.folder)}"
-
-
-def _column_of(expectation: str) -> str | None:
-    """Return the column that an expectation's name holds in parentheses, such as ExpectColumnToExist(content)."""
-    name, _, column = expectation.removesuffix(")").partition("(")
-    return column if column and name != BY_QUERY else None
+    return Cause("", command(verb, run.id, workspace=run.workspace.folder))
 
 
 def commonest_reason(tables: DuckDBPyConnection, run: Run, failed: Sequence[Outcome]) -> str | None:
@@ -53,10 +57,17 @@ def commonest_reason(tables: DuckDBPyConnection, run: Run, failed: Sequence[Outc
         run: The run.
         failed: The outcomes that stop the run.
     """
-    return _commonest_reason(tables, run, failed[0].stage, [one.expectation for one in failed])
+    found = _commonest_reason(tables, run, failed[0].stage, [one.expectation for one in failed])
+    return None if found is None else found.sentence()
 
 
-def _commonest_reason(tables: DuckDBPyConnection, run: Run, stage: str, expectations: Sequence[str]) -> str | None:
+def _column_of(expectation: str) -> str | None:
+    """Return the column that an expectation's name holds in parentheses, such as ExpectColumnToExist(content)."""
+    name, _, column = expectation.removesuffix(")").partition("(")
+    return column if column and name != BY_QUERY else None
+
+
+def _commonest_reason(tables: DuckDBPyConnection, run: Run, stage: str, expectations: Sequence[str]) -> Cause | None:
     column = _column_of(expectations[0])
     if column is not None and column not in OF_REJECTED:
         return None
@@ -69,4 +80,4 @@ def _commonest_reason(tables: DuckDBPyConnection, run: Run, stage: str, expectat
     words = f": {str(detail)[:DETAIL_CHARACTERS]}" if detail else ""
     again = "; run again to ask only what is missing" if transient else ""
     see = command("quarantine", run.id, "--stage", stage, workspace=run.workspace.folder)
-    return f"most often {reason} ({rows:,} {'row' if rows == 1 else 'rows'}{words}){again}; see {see}"
+    return Cause(f"most often {reason} ({rows:,} {'row' if rows == 1 else 'rows'}{words}){again}", see)
