@@ -100,9 +100,14 @@ class Job:
         """`kasasagi run`, going on."""
         return self.command.start("run", "recipe.yaml", "-w", self.workspace, *arguments, **options)
 
-    def sql(self, query: str, run: str = "latest") -> list[dict[str, Any]]:
-        """Rows of the tables of a run, by the command."""
-        ended = self.command("sql", run, query, "-w", self.workspace, "--format", "jsonl").succeeded()
+    def newest(self) -> str:
+        """The id of the run that started last, however it ended."""
+        states = [json.loads(file.read_bytes()) for file in self.workspace.glob("runs/*/run.json")]
+        return str(max(states, key=lambda state: state["started"])["run"])
+
+    def sql(self, query: str, run: str | None = None) -> list[dict[str, Any]]:
+        """Rows of the tables of a run (None: the newest), by the command."""
+        ended = self.command("sql", run or self.newest(), query, "-w", self.workspace, "--format", "jsonl").succeeded()
         return [json.loads(line) for line in ended.out.splitlines()]
 
     def sql_of_run(self, *arguments: object) -> list[dict[str, Any]]:

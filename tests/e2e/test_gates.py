@@ -32,9 +32,9 @@ def test_a_failed_gate_leaves_an_earlier_publication_as_it_was(new_job: NewJob, 
     assert tree(job.out) == earlier
     assert sent_by_model(job.server) == {}
 
-    assert "--partial" in job.command("publish", "-w", job.workspace).failed(1)
+    assert "--partial" in job.command("publish", job.newest(), "-w", job.workspace).failed(1)
     assert tree(job.out) == earlier
-    job.command("publish", "--partial", "--path", "half", "-w", job.workspace).succeeded()
+    job.command("publish", job.newest(), "--partial", "--path", "half", "-w", job.workspace).succeeded()
     assert (job.folder / "half" / "train.jsonl").read_bytes() == finished.published()
     card = (job.folder / "half" / "README.md").read_text(encoding="utf-8")
     assert "warning" in card.casefold()

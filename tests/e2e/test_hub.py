@@ -51,7 +51,7 @@ def test_a_failed_gate_pushes_nothing(new_job: NewJob, finished: Job, hub: FakeH
     strict = {"stage": "format_dpo", "expectation": "ExpectTableRowCountToBeBetween", "min_value": 41}
     job.write_recipe(gates={"expect": [strict]}, publish={"hub": {"repo": REPO}})
     job.run().failed(3)
-    assert "--partial" in job.command("publish", "-w", job.workspace).failed(1)
+    assert "--partial" in job.command("publish", job.newest(), "-w", job.workspace).failed(1)
     assert hub.asked == []
 
 

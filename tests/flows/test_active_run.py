@@ -204,7 +204,10 @@ def test_a_failed_gate_stops_or_warns_and_is_kept_and_judged_once(
     else:
         trial.conduct(lambda run: run.gates(trial.task), on_fail)
     assert judged == [("respond", "whole")]
-    assert trial.logged == [f"gate {severity}: respond: x: 0 (1)"]
+    [logged] = trial.logged
+    sentence, _, see = logged.partition("; ")
+    assert sentence == f"gate {severity}: respond: x: 0 (1)"
+    assert see.startswith("" if stops else f"see kasasagi show {trial.session.run.id}")
     [counted] = trial.session.run.handles()
     assert counted.handle.shards["gates"].rows == 2
 
