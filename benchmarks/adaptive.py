@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.canonical import ledger_key
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import OpenAIModel
 from tests.fake_server import FakeServer
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from kasasagi.blocks import tables
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.ledger.store import Ledger

@@ -11,7 +11,7 @@ import yaml
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import Sampling, extra_body_of
 from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.workspace.shards import Handle

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from kasasagi.blocks.configuration import Config
 from kasasagi.blocks.destinations.store import Store
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.ledger.store import DamagedEntryError, Entry, LedgerError, Row, read_row
 from kasasagi.blocks.models.llm import Completion
 

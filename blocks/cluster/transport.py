@@ -24,8 +24,8 @@ from kasasagi.blocks.cluster.call_batches import (
 from kasasagi.blocks.cluster.worker import GO, STOP, WATCH_S
 from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
 from kasasagi.blocks.destinations.store import Store
-from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.dispatch.lanes import Job
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.kinds import ModelConfig
 from kasasagi.blocks.models.llm import Completion

@@ -26,7 +26,8 @@ from kasasagi.blocks.cluster.call_batches import (
 from kasasagi.blocks.cluster.segments import SegmentWriter
 from kasasagi.blocks.destinations.errors import DestinationError
 from kasasagi.blocks.destinations.store import Store
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, StoppedError
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.engines.kinds import engines_for
 from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
 from kasasagi.blocks.ledger.writer import Writer

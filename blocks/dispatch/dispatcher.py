@@ -12,20 +12,18 @@ import threading
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
 from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
-from kasasagi.blocks.dispatch.pending_requests import Counters, PendingRequest
+from kasasagi.blocks.dispatch.pending_requests import Counters, PendingRequest, Question
 from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.engines.streaming import StreamingEngine, StreamingLane
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.ledger.writer import LedgerWriter, Writer
 from kasasagi.blocks.models.kinds import Budget, ModelConfig, OpenAIModel, price_of
-from kasasagi.blocks.models.llm import Completion, Engine, Request
+from kasasagi.blocks.models.llm import Completion, Engine
 
 RESERVED_BYTES = 64 * 2**20
 DISK_CHECK_SECONDS = 1.0
@@ -42,28 +40,6 @@ class StoppedError(Exception):
 
 class DispatcherError(Exception):
     """A part of the dispatcher itself failed, so that calls would wait for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One sample to ask a model for, by its label in the recipe; its ledger key is made of most other fields.
-
-    Questions of one prefix have requests that begin alike; they are sent together and to one address.
-    """
-
-    label: str
-    key: str
-    request: Request
-    draw: int = 0
-    round: int = 0
-    prefix: str = ""
-
-    @classmethod
-    def of(
-        cls, label: str, identity: str, request: Request, draw: int = 0, round_: int = 0, prefix: str = ""
-    ) -> "Question":
-        """Return the question for one sample of a model, which the ledger knows by its identity."""
-        return cls(label, ledger_key(identity, request, draw, round_), request, draw, round_, prefix)
 
 
 class Dispatcher:

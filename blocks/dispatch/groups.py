@@ -3,15 +3,45 @@
 Each sample keeps its own key and its own entry in the ledger; `n` is part of neither.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
+from kasasagi.blocks.dispatch.addresses import Route
 from kasasagi.blocks.dispatch.sharing import shared_request
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply
 from kasasagi.blocks.models.llm import Completion, Request
+
+TOLERATED_INCOMPLETE = 3
+
+
+class SharedCalls:
+    """Which addresses answer shared calls: one that left out or refused some of them gets single calls from then on.
+
+    What a model takes at an address is counted apart for its chat and its completions.
+    """
+
+    def __init__(self) -> None:
+        self._incomplete: Counter[tuple[str, str, bool]] = Counter()
+
+    def most(self, request: Request, route: Route) -> int:
+        """Return how many samples a call with this request may ask for."""
+        refuses = self._incomplete[_kind(request, route)] >= TOLERATED_INCOMPLETE
+        return 1 if refuses else route.most_in_a_call(request)
+
+    def on_missing(self, request: Request, route: Route, answered: int) -> list[str]:
+        """Count a shared call whose reply lacks answers; a chat that brings one sample in place of `n` ignores it.
+
+        Returns what there is to say of the address.
+        """
+        is_chat, kind = "messages" in request, _kind(request, route)
+        self._incomplete[kind] += TOLERATED_INCOMPLETE if is_chat and answered == 1 else 1
+        if not is_chat or self._incomplete[kind] < TOLERATED_INCOMPLETE:
+            return []
+        return ["gives one sample a call, whatever n is: each sample is a call of its own"]
 
 
 async def complete_shared(
@@ -74,3 +104,7 @@ def divide(total: int, weights: Sequence[int]) -> list[int]:
         given += part
         parts.append(part)
     return parts
+
+
+def _kind(request: Request, route: Route) -> tuple[str, str, bool]:
+    return route.label, route.address.url, "messages" in request

@@ -1,9 +1,32 @@
-"""The requests under way in the dispatcher: the questions of a chunk with their answers so far, and total counts."""
+"""The requests under way in the dispatcher: questions, those of a chunk with their answers so far, and total counts."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from kasasagi.blocks.models.llm import Completion
+from kasasagi.blocks.canonical import ledger_key
+from kasasagi.blocks.models.llm import Completion, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One sample to ask a model for, by its label in the recipe; its ledger key is made of most other fields.
+
+    Questions of one prefix have requests that begin alike; they are sent together and to one address.
+    """
+
+    label: str
+    key: str
+    request: Request
+    draw: int = 0
+    round: int = 0
+    prefix: str = ""
+
+    @classmethod
+    def of(
+        cls, label: str, identity: str, request: Request, draw: int = 0, round_: int = 0, prefix: str = ""
+    ) -> "Question":
+        """Return the question for one sample of a model, which the ledger knows by its identity."""
+        return cls(label, ledger_key(identity, request, draw, round_), request, draw, round_, prefix)
 
 
 @dataclass(slots=True)

@@ -1,14 +1,13 @@
 """The questions that wait for model servers, spread over the addresses of each model."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
-from kasasagi.blocks.dispatch.groups import complete_shared
+from kasasagi.blocks.dispatch.groups import SharedCalls, complete_shared
 from kasasagi.blocks.dispatch.job_queue import JobQueue, QueueEntry
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.dispatch.limits.adaptive_concurrency import SentCall
@@ -21,8 +20,6 @@ from kasasagi.blocks.models.llm import Completion
 
 QUEUE_CHECK_S = 1.0
 WORTH_LOGGING_S = 2.0
-# A server that leaves out or refuses that many shared calls gets single ones from then on.
-TOLERATED_UNSHARED = 3
 TOO_LONG = "context_too_long"
 ABANDONED = Completion(error="stopped", detail="the call was abandoned", transient=True)
 
@@ -53,7 +50,7 @@ class ServerLane(Lane):
         self._estimates = Estimates()
         self._noted: set[tuple[str, str]] = set()
         self._silent: set[tuple[str, str]] = set()
-        self._unshared: Counter[tuple[str, str, bool]] = Counter()
+        self._shared_calls = SharedCalls()
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, label: str, model: ModelConfig) -> None:
@@ -185,9 +182,9 @@ class ServerLane(Lane):
 
     def _companions(self, job: Job, route: Route) -> list[Job]:
         """The next questions that may share a call with one that is about to be sent."""
-        most = route.most_in_a_call(job.request)
-        if most == 1 or not _can_share(job) or self._unshared[_kind(job, route)] >= TOLERATED_UNSHARED:
+        if not _can_share(job):
             return []
+        most = self._shared_calls.most(job.request, route)
         queue, found = self._queues[job.label], list[Job]()
         while len(found) < most - 1 and (other := queue.peek()) is not None:
             if not (_can_share(other) and other.rank == job.rank and alike(job.request, other.request)):
@@ -220,7 +217,8 @@ class ServerLane(Lane):
         if outcome.error is None and any(found):
             route.admit()
         if None in found and not outcome.transient and outcome.error != TOO_LONG:
-            self._note_unshared(jobs[0], route, sum(one is not None for one in found))
+            for note in self._shared_calls.on_missing(jobs[0].request, route, sum(one is not None for one in found)):
+                self._log_once(route, note)
         for job, completion in zip(jobs, found, strict=True):
             job.attempts += 1
             if outcome.fatal or completion is not None:
@@ -250,14 +248,6 @@ class ServerLane(Lane):
                 route.admit()
             self._learn(job, completion, route)
         self.pump()
-
-    def _note_unshared(self, job: Job, route: Route, answered: int) -> None:
-        """Count a shared call whose reply lacks answers; a chat that brings one sample in place of `n` ignores it."""
-        kind = _kind(job, route)
-        ignored = "messages" in job.request and answered == 1
-        self._unshared[kind] += TOLERATED_UNSHARED if ignored else 1
-        if "messages" in job.request and self._unshared[kind] >= TOLERATED_UNSHARED:
-            self._log_once(route, "gives one sample a call, whatever n is: each sample is a call of its own")
 
     def _learn(self, job: Job, completion: Completion, route: Route) -> None:
         if completion.error is None and route.rate_limiter:
@@ -402,11 +392,6 @@ def _slots() -> Slots:
     from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     return PrefectSlots()
-
-
-def _kind(job: Job, route: Route) -> tuple[str, str, bool]:
-    """What takes shared calls, or does not: a model at an address, and its chat apart from its completions."""
-    return route.label, route.address.url, "messages" in job.request
 
 
 def _can_share(job: Job) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import BundledModel, RewardModel
 from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.flows.recipe.model import LoadedRecipe

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.dispatch.estimates import prompt_tokens
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.chat_template import TemplateRefusedError
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
 from kasasagi.blocks.models.llm import Completion, Engine, Message

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kasasagi.blocks.canonical import ledger_key
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import BundledModel, ModelConfig, RewardModel, extra_body_of
 from kasasagi.blocks.own.python import is_own
 from kasasagi.tasks.asking import Session

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import Sampling
 from kasasagi.blocks.models.llm import Message
 from kasasagi.tasks.asking import Answered, ChunkJob, Session

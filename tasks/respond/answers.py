@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kasasagi.blocks.canonical import digest, response_id
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import extra_body_of
 from kasasagi.blocks.models.llm import Completion, Message
 from kasasagi.blocks.workspace.shards import Handle

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from kasasagi.blocks.canonical import digest, prompt_id
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.tables import MESSAGES
 from kasasagi.blocks.workspace.shards import Handle

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.embeddings import unpack
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.workspace.shards import Handle

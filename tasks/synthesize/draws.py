@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from kasasagi.blocks.canonical import draw_id, prompt_id
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import extra_body_of
 from kasasagi.blocks.tables import DRAWS, PROMPTS
 from kasasagi.blocks.workspace.shards import Handle, Shard

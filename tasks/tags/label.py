@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, quarantine_row, read_rows

@@ -19,7 +19,8 @@ from kasasagi.blocks.dispatch.batch.lane import BatchLane
 from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
 from kasasagi.blocks.dispatch.batch.results import store_permanent
 from kasasagi.blocks.dispatch.batch.splitting import Batch
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, Question, StoppedError
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, StoppedError
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.models.embeddings import unpack
 from kasasagi.blocks.models.kinds import OpenAIModel

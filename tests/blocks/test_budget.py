@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher
 from kasasagi.blocks.dispatch.lanes import Job
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import Budget, OpenAIModel
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import ScriptedServer, dispatching, kept, model, question, questions

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import Budget
 from kasasagi.tasks.respond.answers import questions_for
 from kasasagi.tasks.respond.config import RespondConfig

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kasasagi.blocks.dispatch import lanes
-from kasasagi.blocks.dispatch.dispatcher import Question, StoppedError
+from kasasagi.blocks.dispatch.dispatcher import StoppedError
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.endpoints.rate_headers import LONGEST_ASKED_WAIT_S
 from tests.blocks.helpers import (
     Reply,

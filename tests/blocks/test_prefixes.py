@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import OpenAIModel
 from tests.blocks.helpers import dispatching, errors_of, question
 from tests.blocks.test_servers import NOBODY, both

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from datasets import load_from_disk
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.own.python import OwnPythonError
 from kasasagi.flows.recipe.errors import RecipeError

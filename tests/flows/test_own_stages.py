@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Workspace

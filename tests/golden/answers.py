@@ -2,7 +2,7 @@
 
 import orjson
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.embeddings import pack
 from kasasagi.blocks.models.llm import Completion
 from tests.fake_server import ServerConfig

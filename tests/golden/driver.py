@@ -16,7 +16,8 @@ from unittest.mock import patch
 import pyarrow.parquet as pq
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.ledger.store import Entry, Ledger

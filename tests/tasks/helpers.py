@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, Question
+from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel

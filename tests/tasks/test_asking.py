@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.budget import BudgetSpentError
-from kasasagi.blocks.dispatch.dispatcher import Question, StoppedError
+from kasasagi.blocks.dispatch.dispatcher import StoppedError
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.shards import Account

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.blocks.tables import table

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import RewardModel
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.format_dpo.config import PairsConfig

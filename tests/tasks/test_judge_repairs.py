@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from tests.tasks.helpers import asked, prompt, session
 from tests.tasks.test_judge_stage import JAPANESE, QUESTION, chunk, config, judges, rows, some

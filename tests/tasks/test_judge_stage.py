@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.shards import Handle

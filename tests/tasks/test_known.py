@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.ledger.store import FILE_NAME
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.runs import Workspace

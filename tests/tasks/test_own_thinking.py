@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import BundledModel, OpenAIModel
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.asking import ask, call_row, known_answers

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from kasasagi.blocks.canonical import ledger_key
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError

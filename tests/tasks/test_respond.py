@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jinja2.exceptions import SecurityError
 from pydantic import ValidationError
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.shards import Handle

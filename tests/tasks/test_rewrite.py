@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, Session

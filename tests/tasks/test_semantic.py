@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.embeddings import pack, read_embedding, unpack
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.asking import Answered

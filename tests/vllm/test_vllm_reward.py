@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from kasasagi.blocks.canonical import ledger_key
-from kasasagi.blocks.dispatch.dispatcher import Question
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.engines import process_watch
 from kasasagi.blocks.engines.vllm_server import SERVED
 from kasasagi.blocks.engines.vllm_server import command as serving

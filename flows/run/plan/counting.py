@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import Field
 
 from kasasagi.blocks.dispatch.budget import Cost
-from kasasagi.blocks.dispatch.dispatcher import Question
 from kasasagi.blocks.dispatch.estimates import TOKENS_GUESSED, prompt_tokens
+from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.dispatch.sharing import alike, can_share
 from kasasagi.blocks.models.kinds import Config, ModelConfig, OpenAIModel, price_of
 from kasasagi.blocks.models.llm import Completion, Request
