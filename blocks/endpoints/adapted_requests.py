@@ -6,6 +6,7 @@ of Anthropic's take either temperature or top_p. The request in the ledger stays
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 RENAMED: Mapping[str, str] = {"max_tokens": "max_completion_tokens"}
@@ -16,14 +17,19 @@ _UNSUPPORTED = re.compile(
     r"|unrecognized|unknown (?:name|parameter|field)|extra inputs|use 'max_completion_tokens'|cannot both be",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?<![a-z_])(max_tokens|temperature|top_p|presence_penalty|frequency_penalty)(?![a-z_])")
+ADAPTABLE = (*RENAMED, *LEFT_OUT)
+_NAME = re.compile(rf"(?<![a-z_])({'|'.join(ADAPTABLE)})(?![a-z_])")
 
 
 class Adaptation:
     """What is sent differently to one model at one server, learnt from its refusals."""
 
-    def __init__(self) -> None:
-        self._changes: dict[str, str | None] = {}
+    def __init__(self, changes: Mapping[str, str | None] = MappingProxyType({})) -> None:
+        self._changes: dict[str, str | None] = dict(changes)
+
+    def copy(self) -> "Adaptation":
+        """Return what is known by now."""
+        return Adaptation(self._changes)
 
     def learn(self, status: int, words: str, body: Mapping[str, Any]) -> bool:
         """Take a refusal; return whether another attempt at that request would differ.

@@ -8,6 +8,7 @@ batch is forgotten.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from kasasagi.blocks.dispatch.batch.retries import NO_ANSWER, TRANSIENT_ERRORS, 
 from kasasagi.blocks.dispatch.batch.splitting import Batch, split_into_batches
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.endpoints.account_errors import with_remedy
+from kasasagi.blocks.endpoints.adapted_requests import ADAPTABLE, Adaptation
 from kasasagi.blocks.endpoints.failures import read_failure
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.ledger.store import LedgerError
@@ -59,6 +61,7 @@ class BatchLane(Lane):
         self._batch_of: dict[str, Batch] = {}
         self._unclaimed: dict[str, Completion] = {}
         self._noted: set[str] = set()
+        self._adaptation = Adaptation()
         self._timer: asyncio.TimerHandle | None = None
         self._endpoint: OpenAIEndpoint | None = None
         self._backend: BatchBackend | None = None
@@ -141,10 +144,10 @@ class BatchLane(Lane):
         jobs, self._waiting = list(self._waiting.values()), {}
         for name, url in URLS.items():
             some = [job for job in jobs if name in job.request]
-            for part in split_into_batches(some, url, self._model.model, self._config):
-                self._spawn(self._hand_over(part, url))
+            for part in split_into_batches(some, url, self._model.model, self._config, self._adaptation):
+                self._spawn(self._hand_over(part, url, self._adaptation.copy()))
 
-    async def _hand_over(self, part: dict[str, tuple[Job, bytes]], url: str) -> None:
+    async def _hand_over(self, part: dict[str, tuple[Job, bytes]], url: str, adaptation: Adaptation) -> None:
         """Write a batch down, hand it over, write its id down, and wait for it."""
         jobs = {key: job for key, (job, _) in part.items()}
         lines = [(key, line) for key, (_, line) in part.items()]
@@ -157,7 +160,7 @@ class BatchLane(Lane):
                 self._notes.begin, self._address, identity, self._model.key_variable(), url, lines, name
             )
             part.clear()
-            batch = Batch(note, jobs)
+            batch = Batch(note, jobs, adaptation=adaptation)
             self._expect(batch)
             await self._submit(batch)
         except OSError as error:
@@ -330,7 +333,10 @@ class BatchLane(Lane):
     async def _take(self, batch: Batch, lines: list[bytes], missing: dict[str, Completion]) -> None:
         """Keep the answers in some lines in the ledger, and hand them to whoever asked."""
         wanted = frozenset(batch.note.keys) - batch.answered
-        found = read_results(lines, wanted, embeds=batch.note.url == URLS["input"])
+        known = self._adaptation.notes()
+        found = read_results(lines, wanted, batch.note.url == URLS["input"], partial(self._learn, batch))
+        for note in self._adaptation.notes()[len(known) :]:
+            self._batch_callbacks.log(f"model {self._label!r} at {self._address} {note}")
         signed = {key: self._with_attempts(batch, key, one) for key, one in found.items()}
         missing.update({key: one for key, one in signed.items() if one.transient})
         kept = await asyncio.to_thread(store_permanent, self._ledger_folder, batch.note.identity, signed)
@@ -338,6 +344,11 @@ class BatchLane(Lane):
         for one in signed.values():
             if one.fatal:
                 self.callbacks.report_unusable(self._label, with_remedy(one.error, one.detail), self._address)
+
+    def _learn(self, batch: Batch, key: str, status: int, words: str) -> bool:
+        """Take a refusal; return whether the next batch would ask differently."""
+        request = batch.jobs[key].request if key in batch.jobs else dict.fromkeys(ADAPTABLE)
+        return self._adaptation.learn(status, words, batch.adaptation.apply(dict(request)))
 
     def _deliver(self, batch: Batch, kept: Mapping[str, Completion]) -> None:
         """Hand answers that are in the ledger to whoever asked."""

@@ -1,6 +1,7 @@
 """The lines that a batch ends with: each is read by its custom_id, never by its place."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import httpx2
 import openai
 import orjson
 
-from kasasagi.blocks.endpoints.failures import read_failure
+from kasasagi.blocks.endpoints.failures import read_failure, words_of_error
 from kasasagi.blocks.endpoints.openai import read_reply
 from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.embeddings import read_embedding
@@ -52,18 +53,39 @@ def stored_answers(ledger_folder: Path, keys: Sequence[str]) -> dict[str, Comple
         ledger.close()
 
 
-def read_results(lines: Iterable[bytes], wanted: frozenset[str], embeds: bool = False) -> dict[str, Completion]:
-    """The completions in some lines, by custom_id; the first line of an id counts. embeds: vectors were asked for.
+def read_results(
+    lines: Iterable[bytes],
+    wanted: frozenset[str],
+    embeds: bool = False,
+    learn: Callable[[str, int, str], bool] = lambda key, status, words: False,
+) -> dict[str, Completion]:
+    """Return the completions in some lines, by custom_id; the first line of an id counts.
 
     Lines that are none of ours, or no results at all, are passed over: their requests are asked again.
+
+    Args:
+        lines: Lines of a results file.
+        wanted: The ids that are waited for.
+        embeds: Whether vectors were asked for.
+        learn: Takes the id, the status and the server's words of a refusal, and returns whether the request would be
+            sent differently now; such a refusal passes.
     """
     found: dict[str, Completion] = {}
     for line in lines:
         result = _object(line)
         key = result.get("custom_id")
         if isinstance(key, str) and key in wanted and key not in found:
-            found[key] = _completion(result, embeds)
+            completion = _completion(result, embeds)
+            found[key] = replace(completion, transient=True) if _is_learnt(result, key, learn) else completion
     return found
+
+
+def _is_learnt(result: dict[str, Any], key: str, learn: Callable[[str, int, str], bool]) -> bool:
+    response = result.get("response")
+    if not isinstance(response, dict):
+        return False
+    status = response.get("status_code")
+    return isinstance(status, int) and status >= 400 and learn(key, status, words_of_error(response.get("body")))
 
 
 def _object(line: bytes) -> dict[str, Any]:
