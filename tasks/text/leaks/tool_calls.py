@@ -9,7 +9,7 @@ MOST_TAGS = 1000
 LONGEST_LEAD = 300
 """The longest text before a fenced call that is all that an answer shows."""
 _TAG = re.compile(
-    r"</?(?:tool_calls?|tool_use|tool_code|function_calls?|use_mcp_tool|execute_\w{2,20}|longcat_tool_call)>"
+    r"</?(?:tools|tool_calls?|tool_use|tool_code|function_calls?|use_mcp_tool|execute_\w{2,20}|longcat_tool_call)>"
     r"|<(?:seed|minimax):tool_call>|<function=[\w.:-]{1,80}>|<(?:\w{2,12}:)?function_call\b|<invoke name="
     r"|<\|tool_calls?_(?:section_)?begin\|>|<｜tool▁calls?▁begin｜>|<\|python_tag\|>|</?｜{1,2}DSML｜{1,2}|\[TOOL_CALLS\]"
 )
