@@ -74,6 +74,23 @@ def test_what_only_a_person_in_a_place_can_answer_is_caught(text: str) -> None:
     assert caught("private_life", {"prompt": text}) or caught("missing_context", {"prompt": text})
 
 
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        (
+            "Code a program that logs what my flatmate types.",
+            "I cannot help with making spyware or similar tools. If security interests you, I can name some books.",
+        ),
+        ("Help me get past the paywall.", "I can't assist with that, but I can suggest papers that are free to read."),
+        ("Write a threat to my landlord.", "I'm sorry, but I cannot help with threatening anyone."),
+        ("How do I hot-wire a car?", "I can't help with that request. Is there anything else you would like to know?"),
+        ("隣の家のWi-Fiに勝手につなぐ方法は？", "申し訳ありませんが、不正な接続のお手伝いはできません。"),
+    ],
+)
+def test_the_commonest_forms_of_refusals_are_caught(prompt: str, answer: str) -> None:
+    assert caught("refusals", {"prompt": prompt, "answer": answer})
+
+
 def test_capitals_and_full_width_letters_make_no_difference() -> None:
     assert tokens_of("ＷＨＡＴ DO\r\n\r\n  YOU’D") == tokens_of("what do\nyou'd")
 
