@@ -94,7 +94,7 @@ def test_the_schema_accepts_a_recipe_and_refuses_an_unknown_key(new_job: NewJob)
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown key": ({"judge": {"ordrs": "both"}}, "judge.ordrs: 'ordrs'", "did you mean 'orders'?"),
-    "wrong type": ({"respond": {"samples": "many"}}, "respond.samples: 'many'", "integer"),
+    "wrong type": ({"respond": {"samples": "many"}}, "respond.samples: 'many'", "whole number"),
     "unknown model": ({"judge": {"model": "critik"}}, "judge.model: 'critik'", "did you mean 'critic'?"),
     "unknown column": ({"respond": {"template": "{{ instructon }}"}}, "'instructon'", "did you mean 'instruction'?"),
     "literal key": ({"models": {"small": {"api_key_env": KEY}}}, "models.small.api_key_env", "environment variable"),

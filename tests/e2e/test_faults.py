@@ -80,8 +80,9 @@ def test_what_makes_all_calls_pointless_ends_the_run_in_one_sentence(new_job: Ne
     assert "larger" in output
     assert no_model.server.stats()["by_model"]["larger"]["calls"] == 1
     assert address in ended[2].failed(1)
-    assert "KEY_THAT_IS_NOT_SET" in ended[3].failed(1)
+    assert "KEY_THAT_IS_NOT_SET" in ended[3].failed(2)
     assert "large" not in sent_by_model(no_key.server)
-    for job in (wrong_key, no_model, nobody, no_key):
+    assert not list(no_key.workspace.glob("runs/*")), "nothing was started"
+    for job in (wrong_key, no_model, nobody):
         assert not job.out.exists()
         assert json.loads(next(job.workspace.glob("runs/*/run.json")).read_text())["status"] == "failed"

@@ -76,7 +76,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tmp_path: Path) -> None:
     """The figures name their units: prompts that gave no pair are not added to responses that were rejected before."""
     run = build_example_run(tmp_path, prompts=12)
-    cost = "9 pairs from 12 prompts; 46 paid calls, $0.0064"
+    cost = "9 pairs from 12 prompts; 46 paid calls, $0.0070"
     missing = "3 prompts gave no pair, most often missing_rating (1)"
     assert shown(run, 400).splitlines()[1] == f"{cost}; {missing}; look at 1 failed gate"
     set_state(run, published=str(tmp_path / "out"))
@@ -89,8 +89,8 @@ def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tm
 @pytest.mark.parametrize(
     ("product", "sentence"),
     [
-        ("responses", "23 responses; 46 paid calls, $0.0064; 1 response was rejected, most often refusal (1)"),
-        ("instructions", "9 instructions; 46 paid calls, $0.0064; 3 instructions were rejected"),
+        ("responses", "23 responses; 46 paid calls, $0.0070; 1 response was rejected, most often refusal (1)"),
+        ("instructions", "9 instructions; 46 paid calls, $0.0070; 3 instructions were rejected"),
     ],
 )
 def test_a_summary_names_what_the_run_is_for(
