@@ -70,7 +70,8 @@ class LedgerLookup:
         """Record the limits of questions that are about to be sent. Raises LedgerError."""
         ledger = Ledger(self._workspace.ledger_folder)
         try:
-            note_limits(ledger, ((self._identities[one.label], limit_of(one.request)) for one in questions))
+            limits = ((self._identities[one.label], limit_of(one.request)) for one in questions)
+            note_limits(ledger, self._workspace, limits)
         finally:
             ledger.close()
 

@@ -47,8 +47,13 @@ def known_limits(ledger: Ledger, model: str) -> list[Limit]:
     return sorted((orjson.loads(text) for text in texts), key=lambda limit: (-most_tokens(limit), canonical(limit)))
 
 
-def note_limits(ledger: Ledger, asked: Iterable[tuple[str, Limit]]) -> None:
-    """Record the limits of requests, each with the identity of its model. Raises LedgerError."""
+def note_limits(ledger: Ledger, workspace: Workspace, asked: Iterable[tuple[str, Limit]]) -> None:
+    """Record the limits of requests, each with the identity of its model, behind those of earlier versions' runs.
+
+    Raises LedgerError.
+    """
+    if not ledger.has_limits():
+        note_earlier_limits(ledger, [workspace])
     limits = {(model, canonical(limit).decode()) for model, limit in asked}
     known = {model: ledger.limits([ANY_MODEL, model]) for model, _ in limits}
     if new := [(model, limit) for model, limit in sorted(limits) if limit not in known[model]]:

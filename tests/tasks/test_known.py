@@ -210,6 +210,15 @@ def test_a_ledger_of_an_older_version_is_searched_by_the_defaults_of_its_stages(
     assert answered_by(tmp_path, questions(400, 50), "longer")[1] == 5
 
 
+def test_a_ledger_of_an_older_version_is_searched_whatever_is_asked_of_it_first(tmp_path: Path) -> None:
+    answered_by(tmp_path, questions(100, 50), "first")
+    as_older_version(tmp_path, "first", {"respond": {"sampling": {"max_tokens": 100}}})
+    vector = session(tmp_path, answer=lambda one: Completion("AAAA"), run_id="vector")
+    ask(vector, [Question.of("large", "large", {"input": "a text"})], "semantic", 0)
+    vector.claims.close()
+    assert answered_by(tmp_path, questions(400, 50), "longer")[1] == 5
+
+
 @pytest.mark.parametrize("of_older_version", [False, True])
 def test_imported_answers_are_found_under_another_limit(tmp_path: Path, of_older_version: bool) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
