@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from jinja2 import StrictUndefined, Template
@@ -123,6 +124,15 @@ def _questions_for_prompt(
     return asked
 
 
+def _ask_by_responder(session: Session, asked: Sequence[Asked], order: int) -> list[Answered]:
+    """Return all answers, in their order; samples of one responder are sent side by side, so that they share calls."""
+    first: dict[tuple[str, str], int] = {}
+    places = [first.setdefault((one.prompt_id, one.label), place) for place, one in enumerate(asked)]
+    sent = sorted(range(len(asked)), key=places.__getitem__)
+    answered = ask(session, [asked[place].question for place in sent], RESPOND.name, order)
+    return [one for _, one in sorted(zip(sent, answered, strict=True), key=itemgetter(0))]
+
+
 def respond_chunk(
     session: Session, config: RespondConfig, job: ChunkJob, compared: bool = True, beside: ChunkResult | None = None
 ) -> Handle:
@@ -138,7 +148,7 @@ def respond_chunk(
     started = time.monotonic()
     prompts = read_rows(session.run, job.inputs["prompts"])
     asked = questions_for(session, config, prompts)
-    answered = ask(session, [one.question for one in asked], RESPOND.name, job.chunk)
+    answered = _ask_by_responder(session, asked, job.chunk)
     taken = beside or ChunkResult(0, 0, {"responses": [], "quarantine": []})
     rules = answer_rules(config.rules, session.base)
     result = sort_answers(rules, prompts, asked, answered, compared, taken.rows["responses"])

@@ -51,6 +51,24 @@ def test_two_labels_of_one_model_never_share_an_answer(tmp_path: Path) -> None:
     assert len(set(found.values())) == 6
 
 
+def test_the_samples_of_a_responder_are_sent_side_by_side_so_that_they_share_calls(tmp_path: Path) -> None:
+    models = [{"use": "small", "label": "one"}, {"use": "small", "label": "two", "sampling": {"temperature": 0.3}}]
+    one = session(tmp_path)
+    handle = chunk(one, config(models=models, samples=2), [prompt("Why?"), prompt("How?")])
+    sent = [(sent.prefix, sent.request.get("temperature")) for sent in asked(one)]
+    assert sent[::2] == sent[1::2]
+    assert len(set(sent)) == 4
+    found = {row["call_id"]: row for row in rows(one, handle, "responses")}
+    for question in questions_for(one, config(models=models, samples=2), [prompt("Why?"), prompt("How?")]):
+        row = found[question.question.key]
+        assert (row["prompt_id"], row["model"], row["sample_index"]) == (
+            question.prompt_id,
+            question.label,
+            question.sample_index,
+        )
+        assert question.question.key[:6] in row["content"]
+
+
 def test_two_names_of_one_model_never_share_an_answer(tmp_path: Path) -> None:
     models = {"a": model("same"), "b": model("same", base_url="http://127.0.0.1:2/v1")}
     found = keys(session(tmp_path, models), models=["a", "b"], samples=2)
