@@ -12,7 +12,10 @@ from kasasagi.blocks.models.llm import Completion, Request
 
 
 class Address:
-    """One address and its limit of calls in flight, which all models that are asked there share."""
+    """One address and its limit of calls in flight, which all models that are asked there share.
+
+    At a server that lets calls wait in a queue, each sample of a call counts, since each takes a place there.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -98,15 +101,16 @@ class Route:
             return self.model.draws_per_call
         return self.model.most_samples(self.address.url, is_vllm=self.endpoint.queues)
 
-    def on_send(self, now: float, tokens: int) -> SentCall:
-        """Count a call that is sent, and the tokens that it is expected to take."""
-        self.address.in_flight += 1
+    def on_send(self, now: float, tokens: int, samples: int = 1) -> SentCall:
+        """Count a call for some samples that is sent, and the tokens that it is expected to take."""
+        places = samples if self.endpoint.queues else 1
+        self.address.in_flight += places
         if self.rate_limiter is not None:
             self.rate_limiter.on_send(now, tokens)
         if self.limit is not None:
             self.limit.on_send()
         self._trying += 1
-        call = self.address.concurrency.on_send(now, self.address.in_flight, tokens)
+        call = self.address.concurrency.on_send(now, self.address.in_flight, tokens, places)
         self.availability.on_send(call.number)
         return call
 
@@ -116,7 +120,7 @@ class Route:
         Returns:
             The seconds of an outage that this answer ends, 0 where there was none.
         """
-        self.address.in_flight -= 1
+        self.address.in_flight -= call.places
         self._trying -= 1
         if self.limit is not None:
             self.limit.on_end()
@@ -131,7 +135,7 @@ class Route:
     def _learn(self, call: SentCall, completion: Completion, now: float) -> float:
         concurrency = self.address.concurrency
         if not completion.transient:
-            concurrency.on_answer(call, now, self.address.in_flight + 1)
+            concurrency.on_answer(call, now, self.address.in_flight + call.places)
             return self.availability.on_answer(now)
         if completion.error == "rate_limited":
             self.availability.pause(now + concurrency.on_refusal(call))

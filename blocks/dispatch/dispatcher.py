@@ -282,9 +282,10 @@ class Dispatcher:
             self._settle_cost(job.key, completion)
             self._count_tokens(job, completion)
 
-    def retry(self, job: Job) -> None:
-        """Send a job again; if earlier attempts leave too little of the budget for that, it fails."""
-        self._reserve(job)
+    def retry(self, *jobs: Job) -> None:
+        """Send jobs again; if earlier attempts leave too little of the budget for one, it fails."""
+        for job in jobs:
+            self._reserve(job)
 
     def accept_stored(self, job: Job, completion: Completion) -> None:
         """Accept an answer that is already in the ledger."""

@@ -3,58 +3,100 @@
 Each sample keeps its own key and its own entry in the ledger; `n` is part of neither.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from kasasagi.blocks.dispatch.addresses import Route
 from kasasagi.blocks.dispatch.sharing import shared_request
-from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply
+from kasasagi.blocks.endpoints.openai import UNREADABLE, OpenAIEndpoint, malformed, parse_reply, read_choice, read_reply
 from kasasagi.blocks.models.llm import Completion, Request
 
 TOLERATED_INCOMPLETE = 3
+ABOUT_THE_PROMPT = frozenset(("context_too_long", "refused_by_server"))
+"""Refusals that say nothing of how many samples a call asks for."""
+SINGLE = "each sample is a call of its own"
+Kind = tuple[str, str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedReply:
+    """How a shared call went, with its tokens, each of its samples, None for a missing one, and how many came at all.
+
+    What came, though its making broke off, is missing among the samples.
+    """
+
+    outcome: Completion
+    samples: Sequence[Completion | None]
+    came: int = 0
 
 
 class SharedCalls:
-    """Which addresses answer shared calls: one that left out or refused some of them gets single calls from then on.
+    """How many samples a call may ask for at each address: fewer where calls for so many were left incomplete.
 
     What a model takes at an address is counted apart for its chat and its completions.
     """
 
     def __init__(self) -> None:
-        self._incomplete: Counter[tuple[str, str, bool]] = Counter()
+        self._most: dict[Kind, int] = {}
+        self._incomplete: defaultdict[Kind, Counter[int]] = defaultdict(Counter)
+        self._shares: set[Kind] = set()
 
-    def most(self, request: Request, route: Route) -> int:
-        """Return how many samples a call with this request may ask for."""
-        refuses = self._incomplete[_kind(request, route)] >= TOLERATED_INCOMPLETE
-        return 1 if refuses else route.most_in_a_call(request)
+    def most(self, request: Request, route: Route, attempts: int = 0) -> int:
+        """Return how many samples a call with this request may ask for: half as many at each further attempt."""
+        allowed = route.most_in_a_call(request)
+        return max(1, min(allowed, self._most.get(_kind(request, route), allowed)) >> attempts)
 
-    def on_missing(self, request: Request, route: Route, answered: int) -> list[str]:
-        """Count a shared call whose reply lacks answers; a chat that brings one sample in place of `n` ignores it.
+    def learn(self, request: Request, route: Route, reply: SharedReply) -> list[str]:
+        """Learn from the reply to a shared call; a chat that brings one sample in place of `n` ignores it.
 
-        Returns what there is to say of the address.
+        Returns:
+            What there is to say of the address.
         """
-        is_chat, kind = "messages" in request, _kind(request, route)
-        self._incomplete[kind] += TOLERATED_INCOMPLETE if is_chat and answered == 1 else 1
-        if not is_chat or self._incomplete[kind] < TOLERATED_INCOMPLETE:
+        kind, wanted, outcome = _kind(request, route), len(reply.samples), reply.outcome
+        if outcome.transient or outcome.fatal or outcome.error in ABOUT_THE_PROMPT:
             return []
-        return ["gives one sample a call, whatever n is: each sample is a call of its own"]
+        counts = self._incomplete[kind]
+        if None not in reply.samples:
+            self._shares.add(kind)
+            self._incomplete[kind] = Counter({size: count for size, count in counts.items() if size > wanted})
+            return []
+        counts[wanted] += 1
+        is_ignored = "messages" in request and reply.came == 1 and kind not in self._shares
+        if not is_ignored and counts[wanted] < TOLERATED_INCOMPLETE:
+            return []
+        return self._lower(kind, wanted, is_ignored)
+
+    def _lower(self, kind: Kind, wanted: int, is_ignored: bool) -> list[str]:
+        """Ask for half as many samples a call from now on; for one where `n` is ignored, or lists of prompts are."""
+        is_chat = kind[-1]
+        most = wanted // 2 if is_chat and not is_ignored else 1
+        if most >= self._most.get(kind, wanted):  # a call that was sent before it was known
+            return []
+        self._most[kind] = most
+        if not is_chat:
+            return []
+        if is_ignored:
+            return [f"gives one sample a call, whatever n is: {SINGLE}"]
+        left = SINGLE if most == 1 else f"calls ask for {most} at most"
+        return [f"leaves calls for {wanted} samples (n) unanswered or incomplete: {left}"]
 
 
-async def complete_shared(
-    endpoint: OpenAIEndpoint, requests: Sequence[Request]
-) -> tuple[Completion, list[Completion | None]]:
-    """Answer several requests in one call: how it went, with its tokens, and each sample; None for a missing one."""
-    found: list[Completion | None] = []
+async def complete_shared(endpoint: OpenAIEndpoint, requests: Sequence[Request]) -> SharedReply:
+    """Answer several requests in one call."""
+    found: list[Completion | None] = [None] * len(requests)
+    came = 0
+    one_prompt = all(request == requests[0] for request in requests)
 
     def read(body: bytes) -> Completion:
+        nonlocal came
         try:
-            found.extend(read_shared(body, len(requests)))
-        except (ValueError, TypeError, KeyError) as error:
-            return Completion(error="malformed_reply", detail=f"{error}: {body[:500]!r}", transient=True)
+            found[:], came = read_shared(body, len(requests), one_prompt)
+        except UNREADABLE as error:
+            return malformed(error, body)
         there = [one for one in found if one is not None]
         if not there and (first := read_reply(body)).error == "server_error":  # all broke off: the call has failed
             return first
@@ -64,23 +106,33 @@ async def complete_shared(
         )
 
     outcome = await endpoint.complete(shared_request(requests), read)
-    return outcome, found or [None] * len(requests)
+    return SharedReply(outcome, found, came)
 
 
-def read_shared(body: bytes, count: int) -> list[Completion | None]:
-    """The samples in a reply, in the order of what was asked; None for each that is missing or may come yet.
+def read_shared(body: bytes, count: int, one_prompt: bool = False) -> tuple[list[Completion | None], int]:
+    """The samples in a reply, in the order of what was asked, and how many came at all.
 
-    Raises ValueError, TypeError or KeyError where the reply cannot be read at all. The tokens that the server counts
-    are divided among the samples, those of the answers by their lengths, so that their sum is what the server says.
+    None stands for each that is missing or may come yet. The tokens that the server counts are divided among the
+    samples, those of the answers by their lengths, so that their sum is what the server says. Raises one of UNREADABLE
+    where the reply cannot be read at all.
     """
-    reply = orjson.loads(body)
+    reply = parse_reply(body)
     found: list[Completion | None] = [None] * count
-    for place, choice in enumerate(reply["choices"]):
-        index = choice.get("index", place) if isinstance(choice, dict) else place
-        completion = read_reply(orjson.dumps({"choices": [choice]}))
-        if isinstance(index, int) and 0 <= index < count and not completion.transient:
-            found[index] = completion
-    return _with_tokens(found, reply.get("usage") or {})
+    came = 0
+    for index, choice in _by_index(reply["choices"], one_prompt):
+        if isinstance(index, int) and 0 <= index < count:
+            completion = read_choice(choice)
+            came += completion.error != "malformed_reply"
+            found[index] = None if completion.transient else completion
+    return _with_tokens(found, reply.get("usage") or {}), came
+
+
+def _by_index(choices: Sequence[Any], one_prompt: bool) -> Iterator[tuple[Any, Any]]:
+    """The choices with their indexes; samples of one prompt whose indexes are all alike go by their places."""
+    indexes = [one.get("index", place) if isinstance(one, dict) else place for place, one in enumerate(choices)]
+    if one_prompt and len({str(index) for index in indexes}) < len(indexes):
+        indexes = list(range(len(choices)))
+    return zip(indexes, choices, strict=True)
 
 
 def _with_tokens(found: Sequence[Completion | None], usage: Mapping[str, Any]) -> list[Completion | None]:
@@ -106,5 +158,5 @@ def divide(total: int, weights: Sequence[int]) -> list[int]:
     return parts
 
 
-def _kind(request: Request, route: Route) -> tuple[str, str, bool]:
+def _kind(request: Request, route: Route) -> Kind:
     return route.label, route.address.url, "messages" in request

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Collection, Iterator, Sequence
 
 from kasasagi.blocks.dispatch.lanes import Job
+from kasasagi.blocks.dispatch.sharing import alike
 
 QueueEntry = tuple[int, int, int, Job]
 
@@ -41,14 +42,12 @@ class JobQueue:
         """Return the most urgent question. Raises ValueError where none waits."""
         return min((heap[0] for heap in self._heaps.values() if heap), default=None) or min(self)
 
-    def peek(self) -> Job | None:
-        """Return the most urgent question of those that wait for no other of their prefix; None where none is left."""
-        heaps = [heap for heap in self._heaps.values() if heap]
-        return min(heaps)[0][-1] if heaps else None
-
-    def take(self) -> Job:
-        """Take out the question that `peek` returns."""
-        return heapq.heappop(min(heap for heap in self._heaps.values() if heap))[-1]
+    def take_like(self, job: Job, most: int) -> list[Job]:
+        """Take out the next questions, at most so many, that may share the call of one that was popped."""
+        heap, found = self._heaps.get(self.home(job), []), list[Job]()
+        while len(found) < most and heap and _may_join(heap[0][-1], job):
+            found.append(heapq.heappop(heap)[-1])
+        return found
 
     def pop(self, full: Collection[str] = ()) -> QueueEntry:
         """Return the question to send next, and take it out. Raises ValueError where none waits.
@@ -105,3 +104,9 @@ class JobQueue:
         for entry in self._following.pop(prefix, ()):
             entry[-1].has_followed = True
             self.push(entry)
+
+
+def _may_join(other: Job, job: Job) -> bool:
+    """Whether a question may share the call of another."""
+    is_due_with_it = other.rank == job.rank and other.attempts == job.attempts
+    return is_due_with_it and other.may_share and alike(job.request, other.request)

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kasasagi.blocks.dispatch.sharing import can_share
 from kasasagi.blocks.models.kinds import ModelConfig
 from kasasagi.blocks.models.llm import Completion, Engine, Request
 
@@ -20,6 +21,7 @@ class Job:
     """One question on its way: which model, what, how urgent, how often it was sent, and where it failed last.
 
     prefix names what its request shares with others; it has_followed once it has waited for the first of them.
+    It shares_again if its last call shared with others was not taken, whatever it asked for.
     failures counts those that count against its retries. It is suspect if others were answered between its failures.
     """
 
@@ -34,7 +36,13 @@ class Job:
     is_suspect: bool = False
     prefix: str = ""
     has_followed: bool = False
+    shares_again: bool = False
     _row: object = None
+
+    @property
+    def may_share(self) -> bool:
+        """Whether its next call may ask for others, too."""
+        return (not self.attempts or self.shares_again) and can_share(self.request)
 
     def blame(self, row: object, is_outage: bool) -> None:
         """Note a failure; that of an outage is forgiven, unless the question is suspect.
@@ -59,8 +67,8 @@ class DispatcherCallbacks(Protocol):
     def record_attempt(self, job: Job, completion: Completion) -> None:
         """Account for an attempt that is not a job's last; its tokens are spent all the same."""
 
-    def retry(self, job: Job) -> None:
-        """Send a job again, as soon as the budget allows it."""
+    def retry(self, *jobs: Job) -> None:
+        """Send jobs again, as soon as the budget allows it."""
 
     def report_unusable(self, label: str, why: str, address: str | None = None) -> None:
         """End the run, since no call to this model can succeed, there or anywhere."""

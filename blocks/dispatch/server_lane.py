@@ -7,20 +7,18 @@ from typing import Protocol
 
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
-from kasasagi.blocks.dispatch.groups import SharedCalls, complete_shared
+from kasasagi.blocks.dispatch.groups import SharedCalls, SharedReply, complete_shared
 from kasasagi.blocks.dispatch.job_queue import JobQueue, QueueEntry
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.dispatch.limits.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.limits.shared_limit import LimitError, SharedLimit, Slots
 from kasasagi.blocks.dispatch.readiness import check_readiness
-from kasasagi.blocks.dispatch.sharing import alike, can_share
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion
 
 QUEUE_CHECK_S = 1.0
 WORTH_LOGGING_S = 2.0
-TOO_LONG = "context_too_long"
 ABANDONED = Completion(error="stopped", detail="the call was abandoned", transient=True)
 
 
@@ -100,7 +98,7 @@ class ServerLane(Lane):
             self._settle(job, route.availability.last or ABANDONED, route)
             return
         self._queues[job.label].push((self._sign * job.rank, job.order, next(self._numbers), job))
-        if _can_share(job) or job.prefix:  # what may share a call or a prefix waits for what is pushed with it
+        if job.may_share or job.prefix:  # what may share a call or a prefix waits for what is pushed with it
             self._pump_soon()
         else:
             self.pump()
@@ -177,20 +175,13 @@ class ServerLane(Lane):
         self.in_flight += 1
         others = self._companions(job, route)
         tokens = self._tokens([job, *others]) if route.rate_limiter else 0
-        call = route.on_send(now, tokens)
+        call = route.on_send(now, tokens, 1 + len(others))
         self._spawn(self._send_shared([job, *others], route, call) if others else self._send(job, route, call))
 
     def _companions(self, job: Job, route: Route) -> list[Job]:
         """The next questions that may share a call with one that is about to be sent."""
-        if not _can_share(job):
-            return []
-        most = self._shared_calls.most(job.request, route)
-        queue, found = self._queues[job.label], list[Job]()
-        while len(found) < most - 1 and (other := queue.peek()) is not None:
-            if not (_can_share(other) and other.rank == job.rank and alike(job.request, other.request)):
-                break
-            found.append(queue.take())
-        return found
+        most = self._shared_calls.most(job.request, route, job.attempts) if job.may_share else 1
+        return self._queues[job.label].take_like(job, most - 1)
 
     def _on_end(self, route: Route, call: SentCall, completion: Completion) -> None:
         """Count a call that has ended, and say that an outage is over."""
@@ -208,29 +199,34 @@ class ServerLane(Lane):
 
     async def _send_shared(self, jobs: list[Job], route: Route, call: SentCall) -> None:
         """Send some questions as one call; those that the reply lacks are asked again, each on its own."""
-        outcome, found = ABANDONED, list[Completion | None]()
+        reply = SharedReply(ABANDONED, ())
         try:
-            outcome, found = await complete_shared(route.endpoint, [job.request for job in jobs])
+            reply = await complete_shared(route.endpoint, [job.request for job in jobs])
         finally:
-            self._on_end(route, call, outcome)
+            self._on_end(route, call, reply.outcome)
             self._queues[jobs[0].label].on_end(jobs[0])
-        if outcome.error is None and any(found):
-            route.admit()
-        if None in found and not outcome.transient and outcome.error != TOO_LONG:
-            for note in self._shared_calls.on_missing(jobs[0].request, route, sum(one is not None for one in found)):
-                self._log_once(route, note)
-        for job, completion in zip(jobs, found, strict=True):
+        for note in self._shared_calls.learn(jobs[0].request, route, reply):
+            self._log_once(route, note)
+        for job in jobs:
             job.attempts += 1
-            if outcome.fatal or completion is not None:
-                self._settle(job, completion or outcome, route)
-                self._learn(job, completion or outcome, route)
-            elif outcome.transient:
-                self._on_failure(job, outcome, route)
-                outcome = replace(outcome, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
+        if reply.outcome.transient:
+            self._on_failure(jobs, reply.outcome, route)
+        else:
+            self._settle_shared(jobs, reply, route)
+        self.pump()
+
+    def _settle_shared(self, jobs: list[Job], reply: SharedReply, route: Route) -> None:
+        """Accept what a shared call brought, and ask again for what its reply lacks."""
+        if reply.outcome.error is None and any(reply.samples):
+            route.admit()
+        for job, completion in zip(jobs, reply.samples, strict=True):
+            if reply.outcome.fatal or completion is not None:
+                self._settle(job, completion or reply.outcome, route)
+                self._learn(job, completion or reply.outcome, route)
             else:
                 self.callbacks.counters.retried += 1
+                job.shares_again = False
                 self.push(job)
-        self.pump()
 
     async def _send(self, job: Job, route: Route, call: SentCall) -> None:
         completion = ABANDONED
@@ -241,7 +237,7 @@ class ServerLane(Lane):
             self._queues[job.label].on_end(job)
         job.attempts += 1
         if completion.transient:
-            self._on_failure(job, completion, route)
+            self._on_failure([job], completion, route)
         else:
             self._settle(job, completion, route)
             if not completion.fatal:
@@ -262,22 +258,35 @@ class ServerLane(Lane):
         prompts = jobs[:1] if "messages" in jobs[0].request else jobs
         return answers + sum(prompt_tokens(job.request) for job in prompts)
 
-    def _on_failure(self, job: Job, completion: Completion, route: Route) -> None:
-        """Ask again after a failure that may pass, as long as patience lasts.
+    def _on_failure(self, jobs: list[Job], completion: Completion, route: Route) -> None:
+        """Ask again after a failure that may pass, as long as patience lasts."""
+        now, again = asyncio.get_running_loop().time(), list[Job]()
+        for job in jobs:
+            if self._may_try_again(job, completion, route, now):
+                again.append(job)
+            completion = replace(completion, prompt_tokens=0, completion_tokens=0)  # the first has taken them all
+        for group in [again] if completion.unavailable and again else [[job] for job in again]:
+            self._retry_later(group, completion, route)
+
+    def _may_try_again(self, job: Job, completion: Completion, route: Route, now: float) -> bool:
+        """Whether a question that failed is asked again; else it is settled.
 
         While the model gives no answer at all, a failure is the outage's and not the question's.
         """
-        now, most = asyncio.get_running_loop().time(), self._models[job.label].max_retries
+        most = self._models[job.label].max_retries
         job.blame(route.availability.row, route.blames_outage(now))
         if not job.is_suspect:
             route.availability.add_question(job.key)
         self._log_outage(route, now)
         if all(one.is_given_up(now) for one in self._routes[job.label]):
             self._give_up(job, completion, route, now)
-        elif job.failures <= most:
-            self._retry_later(job, completion, route)
-        else:
+        elif job.failures > most:
             self._settle(job, completion, route)
+        else:
+            self.callbacks.counters.retried += 1
+            self.callbacks.record_attempt(job, completion)
+            return True
+        return False
 
     def _log_outage(self, route: Route, now: float) -> None:
         """Log once that a model has given no answer for a while."""
@@ -313,13 +322,17 @@ class ServerLane(Lane):
         over = all(route.is_given_up(now) for route in routes) and any(one.availability.given_up for one in routes)
         return routes[0] if routes and over and not self._free(label, now) else None
 
-    def _retry_later(self, job: Job, completion: Completion, route: Route) -> None:
-        """Ask again after a while, rather at another address; none but the one that failed need be waited for."""
-        self.callbacks.counters.retried += 1
-        self.callbacks.record_attempt(job, completion)
-        job.failed_at = route.address.url
-        asked = completion.wait_s if len(self._routes[job.label]) == 1 else None
-        asyncio.get_running_loop().call_later(backoff(job.attempts - 1, asked), self.callbacks.retry, job)
+    def _retry_later(self, jobs: list[Job], completion: Completion, route: Route) -> None:
+        """Ask again after a while, rather at another address; none but the one that failed need be waited for.
+
+        What shared a call that the server did not take shares one again, so that its prompt is not paid several times.
+        """
+        for job in jobs:
+            job.failed_at = route.address.url
+            job.shares_again = completion.unavailable
+        asked = completion.wait_s if len(self._routes[route.label]) == 1 else None
+        wait = backoff(jobs[0].attempts - 1, asked)
+        asyncio.get_running_loop().call_later(wait, self.callbacks.retry, *jobs)
 
     def _wake_later(self, now: float) -> None:
         """Come back when an address may be used again, if anything waits."""
@@ -392,7 +405,3 @@ def _slots() -> Slots:
     from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     return PrefectSlots()
-
-
-def _can_share(job: Job) -> bool:
-    return job.attempts == 0 and can_share(job.request)

@@ -32,6 +32,8 @@ DETAIL_CHARACTERS = 500
 MOST_ADAPTATIONS = 6
 NO_KEY = "no-key-needed"
 QUEUEING = "vllm"
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+"""What reading a reply of another shape raises."""
 WAITING = re.compile(r"^vllm:num_requests_waiting(?:\{[^}]*\})? ([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*$", re.M)
 
 
@@ -231,7 +233,7 @@ def read_reply(body: bytes) -> Completion:
     So is a text whose making broke off, though it came with status 200.
     """
     try:
-        reply = _parse_json(body)
+        reply = parse_reply(body)
         usage = reply.get("usage") or {}
         tokens = token_count(usage.get("prompt_tokens")), token_count(usage.get("completion_tokens"))
         if not reply["choices"]:
@@ -239,8 +241,16 @@ def read_reply(body: bytes) -> Completion:
                 Completion(error="malformed_reply", detail="the reply has no choices", transient=True), tokens
             )
         return _read_choice(reply["choices"][0], tokens)
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         return malformed(error, body)
+
+
+def read_choice(choice: Any) -> Completion:
+    """The completion in one of several choices, without tokens; one that cannot be read is a passing error."""
+    try:
+        return _read_choice(choice, (0, 0))
+    except UNREADABLE as error:
+        return malformed(error, str(choice).encode(errors="replace"))
 
 
 def malformed(error: Exception, body: bytes) -> Completion:
@@ -249,7 +259,7 @@ def malformed(error: Exception, body: bytes) -> Completion:
     return Completion(error="malformed_reply", detail=detail, transient=True)
 
 
-def _parse_json(body: bytes) -> Any:
+def parse_reply(body: bytes) -> Any:
     """The JSON of a reply, read by the standard library where orjson refuses half a character or a NaN in it."""
     try:
         return orjson.loads(body)

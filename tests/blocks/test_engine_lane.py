@@ -67,8 +67,8 @@ class RecordingCallbacks:
     def record_attempt(self, job: Job, completion: Completion) -> None:
         raise AssertionError(completion.error)
 
-    def retry(self, job: Job) -> None:
-        raise AssertionError(job.key)
+    def retry(self, *jobs: Job) -> None:
+        raise AssertionError(jobs)
 
     def report_unusable(self, label: str, why: str, address: str | None = None) -> None:
         raise AssertionError(why)

@@ -177,7 +177,7 @@ def test_a_shared_request_says_n_for_one_prompt_and_lists_several() -> None:
 def test_choices_are_told_apart_by_their_index_and_tokens_by_length() -> None:
     choices = [choice(1, "four times as long, or so"), choice(0, "short")]
     usage = {"prompt_tokens": 5, "completion_tokens": 64}
-    first, second = read_shared(json.dumps({"choices": choices, "usage": usage}).encode(), 2)
+    (first, second), _ = read_shared(json.dumps({"choices": choices, "usage": usage}).encode(), 2)
     assert first is not None
     assert second is not None
     assert (first.text, first.prompt_tokens + second.prompt_tokens) == ("short", 5)
@@ -195,10 +195,10 @@ def test_what_is_divided_adds_up(total: int, weights: list[int]) -> None:
 def test_a_shared_call_tells_the_tokens_of_all_its_samples() -> None:
     async def asked(address: str) -> tuple[int, int]:
         endpoint = OpenAIEndpoint.connect(model(address), address)
-        outcome, found = await complete_shared(endpoint, [one.request for one in draws(2)])
+        reply = await complete_shared(endpoint, [one.request for one in draws(2)])
         await endpoint.close()
-        assert [one.text for one in found if one is not None] == ["a", "bb"]
-        return outcome.prompt_tokens, outcome.completion_tokens
+        assert [one.text for one in reply.samples if one is not None] == ["a", "bb"]
+        return reply.outcome.prompt_tokens, reply.outcome.completion_tokens
 
     both = reply([choice(0, "a"), choice(1, "bb")], {"prompt_tokens": 7, "completion_tokens": 30})
     with ScriptedServer(lambda number, headers: both, GREETING) as server:

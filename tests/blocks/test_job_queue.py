@@ -72,6 +72,19 @@ def test_a_higher_rank_goes_first_wherever_it_is_at_home() -> None:
     assert popped(queue, URLS[0]) == f"{one}1"
 
 
+def test_what_may_share_a_call_is_found_at_its_home_whatever_waits_elsewhere() -> None:
+    one, other = map(prefix_at, URLS)
+    queue = JobQueue(URLS)
+    for number, key in enumerate([f"{one}1", f"{other}1", f"{other}2", f"{other}3", f"{other}4"]):
+        asked = {"messages": [{"role": "user", "content": key[0]}]}
+        queue.push((0, 0, number, Job("small", key, asked, 0, 0, prefix=key[0], attempts=key[1] == "4")))
+    first = queue.pop(URLS[:1])[-1]
+    assert first.key == f"{other}1"
+    assert [job.key for job in queue.take_like(first, 1)] == [f"{other}2"]
+    assert [job.key for job in queue.take_like(first, 9)] == [f"{other}3"], "one that is asked again goes alone"
+    assert queue.take_like(Job("small", f"{one}2", first.request, 0, 0, prefix=one), 9) == []
+
+
 def test_turned_round_the_lowest_rank_goes_first_and_nothing_is_lost() -> None:
     queue = queued("p1", "p2", "p3", rank=2)
     queue.push((-1, 0, 7, Job("small", "x", {}, 1, 0)))

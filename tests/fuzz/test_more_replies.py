@@ -83,12 +83,13 @@ def test_tokens_that_cannot_be_are_none_so_that_a_vector_can_be_kept(tokens: str
 @given(mutations_of(SAMPLES))
 def test_damaged_samples_are_there_or_missing_each_by_itself(body: bytes) -> None:
     with suppress(ValueError, TypeError, KeyError):
-        found = read_shared(body, 3)
+        found, came = read_shared(body, 3)
         assert len(found) == 3
+        assert came >= sum(completion is not None for completion in found)
         for completion in found:
             if completion is not None:
                 check(completion)
-                assert completion.error is None
+                assert completion.error in (None, "lone_surrogate")
 
 
 @given(mutations_of(GAUGES))

@@ -33,13 +33,17 @@ QUEUE_SHARE = 1 / 16
 
 @dataclass(frozen=True, slots=True)
 class SentCall:
-    """One call as it was sent: when, as which of all, how many were in flight with it, under which limit of many."""
+    """One call as it was sent: when, as which of all, how many were in flight with it, under which limit of many.
+
+    It takes as many places of the limit as it asks for samples at a server that queues them, else one.
+    """
 
     at: float
     number: int
     level: int
     epoch: int
     tokens: int = 0
+    places: int = 1
 
 
 class AdaptiveConcurrency:
@@ -79,12 +83,12 @@ class AdaptiveConcurrency:
         """How many calls may be in flight now: the limit, less slots of calls that were just refused."""
         return max(1, self.limit - math.ceil(self._emptied))
 
-    def on_send(self, now: float, in_flight: int, tokens: int = 0) -> SentCall:
+    def on_send(self, now: float, in_flight: int, tokens: int = 0, places: int = 1) -> SentCall:
         """Note a call that is sent, in_flight with it, which is expected to take some tokens."""
         self._number += 1
         self._unanswered[self._number] = None
         self._refusals.on_send(self._number, in_flight)
-        return SentCall(now, self._number, in_flight, self._epoch, tokens)
+        return SentCall(now, self._number, in_flight, self._epoch, tokens, places)
 
     def on_end(self, call: SentCall) -> None:
         """Note that a call is not in flight any more; for one that failed in another way this is all there is to it."""
@@ -100,8 +104,8 @@ class AdaptiveConcurrency:
             self._vote_on_cut(1)
         if self._return_to_target() or call.epoch != self._epoch or in_flight < 0.9 * self.room:
             return
-        self._answers += 1
-        self._seconds += now - call.at
+        self._answers += call.places
+        self._seconds += call.places * (now - call.at)
         if self._answers >= max(min(FEWEST_ANSWERS, 4 * self.limit), self.limit // 2):
             self._step(self._seconds / self._answers)
 
