@@ -14,7 +14,8 @@ from kasasagi.blocks.models.llm import Completion, Request
 class Address:
     """One address and its limit of calls in flight, which all models that are asked there share.
 
-    At a server that lets calls wait in a queue, each sample of a call counts, since each takes a place there.
+    At a server that lets calls wait in a queue, two samples of a call count as one call: each takes a place there, but
+    of those of one call most have ended long before the last. Counted once each, they would leave half of it idle.
     """
 
     def __init__(self, url: str) -> None:
@@ -103,7 +104,7 @@ class Route:
 
     def on_send(self, now: float, tokens: int, samples: int = 1) -> SentCall:
         """Count a call for some samples that is sent, and the tokens that it is expected to take."""
-        places = samples if self.endpoint.queues else 1
+        places = (samples + 1) // 2 if self.endpoint.queues else 1
         self.address.in_flight += places
         if self.rate_limiter is not None:
             self.rate_limiter.on_send(now, tokens)

@@ -39,8 +39,9 @@ class JobQueue:
         heapq.heappush(self._heaps.setdefault(self.home(entry[-1]), []), entry)
 
     def first(self) -> QueueEntry:
-        """Return the most urgent question. Raises ValueError where none waits."""
-        return min((heap[0] for heap in self._heaps.values() if heap), default=None) or min(self)
+        """Return the most urgent question, of those that wait for none if there are any. Raises ValueError if none is."""
+        entries = [heap for heap in self._heaps.values() if heap] or filter(None, self._following.values())
+        return min(some[0] for some in entries)
 
     def take_like(self, job: Job, most: int) -> list[Job]:
         """Take out the next questions, at most so many, that may share the call of one that was popped."""

@@ -102,12 +102,12 @@ def test_what_may_itself_be_why_a_call_failed_is_asked_alone(tmp_path: Path, fai
         assert numbers(server) == [3, 1, 1, 1]
 
 
-def test_where_calls_wait_in_a_queue_each_sample_counts_as_one(tmp_path: Path) -> None:
+def test_where_calls_wait_in_a_queue_two_samples_count_as_one_call(tmp_path: Path) -> None:
     with FakeServer(models=("small",), owned_by="vllm") as server:
         server.configure(first_token_s=0.1)
         with dispatching(tmp_path, {"small": model(server, max_concurrency=8)}) as dispatcher:
-            dispatcher.ask([one for text in "abcdef" for one in samples(4, text)])
-        assert server.stats()["peak_in_flight"] == 2
+            dispatcher.ask([one for text in "abcdefghij" for one in samples(4, text)])
+        assert server.stats()["peak_in_flight"] == 4
 
 
 def test_elsewhere_a_call_counts_once_whatever_it_asks_for(tmp_path: Path) -> None:

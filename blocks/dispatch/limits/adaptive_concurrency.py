@@ -35,7 +35,7 @@ QUEUE_SHARE = 1 / 16
 class SentCall:
     """One call as it was sent: when, as which of all, how many were in flight with it, under which limit of many.
 
-    It takes as many places of the limit as it asks for samples at a server that queues them, else one.
+    It takes several places of the limit where it asks a server that queues for several samples.
     """
 
     at: float
