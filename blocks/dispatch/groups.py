@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 
 from kasasagi.blocks.dispatch.addresses import Route
+from kasasagi.blocks.dispatch.estimates import Estimates
+from kasasagi.blocks.dispatch.lanes import Job
 from kasasagi.blocks.dispatch.sharing import shared_request
 from kasasagi.blocks.endpoints.openai import UNREADABLE, OpenAIEndpoint, malformed, parse_reply, read_choice, read_reply
 from kasasagi.blocks.models.llm import Completion, Request
@@ -40,15 +42,24 @@ class SharedCalls:
     What a model takes at an address is counted apart for its chat and its completions.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, estimates: Estimates) -> None:
+        self._estimates = estimates
         self._most: dict[Kind, int] = {}
         self._incomplete: defaultdict[Kind, Counter[int]] = defaultdict(Counter)
         self._shares: set[Kind] = set()
 
-    def most(self, request: Request, route: Route, attempts: int = 0) -> int:
-        """Return how many samples a call with this request may ask for: half as many at each further attempt."""
-        allowed = route.most_in_a_call(request)
-        return max(1, min(allowed, self._most.get(_kind(request, route), allowed)) >> attempts)
+    def most(self, job: Job, route: Route) -> int:
+        """Return how many samples the next call of a job may ask for: half as many at each further attempt.
+
+        They take no more than half of the tokens of a minute; providers refuse a call for more than they grant in one.
+        """
+        if not job.may_share:
+            return 1
+        allowed = route.most_in_a_call(job.request)
+        tokens = self._estimates.completion_tokens(job.label, job.rank, job.request)
+        if (cap := route.model.tokens_per_minute) and tokens:
+            allowed = min(allowed, cap // 2 // tokens)
+        return max(1, min(allowed, self._most.get(_kind(job.request, route), allowed)) >> job.attempts)
 
     def learn(self, request: Request, route: Route, reply: SharedReply) -> list[str]:
         """Learn from the reply to a shared call; a chat that brings one sample in place of `n` ignores it.

@@ -39,7 +39,7 @@ class JobQueue:
         heapq.heappush(self._heaps.setdefault(self.home(entry[-1]), []), entry)
 
     def first(self) -> QueueEntry:
-        """Return the most urgent question, of those that wait for none if there are any. Raises ValueError if none is."""
+        """Return the most urgent question, of those that wait for none if any do. Raises ValueError for no question."""
         entries = [heap for heap in self._heaps.values() if heap] or filter(None, self._following.values())
         return min(some[0] for some in entries)
 

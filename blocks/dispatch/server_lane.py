@@ -48,7 +48,7 @@ class ServerLane(Lane):
         self._estimates = Estimates()
         self._noted: set[tuple[str, str]] = set()
         self._silent: set[tuple[str, str]] = set()
-        self._shared_calls = SharedCalls()
+        self._shared_calls = SharedCalls(self._estimates)
         self._timer: asyncio.TimerHandle | None = None
 
     def admit(self, label: str, model: ModelConfig) -> None:
@@ -180,8 +180,7 @@ class ServerLane(Lane):
 
     def _companions(self, job: Job, route: Route) -> list[Job]:
         """The next questions that may share a call with one that is about to be sent."""
-        most = self._shared_calls.most(job.request, route, job.attempts) if job.may_share else 1
-        return self._queues[job.label].take_like(job, most - 1)
+        return self._queues[job.label].take_like(job, self._shared_calls.most(job, route) - 1)
 
     def _on_end(self, route: Route, call: SentCall, completion: Completion) -> None:
         """Count a call that has ended, and say that an outage is over."""

@@ -102,6 +102,14 @@ def test_what_may_itself_be_why_a_call_failed_is_asked_alone(tmp_path: Path, fai
         assert numbers(server) == [3, 1, 1, 1]
 
 
+def test_a_call_asks_for_no_more_than_half_of_the_tokens_of_a_minute(tmp_path: Path) -> None:
+    with scripted(lambda number: whole(server, number)) as server:
+        small = model(server.base_url, tokens_per_minute=60_000)
+        with dispatching(tmp_path, {"small": small}) as dispatcher:
+            dispatcher.ask(samples(8, max_tokens=5_000))
+        assert max(numbers(server)) == 6
+
+
 def test_where_calls_wait_in_a_queue_two_samples_count_as_one_call(tmp_path: Path) -> None:
     with FakeServer(models=("small",), owned_by="vllm") as server:
         server.configure(first_token_s=0.1)
