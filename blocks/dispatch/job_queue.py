@@ -30,9 +30,18 @@ class JobQueue:
         for entries in (*self._heaps.values(), *self._following.values()):
             yield from entries
 
-    def home(self, job: Job) -> str:
-        """Return the address where a question is best sent to; empty where any will do."""
-        return self._urls[zlib.crc32(job.prefix.encode()) % len(self._urls)] if job.prefix else ""
+    def home(self, job: Job, live: Sequence[str] = ()) -> str:
+        """Return the address where a question is best sent to; empty where any will do.
+
+        Args:
+            job: The question.
+            live: The addresses that take questions now; one of them stands in for a home that does not.
+        """
+        if not job.prefix:
+            return ""
+        turn, place = divmod(zlib.crc32(job.prefix.encode()), len(self._urls))
+        home = self._urls[place]
+        return home if home in live or not live else live[turn % len(live)]
 
     def push(self, entry: QueueEntry) -> None:
         """Queue a question, with its rank (the lowest goes first), the order of its chunk and its number."""

@@ -141,10 +141,11 @@ class ServerLane(Lane):
         """The most urgent job that can be sent now, and where; jobs that wait for another address are deferred."""
         for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
             free, queue = self._free(label, now), self._queues[label]
-            full = {one.address.url for one in self._live(label, now)} - {one.address.url for one in free}
+            live = [one.address.url for one in self._live(label, now)]
+            full = set(live) - {one.address.url for one in free}
             while free and queue:
                 entry = queue.pop(full)
-                job, home = entry[-1], queue.home(entry[-1])
+                job, home = entry[-1], queue.home(entry[-1], live)
                 others = [route for route in free if route.address.url != job.failed_at]
                 if others or not self._has_other(label, job.failed_at, now):
                     return job, min(others or free, key=lambda one: (one.address.url != home, one.address.share))

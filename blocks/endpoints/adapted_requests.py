@@ -28,7 +28,7 @@ class Adaptation:
         self._changes: dict[str, str | None] = dict(changes)
 
     def copy(self) -> "Adaptation":
-        """Return what is known by now."""
+        """Return another one that knows as much."""
         return Adaptation(self._changes)
 
     def learn(self, status: int, words: str, body: Mapping[str, Any]) -> bool:

@@ -72,6 +72,16 @@ def test_a_higher_rank_goes_first_wherever_it_is_at_home() -> None:
     assert popped(queue, URLS[0]) == f"{one}1"
 
 
+def test_one_address_stands_in_for_a_home_that_is_down_and_no_other_home_moves() -> None:
+    urls = [f"http://{name}/v1" for name in "abc"]
+    queue, (down, *live) = JobQueue(urls), urls
+    jobs = [Job("small", "", {}, 0, 0, prefix=str(number)) for number in range(60)]
+    moved = {job.prefix: queue.home(job, live) for job in jobs if queue.home(job) == down}
+    assert set(moved.values()) == set(live)
+    assert all(queue.home(job, live) == queue.home(job) for job in jobs if job.prefix not in moved)
+    assert queue.home(Job("small", "", {}, 0, 0), live) == ""
+
+
 def test_what_may_share_a_call_is_found_at_its_home_whatever_waits_elsewhere() -> None:
     one, other = map(prefix_at, URLS)
     queue = JobQueue(URLS)
