@@ -95,15 +95,6 @@ def held_out(instruction: str) -> bool:
     return int(digest(instruction)[:8], 16) % HELD_OUT == 0
 
 
-def fresh_instruction(rng: random.Random, task: Task) -> str:
-    """An instruction for the task that is not held out."""
-    while True:
-        text = instruct(task, rng)
-        if not held_out(text):
-            return text
-        task = draw_task(rng, task.lang, task.family.topic)
-
-
 def draw_question(rng: random.Random, held: bool = False, follow_share: float = 0.1) -> Question:
     """A question at random, from those held out of training or from the others; some are follow-ups."""
     while True:

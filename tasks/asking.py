@@ -19,13 +19,14 @@ from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.ledger.store import Ledger
 from kasasagi.blocks.models.kinds import Config, ModelConfig, price_of
 from kasasagi.blocks.models.llm import PASSING, Completion, Request
-from kasasagi.blocks.workspace.runs import LOCK_POLL_S, Run
+from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.tasks.known import Known, LedgerLookup
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.text.thoughts.own_thinking import forms_of, split_own
 from kasasagi.tasks.text.thoughts.thinking_forms import Form
 
+LOOK_SECONDS = 0.5
 LOOKS_OF_A_LENGTH = 4
 MOST_DOUBLED = 5
 NOT_ASKED = "not_asked"
@@ -217,7 +218,7 @@ def _wait_for_others(session: Session, keys: Sequence[str], looks: int) -> None:
         _log_who_asks(session, keys)
     for _ in range(2 ** min(doubled, MOST_DOUBLED)):
         session.dispatcher.raise_if_stopped()
-        time.sleep(LOCK_POLL_S)
+        time.sleep(LOOK_SECONDS)
 
 
 def _log_who_asks(session: Session, keys: Sequence[str]) -> None:

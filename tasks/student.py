@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from jinja2 import Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError
 from pydantic import Field, model_validator
 
 from kasasagi.blocks.canonical import digest, digest_file
@@ -51,10 +50,13 @@ class TokenCounter:
     def __init__(self, files: Mapping[str, Path]) -> None:
         from tokenizers import Tokenizer
 
+        from kasasagi.blocks.models.chat_template import choose_template, compile_template
+
         self._tokenizer = Tokenizer.from_file(str(files[TOKENIZER]))
         config = json.loads(files[CONFIG].read_text(encoding="utf-8")) if CONFIG in files else {}
-        source = files[TEMPLATE].read_text(encoding="utf-8") if TEMPLATE in files else _default(config)
-        self._template = _compile(source) if source else None
+        own = choose_template(config.get("chat_template"))
+        source = files[TEMPLATE].read_text(encoding="utf-8") if TEMPLATE in files else own
+        self._template = compile_template(source) if source else None
         self._names = {name: _text(config[name]) for name in ("bos_token", "eos_token") if config.get(name)}
         self.digest = digest([digest_file(files[TOKENIZER]), source, self._names])
 
@@ -136,37 +138,5 @@ def _missing(name: str, error: Exception) -> NoReturn:
     ) from error
 
 
-def _default(config: Mapping[str, Any]) -> str | None:
-    """The chat template in a tokenizer's configuration; of several named ones the default."""
-    template = config.get("chat_template")
-    if isinstance(template, list):
-        template = next((one["template"] for one in template if one["name"] == "default"), None)
-    return template
-
-
 def _text(token: Any) -> str:
     return str(token["content"] if isinstance(token, dict) else token)
-
-
-def _compile(source: str) -> Template:
-    """A chat template as transformers compiles it: in a sandbox, blocks without the blanks around them."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _no_date
-    return environment.from_string(source)
-
-
-def _tojson(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _raise(message: str) -> NoReturn:
-    raise TemplateError(message)
-
-
-def _no_date(form: str) -> str:
-    """A date of the usual length: a count must not change with the day."""
-    return "01 Jan 2026"

@@ -130,6 +130,26 @@ def test_no_folder_holds_more_than_fifteen_modules() -> None:
     assert {folder: count for folder, count in counts.items() if count > 15} == {}
 
 
+def repeated(texts: dict[str, str], most: int) -> list[tuple[str, str, str]]:
+    """Return pairs of files that share more than so many lines in a row, blank ones aside, with the first line."""
+    first: dict[tuple[str, ...], tuple[str, int]] = {}
+    found = []
+    for name, text in texts.items():
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        for start in range(len(lines) - most):
+            place = first.setdefault(tuple(lines[start : start + most + 1]), (name, start))
+            if place != (name, start):
+                found.append((place[0], name, lines[start]))
+    return found
+
+
+def test_no_two_places_share_more_than_twelve_lines() -> None:
+    files = [file for folder in PYTHON for file in (ROOT / folder).rglob("*.py") if "src/kasasagi/" not in str(file)]
+    texts = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8") for file in files}
+    assert repeated(texts, 12) == []
+    assert repeated({"a": "one\ntwo\n\nthree", "b": "zero\n two\nthree"}, 1) == [("a", "b", "two")]
+
+
 WATCHED = """
 import sys
 sys.argv = ["kasasagi", *sys.argv[1:]]

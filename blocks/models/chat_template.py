@@ -54,7 +54,7 @@ class ChatTemplate:
         self.special = dict(special or {})
         self.tokenizer = tokenizer
         self._adds_bos = adds_bos
-        self._template = _compile(text)
+        self._template = compile_template(text)
 
     @classmethod
     def from_folder(cls, folder: Path, needed: bool = True) -> "ChatTemplate":
@@ -165,7 +165,7 @@ def template_text(folder: Path) -> str | None:
     """The text of the chat template in a tokenizer's folder, if it has one. Raises TokenizerUnusableError."""
     own = folder / "chat_template.jinja"
     return (
-        _text(own) if own.is_file() else _choose_default(_json(folder / "tokenizer_config.json").get("chat_template"))
+        _text(own) if own.is_file() else choose_template(_json(folder / "tokenizer_config.json").get("chat_template"))
     )
 
 
@@ -204,7 +204,8 @@ def _fetch(name: str, revision: str | None) -> Path:
         ) from error
 
 
-def _compile(text: str) -> Template:
+def compile_template(text: str) -> Template:
+    """Return a chat template as transformers compiles it, in a sandbox. Raises TokenizerUnusableError."""
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
@@ -227,7 +228,7 @@ def _refuse(words: str) -> NoReturn:
     raise TemplateError(words)
 
 
-def _choose_default(template: Any) -> str | None:
+def choose_template(template: Any) -> str | None:
     """The template named `default` of several, or the only one."""
     if isinstance(template, list):
         both = [(one.get("name"), one.get("template")) for one in template if isinstance(one, dict)]

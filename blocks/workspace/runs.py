@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import orjson
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import Field
 
 from kasasagi.blocks.models.kinds import Config
@@ -21,7 +21,6 @@ UNJUDGED = "strong_vs_weak"
 """The strategy of pairs that needs no judge."""
 LATEST = "latest"
 ENVIRONMENT_NAME = "KASASAGI_WORKSPACE"
-LOCK_POLL_S = 0.5
 OWN_FOLDERS = ("approvals", "ledger", "locks", "prefect", "rejudged", "results", "runs", "shards", "vllm")
 Read = TypeVar("Read")
 
@@ -110,25 +109,12 @@ class Workspace:
             ) from error
 
     @contextmanager
-    def lock(self, name: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold a lock that other processes respect and that ends with this process.
-
-        while_waiting is called every LOCK_POLL_S seconds until the lock is free; what it raises ends the wait.
-        """
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold a lock that other processes respect and that ends with this process."""
         folder = self.folder / "locks" / name[:2]
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock")
-        while True:
-            while_waiting()
-            try:
-                lock.acquire(timeout=LOCK_POLL_S)
-                break
-            except Timeout:
-                continue
-        try:
+        with FileLock(folder / f"{name}.lock"):
             yield
-        finally:
-            lock.release()
 
     def runs(self) -> list[RunState]:
         """All runs, the latest first."""

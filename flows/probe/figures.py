@@ -1,7 +1,7 @@
 """The figures of a probe: pure functions of the texts that a model invented."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -109,8 +109,3 @@ def at_even_distances(items: Sequence[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return list(items)
     return [items[number * len(items) // most] for number in range(most)]
-
-
-def shares(counts: Mapping[str, int], total: int) -> dict[str, float]:
-    """Counts as shares of a total."""
-    return {name: count / total for name, count in counts.items()} if total else {}

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from rich import box
 from rich.cells import cell_len
@@ -34,9 +34,9 @@ STATUS_STYLES = {
 }
 
 
-def console(file: IO[str] | None = None) -> Console:
+def console() -> Console:
     """A console for plain drawing: as wide as the terminal, else as COLUMNS says, else wide enough for a funnel."""
-    out = file or sys.stdout
+    out = sys.stdout
     if hasattr(out, "reconfigure"):
         out.reconfigure(errors="backslashreplace")
     width = None if out.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH

@@ -18,8 +18,6 @@ from kasasagi.hina.world.tables import (
 )
 from kasasagi.hina.world.tables_daily import NO, YES
 
-NOT = Entry("not ", "")
-
 
 def _yes(holds: bool) -> Entry:
     return YES if holds else NO

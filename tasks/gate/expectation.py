@@ -109,22 +109,20 @@ def _known_expectations() -> tuple[str, ...]:
     return tuple(sorted("".join(part.capitalize() for part in file.stem.split("_")) for file in files))
 
 
-def never(stage: str, column: str, most: float, scope: Scope = "both") -> Expectation:
+def never(stage: str, column: str, most: float) -> Expectation:
     """The share of rows where a yes-or-no column holds is at most that."""
     return Expectation(
         stage=stage,
         expectation="ExpectColumnValuesToBeInSet",
-        scope=scope,
         **{"column": column, "value_set": [False], "mostly": round(1 - most, 6)},
     )
 
 
-def holds(stage: str, column: str, least: float, scope: Scope = "both", severity: Severity = "critical") -> Expectation:
+def holds(stage: str, column: str, least: float, severity: Severity = "critical") -> Expectation:
     """The share of rows where a yes-or-no column holds is at least that."""
     return Expectation(
         stage=stage,
         expectation="ExpectColumnValuesToBeInSet",
-        scope=scope,
         severity=severity,
         **{"column": column, "value_set": [True], "mostly": least},
     )

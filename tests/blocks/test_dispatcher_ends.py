@@ -1,17 +1,23 @@
 """How the dispatcher ends: what is in flight is kept, and nobody waits for what never comes."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from email.message import Message
 from pathlib import Path
 
 import pytest
 
 from kasasagi.blocks.dispatch import dispatcher as dispatcher_module
 from kasasagi.blocks.dispatch.dispatcher import StoppedError
+from kasasagi.blocks.endpoints.rate_headers import LONGEST_ASKED_WAIT_S
 from kasasagi.blocks.ledger.store import LedgerError
 from tests.blocks.helpers import (
+    Reply,
+    ScriptedServer,
     background,
     dispatching,
+    error_body,
     errors_of,
     kept,
     model,
@@ -112,3 +118,20 @@ def test_a_ledger_that_cannot_be_written_stops_the_run(
     ):
         dispatcher.ask(questions(200))
     assert server.stats()["calls"] < 50
+
+
+@pytest.mark.parametrize("far", ["86400", "Fri, 31 Dec 2099 23:59:59 GMT", "1e300"])
+def test_a_retry_after_far_in_the_future_is_bounded_and_told_and_stops_at_once(tmp_path: Path, far: str) -> None:
+    def answer(number: int, headers: Message) -> Reply:
+        return 429, {"retry-after": far}, error_body("not today")
+
+    with (
+        ScriptedServer(answer, (200, {}, b'{"data": [{"id": "small"}]}')) as scripted,
+        dispatching(tmp_path, {"small": model(scripted.base_url, max_concurrency=1, patience_s=1e6)}) as dispatcher,
+    ):
+        asking = background(lambda: errors_of(dispatcher, questions(3)))
+        next_at = until(lambda: dispatcher.counters.next_at)
+        assert next_at - time.monotonic() <= LONGEST_ASKED_WAIT_S
+        assert scripted.posts == 1
+        dispatcher.stop(StoppedError("enough"))
+        asking.join()

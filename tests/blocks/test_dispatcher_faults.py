@@ -1,30 +1,22 @@
 """The dispatcher against servers that fail: what may pass is tried again, and what does not pass has a reason."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
-from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kasasagi.blocks.dispatch import lanes
-from kasasagi.blocks.dispatch.dispatcher import StoppedError
 from kasasagi.blocks.dispatch.pending_requests import Question
-from kasasagi.blocks.endpoints.rate_headers import LONGEST_ASKED_WAIT_S
 from tests.blocks.helpers import (
-    Reply,
     ScriptedServer,
     answer_body,
-    background,
     dispatching,
     error_body,
-    errors_of,
     kept,
     model,
     question,
     questions,
-    until,
 )
 from tests.fake_server import FakeServer
 
@@ -158,20 +150,3 @@ def test_a_call_that_hangs_costs_one_slot_until_it_times_out(server: FakeServer,
         [failed] = hanging.result(20)
     assert (failed.error, failed.transient) == ("time_out", True)
     assert "2 s" in str(failed.detail)
-
-
-@pytest.mark.parametrize("far", ["86400", "Fri, 31 Dec 2099 23:59:59 GMT", "1e300"])
-def test_a_retry_after_far_in_the_future_is_bounded_and_told_and_stops_at_once(tmp_path: Path, far: str) -> None:
-    def answer(number: int, headers: Message) -> Reply:
-        return 429, {"retry-after": far}, error_body("not today")
-
-    with (
-        ScriptedServer(answer, (200, {}, b'{"data": [{"id": "small"}]}')) as scripted,
-        dispatching(tmp_path, {"small": model(scripted.base_url, max_concurrency=1, patience_s=1e6)}) as dispatcher,
-    ):
-        asking = background(lambda: errors_of(dispatcher, questions(3)))
-        next_at = until(lambda: dispatcher.counters.next_at)
-        assert next_at - time.monotonic() <= LONGEST_ASKED_WAIT_S
-        assert scripted.posts == 1
-        dispatcher.stop(StoppedError("enough"))
-        asking.join()

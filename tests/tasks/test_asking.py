@@ -142,7 +142,7 @@ def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
 @given(st.lists(st.sets(st.integers(0, 9), min_size=1), min_size=2, max_size=4))
 def test_however_the_questions_of_runs_overlap_each_is_paid_for_once(chunks: list[set[int]]) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kasasagi.tasks.asking.LOCK_POLL_S", 0.01)
+        patch.setattr("kasasagi.tasks.asking.LOOK_SECONDS", 0.01)
         runs = [session(Path(folder), run_id=f"run {number}") for number in range(len(chunks))]
         found = together([(run, [question(str(n)) for n in chunk]) for run, chunk in zip(runs, chunks, strict=True)])
         for run in runs:

@@ -108,12 +108,12 @@ def _shorter(number: re.Match[str]) -> str:
     return f"{float(number[0]):.1f}".removesuffix(".0")
 
 
-def bars(chart: Chart, names: Sequence[Any], values: Sequence[float], colour: str = SERIES[0]) -> Chart:
+def bars(chart: Chart, names: Sequence[Any], values: Sequence[float]) -> Chart:
     """Bars that lie, one for each name, the first on top, with their values written behind them."""
     names = [label(name) for name in names]
     with drawing(chart, (SIZE[0], max(1.3, 0.5 + 0.26 * len(names)))) as axes:
         places = range(len(names))
-        drawn = axes.barh(places, values, color=colour, height=0.66)
+        drawn = axes.barh(places, values, color=SERIES[0], height=0.66)
         axes.bar_label(drawn, [f"{value:,.4g}" if value < 1000 else f"{value:,.0f}" for value in values], padding=3)
         axes.set_yticks(places, names)
         axes.invert_yaxis()

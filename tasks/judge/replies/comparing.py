@@ -10,24 +10,20 @@ from typing import Any
 
 from kasasagi.tasks.judge.replies.claims import COMPARISONS
 from kasasagi.tasks.judge.replies.copied import Role, refuse_copied_json, roles_of_copies
+from kasasagi.tasks.judge.replies.json_values import json_rationale, split_json
 from kasasagi.tasks.judge.replies.lines import (
     PLAIN,
     Quotes,
     Verdict,
     announces,
-    holds_json,
     is_long,
-    json_rationale,
-    json_span,
     opens_rationale,
-    parse_json,
     plain_head,
     quote,
     rationale_lines,
     refuse,
     reply_lines,
     stands_inside,
-    without_closing,
 )
 
 FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
@@ -66,17 +62,11 @@ def read_comparison(reply: str, texts: Sequence[str] = ()) -> list[Verdict]:
     Raises:
         UnreadableReply: The reply is not clear.
     """
-    if not reply.strip():
-        refuse("empty_reply", "the reply is empty")
-    lines = without_closing(reply_lines(reply))
-    span = json_span(lines)
-    body = "".join(lines[span.start : span.stop])
-    value = parse_json(body, _JSON_BETTER)
-    if value is None and holds_json(lines, _JSON_BETTER_SET):
-        refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
+    lines = reply_lines(reply)
+    value, body, beside = split_json(lines, _JSON_BETTER, _JSON_BETTER_SET)
     if value is None:
         return _from_lines(lines, texts)
-    _check_beside((*lines[: span.start], *lines[span.stop :]))
+    _check_beside(beside)
     entry = _json_entry(value)
     refuse_copied_json(body, [(entry.get("better"), entry.get("rationale"))], COMPARISONS, texts)
     return _from_json(entry)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 HEAD_CHARS = 200
 """How much of a line is looked at for labels; a longer rating line is no clean rating anyway."""
@@ -16,7 +16,7 @@ PLAIN: dict[int, int | None] = {**_WIDE, **_INVISIBLE, 0x3000: 0x20, 0x00A0: 0x2
 LEADING = "#>*_`+-•・ \t\u3000\u00a0\ufeff\u200b"
 EMPHASIS = re.compile(r"(?<![0-9*_`])[*_`]++|[*_`]++(?![0-9])")
 _RATIONALE_LABEL = re.compile(r"[#>*_`+\-•・\s]*+(?:rationale|理由)[*_`\s]*+[:：][*_`]*+\s*+", re.IGNORECASE)
-_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\w*\s*")
+FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\w*\s*")
 _RULES = ("---", "***")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _REPORTS = (
@@ -79,12 +79,6 @@ class UnreadableReply(ValueError):
         return type(self), (self.reason, self.detail)
 
 
-class Number(str):
-    """A number as it stands in JSON, so that 4, 4.0 and 4.5 are read by the same eyes as in a labelled line."""
-
-    __slots__ = ()
-
-
 def refuse(reason: str, detail: str) -> NoReturn:
     """Raise UnreadableReply."""
     raise UnreadableReply(reason, detail)
@@ -96,18 +90,15 @@ def quote(text: str) -> str:
     return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
 
 
-def reply_lines(reply: str) -> list[str]:
-    """Return the lines of a reply with their ends; only CR and LF end one.
+def reply_lines(reply: str) -> Sequence[str]:
+    """Return the lines of a reply with their ends; only CR and LF end one. Raises UnreadableReply for an empty reply.
 
-    str.splitlines also takes U+2028, U+0085 and the vertical tab for line ends, which a text that the judge quotes may
-    hold within a sentence.
+    A closing courtesy, such as "I hope this helps!", and template end marks are left out. str.splitlines also takes
+    U+2028, U+0085 and the vertical tab for line ends, which a text that the judge quotes may hold within a sentence.
     """
-    return _LINE.findall(reply)
-
-
-def without_closing(lines: Sequence[str]) -> Sequence[str]:
-    """Return the lines of a reply without a closing courtesy, such as "I hope this helps!", and template end marks."""
-    lines = _without_end_marks(lines)
+    if not reply.strip():
+        refuse("empty_reply", "the reply is empty")
+    lines = _without_end_marks(_LINE.findall(reply))
     stop = len(lines)
     while stop and (not lines[stop - 1].strip() or _COURTESY.fullmatch(lines[stop - 1].strip())):
         stop -= 1
@@ -138,7 +129,7 @@ def is_long(raw: str) -> bool:
 
 def rationale_lines(words: Sequence[str]) -> list[str]:
     """The words of a reply or a section of it, without the rationale label and without bare code fences and rules."""
-    kept = [line for line in words if not _FENCE.fullmatch(line) and line.strip() not in _RULES]
+    kept = [line for line in words if not FENCE.fullmatch(line) and line.strip() not in _RULES]
     for index, line in enumerate(kept):
         label = _RATIONALE_LABEL.match(line)
         if label:
@@ -189,7 +180,7 @@ class Quotes:
 
     def holds(self, raw: str, label: Literal["section", "verdict", "none"]) -> bool:
         """Whether the next line is quoted; label says what it is labelled as."""
-        if _FENCE.fullmatch(raw):
+        if FENCE.fullmatch(raw):
             self._block = self._state() if self._block == "none" else "none"
             return False
         if label == "section" or opens_rationale(raw):
@@ -200,38 +191,3 @@ class Quotes:
 
     def _state(self) -> Literal["own", "unsure", "quotation"]:
         return "quotation" if self._labels else "unsure" if self._words else "own"
-
-
-def json_span(lines: Sequence[str]) -> range:
-    """The lines that should be JSON: of a lone fenced block, or of all, those from the first that opens a value."""
-    fences = [index for index, line in enumerate(lines) if _FENCE.fullmatch(line)]
-    start, stop = (fences[0] + 1, fences[1]) if len(fences) == 2 else (0, len(lines))
-    opening = (index for index in range(start, stop) if lines[index].lstrip().startswith(("{", "[")))
-    return range(next(opening, stop), stop)
-
-
-def holds_json(lines: Sequence[str], names: re.Pattern[str]) -> bool:
-    """Whether a line begins like JSON and has the key that every verdict has."""
-    return any(line.lstrip().startswith(("{", "[")) and names.search(line) for line in lines)
-
-
-def parse_json(body: str, must_name: re.Pattern[str]) -> Any:
-    """The JSON value with its numbers as written and its objects as pairs; None where it is none or names no verdict.
-
-    must_name finds the key that every verdict has.
-    """
-    if not must_name.search(body):
-        return None
-    try:
-        return json.loads(body, object_pairs_hook=tuple, parse_int=Number, parse_float=Number)
-    except (ValueError, RecursionError):
-        return None
-
-
-def json_rationale(which: str, value: Any) -> str:
-    """A rationale out of JSON. Raises UnreadableReply for what is no text that a file can hold."""
-    if not isinstance(value, str) or isinstance(value, Number):
-        refuse("rationale_not_text", f"the rationale of {which} is {value!r:.60}, not a text")
-    if value.encode("utf-8", "replace").decode() != value:
-        refuse("rationale_not_text", f"the rationale of {which} holds half a surrogate pair, which no file can")
-    return value

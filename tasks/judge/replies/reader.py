@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from kasasagi.tasks.judge.replies.claims import RATINGS
 from kasasagi.tasks.judge.replies.copied import Role, refuse_copied_json, roles_of_copies
+from kasasagi.tasks.judge.replies.json_values import json_rationale, split_json
 from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import (
     PLAIN,
@@ -20,19 +21,14 @@ from kasasagi.tasks.judge.replies.lines import (
     UnreadableReply,
     Verdict,
     announces,
-    holds_json,
     is_long,
-    json_rationale,
-    json_span,
     opens_rationale,
-    parse_json,
     plain_head,
     quote,
     rationale_lines,
     refuse,
     reply_lines,
     stands_inside,
-    without_closing,
 )
 from kasasagi.tasks.judge.replies.values import read_rating
 
@@ -114,9 +110,7 @@ def read_ratings(
     Raises:
         UnreadableReply: The reply is not clear.
     """
-    if not reply.strip():
-        refuse("empty_reply", "the reply is empty")
-    sections = _found(without_closing(reply_lines(reply)), count, texts)
+    sections = _found(reply_lines(reply), count, texts)
     _check_numbers(sections, count)
     asked = scale if isinstance(scale, Scale) else Scale(1, scale, allow_halves)
     return [_verdict(number, sections[number], asked) for number in range(1, count + 1)]
@@ -124,17 +118,13 @@ def read_ratings(
 
 def _found(lines: Sequence[str], count: int, texts: Sequence[str]) -> dict[int, _Section]:
     """The sections by number, from whichever of the two forms the reply has; it may not have both."""
-    span = json_span(lines)
-    body = "".join(lines[span.start : span.stop])
-    value = parse_json(body, _JSON_RATING)
-    if value is None and holds_json(lines, _JSON_RATING_SET):
-        refuse("not_json", "the reply holds what looks like JSON, but is not that alone")
+    value, body, beside = split_json(lines, _JSON_RATING, _JSON_RATING_SET)
     if value is None:
         sections = _sections(_without_copies([_classify(raw) for raw in lines], texts), count)
-        if span and not sections:
+        if body and not sections:
             refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
-    _check_beside((*lines[: span.start], *lines[span.stop :]))
+    _check_beside(beside)
     sections = _json_sections(value, count)
     entries = ((rating, section.words[0]) for section in sections.values() for rating in section.ratings)
     refuse_copied_json(body, entries, RATINGS, texts)

@@ -72,7 +72,6 @@ _LEADS = re.compile(
 """What may stand before a number that is stated as the answer."""
 _OPERATORS = re.compile(r"[+*/^<>√π∞±≤≥≠~〜→|!_\\{}×÷·≡∝∑∫]|(?<=\S)\s*[-–:]\s*(?=\S)")
 _VARIABLE = re.compile(r"(?<![A-Za-z])(?!(?:[aAI]|[mgLlhst])(?![A-Za-z]))[A-Za-z](?![A-Za-z])")
-_ASSIGNED = re.compile(r"\A\s*(?:[A-Za-z]\w{0,2}|[A-Za-z]+(?:\s[A-Za-z]+){0,4})\s*[:=≈]\s*", re.DOTALL)
 _NAMES = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 _UNIT = re.compile(
     rf"\s*(?P<unit>(?:(?:{_NAMES})s?(?![A-Za-z])|[A-Za-z]+)[²³]?(?:\s*(?:/|per)\s*[A-Za-z]+)?(?![A-Za-z])"

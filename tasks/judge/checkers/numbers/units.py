@@ -80,7 +80,6 @@ UNITS = {
     for size, names in sizes.items()
     for name in names
 }
-_WORD = re.compile(r"[A-Za-z]{3,}\Z")
 
 
 def unit_of(name: str) -> Unit | None:
