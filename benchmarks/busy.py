@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.job import recipe_file, write_prompts
+from benchmarks.parts.job import recipe_file, write_prompts
 from tests.fake_server import FakeServer
 
 CLIENTS = ("openai", "aiohttp", "kasasagi", "kasasagi again")
@@ -63,7 +63,7 @@ def write_job(folder: Path, server: FakeServer, arguments: argparse.Namespace) -
 def measure(client: str, job: Path, server: FakeServer) -> dict[str, Any]:
     """Do the job with one client; return what the server saw and what the client's process used."""
     server.reset_stats()
-    command = [sys.executable, "-m", "benchmarks.busy_worker", client.split(maxsplit=1)[0], str(job)]
+    command = [sys.executable, "-m", "benchmarks.parts.busy_worker", client.split(maxsplit=1)[0], str(job)]
     started = time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
     seconds, used, stats = time.monotonic() - started, json.loads(done.stdout.splitlines()[-1]), server.stats()

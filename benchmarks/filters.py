@@ -134,7 +134,7 @@ def compared(count: int, near: float, shingle: int, python: str) -> list[dict[st
         spent, kept = timed({"dedup": dedup}, folder / "all.parquet", folder / "near")
         found = [{"library": "kasasagi", "texts": count, "kept": kept, **spent, "peak memory, MB": peak()}]
         for library in ("datasketch", "rensa"):
-            script = Path(__file__).with_name("filters_others.py")
+            script = Path(__file__).with_name("parts") / "filters_others.py"
             command = [python, str(script), library, str(folder / "texts"), "--near", str(near)]
             done = subprocess.run([*command, "--shingle", str(shingle)], check=True, capture_output=True, text=True)
             found.append({"library": library, **json.loads(done.stdout)})

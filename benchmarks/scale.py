@@ -21,8 +21,8 @@ import psutil
 import yaml
 
 from benchmarks import throughput
-from benchmarks.instant import InstantEngine
-from benchmarks.job import write_prompts
+from benchmarks.parts.instant import InstantEngine
+from benchmarks.parts.job import write_prompts
 from kasasagi.blocks.destinations.store import Store
 from kasasagi.blocks.engines.kinds import override_engine
 from kasasagi.blocks.models.kinds import BundledModel
@@ -44,7 +44,7 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
         while not (known.exists() and known.read_text().endswith("}")):
             time.sleep(0.05)
         address = str(json.loads(known.read_text())["address"])
-        preload = ["--preload", "benchmarks.instant_worker", "--local-directory", str(folder)]
+        preload = ["--preload", "benchmarks.parts.instant_worker", "--local-directory", str(folder)]
         words = ["worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", *preload]
         processes += [subprocess.Popen([*MODULE, *words], cwd=ROOT, **quiet) for _ in range(2)]  # type: ignore[call-overload]
         yield address, processes[1:]

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 import yaml
 
-from benchmarks.job import recipe_file, write_prompts
+from benchmarks.parts.job import recipe_file, write_prompts
 from tests.fake_server import FakeServer
 
 ROOT = Path(__file__).parents[1]

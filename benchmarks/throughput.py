@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.instant import InstantEngine
-from benchmarks.job import write_prompts
+from benchmarks.parts.instant import InstantEngine
+from benchmarks.parts.job import write_prompts
 from kasasagi.blocks.engines.kinds import override_engine
 from kasasagi.blocks.models.kinds import BundledModel
 from kasasagi.blocks.workspace.runs import Workspace

@@ -1,4 +1,4 @@
-"""One client of `benchmarks.busy` in a process of its own: `python -m benchmarks.busy_worker CLIENT JOB.json`.
+"""One client of `benchmarks.busy` in a process of its own: `python -m benchmarks.parts.busy_worker CLIENT JOB.json`.
 
 The loops answer each prompt with two models and have a third compare the answers; they keep nothing. Prints what the
 process used: CPU seconds, without those of processes that it started and with them, and peak memory.

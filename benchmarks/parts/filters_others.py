@@ -1,6 +1,6 @@
 """datasketch and rensa, used plainly, on a file of texts, one a line; run by the interpreter of a venv that has them.
 
-`python benchmarks/filters_others.py datasketch texts.txt` needs nothing of this project.
+`python benchmarks/parts/filters_others.py datasketch texts.txt` needs nothing of this project.
 """
 
 import argparse

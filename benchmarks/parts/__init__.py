@@ -1,0 +1,1 @@
+"""What benchmarks share, and what they start in processes of their own."""
