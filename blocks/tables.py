@@ -177,19 +177,6 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 PUBLIC = tuple(name for name in SCHEMAS if name not in ("loaded", "claims"))
 """The tables that a run's database holds; `loaded` and `claims` are inputs of stages and stay in their shards."""
-STAGE_ORDER = (
-    "load",
-    "synthesize",
-    "filter",
-    "tags",
-    "semantic",
-    "select",
-    "rewrite",
-    "converse",
-    "respond",
-    "judge",
-    "format_dpo",
-)
 
 
 def quoted(path: Path) -> str:

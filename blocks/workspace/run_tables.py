@@ -7,14 +7,13 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
-from kasasagi.blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGE_ORDER, STAGES, quoted
+from kasasagi.blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGES, quoted
 from kasasagi.blocks.workspace.runs import Run, RunHandle, WorkspaceError
 from kasasagi.blocks.workspace.shards import Account
 
 Given = TypeVar("Given")
 MEMORY = "128MB"
 MORE_MEMORY = ("512MB", "2GB")
-MULTI_TURN_STAGE = "converse"
 REPLACED = ("prompts", "responses")
 """Tables that a later stage may make again."""
 WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
@@ -109,15 +108,17 @@ def _write_database(run: Run, file: Path, memory: str) -> None:
 
 
 def stage_accounts(handles: Sequence[RunHandle]) -> dict[str, Account]:
-    """The account of each stage: the sum over its chunks as this run counts them."""
+    """The account of each stage, in the order of their first chunks: the sum over its chunks as this run counts them.
+
+    What counts nothing is no stage: the outcomes of a gate, or a report.
+    """
     sums: dict[str, dict[str, float]] = {}
     for counted in handles:
-        total = sums.setdefault(counted.handle.stage, dict.fromkeys(Account.model_fields, 0))
-        for name, value in counted.account.model_dump().items():
-            total[name] += value
-    accounts = {stage: Account.model_validate(sums[stage]) for stage in sums}
-    own = [stage for stage, account in accounts.items() if stage not in STAGE_ORDER and account.rows_in]
-    return {stage: accounts[stage] for stage in (*STAGE_ORDER, *own) if stage in accounts}
+        if counted.handle.account != Account():
+            total = sums.setdefault(counted.handle.stage, dict.fromkeys(Account.model_fields, 0))
+            for name, value in counted.account.model_dump().items():
+                total[name] += value
+    return {stage: Account.model_validate(total) for stage, total in sums.items()}
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, run: Run, handles: Sequence[RunHandle]) -> None:
@@ -159,20 +160,16 @@ def _union(
 def prompts_to_answer(handles: Sequence[RunHandle]) -> int:
     """How many prompts a run has to answer, once it has begun to: those that all stages before have left."""
     last = stage_making("prompts", handles)
-    made = [one.handle.shards.get("prompts") for one in handles if last in (None, one.handle.stage)]
-    return sum(shard.rows for shard in made if shard is not None)
+    made = [
+        one.handle.shards["prompts"] for one in handles if one.handle.stage == last and "prompts" in one.handle.shards
+    ]
+    return sum(shard.rows for shard in made)
 
 
 def stage_making(name: str, handles: Sequence[RunHandle]) -> str | None:
     """The stage whose rows of a table continue: one that makes the table again replaces those before it."""
     making = dict.fromkeys(one.handle.stage for one in handles if name in one.handle.shards)
-    again = [stage for stage in making if stage == MULTI_TURN_STAGE or stage not in STAGE_ORDER]
-    return sorted(again, key=_place)[-1] if again else None
-
-
-def _place(stage: str) -> int:
-    """The place of a stage that makes a table again: dialogues stand before stages of a user's own."""
-    return STAGE_ORDER.index(stage) if stage in STAGE_ORDER else len(STAGE_ORDER)
+    return next(reversed(making), None)
 
 
 def _kept_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kasasagi.blocks.tables import STAGE_ORDER
-from kasasagi.blocks.workspace.run_tables import MULTI_TURN_STAGE, tables_of
+from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run, RunHandle
 from kasasagi.tasks.asking import read_rows
+from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.gate.approvals import apply_approvals
 from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
+from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
 
 GATE = "gate"
-BEFORE_DIALOGUES = STAGE_ORDER[: STAGE_ORDER.index(MULTI_TURN_STAGE)]
+NAMES = [stage.name for stage in STAGES]
+BEFORE_DIALOGUES = NAMES[: NAMES.index(CONVERSE.name)]
 
 
 def still_holds(counted: RunHandle, recipe: Recipe) -> bool:
@@ -34,7 +36,7 @@ def recheck_gates(run: Run, recipe: Recipe) -> None:
     handles = run.handles()
     there = {one.handle.stage for one in handles}
     outcomes: list[Outcome] = []
-    for stage in (one for one in STAGE_ORDER if one in there):
+    for stage in (one for one in NAMES if one in there):
         found = {"scout": _scout_outcomes(run, handles, stage), "whole": _whole_outcomes(run, handles, stage, recipe)}
         for scope, some in found.items():
             passed = apply_approvals(run.workspace, run.state().name, some) if recipe.gates.on_fail == "pause" else some
@@ -59,7 +61,7 @@ def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: 
     """
     if not any(one.stage == stage and one.scope in ("whole", "both") for one in recipe.expectations):
         return []
-    seen = BEFORE_DIALOGUES if stage in BEFORE_DIALOGUES else STAGE_ORDER
+    seen = BEFORE_DIALOGUES if stage in BEFORE_DIALOGUES else NAMES
     with tables_of(run, [one for one in handles if one.handle.stage in seen]) as connection:
         known, base = KnownOutcomes(run.workspace.gate_outcomes_folder), Path(run.state().base)
         return judge_stage(connection, stage, "whole", recipe.expectations, base=base, known=known)

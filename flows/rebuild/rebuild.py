@@ -79,11 +79,11 @@ def _jobs(
 
 def _copy_handles(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]) -> None:
     """Count in a new run what an earlier one did before its pairs, and what people say."""
-    if people:
-        new.add(human_handle(new, people), reused=False)
     for counted in handles:
         if counted.handle.stage not in REBUILT and still_holds(counted, recipe):
             new.add(counted.handle, reused=True)
+    if people:
+        new.add(human_handle(new, people), reused=False)
 
 
 def _make_pairs(run: Run, recipe: Recipe, jobs: Sequence[ChunkJob]) -> None:

@@ -152,6 +152,19 @@ def test_the_account_of_a_stage_is_the_sum_of_its_chunks(run: Run) -> None:
     assert all(one.rows_in == one.rows_out + one.quarantined for one in accounts.values())
 
 
+def test_stages_stand_where_they_ran_and_what_counts_nothing_is_no_stage(tmp_path: Path) -> None:
+    run = Run.begin(Workspace(tmp_path), "a", "job", {})
+    made = [("respond", 0, 2), ("own", 0, 2), ("gate own scout", 0, 0), ("judge", 0, 0), ("respond", 1, 3)]
+    for stage, chunk, rows in made:
+        account = Account() if stage.startswith("gate") else Account(rows_in=rows, rows_out=rows, seconds=0.1)
+        run.add(Handle(stage=stage, chunk=chunk, run=run.id, shards={}, account=account), reused=True)
+    assert [(stage, one.rows_in) for stage, one in stage_accounts(run.handles()).items()] == [
+        ("respond", 5),
+        ("own", 2),
+        ("judge", 0),
+    ]
+
+
 def test_some_handles_give_tables_of_their_rows_alone(run: Run) -> None:
     first = [one for one in run.handles() if one.handle.chunk == 0]
     with tables_of(run, first) as some, open_tables(run) as whole:

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from kasasagi.blocks.tables import STAGE_ORDER
 from kasasagi.tasks.pipeline import STAGES, default_expectations, gate_of, ranks
 from kasasagi.tasks.stage_tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_tasks_tables_and_stages_have_one_order() -> None:
+def test_tasks_and_stages_have_one_order() -> None:
     assert tuple(task.stage for task in TASKS) == STAGES
-    assert tuple(stage.name for stage in STAGES) == STAGE_ORDER
     assert [task.name for task in TASKS] == [stage.name for stage in STAGES]
 
 

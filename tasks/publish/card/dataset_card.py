@@ -8,7 +8,6 @@ from typing import Any
 import duckdb
 import yaml
 
-from kasasagi.blocks.tables import STAGE_ORDER
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.gate.explain.words import plain_name
@@ -205,7 +204,7 @@ def _column_table(columns: Mapping[str, str]) -> str:
 
 
 def _models(facts: CardFacts) -> list[str]:
-    rows = _by_stage(asked_models(facts.connection, facts.run.recipe().get("models") or {}))
+    rows = _by_stage(facts, asked_models(facts.connection, facts.run.recipe().get("models") or {}))
     if not rows:
         return []
     return ["## Models", table(("stage", "model", "name", "calls", "sampling"), rows)]
@@ -223,13 +222,14 @@ def _account(facts: CardFacts) -> list[str]:
         "tokens and dollars are not counted here."
     )
     if reasons:
-        parts += ["Quarantined rows, and why:", table(("stage", "reason", "rows"), _by_stage(reasons))]
+        parts += ["Quarantined rows, and why:", table(("stage", "reason", "rows"), _by_stage(facts, reasons))]
     return parts
 
 
-def _by_stage(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Rows that begin with a stage, in the order in which stages run."""
-    places = {stage: place for place, stage in enumerate(STAGE_ORDER)}
+def _by_stage(facts: CardFacts, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows that begin with a stage, in the order in which stages ran."""
+    ran = facts.connection.execute("SELECT stage FROM stages").fetchall()
+    places = {stage: place for place, (stage,) in enumerate(ran)}
     return sorted(rows, key=lambda row: places.get(row[0], len(places)))
 
 
@@ -242,7 +242,7 @@ def _gates(facts: CardFacts) -> list[str]:
         return ["## Gates", "No gate judged this run."]
     header = ("stage", "scope", "expectation", "severity", "holds", "observed", "detail")
     named = [(stage, scope, plain_name(expectation, stage), *rest) for stage, scope, expectation, *rest in gates]
-    return ["## Gates", table(header, _by_stage(named))]
+    return ["## Gates", table(header, _by_stage(facts, named))]
 
 
 def _pairs(figures: Figures) -> list[str]:
