@@ -4,3 +4,5 @@ if __name__ != "kasasagi.flows":
     raise ImportError(
         "'flows' is now 'kasasagi.flows': import it by that name, e.g. `from kasasagi.flows.runner import run_recipe`"
     )
+
+from kasasagi.blocks import telemetry  # noqa: F401 - sets the environment before Prefect reads it

@@ -1,18 +1,14 @@
 """Instructions alone as a Prefect flow: source, filter, publish; for a recipe in which nobody answers."""
 
-from kasasagi.blocks import telemetry
+from typing import Annotated
 
-telemetry.switch_off_telemetry()
+from prefect import State, flow
+from pydantic import Field
 
-from typing import Annotated  # noqa: E402
-
-from prefect import State, flow  # noqa: E402
-from pydantic import Field  # noqa: E402
-
-from kasasagi.flows.preference import make_prompts  # noqa: E402
-from kasasagi.flows.recipe.errors import RecipeError  # noqa: E402
-from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
-from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
+from kasasagi.flows.preference import make_prompts
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name
 
 
 @flow(

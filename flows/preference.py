@@ -1,28 +1,24 @@
 """The main job as a Prefect flow: source, filter, respond, judge, pair, publish."""
 
-from kasasagi.blocks import telemetry
+from functools import partial
+from typing import Annotated
 
-telemetry.switch_off_telemetry()
+from prefect import State, flow
+from pydantic import Field
 
-from functools import partial  # noqa: E402
-from typing import Annotated  # noqa: E402
-
-from prefect import State, flow  # noqa: E402
-from pydantic import Field  # noqa: E402
-
-from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
-from kasasagi.flows.run.driver import Driver, PromptChunk, Rows  # noqa: E402
-from kasasagi.tasks.converse.task import converse  # noqa: E402
-from kasasagi.tasks.filter.task import filter_prompts  # noqa: E402
-from kasasagi.tasks.format_dpo.task import format_dpo  # noqa: E402
-from kasasagi.tasks.judge.task import judge  # noqa: E402
-from kasasagi.tasks.load.task import load  # noqa: E402
-from kasasagi.tasks.respond.task import respond  # noqa: E402
-from kasasagi.tasks.rewrite.task import rewrite  # noqa: E402
-from kasasagi.tasks.select.task import select  # noqa: E402
-from kasasagi.tasks.semantic.task import semantic  # noqa: E402
-from kasasagi.tasks.synthesize.task import synthesize  # noqa: E402
-from kasasagi.tasks.tags.task import tags  # noqa: E402
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name
+from kasasagi.flows.run.driver import Driver, PromptChunk, Rows
+from kasasagi.tasks.converse.task import converse
+from kasasagi.tasks.filter.task import filter_prompts
+from kasasagi.tasks.format_dpo.task import format_dpo
+from kasasagi.tasks.judge.task import judge
+from kasasagi.tasks.load.task import load
+from kasasagi.tasks.respond.task import respond
+from kasasagi.tasks.rewrite.task import rewrite
+from kasasagi.tasks.select.task import select
+from kasasagi.tasks.semantic.task import semantic
+from kasasagi.tasks.synthesize.task import synthesize
+from kasasagi.tasks.tags.task import tags
 
 
 @flow(name="preference", flow_run_name=run_name, task_runner=RUNNER, persist_result=False)

@@ -1,25 +1,21 @@
 """A run is published, as a Prefect flow: what an approval starts, or a person from the page."""
 
-from kasasagi.blocks import telemetry
+import asyncio
+from pathlib import Path
 
-telemetry.switch_off_telemetry()
+from prefect import State, flow
+from prefect.states import Completed
 
-import asyncio  # noqa: E402
-from pathlib import Path  # noqa: E402
-
-from prefect import State, flow  # noqa: E402
-from prefect.states import Completed  # noqa: E402
-
-from kasasagi.blocks.workspace.runs import Run  # noqa: E402
-from kasasagi.flows.errors import KasasagiError  # noqa: E402
-from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
-from kasasagi.flows.rebuild.rebuild import recipe_of, republish  # noqa: E402
-from kasasagi.flows.recipe.model import LoadedRecipe  # noqa: E402
-from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
-from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run  # noqa: E402
-from kasasagi.flows.run.lifecycle import EXIT_GATE  # noqa: E402
-from kasasagi.flows.upkeep.waiting import waiting_outcomes  # noqa: E402
-from kasasagi.tasks.gate.approvals import remedy  # noqa: E402
+from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.preference import make_pairs, make_prompts
+from kasasagi.flows.rebuild.rebuild import recipe_of, republish
+from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.saved_blocks import saved_workspace
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run
+from kasasagi.flows.run.lifecycle import EXIT_GATE
+from kasasagi.flows.upkeep.waiting import waiting_outcomes
+from kasasagi.tasks.gate.approvals import remedy
 
 
 @flow(

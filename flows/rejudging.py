@@ -1,19 +1,15 @@
 """What was published last is rated again and its labels audited, as a Prefect flow for a schedule."""
 
-from kasasagi.blocks import telemetry
+from prefect import State, flow, get_run_logger
+from prefect.artifacts import acreate_markdown_artifact
 
-telemetry.switch_off_telemetry()
-
-from prefect import State, flow, get_run_logger  # noqa: E402
-from prefect.artifacts import acreate_markdown_artifact  # noqa: E402
-
-from kasasagi.flows.preference import make_pairs, make_prompts  # noqa: E402
-from kasasagi.flows.rebuild.published import recipe_from_last_published  # noqa: E402
-from kasasagi.flows.rebuild.rejudge import audit_of  # noqa: E402
-from kasasagi.flows.recipe.model import load_recipe  # noqa: E402
-from kasasagi.flows.recipe.saved_blocks import saved_workspace  # noqa: E402
-from kasasagi.flows.reporting.artifacts import ignore_failure, slug  # noqa: E402
-from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name  # noqa: E402
+from kasasagi.flows.preference import make_pairs, make_prompts
+from kasasagi.flows.rebuild.published import recipe_from_last_published
+from kasasagi.flows.rebuild.rejudge import audit_of
+from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.recipe.saved_blocks import saved_workspace
+from kasasagi.flows.reporting.artifacts import ignore_failure, slug
+from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name
 
 
 @flow(
