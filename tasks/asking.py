@@ -67,10 +67,6 @@ class Session:
         """The forms of thinking that each model has of its own."""
         return {label: forms_of(model, self.base) for label, model in self.models.items()}
 
-    def question(self, label: str, key: str, request: Request) -> Question:
-        """One sample to be asked for."""
-        return Question(label, key, request)
-
 
 @dataclass(frozen=True, slots=True)
 class Answered:

@@ -1,7 +1,7 @@
 """What the stages of one run share: its recipe, its models, who answers its questions, and where its rows lie."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from typing import Any
 
 import duckdb
 
-from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.models.kinds import extra_body_of, price_of
 from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
@@ -134,12 +133,6 @@ class Context:
         )
         shutil.rmtree(folder, ignore_errors=True)
         return Handle(stage=job.stage, chunk=job.chunk, run=job.run, shards=shards, account=account)
-
-    def job(self, stage: str, version: int, number: int, inputs: Mapping[str, Shard], key_parts: list[Any]) -> ChunkJob:
-        """Return a chunk of a stage, whose cache key holds the stage's version, its own key parts, and its inputs."""
-        shards = {name: shard.digest for name, shard in inputs.items()}
-        key = digest([stage, version, number, shards, key_parts, []])  # [] keeps the keys of earlier versions good
-        return ChunkJob(stage=stage, chunk=number, run=self.session.run.id, inputs=dict(inputs), cache_key=key)
 
 
 class NoRunError(RuntimeError):

@@ -12,6 +12,7 @@ from prefect.states import Cancelled
 from prefect.transactions import get_transaction
 from prefect.utilities.annotations import quote
 
+from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.cluster.call_batches import ClusterError
 from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
@@ -102,7 +103,7 @@ class StageTask(Task[[ChunkJob], dict[str, Any]]):
     how: Chunking
 
     def job(self, context: Context, number: int, inputs: Mapping[str, Shard], **params: int) -> ChunkJob:
-        """Return a chunk of this stage.
+        """Return a chunk of this stage, whose cache key holds the stage's version, its key parts, and its inputs.
 
         Args:
             context: The run.
@@ -110,10 +111,11 @@ class StageTask(Task[[ChunkJob], dict[str, Any]]):
             inputs: The shards that it reads, by table.
             params: Numbers that the chunk needs besides, such as the first draw.
         """
-        bare = ChunkJob(stage=self.stage.name, chunk=number, run="", inputs=dict(inputs), cache_key="", params=params)
-        known = self.how.key_parts(context, bare)
-        made = context.job(self.stage.name, self.stage.version, number, inputs, known)
-        return made.model_copy(update={"params": params})
+        name, version, run = self.stage.name, self.stage.version, context.session.run.id
+        job = ChunkJob(stage=name, chunk=number, run=run, inputs=dict(inputs), cache_key="", params=params)
+        shards = {table: shard.digest for table, shard in inputs.items()}
+        parts = [name, version, number, shards, self.how.key_parts(context, job), []]  # [] keeps earlier keys good
+        return job.model_copy(update={"cache_key": digest(parts)})
 
     def made(self, handle: Handle) -> Shard | None:
         """Return the shard that a chunk made, None where no row was left."""

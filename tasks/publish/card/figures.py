@@ -30,13 +30,8 @@ class ModelFigures:
     marks: Counter[float] = field(default_factory=Counter)
 
     @property
-    def places(self) -> int:
-        """How often the model stands in a pair, on either side."""
-        return self.chosen + self.rejected
-
-    @property
     def mean_rating(self) -> float | None:
-        """The mean of its ratings in those places; None where it has none."""
+        """The mean of its ratings in the pairs; None where it has none."""
         return self.ratings / self.rated if self.rated else None
 
     @property
