@@ -3,16 +3,16 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher
-from kasasagi.blocks.engines.kinds import engines_for, identity_of
+from kasasagi.blocks.engines.kinds import engines_for
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.preference import make_pairs, make_prompts
 from kasasagi.flows.recipe.model import LoadedRecipe
-from kasasagi.flows.run.chunks import most_chunks
-from kasasagi.flows.run.lifecycle import new_run_id
+from kasasagi.flows.run.lifecycle import new_run_id, session_with
+from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.run.plan.planner import Planner
 from kasasagi.tasks.asking import Session
@@ -47,13 +47,9 @@ async def _plan(planner: Planner) -> None:
 
 @contextmanager
 def _silent_session(loaded: LoadedRecipe, run: Run, ask_again: frozenset[str]) -> Iterator[Session]:
-    models, most = loaded.recipe.models, most_chunks(loaded.recipe.runtime)
-    engines = engines_for(models, base=loaded.base)
-    identities = {label: identity_of(model, engines, label) for label, model in models.items()}
-    dispatcher = Dispatcher(models, engines, run.workspace.ledger_folder)
+    engines = engines_for(loaded.recipe.models, base=loaded.base)
+    dispatcher = Dispatcher(loaded.recipe.models, engines, run.workspace.ledger_folder)
     dispatcher.stop(PlanError("a plan asks nobody"))
-    try:
-        claims = Claims(run.workspace, run.id)
-        yield Session(run, models, identities, dispatcher, claims, ask_again, base=loaded.base, most_chunks=most)
-    finally:
-        dispatcher.close()
+    options = Options(run.workspace, ask_again=ask_again)
+    with closing(dispatcher), Claims(run.workspace, run.id) as claims:
+        yield session_with(dispatcher, engines, claims, loaded, run, options)

@@ -20,7 +20,7 @@ from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
 from kasasagi.flows.recipe.python_rows import source_of
 from kasasagi.flows.reporting.ending import Reports
-from kasasagi.flows.run.options import Options
+from kasasagi.flows.run.options import Options, call_with
 from kasasagi.flows.run.signals import sigterm_as_interrupt
 from kasasagi.flows.server.own import prefect_server
 
@@ -128,7 +128,6 @@ async def _call(recipe: str, overrides: list[str], rows: int | None, options: Op
 
     from kasasagi.flows.instructions import instructions
     from kasasagi.flows.preference import preference
-    from kasasagi.flows.run.caller import call_with
 
     call_with(options)
     flow = preference if load_recipe(recipe, overrides).recipe.answers else instructions

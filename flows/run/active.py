@@ -1,58 +1,34 @@
-"""An active run: it hands chunks to Prefect, checks what comes back, and lets stages overlap behind their gates."""
+"""An active run: it takes rows through the stages by chunks, and lets stages overlap behind their gates."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 from prefect import State
-from prefect.futures import PrefectFuture
 from prefect.states import Completed
-from prefect.utilities.annotations import quote
-from pydantic import ValidationError
 
-from kasasagi.blocks.workspace.runs import RunHandle
-from kasasagi.blocks.workspace.shards import Handle
+from kasasagi.flows.run.chunk_executor import ChunkExecutor
 from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.chunks import prompt_chunks
 from kasasagi.flows.run.concurrency import Concurrency, responsive, result_of
-from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, inputs_of
-from kasasagi.flows.run.gating import Gates
-from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
-from kasasagi.flows.run.plan.counting import StagePlan
+from kasasagi.flows.run.driver import PromptChunk, Rows, inputs_of
 from kasasagi.flows.run.plan.planner import Planner
 from kasasagi.flows.run.waves import Waves
-from kasasagi.tasks.asking import ChunkJob, is_stale
-from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import REWRITES
 from kasasagi.tasks.publish import Release
 from kasasagi.tasks.publish.task import publishing
 from kasasagi.tasks.stage_task import StageTask
-
-Future = PrefectFuture[Any]
 
 
 class NothingNewError(Exception):
     """Every prompt was published before, so that the run ends without a dataset."""
 
 
-class ActiveRun(Driver):
-    """Takes rows through the stages of one run; lives in the flow's event loop."""
+class ActiveRun(ChunkExecutor):
+    """Takes rows through the stages of one run."""
 
-    def __init__(self, context: Context, options: Options) -> None:
-        super().__init__(context)
-        self.session = context.session
-        self.options = options
-        self.progress = options.progress
-        self.message = "nothing was to be published"
-        """What came of the run, in one sentence."""
-        self.judging = Gates(context, options)
-        self.futures: dict[str, dict[int, Future]] = defaultdict(dict)
-        """The task run of each chunk, by stage and number."""
-        self.watch: Callable[[Handle], None] = lambda handle: None
-        """Is given every chunk of the source's prompts that a stage has done."""
+    message = "nothing was to be published"
+    """What came of the run, in one sentence."""
 
     @property
     def id(self) -> str:
@@ -133,6 +109,7 @@ class ActiveRun(Driver):
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
         """End a run that was to publish only what is new, where nothing is. Raises NothingNewError."""
         if self.recipe.filter.dedup.published and not prompts.count:
+            self.options.log("nothing is new since the last publication, so nothing is published")
             raise NothingNewError
 
     async def gates(self, *tasks: StageTask) -> None:
@@ -150,14 +127,6 @@ class ActiveRun(Driver):
             later.guess_behind(task, task.how.yields(self.context, rows.count) + rows.beside, rows.part)
         self.log_plans(planner.plans(), later.plans())
 
-    def log_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
-        """Say what stages are going to take, and tell the dispatcher, with what later ones will need."""
-        for plan in plans:
-            self.options.log(plan.sentence())
-        if (sentence := budget_sentence(self.recipe.budget, [*plans, *later])) is not None:
-            self.options.log(sentence)
-        self.session.dispatcher.reserve_for(costs_by_rank(self.session.ranks, [*plans, *later]))
-
     async def publish(self) -> None:
         """Bring the dataset to where the recipe says, now that every gate has passed."""
         run = self.session.run
@@ -169,46 +138,6 @@ class ActiveRun(Driver):
             released = Release.model_validate(await result_of(future))
             self.message = f"{released.rows:,} {run.product()} in {' and '.join(released.places)}"
 
-    def behind(self, task: StageTask) -> tuple[Future, ...]:
-        """The task runs of a stage's chunks so far."""
-        return tuple(self.futures[task.name].values())
-
-    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Future] = ()) -> RunHandle:
-        """Have a chunk done behind other task runs, by an earlier run if its result is whole, else now."""
-        result = await self._submit(task, job, after, refresh=False)
-        if not await self._usable(job, result):
-            result = await self._submit(task, job, after, refresh=True)
-        handle = Handle.model_validate(result)
-        self.progress.count(job.stage)
-        return self.session.run.add(handle, reused=handle.run != job.run)
-
-    async def _usable(self, job: ChunkJob, result: Any) -> bool:
-        """Whether a result is this run's; or an earlier one's that still stands. Raises LedgerError."""
-        try:
-            handle = Handle.model_validate(result)
-        except ValidationError:  # another version of kasasagi made it
-            return False
-        if handle.run == job.run:
-            return True
-        return handle.complete and await asyncio.to_thread(self._stands, handle)
-
-    def _stands(self, handle: Handle) -> bool:
-        """Whether a chunk's shards are as they were, and its calls as the ledger has them."""
-        return self.session.run.workspace.shards.contains_all(handle.shards) and not is_stale(self.session, handle)
-
-    async def _submit(self, task: StageTask, job: ChunkJob, after: Sequence[Future], refresh: bool) -> Any:
-        placed = task.with_options(refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)
-        placed.tags = set()  # Prefect would ask its server for a slot of each tag, and fail the chunk where it is gone
-        # Prefect would search a parameter for the tasks that it comes from, and find others by equal values.
-        future = placed.submit(quote(job), return_state=False, wait_for=list(after))
-        self.futures[job.stage][job.chunk] = future
-        return await result_of(future)
-
     def final_state(self) -> State[str]:
         """The flow run's last state, which says what came of the run; its result is the run's id."""
         return Completed(message=self.message, data=self.id)
-
-    async def settle(self) -> None:
-        """Wait until no task run works any more, once the run itself has ended."""
-        waiting = [result_of(future) for some in self.futures.values() for future in some.values()]
-        await asyncio.gather(*waiting, return_exceptions=True)

@@ -21,9 +21,8 @@ from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
 from kasasagi.flows.recipe.saved_blocks import saved_workspace, with_saved_blocks
 from kasasagi.flows.run.active import ActiveRun
-from kasasagi.flows.run.caller import caller
 from kasasagi.flows.run.lifecycle import active_run
-from kasasagi.flows.run.options import Options
+from kasasagi.flows.run.options import Options, caller
 from kasasagi.flows.run.signals import sigterm_as_interrupt
 
 P = ParamSpec("P")

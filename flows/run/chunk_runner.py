@@ -10,7 +10,7 @@ from prefect.futures import PrefectFuture
 from kasasagi.blocks.workspace.shards import Shard
 from kasasagi.flows.run.chunk_executor import ChunkExecutor
 from kasasagi.flows.run.concurrency import CHUNKS_IN_WORK, Concurrency, gather_bounded
-from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, PromptChunk, Rows, outputs_of
+from kasasagi.flows.run.driver import PromptChunk, Rows, number_of, outputs_of
 from kasasagi.tasks.filter.stage import ORIGINALS
 from kasasagi.tasks.stage_task import StageTask
 
@@ -23,7 +23,7 @@ class ChunkRunner:
 
     def __init__(self, run: ChunkExecutor, chunks: Sequence[Shard], concurrency: Concurrency, rows: Rows) -> None:
         self.run = run
-        self.part = rows.part
+        self.rows = rows
         self.after = (*rows.after, *run.judging.whole_stages)
         self.passed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.concurrency = concurrency if rows.part == ORIGINALS else Concurrency(len(chunks), CHUNKS_IN_WORK)
@@ -76,14 +76,14 @@ class ActiveChunk:
         passed = runner.passed[task.name]
         if not self.is_ahead:
             await passed.wait()
-        number = self.number + CHUNKS_OF_ORIGINALS * runner.part
-        inputs = {**self._inputs, **task.how.more_inputs(run.context, runner.part)}
+        number = number_of(runner.rows, self.number)
+        inputs = {**self._inputs, **task.how.more_inputs(run.context, runner.rows.part)}
         opened = [] if self.is_ahead else run.judging.scouts(task.stage)
         handle = (await run.do(task, task.job(run.context, number, inputs), (*self._after, *opened))).handle
         self.made[task.name], self.futures[task.name] = task.made(handle), run.futures[task.name][number]
         self._after = (self.futures[task.name],)
         self._inputs |= outputs_of(handle)
-        if runner.part == ORIGINALS:
+        if runner.rows.part == ORIGINALS:
             run.watch(handle)
             if self.number == 0:
                 await self._scout(task)

@@ -5,8 +5,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from prefect.exceptions import TerminationSignal
@@ -15,6 +15,7 @@ from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
 from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
+from kasasagi.blocks.models.llm import Engine
 from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.check.before_start import problems_before_start
@@ -63,36 +64,21 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     run.save(run.state().model_copy(update={"preview": not options.publish}))
     await introduce(run, loaded)
-    async with _report_end(run, options), _settle_runs(options) as settling:
+    async with _report_end(run, options), AsyncExitStack() as at_the_end:
         with ended_state(run), session_of(loaded, run, options) as session:
             context = Context(session, recipe, loaded.base, options.limit)
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
-                with activate(context), _nothing_new(options):
+                with activate(context), suppress(NothingNewError):
                     _ = context.counter  # a missing tokenizer fails here, before anything is paid for
                     active = ActiveRun(context, options)
-                    settling.append(active)
+                    at_the_end.push_async_callback(_settle, active, options)
                     yield active
 
 
-@asynccontextmanager
-async def _settle_runs(options: Options) -> AsyncIterator[list[ActiveRun]]:
+async def _settle(run: ActiveRun, options: Options) -> None:
     """Wait for the task runs of a run that has ended, so that none of them is left working, while there is time."""
-    runs: list[ActiveRun] = []
-    try:
-        yield runs
-    finally:
-        for run in runs:
-            with suppress(TimeoutError):
-                await options.reports.within(run.settle())
-
-
-@contextmanager
-def _nothing_new(options: Options) -> Iterator[None]:
-    """Let a run end well that was to publish only what is new, where nothing is."""
-    try:
-        yield
-    except NothingNewError:
-        options.log("nothing is new since the last publication, so nothing is published")
+    with suppress(TimeoutError):
+        await options.reports.within(run.settle())
 
 
 @asynccontextmanager
@@ -113,27 +99,39 @@ async def _report_end(run: Run, options: Options) -> AsyncIterator[None]:
 @contextmanager
 def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Session]:
     """The session of a run; its end stops what is in flight, after waiting for what is paid for already."""
-    models = loaded.recipe.models
-    engines = engines_for(models, options.workspace.folder / "vllm", loaded.base)
-    identities = {label: identity_of(model, engines, label) for label, model in models.items()}
-    run.record_models(identities.values())
+    engines = engines_for(loaded.recipe.models, options.workspace.folder / "vllm", loaded.base)
     with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.log) as dispatcher:
+        session = session_with(dispatcher, engines, claims, loaded, run, options)
+        run.record_models(session.identities.values())
         dispatcher.log = options.log
         dispatcher.on_first_question = warm_up_beside
         options.watch(dispatcher, run)
         with _ended_cleanly(dispatcher, options):
-            yield Session(
-                run,
-                models,
-                identities,
-                dispatcher,
-                claims,
-                options.ask_again,
-                options.log,
-                loaded.base,
-                most_chunks(loaded.recipe.runtime),
-                ranks([task.stage for task in tasks_of(loaded.recipe, loaded.base)]),
-            )
+            yield session
+
+
+def session_with(
+    dispatcher: Dispatcher,
+    engines: Mapping[str, Engine],
+    claims: Claims,
+    loaded: LoadedRecipe,
+    run: Run,
+    options: Options,
+) -> Session:
+    """Return the session of a run whose questions a dispatcher answers."""
+    models = loaded.recipe.models
+    return Session(
+        run,
+        models,
+        {label: identity_of(model, engines, label) for label, model in models.items()},
+        dispatcher,
+        claims,
+        options.ask_again,
+        options.log,
+        loaded.base,
+        most_chunks(loaded.recipe.runtime),
+        ranks([task.stage for task in tasks_of(loaded.recipe, loaded.base)]),
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""How a recipe is run this time: what is not of the recipe."""
+"""How a recipe is run this time: what is not of the recipe, and what whoever calls a flow wants of it."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,3 +32,16 @@ class Options:
     watch: "Callable[[Dispatcher, Run], None]" = field(default=lambda dispatcher, run: None)
     person: Person | None = None
     reports: Reports = field(default_factory=Reports)
+
+
+_CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)
+
+
+def caller() -> Options | None:
+    """Return what the caller of the flow wants; None where the flow runs by its parameters alone."""
+    return _CALLER.get()
+
+
+def call_with(options: Options) -> None:
+    """Let the flows that are called in this context run as these options say."""
+    _CALLER.set(options)

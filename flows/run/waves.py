@@ -12,12 +12,11 @@ from kasasagi.blocks.hints import command
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.flows.run.chunk_executor import ChunkExecutor
 from kasasagi.flows.run.concurrency import gather_bounded
-from kasasagi.flows.run.driver import CHUNKS_OF_ORIGINALS, Rows
+from kasasagi.flows.run.driver import Rows
+from kasasagi.flows.run.gating import Scope
 from kasasagi.flows.run.plan.planner import Planner
 from kasasagi.tasks.filter.stage import FILTER, ORIGINALS
-from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
-from kasasagi.tasks.select.stage import SELECT
-from kasasagi.tasks.semantic.stage import SEMANTIC
+from kasasagi.tasks.gate.outcome import GateFailedError, keep_outcomes
 from kasasagi.tasks.stage_task import StageTask
 from kasasagi.tasks.synthesize import (
     RunningYield,
@@ -27,22 +26,11 @@ from kasasagi.tasks.synthesize import (
     clearly_below_floor,
     draws_wanted,
     prompts_from_draws,
-    remedy,
 )
-from kasasagi.tasks.synthesize.stage import SYNTHESIZE
-from kasasagi.tasks.synthesize.task import reasons_in, yield_of
+from kasasagi.tasks.synthesize.task import missed_floor, reasons_in, yield_of
 from kasasagi.tasks.tags.stage import TAGS
 
 QUOTA = "quota"
-_ONE, _SOME = range(ORIGINALS, ORIGINALS + 1), range(CHUNKS_OF_ORIGINALS)
-CHUNKS = {
-    SYNTHESIZE.name: _SOME,
-    FILTER.name: _ONE,
-    TAGS.name: _SOME,
-    SEMANTIC.name: _SOME,
-    SELECT.name: _ONE,
-}
-"""The chunks of each stage that draws pass through; later ones are those of rewrites."""
 
 
 class Waves:
@@ -99,14 +87,11 @@ class Waves:
             handle = (await run.do(task, job)).handle
             if "draws" in handle.shards:
                 self._shards[number] = handle.shards["draws"]
-            self._add(number, await asyncio.to_thread(yield_of, context, handle))
+            chunk = await asyncio.to_thread(yield_of, context, handle)
+            _log_line(f"synthesize chunk {number}: {chunk.sentence()}")
+            self._yields.add(number, chunk)
 
         await gather_bounded(one(*chunk) for chunk in chunks.items())
-
-    def _add(self, number: int, chunk: Yield) -> None:
-        """Note the yield of a chunk; stop the run where the first chunks together are clearly below the floor."""
-        _log_line(f"synthesize chunk {number}: {chunk.sentence()}")
-        self._yields.add(number, chunk)
 
     def _of_tags(self, drawn: int) -> Callable[[Handle], None]:
         """Note the yield of each chunk of tags, whose conditions may reject most of what the filter left."""
@@ -144,26 +129,16 @@ class Waves:
     def _total(self, drawn: int, accepted: int) -> Yield:
         """The yield of all draws, by what their stages rejected."""
         handles = [one.handle for one in self._run.session.run.handles()]
-        made = [handle for handle in handles if handle.chunk in CHUNKS.get(handle.stage, ())]
-        rejected = sum((reasons_in(self._context, handle) for handle in made), Counter[str]())
+        rejected = sum((reasons_in(self._context, handle) for handle in handles), Counter[str]())
         return Yield(drawn, accepted + rejected.pop("surplus", 0), rejected)
 
-    def _stop_below_floor(self, total: Yield, scope: str) -> None:
+    def _stop_below_floor(self, total: Yield, scope: Scope) -> None:
         """Keep that the floor is missed, and stop the run unless the recipe only wants to be warned."""
         if self._missed:
             return
         self._missed = True
-        outcome = Outcome(
-            stage=SYNTHESIZE.name,
-            scope="scout" if scope == "scout" else "whole",
-            expectation="min_yield",
-            severity="critical",
-            success=False,
-            observed=f"{total.accepted:,} accepted of {total.draws:,} draws ({total.share:.1%})",
-            detail=remedy(total, self._source.min_yield),
-        )
-        run = self._run.session.run
-        keep_outcomes(run, SYNTHESIZE.name, scope, [outcome])
+        outcome, run = missed_floor(total, self._source.min_yield, scope), self._run.session.run
+        keep_outcomes(run, outcome.stage, scope, [outcome])
         see = f"see the rejected draws with {command('quarantine', run.id, workspace=run.workspace.folder)}"
         if self._run.recipe.gates.on_fail == "stop":
             raise GateFailedError([outcome], see)

@@ -3,7 +3,7 @@
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
@@ -11,12 +11,14 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter import FilterConfig, filter_prompts
+from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.stage_task import Chunking, stage_task
 from kasasagi.tasks.synthesize import (
     DRAWS_IN_A_CHUNK,
     MagpieSource,
     Yield,
     prompts_table,
+    remedy,
     synthesize_chunk,
     template_key,
 )
@@ -60,6 +62,19 @@ def yield_of(context: Context, chunk: Handle) -> Yield:
     rejected += Counter(_reasons(result.quarantine))
     shutil.rmtree(into, ignore_errors=True)
     return Yield(chunk.account.rows_in, result.rows_out, rejected)
+
+
+def missed_floor(total: Yield, floor: float, scope: Literal["scout", "whole"]) -> Outcome:
+    """Return the outcome of a yield that lies under the source's floor."""
+    return Outcome(
+        stage=SYNTHESIZE.name,
+        scope=scope,
+        expectation="min_yield",
+        severity="critical",
+        success=False,
+        observed=f"{total.accepted:,} accepted of {total.draws:,} draws ({total.share:.1%})",
+        detail=remedy(total, floor),
+    )
 
 
 def reasons_in(context: Context, chunk: Handle) -> Counter[str]:

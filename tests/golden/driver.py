@@ -22,7 +22,8 @@ from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.ledger.store import Entry, Ledger
 from kasasagi.blocks.models.llm import Completion, Engine
-from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
+from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.preference import make_pairs, make_prompts
 from kasasagi.flows.recipe.model import LoadedRecipe
@@ -97,13 +98,13 @@ class AtOnce(ActiveRun):
         self._recorder, self._driven = recorder, driven
         self.judging = cast(Gates, NoGates())
 
-    async def _submit(self, task: StageTask, job: ChunkJob, after: Sequence[Any], refresh: bool) -> Any:
+    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Any] = ()) -> RunHandle:
         before = len(self._recorder.asked)
-        result = task.fn(job)
+        handle = Handle.model_validate(task.fn(job))
         self._driven.cache_keys[job.stage][str(job.chunk)] = job.cache_key
         self._driven.ledger_keys[job.stage] += [question.key for question in self._recorder.asked[before:]]
         self.futures[job.stage][job.chunk] = cast(Any, None)
-        return result
+        return self.session.run.add(handle, reused=False)
 
 
 class NoGates:

@@ -39,7 +39,7 @@ class Planner(Driver):
 
     async def source(self, task: StageTask) -> Rows:
         """Load the source's rows."""
-        handle = self._done(task, 0, {})
+        handle = self.done(task, 0, {})
         self.context.session.run.add(handle, reused=False)
         return Rows(task.made(handle))
 
@@ -50,7 +50,7 @@ class Planner(Driver):
         if (unknown := next((other for other in (*reversed(beside), rows) if other.shard is None), None)) is not None:
             return Rows(unknown=unknown.unknown, part=rows.part)
         inputs = inputs_of(self.context, task, rows, *beside)
-        return Rows(task.made(self._done(task, rows.part, inputs)), part=rows.part)
+        return Rows(task.made(self.done(task, rows.part, inputs)), part=rows.part)
 
     async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
         """Take rows through a stage; where an answer is missing, nobody knows which of them it leaves."""
@@ -69,7 +69,7 @@ class Planner(Driver):
     def count(self, task: StageTask, rows: Rows, chunks: Sequence[Shard]) -> list[Handle]:
         """Count what a stage asks about some chunks of rows."""
         self.count_of(task)
-        return [self._done(task, number_of(rows, n), {task.how.reads: chunk}) for n, chunk in enumerate(chunks)]
+        return [self.done(task, number_of(rows, n), {task.how.reads: chunk}) for n, chunk in enumerate(chunks)]
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
         """Draw what the ledger holds; the draws after that are estimated from the target."""
@@ -92,7 +92,7 @@ class Planner(Driver):
         """Count some further draws, and take those that the ledger has."""
         self.count_of(synthesize)
         parts = [{"start": part.start, "stop": part.stop} for part in chunks_of_draws(drawn, draws)]
-        handles = [self._done(synthesize, number, {}, **part) for number, part in enumerate(parts)]
+        handles = [self.done(synthesize, number, {}, **part) for number, part in enumerate(parts)]
         return [shard for handle in handles if (shard := synthesize.made(handle)) is not None]
 
     async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
@@ -125,12 +125,9 @@ class Planner(Driver):
                 self.guess(later, prompts)
                 prompts += later.how.yields(self.context, prompts) if later is rewrite else 0
 
-    def done(self, task: StageTask, number: int, inputs: Mapping[str, Shard]) -> Handle:
+    def done(self, task: StageTask, number: int, inputs: Mapping[str, Shard], **params: int) -> Handle:
         """Do one chunk of a stage by the ledger alone."""
         self.count_of(task)
-        return self._done(task, number, inputs)
-
-    def _done(self, task: StageTask, number: int, inputs: Mapping[str, Shard], **params: int) -> Handle:
         with activate(self.context):
             return Handle.model_validate(task.fn(task.job(self.context, number, inputs, **params)))
 
