@@ -28,7 +28,7 @@ class Adaptation:
         self._changes: dict[str, str | None] = dict(changes)
 
     def copy(self) -> "Adaptation":
-        """Return another one that knows as much."""
+        """Return a copy that learns apart from this one."""
         return Adaptation(self._changes)
 
     def learn(self, status: int, words: str, body: Mapping[str, Any]) -> bool:
