@@ -15,9 +15,9 @@ from typing import Any
 from kasasagi.blocks import telemetry
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError, UsageError
+from kasasagi.tasks.gate.explain.words import SCOPES
 from kasasagi.tasks.gate.results import Result, StageResults, read_results
 
-SCOPES = {"scout": "first chunk", "whole": "all rows"}
 GENERATOR = '<meta name="generator" content="kasasagi data docs">'
 POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
 STYLE = """<style>
@@ -26,7 +26,7 @@ table { border-collapse: collapse; width: 100%; } th, td { border-bottom: 1px so
 th, td { text-align: left; vertical-align: top; } thead[hidden] { display: none; }
 .badge { background: #eee; border-radius: .25rem; padding: 0 .3rem; overflow-wrap: anywhere; }
 .text-success { color: #17692d; } .text-danger { color: #a61b1b; }
-.fa-check-circle::before { content: "✓ held"; } .fa-times::before { content: "✗ failed"; }
+.fa-check-circle::before { content: "✓ passed"; } .fa-times::before { content: "✗ failed"; }
 .fa-exclamation-triangle::before { content: "! error"; }
 .card, .col-lg-2, .navbar img, [data-toggle="collapse"] { display: none; } .collapse.card { display: block; }
 </style>"""
@@ -88,7 +88,7 @@ def _index(run: Run, results: Sequence[StageResults]) -> str:
     rows = "".join(
         f'<tr><td><a href="{html.escape(_page_name(one))}">{html.escape(one.stage)}</a></td>'
         f"<td>{html.escape(SCOPES.get(one.scope, one.scope))}</td>"
-        f"<td>{sum(each.success for each in one.results)} of {len(one.results)} held</td></tr>"
+        f"<td>{sum(each.success for each in one.results)} of {len(one.results)} passed</td></tr>"
         for one in results
     )
     head = f'<meta charset="utf-8">{POLICY}{GENERATOR}{STYLE}<title>Data Docs of {html.escape(run.id)}</title>'

@@ -85,7 +85,7 @@ def test_a_run_killed_while_dialogues_grow_pays_twice_only_for_what_was_in_fligh
 def test_dialogues_that_break_off_stop_the_run_at_the_scout(new_job: NewJob) -> None:
     job = conversing(new_job(faults={"refusal": 0.8}, fault_models=("small",)), 1000)
     sentence = job.run().failed(3)
-    assert "converse: dialogues that have all their turns: " in sentence
+    assert "converse: dialogues that reach their last turn: " in sentence
     assert not job.out.exists()
     failed = job.sql("FROM gates WHERE NOT success")
     assert [(row["stage"], row["scope"]) for row in failed] == [("converse", "scout")]

@@ -55,7 +55,7 @@ def test_each_stage_has_a_page_that_says_what_was_expected_and_counted(judged: R
     assert "2 unexpected values found. 20% of 10 total rows" in page
     assert "Unexpected rows query: SELECT * FROM {batch} WHERE length(content) &gt; 3" in page
     assert "nowhere:ExpectOfMine(content): could not evaluate (OwnPythonError)" in page
-    assert "5 of 10 held" in index.read_text("utf-8")
+    assert "5 of 10 passed" in index.read_text("utf-8")
 
 
 def test_no_page_loads_or_runs_anything_or_holds_a_value(judged: Run, tmp_path: Path) -> None:

@@ -48,6 +48,14 @@ def test_numbers_are_taken_over_in_the_order_of_the_language() -> None:
 
 def test_what_has_no_translation_stays_english() -> None:
     assert in_japanese("rows of my own gate") == "rows of my own gate"
+    assert (in_japanese("chosen"), in_japanese("rejected")) == ("chosen", "rejected")
+
+
+def test_the_limits_of_gates_are_translated_with_their_figures() -> None:
+    assert in_japanese("78.6% of 1,070") == "1,070 件中 78.6%"
+    assert (
+        in_japanese("at most 75.0%; at most 90.5% for the first chunk") == "75.0% 以下（最初のチャンクでは 90.5% 以下）"
+    )
 
 
 @pytest.mark.parametrize("entry", JAPANESE.items(), ids=lambda entry: entry[0])

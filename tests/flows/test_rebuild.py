@@ -214,7 +214,7 @@ def test_provided_responses_have_no_favourite(tmp_path: Path) -> None:
     old = build_example_run(tmp_path / "provided", prompts=7, recipe={**recipe, "source": source, "gates": gates})
     assert rebuild_pairs(old.workspace, old.id, []).state().status == "done"
     asked = build_example_run(tmp_path / "asked", prompts=7, recipe={**RECIPE, "gates": gates})
-    with pytest.raises(GateFailedError, match="chosen from one model"):
+    with pytest.raises(GateFailedError, match="chosen from the most frequent model"):
         rebuild_pairs(asked.workspace, asked.id, [])
 
 

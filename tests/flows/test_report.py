@@ -128,7 +128,7 @@ def test_the_page_tells_what_the_tables_hold(page: Page) -> None:
     assert "ExpectColumnValuesToBeInSet" not in words
     assert "verdicts that cannot be read" in words
     assert "100% of the texts get the same rating in both orders." in words
-    assert "The chosen answer is the longer one in 100% of 37 pairs." in words
+    assert "The chosen answer is longer in 100% of 37 pairs." in words
     assert "Means: large 5.00, small 2.08." in words
     titles = re.findall(
         r"Yield over time|Languages|topic|Margins|Order consistency|Map of the instructions|Tokens", words
@@ -231,7 +231,7 @@ def test_pairs_that_do_not_fit_are_left_out_and_the_page_says_so(
     few = page_of(run)
     assert few.data["pairs"] == page.data["pairs"][:5]
     assert "5 of 37 pairs, the first by id, which is a fair sample." in few.text
-    assert "A sample of 20 of 40." in few.text
+    assert "From a sample of 20 of 40." in few.text
 
 
 def test_a_page_stays_under_its_limit_whatever_the_texts(changed: Changed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_near_duplicates_are_ringed_and_listed(changed: Changed) -> None:
         "UPDATE prompts SET instruction = 'How do I boil an egg in water' || (position + 40) WHERE position < 2",
     )
     text = report(run)
-    assert "2 instructions ringed" in text
+    assert "2 instructions with a near duplicate: ringed" in text
     assert "How do I boil an egg in water41" in text.split("The most similar instructions")[1].split("</details>")[0]
 
 

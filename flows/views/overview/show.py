@@ -17,7 +17,7 @@ from kasasagi.flows.views.overview.samples import draw_responses
 from kasasagi.flows.views.overview.sentence import result_sentence
 from kasasagi.flows.views.overview.summary import DEFAULT_PAIRS, summary
 from kasasagi.flows.views.text import count, dollars, duration, messages_text, one_line, plural
-from kasasagi.tasks.gate.explain.words import plain_name
+from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
 
 TOP_REASONS = 3
 BAR_CELLS = 12
@@ -172,10 +172,10 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
         return
     gates = [{**gate, "expectation": say(plain_name(gate["expectation"] or "", gate["stage"]))} for gate in gates]
     failed = [gate for gate in gates if not gate["success"]]
-    telling = _telling(gates)
-    hidden = len(gates) - len(telling)
-    apart = say(f"; {hidden} that held on the scout too are left out") if hidden else ""
-    summary = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} held"
+    telling, repeated = split_gates(gates)
+    hidden = len(repeated)
+    apart = say(f"; {hidden} that also passed on the first chunk are not listed") if hidden else ""
+    summary = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} passed"
     drawing.heading(console, say(f"Gates: {summary}") + apart)
     table = _gate_table(telling, ["stage", "scope", "expectation", "severity", "observed"])
     narrow = _gate_table(telling, ["stage", "expectation", "observed"])
@@ -187,24 +187,26 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
             console.print(drawing.block(console, f"  {gate['reason']}", console.width, style="dim"))
 
 
-def _telling(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the scouts that held where the whole was judged too: they say the same of fewer rows."""
+def split_gates(gates: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the gates to list, and those that passed on the first chunk and were evaluated on all rows, too."""
     judged = {(gate["stage"], gate["expectation"]) for gate in gates if gate["scope"] == "whole"}
-    return [
+    repeated = [
         gate
         for gate in gates
-        if not gate["success"] or gate["scope"] == "whole" or (gate["stage"], gate["expectation"]) not in judged
+        if gate["success"] and gate["scope"] == "scout" and (gate["stage"], gate["expectation"]) in judged
     ]
+    return [gate for gate in gates if gate not in repeated], repeated
 
 
 def _gate_table(gates: list[dict[str, Any]], names: list[str]) -> Table:
     kinds: dict[str, Kind] = {"stage": "fixed", "observed": "right"}
     table = drawing.new_table(say_names([*((name, kinds.get(name, "left")) for name in names), ("outcome", "fixed")]))
-    for gate in gates:
+    for gate in ({**gate, "scope": SCOPES.get(gate["scope"], gate["scope"])} for gate in gates):
         style = _gate_style(gate)
-        outcome = plain(say("held"), "green") if gate["success"] else plain(say("failed"), f"bold {style}")
+        outcome = plain(say("passed"), "green") if gate["success"] else plain(say("failed"), f"bold {style}")
         cells = [
-            short(say(gate[name] or "") if name in {"scope", "severity"} else gate[name] or "", style) for name in names
+            short(say(gate[name] or "") if name in {"scope", "severity", "observed"} else gate[name] or "", style)
+            for name in names
         ]
         table.add_row(*cells, outcome)
     return table
@@ -271,7 +273,7 @@ def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
     places += [("gate", with_program_name(see)) for see in behind]
     places += [("report", printed_command("report", run.id, workspace=folder))] if run.database.exists() else []
     if any(stage["quarantined"] for stage in shown["stages"]) and not behind:
-        places += [("rejected", printed_command("quarantine", run.id, workspace=folder))]
+        places += [("quarantine", printed_command("quarantine", run.id, workspace=folder))]
     console.print()
     for label, place in places:
         name = say(label)

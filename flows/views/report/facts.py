@@ -8,6 +8,7 @@ from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.flows.views.language import say
 from kasasagi.flows.views.reading import fetch
 from kasasagi.tasks.text.languages import language_of
 
@@ -54,7 +55,7 @@ class Sampled:
     @property
     def said(self) -> str:
         """A sentence where not all was looked at, else nothing."""
-        return "" if self.shown >= self.whole else f"From a sample of {self.shown:,} of {self.whole:,}."
+        return "" if self.shown >= self.whole else say(f"From a sample of {self.shown:,} of {self.whole:,}.")
 
 
 class Facts:
@@ -137,10 +138,10 @@ class Facts:
         """The main languages, by their scripts, of the instructions and of each model's answers, in a sample."""
         begun = f"left(instruction, {READ_CHARS})"
         query = f"SELECT {begun} FROM prompts WHERE instruction IS NOT NULL ORDER BY prompt_id LIMIT ?"
-        found = {"instructions": _languages(self.column(query, LANGUAGE_SAMPLE))}
+        found = {say("instructions"): _languages(self.column(query, LANGUAGE_SAMPLE))}
         for model in self.column("SELECT DISTINCT model FROM responses ORDER BY model LIMIT 8"):
             query = f"SELECT left(content, {READ_CHARS}) FROM responses WHERE model = ? ORDER BY prompt_id LIMIT ?"
-            found[f"answers of {model}"] = _languages(self.column(query, model, LANGUAGE_SAMPLE // 4))
+            found[say("answers of {model}", model=model)] = _languages(self.column(query, model, LANGUAGE_SAMPLE // 4))
         return {name: counts for name, counts in found.items() if counts}
 
     def categories(self) -> dict[str, list[tuple[str, int]]]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from kasasagi.flows.views.language import say
 from kasasagi.flows.views.report.charts import BAD, FAINT, SERIES, Chart, drawing
 from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.text import one_line, plural
@@ -52,11 +53,12 @@ def landscape(facts: Facts) -> Landscape | None:
     ringed = {place for one, other, _ in alike for place in (one, other)}
     whole = facts.prompts
     shown = sum(kind < 2 for kind in kinds)
-    sampled = f" A sample of {shown:,} of {whole:,}." if shown < whole else ""
-    note = (
-        f"What reads alike lies close together. {plural(len(ringed), 'instruction')} ringed: near duplicates.{sampled}"
-    )
-    chart = Chart("Map of the instructions", note, wide=True)
+    notes = [say("Similar instructions are close together.")]
+    if ringed:
+        notes.append(say(f"{plural(len(ringed), 'instruction')} with a near duplicate: ringed."))
+    if shown < whole:
+        notes.append(say(f"From a sample of {shown:,} of {whole:,}."))
+    chart = Chart("Map of the instructions", " ".join(notes), wide=True)
     groups = [[place for place, kind in enumerate(kinds) if kind == wanted] for wanted in range(len(KINDS))]
     _draw(chart, places, groups, sorted(ringed))
     shown_texts = {
@@ -145,7 +147,7 @@ def _draw(chart: Chart, places: "np.ndarray[Any, Any]", groups: list[list[int]],
                     s=size,
                     color=colour,
                     linewidths=0,
-                    label=f"{name} ({len(group):,})",
+                    label=f"{say(name)} ({len(group):,})",
                 )
                 drawn.set_gid(f"map-{number}")
         if ringed:
@@ -156,7 +158,7 @@ def _draw(chart: Chart, places: "np.ndarray[Any, Any]", groups: list[list[int]],
                 facecolors="none",
                 edgecolors=BAD,
                 linewidths=1,
-                label=f"near duplicates ({len(ringed):,})",
+                label=f"{say('near duplicates')} ({len(ringed):,})",
             ).set_gid("map-rings")
         axes.set_xticks([])
         axes.set_yticks([])

@@ -15,6 +15,7 @@ from kasasagi.blocks.workspace.runs import Product, Run, RunState
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.views.language import current_language, page_words, say
 from kasasagi.flows.views.overview.sentence import result_sentence
+from kasasagi.flows.views.overview.show import split_gates
 from kasasagi.flows.views.overview.summary import seconds_taken
 from kasasagi.flows.views.reading import reading
 from kasasagi.flows.views.report import plots
@@ -22,7 +23,7 @@ from kasasagi.flows.views.report.browser import browsed, embedded
 from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.report.landscape import Landscape, landscape
 from kasasagi.flows.views.text import cut, dollars, duration, plural, visible
-from kasasagi.tasks.gate.explain.words import plain_name
+from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
 from kasasagi.tasks.publish.card.markdown import mask_secrets
 
 MOST_BYTES = 3_000_000
@@ -50,6 +51,7 @@ def report(run: Run) -> str:
         content = {**_head(facts, stages), **_sections(facts, stages, found), "gates": _gates(facts.gates())}
         content["result"] = _sentence(facts, stages)
         content["gates_summary"] = _gates_summary(content["gates"])
+        content["gates"], content["repeated_gates"] = split_gates(content["gates"])
         empty = _rendered(content, facts, [], found)
         pairs = browsed(facts, MOST_BYTES - SPARE_BYTES - len(empty.encode()))
         return _rendered(content, facts, pairs, found)
@@ -63,7 +65,7 @@ def _rendered(content: dict[str, Any], facts: Facts, pairs: list[dict[str, Any]]
     shown = f"{len(pairs):,} of {rows}, the first by id, which is a fair sample."
     shown = say(shown if len(pairs) < count else f"All {rows}.")
     return environment.get_template("page.html.j2").render(
-        content, data=Markup(data), shown_pairs=shown, say=say, language=current_language()
+        content, data=Markup(data), shown_pairs=shown, say=say, language=current_language(), scopes=SCOPES
     )
 
 
@@ -183,5 +185,5 @@ def _gates(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _gates_summary(gates: list[dict[str, Any]]) -> str:
     failed = sum(not gate["success"] for gate in gates)
     return (
-        f"{failed:,} of {plural(len(gates), 'gate')} failed." if failed else f"All {plural(len(gates), 'gate')} held."
+        f"{failed:,} of {plural(len(gates), 'gate')} failed." if failed else f"All {plural(len(gates), 'gate')} passed."
     )

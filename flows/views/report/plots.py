@@ -5,6 +5,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
+from kasasagi.flows.views.language import say
 from kasasagi.flows.views.report.charts import (
     BAD,
     FAINT,
@@ -42,12 +43,12 @@ def _growth(facts: Facts) -> Chart | None:
         return None
     last = max(points[-1][0] for points in grown.values())
     unit, divisor = ("minutes", 60) if last >= 180 else ("seconds", 1)
-    chart = Chart("Yield over time", "Rows finished after each chunk; reused chunks count from the start.")
+    chart = Chart("Yield over time", "Rows finished so far, after each chunk; reused chunks count from the start.")
     with drawing(chart) as axes:
         for (stage, points), colour in zip(grown.items(), SERIES, strict=False):
             times = [0.0, *(seconds / divisor for seconds, _ in points)]
             axes.step(times, [0, *(rows for _, rows in points)], where="post", color=colour, label=stage, linewidth=1.6)
-        axes.set_xlabel(f"{unit} since the start")
+        axes.set_xlabel(say(f"{unit} since the start"))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.legend()
     return chart
@@ -58,13 +59,13 @@ def _accepted(facts: Facts) -> Chart | None:
     if not points:
         return None
     drawn, accepted = points[-1]
-    note = f"{accepted:,} of {plural(drawn, 'draw')} became an instruction that went on ({accepted / drawn:.0%})."
+    note = f"{accepted:,} of {plural(drawn, 'draw')} became accepted instructions ({accepted / drawn:.0%})."
     chart = Chart("Instructions by draws", note)
     with drawing(chart) as axes:
         axes.plot([draws for draws, _ in points], [kept for _, kept in points], color=SERIES[0], linewidth=1.6)
         axes.plot([0, drawn], [0, drawn], color=FAINT, linewidth=1, linestyle="--")
-        axes.set_xlabel("draws")
-        axes.set_ylabel("accepted")
+        axes.set_xlabel(say("draws"))
+        axes.set_ylabel(say("accepted"))
     return chart
 
 
@@ -74,10 +75,9 @@ def text_charts(facts: Facts) -> list[Chart]:
     sampled = facts.sampled().said
     lengths = facts.column("SELECT length(instruction) FROM prompts WHERE prompt_id <= ?", facts.last)
     if lengths := [length for length in lengths if length is not None]:
-        chart = Chart(
-            "Length of the instructions", f"Half of them have at most {_median(lengths):,.0f} characters. {sampled}"
-        )
-        charts.append(histogram(chart, [("instructions", lengths)], "characters", logarithmic=True))
+        half = say(f"Half of them have at most {_median(lengths):,.0f} characters.")
+        chart = Chart("Length of the instructions", f"{half} {sampled}")
+        charts.append(histogram(chart, [(say("instructions"), lengths)], say("characters"), logarithmic=True))
     if (answers := _answer_lengths(facts)) is not None:
         charts.append(answers)
     return [*charts, *_languages(facts), *_categories(facts)]
@@ -91,8 +91,9 @@ def _answer_lengths(facts: Facts) -> Chart | None:
     if not groups:
         return None
     medians = ", ".join(f"{label(model)} {_median(lengths):,.0f}" for model, lengths in groups)
-    chart = Chart("Length of the answers", f"Medians: {medians} characters. {facts.sampled().said}")
-    return histogram(chart, groups, "characters", logarithmic=True)
+    note = say("Median characters: {medians}.", medians=medians)
+    chart = Chart("Length of the answers", f"{note} {facts.sampled().said}")
+    return histogram(chart, groups, say("characters"), logarithmic=True)
 
 
 def _languages(facts: Facts) -> list[Chart]:
@@ -101,13 +102,17 @@ def _languages(facts: Facts) -> list[Chart]:
         return []
     names = [name for name, _ in sum(found.values(), Counter()).most_common(len(SERIES))]
     parts = [(name, [counts[name] / counts.total() for counts in found.values()]) for name in names]
-    chart = Chart("Languages", "By the script that a text is mostly written in, in a sample.")
+    chart = Chart("Languages", "By the main script of each text, in a sample.")
     return [stacked(chart, list(found), parts, SERIES)]
 
 
 def _categories(facts: Facts) -> list[Chart]:
     return [
-        bars(Chart(label(name), f"Prompts by the column {label(name)}."), [n for n, _ in some], [c for _, c in some])
+        bars(
+            Chart(label(name), say("Prompts by the column {name}.", name=label(name))),
+            [n for n, _ in some],
+            [c for _, c in some],
+        )
         for name, some in facts.categories().items()
     ]
 
@@ -124,7 +129,7 @@ def _ratings(facts: Facts) -> list[Chart]:
         return []
     parts = _classes(found)
     means = ", ".join(f"{label(model)} {_mean(counts):.2f}" for model, counts in found.items())
-    return [stacked(Chart("Ratings by model", f"Means: {means}."), list(found), parts, SHADES)]
+    return [stacked(Chart("Ratings by model", say("Means: {means}.", means=means)), list(found), parts, SHADES)]
 
 
 def _classes(found: dict[str, Counter[float]]) -> list[tuple[str, list[float]]]:
@@ -152,7 +157,7 @@ def _margins(facts: Facts) -> list[Chart]:
         return []
     total = sum(times for _, times in rows)
     mean = sum(wide * times for wide, times in rows) / total
-    chart = Chart("Margins", f"How far the two ratings of a pair lie apart: {mean:.2f} in the mean.")
+    chart = Chart("Margins", f"Difference between the two ratings of a pair; mean {mean:.2f}.")
     return [bars(chart, [f"{wide:g}" for wide, _ in rows], [times for _, times in rows])]
 
 
@@ -161,14 +166,17 @@ def _orders(facts: Facts) -> list[Chart]:
     total = sum(found.values())
     if not total or set(found) == {"one order only"}:
         return []
-    parts = [(name, [found[name] / total]) for name in CONSISTENT if name in found]
+    parts = [(say(name), [found[name] / total]) for name in CONSISTENT if name in found]
     decided = sum(found.get(name, 0) for name in ("the same wins", "the other wins"))
-    firm = f" Of the decided ones {found.get('the same wins', 0) / decided:.0%} hold in both orders." if decided else ""
-    places = facts.by_place()
-    means = ", ".join(f"{row['mean']:.2f} in place {row['place']}" for row in places[:4])
-    asked = f"What becomes of a verdict when the order is swapped, in {plural(total, 'comparison')}."
-    note = f"{asked}{firm} Mean ratings: {means}."
-    return [stacked(Chart("Order consistency", note), ["verdicts"], parts, [CONSISTENT[name] for name, _ in parts])]
+    notes = [say(f"How verdicts change when the order is swapped, in {plural(total, 'comparison')}.")]
+    if decided:
+        firm = found.get("the same wins", 0) / decided
+        notes.append(say(f"{firm:.0%} of the verdicts without a tie name the same winner both times."))
+    means = ", ".join(f"{row['place']}: {row['mean']:.2f}" for row in facts.by_place()[:4])
+    notes.append(say("Mean rating by position: {means}.", means=means))
+    chart = Chart("Order consistency", " ".join(notes))
+    colours = [CONSISTENT[name] for name in CONSISTENT if name in found]
+    return [stacked(chart, [say("verdicts")], parts, colours)]
 
 
 def _matrix(facts: Facts) -> list[Chart]:
@@ -188,8 +196,8 @@ def _matrix(facts: Facts) -> list[Chart]:
             axes.set_xticks(marks)
             axes.set_yticks(marks)
         axes.margins(0.22)
-        axes.set_xlabel("rating in the one order")
-        axes.set_ylabel("in the other")
+        axes.set_xlabel(say("rating in the first order"))
+        axes.set_ylabel(say("in the swapped order"))
     return [chart]
 
 
@@ -199,17 +207,15 @@ def _length_bias(facts: Facts) -> list[Chart]:
         return []
     longer = sum(one > other for one, other in lengths) / len(lengths)
     ratios = [max(-4.0, min(4.0, math.log2(one / other))) for one, other in lengths]
-    note = (
-        f"The chosen answer is the longer one in {longer:.0%} of {plural(len(lengths), 'pair')}. {facts.sampled().said}"
-    )
-    chart = Chart("Length bias: chosen against rejected", note)
+    note = say(f"The chosen answer is longer in {longer:.0%} of {plural(len(lengths), 'pair')}.")
+    chart = Chart("Length bias: chosen against rejected", f"{note} {facts.sampled().said}")
     with drawing(chart) as axes:
         _, edges, drawn = axes.hist(ratios, bins=[step / 4 - 0.125 for step in range(-16, 18)])
         patches: Any = drawn
         for edge, patch in zip(edges, patches, strict=False):
             patch.set_facecolor(FAINT if abs(edge + 0.125) < 0.1 else SERIES[1] if edge < 0 else SERIES[0])
         axes.set_xticks([-4, -2, -1, 0, 1, 2, 4], ["16×", "4×", "2×", "=", "2×", "4×", "16×"])
-        axes.set_xlabel("rejected is longer  |  chosen is longer")
+        axes.set_xlabel(say("rejected is longer  |  chosen is longer"))
     return [chart]
 
 
@@ -217,13 +223,13 @@ def _rating_by_length(facts: Facts) -> list[Chart]:
     rows = facts.rating_by_length()
     if len(rows) < 3:
         return []
-    chart = Chart("Ratings by length", "Mean rating in ten classes of length, equally many answers in each.")
+    chart = Chart("Ratings by length", "Mean rating of ten equally large groups of answers, by length.")
     with drawing(chart) as axes:
         axes.plot(
             [row["chars"] for row in rows], [row["mean"] for row in rows], color=SERIES[0], marker="o", markersize=4
         )
-        axes.set_xlabel("characters (median of the class)")
-        axes.set_ylabel("mean rating")
+        axes.set_xlabel(say("characters (median of the group)"))
+        axes.set_ylabel(say("mean rating"))
     return [chart]
 
 
@@ -232,12 +238,12 @@ def cost_charts(stages: list[dict[str, Any]]) -> list[Chart]:
     paid = [stage for stage in stages if stage["prompt_tokens"] + stage["completion_tokens"]]
     if not paid:
         return []
-    chart = Chart("Tokens", "What was paid for in this run; reused calls count nothing.")
+    chart = Chart("Tokens", "Tokens paid for in this run; reused calls are not counted.")
     with drawing(chart, (4.6, 0.9 + 0.4 * len(paid))) as axes:
         prompt = [stage["prompt_tokens"] for stage in paid]
         said = [stage["completion_tokens"] for stage in paid]
-        axes.barh(range(len(paid)), prompt, color=SERIES[0], label="prompt", height=0.6)
-        axes.barh(range(len(paid)), said, left=prompt, color=SERIES[1], label="completion", height=0.6)
+        axes.barh(range(len(paid)), prompt, color=SERIES[0], label=say("prompt"), height=0.6)
+        axes.barh(range(len(paid)), said, left=prompt, color=SERIES[1], label=say("completion"), height=0.6)
         axes.set_yticks(range(len(paid)), [stage["stage"] for stage in paid])
         axes.invert_yaxis()
         axes.grid(False, axis="y")

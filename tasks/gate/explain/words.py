@@ -10,20 +10,22 @@ FEW_ROWS = 30
 """With fewer rows a share says little: one that misses its limit warns and does not stop the run."""
 NAMES = {
     "cannot_tell": "answers that cannot be checked",
-    "chosen_from_favourite": "chosen from one model",
-    "chosen_is_longer": "chosen is the longer answer",
+    "chosen_from_favourite": "chosen from the most frequent model",
+    "chosen_is_longer": "chosen longer than rejected",
     "gives_pair": "prompts that give a pair",
-    "has_its_turns": "dialogues that have all their turns",
+    "has_its_turns": "dialogues that reach their last turn",
     "judges_agree": "judges agree",
     "language_as_asked": "answers in the prompt's language",
     "no_answer": "calls without an answer",
     "refused": "refusals",
-    "responder_answers": "answers of responders that answer at all",
+    "responder_answers": "every responder answers",
     "same_in_both_orders": "same verdict in both orders",
     "truncated": "answers cut off",
     "unreadable": "replies that cannot be read",
 }
 """The columns of the default expectations."""
+SCOPES = {"scout": "first chunk", "whole": "all rows"}
+"""What a gate was evaluated on, in words."""
 _OF_STAGES = {
     ("synthesize", "no_answer"): "draws without an answer",
     ("judge", "no_answer"): "verdicts without an answer",
@@ -74,6 +76,8 @@ def describe_observed(one: Expectation, result: dict[str, Any]) -> str:
         return f"{count:,} row{'' if count == 1 else 's'}"
     if "unexpected_percent" not in result or result.get("element_count") is None:
         value = result.get("observed_value")
+        if isinstance(value, int) and not isinstance(value, bool):
+            return f"{value:,}"
         return orjson.dumps(value, default=str).decode() if value is not None else "no value"
     count = rows_in(result)
     bad = result.get("unexpected_count") or 0
@@ -109,10 +113,12 @@ def _limit(one: Expectation, arguments: dict[str, Any]) -> str:
     if mostly is not None and arguments.get("value_set") in ([True], [False]):
         return f"at most {1 - mostly:.1%}" if _limits_from_above(one) else f"at least {mostly:.1%}"
     if one.expectation == "ExpectTableRowCountToBeBetween" and set(arguments) == {"min_value"}:
-        return f"at least {arguments['min_value']}"
+        return f"at least {arguments['min_value']:,}"
     shown = {name: value for name, value in arguments.items() if name not in ("column", "mostly")}
     words = ", ".join(f"{name} {orjson.dumps(value, default=str).decode()}" for name, value in shown.items())
-    return f"{words or 'all'}{f' in at least {mostly:.1%}' if mostly is not None else ''}"
+    if mostly is None:
+        return words or "every row"
+    return f"{words} in at least {mostly:.1%}" if words else f"at least {mostly:.1%}"
 
 
 def _limits_from_above(one: Expectation) -> bool:

@@ -239,7 +239,7 @@ def _gates(facts: CardFacts) -> list[str]:
         "ORDER BY scope, expectation, observed, detail"
     ).fetchall()
     if not gates:
-        return ["## Gates", "No gate judged this run."]
+        return ["## Gates", "No gates were evaluated."]
     header = ("stage", "scope", "expectation", "severity", "holds", "observed", "detail")
     named = [(stage, scope, plain_name(expectation, stage), *rest) for stage, scope, expectation, *rest in gates]
     return ["## Gates", table(header, _by_stage(facts, named))]
