@@ -28,20 +28,34 @@ class Config(BaseModel):
 
 
 class Sampling(Config):
-    """Sampling parameters, by their OpenAI names; what is not set is not sent."""
+    """Sampling parameters by their OpenAI names; parameters that are not set are not sent."""
 
-    temperature: float | None = Field(None, ge=0, le=2, description="Randomness; 0 takes the likeliest token.")
-    top_p: float | None = Field(None, gt=0, le=1, description="Share of the probability that is sampled from.")
-    top_k: int | None = Field(None, ge=-1, description="Number of tokens that are sampled from (vLLM and others).")
-    min_p: float | None = Field(None, ge=0, le=1, description="Least probability, relative to the best (vLLM).")
+    temperature: float | None = Field(
+        None, ge=0, le=2, description="Randomness; 0 always chooses the most likely token."
+    )
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="Sample from the most likely tokens that have this share of the probability."
+    )
+    top_k: int | None = Field(
+        None, ge=-1, description="Sample from this number of most likely tokens (vLLM and others)."
+    )
+    min_p: float | None = Field(
+        None, ge=0, le=1, description="Minimum probability relative to the most likely token (vLLM)."
+    )
     max_tokens: int | None = Field(
-        None, ge=1, description="Most tokens in an answer; raising it repeats only what was cut off."
+        None,
+        ge=1,
+        description="Maximum number of tokens in an answer; a higher value repeats only answers that were cut off.",
     )
     stop: tuple[str, ...] | None = Field(None, description="Texts that end an answer.")
-    presence_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens that occurred.")
-    frequency_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens by their count.")
+    presence_penalty: float | None = Field(None, ge=-2, le=2, description="Penalty for tokens that have occurred.")
+    frequency_penalty: float | None = Field(
+        None, ge=-2, le=2, description="Penalty for tokens in proportion to their count."
+    )
     repetition_penalty: float | None = Field(None, gt=0, description="Factor against repetition (vLLM, hina).")
-    seed: int | None = Field(None, description="Seed; none is sent by default, since it makes equal prompts equal.")
+    seed: int | None = Field(
+        None, description="Seed; none is sent by default, because it gives equal prompts equal answers."
+    )
 
     def parameters(self) -> dict[str, Any]:
         """The parameters that are set, as they stand in a request."""
@@ -71,7 +85,7 @@ def with_default_sampling(default: Sampling) -> BeforeValidator:
 
 
 class Price(Config):
-    """What a million tokens cost, in US dollars."""
+    """Price of a million tokens in US dollars."""
 
     input: float = Field(0.0, ge=0, description="Dollars for a million prompt tokens.")
     output: float = Field(0.0, ge=0, description="Dollars for a million completion tokens.")
@@ -82,28 +96,28 @@ class Price(Config):
 
 
 class Budget(Config):
-    """What may be spent, at most, in one run."""
+    """Limits on the spending of one run."""
 
-    usd: float | None = Field(None, gt=0, description="Dollars, by the models' prices.")
-    tokens: int | None = Field(None, ge=1, description="Tokens of prompts and answers.")
-    calls: int | None = Field(None, ge=1, description="Calls that are answered; what the ledger knows costs none.")
+    usd: float | None = Field(None, gt=0, description="Limit in US dollars, by the models' prices.")
+    tokens: int | None = Field(None, ge=1, description="Limit on the tokens of prompts and answers.")
+    calls: int | None = Field(None, ge=1, description="Limit on answered calls; answers from the ledger do not count.")
     block: str | None = Field(
         None,
-        description="Name of a budget saved in Prefect (kasasagi-budget); what stands here goes before it.",
+        description="Name of a budget saved in Prefect (kasasagi-budget); keys that are set here take precedence.",
     )
 
 
 class ThinkingMarks(Config):
     """The texts that one model writes around its thinking."""
 
-    begin: str = Field(min_length=1, description="What stands in front of the thinking, such as <plan>.")
-    end: str = Field(min_length=1, description="What stands behind it, such as </plan>.")
+    begin: str = Field(min_length=1, description="Text that begins the thinking, such as <plan>.")
+    end: str = Field(min_length=1, description="Text that ends it, such as </plan>.")
 
 
 Thinking = Annotated[
     tuple[ThinkingMarks, ...],
     Field(
-        description="Marks of the model's thinking that are neither known forms nor in its tokenizer's chat template: "
-        "[{begin: <plan>, end: </plan>}]."
+        description="Marks of the model's thinking, if they are neither known nor in its chat template: [{begin: "
+        "<plan>, end: </plan>}]."
     ),
 ]

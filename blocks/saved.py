@@ -61,6 +61,6 @@ SpendingLimit(usd=20).save("nightly")
 #   budget: {block: nightly}
 ```"""
 
-    usd: float = Field(gt=0, description="Dollars, by the models' prices.")
-    tokens: int | None = Field(None, ge=1, description="Tokens of prompts and answers.")
+    usd: float = Field(gt=0, description="Limit in US dollars, by the models' prices.")
+    tokens: int | None = Field(None, ge=1, description="Limit on the tokens of prompts and answers.")
     calls: int | None = Field(None, ge=1, description="Calls that are answered.")

@@ -91,7 +91,7 @@ def run_recipe(
             name = _in_own_loop(lambda: _call(str(recipe), settings, limit, chosen), chosen.reports)
         finally:
             if chosen.reports.unreported:
-                chosen.log(f"Prefect did not take note of this run's end: {chosen.reports.unreported}")
+                chosen.log(f"Prefect did not record the end of this run: {chosen.reports.unreported}")
             if chosen.reports.abandoned:
                 server.kill()
             else:

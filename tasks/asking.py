@@ -222,8 +222,8 @@ def _log_who_asks(session: Session, keys: Sequence[str]) -> None:
     runs = command("runs", workspace=session.run.workspace.folder)
     for run, count in session.claims.new_waits(keys).items():
         session.log(
-            f"waiting for {count:,} answers that the run {run} is asking for: what it gives up, or leaves when it "
-            f"ends, is asked for here ({runs} tells how it stands)"
+            f"waiting for {count:,} calls that the run {run} is making; this run makes those that it gives up "
+            f"({runs} shows its state)"
         )
 
 

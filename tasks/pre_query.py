@@ -24,9 +24,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_.][A-Za-z0-9]+)*")
 
 
 class LiteralTemplate(Config):
-    """A text that stands before the user's words, where it could be taken for a name."""
+    """A pre-query text that looks like the name of a family."""
 
-    literal: str = Field(description="The text, as it is.")
+    literal: str = Field(description="The text, used unchanged.")
 
 
 class Turn(Config):

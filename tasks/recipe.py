@@ -30,32 +30,36 @@ SourceConfig = Annotated[DatasetSource | MagpieSource, Field(discriminator="kind
 
 
 class Recipe(Config):
-    """A whole job: where prompts come from, who answers, who judges, which pairs are made and where they go."""
+    """A recipe: where prompts come from, which models respond and judge, how pairs are made, and where they are
+    published.
+    """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The job's name, also in file names.")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of the job, also used in file names."
+    )
     source: SourceConfig = Field(description="Where prompts come from: a dataset, or Magpie.")
-    models: dict[str, ModelConfig] = Field(min_length=1, description="Models by the names that this recipe uses.")
-    filter: FilterConfig = Field(FilterConfig(), description="Which prompts continue.")
-    tags: TagsConfig | None = Field(None, description="A model labels the prompts; the labels are columns.")
-    semantic: SemanticConfig | None = Field(None, description="Prompts are compared by meaning.")
-    select: SelectConfig | None = Field(None, description="How many prompts of each kind continue.")
-    rewrite: RewriteConfig | None = Field(None, description="Further prompts are made out of those that are selected.")
-    stages: tuple[OwnStage, ...] = Field((), description="Stages of one's own, in their order.")
+    models: dict[str, ModelConfig] = Field(
+        min_length=1, description="Models, by the names that this recipe uses for them."
+    )
+    filter: FilterConfig = Field(FilterConfig(), description="Which prompts continue; rejected ones are quarantined.")
+    tags: TagsConfig | None = Field(None, description="Label the prompts with a model; each label becomes a column.")
+    semantic: SemanticConfig | None = Field(None, description="Compare prompts by meaning, with an embedding model.")
+    select: SelectConfig | None = Field(None, description="Quotas: how many prompts of each kind continue.")
+    rewrite: RewriteConfig | None = Field(None, description="Rewrite the selected prompts into further ones.")
+    stages: tuple[OwnStage, ...] = Field((), description="Your own stages, in their order.")
     respond: RespondConfig = Field(
-        NOBODY, description="Who answers; a recipe without respond and judge makes instructions alone."
+        NOBODY, description="Which models respond; a recipe without respond and judge publishes instructions."
     )
     judge: JudgeConfig | None = Field(
         None,
-        description="Who judges; nobody where strong_vs_weak makes the pairs. Without judge and pairs the responses "
-        "are the dataset.",
+        description="Which models judge; not needed with strong_vs_weak. Without judge and pairs the responses are the "
+        "dataset.",
     )
-    pairs: PairsConfig = Field(PairsConfig(), description="Which pairs are made.")
-    gates: GatesConfig = Field(GatesConfig(), description="What is expected of the data.")
-    budget: Budget = Field(Budget(), description="What one run may spend at most.")
-    publish: PublishConfig = Field(PublishConfig(), description="Where the dataset goes, and in which form.")
-    runtime: RuntimeConfig | None = Field(
-        None, description="A cluster that makes the calls; this process makes them if not set."
-    )
+    pairs: PairsConfig = Field(PairsConfig(), description="How pairs are made.")
+    gates: GatesConfig = Field(GatesConfig(), description="Which expectations the data must meet.")
+    budget: Budget = Field(Budget(), description="Maximum spending of one run.")
+    publish: PublishConfig = Field(PublishConfig(), description="Where the dataset is published, and in which formats.")
+    runtime: RuntimeConfig | None = Field(None, description="A cluster that makes the calls; default: this process.")
 
     @property
     def answers(self) -> bool:

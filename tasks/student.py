@@ -24,17 +24,17 @@ class TokenLimits(Config):
     """How long prompts and pairs may be for the student, so that its trainer cuts nothing off."""
 
     tokenizer: str = Field(
-        min_length=1, description="Folder with the student's tokenizer.json, beside the recipe, or its Hub id."
+        min_length=1, description="Folder beside the recipe with the student's tokenizer.json, or its Hub id."
     )
-    revision: str | None = Field(None, description="Revision of a Hub id, so that the count never changes.")
-    prompt: int | None = Field(None, ge=1, description="Most tokens of a prompt.")
-    total: int | None = Field(None, ge=1, description="Most tokens of a prompt and either of its two answers.")
-    thinking: bool = Field(False, description="Count the thinking text too, for publish.thinking: inline.")
+    revision: str | None = Field(None, description="Revision on the Hub, so that the count never changes.")
+    prompt: int | None = Field(None, ge=1, description="Maximum number of tokens of a prompt.")
+    total: int | None = Field(None, ge=1, description="Maximum number of tokens of a prompt with either answer.")
+    thinking: bool = Field(False, description="Also count the thinking, for publish.thinking: inline.")
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
         if self.prompt is None and self.total is None:
-            raise ValueError("it limits nothing: give prompt, total or both, as {tokenizer: my/model, total: 2048}")
+            raise ValueError("it sets no limit: give prompt, total or both, as {tokenizer: my/model, total: 2048}")
         if self.prompt is not None and self.total is not None and self.prompt > self.total:
             raise ValueError(f"a prompt may have {self.prompt} tokens and all of it but {self.total}: swap the two")
         return self
@@ -133,7 +133,7 @@ def _download(name: str, revision: str | None) -> dict[str, Path]:
 def _missing(name: str, error: Exception) -> NoReturn:
     reason = " ".join(str(error).split())[:200]
     raise TokenizerError(
-        f"pairs.max_tokens.tokenizer: {name!r} is no folder here, and the Hub gives no {TOKENIZER} for it ({reason}): "
+        f"pairs.max_tokens.tokenizer: {name!r} is not a folder here, and the Hub has no {TOKENIZER} of it ({reason}): "
         "name a folder that holds one, or the student's id on the Hub"
     ) from error
 

@@ -86,9 +86,9 @@ class BudgetLimit:
 
     def refusal(self, unit: Unit, label: str, cost: Cost, owed: Cost) -> BudgetSpentError:
         """Why another call to a model is not paid for, and what to do."""
-        kept = f", and {shown(unit, getattr(owed, unit))} are kept for later stages" if getattr(owed, unit) else ""
+        kept = f", and {shown(unit, getattr(owed, unit))} are reserved for later stages" if getattr(owed, unit) else ""
         return BudgetSpentError(
-            f"the budget of {shown(unit, getattr(self._budget, unit))}{self._name} does not reach for another call to "
+            f"the budget of {shown(unit, getattr(self._budget, unit))}{self._name} does not cover another call to "
             f"{label!r}, which may take {shown(unit, getattr(cost, unit))}: {shown(unit, getattr(self.spent, unit))} "
             f"are spent{kept}; what was paid for is kept: raise {self._key}.{unit} and run again to continue"
         )

@@ -60,7 +60,7 @@ class JobQueue:
         return found
 
     def pop(self, full: Collection[str] = ()) -> QueueEntry:
-        """Return the question to send next, and take it out. Raises ValueError where none waits.
+        """Return the question to send next, and remove it. Raises ValueError where none waits.
 
         Args:
             full: The addresses that work but take no more now; of equal rank, questions at home there go last.

@@ -33,7 +33,7 @@ class PrefectSlots:
         except ObjectNotFound:
             raise LimitError(
                 f"Prefect has no global concurrency limit {name!r}; "
-                f"make it with `prefect gcl create {name} --limit 100`, or take prefect_limit out"
+                f"make it with `prefect gcl create {name} --limit 100`, or remove prefect_limit"
             ) from None
         except (LimitError, PrefectHTTPStatusError) as error:
             raise LimitError(f"Prefect does not say what its limit {name!r} is ({error}); is its server up?") from error

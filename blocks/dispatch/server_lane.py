@@ -297,7 +297,7 @@ class ServerLane(Lane):
         left = max(0.0, route.model.patience_s - availability.seconds_down(now))
         why = _words(availability.last)
         self._log(
-            f"{_describe(route)} gives no answer ({why}); its calls wait and are sent again for up to {left:.0f} s"
+            f"{_describe(route)} does not answer ({why}); its calls wait and are sent again for up to {left:.0f} s"
         )
 
     def _give_up(self, job: Job, completion: Completion, route: Route, now: float) -> None:
@@ -308,8 +308,8 @@ class ServerLane(Lane):
             route.availability.given_up = True
             seconds = f"{route.availability.seconds_down(now):.0f} s"
             self._log(
-                f"{_describe(route)} gave no answer for {seconds} ({_words(completion)}): "
-                f"{len(waiting) + 1} calls are given up and left to the next run; raise patience_s to wait longer"
+                f"{_describe(route)} did not answer for {seconds} ({_words(completion)}): "
+                f"{len(waiting) + 1} calls are given up and sent by the next run; raise patience_s to wait longer"
             )
         self._settle(job, completion, route)
         for one in waiting:

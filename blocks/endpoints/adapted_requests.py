@@ -59,15 +59,17 @@ class Adaptation:
     def remedies(self, label: str) -> list[str]:
         """Return what a recipe can say for each change, so that no first request is refused."""
         return [
-            f"{label} takes no {name}: write sampling: {{{name}: null}} where it is asked"
+            f"{label} does not accept {name}: write sampling: {{{name}: null}} where it is asked"
             + (f", and models.{label}.extra_body: {{{new}: 1024}}" if new else "")
-            + "; else a run finds out by a first refusal, and sends what it takes"
+            + "; otherwise a run learns it from a first refusal and sends what the model accepts"
             for name, new in self._changes.items()
         ]
 
     def notes(self) -> list[str]:
         """What is sent differently, as phrases."""
         return [
-            f"takes no {name}; {new} is sent instead" if new else f"takes no {name}, so none is sent: its default holds"
+            f"does not accept {name}: {new} is sent instead"
+            if new
+            else f"does not accept {name}: it is not sent, and the server's default applies"
             for name, new in self._changes.items()
         ]

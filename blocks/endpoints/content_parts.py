@@ -65,7 +65,7 @@ def _pieces(content: Any) -> Iterator[tuple[str, bool]]:
     elif isinstance(content, Mapping):
         yield from _pieces_of_part(content)
     elif content is not None:
-        raise UnknownPartError(f"the reply holds a part of {type(content).__name__}, which is not text")
+        raise UnknownPartError(f"the reply contains a part of {type(content).__name__}, which is not text")
 
 
 def _pieces_of_part(part: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
@@ -76,7 +76,7 @@ def _pieces_of_part(part: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     if kind in UNREADABLE_TYPES:
         return
     if not (kind is None or kind in TEXT_TYPES or kind in THINKING_TYPES):
-        raise UnknownPartError(f"the reply holds a part of type {str(kind)[:40]!r}, which is not text")
+        raise UnknownPartError(f"the reply contains a part of type {str(kind)[:40]!r}, which is not text")
     key = _key_of(part, kind)
     if key is None:
         return
@@ -97,7 +97,7 @@ def _key_of(part: Mapping[str, Any], kind: str | None) -> str | None:
     ]
     if not known and any(part[key] for key in unread):
         name = next(key for key in unread if part[key])
-        raise UnknownPartError(f"the reply holds a part with {str(name)[:40]!r}, which is not text")
+        raise UnknownPartError(f"the reply contains a part with {str(name)[:40]!r}, which is not text")
     return next(iter((*filled, *known)), None)
 
 

@@ -19,7 +19,7 @@ def joined_events(body: bytes) -> bytes:
     """Return the reply that a stream of events amounts to, as the server would have sent it in one piece.
 
     Raises:
-        ValueError: An event is no JSON, or the stream broke off: it has neither a finish reason nor its last event.
+        ValueError: An event is not JSON, or the stream broke off: it has neither a finish reason nor its last event.
     """
     choices: dict[int, dict[str, Any]] = {}
     whole: dict[str, Any] = {}

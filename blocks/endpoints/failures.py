@@ -149,7 +149,7 @@ def _without_completions(path: str) -> str:
     """Return the remedy for a 404 at a text completion: most likely the server only has chat."""
     if not path.endswith("/completions") or path.endswith("/chat/completions"):
         return ""
-    return f"; if the server knows the model, it has chat alone; {INSTEAD}"
+    return f"; if the server knows the model, it only answers chats; {INSTEAD}"
 
 
 def requested_wait(failed: Completion, headers: Mapping[str, str], body: Any = None) -> float | None:

@@ -41,7 +41,7 @@ def endpoint_of(model: OpenAIModel, address: str) -> OpenAIEndpoint:
 def read_number(body: bytes, place: str, *, alone: bool = False) -> Completion:
     """Return the number in a server's reply, at a place like data.0.score.
 
-    A body that is no JSON is a passing error. A reply that has no finite number there is an answer with the reason
+    A body that is not JSON is a passing error. A reply that has no finite number there is an answer with the reason
     `no_number`. With `alone`, a list in which the number has neighbours is a fatal error: which label means a good
     answer is unknown, and a wrong guess inverts every pair.
     """

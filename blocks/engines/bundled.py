@@ -163,7 +163,7 @@ class BundledEngine:
         tokens = [self.tokenizer.id_to_token(number) for number in prompt]
         if not tokens or None in tokens:
             raise ValueError(
-                f"the prompt {prompt!r} is no list of this model's token ids: encode it with its tokenizer"
+                f"the prompt {prompt!r} is not a list of this model's token ids: encode it with its tokenizer"
             )
         return [str(token) for token in tokens]
 

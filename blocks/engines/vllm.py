@@ -110,7 +110,7 @@ class VLLMEngine(EngineThread):
         try:
             outputs = self.llm.llm_engine.step()
         except Exception as error:
-            raise EngineFailedError(f"vLLM broke down ({_words(error)}); run again to resume") from error
+            raise EngineFailedError(f"vLLM failed ({_words(error)}); run again to resume") from error
         return [(output.request_id, _completion(output)) for output in outputs if output.finished]
 
     def tokens(self, request: Request) -> list[int]:
@@ -151,7 +151,7 @@ class VLLMEngine(EngineThread):
 
         unknown = sorted(name for name in fields if name not in SamplingParams.__struct_fields__)
         if unknown:
-            raise ValueError(f"vLLM's sampling takes no {', '.join(unknown)}: take it out")
+            raise ValueError(f"vLLM's sampling takes no {', '.join(unknown)}: remove it")
         stops = fields.get("stop") or ()
         fields["stop"] = [stops] if isinstance(stops, str) else list(stops)
         fields["stop_token_ids"] = sorted({*(fields.get("stop_token_ids") or ()), *self._ids(fields["stop"])})

@@ -135,9 +135,7 @@ class VLLMServer(EngineThread):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(POLL_S)
-        late = (
-            f"did not start within {self.model.start_within_s:g} s; give start_within_s more, or see its log {self.log}"
-        )
+        late = f"did not start within {self.model.start_within_s:g} s; raise start_within_s, or see its log {self.log}"
         raise EngineFailedError("the run was stopped" if self.closing else f"its server {late}")
 
     def _raise_if_ended(self, within_s: float) -> None:

@@ -58,7 +58,7 @@ class ImportResult(Config):
 
     taken: int = Field(0, description="Entries that are new here.")
     known: int = Field(0, description="Entries that were here already.")
-    damaged: int = Field(0, description="Entries that are not what was written, and were left.")
+    damaged: int = Field(0, description="Damaged entries, which were skipped.")
     unreadable: bool = Field(False, description="Whether a part of the other file could not be read at all.")
 
 
@@ -202,8 +202,8 @@ def _is_cut_off(path: Path) -> bool:
         if not isinstance(error.__cause__, sqlite3.DatabaseError):
             raise
         if path.stat().st_size >= _full_size(path):
-            why = f"its beginning is no ledger's ({error.__cause__})"
-            raise LedgerError(f"nothing can be taken from {path}, {why}: put back a copy of it") from error
+            why = f"its beginning is not a ledger's ({error.__cause__})"
+            raise LedgerError(f"nothing can be imported from {path}, {why}: restore a copy of it") from error
         return True
 
 

@@ -118,7 +118,7 @@ class Claims:
     def _open(self) -> sqlite3.Connection:
         """The database; with the first use of it this run's lock is taken, and what dead runs left is cleared away."""
         if self._closed:
-            raise LedgerError("the run has ended, so it asks for nothing more; run the recipe again")
+            raise LedgerError("the run has ended and sends no more calls; run the recipe again")
         if self._connection is None:
             with self._workspace.lock(OPENING):  # two that make the file at once would disturb each other
                 self._folder.mkdir(parents=True, exist_ok=True)

@@ -149,8 +149,8 @@ def failure(path: Path, verb: str, error: Exception) -> LedgerError:
         workspace = workspace_of(path)
         why = "SQLite cannot even say how" if undecoded else words
         return LedgerError(
-            f"the ledger {path} cannot be {verb}, its file is damaged ({why}): put back a copy of it, or take over "
-            f"what is whole with {command('ledger', 'import', workspace, workspace=rescue_folder(workspace))}"
+            f"the ledger {path} cannot be {verb}, its file is damaged ({why}): restore a copy of it, or rescue "
+            f"its readable entries with {command('ledger', 'import', workspace, workspace=rescue_folder(workspace))}"
         )
     return LedgerError(
         f"the ledger {path} cannot be {verb} ({words}): nothing more is sent; "
@@ -189,8 +189,8 @@ class Ledger:
         except DamagedEntryError as error:
             repair = command("ledger", "check", "--repair", workspace=workspace_of(self.path))
             raise LedgerError(
-                f"the ledger {self.path} holds an entry that is not what was written ({error}), so nothing is taken "
-                f"from it: {repair} removes such entries, and only they are asked again"
+                f"the ledger {self.path} contains a damaged entry ({error}), so it is not "
+                f"used: {repair} removes damaged entries, and only their calls are sent again"
             ) from error
         return found
 
@@ -271,7 +271,7 @@ def seal_of(key: bytes, model: str, error: str | None, reply: bytes) -> bytes:
 
 
 def read_row(row: Row) -> Completion:
-    """What an entry says. Raises DamagedEntryError where it is not what was written."""
+    """Return the content of an entry. Raises DamagedEntryError if it is damaged."""
     key, _, model, error, reply, seal = row
     try:
         if len(key) != DIGEST_BYTES:

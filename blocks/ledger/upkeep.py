@@ -120,7 +120,7 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         try:
             connection.execute("PRAGMA query_only = ON")
             if format_of(connection, path) == 0:
-                raise LedgerError(f"{path} is no ledger: it has none of its tables")
+                raise LedgerError(f"{path} is not a ledger: it has none of its tables")
             yield connection
         finally:
             connection.close()

@@ -199,7 +199,7 @@ def _fetch(name: str, revision: str | None) -> Path:
     except Exception as error:  # no network, no such model, no access: each in the library's own words
         words = " ".join(str(error).split())[:300]
         raise TokenizerUnusableError(
-            f"the tokenizer {name!r} is no folder here and cannot be fetched from the Hub ({words}): name a folder "
+            f"the tokenizer {name!r} is not a folder here and cannot be fetched from the Hub ({words}): name a folder "
             "that holds it, or fetch it where the Hub can be reached"
         ) from error
 
@@ -215,7 +215,7 @@ def compile_template(text: str) -> Template:
         return environment.from_string(text)
     except (TemplateError, RecursionError) as error:
         raise TokenizerUnusableError(
-            f"the tokenizer's chat template is no Jinja template ({error}): write the text that stands before the "
+            f"the tokenizer's chat template is not a Jinja template ({error}): write the text that stands before the "
             "user's words, or the name of a family, as source.template"
         ) from error
 

@@ -43,15 +43,17 @@ _LOOKS_LIKE_A_KEY = re.compile(r"(sk|hf|gsk|xai|key|pk|ak|AIza|r8|nvapi)[-_][A-Z
 
 
 class BatchConfig(Config):
-    """How questions are gathered into batches, and how their answers are waited for."""
+    """How requests are collected into batches, and how often the answers are polled."""
 
-    window: str = Field("24h", pattern=r"^[0-9]+[hd]$", description="The time that the server is given.")
-    gather_s: float = Field(5.0, ge=0, description="Seconds without a further question after which a batch goes out.")
+    window: str = Field(
+        "24h", pattern=r"^[0-9]+[hd]$", description="Time within which the server must complete a batch."
+    )
+    gather_s: float = Field(5.0, ge=0, description="Seconds without a new request after which a batch is sent.")
     poll_s: float = Field(30.0, gt=0, description="Seconds between two polls of a batch.")
-    max_requests: int = Field(50_000, ge=1, le=50_000, description="Most requests in a batch.")
-    max_mb: int = Field(100, ge=1, le=200, description="Most megabytes of a batch's file.")
+    max_requests: int = Field(50_000, ge=1, le=50_000, description="Maximum number of requests in a batch.")
+    max_mb: int = Field(100, ge=1, le=200, description="Maximum size of a batch's file in megabytes.")
     folder: str | None = Field(
-        None, description="Lay the files into this folder, for vllm run-batch, in place of handing them to the server."
+        None, description="Write the files to this folder, for vllm run-batch, instead of sending them to the server."
     )
 
 
@@ -67,70 +69,75 @@ class OpenAIModel(Config):
     """A model behind any OpenAI-compatible server."""
 
     kind: Literal["openai"] = Field(description="An OpenAI-compatible endpoint.")
-    model: str = Field(min_length=1, description="The model's name, as the server knows it.")
+    model: str = Field(min_length=1, description="Name of the model on the server.")
     provider: ProviderName | None = Field(
-        None, description="A provider by its short name, for its address and the variable of its key."
+        None, description="Short name of a provider, which sets the address and the variable of the key."
     )
     base_url: str | tuple[str, ...] = Field(
-        OPENAI_URL, description="Address of the API, usually ending in /v1; or several, which share the work."
+        OPENAI_URL, description="Address of the API, usually ending in /v1, or a list of addresses that share the work."
     )
     api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")
     block: str | None = Field(
         None,
         pattern=r"^[a-z0-9][a-z0-9-]*$",
-        description="A block saved in Prefect that has address and key.",
+        description="Name of a saved Prefect block with the address and the key.",
     )
-    identity: str | None = Field(None, description="What the ledger knows the model by, if not by its name.")
+    identity: str | None = Field(None, description="Name by which the ledger identifies the model; default: its name.")
     revision: str | None = Field(None, description="Revision of the weights, part of the model's identity.")
     tokenizer: str | None = Field(
-        None, description="Folder or Hub id of its tokenizer, whose chat template Magpie starts from."
+        None, description="Folder or Hub id of its tokenizer, whose chat template Magpie uses."
     )
-    max_concurrency: int | None = Field(None, ge=1, description="Most calls in flight at each address.")
+    max_concurrency: int | None = Field(None, ge=1, description="Maximum number of calls in flight at each address.")
     start_concurrency: int | None = Field(
         None,
         ge=1,
-        description="Calls in flight at each address at first; the limit then follows what the server takes.",
+        description="Calls in flight at each address at first; the limit then adapts to the server.",
     )
     draws_per_call: int = Field(
-        4, ge=1, le=64, description="Most draws (Magpie) that share one call, by n or as a list of prompts."
+        4,
+        ge=1,
+        le=64,
+        description="Maximum number of draws (Magpie) in one call, as n samples or as a list of prompts.",
     )
     samples_per_call: int | None = Field(
         None,
         ge=1,
         le=128,
-        description="Most samples of one chat prompt that share one call by n, so that the prompt is paid once; if not "
-        "set, 16 at OpenAI and vLLM servers and 1 elsewhere.",
+        description="Maximum number of samples of one chat prompt in one call (n), so that the prompt is paid for "
+        "once; default: 16 at OpenAI and vLLM servers, otherwise 1.",
     )
-    requests_per_minute: int | None = Field(None, ge=1, description="Most requests a minute, at each address.")
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="Maximum number of requests per minute at each address."
+    )
     tokens_per_minute: int | None = Field(
-        None, ge=1, description="Most tokens a minute, of prompts and answers, at each address."
+        None, ge=1, description="Maximum number of tokens per minute, of prompts and answers, at each address."
     )
     prefect_limit: str | None = Field(
         None,
         min_length=1,
-        description="A global concurrency limit of Prefect's, which divides the calls in flight between processes.",
+        description="A global concurrency limit of Prefect, which divides the calls in flight between processes.",
     )
-    timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply is given up.")
+    timeout_s: float = Field(600.0, gt=0, description="Seconds until a call without a complete reply fails.")
     first_byte_timeout_s: float | None = Field(
-        None, gt=0, description="Seconds without a byte until a call is given up; timeout_s where it is not set."
+        None, gt=0, description="Seconds without a byte until a call fails; default: timeout_s."
     )
-    connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt is given up.")
+    connect_timeout_s: float = Field(10.0, gt=0, description="Seconds until a connection attempt fails.")
     max_retries: int = Field(
-        6, ge=0, description="How often a call is tried again that fails for now while others are answered."
+        6, ge=0, description="How often a call that fails temporarily is retried while others succeed."
     )
     patience_s: float = Field(
         600.0, ge=0, description="Seconds that calls wait for a server that is down, loading or over its rate limit."
     )
     usd_per_million_tokens: Price = Field(
-        Price(), description="What tokens cost; if not set, as our table of prices says, else nothing."
+        Price(), description="Price of tokens; default: our table of prices; models that are not in it are free."
     )
-    budget: Budget = Field(Budget(), description="What one run may spend on this model, within the run's own budget.")
-    sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
-    extra_body: dict[str, Any] = Field({}, description="Further fields of each request, passed on as they are.")
+    budget: Budget = Field(Budget(), description="What one run may spend on this model, within the budget of the run.")
+    sampling: Sampling = Field(
+        Sampling(), description="Sampling parameters wherever this model is used; stages may override them."
+    )
+    extra_body: dict[str, Any] = Field({}, description="Further fields of each request, passed on unchanged.")
     thinking: Thinking = ()
-    batch: Batching = Field(
-        None, description="Hand questions over in batches (OpenAI's Batch API), with settings or simply true."
-    )
+    batch: Batching = Field(None, description="Send requests as batches (OpenAI's Batch API): true, or settings.")
 
     @field_validator("api_key_env")
     @classmethod
@@ -148,10 +155,10 @@ class OpenAIModel(Config):
         if isinstance(value, str):
             return _address(value)
         if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) for one in value):
-            raise ValueError('it takes an address, as "http://127.0.0.1:8000/v1", or a list of addresses')
+            raise ValueError('write an address such as "http://127.0.0.1:8000/v1", or a list of addresses')
         addresses = tuple(_address(one) for one in value)
         if twice := [one for number, one in enumerate(addresses) if one in addresses[:number]]:
-            raise ValueError(f"the address {twice[0]} stands there twice; take one out")
+            raise ValueError(f"the address {twice[0]} appears twice; remove one")
         return addresses
 
     @field_validator("extra_body")
@@ -159,7 +166,7 @@ class OpenAIModel(Config):
     def _can_be_sent(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in SET_BY_STAGES:
             if name in value and (name, value[name]) != ("stream", False):
-                raise ValueError(f"{name!r} is set by the stages themselves; take it out")
+                raise ValueError(f"{name!r} is set by the stages themselves; remove it")
         try:
             canonical(value)
             json.dumps(value, allow_nan=False)
@@ -170,7 +177,7 @@ class OpenAIModel(Config):
     @model_validator(mode="after")
     def _has_one_place_for_batches(self) -> "OpenAIModel":
         if self.batch and not isinstance(self.base_url, str):
-            raise ValueError("batches are handed to one server: name one address in base_url, or take batch out")
+            raise ValueError("batches are handed to one server: name one address in base_url, or remove batch")
         return self
 
     @model_validator(mode="after")
@@ -178,7 +185,7 @@ class OpenAIModel(Config):
         known = providers().get(self.provider or "")
         if known is not None and known.base_url is None and "base_url" not in self.model_fields_set:
             raise ValueError(
-                f"{self.provider} gives everybody an address of their own: write base_url, as {known.like}"
+                f"{self.provider} has a different address for each customer: write base_url, such as {known.like}"
             )
         return self
 
@@ -239,30 +246,31 @@ SCORE: dict[str, Part] = {"model": "model", "text_1": "prompt", "text_2": "respo
 
 
 class RewardModel(OpenAIModel):
-    """A model that gives a number for an answer: behind vLLM's /classify or /score, or any other HTTP endpoint."""
+    """A model that returns a number for an answer: at vLLM's /classify or /score, or another HTTP endpoint."""
 
     model_config = ConfigDict(json_schema_extra=without("batch", "samples_per_call"))
-    kind: Literal["reward"] = Field(description="A model that gives numbers, not words.")  # type: ignore[assignment]
+    kind: Literal["reward"] = Field(description="A reward model, which returns numbers.")  # type: ignore[assignment]
     base_url: str | tuple[str, ...] = Field(
-        description="Address of the server, e.g. http://127.0.0.1:8000; or several, which share the work."
+        description="Address of the server, e.g. http://127.0.0.1:8000, or a list of addresses that share the work."
     )
     path: str = Field("/classify", pattern=r"^/\S*$", description="Path of the endpoint: /classify, /score or another.")
     send: dict[str, Part] = Field(
-        {}, description="Fields of the request and what stands in them; those of /classify and /score are known."
+        {}, description="Fields of the request and their content; not needed for /classify and /score."
     )
     number: str = Field(
         "",
         pattern=r"^\S*$",
-        description="Where the number stands in the reply, e.g. data.0.score; known for those two. A "
-        "/classify model with several labels needs it: data.0.probs.1 is the probability of the second label.",
+        description="Place of the number in the reply, e.g. data.0.score; not needed for /classify and /score. "
+        "Exception: a /classify model with several labels needs it (data.0.probs.1 is the probability of "
+        "the second label).",
     )
 
     @model_validator(mode="after")
     def _knows_what_to_send(self) -> "RewardModel":
         if self.batch:
-            raise ValueError("a reward model is not asked in batches; take batch out")
+            raise ValueError("a reward model cannot be asked in batches; remove batch")
         if self.samples_per_call is not None:
-            raise ValueError("a reward model gives one number for an answer; take samples_per_call out")
+            raise ValueError("a reward model gives one number for an answer; remove samples_per_call")
         if not self.is_vllm_route and not (self.send and self.number):
             raise ValueError(
                 f"what {self.path} takes and gives is not known here: "
@@ -301,19 +309,17 @@ class RewardModel(OpenAIModel):
 
 
 class LiteLLMModel(OpenAIModel):
-    """A model at a provider without a preset, asked through LiteLLM (the extra [litellm])."""
+    """A model at another provider, called through LiteLLM (the extra [litellm])."""
 
     model_config = ConfigDict(json_schema_extra=without("batch", "block", "provider", "samples_per_call"))
-    kind: Literal["litellm"] = Field(description="A model behind LiteLLM.")  # type: ignore[assignment]
-    model: str = Field(
-        min_length=1, description="The model by LiteLLM's name for it, e.g. bedrock/amazon.nova-lite-v1:0."
-    )
-    base_url: str | tuple[str, ...] = Field("", description="An address to ask in place of the provider's own.")
+    kind: Literal["litellm"] = Field(description="A model called through LiteLLM.")  # type: ignore[assignment]
+    model: str = Field(min_length=1, description="LiteLLM's name for the model, e.g. bedrock/amazon.nova-lite-v1:0.")
+    base_url: str | tuple[str, ...] = Field("", description="An address to use instead of the provider's own.")
 
     @model_validator(mode="after")
     def _is_asked_call_by_call(self) -> "LiteLLMModel":
         if set_in_vain := {"batch", "block", "provider", "samples_per_call"} & self.model_fields_set:
-            raise ValueError(f"{min(set_in_vain)!r} is of kind openai; take it out, or ask the model by kind: openai")
+            raise ValueError(f"{min(set_in_vain)!r} is of kind openai; remove it, or ask the model by kind: openai")
         if not isinstance(self.base_url, str):
             raise ValueError("a model of kind litellm is asked at one address: name one")  # noqa: TRY004 - pydantic's
         return self
@@ -337,10 +343,12 @@ def _address(value: str) -> str:
     """An address without its last slash. Raises ValueError where it is none or holds a secret."""
     parts = urlsplit(value)
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("an address holds no name, password, ? or #; what is secret goes through api_key_env")
+        raise ValueError(
+            "an address must not contain a name, password, ? or #; put secrets into the variable of api_key_env"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(
-            f"{value!r} is no address: one begins with http:// or https:// and names a host, "
+            f"{value!r} is not an address: one begins with http:// or https:// and names a host, "
             'as "http://127.0.0.1:8000/v1"'
         )
     return value.rstrip("/")
@@ -357,12 +365,14 @@ class BundledModel(Config):
     """hina, the small language model that ships with kasasagi: no key, no GPU, no network."""
 
     kind: Literal["bundled"] = Field(description="The bundled model.")
-    batch_size: int = Field(256, ge=1, description="Requests that are answered at once.")
-    threads: int = Field(0, ge=0, description="Threads; 0 means one for each core.")
+    batch_size: int = Field(256, ge=1, description="Number of requests that are answered at the same time.")
+    threads: int = Field(0, ge=0, description="Number of threads; 0 means one for each core.")
     usd_per_million_tokens: Price = Field(
-        Price(), description="What tokens cost; nothing, unless you want to rehearse."
+        Price(), description="Price of tokens; default: free. Set it to try out budgets."
     )
-    sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
+    sampling: Sampling = Field(
+        Sampling(), description="Sampling parameters wherever this model is used; stages may override them."
+    )
 
 
 ModelConfig = Annotated[

@@ -116,7 +116,7 @@ class TemplatePreQuery:
             try:
                 text = self._render(conversation)
             except TemplateRefusedError as error:
-                problems.append(f"takes no conversation that ends in a user's turn ({error})")
+                problems.append(f"does not accept a conversation that ends with a user's turn ({error})")
                 continue
             if text.count(marker) == 1 and not _WRITTEN_OUT.search(text):
                 before, _, behind = text.partition(marker)

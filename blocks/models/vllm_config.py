@@ -28,33 +28,43 @@ MISSING = (
 class VLLMModel(Config):
     """A model that we run on vLLM ourselves."""
 
-    kind: Literal["vllm"] = Field(description="vLLM, in this process or as a server that we start.")
+    kind: Literal["vllm"] = Field(description="vLLM, in this process or as a server that the run starts.")
     model: str = Field(min_length=1, description="Folder of the weights, or their id on the Hugging Face Hub.")
-    serve: bool = Field(False, description="Whether a server in a process of its own answers, which we start and stop.")
-    identity: str | None = Field(None, description="What the ledger knows the model by, if not by its name.")
+    serve: bool = Field(False, description="Whether the run starts a server in a separate process.")
+    identity: str | None = Field(None, description="Name by which the ledger identifies the model; default: its name.")
     revision: str | None = Field(None, description="Revision of the weights, part of the model's identity.")
-    tokenizer: str | None = Field(None, description="Folder or Hub id of its tokenizer, if not beside the weights.")
-    dtype: str | None = Field(None, description="Type of the weights: auto, bfloat16, float16, float32.")
+    tokenizer: str | None = Field(
+        None, description="Folder or Hub id of its tokenizer; default: the folder of the weights."
+    )
+    dtype: str | None = Field(None, description="Data type of the weights: auto, bfloat16, float16, float32.")
     quantization: str | None = Field(None, description="Quantization, as vLLM names it: fp8, awq, gptq, …")
-    lora: str | None = Field(None, description="Folder of a LoRA adapter that is laid over the weights.")
-    download_dir: str | None = Field(None, description="Folder that weights from the Hub are kept in.")
-    max_model_len: int | None = Field(None, ge=1, description="Most tokens of a prompt and its answer together.")
-    max_num_seqs: int | None = Field(None, ge=1, description="Most answers that grow at once.")
-    max_num_batched_tokens: int | None = Field(None, ge=1, description="Most tokens of one step.")
-    gpu_memory_utilization: float | None = Field(None, gt=0, le=1, description="Share of the GPU's memory to use.")
-    tensor_parallel_size: int | None = Field(None, ge=1, description="GPUs that share the weights.")
-    enable_prefix_caching: bool | None = Field(None, description="Whether equal beginnings of prompts are kept.")
+    lora: str | None = Field(None, description="Folder of a LoRA adapter to apply to the weights.")
+    download_dir: str | None = Field(None, description="Folder for weights from the Hub.")
+    max_model_len: int | None = Field(
+        None, ge=1, description="Maximum number of tokens of a prompt and its answer together."
+    )
+    max_num_seqs: int | None = Field(None, ge=1, description="Maximum number of answers that are generated at once.")
+    max_num_batched_tokens: int | None = Field(None, ge=1, description="Maximum number of tokens in one step.")
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1, description="Share of the GPU memory to use.")
+    tensor_parallel_size: int | None = Field(None, ge=1, description="Number of GPUs that share the weights.")
+    enable_prefix_caching: bool | None = Field(None, description="Whether equal prefixes of prompts are cached.")
     devices: str | None = Field(
-        None, pattern=r"^[0-9A-Za-z-]+(,[0-9A-Za-z-]+)*$", description="GPUs, as CUDA_VISIBLE_DEVICES names them: 0,1."
+        None,
+        pattern=r"^[0-9A-Za-z-]+(,[0-9A-Za-z-]+)*$",
+        description="GPUs to use, in the form of CUDA_VISIBLE_DEVICES, e.g. 0,1.",
     )
-    engine: dict[str, Any] = Field({}, description="Any other engine argument of vLLM, passed on as it is.")
+    engine: dict[str, Any] = Field({}, description="Any other engine argument of vLLM, passed on unchanged.")
     command: tuple[str, ...] = Field(
-        (), description="With serve: the command of another installation's vLLM, as [/opt/vllm/bin/vllm]."
+        (), description="With serve: the command of a vLLM in another environment, e.g. [/opt/vllm/bin/vllm]."
     )
-    start_within_s: float = Field(1800.0, gt=0, description="With serve: seconds until a start is given up.")
-    timeout_s: float = Field(3600.0, gt=0, description="With serve: seconds until a call without a reply is given up.")
-    usd_per_million_tokens: Price = Field(Price(), description="What tokens cost, if you count your own hardware.")
-    sampling: Sampling = Field(Sampling(), description="Sampling wherever this model is used; stages may override.")
+    start_within_s: float = Field(1800.0, gt=0, description="With serve: seconds until a start fails.")
+    timeout_s: float = Field(3600.0, gt=0, description="With serve: seconds until a call without a reply fails.")
+    usd_per_million_tokens: Price = Field(
+        Price(), description="Price of tokens, if you want to count the cost of your hardware."
+    )
+    sampling: Sampling = Field(
+        Sampling(), description="Sampling parameters wherever this model is used; stages may override them."
+    )
     thinking: Thinking = ()
     extra_body: dict[str, Any] = Field(
         {}, description="Further fields of each request: chat_template_kwargs, min_tokens, logit_bias, bad_words, …"
@@ -67,7 +77,7 @@ class VLLMModel(Config):
         twice = [name for name in value if name in cls.model_fields]
         for name in twice or own:
             where = "stands beside engine" if name in cls.model_fields else "is set by kasasagi itself"
-            raise ValueError(f"{name!r} {where}; take it out of engine")
+            raise ValueError(f"{name!r} {where}; remove it from engine")
         return value
 
     @property

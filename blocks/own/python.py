@@ -105,14 +105,14 @@ def _load(path: Path, name: str) -> ModuleType:
         return sys.modules[private]
     spec = importlib.util.spec_from_file_location(private, path)
     if spec is None or spec.loader is None:
-        raise OwnPythonError(f"{name!r} names {path}, which is no Python file: give it one")
+        raise OwnPythonError(f"{name!r} names {path}, which is not a Python file: give it one")
     module = importlib.util.module_from_spec(spec)
     sys.modules[private] = module
     try:
         _execute(spec.loader, module)
     except Exception as error:
         del sys.modules[private]
-        raise OwnPythonError(f"{path} cannot be loaded ({type(error).__name__}: {error}): mend it") from error
+        raise OwnPythonError(f"{path} cannot be loaded ({type(error).__name__}: {error}): fix it") from error
     return module
 
 

@@ -50,7 +50,7 @@ class RunState(Config):
     exit_code: int | None = Field(None, description="0 done, 1 failed, 3 a gate stopped it, 4 the budget stopped it.")
     error: str | None = Field(None, description="Why it ended, in one sentence.")
     publishable: bool = Field(False, description="Whether every stage is done and every gate let it pass.")
-    published: str | None = Field(None, description="Where the dataset lies.")
+    published: str | None = Field(None, description="Where the dataset is.")
     hub: str | None = Field(None, description="Its page on the Hub.")
     flow_run: str | None = Field(None, description="The id of its flow run in Prefect.")
     preview: bool = Field(False, description="Whether it only previews its recipe and publishes nothing.")

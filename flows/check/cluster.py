@@ -42,7 +42,7 @@ def _silent(runtime: RuntimeConfig, log: Callable[[str], None]) -> str | None:
         parts = urlsplit(runtime.address if "://" in runtime.address else f"//{runtime.address}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        return f"{wrong} is no address ({error}); one looks like tcp://host:8786, ray://host:10001 or host:6379"
+        return f"{wrong} is not an address ({error}); one looks like tcp://host:8786, ray://host:10001 or host:6379"
     if host is None or port is None:
         return f"{wrong} names no host and port; one looks like tcp://host:8786, ray://host:10001 or host:6379"
     try:

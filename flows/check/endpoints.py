@@ -61,7 +61,7 @@ def warnings(recipe: Recipe) -> list[str]:
         found.append("strong_vs_weak uses no ratings, so nobody judges")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
     if recipe.answers and not recipe.pairing:
-        found.append("nobody judges and no pairs are made, so the responses are the dataset; add judge for pairs")
+        found.append("no judge is named and no pairs are made, so the responses are the dataset; add judge for pairs")
     if recipe.pairing and answers < 2 and not recipe.responses_provided and not recipe.chooses_source:
         found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
     return found + _overruled_sampling(recipe) + provider_warnings(recipe)
@@ -82,8 +82,7 @@ def _overruled_sampling(recipe: Recipe) -> list[str]:
 def _untrained_judges(recipe: Recipe, judging: JudgeConfig) -> list[str]:
     """What bundled judges are asked in words that they were not trained on."""
     return [
-        f"judge.prompt: the bundled model {name!r} knows our judge prompt alone and answers another unreadably; "
-        "leave it out"
+        f"judge.prompt: the bundled model {name!r} understands only our judge prompt; leave it out"
         for name in judging.judges
         if judging.prompt is not None and isinstance(recipe.models[name], BundledModel)
     ]
@@ -101,11 +100,11 @@ def provider_warnings(recipe: Recipe) -> list[str]:
     if isinstance(recipe.source, MagpieSource):
         wanted.append((recipe.source.model, "completions", "raw completions, which Magpie needs"))
     if recipe.judging is not None and recipe.judging.output == "json":
-        wanted += [(label, "json_schema", "answers held to a JSON schema") for label in recipe.judging.judges]
+        wanted += [(label, "json_schema", "answers that follow a JSON schema") for label in recipe.judging.judges]
     if recipe.semantic is not None:
         wanted.append((recipe.semantic.model, "embeddings", "embeddings"))
     return [
-        f"{label!r} is asked for {what}, and {model.provider_name} had none on {_as_of(model)}; name another model"
+        f"{label!r} needs {what}, which {model.provider_name} did not offer on {_as_of(model)}; name another model"
         for label, ability, what in wanted
         if isinstance(model := recipe.models[label], OpenAIModel) and ability in cannot(model)
     ]
@@ -227,7 +226,7 @@ async def _check_one(
         if "models" in cannot(model):  # its list names other things than those that can be asked
             known = None
         if known is not None and model.model not in known:
-            return f"{place}.model: {model.model!r} is no model of {address}{nearest(model.model, known)}"
+            return f"{place}.model: {model.model!r} is not a model of {address}{nearest(model.model, known)}"
         log(f"{label}: {address} {'knows' if known else 'does not say whether it knows'} {model.model}")
         if not known and not httpx2.URL(address).path.strip("/"):
             log(f"{label}: most servers answer at {address.rstrip('/')}/v1: write that into base_url")

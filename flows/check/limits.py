@@ -28,7 +28,7 @@ def limits_without_server(loaded: LoadedRecipe) -> list[str]:
     return [
         f"models.{label}.prefect_limit: {name!r} needs a Prefect server that outlives the run, and PREFECT_API_URL "
         f"names none; start one with {command('serve', 'ui')} and set PREFECT_API_URL to the address that it prints, "
-        "or take prefect_limit out"
+        "or remove prefect_limit"
         for label, name in named_limits(loaded).items()
     ]
 

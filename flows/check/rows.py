@@ -99,7 +99,7 @@ def _describe_answers(source: DatasetSource, base: Path, read: int) -> str | Non
     """Say what becomes of the answers that rows end with, if some do."""
     number = count_answered(source, base, read) if source.responses is None else 0
     becomes = {
-        "drop": "is left out; source.last_answer says what else may become of it",
+        "drop": "is left out; source.last_answer says how else it can be used",
         "keep": "is kept for the turns that follow",
         "as_chosen": "is the chosen response",
     }

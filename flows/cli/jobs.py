@@ -218,11 +218,11 @@ def approve(
     place = Workspace.resolve(workspace)
     found, outcomes = waiting_outcomes(place, run)
     if not outcomes:
-        typer.echo(f"all that stopped {found.id} is approved already: run its recipe again")
+        typer.echo(f"every gate that stopped {found.id} is already approved: run its recipe again")
         return
     draw_waiting(found, outcomes, console())
     if not yes:
-        typer.confirm(f"Let {'these' if len(outcomes) > 1 else 'this'} pass?", abort=True)
+        typer.confirm(f"Approve {'these' if len(outcomes) > 1 else 'this'}?", abort=True)
     write_approvals(place, found.state().name, outcomes, found.id)
     emit_approval_event(found)
-    typer.echo("approved; a run that waits continues, one that has ended is run again")
+    typer.echo("approved; a waiting run continues; if the run has ended, run its recipe again")

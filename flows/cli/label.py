@@ -12,7 +12,10 @@ WANTED = 50
 def label(
     run: RunArgument = None,
     number: Annotated[
-        int, typer.Option("--number", "-n", min=0, help="Number of your ratings on this run, including earlier ones.")
+        int,
+        typer.Option(
+            "--number", "-n", min=0, help="Number of pairs to rate in this run, including those that you rated earlier."
+        ),
     ] = WANTED,
     workspace: WorkspaceOption = None,
 ) -> None:

@@ -58,9 +58,9 @@ def prune(
     verb = "would remove" if dry_run else "removed"
     print(f"{verb} {_entries(done.entries)} ({_size(done.reply_bytes)} of replies) from {place.ledger_folder}")
     if done.spared:
-        print(f"left {_entries(done.spared)} more where they are, since an active run may ask for them")
+        print(f"left {_entries(done.spared)} more where they are, because an active run may need them")
     if done.entries and not dry_run:
-        print(f"{printed_command('ledger', 'compact', workspace=place.folder)} gives their room back to the disk")
+        print(f"{printed_command('ledger', 'compact', workspace=place.folder)} frees their disk space")
 
 
 @ledger_app.command()
@@ -70,7 +70,7 @@ def compact(context: typer.Context, workspace: WorkspaceOption = None) -> None:
 
     place = workspace_of(context, workspace)
     before, after = ledger_care.compact(place)
-    print(f"the ledger {place.ledger_folder} takes {_size(after)} now and took {_size(before)} before")
+    print(f"the ledger {place.ledger_folder} now takes {_size(after)} (before: {_size(before)})")
 
 
 @ledger_app.command()
@@ -104,11 +104,11 @@ def import_(
     from kasasagi.flows.upkeep import ledger_care
 
     done = ledger_care.import_ledger(workspace_of(context, workspace), other)
-    print(f"took over {_entries(done.taken)} from {other}, {done.known:,} here already")
+    print(f"imported {_entries(done.taken)} from {other}; {done.known:,} were already here")
     if done.damaged:
-        print(f"left out {_entries(done.damaged)} of {other}: not what was written")
+        print(f"skipped {_entries(done.damaged)} of {other}: damaged")
     if done.unreadable:
-        print("a part of the other file could not be read, and what stood there is lost")
+        print("part of the other file could not be read; the entries in it are lost")
 
 
 def workspace_of(context: typer.Context, named: Path | None) -> "Workspace":
@@ -127,18 +127,18 @@ def _verdict(found: "CheckResult", folder: Path) -> str:
         older = (
             f", {found.unsealed:,} of them without a seal, since an older version wrote them" if found.unsealed else ""
         )
-        return f"{read}: all are what was written{older}"
+        return f"{read}: none is damaged{older}"
     if found.structure:
         rescue = printed_command("ledger", "import", folder, workspace=rescue_folder(folder))
         return (
-            f"{read}, and the ledger's file is damaged: put back a copy of it, or take over what is whole with {rescue}"
+            f"{read}, and the ledger's file is damaged: restore a copy of it, or rescue its readable entries "
+            f"with {rescue}"
         )
     if found.repaired:
-        return f"{read}: removed {_entries(found.damaged_entries)} not as written, to be asked again"
+        return f"{read}: removed {_entries(found.damaged_entries)} that were damaged; their calls are sent again"
     repair = printed_command("ledger", "check", "--repair", workspace=folder)
     return (
-        f"{read}: found {_entries(found.damaged_entries)} not as written; "
-        f"{repair} removes them, and nothing else is asked again"
+        f"{read}: {_entries(found.damaged_entries)} damaged; {repair} removes them, and only their calls are sent again"
     )
 
 

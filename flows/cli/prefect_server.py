@@ -116,7 +116,7 @@ def ui(
     from kasasagi.blocks import telemetry
 
     address = f"http://{host}:{port}"
-    typer.echo(f"the page is {address}; for runs that shall report to it: export PREFECT_API_URL={address}/api")
+    typer.echo(f"Prefect's page: {address}; to have runs report to it: export PREFECT_API_URL={address}/api")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
     # The page asks port 4200 unless it is configured otherwise.
     page = {"PREFECT_UI_ENABLED": "1", "PREFECT_UI_API_URL": f"{address}/api"}

@@ -119,7 +119,7 @@ def sql(
         from kasasagi.blocks.hints import command
 
         example = command("sql", run_or_query, "select * from pairs", workspace=workspace)
-        raise UsageError(f"{run_or_query!r} is no query: {example}")
+        raise UsageError(f"{run_or_query!r} is not a query: {example}")
     run, text = (None, run_or_query) if query is None else (run_or_query, query)
     check_output(form, output)
     with queries.query(_find(workspace, run), text) as result:

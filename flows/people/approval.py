@@ -20,13 +20,13 @@ from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.publish.card.markdown import cell, code_block
 
 POLL_SECONDS = 2
-HELP = "*Approve* lets these rows pass, and the run continues where it waits. Left off, the run stops."
+HELP = "Turn *Approve* on to accept these rows and continue the run. Leave it off to stop the run."
 
 
 class Decision(RunInput):
     """What a person says to a gate that failed."""
 
-    approve: bool = Field(False, description="Let these rows pass and continue; left off, the run stops.")
+    approve: bool = Field(False, description="Accept these rows and continue the run; off: stop the run.")
 
 
 async def request_approval(run: Run, outcomes: Sequence[Outcome], hours: float) -> bool:

@@ -44,7 +44,7 @@ def judge(figures: Figures, sampling: Sampling, steered: bool) -> Judgement:
 
 def _advice(figures: Figures, sampling: Sampling, steered: bool) -> Iterator[str]:
     if figures.draws < ENOUGH_DRAWS:
-        yield f"{figures.draws} draws decide little: draw at least {ENOUGH_DRAWS} (-n) before you rely on these shares"
+        yield f"{figures.draws} draws are too few to rely on these shares: draw at least {ENOUGH_DRAWS} (-n)"
     for one in (_on_failures, _on_answers, _on_leaks, _on_stops, _on_cuts):
         yield from one(figures, sampling)
     for rule, least, words in _ON_RULES:
@@ -65,14 +65,14 @@ def _on_failures(figures: Figures, sampling: Sampling) -> Iterator[str]:
                 "its own; name its family in source.template, or give its tokenizer"
             )
         elif share >= SOMETIMES:
-            yield f"{share:.0%} of the draws failed ({reason}): see to the endpoint first"
+            yield f"{share:.0%} of the draws failed ({reason}): fix the endpoint first"
 
 
 def _on_answers(figures: Figures, sampling: Sampling) -> Iterator[str]:
     if figures.answers >= SOMETIMES:
         yield (
-            f"{figures.answers:.0%} of the texts speak as an assistant: the model was not put in the user's place; use "
-            "an endpoint with /completions and the model's own template, and no chat-only endpoint"
+            f"{figures.answers:.0%} of the texts sound like an assistant: the model was not put in the user's place; "
+            "use an endpoint with /completions and the model's own template, not a chat-only endpoint"
         )
 
 
@@ -111,16 +111,16 @@ def _on_sameness(figures: Figures, sampling: Sampling, steered: bool) -> Iterato
         yield f"many texts are alike at temperature {sampling.temperature:g}: try 1.2, or steer"
     if (same or figures.opening_share >= 0.3) and not steered:
         begins = f" ({figures.opening_share:.0%} begin with {figures.opening!r})" if figures.opening else ""
-        yield f"what it invents varies little{begins}: steer it by source.system_prompts, packs, personas or languages"
+        yield f"the instructions vary little{begins}: steer them by source.system_prompts, packs, personas or languages"
 
 
 def _repetition(lost: float, sampling: Sampling) -> str:
     now = f" (now {sampling.repetition_penalty:g})" if sampling.repetition_penalty else ""
-    return f"{lost:.0%} go round in loops: set sampling.repetition_penalty to 1.1{now}"
+    return f"{lost:.0%} repeat themselves: set sampling.repetition_penalty to 1.1{now}"
 
 
 def _odd(lost: float, sampling: Sampling) -> str:
-    return f"{lost:.0%} mix scripts oddly: lower sampling.temperature or top_p (0.95), and keep the rule odd_script"
+    return f"{lost:.0%} mix scripts: lower sampling.temperature or top_p (0.95), and keep the rule odd_script"
 
 
 def _no_sentence_end(lost: float, sampling: Sampling) -> str:
@@ -140,6 +140,6 @@ _ON_RULES: tuple[tuple[str, float, Callable[[float, Sampling], str]], ...] = (
     ("ends_as_a_sentence", 0.3, _no_sentence_end),
     ("answer_inside", SOMETIMES, _rule("answer_inside", "hold their own answer")),
     ("private_life", SOMETIMES, _rule("private_life", "ask about the answerer's private life")),
-    ("missing_context", SOMETIMES, _rule("missing_context", "speak of something that is not there")),
-    ("personal_data", 0.02, _rule("personal_data", "hold what looks like personal data")),
+    ("missing_context", SOMETIMES, _rule("missing_context", "refer to something that is missing")),
+    ("personal_data", 0.02, _rule("personal_data", "contain what looks like personal data")),
 )

@@ -39,7 +39,7 @@ class Figures(Config):
     diversity: float = Field(0.0, description="Vendi score of the texts, as a share of how many there are.")
     opening: str = Field("", description="The commonest beginning.")
     opening_share: float = Field(0.0, description="Share of the texts that begin so.")
-    answers: float = Field(0.0, description="Share of the texts that speak as an assistant.")
+    answers: float = Field(0.0, description="Share of the texts that sound like an assistant.")
     cut: float = Field(0.0, description="Share of the texts that ended at max_tokens.")
     characters: tuple[int, int, int] = Field(
         (0, 0, 0), description="Characters: a tenth have fewer, half, nine tenths."

@@ -35,7 +35,7 @@ def recipe_from_last_published(loaded: LoadedRecipe, workspace: Workspace) -> Lo
     """
     recipe = loaded.recipe
     if recipe.judging is None:
-        raise UsageError(f"nobody judges in the recipe {recipe.name}, so nothing can be rated again: give it a judge")
+        raise UsageError(f"the recipe {recipe.name} has no judge, so nothing can be rated again: add one")
     file = pairs_file(last_published(workspace, recipe.name))
     there = pq.read_schema(file).names
     plain = recipe.plain()

@@ -125,7 +125,7 @@ def _value(place: str, value: Any) -> str:
 
 def _unknown_key(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
     name = str(problem["loc"][-1])
-    return f"{place}: {name!r} is no key here{nearest(name, _fields_at(root, problem['loc'][:-1]))}"
+    return f"{place}: {name!r} is not a key here{nearest(name, _fields_at(root, problem['loc'][:-1]))}"
 
 
 def _missing_key(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:

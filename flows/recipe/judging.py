@@ -30,12 +30,12 @@ def judging_problems(recipe: Recipe) -> list[str]:
         return [] if recipe.pairing else _problems_of_responses(recipe)
     problems = []
     if recipe.responses_provided and recipe.respond.models:
-        problems.append("respond: source.responses names responses that are there already, so nobody answers; drop one")
+        problems.append("respond: source.responses already provides the responses; remove respond or source.responses")
     if not isinstance(pairs.aspects, str) and set(pairs.aspects) != set(judge.criteria):
         weighed, judged = ", ".join(pairs.aspects), ", ".join(judge.criteria)
         problems.append(
-            f"pairs.aspects: weights are given for {weighed}, and judged are {judged}; "
-            "name the same ones, a weight of 0 leaves one out"
+            f"pairs.aspects: the weights name {weighed}, but the judged aspects are {judged}; "
+            "name the same ones (a weight of 0 leaves one out)"
         )
     if pairs.quorum is not None and pairs.quorum > len(judge.votes):
         problems.append(

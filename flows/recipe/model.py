@@ -117,13 +117,13 @@ def _with(data: Any, path: Sequence[str], value: Any, text: str) -> Any:
     head, rest = path[0], path[1:]
     if isinstance(data, list):
         if not head.isdigit() or int(head) >= len(data):
-            raise RecipeError(f"--set {text!r}: {head!r} is no place in a list of {len(data)}; they count from 0")
+            raise RecipeError(f"--set {text!r}: {head!r} is not a place in a list of {len(data)}; they count from 0")
         picked = data[int(head)]
         if isinstance(picked, str) and rest:  # a responder that is but a name
             picked = {"use": picked}
         return [*data[: int(head)], _with(picked, rest, value, text), *data[int(head) + 1 :]]
     if data is not None and not isinstance(data, dict):
-        raise RecipeError(f"--set {text!r}: {head!r} would stand inside {data!r}, which holds no names")
+        raise RecipeError(f"--set {text!r}: {head!r} cannot be set inside {data!r}, which has no keys")
     return {**(data or {}), head: _with((data or {}).get(head), rest, value, text)}
 
 
@@ -153,7 +153,7 @@ def check_recipe(data: Mapping[str, Any], base: Path, further: Problems = lambda
     try:
         canonical(recipe.plain())
     except NotCanonicalError as error:
-        raise RecipeError(f"the recipe holds a number or a character that no table can keep: {error}") from error
+        raise RecipeError(f"the recipe contains a number or a character that cannot be stored: {error}") from error
     return recipe
 
 
@@ -173,7 +173,7 @@ def missing_columns(loaded: LoadedRecipe) -> list[str]:
     named = source.responses.columns() if source.responses else []
     wanted += [(f"source.responses.{ours}", theirs) for ours, theirs in named]
     return [
-        f"{place}: {name!r} is no column of {source.path}{nearest(name, there)}"
+        f"{place}: {name!r} is not a column of {source.path}{nearest(name, there)}"
         for place, name in wanted
         if name not in there
     ]

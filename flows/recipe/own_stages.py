@@ -43,7 +43,7 @@ def _prompt_columns(recipe: Recipe) -> list[str]:
 def _problems(where: str, entry: OwnStage, recipe: Recipe, base: Path, columns: set[str]) -> list[str]:
     """The problems of one stage; the columns that it adds are there for the next one."""
     unknown = [name for name in entry.models if name not in recipe.models]
-    found = [f"{where}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}" for name in unknown]
+    found = [f"{where}: {name!r} is not a model of this recipe{nearest(name, list(recipe.models))}" for name in unknown]
     try:
         function, _ = own_function(entry, base)
         there = [name for name in function.columns if name in columns]
@@ -60,7 +60,7 @@ def gate_stage_problems(recipe: Recipe) -> list[str]:
     """Return a sentence for each expectation of the recipe on a stage that there is not."""
     known = [*(stage.name for stage in STAGES if stage.gate), *(entry.name for entry in recipe.stages)]
     return [
-        f"gates.expect.{place}.stage: {one.stage!r} is no stage with a gate{nearest(one.stage, known)}"
+        f"gates.expect.{place}.stage: {one.stage!r} is not a stage with a gate{nearest(one.stage, known)}"
         for place, one in enumerate(recipe.gates.expect)
         if one.stage not in known
     ]

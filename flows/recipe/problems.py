@@ -68,7 +68,7 @@ def _unknown_models(recipe: Recipe) -> list[str]:
         for place, name in speaking
         if isinstance(recipe.models.get(name), RewardModel)
     ] + [
-        f"{place}: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
+        f"{place}: {name!r} is not a model of this recipe{nearest(name, list(recipe.models))}"
         for place, name in [*speaking, *judges_of(recipe)]
         if name not in recipe.models
     ]
@@ -91,7 +91,7 @@ def _unknown_responders(recipe: Recipe) -> list[str]:
     if pairs.on_policy is not None:
         sides["pairs.on_policy.models"] = pairs.on_policy.models
     return [
-        f"{place}: {label!r} is no responder of this recipe{nearest(label, responders)}"
+        f"{place}: {label!r} is not a responder of this recipe{nearest(label, responders)}"
         for place, labels in sides.items()
         for label in labels
         if label not in responders
@@ -127,7 +127,7 @@ def _unknown_licenses(recipe: Recipe) -> list[str]:
 
 def _unknown_places(recipe: Recipe) -> list[str]:
     return [
-        f"runtime.resources: {name!r} is no model of this recipe{nearest(name, list(recipe.models))}"
+        f"runtime.resources: {name!r} is not a model of this recipe{nearest(name, list(recipe.models))}"
         for name in (recipe.runtime.resources if recipe.runtime else {})
         if name not in recipe.models
     ]
@@ -172,10 +172,10 @@ def _problems_of_template(place: str, text: str, recipe: Recipe, more: Sequence[
         tree = environment.parse(text)
         undeclared = jinja2.meta.find_undeclared_variables(tree)
     except TemplateSyntaxError as error:
-        return [f"{place}: {template} is no Jinja template: {error.message}"]
+        return [f"{place}: {template} is not a Jinja template: {error.message}"]
     except RecursionError:
         return [f"{place}: {template} is nested too deeply; write it flatter"]
-    known, what = [*more, *recipe.prompt_columns], "no placeholder here and no column" if more else "no column"
+    known, what = [*more, *recipe.prompt_columns], "neither a placeholder here nor a column" if more else "not a column"
     return [
         f"{place}: {name!r} is {what} of the prompts{nearest(name, known)}; "
         "further columns of the source are named in source.keep"
@@ -200,7 +200,7 @@ def _filter_problems(recipe: Recipe, base: Path) -> list[str]:
         )
     known = [*columns, *recipe.filter.columns]
     return problems + [
-        f"select.{key}: {name!r} is no column of the prompts{nearest(name, known)}"
+        f"select.{key}: {name!r} is not a column of the prompts{nearest(name, known)}"
         for key, name in (recipe.select.columns if recipe.select else ())
         if name not in known
     ]

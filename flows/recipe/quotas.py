@@ -15,7 +15,7 @@ def quota_problems(recipe: Recipe) -> list[str]:
         return []
     kinds = f" for each {' and '.join(quotas.per)}" if quotas.per else ""
     return [
-        f"select.limit: with {quotas.limit:,}{kinds} at most {most:,} prompts pass, and source.target wants "
+        f"select.limit: with {quotas.limit:,}{kinds} at most {most:,} prompts pass, and source.target is "
         f"{source.target:,}: raise the limit, lower the target, or say with source.samples how many to draw from"
     ]
 

@@ -18,8 +18,8 @@ def verify_problems(recipe: Recipe, base: Path) -> list[str]:
     problems = []
     if config.truth is not None and config.truth not in known and not recipe.stages:
         problems.append(
-            f"judge.verify.truth: {config.truth!r} is no column of the prompts{nearest(config.truth, known)}; further "
-            "columns of the source are named in source.keep"
+            f"judge.verify.truth: {config.truth!r} is not a column of the prompts{nearest(config.truth, known)}; "
+            "further columns of the source are named in source.keep"
         )
     if not is_own(config.kind) and (problem := constraint_problem(config, CHECKERS.find(config.kind, base))):
         problems.append(f"judge.verify.constraint: {shown(str(config.constraint))} cannot be checked: {problem}")

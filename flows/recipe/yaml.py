@@ -17,7 +17,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if (key.tag, key.value) in seen:
-                    problem = f"the key {key.value!r} stands there twice"
+                    problem = f"the key {key.value!r} appears twice"
                     raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
                 seen.add((key.tag, key.value))
         return node
@@ -32,11 +32,11 @@ def read_yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or (str(error).splitlines() or ["it cannot be read"])[0]
-        raise ValueError(f"is no YAML{place}: {problem}") from error
+        raise ValueError(f"is not YAML{place}: {problem}") from error
     except RecursionError as error:
         raise ValueError(f"is nested more than {DEEPEST} deep; write it flatter") from error
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"is no YAML: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"is not YAML: {str(error).splitlines()[0]}") from error
     return value
 
 
@@ -50,7 +50,7 @@ def _measure(value: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
         known[id(value)] = 1 + sum(size for size, _ in inner), 1 + max((depth for _, depth in inner), default=0)
     size, depth = known[id(value)]
     if size > MOST_VALUES:
-        raise ValueError(f"it unfolds into more than {MOST_VALUES:,} values; use fewer aliases")
+        raise ValueError(f"its aliases expand to more than {MOST_VALUES:,} values; use fewer aliases")
     if depth > DEEPEST:
         raise RecursionError
     return size, depth

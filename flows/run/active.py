@@ -90,7 +90,7 @@ class ActiveRun(ChunkExecutor):
         await asyncio.to_thread(lambda: asyncio.run(planner.count_chunks(one, chunks)))
         self._log_plan(planner, len(chunks), rows)
         if not self.recipe.pairing:
-            self.options.log("nobody judges and no pairs are made: the responses are the dataset")
+            self.options.log("no judge is named and no pairs are made: the responses are the dataset")
         self.progress.now = "answering"
         respond = self.recipe.respond
         samples = sum(responder.samples or respond.samples for responder in respond.models)

@@ -73,11 +73,11 @@ def _transport(
     name, folder = workspace_name(run.workspace), run.workspace.ledger_folder
     living = [state.run for state in run.workspace.runs() if state.status == "running"]
     if found := recover_results(Store(storage), folder, name, living):
-        log(f"{found:,} answers that workers had kept for an earlier run are in the ledger now")
+        log(f"{found:,} answers that workers had stored for an earlier run were copied to the ledger")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
     send = _log_batches(warn_if_idle(_sender(runner, runtime), Store(storage), log), run.folder / BATCHES_FILE)
     cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
-    log(f"{at_once} call batches of at most {runtime.parcel_calls} calls are in work at once at {runtime.address}")
+    log(f"{at_once} call batches of at most {runtime.parcel_calls} calls run at once at {runtime.address}")
     return ClusterTransport(cluster, f"{name}/{run.id}", folder, _with_weight_folders(loaded))
 
 
@@ -164,7 +164,8 @@ def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: 
             begun = place in known or any(store.read(f"{one}/{CLAIM}") is not None for one in waiting[place])
             known.add(place)
             if not begun:
-                log(f"no worker of the cluster has begun for {after_s:g} s: the questions wait for one with {place}")
+                idle = f"no worker of the cluster has started a call batch for {after_s:g} s"
+                log(f"{idle}: the calls wait for one with {place}")
 
     def sent(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
         place = ", ".join(f"{name} {value}" for name, value in options.items()) or "a free seat"

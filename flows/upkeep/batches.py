@@ -35,7 +35,7 @@ def find_batch(workspace: Workspace, name: str) -> BatchNote:
     found = [note for note in notes if note.name.startswith(name) or (note.batch_id or "").startswith(name)]
     if len(found) != 1:
         known = ", ".join(note.batch_id or note.name for note in notes[:10]) or "none"
-        raise UsageError(f"there is no single batch {name!r} in {workspace.folder}; waiting are: {known}")
+        raise UsageError(f"there is not exactly one batch {name!r} in {workspace.folder}; waiting are: {known}")
     return found[0]
 
 
@@ -45,7 +45,7 @@ def cancel(workspace: Workspace, note: BatchNote) -> str:
     The note stays where nobody could be asked, or the server is still breaking off. Raises KasasagiError, LedgerError.
     """
     if note.is_of_another:
-        raise KasasagiError(f"the batch {note.name} is being handed over by process {note.pid}: stop that run first")
+        raise KasasagiError(f"the batch {note.name} is being sent by process {note.pid}: stop that run first")
     if "://" in note.address:
         return asyncio.run(_cancel_at_server(workspace, note))
     return asyncio.run(_break_off(workspace, note, BatchFolder(Path(note.address)), lambda answer: answer))
@@ -79,15 +79,19 @@ async def _break_off(workspace: Workspace, note: BatchNote, backend: BatchBacken
     except openai.NotFoundError:
         notes.forget(note)
         return (
-            f"{note.address} answers 404 to {batch_id} and to the list of its batches, so {batch_id} is forgotten as "
-            "you asked, whether it is elsewhere or gone; its recipe asks, and pays for, its questions again"
+            f"{note.address} answers 404 to {batch_id} and to the list of its batches, so {batch_id} is removed from "
+            "the list as you asked, although the batch may still exist; its recipe sends, and pays for, the requests "
+            "again"
         )
     if batch_id and status and status.ending is None:
         await backend.cancel(batch_id)
         status = await _status_of(backend, batch_id)
     if status is None:
         notes.forget(note)
-        return f"{batch_id or note.name} is not found at {note.address}, so it is forgotten; its recipe asks again"
+        return (
+            f"{batch_id or note.name} is not found at {note.address}, so it is removed from the list; "
+            "its recipe sends its requests again"
+        )
     if status.ending is None:
         return f"{batch_id} is being cancelled; run its recipe again to fetch what it answered before"
     answered = 0

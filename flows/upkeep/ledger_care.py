@@ -23,7 +23,7 @@ def age_seconds(text: str) -> float:
     """The seconds in an age such as 90d, 12h or 2w. Raises UsageError."""
     found = _AGE.fullmatch(text.strip())
     if found is None:
-        raise UsageError(f"--older-than {text!r} is no age: write a number and s, m, h, d or w, as 90d for 90 days")
+        raise UsageError(f"--older-than {text!r} is not an age: write a number and s, m, h, d or w, as 90d for 90 days")
     return float(found[1]) * _SECONDS[found[2]]
 
 
@@ -46,7 +46,7 @@ def models_in_use(workspace: Workspace) -> Collection[str] | None:
 def prune(workspace: Workspace, older_than: str | None, run: str | None, dry_run: bool) -> PruneResult:
     """Remove entries by age, by run (those that no other run used), or both. Raises UsageError, LedgerError."""
     if older_than is None and run is None:
-        raise UsageError("nothing says what to prune: name an age (--older-than 90d), a run (--run RUN), or both")
+        raise UsageError("no age and no run is given: name an age (--older-than 90d), a run (--run RUN), or both")
     before = None if older_than is None else time.time() - age_seconds(older_than)
     keys = None if run is None else own_keys(workspace, run)
     return ledger_upkeep.prune(workspace.ledger_folder, before, keys, lambda: models_in_use(workspace), dry_run)

@@ -8,6 +8,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.upkeep.waiting import rows_behind
 from kasasagi.flows.views.drawing import plain
 from kasasagi.flows.views.text import one_line
+from kasasagi.tasks.gate.explain.words import SCOPES
 from kasasagi.tasks.gate.outcome import Outcome
 
 LONGEST_TEXT = 300
@@ -16,6 +17,6 @@ LONGEST_TEXT = 300
 def draw_waiting(run: Run, outcomes: Sequence[Outcome], console: Console) -> None:
     """Each outcome with some of the rows behind it."""
     for outcome, rows in zip(outcomes, rows_behind(run, outcomes), strict=True):
-        console.print(plain(f"{outcome.scope} of {outcome.sentence()}", "bold"), soft_wrap=True)
+        console.print(plain(f"{outcome.sentence()}, on {SCOPES[outcome.scope]}", "bold"), soft_wrap=True)
         for row in rows:
             console.print(plain(f"  {row['id'][:12]}  {one_line(row['text'] or '', LONGEST_TEXT)}"), soft_wrap=True)

@@ -40,7 +40,7 @@ def judge_report(run: Run) -> dict[str, list[dict[str, Any]]]:
 def draw_report(report: dict[str, list[dict[str, Any]]], console: Console) -> None:
     """Draw the histogram of ratings and the figures, or say that there are none."""
     if not report["rating_histogram"]:
-        console.print(plain("No ratings: nobody judged, or nothing has been judged yet.", "dim"))
+        console.print(plain("No ratings: the recipe has no judge, or nothing has been judged yet.", "dim"))
     else:
         drawing.heading(console, "Ratings")
         _draw_histogram(report["rating_histogram"], console)

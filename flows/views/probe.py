@@ -60,7 +60,7 @@ def _figures(figures: Figures) -> list[list[str]]:
         ["near duplicates", f"{figures.near:.1%} of the distinct ones"],
         ["diversity (Vendi score / texts)", f"{figures.diversity:.2f}"],
         ["commonest beginning", f"{figures.opening!r}: {figures.opening_share:.1%}"],
-        ["speak as an assistant", f"{figures.answers:.1%}"],
+        ["sound like an assistant", f"{figures.answers:.1%}"],
         ["ended at max_tokens", f"{figures.cut:.1%}"],
         ["characters (10%, 50%, 90%)", f"{low:,}, {middle:,}, {high:,}"],
         ["languages", ", ".join(f"{name} {share:.0%}" for name, share in figures.languages.items())],

@@ -91,5 +91,5 @@ def _check_known(connection: DuckDBPyConnection, run: Run, column: str, value: s
         those = ", ".join(known) or "none"
         name = one_line(value, 60)
         raise UsageError(
-            f"run {run.id} set nothing aside with the {column} {name!r}{nearest(value, known)} (it has: {those})"
+            f"run {run.id} has no quarantined rows with the {column} {name!r}{nearest(value, known)} (it has: {those})"
         )

@@ -17,21 +17,29 @@ SAMPLING = Sampling(max_tokens=1024)
 
 
 class Answering(Config):
-    """Who answers the user's turns before the last one."""
+    """Which model answers the user's turns before the last one, and how."""
 
-    model: str | None = Field(None, description="Name of the model that answers; else the one that invents.")
-    system_prompt: str | None = Field(None, description="System prompt of the answers, where a dialogue has none.")
+    model: str | None = Field(
+        None, description="Name of the model that answers; default: the model that plays the user."
+    )
+    system_prompt: str | None = Field(None, description="System prompt of the answers, for dialogues without one.")
     sampling: Annotated[Sampling, with_default_sampling(SAMPLING)] = Field(
-        SAMPLING, description="Sampling of the answers."
+        SAMPLING, description="Sampling parameters of the answers."
     )
     rules: tuple[AnswerRule, ...] = Field(
         ANSWER_RULES,
-        description="Rules that an answer must keep for the dialogue to continue; one of your own is a dotted path.",
+        description="Rules that an answer must pass for the dialogue to continue; for your own rule write its dotted "
+        "path.",
     )
 
 
 def left_out(steer: str | None, kept: bool | None) -> str:
-    """Return what of a steering text is no part of what the user says: a line of its own is a heading, unless kept."""
+    """Return the part of a steering text that is removed from the user's turn: all of it if it ends with a line break.
+
+    Args:
+        steer: The steering text, if any.
+        kept: Whether the recipe keeps or removes it; None decides by the line break.
+    """
     heading = steer is not None and steer.rstrip(" \t\u3000").endswith("\n")
     return "" if steer is None or kept is True or (kept is None and not heading) else steer
 
@@ -39,23 +47,28 @@ def left_out(steer: str | None, kept: bool | None) -> str:
 class Turns(Config):
     """Dialogues of several turns: the user's next words are invented from the dialogue so far."""
 
-    count: int = Field(ge=2, le=16, description="User turns that a dialogue shall have; longer ones stay as they are.")
-    model: str | None = Field(None, description="Name of the model that plays the user; with Magpie the source's own.")
-    template: str | LiteralTemplate | None = Field(
-        None, description="Its chat template: auto, or a family's name; with Magpie the source's own."
+    count: int = Field(ge=2, le=16, description="Number of user turns of a dialogue; longer dialogues stay unchanged.")
+    model: str | None = Field(
+        None, description="Name of the model that plays the user; default with Magpie: the source's model."
     )
-    steer: str | None = Field(None, description="Text behind the user marker of each further turn.")
+    template: str | LiteralTemplate | None = Field(
+        None,
+        description="Its chat template: auto, or the name of a family; default with Magpie: the source's template.",
+    )
+    steer: str | None = Field(None, description="Text after the user marker of each further turn.")
     steer_kept: bool | None = Field(
         None,
-        description="Whether `steer` is part of the turn; if not set, it is unless it ends with a line break, "
-        'as "Topic: tea\\n" does.',
+        description="Whether `steer` is part of the turn; by default it is unless it ends with a line break, like "
+        '"Topic: tea\\n".',
     )
-    sampling: Sampling | None = Field(None, description="Sampling of the further turns; with Magpie the source's own.")
-    answers: Answering = Field(Answering(), description="Who answers in between.")
+    sampling: Sampling | None = Field(
+        None, description="Sampling parameters of the further turns; default with Magpie: the source's."
+    )
+    answers: Answering = Field(Answering(), description="Which model answers in between, and how.")
     rules: tuple[str | dict[str, Any], ...] = Field(
         TURN_RULES,
-        description="Filter rules that each further turn of the user must keep; the filter's own "
-        "personal_data too, unless it is named here.",
+        description="Filter rules that each further turn of the user must pass; personal_data of the filter applies, "
+        "too, unless it is named here.",
     )
 
     @field_validator("template")

@@ -109,8 +109,8 @@ def begins_for(plan: Dialogues, model: ModelConfig, engine: Engine | None, base:
         next_prompt(begins, plan, EXAMPLE)
     except TemplateRefusedError as error:
         raise PreQueryUnknownError(
-            f"source.turns: the chat template of {plan.model!r} takes no second turn of a user ({error}): name another "
-            "model under source.turns.model, or the name of a family as source.turns.template"
+            f"source.turns: the chat template of {plan.model!r} does not accept a second user turn ({error}): name "
+            "another model under source.turns.model, or the name of a family as source.turns.template"
         ) from error
     return begins
 
@@ -161,7 +161,7 @@ def _ask_next_turns(
     found: list[tuple[Conversation, Answered, str]] = []
     for talk, one in zip(talks, answered, strict=True):
         text = instruction_of(plan.steer.removeprefix(plan.left_out) + one.completion.text, plan.multi_line)
-        talk.problem = _problem(one.completion) or (None if text else ("empty", "the model invented nothing"))
+        talk.problem = _problem(one.completion) or (None if text else ("empty", "the model generated no text"))
         if talk.problem is None:
             found.append((talk, one, text))
     for (talk, one, text), broken in zip(found, _broken_rules(session, plan, found, chunk), strict=True):

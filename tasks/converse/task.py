@@ -23,7 +23,7 @@ EXAMPLE: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant"
 
 def _dialogues(context: Context) -> Dialogues:
     if context.dialogues is None:
-        raise TypeError("the source wants no further turns")
+        raise TypeError("the source is single-turn")
     return context.dialogues
 
 

@@ -24,22 +24,22 @@ class DedupConfig(Config):
 
     exact: bool = Field(
         default=True,
-        description="Equal texts; letter width, kinds of blanks and the wrapping of prose are ignored.",
+        description="Quarantine equal texts; letter width, kinds of blanks and line breaks in prose are ignored.",
     )
     near: float | None = Field(
         default=None,
         ge=0.1,
         le=1,
         strict=True,
-        description="Texts as alike as this or more: the Jaccard similarity of their character n-grams, by Unicode "
-        "NFKC and with whitespace folded; true is 0.7. All earlier turns must be equal.",
+        description="Quarantine texts from this Jaccard similarity of character n-grams on (after Unicode NFKC, with "
+        "whitespace folded); true means 0.7. All earlier turns must be equal.",
     )
     published: bool = Field(
         default=False,
-        description="What an earlier run of this recipe published, and what it found no pair for when it "
-        "published: a scheduled run then takes only what is new.",
+        description="Quarantine prompts that an earlier run of this recipe published, and those for which that run "
+        "found no pair, so that a scheduled run uses only new ones.",
     )
-    shingle: int = Field(default=3, ge=1, le=32, description="How many characters an n-gram of `near` has.")
+    shingle: int = Field(default=3, ge=1, le=32, description="Number of characters in an n-gram of `near`.")
 
     @field_validator("near", mode="before", json_schema_input_type=float | bool | None)
     @classmethod
@@ -48,15 +48,17 @@ class DedupConfig(Config):
 
 
 class EvaluationSet(Config):
-    """One evaluation set: where it lies, and which of its columns hold what a model is asked."""
+    """One evaluation set: where it is, and which of its columns contain the questions."""
 
     path: str = Field(min_length=1, description="A file, a folder saved by `datasets`, or a Hub id such as owner/name.")
     columns: tuple[str, ...] = Field(
-        min_length=1, description="Columns whose texts are looked for, each text on its own; lists are joined."
+        min_length=1, description="Columns whose texts are searched for, each text separately; lists are joined."
     )
-    format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
-    split: str | None = Field(default=None, description="The split of a saved dataset or a Hub id; train by default.")
-    name: str | None = Field(default=None, description="The configuration of a Hub dataset that has several.")
+    format: Format | None = Field(
+        default=None, description="Format of the path; needed only if its ending does not show it."
+    )
+    split: str | None = Field(default=None, description="Split of a saved dataset or a Hub dataset; default: train.")
+    name: str | None = Field(default=None, description="Configuration of a Hub dataset that has several.")
     revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
 
     def source(self) -> DatasetSource:
@@ -67,21 +69,29 @@ class EvaluationSet(Config):
 class ContaminationConfig(Config):
     """Evaluation sets whose items no prompt may repeat."""
 
-    sets: dict[str, EvaluationSet] = Field(min_length=1, description="Evaluation sets by the names that reasons show.")
-    words: int = Field(default=8, ge=2, le=64, description="n of the n-grams of words.")
+    sets: dict[str, EvaluationSet] = Field(
+        min_length=1, description="Evaluation sets, by the names that the quarantine shows."
+    )
+    words: int = Field(default=8, ge=2, le=64, description="Length n of n-grams of words.")
     characters: int = Field(
-        default=16, ge=2, le=128, description="n of the n-grams of items that are mainly Japanese or Chinese signs."
+        default=16,
+        ge=2,
+        le=128,
+        description="Length n of n-grams of characters, for items that are mainly Japanese or Chinese.",
     )
     share: float = Field(
         default=0.5,
         gt=0,
         le=1,
-        description="A prompt goes if it shares this much of its n-grams, or of the item's, whichever has fewer.",
+        description="Share of n-grams, of the prompt's or the item's, whichever has fewer, from which on a prompt is "
+        "quarantined.",
     )
 
 
 class FilterConfig(Config):
-    """Which prompts survive. A rule that does not apply to a row holds; the first that a row breaks is its reason."""
+    """Which prompts pass. A rule that does not apply to a row is met; the first broken rule is the reason in the
+    quarantine.
+    """
 
     rules: list[str | dict[str, Any]] = Field(
         default_factory=list,
@@ -89,11 +99,12 @@ class FilterConfig(Config):
         ", {name: false} to drop a default, or the dotted path of a function in a Python file beside the recipe.",
     )
     where: dict[str, str] = Field(
-        default_factory=dict, description="A reason, and the SQL predicate on one row that it must satisfy."
+        default_factory=dict,
+        description="SQL conditions on a row, by the reason that the quarantine shows for rows that do not meet them.",
     )
     columns: tuple[Literal["politeness"], ...] = Field(
         default=(),
-        description="Columns to add before `where` is asked: politeness (敬体, 常体, mixed, or null where the text is "
+        description="Columns to add before `where` is evaluated: politeness (敬体, 常体, mixed, or null if the text is "
         "not Japanese or has no sentence).",
     )
     contamination: ContaminationConfig | None = Field(

@@ -35,7 +35,7 @@ def steps(rules: Sequence[str | dict[str, Any]], defaults: Sequence[str | dict[s
     reasons: set[str] = set()
     for step in found:
         if step.reason in reasons:
-            raise FilterError(f"rules: {step.reason!r} stands there twice, so its reason would be unclear: drop one")
+            raise FilterError(f"rules: {step.reason!r} appears twice, so its reason would be unclear: drop one")
         reasons.add(step.reason)
     return found
 
@@ -52,7 +52,7 @@ def _step(name: str, value: Any) -> Step:
     if not is_own(name):
         if name not in RULES:
             raise FilterError(
-                f"rules: {name!r} is no rule: {nearest(name, RULES)}; one of your own is module.function in a file "
+                f"rules: {name!r} is not a rule: {nearest(name, RULES)}; one of your own is module.function in a file "
                 "beside the recipe"
             )
         return Step(name, bind(RULES[name], value), RULES[name])

@@ -23,8 +23,8 @@ class PairsConfig(Config):
 
     strategy: StrategyName = Field(
         "best_vs_worst",
-        description="Which two responses make a pair; one of your own is the dotted path of a function in a Python "
-        "file beside the recipe.",
+        description="Which two responses make a pair; for your own strategy write the dotted path of a function in a "
+        "Python file beside the recipe.",
     )
     min_margin: float = Field(
         1.0,
@@ -33,50 +33,57 @@ class PairsConfig(Config):
     )
     holds: Literal["every_order", "on_average"] = Field(
         "every_order",
-        description="Whether the chosen response must be rated higher in every order that was asked, or on average and "
-        "lower in none, so that a tie in one order is allowed.",
+        description="Whether the chosen response must be rated higher in every order, or only on average and lower in"
+        " none (which allows a tie in one order).",
     )
     aspects: Literal["mean", "minimum"] | dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
-        "mean", description="How several aspects become one rating: their mean, the lowest, or a mean with weights."
+        "mean", description="How several aspects become one rating: mean, minimum, or weights for a weighted mean."
     )
     judges: Literal["mean", "median", "majority"] = Field(
         "mean",
-        description="How several judges become one: by mean or median; majority takes the mean, and needs more than "
-        "half of them behind a pair.",
+        description="How the ratings of several judges are combined: mean, median, or majority (the mean, if more "
+        "than half of the judges agree on the pair).",
     )
     quorum: int | None = Field(
         None,
         ge=1,
-        description="Judges (each sample of each is one) that must have rated all responses of a prompt; the others "
-        "are left out of it. Default: all of them.",
+        description="Number of judges (each sample counts) that must have rated all responses to a prompt; the other "
+        "judges' ratings of it are ignored. Default: all judges.",
     )
-    max_pairs: int | None = Field(None, ge=1, description="Most pairs a prompt, the widest first: all_above_margin.")
+    max_pairs: int | None = Field(
+        None, ge=1, description="For all_above_margin: maximum number of pairs for a prompt, widest margins first."
+    )
     deviations: float = Field(
-        2.0, ge=0, le=10, description="Standard deviations below the mean that are rejected: sigma."
+        2.0, ge=0, le=10, description="For sigma: how many standard deviations below the mean the rejected response is."
     )
-    strong: tuple[str, ...] = Field((), description="Models whose answers are chosen: strong_vs_weak.")
-    weak: tuple[str, ...] = Field((), description="Models whose answers are rejected: strong_vs_weak.")
+    strong: tuple[str, ...] = Field((), description="For strong_vs_weak: models whose answers are chosen.")
+    weak: tuple[str, ...] = Field((), description="For strong_vs_weak: models whose answers are rejected.")
     min_chosen_rating: float | None = Field(
-        None, allow_inf_nan=False, description="Least rating of the chosen response."
+        None, allow_inf_nan=False, description="Minimum rating of the chosen response."
     )
     models: Literal["any", "same", "different"] = Field(
-        "any", description="Whether the two responses are by one model or by two."
+        "any", description="Whether the two responses must come from the same model, from different ones, or either."
     )
     max_length_ratio: float | None = Field(
-        None, ge=1, allow_inf_nan=False, description="Most times that one text is as long as the other, in characters."
+        None, ge=1, allow_inf_nan=False, description="Maximum ratio of the two lengths in characters."
     )
     max_length_difference: int | None = Field(
-        None, ge=0, description="Most characters that one text is longer than the other."
+        None, ge=0, description="Maximum difference of the two lengths in characters."
     )
     max_similarity: float | None = Field(
-        None, ge=0, le=1, description="Most of their distinct character trigrams that the two texts share."
+        None,
+        ge=0,
+        le=1,
+        description="Maximum similarity: the share of distinct character trigrams that both texts have.",
     )
 
     max_tokens: TokenLimits | None = Field(
-        None, description="Most tokens for the student, as {tokenizer: my/student, prompt: 512, total: 2048}."
+        None,
+        description="Maximum number of tokens for the student model, e.g. {tokenizer: my/student, prompt: 512, total:"
+        " 2048}.",
     )
     on_policy: OnPolicy | None = Field(
-        None, description="Least share of pairs by the student itself, as {models: [student], share: 0.5}."
+        None, description="Minimum share of on-policy pairs, e.g. {models: [student], share: 0.5}."
     )
 
     @model_validator(mode="after")

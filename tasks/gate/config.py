@@ -10,7 +10,7 @@ from kasasagi.tasks.pipeline import default_expectations, gate_of
 
 
 class GatesConfig(Config):
-    """What happens when a gate fails, and what is expected beside the defaults."""
+    """What happens when a gate fails, and which expectations are added or changed."""
 
     on_fail: Literal["stop", "pause", "warn"] = Field(
         "stop", description="Stop the run before anything is published, pause it for a person's approval, or warn."
@@ -18,9 +18,9 @@ class GatesConfig(Config):
     wait_hours: float = Field(
         72.0,
         gt=0,
-        description="How long a paused run of a deployment waits; one in a terminal ends.",
+        description="Hours that a paused run of a deployment waits; a run in a terminal ends at once.",
     )
-    expect: tuple[Expectation, ...] = Field((), description="Expectations added, or defaults changed.")
+    expect: tuple[Expectation, ...] = Field((), description="Expectations to add, or changes of the defaults.")
 
     @model_validator(mode="before")
     @classmethod

@@ -22,14 +22,16 @@ class Expectation(Config):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    stage: str = Field(description="The stage whose rows are judged.")
+    stage: str = Field(description="The stage whose rows are evaluated.")
     expectation: str = Field(
         pattern=rf"^((\w+[.:])*Expect\w+|{BY_QUERY})$",
         description="Name of the Great Expectations class, or the dotted path of a class in a Python file beside the "
         "recipe, such as `my_gates:ExpectShortAnswers`.",
     )
-    severity: Severity = Field("critical", description="A critical expectation that fails stops the run.")
-    scope: Scope = Field("both", description="Judged on the scout (the first chunk), on the whole, or on both.")
+    severity: Severity = Field("critical", description="Severity; a critical expectation that fails stops the run.")
+    scope: Scope = Field(
+        "both", description="Evaluate it on the scout (the first chunk), on all rows (whole), or on both."
+    )
     unexpected_rows_query: str | None = Field(
         None,
         description=f"SQL for {BY_QUERY}, such as `SELECT * FROM {BATCH} WHERE rating > 5`: {BATCH} is the stage's "

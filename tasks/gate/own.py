@@ -57,7 +57,7 @@ def class_problem(one: Expectation, base: Path) -> str | None:
         return str(error)
     except Exception as error:
         words = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        return f"{one.expectation!r} cannot be built ({type(error).__name__}: {words}): mend the class or its arguments"
+        return f"{one.expectation!r} cannot be built ({type(error).__name__}: {words}): fix the class or its arguments"
     return None
 
 
@@ -77,7 +77,7 @@ def _own_class(name: str, base: Path) -> Any:
     finally:
         registry._registered_expectations.update(known)
     if not issubclass(found, Base) or found.is_abstract():
-        raise OwnPythonError(f"{name!r} in {own_file(name, base)} is no class of an expectation: derive it from one")
+        raise OwnPythonError(f"{name!r} in {own_file(name, base)} is not a class of an expectation: derive it from one")
     former = known.get(found.expectation_type)
     if former is not None and former is not found and former.__module__.startswith(_OF_THE_LIBRARY):
         raise OwnPythonError(f"{name!r} bears the name of a class of Great Expectations: give it a name of its own")

@@ -40,16 +40,18 @@ class Vote:
 
 
 class Rubric(Config):
-    """What a rubric says, on which scale, and whether it looks at all responses at once."""
+    """The text of a rubric, its scale, and whether all responses are rated side by side."""
 
     text: str | None = Field(
-        None, description="The rubric: a Jinja template over the prompt's columns, which stand in it as data."
+        None, description="The rubric: a Jinja template that may use the prompt's columns as data."
     )
-    file: str | None = Field(None, description="A file that holds the rubric, beside the recipe, in place of the text.")
+    file: str | None = Field(None, description="A file with the rubric beside the recipe, instead of the text.")
     lowest: int = Field(1, ge=0, le=100, description="Lowest rating.")
     highest: int = Field(5, ge=1, le=100, description="Highest rating.")
-    halves: bool = Field(False, description="Whether halves are allowed, as 4.5.")
-    together: bool = Field(True, description="All responses side by side; or each alone, without an order.")
+    halves: bool = Field(False, description="Whether halves such as 4.5 are allowed.")
+    together: bool = Field(
+        True, description="Whether all responses are rated side by side; false rates each alone, without an order."
+    )
     name: str = Field("rubric", min_length=1, description="The aspect's name in the ratings.")
 
     @model_validator(mode="after")
@@ -68,14 +70,14 @@ class Rubric(Config):
 
 
 class PromptTemplate(Config):
-    """A judge prompt that stands in place of ours; the form of the reply follows it."""
+    """A judge prompt that replaces ours; the form of the reply is added after it."""
 
     text: str | None = Field(
         None,
         description="The prompt: a Jinja template with {{ instruction }}, {{ responses }}, {{ count }}, {{ aspect }}, "
         "{{ rubric }} and the prompt's columns.",
     )
-    file: str | None = Field(None, description="A file that holds the prompt, beside the recipe, in place of the text.")
+    file: str | None = Field(None, description="A file with the prompt beside the recipe, instead of the text.")
 
     @model_validator(mode="after")
     def _is_one_text(self) -> Self:
@@ -85,48 +87,52 @@ class PromptTemplate(Config):
 
 
 class JudgeConfig(Config):
-    """Who judges, how often, which aspects, and in which orders the texts are shown."""
+    """Which models judge, how often, which aspects, and in which orders the texts are shown."""
 
     model: str | None = Field(None, description="Name of the model that judges.")
-    models: tuple[str, ...] = Field((), description="Names of several models that judge, in place of `model`.")
-    samples: int = Field(1, ge=1, description="Verdicts of each judge on each question; more than one need randomness.")
+    models: tuple[str, ...] = Field((), description="Names of several models that judge, instead of `model`.")
+    samples: int = Field(1, ge=1, description="Number of verdicts of each judge; several need a temperature above 0.")
     method: MethodName = Field(
         "ultrafeedback",
-        description="The way of judging: ratings by aspects, which of two is better, a rubric of your own, the "
-        "number of a reward model, verify (answers are checked without a model), or the dotted path of a class in a "
-        "Python file beside the recipe.",
+        description="How to judge: ultrafeedback (ratings by aspects), pairwise (the better of two), rubric (your "
+        "own), reward (a reward model's number), verify (check answers without a model), or the dotted "
+        "path of a class in a Python file beside the recipe.",
     )
     verify: VerifyConfig | None = Field(
-        None, description="What the method verify checks answers against, as {truth: answer, kind: number}."
+        None, description="What the method verify checks answers against, e.g. {truth: answer, kind: number}."
     )
     rubric: Rubric | None = Field(None, description="The rubric of the method rubric.")
     prompt: PromptTemplate | None = Field(
-        None, description="A judge prompt of your own, in place of ours, for every method but reward."
+        None, description="Your own judge prompt instead of ours, for every method except reward."
     )
     matches: int | None = Field(
-        None, ge=1, description="Most comparisons of a prompt's responses with each other: pairwise; else all."
+        None, ge=1, description="For pairwise: maximum number of comparisons for a prompt; default: all."
     )
     output: Literal["sections", "json"] = Field(
-        "sections", description="Labelled lines, or JSON by a schema, where the endpoint can (response_format)."
+        "sections",
+        description="Form of the reply: labelled lines, or JSON by a schema if the endpoint supports it "
+        "(response_format).",
     )
-    aspects: tuple[Aspect, ...] = Field(("overall-rating",), min_length=1, description="What is rated, a call each.")
+    aspects: tuple[Aspect, ...] = Field(
+        ("overall-rating",), min_length=1, description="Aspects to rate, with one call for each."
+    )
     orders: Literal["random", "both", "confirm"] = Field(
         "both",
-        description="Orders in which a judge sees the responses: one, drawn from the prompt's digest; both; or "
-        "confirm, which asks in the other order only where the first one leaves the margin that a pair needs.",
+        description="Orders in which a judge sees the responses: random (one, drawn from the prompt's digest), both, "
+        "or confirm (the swapped order only if the first one leaves the margin that a pair needs).",
     )
     language: Literal["auto", "en", "ja"] = Field("auto", description="Language of the judge's prompt.")
     round: int = Field(
         0,
         ge=0,
-        description="Another round asks the judges again, whatever they gave before; weekly makes every week (UTC) a "
-        "round, for scheduled audits.",
+        description="A new number asks the judges again, although the ledger has their verdicts; weekly does so once "
+        "a week (UTC), for scheduled audits.",
     )
     repairs: int = Field(
-        1, ge=0, le=1, description="How often an unreadable reply is asked for again, with the problem named."
+        1, ge=0, le=1, description="How often an unreadable reply is requested again, with the problem named."
     )
     sampling: Annotated[Sampling, with_default_sampling(SAMPLING)] = Field(
-        SAMPLING, description="Sampling of the judge."
+        SAMPLING, description="Sampling parameters of the judge."
     )
 
     @field_validator("round", mode="before", json_schema_input_type=int | Literal["weekly"])

@@ -48,7 +48,7 @@ class OwnMethod:
         except Exception as error:
             raise OwnPythonError(
                 f"judge.method: {self.name} asks nothing about the responses to {prompt['prompt_id']} "
-                f"({type(error).__name__}: {error}); mend its messages()"
+                f"({type(error).__name__}: {error}); fix its messages()"
             ) from error
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
@@ -84,7 +84,7 @@ def own_method(name: str, own: Callable[[], OwnJudge]) -> Callable[..., OwnMetho
     """Return what makes a user's class a way of judging. Raises OwnPythonError where it is none."""
     if not all(callable(getattr(own, method, None)) for method in ("messages", "read")):
         raise OwnPythonError(
-            f"{name!r} is no judge: write a class with messages(self, prompt, texts) and read(self, reply, texts)"
+            f"{name!r} is not a judge: write a class with messages(self, prompt, texts) and read(self, reply, texts)"
         )
     return partial(_made, name, own)
 

@@ -24,12 +24,14 @@ class SourceError(ValueError):
 
 
 class ProvidedResponses(Config):
-    """Columns of a dataset that hold responses, so that none are asked for."""
+    """Columns of a dataset with responses, so that no model has to respond."""
 
-    chosen: str = Field(default="chosen", description="Their column of the response that they prefer.")
-    rejected: str = Field(default="rejected", description="Their column of the other one.")
-    all: str | None = Field(default=None, description="Their column with a list of responses, in place of these two.")
-    models: str | None = Field(default=None, description="Their column with a list of who gave which response.")
+    chosen: str = Field(default="chosen", description="Column of the preferred response.")
+    rejected: str = Field(default="rejected", description="Column of the other response.")
+    all: str | None = Field(default=None, description="Column with a list of responses, instead of these two.")
+    models: str | None = Field(
+        default=None, description="Column with the list of the models that gave these responses."
+    )
 
     def columns(self) -> list[tuple[str, str]]:
         """The columns that are read, by our names for them."""
@@ -41,49 +43,53 @@ class ProvidedResponses(Config):
 class DatasetSource(Config):
     """Prompts read from a dataset; rows that cannot be prompts are quarantined with a reason."""
 
-    kind: Literal["dataset"] = Field(default="dataset", description="Prompts come from data that exists.")
+    kind: Literal["dataset"] = Field(default="dataset", description="Read prompts from a dataset.")
     path: str = Field(
         min_length=1,
-        description="A file, a folder of data files or saved by `datasets`, or a Hub id such as owner/name; looked for "
-        "beside the recipe, then in the current folder.",
+        description="A file, a folder of data files or saved by `datasets`, or a Hub id such as owner/name. Paths are "
+        "resolved against the recipe's folder first, then the current one.",
     )
-    format: Format | None = Field(default=None, description="What the path is, where its ending does not tell.")
+    format: Format | None = Field(
+        default=None, description="Format of the path; needed only if its ending does not show it."
+    )
     encoding: str | None = Field(
         default=None, description="Encoding of a csv, jsonl or json file that is not UTF-8, e.g. cp932."
     )
     delimiter: str | None = Field(
-        default=None, min_length=1, max_length=1, description="Sign between the columns of a csv file, if no comma."
+        default=None, min_length=1, max_length=1, description="Delimiter of a csv file; default: a comma."
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="Names of your columns, by the names instruction or messages, system, and answer. Without the "
-        "first two, a column named messages, conversations or instruction (with input beside it) is used, in this "
-        "order; with `responses` a column named prompt comes first.",
+        description="Your column names, by ours: instruction or messages, system, answer. Without instruction and "
+        "messages, the first existing column of messages, conversations and instruction (with input) is "
+        "used; with `responses`, prompt comes first.",
     )
     keep: list[str] = Field(
         default_factory=list, description="Further columns to keep in every table and in the dataset."
     )
     split: str | None = Field(
         default=None,
-        description="The split of a folder or a Hub id, or a part of it, e.g. train[:100]; train by default.",
+        description="Split of a folder or a Hub dataset, or a part of it, e.g. train[:100]; default: train.",
     )
     name: str | None = Field(
         default=None,
-        description="The configuration of a Hub dataset that has several; of a folder, one of its README or a folder.",
+        description="Configuration of a dataset that has several: of a Hub dataset, of a folder's README, or a "
+        "subfolder.",
     )
     revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
     streaming: bool = Field(default=False, description="Read a Hub dataset row by row instead of downloading it first.")
-    limit: Annotated[int, Field(ge=1)] | None = Field(default=None, description="How many rows to read at most.")
+    limit: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Maximum number of rows to read.")
     turns: Turns | None = Field(
-        default=None, description="Dialogues continue until they have so many user turns: {count: …, model: …}."
+        default=None, description="Extend prompts to dialogues with this number of user turns: {count: …, model: …}."
     )
     last_answer: LastAnswer = Field(
         default="drop",
-        description="What becomes of the answer that a row ends with, in its messages or its column output: drop "
-        "leaves it out, keep lets further turns continue from it, as_chosen makes it the chosen response, by `source`.",
+        description="How to use an answer at the end of a row (its last message or its column output): drop removes "
+        "it, keep continues the dialogue from it, as_chosen makes it the chosen response of the model "
+        "`source`.",
     )
     responses: ProvidedResponses | None = Field(
-        default=None, description="Columns that hold responses, which are rated in place of new ones."
+        default=None, description="Columns with responses, which are rated instead of new ones."
     )
 
     @field_validator("encoding")
@@ -94,7 +100,7 @@ class DatasetSource(Config):
             return encoding and codecs.lookup(encoding).name
         except (LookupError, UnicodeError) as error:
             raise ValueError(
-                f"encoding: {encoding!r} is no encoding of texts that Python knows; try utf-8 or cp932"
+                f"encoding: {encoding!r} is not an encoding of texts that Python knows; try utf-8 or cp932"
             ) from error
 
     @field_validator("columns")

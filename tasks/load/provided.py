@@ -91,7 +91,7 @@ def _prompt_of(provided: ProvidedResponses, row: Mapping[str, Any]) -> Conversat
     if not before and (usual := _usual_prompt(provided, row)) is not None:
         return usual
     if not before:
-        raise UnfitRowError("missing_column", "the row has no prompt, and its responses are no whole conversations")
+        raise UnfitRowError("missing_column", "the row has no prompt, and its responses are not whole conversations")
     if any(turns != before[0] for turns in before):
         raise UnfitRowError("prompts_differ", "the responses answer different conversations")
     return before[0]

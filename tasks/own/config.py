@@ -8,7 +8,7 @@ from kasasagi.blocks.models.kinds import Config
 
 
 class OwnStage(Config):
-    """A stage of one's own; further keys are the settings that it declares."""
+    """Your own stage; further keys are the settings that it declares."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -18,7 +18,8 @@ class OwnStage(Config):
     )
     after: Literal["prompts", "respond"] = Field(
         "respond",
-        description="Which rows it sees: prompts, when they are ready to be answered, or the responses to them.",
+        description="Which rows it receives: the prompts before they are answered, or the responses before they are "
+        "judged.",
     )
 
     @property

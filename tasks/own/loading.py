@@ -17,5 +17,5 @@ def own_function(entry: OwnStage, base: Path) -> tuple[OwnFunction, Any]:
     """
     function = own_object(entry.use, base)
     if not isinstance(function, OwnFunction):
-        raise OwnPythonError(f"{entry.use!r} is no stage: put @stage(...) of kasasagi above its function")
+        raise OwnPythonError(f"{entry.use!r} is not a stage: put @stage(...) of kasasagi above its function")
     return function, function.settings.model_validate(entry.settings)

@@ -75,7 +75,7 @@ def _unlike_in_length(conditions: Conditions, pair: Pair) -> Dropped | None:
     most, (longer, shorter) = conditions.max_length_difference, _lengths(pair)
     if most is None or longer - shorter <= most:
         return None
-    return Dropped("length_difference", f"{longer} and {shorter} characters lie more than {most} apart")
+    return Dropped("length_difference", f"{longer} and {shorter} characters differ by more than {most}")
 
 
 def _lengths(pair: Pair) -> tuple[int, int]:

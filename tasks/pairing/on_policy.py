@@ -18,10 +18,10 @@ Outcome = list[Pair] | Dropped
 
 
 class OnPolicy(Config):
-    """The least share of pairs that the student wrote itself."""
+    """The minimum share of pairs whose responses the student wrote."""
 
-    models: tuple[str, ...] = Field(min_length=1, description="Responders that are the student.")
-    share: float = Field(gt=0, le=1, description="Least share of on-policy pairs; 1 takes no others.")
+    models: tuple[str, ...] = Field(min_length=1, description="Responders that are the student model.")
+    share: float = Field(gt=0, le=1, description="Minimum share of on-policy pairs; 1 allows no others.")
     sides: Literal["both", "either", "chosen", "rejected"] = Field(
         "both", description="Which responses of a pair the student must have written for it to be on-policy."
     )
@@ -67,7 +67,7 @@ def _most_others(share: float, on_policy: int) -> int:
 
 def _outcome_of(config: OnPolicy, left: Sequence[Pair]) -> Outcome:
     names = ", ".join(config.models)
-    wanted = f"pairs by {names} ({config.sides}) shall be {config.share:.0%} of all"
+    wanted = f"pairs by {names} ({config.sides}) must be {config.share:.0%} of all"
     return list(left) or Dropped("off_policy", f"{wanted}, and there are too few of them for this pair to stay")
 
 

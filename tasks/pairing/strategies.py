@@ -241,7 +241,7 @@ def _pair(best: _Rated, worst: _Rated, min_margin: float) -> Pair | Dropped:
     if not higher(best.rating, worst.rating):
         return Dropped("tie", f"the best and the worst are rated {ratings}")
     if not reaches(best.rating, worst.rating + min_margin):
-        return Dropped("below_margin", f"the ratings {ratings} lie {margin:g} apart, less than {min_margin:g}")
+        return Dropped("below_margin", f"the ratings {ratings} differ by {margin:g}, less than {min_margin:g}")
     if not _has_majority(chosen, rejected):
         return Dropped(
             "no_majority", f"not more than half of the {len(chosen.votes)} judges rate the better one higher"

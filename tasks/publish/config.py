@@ -28,26 +28,25 @@ class PublishError(Exception):
 
 
 class SplitConfig(Config):
-    """How the pairs are divided into train and test: by prompt, so that no prompt is on both sides.
-
-    A prompt goes where the one goes that it was rewritten from. Where prompts are not published as they were loaded
-    (prompt: as_sent, system: drop), those that differ in their system messages alone go together too.
+    """How the pairs are divided into train and test: by prompt, so that no prompt is in both. A rewritten prompt
+    stays with its origin. With prompt: as_sent or system: drop, prompts that differ only in their system messages
+    stay together, too.
     """
 
     test: float = Field(gt=0, lt=1, description="Share of the prompts whose pairs go to the test split.")
-    seed: int = Field(0, description="Another seed gives another division.")
+    seed: int = Field(0, description="Seed of the division.")
 
 
 class HubConfig(Config):
-    """A dataset repository on the Hugging Face Hub, to which the dataset is pushed when every gate has let it pass."""
+    """A dataset repository on the Hugging Face Hub, to which the dataset is pushed when every gate has passed."""
 
     repo: str = Field(
         pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$",
-        description="The repository as owner/name; made if need be.",
+        description="The repository as owner/name; created if it does not exist.",
     )
-    private: bool = Field(True, description="Whether only its owner sees it; a public repository is then refused.")
+    private: bool = Field(True, description="Whether the repository is private; if true, a public one is refused.")
     revision: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9][\w./-]*$", description="Its branch, made where there is none; without it main."
+        None, pattern=r"^[A-Za-z0-9][\w./-]*$", description="Branch; created if it does not exist; default: main."
     )
     token_env: str = Field("HF_TOKEN", description="Name of the environment variable that holds the token.")
 
@@ -56,7 +55,7 @@ class HubConfig(Config):
     def _names_a_variable(cls, value: str) -> str:
         if not _ENVIRONMENT_NAME.fullmatch(value):
             raise ValueError(
-                "this is no name of an environment variable, such as HF_TOKEN, and a recipe holds no tokens: "
+                "this is not a name of an environment variable, such as HF_TOKEN, and a recipe holds no tokens: "
                 "put the token into a variable and write its name here"
             )
         return value
@@ -67,37 +66,43 @@ class HubConfig(Config):
 
 
 class PublishConfig(Config):
-    """Where the dataset goes, and in which form."""
+    """Where the dataset is published, and in which formats."""
 
     path: str | None = Field(
         None,
         min_length=1,
-        description="Folder of the dataset, or its address on a storage such as s3://bucket/folder, without a key. "
-        "{date} stands for the day of the run and {run} for its id, so that each run makes its own version.",
+        description="Folder of the dataset, or an address such as s3://bucket/folder, without a key. {date} is "
+        "replaced by the day of the run and {run} by its id, so that each run publishes a separate "
+        "version.",
     )
-    hub: HubConfig | None = Field(None, description="The Hub's repository to which it is pushed too, or alone.")
+    hub: HubConfig | None = Field(
+        None, description="Repository on the Hugging Face Hub, in addition to the path or instead of it."
+    )
     licenses: dict[str, str] = Field(
-        {}, description="Licences of what it came from, for the card: by a model's name here, or by source."
+        {}, description="Licences of the sources, for the card: by the models' names in this recipe, and source."
     )
     formats: tuple[FormatName, ...] = Field(
         PAIRS_FORMATS,
         min_length=1,
-        description="Formats; the first fills the folder, each further one a folder in it. Where the responses are the "
-        "dataset, generations and all_responses are possible, and the default is generations. One of your own is the "
-        "dotted path of a function in a Python file beside the recipe.",
+        description="Formats: the first fills the folder, each further one gets a subfolder. A dataset of responses "
+        "has generations (the default) and all_responses. For your own format write the dotted path of a "
+        "function in a Python file beside the recipe.",
     )
     prompt: Literal["original", "as_sent"] = Field(
-        "original", description="The prompt as loaded, or the messages that the chosen response's model was sent."
+        "original",
+        description="The prompt as it was loaded, or the messages that the chosen response's model received.",
     )
-    system: Literal["keep", "drop"] = Field("keep", description="Whether system messages stay in the prompt.")
+    system: Literal["keep", "drop"] = Field("keep", description="Whether the prompt keeps its system messages.")
     thinking: Literal["drop", "inline"] = Field(
-        "drop", description="Whether a response's thinking text is left out, or stands in <think> tags in front of it."
+        "drop", description="Whether a response's thinking is left out, or put into <think> tags in front of it."
     )
-    split: SplitConfig | None = Field(None, description="Divides the pairs into train and test; without it all train.")
+    split: SplitConfig | None = Field(
+        None, description="How to divide the pairs into train and test; default: all train."
+    )
     license: str | None = Field(
         None,
         pattern=r"^[a-z0-9][a-z0-9.-]*$",
-        description="The dataset's licence by its Hub name, such as cc-by-4.0; the card says unknown without it.",
+        description="The dataset's licence by its Hub name, such as cc-by-4.0; default: unknown.",
     )
 
     @field_validator("path")
@@ -107,8 +112,8 @@ class PublishConfig(Config):
             parts = urlsplit(value)
             if parts.username or parts.password or parts.query:
                 raise ValueError(
-                    "an address holds no name, password or ?; what is secret goes through the storage's environment "
-                    "variables, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                    "an address must not contain a name, password or ?; put secrets into the storage's environment "
+                    "variables, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 )
         return value
 
@@ -136,7 +141,7 @@ class PublishConfig(Config):
         names = [short_name(name) for name in value]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"the format {name!r} stands there twice; name it once")
+                raise ValueError(f"the format {name!r} appears twice; name it once")
         return value
 
     def for_run(self, run: str, started: float) -> "PublishConfig":

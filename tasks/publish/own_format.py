@@ -46,7 +46,7 @@ class _Rows:
         except Exception as error:
             raise PublishError(
                 f"publish.formats: {self._name} makes no row of a pair ({type(error).__name__}: {error}), so nothing "
-                "is published; mend its function: for every pair it returns the same columns, each of one type"
+                "is published; fix its function: for every pair it returns the same columns, each of one type"
             ) from error
         self._schema = table.schema
         return table

@@ -63,7 +63,7 @@ def _known_as(config: HubConfig) -> str:
 
 def _with_places(sentence: str, result: Release) -> str:
     """The sentence with where the dataset lies all the same."""
-    return f"{sentence}; it lies in {' and in '.join(result.places)} all the same" if result.places else sentence
+    return f"{sentence}; the dataset is complete in {' and in '.join(result.places)}" if result.places else sentence
 
 
 def _note(run: Run, result: Release) -> None:

@@ -77,17 +77,17 @@ class FormatWriter:
     def finish(self) -> None:
         """Close the files and write what goes with them.
 
-        Raises PublishError where no row can stand in the format or a split has none, since then nobody could load it.
+        Raises PublishError where no row fits the format or a split has none, since then nobody could load it.
         """
         if not self.counts.total():
             raise PublishError(
-                f"no row can stand in the format {self.form.name} ({shown(self.left_out)}), so nothing is published: "
+                f"no row fits the format {self.form.name} ({shown(self.left_out)}), so nothing is published: "
                 f"leave {self.form.name} out of publish.formats"
             )
         empty = [split for split in self._splits if not self.counts[split]]
         if empty:
             raise PublishError(
-                f"of {self.counts.total():,} rows in the format {self.form.name} none falls to the split {empty[0]}, "
+                f"of {self.counts.total():,} rows in the format {self.form.name} none belongs to the split {empty[0]}, "
                 "so nothing is published: choose another share as publish.split.test, or leave publish.split out"
             )
         for files in self._files.values():

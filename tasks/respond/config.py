@@ -21,13 +21,13 @@ DEFAULT_RULES = (
 
 
 class Responder(Config):
-    """One model as a responder, with what differs from the stage's settings."""
+    """One model as a responder, with settings that override the stage's."""
 
     use: str = Field(description="Name of a model of this recipe.")
-    label: str | None = Field(None, description="Name in the tables; needed where one model responds twice.")
-    sampling: Sampling = Field(Sampling(), description="Sampling, laid over the stage's.")
-    system_prompt: str | None = Field(None, description="System prompt, in place of the stage's.")
-    samples: int | None = Field(None, ge=1, description="Answers to each prompt, in place of the stage's.")
+    label: str | None = Field(None, description="Name in the tables; needed if one model responds twice.")
+    sampling: Sampling = Field(Sampling(), description="Sampling parameters; they override those of the stage.")
+    system_prompt: str | None = Field(None, description="System prompt instead of the stage's.")
+    samples: int | None = Field(None, ge=1, description="Number of answers to each prompt, instead of the stage's.")
 
     @property
     def name(self) -> str:
@@ -36,16 +36,18 @@ class Responder(Config):
 
 
 class RespondConfig(Config):
-    """Who responds, how often, and which answers reach the judge."""
+    """Which models respond, how often, and which answers are judged."""
 
     models: tuple[Responder, ...] = Field(min_length=1, description="Models that respond.")
-    samples: int = Field(1, ge=1, description="Answers of each model to each prompt.")
-    system_prompt: str | None = Field(None, description="System prompt, where a prompt has none of its own.")
-    template: str = Field(PLAIN_TEMPLATE, description="Jinja template of the last user turn; data is never a template.")
-    sampling: Sampling = Field(Sampling(), description="Sampling, laid over the models'.")
+    samples: int = Field(1, ge=1, description="Number of answers from each model to each prompt.")
+    system_prompt: str | None = Field(None, description="System prompt, for prompts without one.")
+    template: str = Field(
+        PLAIN_TEMPLATE, description="Jinja template for the last user turn; text from data is never used as a template."
+    )
+    sampling: Sampling = Field(Sampling(), description="Sampling parameters; they override those of the models.")
     rules: tuple[AnswerRule, ...] = Field(
         DEFAULT_RULES,
-        description="Rules that an answer must keep before it is judged; one of your own is the dotted path of a "
+        description="Rules that an answer must pass before it is judged; for your own rule write the dotted path of a "
         "function in a Python file beside the recipe.",
     )
 

@@ -13,15 +13,17 @@ _ORDER = re.compile(r"(?P<column>\S(?:.*\S)?)(?:\s+(?P<way>asc|desc))|(?P<alone>
 
 
 class SelectConfig(Config):
-    """A quota: of the prompts that are equal in some columns, so many continue."""
+    """A quota: how many prompts with equal values in some columns continue."""
 
-    per: tuple[str, ...] = Field((), description="Columns whose values share a quota, such as category; none: all.")
-    limit: int = Field(ge=1, description="How many prompts continue for each value.")
+    per: tuple[str, ...] = Field(
+        (), description="Columns whose values form the groups, such as category; none: all prompts are one group."
+    )
+    limit: int = Field(ge=1, description="Number of prompts that continue for each group.")
     order_by: tuple[str, ...] = Field(
         (),
-        description="Columns that say which continue first, each with `desc` behind it where the greatest come first; "
-        "quality and difficulty go by their scale. Equals, and all without this, go by their position. prompt_id is a "
-        "digest, so order by it for a fair draw.",
+        description="Columns that decide which prompts continue first; add `desc` to a name for descending order. "
+        "quality and difficulty sort by their scale, ties by position. Order by prompt_id, a digest, for "
+        "a fair draw.",
     )
 
     @field_validator("per", "order_by", mode="before", json_schema_input_type=tuple[str, ...] | str)

@@ -10,15 +10,15 @@ COLUMNS = (DISTANCE, NEIGHBOR)
 
 
 class SemanticConfig(Config):
-    """Which model embeds the prompts, and from which likeness on the later of two goes."""
+    """Which model embeds the prompts, and from which similarity on the later of two is quarantined."""
 
-    model: str = Field(description="Name of the model that embeds, behind an OpenAI-compatible /embeddings.")
+    model: str = Field(description="Name of the embedding model, at an OpenAI-compatible /embeddings endpoint.")
     duplicates: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="A prompt goes if its cosine similarity to an earlier survivor is this or more; 0.95 is a careful "
-        "beginning, but models differ. Without it none goes, and the columns neighbor_distance (1 less the similarity "
-        "to the nearest other prompt) and neighbor_id are all.",
+        description="Quarantine a prompt whose cosine similarity to an earlier one is at least this value; 0.95 is a "
+        "cautious start, but models differ. Default: only add the columns neighbor_distance (1 minus the "
+        "similarity to the nearest other prompt) and neighbor_id.",
     )
-    prefix: str = Field("", description="Put before each text, as some models want it, such as 'query: '.")
+    prefix: str = Field("", description="Text before each prompt, which some models need, such as 'query: '.")

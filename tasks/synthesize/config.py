@@ -34,29 +34,31 @@ class SystemPrompt(Config):
     """A system prompt that steers some of the draws."""
 
     text: str | None = Field(description="The system prompt; null draws without one.")
-    weight: Weight = Field(1.0, description="How often it is drawn, in proportion to the others.")
+    weight: Weight = Field(1.0, description="Relative frequency of its draws.")
 
 
 class PackUse(Config):
     """A pack of system prompts and beginnings that steers some of the draws."""
 
     name: str = Field(min_length=1, description="A pack that ships with kasasagi, or a YAML file beside the recipe.")
-    weight: Weight = Field(1.0, description="How often it is drawn, in proportion to the others.")
+    weight: Weight = Field(1.0, description="Relative frequency of its draws.")
 
 
 class PersonasUse(Config):
-    """People whose instructions the model is to invent, one of them for each draw."""
+    """Personas whose instructions the model generates, one for each draw."""
 
     path: str = Field(min_length=1, description="A file beside the recipe: jsonl, or text with one person a line.")
     column: str = Field("persona", min_length=1, description="The column of a jsonl file that describes the person.")
-    language_column: str = Field("language", description="The column that tells the description's language, if any.")
+    language_column: str = Field(
+        "language", description="The column with the language of the description, if there is one."
+    )
 
 
 class Grid(Config):
-    """Sampling parameters that take turns from draw to draw: every combination is drawn equally often."""
+    """Sampling parameters that vary from draw to draw; every combination is drawn equally often."""
 
-    temperature: tuple[Annotated[float, Field(ge=0, le=2)], ...] = Field((), description="Temperatures to draw with.")
-    top_p: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field((), description="Values of top_p to draw with.")
+    temperature: tuple[Annotated[float, Field(ge=0, le=2)], ...] = Field((), description="Temperatures to use.")
+    top_p: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field((), description="Values of top_p to use.")
 
     @model_validator(mode="after")
     def _has_some(self) -> "Grid":
@@ -72,56 +74,60 @@ class Grid(Config):
 
 
 class MagpieSource(Config):
-    """Instructions that a chat model invents (Magpie, arXiv 2406.08464)."""
+    """Instructions that a chat model generates (Magpie, arXiv 2406.08464)."""
 
-    kind: Literal["magpie"] = Field(description="Instructions that a model invents.")
+    kind: Literal["magpie"] = Field(description="Generate instructions with a model.")
     model: str = Field(description="Name of a model of this recipe.")
     template: str | LiteralTemplate = Field(
         "auto",
-        description="What stands before the user's words: auto (the model's own chat template), a family's name, or "
-        "the text, in which {system} is the place of a system prompt.",
+        description="The text before the user's words: auto (from the model's own chat template), the name of a "
+        "family, or the text itself, in which {system} is the place of a system prompt.",
     )
-    steer: str | None = Field(None, description="Text behind the user marker, which the model continues.")
+    steer: str | None = Field(None, description="Text after the user marker, which the model continues.")
     steer_kept: bool | None = Field(
         None,
-        description="Whether `steer` is part of the instruction; if not set, it is unless it ends with a line break, "
-        'as "Topic: tea\\n" does.',
+        description="Whether `steer` is part of the instruction; by default it is unless it ends with a line break, "
+        'like "Topic: tea\\n".',
     )
     system_prompts: tuple[str | SystemPrompt, ...] = Field(
-        (), description="System prompts, one of which is drawn for each sample; {text: …, weight: …} weighs one."
+        (), description="System prompts, one of which is drawn for each sample; {text: …, weight: …} sets a weight."
     )
     packs: tuple[str | PackUse, ...] = Field(
         (),
-        description="Packs that steer towards a field, drawn among the system prompts: mathematics, code, translation, "
-        "reasoning, everyday, or a YAML file of your own.",
+        description="Packs for a field, drawn among the system prompts: mathematics, code, translation, reasoning, "
+        "everyday, or your own YAML file.",
     )
     packs_as: Literal["system", "start"] = Field(
-        "system", description="Whether a pack steers by its system prompts or by beginnings behind the user marker."
+        "system", description="Whether a pack provides system prompts or beginnings of the user's text."
     )
     languages: dict[Language, Weight] = Field(
-        {}, description="Languages of the instructions, equally often or by weight: [en, ja] or {en: 2, ja: 1}."
+        {}, description="Languages of the instructions, with equal weights or others: [en, ja] or {en: 2, ja: 1}."
     )
-    personas: PersonasUse | None = Field(None, description="People who ask, from a file; one is drawn for each sample.")
-    target: int | None = Field(None, ge=1, description="Accepted instructions wanted; a higher target only adds.")
-    samples: int | None = Field(None, ge=1, description="Raw samples to draw, in place of a target.")
+    personas: PersonasUse | None = Field(None, description="Personas from a file; one is drawn for each sample.")
+    target: int | None = Field(
+        None, ge=1, description="Number of accepted instructions; a higher number only adds rows."
+    )
+    samples: int | None = Field(None, ge=1, description="Number of raw draws, instead of a target.")
     min_yield: float = Field(
-        0.02, ge=0, le=1, description="Share of the draws that must be accepted; a run that falls under it stops."
+        0.02, ge=0, le=1, description="Share of the draws that must be accepted; below it the run stops."
     )
     round: int = Field(
-        0, ge=0, description="Another round draws afresh; daily makes every day (UTC) a round, for scheduled runs."
+        0, ge=0, description="A new number makes new draws; daily does so every day (UTC), for scheduled runs."
     )
     sampling: Annotated[Sampling, with_default_sampling(SAMPLING)] = Field(
-        SAMPLING, description="Sampling of the instructions."
+        SAMPLING, description="Sampling parameters of the instructions."
     )
     turns: Annotated[int, Field(ge=1, le=16)] | Turns = Field(
-        1, description="User turns of each dialogue, or {count: …} with who answers between them and how."
+        1, description="Number of user turns in each dialogue, or {count: …} with the model that answers in between."
     )
     multi_line: bool = Field(
         False,
-        description="Whether an instruction may have several lines, such as a table or a passage: no line break ends "
-        "it, it is trimmed at its ends alone, and it need not end as a sentence.",
+        description="Whether an instruction may have several lines, such as a table or a passage: line breaks do not "
+        "end it, and it need not end as a sentence.",
     )
-    grid: Grid | None = Field(None, description="Sampling parameters that take turns; each row says its own.")
+    grid: Grid | None = Field(
+        None, description="Sampling parameters that vary between draws; each row records its own."
+    )
 
     @property
     def template_text(self) -> str:
@@ -176,7 +182,7 @@ class MagpieSource(Config):
         for place, given in (("sampling.stop", stops), ("turns.sampling.stop", later)):
             if self.multi_line and any(not stop.strip() for stop in given or ()):
                 raise ValueError(
-                    f"multi_line takes several lines, and a line break in {place} would end them: take it out"
+                    f"multi_line takes several lines, and a line break in {place} would end them: remove it"
                 )
         return self
 

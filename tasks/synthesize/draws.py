@@ -71,7 +71,7 @@ def sort_draws(source: MagpieSource, asked: Sequence[Draw], answered: Sequence[A
             quarantine.append(quarantine_row(SYNTHESIZE.name, row["draw_id"], completion.error, completion.detail, row))
         elif not completion.text.strip():
             quarantine.append(
-                quarantine_row(SYNTHESIZE.name, row["draw_id"], "empty", "the model invented nothing", row)
+                quarantine_row(SYNTHESIZE.name, row["draw_id"], "empty", "the model generated no text", row)
             )
         else:
             draws.append(row)

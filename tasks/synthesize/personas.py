@@ -37,7 +37,7 @@ def read_personas(use: PersonasUse, base: Path, languages: Sequence[str]) -> lis
     forged = next((mark for persona in personas if (mark := _MARK.search(persona.text))), None)
     if forged is not None:
         shown = forged.string[:60]
-        raise SteeringError(f"{place}: {shown!r} holds {forged[0]!r}, which ends a turn in chat templates: take it out")
+        raise SteeringError(f"{place}: {shown!r} holds {forged[0]!r}, which ends a turn in chat templates: remove it")
     for language in languages:
         if all(persona.language not in (language, None) for persona in personas):
             raise SteeringError(f"{place} has no persona in {language}: add some, or leave {language} out of languages")

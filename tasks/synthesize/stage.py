@@ -10,7 +10,7 @@ _DRAWS = f"""
         SELECT row_id AS draw_id, {NOT_ANSWERED} AS no_answer FROM quarantine WHERE stage = 'synthesize'
     """
 
-# Version 2: a steering text that is a line of its own is no part of the instruction.
+# Version 2: a steering text that is a line of its own is not a part of the instruction.
 SYNTHESIZE = Stage(
     "synthesize",
     version=2,

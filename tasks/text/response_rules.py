@@ -80,7 +80,7 @@ _UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 def _empty(answer: Answer) -> str | None:
-    return None if answer.content.strip().strip(_UNSEEN).strip() else "the answer says nothing"
+    return None if answer.content.strip().strip(_UNSEEN).strip() else "the answer is empty"
 
 
 def _refused(answer: Answer) -> str | None:

@@ -250,7 +250,7 @@ def unconfirmed(folder: Path, server: FakeServer, about: str, monkeypatch: pytes
 
     with monkeypatch.context() as patch:
         patch.setattr(BatchNotes, "save", full)
-        with pytest.raises(LedgerError, match="cannot be written down"):
+        with pytest.raises(LedgerError, match="cannot be recorded"):
             ask(folder, batched(server), 20, about)
     assert [note.batch_id for note in notes(folder)] == [None]
 
@@ -262,7 +262,7 @@ def test_a_batch_that_nobody_may_be_asked_about_is_not_forgotten(
     before = batches(server)
     unconfirmed(tmp_path, server, f"refused {status}", monkeypatch)
     server.configure(status_all=status)
-    with pytest.raises(ModelUnusableError, match=f"takes no batches: it answers {status}"):
+    with pytest.raises(ModelUnusableError, match=f"accepts no batches: it answers {status}"):
         ask(tmp_path, batched(server), 20, f"refused {status}")
     assert len(notes(tmp_path)) == 1
     server.configure(status_all=None)

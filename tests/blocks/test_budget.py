@@ -106,7 +106,7 @@ def test_later_stages_keep_their_share() -> None:
     for number in range(5):
         assert some.reserve(job(number))
         some.settle(job(number).key, ANSWER)
-    with pytest.raises(BudgetSpentError, match="5 calls are spent, and 12 calls are kept for later stages"):
+    with pytest.raises(BudgetSpentError, match="5 calls are spent, and 12 calls are reserved for later stages"):
         some.reserve(job(6))
     for number in range(10):
         assert some.reserve(job(number, rank=2))

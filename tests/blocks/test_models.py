@@ -121,9 +121,9 @@ def test_several_addresses_are_kept_in_their_order_and_change_no_identity() -> N
         (7, "list of addresses"),
         (None, "list of addresses"),
         ([{"a": 1}], "list of addresses"),
-        (["http://a/v1", "b"], "'b' is no address"),
-        (["http://a/v1", "http://a/v1/"], "http://a/v1 stands there twice"),
-        (["http://a/v1", "http://user:secretword@b/v1"], "holds no name"),
+        (["http://a/v1", "b"], "'b' is not an address"),
+        (["http://a/v1", "http://a/v1/"], "http://a/v1 appears twice"),
+        (["http://a/v1", "http://user:secretword@b/v1"], "must not contain a name"),
     ],
 )
 def test_lists_that_are_no_addresses_are_refused_in_one_sentence(addresses: Any, message: str) -> None:

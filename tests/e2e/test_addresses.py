@@ -28,4 +28,4 @@ def test_a_server_dies_in_the_run_and_another_serves_the_next(new_job: NewJob) -
 def test_a_list_that_is_no_address_is_one_sentence(new_job: NewJob) -> None:
     job = new_job()
     job.prepare(2, models={"small": {"base_url": [job.server.base_url, "nowhere"]}})
-    assert "models.small.base_url: 'nowhere' is no address" in job.run().failed(2)
+    assert "models.small.base_url: 'nowhere' is not an address" in job.run().failed(2)

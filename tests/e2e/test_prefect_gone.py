@@ -35,7 +35,7 @@ def test_a_run_whose_prefect_server_is_lost_publishes_and_ends_well(alone: NewJo
     ended = running.wait()
     assert ended.code == 0, ended.message
     assert len(job.published().splitlines()) > PROMPTS // 2
-    assert "Prefect did not take note of this run's end" in ended.err
+    assert "Prefect did not record the end of this run" in ended.err
     assert len(ended.err) < 2000, "no dump of what could not be sent"
 
 

@@ -87,7 +87,7 @@ def test_a_batch_that_nothing_but_404_is_said_of_is_forgotten_on_demand(tmp_path
         with pytest.raises(KasasagiError, match="answers 404"):
             cancel(place, unconfirmed)
         assert waiting(place) == [unconfirmed], "the batch itself was not asked for"
-        assert "is forgotten as you asked" in cancel(place, a_note(place, server.base_url, "batch_7"))
+        assert "is removed from the list as you asked" in cancel(place, a_note(place, server.base_url, "batch_7"))
     assert waiting(place) == [unconfirmed]
 
 
@@ -108,7 +108,7 @@ def test_a_batch_in_a_folder_is_taken_out_of_it_and_forgotten(tmp_path: Path) ->
     note = a_note(place, str(folder), None)
     folder.mkdir()
     (folder / f"{note.name}.jsonl").write_bytes(b"{}\n")
-    assert "forgotten" in cancel(place, note)
+    assert "removed from the list" in cancel(place, note)
     assert not list(folder.iterdir())
     assert not waiting(place)
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_cancelled_is_said_in_one_sentence(tmp_path: Path) -> Non
         cancel(place, find_batch(place, "batch_7"))
     parent = psutil.Process(os.getppid())
     handed = note.model_copy(update={"batch_id": None, "pid": parent.pid, "pid_started": parent.create_time()})
-    with pytest.raises(KasasagiError, match=f"handed over by process {parent.pid}"):
+    with pytest.raises(KasasagiError, match=f"sent by process {parent.pid}"):
         cancel(place, handed)
     with pytest.raises(UsageError, match="waiting are: batch_7"):
         find_batch(place, "batch_8")

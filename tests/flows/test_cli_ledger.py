@@ -120,12 +120,12 @@ def test_compact_says_how_much_room_it_gave_back(typed: Typed) -> None:
 
 
 def test_check_ends_with_1_until_it_has_repaired(typed: Typed, workspace: Workspace) -> None:
-    assert "all are what was written" in out(typed("check"))
+    assert "none is damaged" in out(typed("check"))
     with sqlite3.connect(workspace.ledger_folder / "ledger.sqlite") as connection:
         connection.execute("UPDATE entries SET reply = ? WHERE id = 4", (b'{"text": "b"}',))
     found = typed("check")
     assert found.exit_code == 1
-    assert "found 1 entry not as written" in found.stdout
+    assert "1 entry damaged" in found.stdout
     assert "--repair" in found.stdout
     assert "removed 1 entry" in out(typed("check", "--repair"))
     assert typed("check").exit_code == 0

@@ -143,7 +143,7 @@ def test_sql_writes_a_file_when_it_is_told_which(typed: Typed, tmp_path: Path) -
     [
         (("sql", "from pairs", "--format", "parquet"), "name it with -o FILE"),
         (("sql", "from pairs", "-o", "x.csv"), "add --format"),
-        (("sql", "latest"), "is no query"),
+        (("sql", "latest"), "is not a query"),
         (("sql", "from pear"), "did you mean 'pairs'"),
         (("sql", "selct * from pairs"), "syntax error"),
         (("trace", "123456789"), "has the id"),

@@ -103,7 +103,7 @@ def test_a_run_without_its_runner_ends_in_one_sentence(tmp_path: Path) -> None:
     ("address", "words"),
     [
         ("tcp://127.0.0.1", "names no host and port"),
-        ("tcp://127.0.0.1:port", "is no address"),
+        ("tcp://127.0.0.1:port", "is not an address"),
         ("127.0.0.1:1", "no ray cluster answers there"),
     ],
 )
@@ -203,5 +203,5 @@ def test_questions_for_which_no_worker_is_there_are_told_once(tmp_path: Path, cl
             until(lambda: bool(logged))
         answers.set()
         assert [one.result().worker for one in sent] == ["one", "one"]
-    words = "no worker of the cluster has begun for 0.01 s: the questions wait for one with num_gpus 1"
+    words = "no worker of the cluster has started a call batch for 0.01 s: the calls wait for one with num_gpus 1"
     assert logged == ([] if claimed else [words])

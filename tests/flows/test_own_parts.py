@@ -158,7 +158,7 @@ def test_a_judge_that_asks_nothing_costs_the_prompt_or_ends_in_one_sentence(tmp_
     handle = chunk(one, config(method="always.Judge"), [question], some(question, 2))
     assert {row["reason"] for row in rows(one, handle, "quarantine")} == {"template"}
     assert asked(one) == []
-    with pytest.raises(OwnPythonError, match=r"judge\.method: Judge asks nothing .*; mend its messages\(\)"):
+    with pytest.raises(OwnPythonError, match=r"judge\.method: Judge asks nothing .*; fix its messages\(\)"):
         chunk(one, config(method="sometimes.Judge"), [question], some(question, 2))
 
 
@@ -177,7 +177,7 @@ def test_rows_of_a_format_that_do_not_fit_together_are_one_sentence(made: list[A
     convert = own_format("mine", lambda row: next(rows_left)).convert
     pairs = [pa.table({"prompt_id": [str(place)]}) for place in range(len(made))]
     tables = [pa.concat_tables(pairs)] if together else pairs
-    with pytest.raises(PublishError, match=r"^publish\.formats: mine makes no row of a pair .*; mend its function"):
+    with pytest.raises(PublishError, match=r"^publish\.formats: mine makes no row of a pair .*; fix its function"):
         list(map(convert, tables))
 
 
@@ -232,11 +232,14 @@ def test_what_a_strategy_of_ones_own_names_keeps_the_promises_of_a_pair(choose: 
             {"respond": {"rules": ["finishd"]}},
             r"respond\.rules\.0: 'finishd'.*no such rule for answers",
         ),
-        ({"judge": {"method": "my_parts.alpaca"}}, r"judge\.method: 'alpaca' is no judge: write a class with messages"),
+        (
+            {"judge": {"method": "my_parts.alpaca"}},
+            r"judge\.method: 'alpaca' is not a judge: write a class with messages",
+        ),
         ({"judge": {"method": "my_judges.Brevity"}}, r"judge\.method: .*names no file"),
         ({"judge": {"method": "my_parts.Brevity", "output": "json"}}, "asks in its own words, so leave them out"),
         ({"pairs": {"strategy": "nearest"}}, r"pairs\.strategy: 'nearest'.*no such strategy"),
-        ({"publish": {"formats": ["trl", "my_parts.trl"]}}, "'trl' stands there twice"),
+        ({"publish": {"formats": ["trl", "my_parts.trl"]}}, "'trl' appears twice"),
         ({"publish": {"formats": ["parquet"]}}, r"publish\.formats\.0: 'parquet'.*no such format"),
         (
             {"models": {"small": {"provider": "my_parts.nothing"}}},

@@ -239,9 +239,9 @@ def test_an_expectation_of_an_own_stage_is_changed_by_what_differs_alone(tmp_pat
         ({"use": "my_stages.brevty", "model": "small"}, "did you mean 'brevity'?"),
         ({"use": "my_stage.brevity", "model": "small"}, "names no file"),
         ({"use": "my_stages.taken", "after": "prompts"}, "the rows have a column 'instruction' already"),
-        ({"use": "my_stages.plain"}, "is no stage: put @stage"),
+        ({"use": "my_stages.plain"}, "is not a stage: put @stage"),
         ({"use": "my_stages.brevity"}, "model"),
-        ({"use": "my_stages.brevity", "model": "smal"}, "'smal' is no model of this recipe; did you mean 'small'?"),
+        ({"use": "my_stages.brevity", "model": "smal"}, "'smal' is not a model of this recipe; did you mean 'small'?"),
         ({"use": "my_stages.brevity", "model": "small", "mots": 3}, "mots"),
     ],
 )

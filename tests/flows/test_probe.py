@@ -82,7 +82,7 @@ def test_the_verdict_follows_from_the_figures_and_says_them(changes: dict[str, A
     [
         ({"failed": {"empty": 30}}, {}, "30% of the draws are empty: the model ends its turn at once"),
         ({"failed": {"time_out": 30}}, {}, "30% of the draws failed (time_out)"),
-        ({"answers": 0.5}, {}, "50% of the texts speak as an assistant"),
+        ({"answers": 0.5}, {}, "50% of the texts sound like an assistant"),
         ({"passes": {"template_leak": 0.8}}, {}, "20% hold text of a chat template: add the markers"),
         ({"passes": {"stopped_by": 0.9}}, {"stop": ["user"]}, "10% were cut at a word ('user')"),
         ({}, {"stop": ["assistant"]}, "a stop string that is a word also cuts texts"),

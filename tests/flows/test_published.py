@@ -68,5 +68,5 @@ def test_nothing_published_and_nobody_who_judges_are_said(run: Run) -> None:
     with pytest.raises(KasasagiError, match=r"no run of other .* has published"):
         recipe_from_last_published(loaded(name="other"), run.workspace)
     pairs = {"strategy": "strong_vs_weak", "strong": ["large"], "weak": ["small"]}
-    with pytest.raises(UsageError, match="nobody judges"):
+    with pytest.raises(UsageError, match="has no judge"):
         recipe_from_last_published(loaded(pairs=pairs, judge=None), run.workspace)

@@ -56,42 +56,42 @@ def test_a_sound_recipe_is_read_with_its_defaults() -> None:
 
 
 GOLDEN = {
-    "nmae=x": "nmae: 'nmae' is no key here; did you mean 'name'?",
-    "judge.ordres=both": "judge.ordres: 'ordres' is no key here; did you mean 'orders'?",
+    "nmae=x": "nmae: 'nmae' is not a key here; did you mean 'name'?",
+    "judge.ordres=both": "judge.ordres: 'ordres' is not a key here; did you mean 'orders'?",
     "judge.orders=bth": "judge.orders: 'bth' is not allowed; did you mean 'both'?",
-    "judge.model=lrge": "judge.model: 'lrge' is no model of this recipe; did you mean 'large'?",
-    "respond.models.0=smal": "respond.models.0: 'smal' is no model of this recipe; did you mean 'small'?",
+    "judge.model=lrge": "judge.model: 'lrge' is not a model of this recipe; did you mean 'large'?",
+    "respond.models.0=smal": "respond.models.0: 'smal' is not a model of this recipe; did you mean 'small'?",
     "models.small.kind=opnai": "models.small.kind: 'opnai' is none of the kinds; did you mean 'openai'?",
     "source.kind=magpy": "source.kind: 'magpy' is none of the kinds; did you mean 'magpie'?",
-    "models.small.modl=x": "models.small.modl: 'modl' is no key here; did you mean 'model'?",
+    "models.small.modl=x": "models.small.modl: 'modl' is not a key here; did you mean 'model'?",
     "models.small={kind: openai}": "models.small.model: this key is missing (the model's name, as the server knows it)",
     "respond.samples=0": "respond.samples: 0 is too small; write 1 or more",
     "respond.samples=many": "respond.samples: 'many' is not a whole number; write one such as 3",
-    "respond.sampling.tempreture=1": "respond.sampling.tempreture: 'tempreture' is no key here; did you mean",
-    "respond.models.1.labl=x": "respond.models.1.labl: 'labl' is no key here; did you mean 'label'?",
+    "respond.sampling.tempreture=1": "respond.sampling.tempreture: 'tempreture' is not a key here; did you mean",
+    "respond.models.1.labl=x": "respond.models.1.labl: 'labl' is not a key here; did you mean 'label'?",
     "respond.template='{{ instrction }}'": (
-        "respond.template: 'instrction' is no column of the prompts; did you mean 'instruction'?; "
+        "respond.template: 'instrction' is not a column of the prompts; did you mean 'instruction'?; "
         "further columns of the source are named in source.keep"
     ),
-    "respond.template='{{ '": "respond.template: '{{ ' is no Jinja template: unexpected 'end of template'",
-    "respond.template='{{ instruction | shout }}'": "respond.template: '{{ instruction | shout }}' is no Jinja",
+    "respond.template='{{ '": "respond.template: '{{ ' is not a Jinja template: unexpected 'end of template'",
+    "respond.template='{{ instruction | shout }}'": "respond.template: '{{ instruction | shout }}' is not a",
     "respond.rules=[finishd]": "no such rule for answers: did you mean 'finished'",
     "respond.models=[small, small]": "'small' responds 2 times; give each of them a label of its own",
-    "filter.rules=[{min_chrs: 3}]": "'min_chrs' is no rule: did you mean 'min_chars'?",
+    "filter.rules=[{min_chrs: 3}]": "'min_chrs' is not a rule: did you mean 'min_chars'?",
     "pairs.min_margin=-1": "pairs.min_margin: -1 is too small; write 0 or more",
     "gates.expect=[{stage: respnd, expectation: ExpectColumnToExist}]": (
-        "gates.expect.0.stage: 'respnd' is no stage with a gate; did you mean 'respond'?"
+        "gates.expect.0.stage: 'respnd' is not a stage with a gate; did you mean 'respond'?"
     ),
     "name=2024-01-01": "name: datetime.date(2024, 1, 1) is not a text; put it in quotes",
-    "models.small.base_url=localhost": "models.small.base_url: 'localhost' is no address: one begins with http://",
-    "models.small.extra_body.n=3": "'n' is set by the stages themselves; take it out",
-    "name.x=1": "--set 'name.x=1': 'x' would stand inside 'job', which holds no names",
-    "respond.models.5.label=x": "--set 'respond.models.5.label=x': '5' is no place in a list of 2; they count from 0",
-    "respond.models.x=y": "--set 'respond.models.x=y': 'x' is no place in a list of 2; they count from 0",
+    "models.small.base_url=localhost": "models.small.base_url: 'localhost' is not an address: one begins with http://",
+    "models.small.extra_body.n=3": "'n' is set by the stages themselves; remove it",
+    "name.x=1": "--set 'name.x=1': 'x' cannot be set inside 'job', which has no keys",
+    "respond.models.5.label=x": "--set 'respond.models.5.label=x': '5' is not a place in a list of 2; they count from",
+    "respond.models.x=y": "--set 'respond.models.x=y': 'x' is not a place in a list of 2; they count from 0",
     "respond.samples": "--set 'respond.samples' must look like judge.orders=both: a path of names, =, a value",
     "=3": "--set '=3' must look like judge.orders=both: a path of names, =, a value",
     "a..b=3": "--set 'a..b=3' must look like judge.orders=both",
-    "respond.samples=[1": "--set 'respond.samples=[1': the value is no YAML at line 1, column 3: ",
+    "respond.samples=[1": "--set 'respond.samples=[1': the value is not YAML at line 1, column 3: ",
 }
 
 
@@ -105,15 +105,15 @@ def test_each_problem_is_one_sentence(setting: str, message: str) -> None:
 OWN_PROMPT = "Which serves a beginner? {{ instruction }} {{ responses }}"
 JUDGE_PROMPTS = {
     "{{ instruction }} {{ respnses }}": (
-        "judge.prompt: 'respnses' is no placeholder here and no column of the prompts; did you mean 'responses'?"
+        "judge.prompt: 'respnses' is neither a placeholder here nor a column of the prompts; did you mean 'responses'?"
     ),
     "{{ instruction }}": (
         "judge.prompt: '{{ instruction }}' has no {{ responses }}, which the judge needs; write it where it shall stand"
     ),
     "{{ responses }}": "judge.prompt: '{{ responses }}' has no {{ instruction }}, which the judge needs; write it",
     "": "judge.prompt: '' has no {{ instruction }}, which the judge needs; write it where it shall stand",
-    "{{ instruction ": "judge.prompt: '{{ instruction ' is no Jinja template: unexpected end of template",
-    OWN_PROMPT + "{{ rubric }}": "judge.prompt: 'rubric' is no placeholder here and no column of the prompts",
+    "{{ instruction ": "judge.prompt: '{{ instruction ' is not a Jinja template: unexpected end of template",
+    OWN_PROMPT + "{{ rubric }}": "judge.prompt: 'rubric' is neither a placeholder here nor a column of the prompts",
 }
 
 
@@ -129,7 +129,7 @@ def test_a_judge_prompt_may_use_columns_and_must_tell_aspects_and_rubrics_apart(
     assert check(own, "judge.aspects=[honesty, helpfulness]").judge.prompt is not None
     assert "has no {{ aspect }}" in problem(plain, "judge.aspects=[honesty, helpfulness]")
     assert "has no {{ rubric }}" in problem(plain, "judge.method=rubric", "judge.rubric={text: Be kind.}")
-    assert "'aspect' is no placeholder" in problem(own, "judge.method=pairwise")
+    assert "'aspect' is neither a placeholder" in problem(own, "judge.method=pairwise")
     assert "prompt is for judges that are asked in words" in problem(plain, "judge.method=reward")
     assert "either a text or a file" in problem("judge.prompt={}")
 
@@ -223,11 +223,11 @@ def test_settings_leave_the_data_that_they_are_laid_over_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: a\nname: b", "at line 2, column 1: the key 'name' stands there twice"),
-        (TEXT + "respond: {models: [large]}", "'respond' stands there twice"),
-        ("models: {a: 1, b: {c: 1, c: 2}}", "'c' stands there twice"),
-        ("a: [1", "is no YAML at line"),
-        ("a: 'b", "is no YAML at line"),
+        ("name: a\nname: b", "at line 2, column 1: the key 'name' appears twice"),
+        (TEXT + "respond: {models: [large]}", "'respond' appears twice"),
+        ("models: {a: 1, b: {c: 1, c: 2}}", "'c' appears twice"),
+        ("a: [1", "is not YAML at line"),
+        ("a: 'b", "is not YAML at line"),
         ("- a\n- b", "and a recipe is a mapping"),
         ("just words", "holds 'just words', and a recipe is a mapping"),
         ("", "recipe.yaml is empty"),
@@ -238,10 +238,10 @@ def test_settings_leave_the_data_that_they_are_laid_over_as_it_is() -> None:
         ("a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
         ("{[a]: b}", "unhashable"),
         ("? {a: b}\n: c", "unhashable"),
-        ("a: " + "9" * 5000, "is no YAML"),
-        ("a: \x00", "is no YAML"),
+        ("a: " + "9" * 5000, "is not YAML"),
+        ("a: \x00", "is not YAML"),
         ("a: *nobody", "undefined alias"),
-        ("--- 1\n--- 2", "is no YAML"),
+        ("--- 1\n--- 2", "is not YAML"),
     ],
 )
 def test_what_is_no_recipe_says_where(text: str, message: str) -> None:
@@ -387,20 +387,20 @@ def test_a_column_that_the_source_does_not_have_is_named(tmp_path: Path) -> None
     assert missing_columns(good) == []
     bad = load_recipe(str(tmp_path / "recipe.yaml"), ["source.columns={instruction: qestion}", "source.keep=[topics]"])
     assert missing_columns(bad) == [
-        "source.columns.instruction: 'qestion' is no column of prompts.jsonl; did you mean 'question'?",
-        "source.keep: 'topics' is no column of prompts.jsonl; did you mean 'topic'?",
+        "source.columns.instruction: 'qestion' is not a column of prompts.jsonl; did you mean 'question'?",
+        "source.keep: 'topics' is not a column of prompts.jsonl; did you mean 'topic'?",
     ]
 
 
 def test_the_sides_of_strong_vs_weak_are_responders() -> None:
     changes = ["pairs.strategy=strong_vs_weak", "pairs.strong=[lagre]", "pairs.weak=[small]"]
-    with pytest.raises(RecipeError, match=r"pairs.strong: .lagre. is no responder.*did you mean .large."):
+    with pytest.raises(RecipeError, match=r"pairs.strong: .lagre. is not a responder.*did you mean .large."):
         load_recipe("two-models-one-judge", changes)
 
 
 def test_the_student_of_an_on_policy_share_is_a_responder() -> None:
     changes = ["pairs.on_policy={models: [smal], share: 0.5}"]
-    with pytest.raises(RecipeError, match=r"pairs.on_policy.models: .smal. is no responder.*did you mean .small."):
+    with pytest.raises(RecipeError, match=r"pairs.on_policy.models: .smal. is not a responder.*did you mean .small."):
         load_recipe("two-models-one-judge", changes)
 
 
@@ -423,7 +423,7 @@ def test_judges_and_pairs_must_go_together() -> None:
     assert "judge: this key is missing" in problem("judge=null", "pairs.min_margin=2")
     assert check("judge=null", "pairs={strategy: strong_vs_weak, strong: [large], weak: [small]}").judging is None
     assert problem("judge={models: [large, smal]}") == (
-        "judge.models.1: 'smal' is no model of this recipe; did you mean 'small'?"
+        "judge.models.1: 'smal' is not a model of this recipe; did you mean 'small'?"
     )
     assert "a weight of 0 leaves one out" in problem("pairs.aspects={honesty: 1}")
     assert "no weight above 0" in problem("pairs.aspects={overall-rating: 0}")

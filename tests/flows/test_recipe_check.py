@@ -74,12 +74,14 @@ def test_a_ping_says_what_to_write_where_a_model_does_not_take_a_parameter() -> 
     ) as at_work:
         _, logged = checked(at(at_work.base_url, "respond.sampling.temperature=0.8"), ping=True)
     [line] = [line for line in logged if "takes no" in line]
-    assert line.startswith("  small takes no temperature: write sampling: {temperature: null} where it is asked; else")
+    assert line.startswith(
+        "  small does not accept temperature: write sampling: {temperature: null} where it is asked; "
+    )
 
 
 def test_a_model_that_the_server_does_not_know_is_named_with_the_nearest(server: FakeServer) -> None:
     problems, _ = checked(at(server.base_url, "models.small.model=smal"))
-    assert problems == [f"models.small.model: 'smal' is no model of {server.base_url}; did you mean 'small'?"]
+    assert problems == [f"models.small.model: 'smal' is not a model of {server.base_url}; did you mean 'small'?"]
 
 
 def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,15 +41,15 @@ def test_conditions_may_ask_for_tags_only_where_there_are_some() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (["tags={model: lagre}"], "tags.model: 'lagre' is no model of this recipe; did you mean 'large'?"),
-        (["semantic={model: x}"], "semantic.model: 'x' is no model"),
+        (["tags={model: lagre}"], "tags.model: 'lagre' is not a model of this recipe; did you mean 'large'?"),
+        (["semantic={model: x}"], "semantic.model: 'x' is not a model"),
         (["models.own={kind: bundled}", "semantic={model: own}"], "semantic.model: 'own' is bundled, and only"),
-        (["rewrite={model: x}"], "rewrite.model: 'x' is no model"),
+        (["rewrite={model: x}"], "rewrite.model: 'x' is not a model"),
         (["rewrite={model: large, methods: [deepr]}"], "'deepr' is not allowed; did you mean 'deeper'?"),
-        (["tags={model: large, kinds: [quality, quality]}"], "'quality' stands there twice"),
-        (["select={per: category, limit: 5}"], "select.per: 'category' is no column of the prompts"),
+        (["tags={model: large, kinds: [quality, quality]}"], "'quality' appears twice"),
+        (["select={per: category, limit: 5}"], "select.per: 'category' is not a column of the prompts"),
         ([TAGS, "select={per: categry, limit: 5}"], "did you mean 'category'?"),
-        ([TAGS, "select={limit: 5, order_by: quality down}"], "'quality down' is no column of the prompts"),
+        ([TAGS, "select={limit: 5, order_by: quality down}"], "'quality down' is not a column of the prompts"),
         (
             ["source.keep=[topic, Category]", TAGS],
             "tags: 'category' is a column of the prompts already; set tags.prefix",

@@ -135,7 +135,7 @@ def test_runs_whose_questions_overlap_pay_once_for_each(tmp_path: Path) -> None:
     assert (texts(one), texts(two)) == (["a", "b", "c"], ["d"])
     assert [answer.reused for answer in second] == [True, False, True]
     assert second[0].completion == first.result()[2].completion
-    assert [line.partition(":")[0] for line in logged] == ["waiting for 2 answers that the run one is asking for"]
+    assert [line.partition(";")[0] for line in logged] == ["waiting for 2 calls that the run one is making"]
 
 
 @settings(max_examples=15, deadline=None)

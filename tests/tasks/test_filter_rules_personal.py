@@ -114,7 +114,7 @@ def test_personal_data_is_somebodys_and_not_an_example(tmp_path: Path, kind: str
 
 def test_personal_data_is_not_told_again_in_the_detail(tmp_path: Path) -> None:
     result = run(tmp_path, table(tmp_path, [PERSONAL["email"][0], *IMPERSONAL]), rules=["personal_data"])
-    assert [row["detail"] for row in held(result)] == ["holds personal data: email"]
+    assert [row["detail"] for row in held(result)] == ["contains personal data: email"]
 
 
 @pytest.mark.parametrize("place", range(4))

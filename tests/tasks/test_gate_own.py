@@ -156,7 +156,7 @@ def test_an_own_class_that_names_no_rows_sees_all_columns(run: Run, base: Path) 
     ("name", "message"),
     [
         ("my_gates:ExpectColumnValuesToBeInSet", "bears the name of a class of Great Expectations"),
-        ("my_gates:ExpectNothingOfGreatExpectations", "is no class of an expectation"),
+        ("my_gates:ExpectNothingOfGreatExpectations", "is not a class of an expectation"),
         ("my_gates:ExpectShortAnswrs", "did you mean 'ExpectShortAnswers'"),
         ("my_gate:ExpectShortAnswers", "did you mean 'my_gates'"),
         ("outside:ExpectShortAnswers", "is not in the recipe's folder"),

@@ -89,7 +89,7 @@ def test_options_that_a_format_does_not_have_are_refused(tmp_path: Path, name: s
 
 @pytest.mark.parametrize("name", ["hex", "idna", "cp93", "rot13"])
 def test_what_is_no_encoding_of_texts_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match="is no encoding of texts"):
+    with pytest.raises(ValidationError, match="is not an encoding of texts"):
         DatasetSource(path="p.csv", encoding=name)
 
 
@@ -103,7 +103,7 @@ def test_a_file_that_is_not_in_its_encoding_is_one_sentence(tmp_path: Path, data
 def test_a_row_that_is_not_in_the_encoding_of_the_recipe_says_so(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_bytes(b"instruction,topic\nWhy?,a\n\x81\x01,b\n")
     [row] = quarantine(load(tmp_path, "p.csv", encoding="cp932"))
-    assert row["detail"] == "line 3: it is not cp932; correct source.encoding, or mend the row"
+    assert row["detail"] == "line 3: it is not cp932; correct source.encoding, or fix the row"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])

@@ -130,7 +130,7 @@ def test_a_part_of_a_split_is_read_of_every_folder(tmp_path: Path, part: str) ->
 @pytest.mark.parametrize("split", ["test", "test[:2]"])
 def test_a_saved_dataset_without_splits_has_no_other(tmp_path: Path, split: str) -> None:
     datasets.Dataset.from_list([{"instruction": "a"}]).save_to_disk(str(tmp_path / "one"))
-    with pytest.raises(SourceError, match="is one dataset, its split train, and has no split 'test': take it out"):
+    with pytest.raises(SourceError, match="is one dataset, its split train, and has no split 'test': remove it"):
         load(tmp_path, "one", split=split)
     with pytest.raises(SourceError, match=r"write it as train\[:100\]"):
         load(tmp_path, "one", split="train[:10%]")

@@ -146,7 +146,7 @@ def test_a_public_repository_is_refused_unless_the_recipe_wants_it_public(run: R
 def test_a_repository_of_somebody_else_is_left_alone(run: Run, hub: FakeHub, there: dict[str, bytes]) -> None:
     hub.repositories[REPO] = Repository(private=True)
     hub.repositories[REPO].add("main", there, "mine")
-    with pytest.raises(PublishError, match=r"thesis\.tex.*left alone"):
+    with pytest.raises(PublishError, match=r"thesis\.tex.*nothing is pushed"):
         pushed(run)
     assert hub.repositories[REPO].files() == there
 
@@ -190,7 +190,7 @@ def test_somebody_elses_commit_meanwhile_is_not_overwritten(run: Run, hub: FakeH
 
 def test_a_failed_push_says_where_the_dataset_lies_all_the_same(run: Run, hub: FakeHub, tmp_path: Path) -> None:
     hub.failing["/commit/"] = 403
-    with pytest.raises(PublishError, match=r"it lies in .*/out all the same"):
+    with pytest.raises(PublishError, match=r"the dataset is complete in .*/out"):
         pushed(run, path=str(tmp_path / "out"))
     assert run.state().published == str(tmp_path / "out")
     assert (tmp_path / "out" / "manifest.json").exists()

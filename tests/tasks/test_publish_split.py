@@ -101,7 +101,7 @@ def test_the_card_tells_of_both_splits_and_loads_the_training_one(run: Run, tmp_
 
 
 def test_a_split_without_rows_publishes_nothing(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(PublishError, match="none falls to the split test"):
+    with pytest.raises(PublishError, match="none belongs to the split test"):
         published(run, tmp_path / "out", split={"test": 1e-9})
     assert list(tmp_path.iterdir()) == []
 

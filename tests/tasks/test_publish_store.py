@@ -126,7 +126,7 @@ def test_one_that_fails_while_files_are_put_in_place_says_incomplete_and_can_be_
 
 def test_what_somebody_else_put_there_is_left_alone(runs: dict[str, Run], address: str) -> None:
     Store(address).write("thesis.tex", b"years")
-    with pytest.raises(PublishError, match=r"thesis\.tex.*left alone"):
+    with pytest.raises(PublishError, match=r"thesis\.tex.*not replaced"):
         put(runs["earlier"], address)
     assert Store(address).names() == ["thesis.tex"]
 

@@ -353,7 +353,7 @@ def test_the_first_rule_in_the_given_order_counts() -> None:
     assert first_broken(["finished", "not_empty"], answer) == Broken(
         "finished", "truncated", "the answer ended by 'length'"
     )
-    assert first_broken(["not_empty", "finished"], answer) == Broken("not_empty", "empty", "the answer says nothing")
+    assert first_broken(["not_empty", "finished"], answer) == Broken("not_empty", "empty", "the answer is empty")
     assert first_broken([], answer) is None
 
 

@@ -99,7 +99,7 @@ def test_a_hub_id_is_taken_from_the_hubs_cache(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     assert counter("us/student", tmp_path, revision="v2").prompt(ASKED) == 3
     assert asked[0] == ("us/student", "tokenizer.json", "v2")
-    with pytest.raises(TokenizerError, match=r"'us/other' is no folder here.*nothing in the cache, and no network"):
+    with pytest.raises(TokenizerError, match=r"'us/other' is not a folder here.*nothing in the cache, and no network"):
         counter("us/other", tmp_path)
 
 

@@ -113,7 +113,7 @@ def recipe(**verify: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("verify", "words"),
     [
-        ({"truth": "anser"}, "judge.verify.truth: 'anser' is no column of the prompts; did you mean 'answer'"),
+        ({"truth": "anser"}, "judge.verify.truth: 'anser' is not a column of the prompts; did you mean 'answer'"),
         (
             {"constraint": "(", "kind": "regex"},
             "judge.verify.constraint: '\\(' cannot be checked: .* pattern of RE2",

@@ -177,7 +177,7 @@ class BatchLane(Lane):
 
     def _write_error(self, error: OSError) -> LedgerError:
         return LedgerError(
-            f"the batch in {self._notes.folder} cannot be written down ({error.strerror}), so it is not handed over: "
+            f"the batch in {self._notes.folder} cannot be recorded ({error.strerror}), so it is not sent: "
             "make room and run again"
         )
 
@@ -226,7 +226,7 @@ class BatchLane(Lane):
 
     def _report_refusal(self, failure: Completion) -> None:
         words = failure.detail if self._endpoint is None else self._endpoint.without_key(failure.detail)
-        why = f"the server takes no batches: it answers {words}; take batch out of the model, or check the key"
+        why = f"the server accepts no batches: it answers {words}; remove batch from the model, or check the key"
         if failure.error == "redirected":
             why = words or ""
         self.callbacks.report_unusable(self._label, why, self._address)
@@ -375,8 +375,8 @@ class BatchLane(Lane):
 
     def _log_loss(self, batch: Batch) -> None:
         self._batch_callbacks.log(
-            f"{self._address} no longer has the results of the batch {batch.note.batch_id}: what they answered is gone "
-            "and is asked, and paid for, again"
+            f"{self._address} no longer has the results of the batch {batch.note.batch_id}: these answers "
+            "are lost, and their requests are sent, and paid for, again"
         )
 
     def _drop(self, batch: Batch) -> None:

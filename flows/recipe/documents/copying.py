@@ -41,7 +41,7 @@ def _copies(path: Path, name: str) -> dict[Path, bytes]:
     """Return what the copy of a shipped recipe consists of, by the file to write."""
     shipped = shipped_recipes()
     if name not in shipped:
-        raise UsageError(f"--from: {shown(name)} is no recipe that ships with kasasagi{nearest(name, [*shipped])}")
+        raise UsageError(f"--from: {shown(name)} is not a recipe that ships with kasasagi{nearest(name, [*shipped])}")
     source = shipped[name]
     text = source.read_text(encoding="utf-8")
     files = {path: _commands_for(text, name, path).encode()}

@@ -117,7 +117,7 @@ def _check(connection: DuckDBPyConnection, sql: str) -> None:
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise UsageError(
-            f"a query is one statement, and this is {plural(len(statements), 'statement')}: ask one by one"
+            f"a query is one statement, and this is {plural(len(statements), 'statement')}: run them one by one"
         )
     reads = statements[0].type in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI)
     writing = _WRITING_WORDS & set(_keywords(sql))

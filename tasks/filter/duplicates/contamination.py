@@ -60,7 +60,7 @@ def _items(name: str, one: EvaluationSet, base: Path) -> Iterator[Item]:
         rows = open_rows(source, locate(source, base)).rows
         for number, row in enumerate(rows, start=1):
             if row.reason is not None:
-                raise _fault(name, f"row {number} of {one.path} cannot be read ({row.reason}: {row.detail}): mend it")
+                raise _fault(name, f"row {number} of {one.path} cannot be read ({row.reason}: {row.detail}): fix it")
             for column in one.columns:
                 yield Item(name, number, _text(name, number, column, row.value))
     except SourceError as error:

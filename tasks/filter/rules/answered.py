@@ -58,7 +58,7 @@ def answer_inside(text: str) -> str | None:
         found = labels[0] if len(labels) == 1 and labels[0]["answer"] and text[: labels[0].start()].strip() else None
     if found is None or _REVIEWS.search(text):
         return None
-    return f"the answer stands there: {' '.join(found[0].split())[:60]}"
+    return f"the answer is in the prompt: {' '.join(found[0].split())[:60]}"
 
 
 def _assistant_speaks(text: str) -> re.Match[str] | None:

@@ -78,7 +78,7 @@ def personal_data(messages: Sequence[Mapping[str, str]], kinds: str | Sequence[s
     for message in messages:
         kind = _kind_in(message["content"], wanted)
         if kind is not None:
-            return f"holds personal data: {kind}"
+            return f"contains personal data: {kind}"
     return None
 
 

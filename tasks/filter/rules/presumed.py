@@ -17,7 +17,7 @@ def private_life(text: str) -> str | None:
     if len(text) > LONGEST:
         return None
     words = classifier("private_life").telling_words(text)
-    return None if words is None else f"asks for the private life of whoever answers: {words!r}"
+    return None if words is None else f"asks about the private life of whoever answers: {words!r}"
 
 
 def missing_context(text: str, messages: Sequence[Any]) -> str | None:
@@ -28,4 +28,4 @@ def missing_context(text: str, messages: Sequence[Any]) -> str | None:
     if len(text) > LONGEST or sum(turn["role"] == "user" for turn in messages) > 1:
         return None
     words = classifier("missing_context").telling_words(text)
-    return None if words is None else f"speaks of what is not there: {words!r}"
+    return None if words is None else f"refers to something that is missing: {words!r}"

@@ -89,7 +89,7 @@ def template_leak(text: str) -> str | None:
 
 def _leaked_mark(plain: str) -> str | None:
     if marker := leaked_token(plain):
-        return f"holds the marker {marker}"
+        return f"contains the marker {marker}"
     if _begins_with_a_thought(plain):
         return "begins with a block of thinking"
     sample = undecoded(plain)
@@ -106,7 +106,7 @@ def _begins_with_a_thought(plain: str) -> bool:
 
 def _leaked_role(plain: str) -> str | None:
     if "#" in plain and (heading := _HEADER.search(plain)):
-        return f"holds the heading {heading[0].strip()}"
+        return f"contains the heading {heading[0].strip()}"
     if glued := glued_role(plain):
         return f"{glued} follows a sentence without a break"
     role = _ROLE.search(plain) or _INLINE_ROLE.search(plain) if ":" in plain or "：" in plain else None

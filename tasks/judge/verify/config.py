@@ -16,18 +16,18 @@ class VerifyConfig(Config):
     """What the answers to a prompt are checked against; no model is asked."""
 
     truth: str | None = Field(
-        None, description="The prompts' column with the right answer, the pattern, the schema or the constraints."
+        None, description="Column of the prompts with the right answer, pattern, schema or constraints."
     )
     constraint: str | int | float | dict[str, Any] | list[Any] | None = Field(
         None,
-        description="One pattern, schema or set of constraints for all prompts, in place of a column, such as "
-        "{words: {at_most: 100}, language: ja}.",
+        description="One pattern, schema or set of constraints for all prompts, instead of a column, e.g. {words: "
+        "{at_most: 100}, language: ja}.",
     )
     kind: CheckerName = Field(
         "auto",
-        description="What is compared: a number, a choice, a text, a regex, json by a schema, instructions; auto "
-        "chooses by each truth, or is the prompt's own instructions without one; or the dotted path of a function "
-        "in a Python file beside the recipe.",
+        description="What is compared: number, choice, text, regex, json (by a schema), instructions, or the dotted "
+        "path of a function in a Python file beside the recipe. auto chooses by each row's truth; without"
+        " a truth it checks the prompt's own instructions.",
     )
 
     @model_validator(mode="after")

@@ -45,7 +45,7 @@ def _parquet_file(path: Path) -> Any:
     try:
         file = pq.ParquetFile(path, pre_buffer=False)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise SourceError(f"{path} is no Parquet file ({_one_line(error)}): name its format") from error
+        raise SourceError(f"{path} is not a Parquet file ({_one_line(error)}): name its format") from error
     _check_size(path, file.metadata)
     return pq.ParquetFile(path, pre_buffer=False, read_dictionary=text_columns(file.metadata))
 
@@ -74,7 +74,7 @@ def _saved_dataset(source: DatasetSource, place: Place) -> Any:
     try:
         found = datasets.load_from_disk(str(place.file))
     except Exception as error:
-        raise SourceError(f"{place.file} is no saved dataset ({_one_line(error)}): save it again") from error
+        raise SourceError(f"{place.file} is not a saved dataset ({_one_line(error)}): save it again") from error
     split, part = split_and_part(source)
     if isinstance(found, datasets.DatasetDict):
         split = split or ("train" if "train" in found or len(found) != 1 else next(iter(found)))
@@ -83,7 +83,7 @@ def _saved_dataset(source: DatasetSource, place: Place) -> Any:
         found = found[split]
     elif split not in (None, own := _split_of(found)):
         raise SourceError(
-            f"source.split: {place.file} is one dataset, its split {own}, and has no split {split!r}: take it out"
+            f"source.split: {place.file} is one dataset, its split {own}, and has no split {split!r}: remove it"
         )
     if part is None or not len(found):
         return found
@@ -108,7 +108,7 @@ def _hub_dataset(source: DatasetSource) -> Any:
         )
     except Exception as error:
         raise SourceError(
-            f"source.path {source.path!r} is no file here, and the Hub did not give it ({_one_line(error)}): "
+            f"source.path {source.path!r} is not a file here, and the Hub did not give it ({_one_line(error)}): "
             "check the id, the name, the split and the network"
         ) from error
 

@@ -75,7 +75,7 @@ def remedy(data: bytes) -> str:
 def misread(data: bytes, encoding: str | None) -> str:
     """Say what to do about a row with bytes that are not text in the encoding that the recipe names, else UTF-8."""
     if encoding is not None:
-        return f"it is not {encoding}; correct source.encoding, or mend the row"
+        return f"it is not {encoding}; correct source.encoding, or fix the row"
     return f"it is not UTF-8; {remedy(data)}"
 
 

@@ -35,7 +35,7 @@ def split_and_part(source: DatasetSource) -> tuple[str | None, slice | None]:
         return source.split, None
     if (named := _SLICE.fullmatch(part)) is None:
         raise SourceError(
-            f"source.split: {source.split!r} is no part of a split: write it as train[:100] or train[5:9]"
+            f"source.split: {source.split!r} is not a part of a split: write it as train[:100] or train[5:9]"
         )
     first, end = (int(number) if number else None for number in named.groups())
     return name or None, slice(first, end)

@@ -114,4 +114,4 @@ def _parse_document(data: bytes, place: Place, encoding: str | None) -> Any:
         except (ValueError, RecursionError):
             if not is_utf8(data):
                 raise SourceError(f"{place.file}: {misread(data, encoding)}") from error
-            raise SourceError(f"{place.file} is not one JSON text ({error}): mend it, or save it as .jsonl") from error
+            raise SourceError(f"{place.file} is not one JSON text ({error}): fix it, or save it as .jsonl") from error

@@ -107,7 +107,9 @@ def _describe_folder(source: DatasetSource, path: Path) -> Place:
     _check_options(source, path, ("name", "revision", "streaming"), "a folder")
     if not _is_saved(path):
         inside = ", ".join(sorted(child.name for child in path.iterdir())[:10]) or "nothing"
-        raise SourceError(f"source.path {source.path!r} is no folder saved by `datasets`: name a file in it ({inside})")
+        raise SourceError(
+            f"source.path {source.path!r} is not a folder saved by `datasets`: name a file in it ({inside})"
+        )
     return Place("saved", path, path.resolve().name, note=_saved_note(source, path))
 
 
@@ -131,7 +133,7 @@ def _check_options(source: DatasetSource, path: Path, names: Sequence[str], what
     """Refuse options that say nothing of a source of that kind, instead of ignoring them."""
     for name in names:
         if getattr(source, name):
-            raise SourceError(f"source.{name}: {path} is {what}, which has no {name}: take it out")
+            raise SourceError(f"source.{name}: {path} is {what}, which has no {name}: remove it")
 
 
 def _neighbours(missing: Path) -> str:

@@ -144,7 +144,7 @@ def _of_configuration(source: DatasetSource, folder: Path, files: list[Path]) ->
         return files
     found = sorted({_configuration(file, folder) for file in files} - {""})
     if not found:
-        raise SourceError(f"source.name: {folder} has no configurations, which would be folders in it: take it out")
+        raise SourceError(f"source.name: {folder} has no configurations, which would be folders in it: remove it")
     if source.name not in found:
         raise SourceError(f"source.name: {folder} has no configuration {source.name!r}: {nearest(source.name, found)}")
     return [file for file in files if _configuration(file, folder) == source.name]

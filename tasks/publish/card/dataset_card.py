@@ -27,7 +27,7 @@ ACCOUNT = "rows_in, rows_out, quarantined, calls_paid, calls_reused, prompt_toke
 PARTIAL = """\
 > [!WARNING]
 > **This dataset is not finished.** It was published before its run had ended, or although the run was stopped: rows are
-> missing, and the gates did not judge the whole."""
+> missing, and the gates did not evaluate all rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def how_to_load(facts: CardFacts) -> list[str]:
         loading = chosen.loading.replace("{folder}", folder)
         loading = loading.replace("{splits}", "" if facts.config.split is None else '["train"]')
         parts += [f"For {chosen.consumer}:", code_block(loading, chosen.loading_language)]
-    parts.append("The same rows lie in `train.parquet` and, one JSON object a line, in `train.jsonl`.")
+    parts.append("The same rows are in `train.parquet` and, one JSON object a line, in `train.jsonl`.")
     return [*parts, *_test_split(facts), *_left_out(facts)]
 
 
@@ -143,8 +143,8 @@ def _test_split(facts: CardFacts) -> list[str]:
     rows = [(writer.form.name, writer.counts["train"], writer.counts["test"]) for writer in facts.writers]
     drawn, together = _drawn_by(facts)
     return [
-        f"A share of {split.test:g} of the prompts is set apart as the split `test`, in files of that name, by the "
-        f"digest of each {drawn} and the seed {split.seed}: all rows of a prompt{together} are on one side, and stay "
+        f"A share of {split.test:g} of the prompts is the split `test`, in files of that name, chosen by the "
+        f"digest of each {drawn} and the seed {split.seed}: all rows of a prompt{together} are in one split, and stay "
         "there when rows are added.",
         table(("format", "train", "test"), rows),
     ]

@@ -48,7 +48,7 @@ def draw_plots(figures: Figures, folder: Path) -> dict[str, str]:
     if any(one.marks for one in figures.models.values()):
         _ratings(figures.models, _place(made, folder, "ratings", "How each model's answers in the pairs are rated"))
     if figures.margins:
-        _margins(figures.margins, _place(made, folder, "margins", "How far the two ratings of a pair lie apart"))
+        _margins(figures.margins, _place(made, folder, "margins", "Difference between the two ratings of a pair"))
     if any(figures.lengths.values()):
         _lengths(figures.lengths, _place(made, folder, "lengths", "How long the chosen and the rejected answers are"))
     return made

@@ -21,8 +21,8 @@ def provenance(config: PublishConfig, recipe: Mapping[str, Any]) -> list[str]:
     return [
         "## Sources and licences",
         table(("here", "what it is", "licence"), rows),
-        "A licence that is unknown here is one that the recipe does not name; the terms of every source and model "
-        "that had a part in the data hold beside those of the dataset.",
+        "A licence is unknown if the recipe does not name it. The terms of every source and model that contributed "
+        "to the data apply in addition to those of the dataset.",
     ]
 
 

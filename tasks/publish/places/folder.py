@@ -85,8 +85,8 @@ def refuse_foreign(target: Path) -> None:
     published = manifest["files"] if manifest else {}
     if foreign := foreign_files(target, {*published, MANIFEST} if manifest else set()):
         raise PublishError(
-            f"{target} holds what kasasagi did not publish there ({_join_names(foreign)}), so it is left alone: "
-            "move that away or name another path"
+            f"{target} contains files that kasasagi did not publish there ({_join_names(foreign)}), so it is not "
+            "replaced: move them away or name another path"
         )
     if changed := changed_files(target, published, target / MANIFEST):
         raise PublishError(

@@ -45,8 +45,8 @@ def _earlier(repository: HubRepository, head: BranchState) -> list[str]:
     if foreign := sorted(there - ours):
         shown = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
         raise PublishError(
-            f"the repository {repository.repo} holds what kasasagi did not push there ({shown}), so it is left alone: "
-            "move that away or name another repository or revision"
+            f"the repository {repository.repo} contains files that kasasagi did not push there ({shown}), so nothing "
+            "is pushed: move them away or name another repository or revision"
         )
     return sorted(ours)
 

@@ -76,8 +76,8 @@ def _earlier(store: Store, names: list[str]) -> set[str]:
     if foreign:
         shown = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
         raise PublishError(
-            f"{store.address} holds what kasasagi did not publish there ({shown}), so it is left alone: "
-            "move that away or name another address"
+            f"{store.address} contains files that kasasagi did not publish there ({shown}), so it is not replaced: "
+            "move them away or name another address"
         )
     return ours
 

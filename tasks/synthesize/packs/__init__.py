@@ -63,7 +63,7 @@ def read_pack(name: str, base: Path, languages: Sequence[str], form: Literal["sy
     if not own and name not in pack_names():
         near = get_close_matches(name, pack_names(), n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise SteeringError(f"{place} is no pack: {hint}there are {', '.join(pack_names())}, or a .yaml file")
+        raise SteeringError(f"{place} is not a pack: {hint}there are {', '.join(pack_names())}, or a .yaml file")
     pack = _read(place, base / Path(name).expanduser() if own else FOLDER / f"{name}.yaml")
     for language in languages:
         if not pack.texts(language, form):
