@@ -108,7 +108,7 @@ class Recipe(Config):
 
     @property
     def is_refined(self) -> bool:
-        """Whether stages of their own stand between the filter and the responders."""
+        """Return whether the recipe has stages between the filter and the responders."""
         return any(part is not None for part in (self.tags, self.semantic, self.select, self.rewrite))
 
     @property

@@ -325,12 +325,12 @@ class LiteLLMModel(OpenAIModel):
         return self
 
     def most_samples(self, address: str, is_vllm: bool = False) -> int:
-        """One: the providers behind LiteLLM differ in what they make of `n`."""
+        """Return 1, because the providers behind LiteLLM treat `n` differently."""
         return 1
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """What the limit of calls in flight is kept for: the address, else the provider as a whole."""
+        """Return what the limit of calls in flight applies to: the address, or else the provider."""
         return (self.api_base or f"litellm:{self.model.split('/', 1)[0]}",)
 
     @property

@@ -48,10 +48,11 @@ def provided_to(run: Run, provided: Shard, prompts: Sequence[Row]) -> list[dict[
 
 
 def take(prompts: Sequence[Row], provided: Sequence[Row]) -> ChunkResult:
-    """Responses that may be judged, those quarantined, and the source's labels: each pair of which it prefers one.
+    """Return the responses to judge, the quarantined ones, and the source's labels: pairs of which it prefers one.
 
-    A text that stands twice under a prompt is one response; a label of either is a label of it. What a response says
-    in `<think>` tags before it answers is its thinking.
+    Equal texts under one prompt are one response; a label of either applies to it. Text in `<think>` tags before an
+    answer
+    is its thinking.
     """
     by_prompt: dict[str, list[Row]] = defaultdict(list)
     for row in provided:
