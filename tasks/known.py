@@ -30,17 +30,18 @@ class Known:
 
 
 class LedgerLookup:
-    """Looks up questions that are asked together in the ledger of a workspace.
+    """Looks up a group of requests in the ledger of a workspace.
 
-    What has no entry of its own gets the answer to the same request under another limit, where that answer ended by
-    itself and fits today's limit. Questions that differ in their limits alone are meant to have different answers, as
-    two responders of one model have: none of them gets an answer under another limit.
+    A request without an entry gets the answer to the same request under another limit, if that answer ended by itself
+    and
+    fits the new limit. Requests that differ only in their limits are meant to have different answers, such as two
+    responders with one model: none of them gets an answer under another limit.
 
     Args:
         workspace: The workspace.
-        identities: What the ledger knows the models by, by their labels.
-        ask_again: Reasons of kept failures that count as unknown.
-        questions: All that is asked together.
+        identities: The models' names in the ledger, by their labels.
+        ask_again: Reasons of stored failures that are retried.
+        questions: All requests of the group.
     """
 
     def __init__(

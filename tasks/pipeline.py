@@ -54,7 +54,12 @@ def gate_of(stage: str) -> Gate:
 
 
 def default_expectations(several_judges: bool = False, verifies: bool = False) -> tuple[Expectation, ...]:
-    """Return what our gates expect unless a recipe says otherwise, stage by stage."""
+    """Return the default expectations of all gates, stage by stage.
+
+    Args:
+        several_judges: Include the expectations for several judges.
+        verifies: Include the expectations for answers that are checked without a model.
+    """
     gates = [stage.gate for stage in STAGES if stage.gate is not None]
     further = [one for gate in gates for one in gate.of_several_judges] if several_judges else []
     further += [one for gate in gates for one in gate.of_checkers] if verifies else []

@@ -145,11 +145,18 @@ class EnginePreQuery:
 def pre_query(
     template: str | LiteralTemplate, model: ModelConfig, engine: Engine | None = None, base: Path = Path()
 ) -> PreQuery:
-    """The pre-query that a recipe's template means for a model; base is the folder of the recipe.
+    """Return the pre-query text that a recipe's template means for a model.
 
-    A family's name or a text needs the model's tokenizer only for what is sent: its text can be had without.
+    With a family's name or a text, the model's tokenizer is only needed for sending, not for the text.
 
-    Raises PreQueryUnknownError where nobody knows what stands before the user's words, or the tokenizer is unusable.
+    Args:
+        template: The recipe's template.
+        model: The model's configuration.
+        engine: The engine, if one is loaded.
+        base: The recipe's folder.
+
+    Raises:
+        PreQueryUnknownError: The text before the user's words cannot be found, or the tokenizer cannot be used.
     """
     own = partial(_own_template, model, base, template == AUTO)
     if isinstance(template, LiteralTemplate):

@@ -66,19 +66,18 @@ def keep_all(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How the rows of a stage become chunks, and what its chunks make becomes rows again.
+    """How the rows of a stage are divided into chunks, and how the results of the chunks become rows again.
 
     Attributes:
-        key_parts: What a chunk's cache key holds besides the stage's version and the chunk's input.
-        makes: The table that a chunk makes; the first of several that it has.
+        key_parts: What a chunk's cache key contains in addition to the stage's version and the chunk's input.
+        makes: The table that a chunk makes; the first one if there are several.
         reads: The name under which a chunk reads its rows.
-        at_most: The calls that so many prompts take at most, where nobody knows them yet.
-        yields: How many rows it makes at most of so many.
-        gather: The prompts that continue, from those that went in and from what the chunks made of them;
-            None where none do.
+        at_most: The maximum number of calls for a number of prompts, as long as the prompts are not known.
+        yields: The maximum number of rows that it makes of a number of rows.
+        gather: Returns the prompts that continue, from the input and the chunks' results; None if none do.
         more_inputs: Further shards that it reads, by table, for a part of the prompts.
-        needs_origin: Whether its chunks hold what tells where a prompt is from, which changes without changing what is
-            asked.
+        needs_origin: Whether its chunks contain the origin of a prompt, which may change while the requests stay
+            equal.
     """
 
     key_parts: Callable[[Context, ChunkJob], list[Any]]

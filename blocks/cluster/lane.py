@@ -31,7 +31,7 @@ class ClusterCallbacks(DispatcherCallbacks, Protocol):
 
 
 class ClusterLane(Lane):
-    """The questions for models that are placed alike, in call batches of which so many are in work at once."""
+    """Sends requests to the cluster in call batches, for models with equal placement; a limited number run at once."""
 
     def __init__(self, callbacks: ClusterCallbacks, transport: ClusterTransport, options: Mapping[str, Any]) -> None:
         super().__init__(callbacks)

@@ -11,12 +11,14 @@ DOUBLINGS = 10
 
 
 class Availability:
-    """The failures in a row of one model at one address; lives in the dispatcher's loop.
+    """Counts the consecutive failures of one model at one address, in the dispatcher's loop.
 
-    After TOLERATED_FAILURES failures without an answer it rests, each time longer, and after each rest a single call
-    tries it. That is an outage where the server cannot be reached or says that it takes no calls now (429, 502 to
-    504), or where SEVERAL_QUESTIONS have failed that are not suspect; a few questions may be the cause themselves.
-    row stands for the failures in a row that are under way. Times are those of the loop's clock, in seconds.
+    After TOLERATED_FAILURES failures without an answer the address pauses, longer each time, and after each pause a
+    single
+    call tries it. This is an outage if the server cannot be reached or takes no calls now (429, 502 to 504), or if
+    SEVERAL_QUESTIONS that are not suspect have failed; a few requests may be the cause themselves. Times are those of
+    the
+    loop's clock, in seconds.
     """
 
     def __init__(self) -> None:

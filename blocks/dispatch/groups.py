@@ -159,7 +159,7 @@ def _with_tokens(found: Sequence[Completion | None], usage: Mapping[str, Any]) -
 
 
 def divide(total: int, weights: Sequence[int]) -> list[int]:
-    """Divide a whole number by weights into whole numbers that add up to it."""
+    """Divide a whole number in proportion to weights, into whole numbers that add up to it."""
     parts, passed, given = [], 0, 0
     for weight in weights:
         passed += weight

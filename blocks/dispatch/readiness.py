@@ -28,20 +28,20 @@ class Readiness:
 
 
 async def check_readiness(route: Route, is_silent: Callable[[], bool], log: Callable[[str], None]) -> Readiness:
-    """Ask a server for its models until it answers.
+    """Ask a server for its list of models until it answers.
 
-    One that answers 502, 503 or 504 is loading and is waited for as long as `patience_s` says. Others get
-    `max_retries` further attempts. A server that fails after these is given a question all the same, since not every
-    server lists its models.
+    A server that answers 502, 503 or 504 is loading, and the run waits for it up to `patience_s`. Others get
+    `max_retries`
+    further attempts. A server that fails after these is still used, since not every server lists its models.
 
     Args:
         route: The model and the address.
-        is_silent: Called when the attempts are used up and nobody answers; whether to give up, since no other address
-            of the model answers either.
-        log: Takes a line for a person.
+        is_silent: Called when the attempts are used up without an answer; returns whether to give up because no other
+            address of the model answers either.
+        log: Logs a line for people.
 
     Returns:
-        A result that is ready; or unusable, or silent at all addresses, with the reason.
+        Whether the server is ready, unusable, or silent at all addresses, with the reason.
     """
     loop = asyncio.get_running_loop()
     started = loop.time()

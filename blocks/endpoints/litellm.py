@@ -70,11 +70,11 @@ class LiteLLMEndpoint(OpenAIEndpoint):
         return None
 
     async def waiting(self) -> int | None:
-        """None: nobody says how many calls wait."""
+        """Return None: LiteLLM does not report how many calls wait."""
         return None
 
     async def complete(self, request: Request, read: Callable[[bytes], Completion] | None = None) -> Completion:
-        """Answer one request; whatever goes wrong is a Completion that says so, never an exception."""
+        """Answer one request. A failure is returned as a Completion with its reason, never raised."""
         if "messages" not in request:
             return Completion(error="rejected_by_server", detail=NO_CHAT, fatal=True)
         try:

@@ -100,9 +100,11 @@ class OpenAIEndpoint:
         return read_waiting(response.text)
 
     async def complete(self, request: Request, read: Callable[[bytes], Completion] | None = None) -> Completion:
-        """Answer one request; whatever goes wrong is a Completion that says so, never an exception.
+        """Answer one request. A failure is returned as a Completion with its reason, never raised.
 
-        read, where given, reads the reply in place of what a request of its kind calls for.
+        Args:
+            request: The request.
+            read: Reads the reply; default: the reader for this kind of request.
         """
         try:
             completion = self._completion(request, await self._post(request), read)

@@ -83,9 +83,9 @@ class BundledEngine:
         return self._identity
 
     def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "", turns: Sequence[Message] = ()) -> str:
-        """What stands before a user's words, by the chat template: the prompt from which the model invents them.
+        """Return the text before a user's words by the chat template, which the model continues with an instruction.
 
-        steer is placed behind the user's marker; `Topic: animals` and a line break moves hina to animals.
+        `steer` is placed after the user's marker; `Topic: animals` and a line break lead hina to animals.
         """
         messages = [{"role": "system", "content": system_prompt}] if system_prompt is not None else []
         messages += [*turns, {"role": "user", "content": HOLE}]

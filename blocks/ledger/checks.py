@@ -218,10 +218,13 @@ def _full_size(path: Path) -> int:
 
 
 def import_ledger(folder: Path, other: sqlite3.Connection, other_path: Path) -> ImportResult:
-    """Take over all entries of another ledger that are whole and not here yet, with their dates.
+    """Import all undamaged entries of another ledger that are new here, with their dates.
 
-    An answer that is here is never replaced; a kept failure gives way to an answer. May be broken off and done again.
-    Raises LedgerError where this ledger cannot be written.
+    An existing answer is never replaced; a stored failure is replaced by an answer. The import may be interrupted and
+    repeated.
+
+    Raises:
+        LedgerError: This ledger cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE_NAME

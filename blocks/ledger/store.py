@@ -195,9 +195,12 @@ class Ledger:
         return found
 
     def append(self, entries: Sequence[Entry]) -> dict[str, Completion]:
-        """Keep some finished calls, all or none, and give what is kept by key; once this returns it is durable.
+        """Store some finished calls durably, all or none, and return the stored ones by key.
 
-        Where another process was quicker, what is kept is its answer. Raises LedgerError.
+        If another process was faster, its answer is the stored one.
+
+        Raises:
+            LedgerError: The ledger cannot be written.
         """
         now = time.time()
         try:

@@ -13,10 +13,11 @@ Written = Callable[[list[tuple[str, Completion]]], None]
 
 
 class Writer:
-    """Keeps the answers of a dispatcher, each before anything else is done with it, from a thread of its own.
+    """Stores the answers of a dispatcher in a separate thread, before anything else is done with them.
 
-    on_written is called, in that thread, with the answers that are now kept; on_unwritable with the error when they
-    cannot be kept, after which nothing more is written.
+    Attributes:
+        on_written: Called in that thread with the answers that are stored.
+        on_unwritable: Called with the error if they cannot be stored; nothing more is written then.
     """
 
     def __init__(self, name: str, on_written: Written, on_unwritable: Callable[[LedgerError], None]) -> None:

@@ -29,10 +29,14 @@ OpenAI names (temperature, top_p, max_tokens, stop, repetition_penalty, …). No
 class Completion:
     """One model's answer to one request, or the reason why there is none.
 
-    `error` is None for an answer. A `transient` error (one of PASSING) may pass, so it is no answer and is not kept;
-    another is an answer with a reason (context_too_long, refused_by_server, …). A `fatal` one makes every call to that
-    model pointless (a wrong key, an unknown model). `wait_s` is what the server asked to wait before another attempt.
-    `unavailable` says that the server could not be reached or takes no calls now, whatever is asked.
+    Attributes:
+        error: None for an answer, otherwise the reason of the failure.
+        transient: The failure is temporary (one of PASSING) and is not stored; other failures are stored with their
+            reason
+            (context_too_long, refused_by_server, …).
+        fatal: Every call to the model would fail (a wrong key, an unknown model).
+        wait_s: The pause that the server asked for before another attempt.
+        unavailable: The server cannot be reached or takes no calls now.
     """
 
     text: str = ""
@@ -79,9 +83,10 @@ def reject_aborted(completion: Completion, why: str = "") -> Completion:
 
 
 def token_count(value: Any) -> int:
-    """A number of tokens as a server says it; 0 where it says none, or none that can be.
+    """Return a number of tokens that a server reported; 0 if it reported none or an impossible one.
 
-    Raises ValueError or TypeError for what is no number at all.
+    Raises:
+        ValueError, TypeError: The value is not a number.
     """
     count = int(value or 0)
     return count if 0 <= count <= MOST_TOKENS else 0

@@ -53,7 +53,7 @@ def provider_at(address: str) -> str | None:
 
 
 def listed_price(provider: str | None, model: str) -> Price | None:
-    """What a model costs by our table; None where it does not stand there. A date behind its name does not matter."""
+    """Return the price of a model from our table, or None if it is not listed; a date in the name is ignored."""
     found = _listed_price(provider, model)
     return found[1] if found else None
 

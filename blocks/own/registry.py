@@ -32,14 +32,14 @@ class Registry(Generic[T]):
     own: Callable[[str, Any], T] | str
 
     def find(self, name: str, base: Path) -> T:
-        """Return what a name stands for.
+        """Return the implementation with a name.
 
         Args:
-            name: A name of ours, or the dotted path of a user's own.
+            name: One of our names, or the dotted path of a user's own implementation.
             base: The recipe's folder.
 
         Raises:
-            OwnPythonError: A user's own cannot be loaded.
+            OwnPythonError: The user's implementation cannot be loaded.
         """
         if not is_own(name):
             return cast("T", _load(self.ours[name]))

@@ -20,10 +20,11 @@ WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
 
 
 def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
-    """A connection that has all of a run's tables.
+    """Return a connection with all tables of a run.
 
-    A run that has ended is read from its run.duckdb, read only; an active or killed one from its shards by
-    a DuckDB of its own in memory, so nobody opens a file that somebody writes.
+    A finished run is read from its run.duckdb, read-only. An active or killed run is read from its shards by a DuckDB
+    in
+    memory, so that nothing opens a file that is being written.
     """
     if run.database.exists():
         return _limit_memory(duckdb.connect(str(run.database), read_only=True), run)
@@ -38,10 +39,10 @@ def tables_of(run: Run, handles: Sequence[RunHandle]) -> duckdb.DuckDBPyConnecti
 
 
 def empty_tables(kept: Sequence[pa.Field] = ()) -> duckdb.DuckDBPyConnection:
-    """Return a connection that has all tables of a run, without rows.
+    """Return a connection with all tables of a run, without rows.
 
     Args:
-        kept: The columns that the prompts have besides their own.
+        kept: Columns of the prompts that the recipe keeps from the source.
     """
     connection = duckdb.connect(":memory:")
     more = [field for field in kept if field.name not in PROMPTS.names]

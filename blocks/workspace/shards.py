@@ -40,9 +40,9 @@ class Account(Config):
 
 
 class Handle(Config):
-    """What a chunk leaves behind: its shards by table, its account, and whether all its calls were answered.
+    """The result of a chunk: its shards by table, its account, and whether all its calls were answered.
 
-    The handle is written last, so its existence means that the shards are whole.
+    The handle is written last, so if it exists, the shards are complete.
     """
 
     stage: str = Field(description="The stage that made it.")

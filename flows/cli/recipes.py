@@ -76,7 +76,7 @@ def check(
     check_recipe(
         loaded, Workspace.resolve(workspace), ping, lambda text, style: screen.print(text, markup=False, style=style)
     )
-    screen.print(say("the recipe is sound"), style="green")
+    screen.print(say("the recipe is valid"), style="green")
 
 
 def plan(

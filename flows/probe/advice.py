@@ -79,7 +79,7 @@ def _on_answers(figures: Figures, sampling: Sampling) -> Iterator[str]:
 def _on_leaks(figures: Figures, sampling: Sampling) -> Iterator[str]:
     leaks = 1 - figures.passes.get("template_leak", 1.0)
     if leaks >= SOMETIMES:
-        yield f"{leaks:.0%} hold text of a chat template: add the markers that end a user's turn to sampling.stop"
+        yield f"{leaks:.0%} contain text of a chat template: add the markers that end a user's turn to sampling.stop"
 
 
 def _on_stops(figures: Figures, sampling: Sampling) -> Iterator[str]:

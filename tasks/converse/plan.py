@@ -17,7 +17,7 @@ PLAIN_SAMPLING = Sampling(temperature=1.0, top_p=1.0, max_tokens=1024, stop=("\n
 
 
 class TurnsError(ValueError):
-    """Several turns are wanted, and nobody says who plays the user."""
+    """Dialogues with several turns are requested, but no model is named that plays the user."""
 
 
 @dataclass(frozen=True)

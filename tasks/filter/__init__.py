@@ -27,14 +27,23 @@ def filter_prompts(
     default_rules: Rules = (),
     published: Path | None = None,
 ) -> FilterResult:
-    """Read a table of prompts and write `prompts.parquet` (the survivors) and `quarantine.parquet` into a folder.
+    """Filter a table of prompts: write `prompts.parquet` (accepted) and `quarantine.parquet` into a folder.
 
-    base is the recipe's folder, where the user's own rules lie. default_rules stand before the recipe's; the recipe
-    changes one by naming it with other parameters, and drops it with `{name: false}`. published is a table of the keys
-    of prompts that were published before and are rejected. Each rejected row carries the
-    first rule that it broke: rules, then `where`, then duplicates, then near duplicates. Both tables have their rows by
-    position. Memory does not grow with the rows, but for near duplicates: by half a kilobyte to one a row. Raises
-    FilterError where a rule or predicate cannot be run.
+    Each rejected row has the first rule that it broke: rules, then `where`, duplicates and near duplicates. Both
+    tables are
+    sorted by position. Memory does not grow with the rows, except for near duplicates: 0.5 to 1 kB for each row.
+
+    Args:
+        config: The filter's settings.
+        prompts: The table of prompts.
+        into: The folder.
+        base: The recipe's folder, which contains own rules.
+        default_rules: Rules before those of the recipe; the recipe changes one by naming it with other parameters, and
+            drops it with `{name: false}`.
+        published: A table of the keys of prompts that were published before and are rejected.
+
+    Raises:
+        FilterError: A rule or predicate cannot be run.
     """
     from kasasagi.tasks.filter.job import run_filter
 

@@ -138,7 +138,7 @@ def _alike(found: Near, ids: Mapping[int, str]) -> tuple[str, str]:
 
 
 def check(config: FilterConfig, columns: Sequence[str], base: Path, default_rules: Rules) -> None:
-    """What `check_filter` of the package says; a kept column, whose type is not known yet, may be any."""
+    """Check a filter as `check_filter` of the package does; a kept column may have any type."""
     _plan(config, base, default_rules)
     if config.contamination is not None:
         check_sets(config.contamination, base)

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str] | None) -> "pd.DataFrame":
-    """The rows of one stage with the columns that its expectations name, and no others; a lone `row` if they name none.
+    """Return the rows of one stage with the columns that its expectations name; only `row` if they name none.
 
-    None asks for every column.
+    A column that the stage's frame does not compute is taken from the stage's own table (content, messages, a kept
+    column).
+    A column that exists nowhere is left out, so that its expectation fails.
 
-    A column that the stage's frame does not work out is taken from the stage's own table (content, messages, a kept
-    column); one that is nowhere is left out, so that its expectation fails.
+    Args:
+        tables: The tables of the run.
+        stage: The stage.
+        columns: The columns; None for all.
     """
     query = stage_query(tables, stage) if columns is None else columns_query(tables, stage, columns)
     frame: pd.DataFrame = tables.execute(query).df()

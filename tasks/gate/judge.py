@@ -36,18 +36,19 @@ def judge_stage(
     base: Path = Path(),
     known: KnownOutcomes | None = None,
 ) -> list[Outcome]:
-    """Return the outcome of every expectation that a stage has at this scope; none where it has none.
+    """Return the outcome of every expectation on a stage at this scope.
 
-    Where the stage has more than ROWS_AT_ONCE rows, what concerns each row alone is judged in pieces of so many and
-    summed up; what concerns all rows together (uniqueness, counts, means) sees its own columns of the whole.
+    With more than ROWS_AT_ONCE rows, expectations on single rows are evaluated in pieces and summed up; expectations
+    on
+    all rows together (uniqueness, counts, means) read only their own columns.
 
     Args:
         tables: The tables of the run.
         stage: The stage.
-        scope: Whether the tables hold the first chunk or the whole.
-        expectations: What the recipe expects, of this stage and of others.
-        base: The recipe's folder, where own classes lie.
-        known: The outcomes that the workspace knows; None judges all rows.
+        scope: Whether the tables contain the first chunk or all rows.
+        expectations: The recipe's expectations, on this stage and on others.
+        base: The recipe's folder, which contains own classes.
+        known: Outcomes that the workspace already has; None evaluates everything.
     """
     expected = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
     if not expected:

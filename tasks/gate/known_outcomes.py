@@ -57,12 +57,12 @@ def outcomes_key(
     expectations: Mapping[int, Expectation],
     columns: set[str],
 ) -> str:
-    """Return what the outcomes of some expectations of one stage are kept by.
+    """Return the key under which the outcomes of the expectations on one stage are stored.
 
     Args:
         tables: The tables of the run.
-        scope: Whether the tables hold the first chunk or the whole.
-        expectations: The expectations by their numbers; all are of one stage.
+        scope: Whether the tables contain the first chunk or all rows.
+        expectations: The expectations by their numbers; all are on one stage.
         columns: The columns that they name.
     """
     stage = next(iter(expectations.values())).stage

@@ -21,19 +21,19 @@ from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 def gate(
     stage: str, scope: Literal["scout", "whole"], stops: bool = True, refused: str | None = None
 ) -> list[dict[str, Any]]:
-    """Judge a stage on its first chunk or on the whole, and keep the outcomes.
+    """Evaluate the gate of a stage on its first chunk or on all rows, and store the outcomes.
 
     Args:
         stage: The stage.
-        scope: Whether the first chunk is judged, or all rows.
+        scope: Whether the first chunk or all rows are evaluated.
         stops: Whether a critical failure is raised; otherwise a person is asked about the outcomes first.
-        refused: The answer of the person who was asked; empty if the outcomes may pass, None where nobody was asked.
+        refused: The reason if a person refused the outcomes; empty if they were approved, None if nobody was asked.
 
     Returns:
         The outcomes as plain data.
 
     Raises:
-        GateFailedError: An expectation fails, and the recipe says that this stops the run.
+        GateFailedError: An expectation fails, and the recipe stops the run in this case.
     """
     context = current()
     run, recipe = context.session.run, context.recipe

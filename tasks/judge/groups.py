@@ -18,10 +18,11 @@ def one_by_one(prompt_id: str, count: int) -> list[Group]:
 
 
 def matches(prompt_id: str, count: int, most: int | None = None) -> list[Group]:
-    """Two responses at a time, each two once, at most so many; each response stands as often first as may be.
+    """Return pairs of responses to compare, each pair once, up to a maximum number, so that all responses take part.
 
-    Responses sit in a ring in the prompt's own order. First each plays its neighbour, every other of these matches
-    before the rest; then the next but one, and so on: so with half as many matches as responses all of them play.
+    The responses form a ring in the prompt's own order. Neighbours are compared first, then responses two places
+    apart, and
+    so on. With half as many matches as responses, every response takes part once.
     """
     ring = first_order(prompt_id, count)
     found: list[Group] = []

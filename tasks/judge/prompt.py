@@ -20,10 +20,13 @@ MARK_DIGITS = 6
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    """One language's prompt of one way of judging: its templates, its aspects and the labels that a reply must carry.
+    """The prompt of one way of judging in one language: its templates, its aspects, and the labels of a reply.
 
-    user asks for labelled lines, user_json for one JSON object; own and own_json do so behind a recipe's own prompt.
-    again asks once more for a reply that was unreadable. mark_by_order: each order of the texts has a mark of its own.
+    `user` asks for labelled lines and `user_json` for one JSON object; `own` and `own_json` do the same after a
+    recipe's
+    own prompt. `again` repeats the request after an unreadable reply. With `mark_by_order` each order of the texts has
+    a
+    different mark.
     """
 
     system: str
@@ -106,8 +109,12 @@ def instruction_text(messages: Sequence[Message], language: Language) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """What a judge is shown: a conversation, some answers to it in the order in which they stand, and in which form
-    and language its reply is wanted. further are texts that stand elsewhere in the request as data."""
+    """What a judge is shown.
+
+    Attributes are the conversation, the answers to it in their order, and the form and language of the reply.
+    `further`
+    contains texts that occur elsewhere in the request as data.
+    """
 
     messages: Sequence[Message]
     texts: Sequence[str]
@@ -119,21 +126,32 @@ class Exhibit:
 def judge_messages(
     messages: Sequence[Message], texts: Sequence[str], aspect: str, language: Language, *, bundled: bool = False
 ) -> list[Message]:
-    """The request to rate some texts, in the order in which they shall stand, under one aspect, as chat messages.
+    """Return the request to rate some texts under one aspect, as chat messages.
 
-    The role stands in the system message alone, so that a model trained on such prompts never invents them as a
-    user. The same texts in the same order give the same request. bundled asks in the bundled model's words.
+    The same texts in the same order give the same request. The role is in the system message only, so that a model
+    that
+    was trained on such prompts does not generate them when it plays the user.
+
+    Args:
+        messages: The conversation that the texts answer.
+        texts: The texts in the order in which the judge sees them.
+        aspect: The aspect to rate.
+        language: The language of the prompt.
+        bundled: Use the prompt of the bundled model.
     """
     prompt = judge_prompt(language, bundled=bundled)
     return build_messages(prompt, Exhibit(messages, texts, language), {"aspect": prompt.aspects[aspect]})
 
 
 def build_messages(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any]) -> list[Message]:
-    """A prompt around an instruction and some texts, each between marks; fields are what else its template needs.
+    """Return the messages of a request to a judge: a prompt around an instruction and some texts, each between marks.
 
-    A field that is a function is called with the mark, which stands in none of the texts and is the same in whatever
-    order they stand, so that requests in both orders begin alike. The field own is a recipe's own prompt, which stands
-    in place of ours.
+    Args:
+        prompt: The templates of one language.
+        shown: What the judge is shown.
+        fields: Further fields of the template. A function is called with the mark. The mark occurs in none of the
+            texts and does not depend on their order, so that the requests in both orders begin alike. The field own is
+            the recipe's own prompt, which replaces ours.
     """
     instruction = instruction_text(shown.messages, shown.language)
     texts = list(shown.texts)

@@ -17,7 +17,7 @@ _STEP = re.compile(
 
 
 class Framed(str):
-    """A text that stands between marks already, or that is ours."""
+    """A text that already stands between marks, or that is our own."""
 
     __slots__ = ()
 

@@ -22,11 +22,16 @@ Table = Sequence[Sequence[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Aggregation:
-    """How several marks of a response become one number, and how far two numbers must lie apart for a pair.
+    """How several ratings of a response become one number.
 
-    aspects: their mean, the lowest of them, or their mean with these weights. judges: the mean or the median of the
-    judges; majority takes the mean, and a pair needs more than half of the judges behind it. quorum: so many judges
-    must have rated all responses of a prompt in every order, and the others are left out of it; None for all.
+    Attributes:
+        aspects: The mean of the aspects, the lowest of them, or their mean with these weights.
+        judges: The mean or the median of the judges; majority is the mean, and more than half of the judges must agree
+            on
+            a pair.
+        quorum: Number of judges that must have rated all responses to a prompt in every order; the others are ignored
+            for
+            it. None means all judges.
     """
 
     min_margin: float
@@ -57,10 +62,11 @@ def candidates_by_prompt(
     responses: Iterable[Mapping[str, Any]],
     ratings: Iterable[Mapping[str, Any]],
 ) -> dict[str, list[Candidate]]:
-    """The responses of each prompt with one rating for each order that its texts were to be shown in.
+    """Return the responses to each prompt with one rating for each order of the texts.
 
-    A rating is None where a mark of any judge or aspect in that order is missing, so that a half-read verdict makes
-    no pair. Where nobody judges, nobody is rated. Verdicts of people outrank those of all judges.
+    A rating is None if a judge's rating of an aspect is missing in that order, so that an incomplete verdict makes no
+    pair.
+    Without judges there are no ratings. Ratings of people take precedence over those of all judges.
     """
     by_prompt = by_prompt_id(responses)
     if judge is None:

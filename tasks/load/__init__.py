@@ -51,10 +51,14 @@ def count_answered(source: DatasetSource, base: Path, most: int) -> int:
 
 
 def check_source(source: DatasetSource, base: Path) -> list[str] | None:
-    """The column names as `source_columns` gives them, once it is sure that the mapped columns are there.
+    """Return the column names as `source_columns` does, after checking that the mapped columns exist.
 
-    Raises SourceError where the source is missing, or a mapped or kept column is, or none is mapped and ours are not
-    there. A Hub id is not asked.
+    A dataset on the Hub is not requested.
+
+    Raises:
+        SourceError: The source, a mapped column or a kept column is missing, or no column is mapped and the default
+            ones
+            do not exist.
     """
     from kasasagi.tasks.load.job import check
 

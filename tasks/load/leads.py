@@ -4,11 +4,13 @@ from kasasagi.tasks.load.turns import Conversation
 
 
 def lead_to(prompt: Conversation, response: str | Conversation) -> Conversation:
-    """The conversation that a response answers.
+    """Return the conversation that a response answers.
 
-    Of a whole conversation (ultrafeedback_binarized's, distilabel's) it is all but the last turn, if the prompt is its
-    beginning, its end, or the first thing that the user says in it. Of the turns that follow upon the prompt it is the
-    prompt and all of them but the last. Else it is the prompt.
+    For a whole conversation (as in ultrafeedback_binarized and distilabel) it is all but the last turn, if the prompt
+    is
+    its beginning, its end, or the user's first message. For turns that follow the prompt, it is the prompt and all of
+    them
+    but the last. Otherwise it is the prompt.
     """
     if isinstance(response, str) or len(response) < 2:
         return prompt

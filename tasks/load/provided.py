@@ -50,12 +50,14 @@ class Answer:
 
 
 def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRow]:
-    """The rows, each with its prompt in the column `messages` where the recipe maps none.
+    """Return the rows, each with its prompt in the column `messages` if the recipe maps none.
 
-    That is the column `prompt` (a text or a conversation), with the turns that whole conversations in the responses
-    have beside it; else what comes before the responses, where these are whole conversations; else the columns from
-    which a dataset without responses is read (messages, conversations, instruction). Any of them may be a transcript,
-    one text with the turns in it.
+    The prompt is the column `prompt` (a text or a conversation), with the turns that whole conversations in the
+    responses
+    add to it. Without that column it is what precedes the responses in whole conversations, otherwise the columns that
+    a
+    dataset without responses is read from (messages, conversations, instruction). Each may be a transcript in one
+    text.
     """
     provided = source.responses
     if provided is None or _maps_prompt(source):
@@ -148,7 +150,13 @@ def _list_in(value: Any) -> list[Any] | None:
 
 
 def answers_of(provided: ProvidedResponses, row: Mapping[str, Any], whole: bool = False) -> list[Answer]:
-    """The responses of a row, fit or not; whole where no prompt stands beside them, so that they may be transcripts."""
+    """Return the responses of a row, valid or not.
+
+    Args:
+        provided: The columns with responses.
+        row: The row.
+        whole: Whether the row has no separate prompt, so that its responses may be transcripts.
+    """
     values = _values(provided, row)
     slots = ["chosen", "rejected"] if provided.all is None else [str(place) for place in range(len(values))]
     names = _list_in(row.get(provided.models)) if provided.models else None

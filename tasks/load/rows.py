@@ -14,12 +14,14 @@ _CONVERSATIONS = ("messages", "conversations", "conversation")
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Their columns that make a prompt: the instruction or the messages, and the system text where one is mapped.
+    """The source columns that make a prompt: the instruction or the messages, and the system text if one is mapped.
 
-    more is the column `input` of tables that have instruction and input (Alpaca): what the instruction is about.
-    answer is the column of an answer that stands beside an instruction. last_answer says what becomes of what follows
-    the user's last turn: it is left out, as of a dataset for fine-tuning, refused, or kept, but only in dialogues of
-    fewer user turns than goes_on_to.
+    Attributes:
+        more: The column `input` of datasets with instruction and input (Alpaca): the material of the instruction.
+        answer: The column of an answer to the instruction.
+        last_answer: How text after the user's last turn is used: dropped, refused, or kept in dialogues that have
+            fewer
+            user turns than `goes_on_to`.
     """
 
     instruction: str | None

@@ -42,11 +42,14 @@ ROUNDING = 1e-12
 class Candidate:
     """One response that a pair can contain.
 
-    `ratings` has one number for each order in which the texts were shown, in the same order for all candidates of a
-    prompt; None, NaN or infinity where there is no readable rating. `thinking` is what the model thought before it
-    answered; nothing is compared with it. `votes` has one number for each judge, over all orders, where a pair needs a
-    majority of them. `lacks_quorum` says that fewer judges than are asked for rated all responses of the prompt.
-    `checked` says that the rating is a checker's verdict: 1 for correct, 0 for incorrect.
+    Attributes:
+        ratings: One number for each order of the texts, in the same sequence for all candidates of a prompt; None, NaN
+            or
+            infinity if there is no readable rating.
+        thinking: The model's thinking before the answer; it is not compared.
+        votes: One number for each judge over all orders, if a pair needs a majority.
+        lacks_quorum: Fewer judges than required rated all responses to the prompt.
+        checked: The rating is a checker's verdict: 1 for correct, 0 for incorrect.
     """
 
     response_id: str

@@ -60,10 +60,10 @@ def sigma(candidates: Sequence[Candidate], min_margin: float, deviations: float 
 def all_above_margin(
     candidates: Sequence[Candidate], min_margin: float, conditions: Conditions, most: int | None = None
 ) -> list[Pair] | Dropped:
-    """Every pair that keeps the promises and the conditions, the widest margins first, at most so many.
+    """Return every pair that meets the conditions, the widest margins first, up to a maximum number.
 
-    A pair of texts stands once. Where equal texts are rated so differently that two pairs contradict each other, both
-    are left out. If there is no pair, the reason is that of the two whose ratings lie farthest apart.
+    A pair of texts occurs once. If equal texts are rated so differently that two pairs contradict each other, both are
+    left out. If there is no pair, the reason is that of the two responses with the widest margin.
     """
     ready = _ready(candidates)
     if isinstance(ready, Dropped):

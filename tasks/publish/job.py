@@ -32,14 +32,24 @@ def publish(
     target: Path,
     partial: bool = False,
 ) -> Published:
-    """Write a run's pairs as a dataset folder: whole or not at all, in place of one that was published there before.
+    """Publish a run as a dataset folder, all or nothing; it replaces a dataset that was published there before.
 
-    A run whose recipe has nobody answer publishes its instructions, one that makes no pairs its responses.
+    A run without responders publishes its instructions, and one without pairs its responses. Equal rows give equal
+    data
+    files, and memory does not grow with their number.
 
-    connection has the run's tables (`kasasagi.blocks.workspace.run_tables.open_tables`); whether its gates allow a
-    publication is the caller's matter. partial marks the dataset as unfinished. Memory does not grow with the
-    pairs, and equal rows give equal data files. Raises PublishError where there are no rows, where the target holds
-    anything else than a dataset of ours, or where it cannot be written; the target is then as it was.
+    Args:
+        config: The recipe's settings for publishing.
+        run: The run.
+        connection: A connection with the run's tables (`kasasagi.blocks.workspace.run_tables.open_tables`). The caller
+            checks that the gates allow a publication.
+        target: The folder.
+        partial: Mark the dataset as unfinished.
+
+    Raises:
+        PublishError: There are no rows, the target contains something other than a dataset of kasasagi, or it cannot
+            be
+            written; the target is unchanged then.
     """
     product = run.product()
     if product == "instructions":

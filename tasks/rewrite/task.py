@@ -37,9 +37,9 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
 
 
 def together(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard | None:
-    """Return the prompts with their rewrites behind them, which keep the columns that were kept from the source.
+    """Return the prompts followed by their rewrites, or None if nothing was rewritten.
 
-    None where nothing was rewritten.
+    Rewrites have the source columns of their origins.
     """
     if not sum(shard.rows for shard in made):
         return None

@@ -9,11 +9,13 @@ _INDENT = re.compile(r"(?: {2}|\t)")
 
 
 def instruction_of(text: str, multi_line: bool) -> str:
-    """The instruction in a draw's text.
+    """Return the instruction in a draw's text.
 
-    A text of several lines keeps its tables, passages, code and indentation: only blank lines at both ends go, and
-    control tokens of a chat template behind the last word (an end of turn that the server did not cut off). Whatever
-    is wrong within is a matter of the filter's rules, which reject the whole and never shorten it.
+    A text of several lines keeps its tables, passages, code and indentation. Only blank lines at both ends are
+    removed, and
+    control tokens of a chat template at the end (an end of turn that the server did not cut off). If something inside
+    is
+    wrong, the filter's rules reject the whole text and never shorten it.
     """
     if not multi_line:
         return text.strip()

@@ -16,10 +16,10 @@ _SHOWN = 60
 
 
 def read_tags(reply: str, kinds: Sequence[Kind]) -> dict[Kind, str]:
-    """The label of each kind in a reply of lines `kind: label`, or of one JSON object.
+    """Return the label of each kind from a reply of lines `kind: label`, or of one JSON object.
 
-    Raises UnreadableError where a kind is missing, stands there twice or has no label of its set, and for every line
-    that says something else.
+    Raises:
+        UnreadableError: A kind is missing, occurs twice or has a label outside its set, or a line has another form.
     """
     found: dict[Kind, str] = {}
     for name, value in _entries(reply):

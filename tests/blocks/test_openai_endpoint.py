@@ -148,7 +148,7 @@ def test_a_server_that_has_chat_alone_is_told_from_one_without_the_model(path: s
     detail = failure(404, error_body("Not Found"), path).detail
     assert detail is not None
     assert detail.startswith("404: Not Found")
-    assert ("it has chat alone; Magpie continues a text" in detail) is tells
+    assert ("it only answers chats; Magpie continues a text" in detail) is tells
 
 
 @pytest.mark.parametrize(

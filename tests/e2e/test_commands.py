@@ -63,8 +63,8 @@ def test_check_asks_each_endpoint(new_job: NewJob) -> None:
             ("check", "recipe.yaml", "--set", "models.large.model=larg"),
             ("check", "recipe.yaml", "--set", f"models.large.base_url={address}"),
         )
-    assert "the recipe is sound" in good.succeeded().out
-    assert "the recipe is sound" in pinged.succeeded().out
+    assert "the recipe is valid" in good.succeeded().out
+    assert "the recipe is valid" in pinged.succeeded().out
     assert sent(job.server) == 3
     assert "models.large.model: 'larg'" in unknown.failed(1)
     assert "did you mean 'large'" in unknown.message
@@ -79,7 +79,7 @@ def test_init_writes_a_recipe_that_check_reads(new_job: NewJob) -> None:
     changes = [f"models.{name}.base_url={job.server.base_url}" for name in models]
     changes += ["models.critic.model=critic", "models.critic.api_key_env=null"]
     sets = [part for change in changes for part in ("--set", change)]
-    assert "the recipe is sound" in job.command("check", "mine.yaml", *sets).succeeded().out
+    assert "the recipe is valid" in job.command("check", "mine.yaml", *sets).succeeded().out
 
 
 def test_the_schema_accepts_a_recipe_and_refuses_an_unknown_key(new_job: NewJob) -> None:

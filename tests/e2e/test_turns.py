@@ -51,7 +51,7 @@ def test_invented_dialogues_become_pairs_and_are_paid_for_once(new_job: NewJob) 
 
 def test_single_turns_of_a_dataset_go_on(new_job: NewJob) -> None:
     job = new_job().prepare(10, source={"turns": {"count": 3, "model": "small", "template": "chatml"}})
-    assert "the recipe is sound" in job.command("check", "recipe.yaml").succeeded().out
+    assert "the recipe is valid" in job.command("check", "recipe.yaml").succeeded().out
     assert "converse" in job.command("plan", "recipe.yaml", "-w", job.workspace).succeeded().out
     job.run().succeeded()
     accounts = closed(job)

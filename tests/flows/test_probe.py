@@ -83,7 +83,7 @@ def test_the_verdict_follows_from_the_figures_and_says_them(changes: dict[str, A
         ({"failed": {"empty": 30}}, {}, "30% of the draws are empty: the model ends its turn at once"),
         ({"failed": {"time_out": 30}}, {}, "30% of the draws failed (time_out)"),
         ({"answers": 0.5}, {}, "50% of the texts sound like an assistant"),
-        ({"passes": {"template_leak": 0.8}}, {}, "20% hold text of a chat template: add the markers"),
+        ({"passes": {"template_leak": 0.8}}, {}, "20% contain text of a chat template: add the markers"),
         ({"passes": {"stopped_by": 0.9}}, {"stop": ["user"]}, "10% were cut at a word ('user')"),
         ({}, {"stop": ["assistant"]}, "a stop string that is a word also cuts texts"),
         ({"cut": 0.4}, {"max_tokens": 64}, "40% ended at max_tokens (now 64)"),
@@ -102,7 +102,7 @@ def test_the_verdict_follows_from_the_figures_and_says_them(changes: dict[str, A
             "little (50% begin with 'What is the'): steer",
         ),
         ({"languages": {"other": 0.2}}, {}, "20% are in neither English nor Japanese"),
-        ({"draws": 99}, {}, "99 draws decide little: draw at least 100"),
+        ({"draws": 99}, {}, "99 draws are too few to rely on these shares: draw at least 100"),
     ],
 )
 def test_advice_names_the_figure_and_the_remedy(changes: dict[str, Any], sampling: dict[str, Any], says: str) -> None:
@@ -164,7 +164,7 @@ def test_a_chat_only_endpoint_is_told_that_it_cannot_do_magpie(tmp_path: Path) -
     missing = (404, {}, error_body("Not Found"))
     with (
         ScriptedServer(lambda number, headers: missing) as server,
-        pytest.raises(KasasagiError, match="it has chat alone; Magpie continues a text"),
+        pytest.raises(KasasagiError, match="it only answers chats; Magpie continues a text"),
     ):
         probed(tmp_path, "any", "source.template='### User: '", base_url=server.base_url)
 

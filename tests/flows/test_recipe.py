@@ -64,7 +64,7 @@ GOLDEN = {
     "models.small.kind=opnai": "models.small.kind: 'opnai' is none of the kinds; did you mean 'openai'?",
     "source.kind=magpy": "source.kind: 'magpy' is none of the kinds; did you mean 'magpie'?",
     "models.small.modl=x": "models.small.modl: 'modl' is not a key here; did you mean 'model'?",
-    "models.small={kind: openai}": "models.small.model: this key is missing (the model's name, as the server knows it)",
+    "models.small={kind: openai}": "models.small.model: this key is missing (name of the model on the server)",
     "respond.samples=0": "respond.samples: 0 is too small; write 1 or more",
     "respond.samples=many": "respond.samples: 'many' is not a whole number; write one such as 3",
     "respond.sampling.tempreture=1": "respond.sampling.tempreture: 'tempreture' is not a key here; did you mean",
@@ -254,7 +254,7 @@ def test_what_is_no_recipe_says_where(text: str, message: str) -> None:
 def test_a_bomb_of_aliases_is_refused_quickly() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
-    assert "unfolds into more than" in problem(text="\n".join(lines))
+    assert "expand to more than" in problem(text="\n".join(lines))
 
 
 def test_a_few_aliases_and_merges_are_fine() -> None:

@@ -32,15 +32,15 @@ SELECT id, arg_min(text, place) AS text FROM (
 def failing_rows(
     tables: duckdb.DuckDBPyConnection, one: Expectation, most: int = SHOWN, base: Path = Path()
 ) -> list[dict[str, Any]]:
-    """Return some rows of a stage that an expectation did not expect: id, value and text.
+    """Return some rows of a stage that fail an expectation: id, value and text.
 
-    None where it speaks of all rows together, or of a column that nobody has.
+    Returns None if the expectation is about all rows together, or about a missing column.
 
     Args:
         tables: The tables of the run.
         one: The expectation.
-        most: How many rows at most.
-        base: The recipe's folder, where own classes lie.
+        most: The maximum number of rows.
+        base: The recipe's folder, which contains own classes.
     """
     one = with_own_defaults(one, base)
     name, column = gate_of(one.stage).id, one.arguments.get("column")

@@ -17,7 +17,7 @@ Place = Literal["boxed", "marked", "whole", "conclusion"]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Something that a response says as its answer, with the sentence that says it."""
+    """An answer that a response states, with the sentence that contains it."""
 
     text: str
     place: Place

@@ -50,14 +50,15 @@ _NAMES = {
 
 
 def read_comparison(reply: str, texts: Sequence[str] = ()) -> list[Verdict]:
-    """The verdicts on text 1 and text 2: 1 for the better one and 0 for the other, or one half for each.
+    """Return the verdicts on text 1 and text 2: 1 for the better one and 0 for the other, or 0.5 for each.
 
-    Both carry the same rationale. Labels may be English or Japanese.
+    Both have the same rationale. Labels may be English or Japanese.
 
     Args:
-        reply: The judge's words.
-        texts: All data that the judge was shown. A verdict that also stands there may be a quotation, and is refused
-            unless the judge says the same in other words as well.
+        reply: The judge's reply.
+        texts: All data that the judge was shown. A verdict that also occurs there may be a quotation, and is refused
+            unless
+            the judge also says the same in other words.
 
     Raises:
         UnreadableReply: The reply is not clear.

@@ -20,13 +20,13 @@ def roles_of_copies(
     """Return the roles of copied verdicts and of the judge's own one beside them, by their places.
 
     Args:
-        lines: The lines that carry one verdict: of a section, or of the whole reply.
-        asked: The places of the lines that carry a verdict in the form that was asked for.
+        lines: The lines that contain one verdict: of a section, or of the whole reply.
+        asked: The places of the lines with a verdict in the requested form.
         form: How such a verdict is claimed.
-        shown: What the judge was shown claims.
+        shown: The claims in what the judge was shown.
 
     Returns:
-        The roles; empty where no verdict may be a copy.
+        The roles; empty if no verdict may be a copy.
 
     Raises:
         UnreadableReply: A verdict may be a copy, and no other one says the same.

@@ -144,9 +144,11 @@ def opens_rationale(raw: str) -> bool:
 
 
 def stands_inside(before: Sequence[str], after: Sequence[str]) -> bool:
-    """Whether what stands between such lines of a section stands inside its rationale, where it may be a quotation.
+    """Return whether the lines between two others of a section belong to its rationale, where they may be a quotation.
 
-    It does where the rationale continues behind it. A rationale that begins behind it is another matter.
+    Args:
+        before: The line before them.
+        after: The line after them; they belong to the rationale only if it continues there.
     """
     rationale, more = ([line for line in rationale_lines(lines) if line.strip()] for lines in (before, after))
     begun = any(map(opens_rationale, before))
@@ -168,10 +170,11 @@ def announces(before: Sequence[str], *, by_colon: bool = False) -> bool:
 
 
 class Quotes:
-    """Follows the lines of a reply and says which of them stand in a quotation: behind `>`, or in a block of code.
+    """Follows the lines of a reply and finds those in a quotation: after `>`, or in a block of code.
 
-    A block that opens before anything was labelled may be the reply itself, fenced as a whole; behind a preamble it is
-    that if it has a label of a rationale or a section.
+    A block that opens before any label may be the reply itself in a fence; after a preamble it is the reply if it has
+    the
+    label of a rationale or a section.
     """
 
     def __init__(self) -> None:

@@ -93,19 +93,22 @@ def read_ratings(
     allow_halves: bool = False,
     texts: Sequence[str] = (),
 ) -> list[Verdict]:
-    """The verdicts on texts 1 to `count`, in that order, whatever order the reply has them in.
+    """Return the ratings of texts 1 to `count` in that order, whatever order the reply has them in.
 
-    Ratings are whole numbers of the scale, or halves as well, and are returned on that scale. Labels may be English or
-    Japanese. For a single text the section line may be missing, if exactly one line is a rating. Thinking text must
-    have been split off before. Time is linear in the reply's length.
+    Ratings are whole numbers of the scale, or halves if allowed. Labels may be English or Japanese. For a single text
+    the
+    section line may be missing if exactly one line is a rating. Thinking must have been split off before. Time is
+    linear in
+    the reply's length.
 
     Args:
-        reply: The judge's words.
-        count: How many texts it rates.
+        reply: The judge's reply.
+        count: The number of texts that it rates.
         scale: The scale, or the highest rating of one that begins at 1.
-        allow_halves: Whether halves are ratings, where scale is a number.
-        texts: All data that the judge was shown. A rating that also stands there may be a quotation, and is refused
-            unless the judge says the same in other words as well.
+        allow_halves: Whether halves are ratings, if scale is a number.
+        texts: All data that the judge was shown. A rating that also occurs there may be a quotation, and is refused
+            unless
+            the judge also says the same in other words.
 
     Raises:
         UnreadableReply: The reply is not clear.

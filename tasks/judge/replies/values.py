@@ -19,12 +19,12 @@ def read_rating(number: int, words: str, scale: Scale) -> float:
     """Return the rating of a text.
 
     Args:
-        number: The text's number, for what is said of an unreadable one.
-        words: What stands behind the label.
+        number: The number of the text, for the error.
+        words: The words after the label.
         scale: The scale that was asked for.
 
     Raises:
-        UnreadableReply: It is no number of the scale, or words behind it may mean another one.
+        UnreadableReply: The words are not a number of the scale, or further words may change its meaning.
     """
     if not words:
         refuse("missing_rating", f"the rating of text {number} is empty")

@@ -60,9 +60,10 @@ class CsvForm:
 
 
 def csv_form(source: DatasetSource, place: Place) -> CsvForm:
-    """How a csv file is to be read: as the recipe says, else UTF-8 with commas, or tabs in a .tsv file.
+    """Return how a csv file is read: as the recipe says, by default as UTF-8 with commas, or with tabs for a .tsv file.
 
-    Raises SourceError where its beginning shows that it is written otherwise.
+    Raises:
+        SourceError: The beginning of the file shows that it has another encoding or delimiter.
     """
     delimiter = source.delimiter or ("\t" if ".tsv" in place.file.name.lower() else ",")
     form = CsvForm(source.encoding or "utf-8", delimiter, source.encoding)

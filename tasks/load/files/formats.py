@@ -18,7 +18,7 @@ _SLICE = re.compile(r"(-?[0-9]*):(-?[0-9]*)\]")
 
 
 def endings_of(path: Path) -> tuple[str, str | None]:
-    """Return the ending that tells the format, and the compression behind it."""
+    """Return the ending of a path that shows its format, and the ending of its compression."""
     endings = [ending.lower() for ending in path.suffixes]
     if endings and endings[-1] in _COMPRESSIONS:
         return (endings[-2] if len(endings) > 1 else ""), _COMPRESSIONS[endings[-1]]

@@ -17,17 +17,22 @@ def _no_files(splits: Sequence[str]) -> dict[str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: its name, who loads it, and how rows as `kasasagi.tasks.publish.rows` gives them become its rows.
+    """One dataset format.
 
-    `convert` takes a table with all columns and gives one whose schema is the same for every table of a dataset. All
-    pairs of a prompt are in one table. `loading` is what a user writes to load the dataset and hand it on, in the
-    language that `loading_language` names; in it `{folder}` stands for the published folder and `{splits}` for what
-    picks the training split of a saved dataset. `columns` says what each column
-    is, for the card. `refuses` gives the reason why a row cannot stand in the format, or None; such a row is left
-    out and counted. `files` gives further files by name, from the names of the splits. `verbatim` is whether every text
-    stands as it was. `rows` is whether it is made of pairs, or of prompts, a row each, which have all their responses
-    in the column ANSWERS; pairs have that column too where `answers` is set. `keeps` is whether the columns that the
-    recipe keeps are in it.
+    Attributes:
+        convert: Turns a table with all columns into one whose schema is the same for every table of a dataset. All
+            pairs of
+            a prompt are in one table.
+        loading: Code that loads the dataset, in the language `loading_language`; `{folder}` is replaced by the
+            published
+            folder and `{splits}` by the code that selects the training split.
+        columns: The meaning of each column, for the card.
+        refuses: Returns the reason why a row does not fit the format, or None; such a row is left out and counted.
+        files: Returns further files by name, from the names of the splits.
+        verbatim: Whether every text is unchanged.
+        rows: Whether it is made of pairs, or of prompts, one row each, with all their responses in the column ANSWERS.
+        answers: Whether pairs have that column, too.
+        keeps: Whether it contains the columns that the recipe keeps.
     """
 
     name: str

@@ -9,11 +9,12 @@ TAKEN_PREFIX = "source_"
 
 
 def kept_names(columns: Iterable[str], known: Collection[str], own: Collection[str]) -> dict[str, str]:
-    """Return the kept columns among some, each with a name that the format leaves free: `source_` in front of others.
+    """Return the columns that the recipe keeps, with their names in a format; a name that is taken gets the prefix
+    `source_`.
 
     Args:
         columns: All columns of the rows.
-        known: Those that every row has, whatever a recipe keeps.
+        known: The columns that every row has, independent of the recipe.
         own: The columns of the format.
     """
     taken, names = {name.casefold() for name in own}, {}
@@ -28,13 +29,13 @@ def kept_names(columns: Iterable[str], known: Collection[str], own: Collection[s
 
 
 def with_kept(made: pa.Table, rows: pa.Table, names: dict[str, str], places: Sequence[int] | None = None) -> pa.Table:
-    """Return the rows of a format with the kept columns behind them.
+    """Return the rows of a format with the kept columns added.
 
     Args:
         made: The rows of the format.
-        rows: The rows that they were made of.
-        names: The kept columns and their names there.
-        places: For each row of the format the place of its origin; without them each row has its own.
+        rows: The rows from which they were made.
+        names: The kept columns and their names in the format.
+        places: The index of the source row for each row of the format; default: one to one.
     """
     picked: Any = rows if places is None else rows.take(pa.array(places, pa.int64()))
     for column, name in names.items():

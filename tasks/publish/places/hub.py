@@ -11,10 +11,13 @@ HARMLESS = frozenset({".gitattributes"})
 
 
 def push(config: HubConfig, folder: Path) -> str:
-    """Push a published folder to its repository, in place of what was pushed there before; gives its page.
+    """Push a published folder to its repository, where it replaces an earlier dataset, and return the page's address.
 
-    Raises DestinationError where the Hub cannot be used, and PublishError where the repository is public though the
-    recipe wants a private one, or holds what was not published here. The repository is then as it was.
+    The repository is unchanged after an error.
+
+    Raises:
+        DestinationError: The Hub cannot be used.
+        PublishError: The repository is public although the recipe asks for a private one, or contains other files.
     """
     repository = HubRepository(config.repo, config.revision, config.token_env)
     repository.create(config.private)

@@ -22,10 +22,11 @@ STAGED = ".kasasagi-new/"
 
 
 def upload(folder: Path, address: str) -> None:
-    """Put a published folder at an address, in place of one that was put there before.
+    """Upload a published folder to an address, where it replaces an earlier dataset.
 
-    Raises DestinationError where the storage cannot be used, and PublishError where the address holds anything else
-    than a dataset of ours.
+    Raises:
+        DestinationError: The storage cannot be used.
+        PublishError: The address contains something other than a dataset of kasasagi.
     """
     store = Store(address)
     names = store.names()

@@ -13,15 +13,15 @@ MOST_WORDS = 14
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with what stands behind it.
+    """A number with its unit.
 
     Attributes:
-        value: The number; a percentage's is that of the number before the sign.
-        other: What it would mean with the separators of another country.
-        unit: The unit or the counted thing as it is written; empty where there is none.
+        value: The number; for a percentage the number before the sign.
+        other: Its value if the separators were those of another country.
+        unit: The unit or the counted thing as it is written; empty if there is none.
         percent: Whether it is a percentage.
-        decimals: How many decimals are written; None for a fraction or a power.
-        is_reduced: Whether it is written as a fraction in lowest terms, or as no fraction at all.
+        decimals: The number of written decimals; None for a fraction or a power.
+        is_reduced: Whether it is a fraction in lowest terms, or not a fraction.
     """
 
     value: Fraction
@@ -97,14 +97,14 @@ _FILLERS = re.compile(
 
 
 def quantity(text: str, *, is_stated: bool = False) -> Quantity:
-    """Return the one number that a text gives, with its unit.
+    """Return the one number in a text, with its unit.
 
     Args:
         text: A text such as "12 km", "x = 3/4" or "She has 12 apples left".
-        is_stated: Whether the text is a stated answer, so that few words may stand before the number.
+        is_stated: Whether the text is a stated answer, so that only a few words may precede the number.
 
     Raises:
-        NotAQuantity: The text gives none, or more than one, or says more than a number.
+        NotAQuantity: The text has no number or several, or contains more than a number.
     """
     text = without_latex(plain(text)).rstrip(" .。、,;!?\"'「」").lstrip(" \"'「")
     text = _right_side(_SQUARED.sub(lambda found: found[1] + ("²" if found[2] == "2" else "³"), text))
