@@ -73,7 +73,7 @@ def test_a_ping_says_what_to_write_where_a_model_does_not_take_a_parameter() -> 
         lambda number, headers: refused if number == 0 else (200, {}, answer_body("Hello.")), models
     ) as at_work:
         _, logged = checked(at(at_work.base_url, "respond.sampling.temperature=0.8"), ping=True)
-    [line] = [line for line in logged if "takes no" in line]
+    [line] = [line for line in logged if "does not accept" in line]
     assert line.startswith(
         "  small does not accept temperature: write sampling: {temperature: null} where it is asked; "
     )
@@ -126,7 +126,7 @@ def test_what_a_provider_cannot_do_is_named() -> None:
     assert not [text for text in warnings(able.recipe) if "JSON schema" in text]
     found = [text for text in warnings(unable.recipe) if "JSON schema" in text]
     assert len(found) == 1
-    assert "anthropic had none on 20" in found[0]
+    assert "anthropic did not offer on 20" in found[0]
 
 
 def test_a_limit_is_looked_for_on_the_prefect_server(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_the_bundled_judge_is_shown_its_own_words_and_warned_of_others() -> None
     assert "Weigh four criteria alike." not in shown
     assert "Weigh four criteria alike." in dict(example_requests(loaded()))["large judges"]
     own = "judge.prompt={text: 'Serve beginners. {{ instruction }} {{ responses }}'}"
-    assert "knows our judge prompt alone" in warnings(loaded(*bundled, own).recipe)[0]
+    assert "understands only our judge prompt" in warnings(loaded(*bundled, own).recipe)[0]
     assert warnings(loaded(*bundled).recipe) == []
 
 

@@ -82,7 +82,7 @@ def test_quotas_that_leave_no_room_for_the_target_are_said_before_anything_is_dr
 ) -> None:
     sentence = problem(*settings)
     assert most in sentence
-    assert "source.target wants 100: raise the limit, lower the target" in sentence
+    assert "source.target is 100: raise the limit, lower the target" in sentence
 
 
 @pytest.mark.parametrize(

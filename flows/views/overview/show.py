@@ -25,6 +25,12 @@ NARROW_BAR_CELLS = 5
 LABEL_WIDTH = 10
 _COUNTS = ("calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
 _ROW_COLUMNS: list[tuple[str, Kind]] = [("in", "right"), ("out", "right"), ("quarantined", "right"), ("kept", "fixed")]
+_GATE_COLUMNS = (
+    ["stage", "expectation", "observed", "limit", "scope", "severity"],
+    ["stage", "expectation", "observed", "limit"],
+    ["stage", "expectation", "observed"],
+)
+"""The columns of the gates, for a wide, a narrower and a narrow terminal."""
 _CALL_COLUMNS: list[tuple[str, Kind]] = [
     (name, "right") for name in ("paid", "reused", "tokens in", "tokens out", "cost", "task time")
 ]
@@ -177,9 +183,8 @@ def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
     apart = say(f"; {hidden} that also passed on the first chunk are not listed") if hidden else ""
     summary = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} passed"
     drawing.heading(console, say(f"Gates: {summary}") + apart)
-    table = _gate_table(telling, ["stage", "scope", "expectation", "severity", "observed"])
-    narrow = _gate_table(telling, ["stage", "expectation", "observed"])
-    drawing.draw(console, table if drawing.fits(console, table) else narrow)
+    tables = [_gate_table(telling, names) for names in _GATE_COLUMNS]
+    drawing.draw(console, next((table for table in tables if drawing.fits(console, table)), tables[-1]))
     for gate in failed:
         why = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
         console.print(drawing.block(console, why, console.width, style=_gate_style(gate)))
@@ -201,11 +206,15 @@ def split_gates(gates: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list
 def _gate_table(gates: list[dict[str, Any]], names: list[str]) -> Table:
     kinds: dict[str, Kind] = {"stage": "fixed", "observed": "right"}
     table = drawing.new_table(say_names([*((name, kinds.get(name, "left")) for name in names), ("outcome", "fixed")]))
-    for gate in ({**gate, "scope": SCOPES.get(gate["scope"], gate["scope"])} for gate in gates):
+    for gate in (
+        {**gate, "scope": SCOPES.get(gate["scope"], gate["scope"]), "limit": gate["detail"]} for gate in gates
+    ):
         style = _gate_style(gate)
         outcome = plain(say("passed"), "green") if gate["success"] else plain(say("failed"), f"bold {style}")
         cells = [
-            short(say(gate[name] or "") if name in {"scope", "severity", "observed"} else gate[name] or "", style)
+            short(
+                say(gate[name] or "") if name in {"scope", "severity", "observed", "limit"} else gate[name] or "", style
+            )
             for name in names
         ]
         table.add_row(*cells, outcome)
