@@ -4,8 +4,8 @@
 interpreter has: `python -m venv others && others/bin/pip install datasketch rensa`, PYTHON is others/bin/python.
 A million texts take about seven minutes and 4.5 GB of memory, most of both for datasketch; -n 100000 takes a tenth.
 
-The instructions are made up, English and Japanese by turns: a tenth are exact duplicates of earlier ones, a tenth are
-earlier ones with one word changed, one in a hundred breaks a rule.
+The instructions are made up, alternately English and Japanese: a tenth are exact duplicates of earlier ones, a tenth
+are earlier ones with one word changed, one in a hundred breaks a rule.
 """
 
 import argparse

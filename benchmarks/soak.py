@@ -138,7 +138,7 @@ def whole_small_job(folder: Path, server: FakeServer, prompts: int) -> int:
 
 
 def expect(runs: Runs, code: int | None, wanted: int | None) -> None:
-    """Stop the measurement where a run ended otherwise than it was to: by a kill (None) or well (0)."""
+    """Stop the measurement if a run did not end as expected: by a kill (None) or with success (0)."""
     if code != wanted:
         raise SystemExit(f"run {len(runs.memory)} ended with {code} where {wanted} was expected:\n{runs.output()}")
 

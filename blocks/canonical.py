@@ -76,7 +76,7 @@ def ledger_key(identity: str, request: Mapping[str, Any], draw: int, round_: int
     """The key of one sample in the ledger.
 
     identity is the model's (name and revision or weights, never an address), request what is asked without
-    transport, `n` or priority; draw counts equal requests to one model; another round_ draws afresh.
+    transport, `n` or priority; draw counts equal requests to one model; another round_ makes new draws.
     """
     name: dict[str, Any] = {"draw": draw, "model": identity, "request": request}
     if round_:

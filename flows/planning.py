@@ -1,4 +1,4 @@
-"""`kasasagi plan`: the flow's own functions, taken through the stages by a planner that asks nobody."""
+"""`kasasagi plan`: the flow's own functions, run by a planner that makes no calls."""
 
 import asyncio
 import shutil
@@ -20,7 +20,7 @@ from kasasagi.tasks.context import Context
 
 
 class PlanError(Exception):
-    """A plan asks nobody."""
+    """Raised for a call in a plan, which makes none."""
 
 
 def plan_recipe(
@@ -49,7 +49,7 @@ async def _plan(planner: Planner) -> None:
 def _silent_session(loaded: LoadedRecipe, run: Run, ask_again: frozenset[str]) -> Iterator[Session]:
     engines = engines_for(loaded.recipe.models, base=loaded.base)
     dispatcher = Dispatcher(loaded.recipe.models, engines, run.workspace.ledger_folder)
-    dispatcher.stop(PlanError("a plan asks nobody"))
+    dispatcher.stop(PlanError("a plan makes no calls"))
     options = Options(run.workspace, ask_again=ask_again)
     with closing(dispatcher), Claims(run.workspace, run.id) as claims:
         yield session_with(dispatcher, engines, claims, loaded, run, options)

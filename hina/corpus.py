@@ -112,7 +112,7 @@ def draw_question(rng: random.Random, held: bool = False, follow_share: float = 
 
 
 def answer(task: Task, rng: random.Random) -> str:
-    """An answer as the model shall give it: mostly right and full, now and then lesser."""
+    """Return an answer as the model should give it: mostly right and complete, sometimes not."""
     if rng.random() < LESSER_SHARE:
         return lesser_answer(task, rng, SPEAKING)
     return task.say(rng.randrange(4))

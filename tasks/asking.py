@@ -30,7 +30,7 @@ LOOK_SECONDS = 0.5
 LOOKS_OF_A_LENGTH = 4
 MOST_DOUBLED = 5
 NOT_ASKED = "not_asked"
-"""Why a plan has no answer: its question is not in the ledger, and a plan asks nobody."""
+"""Why a plan has no answer: its request is not in the ledger, and a plan makes no calls."""
 Then = Callable[[int], Sequence[Guess]]
 """The calls that may follow an unanswered question, by its place among those that are asked together."""
 
@@ -61,7 +61,7 @@ class Session:
     most_chunks: int = 256
     ranks: Mapping[str, int] = field(default_factory=dict)
     asks: "Callable[[Sequence[Question], str, Then | None], list[Answered]] | None" = None
-    """Who answers in place of the ledger and the models: a plan, which asks nobody."""
+    """Answers instead of the ledger and the models: a plan, which makes no calls."""
 
     def forms(self) -> dict[str, tuple[Form, ...]]:
         """The forms of thinking that each model has of its own."""
@@ -113,7 +113,7 @@ def _in_ledger(session: Session, keys: Sequence[str]) -> dict[str, Completion]:
 def is_stale(session: Session, handle: Handle) -> bool:
     """Return whether the ledger disagrees by now about a call that failed permanently in an earlier run's chunk.
 
-    A chunk is stale, too, where such a call is to be retried. Answers are never replaced, so only failures are looked
+    A chunk is stale, too, where such a call is retried. Answers are never replaced, so only failures are looked
     up. Raises LedgerError.
     """
     failed = _kept_failures(session.run, handle.shards.get("calls"))
@@ -204,7 +204,7 @@ def _ask_claimed(
 
 
 def _wait_for_others(session: Session, keys: Sequence[str], looks: int) -> None:
-    """Wait until the next look at what others ask for, the longer the more looks were in vain.
+    """Wait until the next look at the calls of other runs; the wait grows with each look without a result.
 
     A batch keeps many chunks waiting for hours, whose looks would take a core. Raises what the dispatcher was stopped
     with.

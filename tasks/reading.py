@@ -112,7 +112,7 @@ def ask_readable(
 ) -> tuple[list[ParsedReply[T]], list[Answered]]:
     """Ask, read each reply by its own function, and ask once more, with `again`, for those that cannot be read.
 
-    Gives what came of each question, and every answer there was. Raises what the dispatcher raises.
+    Returns what was read for each question, and every answer. Raises what the dispatcher raises.
     """
     first = ask(session, questions, stage, chunk)
     parsed = [parse_reply(answered, read) for answered, read in zip(first, reads, strict=True)]
@@ -133,7 +133,7 @@ def ask_and_keep(
     repairs: int,
     sort: Callable[[Sequence[ParsedReply[T]]], ChunkResult],
 ) -> Handle:
-    """Ask the questions of one chunk, sort what came of them, and keep it with every call.
+    """Ask the questions of one chunk, sort the replies, and store the result with every call.
 
     With repairs, what cannot be read is asked for once more, by the prompt file that is named like the stage. Raises
     what the dispatcher raises.

@@ -33,7 +33,7 @@ FINAL = (
     ValueError,
     TypeError,
 )
-"""What another attempt cannot mend: it would fail in the same way, or pay again."""
+"""Errors that another attempt cannot fix: it would fail in the same way, or pay again."""
 
 
 class ContentPolicy(CachePolicy):
@@ -55,7 +55,7 @@ def survivable(failed: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
 
 
 def nothing(context: Context, prompts: int) -> Sequence[Guess]:
-    """A stage that asks nobody."""
+    """Return no calls, for a stage without a model."""
     return ()
 
 

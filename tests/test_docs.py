@@ -93,7 +93,8 @@ def test_every_picture_is_there_and_small_and_none_is_left_over() -> None:
 
 DIALECT = re.compile(
     r"\b(heeds?|heeded|amid|anew|travels? with|goes on|go on|sets? aside|lies? in|told|as far as|stand several times"
-    r"|is known by|comes? to its end|some hundred)\b"
+    r"|is known by|comes? to its end|some hundred|mend(?:s|ed)?|shall|for now|in vain|afresh|by turns"
+    r"|of one's own|handed over|put back|the same holds|what becomes of|nobody judges|told apart)\b"
 )
 """Words of a private dialect; plain ones stand in their place: apply, again, ship, continue, quarantine, …"""
 

@@ -19,7 +19,10 @@ NAMES = re.compile(
 MODULES = frozenset(["given", "quiet", "garbage", "nearest", "guard", "faults", "again", "due"])
 PROSE = re.compile(
     r"\b(sets? aside|anew|heeds?|heeded|amid|(?:is|are) known by|by (?:its|their) words|for good|stand several times"
-    r"|comes? to (?:its|an|their) end|goes on|without a word|told in a sentence)\b",
+    r"|comes? to (?:its|an|their) end|goes on|without a word|told in a sentence"
+    r"|mend(?:s|ed|ing)?|shall|for now|as far as|in vain|afresh|by turns|takes? up|otherwise than|of one's own|need be"
+    r"|(?:is|are) to be|asks? nobody|what becomes of|c[ao]mes? of (?:it|them|each)|put back|lay there|be over"
+    r"|take up again|the same holds|invented nothing|what is whole|told apart|whence|thereby)\b",
     re.IGNORECASE,
 )
 FILES = sorted(file for folder in CODE for file in (ROOT / folder).rglob("*.py") if "world" not in file.parts)

@@ -59,7 +59,7 @@ class ClusterLane(Lane):
             self._spawn(self._send(jobs))
 
     async def close(self) -> None:
-        """Wait for no batch any more; what comes of them is taken in when the run ends, or by the next run."""
+        """Stop waiting for batches; their results are read when the run ends, or by the next run."""
         await super().close()
         self._threads.shutdown(wait=False)
 

@@ -1,4 +1,4 @@
-"""The error that says why something could not be brought to where it should go, without the keys that it knew."""
+"""The error for data that could not be sent to its destination; its message contains no keys."""
 
 import re
 

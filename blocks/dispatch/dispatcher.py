@@ -258,7 +258,7 @@ class Dispatcher:
             from kasasagi.blocks.dispatch.batch.lane import BatchLane
 
             return BatchLane(self, self._folder, label, model)
-        from kasasagi.blocks.dispatch.server_lane import ServerLane  # a run that asks nobody has no use for its imports
+        from kasasagi.blocks.dispatch.server_lane import ServerLane  # a run without calls does not need its imports
 
         return ServerLane(self)
 

@@ -256,7 +256,7 @@ def read_choice(choice: Any) -> Completion:
 
 
 def malformed(error: Exception, body: bytes) -> Completion:
-    """A reply that is no completion at all, and why; another attempt may bring one."""
+    """Return a failure for a reply that is not a completion; another attempt may succeed."""
     detail = f"{error}: {body[: 4 * DETAIL_CHARACTERS].decode(errors='replace')}"
     return Completion(error="malformed_reply", detail=detail, transient=True)
 

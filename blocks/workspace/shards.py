@@ -48,7 +48,7 @@ class Handle(Config):
     stage: str = Field(description="The stage that made it.")
     chunk: int = Field(0, description="The chunk's number within the stage.")
     run: str = Field(description="The run that made it.")
-    complete: bool = Field(True, description="False if a call failed for now: the chunk is to be done again.")
+    complete: bool = Field(True, description="False if a call failed temporarily: the chunk is repeated.")
     inputs: dict[str, Shard] = Field({}, description="The shards that it was made from, by table.")
     shards: dict[str, Shard] = Field(description="Shards by table.")
     account: Account = Field(description="The chunk's account in the run that made it.")

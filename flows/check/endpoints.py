@@ -68,7 +68,7 @@ def warnings(recipe: Recipe) -> list[str]:
 
 
 def _overruled_sampling(recipe: Recipe) -> list[str]:
-    """What the sampling of a model says in vain, since the sampling of respond says otherwise."""
+    """Return the sampling parameters of a model that have no effect, because respond sets others."""
     stage = recipe.respond.sampling.parameters()
     return [
         f"models.{one.use}.sampling.{name}: {value} has no effect, since respond.sampling sets {stage[name]}; write "

@@ -1,4 +1,4 @@
-"""The first rows of a dataset as a run would take them: what becomes of them, and the first prompt that passes."""
+"""The first rows of a dataset as a run would read them: which pass, which do not and why, and the first prompt."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Aside:
     detail: str
 
     def sentence(self, of: int) -> str:
-        """Say how many of so many rows they are, and why."""
+        """Return how many rows of how many are quarantined, and why."""
         shown = self.detail if len(self.detail) <= DETAIL_CHARS else f"{self.detail[:DETAIL_CHARS]}…"
         detail = f": {shown}" if shown else ""
         text = "{rows} of {of} rows are quarantined by {stage} as {reason}"
@@ -43,7 +43,7 @@ class Aside:
 
 @dataclass(frozen=True, slots=True)
 class FirstRows:
-    """What becomes of the first rows of a source: how many were read, are prompts and pass the filter."""
+    """The first rows of a source: how many were read, are prompts and pass the filter."""
 
     read: int
     prompts: int
@@ -55,7 +55,7 @@ class FirstRows:
     files: str | None = None
 
     def sentences(self) -> list[str]:
-        """Say what becomes of them, the commonest reasons first."""
+        """Return how many rows pass and why others do not, the most common reasons first."""
         first = say(f"first {self.read} rows: {self.prompts} are prompts, {self.passed} of them pass the filter")
         further = [text for text in (self.files, self.answered) if text]
         further += self.provided.sentences() if self.provided else []
@@ -96,7 +96,7 @@ def _read(loaded: LoadedRecipe, source: DatasetSource, into: Path, count: int) -
 
 
 def _describe_answers(source: DatasetSource, base: Path, read: int) -> str | None:
-    """Say what becomes of the answers that rows end with, if some do."""
+    """Return how answers at the end of rows are used, if there are any."""
     number = count_answered(source, base, read) if source.responses is None else 0
     becomes = {
         "drop": "is left out; source.last_answer says how else it can be used",

@@ -26,7 +26,7 @@ class CheckFailedError(KasasagiError):
 
 
 def check_recipe(loaded: LoadedRecipe, workspace: Workspace, ping: bool, show: Print) -> None:
-    """Show one request for each model and what becomes of the first rows, and ask each endpoint.
+    """Show one request for each model and how the first rows are filtered, and ask each endpoint.
 
     Raises:
         RecipeError: The recipe has faults, all of which it names.
@@ -50,7 +50,7 @@ def check_recipe(loaded: LoadedRecipe, workspace: Workspace, ping: bool, show: P
 
 
 def _show_examples(loaded: LoadedRecipe, show: Print) -> list[str]:
-    """Show one request for each model and what becomes of the first rows; return why that cannot be done, if so."""
+    """Show one request for each model and how the first rows are filtered; return why that cannot be done, if so."""
     problems: list[str] = []
     rows = None
     try:

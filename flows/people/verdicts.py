@@ -1,4 +1,4 @@
-"""What people say of a run's pairs: sent to Argilla, brought back as ratings, and kept when pairs are rebuilt."""
+"""What people say of a run's pairs: sent to Argilla, read back as ratings, and kept when pairs are rebuilt."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

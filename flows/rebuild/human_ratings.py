@@ -18,7 +18,7 @@ def human_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def human_handle(run: Run, rows: Sequence[Mapping[str, Any]]) -> Handle:
-    """What brings people's ratings into a run's tables."""
+    """Adds people's ratings to a run's tables."""
     shard = run.workspace.shards.write(table("ratings", [dict(row) for row in rows]))
     return Handle(
         stage=STAGE, run=run.id, shards={"ratings": shard}, account=Account(rows_in=shard.rows, rows_out=shard.rows)

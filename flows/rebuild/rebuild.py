@@ -94,7 +94,7 @@ def _make_pairs(run: Run, recipe: Recipe, jobs: Sequence[ChunkJob]) -> None:
 
 
 def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[ChunkJob]) -> None:
-    """Raise KasasagiError where the earlier run did not get as far as pairs with all its prompts."""
+    """Raise KasasagiError if the earlier run did not reach pairs with all its prompts."""
     reached = sum(job.inputs["prompts"].rows for job in jobs)
     if reached >= prompts:
         return

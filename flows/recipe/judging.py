@@ -78,7 +78,7 @@ def _problems_of_responses(recipe: Recipe) -> list[str]:
 def with_source_chosen(recipe: Recipe) -> Recipe:
     """The recipe with pairs of the source's own answers and the responders', where the source's are the chosen ones.
 
-    Raises RecipeError where the pairs are to be made otherwise, or a responder has the source's name.
+    Raises RecipeError if another strategy is set, or a responder has the source's name.
     """
     if not recipe.chooses_source:
         return recipe

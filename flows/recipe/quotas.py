@@ -1,4 +1,4 @@
-"""Whether a recipe's quotas leave room for the instructions that it wants: else it would draw and pay in vain."""
+"""Checks that a recipe's quotas leave room for its target; otherwise it would draw and pay without result."""
 
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize import MagpieSource

@@ -96,7 +96,7 @@ async def ignore_failure(work: Awaitable[Any]) -> Any:
 
 
 class ProgressArtifacts:
-    """A progress artifact for the run and one for each stage, brought up to date every few seconds."""
+    """A progress artifact for the run and one for each stage, updated every few seconds."""
 
     def __init__(self, name: str, progress: Progress, dispatcher: "Dispatcher", reports: Reports) -> None:
         self._name = name

@@ -19,7 +19,7 @@ def emit_end_event(run: Run) -> None:
     """Emit the event of a run's end, and one of its flow run; a failure to emit is logged and does not fail the run.
 
     A flow run that is suspended while it works sends heartbeats until its next task, and no event when it ends: without
-    one of ours, whoever watches the heartbeats takes it for lost.
+    one of ours, a monitor of heartbeats considers the run lost.
     """
     state = run.state()
     emit_run_event(end_of(state), run)

@@ -153,7 +153,7 @@ def _log_batches(send: Send, file: Path) -> Send:
 
 
 def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: float = WAITS_S) -> Send:
-    """Return a sender that also warns once when no worker takes up any of the batches that are placed alike.
+    """Return a sender that also warns once if no worker starts any of the batches with equal placement.
 
     A batch that waits behind others needs no warning: they hold the GPU that it wants.
     """

@@ -83,7 +83,7 @@ async def _settle(run: ActiveRun, options: Options) -> None:
 
 @asynccontextmanager
 async def _report_end(run: Run, options: Options) -> AsyncIterator[None]:
-    """Tell Prefect how a run ended, and whoever waits for it, what came of it."""
+    """Report to Prefect how a run ended, and to waiting code what it produced."""
     failed: BaseException | None = None
     try:
         yield

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kasasagi.blocks.dispatch.dispatcher import Dispatcher
 
 Person = Callable[[Run, Sequence[Outcome], float], Awaitable[bool]]
-"""Asks a person whether some outcomes of a run shall pass, for at most so many hours."""
+"""Asks a person to approve some outcomes of a run, for at most this number of hours."""
 
 
 @dataclass

@@ -93,7 +93,7 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
         _step(console, "Quarantined", row["row_id"] or "", fields, lines)
     if chain["pairing"] and not chain["pairs"]:
         console.print()
-        console.print(plain("No pair came of it.", "yellow"))
+        console.print(plain("It gave no pair.", "yellow"))
 
 
 def _without_call(chain: dict[str, Any], response: dict[str, Any]) -> list[dict[str, Any]]:

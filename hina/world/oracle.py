@@ -34,7 +34,7 @@ ASPECT_RATINGS: dict[str, dict[str, int]] = {
     "instruction-following": {"wrong_reason": 3, "wrong_language": 1},
     "truthfulness": {"terse": 5, "no_reason": 5, "cut": 4, "wrong_language": 5},
 }
-"""Where an aspect rates a flaw otherwise than the overall rating does."""
+"""The aspects that rate a flaw differently from the overall rating."""
 GARBLED = 0.75
 IMITATION = re.compile(r"####|Rating:|Rationale:|評点:|理由:|<\|")
 

@@ -1,4 +1,4 @@
-"""How many turns a dialogue shall have, who answers between them, and who invents the user's next words."""
+"""How many turns a dialogue has, which model answers in between, and which one plays the user."""
 
 from typing import Annotated, Any
 

@@ -180,7 +180,7 @@ _BEHIND_RULES = (
 
 
 def _substance(rule: Rule) -> list[str]:
-    """What a rule of ours does, as far as a later version may change it: its SQL, or the texts of its modules."""
+    """Return the part of a built-in rule that a later version may change: its SQL, or the texts of its modules."""
     if rule.finds is None:
         return [rule.holds, rule.found]
     weights = [digest_file(file) for file in sorted(classifier.WEIGHTS.glob("*.json"))]

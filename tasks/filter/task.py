@@ -26,7 +26,7 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
 
 
 def published(context: Context, part: int) -> dict[str, Shard]:
-    """Return the keys of what was published before, where it is to be left out."""
+    """Return the keys of prompts that were published before, if they are left out."""
     if part == REWRITES or not context.recipe.filter.dedup.published:
         return {}
     return {"published": published_keys(context.session.run.workspace, context.recipe.name)}

@@ -6,7 +6,7 @@ from kasasagi.blocks.models.llm import PASSING
 from kasasagi.tasks.gate.expectation import Expectation, never
 
 NOT_ANSWERED = f"reason IN ({', '.join(repr(reason) for reason in sorted(PASSING - {'budget_spent'}))})"
-"""SQL: a row was rejected since its call failed for now, e.g. in an outage."""
+"""SQL: a row was rejected because its call failed temporarily, e.g. in an outage."""
 UNREAD = "payload->>'reply' IS NOT NULL"
 
 

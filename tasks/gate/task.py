@@ -61,7 +61,7 @@ def gate(
 
 
 def _causes(run: Run, failed: Sequence[Outcome]) -> list[str]:
-    """The cause of each failed expectation, as far as rows say it, and the command that shows more."""
+    """Return the cause of each failed expectation, if its rows show one, and the command that shows more."""
     if not failed:
         return []
     with tables_of(run, run.handles()) as connection:

@@ -67,7 +67,7 @@ def _smaller(one: int | None, other: int | None) -> int | None:
 
 
 def _check_kept(source: DatasetSource, opened: Opened) -> None:
-    """Refuse a kept column that a table with fixed columns does not have; rows of objects may bring it later."""
+    """Refuse a kept column that a table with fixed columns does not have; rows of objects may have it later."""
     if opened.columns is None or not opened.fixed:
         return
     for name in source.keep:

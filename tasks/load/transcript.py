@@ -1,4 +1,4 @@
-"""Conversations that are written down as one text, "Human: …" and "Assistant: …" by turns, as in hh-rlhf."""
+"""Conversations in one text with alternating "Human: …" and "Assistant: …", as in hh-rlhf."""
 
 import re
 

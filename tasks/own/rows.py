@@ -1,4 +1,4 @@
-"""The rows of one chunk through a stage of one's own, whose questions are asked together."""
+"""Runs the rows of one chunk through a user's own stage and sends their requests together."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a stage of one's own is written with: the decorator, a question, and a rejection."""
+"""What a user's own stage is written with: the decorator, a request, and a rejection."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -24,7 +24,7 @@ RESPONSE_FORMATS: tuple[FormatName, ...] = ("generations", "all_responses")
 
 
 class PublishError(Exception):
-    """Nothing was published: the value, the reason and the remedy in one sentence. What lay there before still does."""
+    """Nothing was published: the value, the reason and the remedy in one sentence. The earlier content is unchanged."""
 
 
 class SplitConfig(Config):
@@ -159,7 +159,7 @@ class PublishConfig(Config):
 
     @property
     def alters_prompts(self) -> bool:
-        """Whether prompts are published otherwise than they were loaded, so that two may have become one."""
+        """Whether published prompts differ from the loaded ones, so that two may have become equal."""
         return self.prompt == "as_sent" or self.system == "drop"
 
     @property

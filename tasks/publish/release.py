@@ -20,7 +20,7 @@ def release(config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnecti
     """Publish a run's pairs wherever the configuration says; raises PublishError as soon as one place fails.
 
     Whether the run's gates allow a publication is the caller's matter. A place that was reached before another one
-    failed keeps what it got; publishing again brings all of them up to date.
+    failed keeps what it got; publishing again updates all of them.
     """
     config = config.for_run(run.id, run.state().started)
     target, address = config.folder(), config.address()

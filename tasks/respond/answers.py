@@ -174,7 +174,7 @@ def sort_answers(
         rules: What each answer must keep.
         prompts: The prompts that were asked.
         asked: What was asked.
-        answered: What came of it, in the same order.
+        answered: The answers, in the same order.
         compared: Whether pairs are made of them, so that of equal answers to a prompt one is enough.
         taken: Answers that are there already.
     """

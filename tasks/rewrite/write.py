@@ -104,7 +104,7 @@ def read_rewrite(reply: str, origin: str) -> str:
 
 
 def rewrite_chunk(session: Session, config: RewriteConfig, job: ChunkJob) -> Handle:
-    """Rewrite one chunk of prompts and keep what came of it."""
+    """Rewrite one chunk of prompts and store the result."""
     requests = rewrite_requests(config, read_rows(session.run, job.inputs["prompts"]))
     reads = [partial(read_rewrite, origin=request.prompt["messages"][-1]["content"]) for request in requests]
     sort = partial(sort_rewrites, config, requests)

@@ -37,7 +37,7 @@ _LATIN_LANGUAGES = frozenset(
 def language_of(text: str) -> Language | None:
     """Return the main language of a text, or None where it has too few letters to tell.
 
-    The script decides first (see `script_of`). Chinese is told apart from Japanese without kana, and the larger
+    The script decides first (see `script_of`). Chinese is distinguished from Japanese without kana, and the larger
     European and Asian languages in Latin letters from English, where some words stand together; shorter texts count
     as English. Code, links and everything behind the first 4,000 characters are ignored.
     """

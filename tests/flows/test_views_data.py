@@ -262,7 +262,7 @@ def test_an_unreadable_verdict_is_traced_to_why_there_is_no_pair(run: Run) -> No
     assert {"unreadable", "missing_rating"} <= {row["reason"] for row in chain["quarantine"]}
     file = io.StringIO()
     draw_trace(chain, Console(file=file, width=60))
-    assert "No pair came of it." in file.getvalue()
+    assert "It gave no pair." in file.getvalue()
 
 
 def test_a_source_row_that_never_became_a_prompt_is_traced(run: Run) -> None:

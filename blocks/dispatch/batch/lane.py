@@ -71,7 +71,7 @@ class BatchLane(Lane):
         return self._model.addresses[0] if self._config.folder is None else str(Path(self._config.folder).resolve())
 
     def admit(self, label: str, model: ModelConfig) -> None:
-        """Open a session and take up the batches that wait from earlier."""
+        """Open a session and continue with the batches of earlier runs."""
         if self._backend is not None:
             return
         if self._config.folder is not None:
@@ -182,7 +182,7 @@ class BatchLane(Lane):
         )
 
     async def _submit(self, batch: Batch) -> None:
-        """Hand a batch over, again where that may help; its questions fail for now where it does not.
+        """Send a batch, repeatedly if that may help; otherwise its requests fail temporarily.
 
         After a try that was not confirmed the server is asked first whether it has it. Raises OSError, UnansweredError.
         """
@@ -385,7 +385,7 @@ class BatchLane(Lane):
         self._notes.forget(batch.note)
 
     def _abandon(self, batch: Batch, error: UnansweredError) -> None:
-        """Nobody could be asked: the questions fail for now, and the note stays, so that the next run waits on."""
+        """Fail the requests temporarily and keep the note, because the server cannot be asked; the next run waits."""
         batch.left = True
         if error.refusal is not None:
             self._report_refusal(error.refusal)
@@ -397,7 +397,7 @@ class BatchLane(Lane):
                 self._retry_or_fail(job, completion, again)
 
     def _retry_or_fail(self, job: Job, completion: Completion, again: bool) -> None:
-        """Ask again in the next batch, or let the question fail for now."""
+        """Ask again in the next batch, or fail the request temporarily."""
         job.attempts += 1
         if again and job.attempts <= self._model.max_retries and not self._closed:
             self.callbacks.counters.retried += 1

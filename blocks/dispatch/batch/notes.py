@@ -69,7 +69,7 @@ class BatchNotes:
         lines: Iterable[tuple[str, bytes]],
         name: str | None = None,
     ) -> BatchNote:
-        """Write down a batch that is to be handed over; name is a new one where none is given. Raises OSError."""
+        """Record a batch before it is sent; without a name it gets a new one. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         name = name or new_name()
         keys = []

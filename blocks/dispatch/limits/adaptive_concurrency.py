@@ -1,7 +1,7 @@
 """How many calls may be in flight at one address: a limit that adapts to what the server does with them.
 
 Growth is multiplicative as long as it pays: after each step the mean time of a call at the new level is compared with
-that at the old one (by Little's law their quotient is the gain in throughput), and a step that brought too little is
+that at the old one (by Little's law their quotient is the gain in throughput), and a step that gained too little is
 taken back. A refusal (429) is believed to be about the number of calls only where
 `dispatch.limits.refusals` sees that it is; the limit then falls to what the server is at work on, but never by more
 than half at once. Refusals that come at any level, and a single call that times out, cost little: the limit returns

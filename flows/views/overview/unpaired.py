@@ -1,4 +1,4 @@
-"""Prompts without a pair on the terminal: what was asked, answered and rated, and why no pair came of it."""
+"""Prompts without a pair on the terminal: what was asked, answered and rated, and why there is no pair."""
 
 from typing import Any
 

@@ -13,7 +13,7 @@ MOST_WORK = 250_000
 
 
 def marked(one: str, other: str) -> tuple[list[str], list[str]]:
-    """Both texts in pieces that are, by turns, the same and different; the first piece is one that is the same.
+    """Return both texts in pieces that are alternately the same and different; the first one is the same.
 
     Joined, the pieces are the text. Long texts are compared at their beginnings and ends alone.
     """
@@ -46,7 +46,7 @@ def _inside(left: list[str], right: list[str]) -> tuple[list[tuple[bool, str]], 
 
 
 def _joined(before: str, pieces: list[tuple[bool, str]], after: str) -> list[str]:
-    """Pieces by turns: same, different, same, …; empty ones where two of a kind would follow each other."""
+    """Return alternating pieces: same, different, same, …; empty ones where two of a kind would follow each other."""
     joined = [before]
     for different, text in [*pieces, (False, after)]:
         if not text:

@@ -108,7 +108,7 @@ class Facts:
         return self.rows("FROM gates ORDER BY success, stage, scope, expectation, observed")
 
     def growth(self) -> dict[str, list[tuple[float, int]]]:
-        """For each stage the seconds since the start at which so many rows lay there, by the age of its shards.
+        """Return the finished rows of each stage by seconds since the start, from the age of its shards.
 
         Chunks that an earlier run made count from the start.
         """
@@ -173,7 +173,7 @@ class Facts:
         return found
 
     def consistency(self) -> dict[str, int]:
-        """What becomes of a verdict on two responses when their order is swapped."""
+        """Return how verdicts on two responses change when their order is swapped: couples by kind of change."""
         return {row["verdict"]: row["couples"] for row in self.rows(_CONSISTENCY, self.last)}
 
     def both_orders(self) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ class Banding:
     def for_threshold(cls, threshold: float) -> "Banding":
         """The widest bands that miss a pair at the threshold once in a thousand, and likelier pairs far more rarely.
 
-        Wide bands bring fewer pairs that are not similar; a signature has at most 576 values.
+        Wide bands give fewer pairs that are not similar; a signature has at most 576 values.
         """
         best = cls(_bands(threshold, 1), 1)
         for values in range(2, 33):

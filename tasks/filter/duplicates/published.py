@@ -20,7 +20,7 @@ from kasasagi.tasks.filter.duplicates.keys import exact_key
 
 REASON = "published_before"
 NO_PAIR = "no_pair_before"
-DETAILS = {REASON: "an earlier run published it", NO_PAIR: "no pair came of it in an earlier run that published"}
+DETAILS = {REASON: "an earlier run published it", NO_PAIR: "an earlier run that published made no pair from it"}
 KEYS = pa.schema([("key", pa.string()), ("reason", pa.string())])
 _PASSING = ", ".join(f"'{reason}'" for reason in sorted(PASSING))
 # A run that publishes instructions alone has no pairs, and all its prompts are published.

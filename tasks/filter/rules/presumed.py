@@ -9,7 +9,7 @@ from typing import Any
 from kasasagi.tasks.text.classifier.classifier import classifier
 
 LONGEST = 600
-"""Characters of the longest instruction that is looked at: a longer one brings what it speaks of."""
+"""Characters of the longest instruction that is looked at: a longer one contains what it refers to."""
 
 
 def private_life(text: str) -> str | None:

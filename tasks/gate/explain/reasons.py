@@ -22,7 +22,7 @@ OF_VERDICTS = ("chosen_from_favourite", "chosen_is_longer", "judges_agree", "sam
 
 
 class Cause(NamedTuple):
-    """Why an expectation does not hold, as far as the rows say it (else empty), and the command that shows more."""
+    """Return why an expectation fails, if its rows show it (otherwise empty), and the command that shows more."""
 
     reason: str
     see: str

@@ -74,7 +74,7 @@ def first_question(row: Row) -> str:
 
 
 def misplaced_turn(messages: Sequence[Mapping[str, str]]) -> str | None:
-    """Why a conversation is not an optional system message, then user and assistant by turns up to a user's message."""
+    """Return why a conversation is not an optional system message, then alternating turns up to a user's message."""
     turns = messages[1:] if messages and messages[0]["role"] == "system" else messages
     if any(turn["role"] == "system" for turn in turns):
         return "system_message_inside"

@@ -76,6 +76,6 @@ def is_mentioned_first(text: str, end: int) -> bool:
 
 
 def _line_around(text: str, start: int, end: int) -> tuple[str, str]:
-    """Return what stands before and behind a mark on its line, as far as it may matter."""
+    """Return the relevant text before and after a mark on its line."""
     before, behind = text[max(0, start - NEAR) : start], text[end : end + NEAR]
     return before.rpartition("\n")[2], behind.partition("\n")[0]

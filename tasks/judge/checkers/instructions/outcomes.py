@@ -23,7 +23,7 @@ class Outcome:
 
 
 def outcomes(constraints: Constraints, answer: str) -> Iterator[Outcome]:
-    """Yield what comes of each constraint that asks something."""
+    """Yield the outcome of each constraint that is set."""
     text = answer.strip()
     for name, count in COUNTS.items():
         bounds: Bounds | None = getattr(constraints, name)

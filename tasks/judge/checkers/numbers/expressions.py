@@ -25,7 +25,7 @@ LIBRARY = "latex2sympy2_extended"
 
 
 class MissingExtraError(ValueError):
-    """An expression is to be compared, and what parses it is not installed."""
+    """An expression has to be compared, but its parser is not installed."""
 
 
 _ALLOWED = re.compile(
