@@ -29,7 +29,7 @@ def canonical(value: Any) -> bytes:
     except (TypeError, orjson.JSONEncodeError) as error:
         raise NotCanonicalError(f"this value cannot be written as JSON: {error}") from error
     if b"null" in text and not _finite(value):  # orjson writes null for NaN, which would make unequal values equal
-        raise NotCanonicalError("this value cannot be written as JSON: it holds a number that is not finite")
+        raise NotCanonicalError("this value cannot be written as JSON: it contains a number that is not finite")
     return text
 
 

@@ -18,7 +18,7 @@ class UsageError(KasasagiError):
 def user_message(error: BaseException) -> tuple[str, int]:
     """Return the sentence for an error and the exit code, as the table in docs/operations.md lists them."""
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
-        return "interrupted; what was paid for is kept, run it again to continue", INTERRUPTED
+        return "interrupted; what was paid for is stored; run it again to continue", INTERRUPTED
     if type(error).__name__ == "GateFailedError":
         return f"a gate stopped the run, and nothing was published: {error}", 3
     known = getattr(error, "exit_code", None)

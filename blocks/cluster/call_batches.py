@@ -137,10 +137,7 @@ def _completion(store: Store, name: str, row: Row) -> Completion:
 
 def _damage_error(store: Store, name: str, error: Exception) -> LedgerError:
     why = " ".join(str(error).split())
-    return LedgerError(
-        f"the segment {store.address}/{name} is not what a worker wrote ({why}): "
-        "take it away, its calls are asked again"
-    )
+    return LedgerError(f"the segment {store.address}/{name} is damaged ({why}): remove it; its calls are sent again")
 
 
 def _bytes_of(table: pa.Table) -> bytes:

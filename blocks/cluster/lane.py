@@ -98,7 +98,7 @@ class ClusterLane(Lane):
         if max(job.attempts for job in jobs) + 1 >= MOST_ATTEMPTS:
             self._cluster_callbacks.stop(
                 ClusterError(
-                    f"the cluster at {self._transport.address} lost the same questions {MOST_ATTEMPTS} times ({why}): "
+                    f"the cluster at {self._transport.address} lost the same calls {MOST_ATTEMPTS} times ({why}): "
                     "look at its workers' logs and run again, what was paid for is kept"
                 )
             )

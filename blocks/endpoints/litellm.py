@@ -25,7 +25,7 @@ from kasasagi.blocks.models.hidden_keys import hidden_in, without_environment_ke
 from kasasagi.blocks.models.kinds import LiteLLMModel
 from kasasagi.blocks.models.llm import Completion, Request
 
-NO_CHAT = "a model of kind litellm is asked by messages alone; Magpie and embeddings need kind openai or vllm"
+NO_CHAT = "a model of kind litellm only accepts chat messages; Magpie and embeddings need kind openai or vllm"
 NO_PROVIDER = "LLM Provider NOT provided"
 NO_KEY = re.compile(
     r"missing credentials|missing \S* ?api.?key|api.?key\S* (is )?(required|missing|not (set|found))", re.I

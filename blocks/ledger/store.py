@@ -147,7 +147,7 @@ def failure(path: Path, verb: str, error: Exception) -> LedgerError:
     undecoded, words = isinstance(error, UnicodeDecodeError), one_sentence(error)
     if undecoded or (isinstance(error, sqlite3.DatabaseError) and DAMAGED.search(str(error))):
         workspace = workspace_of(path)
-        why = "SQLite cannot even say how" if undecoded else words
+        why = "SQLite gives no reason" if undecoded else words
         return LedgerError(
             f"the ledger {path} cannot be {verb}, its file is damaged ({why}): restore a copy of it, or rescue "
             f"its readable entries with {command('ledger', 'import', workspace, workspace=rescue_folder(workspace))}"

@@ -273,8 +273,7 @@ class RewardModel(OpenAIModel):
             raise ValueError("a reward model gives one number for an answer; remove samples_per_call")
         if not self.is_vllm_route and not (self.send and self.number):
             raise ValueError(
-                f"what {self.path} takes and gives is not known here: "
-                "set send, as {text: response}, and number, as score"
+                f"the fields of {self.path} are not known: set send, e.g. {{text: response}}, and number, e.g. score"
             )
         return self
 
@@ -319,9 +318,9 @@ class LiteLLMModel(OpenAIModel):
     @model_validator(mode="after")
     def _is_asked_call_by_call(self) -> "LiteLLMModel":
         if set_in_vain := {"batch", "block", "provider", "samples_per_call"} & self.model_fields_set:
-            raise ValueError(f"{min(set_in_vain)!r} is of kind openai; remove it, or ask the model by kind: openai")
+            raise ValueError(f"{min(set_in_vain)!r} only applies to kind: openai; remove it, or set kind: openai")
         if not isinstance(self.base_url, str):
-            raise ValueError("a model of kind litellm is asked at one address: name one")  # noqa: TRY004 - pydantic's
+            raise ValueError("a model of kind litellm has one address: name one")  # noqa: TRY004 - pydantic's
         return self
 
     def most_samples(self, address: str, is_vllm: bool = False) -> int:

@@ -44,7 +44,7 @@ def _silent(runtime: RuntimeConfig, log: Callable[[str], None]) -> str | None:
     except ValueError as error:
         return f"{wrong} is not an address ({error}); one looks like tcp://host:8786, ray://host:10001 or host:6379"
     if host is None or port is None:
-        return f"{wrong} names no host and port; one looks like tcp://host:8786, ray://host:10001 or host:6379"
+        return f"{wrong} has no host and port; one looks like tcp://host:8786, ray://host:10001 or host:6379"
     try:
         socket.create_connection((host, port), timeout=PATIENCE_S).close()
         workers = asyncio.run(_workers(runtime)) if runtime.runner == "dask" and not missing_package(runtime) else None

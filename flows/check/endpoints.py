@@ -55,15 +55,17 @@ def warnings(recipe: Recipe) -> list[str]:
         if name in responders:
             found.append(f"{name!r} judges its own answers, and models favour their own")
     if judging and judging.samples > 1 and judging.sampling.temperature == 0:
-        found.append("judge.samples asks for several verdicts, and at temperature 0 they are equal: raise it")
+        found.append(
+            "judge.samples asks for several verdicts, but at temperature 0 they are equal: raise the temperature"
+        )
     found += _untrained_judges(recipe, judging) if judging else []
     if recipe.judge and not judging:
-        found.append("strong_vs_weak uses no ratings, so nobody judges")
+        found.append("strong_vs_weak uses no ratings, so no judge is asked")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
     if recipe.answers and not recipe.pairing:
         found.append("no judge is named and no pairs are made, so the responses are the dataset; add judge for pairs")
     if recipe.pairing and answers < 2 and not recipe.responses_provided and not recipe.chooses_source:
-        found.append("one answer a prompt gives no pairs: name a second model, or respond.samples: 2")
+        found.append("one answer per prompt gives no pairs: name a second model, or respond.samples: 2")
     return found + _overruled_sampling(recipe) + provider_warnings(recipe)
 
 

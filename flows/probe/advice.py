@@ -71,7 +71,7 @@ def _on_failures(figures: Figures, sampling: Sampling) -> Iterator[str]:
 def _on_answers(figures: Figures, sampling: Sampling) -> Iterator[str]:
     if figures.answers >= SOMETIMES:
         yield (
-            f"{figures.answers:.0%} of the texts sound like an assistant: the model was not put in the user's place; "
+            f"{figures.answers:.0%} of the texts sound like an assistant: the model did not play the user; "
             "use an endpoint with /completions and the model's own template, not a chat-only endpoint"
         )
 

@@ -30,7 +30,7 @@ def own_stage_problems(recipe: Recipe, base: Path) -> list[str]:
             found.append(f"{where}.use: there is a stage {entry.name!r} already; give the function another name")
         taken.append(entry.name)
         if entry.after == "respond" and not recipe.answers:
-            found.append(f"{where}.after: nobody responds in this recipe; write after: prompts")
+            found.append(f"{where}.after: no model responds in this recipe; write after: prompts")
         found += _problems(where, entry, recipe, base, columns[entry.after])
     return found
 

@@ -158,7 +158,7 @@ def _problems_of_judge_prompt(judge: JudgeConfig, text: str, recipe: Recipe) -> 
         return problems
     there = jinja2.meta.find_undeclared_variables(ImmutableSandboxedEnvironment().parse(text))
     return [
-        f"judge.prompt: {shown(text)} has no {{{{ {name} }}}}, which the judge needs; add it"
+        f"judge.prompt: {shown(text)} has no {{{{ {name} }}}}, which the judge needs; write it into the template"
         for name in required_placeholders(judge)
         if name not in there
     ]

@@ -60,7 +60,7 @@ FROM counted LEFT JOIN reasons USING (chunk) WHERE EXISTS (FROM stages WHERE sta
 ORDER BY chunk LIMIT {CHUNKS_SHOWN}
 """
 _GATES = (
-    'SELECT stage, scope, success AS "holds", expectation, observed, detail AS "expected", severity '
+    'SELECT stage, scope, success AS "passed", expectation, observed, detail AS "expected", severity '
     "FROM gates ORDER BY success, stage, scope"
 )
 _PAIRS = """

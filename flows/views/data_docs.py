@@ -50,14 +50,16 @@ def write_data_docs(run: Run, folder: Path) -> Path:
 
     Raises:
         UsageError: If the folder holds other files.
-        KasasagiError: If no gate has judged the run, or the folder cannot be written.
+        KasasagiError: If no gate has evaluated the run, or the folder cannot be written.
     """
     index = folder / "index.html"
     if folder.is_dir() and any(folder.iterdir()) and not (index.is_file() and GENERATOR in index.read_text("utf-8")):
         raise UsageError(f"--data-docs: {folder} is not empty; name a new folder")
     results = read_results(run)
     if not results:
-        raise KasasagiError(f"no gate has judged the run {run.id}, so it has no Data Docs; run its recipe again")
+        raise KasasagiError(
+            f"no gate has been evaluated in the run {run.id}, so it has no Data Docs; run its recipe again"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for one in results:

@@ -167,9 +167,7 @@ class JudgeConfig(Config):
         if self.matches is not None and self.method != "pairwise":
             raise ValueError(f"matches is for pairwise; {self.method} shows responses together, so leave it out")
         if self.prompt is not None and self.method == "reward":
-            raise ValueError(
-                "prompt is for judges that are asked in words; reward sends no words of ours, so leave it out"
-            )
+            raise ValueError("prompt does not apply to reward models; leave it out")
         if is_own(self.method) and (self.prompt is not None or self.output != "sections"):
             raise ValueError(
                 "prompt and output are for our ways of judging; your own asks in its own words, so leave them out"

@@ -22,7 +22,7 @@ from kasasagi.tasks.stage_task import Chunking, stage_task
 
 def _config(context: Context) -> JudgeConfig:
     if context.recipe.judging is None:
-        raise TypeError("nobody judges in this recipe")
+        raise TypeError("this recipe has no judge")
     return context.recipe.judging
 
 

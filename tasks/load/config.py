@@ -108,7 +108,7 @@ class DatasetSource(Config):
     def _known_inputs(cls, columns: dict[str, str]) -> dict[str, str]:
         for ours in columns:
             if ours not in OUR_INPUTS:
-                raise ValueError(f"columns: {ours!r} is not one of ours: {nearest(ours, OUR_INPUTS)}")
+                raise ValueError(f"columns: {ours!r} is not one of our column names: {nearest(ours, OUR_INPUTS)}")
         if "instruction" in columns and "messages" in columns:
             raise ValueError("columns: instruction and messages are both mapped, but a prompt is one of them: drop one")
         return columns

@@ -52,7 +52,7 @@ def _too_low(conditions: Conditions, pair: Pair) -> Dropped | None:
     if least is None or (rating is not None and reaches(rating, least)):
         return None
     shown = "not rated" if rating is None else f"rated {rating:g}"
-    return Dropped("below_min_chosen_rating", f"the better response is {shown}, and {least:g} is asked for")
+    return Dropped("below_min_chosen_rating", f"the better response is {shown}, and at least {least:g} is required")
 
 
 def _wrong_models(conditions: Conditions, pair: Pair) -> Dropped | None:
@@ -90,7 +90,9 @@ def _too_similar(conditions: Conditions, pair: Pair) -> Dropped | None:
     found = similarity(*texts(pair))
     if found <= conditions.max_similarity:
         return None
-    return Dropped("too_similar", f"the texts are alike by {found:.2f}, more than {conditions.max_similarity:g}")
+    return Dropped(
+        "too_similar", f"the similarity of the texts is {found:.2f}, more than {conditions.max_similarity:g}"
+    )
 
 
 def similarity(one: str, other: str) -> float:

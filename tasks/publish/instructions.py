@@ -53,8 +53,7 @@ def write_instructions(
     if not figures.pairs:
         see = command("show", run.id, workspace=run.workspace.folder)
         raise PublishError(
-            f"the run {run.id} has no instructions, so there is nothing to publish: "
-            f"see with `{see}` where its rows went"
+            f"the run {run.id} has no instructions, so there is nothing to publish: find out why with `{see}`"
         )
     facts = CardFacts(config, run, connection, figures, {name: name for name in kept}, partial, [])
     (folder / CARD).write_text(_card(facts), encoding="utf-8")

@@ -33,8 +33,7 @@ class Source:
         if not rows.count:
             see = command("show", run.id, workspace=run.workspace.folder)
             raise PublishError(
-                f"the run {run.id} has no {self._product}, so there is nothing to publish: "
-                f"see with `{see}` where its rows went"
+                f"the run {run.id} has no {self._product}, so there is nothing to publish: find out why with `{see}`"
             )
 
     def tables(self, kind: Kind, forms: Sequence[Format]) -> Iterator[pa.Table]:

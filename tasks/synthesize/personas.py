@@ -33,7 +33,7 @@ def read_personas(use: PersonasUse, base: Path, languages: Sequence[str]) -> lis
     rows = _from_jsonl if file.suffix == ".jsonl" else _from_lines
     personas = list(rows(use, text, place))
     if not personas:
-        raise SteeringError(f"{place} describes nobody: write one person a line")
+        raise SteeringError(f"{place} contains no persona: write one per line")
     forged = next((mark for persona in personas if (mark := _MARK.search(persona.text))), None)
     if forged is not None:
         shown = forged.string[:60]

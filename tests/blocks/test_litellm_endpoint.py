@@ -83,7 +83,7 @@ def test_what_is_no_conversation_cannot_be_asked(asked: list[dict[str, Any]], tm
     with dispatching(tmp_path, {"small": litellm_model()}) as dispatcher:
         one = question("x")
         raw = type(one)(one.label, one.key, {"prompt": "<user>"})
-        with pytest.raises(ModelUnusableError, match="asked by messages alone"):
+        with pytest.raises(ModelUnusableError, match="only accepts chat messages"):
             dispatcher.ask([raw])
     assert not asked
 

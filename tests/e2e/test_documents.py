@@ -47,6 +47,7 @@ OTHERWISE = {
     "pip install '.[litellm]'": "as the other extras",
     "pip install '.[s3]'": "as the other extras",
     "pip install '.[dask]'": "as the other extras",
+    "pip install '.[math]'": "as the other extras",
     "docker compose -f deployments/compose.yaml up -d": "needs Docker; tests/flows/test_containers.py reads the file",
     "docker build --file deployments/Dockerfile --tag kasasagi:latest .": "as docker compose",
     "pip install 'prefect[docker]'": "as the other extras",

@@ -102,7 +102,7 @@ def test_a_run_without_its_runner_ends_in_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("tcp://127.0.0.1", "names no host and port"),
+        ("tcp://127.0.0.1", "has no host and port"),
         ("tcp://127.0.0.1:port", "is not an address"),
         ("127.0.0.1:1", "no ray cluster answers there"),
     ],

@@ -20,7 +20,7 @@ def test_the_funnel_and_the_gates_have_headers_that_a_stranger_reads(tmp_path: P
     assert funnel.startswith("| stage | in | out | quarantined | calls | reused | tokens in | tokens out | US$ |")
     assert "Quarantined rows, and why:" in funnel
     assert "| refusal |" in funnel.replace("| respond ", "")
-    assert gates.startswith("| stage | scope | holds | expectation | observed | expected |")
+    assert gates.startswith("| stage | scope | passed | expectation | observed | expected |")
     assert "| no | verdicts that cannot be read |" in gates
     assert "ExpectColumnValuesToBeInSet" not in gates
     assert "**Chosen**, rated 5, large" in pairs

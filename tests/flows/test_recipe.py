@@ -128,7 +128,7 @@ def test_a_judge_prompt_may_use_columns_and_must_tell_aspects_and_rubrics_apart(
     assert "has no {{ aspect }}" in problem(plain, "judge.aspects=[honesty, helpfulness]")
     assert "has no {{ rubric }}" in problem(plain, "judge.method=rubric", "judge.rubric={text: Be kind.}")
     assert "'aspect' is neither a placeholder" in problem(own, "judge.method=pairwise")
-    assert "prompt is for judges that are asked in words" in problem(plain, "judge.method=reward")
+    assert "prompt does not apply to reward models" in problem(plain, "judge.method=reward")
     assert "either a text or a file" in problem("judge.prompt={}")
 
 

@@ -80,12 +80,14 @@ def test_the_account_of_every_stage_is_that_of_the_run(run: Run, tmp_path: Path)
 
 def test_reasons_gates_and_models_are_named(run: Run, tmp_path: Path) -> None:
     card = card_of(run, tmp_path / "out")
+    assert re.search(r"preference pairs for DPO from \d+ prompts, .* \(\d+ paid calls, \$0\.\d+\)", card)
     for reason in ("broken_json", "min_chars", "refusal", "unreadable", "missing_rating", "tie"):
         assert re.search(rf"\| {reason} \| \d+ \|", card)
     gates = cells_of(card, "Gates")
     assert [row[4] for row in gates] == ["yes", "yes", "no", "yes"]
+    assert {row[5] for row in gates} == {"all rows"}
     names = ["ExpectColumnValueLengthsToBeBetween(instruction)", "refusals", "verdicts that cannot be read", "rows"]
-    assert [row[2] for row in gates] == names
+    assert [row[1] for row in gates] == names
     models = cells_of(card, "Models")
     assert [row[:2] for row in models] == [["respond", "large"], ["respond", "small"], ["judge", "critic"]]
     assert "temperature 0.8" in models[0][4]
@@ -175,21 +177,21 @@ def test_lengths_are_of_the_texts_and_tokens_of_those_that_a_server_counted(run:
     assert [row[4] for row in pairs] != ["", ""]
     assert [row[:4] for row in cells_of(card, "The pairs")] == [row[:4] for row in pairs]
     assert [row[4] for row in cells_of(card, "The pairs")] == ["", ""]
-    assert "The chosen answer is the longer one in 100.0% of the pairs, by characters." in card
+    assert "The chosen answer is longer in 100.0% of the pairs (in characters)." in card
     assert [row[4] for row in cells_of(short, "The pairs")] == ["90", ""]
-    assert "The chosen answer is the longer one in 0.0% of the pairs, by characters." in short
+    assert "The chosen answer is longer in 0.0% of the pairs (in characters)." in short
 
 
 @pytest.mark.parametrize(
     ("settings", "more", "message"),
     [
-        ({}, {}, "by the digest of each prompt and the seed 0: all rows of a prompt are on one side"),
-        ({"system": "drop"}, {}, "differ from it in their system messages alone are on one side"),
+        ({}, {}, "by the digest of each prompt and the seed 0: all rows of a prompt are in one split"),
+        ({"system": "drop"}, {}, "differ from it only in their system messages are in one split"),
         ({"prompt": "as_sent"}, {}, "each prompt without its system messages and the seed 0"),
         (
             {},
             {"rewrite": {"model": "small"}},
-            "all rows of a prompt, with what was rewritten from it, are on one side",
+            "all rows of a prompt, with what was rewritten from it, are in one split",
         ),
     ],
 )

@@ -157,7 +157,7 @@ def test_distilabels_columns_hold_all_generations_and_the_ratings_that_made_the_
         assert row["model_name"] == "critic"
         assert row["topic"]
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert "Columns carried from the source: topic." in card
+    assert "Columns kept from the source: topic." in card
 
 
 def test_a_kept_column_never_takes_the_place_of_a_formats_own(judged: Run, tmp_path: Path) -> None:

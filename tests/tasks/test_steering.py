@@ -143,7 +143,7 @@ def test_personas_are_read_from_a_text_file_and_drawn_evenly(tmp_path: Path) -> 
         ({"packs": ["people.txt.yaml"], "languages": "en"}, "en: {system: x}", "en.system"),
         ({"packs": ["people.txt.yaml"], "languages": "ja"}, "en: {system: [x]}", "nothing under ja.system"),
         ({"personas": {"path": "nobody.txt"}}, "", "cannot be read"),
-        ({"personas": {"path": "people.txt"}}, "\n", "describes nobody"),
+        ({"personas": {"path": "people.txt"}}, "\n", "contains no persona"),
         ({"personas": {"path": "people.txt"}, "languages": "ja"}, "a nurse who sings", "no persona in ja"),
         ({"personas": {"path": "people.jsonl"}}, '{"persona": "x"}\n{"name": "y"}', "line 2, has no 'persona'"),
         ({"personas": {"path": "people.jsonl"}}, '{"persona": 3}', "'persona' is 3"),

@@ -20,4 +20,4 @@ def check_output(form: Format, output: Path | None) -> None:
     if form is Format.parquet and output is None:
         raise UsageError("--format parquet writes a file: name it with -o FILE")
     if form is Format.table and output is not None:
-        raise UsageError(f"a table is for the terminal: to write {output}, add --format jsonl, csv or parquet")
+        raise UsageError(f"a table is only for the terminal: to write {output}, add --format jsonl, csv or parquet")

@@ -37,7 +37,7 @@ class Place:
     def file(self) -> Path:
         """The path of a source on disk."""
         if self.path is None:
-            raise SourceError(f"{self.label} lies on the Hub, not on disk: give a file or a folder")
+            raise SourceError(f"{self.label} is on the Hub, not on disk: name a file or a folder")
         return self.path
 
 
@@ -80,7 +80,7 @@ def _describe(source: DatasetSource, path: Path) -> Place:
     form = source.format or FORMATS.get(ending)
     if form is None:
         raise SourceError(
-            f"source.path {source.path!r} has no ending that tells its format: add format: jsonl, json, csv or parquet"
+            f"source.path {source.path!r} has no ending that shows its format: add format: jsonl, json, csv or parquet"
         )
     if form == "saved":
         raise SourceError(f"source.path {source.path!r} is a file, but format: saved names a folder: drop the format")
@@ -102,7 +102,7 @@ def _describe_folder(source: DatasetSource, path: Path) -> Place:
         return Place(found.format, path, path.resolve().name, shards=shards, note=found.note)
     if source.format not in (None, "saved"):
         raise SourceError(
-            f"source.path {source.path!r} is a folder, but format: {source.format} wants a file: name one"
+            f"source.path {source.path!r} is a folder, but format: {source.format} needs a file: name one"
         )
     _check_options(source, path, ("name", "revision", "streaming"), "a folder")
     if not _is_saved(path):

@@ -10,7 +10,7 @@ import yaml
 
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.tasks.gate.explain.words import plain_name
+from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
 from kasasagi.tasks.publish.card.asked import asked_models
 from kasasagi.tasks.publish.card.figures import Figures
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
@@ -78,11 +78,29 @@ def _introduction(facts: CardFacts) -> str:
     pairs, run = facts.figures.pairs, cell(facts.run.id)
     if any(form.rows == "pairs" for form in facts.forms):
         return (
-            f"{pairs:,} preference pairs for DPO, made by kasasagi in the run {run}: each has a prompt, a chosen and a "
-            f"rejected answer, {_ground(facts.figures)}."
+            f"{pairs:,} preference pairs for DPO from {_prompts(facts)}, made by kasasagi in the run {run} "
+            f"({_cost(facts)}): each has a prompt, a chosen and a rejected answer, {_ground(facts.figures)}."
         )
     rows = sum(facts.writers[0].counts.values())
-    return f"{rows:,} rows with the responses that kasasagi made {pairs:,} preference pairs of in the run {run}."
+    return (
+        f"{rows:,} rows with responses, from which kasasagi made {pairs:,} preference pairs in the run {run} "
+        f"({_cost(facts)})."
+    )
+
+
+def _prompts(facts: CardFacts) -> str:
+    """Return how many prompts the pairs were made from."""
+    found = facts.connection.execute("SELECT rows_in FROM stages WHERE stage = 'format_dpo'").fetchone()
+    count = found[0] if found else facts.figures.pairs
+    return f"{count:,} prompt{'' if count == 1 else 's'}"
+
+
+def _cost(facts: CardFacts) -> str:
+    """Return how many calls the run paid for, and their price."""
+    found = facts.connection.execute("SELECT sum(calls_paid)::BIGINT, sum(cost_usd) FROM stages").fetchone()
+    calls, usd = (value or 0 for value in found or (0, 0))
+    price = f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}" if usd else "$0"
+    return f"{calls:,} paid call{'' if calls == 1 else 's'}, {price}"
 
 
 def _ground(figures: Figures) -> str:
@@ -131,7 +149,7 @@ def how_to_load(facts: CardFacts) -> list[str]:
         loading = chosen.loading.replace("{folder}", folder)
         loading = loading.replace("{splits}", "" if facts.config.split is None else '["train"]')
         parts += [f"For {chosen.consumer}:", code_block(loading, chosen.loading_language)]
-    parts.append("The same rows are in `train.parquet` and, one JSON object a line, in `train.jsonl`.")
+    parts.append("The same rows are in `train.parquet` and, as one JSON object per line, in `train.jsonl`.")
     return [*parts, *_test_split(facts), *_left_out(facts)]
 
 
@@ -154,7 +172,7 @@ def _drawn_by(facts: CardFacts) -> tuple[str, str]:
     """What decides on which side a prompt is (`publish.families`), and what is there beside its own pairs."""
     altered = facts.config.alters_prompts
     drawn = "prompt without its system messages" if altered else "prompt"
-    alike = " and of those that differ from it in their system messages alone" if altered else ""
+    alike = " and of those that differ from it only in their system messages" if altered else ""
     if not rewrites(facts.run):
         return drawn, alike
     return f"original {drawn}", f"{alike}, with what was rewritten from it,"
@@ -181,24 +199,24 @@ def columns(facts: CardFacts) -> list[str]:
             for theirs, ours in facts.kept.items()
         )
         where = "" if len(facts.forms) == 1 else f" in {' and '.join(keeping)}"
-        parts.append(f"Columns carried from the source{where}: {names}.")
+        parts.append(f"Columns kept from the source{where}: {names}.")
     return parts
 
 
 def _texts(facts: CardFacts) -> str:
-    """How prompts and texts stand in the columns."""
+    """Return in which form the columns contain prompts and texts."""
     config = facts.config
-    sent = "as the chosen answer's model was sent it" if config.prompt == "as_sent" else "as it was loaded"
+    sent = "in the form that the chosen answer's model received" if config.prompt == "as_sent" else "as it was loaded"
     system = "left out" if config.system == "drop" else "kept"
-    stands = "" if config.formats == RESPONSE_FORMATS[:1] else f"The prompt stands {sent}. "
-    but = " but as the columns say" if any(not form.verbatim for form in facts.forms) else ""
-    return f"{stands}System messages are {system}. No text was altered{but}."
+    prompt = "" if config.formats == RESPONSE_FORMATS[:1] else f"The prompt is given {sent}. "
+    but = ", except as the columns say" if any(not form.verbatim for form in facts.forms) else ""
+    return f"{prompt}System messages are {system}. No text was altered{but}."
 
 
 def _column_table(columns: Mapping[str, str]) -> str:
     """A table of columns; names and meanings are our own Markdown."""
     if not columns:
-        return "They are what its own function makes of a pair."
+        return "The columns are those that the recipe's own function returns."
     lines = ["| column | what it is |", "| --- | --- |", *(f"| {name} | {what} |" for name, what in columns.items())]
     return "\n".join(lines)
 
@@ -236,12 +254,15 @@ def _by_stage(facts: CardFacts, rows: list[tuple[Any, ...]]) -> list[tuple[Any, 
 def _gates(facts: CardFacts) -> list[str]:
     gates = facts.connection.execute(
         "SELECT stage, scope, expectation, severity, success, observed, detail FROM gates "
-        "ORDER BY scope, expectation, observed, detail"
+        "ORDER BY scope DESC, expectation, observed, detail"
     ).fetchall()
     if not gates:
         return ["## Gates", "No gates were evaluated."]
-    header = ("stage", "scope", "expectation", "severity", "holds", "observed", "detail")
-    named = [(stage, scope, plain_name(expectation, stage), *rest) for stage, scope, expectation, *rest in gates]
+    header = ("stage", "expectation", "observed", "limit", "passed", "scope", "severity")
+    named = [
+        (stage, plain_name(expectation, stage), observed, limit, passed, SCOPES.get(scope, scope), severity)
+        for stage, scope, expectation, severity, passed, observed, limit in gates
+    ]
     return ["## Gates", table(header, _by_stage(facts, named))]
 
 
@@ -258,8 +279,7 @@ def _pairs(figures: Figures) -> list[str]:
         "## The pairs",
         table(("model", "chosen", "rejected", "mean rating", "mean tokens"), models),
         *([table(("margin", "pairs", "share"), margins)] if margins else []),
-        f"The chosen answer is the longer one in {figures.chosen_longer / figures.pairs:.1%} of the pairs, by "
-        "characters. "
+        f"The chosen answer is longer in {figures.chosen_longer / figures.pairs:.1%} of the pairs (in characters). "
         f"Pairs whose prompt has earlier turns: {several:,}; a system message: {figures.with_system:,}.",
     ]
 

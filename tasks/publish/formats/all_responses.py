@@ -23,7 +23,7 @@ COLUMNS = {
     "`prompt`": "the conversation up to the answer, as a list of `role` and `content`",
     "`instruction`": "its last turn alone",
     "`responses`": "every response that was not quarantined, in the order of models and samples",
-    "`models`, `response_ids`": "who gave each of them, and their digests",
+    "`models`, `response_ids`": "the model of each response, and their digests",
     "`ratings`": "the rating of each over all verdicts, null where it has none",
     "`rationales`": "for each response the judge's reasons, one for each verdict, by aspect and then by order",
     "`prompt_id`, `source`": "digest of the prompt, and where it is from",

@@ -25,14 +25,14 @@ from datasets import load_from_disk
 dataset = load_from_disk("{folder}/dataset"){splits}  # as distilabel's FormatChatGenerationDPO gives it"""
 COLUMNS = {
     "`instruction`, `messages`": "the last turn of the prompt, and all of it",
-    "`generations`, `generation_models`": "every response to the prompt that was not quarantined, and who gave it",
+    "`generations`, `generation_models`": "every response to the prompt that was not quarantined, and its model",
     "`ratings`": "the rating of each of them over all verdicts, null where it has none",
     "`rationales`": "the judge's reasons for each of them, those of several verdicts one below the other",
     "`model_name`": "the judge, several with a comma between them",
     "`prompt`": "the first thing that the user says, as text",
     "`prompt_id`": "SHA-256 of that text",
     "`chosen`, `rejected`": "the whole conversation with the better and with the worse answer at its end",
-    "`chosen_model`, `rejected_model`": "who gave the answers",
+    "`chosen_model`, `rejected_model`": "the models that gave the answers",
     "`chosen_rating`, `rejected_rating`": "the judge's ratings",
 }
 TEXTS = pa.list_(pa.string())

@@ -22,12 +22,12 @@ dataset = load_from_disk("{folder}/dataset"){splits}  # as distilabel's TextGene
 COLUMNS = {
     "`instruction`": "the last turn of the prompt",
     "`generation`": "the response",
-    "`model_name`": "who gave it",
+    "`model_name`": "the model that gave it",
     "`messages`": "the messages that the model was sent, as a list of `role` and `content`",
     "`prompt_id`, `response_id`": "digests of the prompt and of the response",
     "`sample_index`": "which of the model's responses to the prompt it is, from 0",
     "`finish_reason`, `prompt_tokens`, `completion_tokens`": "what the server reported of the call",
-    "`source`": "where the prompt is from",
+    "`source`": "origin of the prompt",
 }
 SCHEMA = pa.schema(
     [

@@ -28,7 +28,7 @@ COLUMNS = {
     "`completion`": "the answer, a list of one assistant message",
     "`label`": "whether it is the better one of a pair",
     "`prompt_id`, `response_id`": "digests of the prompt and of the answer",
-    "`model`": "who gave the answer",
+    "`model`": "the model that gave the answer",
     "`rating`": "the judge's rating",
 }
 SCHEMA = pa.schema(

@@ -23,7 +23,7 @@ COLUMNS = {
     "`prompt`": "the conversation up to the answer, as a list of `role` and `content`",
     "`completion`": "the best chosen answer, a list of one assistant message",
     "`prompt_id`, `response_id`": "digests of the prompt and of the answer",
-    "`model`": "who gave the answer",
+    "`model`": "the model that gave the answer",
     "`rating`": "the judge's rating",
 }
 SCHEMA = pa.schema(

@@ -17,11 +17,9 @@ COLUMNS = {
     "`prompt`": "the conversation up to the answer, as a list of `role` and `content`",
     "`chosen`, `rejected`": "the better and the worse answer, each a list of one assistant message",
     "`prompt_id`, `chosen_id`, `rejected_id`": "digests of the prompt and of the two answers",
-    "`source`": "where the prompt is from",
-    "`chosen_model`, `rejected_model`": "who gave the answers",
-    "`chosen_rating`, `rejected_rating`, `margin`": (
-        "the judge's ratings over all its verdicts, and how far they lie apart"
-    ),
+    "`source`": "origin of the prompt",
+    "`chosen_model`, `rejected_model`": "the models that gave the answers",
+    "`chosen_rating`, `rejected_rating`, `margin`": ("the judge's ratings over all verdicts, and their difference"),
     "`chosen_rationale`, `rejected_rationale`": (
         "the judge's reasons, one for each verdict, by aspect and then by order"
     ),

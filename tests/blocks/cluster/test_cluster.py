@@ -252,7 +252,7 @@ def test_a_cluster_that_loses_the_same_questions_again_and_again_ends_the_run(si
 
     with (
         site.dispatching({"small": model(server)}, send) as dispatcher,
-        pytest.raises(ClusterError, match=r"lost the same questions 4 times \(ConnectionError: nobody there\)"),
+        pytest.raises(ClusterError, match=r"lost the same calls 4 times \(ConnectionError: nobody there\)"),
     ):
         dispatcher.ask(questions(4))
 
