@@ -323,7 +323,7 @@ class ServerLane(Lane):
         return routes[0] if routes and over and not self._free(label, now) else None
 
     def _retry_later(self, jobs: list[Job], completion: Completion, route: Route) -> None:
-        """Ask again after a while, rather at another address; none but the one that failed need be waited for.
+        """Ask again after a while, rather at another address; only the one that failed has to be waited for.
 
         What shared a call that the server did not take shares one again, so that its prompt is not paid several times.
         """
