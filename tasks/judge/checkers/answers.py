@@ -73,7 +73,9 @@ HEDGES = re.compile(
     re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(
-    r"\b(?:wait|hold\s+on|correction|hmm|oops|sorry|apologi[sz]e|on\s+second\s+thought|alternatively|unless|depending|no,"
+    r"(?:\A|[。.!?\n])\s*(?:いえ|あ|ああ)[、,]|でした|と思いま|strike\s+that|make\s+that|i\s+mean\b|on\s+(?:reflection|second)"
+    r"|chang(?:e|ing)\s+my\s+(?:mind|answer)|(?:does|do|did)(?:\s+not|n't)\s+(?:match|fit|work|hold|add)"
+    r"|\b(?:wait|hold\s+on|correction|hmm|oops|sorry|apologi[sz]e|on\s+second\s+thought|alternatively|unless|depending|no,"
     r"|my\s+(?:mistake|error|bad)|i\s+(?:made|was|am|misread|miscounted|miscalculated|forgot)|(?:is|was)\s+a\s+mistake"
     r"|let\s+me|let's\s+(?:re|double|check)\w*|re-?check|actually|another\s+(?:possible\s+|valid\s+)?answer|scratch\s+that"
     r"|(?:that|this|it)(?:'s|\s+is|\s+was)\s+(?:not\s+right|not\s+correct|wrong|incorrect)"
@@ -81,6 +83,20 @@ _TAKEN_BACK = re.compile(
     r"|if\s[^.\n]{1,80}\banswer|answer\s+(?:could|might|may|would|can)|could\s+also|might\s+also|may\s+also)"
     r"|訂正|間違え|間違いで|いや[、,]|すみません|申し訳|待って|別解|見直|もう一度|再計算|ただし|とも考え|かもしれ|もし|しかし、?もし"
     r"|または\s*\\?(?:boxed|答)|誤りで",
+    re.IGNORECASE,
+)
+_DENIES = re.compile(
+    r"\btoo\s+(?:small|large|big|high|low|many|few)\b|\b(?:wrong|incorrect|false|mistaken?|fails?|failed|contradict\w*|never|hardly|denies|deny"
+    r"|doubts?|reject\w*|refute\w*|disagree\w*|unlikely|nobody|no\s+one|no\s+way|un?true|first\s+glance|initially|according\s+to)\b"
+    r"|[✗✘❌🚫👎]|違い|違う|異な|によれば|によると|一見|最初は",
+    re.IGNORECASE,
+)
+"""Beside an answer, not in it: what denies it or says that it is somebody else's."""
+_CLAIM = re.compile(r"\b(?:that|say|saying|claims?|think|thinks|thought)\s+(?:the|my|its|our|\s)*\Z", re.IGNORECASE)
+_TRUSTED_CLAIM = re.compile(
+    r"\b(?:means?|meaning|shows?|follows?|conclude|find|found|get|see|so|know|gives?|tells\s+us|impl(?:y|ies|ying)|confident|sure|clear"
+    r"|obtain|deduce|determined?|note|confirms?|verif(?:y|ies)|given|i\s+(?:would\s+)?(?:say|think|believe)|believe|such|therefore|having)\s+(?:that\s+)?"
+    r"(?:the|my|its|our|\s)*\Z",
     re.IGNORECASE,
 )
 _CONCLUDES = re.compile(
@@ -93,7 +109,7 @@ _REASON = re.compile(
     r"|(?:から|ため|ので)(?:です|だ|である)?$|^(?:なぜなら|例えば|検算|確認)",
     re.IGNORECASE,
 )
-_BECAUSE = re.compile(r"[,;]?\s*\b(?:because|since|as)\b.*\Z", re.IGNORECASE | re.DOTALL)
+_BECAUSE = re.compile(r"[,;]?\s*\b(?:because|since|as(?!\s+well))\b.*\Z", re.IGNORECASE | re.DOTALL)
 _END = re.compile(r"(?<!approx)(?<!\b[A-J])\.(?=\s|\Z)|[。！？]|[!?](?=\s|\Z)|\n")
 
 
@@ -137,7 +153,8 @@ def _of_boxes(text: str, boxes: list[tuple[int, int, str]]) -> Statements:
     opening = text.rfind("\n\n", 0, start) + 1
     beside = [one for one in boxes[:-1] if one[0] >= opening]
     sentence = _sentence_around(text, start, end)
-    if HEDGES.search(sentence.replace(text[start:end], " ")):
+    around = sentence.replace(text[start:end], " ") + ("?" if re.match(r"[\s$*)]*\?", behind) else "")
+    if HEDGES.search(around) or _DENIES.search(around):
         return Statements(problem=f"the sentence around the box hedges or denies: {sentence[:80]}")
     others = [Statement(one[2], "boxed") for one in beside]
     others += [one for _, one in _marked(behind)]
@@ -170,9 +187,18 @@ def _of_marked(text: str, marked: list[tuple[int, Statement]]) -> Statements:
     if _TAKEN_BACK.search(text[end:]):
         return Statements(problem="something behind the answer takes it back or names another case")
     for _, one in marked:
-        if HEDGES.search(one.sentence):
+        if HEDGES.search(one.sentence) or _is_doubted(one):
             return Statements(problem=f"the sentence that states the answer hedges or denies: {one.sentence[:80]}")
     return Statements(final, tuple(one for _, one in marked[:-1]))
+
+
+def _is_doubted(statement: Statement) -> bool:
+    """Whether the words before a mark deny what stands behind it, or say who claims it."""
+    before, _, behind = statement.sentence.rpartition(statement.text)
+    mark = [*_MARK.finditer(before)]
+    lead = before[: mark[-1].start()] if mark else ""
+    claimed = _CLAIM.search(lead) and not _TRUSTED_CLAIM.search(lead)
+    return bool(claimed or _DENIES.search(lead) or _DENIES.search(_BECAUSE.sub("", behind)))
 
 
 def _sentence_around(text: str, start: int, end: int) -> str:

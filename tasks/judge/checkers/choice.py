@@ -30,6 +30,7 @@ _OTHERS_ARE_WRONG = re.compile(
     r"\A(?:(?:the\s+)?others?|(?:option\s+)?[(]?[A-J][)]?)\s+(?:is|are|was|were)\s+(?:wrong|incorrect|false|not)\b",
     re.IGNORECASE,
 )
+_DENIED = re.compile(r"\b(?:not|wrong|incorrect|false|out)\b|[✗✘❌×🚫👎]|誤|間違|違|不正解|ない|ません", re.IGNORECASE)
 _CONCLUSION = re.compile(
     r"\A\s*(?:(?:so|therefore|thus|hence|したがって|従って|よって|つまり|ゆえに)\s*[,、]?\s*)?(?:it\s+is\s+|it's\s+)?",
     re.IGNORECASE,
@@ -95,7 +96,8 @@ def label_of(truth: str, options: Mapping[str, str]) -> str | None:
 
 def _named(statement: Statement, options: Mapping[str, str]) -> str | None:
     """The label of the one option that a statement names, None where it names none or several."""
-    text = _CONCLUSION.sub("", without_latex(statement.text)).strip(" .。\"'")
+    text = _CONCLUSION.sub("", without_latex(statement.text)).strip(' .。"')
+    text = text[1:-1] if re.fullmatch("'[^']*'", text) else text
     if _SEVERAL.search(text):
         return None
     return _one_of(_by_label(text, options), normalized(_without_polite(text)), options)
@@ -118,6 +120,8 @@ def _by_label(text: str, options: Mapping[str, str]) -> str | None:
     if label.islower() and rest and not (match["close"] and (match["open"] or _fits(rest, label.upper(), options))):
         return None
     label = label.upper()
+    if match["stop"] and match["stop"].strip() in ("-", "–") and not rest:  # a grade such as B-
+        return None
     if not rest or _POLITE.match(rest) or _IS_CORRECT.match(rest):
         return label
     if not (match["close"] or match["stop"]):
@@ -133,7 +137,7 @@ def _fits(rest: str, label: str, options: Mapping[str, str]) -> bool:
     if said == own:
         return True
     others = [normalized(text) for name, text in options.items() if name != label]
-    if any(other and other in said for other in others):
+    if any(other and other in said for other in others) or _DENIED.search(rest):
         return False
     return bool(own) and said.startswith(own)
 

@@ -8,6 +8,7 @@ _SUPERSCRIPT = re.compile(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _VULGAR = re.compile(r"(?P<whole>\d)?(?P<sign>[¼-¾⅐-⅞])")
 _CIRCLED = re.compile(r"[①-⑳]")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufe0e\ufe0f\ufeff]")
+_MINUS = re.compile(r"[−‐‑‒➖]")
 _STRONG = re.compile(r"(?<![A-Za-z0-9)])(\*\*|__)(?=[^\s*_])(.{1,300}?)(?<=[^\s*_])\1(?![A-Za-z0-9(])")
 _EMPHASIS = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]{1,300}?)(?<=[^\s*])\*(?![\w*(])")
 _CODE = re.compile(r"`([^`\n]{0,300})`")
@@ -44,7 +45,7 @@ def plain(text: str) -> str:
     text = _SUPERSCRIPT.sub(lambda found: "^{" + found[0].translate(_SUPERSCRIPTS) + "}", text)
     text = _VULGAR.sub(_vulgar, text)
     text = _CIRCLED.sub(lambda found: f"({unicodedata.numeric(found[0]):.0f})", text)
-    text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("∕", "/").replace("⁄", "/")
+    text = _MINUS.sub("-", unicodedata.normalize("NFKC", text)).replace("∕", "/").replace("⁄", "/")
     return without_markdown(text)
 
 

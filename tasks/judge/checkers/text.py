@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from difflib import SequenceMatcher
 
 from kasasagi.tasks.judge.checkers.answers import Statement, statements
 from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
@@ -9,9 +10,16 @@ from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.truths import truths_of
 
 LONGEST_ANSWER = 60
-_PUNCTUATION = re.compile(r"[\s.,;:!?\"'`。、！？「」『』()\[\]{}<>*_…・·]+")
+_PUNCTUATION = re.compile(r"(?:[\s;!?\"'`。、！？「」『』()\[\]{}*_…・·]|(?<!\d)[.,:]|[.,:](?!\d))+")
 _ARTICLE = re.compile(r"\A(?:the|a|an)\s+", re.IGNORECASE)
-_POLITE = re.compile(r"(?:です|でした|である|だ|になります|となります)\Z")
+_POLITE = re.compile(r"(?:です|でした|である|(?<![ぁ-ん])だ|になります|となります)\Z")
+_SEPARATORS = re.compile(r"[\s\-–_./,:'$€£¥%^]+")
+_ACCENT = re.compile(r"[\u0300-\u036f]")
+_KATAKANA = {code: code - 0x60 for code in range(ord("ァ"), ord("ヶ") + 1)}
+_KANA = re.compile(r"[ぁ-ゖァ-ヺー\s]+")
+_KANJI = re.compile(r"[一-鿿]")
+NEAR = 0.8
+LONGEST_SHORT = 4
 
 
 def normalized(text: str) -> str:
@@ -30,7 +38,7 @@ def _against(truth: str, case: Case, truths: list[str]) -> Finding:
     wanted = normalized(truth)
     if not wanted:
         return cannot_tell(f"the truth {truth[:40]!r} has no letters and no digits")
-    if normalized(case.answer) == wanted:
+    if normalized(case.answer) == wanted and not (case.answer.rstrip().endswith(("?", "？")) and "?" not in truth):
         return correct(f"the answer is {truth[:60]!r}")
     said = statements(case.answer)
     if said.final is None:
@@ -42,12 +50,56 @@ def _against(truth: str, case: Case, truths: list[str]) -> Finding:
 
 
 def _other(final: Statement, truth: str, answer: str, truths: list[str]) -> Finding:
-    """A final answer that is not the truth: wrong if it is short and the truth is nowhere in the response."""
+    """A final answer that is not the truth: wrong if it is short and unlike it, and the truth is nowhere."""
     if any(_holds(answer, normalized(one)) for one in truths):
         return cannot_tell(f"the response holds {truth[:40]!r}, and does not state it as its whole answer")
     if final.place == "conclusion" or len(final.text) > LONGEST_ANSWER:
         return cannot_tell(f"the response states no short answer: {final.text[:60]}")
+    said = normalized(_POLITE.sub("", final.text.strip(" .。*")))
+    if any(_may_be(said, normalized(one)) for one in truths):
+        return cannot_tell(f"{final.text[:60]!r} may be another way of writing {truth[:40]!r}")
     return incorrect(f"the answer is {final.text[:60]!r}, and {truth[:60]!r} is right")
+
+
+def _may_be(said: str, wanted: str) -> bool:
+    """Whether two texts may say the same: in part, in another order, script or spelling, or with other numbers."""
+    one, other = _folded(said), _folded(wanted)
+    if not one or one == other or (min(len(one), len(other)) > 1 and (one in other or other in one)):
+        return True
+    if bool(_KANJI.search(said)) != bool(_KANJI.search(wanted)) and (_KANA.fullmatch(said) or _KANA.fullmatch(wanted)):
+        return True
+    if re.sub(r"\d+", "0", said) != re.sub(r"\d+", "0", wanted) and re.search(r"\d", said + wanted):
+        return True
+    if re.fullmatch(r"\d+\s*:\s*\d+", said) and re.fullmatch(r"\d+\s*:\s*\d+", wanted):
+        return True
+    return _are_alike(_SEPARATORS.split(said), _SEPARATORS.split(wanted))
+
+
+def _folded(text: str) -> str:
+    """A text without separators and accents, in one kind of kana."""
+    text = unicodedata.normalize("NFKD", _SEPARATORS.sub("", text).translate(_KATAKANA))
+    return unicodedata.normalize("NFC", _ACCENT.sub("", text))
+
+
+def _are_alike(said: list[str], wanted: list[str]) -> bool:
+    """Whether the words of the shorter text are, or shorten, words of the longer, or one is made of initials."""
+    short, long = sorted((said, wanted), key=len)
+    initials = "".join(word[0] for word in long if word)
+    if len(long) > 1 and len(short) == 1 and short[0].startswith(initials):
+        return True
+    return all(any(_is_like(one, other) for other in long) for one in short)
+
+
+def _is_like(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    if short == long:
+        return True
+    if not (short and short.isascii() and short.isalpha()) or short[0] != long[0]:
+        return False
+    letters = iter(long)
+    if len(short) <= LONGEST_SHORT and all(letter in letters for letter in short):
+        return True
+    return SequenceMatcher(None, short, long).ratio() >= NEAR
 
 
 def _says(statement: Statement, wanted: str) -> bool:

@@ -8,11 +8,13 @@ from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_t
 from kasasagi.tasks.judge.checkers.numbers.compare import compare
 from kasasagi.tasks.judge.checkers.numbers.equations import false_equation
 from kasasagi.tasks.judge.checkers.numbers.expressions import looks_like_expression, same_expression, tidy
-from kasasagi.tasks.judge.checkers.numbers.quantity import NotAQuantity, Quantity, quantity
+from kasasagi.tasks.judge.checkers.numbers.quantity import LONGEST, NotAQuantity, Quantity, quantity
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.truths import truths_of
 
 _UNFINISHED = re.compile(r"(?<=[\w)}])\s*(?:[-+*/–]|\\cdot)")
+_SHOUT = re.compile(r"[\d)]!\s*\Z")
+_IN_BRACKETS = re.compile(r"\([$€£¥]?\s*[\d.,]+\)\s*\Z")
 _BRACKETS = re.compile(r"\A([(\[]|\\\{|\{)?(.*?)([)\]]|\\\}|\})?\Z", re.DOTALL)
 
 
@@ -36,14 +38,26 @@ def _against(truth: str, case: Case) -> Finding:
 
 def _one(truth: str, statement: Statement, prompt: str) -> Finding:
     """Compare one statement with one truth: as numbers, as lists of them, or as expressions."""
+    if len(truth) > LONGEST:
+        return cannot_tell("the truth is longer than a number or an expression")
+    if _SHOUT.search(statement.sentence):
+        return cannot_tell(f"{statement.sentence[-20:]!r} is a factorial or a shout")
     if len(parts := list_of(truth)) > 1:
         return _lists(truth, parts, statement.text)
     wanted = _quantity(truth)
     found = _quantity(statement.text, is_stated=statement.place in ("boxed", "marked"))
-    if not isinstance(wanted, str) and not isinstance(found, str):
-        return compare(wanted, found, prompt)
+    if isinstance(wanted, str) or isinstance(found, str):
+        return _written(truth, statement, found if isinstance(found, str) else str(wanted))
+    if wanted.value == -found.value and _IN_BRACKETS.search(statement.text):
+        return cannot_tell(f"{statement.text[:40]!r} is negative in accounts")
+    return compare(wanted, found, prompt)
+
+
+def _written(truth: str, statement: Statement, problem: str) -> Finding:
+    """Compare what is no plain number: as it is written, or as an expression."""
+    if tidy(truth) == tidy(statement.text) and not statement.text.endswith(".."):
+        return correct(f"it is written as {truth[:60]!r}")
     if not (looks_like_expression(truth) and looks_like_expression(statement.text)):
-        problem = found if isinstance(found, str) else wanted if isinstance(wanted, str) else ""
         return cannot_tell(problem)
     return _expressions(truth, statement)
 

@@ -12,6 +12,13 @@ _LOWEST_TERMS = re.compile(
     r"\b(?:simplest|lowest|reduced|simplif\w+|irreducible)\b|既約|約分|最も簡単|簡単な(?:形|分数)", re.IGNORECASE
 )
 _HUNDRED = Fraction(100)
+LONGEST_SIGN = 3
+_MEASURE = re.compile(
+    r"\A(?:[A-Za-z]{1,2}|[A-Za-z]*[A-Z][A-Za-z]*|.*[/²³].*|(?:kilo|mega|giga|tera|milli|micro|nano|centi).*"
+    r"|(?:gallon|quart|pint|cup|ounce|acre|hectare|joule|calorie|watt|volt|byte|bit|newton|knot|penn|pence|nickel|dime|decade|centur"
+    r"|fortnight|rupee|peso|radian).*)\Z"
+)
+"""Units that are not converted: they fit where the question names them."""
 
 
 def compare(truth: Quantity, found: Quantity, prompt: str = "") -> Finding:
@@ -52,13 +59,22 @@ def _units(truth: Quantity, found: Quantity, prompt: str) -> Finding:
         return _found_in_unit(truth, found, prompt)
     if one and not found.unit:
         return _truth_in_unit(truth, found, prompt)
-    if truth.unit and found.unit and _noun(truth.unit) != _noun(found.unit) and truth.value == found.value:
+    if truth.unit and found.unit and _noun(truth.unit) != _noun(found.unit):
         return cannot_tell(f"the answer counts {found.unit}, the truth {truth.unit}")
+    if (
+        prompt
+        and not truth.unit
+        and _MEASURE.search(found.unit)
+        and not re.search(rf"\b{re.escape(_noun(found.unit))}", prompt)
+    ):
+        return cannot_tell(f"the question does not ask for {found.unit}")
     return _values(truth.value, found.value, truth, found, prompt)
 
 
 def _converted(truth: Quantity, found: Quantity, one: Unit, other: Unit) -> Finding:
     """Both have units that can be converted."""
+    if {one.dimension, other.dimension} == {"time", "calendar"}:
+        return cannot_tell(f"the answer is in {found.unit}, the truth in {truth.unit}")
     if one.dimension != other.dimension:
         said = f"the answer is in {found.unit}, the truth in {truth.unit}"
         return cannot_tell(said) if truth.value == found.value else incorrect(said)
@@ -128,8 +144,8 @@ def _rounds(one: Fraction, other: Fraction) -> bool:
 
 
 def _noun(unit: str) -> str:
-    """A counted thing in the singular."""
-    return unit.lower().removesuffix("s")
+    """A counted thing in the singular; a sign such as MW is another one than mW."""
+    return unit if len(unit) <= LONGEST_SIGN else unit.lower().removesuffix("s")
 
 
 def _show(quantity: Quantity) -> str:

@@ -13,6 +13,8 @@ from kasasagi.blocks.hints import install
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 
 MOST_CHARS = 160
+LONGEST = 500
+DEEPEST = 6
 MOST_POWERS = 4
 MOST_SYMBOLS = 4
 DIGITS = 30
@@ -43,6 +45,11 @@ _WORDS = {
     r"[×·]": r"\\cdot ",
     r"÷": "/",
 }
+_NO_EXPRESSION = re.compile(
+    r"\A\d+(?:\s*[-–]\s*\d+)+\Z|(?<!\d)(?:\d{4}-\d\d?-\d\d?|\d\d?-\d\d?-\d{4}|\d+/\d+/\d+)(?!\d)|\d\s*\.{2,}"
+)
+"""A range, a date or a number of a telephone rather than a difference; decimals that go on."""
+_POWER_OF_POWER = re.compile(r"\^\s*(?:\{[^{}]*\}|\\?\w+)\s*(?:[)}\]]\s*)*\^|\^\s*\{[^{}]*\^")
 _POWER = re.compile(r"\^\s*(?:\{([^{}]*)\}|(\w|\\\w+))")
 _NUMBER_POWER = re.compile(r"-?\d{1,2}(?:/\d{1,2})?\Z")
 
@@ -62,6 +69,10 @@ def tidy(text: str) -> str:
 
 def looks_like_expression(text: str) -> bool:
     """Return whether a text is written in the signs of mathematics alone, and is more than a word or a plain number."""
+    if len(text) > LONGEST:
+        return False
+    if _NO_EXPRESSION.search(without_latex(plain(text)).strip()):
+        return False
     text = without_name(tidy(text))
     if re.search(r"(?<!_)[\d)]\s+\d", text):  # two numbers side by side are a list rather than a product
         return False
@@ -100,8 +111,19 @@ def _is_small(text: str) -> bool:
         0 < len(text) <= MOST_CHARS
         and bool(_ALLOWED.match(text))
         and text.count("^") == len(powers) <= MOST_POWERS
+        and not _POWER_OF_POWER.search(text)
+        and _depth(text) <= DEEPEST
         and all(_NUMBER_POWER.match(power.strip()) for power in numbers)
     )
+
+
+def _depth(text: str) -> int:
+    """How deep an expression's brackets are nested: the parser's time grows with a power of it."""
+    depth = deepest = 0
+    for sign in text:
+        depth += (sign in "({[") - (sign in ")}]")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _parsed(text: str) -> Any:

@@ -33,7 +33,7 @@ _PLAIN = r"\d+\.\d+|\d+|\.\d+"
 _INT = r"\d+"
 TOKEN = re.compile(
     rf"""
-    (?P<strange>\d+:\d+(?::\d+)*|\d+/\d+/\d+|\d{{4}}-\d\d?-\d\d?|\d+(?:\.\d+){{2,}}(?![\d,])(?<!\d\d\d))
+    (?P<strange>\d+:\d+(?::\d+)*|\d+/\d+/\d+|\d{{4}}-\d\d?-\d\d?|\d\d?-\d\d?-\d{{4}}|\d+(?:\.\d+){{2,}}(?![\d,])(?<!\d\d\d))
     |(?P<latex>(?:(?P<lwhole>{_INT})\s*)?\\frac\s*(?:\{{\s*(?P<ltop>-?\d+)\s*\}}\s*\{{\s*(?P<lbottom>\d+)\s*\}}
         |(?P<lt>\d)\s*(?P<lb>\d)(?!\d)))
     |(?P<jwhole>{_INT})\s*(?:と|個と)\s*(?:(?P<jbottom>{_INT})分の(?P<jtop>{_INT})|(?P<jt2>{_INT})/(?P<jb2>{_INT}))
@@ -205,6 +205,6 @@ def kanji_words(text: str) -> Fraction | None:
         return None
     if all(sign in _KANJI for sign in text):
         return Fraction(int("".join(str(_KANJI[sign]) for sign in text)))
-    if re.search(rf"[{''.join(_KANJI)}]{{2}}", text):
+    if re.search(rf"[{''.join(_KANJI)}]{{2}}|(?:\A|[万億兆])[万億兆]", text):
         return None
     return _mixed_ja("".join(str(_KANJI.get(sign, sign)) for sign in text))

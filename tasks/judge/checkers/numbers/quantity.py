@@ -4,11 +4,13 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from kasasagi.tasks.judge.checkers.numbers.japanese import unit_behind
 from kasasagi.tasks.judge.checkers.numbers.numerals import Numeral, english_words, kanji_words, numerals
 from kasasagi.tasks.judge.checkers.numbers.units import UNITS, Unit, unit_of
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 
 MOST_WORDS = 14
+LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,11 @@ _BOUNDS = re.compile(
     r"|divided|multiplied|plus|powers?|than|when|assuming|nearly|almost|barely|hardly|loss|debt|deficit|owes?|lost|increase|decrease|no"
     r"|ahead|behind|pages?|sections?|steps?|questions?|problems?|chapters?|lines?|figures?|tables?|options?|choices?|parts?"
     r"|cases?|grades?|levels?|versions?|january|february|march|april|june|july|august|september|october|november|december"
-    r"|every|each\s+of|first|second\s+(?:number|value)|to\s+the\s+power)\b|\br\s*\d"
-    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方|逆数|符号|足す|引く|かける|割る|割った|足した|引いた|から|ごと|前後|台|進法|桁|問|ページ|番目|回目|日目|年目|満点|第|年上|年下|ほど|ほぼ|借金|赤字|損|午前|午後|昨|翌|月\d",
+    r"|every|each\s+of|first|second\s+(?:number|value)|to\s+the\s+power|repeating|recurring|periodic|bce?|ad|ce|ish"
+    r"|hal(?:f|ves)|quarters?|(?:third|four(?:teen)?th|fif(?:teen)?th|six(?:teen)?th|seven(?:teen)?th|eigh(?:teen)?th|nin(?:e?teen)?th"
+    r"|tenth|eleventh|twelfth|\w+tieth|hundredth|\w+illionth|thousandth)s?|pairs?|couples?|trios?|score|gross|lakhs?|crores?|mil|mln|mn|bn|tn"
+    r"|\w+illions?|per\s?mill?e?|basis\s+points?|bps|pp[mb]|kilo|mega|giga)\b|\br\s*\d|[‰‱]"
+    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方|逆数|符号|足す|引く|かける|割る|割った|足した|引いた|から|ごと|前後|台|進法|桁|問|ページ|番目|回目|日目|年目|満点|第|年上|年下|ほど|ほぼ|令和|平成|昭和|大正|明治|紀元|西暦|世紀|氷点下|零下|借金|赤字|損|午前|午後|昨|翌|月\d",
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
@@ -75,16 +80,18 @@ _VARIABLE = re.compile(r"(?<![A-Za-z])(?!(?:[aAI]|[mgLlhst])(?![A-Za-z]))[A-Za-z
 _NAMES = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 _UNIT = re.compile(
     rf"\s*(?P<unit>(?:(?:{_NAMES})s?(?![A-Za-z])|[A-Za-z]+)[²³]?(?:\s*(?:/|per)\s*[A-Za-z]+)?(?![A-Za-z])"
-    r"|[a-z]+|[ぁ-んァ-ヶー一-鿿]{1,8})"
-)
-_JAPANESE_ENDINGS = re.compile(
-    r"(?:です|である|だ|になります|となります|になる|となる|とな|でした|あります|がある|います|残|必要|かか|進|の|が|を|に|と|で|は|も|、).*\Z"
+    r"|[a-z]+)"
 )
 _UNKNOWN = re.compile(
     r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])\s*[-+*/^×·÷]|[-+*/×·÷\d]\s*(?<![A-Za-z])[B-Zb-z](?![A-Za-z])|[|√±]|\\(?:sqrt|log|ln|sin|cos|tan)"
 )
 _SQUARED = re.compile(r"(?<![A-Za-z])([mck]?m|in|ft|yd|mi)\s*\^\s*\{?([23])\}?")
 _CURRENCY = re.compile(r"[$€£¥]")
+_JAPANESE = re.compile(r"[ぁ-んァ-ヶー一-鿿]")
+_STRANGE = re.compile(r"[^\w\s,.;:()\[\]\"'“”‘’「」『』、。&@#$€£¥°✅✓✔-]|\A[^\W\d_A-Za-zぁ-んァ-ヶー一-鿿]")
+"""A sign that may change a number, such as ▲ or an overline, or a letter of another script behind it."""
+_CUT_OFF = re.compile(r"\d\s*(?:\.{2,}|…)|\d['\"](?!\w)")
+"""Decimals that go on, feet and inches."""
 _WORDS_NUMBER = re.compile(
     r"\b(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
     r"|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million)\b",
@@ -106,7 +113,12 @@ def quantity(text: str, *, is_stated: bool = False) -> Quantity:
     Raises:
         NotAQuantity: The text has no number or several, or contains more than a number.
     """
-    text = without_latex(plain(text)).rstrip(" .。、,;!?\"'「」").lstrip(" \"'「")
+    if len(text) > LONGEST:
+        raise NotAQuantity(f"it says more than a number: {text[:80]}")
+    text = _unquoted(without_latex(plain(text)).strip(" *_"))
+    if _CUT_OFF.search(text):
+        raise NotAQuantity(f"it may be another number: {text[:80]}")
+    text = text.rstrip(" .。、,;")
     text = _right_side(_SQUARED.sub(lambda found: found[1] + ("²" if found[2] == "2" else "³"), text))
     found = numerals(text)
     if not found:
@@ -119,6 +131,12 @@ def quantity(text: str, *, is_stated: bool = False) -> Quantity:
     if is_stated and (said := _LEADS.sub("", text[: one.start])):
         raise NotAQuantity(f"{said[:20]!r} before the number may change it: {text[:80]}")
     return _with_unit(text, one)
+
+
+def _unquoted(text: str) -> str:
+    """A text without the quotation marks around it."""
+    match = re.fullmatch(r"([\"'「『])([^\"'「」『』]*)[\"'」』]([.。]?)", text)
+    return match[2] if match else text.replace("「", " ").replace("」", " ")
 
 
 def _right_side(text: str) -> str:
@@ -138,13 +156,18 @@ def _right_side(text: str) -> str:
 def _with_unit(text: str, one: Numeral) -> Quantity:
     """The number with its unit; the words around it must not change what it says."""
     before, behind = text[: one.start], text[one.end :]
-    unit, rest = _unit_behind(behind)
+    unit, rest = _unit_behind(behind) if not _JAPANESE.search(behind) else (unit_behind(behind), "")
+    if unit is None:
+        raise NotAQuantity(f"{behind[:20]!r} behind the number may change it: {text[:80]}")
     if sign := _CURRENCY.search(one.written):
         unit = sign[0] if not unit or unit_of(unit) is None else unit
+        if re.search(r"[A-Za-z]\Z", before) and not before.endswith("US"):
+            raise NotAQuantity(f"it is in the currency of another country: {text[:80]}")
     words = f"{before} {rest}"
-    said = _BOUNDS.search(f"{before} {behind}") or _SUBJECT.match(behind)
+    said = _BOUNDS.search(f"{before} {behind}") or _SUBJECT.match(behind) or _STRANGE.search(rest)
+    said = said or _STRANGE.search(before)
     for problem in (_OPERATORS, _VARIABLE, _WORDS_NUMBER):
-        said = said or problem.search(words)
+        said = said or problem.search(words) or problem.search(f"0{rest}")
     if said:
         raise NotAQuantity(f"{said[0].strip()!r} beside the number may change it: {text[:80]}")
     if len(words.split()) > MOST_WORDS:
@@ -161,9 +184,6 @@ def _unit_behind(behind: str) -> tuple[str, str]:
     if match is None:
         return "", behind
     unit = match["unit"].strip()
-    if not unit.isascii() and unit not in UNITS:
-        unit = next((name for name in sorted(UNITS, key=len, reverse=True) if unit.startswith(name)), unit)
-        unit = _JAPANESE_ENDINGS.sub("", unit) if unit not in UNITS else unit
     if _FILLERS.fullmatch(unit.lower()):
         unit = ""
     return unit, behind[match.start("unit") + len(unit) :]
@@ -171,18 +191,24 @@ def _unit_behind(behind: str) -> tuple[str, str]:
 
 def _in_words(text: str) -> Quantity:
     """A number in words, where the text is that number and at most a unit."""
-    for count in range(len(words := text.split()), 0, -1):
+    for count in range(min(len(words := text.split()), MOST_WORDS), 0, -1):
         if (value := english_words(" ".join(words[:count]))) is not None and len(words) - count <= 1:
-            return Quantity(value, unit=words[count] if count < len(words) else "")
-    kanji = re.match(r"[零〇一二三四五六七八九十百千万億兆]+", text)
-    if kanji and (value := kanji_words(kanji[0])) is not None:
-        rest = _JAPANESE_ENDINGS.sub("", text[kanji.end() :])
-        if rest in UNITS or rest in _COUNTERS:
-            return Quantity(value, unit=rest)
+            unit = words[count] if count < len(words) else ""
+            if not _BOUNDS.search(unit):
+                return Quantity(value, unit=unit)
+    kanji = re.match(rf"({_KANJI})(?:分の({_KANJI}))?", text)
+    if (
+        kanji
+        and (value := kanji_words(kanji[1])) is not None
+        and (unit := unit_behind(text[kanji.end() :])) is not None
+    ):
+        top = kanji_words(kanji[2]) if kanji[2] else None
+        if kanji[2] is None or (top is not None and value):
+            return Quantity(value if top is None else top / value, unit=unit)
     raise NotAQuantity(f"it gives no number: {text[:80]}")
 
 
-_COUNTERS = ("", "個", "人", "本", "枚", "匹", "冊", "台", "回", "歳", "つ", "羽", "頭", "杯", "点", "問", "通り")
+_KANJI = "[零〇一二三四五六七八九十百千万億兆]+"
 
 
 def _is_reduced(written: str) -> bool:

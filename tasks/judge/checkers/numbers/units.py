@@ -15,6 +15,7 @@ class Unit:
 
 _TABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "length": {
+        "1/1000000": ("μm", "micrometer", "micrometre", "マイクロメートル"),
         "1/1000": ("mm", "millimeter", "millimetre", "ミリメートル", "ミリ"),
         "1/100": ("cm", "centimeter", "centimetre", "センチメートル", "センチ"),
         "1": ("m", "meter", "metre", "メートル"),
@@ -67,6 +68,8 @@ _TABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "euros": {"1": ("€", "euro", "eur", "EUR", "ユーロ")},
     "yen": {"1": ("¥", "yen", "jpy", "JPY", "円")},
     "sterling": {"1": ("£", "gbp", "GBP")},
+    "celsius": {"1": ("°C", "degrees Celsius", "degrees celsius", "degree Celsius")},
+    "fahrenheit": {"1": ("°F", "degrees Fahrenheit", "degrees fahrenheit", "degree Fahrenheit")},
     "angle": {"1": ("°", "degree", "度")},
     "speed": {
         "1": ("m/s", "秒速"),
@@ -98,11 +101,12 @@ def units_in(text: str) -> set[str]:
 
 
 _SURE = frozenset(("mm", "cm", "km", "kg", "mg", "ml", "mL", "dl", "dL", "$", "€", "£", "¥", "°", "¢"))
+_JAPANESE = "|".join(sorted((name for name in UNITS if not name.isascii()), key=len, reverse=True))
 _ASKED = re.compile(
     r"\bhow\s+many\s+(?:more\s+|fewer\s+|total\s+|full\s+|whole\s+)?([A-Za-z]+(?:\s(?:meters?|metres?|centimet(?:er|re)s?))?)"
     r"|\b(?:answer|give|express|written|convert\w*)\b[^.?!\n]{0,60}?\b(?:in|to|into)\s+([A-Za-z/^{}0-9]+)"
     r"|\bin\s+([A-Za-z]+(?:/[A-Za-z]+)?)\s*[?.]?\s*\Z"
-    r"|何\s*((?:キロ|センチ|ミリ|平方|立方)*(?:メートル|グラム|リットル)|[A-Za-z]{1,3}|か月|ヶ月|時間|週間|分|秒|日|年|円|度)",
+    rf"|何\s*({_JAPANESE}|[A-Za-z]{{1,3}})",
     re.IGNORECASE,
 )
 
