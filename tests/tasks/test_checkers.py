@@ -60,6 +60,9 @@ def test_each_case_has_its_verdict(kind: str) -> None:
         ("3\\pi", "9.42", None),
         ("9^{9^{9^{9}}}", "1", None),
         ("x^{99999}", "x", None),
+        ("(((9^{99})^{99})^{99})^{99}", "1", None),
+        ("2^3^2", "64", None),
+        ("(" * 70 + "1" + ")" * 70, "2", None),
         ("\\sqrt{2}" + "+1" * 200, "1", None),
     ],
 )
@@ -121,6 +124,26 @@ def test_a_schema_fetches_nothing_and_names_what_does_not_fit() -> None:
     assert (found.verdict, "$.age" in found.detail) == ("incorrect", True)
 
 
+BRANCHING = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n - 1}"}] * 2} for n in range(1, 25)} | {"a0": {}}
+NESTED = {"n": {"type": "array", "items": {"$ref": "#/$defs/n"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"$defs": BRANCHING, "$ref": "#/$defs/a24"}, "1"),
+        ({"$defs": NESTED, "$ref": "#/$defs/n"}, "[" * 900 + "]" * 900),
+        ({"uniqueItems": True}, json.dumps([{"a": number} for number in range(9_000)])),
+        ({"allOf": [{"$ref": "#"}]}, "1"),
+        ({"format": "hostname"}, '"a"'),
+    ],
+)
+def test_a_schema_that_asks_too_much_of_its_checker_is_left(schema: dict[str, Any], answer: str) -> None:
+    begun = time.process_time()
+    assert CHECKERS.find("json", Path())(Case(answer, schema)).verdict == "cannot_tell"
+    assert time.process_time() - begun < 10
+
+
 CHECKS = """
 def is_even(answer, row):
     if answer == "boom":
@@ -145,13 +168,28 @@ def test_a_checker_of_ones_own_says_true_false_or_none(tmp_path: Path, answer: s
 
 
 @pytest.mark.parametrize(
-    "text", ["**a** ", "\\boxed{", "the answer is 1. ", "1 234 ", "#### ", "$ ", "1,", "A. x ", "答えは", "("]
+    "text",
+    [
+        "**a** ",
+        "answer is ",
+        "① ",
+        "\\boxed{",
+        "the answer is 1. ",
+        "1 234 ",
+        "#### ",
+        "$ ",
+        "1,",
+        "A. x ",
+        "答えは",
+        "(",
+    ],
 )
 def test_no_text_keeps_a_checker_busy(text: str) -> None:
     many = text * (12_000 // len(text))
     begun = time.process_time()
     for kind, truth, prompt in (
         ("number", "12", ""),
+        ("number", many, ""),
         ("choice", "B", f"A. x\nB. y\n{many}"),
         ("instructions", None, many),
     ):

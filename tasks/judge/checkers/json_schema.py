@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -15,9 +15,11 @@ _NOT_VALID = re.compile(
     r"\b(?:wrong|incorrect|invalid|bad|not|don't|instead|or)\b|\?|誤|間違|ではなく|無効|または", re.IGNORECASE
 )
 MOST_STEPS = 50_000
+DEEPEST = 40
+"""Levels of a schema, and keywords within one another: the validator may not end well where Python's stack does."""
 MOST_ITEMS = 1_000
 """Of an array whose items must be unique: each is compared with each other."""
-_FORMATS = frozenset(("date", "date-time", "time", "email", "ipv4", "ipv6", "uuid"))
+_FORMATS = frozenset(("date", "email", "ipv4", "ipv6", "uuid"))
 _UNBOUND = ("patternProperties", "propertyNames")
 """Keywords whose patterns jsonschema gives to Python's own, which a bad pattern keeps busy without end."""
 
@@ -71,17 +73,18 @@ def _value(answer: str) -> Any:
 
 def _loaded(text: str) -> Any:
     """A JSON text's value; unclear where an object has a key twice, of which readers take one or the other."""
-    value, counts = orjson.loads(text), list[int]()
+    value = orjson.loads(text)
+    return _UNCLEAR if has_key_twice(text) else value
 
-    def count(pairs: list[tuple[str, Any]]) -> None:
-        counts.append(len(pairs) - len(dict(pairs)))
 
-    if '"' in text:
-        try:
-            json.loads(text, object_pairs_hook=count)
-        except RecursionError:
-            return _UNCLEAR
-    return _UNCLEAR if any(counts) else value
+def has_key_twice(text: str) -> bool:
+    """Return whether an object in a JSON text has a key twice, or is nested too deep to tell."""
+    doubled = list[bool]()
+    try:
+        json.loads(text, object_pairs_hook=lambda pairs: doubled.append(len(dict(pairs)) < len(pairs)))
+    except RecursionError:
+        return True
+    return any(doubled)
 
 
 class _TooMuchWorkError(ValueError):
@@ -89,53 +92,70 @@ class _TooMuchWorkError(ValueError):
 
 
 def _validate(value: Any, schema: Mapping[str, Any]) -> Finding:
-    from jsonschema import FormatChecker, exceptions, validators
-    from referencing import Registry
+    from jsonschema import exceptions
     from referencing.exceptions import Unresolvable
 
-    base = validators.validator_for(schema, default=None)
-    if base is None and "$schema" in schema:
-        return cannot_tell(f"the schema's dialect {str(schema['$schema'])[:80]!r} is not known", "bad_truth")
-    base = base or validators.Draft202012Validator
+    if _is_deeper(schema, DEEPEST):
+        return cannot_tell("the schema is nested too deep to be checked", "bad_truth")
+    if used := [name for name in _UNBOUND if _holds(schema, name)]:
+        return cannot_tell(f"the schema uses {used[0]}, which is not checked", "bad_truth")
     try:
-        if _holds(schema, _UNBOUND):
-            return cannot_tell(f"the schema uses {' or '.join(_UNBOUND)}, which are not checked", "bad_truth")
-        base.check_schema(schema)
-        known = set(base.FORMAT_CHECKER.checkers)
-        keywords = _bounded({**base.VALIDATORS, "pattern": _pattern})
-        # The empty registry keeps references within the schema: nothing is fetched.
-        validator = validators.extend(base, keywords)(
-            schema, registry=Registry(), format_checker=FormatChecker(_FORMATS & known)
-        )
-        problem = exceptions.best_match(validator.iter_errors(value))
-        if problem is None and (left := _formats(schema) - (_FORMATS & known)):
-            return cannot_tell(f"the format {min(left)} is not checked")
+        return _problem(value, schema)
     except exceptions.SchemaError as error:
         return cannot_tell(f"the truth is no JSON schema: {error.message[:120]}", "bad_truth")
+    except _TooMuchWorkError as error:
+        return cannot_tell(f"the response cannot be checked: {error}")
     except (Unresolvable, exceptions._WrappedReferencingError, ValueError, RecursionError, ArithmeticError) as error:
         return cannot_tell(f"the schema cannot be checked: {str(error)[:120]}", "bad_truth")
+
+
+def _problem(value: Any, schema: Mapping[str, Any]) -> Finding:
+    """Hold a value against a schema of a known dialect; what the schema refers to is not fetched."""
+    from jsonschema import FormatChecker, exceptions, validators
+    from referencing import Registry
+
+    base = validators.validator_for(schema, default=None if "$schema" in schema else validators.Draft202012Validator)
+    if base is None:
+        return cannot_tell(f"the schema's dialect {str(schema['$schema'])[:80]!r} is not known", "bad_truth")
+    base.check_schema(schema)
+    formats = _FORMATS & set(base.FORMAT_CHECKER.checkers)
+    keywords = _bounded({**base.VALIDATORS, "pattern": _pattern})
+    validator = validators.extend(base, keywords)(schema, registry=Registry(), format_checker=FormatChecker(formats))
+    problem = exceptions.best_match(validator.iter_errors(value))
     if problem is None:
-        return correct("it fits the schema")
+        left = _formats(schema) - formats
+        return cannot_tell(f"the format {min(left)} is not checked") if left else correct("it fits the schema")
+    said = f"{problem.json_path}: {problem.message[:120]}"
     if problem.validator == "multipleOf" and isinstance(problem.instance, float):
-        return cannot_tell(f"{problem.json_path}: {problem.message[:120]}, which may be a matter of rounding")
-    return incorrect(f"{problem.json_path}: {problem.message[:120]}")
+        return cannot_tell(f"{said}, which may be a matter of rounding")
+    return incorrect(said)
 
 
 def _bounded(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords that together take so many steps at most: references may branch without end."""
-    left = iter(range(MOST_STEPS))
+    """Keywords that together take so many steps at most: references may branch and nest without end."""
+    steps, depth = iter(range(MOST_STEPS)), list[str]()
 
     def counted(name: str, check: Any) -> Any:
-        def step(*args: Any) -> Iterator[Any]:
-            if next(left, None) is None or (
-                name == "uniqueItems" and isinstance(args[2], list) and len(args[2]) > MOST_ITEMS
-            ):
-                raise _TooMuchWorkError(f"it takes more than {MOST_STEPS:,} steps")
-            yield from check(*args) or ()
+        def step(validator: Any, asked: Any, instance: Any, schema: Any) -> Iterator[Any]:
+            if next(steps, None) is None or len(depth) > DEEPEST:
+                raise _TooMuchWorkError(f"it takes more than {MOST_STEPS:,} steps, or is nested too deep")
+            if name == "uniqueItems" and isinstance(instance, list) and len(instance) > MOST_ITEMS:
+                raise _TooMuchWorkError(f"more than {MOST_ITEMS:,} items are not compared with each other")
+            depth.append(name)
+            try:
+                yield from check(validator, asked, instance, schema) or ()
+            finally:
+                depth.pop()
 
         return step
 
     return {name: counted(name, check) for name, check in keywords.items()}
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether a value is nested in more levels than so many."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _formats(schema: Any) -> set[str]:
@@ -146,10 +166,10 @@ def _formats(schema: Any) -> set[str]:
     return set[str]().union(*map(_formats, schema)) if isinstance(schema, list) else set()
 
 
-def _holds(schema: Any, names: Sequence[str]) -> bool:
+def _holds(schema: Any, name: str) -> bool:
     if isinstance(schema, Mapping):
-        return any(name in schema for name in names) or any(_holds(one, names) for one in schema.values())
-    return isinstance(schema, list) and any(_holds(one, names) for one in schema)
+        return name in schema or any(_holds(one, name) for one in schema.values())
+    return isinstance(schema, list) and any(_holds(one, name) for one in schema)
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:

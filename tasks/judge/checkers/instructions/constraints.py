@@ -1,9 +1,9 @@
 """What an answer's form must meet: from a column, from the recipe, or recognised in the prompt."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from kasasagi.blocks.models.kinds import Config
 
@@ -13,6 +13,14 @@ class Bounds(Config):
 
     at_least: int | None = Field(None, ge=0, description="Fewest.")
     at_most: int | None = Field(None, ge=0, description="Most.")
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give at_least, at_most or both")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"no count is at least {self.at_least} and at most {self.at_most}")
+        return self
 
 
 def _exactly(value: Any) -> Any:

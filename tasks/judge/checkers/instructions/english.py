@@ -15,8 +15,8 @@ _THINGS = {
     "bulleted item": "bullets",
 }
 _N = (
-    r"(\b\d[\d,]{0,8}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fifty"
-    r"|a hundred)"
+    r"((?<![-.,\w])\d[\d,]{0,8}|(?<![-.\w])(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|fifty"
+    r"|a hundred))"
 )
 _THING = r"(words?|sentences?|paragraphs?|characters?|bullet\s+points?|bullets?|bulleted\s+items?)"
 _QUOTED = r"[\"'“‘`]([^\"“”`\n]{1,120}?)[\"'”’`]"
@@ -57,6 +57,12 @@ def _texts(name: str) -> Read:
     return lambda match: {name: [text for text in match.groups() if text]}
 
 
+def _required(match: re.Match[str]) -> Found | None:
+    """The words that must be there; either of two is not understood."""
+    is_either = re.search(r"[\"'”’`]\s*,?\s*or\b", match[0]) or re.match(r"\s*,?\s*or\b", match.string[match.end() :])
+    return None if is_either else {"required": [text for text in match.groups() if text]}
+
+
 def _always(found: Found) -> Read:
     return lambda match: found
 
@@ -73,20 +79,24 @@ def _less(match: re.Match[str]) -> Found:
 _RULES: tuple[tuple[str, Read], ...] = (
     (rf"\bbetween\s+{_N}\s+(?:and|to)\s+{_N}\s+{_THING}\b", _between),
     (
-        rf"\b(?:at\s+least|no\s+(?:fewer|less)\s+than|not\s+less\s+than|a\s+minimum\s+of)\s+{_N}\s+{_THING}\b",
+        rf"\b(?:at\s+most|no\s+(?:more|longer)\s+than|not\s+more\s+than|(?:a\s+)?max(?:imum)?(?:\s+of)?|up\s+to|within"
+        rf"|limit\s+(?:your\s+\w+|yourself|it)\s+to)\s+{_N}\s+{_THING}\b",
+        _at_most(0),
+    ),
+    (rf"\b(?:in\s+)?{_N}\s+{_THING}\s+(?:max(?:imum)?|at\s+most)\b", _at_most(0)),
+    (rf"\b(?:in\s+)?{_N}\s+{_THING}\s+(?:min(?:imum)?|at\s+least)\b", _at_least(0)),
+    (
+        rf"\b(?:at\s+least|no\s+(?:fewer|less)\s+than|not\s+less\s+than|(?:a\s+)?min(?:imum)?(?:\s+of)?)\s+{_N}\s+{_THING}\b",
         _at_least(0),
     ),
     (rf"\b{_N}\s+or\s+more\s+{_THING}\b", _at_least(0)),
     (rf"\b{_N}\s+{_THING}\s+or\s+more\b", _at_least(0)),
     (rf"\b(?:more\s+than|over)\s+{_N}\s+{_THING}\b", _at_least(1)),
-    (
-        rf"\b(?:at\s+most|no\s+(?:more|longer)\s+than|not\s+more\s+than|a\s+maximum\s+of|up\s+to|within)\s+{_N}\s+{_THING}\b",
-        _at_most(0),
-    ),
     (rf"\b(?:in\s+)?{_N}\s+{_THING}\s+or\s+(?:less|fewer)\b", _at_most(0)),
     (rf"\b(?:less|fewer)\s+than\s+{_N}\s+{_THING}\b|\bunder\s+{_N}\s+{_THING}\b", _less),
     (
-        rf"\b(?:in\s+|using\s+|with\s+|of\s+)?(?:exactly\s+)?{_N}\s+{_THING}\b(?!\s+(?:each|per|long|summary|essay))",
+        r"\b(?:in|into|using|use|with|of|write|give\s+me|provide|list|compose|create|contain|have|be|exactly|only|just)\s+"
+        rf"(?:(?:exactly|only|just)\s+)?{_N}\s+{_THING}\b(?!\s+(?:each|per|long|summary|essay|or|max|min|at|then|in\s+total)|,?\s+then)",
         _exactly,
     ),
     (
@@ -101,20 +111,21 @@ _RULES: tuple[tuple[str, Read], ...] = (
     ),
     (
         rf"\b{_NOT}\s+(?:use|include|mention|contain|say|using|mentioning|including|saying)?\s*(?:of\s+)?(?:the\s+)?"
-        rf"(?:following\s+)?(?:exact\s+)?(?:key)?(?:words?|phrases?|terms?)?\s*:?\s*{_QUOTES}",
+        rf"(?:following\s+)?(?:exact\s+)?(?:key)?(?:words?|phrases?|terms?)?\s*:?\s*{_QUOTES}"
+        r"(?!\s+(?:more|at|in|again|twice|too|before|after|until|unless|except|as|when|if)\b)",
         _texts("forbidden"),
     ),
     (
         r"\b(?:include|use|mention|contain|must\s+include|make\s+sure\s+to\s+(?:include|use))\s+(?:the\s+)?(?:following\s+)?"
         rf"(?:exact\s+)?(?:key)?(?:words?|phrases?|terms?)\s*:?\s*{_QUOTES}",
-        _texts("required"),
+        _required,
     ),
     (
-        rf"\b(?:start|begin)s?\s+(?:{_REPLY}\s+)?with\s+(?:the\s+)?(?:exact\s+)?(?:words?\s+|phrase\s+|sentence\s+)?{_QUOTED}",
+        rf"\b(?:start|begin)\s+(?:{_REPLY}\s+)?with\s+(?:the\s+)?(?:exact\s+)?(?:words?\s+|phrase\s+|sentence\s+)?{_QUOTED}",
         lambda match: {"starts_with": match[1]},
     ),
     (
-        rf"\b(?:end|finish|conclude)s?\s+(?:{_REPLY}\s+)?with\s+(?:the\s+|this\s+)?(?:exact\s+)?"
+        rf"\b(?:end|finish|conclude)\s+(?:{_REPLY}\s+)?with\s+(?:the\s+|this\s+)?(?:exact\s+)?"
         rf"(?:words?\s+|phrase\s+|sentence\s+)?{_QUOTED}",
         lambda match: {"ends_with": match[1]},
     ),
@@ -149,11 +160,64 @@ _ASKS_MORE = re.compile(
     r"|lower\s?case|upper\s?case|capital\w*|quot\w+|commas?|punctuation|emojis?|placeholders?|postscript|p\.s\.|repeat"
     r"|twice|times|language|french|german|spanish|chinese|korean|english|japanese|short|brief\w*|long|concise\w*|about\s+\d+"
     r"|around\s+\d+|roughly|approximately|start\w*|begin\w*|end\s+with|ending|finish\w*|first\s+word|last\s+word|step\s+by\s+step"
-    r"|numbered|separat\w+|order|alphabetical\w*|formal\w*|informal\w*|polite\w*|persona|pirate|as\s+if|in\s+the\s+voice)\b",
+    r"|numbered|separat\w+|order|alphabetical\w*|formal\w*|informal\w*|polite\w*|persona|pirate|as\s+if|in\s+the\s+voice)\b|[\"“”‘]|(?<!\w)'\w",
     re.IGNORECASE,
 )
 
 
+_BREAK = re.compile(r"[.!?;](?=\s|\Z)|\n")
+_POLITE = r"(?:\W|(?:and|then|also|but|please|kindly|finally|now|note|that)\b|(?:can|could|would|will)\s+you\b)*"
+_VERBS = (
+    r"write|describe|explain|give|tell|list|summari[sz]e|answer|respond|reply|use|using|include|make|keep|limit|provide|create|compose"
+    r"|start|begin|end|finish|conclude|wrap|enclose|put|do|don't|avoid|never|no|in|with|within|without|define|compare|discuss|outline|draft"
+    r"|generate|rewrite|paraphrase|state|mention|contain|ensure|present|format|output|return|introduce|suggest|recommend|argue|review"
+    r"|analy[sz]e|share|continue|complete|at|only|exactly|answering|responding"
+)
+_HEAD = re.compile(
+    rf"\A{_POLITE}(?:{_VERBS}|{_REPLY}\s+(?:must|should|needs?|has|have|to|is\s+to)|(?:it|you)\s+(?:must|should|needs?|has|have|are)"
+    r"|i\s+(?:want|need|would\s+like)|i'd\s+like|\Z)(?!\w)",
+    re.IGNORECASE,
+)
+_REQUEST = re.compile(r"\A\W*(?:please\s+)?(?:can|could|would|will)\s+you\b", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"(?:\b(?:not|never|no|avoid|without|cannot|nor|neither|instead\s+of|rather\s+than|refrain|forget|hesitate|fail|omit)\b|n't\b)"
+    r"[^,;]{0,40}\Z",
+    re.IGNORECASE,
+)
+_OF_A_PART = re.compile(
+    r"\b(?:each|every|per|first|second|third|last|then|followed|either|title|heading|headline|caption|subject|line|or\s+so|if|unless|when)\b",
+    re.IGNORECASE,
+)
+_DIRECTLY = re.compile(
+    r"(?:\b(?:these|those|the|following|above|about|around|roughly|approximately|nearly|almost|or|and|to|hundred|thousand|a)|\d|[-–])\s*\Z",
+    re.IGNORECASE,
+)
+"""Before a count: it is another one, or that of something there is."""
+_BELOW = re.compile(
+    r"\b(?:that|which|who|whose|why|how|what|because|author|book|people|does|function|script|program|code|class|query|api|file)\b",
+    re.IGNORECASE,
+)
+_COUNT = re.compile(rf"{_N}\s+{_THING}\b", re.IGNORECASE)
+
+
+def _is_order(text: str, match: re.Match[str]) -> bool:
+    """Whether the sentence around a match asks for it, of the whole answer."""
+    begin = max((one.end() for one in _BREAK.finditer(text, 0, match.start())), default=0)
+    ending = _BREAK.search(text, match.end() - 1 if text[match.end() - 1] in ".!?" else match.end())
+    before, behind = text[begin : match.start()], text[match.end() : ending.start() if ending else len(text)]
+    if ending and ending[0] == "?" and not _REQUEST.match(before):
+        return False
+    if not _HEAD.match(before) or _NEGATED.search(before) or _OF_A_PART.search(f"{before} # {behind}"):
+        return False
+    if not _COUNT.search(match[0]):
+        return not _BELOW.search(before)
+    led = re.match(r"(?:in|into|using|with)\b", match[0], re.IGNORECASE) or re.search(
+        r"\b(?:in|using|with)\s+\Z", before
+    )
+    is_of_another = _COUNT.match(match[0]) and _DIRECTLY.search(before)
+    return not is_of_another and bool(led or not _BELOW.search(before))
+
+
 def recognise_english(prompt: str) -> Recognised:
     """Return the constraints that an English prompt states."""
-    return recognise(prompt, RULES, _ASKS_MORE)
+    return recognise(prompt, RULES, _ASKS_MORE, _is_order)

@@ -48,6 +48,15 @@ def _texts(name: str) -> Read:
     return lambda match: {name: [text for text in match.groups() if text]}
 
 
+def _required(match: re.Match[str]) -> Found | None:
+    """The words that must be there; what is quoted without being called a word may be a thing to use."""
+    is_word = re.search(r"言葉|単語|語|キーワード|フレーズ|表現|文字列|含|入れ", match[0])
+    sentence = re.split(r"[。！？!?\n]", match.string[match.end() :])[0]
+    if not (is_word or re.search(r"書|作文|文を|説明|表現|答え|述べ|紹介", sentence)):
+        return None
+    return {"required": [text for text in match.groups() if text]}
+
+
 def _always(found: Found) -> Read:
     return lambda match: found
 
@@ -79,13 +88,13 @@ _RULES: tuple[tuple[str, Read], ...] = (
     (rf"(?<![約第\d]){_N}\s*{_THING}(以内|以下|未満|以上|ちょうど|ぴったり|まで)(?:で|の|に)?", _bound),
     (rf"(?<![約第\d]){_N}(?:つの|個の)?\s*(段落|文)()(?=で(?!す)|に(?:まとめ|し|要約|分け))(?:で|に)", _bound),
     (rf"{_QUOTED}{_SAYS}(?:を|は){_DO_NOT}", _texts("forbidden")),
-    (rf"{_QUOTED}(?:と{_QUOTED})?{_SAYS}を{_DO}", _texts("required")),
+    (rf"{_QUOTED}(?:と{_QUOTED})?{_SAYS}を{_DO}", _required),
     (
-        rf"{_QUOTED}(?:という(?:言葉|文|フレーズ|一文)?)?(?:で|から)(?:書き)?(?:始め|始ま)(?:て|る)(?:ください|こと)?",
+        rf"{_QUOTED}(?:という(?:言葉|文|フレーズ|一文)?)?(?:で|から)(?:書き)?(?:始めて|始めること|始まるように)(?:ください)?",
         lambda match: {"starts_with": match[1]},
     ),
     (
-        rf"{_QUOTED}(?:という(?:言葉|文|フレーズ|一文)?)?で(?:終わ|終え|締めくく|結|締め)(?:って|んで|て|る|らせて|り)?(?:ください|こと)?",
+        rf"{_QUOTED}(?:という(?:言葉|文|フレーズ|一文)?)?で(?:終わって|終えて|終わらせて|締めくくって|結んで|締めて|終わること|終わるように|終えること)(?:ください)?",
         lambda match: {"ends_with": match[1]},
     ),
     (
@@ -109,6 +118,38 @@ _ASKS_MORE = re.compile(
 )
 
 
+_BREAK = re.compile(r"[。！？!?\n]")
+_ASKS = re.compile(
+    r"(?:\A|下さい|ください|なさい|せよ|しろ|こと|願いします|願います|ほしい|欲しい|[てで]|よう(?:に|な)?)[」）)\s]*\Z"
+)
+_NEGATED = re.compile(r"\A[^、]*(?:ない|ず[に、]|せず|ません|なく|禁止|不要)")
+_PASSIVE = re.compile(r"\A[^、。]{0,8}(?:[かさらまわたなば]れ(?:た|て)|てある|ている|ていた)")
+_OF_A_PART = re.compile(
+    r"各|それぞれ|ごと|一文(?:は|を|あたり|につき)|1文(?:は|を|あたり)|タイトル|題名|見出し|件名|一行|1行|最初|最後の|もし|場合"
+)
+_DIRECTLY = re.compile(
+    r"(?:次の|以下の|この|その|あの|上の|下の|約|およそ|[\d一二三四五六七八九十]、|か|または|や)\s*\Z"
+)
+_TOPIC = re.compile(r"(?P<topic>[^、。\s]{1,12})は、?\s*\Z")
+_ANSWER = re.compile(r"(?:回答|答え|返答|文章|全体|説明|要約|解答|文字数|字数|本文|返事|出力|応答|感想|紹介|長さ)\Z")
+_NOUN = re.compile(r"\s*(?:回答|答え|文章|説明|要約|返答|紹介|感想|作文|エッセイ|物語|詩|メール|手紙|段落)")
+
+
+def _is_order(text: str, match: re.Match[str]) -> bool:
+    """Whether the sentence around a match asks for it, of the whole answer."""
+    begin = max((one.end() for one in _BREAK.finditer(text, 0, match.start())), default=0)
+    ending = _BREAK.search(text, match.end())
+    before, behind = text[begin : match.start()], text[match.end() : ending.start() if ending else len(text)]
+    if (ending and ending[0] in "？?") or not _ASKS.search(behind):
+        return False
+    if _NEGATED.match(behind) or _PASSIVE.match(behind) or _OF_A_PART.search(f"{before}#{behind}"):
+        return False
+    if _DIRECTLY.search(before) or (match[0].endswith("の") and not _NOUN.match(behind)):
+        return False
+    topic = _TOPIC.search(before)
+    return topic is None or bool(_ANSWER.search(topic["topic"]))
+
+
 def recognise_japanese(prompt: str) -> Recognised:
     """Return the constraints that a Japanese prompt states."""
-    return recognise(prompt, RULES, _ASKS_MORE)
+    return recognise(prompt, RULES, _ASKS_MORE, _is_order)

@@ -1,6 +1,7 @@
 """Whether an answer meets each constraint: yes, no, or not to be said for sure."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,8 +9,15 @@ import orjson
 
 from kasasagi.tasks.judge.checkers.instructions.constraints import Bounds, Constraints
 from kasasagi.tasks.judge.checkers.instructions.counts import COUNTS, Span
-from kasasagi.tasks.text.languages import language_of
+from kasasagi.tasks.judge.checkers.json_schema import has_key_twice
+from kasasagi.tasks.judge.checkers.plain import without_markdown
+from kasasagi.tasks.text.languages import KANA, language_of, seems_english
 
+FEW = 4
+SHORTEST_STEM = 3
+_LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
+_INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff]")
+_CODE = re.compile(r"```.*?```|`[^`\n]*`|\S*(?:://|www\.)\S*", re.DOTALL)
 _EDGES = " \t\n\r\"'“”‘’「」『』*_`"
 
 
@@ -31,9 +39,7 @@ def outcomes(constraints: Constraints, answer: str) -> Iterator[Outcome]:
             found = count(text)
             yield Outcome(name, _within(bounds, found), f"{_show(found)} {name}, {_asked(bounds)} asked for")
     if constraints.language:
-        found_language = language_of(text)
-        holds = None if found_language is None else found_language == constraints.language
-        yield Outcome("language", holds, f"{found_language} in place of {constraints.language}")
+        yield Outcome("language", _is_in(text, constraints.language), f"it is not clearly in {constraints.language}")
     if constraints.case:
         yield Outcome("case", _has_case(text, constraints.case), f"not all letters are in {constraints.case} case")
     for word in constraints.required:
@@ -73,55 +79,101 @@ def _asked(bounds: Bounds) -> str:
     return " and ".join(f"{word} {count}" for word, count in parts if count is not None)
 
 
-def _has_case(text: str, case: str) -> bool:
+def _is_in(text: str, language: str) -> bool | None:
+    """Whether a text is in a language; None where it is short, or in two of them."""
+    found, kana, words = language_of(text), len(KANA.findall(text)), len(_LATIN_WORD.findall(text))
+    if found is None or (kana >= FEW and words >= FEW):
+        return None
+    if found == language and (not kana if language == "ja" else words < FEW and not seems_english(text)):
+        return None
+    return found == language
+
+
+def _has_case(text: str, case: str) -> bool | None:
+    """Whether all letters are in a case; None where there are none, or the others are in code and links."""
     other = str.isupper if case == "lower" else str.islower
-    return any(sign.isalpha() for sign in text) and not any(map(other, text))
+    if not any(sign.isupper() or sign.islower() for sign in text):
+        return None
+    if not any(map(other, text)):
+        return True
+    return False if any(map(other, _CODE.sub("", text.replace("ß", "")))) else None
+
+
+def _tidied(text: str) -> str:
+    """A text as words are looked for in it: one width and case, straight quotes, no emphasis, single blanks."""
+    text = without_markdown(_INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
+    return " ".join(text.replace("’", "'").replace("‘", "'").casefold().split())
 
 
 def _holds_word(text: str, word: str) -> bool | None:
-    """Whether a word is there as a word; None where it is but a part of one."""
-    there, wanted = text.casefold(), word.casefold().strip()
+    """Whether a word is there as a word; None where it is but a part of one, or another form or spelling is there."""
+    there, wanted = _tidied(text), _tidied(word)
+    if not wanted:
+        return None
     if wanted not in there:
-        return False
+        return None if _is_there_otherwise(there, wanted) else False
     if not wanted.isascii():
         return True
-    return True if re.search(rf"(?<![a-z0-9]){re.escape(wanted)}(?![a-z0-9])", there) else None
+    return True if re.search(rf"(?<![\w+#]){re.escape(wanted)}(?![\w+#])", there) else None
+
+
+def _is_there_otherwise(there: str, wanted: str) -> bool:
+    """Whether a word seems to be there in another form: inflected, hyphenated, in the other kana."""
+    if not wanted.isascii():
+        return _folded(re.sub(r"(?<=[一-鿿])[ぁ-ん]+\Z", "", wanted)) in _folded(there)
+    stem = re.sub(r"(?:e|y|es|s|ing|ed)\Z", "", wanted)
+    joined = re.compile(r"[-*_\s]" if re.search(r"[-\s]", wanted) else r"[-*_]")
+    return (len(stem) >= SHORTEST_STEM and stem in there) or joined.sub("", wanted) in joined.sub("", there)
+
+
+def _folded(text: str) -> str:
+    """A text in one kind of kana, without accents and blanks."""
+    text = "".join(chr(ord(sign) - 0x60) if "ァ" <= sign <= "ヶ" else sign for sign in text if not sign.isspace())
+    return "".join(sign for sign in unicodedata.normalize("NFD", text) if not "\u0300" <= sign <= "\u036f")
 
 
 def _begins(text: str, wanted: str) -> bool | None:
     if text.startswith(wanted):
-        return True
-    return None if text.lstrip(_EDGES + "#>-").casefold().startswith(wanted.strip(_EDGES).casefold()) else False
+        return None if wanted[-1:].isalnum() and wanted.isascii() and text[len(wanted) :][:1].isalnum() else True
+    there, begin = _tidied(text).lstrip(_EDGES + "#>-"), _tidied(wanted).strip(_EDGES)
+    return None if there.startswith(begin) else False
 
 
 def _ends(text: str, wanted: str) -> bool | None:
     if text.endswith(wanted):
-        return True
+        before = text[: -len(wanted)][-1:]
+        return None if wanted[:1].isalnum() and wanted.isascii() and before.isalnum() else True
     edges = _EDGES + ".。!！?？"
-    return None if text.rstrip(edges).casefold().endswith(wanted.strip(edges).casefold()) else False
+    end = _tidied(wanted).strip(_EDGES)
+    if end and not end.strip(edges):
+        return _tidied(text).rstrip(_EDGES).endswith(end) or False
+    return None if _tidied(text).rstrip(edges).endswith(end.rstrip(edges)) else False
 
 
 def _is_json(text: str) -> bool | None:
     try:
-        return isinstance(orjson.loads(text), dict | list)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None if "```" in text else False
+    return True if isinstance(value, dict | list) and not has_key_twice(text) else None
 
 
 def _is_quoted(text: str) -> bool | None:
     if len(text) > 2 and text[0] == text[-1] == '"':
-        return True
+        return None if '"' in text[1:-1].replace('\\"', "") else True
     return None if len(text) > 2 and text[0] in "“「『'" and text[-1] in "”」』'" else False
 
 
-def _has_title(text: str) -> bool:
-    return bool(re.search(r"<<[^<>\n]+>>", text))
+def _has_title(text: str) -> bool | None:
+    if re.search(r"^[\s#*_]*<<[^<>\n]*\w[^<>\n]*>>[\s*_]*$", text, re.MULTILINE):
+        return True
+    return None if re.search(r"<<[^\n]*>>|«|《", text) else False
 
 
 def _has_no_commas(text: str) -> bool | None:
-    if re.search(r"[,，、](?!\d)|(?<!\d)[,，、]", text):
+    if re.search(r"[,，](?!\d)|(?<!\d)[,，]", text):
         return False
-    return None if "," in text else True
+    return None if re.search(r"[,、‚﹐،]", text) else True
 
 
 _FORMS = {"json": _is_json, "quoted": _is_quoted, "title": _has_title, "no_commas": _has_no_commas}

@@ -9,6 +9,8 @@ from kasasagi.tasks.judge.checkers.instructions.constraints import Constraints
 
 Found = Mapping[str, Any]
 Read = Callable[[re.Match[str]], Found | None]
+IsOrder = Callable[[str, re.Match[str]], bool]
+"""Whether what a match says is asked of the answer, by the sentence around it."""
 Rule = tuple[re.Pattern[str], Read]
 """A pattern, and what its match asks for; None where that is not clear."""
 
@@ -26,13 +28,13 @@ class Recognised:
     left: str
 
 
-def recognise(text: str, rules: Iterable[Rule], asks_more: re.Pattern[str]) -> Recognised:
+def recognise(text: str, rules: Iterable[Rule], asks_more: re.Pattern[str], is_order: IsOrder) -> Recognised:
     """Read what a prompt asks for, by the rules of a language."""
     found: list[Found] = []
     left = text
     for pattern, read in rules:
         for match in pattern.finditer(left):
-            if (asked := read(match)) is not None:
+            if is_order(text, match) and (asked := read(match)) is not None:
                 found.append(asked)
                 left = left[: match.start()] + " " * len(match[0]) + left[match.end() :]
     merged, clash = merge(found)

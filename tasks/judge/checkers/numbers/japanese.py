@@ -6,8 +6,8 @@ from kasasagi.tasks.judge.checkers.numbers.units import UNITS
 
 _COUNTERS = re.findall(
     r"\S+",
-    "個 人 本 枚 匹 冊 台 回 歳 才 つ 羽 頭 杯 点 問 通り 種類 組 名 箱 袋 皿 足 着 軒 校 社 班 列 段 か所 ヶ所 箇所 票 株 粒"
-    " 束 球 件 席 部屋 室 品 周 泊 文字 字 文 行 語 単語 試合 勝 敗 缶 瓶 通 隻 機 棟 戸 世帯",
+    "個 人 本 枚 匹 冊 台 回 歳 才 つ 羽 頭 杯 点 問 通り 種類 組 名 箱 袋 皿 足 着 軒 校 社 班 列 段 か所 ヶ所 箇所"
+    " 票 株 粒 束 球 件 席 部屋 室 品 周 泊 文字 字 文 行 語 単語 試合 勝 敗 缶 瓶 通 隻 機 棟 戸 世帯",
 )
 _BY_LENGTH = sorted({*_COUNTERS, *UNITS}, key=len, reverse=True)
 _NAMES = "|".join(re.escape(name) + ("(?![A-Za-z])" if name.isascii() else "") for name in _BY_LENGTH)

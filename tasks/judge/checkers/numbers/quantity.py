@@ -156,9 +156,7 @@ def _right_side(text: str) -> str:
 def _with_unit(text: str, one: Numeral) -> Quantity:
     """The number with its unit; the words around it must not change what it says."""
     before, behind = text[: one.start], text[one.end :]
-    unit, rest = _unit_behind(behind) if not _JAPANESE.search(behind) else (unit_behind(behind), "")
-    if unit is None:
-        raise NotAQuantity(f"{behind[:20]!r} behind the number may change it: {text[:80]}")
+    unit, rest = _unit_behind(behind)
     if sign := _CURRENCY.search(one.written):
         unit = sign[0] if not unit or unit_of(unit) is None else unit
         if re.search(r"[A-Za-z]\Z", before) and not before.endswith("US"):
@@ -180,6 +178,10 @@ def _with_unit(text: str, one: Numeral) -> Quantity:
 
 def _unit_behind(behind: str) -> tuple[str, str]:
     """The unit or the counted thing behind a number, and what is left."""
+    if _JAPANESE.search(behind):
+        if (counted := unit_behind(behind)) is None:
+            raise NotAQuantity(f"{behind[:20]!r} behind the number may change it")
+        return counted, ""
     match = _UNIT.match(behind)
     if match is None:
         return "", behind
@@ -196,16 +198,20 @@ def _in_words(text: str) -> Quantity:
             unit = words[count] if count < len(words) else ""
             if not _BOUNDS.search(unit):
                 return Quantity(value, unit=unit)
-    kanji = re.match(rf"({_KANJI})(?:分の({_KANJI}))?", text)
-    if (
-        kanji
-        and (value := kanji_words(kanji[1])) is not None
-        and (unit := unit_behind(text[kanji.end() :])) is not None
-    ):
-        top = kanji_words(kanji[2]) if kanji[2] else None
-        if kanji[2] is None or (top is not None and value):
-            return Quantity(value if top is None else top / value, unit=unit)
+    if (found := _in_kanji(text)) is not None:
+        return found
     raise NotAQuantity(f"it gives no number: {text[:80]}")
+
+
+def _in_kanji(text: str) -> Quantity | None:
+    """A number or a fraction in kanji, with what may stand behind it."""
+    match = re.match(rf"({_KANJI})(?:分の({_KANJI}))?", text)
+    if match is None or (unit := unit_behind(text[match.end() :])) is None:
+        return None
+    value, top = kanji_words(match[1]), kanji_words(match[2] or "一")
+    if value is None or top is None or (match[2] and not value):
+        return None
+    return Quantity(top / value if match[2] else value, unit=unit)
 
 
 _KANJI = "[零〇一二三四五六七八九十百千万億兆]+"
