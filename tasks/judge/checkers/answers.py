@@ -32,11 +32,15 @@ class Statements:
         final: The statement that counts; None where nothing can be taken for one.
         others: Further statements that must say the same.
         problem: Why no statement can be trusted, if so.
+        before: The text before the final statement.
+        behind: The text behind it, which may bring up another answer.
     """
 
     final: Statement | None = None
     others: tuple[Statement, ...] = ()
     problem: str = ""
+    before: str = ""
+    behind: str = ""
 
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
@@ -74,6 +78,7 @@ HEDGES = re.compile(
 )
 _TAKEN_BACK = re.compile(
     r"(?:\A|[。.!?\n])\s*(?:いえ|あ|ああ)[、,]|でした|と思いま|strike\s+that|make\s+that|i\s+mean\b|on\s+(?:reflection|second)"
+    r"|can(?:not|'t)\s+be\s+(?:right|correct)|contradict|in\s+fact\b|\bedit\b|revised|corrected|\bnow\s+say\b|正確には|実は|正しくは|最終的には"
     r"|chang(?:e|ing)\s+my\s+(?:mind|answer)|(?:does|do|did)(?:\s+not|n't)\s+(?:match|fit|work|hold|add)"
     r"|\b(?:wait|hold\s+on|correction|hmm|oops|sorry|apologi[sz]e|on\s+second\s+thought|alternatively|unless|depending|no,"
     r"|my\s+(?:mistake|error|bad)|i\s+(?:made|was|am|misread|miscounted|miscalculated|forgot)|(?:is|was)\s+a\s+mistake"
@@ -158,7 +163,7 @@ def _of_boxes(text: str, boxes: list[tuple[int, int, str]]) -> Statements:
         return Statements(problem=f"the sentence around the box hedges or denies: {sentence[:80]}")
     others = [Statement(one[2], "boxed") for one in beside]
     others += [one for _, one in _marked(behind)]
-    return Statements(Statement(inner, "boxed", sentence), tuple(others))
+    return Statements(Statement(inner, "boxed", sentence), tuple(others), before=text[:start], behind=behind)
 
 
 _CODE_AND_BOX = re.compile(r"```.*?```|\\(?:boxed|fbox)", re.DOTALL)
@@ -189,7 +194,7 @@ def _of_marked(text: str, marked: list[tuple[int, Statement]]) -> Statements:
     for _, one in marked:
         if HEDGES.search(one.sentence) or _is_doubted(one):
             return Statements(problem=f"the sentence that states the answer hedges or denies: {one.sentence[:80]}")
-    return Statements(final, tuple(one for _, one in marked[:-1]))
+    return Statements(final, tuple(one for _, one in marked[:-1]), before=text[:end], behind=text[end:])
 
 
 def _is_doubted(statement: Statement) -> bool:

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Sequence
 
-from kasasagi.tasks.judge.checkers.answers import Statement, statements
+from kasasagi.tasks.judge.checkers.answers import Statement, Statements, sentences_of, statements
 from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.numbers.compare import compare
 from kasasagi.tasks.judge.checkers.numbers.equations import false_equation
 from kasasagi.tasks.judge.checkers.numbers.expressions import looks_like_expression, same_expression, tidy
+from kasasagi.tasks.judge.checkers.numbers.numerals import numerals
 from kasasagi.tasks.judge.checkers.numbers.quantity import LONGEST, NotAQuantity, Quantity, quantity
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.truths import truths_of
 
 _UNFINISHED = re.compile(r"(?<=[\w)}])\s*(?:[-+*/–]|\\cdot)")
+LONGEST_REVISION = 80
+_WORKED_OUT = re.compile(r"[=+×÷*/≈]|\b(?:step|note|because|since)\b", re.IGNORECASE)
 _SHOUT = re.compile(r"[\d)]!\s*\Z")
 _IN_BRACKETS = re.compile(r"\([$€£¥]?\s*[\d.,]+\)\s*\Z")
 _BRACKETS = re.compile(r"\A([(\[]|\\\{|\{)?(.*?)([)\]]|\\\}|\})?\Z", re.DOTALL)
@@ -31,9 +34,26 @@ def _against(truth: str, case: Case) -> Finding:
     for other in said.others:
         if _one(truth, other, case.prompt).verdict != finding.verdict:
             return cannot_tell(f"the response states two answers: {other.text[:40]!r} and {said.final.text[:40]!r}")
+    if finding.verdict != "cannot_tell" and (new := _new_number(said, case.prompt)):
+        return cannot_tell(f"behind its answer it speaks of {new}")
     if finding.verdict == "correct" and (wrong := false_equation(without_latex(plain(case.answer)))):
         return cannot_tell(f"its number is right, and it says that {wrong}")
     return finding
+
+
+def _new_number(said: Statements, prompt: str) -> str | None:
+    """A number behind the answer that is neither the answer, nor known before, nor worked out: it may replace it."""
+    assert said.final is not None
+    news = [
+        one
+        for sentence in sentences_of(said.behind)
+        if len(sentence) <= LONGEST_REVISION and not _WORKED_OUT.search(sentence)
+        for one in numerals(without_latex(sentence))
+    ]
+    if not news:
+        return None
+    known = {one.value for one in numerals(without_latex(f"{plain(prompt)} ; {said.before} ; {said.final.text}"))}
+    return next((one.written for one in news if one.value not in known), None)
 
 
 def _one(truth: str, statement: Statement, prompt: str) -> Finding:

@@ -116,7 +116,7 @@ def quantity(text: str, *, is_stated: bool = False) -> Quantity:
     if len(text) > LONGEST:
         raise NotAQuantity(f"it says more than a number: {text[:80]}")
     text = _unquoted(without_latex(plain(text)).strip(" *_"))
-    if _CUT_OFF.search(text):
+    if _CUT_OFF.search(text) or re.search(r"-\s*\(", text):
         raise NotAQuantity(f"it may be another number: {text[:80]}")
     text = text.rstrip(" .。、,;")
     text = _right_side(_SQUARED.sub(lambda found: found[1] + ("²" if found[2] == "2" else "³"), text))
