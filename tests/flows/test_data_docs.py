@@ -90,5 +90,5 @@ def test_a_run_that_no_gate_judged_has_none(tmp_path: Path) -> None:
     arguments = ["report", "-w", str(example.workspace.folder), "--data-docs", str(tmp_path / "docs")]
     ended = CliRunner().invoke(app, arguments)
     assert isinstance(ended.exception, KasasagiError)
-    assert "no gate has evaluated the run" in str(ended.exception)
+    assert "no gate has been evaluated in the run" in str(ended.exception)
     assert not (tmp_path / "docs").exists()

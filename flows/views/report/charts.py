@@ -13,6 +13,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
+from rich.cells import cell_len
 
 from kasasagi.flows.views.text import one_line
 
@@ -138,7 +139,7 @@ def stacked(
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.grid(False, axis="y")
-        columns = 5 if max(len(name) for name, _ in parts) < 8 else 3
+        columns = 5 if max(cell_len(name) for name, _ in parts) < 8 else 3
         axes.figure.legend(loc="outside lower center", ncols=columns, handlelength=1)
     return chart
 
