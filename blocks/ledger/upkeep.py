@@ -93,7 +93,7 @@ def open_ledger(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connect
     path = folder / FILE_NAME
     if not path.is_file() or not path.stat().st_size:
         make = command("run", workspace=workspace_of(path))
-        raise LedgerError(f"there is not a ledger at {path}; {make} makes one, and --workspace names another place")
+        raise LedgerError(f"there is no ledger at {path}; {make} makes one, and --workspace names another place")
     if to_read and not _writable(path):
         with open_read_only(path) as connection:
             yield connection
@@ -112,7 +112,7 @@ def open_ledger(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connect
 def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger's file, which may lie where nothing can be written and is left as it is. Raises LedgerError."""
     if not path.is_file():
-        raise LedgerError(f"there is not a ledger at {path}")
+        raise LedgerError(f"there is no ledger at {path}")
     try:
         connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?{_read_only_uri(path)}", uri=True, isolation_level=None

@@ -187,7 +187,7 @@ def tokenizer_folder(name: str, base: Path, revision: str | None = None) -> Path
         if folder.is_dir():
             return folder
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise TokenizerUnusableError(f"there is not a folder {name!r} with a tokenizer: correct the path")
+        raise TokenizerUnusableError(f"there is no folder {name!r} with a tokenizer: correct the path")
     return _fetch(name, revision)
 
 

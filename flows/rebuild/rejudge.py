@@ -40,7 +40,7 @@ class Audit(Config):
     widest: tuple[str, ...] = Field((), description="Prompts of the widest disagreements.")
 
     def sentences(self) -> list[str]:
-        """The audit in words; none where there is not a label."""
+        """The audit in words; none where there is no label."""
         if not self.labels:
             return []
         counts = f"{self.agrees:,} agree, {self.disagrees:,} disagree, {self.ties:,} ties, {self.unrated:,} unrated"

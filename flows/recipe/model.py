@@ -45,7 +45,7 @@ def find_recipe(name: str) -> Path:
         return shipped[name]
     choices = [*shipped, *(str(p) for p in Path().glob("*.y*ml"))]
     raise RecipeError(
-        f"there is not a recipe {shown(name)}: neither a file nor one that ships with kasasagi{nearest(name, choices)}"
+        f"there is no recipe {shown(name)}: neither a file nor one that ships with kasasagi{nearest(name, choices)}"
     )
 
 

@@ -93,7 +93,7 @@ def import_ledger(workspace: Workspace, other: Path) -> ImportResult:
     """Take over what the ledger of another workspace has. Raises UsageError, LedgerError."""
     file = other if other.is_file() else Workspace(other).ledger_folder / FILE_NAME
     if not file.is_file():
-        raise UsageError(f"there is not a ledger in {other}: name a workspace's folder, or a {FILE_NAME}")
+        raise UsageError(f"there is no ledger in {other}: name a workspace's folder, or a {FILE_NAME}")
     own = workspace.ledger_folder / FILE_NAME
     if own.exists() and file.samefile(own):
         raise UsageError(f"{other} is this workspace itself; name the other with --workspace or as the argument")

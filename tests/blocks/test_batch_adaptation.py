@@ -93,7 +93,7 @@ def test_refused_parameters_are_left_out_of_the_next_batch(tmp_path: Path, quick
         "max_tokens": None,
         "max_completion_tokens": 64,
     }
-    notes = [line for line in lines if "takes no" in line]
+    notes = [line for line in lines if "does not accept" in line]
     assert len(notes) == 2
     assert "max_completion_tokens is sent instead" in notes[0]
 

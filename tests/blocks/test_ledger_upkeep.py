@@ -89,12 +89,12 @@ def test_statistics_count_answers_failures_and_tokens_by_model(folder: Path) -> 
 
 
 def test_a_ledger_that_is_not_there_is_said_and_not_made(folder: Path) -> None:
-    with pytest.raises(LedgerError, match="there is not a ledger"):
+    with pytest.raises(LedgerError, match="there is no ledger"):
         ledger_upkeep.statistics(folder)
     assert not folder.exists()
     folder.mkdir()
     (folder / "ledger.sqlite").touch()
-    with pytest.raises(LedgerError, match="there is not a ledger"):
+    with pytest.raises(LedgerError, match="there is no ledger"):
         ledger_check.check(folder)
 
 

@@ -214,11 +214,11 @@ def test_a_template_is_data_and_runs_nothing(template: str) -> None:
 
 
 def test_a_tokenizer_that_is_not_there_or_has_no_template_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerUnusableError, match=r"there is not a folder './none'"):
+    with pytest.raises(TokenizerUnusableError, match=r"there is no folder './none'"):
         chat_template("./none", tmp_path)
     with pytest.raises(TokenizerUnusableError, match="has no chat template"):
         chat_template("plain", ours.write_tokenizer(tmp_path / "plain", None).parent)
-    with pytest.raises(TokenizerUnusableError, match="no Jinja template"):
+    with pytest.raises(TokenizerUnusableError, match="not a Jinja template"):
         chat_template("bad", ours.write_tokenizer(tmp_path / "bad", "{% if %}").parent)
 
 

@@ -30,7 +30,7 @@ def test_a_preset_gives_address_and_key(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["azure", "vertex"])
 def test_a_provider_without_one_address_for_all_asks_for_it(name: str) -> None:
-    with pytest.raises(ValidationError, match="write base_url, as https://"):
+    with pytest.raises(ValidationError, match="write base_url, such as https://"):
         model(provider=name)
     assert model(provider=name, base_url="https://mine.example.com/v1").addresses == ("https://mine.example.com/v1",)
 

@@ -67,7 +67,7 @@ def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     slow = model("slow", start_within_s=0.5)
     with (
         dispatching(tmp_path, {"own": slow}, {"own": VLLMServer(slow, tmp_path / "logs")}) as dispatcher,
-        pytest.raises(ModelUnusableError, match=r"did not start within 0\.5 s; give start_within_s more"),
+        pytest.raises(ModelUnusableError, match=r"did not start within 0\.5 s; raise start_within_s"),
     ):
         dispatcher.ask(questions(1, "own"))
 

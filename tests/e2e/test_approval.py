@@ -27,7 +27,7 @@ def test_a_run_waits_for_approval_and_goes_on_where_it_stopped(new_job: NewJob) 
     assert any(row["content"][:20] in shown for row in job.sql("from responses"))
 
     again = job.run().failed(3)
-    assert "whole" in job.command("approve", "-w", job.workspace, "--yes").succeeded().out, again
+    assert "all rows" in job.command("approve", "-w", job.workspace, "--yes").succeeded().out, again
     job.run().succeeded()
     assert (job.out / "train.jsonl").exists()
     gates = job.sql("from gates where severity = 'approved'")

@@ -11,7 +11,7 @@ def test_a_run_stops_at_its_budget_and_goes_on_when_it_is_raised(new_job: NewJob
     job.prepare(600, budget={"calls": 1_200})
     stopped = job.run()
     output = stopped.failed(4)
-    assert "the budget of 1,200 calls does not reach" in output
+    assert "the budget of 1,200 calls does not cover" in output
     assert "raise budget.calls and run again" in output
     assert "the run will stop when it is spent" in stopped.err
     first = sent(job.server)
@@ -75,7 +75,7 @@ def test_a_budget_that_is_spent_while_inventing_stops_cleanly_and_goes_on_when_i
 
     with_budget(20)
     output = job.run().failed(4)
-    assert "the budget of 20 calls does not reach" in output
+    assert "the budget of 20 calls does not cover" in output
     assert "raise budget.calls and run again" in output
     first = sent(job.server)
     assert 0 < first <= 20, "what later stages will need of the plan is kept for them"

@@ -147,7 +147,7 @@ def test_without_a_ledger_every_command_says_so_and_makes_none(typed: Typed, tmp
     for command in ((), ("check",), ("compact",), ("prune", "--older-than", "1d")):
         result = typed(*command, "-w", str(empty))
         assert isinstance(result.exception, LedgerError)
-        assert "there is not a ledger" in str(result.exception)
+        assert "there is no ledger" in str(result.exception)
     assert not empty.exists()
 
 

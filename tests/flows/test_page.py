@@ -72,5 +72,5 @@ def test_a_failure_is_the_state_s_one_sentence(tmp_path: Path) -> None:
     state = asyncio.run(preference("nowhere", workspace=str(tmp_path), return_state=True))
     assert state.is_failed()
     assert state.message is not None
-    assert state.message.startswith("there is not a recipe 'nowhere'")
+    assert state.message.startswith("there is no recipe 'nowhere'")
     assert "\n" not in state.message

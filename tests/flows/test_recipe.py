@@ -107,9 +107,11 @@ JUDGE_PROMPTS = {
     "{{ instruction }} {{ respnses }}": (
         "judge.prompt: 'respnses' is neither a placeholder here nor a column of the prompts; did you mean 'responses'?"
     ),
-    "{{ instruction }}": ("judge.prompt: '{{ instruction }}' has no {{ responses }}, which the judge needs; add it"),
+    "{{ instruction }}": (
+        "judge.prompt: '{{ instruction }}' has no {{ responses }}, which the judge needs; write it into the template"
+    ),
     "{{ responses }}": "judge.prompt: '{{ responses }}' has no {{ instruction }}, which the judge needs; write it",
-    "": "judge.prompt: '' has no {{ instruction }}, which the judge needs; add it",
+    "": "judge.prompt: '' has no {{ instruction }}, which the judge needs; write it into the template",
     "{{ instruction ": "judge.prompt: '{{ instruction ' is not a Jinja template: unexpected end of template",
     OWN_PROMPT + "{{ rubric }}": "judge.prompt: 'rubric' is neither a placeholder here nor a column of the prompts",
 }
@@ -354,7 +356,7 @@ def test_any_name_is_found_or_a_recipe_error(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\x00b", "", "/", "no/such/file.yaml"])
 def test_a_name_that_is_no_file_is_one_sentence(name: str) -> None:
-    with pytest.raises(RecipeError, match="there is not a recipe"):
+    with pytest.raises(RecipeError, match="there is no recipe"):
         find_recipe(name)
 
 

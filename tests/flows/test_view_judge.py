@@ -75,7 +75,7 @@ def test_a_run_that_nobody_judged_says_so(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.prepare()
     Run.begin(workspace, "20260101-new", "job", {})
-    assert "nobody judged" in typed(tmp_path).stdout
+    assert "nothing has been judged yet" in typed(tmp_path).stdout
 
 
 def test_shares_are_percents_and_agreement_is_not() -> None:

@@ -101,7 +101,7 @@ def test_the_tokenizer_of_a_model_is_found_beside_the_recipe(tmp_path: Path) -> 
     ours.write_tokenizer(tmp_path / "mine", ours.QWEN)
     found = pre_query("auto", model(tokenizer="mine"), base=tmp_path)
     assert found.text().endswith("<|im_start|>user\n")
-    with pytest.raises(PreQueryUnknownError, match=r"source.model: there is not a folder '\./other'"):
+    with pytest.raises(PreQueryUnknownError, match=r"source.model: there is no folder '\./other'"):
         pre_query("auto", model(tokenizer="./other"), base=tmp_path)
 
 

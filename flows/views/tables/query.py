@@ -159,7 +159,7 @@ def _sentence(connection: DuckDBPyConnection, run: Run, error: Exception) -> str
     if missing:
         name = missing[1] or missing[2]
         everything = sorted({column for some in columns.values() for column in some})
-        return f"there is not a column {name!r} in that query{nearest(name, everything)}{_where(name, columns, run)}"
+        return f"there is no column {name!r} in that query{nearest(name, everything)}{_where(name, columns, run)}"
     if "disabled by configuration" in text:
         return f"a query reads the tables of run {run.id} and no files: {' '.join(text.split())}"
     if "Out of Memory" in text:
