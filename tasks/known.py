@@ -33,8 +33,7 @@ class LedgerLookup:
     """Looks up a group of requests in the ledger of a workspace.
 
     A request without an entry gets the answer to the same request under another limit, if that answer ended by itself
-    and
-    fits the new limit. Requests that differ only in their limits are meant to have different answers, such as two
+    and fits the new limit. Requests that differ only in their limits are meant to have different answers, such as two
     responders with one model: none of them gets an answer under another limit.
 
     Args:

@@ -14,11 +14,9 @@ class Availability:
     """Counts the consecutive failures of one model at one address, in the dispatcher's loop.
 
     After TOLERATED_FAILURES failures without an answer the address pauses, longer each time, and after each pause a
-    single
-    call tries it. This is an outage if the server cannot be reached or takes no calls now (429, 502 to 504), or if
-    SEVERAL_QUESTIONS that are not suspect have failed; a few requests may be the cause themselves. Times are those of
-    the
-    loop's clock, in seconds.
+    single call tries it. This is an outage if the server cannot be reached or takes no calls now (429, 502 to 504), or
+    if SEVERAL_QUESTIONS that are not suspect have failed; a few requests may be the cause themselves. Times are those
+    of the loop's clock, in seconds.
     """
 
     def __init__(self) -> None:

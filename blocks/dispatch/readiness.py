@@ -31,8 +31,8 @@ async def check_readiness(route: Route, is_silent: Callable[[], bool], log: Call
     """Ask a server for its list of models until it answers.
 
     A server that answers 502, 503 or 504 is loading, and the run waits for it up to `patience_s`. Others get
-    `max_retries`
-    further attempts. A server that fails after these is still used, since not every server lists its models.
+    `max_retries` further attempts. A server that fails after these is still used, since not every server lists its
+    models.
 
     Args:
         route: The model and the address.

@@ -23,8 +23,7 @@ def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
     """Return a connection with all tables of a run.
 
     A finished run is read from its run.duckdb, read-only. An active or killed run is read from its shards by a DuckDB
-    in
-    memory, so that nothing opens a file that is being written.
+    in memory, so that nothing opens a file that is being written.
     """
     if run.database.exists():
         return _limit_memory(duckdb.connect(str(run.database), read_only=True), run)

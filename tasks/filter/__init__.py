@@ -29,9 +29,8 @@ def filter_prompts(
 ) -> FilterResult:
     """Filter a table of prompts: write `prompts.parquet` (accepted) and `quarantine.parquet` into a folder.
 
-    Each rejected row has the first rule that it broke: rules, then `where`, duplicates and near duplicates. Both
-    tables are
-    sorted by position. Memory does not grow with the rows, except for near duplicates: 0.5 to 1 kB for each row.
+    Each rejected row has the first rule that it broke: rules, then `where`, duplicates and near duplicates. Both tables
+    are sorted by position. Memory does not grow with the rows, except for near duplicates: 0.5 to 1 kB for each row.
 
     Args:
         config: The filter's settings.

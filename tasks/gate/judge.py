@@ -38,8 +38,7 @@ def judge_stage(
 ) -> list[Outcome]:
     """Return the outcome of every expectation on a stage at this scope.
 
-    With more than ROWS_AT_ONCE rows, expectations on single rows are evaluated in pieces and summed up; expectations
-    on
+    With more than ROWS_AT_ONCE rows, expectations on single rows are evaluated in pieces and summed up; expectations on
     all rows together (uniqueness, counts, means) read only their own columns.
 
     Args:

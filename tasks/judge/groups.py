@@ -20,9 +20,8 @@ def one_by_one(prompt_id: str, count: int) -> list[Group]:
 def matches(prompt_id: str, count: int, most: int | None = None) -> list[Group]:
     """Return pairs of responses to compare, each pair once, up to a maximum number, so that all responses take part.
 
-    The responses form a ring in the prompt's own order. Neighbours are compared first, then responses two places
-    apart, and
-    so on. With half as many matches as responses, every response takes part once.
+    The responses form a ring in the prompt's own order. Neighbours are compared first, then responses two places apart,
+    and so on. With half as many matches as responses, every response takes part once.
     """
     ring = first_order(prompt_id, count)
     found: list[Group] = []

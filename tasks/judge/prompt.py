@@ -23,10 +23,8 @@ class JudgePrompt:
     """The prompt of one way of judging in one language: its templates, its aspects, and the labels of a reply.
 
     `user` asks for labelled lines and `user_json` for one JSON object; `own` and `own_json` do the same after a
-    recipe's
-    own prompt. `again` repeats the request after an unreadable reply. With `mark_by_order` each order of the texts has
-    a
-    different mark.
+    recipe's own prompt. `again` repeats the request after an unreadable reply. With `mark_by_order` each order of the
+    texts has a different mark.
     """
 
     system: str
@@ -111,8 +109,7 @@ def instruction_text(messages: Sequence[Message], language: Language) -> str:
 class Exhibit:
     """What a judge is shown.
 
-    Attributes are the conversation, the answers to it in their order, and the form and language of the reply.
-    `further`
+    Attributes are the conversation, the answers to it in their order, and the form and language of the reply. `further`
     contains texts that occur elsewhere in the request as data.
     """
 
@@ -128,8 +125,7 @@ def judge_messages(
 ) -> list[Message]:
     """Return the request to rate some texts under one aspect, as chat messages.
 
-    The same texts in the same order give the same request. The role is in the system message only, so that a model
-    that
+    The same texts in the same order give the same request. The role is in the system message only, so that a model that
     was trained on such prompts does not generate them when it plays the user.
 
     Args:

@@ -7,10 +7,8 @@ def lead_to(prompt: Conversation, response: str | Conversation) -> Conversation:
     """Return the conversation that a response answers.
 
     For a whole conversation (as in ultrafeedback_binarized and distilabel) it is all but the last turn, if the prompt
-    is
-    its beginning, its end, or the user's first message. For turns that follow the prompt, it is the prompt and all of
-    them
-    but the last. Otherwise it is the prompt.
+    is its beginning, its end, or the user's first message. For turns that follow the prompt, it is the prompt and all
+    of them but the last. Otherwise it is the prompt.
     """
     if isinstance(response, str) or len(response) < 2:
         return prompt

@@ -53,11 +53,9 @@ def with_prompt(source: DatasetSource, rows: Iterator[RawRow]) -> Iterator[RawRo
     """Return the rows, each with its prompt in the column `messages` if the recipe maps none.
 
     The prompt is the column `prompt` (a text or a conversation), with the turns that whole conversations in the
-    responses
-    add to it. Without that column it is what precedes the responses in whole conversations, otherwise the columns that
-    a
-    dataset without responses is read from (messages, conversations, instruction). Each may be a transcript in one
-    text.
+    responses add to it. Without that column it is what precedes the responses in whole conversations, otherwise the
+    columns that a dataset without responses is read from (messages, conversations, instruction). Each may be a
+    transcript in one text.
     """
     provided = source.responses
     if provided is None or _maps_prompt(source):

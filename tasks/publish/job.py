@@ -34,8 +34,7 @@ def publish(
 ) -> Published:
     """Publish a run as a dataset folder, all or nothing; it replaces a dataset that was published there before.
 
-    A run without responders publishes its instructions, and one without pairs its responses. Equal rows give equal
-    data
+    A run without responders publishes its instructions, and one without pairs its responses. Equal rows give equal data
     files, and memory does not grow with their number.
 
     Args:

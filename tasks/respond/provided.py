@@ -51,8 +51,7 @@ def take(prompts: Sequence[Row], provided: Sequence[Row]) -> ChunkResult:
     """Return the responses to judge, the quarantined ones, and the source's labels: pairs of which it prefers one.
 
     Equal texts under one prompt are one response; a label of either applies to it. Text in `<think>` tags before an
-    answer
-    is its thinking.
+    answer is its thinking.
     """
     by_prompt: dict[str, list[Row]] = defaultdict(list)
     for row in provided:

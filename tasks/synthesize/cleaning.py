@@ -11,11 +11,9 @@ _INDENT = re.compile(r"(?: {2}|\t)")
 def instruction_of(text: str, multi_line: bool) -> str:
     """Return the instruction in a draw's text.
 
-    A text of several lines keeps its tables, passages, code and indentation. Only blank lines at both ends are
-    removed, and
-    control tokens of a chat template at the end (an end of turn that the server did not cut off). If something inside
-    is
-    wrong, the filter's rules reject the whole text and never shorten it.
+    A text of several lines keeps its tables, passages, code and indentation. Only blank lines at both ends are removed,
+    and control tokens of a chat template at the end (an end of turn that the server did not cut off). If something
+    inside is wrong, the filter's rules reject the whole text and never shorten it.
     """
     if not multi_line:
         return text.strip()

@@ -173,8 +173,7 @@ class Quotes:
     """Follows the lines of a reply and finds those in a quotation: after `>`, or in a block of code.
 
     A block that opens before any label may be the reply itself in a fence; after a preamble it is the reply if it has
-    the
-    label of a rationale or a section.
+    the label of a rationale or a section.
     """
 
     def __init__(self) -> None:

@@ -96,10 +96,8 @@ def read_ratings(
     """Return the ratings of texts 1 to `count` in that order, whatever order the reply has them in.
 
     Ratings are whole numbers of the scale, or halves if allowed. Labels may be English or Japanese. For a single text
-    the
-    section line may be missing if exactly one line is a rating. Thinking must have been split off before. Time is
-    linear in
-    the reply's length.
+    the section line may be missing if exactly one line is a rating. Thinking must have been split off before. Time is
+    linear in the reply's length.
 
     Args:
         reply: The judge's reply.
