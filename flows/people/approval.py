@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from uuid import UUID
 
 from prefect.artifacts import acreate_markdown_artifact
-from prefect.exceptions import FlowPauseTimeout, NotPausedError
+from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import apause_flow_run, aresume_flow_run
 from prefect.input import RunInput
 from prefect.runtime import flow_run
@@ -65,8 +64,7 @@ async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], waiting: UU
     name = run.state().name
     while True:
         if not any(one.stops for one in apply_approvals(run.workspace, name, outcomes)):
-            with suppress(NotPausedError, RuntimeError):
-                await aresume_flow_run(waiting, run_input={"approve": True})
+            await ignore_failure(aresume_flow_run(waiting, run_input={"approve": True}))
         await asyncio.sleep(POLL_SECONDS)
 
 

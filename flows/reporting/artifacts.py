@@ -87,11 +87,11 @@ def slug(text: str) -> str:
 
 
 async def ignore_failure(work: Awaitable[Any]) -> Any:
-    """Make an artifact; a run does not fail because one could not be made."""
+    """Ask Prefect for what a run can do without, such as an artifact: a failure is logged, and the run continues."""
     try:
         return await work
     except Exception as error:
-        logging.getLogger(__name__).info("an artifact could not be made: %r", error)
+        logging.getLogger(__name__).info("Prefect did not do what was asked: %r", error)
         return None
 
 

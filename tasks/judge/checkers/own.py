@@ -9,7 +9,7 @@ from kasasagi.tasks.judge.checkers.model import Case, Checker, Finding, cannot_t
 
 
 def own_checker(name: str, function: Callable[[str, Mapping[str, Any]], object]) -> Checker:
-    """Return a user's function as a checker: true is correct, false incorrect, None or a text cannot be told."""
+    """Return a user's function as a checker: true is correct, false incorrect, None or a text means cannot_tell."""
 
     def check(case: Case) -> Finding:
         try:

@@ -1,4 +1,4 @@
-"""What may stand behind a number in a Japanese sentence without changing what the number says."""
+"""What can follow a number in a Japanese sentence without changing its value."""
 
 import re
 

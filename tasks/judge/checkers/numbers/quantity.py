@@ -74,7 +74,7 @@ _LEADS = re.compile(
     r"|約|合計|合わせて|全部|その|ちょうど|およそ|つまり|すなわち|マイナス|プラス|[はでと、の]|[^\w]",
     re.IGNORECASE,
 )
-"""What may stand before a number that is stated as the answer."""
+"""What can precede a number that is stated as the answer."""
 _OPERATORS = re.compile(r"[+*/^<>√π∞±≤≥≠~〜→|!_\\{}×÷·≡∝∑∫]|(?<=\S)\s*[-–:]\s*(?=\S)")
 _VARIABLE = re.compile(r"(?<![A-Za-z])(?!(?:[aAI]|[mgLlhst])(?![A-Za-z]))[A-Za-z](?![A-Za-z])")
 _NAMES = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
@@ -204,7 +204,7 @@ def _in_words(text: str) -> Quantity:
 
 
 def _in_kanji(text: str) -> Quantity | None:
-    """A number or a fraction in kanji, with what may stand behind it."""
+    """A number or a fraction in kanji, with what can follow it."""
     match = re.match(rf"({_KANJI})(?:分の({_KANJI}))?", text)
     if match is None or (unit := unit_behind(text[match.end() :])) is None:
         return None
