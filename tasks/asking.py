@@ -191,10 +191,9 @@ def _ask_claimed(
         return {}, {}
     keys = [question.key for question in questions]
     try:
+        lookup.note_limits(questions)  # before the last look, so that little time passes between it and the calls
         known = lookup.find(questions)
         unknown = [question for question in questions if question.key not in known]
-        if unknown:
-            lookup.note_limits(unknown)
         asked = session.dispatcher.ask(unknown, rank, order)
     except BaseException:
         session.claims.leave(keys)

@@ -20,6 +20,8 @@ from kasasagi.blocks.models.llm import Completion, Request
 TOLERATED_INCOMPLETE = 3
 ABOUT_THE_PROMPT = frozenset(("context_too_long", "refused_by_server"))
 """Refusals that say nothing of how many samples a call asks for."""
+BROKEN = frozenset(("server_error", "malformed_reply"))
+"""How servers fail that cannot answer a shared call; once one has answered, such a failure has another cause."""
 SINGLE = "each sample is a call of its own"
 Kind = tuple[str, str, bool]
 
@@ -68,7 +70,9 @@ class SharedCalls:
             What there is to say of the address.
         """
         kind, wanted, outcome = _kind(request, route), len(reply.samples), reply.outcome
-        if outcome.transient or outcome.fatal or outcome.error in ABOUT_THE_PROMPT:
+        if outcome.fatal or outcome.error in ABOUT_THE_PROMPT:
+            return []
+        if outcome.transient and (kind in self._shares or outcome.error not in BROKEN):
             return []
         counts = self._incomplete[kind]
         if None not in reply.samples:

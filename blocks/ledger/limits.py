@@ -43,8 +43,9 @@ def most_tokens(limit: Limit) -> float:
 
 def known_limits(ledger: Ledger, model: str) -> list[Limit]:
     """Return the limits that requests to a model had, the highest first. Raises LedgerError."""
-    texts = ledger.limits([ANY_MODEL, model])
-    return sorted((orjson.loads(text) for text in texts), key=lambda limit: (-most_tokens(limit), canonical(limit)))
+    read = [_read(text) for text in ledger.limits([ANY_MODEL, model])]
+    found = [limit for limit in read if limit is not None]
+    return sorted(found, key=lambda limit: (-most_tokens(limit), canonical(limit)))
 
 
 def note_limits(ledger: Ledger, workspace: Workspace, asked: Iterable[tuple[str, Limit]]) -> None:
@@ -83,6 +84,15 @@ def _recorded(other: sqlite3.Connection) -> list[tuple[str, str]]:
         return [(str(model), str(fields)) for model, fields in other.execute("SELECT model, fields FROM limits")]
     except UNREADABLE:  # an older ledger has no such table, and of a damaged one the entries matter more
         return []
+
+
+def _read(text: str) -> Limit | None:
+    """The recorded limit, None for one that is damaged: answers under it are not found."""
+    try:
+        limit = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return limit if isinstance(limit, dict) else None
 
 
 def _limits_of_runs(workspace: Workspace) -> Iterator[Limit]:

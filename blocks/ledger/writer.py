@@ -24,7 +24,7 @@ class Writer:
         self._on_written = on_written
         self._on_unwritable = on_unwritable
         self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
     def put(self, key: str, model: str, completion: Completion) -> None:
@@ -35,6 +35,15 @@ class Writer:
         """Write what was handed over and end the thread."""
         self._queue.put(None)
         self._thread.join()
+
+    def _serve(self) -> None:
+        try:
+            self._run()
+        except Exception as error:  # whoever waits for an answer would otherwise wait for ever
+            why = f"{type(error).__name__}: {error}"
+            failed = LedgerError(f"the ledger's writer failed ({why}): run again to continue, and report this error")
+            failed.__cause__ = error
+            self._on_unwritable(failed)
 
     def _run(self) -> None:
         """Keep what is put until the end is."""

@@ -6,6 +6,7 @@ both.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -45,10 +46,11 @@ class KnownOutcomes:
             content = orjson.dumps({str(number): one.model_dump() for number, one in outcomes.items()})
         except orjson.JSONEncodeError:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
         new = self._folder / f"{key}.{os.getpid()}.new"
-        new.write_bytes(content)
-        new.replace(self._folder / f"{key}.json")
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(content)
+            new.replace(self._folder / f"{key}.json")
 
 
 def outcomes_key(

@@ -116,7 +116,7 @@ def _questions_for_prompt(
             if sample >= (responder.samples or config.samples):
                 continue
             # Two responders that ask one model the same thing take different draws, or they would share one answer.
-            prefix = prompt["prompt_id"] if samples > 1 else ""
+            prefix = prompt["prompt_id"] if (responder.samples or config.samples) > 1 else ""
             identity = session.identities[responder.use]
             question = Question.of(responder.use, identity, request, draws[kind], prefix=prefix)
             draws[kind] += 1

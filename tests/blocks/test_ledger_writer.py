@@ -119,3 +119,16 @@ def test_a_ledger_that_is_lost_before_the_thread_opens_it_is_told(
     until(lambda: listener.errors)
     writer.close()
     assert str(listener.errors[0]) == "gone"
+
+
+def test_whatever_ends_the_writer_is_reported(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out(ledger: Ledger, entries: list[Entry]) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Ledger, "append", run_out)
+    writer = listener.writer()
+    writer.put(key(1), "m", Completion(text="a"))
+    until(lambda: bool(listener.errors))
+    writer.close()
+    assert "MemoryError: no room" in str(listener.errors[0])
+    assert not listener.batches

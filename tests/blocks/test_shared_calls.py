@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kasasagi.blocks.dispatch.groups import TOLERATED_INCOMPLETE
 from tests.blocks.helpers import Reply, ScriptedServer, dispatching, error_body, kept, model
 from tests.blocks.test_chat_samples import choice, numbers, reply, samples, scripted
 from tests.fake_server import FakeServer
@@ -124,3 +125,14 @@ def test_elsewhere_a_call_counts_once_whatever_it_asks_for(tmp_path: Path) -> No
         with dispatching(tmp_path, {"small": model(server, max_concurrency=2, samples_per_call=4)}) as dispatcher:
             dispatcher.ask([one for text in "abcdef" for one in samples(4, text)])
         assert server.stats()["peak_in_flight"] == 2
+
+
+def test_a_server_that_breaks_at_every_shared_call_gets_single_ones(tmp_path: Path) -> None:
+    def answer(number: int) -> Reply:
+        return (500, {}, error_body("internal error")) if numbers(server)[-1] > 1 else whole(server, number)
+
+    with scripted(answer) as server:
+        with dispatching(tmp_path, {"small": model(server.base_url, max_retries=3, max_concurrency=1)}) as dispatcher:
+            for number in range(TOLERATED_INCOMPLETE + 3):
+                assert all(one.error is None for one in dispatcher.ask(samples(2, f"prompt {number}")))
+        assert sum(asked > 1 for asked in numbers(server)) == TOLERATED_INCOMPLETE

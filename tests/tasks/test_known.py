@@ -239,3 +239,12 @@ def test_pruning_the_run_that_paid_leaves_what_a_run_with_a_higher_limit_uses(tm
         one.claims.close()
     assert prune(Workspace(tmp_path), None, "first", dry_run=False).entries == 5
     assert answered_by(tmp_path, questions(400, 50), "again")[1] == 0
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", "7"])
+def test_a_limit_that_is_damaged_hides_no_other_one(tmp_path: Path, damaged: str) -> None:
+    answered_by(tmp_path, questions(100, 20), "first")
+    with sqlite3.connect(Workspace(tmp_path).ledger_folder / FILE_NAME) as ledger:
+        ledger.execute("INSERT INTO limits (model, fields) VALUES ('small', ?)", (damaged,))
+    _, sent = answered_by(tmp_path, questions(400, 20), "longer")
+    assert sent == 2
