@@ -36,7 +36,9 @@ class TokenLimits(Config):
         if self.prompt is None and self.total is None:
             raise ValueError("it sets no limit: give prompt, total or both, as {tokenizer: my/model, total: 2048}")
         if self.prompt is not None and self.total is not None and self.prompt > self.total:
-            raise ValueError(f"a prompt may have {self.prompt} tokens and all of it but {self.total}: swap the two")
+            raise ValueError(
+                f"prompt allows more tokens ({self.prompt}) than total ({self.total}): lower prompt or raise total"
+            )
         return self
 
 

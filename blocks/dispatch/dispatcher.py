@@ -362,7 +362,9 @@ class Dispatcher:
         try:
             free = shutil.disk_usage(self._folder).free
         except OSError as error:
-            why = f"the ledger's folder {self._folder} cannot be read ({error.strerror}): nothing more is sent"
+            why = (
+                f"the ledger's folder {self._folder} cannot be read ({error.strerror}): make it readable and run again"
+            )
             self._stop(LedgerError(why))
             return
         if free < RESERVED_BYTES and not self._stopped:

@@ -112,7 +112,7 @@ def open_ledger(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connect
 def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """A ledger's file, which may lie where nothing can be written and is left as it is. Raises LedgerError."""
     if not path.is_file():
-        raise LedgerError(f"there is no ledger at {path}")
+        raise LedgerError(f"there is no ledger at {path}: name a workspace's folder, or a {FILE_NAME}")
     try:
         connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?{_read_only_uri(path)}", uri=True, isolation_level=None

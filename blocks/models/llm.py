@@ -32,8 +32,7 @@ class Completion:
     Attributes:
         error: None for an answer, otherwise the reason of the failure.
         transient: The failure is temporary (one of PASSING) and is not stored; other failures are stored with their
-            reason
-            (context_too_long, refused_by_server, …).
+            reason (context_too_long, refused_by_server, …).
         fatal: Every call to the model would fail (a wrong key, an unknown model).
         wait_s: The pause that the server asked for before another attempt.
         unavailable: The server cannot be reached or takes no calls now.

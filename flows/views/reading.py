@@ -40,8 +40,10 @@ def _attach(run: Run) -> DuckDBPyConnection:
     return connection
 
 
-def fetch(connection: DuckDBPyConnection, query: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """All rows of a query of ours, as dictionaries."""
-    cursor = connection.execute(query, list(values))
+def fetch(
+    connection: DuckDBPyConnection, query: str, values: Sequence[Any] | dict[str, Any] = ()
+) -> list[dict[str, Any]]:
+    """Return all rows of a query as dictionaries; values are its parameters, by their places or names."""
+    cursor = connection.execute(query, values)
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -19,8 +19,7 @@ def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]
     """Return the rows of one stage with the columns that its expectations name; only `row` if they name none.
 
     A column that the stage's frame does not compute is taken from the stage's own table (content, messages, a kept
-    column).
-    A column that exists nowhere is left out, so that its expectation fails.
+    column). A column that exists nowhere is left out, so that its expectation fails.
 
     Args:
         tables: The tables of the run.

@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import current
 from kasasagi.tasks.gate.approvals import apply_approvals, remedy
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
@@ -48,16 +49,22 @@ def gate(
     failed = [one for one in outcomes if not one.success]
     stopping = [one for one in outcomes if one.stops]
     if refused is None:
-        for one, cause in zip(failed, _causes(run, failed), strict=True):
-            # What stops the run names its cause in the error.
-            stopped = one.stops and stops and recipe.gates.on_fail == "stop"
-            context.session.log(f"gate {one.severity}: {one.sentence()}{'' if stopped else f'; {cause}'}")
+        raises = stops and recipe.gates.on_fail == "stop"
+        _log(context.session, failed, in_error=[one for one in stopping if raises])
     if stopping and stops and recipe.gates.on_fail != "warn":
         way_on = "; ".join(part for part in (refused, remedy(run) if pauses else None) if part)
         reason = None if refused else _reason(run, stopping)
         _show(run, stage, failed, reason)
         raise GateFailedError(stopping, way_on or None, reason)
     return [outcome.model_dump() for outcome in outcomes]
+
+
+def _log(session: Session, failed: Sequence[Outcome], in_error: Sequence[Outcome]) -> None:
+    """Log failed expectations, with the causes of those that the error of the gate does not name."""
+    causes = iter(_causes(session.run, [one for one in failed if one not in in_error]))
+    for one in failed:
+        sentence = f"gate {one.severity}: {one.sentence()}"
+        session.log(sentence if one in in_error else f"{sentence}; {next(causes)}")
 
 
 def _causes(run: Run, failed: Sequence[Outcome]) -> list[str]:

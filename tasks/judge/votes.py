@@ -27,11 +27,9 @@ class Aggregation:
     Attributes:
         aspects: The mean of the aspects, the lowest of them, or their mean with these weights.
         judges: The mean or the median of the judges; majority is the mean, and more than half of the judges must agree
-            on
-            a pair.
+            on a pair.
         quorum: Number of judges that must have rated all responses to a prompt in every order; the others are ignored
-            for
-            it. None means all judges.
+            for it. None means all judges.
     """
 
     min_margin: float
@@ -65,8 +63,7 @@ def candidates_by_prompt(
     """Return the responses to each prompt with one rating for each order of the texts.
 
     A rating is None if a judge's rating of an aspect is missing in that order, so that an incomplete verdict makes no
-    pair.
-    Without judges there are no ratings. Ratings of people take precedence over those of all judges.
+    pair. Without judges there are no ratings. Ratings of people take precedence over those of all judges.
     """
     by_prompt = by_prompt_id(responses)
     if judge is None:

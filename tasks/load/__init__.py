@@ -57,8 +57,7 @@ def check_source(source: DatasetSource, base: Path) -> list[str] | None:
 
     Raises:
         SourceError: The source, a mapped column or a kept column is missing, or no column is mapped and the default
-            ones
-            do not exist.
+            ones do not exist.
     """
     from kasasagi.tasks.load.job import check
 

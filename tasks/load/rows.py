@@ -20,8 +20,7 @@ class Inputs:
         more: The column `input` of datasets with instruction and input (Alpaca): the material of the instruction.
         answer: The column of an answer to the instruction.
         last_answer: How text after the user's last turn is used: dropped, refused, or kept in dialogues that have
-            fewer
-            user turns than `goes_on_to`.
+            fewer user turns than `goes_on_to`.
     """
 
     instruction: str | None

@@ -44,8 +44,7 @@ class Candidate:
 
     Attributes:
         ratings: One number for each order of the texts, in the same sequence for all candidates of a prompt; None, NaN
-            or
-            infinity if there is no readable rating.
+            or infinity if there is no readable rating.
         thinking: The model's thinking before the answer; it is not compared.
         votes: One number for each judge over all orders, if a pair needs a majority.
         lacks_quorum: Fewer judges than required rated all responses to the prompt.

@@ -28,9 +28,10 @@ class PublishError(Exception):
 
 
 class SplitConfig(Config):
-    """How the pairs are divided into train and test: by prompt, so that no prompt is in both. A rewritten prompt
-    stays with its origin. With prompt: as_sent or system: drop, prompts that differ only in their system messages
-    stay together, too.
+    """How the pairs are divided into train and test: by prompt, so that no prompt is in both.
+
+    A rewritten prompt stays with its origin. With prompt: as_sent or system: drop, prompts that differ only in their
+    system messages stay together, too.
     """
 
     test: float = Field(gt=0, lt=1, description="Share of the prompts whose pairs go to the test split.")

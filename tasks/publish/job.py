@@ -47,8 +47,7 @@ def publish(
 
     Raises:
         PublishError: There are no rows, the target contains something other than a dataset of kasasagi, or it cannot
-            be
-            written; the target is unchanged then.
+            be written; the target is unchanged then.
     """
     product = run.product()
     if product == "instructions":

@@ -108,7 +108,7 @@ def test_a_hub_id_is_taken_from_the_hubs_cache(tmp_path: Path, monkeypatch: pyte
     [
         ({"tokenizer": "x"}, "sets no limit"),
         ({"tokenizer": "x", "prompt": 0}, "greater than or equal to 1"),
-        ({"tokenizer": "x", "prompt": 9, "total": 8}, "swap the two"),
+        ({"tokenizer": "x", "prompt": 9, "total": 8}, "lower prompt or raise total"),
         ({"total": 8}, "Field required"),
         ({"tokenizer": "x", "totals": 8}, "Extra inputs"),
     ],

@@ -38,8 +38,7 @@ def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
     Keys: state, seconds, chunks, stages (each with its reasons), gates, pair_count, pairs, instructions where nobody
     answers, response_count, and responses where no pairs are made. Instructions and responses are the first by prompt
     id, which is a digest, so they are a fair sample; of such a sample the pairs are those that differ most in what they
-    ask.
-    Raises KasasagiError.
+    ask. Raises KasasagiError.
     """
     state = run.state()
     with reading(run) as connection:

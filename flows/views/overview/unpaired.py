@@ -44,7 +44,7 @@ def unpaired(run: Run, most: int) -> dict[str, list[dict[str, Any]]]:
         for prompt in prompts:
             name = prompt["prompt_id"]
             prompt["responses"] = fetch(connection, _RESPONSES, [name])
-            prompt["why"] = fetch(connection, _WHY.replace("$id", "?"), [name, name])
+            prompt["why"] = fetch(connection, _WHY, {"id": name})
         return {"prompts": prompts, "before": fetch(connection, _BEFORE, [most])}
 
 

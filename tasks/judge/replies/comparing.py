@@ -57,8 +57,7 @@ def read_comparison(reply: str, texts: Sequence[str] = ()) -> list[Verdict]:
     Args:
         reply: The judge's reply.
         texts: All data that the judge was shown. A verdict that also occurs there may be a quotation, and is refused
-            unless
-            the judge also says the same in other words.
+            unless the judge also says the same in other words.
 
     Raises:
         UnreadableReply: The reply is not clear.

@@ -105,8 +105,7 @@ def read_ratings(
         scale: The scale, or the highest rating of one that begins at 1.
         allow_halves: Whether halves are ratings, if scale is a number.
         texts: All data that the judge was shown. A rating that also occurs there may be a quotation, and is refused
-            unless
-            the judge also says the same in other words.
+            unless the judge also says the same in other words.
 
     Raises:
         UnreadableReply: The reply is not clear.

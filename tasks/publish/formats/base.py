@@ -21,11 +21,9 @@ class Format:
 
     Attributes:
         convert: Turns a table with all columns into one whose schema is the same for every table of a dataset. All
-            pairs of
-            a prompt are in one table.
+            pairs of a prompt are in one table.
         loading: Code that loads the dataset, in the language `loading_language`; `{folder}` is replaced by the
-            published
-            folder and `{splits}` by the code that selects the training split.
+            published folder and `{splits}` by the code that selects the training split.
         columns: The meaning of each column, for the card.
         refuses: Returns the reason why a row does not fit the format, or None; such a row is left out and counted.
         files: Returns further files by name, from the names of the splits.

@@ -9,8 +9,9 @@ TAKEN_PREFIX = "source_"
 
 
 def kept_names(columns: Iterable[str], known: Collection[str], own: Collection[str]) -> dict[str, str]:
-    """Return the columns that the recipe keeps, with their names in a format; a name that is taken gets the prefix
-    `source_`.
+    """Return the columns that the recipe keeps, with their names in a format.
+
+    A name that is taken gets the prefix `source_`.
 
     Args:
         columns: All columns of the rows.
