@@ -119,6 +119,8 @@ def recipe(**verify: Any) -> dict[str, Any]:
             "judge.verify.constraint: '\\(' cannot be checked: .* pattern of RE2",
         ),
         ({"constraint": {"wrods": 3}, "kind": "instructions"}, "judge.verify.constraint: .*wrods"),
+        ({"constraint": {"type": "objekt"}, "kind": "json"}, "judge.verify.constraint: .*'objekt' is not valid"),
+        ({"constraint": [], "kind": "number"}, "judge.verify.constraint: .*no truth is given"),
         ({"kind": "my_checks.missing"}, "judge.verify.kind: 'my_checks.missing' names no file"),
     ],
 )

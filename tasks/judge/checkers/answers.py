@@ -4,13 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from kasasagi.tasks.judge.checkers.plain import braced, plain
+from kasasagi.tasks.judge.checkers.boxes import Box, boxes_in
+from kasasagi.tasks.judge.checkers.plain import plain
 
 LONGEST_BARE = 120
 LONGEST_STATEMENT = 400
 MOST_CHARS = 20_000
 MOST_STATEMENTS = 20
-"""Of boxes and marks the last so many are read; a response with more is no plain answer."""
+"""Of marks the last so many are read."""
 BEFORE = 400
 Place = Literal["boxed", "marked", "whole", "conclusion"]
 
@@ -43,8 +44,6 @@ class Statements:
     behind: str = ""
 
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
-_BARE_BOX = re.compile(r"\\boxed\s+(\S+)")
 _HASHES = re.compile(r"^####\s+(\S.*)$", re.MULTILINE)
 _MARK = re.compile(
     r"""
@@ -109,6 +108,10 @@ _CONCLUDES = re.compile(
     r"|故に|だから|つまり|以上(?:より|から)|合計|全部で|結局)",
     re.IGNORECASE,
 )
+_REPLACES = re.compile(
+    r"^(?:(?:the\s+)?(?:final|total|result|sum|solution)\b[\w\s]{0,20}(?:[:=]|\bis\b)|no\s*[:,]|(?:最終|合計|結果|正解)\w{0,6}(?:は|[:=]))",
+    re.IGNORECASE,
+)
 _REASON = re.compile(
     r"^(?:because|since|as\b|this\s+is\s+because|note|for\s+example|check|verif)"
     r"|(?:から|ため|ので)(?:です|だ|である)?$|^(?:なぜなら|例えば|検算|確認)",
@@ -129,11 +132,16 @@ def statements(answer: str) -> Statements:
 
 
 def _statements(text: str) -> Statements:
-    if boxes := _boxes(text):
+    if boxes := boxes_in(text):
         return _of_boxes(text, boxes)
     if marked := _marked(text):
         return _of_marked(text, marked)
     return _unmarked(text)
+
+
+def conclusions_in(behind: str) -> list[str]:
+    """Return the sentences behind an answer that conclude or replace something: they must say the same."""
+    return [one for one in sentences_of(behind) if _CONCLUDES.search(one) or _REPLACES.search(one)]
 
 
 def sentences_of(text: str) -> list[str]:
@@ -141,29 +149,23 @@ def sentences_of(text: str) -> list[str]:
     return [part.strip() for part in _END.split(text) if part and part.strip()]
 
 
-def _boxes(text: str) -> list[tuple[int, int, str]]:
-    """Where each box begins and ends, and what is in it."""
-    found = [(one.start(), one.end(), braced(text, one.end())) for one in [*_BOX.finditer(text)][-MOST_STATEMENTS:]]
-    full = [(start, end + len(inner) + 2, inner.strip()) for start, end, inner in found if inner is not None]
-    bare = [(one.start(), one.end(), one[1].strip("$.")) for one in [*_BARE_BOX.finditer(text)][-1:] if not full]
-    return [one for one in full or bare if one[2]]
-
-
-def _of_boxes(text: str, boxes: list[tuple[int, int, str]]) -> Statements:
+def _of_boxes(text: str, boxes: list[Box]) -> Statements:
     """The last box counts; what stands in its paragraph or is said behind it must agree."""
-    start, end, inner = boxes[-1]
-    behind = text[end:]
+    last = boxes[-1]
+    behind = text[last.end :]
     if _TAKEN_BACK.search(_CODE_AND_BOX.sub(" ", behind)):
         return Statements(problem="something behind the box takes it back or names another case")
-    opening = text.rfind("\n\n", 0, start) + 1
-    beside = [one for one in boxes[:-1] if one[0] >= opening]
-    sentence = _sentence_around(text, start, end)
-    around = sentence.replace(text[start:end], " ") + ("?" if re.match(r"[\s$*)]*\?", behind) else "")
+    opening = text.rfind("\n\n", 0, last.start) + 1
+    beside = [one for one in boxes[:-1] if one.start >= opening]
+    if problem := next((one.problem for one in [last, *beside] if one.problem), ""):
+        return Statements(problem=problem)
+    sentence = _sentence_around(text, last.start, last.end)
+    around = sentence.replace(text[last.start : last.end], " ") + ("?" if re.match(r"[\s$*)]*\?", behind) else "")
     if HEDGES.search(around) or _DENIES.search(around):
         return Statements(problem=f"the sentence around the box hedges or denies: {sentence[:80]}")
-    others = [Statement(one[2], "boxed") for one in beside]
+    others = [Statement(one.text, "boxed") for one in beside]
     others += [one for _, one in _marked(behind)]
-    return Statements(Statement(inner, "boxed", sentence), tuple(others), before=text[:start], behind=behind)
+    return Statements(Statement(last.text, "boxed", sentence), tuple(others), before=text[: last.start], behind=behind)
 
 
 _CODE_AND_BOX = re.compile(r"```.*?```|\\(?:boxed|fbox)", re.DOTALL)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from kasasagi.tasks.judge.checkers.answers import Statement, statements
+from kasasagi.tasks.judge.checkers.answers import Statement, conclusions_in, statements
 from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.text import normalized
@@ -63,21 +63,23 @@ def _run(labels: list[str]) -> list[str]:
 def check_choice(case: Case) -> Finding:
     """Compare the option that an answer names with the right one."""
     options = options_in(case.prompt)
-    return best_of([_against(truth, case, options) for truth in truths_of(case.truth)])
-
-
-def _against(truth: str, case: Case, options: Mapping[str, str]) -> Finding:
-    wanted = label_of(truth, options)
-    if wanted is None:
-        return cannot_tell(f"the truth {truth[:60]!r} is none of the question's options")
     said = statements(case.answer)
     if said.final is None:
         return cannot_tell(said.problem)
     found = _named(said.final, options)
     if found is None:
         return cannot_tell(f"the answer names no single option: {said.final.text[:80]}")
-    if any(_named(one, options) != found for one in said.others):
-        return cannot_tell(f"the response names several options: {said.final.text[:60]}")
+    others = [one.text for one in said.others if _named(one, options) != found]
+    others += [one for one in conclusions_in(said.behind) if _names_another(one, found, options)]
+    if others:
+        return cannot_tell(f"the response names several options: {others[0][:60]}")
+    return best_of([_against(truth, found, options) for truth in truths_of(case.truth)])
+
+
+def _against(truth: str, found: str, options: Mapping[str, str]) -> Finding:
+    wanted = label_of(truth, options)
+    if wanted is None:
+        return cannot_tell(f"the truth {truth[:60]!r} is none of the question's options")
     right = f"{wanted} is the right one"
     return correct(f"it names {found}") if found == wanted else incorrect(f"it names {found}, and {right}")
 
@@ -101,6 +103,14 @@ def _named(statement: Statement, options: Mapping[str, str]) -> str | None:
     if _SEVERAL.search(text):
         return None
     return _one_of(_by_label(text, options), normalized(_without_polite(text)), options)
+
+
+def _names_another(sentence: str, found: str, options: Mapping[str, str]) -> bool:
+    """Whether a sentence names an option other than the one that was found, by its label or its text."""
+    labels = {one.upper() for one in re.findall(rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])", sentence)}
+    said = normalized(sentence)
+    named = {name for name, text in options.items() if (own := normalized(text)) and own in said}
+    return bool((labels & {*options, *"ABCDEFGHIJ"} | named) - {found})
 
 
 def _one_of(label: str | None, text: str, options: Mapping[str, str]) -> str | None:

@@ -10,7 +10,8 @@ import orjson
 from kasasagi.tasks.judge.checkers.model import Case, Finding, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.regex import matches
 
-_FENCE = re.compile(r"^(`{3,}|~{3,})[ \t]*(\w*)[ \t]*\n(.*?)\n?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(\w*)[ \t\r]*\Z")
+_JSON_NAMES = ("", "json", "jsonc", "json5")
 _NOT_VALID = re.compile(
     r"\b(?:wrong|incorrect|invalid|bad|not|don't|instead|or)\b|\?|誤|間違|ではなく|無効|または", re.IGNORECASE
 )
@@ -58,17 +59,42 @@ def _value(answer: str) -> Any:
         return _loaded(text)
     except orjson.JSONDecodeError as error:
         problem = str(error)
-    found = [*_FENCE.finditer(text)]
-    fences = [one[3] for one in found if one[2].lower() in ("", "json", "jsonc", "json5")]
-    around = _FENCE.sub(" ", text)
+    fences, around = _fences(text)
     if len(fences) == 1 and not _NOT_VALID.search(around) and not re.search(r"[{\[]", around):
         try:
             return _loaded(fences[0])
         except orjson.JSONDecodeError as error:
             raise ValueError(f"the fence holds no JSON: {error}") from error
-    if fences or (not text.startswith(("{", "[")) and re.search(r"[{\[]", text)):
+    if fences or _begins_with_json(text) or (not text.startswith(("{", "[")) and re.search(r"[{\[]", text)):
         return _UNCLEAR
     raise ValueError(f"the response is no JSON: {problem}")
+
+
+def _begins_with_json(text: str) -> bool:
+    """Whether a text is JSON up to some place, with words or more JSON behind it."""
+    try:
+        json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _fences(text: str) -> tuple[list[str], str]:
+    """The fences of a text that may hold JSON, and the text around all fences."""
+    found, around, mark = list[tuple[str, list[str]]](), list[str](), ""
+    for line in text.split("\n"):
+        if mark and line.strip() == mark:
+            mark = ""
+        elif mark:
+            found[-1][1].append(line)
+        elif fence := _FENCE.match(line):
+            mark = fence[1]
+            found.append((fence[2].lower(), []))
+        else:
+            around.append(line)
+    if mark:
+        around += found.pop()[1]
+    return ["\n".join(lines) for language, lines in found if language in _JSON_NAMES], "\n".join(around)
 
 
 def _loaded(text: str) -> Any:
@@ -114,6 +140,8 @@ def _problem(value: Any, schema: Mapping[str, Any]) -> Finding:
     from jsonschema import FormatChecker, exceptions, validators
     from referencing import Registry
 
+    if not isinstance(schema.get("$schema", ""), str):
+        return cannot_tell(f"the schema's dialect {schema['$schema']!r} is no address of one", "bad_truth")
     base = validators.validator_for(schema, default=None if "$schema" in schema else validators.Draft202012Validator)
     if base is None:
         return cannot_tell(f"the schema's dialect {str(schema['$schema'])[:80]!r} is not known", "bad_truth")

@@ -53,5 +53,7 @@ def cannot_tell(detail: str, reason: str = "cannot_tell") -> Finding:
 
 def best_of(findings: list[Finding]) -> Finding:
     """Return the finding where any of several truths is good enough: an answer is wrong only if it is under each."""
+    if not findings:
+        return cannot_tell("no truth is given that it could be held against", "bad_truth")
     order: dict[CheckVerdict, int] = {"correct": 0, "cannot_tell": 1, "incorrect": 2}
     return min(findings, key=lambda one: order[one.verdict])

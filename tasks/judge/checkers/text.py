@@ -4,7 +4,7 @@ import re
 import unicodedata
 from difflib import SequenceMatcher
 
-from kasasagi.tasks.judge.checkers.answers import Statement, statements
+from kasasagi.tasks.judge.checkers.answers import Statement, Statements, conclusions_in, statements
 from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.truths import truths_of
@@ -18,6 +18,12 @@ _ACCENT = re.compile(r"[\u0300-\u036f]")
 _KATAKANA = {code: code - 0x60 for code in range(ord("ァ"), ord("ヶ") + 1)}
 _KANA = re.compile(r"[ぁ-ゖァ-ヺー\s]+")
 _KANJI = re.compile(r"[一-鿿]")
+_SMALL_WORDS = frozenset(("of", "the", "and", "de", "la", "for", "in", "a", "an"))
+_SAME = (
+    frozenset(("true", "yes", "correct", "right", "t", "y", "はい", "正しい", "真", "○")),
+    frozenset(("false", "no", "incorrect", "wrong", "f", "n", "いいえ", "正しくない", "誤り", "偽", "×")),
+)
+"""Words that say the same where a question is answered by yes or no."""
 NEAR = 0.8
 LONGEST_SHORT = 4
 
@@ -30,19 +36,21 @@ def normalized(text: str) -> str:
 
 def check_text(case: Case) -> Finding:
     """Compare the final answer with each of the texts that are accepted."""
-    truths = truths_of(case.truth)
-    return best_of([_against(truth, case, truths) for truth in truths])
+    truths, said = truths_of(case.truth), statements(case.answer)
+    return best_of([_against(truth, case, truths, said) for truth in truths])
 
 
-def _against(truth: str, case: Case, truths: list[str]) -> Finding:
+def _against(truth: str, case: Case, truths: list[str], said: Statements) -> Finding:
     wanted = normalized(truth)
     if not wanted:
         return cannot_tell(f"the truth {truth[:40]!r} has no letters and no digits")
     if normalized(case.answer) == wanted and not (case.answer.rstrip().endswith(("?", "？")) and "?" not in truth):
         return correct(f"the answer is {truth[:60]!r}")
-    said = statements(case.answer)
     if said.final is None:
         return cannot_tell(said.problem)
+    final = normalized(_POLITE.sub("", said.final.text.strip(" .。*")))
+    if others := [one for one in conclusions_in(said.behind) if final not in normalized(one)]:
+        return cannot_tell(f"behind its answer it says: {others[0][:60]}")
     same = _says(said.final, wanted)
     if any(_says(other, wanted) != same for other in said.others):
         return cannot_tell("the response states two answers")
@@ -66,6 +74,8 @@ def _may_be(said: str, wanted: str) -> bool:
     one, other = _folded(said), _folded(wanted)
     if not one or one == other or (min(len(one), len(other)) > 1 and (one in other or other in one)):
         return True
+    if any(said in same and wanted in same for same in _SAME):
+        return True
     if bool(_KANJI.search(said)) != bool(_KANJI.search(wanted)) and (_KANA.fullmatch(said) or _KANA.fullmatch(wanted)):
         return True
     if re.sub(r"\d+", "0", said) != re.sub(r"\d+", "0", wanted) and re.search(r"\d", said + wanted):
@@ -84,8 +94,9 @@ def _folded(text: str) -> str:
 def _are_alike(said: list[str], wanted: list[str]) -> bool:
     """Whether the words of the shorter text are, or shorten, words of the longer, or one is made of initials."""
     short, long = sorted((said, wanted), key=len)
-    initials = "".join(word[0] for word in long if word)
-    if len(long) > 1 and len(short) == 1 and short[0].startswith(initials):
+    full = [[word for word in long if word], [word for word in long if word and word not in _SMALL_WORDS]]
+    initials = ["".join(word[0] for word in words) for words in full if len(words) > 1]
+    if len(short) == 1 and any(short[0].startswith(one) for one in initials):
         return True
     return all(any(_is_like(one, other) for other in long) for one in short)
 

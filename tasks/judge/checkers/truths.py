@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from kasasagi.tasks.judge.checkers.plain import braced
+from kasasagi.tasks.judge.checkers.boxes import last_boxed
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
+_HASHES = re.compile(r"^####\s*(\S.*)$", re.MULTILINE)
 
 
 def truths_of(value: Any) -> list[str]:
@@ -35,10 +35,9 @@ def _text(value: Any) -> str:
 
 def _last_of_solution(text: str) -> str:
     """The answer at the end of a written solution, as GSM8K (`#### 42`) and MATH (a box) have them; else the text."""
-    if "####" in text:
-        return text.rpartition("####")[2]
-    boxes = [inner for one in _BOX.finditer(text) if (inner := braced(text, one.end())) is not None]
-    return boxes[-1] if boxes else text
+    if hashes := _HASHES.findall(text):
+        return str(hashes[-1])
+    return last_boxed(text) or text
 
 
 def is_missing(value: Any) -> bool:

@@ -88,8 +88,8 @@ def _unrated(config: VerifyConfig, answer: Row, found: Finding) -> dict[str, Any
 
 
 def constraint_problem(config: VerifyConfig, checker: Checker) -> str | None:
-    """Return what is wrong with the recipe's constraint, tried on an empty answer; None where it can be checked."""
+    """Return what is wrong with the recipe's constraint, tried on an empty object; None where it can be checked."""
     if config.constraint is None:
         return None
-    found = checker(Case("", config.constraint))
+    found = checker(Case("{}", config.constraint))
     return found.detail if found.reason == "bad_truth" else None

@@ -2,13 +2,26 @@
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 
-from kasasagi.tasks.judge.checkers.answers import Statement, Statements, sentences_of, statements
+from kasasagi.tasks.judge.checkers.answers import (
+    HEDGES,
+    Statement,
+    Statements,
+    conclusions_in,
+    sentences_of,
+    statements,
+)
 from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.numbers.compare import compare
 from kasasagi.tasks.judge.checkers.numbers.equations import false_equation
-from kasasagi.tasks.judge.checkers.numbers.expressions import looks_like_expression, same_expression, tidy
-from kasasagi.tasks.judge.checkers.numbers.numerals import numerals
+from kasasagi.tasks.judge.checkers.numbers.expressions import (
+    MissingExtraError,
+    looks_like_expression,
+    same_expression,
+    tidy,
+)
+from kasasagi.tasks.judge.checkers.numbers.numerals import ENGLISH_RUN, KANJI_RUN, english_words, kanji_words, numerals
 from kasasagi.tasks.judge.checkers.numbers.quantity import LONGEST, NotAQuantity, Quantity, quantity
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.truths import truths_of
@@ -23,22 +36,42 @@ _BRACKETS = re.compile(r"\A([(\[]|\\\{|\{)?(.*?)([)\]]|\\\}|\})?\Z", re.DOTALL)
 
 def check_number(case: Case) -> Finding:
     """Compare the final number or expression of an answer with each of the truths that are accepted."""
-    return best_of([_against(truth, case) for truth in truths_of(case.truth)])
-
-
-def _against(truth: str, case: Case) -> Finding:
     said = statements(case.answer)
     if said.final is None:
         return cannot_tell(said.problem)
-    finding = _one(truth, said.final, case.prompt)
+    return best_of([_against(truth, said, said.final, case) for truth in truths_of(case.truth)])
+
+
+def _against(truth: str, said: Statements, final: Statement, case: Case) -> Finding:
+    finding = _one(truth, final, case.prompt)
     for other in said.others:
         if _one(truth, other, case.prompt).verdict != finding.verdict:
-            return cannot_tell(f"the response states two answers: {other.text[:40]!r} and {said.final.text[:40]!r}")
-    if finding.verdict != "cannot_tell" and (new := _new_number(said, case.prompt)):
+            return cannot_tell(f"the response states two answers: {other.text[:40]!r} and {final.text[:40]!r}")
+    if finding.verdict != "cannot_tell" and (new := _new_number(said, case.prompt) or _other_conclusion(said)):
         return cannot_tell(f"behind its answer it speaks of {new}")
+    if finding.verdict == "incorrect" and _is_scale_asked(final.text, case.prompt):
+        return cannot_tell(f"the question may ask for {final.text[:40]!r} without its scale")
     if finding.verdict == "correct" and (wrong := false_equation(without_latex(plain(case.answer)))):
         return cannot_tell(f"its number is right, and it says that {wrong}")
     return finding
+
+
+def _other_conclusion(said: Statements) -> str | None:
+    """A sentence behind the answer that concludes another number."""
+    assert said.final is not None
+    found = _quantity(said.final.text, is_stated=True)
+    for sentence in conclusions_in(said.behind):
+        values = _values(plain(sentence).rpartition("=")[2])
+        if (values and (isinstance(found, str) or found.value not in values)) or HEDGES.search(sentence):
+            return sentence[:60]
+    return None
+
+
+def _values(text: str) -> set[Fraction | None]:
+    """All numbers of a text, in digits and in words."""
+    words = [english_words(run[0]) for run in ENGLISH_RUN.finditer(text)]
+    kanji = [kanji_words(run[0]) for run in KANJI_RUN.finditer(text)]
+    return {*(one.value for one in numerals(without_latex(text))), *words, *kanji}
 
 
 def _new_number(said: Statements, prompt: str) -> str | None:
@@ -54,6 +87,12 @@ def _new_number(said: Statements, prompt: str) -> str | None:
         return None
     known = {one.value for one in numerals(without_latex(f"{plain(prompt)} ; {said.before} ; {said.final.text}"))}
     return next((one.written for one in news if one.value not in known), None)
+
+
+def _is_scale_asked(text: str, prompt: str) -> bool:
+    """Whether a scale in an answer, such as thousand, is one that the question names."""
+    scale = re.search(r"hundred|thousand|[mbtr]illion|dozen|[百千万億兆]", text, re.IGNORECASE)
+    return scale is not None and scale[0].lower() in prompt.lower()
 
 
 def _one(truth: str, statement: Statement, prompt: str) -> Finding:
@@ -93,7 +132,10 @@ def _quantity(text: str, *, is_stated: bool = False) -> Quantity | str:
 def _expressions(truth: str, statement: Statement) -> Finding:
     if not isinstance(_quantity(truth), str) and _UNFINISHED.search(tidy(statement.text)):
         return cannot_tell(f"{statement.text[:60]!r} is not worked out")
-    same = same_expression(truth, statement.text)
+    try:
+        same = same_expression(truth, statement.text)
+    except MissingExtraError as error:
+        return cannot_tell(str(error), "missing_extra")
     if same is None:
         return cannot_tell(f"{statement.text[:60]!r} and {truth[:60]!r} cannot be compared for sure")
     said = f"{tidy(statement.text)[:60]} is {'' if same else 'not '}{tidy(truth)[:60]}"

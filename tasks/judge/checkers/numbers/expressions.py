@@ -46,9 +46,11 @@ _WORDS = {
     r"÷": "/",
 }
 _NO_EXPRESSION = re.compile(
-    r"\A\d+(?:\s*[-–]\s*\d+)+\Z|(?<!\d)(?:\d{4}-\d\d?-\d\d?|\d\d?-\d\d?-\d{4}|\d+/\d+/\d+)(?!\d)|\d\s*\.{2,}"
+    r"\A[-–]\s|\A\d+(?:\s*[-–]\s*\d+)+\Z|(?<!\d)(?:\d{4}-\d\d?-\d\d?|\d\d?-\d\d?-\d{4}|\d+/\d+/\d+)(?!\d)|\d\s*\.{2,}"
 )
-"""A range, a date or a number of a telephone rather than a difference; decimals that go on."""
+"""A dash, a range, a date or a number of a telephone rather than a difference; decimals that go on."""
+_OPEN_TO_READING = re.compile(r"\d\s*/\s*\d+\s*(?:[A-Za-z\\(])|\\sqrt\s*\d\d|\\log(?!\s*_)")
+"""1/2x, a root without braces over several digits, and a logarithm without its base."""
 _POWER_OF_POWER = re.compile(r"\^\s*(?:\{[^{}]*\}|\\?\w+)\s*(?:[)}\]]\s*)*\^|\^\s*\{[^{}]*\^")
 _POWER = re.compile(r"\^\s*(?:\{([^{}]*)\}|(\w|\\\w+))")
 _NUMBER_POWER = re.compile(r"-?\d{1,2}(?:/\d{1,2})?\Z")
@@ -93,6 +95,8 @@ def same_expression(truth: str, found: str) -> bool | None:
     one, other = without_name(tidy(truth)), without_name(tidy(found))
     if _squeezed(one) == _squeezed(other):
         return True
+    if any(_OPEN_TO_READING.search(text) for text in (truth, found, one, other)):
+        return None
     if not (_is_small(one) and _is_small(other)):
         return None
     left, right = _parsed(one), _parsed(other)

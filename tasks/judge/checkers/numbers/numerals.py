@@ -6,6 +6,7 @@ from fractions import Fraction
 
 MOST_DIGITS = 60
 MOST_POWER = 64
+LONGEST_SIGN = 24
 
 _ENGLISH_SCALES = {
     "hundred": 10**2,
@@ -26,6 +27,10 @@ _ENGLISH |= {
 _KANJI = {sign: number for number, sign in enumerate("零一二三四五六七八九")} | {"〇": 0}
 _SMALL = {"十": 10, "百": 100, "千": 1000}
 _LARGE = {"万": 10**4, "億": 10**8, "兆": 10**12}
+
+_NUMBER_WORDS = "|".join(sorted([*_ENGLISH, *_ENGLISH_SCALES], key=len, reverse=True))
+ENGLISH_RUN = re.compile(rf"\b(?:{_NUMBER_WORDS})(?:[\s-]+(?:and\s+)?(?:{_NUMBER_WORDS}))*\b", re.IGNORECASE)
+KANJI_RUN = re.compile(rf"[{''.join([*_KANJI, *_SMALL, *_LARGE])}]+")
 
 _GROUPED = r"\d{1,3}(?:,\d{3})+(?!,?\d)(?:\.\d+)?|\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d/]|\s*/)(?:[.,]\d+)?"
 _EUROPEAN = r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}|\d+,\d+"
@@ -105,14 +110,16 @@ def _numeral(text: str, match: re.Match[str]) -> Numeral:
 
 def _sign(text: str, start: int) -> tuple[int, bool]:
     """Where a number begins with its sign and its currency, and whether it is negative."""
-    before = re.search(r"(?:(?<![\w)}.])([-+–])\s?)?[$€£¥]?\s?\Z", text[:start])
-    place = before.start() if before and before[0].strip() else start
+    begin = max(0, start - LONGEST_SIGN)
+    lead = text[begin:start]
+    before = re.search(r"(?:(?<![\w)}.])([-+–])\s?)?[$€£¥]?\s?\Z", lead)
+    place = begin + before.start() if before and before[0].strip() else start
     sign = before[1] if before else None
-    if sign is None and (currency := re.search(r"[$€£¥]\s?([-+])\s?\Z", text[:start])):
-        return currency.start(), currency[1] == "-"
-    words = re.search(r"(?:\b(?:minus|negative)\s+|マイナス\s*)\Z", text[:place], re.IGNORECASE)
+    if sign is None and (currency := re.search(r"[$€£¥]\s?([-+])\s?\Z", lead)):
+        return begin + currency.start(), currency[1] == "-"
+    words = re.search(r"(?:\b(?:minus|negative)\s+|マイナス\s*)\Z", text[begin:place], re.IGNORECASE)
     if words:
-        return words.start(), sign not in ("-", "–")
+        return begin + words.start(), sign not in ("-", "–")
     return place, sign in ("-", "–")
 
 

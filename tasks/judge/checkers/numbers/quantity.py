@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from kasasagi.tasks.judge.checkers.numbers.beside import CHANGES, SCALE_SIGNS
 from kasasagi.tasks.judge.checkers.numbers.japanese import unit_behind
 from kasasagi.tasks.judge.checkers.numbers.numerals import Numeral, english_words, kanji_words, numerals
 from kasasagi.tasks.judge.checkers.numbers.units import UNITS, Unit, unit_of
@@ -43,20 +44,6 @@ class NotAQuantity(ValueError):
     """A text that does not give one number for sure."""
 
 
-_BOUNDS = re.compile(
-    r"\b(?:more|less|greater|fewer|over|under|least|most|below|above|up\s+to|half|third|quarter|twice|double|triple|times"
-    r"|dozens|hundreds|thousands|millions|remainder|mod|modulo|ratio|base|squared|cubed|root|factorial|log|sin|cos|tan"
-    r"|percentage|square\s+of|cube\s+of|negative\s+of|opposite|inverse|reciprocal|thrice|quadruple|too|short|away|off|multiples?|factors?"
-    r"|divided|multiplied|plus|powers?|than|when|assuming|nearly|almost|barely|hardly|loss|debt|deficit|owes?|lost|increase|decrease|no"
-    r"|ahead|behind|pages?|sections?|steps?|questions?|problems?|chapters?|lines?|figures?|tables?|options?|choices?|parts?"
-    r"|cases?|grades?|levels?|versions?|january|february|march|april|june|july|august|september|october|november|december"
-    r"|every|each\s+of|first|second\s+(?:number|value)|to\s+the\s+power|repeating|recurring|periodic|bce?|ad|ce|ish"
-    r"|hal(?:f|ves)|quarters?|(?:third|four(?:teen)?th|fif(?:teen)?th|six(?:teen)?th|seven(?:teen)?th|eigh(?:teen)?th|nin(?:e?teen)?th"
-    r"|tenth|eleventh|twelfth|\w+tieth|hundredth|\w+illionth|thousandth)s?|pairs?|couples?|trios?|score|gross|lakhs?|crores?|mil|mln|mn|bn|tn"
-    r"|\w+illions?|per\s?mill?e?|basis\s+points?|bps|pp[mb]|kilo|mega|giga)\b|\br\s*\d|[‰‱]"
-    r"|以上|以下|未満|より|超|倍|半|余り|あまり|ずつ|比|乗|の平方|逆数|符号|足す|引く|かける|割る|割った|足した|引いた|から|ごと|前後|台|進法|桁|問|ページ|番目|回目|日目|年目|満点|第|年上|年下|ほど|ほぼ|令和|平成|昭和|大正|明治|紀元|西暦|世紀|氷点下|零下|借金|赤字|損|午前|午後|昨|翌|月\d",
-    re.IGNORECASE,
-)
 _SUBJECT = re.compile(
     r"\A\s*(?:(?:is|are|was|were|divides|has|have|can)\b(?!\s+the\s+(?:final\s+|correct\s+)?(?:answer|total|result|solution))"
     r"|[ap]\.?m\b|o'clock|は)",
@@ -128,6 +115,8 @@ def quantity(text: str, *, is_stated: bool = False) -> Quantity:
     one = found[0]
     if one.value is None:
         raise NotAQuantity(f"{one.written!r} is no plain number")
+    if re.match(r"[-–]\s", one.written):
+        raise NotAQuantity(f"the sign in {one.written!r} may be a dash")
     if is_stated and (said := _LEADS.sub("", text[: one.start])):
         raise NotAQuantity(f"{said[:20]!r} before the number may change it: {text[:80]}")
     return _with_unit(text, one)
@@ -162,7 +151,7 @@ def _with_unit(text: str, one: Numeral) -> Quantity:
         if re.search(r"[A-Za-z]\Z", before) and not before.endswith("US"):
             raise NotAQuantity(f"it is in the currency of another country: {text[:80]}")
     words = f"{before} {rest}"
-    said = _BOUNDS.search(f"{before} {behind}") or _SUBJECT.match(behind) or _STRANGE.search(rest)
+    said = CHANGES.search(f"{before} {behind}") or _SUBJECT.match(behind) or _STRANGE.search(rest)
     said = said or _STRANGE.search(before)
     for problem in (_OPERATORS, _VARIABLE, _WORDS_NUMBER):
         said = said or problem.search(words) or problem.search(f"0{rest}")
@@ -170,6 +159,9 @@ def _with_unit(text: str, one: Numeral) -> Quantity:
         raise NotAQuantity(f"{said[0].strip()!r} beside the number may change it: {text[:80]}")
     if len(words.split()) > MOST_WORDS:
         raise NotAQuantity(f"it says more than a number: {text[:80]}")
+    is_in_scale = SCALE_SIGNS.match(behind) or (_CURRENCY.search(one.written) and re.match(r"\s?[mbt]n?\b", behind))
+    if is_in_scale or (re.fullmatch(r"[A-Za-z]", unit) and unit_of(unit) is None):
+        raise NotAQuantity(f"{behind[:10].strip()!r} behind the number may multiply it: {text[:80]}")
     if re.match(r"[A-Za-z]", behind) and unit_of(unit) is None:
         raise NotAQuantity(f"letters stand behind the number: {text[:80]}")
     assert one.value is not None
@@ -196,8 +188,9 @@ def _in_words(text: str) -> Quantity:
     for count in range(min(len(words := text.split()), MOST_WORDS), 0, -1):
         if (value := english_words(" ".join(words[:count]))) is not None and len(words) - count <= 1:
             unit = words[count] if count < len(words) else ""
-            if not _BOUNDS.search(unit):
-                return Quantity(value, unit=unit)
+            if not CHANGES.search(unit):
+                is_percent = unit.lower() == "percent"
+                return Quantity(value, unit="" if is_percent else unit, percent=is_percent)
     if (found := _in_kanji(text)) is not None:
         return found
     raise NotAQuantity(f"it gives no number: {text[:80]}")
