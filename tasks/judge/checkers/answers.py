@@ -70,7 +70,7 @@ HEDGES = re.compile(
     r"\?\Z|\b(?:or|either|neither|nor|maybe|perhaps|possibly|might|may|could|not|isn't|aren't|wasn't|can't|cannot|doesn't|don't"
     r"|wouldn't|unless|if|otherwise|depending|depends|unsure|uncertain|guess|between|except|instead|rather|versus|vs"
     r"|unknown|impossible|both|would\s+have\s+been|answers?\s+(?:was|were)|but|although|though|supposed|why|how|whether"
-    r"|(?:some|others?|people|many|someone|he|she|they|student|you)\s+(?:said|says?|thinks?|thought|claims?|believes?|argues?|gets?|got))\b"
+    r"|(?:some|others?|people|many|every(?:one|body)|someone|he|she|they|student|you)\s+(?:said|says?|thinks?|thought|claims?|believes?|argues?|gets?|got))\b"
     r"|ではない|ではあり|ではなく|じゃない|でない|とは限ら|以外|または|もしくは|あるいは|それとも|もし|場合|なら|かもしれ"
     r"|おそらく|多分|たぶん|不明|わから|分から|間違|誤り|両方|自信|確信|理由|なぜ|どうして|かどうか|のどちら|[はがも]ない|だが|ですが|けど",
     re.IGNORECASE,
@@ -180,12 +180,15 @@ def _marked(text: str) -> list[tuple[int, Statement]]:
         if not is_hashes and _NOT_OURS.search(before):
             continue
         begin = mark.start(1) if is_hashes else mark.end()
-        begin += len(text[begin:]) - len(text[begin:].lstrip(" \t\n:*_"))
+        blank = len(text[begin:]) - len(text[begin:].lstrip(" \t\n:*_"))
+        is_item = "\n" in text[begin : begin + blank]
+        begin += blank
         ending = _END.search(text, begin)
         end = ending.start() if ending else len(text)
         if inside := _BECAUSE.sub("", text[begin:end]).strip(" *_\t"):
             sentence = _sentence_around(text, mark.start(), end) + text[end : end + 1]
-            found.append((end, Statement(inside, "marked", sentence)))
+            is_dash = is_item and inside.startswith("-")
+            found.append((end, Statement(f"- {inside[1:]}" if is_dash else inside, "marked", sentence)))
     return sorted(found, key=lambda one: one[0])
 
 
@@ -229,4 +232,5 @@ def _unmarked(text: str) -> Statements:
         return Statements(problem="the response does not say which of its words are the answer")
     if HEDGES.search(last) or text.endswith("?"):
         return Statements(problem=f"the answer hedges, denies or asks: {last[:80]}")
-    return Statements(Statement(last, place, last))
+    shout = "!" if text.endswith("!") and text.rstrip("! ").endswith(last) else ""
+    return Statements(Statement(last, place, last + shout))

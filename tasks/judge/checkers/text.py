@@ -14,16 +14,19 @@ _PUNCTUATION = re.compile(r"(?:[\s;!?\"'`。、！？「」『』()\[\]{}*_…�
 _ARTICLE = re.compile(r"\A(?:the|a|an)\s+", re.IGNORECASE)
 _POLITE = re.compile(r"(?:です|でした|である|(?<![ぁ-ん])だ|になります|となります)\Z")
 _SEPARATORS = re.compile(r"[\s\-–_./,:'$€£¥%^]+")
+_TWO_LETTERS = {"ä": "ae", "ö": "oe", "ü": "ue", "æ": "ae", "œ": "oe", "ø": "oe"}
 _ACCENT = re.compile(r"[\u0300-\u036f]")
 _KATAKANA = {code: code - 0x60 for code in range(ord("ァ"), ord("ヶ") + 1)}
 _KANA = re.compile(r"[ぁ-ゖァ-ヺー\s]+")
+_EASTERN = re.compile(r"[ぁ-ヿ一-鿿]")
 _KANJI = re.compile(r"[一-鿿]")
 _SMALL_WORDS = frozenset(("of", "the", "and", "de", "la", "for", "in", "a", "an"))
 _SAME = (
-    frozenset(("true", "yes", "correct", "right", "t", "y", "はい", "正しい", "真", "○")),
-    frozenset(("false", "no", "incorrect", "wrong", "f", "n", "いいえ", "正しくない", "誤り", "偽", "×")),
+    frozenset(("true", "yes", "yep", "yeah", "correct", "right", "t", "y", "はい", "正しい", "真", "○")),
+    frozenset(("none", "nothing", "nobody", "no one", "なし", "ない")),
+    frozenset(("false", "no", "nope", "incorrect", "wrong", "f", "n", "いいえ", "正しくない", "誤り", "偽", "×")),
 )
-"""Words that say the same where a question is answered by yes or no."""
+"""Words that say the same where a question is answered by yes or no, or by nothing."""
 NEAR = 0.8
 LONGEST_SHORT = 4
 
@@ -76,6 +79,8 @@ def _may_be(said: str, wanted: str) -> bool:
         return True
     if any(said in same and wanted in same for same in _SAME):
         return True
+    if bool(_EASTERN.search(said)) != bool(_EASTERN.search(wanted)) and re.search(r"[a-z]{2}", said + wanted):
+        return True
     if bool(_KANJI.search(said)) != bool(_KANJI.search(wanted)) and (_KANA.fullmatch(said) or _KANA.fullmatch(wanted)):
         return True
     if re.sub(r"\d+", "0", said) != re.sub(r"\d+", "0", wanted) and re.search(r"\d", said + wanted):
@@ -87,6 +92,7 @@ def _may_be(said: str, wanted: str) -> bool:
 
 def _folded(text: str) -> str:
     """A text without separators and accents, in one kind of kana."""
+    text = re.sub("([äöüæœø])", lambda found: _TWO_LETTERS[found[0]], text)
     text = unicodedata.normalize("NFKD", _SEPARATORS.sub("", text).translate(_KATAKANA))
     return unicodedata.normalize("NFC", _ACCENT.sub("", text))
 

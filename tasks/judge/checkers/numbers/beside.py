@@ -3,7 +3,7 @@
 import re
 
 CHANGES = re.compile(
-    r"\b(?:more|less|greater|fewer|over|under|least|most|below|above|up\s+to|half|third|quarter|twice|double|triple|times"
+    r"\b(?:more|less|greater|fewer|change|counting|over|under|least|most|below|above|up\s+to|half|third|quarter|twice|double|triple|times"
     r"|dozens|hundreds|thousands|millions|remainder|mod|modulo|ratio|base|squared|cubed|root|factorial|log|sin|cos|tan"
     r"|percentage|square\s+of|cube\s+of|negative\s+of|opposite|inverse|reciprocal|thrice|quadruple|too|short|away|off|multiples?|factors?"
     r"|divided|multiplied|plus|powers?|than|when|assuming|nearly|almost|barely|hardly|loss|debt|deficit|owes?|lost|increase|decrease|no"

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from kasasagi.tasks.judge.checkers.model import Finding, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.numbers.quantity import Quantity
-from kasasagi.tasks.judge.checkers.numbers.units import Unit, asked_unit, unit_of, units_in
+from kasasagi.tasks.judge.checkers.numbers.units import UNITS, Unit, asked_unit, unit_of, units_in
 
 _PERCENT_ASKED = re.compile(r"%|\bper\s?cent|パーセント|割合|何割|百分率", re.IGNORECASE)
 _LOWEST_TERMS = re.compile(
@@ -94,6 +94,9 @@ def _found_in_unit(truth: Quantity, found: Quantity, prompt: str) -> Finding:
             return cannot_tell(f"the answer is in {found.unit}, and {asked} are asked for")
         return _values(truth.value * wanted.size, found.value * unit.size, truth, found, prompt)
     rivals = {one.size for name in units_in(prompt) if (one := unit_of(name)) and one.dimension == unit.dimension}
+    could_be = {one.size for one in UNITS.values() if one.dimension == unit.dimension} if not asked else set()
+    if truth.value != found.value and any(found.value * unit.size == truth.value * size for size in could_be):
+        return cannot_tell(f"the question does not say in which unit {_show(truth)} is meant")
     if rivals - {unit.size}:
         return cannot_tell(f"the question does not say whether {found.unit} are asked for")
     return _values(truth.value, found.value, truth, found, prompt)
