@@ -79,15 +79,21 @@ def _may_be(said: str, wanted: str) -> bool:
         return True
     if any(said in same and wanted in same for same in _SAME):
         return True
-    if bool(_EASTERN.search(said)) != bool(_EASTERN.search(wanted)) and re.search(r"[a-z]{2}", said + wanted):
-        return True
-    if bool(_KANJI.search(said)) != bool(_KANJI.search(wanted)) and (_KANA.fullmatch(said) or _KANA.fullmatch(wanted)):
+    if _are_in_other_scripts(said, wanted):
         return True
     if re.sub(r"\d+", "0", said) != re.sub(r"\d+", "0", wanted) and re.search(r"\d", said + wanted):
         return True
     if re.fullmatch(r"\d+\s*:\s*\d+", said) and re.fullmatch(r"\d+\s*:\s*\d+", wanted):
         return True
     return _are_alike(_SEPARATORS.split(said), _SEPARATORS.split(wanted))
+
+
+def _are_in_other_scripts(said: str, wanted: str) -> bool:
+    """Whether one text is in Latin letters and the other in Japanese, or one in kanji and the other in kana."""
+    if bool(_EASTERN.search(said)) != bool(_EASTERN.search(wanted)):
+        return bool(re.search(r"[a-z]{2}", said + wanted))
+    is_kana = _KANA.fullmatch(said) or _KANA.fullmatch(wanted)
+    return bool(is_kana) and bool(_KANJI.search(said)) != bool(_KANJI.search(wanted))
 
 
 def _folded(text: str) -> str:
