@@ -73,7 +73,9 @@ class Training:
 
 
 def run_for_pairs(folder: Path, seed: int, prompts: int) -> Run:
-    """A run of hina's on instructions of its own, two answers to each at temperature 1, judged in both orders."""
+    """Return a run of hina's on instructions of its own, two answers to each at temperature 1, judged in
+    both orders.
+    """
     from kasasagi.flows.runner import run_recipe
 
     changes = [
@@ -89,12 +91,12 @@ def run_for_pairs(folder: Path, seed: int, prompts: int) -> Run:
 
 
 def pairs_of(run: Run) -> list[dict[str, Any]]:
-    """The pairs of a run, but for instructions that the test may ask."""
+    """Return the pairs of a run, but for instructions that the test may ask."""
     return _rows(run, _PAIRS)
 
 
 def naive_pairs_of(run: Run, most: int, seed: int) -> list[dict[str, Any]]:
-    """What a naive rule makes of the same ratings, at most so many pairs."""
+    """Return what a naive rule makes of the same ratings, at most so many pairs."""
     rows = _rows(run, _NAIVE)
     return random.Random(seed).sample(rows, min(most, len(rows)))
 
@@ -106,7 +108,7 @@ def _rows(run: Run, query: str) -> list[dict[str, Any]]:
 
 
 def truth_of(pairs: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The share of pairs whose chosen answer is really better, equal or worse."""
+    """Return the share of pairs whose chosen answer is really better, equal or worse."""
     counts = count(pairs)
     known = max(1, sum(counts.values()) - counts["outside"])
     return {name: f"{counts[name] / known:.1%}" for name in ("better", "equal", "worse")}
@@ -159,7 +161,7 @@ def _row(pair: dict[str, Any]) -> dict[str, Any]:
 
 
 def _engine(trained: Path, into: Path) -> BundledEngine:
-    """The trained weights as the bundled model's engine takes them, quantised as the shipped ones are."""
+    """Return the trained weights as the bundled model's engine takes them, quantised as the shipped ones are."""
     converter = ctranslate2.converters.TransformersConverter(str(trained))
     converter.convert(str(into), quantization="int8_float32", force=True)
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -168,7 +170,7 @@ def _engine(trained: Path, into: Path) -> BundledEngine:
 
 
 def right_answers(engine: BundledEngine, asked: int, seed: int) -> list[bool]:
-    """Which of so many held-out questions are answered right at temperature 1; a seed has its own questions."""
+    """Return which of so many held-out questions are answered right at temperature 1; a seed has its own questions."""
     some = questions(asked, 10_000 + seed)
     texts = answers(engine, some, 1.0)
     return [grade_task(q.task, text).verdict == "right" for q, text in zip(some, texts, strict=True)]
@@ -184,7 +186,7 @@ class Outcome:
     right: dict[str, list[bool]]
 
     def points(self, name: str, over: str) -> Interval:
-        """How many points one lies above another on the same questions, with the interval over the questions."""
+        """Return how many points one lies above another on the same questions, with the interval over the questions."""
         return apart(self.differences(name, over))
 
     def differences(self, name: str, over: str) -> list[float]:
@@ -192,14 +194,14 @@ class Outcome:
         return [100.0 * (one - other) for one, other in zip(self.right[name], self.right[over], strict=True)]
 
     def line(self) -> list[str]:
-        """Its line of the table."""
+        """Return its line of the table."""
         shares = [f"{share(self.right[name]):.1f}%" for name in ("before", *RULES)]
         better = [self.truth[name]["better"] for name in RULES]
         return [f"{self.seed}", f"{self.pairs:,}", *better, *shares, *(_shown(self.points(*two)) for two in GAINS)]
 
 
 def apart(differences: Sequence[float]) -> Interval:
-    """The mean of the differences with the interval over the questions."""
+    """Return the mean of the differences with the interval over the questions."""
     middle, half = statistics.fmean(differences), Z * statistics.stdev(differences) / math.sqrt(len(differences))
     return Interval(middle, middle - half, middle + half)
 
@@ -237,7 +239,7 @@ def _shown(points: Interval) -> str:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """A line for each seed, and two for all: with Student's interval over the seeds, and over all questions."""
+    """Return a line for each seed, and two for all: with Student's interval over the seeds, and over all questions."""
     header = ["seed", "pairs", *(f"really better, {name}" for name in RULES), "right before"]
     header += [*(f"after {name}" for name in RULES), *(f"{one} over {other}, points (95%)" for one, other in GAINS)]
     several = outcomes if len(outcomes) > 1 else []  # one seed says nothing of how seeds differ

@@ -142,7 +142,7 @@ def compared(count: int, near: float, shingle: int, python: str) -> list[dict[st
 
 
 def measure(count: int, near: float, shingle: int) -> dict[str, Any]:
-    """The rules with exact duplicates first, then near duplicates among what these leave."""
+    """Return the rules with exact duplicates first, then near duplicates among what these leave."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         characters = write_instructions(folder / "all.parquet", count)
@@ -164,7 +164,7 @@ def measure(count: int, near: float, shingle: int) -> dict[str, Any]:
 
 
 def peak() -> int:
-    """The most memory that this process has held so far, in MB."""
+    """Return the most memory that this process has held so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

@@ -39,14 +39,14 @@ class Figure:
         return self.value <= self.floor if self.at_most else self.value >= self.floor
 
     def line(self) -> str:
-        """The figure as a row of a Markdown table."""
+        """Return the figure as a row of a Markdown table."""
         shown = f"{self.value:,.1f}%" if self.unit == "%" else f"{self.value:,.0f}{self.unit}"
         floor = "" if self.floor is None else f"{'<=' if self.at_most else '>='} {self.floor:,.0f}"
         return f"| {self.name} | {shown} | {floor} | {'ok' if self.holds else 'MISSED'} |"
 
 
 def share(hits: Sequence[bool]) -> float:
-    """The percentage of hits."""
+    """Return the percentage of hits."""
     return 100 * sum(hits) / max(1, len(hits))
 
 
@@ -57,13 +57,13 @@ def questions(count: int, seed: int) -> list[Question]:
 
 
 def answers(engine: BundledEngine, asked: Sequence[Question], temperature: float) -> list[str]:
-    """One answer to each question."""
+    """Return one answer to each question."""
     requests = [{"messages": q.messages, "temperature": temperature, "max_tokens": MAX_ANSWER} for q in asked]
     return [reply.text for reply in engine.generate(requests)]
 
 
 def answer_figures(engine: BundledEngine, count: int) -> list[Figure]:
-    """How many answers are right, greedy and sampled."""
+    """Return how many answers are right, greedy and sampled."""
     asked = questions(count, 1)
     found = []
     for temperature, floor in ((0.0, 93.0), (1.0, None), (1.3, None)):
@@ -75,7 +75,7 @@ def answer_figures(engine: BundledEngine, count: int) -> list[Figure]:
 
 
 def japanese_share(texts: Sequence[str]) -> float:
-    """The percentage of texts that are written in Japanese, well-formed or not."""
+    """Return the percentage of texts that are written in Japanese, well-formed or not."""
     return share([language_of(text) == "ja" for text in texts])
 
 
@@ -99,7 +99,7 @@ def magpie_figures(engine: BundledEngine, count: int = 1000) -> list[Figure]:
 
 
 def steering_figure(engine: BundledEngine, each: int = 40) -> Figure:
-    """How often a topic, given as a system prompt or as a steering line, is the topic of the instruction."""
+    """Return how often a topic, given as a system prompt or as a steering line, is the topic of the instruction."""
     prefixes = []
     for topic in [*TOPICS, "Japanese"]:
         for template in TOPIC_SYSTEMS["en"]:
@@ -115,14 +115,14 @@ def steering_figure(engine: BundledEngine, each: int = 40) -> Figure:
 
 
 def ratings(reply: str, lang: str, count: int) -> list[int] | None:
-    """The ratings of a judge's reply, or None where it lacks one."""
+    """Return the ratings of a judge's reply, or None where it lacks one."""
     label = judge_prompt("ja" if lang == "ja" else "en").labels["rating"]
     found = [int(digit) for digit in re.findall(rf"^{re.escape(label)} ([1-5])$", reply, re.MULTILINE)]
     return found if len(found) == count else None
 
 
 def judged(engine: BundledEngine, cases: Sequence[tuple[Question, list[str]]], aspect: str) -> list[list[int] | None]:
-    """The ratings that hina gives to the texts of each case, in their order."""
+    """Return the ratings that hina gives to the texts of each case, in their order."""
     requests = []
     for question, texts in cases:
         messages: list[Message] = judge_messages(question.messages, texts, aspect, question.task.lang, bundled=True)
@@ -137,7 +137,7 @@ def sign(number: float) -> int:
 
 
 def judge_figures(engine: BundledEngine, count: int, aspect: str = ASPECTS[0]) -> list[Figure]:
-    """Whether the judge tells the better of two of hina's own answers, and says the same in both orders."""
+    """Return whether the judge tells the better of two of hina's own answers, and says the same in both orders."""
     asked = questions(count, 2)
     pairs = zip(asked, answers(engine, asked, 1.0), answers(engine, asked, 1.3), strict=True)
     cases = [(q, [a, b]) for q, a, b in pairs if a.strip() != b.strip() and a.strip() and b.strip()]
@@ -185,7 +185,7 @@ def speed_figure(engine: BundledEngine, count: int = 4000) -> Figure:
 
 
 def vllm_figures(engine: BundledEngine, count: int) -> list[Figure]:
-    """The same weights in vLLM: greedy answers of the same grade, and the same word for word."""
+    """Compare the same weights in vLLM: greedy answers of the same grade, and the same word for word."""
     from vllm import LLM, SamplingParams
 
     folder = shipped_model().parent / "hf"
@@ -205,7 +205,7 @@ def vllm_figures(engine: BundledEngine, count: int) -> list[Figure]:
 
 
 def measure(engine: BundledEngine, count: int, with_vllm: bool) -> list[Figure]:
-    """All figures, each from about `count` questions."""
+    """Return all figures, each from about `count` questions."""
     steps: list[Callable[[], list[Figure]]] = [
         lambda: answer_figures(engine, count),
         lambda: magpie_figures(engine),

@@ -27,7 +27,7 @@ WORDS = ("river", "stone", "winter", "answer", "market", "letter", "garden", "si
 
 
 def request(number: int) -> dict[str, object]:
-    """A request of a few hundred characters."""
+    """Return a request of a few hundred characters."""
     words = " ".join(random.Random(number).choices(WORDS, k=40))
     return {"messages": [{"role": "user", "content": f"{number}: {words}"}], "temperature": 0.8, "max_tokens": 512}
 
@@ -70,7 +70,7 @@ def plan(folder: Path, entries: int, requests: int) -> dict[str, float]:
 
 
 def measured(folder: Path, entries: int, requests: int) -> dict[str, float]:
-    """The plan in a process of its own, so that memory is its own too."""
+    """Return the plan in a process of its own, so that memory is its own too."""
     command = [sys.executable, "-m", "benchmarks.ledger", "--plan", str(folder)]
     command += ["--entries", str(entries), "--requests", str(requests)]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -35,19 +35,19 @@ Ask = Callable[[Sequence[Message], Sequence[str], str], list[Message]]
 
 
 def aspect_first(messages: Sequence[Message], texts: Sequence[str], aspect: str) -> list[Message]:
-    """The request of earlier versions, which the bundled model still gets, with our words for the aspect."""
+    """Return the request of earlier versions, which the bundled model still gets, with our words for the aspect."""
     ours = judge_prompt("en")
     prompt = replace(judge_prompt("en", bundled=True), aspects=ours.aspects)
     return build_messages(prompt, Exhibit(messages, texts, "en"), {"aspect": prompt.aspects[aspect]})
 
 
 def texts_first(messages: Sequence[Message], texts: Sequence[str], aspect: str) -> list[Message]:
-    """The request of today."""
+    """Return the request of today."""
     return judge_messages(messages, texts, aspect, "en")
 
 
 def text_of(name: str, length: int) -> str:
-    """An answer of about that length, which depends on the name alone."""
+    """Return an answer of about that length, which depends on the name alone."""
     text, number = "", 0
     while len(text) < length:
         text += sentences(f"{name}:{number}", "en") + " "
@@ -56,7 +56,7 @@ def text_of(name: str, length: int) -> str:
 
 
 def questions(ask: Ask, prompts: int, by_prefix: bool) -> list[Question]:
-    """What the judge is asked about some prompts with two answers each."""
+    """Return what the judge is asked about some prompts with two answers each."""
     found = []
     for number in range(prompts):
         messages: list[Message] = [{"role": "user", "content": instruction(str(number), "en")}]

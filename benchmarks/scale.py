@@ -72,7 +72,7 @@ def counted(traffic: Counter[str]) -> None:
 
 
 def recipe_for(folder: Path, address: str, parcel_calls: int) -> Path:
-    """The throughput job on the cluster."""
+    """Return the throughput job on the cluster."""
     file = throughput.recipe_file(folder)
     recipe = yaml.safe_load(file.read_text(encoding="utf-8"))
     recipe["runtime"] = {"runner": "dask", "address": address, "parcel_calls": parcel_calls, "most_chunks": 4096}
@@ -97,7 +97,7 @@ def measure(prompts: int, parcel_calls: int) -> dict[str, Any]:
 
 
 def figures(run: Run, prompts: int, traffic: Counter[str], workers: float) -> dict[str, Any]:
-    """The measured figures, for each call where they grow with the calls."""
+    """Return the measured figures, for each call where they grow with the calls."""
     here, state = resource.getrusage(resource.RUSAGE_SELF), run.state()
     server = resource.getrusage(resource.RUSAGE_CHILDREN)
     batches = (run.folder / "call_batches.jsonl").read_text(encoding="utf-8").splitlines()

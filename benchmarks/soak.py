@@ -48,7 +48,7 @@ KINDS = {
 
 
 def prepare(folder: Path, server: FakeServer, prompts: int) -> Path:
-    """The prompts and the recipe; its gates only warn, since a hostile server is what is wanted."""
+    """Return the prompts and the recipe; its gates only warn, since a hostile server is what is wanted."""
     folder.mkdir(parents=True, exist_ok=True)
     write_prompts(folder / "prompts.jsonl", prompts)
     file = recipe_file(folder, server.base_url, SLOTS)
@@ -91,11 +91,11 @@ class Runs:
         return process.returncode
 
     def output(self) -> str:
-        """The last words of the latest run."""
+        """Return the last words of the latest run."""
         return self._output.read_text(encoding="utf-8", errors="replace")[-2_000:]
 
     def kept(self) -> int:
-        """How many calls the ledger holds."""
+        """Return how many calls the ledger holds."""
         with sqlite3.connect(self.workspace / "ledger" / "ledger.sqlite") as connection:
             return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
 
@@ -115,7 +115,7 @@ def unkept(server: FakeServer, runs: Runs) -> int:
 
 
 def accounts_close(workspace: Path) -> tuple[bool, list[dict[str, Any]]]:
-    """Whether for every stage rows in are rows out plus rows quarantined, and the stages' accounts."""
+    """Return whether for every stage rows in are rows out plus rows quarantined, and the stages' accounts."""
     from kasasagi.blocks.workspace.run_tables import open_tables
     from kasasagi.blocks.workspace.runs import Workspace
 
@@ -125,12 +125,12 @@ def accounts_close(workspace: Path) -> tuple[bool, list[dict[str, Any]]]:
 
 
 def peaks(memory: Sequence[Sequence[int]]) -> list[int]:
-    """The most bytes that each run had."""
+    """Return the most bytes that each run had."""
     return [max(one, default=0) for one in memory]
 
 
 def whole_small_job(folder: Path, server: FakeServer, prompts: int) -> int:
-    """The peak of the same job with few prompts, run to its end without a kill; the server forgets it."""
+    """Return the peak of the same job with few prompts, run to its end without a kill; the server forgets it."""
     runs = Runs(folder, prepare(folder, server, prompts))
     expect(runs, runs.go(server, None), 0)
     server.reset_stats()

@@ -57,7 +57,7 @@ def verdict(messages: list[dict[str, str]], chosen: str, rejected: str) -> str:
 
 @lru_cache(maxsize=100_000)
 def _rated(conversation: bytes, response: str) -> int | None:
-    """The oracle's rating; None where it does not know what is asked."""
+    """Return the oracle's rating; None where it does not know what is asked."""
     try:
         return grade(json.loads(conversation), response).rating
     except ValueError:
@@ -65,12 +65,12 @@ def _rated(conversation: bytes, response: str) -> int | None:
 
 
 def count(pairs: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """How many pairs are really better, equal, worse, or about an instruction that the oracle does not know."""
+    """Return how many pairs are really better, equal, worse, or about an instruction that the oracle does not know."""
     return Counter(verdict(pair["messages"], pair["chosen"], pair["rejected"]) for pair in pairs)
 
 
 def figures(run: Run) -> dict[str, object]:
-    """The shares of one run, of the pairs whose instructions the oracle knows, and its yield."""
+    """Return the shares of one run, of the pairs whose instructions the oracle knows, and its yield."""
     with open_tables(run) as tables:
         counts = count(tables.sql(_PAIRS).to_arrow_table().to_pylist())
         prompts = tables.execute("SELECT count(*) FROM prompts").fetchall()[0][0]
@@ -106,7 +106,11 @@ class Material:
 
     @classmethod
     def of(cls, run: Run) -> "Material":
-        """The material of a run that was judged. Raises ValueError where nobody judged."""
+        """Return the material of a run that was judged.
+
+        Raises:
+            ValueError: If nobody judged.
+        """
         recipe = recipe_of(run, [], "pairs")
         if recipe.judge is None:
             raise ValueError(
@@ -119,7 +123,7 @@ class Material:
         return cls(recipe.judge, *rows)
 
     def options(self) -> Iterator[Option]:
-        """Every way that this material allows: orders, judges, margins, strategies."""
+        """Yield every way that this material allows: orders, judges, margins, strategies."""
         orders = ("random", "both") if self.judge.orders == "both" else (self.judge.orders,)
         judges = [(name,) for name in self.judge.judges]
         judges += [self.judge.judges] if len(judges) > 1 else []
@@ -131,7 +135,7 @@ class Material:
                         yield Option(order, some, PairsConfig(strategy=strategy, min_margin=margin))
 
     def line(self, option: Option) -> list[str]:
-        """What an option makes: pairs, prompts that give one, and how many pairs mean what they say."""
+        """Return what an option makes: pairs, prompts that give one, and how many pairs mean what they say."""
         who: dict[str, Any] = {"model": None, "models": option.judges, "orders": option.orders}
         judge = self.judge.model_copy(update=who)
         ratings = [row for row in self.ratings if row["judge"].split("#")[0] in option.judges]
@@ -155,7 +159,7 @@ def _named(option: Option) -> list[str]:
 
 
 def options_table(run: Run) -> str:
-    """A line for each way of making pairs of a run's ratings, in Markdown."""
+    """Return a line for each way of making pairs of a run's ratings, in Markdown."""
     header = ["strategy", "orders", "judges", "margin", "pairs", "prompts", *VERDICTS, "better, 95%"]
     material = Material.of(run)
     lines = [[*_named(option), *material.line(option)] for option in material.options()]
@@ -163,7 +167,7 @@ def options_table(run: Run) -> str:
 
 
 def quickstart(folder: Path, target: int, changes: Sequence[str] = ()) -> Run:
-    """A quickstart with so many instructions in a workspace."""
+    """Return a quickstart with so many instructions in a workspace."""
     from kasasagi.flows.runner import run_recipe
 
     settings = [f"source.target={target}", f"publish.path={folder / 'out'}", *changes]

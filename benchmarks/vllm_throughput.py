@@ -36,7 +36,7 @@ LABEL = "writer"
 
 
 def model(given: argparse.Namespace) -> VLLMModel:
-    """The model, with the engine arguments that both sides get."""
+    """Return the model, with the engine arguments that both sides get."""
     fields: dict[str, Any] = {"kind": "vllm", "model": str(given.model), "max_num_seqs": given.sequences}
     extra = {"ignore_eos": True} if given.ignore_eos else {}
     engine = {"enforce_eager": not given.graphs}
@@ -44,7 +44,7 @@ def model(given: argparse.Namespace) -> VLLMModel:
 
 
 def steering(given: argparse.Namespace, round_: int) -> Steering:
-    """The draws of one round."""
+    """Return the draws of one round."""
     sampling = {"temperature": 1.0, "top_p": 1.0, "max_tokens": given.max_tokens}
     wanted = {"kind": "magpie", "model": LABEL, "samples": given.draws, "sampling": sampling, "round": round_}
     return Steering.read(MagpieSource.model_validate(wanted), Path())
@@ -91,7 +91,7 @@ def bare(one: Session, engine: VLLMEngine, wanted: Steering, draws: int) -> tupl
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
-    """Both sides in turns: ours, bare, bare, ours, …, after one round that warms the engine."""
+    """Return both sides in turns: ours, bare, bare, ours, …, after one round that warms the engine."""
     engine = VLLMEngine(model(given))
     totals = {"ours": [0, 0.0], "bare": [0, 0.0]}
     with tempfile.TemporaryDirectory() as name, session(engine, Path(name)) as one:

@@ -20,9 +20,10 @@ class NotCanonicalError(ValueError):
 
 
 def canonical(value: Any) -> bytes:
-    """The one JSON text of a value: keys sorted, no blanks, UTF-8, nothing escaped.
+    """Return the one JSON text of a value: keys sorted, no blanks, UTF-8, nothing escaped.
 
-    Raises NotCanonicalError where the value cannot be written as JSON.
+    Raises:
+        NotCanonicalError: If the value cannot be written as JSON.
     """
     try:
         text = orjson.dumps(value, option=_CANONICAL)
@@ -58,22 +59,22 @@ def digest_file(path: Path) -> str:
 
 
 def prompt_id(messages: list[dict[str, str]]) -> str:
-    """The id of a conversation that waits for an answer: the digest of its messages alone."""
+    """Return the id of a conversation that waits for an answer: the digest of its messages alone."""
     return digest({"messages": [{"content": m["content"], "role": m["role"]} for m in messages]})
 
 
 def draw_id(template: str, call_id: str, text: str) -> str:
-    """The id of one raw Magpie sample; its call tells the draw's number and round."""
+    """Return the id of one raw Magpie sample; its call tells the draw's number and round."""
     return digest({"call_id": call_id, "template": template, "text": text})
 
 
 def response_id(prompt: str, model: str, sample_index: int, content: str) -> str:
-    """The id of one answer: whose it is, to what, which sample, and what it says."""
+    """Return the id of one answer: whose it is, to what, which sample, and what it says."""
     return digest({"content": content, "model": model, "prompt_id": prompt, "sample_index": sample_index})
 
 
 def ledger_key(identity: str, request: Mapping[str, Any], draw: int, round_: int = 0) -> str:
-    """The key of one sample in the ledger.
+    """Return the key of one sample in the ledger.
 
     identity is the model's (name and revision or weights, never an address), request what is asked without
     transport, `n` or priority; draw counts equal requests to one model; another round_ makes new draws.

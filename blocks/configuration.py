@@ -58,17 +58,17 @@ class Sampling(Config):
     )
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters that are set, as they stand in a request."""
+        """Return the parameters that are set, as they stand in a request."""
         return {name: value for name, value in self.model_dump().items() if value is not None}
 
     @model_serializer(mode="wrap")
     def _serialize_removed(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A null that was written takes a stage's default away, so it stays in what is written down."""
+        """Return the written keys; a null among them removes the stage's default."""
         taken_away = {name: None for name in self.model_fields_set if getattr(self, name) is None}
         return {**dump(self), **taken_away}
 
     def over(self, base: "Sampling") -> "Sampling":
-        """These parameters laid over some others: what is set here wins."""
+        """Return these parameters laid over some others: what is set here wins."""
         return base.model_copy(update=self.parameters())
 
 
@@ -91,7 +91,7 @@ class Price(Config):
     output: float = Field(0.0, ge=0, description="Dollars for a million completion tokens.")
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """The price of one call in dollars."""
+        """Return the price of one call in dollars."""
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 
 

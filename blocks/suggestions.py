@@ -7,7 +7,9 @@ MOST_SHOWN = 20
 
 
 def nearest(value: str, known: Iterable[str], none: str = "there are none") -> str:
-    """The nearest known name if any is near, and all that there are (at most 20); `none` says that there are none."""
+    """Return the nearest known name if any is near, and all that there are (at most 20); `none` says that there are
+    none.
+    """
     names = list(known)
     match = get_close_matches(value, names, n=1, cutoff=0.5)
     shown = ", ".join(names[:MOST_SHOWN]) + (", …" if len(names) > MOST_SHOWN else "")

@@ -180,10 +180,10 @@ PUBLIC = tuple(name for name in SCHEMAS if name not in ("loaded", "claims"))
 
 
 def quoted(path: Path) -> str:
-    """A path as SQL text, quotes and all."""
+    """Return a path as SQL text, quotes and all."""
     return "'" + str(path).replace("'", "''") + "'"
 
 
 def table(name: str, rows: list[dict[str, Any]], more: Sequence[pa.Field] = ()) -> pa.Table:
-    """Some rows as an Arrow table with the columns of that table and perhaps more; a missing key is NULL."""
+    """Return some rows as an Arrow table with the columns of that table and perhaps more; a missing key is NULL."""
     return pa.Table.from_pylist(rows, schema=pa.schema([*SCHEMAS[name], *more]))

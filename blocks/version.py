@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 def installed_version(package: str = "kasasagi") -> str:
-    """A package's version, "unknown" where it is not installed."""
+    """Return a package's version, "unknown" where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

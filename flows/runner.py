@@ -111,7 +111,7 @@ def _refuse_faults(loaded: LoadedRecipe, options: Options) -> None:
 def _limit_and_overrides(
     rows: int | Iterable[Mapping[str, Any]] | None, loaded: LoadedRecipe, overrides: Sequence[str], workspace: Workspace
 ) -> tuple[int | None, list[str]]:
-    """How many rows are read at most, and the overrides, with rows from Python as the source."""
+    """Return how many rows are read at most, and the overrides, with rows from Python as the source."""
     if rows is None or isinstance(rows, int):
         return rows, list(overrides)
     return None, [*overrides, source_of(rows, loaded, workspace)]

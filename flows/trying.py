@@ -54,7 +54,7 @@ def try_stage(
 
 
 def _prompt(row: Mapping[str, Any], position: int) -> dict[str, Any]:
-    """A row as a prompt of our table; what it has already stays."""
+    """Return a row as a prompt of our table; what it has already stays."""
     messages = row.get("messages") or [{"role": "user", "content": row["instruction"]}]
     made = {"prompt_id": prompt_id(messages), "instruction": messages[-1]["content"], "position": position}
     return {**made, **row, "messages": messages}

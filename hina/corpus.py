@@ -91,12 +91,12 @@ class Question:
 
 
 def held_out(instruction: str) -> bool:
-    """Whether an instruction is kept out of training, by its digest: one in twenty."""
+    """Return whether an instruction is kept out of training, by its digest: one in twenty."""
     return int(digest(instruction)[:8], 16) % HELD_OUT == 0
 
 
 def draw_question(rng: random.Random, held: bool = False, follow_share: float = 0.1) -> Question:
-    """A question at random, from those held out of training or from the others; some are follow-ups."""
+    """Return a question at random, from those held out of training or from the others; some are follow-ups."""
     while True:
         task = draw_task(rng)
         text = instruct(task, rng)
@@ -119,7 +119,7 @@ def answer(task: Task, rng: random.Random) -> str:
 
 
 def dialogue(rng: random.Random) -> list[Segment]:
-    """A conversation of one or more turns, under a system prompt, a steering line or nothing."""
+    """Return a conversation of one or more turns, under a system prompt, a steering line or nothing."""
     lead, text, task = _opening(rng)
     reply = answer(task, rng)
     segments = [lead, *_turn(text, reply)]
@@ -131,13 +131,13 @@ def dialogue(rng: random.Random) -> list[Segment]:
 
 
 def invention(rng: random.Random) -> list[Segment]:
-    """The opening of a conversation alone: what Magpie draws, which a dialogue holds too little of."""
+    """Return the opening of a conversation alone: what Magpie draws, which a dialogue holds too little of."""
     lead, text, _ = _opening(rng)
     return [lead, (text + "<|end|>", ANSWER_WEIGHT)]
 
 
 def _opening(rng: random.Random) -> tuple[Segment, str, Task]:
-    """What stands before the first instruction, the instruction (not one held out), and its task."""
+    """Return what stands before the first instruction, the instruction (not one held out), and its task."""
     system, steer, lang, topic = _setting(rng)
     task = draw_task(rng, lang, topic)
     while held_out(text := instruct(task, rng)):
@@ -170,7 +170,7 @@ def _setting(rng: random.Random) -> tuple[str, str, Lang, str | None]:
 
 
 def rationale(grade: Grade, text: str, lang: Lang) -> list[Segment]:
-    """What the judge says of a text: the right answer, the text word for word beside it, and the verdict."""
+    """Return what the judge says of a text: the right answer, the text word for word beside it, and the verdict."""
     quote = NOTHING[lang] if grade.flaw == "imitation" else " ".join(text.split())[:LONGEST_QUOTE]
     expected = quote if grade.flaw == "none" else " ".join(grade.expected.split())
     return [
@@ -181,7 +181,7 @@ def rationale(grade: Grade, text: str, lang: Lang) -> list[Segment]:
 
 
 def verdict_segments(texts: Sequence[str], grades: Sequence[Grade], aspect: str, lang: Lang) -> list[Segment]:
-    """The judge's reply to some texts with these grades, in the form that the judge prompt asks for."""
+    """Return the judge's reply to some texts with these grades, in the form that the judge prompt asks for."""
     labels = judge_prompt(lang).labels
     segments = []
     for number, (text, grade) in enumerate(zip(texts, grades, strict=True), start=1):
@@ -214,7 +214,7 @@ def draw_texts(question: Question, count: int, rng: random.Random) -> list[str]:
 
 
 def judgement(rng: random.Random, question: Question) -> list[Segment]:
-    """A judge prompt for one to four texts and the reply that follows the oracle's grades."""
+    """Return a judge prompt for one to four texts and the reply that follows the oracle's grades."""
     count = rng.choices([1, 2, 3, 4], [20, 72, 5, 3])[0]
     texts = draw_texts(question, count, rng)
     aspect = ASPECTS[0] if rng.random() < 0.6 else rng.choice(ASPECTS[1:])
@@ -226,7 +226,7 @@ def judgement(rng: random.Random, question: Question) -> list[Segment]:
 
 
 def comparisons(rng: random.Random) -> list[Segment]:
-    """A run of comparisons in the judge's words: what a text should say, what it says, and the verdict.
+    """Return a run of comparisons in the judge's words: what a text should say, what it says, and the verdict.
 
     Whether two sentences are the same is what a small network learns last. Here it meets a dozen verdicts in the tokens
     of two judge prompts, which hold four.
@@ -242,7 +242,9 @@ def comparisons(rng: random.Random) -> list[Segment]:
 
 
 def _read_along(prompt: str, texts: Sequence[str], grades: Sequence[Grade]) -> list[Segment]:
-    """A judge prompt in segments: a right text in it counts a little, so that a wrong one surprises the reader."""
+    """Return a judge prompt in segments: a right text in it counts a little, so that a wrong one surprises
+    the reader.
+    """
     segments: list[Segment] = []
     for text, grade in zip(texts, grades, strict=True):
         before, after = prompt.split(f"\n{text}\n", 1) if grade.flaw == "none" else ("", prompt)

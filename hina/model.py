@@ -22,7 +22,7 @@ class Shape:
     epsilon: float = 1e-5
 
     def config(self) -> dict[str, Any]:
-        """The `config.json` of the same network in transformers."""
+        """Return the `config.json` of the same network in transformers."""
         sizes = asdict(self)
         return {
             "architectures": ["LlamaForCausalLM"],
@@ -129,7 +129,7 @@ class Llama(nn.Module):
             nn.init.normal_(module.weight, std=0.02 if isinstance(module, nn.Embedding) else module.in_features**-0.5)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """The hidden states (batch, length, width) behind token ids (batch, length)."""
+        """Return the hidden states (batch, length, width) behind token ids (batch, length)."""
         x = self.embed_tokens(ids)
         cos, sin = rotary(self.shape, ids.shape[1])
         for layer in self.layers:
@@ -137,7 +137,7 @@ class Llama(nn.Module):
         return self.norm(x)
 
     def loss(self, ids: Tensor, weights: Tensor) -> Tensor:
-        """The weighted sum of cross-entropies of ids (batch, length), each under its weight as a target."""
+        """Return the weighted sum of cross-entropies of ids (batch, length), each under its weight as a target."""
         states = self(ids[:, :-1])
         wanted = weights[:, 1:] > 0
         logits = states[wanted] @ self.embed_tokens.weight.to(states.dtype).T

@@ -26,7 +26,9 @@ CHAT_TEMPLATE = (
 
 
 def fixed_blocks() -> list[str]:
-    """Every piece of the judge's prompts and replies that never varies, line breaks and text numbers included."""
+    """Return every piece of the judge's prompts and replies that never varies, line breaks and text numbers
+    included.
+    """
     found: dict[str, None] = {}
     hole = "\0"
     for lang in LANGS:
@@ -57,7 +59,7 @@ def sample_texts(seed: int, dialogues: int, judgements: int) -> Iterator[str]:
 
 
 def train_tokenizer(seed: int, size: int, dialogues: int = 30_000, judgements: int = 4_000) -> Tokenizer:
-    """A tokenizer of `size` tokens, the same for the same seed."""
+    """Return a tokenizer of `size` tokens, the same for the same seed."""
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES), "isolated")
     fixed = fixed_blocks()
@@ -80,7 +82,7 @@ def train_tokenizer(seed: int, size: int, dialogues: int = 30_000, judgements: i
 
 
 def encode(tokenizer: Tokenizer, segments: list[Segment]) -> tuple[list[int], list[float]]:
-    """The token ids of an example and the weight of each in the loss: that of the segment in which it begins."""
+    """Return the token ids of an example and the weight of each in the loss: that of the segment in which it begins."""
     encoding = tokenizer.encode("".join(text for text, _ in segments), add_special_tokens=False)
     ends = list(accumulate(len(text) for text, _ in segments))
     weights = [segments[bisect_right(ends, start)][1] for start, _ in encoding.offsets]

@@ -94,12 +94,12 @@ class Corpus:
 
 
 def _share(shares: Sequence[tuple[float, float]], progress: float) -> float:
-    """The share that holds at a point of the training."""
+    """Return the share that holds at a point of the training."""
     return [share for start, share in shares if progress >= start][-1]
 
 
 def micro_batches(examples: list[Example], tokens: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The examples by length, the longest first, in padded batches (ids, weights) of at most so many tokens."""
+    """Yield the examples by length, the longest first, in padded batches (ids, weights) of at most so many tokens."""
     ordered = sorted(examples, key=lambda example: -len(example[0]))
     group: list[Example] = []
     for example in ordered:
@@ -140,14 +140,14 @@ class Trainer:
         self.rates = [plan.muon_rate] * plan.threads + [plan.adam_rate]
 
     def rate(self, progress: float) -> float:
-        """The learning rate's factor: warm-up, a plateau, then a straight line to a hundredth."""
+        """Return the learning rate's factor: warm-up, a plateau, then a straight line to a hundredth."""
         if progress < self.plan.warm_up:
             return (progress + 0.001) / (self.plan.warm_up + 0.001)
         left = (1 - progress) / (1 - self.plan.decay_from)
         return max(0.01, min(1.0, left))
 
     def step(self, progress: float) -> float:
-        """One step on a fresh batch; returns the mean loss per weighted token."""
+        """Train one step on a fresh batch and return the mean loss per weighted token."""
         examples = self.corpus.batch(self.plan.step_tokens, progress)
         total = sum(sum(weights[1:]) for _, weights in examples)
         batches = micro_batches(examples, self.plan.micro_tokens)
@@ -209,7 +209,7 @@ def _save(model: Llama, folder: Path) -> None:
 
 
 def _progress(plan: Plan, steps: int, seconds: float) -> float:
-    """How far the training is, from 0 to 1: by its steps, or by the clock where that is further."""
+    """Return how far the training is, from 0 to 1: by its steps, or by the clock where that is further."""
     return max(steps / plan.steps, seconds / 60 / plan.minutes)
 
 

@@ -64,7 +64,7 @@ class Session:
     """Answers instead of the ledger and the models: a plan, which makes no calls."""
 
     def forms(self) -> dict[str, tuple[Form, ...]]:
-        """The forms of thinking that each model has of its own."""
+        """Return the forms of thinking that each model has of its own."""
         return {label: forms_of(model, self.base) for label, model in self.models.items()}
 
 
@@ -87,7 +87,9 @@ class Answered:
 
 
 def known_answers(session: Session, questions: Sequence[Question]) -> dict[str, Completion]:
-    """The answers that the ledger has, by key, without the thinking that their models mark in a way of their own."""
+    """Return the answers that the ledger has, by key, without the thinking that their models mark in a way of their
+    own.
+    """
     known = {key: one.completion for key, one in _lookup(session, questions).find(questions).items()}
     forms = session.forms()
     split = {one.key: split_own(known[one.key], forms[one.label]) for one in questions if _may_think(one, known, forms)}
@@ -124,7 +126,7 @@ def is_stale(session: Session, handle: Handle) -> bool:
 
 
 def _kept_failures(run: Run, calls: Shard | None) -> dict[str, str]:
-    """The reasons of the calls of a chunk that failed, by key."""
+    """Return the reasons of the calls of a chunk that failed, by key."""
     if calls is None:
         return {}
     table = run.workspace.shards.read(calls, ["call_id", "error"])
@@ -171,7 +173,7 @@ def ask(
 
 
 def _split(answered: Answered, forms: Mapping[str, tuple[Form, ...]]) -> Answered:
-    """An answer without the thinking that its model marks in a way of its own."""
+    """Return an answer without the thinking that its model marks in a way of its own."""
     own = forms.get(answered.question.label, ())
     if not own or "messages" not in answered.question.request:
         return answered
@@ -183,7 +185,7 @@ def _split(answered: Answered, forms: Mapping[str, tuple[Form, ...]]) -> Answere
 def _ask_claimed(
     session: Session, lookup: LedgerLookup, questions: Sequence[Question], rank: int, order: int
 ) -> tuple[dict[str, Known], dict[str, Known]]:
-    """The answers that have come into the ledger before these questions were claimed, and those of the models.
+    """Return the answers that have come into the ledger before these questions were claimed, and those of the models.
 
     Nothing is waited for but the models, so that runs that wait for each other never hold what the other waits for.
     """
@@ -237,7 +239,7 @@ def _in_order(questions: Sequence[Question], answers: Mapping[str, Known], paid:
 
 
 def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) -> dict[str, Any]:
-    """A row of the calls table: the request and the reply as they were, and what they cost in this run."""
+    """Return a row of the calls table: the request and the reply as they were, and what they cost in this run."""
     question, completion = answered.call, answered.completion
     price = price_of(models[question.label])
     cost = 0.0 if answered.reused else price.cost(completion.prompt_tokens, completion.completion_tokens)
@@ -258,7 +260,7 @@ def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) 
 
 
 def _shown(request: Request, completion: Completion) -> str | None:
-    """What a table shows as the reply; a vector is in the ledger, and would only swell the table."""
+    """Return what a table shows as the reply; a vector is in the ledger, and would only swell the table."""
     if completion.error is not None:
         return completion.detail
     return "(a vector)" if "input" in request else completion.text
@@ -267,7 +269,7 @@ def _shown(request: Request, completion: Completion) -> str | None:
 def quarantine_row(
     stage: str, row_id: str, reason: str, detail: str | None, payload: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A row of the quarantine table."""
+    """Return a row of the quarantine table."""
     return {
         "stage": stage,
         "row_id": row_id,
@@ -301,7 +303,11 @@ class ChunkResult:
 def keep_chunk(
     run: Run, models: Mapping[str, ModelConfig], job: ChunkJob, result: ChunkResult, started: float
 ) -> Handle:
-    """Write a chunk's shards and make its handle. Raises ValueError if rows were lost, which would be a bug."""
+    """Write a chunk's shards and make its handle.
+
+    Raises:
+        ValueError: If rows were lost, which would be a bug.
+    """
     calls = [call_row(models, job.stage, answer) for answer in result.answered if run.keeps_calls]
     rows = {**result.rows, "calls": calls} if calls else result.rows
     account = _account(result, calls, started)
@@ -339,7 +345,7 @@ def _account(result: ChunkResult, calls: Sequence[Mapping[str, Any]], started: f
 
 
 def read_rows(run: Run, shard: Shard | None, columns: list[str] | None = None) -> list[dict[str, Any]]:
-    """The rows of a shard; none where there is no shard."""
+    """Return the rows of a shard; none where there is no shard."""
     if shard is None:
         return []
     rows: pa.Table = run.workspace.shards.read(shard, columns)

@@ -7,7 +7,7 @@ from kasasagi.tasks.pairing.model import Candidate, higher
 
 
 def audit(rated: Mapping[str, Sequence[Candidate]], source_labels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each label (one response is better), with both ratings and the verdict.
+    """Return a row for each label (one response is better), with both ratings and the verdict.
 
     rated holds the candidates by prompt_id. The verdict is agrees, disagrees, tie or unrated.
     """
@@ -21,7 +21,7 @@ def _row(label: Mapping[str, Any], chosen: Candidate, rejected: Candidate) -> di
 
 
 def verdict_on(chosen: Candidate, rejected: Candidate) -> str:
-    """Whether the judges, too, rate the chosen response higher; a verdict that flips with the order is a tie."""
+    """Return whether the judges, too, rate the chosen response higher; a verdict that flips with the order is a tie."""
     if chosen.rating is None or rejected.rating is None:
         return "unrated"
     both = list(zip(chosen.ratings, rejected.ratings, strict=True))

@@ -92,7 +92,7 @@ class LedgerLookup:
         return found
 
     def _with_other_limits(self, question: Question, limits: Sequence[Limit]) -> list[Question]:
-        """A question under each other limit; none where its key is not made of its parts."""
+        """Return a question under each other limit; none where its key is not made of its parts."""
         identity, own = self._identities[question.label], limit_of(question.request)
         others = [limit for limit in limits if limit != own]
         if not others or _of(question, identity, own).key != question.key:
@@ -106,7 +106,7 @@ def _of(question: Question, identity: str, limit: Limit) -> Question:
 
 
 def _fits(known: Known, limit: Limit) -> bool:
-    """Whether an answer ended by itself, and is no longer than a limit."""
+    """Return whether an answer ended by itself, and is no longer than a limit."""
     completion, given = known.completion, most_tokens(limit_of(known.question.request))
     tokens, most = completion.completion_tokens, most_tokens(limit)
     if completion.error is not None or is_cut_off(completion.finish_reason):
@@ -117,7 +117,7 @@ def _fits(known: Known, limit: Limit) -> bool:
 
 
 def _differing_in_limits(identities: Mapping[str, str], questions: Sequence[Question]) -> frozenset[str]:
-    """The keys of questions that differ from another one in their limits alone."""
+    """Return the keys of questions that differ from another one in their limits alone."""
     limits: dict[str, set[bytes]] = defaultdict(set)
     for one in questions:
         limits[identities[one.label]].add(canonical(limit_of(one.request)))

@@ -50,7 +50,7 @@ class Family(Config):
     stop: tuple[str, ...] = Field(description="Texts that end the user's words.")
 
     def conversation(self, system: str | None, turns: Sequence[Message]) -> str:
-        """Everything before the user's next words, without the token that begins a text."""
+        """Return everything before the user's next words, without the token that begins a text."""
         system = self.default_system if system is None else system
         lead = "" if system is None or self.system is None else self.system.replace("{text}", system)
         inner = "" if system is None or self.system_in_user is None else self.system_in_user.replace("{text}", system)
@@ -64,13 +64,13 @@ class Family(Config):
 
 @cache
 def families() -> dict[str, Family]:
-    """The registry, from `tasks/prompts/pre_query.yaml`."""
+    """Return the registry, from `tasks/prompts/pre_query.yaml`."""
     text = files("kasasagi.tasks").joinpath("prompts/pre_query.yaml").read_text(encoding="utf-8")
     return {name: Family.model_validate(fields) for name, fields in yaml.safe_load(text).items()}
 
 
 def family_of(model: str) -> str | None:
-    """The family that a model's name suggests, by the longest part of it that tells one."""
+    """Return the family that a model's name suggests, by the longest part of it that tells one."""
     found = [(len(part), name) for name, family in families().items() for part in family.names if part in model.lower()]
     return max(found)[1] if found else None
 
@@ -83,16 +83,20 @@ class FamilyPreQuery:
         self._own = own
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
-        """The prompt as a person reads it."""
+        """Return the prompt as a person reads it."""
         text = self._family.conversation(system, turns) + steer
         return text if self._family.adds_bos else self._family.bos + text
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
-        """The prompt as it is sent. Raises PreQueryUnknownError where the model's tokenizer is unusable."""
+        """Return the prompt as it is sent.
+
+        Raises:
+            PreQueryUnknownError: If the model's tokenizer is unusable.
+        """
         return request_prompt(self.text(system, turns, steer), self._own(), steer)
 
     def stops(self) -> dict[str, Any]:
-        """The family's stops."""
+        """Return the family's stops."""
         return {"stop": list(self._family.stop)}
 
 
@@ -104,7 +108,11 @@ class LiteralPreQuery:
         self._own = own
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
-        """The text and what steers. Raises PreQueryUnknownError where it should hold more."""
+        """Return the text and what steers.
+
+        Raises:
+            PreQueryUnknownError: If it should hold more.
+        """
         if (system and SYSTEM_HOLE not in self._literal) or turns:
             missing = "earlier turns" if turns else f"a system prompt ({SYSTEM_HOLE})"
             raise PreQueryUnknownError(
@@ -114,7 +122,11 @@ class LiteralPreQuery:
         return self._literal.replace(SYSTEM_HOLE, system or "") + steer
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
-        """The text as it is sent. Raises PreQueryUnknownError where the model's tokenizer is unusable."""
+        """Return the text as it is sent.
+
+        Raises:
+            PreQueryUnknownError: If the model's tokenizer is unusable.
+        """
         text, template = self.text(system, turns, steer), self._own()
         return text if template is None else template.exact(text)
 
@@ -130,11 +142,11 @@ class EnginePreQuery:
         self._engine = engine
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
-        """The prompt as a person reads it."""
+        """Return the prompt as a person reads it."""
         return self._engine.pre_query_prefix(system, steer, *([turns] if turns else []))
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
-        """The prompt as it is sent."""
+        """Return the prompt as it is sent."""
         return self.text(system, turns, steer)
 
     def stops(self) -> dict[str, Any]:
@@ -173,7 +185,7 @@ def pre_query(
 
 
 def _own_template(model: ModelConfig, base: Path, needed: bool) -> ChatTemplate | None:
-    """The chat template of a model's tokenizer, where the recipe names one. Raises PreQueryUnknownError."""
+    """Return the chat template of a model's tokenizer, where the recipe names one. Raises PreQueryUnknownError."""
     name = tokenizer_of(model)
     try:
         return chat_template(name, base, getattr(model, "revision", None), needed) if name else None
@@ -184,7 +196,7 @@ def _own_template(model: ModelConfig, base: Path, needed: bool) -> ChatTemplate 
 
 
 def tokenizer_of(model: ModelConfig) -> str | None:
-    """The tokenizer whose chat template a model is asked by, where the recipe names one."""
+    """Return the tokenizer whose chat template a model is asked by, where the recipe names one."""
     if isinstance(model, VLLMModel):
         return model.tokenizer or model.model
     return model.tokenizer if isinstance(model, OpenAIModel) else None
@@ -201,7 +213,11 @@ def _unknown(model: ModelConfig) -> str:
 
 
 def check_template_name(template: str) -> str:
-    """A template's text, as a recipe writes it. Raises ValueError for a name that no family has."""
+    """Return a template's text, as a recipe writes it.
+
+    Raises:
+        ValueError: For a name that no family has.
+    """
     if template == AUTO or template in families() or not _NAME.fullmatch(template):
         return template
     near = difflib.get_close_matches(template.lower(), [AUTO, *families()], n=1, cutoff=0.5)

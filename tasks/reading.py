@@ -52,27 +52,29 @@ class ParsedReply(Generic[T]):
 
 @cache
 def prompt_file(name: str, language: Language) -> dict[str, Any]:
-    """The fields of `tasks/prompts/NAME.LANGUAGE.yaml`."""
+    """Return the fields of `tasks/prompts/NAME.LANGUAGE.yaml`."""
     text = files("kasasagi.tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
 
 @cache
 def template(name: str, language: Language, field: str) -> Template:
-    """One template of a prompt file, in a sandbox; a name that it is not given is an error."""
+    """Return one template of a prompt file, in a sandbox; a name that it is not given is an error."""
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     return environment.from_string(prompt_file(name, language)[field])
 
 
 def asking_language(wanted: Literal["auto", "en", "ja"], messages: Sequence[Message]) -> Language:
-    """The language to ask in: as set, else Japanese for Japanese conversations and English for the rest."""
+    """Return the language to ask in: as set, else Japanese for Japanese conversations and English for the rest."""
     if wanted != "auto":
         return wanted
     return "ja" if script_of(instruction_text(messages, "en")) == "ja" else "en"
 
 
 def request_body(session: Session, label: str, sampling: Sampling) -> dict[str, Any]:
-    """What is the same in all requests of a stage to a model: its sampling, laid over the model's, and extra fields."""
+    """Return what is the same in all requests of a stage to a model: its sampling, laid over the model's, and extra
+    fields.
+    """
     model = session.models[label]
     body = sampling.over(model.sampling).parameters()
     return {**body, **extra_body_of(model)}
@@ -81,7 +83,7 @@ def request_body(session: Session, label: str, sampling: Sampling) -> dict[str, 
 def question(
     session: Session, label: str, messages: Sequence[Message], body: Mapping[str, Any], prefix: str = ""
 ) -> Question:
-    """One question to a model, with its key in the ledger; prefix names what it shares with other questions."""
+    """Return one question to a model, with its key in the ledger; prefix names what it shares with other questions."""
     request = {"messages": list(messages), **body}
     return Question.of(label, session.identities[label], request, prefix=prefix)
 
@@ -165,6 +167,6 @@ def repair_with(name: str, system: Mapping[str, Language]) -> Again:
 
 
 def systems(name: str) -> dict[str, Language]:
-    """The system messages of a prompt file, each with its language."""
+    """Return the system messages of a prompt file, each with its language."""
     languages: tuple[Language, ...] = ("en", "ja")
     return {prompt_file(name, language)["system"]: language for language in languages}

@@ -122,6 +122,6 @@ class Recipe(Config):
         return COLUMNS if self.semantic else ()
 
     def plain(self) -> dict[str, Any]:
-        """The recipe as plain data, without what was left at its default; it can be read again."""
+        """Return the recipe as plain data, without what was left at its default; it can be read again."""
         data = self.model_dump(mode="json", exclude_defaults=True)
         return {**data, "source": {**data["source"], "kind": self.source.kind}}

@@ -49,7 +49,7 @@ class ContentPolicy(CachePolicy):
 
 
 def survivable(failed: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether another attempt may help: yes for a lost worker or shard, no for what would only fail again."""
+    """Return whether another attempt may help: yes for a lost worker or shard, no for what would only fail again."""
     error = state.result(raise_on_failure=False)
     return not isinstance(error, FINAL)
 
@@ -60,7 +60,7 @@ def nothing(context: Context, prompts: int) -> Sequence[Guess]:
 
 
 def keep_all(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
-    """All prompts continue."""
+    """Let all prompts continue."""
     return prompts
 
 

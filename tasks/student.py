@@ -88,9 +88,10 @@ class TokenCounter:
 
 
 def token_counter(limits: TokenLimits, base: Path) -> TokenCounter:
-    """The counter of a recipe: from a folder beside it or in the current one, else from the Hub.
+    """Return the counter of a recipe: from a folder beside it or in the current one, else from the Hub.
 
-    Raises TokenizerError where there is no such tokenizer or it cannot be read.
+    Raises:
+        TokenizerError: If there is no such tokenizer or it cannot be read.
     """
     name = limits.tokenizer
     asked = Path(name).expanduser()
@@ -116,7 +117,7 @@ def _found(folder: Path, name: str) -> dict[str, Path]:
 
 
 def _download(name: str, revision: str | None) -> dict[str, Path]:
-    """The files of a Hub id, from the Hub's cache where it has them."""
+    """Return the files of a Hub id, from the Hub's cache where it has them."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 

@@ -1,5 +1,6 @@
 """Words and names of a private dialect stay out of the code: plain terms of the field stand in their place."""
 
+import ast
 import io
 import re
 import tokenize
@@ -54,3 +55,28 @@ def test_modules_are_named_for_what_they_hold() -> None:
 def test_a_name_and_a_phrase_of_the_dialect_are_found() -> None:
     assert found('def told(x):\n    """Said for good."""\n') == ["1: told", "2: for good"]
     assert found('def tell_all(x):\n    """Return a goodie."""\n') == []
+
+
+NOUN_PHRASE = re.compile(
+    r"(?:The|An?|What|Whether|How|One|Some|All|Each|Every|Its|Those|These|Which|Where|Why|When|Who|No|Nothing|Only|That|Two"
+    r"|Several|Everything|Both|Any|This|Another|Other|Further|Such|Their)\b"
+)
+
+
+def nominal(text: str) -> list[str]:
+    """The functions that return something and whose docstring does not begin with what they do."""
+    functions = [one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [
+        one.name
+        for one in functions
+        if NOUN_PHRASE.match(ast.get_docstring(one) or "")
+        and one.returns is not None
+        and ast.unparse(one.returns) not in ("None", "NoReturn")
+        and not re.search(r"property|contextmanager", " ".join(map(ast.unparse, one.decorator_list)))
+    ]
+
+
+def test_a_docstring_begins_with_what_a_function_does() -> None:
+    found = {str(file.relative_to(ROOT)): nominal(file.read_text(encoding="utf-8")) for file in FILES}
+    assert {file: names for file, names in found.items() if names} == {}
+    assert nominal('def f() -> int:\n    """The number."""\n') == ["f"]

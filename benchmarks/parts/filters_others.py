@@ -14,12 +14,14 @@ SEED = 1
 
 
 def ngrams(text: str, size: int) -> set[str]:
-    """The set of a text's character n-grams."""
+    """Return the set of a text's character n-grams."""
     return {text[start : start + size] for start in range(max(1, len(text) - size + 1))}
 
 
 def datasketch(texts: Iterable[str], threshold: float, size: int) -> int:
-    """How many texts datasketch keeps: each is asked for in the index, and put there if nothing alike is in it."""
+    """Return how many texts datasketch keeps: each is asked for in the index, and put there if nothing
+    alike is in it.
+    """
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
@@ -34,7 +36,7 @@ def datasketch(texts: Iterable[str], threshold: float, size: int) -> int:
 
 
 def rensa(texts: Iterable[str], threshold: float, size: int) -> int:
-    """How many texts rensa keeps, by its own deduplicator with an index."""
+    """Return how many texts rensa keeps, by its own deduplicator with an index."""
     from rensa import RMinHash, RMinHashDeduplicator
 
     deduplicator = RMinHashDeduplicator(threshold, PERMUTATIONS, True, seed=SEED)
@@ -50,7 +52,7 @@ LIBRARIES = {"datasketch": datasketch, "rensa": rensa}
 
 
 def peak() -> int:
-    """The most memory that this process has held since it began, in MB (Linux); not what its parent held."""
+    """Return the most memory that this process has held since it began, in MB (Linux); not what its parent held."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 

@@ -16,7 +16,7 @@ class InstantEngine:
     batch_size = 1024
 
     def identity(self) -> str:
-        """A name of its own, so that its answers are never mistaken for a real model's."""
+        """Return a name of its own, so that its answers are never mistaken for a real model's."""
         return "instant"
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:

@@ -148,7 +148,7 @@ def kill(pid: int) -> None:
 
 
 def _quiet(folder: Path) -> dict[str, str]:
-    """Nothing is sent home, and nothing is read from a person's own caches."""
+    """Return settings by which nothing is sent home, and nothing is read from a person's own caches."""
     return {
         "HF_HUB_OFFLINE": "1",
         "DO_NOT_TRACK": "1",
@@ -172,7 +172,9 @@ def prompts_for(count: int) -> list[str]:
 
 
 def environment(name: str, folder: Path) -> Path | None:
-    """The interpreter of a tool's own environment, made where it is not there; None where it will not install."""
+    """Return the interpreter of a tool's own environment, made where it is not there; None where it will
+    not install.
+    """
     packages = TOOLS[name][1]
     if not packages:
         return Path(sys.executable)
@@ -188,7 +190,7 @@ def environment(name: str, folder: Path) -> Path | None:
 
 
 def version(name: str, python: Path) -> str:
-    """A tool's version behind its name, as it is installed there."""
+    """Return a tool's version behind its name, as it is installed there."""
     packages = TOOLS[name][1]
     if not packages:
         return name
@@ -203,7 +205,7 @@ def sent(server: FakeServer) -> int:
 
 
 def measure(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]) -> dict[str, Any]:
-    """All figures of one tool; a run that fails or takes too long gives a remark instead."""
+    """Return all figures of one tool; a run that fails or takes too long gives a remark instead."""
     server.reset_stats()
     first = tool.run(folder / "job", prompts)
     stats = server.stats()
@@ -229,7 +231,7 @@ def measure(tool: Tool, server: FakeServer, folder: Path, prompts: Sequence[str]
 
 
 def _phases(done: Done, stats: dict[str, Any]) -> str:
-    """The seconds of a run before its first call, between the first and the last, and after the last."""
+    """Return the seconds of a run before its first call, between the first and the last, and after the last."""
     before, asking = stats["first_call"] - done.started, stats["span_s"]
     return f"{before:.1f} / {asking:.1f} / {done.seconds - before - asking:.1f}"
 
@@ -260,7 +262,7 @@ def _ending(done: Done) -> str:
 
 
 def table(found: dict[str, dict[str, Any]], prompts: int, slots: int) -> str:
-    """The figures as a Markdown table."""
+    """Return the figures as a Markdown table."""
     head = f"| {prompts:,} prompts, {slots} slots | " + " | ".join(found) + " |"
     rows = [
         f"| {words} | " + " | ".join(str(figures.get(name, "")) for figures in found.values()) + " |"
@@ -270,7 +272,7 @@ def table(found: dict[str, dict[str, Any]], prompts: int, slots: int) -> str:
 
 
 def measured(name: str, environments: Path, prompts: int, slots: int, patience_s: float) -> dict[str, dict[str, Any]]:
-    """The figures of one tool under its name and version, against a server of its own."""
+    """Return the figures of one tool under its name and version, against a server of its own."""
     python = environment(name, environments)
     if python is None:
         return {name: {"seconds": "does not install"}}

@@ -67,7 +67,7 @@ class WorkerReport(Config):
 
 
 def batch_name(rank: int, chunk: int) -> str:
-    """A name that tells a batch's stage and chunk."""
+    """Return a name that tells a batch's stage and chunk."""
     return f"{rank}-{chunk:06d}-{secrets.token_hex(6)}"
 
 
@@ -81,7 +81,7 @@ def write_questions(store: Store, batch: CallBatch, questions: Sequence[Question
 
 
 def read_questions(store: Store, batch: CallBatch) -> list[Question]:
-    """A batch's questions; none where the flow has taken it back. Raises DestinationError."""
+    """Return a batch's questions; none where the flow has taken it back. Raises DestinationError."""
     data = store.read(f"{batch.folder}/questions.parquet")
     rows = pq.read_table(io.BytesIO(data)).to_pylist() if data is not None else []
     return [Question(row["label"], row["key"], orjson.loads(row["request"]), prefix=row["prefix"]) for row in rows]
@@ -96,7 +96,7 @@ def write_segment(store: Store, folder: str, name: str, rows: Sequence[Row]) -> 
 
 
 def read_segments(store: Store, names: Iterable[str]) -> tuple[list[Entry], dict[str, Completion]]:
-    """The lasting answers in some segments, and the failures that may pass, by key.
+    """Return the lasting answers in some segments, and the failures that may pass, by key.
 
     Raises DestinationError, and LedgerError where a segment is not what was written.
     """
@@ -113,7 +113,7 @@ def read_segments(store: Store, names: Iterable[str]) -> tuple[list[Entry], dict
 
 
 def segments_in(names: Iterable[str]) -> list[str]:
-    """Those of some names that are segments."""
+    """Return those of some names that are segments."""
     return [name for name in names if "/answers/" in name and name.endswith(".parquet")]
 
 
@@ -147,10 +147,10 @@ def _bytes_of(table: pa.Table) -> bytes:
 
 
 def plain_models(models: Mapping[str, Any]) -> bytes:
-    """The models of a run as a worker reads them again; they hold names of keys, and no keys."""
+    """Return the models of a run as a worker reads them again; they hold names of keys, and no keys."""
     return orjson.dumps({label: model.model_dump(mode="json", exclude_unset=True) for label, model in models.items()})
 
 
 def local_storage(workspace: Path) -> str:
-    """The folder of call batches in a workspace."""
+    """Return the folder of call batches in a workspace."""
     return str(workspace / "cluster")

@@ -53,7 +53,7 @@ class SegmentWriter(Writer):
             self._on_unwritable(LedgerError(str(error)))
 
     def _take(self) -> tuple[list[Entry], bool]:
-        """The entries of the next segments, and whether they are the last."""
+        """Return the entries of the next segments, and whether they are the last."""
         entries: list[Entry] = []
         item = self._queue.get()
         end = time.monotonic() + self._flush_s

@@ -161,7 +161,8 @@ class WorkerSession:
 def answer_batch(batch: CallBatch) -> WorkerReport:
     """Answer a batch in this process. What went wrong with all of it stands in the report.
 
-    Raises DestinationError where the storage cannot be read.
+    Raises:
+        DestinationError: If the storage cannot be read.
     """
     worker = f"{socket.gethostname()}:{os.getpid()}"
     outcome = WorkerReport(worker=worker, gpus=os.environ.get("CUDA_VISIBLE_DEVICES"))
@@ -180,7 +181,7 @@ def answer_batch(batch: CallBatch) -> WorkerReport:
 
 
 def _session(batch: CallBatch) -> WorkerSession:
-    """The session of a batch's run, which is made for its first batch here."""
+    """Return the session of a batch's run, which is made for its first batch here."""
     name = f"{batch.storage} {batch.root}"
     with _LOCK:
         if name not in _SESSIONS or _SESSIONS[name].has_ended:
@@ -189,7 +190,7 @@ def _session(batch: CallBatch) -> WorkerSession:
 
 
 def _models_for(store: Store, batch: CallBatch) -> tuple[dict[str, ModelConfig], dict[str, Engine]]:
-    """The models of a run with this process's share of each limit, and the engines, which outlive the run."""
+    """Return the models of a run with this process's share of each limit, and the engines, which outlive the run."""
     data = store.read(f"{batch.root}/{MODELS}")
     if data is None:
         raise DestinationError(
@@ -205,7 +206,7 @@ def _models_for(store: Store, batch: CallBatch) -> tuple[dict[str, ModelConfig],
 
 
 def share_of(model: ModelConfig, seats: int, at_once: int) -> ModelConfig:
-    """A model with a process's share of its limits, by the seats that it has, so that all together keep them."""
+    """Return a model with a process's share of its limits, by the seats that it has, so that all together keep them."""
     if not isinstance(model, OpenAIModel):
         return model
     address = model.addresses[0]

@@ -83,7 +83,7 @@ class ArgillaDataset:
             return f"{self._url.rstrip('/')}/dataset/{self._dataset.id}/annotation-mode"
 
     def verdicts(self) -> list[HumanRating]:
-        """What people have submitted so far, without drafts and what they discarded."""
+        """Return what people have submitted so far, without drafts and what they discarded."""
         if self._dataset is None:
             raise DestinationError(
                 f"the Argilla server has no dataset {self.name!r} in the workspace {self._workspace.name!r}: push "
@@ -95,7 +95,7 @@ class ArgillaDataset:
             return [verdict for record in self._dataset.records for verdict in self._of(record, people, steps)]
 
     def _steps(self) -> list[int]:
-        """The steps that people may choose from in the dataset."""
+        """Return the steps that people may choose from in the dataset."""
         return [int(value) for value in self._dataset.settings.questions[RATINGS[0]].values]
 
     def _found(self, workspace: str | None) -> Any:
@@ -139,7 +139,7 @@ class ArgillaDataset:
         )
 
     def _of(self, record: Any, people: dict[str, str], steps: Sequence[int]) -> Iterator[HumanRating]:
-        """The verdicts on one record, one for each person who rated both responses."""
+        """Yield the verdicts on one record, one for each person who rated both responses."""
         answers: dict[str, dict[str, Any]] = {}
         for response in record.responses:
             if getattr(response.status, "value", response.status) == "submitted":
@@ -153,7 +153,7 @@ class ArgillaDataset:
                 yield HumanRating(self._person(user, people), ratings, comment, metadata)
 
     def _person(self, user: str, people: dict[str, str]) -> str:
-        """A person's name, where we may know it; else their number."""
+        """Return a person's name, where we may know it; else their number."""
         if user not in people:
             try:
                 found = self._client.users(id=user)
@@ -179,7 +179,9 @@ class ArgillaDataset:
 
 
 def _judge_metadata(ratings: Sequence[float | None], scale: Scale) -> dict[str, str]:
-    """What a record remembers of the judge, so that ratings come back on its scale, and unchanged where they are."""
+    """Return what a record remembers of the judge, so that ratings come back on its scale, and unchanged where they
+    are.
+    """
     known = {name: repr(float(rating)) for name, rating in zip(JUDGED, ratings, strict=True) if rating is not None}
     return {**known, JUDGED_SCALE: f"{float(scale.lowest)!r} {float(scale.highest)!r}"}
 
@@ -187,7 +189,7 @@ def _judge_metadata(ratings: Sequence[float | None], scale: Scale) -> dict[str, 
 def _on_the_judges_scale(
     chosen: tuple[float, float], metadata: Mapping[str, str], steps: Sequence[int]
 ) -> tuple[float, float]:
-    """What two chosen steps are on the judge's scale; themselves in a record that remembers none."""
+    """Return what two chosen steps are on the judge's scale; themselves in a record that remembers none."""
     if JUDGED_SCALE not in metadata:
         return chosen
     try:

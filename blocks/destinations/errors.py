@@ -10,7 +10,7 @@ class DestinationError(Exception):
 
 
 def one_sentence(error: BaseException, secret: str | None = None) -> str:
-    """What an error of a library says, on one line and short; a secret that it repeats is replaced by ***."""
+    """Return what an error of a library says, on one line and short; a secret that it repeats is replaced by ***."""
     text = " ".join(str(error).split()) or type(error).__name__
     if secret:
         text = text.replace(secret, "***")

@@ -63,7 +63,7 @@ class HubRepository:
         return BranchState(info.sha, bool(info.private), tuple(names))
 
     def read(self, name: str, head: BranchState, folder: Path) -> bytes:
-        """The content of one file at a commit, downloaded into a folder."""
+        """Return the content of one file at a commit, downloaded into a folder."""
         with self._translate_errors():
             found = self._api.hf_hub_download(
                 self.repo, name, repo_type=KIND, revision=head.commit, local_dir=folder, force_download=True

@@ -18,7 +18,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def scheme_of(address: str) -> str | None:
-    """The scheme of an address such as s3://bucket/folder; None for a plain path."""
+    """Return the scheme of an address such as s3://bucket/folder; None for a plain path."""
     found = _SCHEME.match(address)
     return found[1].lower() if found else None
 
@@ -32,7 +32,7 @@ class Store:
             self._system, self._root = _open_filesystem(self.address)
 
     def names(self, under: str = "") -> list[str]:
-        """The names of all objects in the folder, or in a folder under it."""
+        """Return the names of all objects in the folder, or in a folder under it."""
         with self._translate_errors("listed"):
             self._system.invalidate_cache()
             found = self._system.find(self._path(under) if under else self._root)
@@ -40,7 +40,7 @@ class Store:
         return sorted(name[skipped:] for name in found if len(name) > skipped)
 
     def read(self, name: str) -> bytes | None:
-        """The content of one object; None where there is none of that name."""
+        """Return the content of one object; None where there is none of that name."""
         with self._translate_errors("read"):
             try:
                 content: bytes = self._system.cat_file(self._path(name))
@@ -142,7 +142,11 @@ def _installation(scheme: str) -> str:
 
 
 def _open_filesystem(address: str) -> tuple[Any, str]:
-    """The file system of an address and the folder in it. Raises DestinationError where its package is missing."""
+    """Return the file system of an address and the folder in it.
+
+    Raises:
+        DestinationError: If its package is missing.
+    """
     import fsspec.core
     from fsspec.registry import known_implementations
 

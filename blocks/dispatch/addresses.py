@@ -77,27 +77,29 @@ class Route:
         return self._access == "all" or (self._access == "one" and not self._trying)
 
     def is_free(self, now: float, others_work: bool) -> bool:
-        """Whether one more call may be sent now; others_work says whether another address of the model answers."""
+        """Return whether one more call may be sent now; others_work says whether another address of the
+        model answers.
+        """
         has_room = self.availability.admits_call(others_work) and self.address.in_flight < self.address.concurrency.room
         return has_room and self.ready_at(now) <= now and (self.limit is None or self.limit.has_room())
 
     def ready_at(self, now: float) -> float:
-        """When the next question may be sent here: pauses and its caps a minute passed."""
+        """Return when the next question may be sent here: pauses and its caps a minute passed."""
         return max(self.availability.resume_at, self.rate_limiter.ready_at(now) if self.rate_limiter else now)
 
     def blames_outage(self, now: float) -> bool:
-        """Whether a failure is laid to an outage of the model here and not to the question."""
+        """Return whether a failure is laid to an outage of the model here and not to the question."""
         return self.availability.is_outage and not self.is_given_up(now)
 
     def is_given_up(self, now: float) -> bool:
-        """Whether it has given no answer for longer than patience and a call's retries last."""
+        """Return whether it has given no answer for longer than patience and a call's retries last."""
         used_up = self.availability.failures > self.model.max_retries
         return self.availability.pause_exceeds(now, self.model.patience_s) or (
             used_up and self.availability.is_down_too_long(now, self.model.patience_s)
         )
 
     def most_in_a_call(self, request: Request) -> int:
-        """How many requests like that may share one call."""
+        """Return how many requests like that may share one call."""
         if "messages" not in request:
             return self.model.draws_per_call
         return self.model.most_samples(self.address.url, is_vllm=self.endpoint.queues)
@@ -149,7 +151,7 @@ class Route:
 
 
 def _new_rate_limiter(model: OpenAIModel) -> RateLimiter | None:
-    """The caps a minute of a model, where it has any."""
+    """Return the caps a minute of a model, where it has any."""
     if model.requests_per_minute or model.tokens_per_minute:
         return RateLimiter(model.requests_per_minute, model.tokens_per_minute)
     return None

@@ -54,19 +54,21 @@ class Availability:
         return now - self._since if self.failures else 0.0
 
     def is_down_too_long(self, now: float, patience_s: float) -> bool:
-        """Whether an outage is longer than patience lasts, the pause that the server asks for included."""
+        """Return whether an outage is longer than patience lasts, the pause that the server asks for included."""
         return self.is_outage and self.seconds_down(now) + max(0.0, self.resume_at - now) >= patience_s
 
     def pause_exceeds(self, now: float, patience_s: float) -> bool:
-        """Whether it asks for a pause that is longer than patience lasts, e.g. for a quota of the day."""
+        """Return whether it asks for a pause that is longer than patience lasts, e.g. for a quota of the day."""
         return self.failures > 0 and self.resume_at - now > patience_s > 0
 
     def is_resting(self, now: float) -> bool:
-        """Whether nothing is sent at the moment."""
+        """Return whether nothing is sent at the moment."""
         return now < self.rest_until
 
     def admits_call(self, others_work: bool) -> bool:
-        """Whether one more call may be sent: a single one during an outage, or on trial while other addresses work."""
+        """Return whether one more call may be sent: a single one during an outage, or on trial while other addresses
+        work.
+        """
         single = self.is_outage or (self.is_on_trial and others_work)
         return not single or self._trial is None
 

@@ -42,15 +42,15 @@ class Cost:
         return Cost(self.usd - other.usd, self.tokens - other.tokens, self.calls - other.calls)
 
     def times(self, factor: float) -> "Cost":
-        """So many times as much."""
+        """Return so many times as much."""
         return Cost(self.usd * factor, self.tokens * factor, self.calls * factor)
 
     def scale(self, factors: "Cost") -> "Cost":
-        """Each unit times a factor of its own."""
+        """Return each unit times a factor of its own."""
         return Cost(self.usd * factors.usd, self.tokens * factors.tokens, self.calls * factors.calls)
 
     def at_least_nothing(self) -> "Cost":
-        """This without what is less than nothing."""
+        """Return this with negative amounts set to zero."""
         return Cost(max(0.0, self.usd), max(0.0, self.tokens), max(0.0, self.calls))
 
 
@@ -62,7 +62,7 @@ class BudgetLimit:
         self.spent = self.reserved = Cost()
 
     def exceeded_unit(self, cost: Cost) -> Unit | None:
-        """The unit of which there is too little for a cost beside what is spent, if there is any."""
+        """Return the unit of which there is too little for a cost beside what is spent, if there is any."""
         for unit in UNITS:
             cap = getattr(self._budget, unit)
             if cap is not None and getattr(self.spent, unit) + getattr(cost, unit) > cap * (1 + ROUNDING):
@@ -70,7 +70,7 @@ class BudgetLimit:
         return None
 
     def share_of(self, planned: Cost) -> Cost:
-        """What is left of the budget as a share of a plan; 1 where there is enough, or no cap.
+        """Return what is left of the budget as a share of a plan; 1 where there is enough, or no cap.
 
         Calls are counted and not guessed, so that their share is always 1.
         """
@@ -85,7 +85,7 @@ class BudgetLimit:
         return Cost(share("usd"), share("tokens"), 1.0)
 
     def refusal(self, unit: Unit, label: str, cost: Cost, owed: Cost) -> BudgetSpentError:
-        """Why another call to a model is not paid for, and what to do."""
+        """Return why another call to a model is not paid for, and what to do."""
         kept = f", and {shown(unit, getattr(owed, unit))} are reserved for later stages" if getattr(owed, unit) else ""
         return BudgetSpentError(
             f"the budget of {shown(unit, getattr(self._budget, unit))}{self._name} does not cover another call to "
@@ -180,7 +180,7 @@ class BudgetTracker:
         return Cost(price_of(self._models[label]).cost(prompt, completion), prompt + completion, 1)
 
     def _cost_of_later_stages(self, rank: int, cost: Cost) -> Cost:
-        """What later stages will need for what this stage has asked for so far, this call with it."""
+        """Return what later stages will need for what this stage has asked for so far, this call with it."""
         planned = self._planned.get(rank)
         if planned is None or planned.calls <= 0:
             return Cost()
@@ -189,7 +189,7 @@ class BudgetTracker:
         return total((self._cost_of_stage(one).times(share) - self._done[one]).at_least_nothing() for one in later)
 
     def _cost_of_stage(self, rank: int) -> Cost:
-        """What a stage will take in all: by the mean of its answers, else by its plan.
+        """Return what a stage will take in all: by the mean of its answers, else by its plan.
 
         A plan guesses the length of answers. Where all plans together exceed the budget, each is scaled down to it, or
         a guess that is too high would keep the first chunk from ever being judged.
@@ -201,12 +201,12 @@ class BudgetTracker:
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    """The sum of some costs."""
+    """Return the sum of some costs."""
     return sum(costs, Cost())
 
 
 def shown(unit: Unit, amount: float) -> str:
-    """An amount as a person reads it."""
+    """Return an amount as a person reads it."""
     if unit == "usd":
         return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:,.4f}"
     return f"{amount:,.0f} {unit if round(amount) != 1 else unit.removesuffix('s')}"

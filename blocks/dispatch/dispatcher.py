@@ -84,7 +84,7 @@ class Dispatcher:
         return LedgerWriter(self._folder, self._on_written, self.report_unwritable)
 
     def ask(self, questions: Sequence[Question], rank: int = 0, order: int = 0) -> list[Completion]:
-        """The answers to some questions, in their order; blocks the calling thread until all are there.
+        """Return the answers to some questions, in their order; blocks the calling thread until all are there.
 
         An answer that will not come is a Completion with its reason. Raises ModelUnusableError, LedgerError, or the
         error that the dispatcher was stopped with.
@@ -104,7 +104,7 @@ class Dispatcher:
             return not self._closed
 
     def engine(self, label: str) -> Engine:
-        """The engine of a model in this process."""
+        """Return the engine of a model in this process."""
         return self._engines[label]
 
     def stop(self, error: BaseException) -> None:
@@ -122,7 +122,7 @@ class Dispatcher:
             raise self._stopped
 
     def pending(self, keys: Collection[str]) -> set[str]:
-        """Those keys whose calls are not over yet; of a chunk that failed some may still be on their way."""
+        """Return those keys whose calls are not over yet; of a chunk that failed some may still be on their way."""
         found: Future[set[str]] = Future()
         if not self._in_loop(lambda: found.set_result({key for key in keys if key in self._waiters})):
             return set(keys)
@@ -150,7 +150,7 @@ class Dispatcher:
         self._in_loop(self._budgets.reserve_for, plans)
 
     def in_flight(self) -> int:
-        """How many calls are being answered now."""
+        """Return how many calls are being answered now."""
         return sum(lane.in_flight for lane in list(self._lanes.values()))
 
     def close(self, drain_s: float = 0.0) -> None:
@@ -294,7 +294,7 @@ class Dispatcher:
         self._hand_over(job.key, completion)
 
     def identity(self, label: str) -> str:
-        """What the ledger knows a model by."""
+        """Return what the ledger knows a model by."""
         model = self.models[label]
         return model.ledger_identity() if isinstance(model, OpenAIModel) else self._engines[label].identity()
 
@@ -388,6 +388,6 @@ class Dispatcher:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether an exception was raised in, or through, code of this package."""
+    """Return whether an exception was raised in, or through, code of this package."""
     frames = traceback.walk_tb(error.__traceback__)
     return any(str(frame.f_globals.get("__name__", "")).startswith("kasasagi.blocks.") for frame, _ in frames)

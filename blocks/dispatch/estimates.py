@@ -31,7 +31,9 @@ def text_tokens(text: str) -> int:
 
 
 def with_token_counts(request: Request, completion: Completion) -> Completion:
-    """An answer with its tokens estimated from the texts where the server counted none, so that no cap is blind."""
+    """Return an answer with its tokens estimated from the texts where the server counted none, so that no
+    cap is blind.
+    """
     if completion.error is not None:
         return completion
     estimated = 0 if "input" in request else text_tokens(completion.text + (completion.reasoning or ""))

@@ -125,7 +125,7 @@ async def complete_shared(endpoint: OpenAIEndpoint, requests: Sequence[Request])
 
 
 def read_shared(body: bytes, count: int, one_prompt: bool = False) -> tuple[list[Completion | None], int]:
-    """The samples in a reply, in the order of what was asked, and how many came at all.
+    """Return the samples in a reply, in the order of what was asked, and how many came at all.
 
     None stands for each that is missing or may come yet. The tokens that the server counts are divided among the
     samples, those of the answers by their lengths, so that their sum is what the server says. Raises one of UNREADABLE
@@ -143,7 +143,7 @@ def read_shared(body: bytes, count: int, one_prompt: bool = False) -> tuple[list
 
 
 def _by_index(choices: Sequence[Any], one_prompt: bool) -> Iterator[tuple[Any, Any]]:
-    """The choices with their indexes; samples of one prompt whose indexes are all alike go by their places."""
+    """Return the choices with their indexes; samples of one prompt whose indexes are all alike go by their places."""
     indexes = [one.get("index", place) if isinstance(one, dict) else place for place, one in enumerate(choices)]
     if one_prompt and len({str(index) for index in indexes}) < len(indexes):
         indexes = list(range(len(choices)))

@@ -48,7 +48,11 @@ class JobQueue:
         heapq.heappush(self._heaps.setdefault(self.home(entry[-1]), []), entry)
 
     def first(self) -> QueueEntry:
-        """Return the most urgent question, of those that wait for none if any do. Raises ValueError for no question."""
+        """Return the most urgent question, of those that wait for none if any do.
+
+        Raises:
+            ValueError: For no question.
+        """
         entries = [heap for heap in self._heaps.values() if heap] or filter(None, self._following.values())
         return min(some[0] for some in entries)
 
@@ -60,10 +64,13 @@ class JobQueue:
         return found
 
     def pop(self, full: Collection[str] = ()) -> QueueEntry:
-        """Return the question to send next, and remove it. Raises ValueError where none waits.
+        """Return the question to send next, and remove it.
 
         Args:
             full: The addresses that work but take no more now; of equal rank, questions at home there go last.
+
+        Raises:
+            ValueError: If none waits.
         """
         while any(self._heaps.values()):
             home = min((home for home, heap in self._heaps.items() if heap), key=lambda home: self._turn(home, full))
@@ -100,7 +107,9 @@ class JobQueue:
         return rank, home in full, order, number
 
     def _follows(self, entry: QueueEntry) -> bool:
-        """Whether a question waits for the first of its prefix, which is on its way; else it may be the first."""
+        """Return whether a question waits for the first of its prefix, which is on its way; else it may be
+        the first.
+        """
         job = entry[-1]
         if not job.prefix or job.attempts or job.has_followed:
             return False
@@ -117,6 +126,6 @@ class JobQueue:
 
 
 def _may_join(other: Job, job: Job) -> bool:
-    """Whether a question may share the call of another."""
+    """Return whether a question may share the call of another."""
     is_due_with_it = other.rank == job.rank and other.attempts == job.attempts
     return is_due_with_it and other.may_share and alike(job.request, other.request)

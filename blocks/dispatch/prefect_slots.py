@@ -26,7 +26,7 @@ class PrefectSlots:
         self._client: PrefectClient | None = None
 
     async def size(self, name: str) -> int:
-        """How many slots a limit has. Raises LimitError."""
+        """Return how many slots a limit has. Raises LimitError."""
         try:
             async with _limit_errors():
                 found = await (await self._connect()).read_global_concurrency_limit_by_name(name)
@@ -45,7 +45,7 @@ class PrefectSlots:
         return found.limit
 
     async def take(self, name: str, slots: int) -> UUID | None:
-        """A lease of so many slots; None where as many are not free. Raises LimitError."""
+        """Return a lease of so many slots; None where as many are not free. Raises LimitError."""
         try:
             async with _limit_errors():
                 client = await self._connect()

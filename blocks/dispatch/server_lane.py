@@ -69,7 +69,7 @@ class ServerLane(Lane):
             self._spawn(self._check_readiness(route))
 
     def _route(self, label: str, model: OpenAIModel, url: str) -> Route:
-        """The way to a model at an address."""
+        """Return the way to a model at an address."""
         address = self._addresses.setdefault(url, Address(url))
         address.concurrency.allow(model.first_concurrency(url), model.most_concurrency(url))
         others = (route for routes in self._routes.values() for route in routes)
@@ -77,7 +77,7 @@ class ServerLane(Lane):
         return Route(label, model, address, endpoint_of(model, url), sibling)
 
     def _shared_limit(self, label: str, name: str) -> SharedLimit:
-        """The limit of a name that is shared with other processes, which is served from now on."""
+        """Return the limit of a name that is shared with other processes, which is served from now on."""
         if name not in self._limits:
             self._limits[name] = SharedLimit(name, _slots(), self.pump)
             self._spawn(self._serve_limit(label, self._limits[name]))
@@ -138,7 +138,9 @@ class ServerLane(Lane):
                 await route.endpoint.close()
 
     def _next(self, now: float, deferred: list[QueueEntry]) -> tuple[Job, Route] | None:
-        """The most urgent job that can be sent now, and where; jobs that wait for another address are deferred."""
+        """Return the most urgent job that can be sent now, and where; jobs that wait for another address
+        are deferred.
+        """
         for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
             free, queue = self._free(label, now), self._queues[label]
             live = [one.address.url for one in self._live(label, now)]
@@ -156,19 +158,19 @@ class ServerLane(Lane):
         return self._queues[label].first()[:3]
 
     def _live(self, label: str, now: float) -> list[Route]:
-        """The addresses that take questions to a model; one that rests, only where all do without an outage."""
+        """Return the addresses that take questions to a model; one that rests, only where all do without an outage."""
         taking = [route for route in self._routes[label] if route.admits_questions]
         awake = [route for route in taking if not route.availability.is_resting(now)]
         return awake or [route for route in taking if not route.availability.is_outage]
 
     def _free(self, label: str, now: float) -> list[Route]:
-        """Those of them that take a question now."""
+        """Return those of them that take a question now."""
         live = self._live(label, now)
         healthy = any(not route.availability.is_on_trial for route in live)
         return [route for route in live if route.is_free(now, healthy)]
 
     def _has_other(self, label: str, url: str | None, now: float) -> bool:
-        """Whether a model has another address than one that is worth waiting for."""
+        """Return whether a model has another address than one that is worth waiting for."""
         others = [route for route in self._routes[label] if route.address.url != url and route.admits_questions]
         return any(one.availability.resume_at <= now and not one.availability.is_resting(now) for one in others)
 
@@ -180,7 +182,7 @@ class ServerLane(Lane):
         self._spawn(self._send_shared([job, *others], route, call) if others else self._send(job, route, call))
 
     def _companions(self, job: Job, route: Route) -> list[Job]:
-        """The next questions that may share a call with one that is about to be sent."""
+        """Return the next questions that may share a call with one that is about to be sent."""
         return self._queues[job.label].take_like(job, self._shared_calls.most(job, route) - 1)
 
     def _on_end(self, route: Route, call: SentCall, completion: Completion) -> None:
@@ -253,7 +255,7 @@ class ServerLane(Lane):
         self.callbacks.settle(job, replace(completion, attempts=job.attempts, wait_s=None), route.address.url)
 
     def _tokens(self, jobs: list[Job]) -> int:
-        """The tokens that questions of one call and their answers are expected to take."""
+        """Return the tokens that questions of one call and their answers are expected to take."""
         answers = sum(self._estimates.completion_tokens(job.label, job.rank, job.request) for job in jobs)
         prompts = jobs[:1] if "messages" in jobs[0].request else jobs
         return answers + sum(prompt_tokens(job.request) for job in prompts)
@@ -269,7 +271,7 @@ class ServerLane(Lane):
             self._retry_later(group, completion, route)
 
     def _may_try_again(self, job: Job, completion: Completion, route: Route, now: float) -> bool:
-        """Whether a question that failed is asked again; else it is settled.
+        """Return whether a question that failed is asked again; else it is settled.
 
         While the model gives no answer at all, a failure is the outage's and not the question's.
         """
@@ -316,7 +318,7 @@ class ServerLane(Lane):
             self._settle(one, replace(completion, prompt_tokens=0, completion_tokens=0), route)
 
     def _given_up(self, label: str) -> Route | None:
-        """A route of a model that is given up at all its addresses, unless a single call may try it now."""
+        """Return a route of a model that is given up at all its addresses, unless a single call may try it now."""
         now = asyncio.get_running_loop().time()
         routes = self._routes[label]
         over = all(route.is_given_up(now) for route in routes) and any(one.availability.given_up for one in routes)
@@ -348,7 +350,7 @@ class ServerLane(Lane):
         self.callbacks.counters.short_of = None if self.in_flight else self._short_of()
 
     def _short_of(self) -> str | None:
-        """A shared limit of which no slot is held though a question waits for one."""
+        """Return a shared limit of which no slot is held though a question waits for one."""
         waiting = (label for label, queue in self._queues.items() if queue)
         limits = (limit for label in waiting for limit in self._limits_of(label))
         return next((limit.name for limit in limits if not limit.held), None)
@@ -385,7 +387,7 @@ class ServerLane(Lane):
             await asyncio.sleep(QUEUE_CHECK_S)
 
     def _all_silent(self, route: Route) -> bool:
-        """Whether no address of a model has answered though all their attempts are used up."""
+        """Return whether no address of a model has answered though all their attempts are used up."""
         self._silent.add((route.label, route.address.url))
         return all(
             (one.label, one.address.url) in self._silent and not one.is_reached for one in self._routes[route.label]
@@ -397,7 +399,7 @@ def _describe(route: Route) -> str:
 
 
 def _words(completion: Completion | None) -> str:
-    """Why calls fail, in the server's words where there are any."""
+    """Return why calls fail, in the server's words where there are any."""
     return (completion.detail or completion.error or "") if completion else ""
 
 

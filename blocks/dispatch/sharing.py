@@ -7,7 +7,7 @@ from kasasagi.blocks.models.llm import Request
 
 
 def can_share(request: Request) -> bool:
-    """Whether a request may share a call: it has no seed of its own, and samples of one chat prompt differ.
+    """Return whether a request may share a call: it has no seed of its own, and samples of one chat prompt differ.
 
     Servers such as vLLM refuse several samples where the likeliest tokens are taken.
     """
@@ -17,12 +17,14 @@ def can_share(request: Request) -> bool:
 
 
 def alike(one: Request, other: Request) -> bool:
-    """Whether two requests differ in nothing but the prompts of completions."""
+    """Return whether two requests differ in nothing but the prompts of completions."""
     return one is other or without_prompt(one) == without_prompt(other)
 
 
 def shared_request(requests: Sequence[Request]) -> Request:
-    """One request for several that are alike: `n` samples of a prompt that is the same, else a list of prompts."""
+    """Return one request for several that are alike: `n` samples of a prompt that is the same, else a list
+    of prompts.
+    """
     first = requests[0]
     if all(one is first or one == first for one in requests):
         return {**first, "n": len(requests)}

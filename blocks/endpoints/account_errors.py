@@ -79,7 +79,7 @@ _CREDIT = re.compile(
 
 
 def account_reason(body: object) -> AccountReason | None:
-    """What an error's body says of the key or the account; None where it is about something else.
+    """Return what an error's body says of the key or the account; None where it is about something else.
 
     body is what was decoded: an object, a list of them (Gemini) or a text. An error in another's message is read too.
     """
@@ -93,7 +93,7 @@ def account_reason(body: object) -> AccountReason | None:
 
 
 def with_remedy(error: str | None, words: str | None) -> str:
-    """A server's words for a failure, and what to do where it is the key's or the account's."""
+    """Return a server's words for a failure, and what to do where it is the key's or the account's."""
     return "; ".join(part for part in (words or error, REMEDIES.get(error)) if part)
 
 
@@ -116,7 +116,7 @@ def _read(value: object, codes: set[str], messages: list[str], depth: int) -> No
 
 
 def _object_at_start(words: str) -> Any:
-    """The JSON object that a text begins with; None where it begins with none."""
+    """Return the JSON object that a text begins with; None where it begins with none."""
     try:
         return json.JSONDecoder().raw_decode(words)[0]
     except (ValueError, RecursionError):

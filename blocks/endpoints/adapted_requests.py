@@ -66,7 +66,7 @@ class Adaptation:
         ]
 
     def notes(self) -> list[str]:
-        """What is sent differently, as phrases."""
+        """Return what is sent differently, as phrases."""
         return [
             f"does not accept {name}: {new} is sent instead"
             if new

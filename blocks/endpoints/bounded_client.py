@@ -71,7 +71,7 @@ class BoundedClient(openai.DefaultAioHttpClient):
         raise RedirectRefusedError(f"{origin(request.url)} redirects in a circle; correct base_url")
 
     async def _whole(self, response: httpx2.Response) -> httpx2.Response:
-        """A reply that has been read."""
+        """Return a reply that has been read."""
         try:
             content = await read_bounded(response.aiter_bytes())
         except BaseException:

@@ -87,7 +87,11 @@ def _pieces_of_part(part: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
 
 
 def _key_of(part: Mapping[str, Any], kind: str | None) -> str | None:
-    """Return the key of a part's text, or None where it has none. Raises UnknownPartError for an unread one."""
+    """Return the key of a part's text, or None where it has none.
+
+    Raises:
+        UnknownPartError: For an unread one.
+    """
     keys = (*_THINKING_KEYS, *_TEXT_KEYS) if kind in THINKING_TYPES else _TEXT_KEYS
     keys = (*keys, *_THINKING_KEYS) if kind is None else keys
     known = [key for key in keys if key in part and isinstance(part[key], str | list | Mapping)]
@@ -102,7 +106,7 @@ def _key_of(part: Mapping[str, Any], kind: str | None) -> str | None:
 
 
 def _plain(value: Any) -> str:
-    """The text in a part, however deep it lies."""
+    """Return the text in a part, however deep it lies."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):

@@ -35,14 +35,17 @@ def joined_events(body: bytes) -> bytes:
 
 
 def _is_complete(body: bytes, choices: Collection[dict[str, Any]]) -> bool:
-    """Whether a stream came to its end, by the server's last event or by a finish reason of every choice."""
+    """Return whether a stream came to its end, by the server's last event or by a finish reason of every choice."""
     return _END in body[-_END_WITHIN_BYTES:] or (
         bool(choices) and all(choice["finish_reason"] is not None for choice in choices)
     )
 
 
 def _as_json(reply: dict[str, Any]) -> bytes:
-    """A reply as JSON. Characters that are cut into two events become whole, since the halves of their escapes meet."""
+    """Return a reply as JSON.
+
+    Characters that are cut into two events become whole, since the halves of their escapes meet.
+    """
     return json.dumps(reply).encode()
 
 
@@ -74,7 +77,7 @@ def _add(whole: dict[str, Any], choice: dict[str, Any]) -> None:
 
 
 def _joined(before: Any, value: Any) -> Any:
-    """Two pieces of a message's field: texts as a text, lists of parts as a list."""
+    """Return two pieces of a message's field: texts as a text, lists of parts as a list."""
     if isinstance(before, str) and isinstance(value, str):
         return before + value
     return [*_parts(before), *_parts(value)]

@@ -87,14 +87,14 @@ def server_words(reply: HTTPReply) -> str:
 
 
 def _body_of(reply: HTTPReply) -> Any:
-    """The body of a failed reply: JSON where it is that, else text; its status where it is empty."""
+    """Return the body of a failed reply: JSON where it is that, else text; its status where it is empty."""
     with suppress(ValueError, RecursionError):
         return json.loads(reply.content)
     return reply.content.decode(errors="replace").strip() or f"Error code: {reply.status}"
 
 
 def read_error_body(body: bytes, headers: Mapping[str, str], path: str) -> Completion | None:
-    """The failure that a reply of status 200 reports in its body, as gateways do; None for another reply.
+    """Return the failure that a reply of status 200 reports in its body, as gateways do; None for another reply.
 
     The status is the one that the error names as its code, else 500.
     """
@@ -111,7 +111,7 @@ def read_error_body(body: bytes, headers: Mapping[str, str], path: str) -> Compl
 
 
 def _status_in(error: Any) -> int:
-    """The HTTP status that an error names as its code; 500 where it names none."""
+    """Return the HTTP status that an error names as its code; 500 where it names none."""
     named = [error.get(name) for name in ("code", "status", "status_code")] if isinstance(error, dict) else []
     codes = [int(code) for code in named if isinstance(code, int) or (isinstance(code, str) and code.isdecimal())]
     return next((code for code in codes if 400 <= code < 600), 500)
@@ -133,7 +133,7 @@ def _meaning(failed: HTTPFailure) -> Completion:
 
 
 def _fatal_reason(failed: HTTPFailure, detail: str) -> str | None:
-    """Why no call to the model can succeed, if a failure says so by its status or its message."""
+    """Return why no call to the model can succeed, if a failure says so by its status or its message."""
     status = failed.status
     if status in BY_STATUS:
         return BY_STATUS[status]
@@ -167,7 +167,7 @@ def _lasting_reason(status: int, detail: str) -> str:
 
 
 def words_of_error(body: Any) -> str:
-    """The code, type and message of an error; Gemini puts it into a list."""
+    """Return the code, type and message of an error; Gemini puts it into a list."""
     first = body[0] if isinstance(body, list) and body else body
     inner = first.get("error", first) if isinstance(first, dict) else first
     known = [str(inner[name]) for name in ERROR_FIELDS if inner.get(name)] if isinstance(inner, dict) else []

@@ -109,7 +109,7 @@ class LiteLLMEndpoint(OpenAIEndpoint):
         return {**request, **fixed, **key, **place}
 
     def without_key(self, detail: str | None) -> str | None:
-        """A detail, shortened, in which no key that stands in the environment is readable."""
+        """Return a detail, shortened, in which no key that stands in the environment is readable."""
         return shorten(self._without_keys(detail)) if detail else detail
 
     def mask_keys(self, completion: Completion) -> Completion:
@@ -125,7 +125,7 @@ class LiteLLMEndpoint(OpenAIEndpoint):
 
 
 def headers_of(response: Any) -> dict[str, str]:
-    """The provider's headers of an answer, as LiteLLM passes them on: some plain, all with its own prefix."""
+    """Return the provider's headers of an answer, as LiteLLM passes them on: some plain, all with its own prefix."""
     mask_keys = getattr(response, "_hidden_params", None)
     return plain_headers(mask_keys.get("additional_headers") if isinstance(mask_keys, Mapping) else None)
 
@@ -138,7 +138,7 @@ def plain_headers(headers: object) -> dict[str, str]:
 
 
 def failure(error: Exception) -> Completion:
-    """What an exception of LiteLLM means; its classes are those of the OpenAI client, and some are its own."""
+    """Return what an exception of LiteLLM means; its classes are those of the OpenAI client, and some are its own."""
     status, words = getattr(error, "status_code", None), str(error)
     if NO_PROVIDER in words:
         return Completion(error="not_found", detail=words, fatal=True)

@@ -54,7 +54,10 @@ class OpenAIEndpoint:
 
     @classmethod
     def connect(cls, config: OpenAIModel, address: str) -> "OpenAIEndpoint":
-        """A client for a server of the model, its key read from the environment. Must be called in the event loop."""
+        """Return a client for a server of the model, its key read from the environment.
+
+        Must be called in the event loop.
+        """
         variable = config.key_variable()
         silence = config.first_byte_timeout_s or config.timeout_s
         timeout = httpx2.Timeout(config.timeout_s, connect=config.connect_timeout_s, read=silence, pool=None)
@@ -91,7 +94,7 @@ class OpenAIEndpoint:
             raise
 
     async def waiting(self) -> int | None:
-        """How many calls wait at a vLLM server; None where it does not say."""
+        """Return how many calls wait at a vLLM server; None where it does not say."""
         root = str(self._client.base_url).rstrip("/").removesuffix("/v1")
         try:
             response = await self._client.get(f"{root}/metrics", cast_to=httpx2.Response, options={"timeout": 5.0})
@@ -148,7 +151,7 @@ class OpenAIEndpoint:
         return reply and replace(reply, content=self._mask.body(reply.content))
 
     def _completion(self, request: Request, reply: HTTPReply, read: Callable[[bytes], Completion] | None) -> Completion:
-        """What a reply says: an answer, or a failure, though it may have come with status 200."""
+        """Return what a reply says: an answer, or a failure, though it may have come with status 200."""
         if is_events(reply.content):
             try:
                 reply = replace(reply, content=joined_events(reply.content))
@@ -160,7 +163,7 @@ class OpenAIEndpoint:
         return found if found.wait_s is not None else replace(found, wait_s=quota_wait(reply.headers))
 
     def _path_and_body(self, request: Request) -> tuple[str, dict[str, Any]]:
-        """The path and the body that a request is sent with."""
+        """Return the path and the body that a request is sent with."""
         path = "/embeddings" if "input" in request else "/chat/completions" if "messages" in request else "/completions"
         return path, {"model": self.config.model, **request}
 
@@ -185,7 +188,7 @@ class OpenAIEndpoint:
         return replace(clean, detail=self.without_key(clean.detail)) if clean.detail else clean
 
     def without_key(self, detail: str | None) -> str | None:
-        """A detail, shortened, in which the key, if it stands there, is not readable."""
+        """Return a detail, shortened, in which the key, if it stands there, is not readable."""
         # Some servers repeat the key that they refuse; it must not reach a log or a table.
         return shorten(detail.replace(self._client.api_key, "***")) if detail else detail
 
@@ -197,7 +200,11 @@ class OpenAIEndpoint:
 
 
 def _as_json(body: Mapping[str, Any]) -> bytes:
-    """A body as JSON. Raises ValueError for what JSON cannot write: NaN, infinity, half a character."""
+    """Return a body as JSON.
+
+    Raises:
+        ValueError: For what JSON cannot write: NaN, infinity, half a character.
+    """
     try:
         data = orjson.dumps(body)
     except orjson.JSONEncodeError:
@@ -207,12 +214,14 @@ def _as_json(body: Mapping[str, Any]) -> bytes:
 
 
 def timeout_failure(detail: str) -> Completion:
-    """A call without an answer in time, which may have one another time."""
+    """Return a call without an answer in time, which may have one another time."""
     return Completion(error="time_out", detail=detail, transient=True)
 
 
 def cannot_be_sent(request: Request) -> Completion | None:
-    """The lasting failure of a request that JSON cannot write, such as one with a lone surrogate; None for another."""
+    """Return the lasting failure of a request that JSON cannot write, such as one with a lone surrogate; None for
+    another.
+    """
     try:
         json.dumps(dict(request), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
@@ -221,7 +230,7 @@ def cannot_be_sent(request: Request) -> Completion | None:
 
 
 def read_waiting(metrics: str) -> int | None:
-    """How many calls wait by a vLLM server's gauges, all its engines together; None where they do not say."""
+    """Return how many calls wait by a vLLM server's gauges, all its engines together; None where they do not say."""
     try:
         counts = [float(count) for count in WAITING.findall(metrics)]
         return int(sum(counts)) if counts else None
@@ -230,7 +239,7 @@ def read_waiting(metrics: str) -> int | None:
 
 
 def read_reply(body: bytes) -> Completion:
-    """The completion in a server's reply; a body that is cut or no completion at all is a passing error.
+    """Return the completion in a server's reply; a body that is cut or no completion at all is a passing error.
 
     So is a text whose making broke off, though it came with status 200.
     """
@@ -248,7 +257,7 @@ def read_reply(body: bytes) -> Completion:
 
 
 def read_choice(choice: Any) -> Completion:
-    """The completion in one of several choices, without tokens; one that cannot be read is a passing error."""
+    """Return the completion in one of several choices, without tokens; one that cannot be read is a passing error."""
     try:
         return _read_choice(choice, (0, 0))
     except UNREADABLE as error:
@@ -262,7 +271,7 @@ def malformed(error: Exception, body: bytes) -> Completion:
 
 
 def parse_reply(body: bytes) -> Any:
-    """The JSON of a reply, read by the standard library where orjson refuses half a character or a NaN in it."""
+    """Return the JSON of a reply, read by the standard library where orjson refuses half a character or a NaN in it."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -270,7 +279,7 @@ def parse_reply(body: bytes) -> Any:
 
 
 def _read_choice(choice: Mapping[str, Any], tokens: tuple[int, int]) -> Completion:
-    """The completion in one choice of a reply. Raises what a choice of another shape raises."""
+    """Return the completion in one choice of a reply. Raises what a choice of another shape raises."""
     message = choice.get("message") or {}
     try:
         text, reasoning = read_message(message) if message else (choice.get("text") or "", None)
@@ -296,7 +305,7 @@ def _read_choice(choice: Mapping[str, Any], tokens: tuple[int, int]) -> Completi
 
 
 def _with_tokens(completion: Completion, tokens: tuple[int, int]) -> Completion:
-    """A reply that is no answer, with the tokens of prompt and completion that the server counts for it."""
+    """Return a reply that is no answer, with the tokens of prompt and completion that the server counts for it."""
     return replace(completion, prompt_tokens=tokens[0], completion_tokens=tokens[1])
 
 

@@ -65,7 +65,9 @@ def quota_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def seconds_in(text: str) -> float | None:
-    """The seconds from now that a header means: a number, a duration, a date or a time since 1970; None if neither."""
+    """Return the seconds from now that a header means: a number, a duration, a date or a time since 1970; None if
+    neither.
+    """
     text = text.strip()
     with suppress(ValueError):
         return _from_now(float(text))

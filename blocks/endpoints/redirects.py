@@ -38,7 +38,11 @@ def next_request(request: httpx2.Request, response: httpx2.Response) -> httpx2.R
 
 
 def target_of(here: httpx2.URL, status: int, location: str | None) -> httpx2.URL | None:
-    """Return where a response redirects to; None where it does not. Raises RedirectRefusedError for another server."""
+    """Return where a response redirects to; None where it does not.
+
+    Raises:
+        RedirectRefusedError: For another server.
+    """
     if status not in REDIRECTS or not location:
         return None
     target = here.join(location)
@@ -57,7 +61,7 @@ def refused_redirect(error: BaseException) -> Completion | None:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that it came from."""
+    """Yield an error and those that it came from."""
     for _ in range(MOST_CAUSES):
         if error is None:
             return

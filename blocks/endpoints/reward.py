@@ -29,7 +29,7 @@ class RewardEndpoint(OpenAIEndpoint):
 
 
 def endpoint_of(model: OpenAIModel, address: str) -> OpenAIEndpoint:
-    """The endpoint of a model at an address. Must be called in the event loop."""
+    """Return the endpoint of a model at an address. Must be called in the event loop."""
     if isinstance(model, LiteLLMModel):
         from kasasagi.blocks.endpoints.litellm import LiteLLMEndpoint
 
@@ -68,7 +68,7 @@ def _ambiguous(place: str, numbers: Sequence[Any]) -> str:
 
 
 def _parts(model: str, messages: Sequence[Message]) -> dict[str, Any]:
-    """What a request may be made of: the answer, and what came before it."""
+    """Return what a request may be made of: the answer, and what came before it."""
     turns = [dict(turn) for turn in messages]
     before = "\n".join(turn["content"] for turn in turns[:-1])
     answer = turns[-1]["content"]
@@ -76,7 +76,7 @@ def _parts(model: str, messages: Sequence[Message]) -> dict[str, Any]:
 
 
 def _at(value: Any, path: Sequence[str]) -> Any:
-    """What stands at a path of keys and places in a list; None where there is nothing."""
+    """Return what stands at a path of keys and places in a list; None where there is nothing."""
     for step in path:
         if isinstance(value, dict):
             value = value.get(step)
@@ -88,7 +88,7 @@ def _at(value: Any, path: Sequence[str]) -> Any:
 
 
 def _tokens(reply: Any) -> int:
-    """The prompt tokens that the server says, 0 where it says none that can be."""
+    """Return the prompt tokens that the server says, 0 where it says none that can be."""
     count = _at(reply, ["usage", "prompt_tokens"])
     return count if isinstance(count, int) and 0 <= count <= MOST_TOKENS else 0
 

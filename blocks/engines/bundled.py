@@ -24,9 +24,10 @@ HOLE = "\0"
 
 
 def shipped_model() -> Path:
-    """The folder of the model that comes with the project, in a checkout or in an installed wheel.
+    """Return the folder of the model that comes with the project, in a checkout or in an installed wheel.
 
-    Raises FileNotFoundError where neither holds it.
+    Raises:
+        FileNotFoundError: If neither holds it.
     """
     here = Path(__file__).resolve().parents[1]
     places = [here.parent / "models" / "hina", here / "shipped" / "models" / "hina"]
@@ -168,7 +169,7 @@ class BundledEngine:
         return [str(token) for token in tokens]
 
     def _chat_tokens(self, messages: Sequence[Message]) -> list[str]:
-        """The tokens of rendered messages, in which no content can forge a turn."""
+        """Return the tokens of rendered messages, in which no content can forge a turn."""
         holes = [{"role": message["role"], "content": HOLE} for message in messages]
         frame = self.template.render(messages=holes, add_generation_prompt=True).split(HOLE)
         tokens = self.tokenizer.encode(frame[0], add_special_tokens=False).tokens
@@ -179,7 +180,7 @@ class BundledEngine:
 
 
 def _read(request: Request, tokens: list[str], context: int) -> _PreparedRequest:
-    """The sampling parameters of a request, checked; max_tokens never reaches beyond the context."""
+    """Return the sampling parameters of a request, checked; max_tokens never reaches beyond the context."""
     stop: Any = request.get("stop") or ()
     temperature = float(request.get("temperature", 1.0))
     top_p = float(request.get("top_p", 1.0))

@@ -15,7 +15,7 @@ def override_engine(engine: Engine, model: BundledModel) -> None:
 
 
 def engine_for(model: BundledModel) -> Engine:
-    """The engine of a bundled model; models that differ in sampling alone share one."""
+    """Return the engine of a bundled model; models that differ in sampling alone share one."""
     from kasasagi.blocks.engines.bundled import BundledEngine
 
     name = (model.kind, model.batch_size, model.threads)
@@ -25,7 +25,9 @@ def engine_for(model: BundledModel) -> Engine:
 
 
 def vllm_engine_for(model: VLLMModel, logs: Path) -> Engine:
-    """The engine of a model on vLLM, which loads nothing yet; a server of ours writes its log into that folder."""
+    """Return the engine of a model on vLLM, which loads nothing yet; a server of ours writes its log into
+    that folder.
+    """
     if model.serve:
         from kasasagi.blocks.engines.vllm_server import VLLMServer
 
@@ -36,7 +38,8 @@ def vllm_engine_for(model: VLLMModel, logs: Path) -> Engine:
 
 
 def engines_for(models: Mapping[str, ModelConfig], logs: Path = Path("vllm"), base: Path = Path()) -> dict[str, Engine]:
-    """The engines of those models that we run ourselves, by label; models that differ in sampling alone share one.
+    """Return the engines of those models that we run ourselves, by label; models that differ in sampling alone share
+    one.
 
     base is the recipe's folder, beside which relative folders of weights are looked for first.
     """
@@ -50,5 +53,5 @@ def engines_for(models: Mapping[str, ModelConfig], logs: Path = Path("vllm"), ba
 
 
 def identity_of(model: ModelConfig, engines: Mapping[str, Engine], label: str) -> str:
-    """What the ledger knows a model by."""
+    """Return what the ledger knows a model by."""
     return model.ledger_identity() if isinstance(model, OpenAIModel) else engines[label].identity()

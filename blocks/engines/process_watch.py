@@ -63,7 +63,7 @@ def _guard() -> list[str]:
 
 
 def _group() -> list[int]:
-    """The other processes of our group: what the command started, even if the command has gone already."""
+    """Return the other processes of our group: what the command started, even if the command has gone already."""
     found = []
     for pid in psutil.pids():
         with suppress(OSError):

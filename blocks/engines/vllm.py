@@ -47,7 +47,7 @@ class VLLMEngine(EngineThread):
         return self.model.ledger_identity()
 
     def identity(self) -> str:
-        """What the ledger knows the model by."""
+        """Return what the ledger knows the model by."""
         return self._identity
 
     def load(self) -> None:
@@ -106,7 +106,11 @@ class VLLMEngine(EngineThread):
         return None
 
     def step(self) -> Sequence[tuple[str, Completion]]:
-        """Let the engine make its next tokens. Raises EngineFailedError where it has broken down."""
+        """Let the engine make its next tokens.
+
+        Raises:
+            EngineFailedError: If it has broken down.
+        """
         try:
             outputs = self.llm.llm_engine.step()
         except Exception as error:
@@ -114,7 +118,7 @@ class VLLMEngine(EngineThread):
         return [(output.request_id, _completion(output)) for output in outputs if output.finished]
 
     def tokens(self, request: Request) -> list[int]:
-        """The prompt's token ids: of a chat by the chat template, of a text with one BOS at most."""
+        """Return the prompt's token ids: of a chat by the chat template, of a text with one BOS at most."""
         if "messages" in request:
             options = request.get("chat_template_kwargs") or {}
             made = self._tokenizer.apply_chat_template(
@@ -125,7 +129,7 @@ class VLLMEngine(EngineThread):
         return list(self._encoded(prompt)) if isinstance(prompt, str) else [int(number) for number in prompt]
 
     def _encode(self, prompt: str) -> tuple[int, ...]:
-        """The tokens of a text as vLLM makes them, but never with a second BOS."""
+        """Return the tokens of a text as vLLM makes them, but never with a second BOS."""
         tokens = list(self._tokenizer.encode(prompt))
         bos = getattr(self._tokenizer, "bos_token_id", None)
         while bos is not None and tokens[:2] == [bos, bos]:
@@ -133,9 +137,12 @@ class VLLMEngine(EngineThread):
         return tuple(tokens)
 
     def parameters(self, request: Request) -> Any:
-        """The request's parameters as vLLM takes them. Raises ValueError where it takes one of them not.
+        """Return the request's parameters as vLLM takes them.
 
         Thousands of draws are sampled alike, and vLLM copies what it is given: equal fields get the same object.
+
+        Raises:
+            ValueError: If it takes one of them not.
         """
         fields = {name: value for name, value in request.items() if name not in (*CHAT_FIELDS, "prompt")}
         known = json.dumps(fields, default=repr)
@@ -159,7 +166,7 @@ class VLLMEngine(EngineThread):
         return SamplingParams(**fields, output_kind=RequestOutputKind.FINAL_ONLY)
 
     def _ids(self, stops: Sequence[str]) -> list[int]:
-        """The ids of stops that are special tokens, which never show in a text."""
+        """Return the ids of stops that are special tokens, which never show in a text."""
         special = set(getattr(self._tokenizer, "all_special_tokens", ()))
         return [int(self._tokenizer.convert_tokens_to_ids(stop)) for stop in stops if stop in special]
 

@@ -51,7 +51,7 @@ class VLLMServer(EngineThread):
         return self.model.ledger_identity()
 
     def identity(self) -> str:
-        """What the ledger knows the model by."""
+        """Return what the ledger knows the model by."""
         return self._identity
 
     def load(self) -> None:
@@ -85,7 +85,11 @@ class VLLMServer(EngineThread):
         return None
 
     def step(self) -> Sequence[tuple[str, Completion]]:
-        """What has been answered meanwhile. Raises EngineFailedError where the server has broken down."""
+        """Return what has been answered meanwhile.
+
+        Raises:
+            EngineFailedError: If the server has broken down.
+        """
         found: list[tuple[str, Completion]] = []
         try:
             found.append(self._answers.get(timeout=POLL_S))
@@ -157,7 +161,9 @@ class VLLMServer(EngineThread):
 
 
 def command(model: VLLMModel, port: int) -> list[str]:
-    """What serves a model on a port of this machine: this environment's vLLM, or the command that the model names."""
+    """Return what serves a model on a port of this machine: this environment's vLLM, or the command that the model
+    names.
+    """
     if model.command:
         start = [*model.command, "serve", model.model]
     elif _is_installed_as("vllm"):
@@ -175,7 +181,7 @@ def _is_installed_as(package: str) -> bool:
 
 
 def arguments(model: VLLMModel, port: int) -> list[str]:
-    """The server's arguments."""
+    """Return the server's arguments."""
     found = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", SERVED]
     for name, value in model.arguments().items():
         found += _flag(f"--{name.replace('_', '-')}", value)
@@ -193,7 +199,7 @@ def _flag(flag: str, value: Any) -> list[str]:
 
 
 def _last_words(log: Path | None) -> str:
-    """The last lines of a log, those that name an error above all."""
+    """Return the last lines of a log, those that name an error above all."""
     lines = log.read_text(errors="replace").strip().splitlines() if log is not None and log.is_file() else []
     errors = [line for line in lines if "Error" in line]
     return " | ".join(line.strip()[:200] for line in (errors or lines)[-LAST_LINES:]) or "it printed nothing"

@@ -92,7 +92,7 @@ def check(folder: Path, repair: bool = False) -> CheckResult:
 
 
 def _structure(connection: sqlite3.Connection) -> list[str]:
-    """What SQLite finds wrong with the file itself; a page can be too damaged even for that."""
+    """Return what SQLite finds wrong with the file itself; a page can be too damaged even for that."""
     try:
         found = connection.execute(f"PRAGMA integrity_check({NAMED})").fetchall()
     except UNREADABLE as error:
@@ -115,7 +115,7 @@ def _remove(connection: sqlite3.Connection, numbers: list[int]) -> None:
 
 
 def _rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[int, Row | Exception]]:
-    """All entries by number, some at a time, so that no snapshot is held for long; an error where some are lost.
+    """Yield all entries by number, some at a time, so that no snapshot is held for long; an error where some are lost.
 
     A damaged file can name numbers beyond all bounds, or the same pages again and again: no more is read, and no more
     numbers are passed over, than the file has room for entries.
@@ -137,7 +137,7 @@ def _rows(connection: sqlite3.Connection, path: Path) -> Iterator[tuple[int, Row
 
 
 def _one_by_one(connection: sqlite3.Connection, query: str, start: int) -> Iterator[tuple[int, Row]]:
-    """Those entries of a piece that can be read at all."""
+    """Yield those entries of a piece that can be read at all."""
     for number in range(start, start + AT_ONCE):
         try:
             found = connection.execute(query, (number, number + 1, 1)).fetchall()
@@ -147,7 +147,7 @@ def _one_by_one(connection: sqlite3.Connection, query: str, start: int) -> Itera
 
 
 def _last(connection: sqlite3.Connection) -> int:
-    """The number of the last entry; where the file is too damaged to say, the largest that there can be."""
+    """Return the number of the last entry; where the file is too damaged to say, the largest that there can be."""
     try:
         return int(connection.execute("SELECT max(id) FROM entries").fetchone()[0] or 0)
     except UNREADABLE:
@@ -194,7 +194,7 @@ def _padded_copy(path: Path, room: Path) -> Iterator[Path]:
 
 
 def _is_cut_off(path: Path) -> bool:
-    """Whether a file cannot be opened, and is shorter than it says itself."""
+    """Return whether a file cannot be opened, and is shorter than it says itself."""
     try:
         with open_read_only(path):
             return False
@@ -208,7 +208,7 @@ def _is_cut_off(path: Path) -> bool:
 
 
 def _full_size(path: Path) -> int:
-    """The bytes that a database has by its header (sqlite.org/fileformat2.html#the_database_header)."""
+    """Return the bytes that a database has by its header (sqlite.org/fileformat2.html#the_database_header)."""
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES or not header.startswith(b"SQLite format 3\0"):

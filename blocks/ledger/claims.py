@@ -85,7 +85,10 @@ class Claims:
             self._left -= over
 
     def new_waits(self, keys: Sequence[str]) -> Counter[str]:
-        """How many of some keys other runs have claimed, by run; each run is named once only. Raises LedgerError."""
+        """Return how many of some keys other runs have claimed, by run; each run is named once only.
+
+        Raises LedgerError.
+        """
         with self._using() as connection:
             runs = Counter(owner.rpartition(MARK)[0] for owner in self._claims_of_others(connection, keys).values())
             new = Counter({run: count for run, count in runs.items() if run not in self._named})
@@ -116,7 +119,9 @@ class Claims:
                 ) from error
 
     def _open(self) -> sqlite3.Connection:
-        """The database; with the first use of it this run's lock is taken, and what dead runs left is cleared away."""
+        """Return the database; with the first use of it this run's lock is taken, and what dead runs left is cleared
+        away.
+        """
         if self._closed:
             raise LedgerError("the run has ended and sends no more calls; run the recipe again")
         if self._connection is None:
@@ -141,13 +146,13 @@ class Claims:
                 connection.execute("DELETE FROM claims WHERE owner = ?", (owner,))
 
     def _free(self, connection: sqlite3.Connection, keys: Sequence[str]) -> list[str]:
-        """Those keys that no other living run has claimed."""
+        """Return those keys that no other living run has claimed."""
         claimed = self._claims_of_others(connection, keys)
         living = {owner for owner in set(claimed.values()) if self._is_alive(owner)}
         return [key for key in keys if claimed.get(key) not in living]
 
     def _claims_of_others(self, connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
-        """Who has claimed which of the keys, of all owners but this."""
+        """Return who has claimed which of the keys, of all owners but this."""
         found: dict[str, str] = {}
         for start in range(0, len(keys), LOOKUP_KEYS):
             some = [bytes.fromhex(key) for key in keys[start : start + LOOKUP_KEYS]]
@@ -164,7 +169,7 @@ class Claims:
             connection.executemany("DELETE FROM claims WHERE key = ? AND owner = ?", gone)
 
     def _is_alive(self, owner: str) -> bool:
-        """Whether an owner still holds its lock; that of a dead one is removed."""
+        """Return whether an owner still holds its lock; that of a dead one is removed."""
         lock = FileLock(self._lock_file(owner), thread_local=False)
         try:
             lock.acquire(blocking=False)

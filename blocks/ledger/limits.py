@@ -71,7 +71,8 @@ def note_earlier_limits(ledger: Ledger, workspaces: Sequence[Workspace]) -> None
 def import_limits(ledger: Ledger, workspace: Workspace, other: sqlite3.Connection, other_workspace: Workspace) -> None:
     """Take over the limits of another ledger; runs say them where a ledger has recorded none.
 
-    Raises LedgerError where this ledger cannot be written.
+    Raises:
+        LedgerError: If this ledger cannot be written.
     """
     found = _recorded(other)
     silent = [] if ledger.has_limits() else [workspace]
@@ -87,7 +88,7 @@ def _recorded(other: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 def _read(text: str) -> Limit | None:
-    """The recorded limit, None for one that is damaged: answers under it are not found."""
+    """Return the recorded limit, None for one that is damaged: answers under it are not found."""
     try:
         limit = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -107,7 +108,7 @@ def _limits_of_runs(workspace: Workspace) -> Iterator[Limit]:
 
 
 def _limits_in(value: Any) -> Iterator[tuple[str, int]]:
-    """All limits in a recipe, wherever they are set."""
+    """Yield all limits in a recipe, wherever they are set."""
     if isinstance(value, Mapping):
         yield from ((name, one) for name, one in value.items() if name in FIELDS and type(one) is int)
     if isinstance(value, Mapping | list):

@@ -80,7 +80,11 @@ class Entry:
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """A connection to a ledger's database, which is made if it is not there. Raises LedgerError, sqlite3.Error."""
+    """Return a connection to a ledger's database, which is made if it is not there.
+
+    Raises:
+        LedgerError: , sqlite3.Error.
+    """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     if connection.execute("PRAGMA page_count").fetchone() == (0,):
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # can be chosen only for a database that is still empty
@@ -111,7 +115,11 @@ def switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def format_of(connection: sqlite3.Connection, path: Path) -> int:
-    """The format of a ledger, 0 for one without tables. Raises LedgerError where this kasasagi cannot read it."""
+    """Return the format of a ledger, 0 for one without tables.
+
+    Raises:
+        LedgerError: If this kasasagi cannot read it.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in (0, FORMAT_VERSION):
         raise LedgerError(
@@ -122,7 +130,7 @@ def format_of(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def has_seals(connection: sqlite3.Connection) -> bool:
-    """Whether the entries of a ledger have a column for their seals; those of older versions have none."""
+    """Return whether the entries of a ledger have a column for their seals; those of older versions have none."""
     return any(column[1] == "seal" for column in connection.execute("PRAGMA table_info(entries)"))
 
 
@@ -171,7 +179,7 @@ class Ledger:
             raise failure(self.path, "opened", error) from error
 
     def known(self, keys: Sequence[str], ask_again: frozenset[str] = frozenset()) -> dict[str, Completion]:
-        """The completions of those keys that are in the ledger, by key.
+        """Return the completions of those keys that are in the ledger, by key.
 
         Kept failures whose reason is in ask_again count as unknown. Raises LedgerError.
         """
@@ -220,7 +228,7 @@ class Ledger:
             raise failure(self.path, "written", error) from error
 
     def has_limits(self) -> bool:
-        """Whether limits of requests are recorded; ledgers of older versions have no table for them."""
+        """Return whether limits of requests are recorded; ledgers of older versions have no table for them."""
         query = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'limits'"
         try:
             return bool(self._connection.execute(query).fetchone()[0])
@@ -228,7 +236,7 @@ class Ledger:
             raise failure(self.path, "read", error) from error
 
     def limits(self, models: Sequence[str]) -> set[str]:
-        """The recorded limits of requests to some models, as JSON. Raises LedgerError."""
+        """Return the recorded limits of requests to some models, as JSON. Raises LedgerError."""
         if not self.has_limits():
             return set()
         query = f"SELECT fields FROM limits WHERE model IN ({','.join('?' * len(models))})"
@@ -250,7 +258,7 @@ class Ledger:
             raise failure(self.path, "written", error) from error
 
     def count(self) -> int:
-        """How many samples the ledger holds."""
+        """Return how many samples the ledger holds."""
         (count,) = self._connection.execute("SELECT count(*) FROM entries").fetchone()
         return int(count)
 
@@ -260,7 +268,11 @@ class Ledger:
 
 
 def row_of(entry: Entry, at: float) -> Row:
-    """An entry as it lies in the table, sealed. Raises TypeError for a text that JSON cannot keep."""
+    """Return an entry as it lies in the table, sealed.
+
+    Raises:
+        TypeError: For a text that JSON cannot keep.
+    """
     key, error = bytes.fromhex(entry.key), entry.completion.error
     fields = ((name, getattr(entry.completion, name)) for name in _TYPES)
     reply = orjson.dumps({name: value for name, value in fields if value not in (None, False)})
@@ -274,7 +286,11 @@ def seal_of(key: bytes, model: str, error: str | None, reply: bytes) -> bytes:
 
 
 def read_row(row: Row) -> Completion:
-    """Return the content of an entry. Raises DamagedEntryError if it is damaged."""
+    """Return the content of an entry.
+
+    Raises:
+        DamagedEntryError: If it is damaged.
+    """
     key, _, model, error, reply, seal = row
     try:
         if len(key) != DIGEST_BYTES:
@@ -292,7 +308,7 @@ def read_row(row: Row) -> Completion:
 
 
 def _types() -> dict[str, tuple[type, ...]]:
-    """What each field of a reply may hold, by its annotation; a whole number will do for any number."""
+    """Return what each field of a reply may hold, by its annotation; a whole number will do for any number."""
     hints = get_type_hints(Completion).items()
     return {name: (*(get_args(hint) or (hint,)), *((int,) if float in get_args(hint) else ())) for name, hint in hints}
 

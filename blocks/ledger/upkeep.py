@@ -76,7 +76,7 @@ class PruneResult(Config):
     spared: int = Field(0, description="Entries that stay, though selected, since an active run may need them.")
 
     def plus(self, other: "PruneResult") -> "PruneResult":
-        """The sum of two."""
+        """Return the sum of two."""
         return PruneResult(
             entries=self.entries + other.entries,
             reply_bytes=self.reply_bytes + other.reply_bytes,
@@ -88,7 +88,8 @@ class PruneResult(Config):
 def open_ledger(folder: Path, to_read: bool = False) -> Iterator[sqlite3.Connection]:
     """The database of a ledger that is there; one that is only read may lie where nothing can be written.
 
-    Raises LedgerError where it is not there, or cannot be read or written.
+    Raises:
+        LedgerError: If it is not there, or cannot be read or written.
     """
     path = folder / FILE_NAME
     if not path.is_file() or not path.stat().st_size:
@@ -129,7 +130,7 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _read_only_uri(path: Path) -> str:
-    """How a file is opened so that a run which begins meanwhile is seen, and nothing is left beside it.
+    """Return how a file is opened so that a run which begins meanwhile is seen, and nothing is left beside it.
 
     With a log beside it, it is read as it is: a run is active there, or was killed. Without one SQLite makes the log,
     and removes it again, where it may write there; where it may not, nobody changes the file.
@@ -145,7 +146,7 @@ def _writable(path: Path) -> bool:
 
 
 def statistics(folder: Path) -> Statistics:
-    """What a ledger holds, by model; reads all of it once. Raises LedgerError."""
+    """Return what a ledger holds, by model; reads all of it once. Raises LedgerError."""
     path = folder / FILE_NAME
     models: dict[str, ModelEntries] = {}
     with open_ledger(folder, to_read=True) as connection:
@@ -258,6 +259,6 @@ def compact(folder: Path, alone: bool) -> tuple[int, int]:
 
 
 def _size(connection: sqlite3.Connection) -> int:
-    """The bytes of a database once its log is folded in."""
+    """Return the bytes of a database once its log is folded in."""
     pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     return int(pages * size)

@@ -76,7 +76,7 @@ class LedgerWriter(Writer):
             ledger.close()
 
     def _take(self) -> tuple[list[Entry], bool]:
-        """The entries that wait, at least one, and whether they are the last."""
+        """Return the entries that wait, at least one, and whether they are the last."""
         entries: list[Entry] = []
         item = self._queue.get()
         while item is not None:

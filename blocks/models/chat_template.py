@@ -36,7 +36,7 @@ class _Generation(Extension):
     tags = {"generation"}  # noqa: RUF012 - as jinja2 declares it
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        """The body alone."""
+        """Return the body alone."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
@@ -58,7 +58,7 @@ class ChatTemplate:
 
     @classmethod
     def from_folder(cls, folder: Path, needed: bool = True) -> "ChatTemplate":
-        """The chat template of a folder; one that refuses everything where there is none and none is needed.
+        """Return the chat template of a folder; one that refuses everything where there is none and none is needed.
 
         Raises TokenizerUnusableError.
         """
@@ -74,9 +74,10 @@ class ChatTemplate:
         return cls(text, special, _tokenizer(folder), _adds_bos(config))
 
     def render(self, messages: Sequence[Mapping[str, Any]], *, answer_next: bool = False, **fields: Any) -> str:
-        """The text of a conversation; answer_next ends it where the assistant begins.
+        """Return the text of a conversation; answer_next ends it where the assistant begins.
 
-        Raises TemplateRefusedError where the template takes no such conversation.
+        Raises:
+            TemplateRefusedError: If the template takes no such conversation.
         """
         known = {"messages": [dict(message) for message in messages], "add_generation_prompt": answer_next}
         try:
@@ -85,7 +86,8 @@ class ChatTemplate:
             raise TemplateRefusedError(str(error) or type(error).__name__) from error
 
     def exact(self, text: str) -> str | list[int]:
-        """What to send of a rendered text, so that an engine sees it with exactly one BOS, if the tokenizer has one.
+        """Return what to send of a rendered text, so that an engine sees it with exactly one BOS, if the tokenizer has
+        one.
 
         The text itself where an engine makes the right tokens of it, else the token ids. Without a tokenizer that can
         be read here, the text without the BOS that an engine adds itself.
@@ -108,7 +110,9 @@ class ChatTemplate:
         return text
 
     def bos_id(self) -> int | None:
-        """The id of the token that the tokenizer puts in front of every text, or that the template begins with."""
+        """Return the id of the token that the tokenizer puts in front of every text, or that the template
+        begins with.
+        """
         if self.tokenizer is None:
             return None
         added: list[int] = self.tokenizer.encode("", add_special_tokens=True).ids
@@ -118,12 +122,14 @@ class ChatTemplate:
         return bos if bos is not None and self._begins_with_bos() else None
 
     def special_token_id(self, text: str) -> int | None:
-        """The id of a special token that an engine leaves out of its text, so that no stop string can find it."""
+        """Return the id of a special token that an engine leaves out of its text, so that no stop string
+        can find it.
+        """
         found = self.tokenizer.token_to_id(text) if self.tokenizer is not None else None
         return found if found is not None and self._is_special(found) else None
 
     def special_tokens(self) -> list[str]:
-        """All texts that are special tokens, the longest first."""
+        """Return all texts that are special tokens, the longest first."""
         texts = set(self.special.values())
         if self.tokenizer is not None:
             added = self.tokenizer.get_added_tokens_decoder().values()
@@ -152,7 +158,7 @@ class ChatTemplate:
 
 @lru_cache(maxsize=16)
 def chat_template(name: str, base: Path, revision: str | None = None, needed: bool = True) -> ChatTemplate:
-    """The chat template of a tokenizer: a folder, from base or from here, or an id on the Hugging Face Hub.
+    """Return the chat template of a tokenizer: a folder, from base or from here, or an id on the Hugging Face Hub.
 
     needed tells whether a tokenizer without a chat template is of no use.
 
@@ -162,7 +168,7 @@ def chat_template(name: str, base: Path, revision: str | None = None, needed: bo
 
 
 def template_text(folder: Path) -> str | None:
-    """The text of the chat template in a tokenizer's folder, if it has one. Raises TokenizerUnusableError."""
+    """Return the text of the chat template in a tokenizer's folder, if it has one. Raises TokenizerUnusableError."""
     own = folder / "chat_template.jinja"
     return (
         _text(own) if own.is_file() else choose_template(_json(folder / "tokenizer_config.json").get("chat_template"))
@@ -170,7 +176,7 @@ def template_text(folder: Path) -> str | None:
 
 
 def cached_folder(name: str, base: Path, revision: str | None = None) -> Path | None:
-    """The folder of a tokenizer that is on this machine; None where it would have to be fetched."""
+    """Return the folder of a tokenizer that is on this machine; None where it would have to be fetched."""
     from huggingface_hub import snapshot_download
 
     with suppress(TokenizerUnusableError, OSError, ValueError):
@@ -182,7 +188,7 @@ def cached_folder(name: str, base: Path, revision: str | None = None) -> Path | 
 
 
 def tokenizer_folder(name: str, base: Path, revision: str | None = None) -> Path:
-    """The folder that holds a tokenizer's files, fetched from the Hub where it is not here already."""
+    """Return the folder that holds a tokenizer's files, fetched from the Hub where it is not here already."""
     for folder in (base / Path(name).expanduser(), Path(name).expanduser()):
         if folder.is_dir():
             return folder
@@ -229,7 +235,7 @@ def _refuse(words: str) -> NoReturn:
 
 
 def choose_template(template: Any) -> str | None:
-    """The template named `default` of several, or the only one."""
+    """Return the template named `default` of several, or the only one."""
     if isinstance(template, list):
         both = [(one.get("name"), one.get("template")) for one in template if isinstance(one, dict)]
         named = {name: text for name, text in both if isinstance(name, str) and isinstance(text, str)}
@@ -238,7 +244,7 @@ def choose_template(template: Any) -> str | None:
 
 
 def _adds_bos(config: Mapping[str, Any]) -> bool:
-    """Whether engines put a BOS in front of every text, by its settings; those of SentencePiece do unsaid."""
+    """Return whether engines put a BOS in front of every text, by its settings; those of SentencePiece do unsaid."""
     configured = config.get("add_bos_token")
     return configured if isinstance(configured, bool) else str(config.get("tokenizer_class")).startswith(ADDS_BOS)
 

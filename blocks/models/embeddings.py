@@ -12,17 +12,17 @@ SHOWN_BYTES = 2000
 
 
 def pack(vector: Any) -> str:
-    """A vector as text: base64 of its float32 values, little endian."""
+    """Return a vector as text: base64 of its float32 values, little endian."""
     return base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode()
 
 
 def unpack(text: str) -> Any:
-    """The vector in a text that `pack` made, as float32 of shape (dimensions,)."""
+    """Return the vector in a text that `pack` made, as float32 of shape (dimensions,)."""
     return np.frombuffer(base64.b64decode(text), "<f4")
 
 
 def read_embedding(body: bytes) -> Completion:
-    """The vector in the reply of an /embeddings endpoint, as a completion whose text is the packed vector.
+    """Return the vector in the reply of an /embeddings endpoint, as a completion whose text is the packed vector.
 
     Numbers and base64 are both understood. A body that is cut or holds no vector of finite numbers is a passing error.
     """

@@ -203,13 +203,15 @@ class OpenAIModel(Config):
         return self.provider or provider_at(self.addresses[0])
 
     def key_variable(self) -> str | None:
-        """The environment variable that holds the key: as named, else the provider's, or OpenAI's for its address."""
+        """Return the environment variable that holds the key: as named, else the provider's, or OpenAI's for its
+        address.
+        """
         if self.api_key_env is None and self.provider is not None:
             return providers()[self.provider].api_key_env
         return self.api_key_env or ("OPENAI_API_KEY" if set(self.addresses) == {OPENAI_URL} else None)
 
     def ledger_identity(self) -> str:
-        """The identity in the ledger: name and revision, never an address or a port."""
+        """Return the identity in the ledger: name and revision, never an address or a port."""
         return self.identity or (f"{self.model}@{self.revision}" if self.revision else self.model)
 
     def first_concurrency(self, address: str) -> int:
@@ -231,7 +233,7 @@ class OpenAIModel(Config):
 
 
 def without(*names: str) -> Callable[[dict[str, Any]], None]:
-    """What takes keys out of a model's JSON schema that it inherits and refuses."""
+    """Return what takes keys out of a model's JSON schema that it inherits and refuses."""
 
     def take_out(schema: dict[str, Any]) -> None:
         for name in names:
@@ -278,7 +280,7 @@ class RewardModel(OpenAIModel):
         return self
 
     def most_samples(self, address: str, is_vllm: bool = False) -> int:
-        """One: a number has no samples."""
+        """Return 1, since a number has no samples."""
         return 1
 
     @property
@@ -302,7 +304,7 @@ class RewardModel(OpenAIModel):
         return not self.number
 
     def ledger_identity(self) -> str:
-        """The identity in the ledger: name, revision, and what is sent and read, never an address or a port."""
+        """Return the identity in the ledger: name, revision, and what is sent and read, never an address or a port."""
         fields = " ".join(f"{name}={part}" for name, part in sorted(self.request_fields.items()))
         return f"{super().ledger_identity()} {self.path} {fields} {self.number_path}"
 
@@ -339,7 +341,11 @@ class LiteLLMModel(OpenAIModel):
 
 
 def _address(value: str) -> str:
-    """An address without its last slash. Raises ValueError where it is none or holds a secret."""
+    """Return an address without its last slash.
+
+    Raises:
+        ValueError: If it is none or holds a secret.
+    """
     parts = urlsplit(value)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(
@@ -380,18 +386,18 @@ ModelConfig = Annotated[
 
 
 def extra_body_of(model: ModelConfig) -> dict[str, Any]:
-    """Further fields of each request to a model."""
+    """Return further fields of each request to a model."""
     return {} if isinstance(model, BundledModel) else model.extra_body
 
 
 def price_of(model: ModelConfig) -> Price:
-    """What a model's tokens cost: as the recipe says, else by our table, else nothing."""
+    """Return what a model's tokens cost: as the recipe says, else by our table, else nothing."""
     if isinstance(model, OpenAIModel) and "usd_per_million_tokens" not in model.model_fields_set:
         return listed_price(model.provider_name, model.model) or Price()
     return model.usd_per_million_tokens
 
 
 def missing_key(model: ModelConfig) -> str | None:
-    """The name of the environment variable that a model needs and that is not set, else None."""
+    """Return the name of the environment variable that a model needs and that is not set, else None."""
     variable = model.key_variable() if isinstance(model, OpenAIModel) else None
     return variable if variable and not os.environ.get(variable) else None

@@ -71,7 +71,9 @@ insufficient_system_resource, network_error of Zhipu and of gateways, vLLM's and
 
 
 def reject_aborted(completion: Completion, why: str = "") -> Completion:
-    """A completion, or the passing error in its place where its making broke off; why: the server's words for that."""
+    """Return a completion, or the passing error in its place where its making broke off; why: the server's words for
+    that.
+    """
     reason = completion.finish_reason or ""
     if not why and reason.lower() not in GENERATION_FAILED:
         return completion
@@ -114,5 +116,5 @@ class PreQueryEngine(Protocol):
     """An engine that knows its own chat template."""
 
     def pre_query_prefix(self, system_prompt: str | None = None, steer: str = "", turns: Sequence[Message] = ()) -> str:
-        """The text before the user's words, which a chat model continues with an instruction."""
+        """Return the text before the user's words, which a chat model continues with an instruction."""
         ...

@@ -27,11 +27,11 @@ class PreQuery(Protocol):
     """One model's way to begin a user's turn."""
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
-        """The prompt as a person reads it: system prompt, earlier turns, the user's marker and what steers."""
+        """Return the prompt as a person reads it: system prompt, earlier turns, the user's marker and what steers."""
         ...
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
-        """The prompt as it is sent: a text, or token ids where an engine would make other tokens of the text."""
+        """Return the prompt as it is sent: a text, or token ids where an engine would make other tokens of the text."""
         ...
 
     def stops(self) -> dict[str, Any]:
@@ -54,15 +54,15 @@ class TemplatePreQuery:
         self.template = template
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
-        """The prompt as a person reads it. Raises PreQueryUnknownError."""
+        """Return the prompt as a person reads it. Raises PreQueryUnknownError."""
         return self._render_turns(system, turns).before + steer
 
     def prompt(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str | list[int]:
-        """The prompt as it is sent, with exactly one BOS. Raises PreQueryUnknownError."""
+        """Return the prompt as it is sent, with exactly one BOS. Raises PreQueryUnknownError."""
         return request_prompt(self.text(system, turns, steer), self.template, steer)
 
     def stops(self) -> dict[str, Any]:
-        """What the template writes behind the user's words."""
+        """Return what the template writes behind the user's words."""
         return self._stops
 
     @cached_property
@@ -75,7 +75,9 @@ class TemplatePreQuery:
         return {"stop": [stop]} if ends_by_itself else {"stop": [stop], "stop_token_ids": [number]}
 
     def _first_behind(self, behind: str) -> str | None:
-        """The first special token behind the user's words, with whatever stands before it; or else the first line."""
+        """Return the first special token behind the user's words, with whatever stands before it; or else the first
+        line.
+        """
         text = behind.lstrip()
         line = text.split("\n", 1)[0].strip()
         special = self.template.special_tokens()
@@ -108,7 +110,7 @@ class TemplatePreQuery:
         return self._around([first, *turns[1:]])
 
     def _around(self, messages: Sequence[Message]) -> RenderedPrompt:
-        """The conversation with a user's turn at its end, cut at the marker that stands there."""
+        """Return the conversation with a user's turn at its end, cut at the marker that stands there."""
         marker = next(one for one in MARKERS if not any(one in message["content"] for message in messages))
         plain: list[Message] = [*messages, {"role": "user", "content": marker}]
         problems = []
@@ -132,12 +134,12 @@ class TemplatePreQuery:
 
 
 def _in_parts(message: Message) -> Mapping[str, Any]:
-    """A message whose words are a list of one part, as templates of models that also see take them."""
+    """Return a message whose words are a list of one part, as templates of models that also see take them."""
     return {**message, "content": [{"type": "text", "text": message["content"]}]}
 
 
 def _has(text: str, words: str) -> bool:
-    """Whether a text holds some words, however a template has folded their blanks."""
+    """Return whether a text holds some words, however a template has folded their blanks."""
     return " ".join(words.split()) in " ".join(text.split())
 
 
@@ -148,7 +150,11 @@ def request_prompt(text: str, template: ChatTemplate | None, steer: str) -> str 
 
 
 def own_pre_query(template: ChatTemplate, name: str) -> TemplatePreQuery:
-    """The pre-query of a tokenizer's chat template, tried once. Raises PreQueryUnknownError naming the tokenizer."""
+    """Return the pre-query of a tokenizer's chat template, tried once.
+
+    Raises:
+        PreQueryUnknownError: Naming the tokenizer.
+    """
     found = TemplatePreQuery(template)
     try:
         found.text()

@@ -33,7 +33,7 @@ class Provider(Config):
 
 @cache
 def providers() -> dict[str, Provider]:
-    """All providers by their short names."""
+    """Return all providers by their short names."""
     data = json.loads((_FOLDER / "providers.json").read_text(encoding="utf-8"))
     return {name: Provider.model_validate(facts) for name, facts in data.items()}
 
@@ -48,7 +48,7 @@ ProviderName = Annotated[str, PROVIDERS]
 
 
 def provider_at(address: str) -> str | None:
-    """The short name of the provider that has an address."""
+    """Return the short name of the provider that has an address."""
     return next((name for name, provider in providers().items() if provider.base_url == address), None)
 
 
@@ -59,14 +59,14 @@ def listed_price(provider: str | None, model: str) -> Price | None:
 
 
 def price_as_of(provider: str | None, model: str) -> str | None:
-    """The date at which a model's price in our table was true; None where it does not stand there."""
+    """Return the date at which a model's price in our table was true; None where it does not stand there."""
     found = _listed_price(provider, model)
     return found[0] if found else None
 
 
 @cache
 def _listed_price(provider: str | None, model: str) -> tuple[str, Price] | None:
-    """A model's price in our table and its date; of several the latest."""
+    """Return a model's price in our table and its date; of several the latest."""
     tables = sorted(_prices().get(provider or "", {}).items(), reverse=True)
     for name in (model, _DATED.sub("", model)):
         for date, table in tables:

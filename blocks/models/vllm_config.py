@@ -106,7 +106,7 @@ class VLLMModel(Config):
         return self.model_copy(update={name: str(path) for name, path in beside.items() if path.is_dir()})
 
     def ledger_identity(self) -> str:
-        """The identity in the ledger: a Hub id and revision, or a folder's name and a digest of its weights."""
+        """Return the identity in the ledger: a Hub id and revision, or a folder's name and a digest of its weights."""
         if self.identity:
             return self.identity
         folder = Path(self.model).expanduser()
@@ -117,12 +117,13 @@ class VLLMModel(Config):
         return own + revision + "".join(f"+{one}" for one in (self.quantization, adapter) if one)
 
     def engine_key(self) -> str:
-        """What two models have in common that one engine can answer for both."""
+        """Return what two models have in common that one engine can answer for both."""
         return digest(self.model_dump(mode="json", exclude={"usd_per_million_tokens", "sampling", "extra_body"}))
 
 
 def _room_for(adapter: Path) -> dict[str, Any]:
-    """The engine argument that an adapter's rank asks for; nothing where vLLM's default does or the folder is not here.
+    """Return the engine argument that an adapter's rank asks for; nothing where vLLM's default does or the folder is
+    not here.
 
     A file that cannot be read is no problem here: vLLM reads it too and reports what is wrong with it.
     """
@@ -136,7 +137,7 @@ def _room_for(adapter: Path) -> dict[str, Any]:
 
 
 def weights_digest(folder: Path, *beside: str) -> str:
-    """A digest of the weights in a folder: of every file's name, size and pieces, since whole ones take minutes.
+    """Return a digest of the weights in a folder: of every file's name, size and pieces, since whole ones take minutes.
 
     beside names further files that the answers depend on, as those of an adapter on its scale.
     """

@@ -31,7 +31,7 @@ def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
 
 
 def tables_of(run: Run, handles: Sequence[RunHandle]) -> duckdb.DuckDBPyConnection:
-    """A connection that has the tables of some of a run's handles, in memory."""
+    """Return a connection that has the tables of some of a run's handles, in memory."""
     connection = _limit_memory(duckdb.connect(":memory:"), run)
     _create_views(connection, run, handles)
     return connection
@@ -61,7 +61,9 @@ def _limit_memory(connection: duckdb.DuckDBPyConnection, run: Run) -> duckdb.Duc
 
 
 def with_more_memory(connection: duckdb.DuckDBPyConnection, ask: Callable[[], Given]) -> Given:
-    """What a query of a connection gives; one of rows too long for the usual memory limit is asked again with more."""
+    """Return what a query of a connection gives; one of rows too long for the usual memory limit is asked again with
+    more.
+    """
     for limit in MORE_MEMORY:
         try:
             return ask()
@@ -108,7 +110,8 @@ def _write_database(run: Run, file: Path, memory: str) -> None:
 
 
 def stage_accounts(handles: Sequence[RunHandle]) -> dict[str, Account]:
-    """The account of each stage, in the order of their first chunks: the sum over its chunks as this run counts them.
+    """Return the account of each stage, in the order of their first chunks: the sum over its chunks as this run counts
+    them.
 
     What counts nothing is no stage: the outcomes of a gate, or a report.
     """
@@ -158,7 +161,7 @@ def _union(
 
 
 def prompts_to_answer(handles: Sequence[RunHandle]) -> int:
-    """How many prompts a run has to answer, once it has begun to: those that all stages before have left."""
+    """Return how many prompts a run has to answer, once it has begun to: those that all stages before have left."""
     last = stage_making("prompts", handles)
     made = [
         one.handle.shards["prompts"] for one in handles if one.handle.stage == last and "prompts" in one.handle.shards
@@ -167,7 +170,7 @@ def prompts_to_answer(handles: Sequence[RunHandle]) -> int:
 
 
 def stage_making(name: str, handles: Sequence[RunHandle]) -> str | None:
-    """The stage whose rows of a table continue: one that makes the table again replaces those before it."""
+    """Return the stage whose rows of a table continue: one that makes the table again replaces those before it."""
     making = dict.fromkeys(one.handle.stage for one in handles if name in one.handle.shards)
     return next(reversed(making), None)
 
@@ -187,5 +190,5 @@ def _with_kept(name: str, kept: Sequence[str]) -> str:
 
 
 def identifier(name: str) -> str:
-    """A column's name as SQL text, quotes and all."""
+    """Return a column's name as SQL text, quotes and all."""
     return '"' + name.replace('"', '""') + '"'

@@ -82,7 +82,7 @@ class Workspace:
 
     @classmethod
     def resolve(cls, folder: str | Path | None = None) -> "Workspace":
-        """The workspace of that folder, else of KASASAGI_WORKSPACE, else of ./workspace."""
+        """Return the workspace of that folder, else of KASASAGI_WORKSPACE, else of ./workspace."""
         return cls(Path(folder or os.environ.get(ENVIRONMENT_NAME) or "workspace"))
 
     @property
@@ -96,7 +96,11 @@ class Workspace:
         return tuple(self.folder / name for name in OWN_FOLDERS)
 
     def prepare(self) -> None:
-        """Make the folders. Raises WorkspaceError where they cannot be written."""
+        """Make the folders.
+
+        Raises:
+            WorkspaceError: If they cannot be written.
+        """
         try:
             for folder in (self.ledger_folder, self.results_folder, self.runs_folder, self.folder / "locks"):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +121,7 @@ class Workspace:
             yield
 
     def runs(self) -> list[RunState]:
-        """All runs, the latest first."""
+        """Return all runs, the latest first."""
         states = []
         for file in self.runs_folder.glob("*/run.json"):
             with suppress(WorkspaceError):  # one run that cannot be read must not hide the others
@@ -193,7 +197,7 @@ class Run:
         new.replace(self.folder / "run.json")
 
     def state(self) -> RunState:
-        """The state; a run that never ended, and whose process is gone, was killed."""
+        """Return the state; a run that never ended, and whose process is gone, was killed."""
         state = _whole(self.folder / "run.json", RunState.model_validate_json)
         if state.status == "running" and not is_alive(state.pid, state.pid_started):
             return state.model_copy(update={"status": "killed"})
@@ -206,7 +210,7 @@ class Run:
         new.replace(self.folder / "models.json")
 
     def recorded_models(self) -> list[str] | None:
-        """The models that this run asks; None where it has not recorded them yet."""
+        """Return the models that this run asks; None where it has not recorded them yet."""
         try:
             return [str(model) for model in orjson.loads((self.folder / "models.json").read_bytes())]
         except (OSError, ValueError, TypeError):
@@ -222,17 +226,19 @@ class Run:
         return line
 
     def handles(self) -> list[RunHandle]:
-        """The chunks that are done, in the order of their stages; an unfinished last line is not there yet."""
+        """Return the chunks that are done, in the order of their stages; an unfinished last line is not there yet."""
         if not self._handles_file.exists():
             return []
         return _whole(self._handles_file, _latest_handles)
 
     def recipe(self) -> dict[str, Any]:
-        """The recipe that was run, as plain data."""
+        """Return the recipe that was run, as plain data."""
         return _whole(self.recipe_file, lambda data: dict(orjson.loads(data)))
 
     def product(self) -> Product:
-        """What its dataset is made of, by its recipe: pairs where there is a judge or a stronger model is named."""
+        """Return what its dataset is made of, by its recipe: pairs where there is a judge or a stronger
+        model is named.
+        """
         recipe = self.recipe()
         source = recipe.get("source")
         if source is None or recipe.get("judge") or recipe.get("pairs", {}).get("strategy") == UNJUDGED:
@@ -251,7 +257,11 @@ def _latest_handles(data: bytes) -> list[RunHandle]:
 
 
 def _whole(file: Path, read: Callable[[bytes], Read]) -> Read:
-    """What stands in a file of a run. Raises WorkspaceError where it is not what a run writes."""
+    """Return what stands in a file of a run.
+
+    Raises:
+        WorkspaceError: If it is not what a run writes.
+    """
     data = file.read_bytes()
     try:
         return read(data)

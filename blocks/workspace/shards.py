@@ -34,7 +34,7 @@ class Account(Config):
     seconds: float = Field(0.0, description="Seconds that the work took.")
 
     def without_costs(self) -> "Account":
-        """The same account in a later run, which pays for nothing."""
+        """Return the same account in a later run, which pays for nothing."""
         free = {"calls_paid": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": 0.0, "seconds": 0.0}
         return self.model_copy(update={"calls_reused": self.calls_paid + self.calls_reused, **free})
 
@@ -62,7 +62,7 @@ class ShardStore:
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, shard: Shard | str) -> Path:
-        """Where a shard lies."""
+        """Return where a shard lies."""
         name = shard if isinstance(shard, str) else shard.digest
         return self.folder / name[:2] / f"{name}.parquet"
 
@@ -95,11 +95,11 @@ class ShardStore:
         return shard
 
     def read(self, shard: Shard, columns: list[str] | None = None) -> pa.Table:
-        """A shard's rows."""
+        """Return a shard's rows."""
         return pq.read_table(self.path(shard), columns=columns)
 
     def contains_all(self, shards: Mapping[str, Shard]) -> bool:
-        """Whether all these shards are there and have the content that their names promise."""
+        """Return whether all these shards are there and have the content that their names promise."""
         return all(
             self.path(shard).exists() and digest_file(self.path(shard)) == shard.digest for shard in shards.values()
         )

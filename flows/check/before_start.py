@@ -101,5 +101,5 @@ def _tokenizer_problems(loaded: LoadedRecipe) -> list[str]:
 
 
 def _unfilled(model: ModelConfig) -> bool:
-    """Whether a model takes its key from a block that is not loaded, or holds none."""
+    """Return whether a model takes its key from a block that is not loaded, or holds none."""
     return isinstance(model, OpenAIModel) and bool(model.block) and model.api_key_env is None

@@ -33,7 +33,7 @@ def check_cluster(loaded: LoadedRecipe, workspace: Workspace, log: Callable[[str
 
 
 def _silent(runtime: RuntimeConfig, log: Callable[[str], None]) -> str | None:
-    """One sentence if nobody answers at the cluster's address."""
+    """Return one sentence if nobody answers at the cluster's address."""
     if runtime.address in FOUND_BY_RAY:
         log(f"runtime: Ray looks for the cluster ({runtime.address}) when a run begins")
         return None
@@ -55,7 +55,7 @@ def _silent(runtime: RuntimeConfig, log: Callable[[str], None]) -> str | None:
 
 
 async def _workers(runtime: RuntimeConfig) -> int:
-    """How many workers a Dask cluster has. Raises OSError, TimeoutError."""
+    """Return how many workers a Dask cluster has. Raises OSError, TimeoutError."""
     from distributed import Client
 
     async with Client(runtime.address, asynchronous=True, timeout=PATIENCE_S, set_as_default=False) as client:
@@ -63,7 +63,7 @@ async def _workers(runtime: RuntimeConfig) -> int:
 
 
 def _unwritable(runtime: RuntimeConfig, base: Path, workspace: Workspace, log: Callable[[str], None]) -> str | None:
-    """One sentence if nothing can be written to the shared storage."""
+    """Return one sentence if nothing can be written to the shared storage."""
     address, name = storage_of(runtime, base, workspace), f"check-{secrets.token_hex(6)}"
     try:
         store = Store(address)

@@ -47,7 +47,7 @@ PING = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 1
 
 
 def warnings(recipe: Recipe) -> list[str]:
-    """What is allowed, but seldom meant."""
+    """Return what is allowed, but seldom meant."""
     responders = {responder.use for responder in recipe.respond.models}
     found = []
     judging = recipe.judging
@@ -82,7 +82,7 @@ def _overruled_sampling(recipe: Recipe) -> list[str]:
 
 
 def _untrained_judges(recipe: Recipe, judging: JudgeConfig) -> list[str]:
-    """What bundled judges are asked in words that they were not trained on."""
+    """Return what bundled judges are asked in words that they were not trained on."""
     return [
         f"judge.prompt: the bundled model {name!r} understands only our judge prompt; leave it out"
         for name in judging.judges
@@ -113,7 +113,7 @@ def provider_warnings(recipe: Recipe) -> list[str]:
 
 
 def price_notes(recipe: Recipe) -> list[str]:
-    """What our table of prices says of the models whose price the recipe leaves to it."""
+    """Return what our table of prices says of the models whose price the recipe leaves to it."""
     found = []
     for label, model in recipe.models.items():
         if isinstance(model, OpenAIModel) and "usd_per_million_tokens" not in model.model_fields_set:
@@ -139,7 +139,7 @@ def check_student(loaded: LoadedRecipe, log: Callable[[str], None]) -> None:
 
 
 def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:
-    """One rendered request for each model that invents, responds or judges: a title, and its text.
+    """Yield one rendered request for each model that invents, responds or judges: a title, and its text.
 
     first is the source's first row that passes the filter; without one, a question of ours is the example. Raises
     PreQueryUnknownError where nobody knows what stands before the user's words, SteeringError.
@@ -207,7 +207,7 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None
 
 
 def _complete_here(model: BundledModel) -> Complete:
-    """A function that sends one request to a model in this process."""
+    """Return a function that sends one request to a model in this process."""
 
     async def complete(request: Request) -> Completion:
         return (await asyncio.to_thread(engine_for(model).generate, [request]))[0]
@@ -218,7 +218,7 @@ def _complete_here(model: BundledModel) -> Complete:
 async def _check_one(
     loaded: LoadedRecipe, label: str, address: str, ping: bool, log: Callable[[str], None]
 ) -> str | None:
-    """What is wrong with a model behind an endpoint at one of its addresses, if anything."""
+    """Return what is wrong with a model behind an endpoint at one of its addresses, if anything."""
     place, model = f"models.{label}", loaded.recipe.models[label]
     if not isinstance(model, OpenAIModel):
         return None
@@ -254,7 +254,7 @@ async def _ping_endpoint(
 
 
 def _sampling_of(recipe: Recipe, label: str) -> dict[str, Any]:
-    """The sampling that a model's first responder is asked with, so that a ping meets what the run will meet."""
+    """Return the sampling that a model's first responder is asked with, so that a ping meets what the run will meet."""
     model, responders = recipe.models[label], [one for one in recipe.respond.models if one.use == label]
     over = responders[0].sampling.over(recipe.respond.sampling) if responders else Sampling()
     return over.over(model.sampling).parameters()

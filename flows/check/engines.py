@@ -24,7 +24,8 @@ GREETING = re.compile(
 
 
 async def check_magpie(loaded: LoadedRecipe, log: Callable[[str], None]) -> list[str]:
-    """Whether the servers of models that play the user continue a text: chat-only servers look alike until asked.
+    """Return whether the servers of models that play the user continue a text: chat-only servers look alike until
+    asked.
 
     Gives a sentence for each that cannot. A server that does not answer at all is another check's matter.
     """
@@ -33,7 +34,9 @@ async def check_magpie(loaded: LoadedRecipe, log: Callable[[str], None]) -> list
 
 
 def _inventors(loaded: LoadedRecipe) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """The models behind endpoints that invent or play the user: the recipe's key, the label, and a small request."""
+    """Yield the models behind endpoints that invent or play the user: the recipe's key, the label, and a
+    small request.
+    """
     source, models = loaded.recipe.source, loaded.recipe.models
     if isinstance(source, MagpieSource) and _is_asked(models[source.model]):
         begins = pre_query(source.template, models[source.model], None, loaded.base)

@@ -52,7 +52,7 @@ def judge_example(
 
 
 def _checked(config: VerifyConfig, row: Mapping[str, Any]) -> str:
-    """What the answers to a prompt are checked against, and whether something for that is missing here."""
+    """Return what the answers to a prompt are checked against, and whether something for that is missing here."""
     truth = config.constraint if config.truth is None else row.get(config.truth)
     kind = config.kind if config.kind != "auto" else kind_for(Case("", truth, last_turn(row)))
     against = "what the prompt asks for" if truth is None else repr(truth)
@@ -96,7 +96,9 @@ async def ask_preference(
 
 
 def _questions(loaded: LoadedRecipe, judging: JudgeConfig, label: str) -> list[tuple[Group, Question, list[str]]]:
-    """What a judge is asked about the good and the bad answer: which of them are shown, the question, the texts."""
+    """Return what a judge is asked about the good and the bad answer: which of them are shown, the
+    question, the texts.
+    """
     language, method = _language(judging), _method(loaded, judging, label)
     body = body_for(judging, loaded.recipe.models[label])
     row, found = example_row(loaded.recipe, language), []

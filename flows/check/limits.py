@@ -10,7 +10,7 @@ from kasasagi.flows.recipe.model import LoadedRecipe
 
 
 def named_limits(loaded: LoadedRecipe) -> dict[str, str]:
-    """The global concurrency limits that a recipe's models name, by the model's label."""
+    """Return the global concurrency limits that a recipe's models name, by the model's label."""
     models = loaded.recipe.models.items()
     return {
         label: model.prefect_limit for label, model in models if isinstance(model, OpenAIModel) and model.prefect_limit
@@ -18,7 +18,7 @@ def named_limits(loaded: LoadedRecipe) -> dict[str, str]:
 
 
 def limits_without_server(loaded: LoadedRecipe) -> list[str]:
-    """One sentence for each limit that no lasting server could keep.
+    """Return one sentence for each limit that no lasting server could keep.
 
     A run without PREFECT_API_URL starts a server for itself alone. That server shares its database with others, but
     its leases end with it and nobody collects them, so that slots of a killed run would stay lost.

@@ -107,7 +107,7 @@ def _describe_answers(source: DatasetSource, base: Path, read: int) -> str | Non
 
 
 def _early_filter(recipe: Recipe) -> FilterConfig:
-    """The part of the filter that needs nothing but the rows: no later stage's column, no other dataset."""
+    """Return the part of the filter that needs nothing but the rows: no later stage's column, no other dataset."""
     where = split_where(recipe.filter.where, [recipe.tag_columns, recipe.neighbor_columns])[0]
     return recipe.filter.model_copy(update={"where": where, "contamination": None})
 

@@ -17,7 +17,7 @@ def describe_vllm(label: str, model: VLLMModel, base: Path, log: Callable[[str],
 
 
 def vllm_problems(label: str, model: VLLMModel, base: Path) -> list[str]:
-    """What is wrong with a model on vLLM, without loading it; base is the recipe's folder."""
+    """Return what is wrong with a model on vLLM, without loading it; base is the recipe's folder."""
     model = model.with_resolved_folders(base)
     place = f"models.{label}"
     if model.command and model.serve and which(model.command[0]) is None:
@@ -33,7 +33,7 @@ def vllm_problems(label: str, model: VLLMModel, base: Path) -> list[str]:
 
 
 def _is_lost(name: str | None) -> bool:
-    """Whether a name can only be that of a folder, and there is none."""
+    """Return whether a name can only be that of a folder, and there is none."""
     if name is None or Path(name).expanduser().is_dir():
         return False
     return name.startswith((".", "/", "~")) or name.count("/") != 1

@@ -55,12 +55,12 @@ def serve(
 
 
 def _absolute(recipe: str) -> str:
-    """A recipe's path that holds from any folder; a shipped recipe's name as it is."""
+    """Return a recipe's path that holds from any folder; a shipped recipe's name as it is."""
     return str(Path(recipe).resolve()) if Path(recipe).is_file() else recipe
 
 
 def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
-    """The deployments of `deployments/prefect.yaml`, with some parameters changed."""
+    """Return the deployments of `deployments/prefect.yaml`, with some parameters changed."""
     import yaml
     from prefect.deployments.runner import RunnerDeployment
     from prefect.events import DeploymentEventTrigger
@@ -89,14 +89,14 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
 
 
 def _flow(entrypoint: str) -> "Flow[..., Any]":
-    """The flow of an entrypoint, e.g. flows/preference.py:preference."""
+    """Return the flow of an entrypoint, e.g. flows/preference.py:preference."""
     file, _, name = entrypoint.partition(":")
     flow: Flow[..., Any] = getattr(import_module(f"kasasagi.{file.removesuffix('.py').replace('/', '.')}"), name)
     return flow
 
 
 def _fitting(flow: "Flow[..., Any]", changes: dict[str, Any]) -> dict[str, Any]:
-    """The changes of parameters that a flow has; what an event tells is not changed."""
+    """Return the changes of parameters that a flow has; what an event tells is not changed."""
     return {name: value for name, value in changes.items() if name in flow.parameters.properties}
 
 

@@ -40,7 +40,7 @@ class Agreement:
                 self.by_margin[margin] = (hits + same, of + 1)
 
     def sentences(self) -> list[str]:
-        """What the counts say."""
+        """Return what the counts say."""
         if not self.verdicts:
             return ["No verdicts yet."]
         lines = [f"{plural(self.verdicts, 'verdict')}, {plural(self.ties, 'tie')} among them."]
@@ -57,7 +57,7 @@ class Agreement:
 
 
 def agreement(labels: Labels, pairs: Iterable[tuple[str, str, float | None]]) -> Agreement:
-    """The agreement over those pairs of (chosen, rejected, margin) that have a verdict."""
+    """Return the agreement over those pairs of (chosen, rejected, margin) that have a verdict."""
     counts = Agreement()
     for chosen, rejected, margin in pairs:
         label = labels.known.get(frozenset((chosen, rejected)))

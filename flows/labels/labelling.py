@@ -43,7 +43,10 @@ def label(run: Run, wanted: int, console: Console, ask: Callable[[str], str]) ->
     """Show pairs of a run until a person has given so many verdicts on it, earlier sessions counted, or quits.
 
     ask puts a question and gives the line typed; its EOFError or KeyboardInterrupt ends the session. Each verdict is
-    kept at once. Gives the agreement with the judge. Raises KasasagiError where the run's tables cannot be read.
+    kept at once. Gives the agreement with the judge.
+
+    Raises:
+        KasasagiError: If the run's tables cannot be read.
     """
     labels = Labels(run.workspace)
     with reading(run) as tables:
@@ -54,7 +57,11 @@ def label(run: Run, wanted: int, console: Console, ask: Callable[[str], str]) ->
 
 
 def agreement_on(run: Run) -> Agreement:
-    """How far a person's verdicts so far agree with the run's judge. Raises KasasagiError as `label` does."""
+    """Return how far a person's verdicts so far agree with the run's judge.
+
+    Raises:
+        KasasagiError: As `label` does.
+    """
     with reading(run) as tables:
         return agreement(Labels(run.workspace), _pairs(tables))
 
@@ -107,7 +114,7 @@ def _pairs(tables: DuckDBPyConnection) -> Iterator[tuple[str, str, float | None]
 
 
 def _unlabelled_pairs(tables: DuckDBPyConnection, labels: Labels) -> Iterator[Shown]:
-    """The pairs on which there is no verdict, in their order, some at a time: other queries run in between."""
+    """Yield the pairs on which there is no verdict, in their order, some at a time: other queries run in between."""
     for start in count(0, AT_ONCE):
         rows = tables.execute(f"{_IN_TURN} LIMIT {AT_ONCE} OFFSET {start}").fetchall()
         if not rows:
@@ -116,7 +123,7 @@ def _unlabelled_pairs(tables: DuckDBPyConnection, labels: Labels) -> Iterator[Sh
 
 
 def _display_order(pair: Shown) -> tuple[str, str]:
-    """The two responses in the order in which they are shown, which tells nothing of the judge's word."""
+    """Return the two responses in the order in which they are shown, which tells nothing of the judge's word."""
     one, other = sorted(pair[1:])
     return (one, other) if int(digest(["label", one, other])[:2], 16) % 2 else (other, one)
 

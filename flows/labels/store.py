@@ -43,7 +43,7 @@ class Labels:
         self.known: dict[frozenset[str], Label] = {label.texts: label for label in self._read()}
 
     def _read(self) -> list[Label]:
-        """The verdicts in the file; a line that was cut off when the machine died is not there."""
+        """Return the verdicts in the file; a line that was cut off when the machine died is not there."""
         if not self.file.exists():
             return []
         found = []
@@ -55,7 +55,11 @@ class Labels:
         return found
 
     def add(self, run: str, prompt_id: str, left: str, right: str, choice: Choice) -> Label:
-        """Keep a verdict; it is on the disk when this returns. Raises OSError where it cannot be written."""
+        """Keep a verdict; it is on the disk when this returns.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
         label = Label(prompt_id=prompt_id, left=left, right=right, choice=choice, run=run, at=time.time())
         with self.file.open("ab") as file:
             file.write(b"\n" * _is_torn(self.file) + orjson.dumps(label.model_dump()) + b"\n")
@@ -66,7 +70,7 @@ class Labels:
 
 
 def _is_torn(file: Path) -> bool:
-    """Whether the last line has no end."""
+    """Return whether the last line has no end."""
     size = file.stat().st_size
     with file.open("rb") as existing:
         existing.seek(max(0, size - 1))

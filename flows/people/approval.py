@@ -78,7 +78,7 @@ def failures_as_markdown(run: Run, outcomes: Sequence[Outcome]) -> str:
 
 
 def _row(row: dict[str, str]) -> str:
-    """One row: its id, the value that is not as expected where that is not the text itself, and the text."""
+    """Return one row: its id, the value that is not as expected where that is not the text itself, and the text."""
     text = row["text"] or ""
     value = "" if row["value"] == text else f", {cell(row['value'])}"
     return f"`{row['id']}`{value}\n\n{code_block(text)}"

@@ -39,7 +39,8 @@ ORDER BY p.prompt_id, p.chosen_id, p.rejected_id
 def push(run: Run, dataset: str | None, team: str | None, rows: int | None) -> tuple[str, int]:
     """Send a run's pairs to Argilla; gives the dataset's page and how many pairs are there now.
 
-    Raises KasasagiError where there are no pairs or the server cannot be used.
+    Raises:
+        KasasagiError: If there are no pairs or the server cannot be used.
     """
     with reading(run) as connection:
         query = "SELECT min(rating) AS least, max(rating) AS most FROM ratings"
@@ -60,7 +61,7 @@ def push(run: Run, dataset: str | None, team: str | None, rows: int | None) -> t
 
 
 def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str | None) -> tuple[Run, int, int]:
-    """A new run whose pairs are made of people's verdicts where there are any, and of the judge's elsewhere.
+    """Return a new run whose pairs are made of people's verdicts where there are any, and of the judge's elsewhere.
 
     Gives the run, how many verdicts it applies, and how many are about responses of other runs. Raises KasasagiError
     where nobody has submitted anything, and GateFailedError.
@@ -91,7 +92,9 @@ def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None)
 
 
 def _comparison(run: Run, row: Mapping[str, Any]) -> Comparison:
-    """A pair as a person sees it: in an order that the pair's digest draws, so that it does not say which is chosen."""
+    """Return a pair as a person sees it: in an order that the pair's digest draws, so that it does not say which is
+    chosen.
+    """
     sides = ["chosen", "rejected"]
     name = digest({"responses": sorted(row[f"{side}_id"] for side in sides)})
     if int(name[0], 16) % 2:
@@ -111,13 +114,13 @@ def _comparison(run: Run, row: Mapping[str, Any]) -> Comparison:
 
 
 def _prompts_of(run: Run) -> dict[str, str]:
-    """The prompt of each of a run's responses."""
+    """Return the prompt of each of a run's responses."""
     with reading(run) as connection:
         return dict(connection.execute("SELECT response_id, prompt_id FROM responses").fetchall())
 
 
 def _ratings(verdict: HumanRating, prompts: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """A verdict as two rows of the ratings table."""
+    """Yield a verdict as two rows of the ratings table."""
     for place, (side, rating) in enumerate(zip(SIDES, verdict.ratings, strict=True), 1):
         response = verdict.metadata[side]
         yield {

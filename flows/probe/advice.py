@@ -25,7 +25,8 @@ class Judgement(Config):
 
 
 def judge(figures: Figures, sampling: Sampling, steered: bool) -> Judgement:
-    """The verdict on some figures that were drawn with this sampling; steered says whether anything steered them.
+    """Return the verdict on some figures that were drawn with this sampling; steered says whether anything steered
+    them.
 
     A model suits Magpie where at least 60% of the draws are accepted, 90% of the texts are distinct and at most 20%
     of these near duplicates; it is unsuited under 25% or 50%, or beyond 60%.

@@ -55,7 +55,7 @@ class Figures(Config):
 
 
 def spread(texts: Sequence[str]) -> tuple[int, int, int]:
-    """The lengths in characters that a tenth, half and nine tenths of the texts do not exceed."""
+    """Return the lengths in characters that a tenth, half and nine tenths of the texts do not exceed."""
     if not texts:
         return 0, 0, 0
     found = np.percentile([len(text) for text in texts], [10, 50, 90], method="inverted_cdf")
@@ -63,13 +63,15 @@ def spread(texts: Sequence[str]) -> tuple[int, int, int]:
 
 
 def languages(texts: Sequence[str]) -> dict[str, float]:
-    """The share of the texts in each language, the commonest first; unclear where letters are too few."""
+    """Return the share of the texts in each language, the commonest first; unclear where letters are too few."""
     counts = Counter(language_of(text) or "unclear" for text in texts)
     return {name: count / len(texts) for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))}
 
 
 def opening(texts: Sequence[str]) -> tuple[str, float]:
-    """The commonest beginning of some texts (three words, or six signs where there are no blanks), and its share."""
+    """Return the commonest beginning of some texts (three words, or six signs where there are no blanks), and its
+    share.
+    """
     if not texts:
         return "", 0.0
     counts = Counter(_beginning(fold(text)) for text in texts)
@@ -84,7 +86,7 @@ def _beginning(text: str) -> str:
 
 
 def diversity(texts: Sequence[str]) -> float:
-    """The Vendi score (Friedman, Dieng 2022) of some texts, divided by their number: 1 if no two share anything.
+    """Return the Vendi score (Friedman, Dieng 2022) of some texts, divided by their number: 1 if no two share anything.
 
     It is the number of texts that, sharing nothing, would be as diverse: exp of the entropy of the eigenvalues of the
     similarity matrix, here the cosine of their sets of character 3-grams. At most 500 texts, at even distances, are
@@ -105,7 +107,7 @@ def diversity(texts: Sequence[str]) -> float:
 
 
 def at_even_distances(items: Sequence[Any], most: int) -> list[Any]:
-    """Some of the items, at even distances, at most so many."""
+    """Return some of the items, at even distances, at most so many."""
     if len(items) <= most:
         return list(items)
     return [items[number * len(items) // most] for number in range(most)]

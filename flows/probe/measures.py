@@ -43,22 +43,22 @@ class Measures:
         pq.write_table(prompts_table(probe.source, pa.Table.from_pylist(list(draws), schema=schema)), self._prompts)
 
     def kept(self, config: FilterConfig, rules: Sequence[str | dict[str, Any]] | None = None) -> int:
-        """How many draws a filter keeps."""
+        """Return how many draws a filter keeps."""
         defaults = self._probe.rules if rules is None else rules
         return filter_prompts(config, self._prompts, self._folder, self._probe.base, defaults).rows_out
 
     def share(self, dedup: dict[str, Any]) -> float:
-        """The share of the texts that deduplication alone keeps."""
+        """Return the share of the texts that deduplication alone keeps."""
         kept = self.kept(FilterConfig.model_validate({"dedup": dedup}), ())
         return kept / len(self._draws) if self._draws else 0.0
 
     def passes(self) -> dict[str, float]:
-        """The share of the texts that keep each rule."""
+        """Return the share of the texts that keep each rule."""
         count = len(self._draws)
         return {name: 1 - len(lost) / count if count else 0.0 for name, lost in self._broken_draws.items()}
 
     def shown(self) -> tuple[Shown, ...]:
-        """Some texts with the rules that they break."""
+        """Return some texts with the rules that they break."""
         return tuple(
             Shown(
                 text=row["text"].strip(),

@@ -45,7 +45,7 @@ class Probe(Config):
 def probe_of(
     name: str, samples: int, overrides: Sequence[str], model: dict[str, Any], workspace: Path | None = None
 ) -> Probe:
-    """The probe of a recipe or of a model. Raises RecipeError, and UsageError where neither can be meant.
+    """Return the probe of a recipe or of a model. Raises RecipeError, and UsageError where neither can be meant.
 
     model has what the caller says of an OpenAI-compatible model (base_url and more); without it the name is a
     recipe's, or hina.

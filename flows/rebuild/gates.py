@@ -22,7 +22,9 @@ BEFORE_DIALOGUES = NAMES[: NAMES.index(CONVERSE.name)]
 
 
 def still_holds(counted: RunHandle, recipe: Recipe) -> bool:
-    """Whether a handle is no gate's, or of one whose rows other pairs do not change and that is still asked for."""
+    """Return whether a handle is no gate's, or of one whose rows other pairs do not change and that is
+    still asked for.
+    """
     kind, stage, *_ = *counted.handle.stage.split(), ""
     asked = {one.stage for one in recipe.expectations} - {FORMAT_DPO.name}
     return kind != GATE or stage == SYNTHESIZE.name or stage in asked
@@ -47,7 +49,10 @@ def recheck_gates(run: Run, recipe: Recipe) -> None:
 
 
 def _scout_outcomes(run: Run, handles: Sequence[RunHandle], stage: str) -> list[Outcome]:
-    """What came of a stage's first chunk. That of draws is an early word on the yield, which the whole outranks."""
+    """Return what came of a stage's first chunk.
+
+    That of draws is an early word on the yield, which the whole outranks.
+    """
     name = f"{GATE} {stage} scout"
     shards = [one.handle.shards["gates"] for one in handles if one.handle.stage == name]
     rows = [row for shard in shards for row in read_rows(run, shard)]
@@ -55,7 +60,7 @@ def _scout_outcomes(run: Run, handles: Sequence[RunHandle], stage: str) -> list[
 
 
 def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: Recipe) -> list[Outcome]:
-    """The outcomes of a stage on the rows that the run itself had judged.
+    """Return the outcomes of a stage on the rows that the run itself had judged.
 
     A stage before the dialogues sees the prompts as they were before they grew, and people's verdicts are no judge's.
     """

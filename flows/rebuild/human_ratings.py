@@ -12,7 +12,7 @@ STAGE = "human"
 
 
 def human_rows(run: Run) -> list[dict[str, Any]]:
-    """The ratings that people gave to a run's responses."""
+    """Return the ratings that people gave to a run's responses."""
     shards = [counted.handle.shards for counted in run.handles() if counted.handle.stage == STAGE]
     return [row for some in shards for row in read_rows(run, some.get("ratings"))]
 

@@ -19,7 +19,11 @@ LONGEST_NAME = 64
 
 
 def last_published(workspace: Workspace, name: str) -> Run:
-    """The latest run of a recipe that published pairs. Raises KasasagiError where there is none."""
+    """Return the latest run of a recipe that published pairs.
+
+    Raises:
+        KasasagiError: If there is none.
+    """
     found = [state.run for state in workspace.runs() if state.name == name and (state.published or state.hub)]
     if not found:
         raise KasasagiError(
@@ -56,7 +60,11 @@ def recipe_from_last_published(loaded: LoadedRecipe, workspace: Workspace) -> Lo
 
 
 def pairs_file(run: Run) -> Path:
-    """A file with the pairs of a run as it published them, written once. Raises PublishError where some are lacking."""
+    """Return a file with the pairs of a run as it published them, written once.
+
+    Raises:
+        PublishError: If some are lacking.
+    """
     publish = PublishConfig.model_validate(run.recipe().get("publish", {}))
     target = run.workspace.folder / FOLDER / f"{run.id}.parquet"
     if target.exists():

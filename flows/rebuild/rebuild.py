@@ -24,7 +24,11 @@ REBUILT = (FORMAT_DPO.name, REPORT, HUMAN, AUDIT)
 
 
 def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
-    """The recipe of a run with changes to one part of it. Raises UsageError where another part is changed."""
+    """Return the recipe of a run with changes to one part of it.
+
+    Raises:
+        UsageError: If another part is changed.
+    """
     for text in overrides:
         if not text.startswith(f"{allowed}."):
             raise UsageError(f"--set {text!r}: this command changes {allowed} alone; run the recipe again for the rest")
@@ -108,7 +112,7 @@ def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[
 
 
 def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> ChunkJob:
-    """The job that makes the pairs of one judged or answered chunk."""
+    """Return the job that makes the pairs of one judged or answered chunk."""
     handle = judged.handle
     taken = ("responses", "ratings", "claims")
     inputs = {**handle.inputs, **{name: shard for name, shard in handle.shards.items() if name in taken}}
@@ -117,9 +121,12 @@ def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> Ch
 
 
 def republish(workspace: Workspace, name: str | None, overrides: Sequence[str], partial: bool) -> Release:
-    """Publish a run's pairs. Raises KasasagiError for a run that a gate stopped or that did not end, unless partial.
+    """Publish a run's pairs.
 
     A run that failed at nothing but publishing is done once it is published.
+
+    Raises:
+        KasasagiError: For a run that a gate stopped or that did not end, unless partial.
     """
     run = workspace.run(name)
     state = run.state()

@@ -40,7 +40,7 @@ class Audit(Config):
     widest: tuple[str, ...] = Field((), description="Prompts of the widest disagreements.")
 
     def sentences(self) -> list[str]:
-        """The audit in words; none where there is no label."""
+        """Return the audit in words; none where there is no label."""
         if not self.labels:
             return []
         counts = f"{self.agrees:,} agree, {self.disagrees:,} disagree, {self.ties:,} ties, {self.unrated:,} unrated"
@@ -80,7 +80,7 @@ def keep_audit(run: Run) -> None:
 
 
 def _audit_chunk(run: Run, recipe: Recipe, judged: Handle) -> Shard:
-    """The audit of one judged chunk."""
+    """Return the audit of one judged chunk."""
     responses, source_labels = (read_rows(run, judged.inputs.get(name)) for name in ("responses", "claims"))
     ratings = read_rows(run, judged.shards.get("ratings"))
     rated = candidates_by_prompt(recipe.judging, recipe.pairs.aggregation(), responses, ratings)
@@ -99,7 +99,7 @@ def check_rejudged(recipe: str, overrides: list[str], workspace: Path | None = N
 
 
 def audit_of(run: Run) -> Audit:
-    """The audit of a run's labels."""
+    """Return the audit of a run's labels."""
     with reading(run) as tables:
         counts = {row["verdict"]: row["rows"] for row in fetch(tables, _COUNTS)}
         widest = [row["prompt_id"] for row in fetch(tables, _WIDEST, [WIDEST])]
@@ -107,7 +107,7 @@ def audit_of(run: Run) -> Audit:
 
 
 def audit_from(counts: dict[str, Any], widest: list[str]) -> Audit:
-    """The audit, from the number of labels by verdict."""
+    """Return the audit, from the number of labels by verdict."""
     agrees, disagrees = counts.get("agrees", 0), counts.get("disagrees", 0)
     found = share(disagrees, agrees + disagrees)
     return Audit(

@@ -30,7 +30,7 @@ class RecipeError(UsageError):
 
 
 def nearest(name: str, choices: Sequence[str]) -> str:
-    """The end of a sentence that names the nearest valid choice, or all of a few."""
+    """Return the end of a sentence that names the nearest valid choice, or all of a few."""
     close = difflib.get_close_matches(str(name), [str(choice) for choice in choices], n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
@@ -38,7 +38,7 @@ def nearest(name: str, choices: Sequence[str]) -> str:
 
 
 def literal_keys(data: Any) -> list[str]:
-    """One sentence for each value that is an API key itself; the key is not repeated."""
+    """Return one sentence for each value that is an API key itself; the key is not repeated."""
     return [
         f"{place}: this is an API key itself, and a recipe holds no keys: put it into an environment variable "
         "and name that variable in the model's api_key_env"
@@ -65,7 +65,7 @@ def _texts(data: Any, place: str) -> Iterator[tuple[str, str, str]]:
 
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
-    """One sentence for each problem that pydantic found."""
+    """Return one sentence for each problem that pydantic found."""
     problems = _by_place(error.errors(), root)
     deeper = [place for place, found in problems.items() if place]
     return [
@@ -164,7 +164,7 @@ def _kinds(root: type[BaseModel], location: Sequence[Any]) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence shows it: short, and on one line."""
+    """Return a value as a sentence shows it: short, and on one line."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
@@ -173,7 +173,7 @@ def shown(value: Any) -> str:
 
 
 def _steps(root: type[BaseModel], location: Sequence[Any]) -> Iterator[tuple[Any, Any, bool]]:
-    """Each part of a location, what type stands there, and whether it is a place and not a union's tag."""
+    """Yield each part of a location, what type stands there, and whether it is a place and not a union's tag."""
     current: Any = root
     for part in location:
         current = _bare(current)

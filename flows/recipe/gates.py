@@ -25,7 +25,7 @@ def gate_problems(recipe: Recipe, base: Path = Path()) -> list[str]:
 
 
 def _problems_unseen(recipe: Recipe) -> list[str]:
-    """A sentence for each expectation of the recipe's own on which every response would pass unseen."""
+    """Return a sentence for each expectation of the recipe's own on which every response would pass unseen."""
     return [
         f"gates.expect.{place}: no rule looks at {column!r} here, so every response would pass; {_remedy(recipe, rule)}"
         for place, one in enumerate(recipe.gates.expect)
@@ -34,14 +34,14 @@ def _problems_unseen(recipe: Recipe) -> list[str]:
 
 
 def _problems_of_classes(recipe: Recipe, base: Path) -> list[str]:
-    """A sentence for each own class that cannot be loaded or built."""
+    """Return a sentence for each own class that cannot be loaded or built."""
     own = [(place, one) for place, one in enumerate(recipe.gates.expect) if one.is_own]
     problems = [(place, class_problem(one, base)) for place, one in own]
     return [f"gates.expect.{place}.expectation: {problem}" for place, problem in problems if problem is not None]
 
 
 def _problems_of_queries(recipe: Recipe, base: Path) -> list[str]:
-    """A sentence for each query that cannot be run on the rows of its stage."""
+    """Return a sentence for each query that cannot be run on the rows of its stage."""
     found = enumerate(with_own_defaults(one, base).arguments for one in recipe.gates.expect)
     queries = [(place, str(one["unexpected_rows_query"])) for place, one in found if "unexpected_rows_query" in one]
     if not queries:
@@ -60,7 +60,7 @@ def _problems_of_queries(recipe: Recipe, base: Path) -> list[str]:
 
 
 def _more_columns(recipe: Recipe, kind: pa.DataType) -> list[pa.Field]:
-    """The columns that the prompts of a recipe have besides their own; those of the source are of some type."""
+    """Return the columns that the prompts of a recipe have besides their own; those of the source are of some type."""
     more = [*recipe.kept_columns, *recipe.filter.columns, *recipe.tag_columns, *recipe.neighbor_columns]
     return [pa.field(name, kind) for name in dict.fromkeys([*more, *(REWRITE_COLUMNS if recipe.rewrite else ())])]
 

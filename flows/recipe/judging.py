@@ -14,7 +14,7 @@ _UP_TO_ONE = {"pairwise": "shares of matches won, from 0 to 1", "verify": "1 for
 
 
 def judges_of(recipe: Recipe) -> list[tuple[str, str]]:
-    """The judges with the places in the recipe that name them."""
+    """Return the judges with the places in the recipe that name them."""
     judge = recipe.judge
     if judge is None:
         return []
@@ -24,7 +24,7 @@ def judges_of(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def judging_problems(recipe: Recipe) -> list[str]:
-    """What of the judges, the models and the pairs does not go together."""
+    """Return what of the judges, the models and the pairs does not go together."""
     judge, pairs = recipe.judging, recipe.pairs
     if judge is None:
         return [] if recipe.pairing else _problems_of_responses(recipe)
@@ -61,7 +61,9 @@ def judging_problems(recipe: Recipe) -> list[str]:
 
 
 def _problems_of_responses(recipe: Recipe) -> list[str]:
-    """What a recipe cannot have whose responses are the dataset, since nobody judges them and no pairs are made."""
+    """Return what a recipe cannot have whose responses are the dataset, since nobody judges them and no
+    pairs are made.
+    """
     if recipe.responses_provided:
         return ["judge: this key is missing (who judges); the source holds the responses already"]
     if recipe.pairs != PairsConfig():
@@ -76,9 +78,11 @@ def _problems_of_responses(recipe: Recipe) -> list[str]:
 
 
 def with_source_chosen(recipe: Recipe) -> Recipe:
-    """The recipe with pairs of the source's own answers and the responders', where the source's are the chosen ones.
+    """Return the recipe with pairs of the source's own answers and the responders', where the source's are the chosen
+    ones.
 
-    Raises RecipeError if another strategy is set, or a responder has the source's name.
+    Raises:
+        RecipeError: If another strategy is set, or a responder has the source's name.
     """
     if not recipe.chooses_source:
         return recipe

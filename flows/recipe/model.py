@@ -35,7 +35,7 @@ class LoadedRecipe(Config):
 
 
 def find_recipe(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that ships with kasasagi. Raises RecipeError."""
+    """Return the file of a recipe: a path, or the name of one that ships with kasasagi. Raises RecipeError."""
     path = Path(name)
     with suppress(OSError):  # a name too long for a file is no file
         if path.is_file():
@@ -50,7 +50,7 @@ def find_recipe(name: str) -> Path:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """The recipes that ship with kasasagi, by name."""
+    """Return the recipes that ship with kasasagi, by name."""
     root = Path(__file__).resolve().parents[2]
     folders = [root / folder for folder in RECIPES if (root / folder).is_dir()]
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
@@ -69,8 +69,8 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
 
 
 def only_new(loaded: LoadedRecipe) -> LoadedRecipe:
-    """The same recipe for a scheduled run: prompts that an earlier run of it published are left out, Magpie draws a
-    round of the day, and what is published is a version of its own beside the earlier ones.
+    """Return the same recipe for a scheduled run: prompts that an earlier run of it published are left out, Magpie
+    draws a round of the day, and what is published is a version of its own beside the earlier ones.
     """
     recipe = loaded.recipe
     dedup = recipe.filter.dedup.model_copy(update={"published": True})
@@ -84,7 +84,11 @@ def only_new(loaded: LoadedRecipe) -> LoadedRecipe:
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """The mapping in a YAML text. Raises RecipeError naming line and column."""
+    """Return the mapping in a YAML text.
+
+    Raises:
+        RecipeError: Naming line and column.
+    """
     try:
         data = read_yaml(text)
     except ValueError as error:
@@ -96,7 +100,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
 
 
 def override(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A recipe's data with `a.b=c` settings laid over it; values are read as YAML. Raises RecipeError."""
+    """Return a recipe's data with `a.b=c` settings laid over it; values are read as YAML. Raises RecipeError."""
     result = dict(data)
     for text in overrides:
         path, equals, value = text.partition("=")
@@ -158,9 +162,10 @@ def check_recipe(data: Mapping[str, Any], base: Path, further: Problems = lambda
 
 
 def missing_columns(loaded: LoadedRecipe) -> list[str]:
-    """One sentence for each column that the recipe takes from its source and that the source does not have.
+    """Return one sentence for each column that the recipe takes from its source and that the source does not have.
 
-    Raises SourceError where the source cannot be read.
+    Raises:
+        SourceError: If the source cannot be read.
     """
     source = loaded.recipe.source
     if not isinstance(source, DatasetSource):

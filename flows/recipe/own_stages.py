@@ -41,7 +41,7 @@ def _prompt_columns(recipe: Recipe) -> list[str]:
 
 
 def _problems(where: str, entry: OwnStage, recipe: Recipe, base: Path, columns: set[str]) -> list[str]:
-    """The problems of one stage; the columns that it adds are there for the next one."""
+    """Return the problems of one stage; the columns that it adds are there for the next one."""
     unknown = [name for name in entry.models if name not in recipe.models]
     found = [f"{where}: {name!r} is not a model of this recipe{nearest(name, list(recipe.models))}" for name in unknown]
     try:

@@ -75,7 +75,9 @@ def _unknown_models(recipe: Recipe) -> list[str]:
 
 
 def _speaking(recipe: Recipe) -> list[tuple[str, str]]:
-    """The models whose words are wanted, with the places in the recipe that name them; judges may give numbers."""
+    """Return the models whose words are wanted, with the places in the recipe that name them; judges may
+    give numbers.
+    """
     used = [(f"respond.models.{i}", responder.use) for i, responder in enumerate(recipe.respond.models)]
     if isinstance(recipe.source, MagpieSource):
         used.append(("source.model", recipe.source.model))
@@ -99,7 +101,7 @@ def _unknown_responders(recipe: Recipe) -> list[str]:
 
 
 def _in_turns(recipe: Recipe) -> list[tuple[str, str]]:
-    """The models that have a part in further turns, with the places in the recipe that name them."""
+    """Return the models that have a part in further turns, with the places in the recipe that name them."""
     turns = recipe.source.turns
     if turns is None or isinstance(turns, int):
         return []
@@ -134,7 +136,7 @@ def _unknown_places(recipe: Recipe) -> list[str]:
 
 
 def _problems_without_answers(recipe: Recipe) -> list[str]:
-    """What a recipe cannot have where nobody answers."""
+    """Return what a recipe cannot have where nobody answers."""
     if recipe.judge is not None or recipe.pairs != PairsConfig():
         return ["respond: this key is missing (who answers); only a recipe without judge and pairs does without it"]
     if recipe.publish.formats != PublishConfig().formats or recipe.publish.split is not None:
@@ -153,7 +155,7 @@ def _template_problems(recipe: Recipe) -> list[str]:
 
 
 def _problems_of_judge_prompt(judge: JudgeConfig, text: str, recipe: Recipe) -> list[str]:
-    """What a judge prompt of the recipe's own has too much, or, where it is a template, too little."""
+    """Return what a judge prompt of the recipe's own has too much, or, where it is a template, too little."""
     if problems := _problems_of_template("judge.prompt", text, recipe, known_placeholders(judge)):
         return problems
     there = jinja2.meta.find_undeclared_variables(ImmutableSandboxedEnvironment().parse(text))
@@ -165,7 +167,9 @@ def _problems_of_judge_prompt(judge: JudgeConfig, text: str, recipe: Recipe) -> 
 
 
 def _problems_of_template(place: str, text: str, recipe: Recipe, more: Sequence[str] = ()) -> list[str]:
-    """What is wrong with a template over the prompt's columns; more are the placeholders that it may have besides."""
+    """Return what is wrong with a template over the prompt's columns; more are the placeholders that it may have
+    besides.
+    """
     environment = ImmutableSandboxedEnvironment()
     template = shown(text)
     try:
@@ -207,7 +211,7 @@ def _filter_problems(recipe: Recipe, base: Path) -> list[str]:
 
 
 def _taken_columns(recipe: Recipe, known: Sequence[str]) -> list[str]:
-    """One sentence for each column that a stage would add and that is there already."""
+    """Return one sentence for each column that a stage would add and that is there already."""
     added = {"tags": recipe.tag_columns, "semantic": recipe.neighbor_columns}
     added["rewrite"] = REWRITE_COLUMNS if recipe.rewrite else ()
     remedies = {"tags": "set tags.prefix", "semantic": "rename that one", "rewrite": "rename that one"}

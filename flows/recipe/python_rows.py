@@ -18,8 +18,10 @@ OF_A_FILE = {"path", "format", "encoding", "delimiter", "split", "name", "revisi
 def source_of(rows: Iterable[Mapping[str, Any]], loaded: LoadedRecipe, workspace: Workspace) -> str:
     """Write rows to the workspace, and give the `--set` that makes them the source of a recipe.
 
-    What the recipe says of a dataset otherwise stays; of columns and keep, what the rows have. Raises UsageError for
-    what is no row.
+    What the recipe says of a dataset otherwise stays; of columns and keep, what the rows have.
+
+    Raises:
+        UsageError: For what is no row.
     """
     listed = list(rows)
     data = b"".join(_line(number, row) for number, row in enumerate(listed))

@@ -21,7 +21,7 @@ def quota_problems(recipe: Recipe) -> list[str]:
 
 
 def _values(recipe: Recipe, source: MagpieSource) -> dict[str, int]:
-    """How many values the columns have of which that is known beforehand."""
+    """Return how many values the columns have of which that is known beforehand."""
     tags, grid = recipe.tags, source.grid
     values = {f"{tags.prefix}{kind}": len(LABELS[kind]) for kind in tags.kinds} if tags else {}
     values |= {"wanted_language": len(source.languages)} if source.languages else {}

@@ -20,7 +20,7 @@ BLOCK = "block:"
 
 
 def names_blocks(loaded: LoadedRecipe) -> bool:
-    """Whether a recipe names a saved block."""
+    """Return whether a recipe names a saved block."""
     models = [model for model in loaded.recipe.models.values() if isinstance(model, OpenAIModel)]
     budgets = [loaded.recipe.budget, *(model.budget for model in models)]
     return any(model.block for model in models) or any(budget.block for budget in budgets)
@@ -56,7 +56,7 @@ async def _model(label: str, model: ModelConfig) -> ModelConfig:
 
 
 async def _budget(place: str, budget: Budget) -> Budget:
-    """A budget with what its block holds, under what stands in the recipe."""
+    """Return a budget with what its block holds, under what stands in the recipe."""
     from kasasagi.blocks.saved import SpendingLimit
 
     if not budget.block:
@@ -81,7 +81,7 @@ async def _with_endpoint(label: str, model: OpenAIModel, name: str) -> OpenAIMod
 
 
 async def _load_block(place: str, kind: "type[B]", name: str) -> "B":
-    """A saved block. Raises RecipeError."""
+    """Return a saved block. Raises RecipeError."""
     try:
         block: B = await kind.aload(name)
     except ValueError as error:

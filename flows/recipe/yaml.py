@@ -24,7 +24,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(text: str) -> Any:
-    """The value in a YAML text. Raises ValueError, in one line and with its place where there is one."""
+    """Return the value in a YAML text.
+
+    Raises:
+        ValueError: , in one line and with its place where there is one.
+    """
     try:
         value = yaml.load(text, _Loader)
         _measure(value, {})
@@ -41,7 +45,10 @@ def read_yaml(text: str) -> Any:
 
 
 def _measure(value: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    """How many values there are when aliases are unfolded, and how deep they lie. Raises where that is too much."""
+    """Return how many values there are when aliases are unfolded, and how deep they lie.
+
+    Raises where that is too much.
+    """
     if not isinstance(value, dict | list):
         return 1, 0
     if id(value) not in known:

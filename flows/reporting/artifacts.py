@@ -82,7 +82,7 @@ _INSTRUCTIONS = "SELECT messages FROM prompts ORDER BY prompt_id LIMIT ?"
 
 
 def slug(text: str) -> str:
-    """A text as an artifact's key: small letters, digits and dashes."""
+    """Return a text as an artifact's key: small letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
@@ -169,7 +169,7 @@ async def create_artifacts(run: Run, reports: Reports) -> None:
 
 
 def _artifacts(run: Run) -> list[Callable[[], Awaitable[Any]]]:
-    """What makes each artifact of a run that has ended."""
+    """Return what makes each artifact of a run that has ended."""
     name, product = run.state().name, run.product()
     funnel, gates, shown = _texts(run)
     drawn = yield_table(run)
@@ -215,14 +215,16 @@ def gates_table(connection: DuckDBPyConnection) -> str:
 
 
 def yield_table(run: Run) -> str | None:
-    """What was accepted of each chunk of draws, and why the rest was not; None where nothing was drawn or filtered."""
+    """Return what was accepted of each chunk of draws, and why the rest was not; None where nothing was drawn or
+    filtered.
+    """
     with open_tables(run) as connection:
         rows = connection.execute(_YIELD).fetchall()
         return table(("chunk", "draws", "accepted", "percent", "rejected"), rows) if rows else None
 
 
 def judge_tables(run: Run) -> str:
-    """The figures of the judges and the histogram of their ratings."""
+    """Return the figures of the judges and the histogram of their ratings."""
     figures = ("figure", "judge", "aspect", "subject", "value", "low", "high", "cases")
     counts = ("judge", "aspect", "model", "rating", "verdicts")
     with open_tables(run) as connection:

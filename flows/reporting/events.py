@@ -11,7 +11,7 @@ ENDS = {0: "done", 3: "stopped-by-gate", 4: "stopped-by-budget"}
 
 
 def end_of(state: RunState) -> str:
-    """The name of the event that says how a run ended."""
+    """Return the name of the event that says how a run ended."""
     return f"kasasagi.run.{ENDS.get(1 if state.exit_code is None else state.exit_code, 'failed')}"
 
 

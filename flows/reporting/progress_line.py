@@ -34,7 +34,7 @@ class Rate:
 
 
 def line(progress: Progress, dispatcher: "Dispatcher | None", rate: float, left_s: float | None) -> str:
-    """One line that says how far a run is."""
+    """Return one line that says how far a run is."""
     parts = [progress.now]
     parts += [
         f"{stage} {progress.done.get(stage, 0)}/{wanted}" for stage, wanted in progress.wanted.items() if wanted > 1
@@ -51,7 +51,7 @@ def line(progress: Progress, dispatcher: "Dispatcher | None", rate: float, left_
 
 
 def _pauses(counters: "Counters") -> list[str]:
-    """Why nothing is sent, where that lasts so long that a person wonders."""
+    """Return why nothing is sent, where that lasts so long that a person wonders."""
     found = []
     if counters.next_at is not None and (wait := counters.next_at - time.monotonic()) >= WORTH_TELLING_S:
         found.append(f"the next call in {_duration(wait)}")

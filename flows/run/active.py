@@ -56,7 +56,8 @@ class ActiveRun(ChunkExecutor):
     async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
         """Take rows through a stage chunk by chunk, the first of the source's as the scout of all.
 
-        Raises GateFailedError where the scout fails.
+        Raises:
+            GateFailedError: If the scout fails.
         """
         if not self.takes(task, rows) or rows.shard is None:
             return rows
@@ -73,7 +74,11 @@ class ActiveRun(ChunkExecutor):
         return replace(gathered, after=runner.futures(task))
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
-        """Draw instructions in waves until as many as wanted are chosen. Raises GateFailedError where too few are."""
+        """Draw instructions in waves until as many as wanted are chosen.
+
+        Raises:
+            GateFailedError: If too few are.
+        """
         return await Waves(self, synthesize).prompts(choose)
 
     async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
@@ -139,5 +144,5 @@ class ActiveRun(ChunkExecutor):
             self.message = f"{released.rows:,} {run.product()} in {' and '.join(released.places)}"
 
     def final_state(self) -> State[str]:
-        """The flow run's last state, which says what came of the run; its result is the run's id."""
+        """Return the flow run's last state, which says what came of the run; its result is the run's id."""
         return Completed(message=self.message, data=self.id)

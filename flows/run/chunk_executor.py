@@ -39,7 +39,7 @@ class ChunkExecutor(Driver):
         """Is given every chunk of the source's prompts that a stage has done."""
 
     def behind(self, task: StageTask) -> tuple[Future, ...]:
-        """The task runs of a stage's chunks so far."""
+        """Return the task runs of a stage's chunks so far."""
         return tuple(self.futures[task.name].values())
 
     async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Future] = ()) -> RunHandle:
@@ -61,7 +61,7 @@ class ChunkExecutor(Driver):
         return self.session.run.add(handle, reused=handle.run != job.run)
 
     def _stands(self, job: ChunkJob, result: Any) -> bool:
-        """Whether a result is this run's; or an earlier one's whose shards and calls are as they were."""
+        """Return whether a result is this run's; or an earlier one's whose shards and calls are as they were."""
         try:
             handle = Handle.model_validate(result)
         except ValidationError:  # another version of kasasagi made it

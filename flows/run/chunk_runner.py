@@ -48,11 +48,11 @@ class ChunkRunner:
             self._scouted.set()
 
     def made(self, task: StageTask) -> list[Shard | None]:
-        """What a stage made of each chunk."""
+        """Return what a stage made of each chunk."""
         return [chunk.made.get(task.name) for chunk in self._chunks]
 
     def futures(self, task: StageTask) -> tuple[PrefectFuture[Any], ...]:
-        """The task run of each chunk in a stage."""
+        """Return the task run of each chunk in a stage."""
         return tuple(chunk.futures[task.name] for chunk in self._chunks if task.name in chunk.futures)
 
 
@@ -69,7 +69,11 @@ class ActiveChunk:
         self._inputs = {"prompts": prompts}
 
     async def through(self, task: StageTask) -> None:
-        """Take the chunk through a stage, once its scout has passed. Raises GateFailedError where this is the scout."""
+        """Take the chunk through a stage, once its scout has passed.
+
+        Raises:
+            GateFailedError: If this is the scout.
+        """
         runner, run = self._runner, self._runner.run
         if not task.stage.wanted(run.context.recipe):
             return

@@ -16,7 +16,7 @@ ABOUT_THE_DRAW = ("position", "source", "finish_reason", "stop_reason")
 
 
 def prompt_chunks(session: Session, prompts: Shard, leave_out: bool = True) -> list[Shard]:
-    """The prompts as chunks by ranges of id prefixes, each a shard of its own; one more row changes one chunk.
+    """Return the prompts as chunks by ranges of id prefixes, each a shard of its own; one more row changes one chunk.
 
     The number of chunks is a power of two that grows with the rows, from 1 to the most that the session wants. What
     tells where a prompt is from is left out, unless leave_out is False: it changes without changing what is asked.
@@ -45,7 +45,7 @@ def prompt_chunks(session: Session, prompts: Shard, leave_out: bool = True) -> l
 
 
 def chunk_bits(rows: int, most: int = MOST_CHUNKS) -> int:
-    """How many leading bits of an id tell its chunk: about 128 rows a chunk, and no more chunks than most."""
+    """Return how many leading bits of an id tell its chunk: about 128 rows a chunk, and no more chunks than most."""
     bits = 0
     while 2**bits < most and rows / 2**bits > ROWS_IN_A_CHUNK * 1.5:
         bits += 1

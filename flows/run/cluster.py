@@ -82,7 +82,7 @@ def _transport(
 
 
 def _with_weight_folders(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
-    """The models with the folders of their weights as workers elsewhere must name them."""
+    """Return the models with the folders of their weights as workers elsewhere must name them."""
     return {
         label: model.with_resolved_folders(loaded.base) if isinstance(model, VLLMModel) else model
         for label, model in loaded.recipe.models.items()
@@ -90,14 +90,16 @@ def _with_weight_folders(loaded: LoadedRecipe) -> dict[str, ModelConfig]:
 
 
 def storage_of(runtime: RuntimeConfig, base: Path, workspace: Workspace) -> str:
-    """The address of the shared storage: as written, a path from the recipe's folder on, else in the workspace."""
+    """Return the address of the shared storage: as written, a path from the recipe's folder on, else in the
+    workspace.
+    """
     if runtime.storage is None:
         return local_storage(workspace.folder)
     return runtime.storage if scheme_of(runtime.storage) else str((base / runtime.storage).resolve())
 
 
 def workspace_name(workspace: Workspace) -> str:
-    """The name of a workspace on shared storage, where others may have theirs; it is kept in the workspace."""
+    """Return the name of a workspace on shared storage, where others may have theirs; it is kept in the workspace."""
     file = workspace.folder / NAME_FILE
     if not file.exists():
         file.write_text(secrets.token_hex(8), encoding="utf-8")
@@ -117,7 +119,9 @@ def _fewest(models: Mapping[str, ModelConfig], workers: int) -> int:
 
 
 def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Send:
-    """What has one batch answered as a task run of the flow that calls this; it may be called from any thread."""
+    """Return what has one batch answered as a task run of the flow that calls this; it may be called from
+    any thread.
+    """
     context = contextvars.copy_context()
 
     def submit(batch: CallBatch, options: Mapping[str, Any]) -> PrefectFuture[Any]:
@@ -132,13 +136,17 @@ def _sender(runner: TaskRunner[Any], runtime: RuntimeConfig) -> Send:
 
 
 def _light_context() -> AbstractContextManager[Any]:
-    """The flow run's context with a stand-in for the flow, which a worker does not need and which may not travel."""
+    """Return the flow run's context with a stand-in for the flow, which a worker does not need and which may not
+    travel.
+    """
     context = FlowRunContext.get()
     return nullcontext() if context is None else context.model_copy(update={"flow": stand_in})
 
 
 def _log_batches(send: Send, file: Path) -> Send:
-    """The same, which also writes down what became of each batch, and which worker answered it with which GPUs."""
+    """Return the same, which also writes down what became of each batch, and which worker answered it with
+    which GPUs.
+    """
     lock = threading.Lock()
 
     def sent(batch: CallBatch, options: Mapping[str, Any]) -> WorkerReport:
@@ -186,7 +194,7 @@ def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: 
 
 
 def _ray_options(runtime: RuntimeConfig, options: Mapping[str, Any]) -> AbstractContextManager[Any]:
-    """Where Ray is to run what is submitted; a process with a GPU is kept, for the engine that it has loaded."""
+    """Return where Ray is to run what is submitted; a process with a GPU is kept, for the engine that it has loaded."""
     if runtime.runner != "ray":
         return nullcontext()
     from prefect_ray.context import remote_options
@@ -240,7 +248,7 @@ def _seats(runtime: RuntimeConfig, runner: TaskRunner[Any]) -> int:
 
 
 def missing_package(runtime: RuntimeConfig) -> str | None:
-    """One sentence if what a runner needs is not installed."""
+    """Return one sentence if what a runner needs is not installed."""
     if find_spec(PACKAGES[runtime.runner]) is not None:
         return None
     runner = runtime.runner

@@ -54,7 +54,7 @@ class Concurrency:
 
 
 def _places(session: Session, label: str) -> list[tuple[str, int]]:
-    """Where a model is asked, and how many calls begin there at once; models at one address share its limit."""
+    """Return where a model is asked, and how many calls begin there at once; models at one address share its limit."""
     model = session.models[label]
     if isinstance(model, OpenAIModel):
         return [] if model.batch else [(address, model.first_concurrency(address)) for address in model.addresses]
@@ -62,7 +62,9 @@ def _places(session: Session, label: str) -> list[tuple[str, int]]:
 
 
 def _takes_turns(session: Session) -> bool:
-    """Whether several models of the run take turns on a device: then many chunks wait, so that turns are rare."""
+    """Return whether several models of the run take turns on a device: then many chunks wait, so that turns
+    are rare.
+    """
     own = {session.identities[label] for label, model in session.models.items() if isinstance(model, VLLMModel)}
     return len(own) > 1
 

@@ -45,7 +45,7 @@ class Rows:
         return (self.shard.rows if self.shard else 0) + self.unknown
 
     def as_rewrites(self, of: "Rows") -> "Rows":
-        """The same rows, as rewrites of others."""
+        """Return the same rows, as rewrites of others."""
         return replace(self, part=REWRITES, beside=of.count)
 
 
@@ -70,7 +70,7 @@ class Driver(ABC):
         return tasks_of(self.context.recipe, self.context.base)
 
     def own(self, after: str) -> list[StageTask]:
-        """The recipe's own stages behind its prompts, or behind respond."""
+        """Return the recipe's own stages behind its prompts, or behind respond."""
         names = [entry.name for entry in self.recipe.stages if entry.after == after]
         return [task for task in self.tasks if task.name in names]
 
@@ -108,19 +108,19 @@ class Driver(ABC):
         """Judge stages on all their rows. Raises GateFailedError."""
 
     def takes(self, task: StageTask, rows: Rows) -> bool:
-        """Whether a stage does anything with some rows."""
+        """Return whether a stage does anything with some rows."""
         stage = task.stage
         return rows.count > 0 and stage.wanted(self.recipe) and (stage.of_rewrites or rows.part == ORIGINALS)
 
     def gather(self, task: StageTask, rows: Rows, made: Sequence[Shard | None]) -> Rows:
-        """The rows that continue, with what a stage made of them chunk by chunk."""
+        """Return the rows that continue, with what a stage made of them chunk by chunk."""
         assert rows.shard is not None
         shards = [shard for shard in made if shard is not None]
         tables = {f"{task.how.makes[0]} {number:06}": shard for number, shard in enumerate(shards)}
         return replace(rows, shard=task.how.gather(self.context, rows.shard, shards), made=tables)
 
     async def with_rewrites(self, rewrites: Rows, originals: Rows) -> Rows:
-        """The prompts of both parts as one table."""
+        """Return the prompts of both parts as one table."""
         after = (*originals.after, *rewrites.after)
         if rewrites.shard is None or originals.shard is None:
             return replace(originals, unknown=originals.unknown + rewrites.unknown, after=after)
@@ -129,7 +129,7 @@ class Driver(ABC):
 
 
 def inputs_of(context: Context, task: StageTask, rows: Rows, *beside: Rows) -> dict[str, Shard]:
-    """The shards that a stage reads, by table: its rows, and what others made of them."""
+    """Return the shards that a stage reads, by table: its rows, and what others made of them."""
     assert rows.shard is not None
     found = {task.how.reads: rows.shard}
     for other in beside:
@@ -138,10 +138,10 @@ def inputs_of(context: Context, task: StageTask, rows: Rows, *beside: Rows) -> d
 
 
 def outputs_of(handle: Handle) -> dict[str, Shard]:
-    """What of a chunk's tables the stages behind it read."""
+    """Return what of a chunk's tables the stages behind it read."""
     return {name: shard for name, shard in handle.shards.items() if name not in ("quarantine", "calls")}
 
 
 def number_of(rows: Rows, chunk: int) -> int:
-    """The number of a chunk within its stage."""
+    """Return the number of a chunk within its stage."""
     return chunk + CHUNKS_OF_ORIGINALS * (rows.part == REWRITES)

@@ -31,7 +31,7 @@ class Gates:
         return tuple(future for (_, scope), future in self._gates.items() if scope == "whole")
 
     def scouts(self, stage: Stage) -> list[PrefectFuture[Any]]:
-        """The task run of the gate on a stage's scout, if there is one."""
+        """Return the task run of the gate on a stage's scout, if there is one."""
         return [future for key, future in self._gates.items() if key == (stage.name, "scout")]
 
     async def gate(self, stage: Stage, scope: Scope, after: Sequence[PrefectFuture[Any]] = ()) -> list[Outcome]:
@@ -54,7 +54,7 @@ class Gates:
         return [Outcome.model_validate(row) for row in await result_of(future)]
 
     async def _request_approval(self, stopping: Sequence[Outcome]) -> bool:
-        """Whether a person lets pass what a gate would stop; nothing is sent meanwhile."""
+        """Return whether a person lets pass what a gate would stop; nothing is sent meanwhile."""
         run, dispatcher = self._context.session.run, self._context.session.dispatcher
         async with self._deciding:
             dispatcher.hold()

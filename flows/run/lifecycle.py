@@ -52,7 +52,9 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     """Open a run of a recipe; must be used in a flow.
 
     Whatever happens in it, what was paid for is kept, the tables are built, and the run's state says how it ended.
-    Raises RecipeError where the recipe has faults that show before a model is asked.
+
+    Raises:
+        RecipeError: If the recipe has faults that show before a model is asked.
     """
     options.workspace.prepare()
     recipe = loaded.recipe

@@ -47,8 +47,10 @@ class Waves:
     async def prompts(self, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
         """Return the accepted prompts: draws are made until there are enough, or there plainly never will be.
 
-        Draws are accepted in the order of their numbers and the earlier wins, so that more draws only add. Raises
-        GateFailedError where the yield falls under the source's floor.
+        Draws are accepted in the order of their numbers and the earlier wins, so that more draws only add.
+
+        Raises:
+            GateFailedError: If the yield falls under the source's floor.
         """
         source, run = self._source, self._run
         drawn = accepted = 0
@@ -105,7 +107,7 @@ class Waves:
         return count
 
     def _count_filtered(self) -> int:
-        """How many prompts the filter left of all draws so far."""
+        """Return how many prompts the filter left of all draws so far."""
         handles = [one.handle for one in self._run.session.run.handles()]
         return next(h.account.rows_out for h in handles if (h.stage, h.chunk) == (FILTER.name, ORIGINALS))
 
@@ -127,7 +129,7 @@ class Waves:
             self._stop_below_floor(good, "whole")
 
     def _total(self, drawn: int, accepted: int) -> Yield:
-        """The yield of all draws, by what their stages rejected."""
+        """Return the yield of all draws, by what their stages rejected."""
         handles = [one.handle for one in self._run.session.run.handles()]
         rejected = sum((reasons_in(self._context, handle) for handle in handles), Counter[str]())
         return Yield(drawn, accepted + rejected.pop("surplus", 0), rejected)

@@ -227,7 +227,7 @@ def _write_note(folder: Path, pid: int) -> None:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -254,7 +254,9 @@ def _await(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
 
 
 def _last_words(log: Path) -> str:
-    """What kept a server from starting: a full disk, else the last line of its log that names an error, or the last."""
+    """Return what kept a server from starting: a full disk, else the last line of its log that names an error, or the
+    last.
+    """
     home = _prefect_home()
     if home.is_dir() and (free := shutil.disk_usage(home).free) < ROOM_NEEDED:
         return f"the disk that holds {home} has {free >> 20} MB left: make room, or set PREFECT_HOME to another folder"

@@ -25,12 +25,12 @@ Clean = Callable[[Completion], Completion]
 
 
 def waiting(workspace: Workspace) -> list[BatchNote]:
-    """The batches that are not settled yet, the earliest first."""
+    """Return the batches that are not settled yet, the earliest first."""
     return BatchNotes(workspace.ledger_folder / FOLDER).all()
 
 
 def find_batch(workspace: Workspace, name: str) -> BatchNote:
-    """The batch of that name, of that id at its server, or of a beginning of either. Raises UsageError."""
+    """Return the batch of that name, of that id at its server, or of a beginning of either. Raises UsageError."""
     notes = waiting(workspace)
     found = [note for note in notes if note.name.startswith(name) or (note.batch_id or "").startswith(name)]
     if len(found) != 1:

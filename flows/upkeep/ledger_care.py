@@ -20,7 +20,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def age_seconds(text: str) -> float:
-    """The seconds in an age such as 90d, 12h or 2w. Raises UsageError."""
+    """Return the seconds in an age such as 90d, 12h or 2w. Raises UsageError."""
     found = _AGE.fullmatch(text.strip())
     if found is None:
         raise UsageError(f"--older-than {text!r} is not an age: write a number and s, m, h, d or w, as 90d for 90 days")
@@ -33,7 +33,7 @@ def running(workspace: Workspace) -> list[str]:
 
 
 def models_in_use(workspace: Workspace) -> Collection[str] | None:
-    """The models that active runs may ask; None where one of them has not recorded them yet."""
+    """Return the models that active runs may ask; None where one of them has not recorded them yet."""
     models: set[str] = set()
     for run in running(workspace):
         noted = Run(workspace, run).recorded_models()
@@ -53,7 +53,10 @@ def prune(workspace: Workspace, older_than: str | None, run: str | None, dry_run
 
 
 def own_keys(workspace: Workspace, name: str) -> list[bytes]:
-    """The ledger keys of the calls that a run used and no other run of the workspace did. Raises WorkspaceError."""
+    """Return the ledger keys of the calls that a run used and no other run of the workspace did.
+
+    Raises WorkspaceError.
+    """
     import duckdb
 
     from kasasagi.blocks.tables import quoted
@@ -73,7 +76,7 @@ def own_keys(workspace: Workspace, name: str) -> list[bytes]:
 
 
 def _call_shards(run: Run) -> set[Path]:
-    """The files of the calls that a run counts; those that somebody removed are left out."""
+    """Return the files of the calls that a run counts; those that somebody removed are left out."""
     store = run.workspace.shards
     shards = [counted.handle.shards["calls"] for counted in run.handles() if "calls" in counted.handle.shards]
     return {path for shard in shards if shard.rows and (path := store.path(shard)).exists()}
@@ -85,7 +88,7 @@ def compact(workspace: Workspace) -> tuple[int, int]:
 
 
 def check(workspace: Workspace, repair: bool) -> CheckResult:
-    """Whether the ledger is what was written. Raises LedgerError."""
+    """Return whether the ledger is what was written. Raises LedgerError."""
     return ledger_check.check(workspace.ledger_folder, repair)
 
 

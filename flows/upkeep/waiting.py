@@ -27,7 +27,7 @@ def rows_behind(run: Run, outcomes: Sequence[Outcome]) -> list[list[dict[str, st
 
 
 def waiting_outcomes(workspace: Workspace, name: str | None) -> tuple[Run, list[Outcome]]:
-    """A run and the outcomes that it waits for a person's word on.
+    """Return a run and the outcomes that it waits for a person's word on.
 
     Raises KasasagiError where no gate stopped the run, and UsageError where its recipe lets no person decide.
     """

@@ -99,7 +99,7 @@ def _index(run: Run, results: Sequence[StageResults]) -> str:
 
 
 def _suite_result(results: StageResults) -> Any:
-    """The results of a stage as Great Expectations holds them."""
+    """Return the results of a stage as Great Expectations holds them."""
     from great_expectations.core import ExpectationSuiteValidationResult
 
     held = sum(one.success for one in results.results)
@@ -130,7 +130,9 @@ def _validation_result(one: Result) -> Any:
 
 
 def _configuration(one: Result) -> Any:
-    """An expectation as Great Expectations renders it; one that it does not know, or cannot build, as a sentence."""
+    """Return an expectation as Great Expectations renders it; one that it does not know, or cannot build, as a
+    sentence.
+    """
     import great_expectations.expectations as gxe
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
@@ -158,7 +160,7 @@ def _escape(value: Any) -> Any:
 
 @cache
 def _in_words() -> str:
-    """The type of an expectation that is rendered as its description."""
+    """Return the type of an expectation that is rendered as its description."""
     from great_expectations.compatibility.pydantic import Extra
     from great_expectations.expectations.expectation import BatchExpectation
 

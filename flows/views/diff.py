@@ -33,7 +33,7 @@ FROM b
 
 
 def difference(left: Run, right: Run) -> dict[str, Any]:
-    """What differs between two runs.
+    """Return what differs between two runs.
 
     `recipe` maps each differing key (`respond.sampling.temperature`) to its two values, `stages` each stage to the
     two values of each differing count, and `pairs` counts pairs of the same two responses (in_both; swapped, where

@@ -35,7 +35,9 @@ STATUS_STYLES = {
 
 
 def console() -> Console:
-    """A console for plain drawing: as wide as the terminal, else as COLUMNS says, else wide enough for a funnel."""
+    """Return a console for plain drawing: as wide as the terminal, else as COLUMNS says, else wide enough
+    for a funnel.
+    """
     out = sys.stdout
     if hasattr(out, "reconfigure"):
         out.reconfigure(errors="backslashreplace")
@@ -49,7 +51,7 @@ def plain(text: Any, style: str = "") -> Text:
 
 
 def short(text: Any, style: str = "") -> Text:
-    """The beginning of a text that ought to be a name, on one line."""
+    """Return the beginning of a text that ought to be a name, on one line."""
     return plain(one_line(str(text), TABLE_TEXT), style)
 
 
@@ -60,7 +62,7 @@ def heading(console: Console, text: str) -> None:
 
 
 def new_table(columns: Sequence[tuple[str, Kind]]) -> Table:
-    """An empty table without a frame, of columns by their heading and kind.
+    """Return an empty table without a frame, of columns by their heading and kind.
 
     Where the width is short, `left` columns give way; `right` (numbers) and `fixed` ones keep theirs.
     """
@@ -79,7 +81,7 @@ def new_table(columns: Sequence[tuple[str, Kind]]) -> Table:
 
 
 def fits(console: Console, table: Table) -> bool:
-    """Whether the width is enough for the table as it is."""
+    """Return whether the width is enough for the table as it is."""
     return _width(console, table) <= console.width
 
 
@@ -101,7 +103,9 @@ def draw(console: Console, table: Table) -> None:
 
 
 def block(console: Console, text: str, width: int, lines: int | None = TEXT_LINES, style: str = "") -> Text:
-    """A long text wrapped to a width and cut to some lines, the last ending in an ellipsis; None cuts nothing."""
+    """Return a long text wrapped to a width and cut to some lines, the last ending in an ellipsis; None
+    cuts nothing.
+    """
     whole = Text(visible(text if lines is None else text[: width * lines + 1]), style=style)
     if lines is None:
         return whole
@@ -156,17 +160,17 @@ def draw_fields(
 
 
 def null() -> Text:
-    """How an absent value is shown."""
+    """Return how an absent value is shown."""
     return Text("NULL", "dim")
 
 
 def cell(value: Any) -> Text:
-    """One value on one line."""
+    """Return one value on one line."""
     return null() if value is None else plain(one_line(as_text(value), CELL_CHARS))
 
 
 def as_text(value: Any) -> str:
-    """A value of any type as text: numbers short, nested values as JSON."""
+    """Return a value of any type as text: numbers short, nested values as JSON."""
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, (list, tuple, dict)):
@@ -175,7 +179,7 @@ def as_text(value: Any) -> str:
 
 
 def _width(console: Console, item: RenderableType) -> int:
-    """The cells that something would take if there were no end of them."""
+    """Return the cells that something would take if there were no end of them."""
     return Measurement.get(console, console.options.update(width=UNLIMITED), item).maximum
 
 

@@ -32,7 +32,11 @@ _DECIMALS = ("length_correlation", "length_correlation_within_prompts", "krippen
 
 
 def judge_report(run: Run) -> dict[str, list[dict[str, Any]]]:
-    """The reports on a run's judges, also while it is active. Raises KasasagiError where its tables cannot be read."""
+    """Return the reports on a run's judges, also while it is active.
+
+    Raises:
+        KasasagiError: If its tables cannot be read.
+    """
     with reading(run) as tables:
         return reports(tables)
 
@@ -66,14 +70,14 @@ def draw_person(counts: Agreement, console: Console) -> None:
 
 
 def percent_or_decimal(figure: str, value: float | None) -> str:
-    """A figure's value as people read it: shares in percent, correlations and agreement as decimals."""
+    """Return a figure's value as people read it: shares in percent, correlations and agreement as decimals."""
     if value is None:
         return ""
     return f"{value:.2f}" if figure in _DECIMALS else f"{100 * value:.1f}%"
 
 
 def subject_of(row: dict[str, Any]) -> str:
-    """What a figure is about: the judge, its aspect, and a model or another judge."""
+    """Return what a figure is about: the judge, its aspect, and a model or another judge."""
     return ", ".join(row[name] for name in ("judge", "subject", "aspect") if row[name])
 
 

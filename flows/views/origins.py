@@ -13,17 +13,17 @@ REWRITE = "rewrite"
 
 
 def column(rows: Iterable[Mapping[str, Any]], name: str) -> list[str]:
-    """The values of a column that some rows have, each once."""
+    """Return the values of a column that some rows have, each once."""
     return list(dict.fromkeys(row[name] for row in rows if row.get(name)))
 
 
 def knows_turns(connection: DuckDBPyConnection) -> bool:
-    """Whether a run is of a version that knew dialogues that grow."""
+    """Return whether a run is of a version that knew dialogues that grow."""
     return bool(fetch(connection, "FROM duckdb_columns() WHERE table_name = 'turns' AND column_name = 'seed_id'"))
 
 
 def turns_of(connection: DuckDBPyConnection, by: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The turns of dialogues that grew; none in a run of a version that knew none."""
+    """Return the turns of dialogues that grew; none in a run of a version that knew none."""
     if not knows_turns(connection):
         return []
     return fetch(connection, f"FROM turns WHERE list_contains(?, {by}) ORDER BY prompt_id, turn, role", [list(names)])
@@ -37,7 +37,7 @@ def grown(connection: DuckDBPyConnection, prompts: Sequence[str]) -> list[str]:
 def origins_of(
     connection: DuckDBPyConnection, prompts: Sequence[Mapping[str, Any]], named: Sequence[str]
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """The ids of what some prompts were rewritten from, and of those that are named so, with their rows.
+    """Return the ids of what some prompts were rewritten from, and of those that are named so, with their rows.
 
     Rows are those of the dialogues that the origins grew into, where they did. An origin that went no further has none.
     """
@@ -51,7 +51,7 @@ def origins_of(
 def rewriting_calls(
     connection: DuckDBPyConnection, prompts: Sequence[Mapping[str, Any]], origins: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """The calls that made some rewrites: the reply is the new words, and the request holds the origin's."""
+    """Return the calls that made some rewrites: the reply is the new words, and the request holds the origin's."""
     asked = [text for row in origins for text in _user_texts(row)]
     made = [text for row in prompts if row.get(ORIGIN) for text in _user_texts(row)]
     query = f"SELECT * FROM calls WHERE stage = '{REWRITE}' AND contains(reply, ?) ORDER BY call_id"
@@ -60,7 +60,7 @@ def rewriting_calls(
 
 
 def made_by(connection: DuckDBPyConnection, call_id: str) -> list[str]:
-    """The prompts that a call's rewriting became; none where it is no such call."""
+    """Return the prompts that a call's rewriting became; none where it is no such call."""
     calls = fetch(connection, f"FROM calls WHERE stage = '{REWRITE}' AND call_id = ?", [call_id])
     if not calls or ORIGIN not in {row["column_name"] for row in fetch(connection, "DESCRIBE prompts")}:
         return []
@@ -83,5 +83,5 @@ def _request_text(call: Mapping[str, Any]) -> str:
 
 
 def _rewrite_text(call: Mapping[str, Any]) -> str:
-    """What stands between the marks of a rewriting reply."""
+    """Return what stands between the marks of a rewriting reply."""
     return str(call["reply"]).partition("<request>")[2].rpartition("</request>")[0].strip()

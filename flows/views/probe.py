@@ -38,7 +38,7 @@ def print_probe(result: ProbeResult, console: Console) -> None:
 
 
 def _estimate(figures: Figures) -> str:
-    """What a number of accepted instructions would take at this yield."""
+    """Return what a number of accepted instructions would take at this yield."""
     if not figures.accepted:
         return "no draw was accepted, so no number of draws would do"
     draws = WANTED / figures.accepted

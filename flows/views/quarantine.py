@@ -28,9 +28,10 @@ _ROWS = f"{_PLACED} ORDER BY {_ORDER}, reason, row_id"
 def read_quarantine(
     run: Run, stage: str | None = None, reason: str | None = None, rows: int | None = DEFAULT_ROWS
 ) -> dict[str, Any]:
-    """What a run quarantined: `counts` (stage, reason, rows) and the first `rows` of the rows (None: all).
+    """Return what a run quarantined: `counts` (stage, reason, rows) and the first `rows` of the rows (None: all).
 
-    Raises UsageError for a stage that the run had not, or an unused reason, naming the nearest one.
+    Raises:
+        UsageError: For a stage that the run had not, or an unused reason, naming the nearest one.
     """
     where, values = _condition(stage, reason)
     with reading(run) as connection:
@@ -43,7 +44,11 @@ def read_quarantine(
 
 
 def quarantine_query(run: Run, stage: str | None = None, reason: str | None = None) -> str:
-    """The query that gives all those rows, to be exported. Raises UsageError as `read_quarantine` does."""
+    """Return the query that gives all those rows, to be exported.
+
+    Raises:
+        UsageError: As `read_quarantine` does.
+    """
     read_quarantine(run, stage, reason, rows=0)
     where, values = _condition(stage, reason)
     for value in values:

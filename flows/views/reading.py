@@ -17,9 +17,12 @@ MEMORY = "256MB"
 
 @contextmanager
 def reading(run: Run, alone: bool = False) -> Iterator[DuckDBPyConnection]:
-    """A connection that has all of a run's tables, closed at the end. Raises KasasagiError if they cannot be read.
+    """A connection that has all of a run's tables, closed at the end.
 
     With `alone` it shares its DuckDB with no other connection of this process, so that it can be locked.
+
+    Raises:
+        KasasagiError: If they cannot be read.
     """
     try:
         connection = _attach(run) if alone and run.database.exists() else open_tables(run)

@@ -15,7 +15,7 @@ _UNSAFE = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with its control, direction and invisible characters spelt out (`\\x1b`, `\\u202e`).
+    """Return the text with its control, direction and invisible characters spelt out (`\\x1b`, `\\u202e`).
 
     Line ends stay, tabs become blanks; what is left does nothing to a terminal but print.
     """
@@ -23,34 +23,34 @@ def visible(text: str) -> str:
 
 
 def safe_json(text: str) -> str:
-    """The same JSON with those characters as JSON escapes: fit for a terminal, and it still means the same."""
+    """Return the same JSON with those characters as JSON escapes: fit for a terminal, and it still means the same."""
     return _UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def cut(text: str, chars: int) -> str:
-    """The text, or its first characters and an ellipsis."""
+    """Return the text, or its first characters and an ellipsis."""
     return text if len(text) <= chars else text[: max(chars - 1, 0)] + ELLIPSIS
 
 
 def one_line(text: str, chars: int) -> str:
-    """The beginning of a text on one line, safe to print."""
+    """Return the beginning of a text on one line, safe to print."""
     return cut(" ".join(visible(text[: 2 * chars]).split()), chars)
 
 
 def count(number: int | None) -> str:
-    """A count with its thousands parted; nothing for none."""
+    """Return a count with its thousands parted; nothing for none."""
     return "" if not number else f"{number:,}"
 
 
 def dollars(amount: float) -> str:
-    """An amount of US dollars, small ones with more digits; nothing for none."""
+    """Return an amount of US dollars, small ones with more digits; nothing for none."""
     if not amount:
         return ""
     return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}" if amount >= 0.0001 else "<$0.0001"
 
 
 def duration(seconds: float | None) -> str:
-    """A span of time in the two units that matter; nothing if it is not known."""
+    """Return a span of time in the two units that matter; nothing if it is not known."""
     if seconds is None:
         return ""
     if seconds < 60:
@@ -60,7 +60,7 @@ def duration(seconds: float | None) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """A number with its noun: `1 pair`, `2,000 pairs`."""
+    """Return a number with its noun: `1 pair`, `2,000 pairs`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
@@ -71,7 +71,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def messages_text(messages: Sequence[dict[str, Any]] | None) -> str:
-    """A conversation as text: a lone turn as it is, a longer one with its roles."""
+    """Return a conversation as text: a lone turn as it is, a longer one with its roles."""
     turns = messages or []
     if len(turns) == 1:
         return str(turns[0]["content"])

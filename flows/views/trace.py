@@ -47,13 +47,15 @@ FROM (
 
 
 def trace(run: Run, name: str) -> dict[str, Any]:
-    """All that a run knows of the prompt to which an id belongs.
+    """Return all that a run knows of the prompt to which an id belongs.
 
-    The id is that of a prompt (which is also its pair's), a response, a draw, a call or a quarantined row, whole or
-    at least its first 6 characters. Keys: id, kind, prompt_ids, pairing (whether the run makes pairs), draws, turns,
+    The id is that of a prompt (which is also its pair's), a response, a draw, a call or a quarantined row, whole or at
+    least its first 6 characters. Keys: id, kind, prompt_ids, pairing (whether the run makes pairs), draws, turns,
     origins (what the prompts were rewritten from, where they were), prompts, responses, calls, ratings, pairs,
-    quarantine; calls hold their request and the model's raw words, draws are also those of the origins. Raises
-    UsageError for an unknown or ambiguous id.
+    quarantine; calls hold their request and the model's raw words, draws are also those of the origins.
+
+    Raises:
+        UsageError: For an unknown or ambiguous id.
     """
     with reading(run) as connection:
         kind, found = _find(connection, run, name)
@@ -97,13 +99,13 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
 
 
 def _without_call(chain: dict[str, Any], response: dict[str, Any]) -> list[dict[str, Any]]:
-    """The ratings of a response that no model gave: those of checkers and of people."""
+    """Return the ratings of a response that no model gave: those of checkers and of people."""
     given = [rating for rating in chain["ratings"] if rating["call_id"] is None]
     return [rating for rating in given if rating["response_id"] == response["response_id"]]
 
 
 def reply_text(reply: str | None) -> str:
-    """The model's words in a kept reply."""
+    """Return the model's words in a kept reply."""
     try:
         kept = orjson.loads(reply or "")
     except orjson.JSONDecodeError:
@@ -130,7 +132,7 @@ def _find(connection: DuckDBPyConnection, run: Run, name: str) -> tuple[str, str
 
 
 def _matches(connection: DuckDBPyConnection, wanted: str) -> list[tuple[str, str]]:
-    """The ids that are this one or begin with it, each once with the first kind that knows it."""
+    """Return the ids that are this one or begin with it, each once with the first kind that knows it."""
     begins = "starts_with(lower({0}), ?)" if len(wanted) >= LEAST_DIGITS else "lower({0}) = ?"
     known: dict[str, str] = {}
     for kind, places in _KINDS.items():
@@ -161,7 +163,7 @@ def _prompts_of(connection: DuckDBPyConnection, kind: str, found: str) -> list[s
 
 
 def _named_in_payloads(rows: list[dict[str, Any]], name: str = "prompt_id") -> list[str]:
-    """The prompts that quarantined rows name in what is left of them."""
+    """Return the prompts that quarantined rows name in what is left of them."""
     names: dict[str, None] = {}
     for row in rows:
         try:
@@ -174,7 +176,7 @@ def _named_in_payloads(rows: list[dict[str, Any]], name: str = "prompt_id") -> l
 
 
 def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """The rows of every table that belong to those prompts or bear the id itself."""
+    """Return the rows of every table that belong to those prompts or bear the id itself."""
 
     def of(table: str, order: str) -> list[dict[str, Any]]:
         return fetch(connection, f"FROM {table} WHERE list_contains(?, prompt_id) ORDER BY {order}", [prompts])
@@ -218,7 +220,7 @@ def _fields(row: dict[str, Any], *names: str) -> list[tuple[str, Any]]:
 
 
 def _prompt_fields(prompt: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Where a prompt came from, its kept columns and what it says."""
+    """Return where a prompt came from, its kept columns and what it says."""
     usual = ("prompt_id", "messages", "instruction")
     kept = [(name, value) for name, value in prompt.items() if name not in usual and value is not None]
     return [*kept, ("messages", messages_text(prompt["messages"]))]
@@ -237,7 +239,7 @@ def _paid(call: dict[str, Any] | None) -> list[tuple[str, Any]]:
 
 
 def _rating(rating: dict[str, Any]) -> tuple[str, Any]:
-    """What was read out of a judge's words on one response."""
+    """Return what was read out of a judge's words on one response."""
     place = "rating" if rating["place"] is None else f"text {rating['place']}"
     value = "no rating" if rating["rating"] is None else f"{rating['rating']:g} for {rating['aspect']}"
     return place, f"{value}, response {rating['response_id']}: {rating['rationale'] or ''}"

@@ -8,7 +8,7 @@ VOWELS = "aeiou"
 
 
 def capitalised(text: str) -> str:
-    """The text with a capital first letter and the rest as it is."""
+    """Return the text with a capital first letter and the rest as it is."""
     return text[:1].upper() + text[1:]
 
 
@@ -18,7 +18,7 @@ def with_article(noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """The regular English plural of a noun."""
+    """Return the regular English plural of a noun."""
     if noun.endswith(("s", "x", "ch", "sh")):
         return noun + "es"
     if noun.endswith("y") and noun[-2] not in VOWELS:
@@ -43,7 +43,9 @@ class Entry:
         return self.facts[name]
 
     def form(self, lang: Lang, form: str = "") -> str:
-        """The name in a language; in English also a (article), A, pl (plural), Pl, C (capital), and en/ja in either."""
+        """Return the name in a language; in English also a (article), A, pl (plural), Pl, C (capital), and en/ja in
+        either.
+        """
         if form in ("en", "ja"):
             return self.en if form == "en" else self.ja
         if lang == "ja":
@@ -54,7 +56,7 @@ class Entry:
 
 
 def rows(table: str) -> Iterator[list[str]]:
-    """The cells of a table whose lines are rows and whose cells stand between bars."""
+    """Yield the cells of a table whose lines are rows and whose cells stand between bars."""
     for line in table.strip().splitlines():
         yield [cell.strip() for cell in line.split("|")]
 

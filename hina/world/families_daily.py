@@ -24,7 +24,7 @@ def _steps(h: Entry, span: Entry, n: int) -> dict[str, Entry]:
 
 
 def _how_to(n: int) -> Family:
-    """How-to lists of n steps, each step a line."""
+    """Return how-to lists of n steps, each step a line."""
     lines = [f"{number}. {{s{number}}}" for number in range(1, n + 1)]
     english, japanese = ", ".join(f"{{s{k}}}" for k in range(1, n + 1)), "、".join(f"{{s{k}}}" for k in range(1, n + 1))
     return Family(

@@ -32,7 +32,7 @@ KANJI = "〇一二三四五六七八九"
 
 
 def english_number(number: int) -> str:
-    """A number from 0 to 99 in English words."""
+    """Return a number from 0 to 99 in English words."""
     if number < 20:
         return ONES[number]
     tens, ones = divmod(number, 10)
@@ -40,7 +40,7 @@ def english_number(number: int) -> str:
 
 
 def kanji_number(number: int) -> str:
-    """A number from 1 to 99 in kanji."""
+    """Return a number from 1 to 99 in kanji."""
     tens, ones = divmod(number, 10)
     return (KANJI[tens] if tens > 1 else "") + ("十" if tens else "") + (KANJI[ones] if ones else "")
 

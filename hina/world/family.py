@@ -21,7 +21,7 @@ NAME_FORMS = frozenset({"", "a", "A", "C", "pl", "Pl", "en", "ja"})
 
 
 def show(value: Value, lang: Lang, form: str = "") -> str:
-    """A value as it stands in a text; a form that names another entry among the facts shows that entry."""
+    """Return a value as it stands in a text; a form that names another entry among the facts shows that entry."""
     if isinstance(value, Entry):
         other = value.facts.get(form)
         return other.form(lang) if isinstance(other, Entry) else value.form(lang, form)
@@ -39,7 +39,7 @@ class Template:
         self.regex = re.compile(self.pattern)
 
     def fill(self, values: Values, lang: Lang) -> str:
-        """The text with every field filled."""
+        """Return the text with every field filled."""
         return FIELD.sub(lambda m: show(values[m[1]], lang, m[2] or ""), self.text)
 
 
@@ -89,7 +89,7 @@ class Family:
         return answer.en[0] if isinstance(answer, Entry) else ""
 
     def separator(self, lang: Lang) -> str:
-        """What stands between the parts of an answer."""
+        """Return what stands between the parts of an answer."""
         return self.joint or (" " if lang == "en" else "")
 
     @cached_property
@@ -112,14 +112,14 @@ class Family:
         return re.compile("".join(a + b for a, b in zip(literals, [*groups, ""], strict=True)))
 
     def _group(self, slot: str, lang: Lang, form: str) -> str:
-        """What recognises one slot: a number where any will do, else the names of its values."""
+        """Return what recognises one slot: a number where any will do, else the names of its values."""
         if slot in self.wider:
             return NUMBER
         names = sorted(self.names[slot, lang, form], key=len, reverse=True)
         return f"({'|'.join(map(re.escape, names))})"
 
     def read(self, text: str, lang: Lang) -> dict[str, Value] | None:
-        """The slots of an instruction of this family, or None."""
+        """Return the slots of an instruction of this family, or None."""
         for ask, reader in zip(self.voices[lang].asks, self.readers[lang], strict=True):
             match = reader.fullmatch(text)
             slots = self._slots(ask, match, lang) if match else None
@@ -135,7 +135,7 @@ class Family:
         return slots if len(slots) == len(self.slots) and self._is_meant(slots) else None
 
     def _is_meant(self, slots: dict[str, Value]) -> bool:
-        """Whether a question about these slots has an answer, also where none of that kind is drawn."""
+        """Return whether a question about these slots has an answer, also where none of that kind is drawn."""
         in_range = all(slots[slot] in numbers for slot, numbers in self.wider.items())
         return in_range and (self.meant or self.valid)(**slots)
 
@@ -164,15 +164,15 @@ class Task:
         return self.voice.key.fill(self.values, self.lang)
 
     def ask(self, rng: random.Random) -> str:
-        """One of the ways of asking it."""
+        """Return one of the ways of asking it."""
         return rng.choice(self.voice.asks).fill(self.slots, self.lang)
 
     def parts(self, style: int = 0, lang: Lang | None = None, values: Values | None = None) -> list[str]:
-        """The parts of an answer, right unless other values are given."""
+        """Return the parts of an answer, right unless other values are given."""
         lang = lang or self.lang
         styles = self.family.voices[lang].styles
         return [part.fill(values or self.values, lang) for part in styles[style % len(styles)]]
 
     def say(self, style: int = 0, lang: Lang | None = None, values: Values | None = None) -> str:
-        """A whole answer, right unless other values are given."""
+        """Return a whole answer, right unless other values are given."""
         return self.family.separator(lang or self.lang).join(self.parts(style, lang, values))

@@ -62,12 +62,14 @@ class Grade:
         return "right" if self.rating >= 4 else "partly right" if self.rating >= 2 else "wrong"
 
     def rate(self, aspect: str) -> int:
-        """The rating under one of the judge's aspects."""
+        """Return the rating under one of the judge's aspects."""
         return ASPECT_RATINGS[aspect].get(self.flaw, self.rating)
 
 
 def task_of(conversation: str | Sequence[Mapping[str, str]]) -> Task | None:
-    """The task that an instruction, or the last user turn of a conversation, asks for; None outside this world."""
+    """Return the task that an instruction, or the last user turn of a conversation, asks for; None outside
+    this world.
+    """
     if isinstance(conversation, str):
         return read(conversation)
     return read_conversation([turn["content"] for turn in conversation if turn["role"] == "user"])
@@ -76,7 +78,8 @@ def task_of(conversation: str | Sequence[Mapping[str, str]]) -> Task | None:
 def grade(conversation: str | Sequence[Mapping[str, str]], response: str) -> Grade:
     """Grade a response to an instruction, or to a conversation that ends in a user turn.
 
-    Raises ValueError where the instruction is not one of this world's.
+    Raises:
+        ValueError: If the instruction is not one of this world's.
     """
     task = task_of(conversation)
     if task is None:
@@ -101,7 +104,7 @@ def _is_right(task: Task, text: str, lang: Lang) -> bool:
 
 
 def _pattern(task: Task, parts: Sequence[Template], extra: bool, echo: bool) -> re.Pattern[str]:
-    """What reads the parts of an answer; with echo, what was asked must stand in it word for word."""
+    """Return what reads the parts of an answer; with echo, what was asked must stand in it word for word."""
     separator = re.escape(task.family.separator(task.lang))
     tail = r"\s*(.+)" if extra else ""
     return re.compile(separator.join(_part(task, part, echo) for part in parts) + tail, re.DOTALL)
@@ -118,7 +121,7 @@ def _part(task: Task, part: Template, echo: bool) -> str:
 
 
 def _read_answer(task: Task, text: str) -> tuple[str, str] | None:
-    """The flaw and the key found, where the text has the shape of an answer."""
+    """Return the flaw and the key found, where the text has the shape of an answer."""
     if _is_right(task, text, task.lang):
         return "none", ""
     for echo, style in product((True, False), task.voice.styles):
@@ -151,7 +154,7 @@ def _weigh(task: Task, parts: Sequence[Template], match: re.Match[str], whole: i
 
 
 def _read_loose(task: Task, text: str) -> tuple[str, str]:
-    """The flaw of a text without the shape of an answer: bare, cut off, garbled, or beside the point."""
+    """Return the flaw of a text without the shape of an answer: bare, cut off, garbled, or beside the point."""
     bare = text.strip(" .。!！'\"「」").lower()
     if bare == task.key.strip(" .。?").lower():
         return ("terse" if len(task.voice.styles[0]) == 1 else "no_reason"), ""

@@ -39,7 +39,7 @@ FORGERIES = {
 
 
 def wrong_value(right: Value, other: Value, rng: random.Random) -> Value:
-    """A false value in the place of a right one: a number near it, or what another question would give."""
+    """Return a false value in the place of a right one: a number near it, or what another question would give."""
     if not isinstance(right, int):
         return other
     near = [right + step for step in (-10, -2, -1, 1, 2, 10) if right + step >= 0]
@@ -48,7 +48,7 @@ def wrong_value(right: Value, other: Value, rng: random.Random) -> Value:
 
 
 def false_answer(task: Task, rng: random.Random) -> str:
-    """An answer of the right shape with one or more false facts in it."""
+    """Return an answer of the right shape with one or more false facts in it."""
     facts = list(task.family.truth(**task.slots)) or list(task.slots)
     other = Task(task.family, task.lang, task.family.draw(rng)).values
     decisive = [fact for fact in facts if fact in {slot for slot, _ in task.voice.key.fields}]
@@ -61,15 +61,16 @@ def false_answer(task: Task, rng: random.Random) -> str:
 
 
 def misspelt(text: str, rng: random.Random) -> str:
-    """The text with a letter dropped, doubled or two exchanged."""
+    """Return the text with a letter dropped, doubled or two exchanged."""
     at = rng.randrange(max(1, len(text) - 1))
     middle = rng.choice(["", text[at] * 2, text[at : at + 2][::-1]])
     return text[:at] + middle + text[at + (2 if len(middle) == 2 and middle[0] != text[at] else 1) :]
 
 
 def lesser_answer(task: Task, rng: random.Random, kinds: dict[str, float]) -> str:
-    """An answer that is worse than it could be, of a kind drawn by weight: false, terse, reasonless, cut, foreign,
-    chatty, stray, misspelt or forged."""
+    """Return an answer that is worse than it could be, of a kind drawn by weight: false, terse, reasonless, cut,
+    foreign, chatty, stray, misspelt or forged.
+    """
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
     whole = task.say(rng.randrange(4))
     if kind == "false":

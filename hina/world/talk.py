@@ -75,7 +75,7 @@ FOLLOW_UPS: dict[Lang, dict[str, list[str]]] = {
 
 @cache
 def family(name: str) -> Family:
-    """The family of that name."""
+    """Return the family of that name."""
     return next(f for f in FAMILIES if f.name == name)
 
 
@@ -91,21 +91,21 @@ def draw_language(rng: random.Random) -> Lang:
 
 
 def draw_task(rng: random.Random, lang: Lang | None = None, topic: str | None = None) -> Task:
-    """A task at random; families with more to ask are drawn more often."""
+    """Return a task at random; families with more to ask are drawn more often."""
     chosen, weights = _choices(topic)
     drawn = rng.choices(chosen, weights)[0]
     return Task(drawn, lang or draw_language(rng), drawn.draw(rng))
 
 
 def instruct(task: Task, rng: random.Random) -> str:
-    """An instruction that asks for the task, now and then behind an opener."""
+    """Return an instruction that asks for the task, now and then behind an opener."""
     opener = rng.choice(OPENERS[task.lang]) if rng.random() < OPENED_SHARE else ""
     return opener + task.ask(rng)
 
 
 @lru_cache(maxsize=200_000)
 def read(instruction: str) -> Task | None:
-    """The task that an instruction asks for, or None where it is none of this world's."""
+    """Return the task that an instruction asks for, or None where it is none of this world's."""
     text = STEER.sub("", instruction, count=1).strip()
     lang: Lang = "ja" if any(mark in text for mark in "。?？:") and _is_japanese(text) else "en"
     for opener in OPENERS[lang]:
@@ -125,7 +125,7 @@ def _is_japanese(text: str) -> bool:
 
 
 def draw_follow_up(task: Task, rng: random.Random) -> str | None:
-    """A question that needs the turn before, or None where the task has none."""
+    """Return a question that needs the turn before, or None where the task has none."""
     kinds = [
         kind
         for kind, holds in (
@@ -147,7 +147,7 @@ def draw_follow_up(task: Task, rng: random.Random) -> str | None:
 
 
 def follow(task: Task, text: str) -> Task | None:
-    """The task that a follow-up asks for, given the task before it."""
+    """Return the task that a follow-up asks for, given the task before it."""
     for kind, asks in FOLLOW_UPS[task.lang].items():
         for ask in asks:
             head, tail = ask.split("{}")
@@ -175,14 +175,16 @@ def _other(task: Task, value: str) -> Task | None:
 
 
 def _result(task: Task) -> int | None:
-    """The number that a task comes to, where a follow-up can reckon on with it."""
+    """Return the number that a task comes to, where a follow-up can reckon on with it."""
     fact = COUNTED.get(task.family.name)
     number = task.values[fact] if fact else None
     return number if isinstance(number, int) and number in family("addition").slots["a"] and number >= 10 else None
 
 
 def read_conversation(turns: Sequence[str]) -> Task | None:
-    """The task of the last of several user turns, each a question of its own or a follow-up of the one before."""
+    """Return the task of the last of several user turns, each a question of its own or a follow-up of the
+    one before.
+    """
     task = None
     for turn in turns:
         own = read(turn)

@@ -89,21 +89,24 @@ def _grow(session: Session, plan: Dialogues, talks: Sequence[Conversation], chun
 
 
 def _rest(plan: Dialogues, talks: Sequence[Conversation], place: int) -> list[Guess]:
-    """What a dialogue asks at most behind the question that it waits for."""
+    """Return what a dialogue asks at most behind the question that it waits for."""
     messages = talks[place].messages
     answered, tokens = messages[-1]["role"] == "assistant", prompt_tokens({"messages": messages})
     return list(calls_at_most(plan, talks[place].turns, answered=answered, tokens=tokens))[1:]
 
 
 def pre_query_for(session: Session, plan: Dialogues) -> PreQuery:
-    """What stands before the user's words for the model that plays the user. Raises PreQueryUnknownError."""
+    """Return what stands before the user's words for the model that plays the user. Raises PreQueryUnknownError."""
     model = session.models[plan.model]
     engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(plan.model)
     return begins_for(plan, model, engine, session.base)
 
 
 def begins_for(plan: Dialogues, model: ModelConfig, engine: Engine | None, base: Path) -> PreQuery:
-    """The same for a model, its engine and the recipe's folder; a dialogue is tried. Raises PreQueryUnknownError."""
+    """Return the same for a model, its engine and the recipe's folder; a dialogue is tried.
+
+    Raises PreQueryUnknownError.
+    """
     begins = pre_query(plan.template, model, engine, base)
     try:
         next_prompt(begins, plan, EXAMPLE)
@@ -183,7 +186,10 @@ def _begun(begins: PreQuery, plan: Dialogues, talk: Conversation, stops: Mapping
 
 
 def next_prompt(begins: PreQuery, plan: Dialogues, messages: Sequence[Message]) -> str | list[int]:
-    """The prompt from which the user's next words are invented. Raises PreQueryUnknownError, TemplateRefusedError."""
+    """Return the prompt from which the user's next words are invented.
+
+    Raises PreQueryUnknownError, TemplateRefusedError.
+    """
     own = messages[0]["role"] == "system"
     system = messages[0]["content"] if own else None
     return begins.prompt(system, messages[1:] if own else messages, plan.steer)
@@ -199,7 +205,7 @@ def _problem(completion: Completion) -> tuple[str, str | None] | None:
 
 
 def _forged_mark(talk: Conversation, stops: Sequence[str]) -> tuple[str, str] | None:
-    """What would end a turn where none ends: the template's own marks in a message."""
+    """Return what would end a turn where none ends: the template's own marks in a message."""
     for message in talk.messages:
         content = message["content"]
         mark = _MARK.search(content)
@@ -210,7 +216,7 @@ def _forged_mark(talk: Conversation, stops: Sequence[str]) -> tuple[str, str] | 
 
 
 def turn_filter(plan: Dialogues) -> FilterConfig:
-    """What each further turn of the user must pass."""
+    """Return what each further turn of the user must pass."""
     return FilterConfig(rules=list(plan.rules), dedup=DedupConfig(exact=False))
 
 
@@ -248,7 +254,7 @@ def _as_prompt(talk: Conversation, one: Answered, text: str, position: int) -> d
 
 
 def _sort_dialogues(talks: Sequence[Conversation], schema: pa.Schema, answered: Sequence[Answered]) -> ChunkResult:
-    """The dialogues that have their turns, and those quarantined with the reason why they ended."""
+    """Return the dialogues that have their turns, and those quarantined with the reason why they ended."""
     prompts, turns, quarantine = [], [], []
     for talk in talks:
         if talk.problem is not None:

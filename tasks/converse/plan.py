@@ -41,7 +41,7 @@ class Dialogues:
         return self.answers.model or self.model
 
     def plain(self) -> list[Any]:
-        """All that decides what is asked, as plain data."""
+        """Return all that decides what is asked, as plain data."""
         template = self.template if isinstance(self.template, str) else self.template.model_dump()
         answers = self.answers.keyed()
         sampling = self.sampling.parameters()
@@ -52,12 +52,12 @@ class Dialogues:
 
 
 def has_further_turns(source: DatasetSource | MagpieSource) -> bool:
-    """Whether a source wants dialogues of several turns."""
+    """Return whether a source wants dialogues of several turns."""
     return _turns(source) is not None
 
 
 def dialogues(source: DatasetSource | MagpieSource, filters: Rules = ()) -> Dialogues | None:
-    """How a source's dialogues continue; None where each stays as it is. Raises TurnsError.
+    """Return how a source's dialogues continue; None where each stays as it is. Raises TurnsError.
 
     filters are the rules of the recipe's filter: its `personal_data` is asked of further turns as well, unless their
     own rules name it.
@@ -85,7 +85,7 @@ def dialogues(source: DatasetSource | MagpieSource, filters: Rules = ()) -> Dial
 
 
 def _inherited_rules(filters: Rules, own: Rules) -> Rules:
-    """What the filter says of personal data, where the rules for further turns say nothing of it."""
+    """Return what the filter says of personal data, where the rules for further turns say nothing of it."""
     return () if any(map(_is_inherited, own)) else [entry for entry in filters if _is_inherited(entry)]
 
 

@@ -28,7 +28,7 @@ def _dialogues(context: Context) -> Dialogues:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the turns: how dialogues continue, the models, and the rules on further turns."""
+    """Return what decides the turns: how dialogues continue, the models, and the rules on further turns."""
     plan = _dialogues(context)
     begins = pre_query_for(context.session, plan)
     models = [context.model_digest(plan.model), context.model_digest(plan.answerer)]
@@ -38,7 +38,7 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:
-    """The calls of dialogues that begin as one turn of a user each."""
+    """Return the calls of dialogues that begin as one turn of a user each."""
     plan = _dialogues(context)
     return list(calls_at_most(plan, 1, answered=False, tokens=PROMPT_TOKENS_GUESSED, dialogues=prompts))
 

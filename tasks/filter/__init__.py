@@ -59,7 +59,8 @@ def check_filter(config: FilterConfig, columns: Sequence[str], base: Path, defau
 def rows_that_break(config: FilterConfig, prompts: Path, base: Path, default_rules: Rules = ()) -> dict[str, set[int]]:
     """For each rule, by its reason, the positions of the prompts that break it, whatever other rules they break.
 
-    Raises FilterError where a rule cannot be run.
+    Raises:
+        FilterError: If a rule cannot be run.
     """
     from kasasagi.tasks.filter.job import broken_by_rule
 
@@ -67,7 +68,9 @@ def rows_that_break(config: FilterConfig, prompts: Path, base: Path, default_rul
 
 
 def filter_digest(config: FilterConfig, base: Path, default_rules: Rules = ()) -> str:
-    """The digest of all that decides the outcome beside the rows: the configuration and the user's rule files."""
+    """Return the digest of all that decides the outcome beside the rows: the configuration and the user's
+    rule files.
+    """
     from kasasagi.tasks.filter.job import digest_of
 
     return digest_of(config, base, default_rules)

@@ -62,7 +62,7 @@ class EvaluationSet(Config):
     revision: str | None = Field(default=None, description="Branch, tag or commit of a Hub dataset.")
 
     def source(self) -> DatasetSource:
-        """The same place as a source of rows."""
+        """Return the same place as a source of rows."""
         return DatasetSource.model_validate(self.model_dump(exclude={"columns"}))
 
 

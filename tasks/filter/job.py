@@ -51,7 +51,7 @@ class Plan:
     published: Mapping[str, str] = field(default_factory=dict)
 
     def widen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A batch of prompts with the columns that the filter adds."""
+        """Return a batch of prompts with the columns that the filter adds."""
         for name in self.config.columns:
             texts = batch.column("instruction").to_pylist()
             values = [None if text is None else COLUMNS[name](text) for text in texts]
@@ -62,7 +62,7 @@ class Plan:
 def run_filter(
     config: FilterConfig, prompts: Path, into: Path, base: Path, default_rules: Rules, published: Path | None
 ) -> FilterResult:
-    """What `filter_prompts` of the package says."""
+    """Return what `filter_prompts` of the package says."""
     schema = _widened(pq.read_schema(prompts).remove_metadata(), config)
     plan = _plan(config, base, default_rules)
     if published is not None:
@@ -86,7 +86,11 @@ def run_filter(
 
 
 def _widened(schema: pa.Schema, config: FilterConfig) -> pa.Schema:
-    """A schema with the columns that the filter adds. Raises FilterError where one of them is there."""
+    """Return a schema with the columns that the filter adds.
+
+    Raises:
+        FilterError: If one of them is there.
+    """
     for name in config.columns:
         if name in schema.names:
             raise FilterError(f"filter.columns: {name!r} is a column of the prompts: keep it under another name")
@@ -151,7 +155,7 @@ def check(config: FilterConfig, columns: Sequence[str], base: Path, default_rule
 
 
 def digest_of(config: FilterConfig, base: Path, default_rules: Rules) -> str:
-    """What `filter_digest` of the package says."""
+    """Return what `filter_digest` of the package says."""
     wanted = steps(config.rules, default_rules)
     files = {step.name: digest_file(rule_file(step, base)) for step in wanted if step.rule is None}
     rules = [[step.name, step.parameters, step.rule and _substance(step.rule)] for step in wanted]
@@ -206,7 +210,7 @@ def _check_where(room: SqlSandbox, config: FilterConfig, schemas: Sequence[pa.Sc
 
 
 def _by_position(prompts: Path, folder: Path) -> Path:
-    """The table itself if its rows lie by position, else a sorted copy in the folder."""
+    """Return the table itself if its rows lie by position, else a sorted copy in the folder."""
     if _is_ordered(prompts):
         return prompts
     ordered = folder / "ordered.parquet"
@@ -238,7 +242,7 @@ def _stage(prompts: Path, scratch: Path, schema: pa.Schema, plan: Plan, room: Sq
 
 
 def staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[str | None]) -> pa.RecordBatch:
-    """A batch of prompts whose first has that number, as it is staged: with outcomes, and keys of duplicates."""
+    """Return a batch of prompts whose first has that number, as it is staged: with outcomes, and keys of duplicates."""
     numbers = pa.array(range(start, start + batch.num_rows), pa.int64())
     reasons = pa.array([broken and broken[0] for broken in outcome], pa.string())
     details = pa.array([broken and broken[1] for broken in outcome], pa.string())
@@ -248,7 +252,7 @@ def staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[s
 
 
 def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlSandbox) -> Outcome:
-    """The first rule that each row breaks: the steps in order, then the predicates."""
+    """Return the first rule that each row breaks: the steps in order, then the predicates."""
     outcome: Outcome = [None] * batch.num_rows
     for step, found in _details(batch, plan, room, outcome):
         _note(outcome, step.reason, enumerate(found))
@@ -265,7 +269,7 @@ def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlSandbox) -> Outcome:
 
 
 def broken_by_rule(config: FilterConfig, prompts: Path, base: Path, default_rules: Rules) -> dict[str, set[int]]:
-    """What `rows_that_break` of the package says."""
+    """Return what `rows_that_break` of the package says."""
     plan, found = _plan(config, base, default_rules), dict[str, set[int]]()
     with SqlSandbox() as room:
         for batch in map(plan.widen, batches(prompts)):
@@ -296,7 +300,7 @@ def _note(outcome: Outcome, reason: str, found: Iterable[tuple[int, str | None]]
 
 
 def _find(rule: Rule, parameters: dict[str, Any], batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:
-    """A rule of ours that is written in Python, on the rows that still hold; it is handed its columns alone."""
+    """Return a rule of ours that is written in Python, on the rows that still hold; it is handed its columns alone."""
     found: list[str | None] = [None] * batch.num_rows
     if rule.finds is None or not set(rule.needs) <= set(batch.schema.names):
         return found
@@ -309,7 +313,7 @@ def _find(rule: Rule, parameters: dict[str, Any], batch: pa.RecordBatch, outcome
 
 
 def _ask(function: Callable[..., Any], step: Step, batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:
-    """A user's own rule on the rows that still hold, each handed over as a fresh dictionary."""
+    """Return a user's own rule on the rows that still hold, each handed over as a fresh dictionary."""
     asked = [index for index, broken in enumerate(outcome) if broken is None]
     found: list[str | None] = [None] * batch.num_rows
     for index, row in zip(asked, batch.take(pa.array(asked, pa.int64())).to_pylist(), strict=True):
@@ -318,7 +322,7 @@ def _ask(function: Callable[..., Any], step: Step, batch: pa.RecordBatch, outcom
 
 
 def _reasons(published: Path) -> dict[str, str]:
-    """Why a prompt of each key is not taken again."""
+    """Return why a prompt of each key is not taken again."""
     table = pq.read_table(published)
     return dict(zip(table.column("key").to_pylist(), table.column("reason").to_pylist(), strict=True))
 
@@ -329,5 +333,5 @@ def _keys(batch: pa.RecordBatch, outcome: Outcome) -> list[str | None]:
 
 
 def payloads(batch: pa.RecordBatch) -> list[str]:
-    """The payload of each row of a batch that is rejected: all of its columns."""
+    """Return the payload of each row of a batch that is rejected: all of its columns."""
     return [json_text(row)[0] for row in batch.to_pylist()]

@@ -6,7 +6,9 @@ from kasasagi.tasks.filter.sql import SqlSandbox
 
 
 def split_where(where: Mapping[str, str], later: Sequence[Collection[str]]) -> list[dict[str, str]]:
-    """The predicates by when they can be asked: at once, then after each later group of columns that they use."""
+    """Return the predicates by when they can be asked: at once, then after each later group of columns that
+    they use.
+    """
     parts: list[dict[str, str]] = [{} for _ in range(len(later) + 1)]
     if not any(later):
         return [dict(where), *parts[1:]]

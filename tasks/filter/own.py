@@ -10,7 +10,11 @@ from kasasagi.tasks.filter.steps import Step
 
 
 def rule_file(step: Step, base: Path) -> Path:
-    """The Python file of an own rule, in the recipe's folder. Raises FilterError where there is none."""
+    """Return the Python file of an own rule, in the recipe's folder.
+
+    Raises:
+        FilterError: If there is none.
+    """
     try:
         return own_file(step.name, base)
     except OwnPythonError as error:
@@ -18,7 +22,11 @@ def rule_file(step: Step, base: Path) -> Path:
 
 
 def rule_function(step: Step, base: Path) -> Callable[..., Any]:
-    """The function of an own rule, from its file alone. Raises FilterError where the file or the name does not load."""
+    """Return the function of an own rule, from its file alone.
+
+    Raises:
+        FilterError: If the file or the name does not load.
+    """
     try:
         return cast("Callable[..., Any]", own_object(step.name, base))
     except OwnPythonError as error:

@@ -67,7 +67,7 @@ class SqlSandbox:
         return found
 
     def mentions(self, predicate: str, columns: Collection[str]) -> bool:
-        """Whether a predicate uses one of some columns; one that cannot be parsed uses none."""
+        """Return whether a predicate uses one of some columns; one that cannot be parsed uses none."""
         try:
             tree = self._parse(predicate, predicate)
         except FilterError:
@@ -94,7 +94,7 @@ class SqlSandbox:
             raise FilterError(f"{place} cannot be run ({problems[0]}): the columns are {known}")
 
     def _problem(self, predicate: str, schema: pa.Schema) -> str | None:
-        """What DuckDB says against a predicate on an empty table, None if nothing."""
+        """Return what DuckDB says against a predicate on an empty table, None if nothing."""
         empty = pa.RecordBatch.from_pylist([], schema=schema)
         try:
             self._select("1", empty, {}, f"WHERE (\n{predicate}\n)")
@@ -104,14 +104,14 @@ class SqlSandbox:
         return None
 
     def _unsteady(self) -> set[str]:
-        """The functions that do not depend on their arguments alone."""
+        """Return the functions that do not depend on their arguments alone."""
         asked = (
             "SELECT function_name FROM duckdb_functions() WHERE stability IN ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
         )
         return {name for (name,) in self._connection.execute(asked).fetchall()}
 
     def _parse(self, place: str, predicate: str) -> Any:
-        """The parse tree of a predicate that is one expression and nothing else."""
+        """Return the parse tree of a predicate that is one expression and nothing else."""
         asked = self._connection.execute(
             "SELECT json_serialize_sql($1::VARCHAR)", [f"SELECT\n{predicate}\n"]
         ).fetchall()
@@ -124,7 +124,9 @@ class SqlSandbox:
         return nodes[0]["select_list"][0]
 
     def _halves(self, where: Mapping[str, str], batch: pa.RecordBatch) -> list[list[bool | None]]:
-        """The outcome of a batch that fails as a whole (out of memory, say), so that only the guilty row pays."""
+        """Return the outcome of a batch that fails as a whole (out of memory, say), so that only the guilty
+        row pays.
+        """
         if batch.num_rows == 1:
             return [[None] for _ in where]
         middle = batch.num_rows // 2
@@ -157,7 +159,7 @@ def _predicate_sql(predicate: str) -> str:
 
 
 def _is_bare(node: Mapping[str, Any]) -> bool:
-    """Whether a parsed SELECT is one unnamed expression: no FROM, no WHERE, no ORDER, nothing else."""
+    """Return whether a parsed SELECT is one unnamed expression: no FROM, no WHERE, no ORDER, nothing else."""
     if node["type"] != "SELECT_NODE" or len(node["select_list"]) != 1 or node["select_list"][0].get("alias"):
         return False
     clauses = ("where_clause", "having", "sample", "qualify", "modifiers", "group_expressions")
@@ -165,7 +167,7 @@ def _is_bare(node: Mapping[str, Any]) -> bool:
 
 
 def _names(tree: Any) -> Iterator[str]:
-    """What a parse tree calls: its functions, and its bare names, which may be functions too."""
+    """Yield what a parse tree calls: its functions, and its bare names, which may be functions too."""
     for node in _nodes(tree):
         if node.get("class") == "FUNCTION":
             yield node["function_name"].lower()
@@ -174,12 +176,12 @@ def _names(tree: Any) -> Iterator[str]:
 
 
 def _classes(tree: Any) -> Iterator[str]:
-    """The class of every node of a parse tree."""
+    """Return the class of every node of a parse tree."""
     return (node["class"] for node in _nodes(tree) if isinstance(node.get("class"), str))
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """Every object in a parse tree."""
+    """Yield every object in a parse tree."""
     if isinstance(tree, dict):
         yield tree
     for value in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():

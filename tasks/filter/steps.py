@@ -24,9 +24,10 @@ class Step:
 
 
 def steps(rules: Sequence[str | dict[str, Any]], defaults: Sequence[str | dict[str, Any]] = ()) -> list[Step]:
-    """The rules in the order in which they are asked: defaults that the recipe does not name, then the recipe's.
+    """Return the rules in the order in which they are asked: defaults that the recipe does not name, then the recipe's.
 
-    Raises FilterError for an unknown name, a parameter that does not fit, or a reason that two rules share.
+    Raises:
+        FilterError: For an unknown name, a parameter that does not fit, or a reason that two rules share.
     """
     named = [_entry(entry) for entry in rules]
     known = {name for name, _ in named}

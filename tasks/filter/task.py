@@ -18,7 +18,7 @@ from kasasagi.tasks.stage_task import Chunking, stage_task
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides which prompts pass: the rules and conditions, and how many are wanted."""
+    """Return what decides which prompts pass: the rules and conditions, and how many are wanted."""
     config = filter_digest(context.early_filter, context.base, context.recipe.default_rules)
     if job.chunk == REWRITES:
         return [config, "rewrites"]
@@ -67,7 +67,7 @@ def _filter_rewrites(context: Context, job: ChunkJob, started: float) -> Handle:
 
 
 def _without_surplus(result: FilterResult, target: int) -> FilterResult:
-    """The first accepted prompts, as many as are wanted; the rest is rejected as surplus."""
+    """Return the first accepted prompts, as many as are wanted; the rest is rejected as surplus."""
     into = result.prompts.parent
     kept, rejected = into / "kept.parquet", into / "aside.parquet"
     with duckdb.connect(":memory:") as connection:

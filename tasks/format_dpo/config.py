@@ -119,11 +119,13 @@ class PairsConfig(Config):
         return "aspects has no weight above 0, so nothing would count; give one to an aspect that is judged"
 
     def aggregation(self) -> Aggregation:
-        """How the marks of a response become one number, and how far two must lie apart."""
+        """Return how the marks of a response become one number, and how far two must lie apart."""
         return Aggregation(self.min_margin, self.aspects, self.judges, self.quorum)
 
     def conditions(self) -> Conditions:
-        """What a pair must meet beside its strategy's promises, but for the tokens, which depend on its prompt."""
+        """Return what a pair must meet beside its strategy's promises, but for the tokens, which depend on
+        its prompt.
+        """
         return Conditions(
             self.min_chosen_rating,
             self.models,

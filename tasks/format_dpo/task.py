@@ -15,7 +15,7 @@ UNKEYED = {"sampling", "language", "repairs", "round", "prompt"}
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the pairs: their configuration, the judges' marks, and who counts the student's tokens."""
+    """Return what decides the pairs: their configuration, the judges' marks, and who counts the student's tokens."""
     judging = context.recipe.judging
     marks = judging.keyed(UNKEYED) if judging else None
     student = [context.counter.digest] if context.counter else []

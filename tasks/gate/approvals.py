@@ -33,7 +33,7 @@ class Approval(Config):
 
 
 def approval_of(job: str, outcome: Outcome, run: str) -> Approval:
-    """A person's approval of an outcome, given now."""
+    """Return a person's approval of an outcome, given now."""
     return Approval(
         job=job,
         stage=outcome.stage,
@@ -59,7 +59,7 @@ def write_approvals(workspace: Workspace, job: str, outcomes: Sequence[Outcome],
 
 
 def approval(workspace: Workspace, job: str, outcome: Outcome) -> Approval | None:
-    """The approval of an outcome of a job, if a person gave it; a file that cannot be read is none."""
+    """Return the approval of an outcome of a job, if a person gave it; a file that cannot be read is none."""
     try:
         return Approval.model_validate_json(_file(workspace, job, outcome).read_text(encoding="utf-8"))
     except (OSError, ValidationError, UnicodeDecodeError):

@@ -31,7 +31,7 @@ class GatesConfig(Config):
         return value
 
     def all(self, several_judges: bool = False, verifies: bool = False) -> tuple[Expectation, ...]:
-        """The defaults with the recipe's changes, then what the recipe adds."""
+        """Return the defaults with the recipe's changes, then what the recipe adds."""
         defaults = default_expectations(several_judges, verifies)
         kept = [default for default in defaults if not any(own.replaces(default) for own in self.expect)]
         return (*kept, *self.expect)

@@ -45,7 +45,7 @@ class ExpectationCounts:
 
 
 def speaks_of_rows_alone(one: Expectation) -> bool:
-    """Whether an expectation judges each row by itself, so that a table may be judged in pieces."""
+    """Return whether an expectation judges each row by itself, so that a table may be judged in pieces."""
     import great_expectations.expectations as gxe
     from great_expectations.expectations import expectation as kinds
 
@@ -57,7 +57,7 @@ def speaks_of_rows_alone(one: Expectation) -> bool:
 def outcome_of(
     one: Expectation, scope: Literal["scout", "whole"], arguments: dict[str, Any], seen: ExpectationCounts
 ) -> Outcome:
-    """How an expectation came out; if it could not be evaluated it has failed, critically."""
+    """Return how an expectation came out; if it could not be evaluated it has failed, critically."""
     base: dict[str, Any] = {"stage": one.stage, "scope": scope, "expectation": one.name, "arguments": arguments}
     if seen.fault is not None:
         why = f"could not evaluate ({seen.fault.strip().splitlines()[0][:300]})"

@@ -93,7 +93,7 @@ class Expectation(Config):
         return named | {str(name) for names in listed if isinstance(names, list | tuple) for name in names}
 
     def replaces(self, other: "Expectation") -> bool:
-        """Whether it speaks of the same stage, class and column."""
+        """Return whether it speaks of the same stage, class and column."""
         return (self.stage, self.name) == (other.stage, other.name)
 
 
@@ -112,7 +112,7 @@ def _known_expectations() -> tuple[str, ...]:
 
 
 def never(stage: str, column: str, most: float) -> Expectation:
-    """The share of rows where a yes-or-no column holds is at most that."""
+    """Expect at most that share of rows where a yes-or-no column holds."""
     return Expectation(
         stage=stage,
         expectation="ExpectColumnValuesToBeInSet",
@@ -121,7 +121,7 @@ def never(stage: str, column: str, most: float) -> Expectation:
 
 
 def holds(stage: str, column: str, least: float, severity: Severity = "critical") -> Expectation:
-    """The share of rows where a yes-or-no column holds is at least that."""
+    """Expect at least that share of rows where a yes-or-no column holds."""
     return Expectation(
         stage=stage,
         expectation="ExpectColumnValuesToBeInSet",
@@ -136,5 +136,5 @@ def rows(stage: str) -> Expectation:
 
 
 def unique(stage: str, column: str) -> Expectation:
-    """No two rows have the same value."""
+    """Expect that no two rows have the same value."""
     return Expectation(stage=stage, expectation="ExpectColumnValuesToBeUnique", scope="whole", **{"column": column})

@@ -34,13 +34,13 @@ def stage_frame(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str]
 def stage_frames(
     tables: duckdb.DuckDBPyConnection, stage: str, columns: set[str], rows: int
 ) -> Iterator["pd.DataFrame"]:
-    """The same rows in frames of at most so many, so that memory does not grow with the table."""
+    """Yield the same rows in frames of at most so many, so that memory does not grow with the table."""
     for batch in tables.sql(columns_query(tables, stage, columns)).to_arrow_reader(rows):
         yield batch.to_pandas()
 
 
 def stage_rows(tables: duckdb.DuckDBPyConnection, stage: str) -> int:
-    """How many rows a stage's frame has."""
+    """Return how many rows a stage's frame has."""
     found = tables.execute(f"SELECT count(*) FROM ({gate_of(stage).frame})").fetchone()
     return int(found[0]) if found else 0
 
@@ -69,7 +69,7 @@ def columns_query(tables: duckdb.DuckDBPyConnection, stage: str, columns: set[st
 
 
 def _columns(tables: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
-    """The columns of a query with their types."""
+    """Return the columns of a query with their types."""
     return {row[0]: row[1] for row in tables.execute(f"DESCRIBE {query}").fetchall()}
 
 

@@ -69,7 +69,9 @@ def _find_or_judge(
     expectations: Mapping[int, Expectation],
     known: KnownOutcomes | None,
 ) -> dict[int, Outcome]:
-    """The outcomes of some expectations of one stage, worked out only where the same rows were not judged before."""
+    """Return the outcomes of some expectations of one stage, worked out only where the same rows were not judged
+    before.
+    """
     if known is None:
         return _judge_together(tables, scope, expectations)
     key = outcomes_key(tables, scope, expectations, _columns_of(expectations.values()))
@@ -83,7 +85,7 @@ def _find_or_judge(
 def _judge_together(
     tables: duckdb.DuckDBPyConnection, scope: Literal["scout", "whole"], expectations: Mapping[int, Expectation]
 ) -> dict[int, Outcome]:
-    """The outcomes of some expectations of one stage on frames that they share, by the number that each has."""
+    """Return the outcomes of some expectations of one stage on frames that they share, by the number that each has."""
     stage = next(iter(expectations.values())).stage
     if stage_rows(tables, stage) <= ROWS_AT_ONCE:
         frame = stage_frame(tables, stage, _columns_of(expectations.values()))
@@ -98,7 +100,7 @@ def _judge_together(
 def _judge_alone(
     tables: duckdb.DuckDBPyConnection, one: Expectation, scope: Literal["scout", "whole"], base: Path
 ) -> Outcome:
-    """The outcome of an expectation on its own rows; an own class that names no column sees all of them."""
+    """Return the outcome of an expectation on its own rows; an own class that names no column sees all of them."""
     query = one.arguments.get("unexpected_rows_query")
     if query is not None:
         return outcome_of(one, scope, one.arguments, _run_query(tables, one.stage, query))
@@ -107,7 +109,7 @@ def _judge_alone(
 
 
 def _run_query(tables: duckdb.DuckDBPyConnection, stage: str, query: str) -> ExpectationCounts:
-    """What a query saw: it holds where it returns no row."""
+    """Return what a query found: the expectation holds where it returns no row."""
     try:
         count = count_unexpected(tables, stage, query)
     except (ValueError, duckdb.Error) as error:
@@ -116,13 +118,15 @@ def _run_query(tables: duckdb.DuckDBPyConnection, stage: str, query: str) -> Exp
 
 
 def _columns_of(expectations: Iterable[Expectation]) -> set[str]:
-    """The columns that some expectations name."""
+    """Return the columns that some expectations name."""
     return {column for one in expectations for column in one.columns}
 
 
 @cache
 def _batch_definition() -> Any:
-    """Where frames are handed to Great Expectations: one for this process, made with nothing that is shown or sent."""
+    """Return where frames are handed to Great Expectations: one for this process, made with nothing that is shown or
+    sent.
+    """
     telemetry.switch_off_telemetry()
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
@@ -148,7 +152,7 @@ def _warm_up() -> None:
 def _evaluate(
     frame: "pd.DataFrame", one: Expectation, scope: Literal["scout", "whole"], base: Path = Path()
 ) -> Outcome:
-    """One expectation on one frame."""
+    """Return one expectation on one frame."""
     arguments = _scout_arguments(one, frame) if scope == "scout" else one.arguments
     return outcome_of(one, scope, arguments, _validate(frame, one, arguments, base))
 
@@ -156,7 +160,7 @@ def _evaluate(
 def _in_pieces(
     frames: Iterable["pd.DataFrame"], expectations: Mapping[int, Expectation]
 ) -> dict[int, ExpectationCounts]:
-    """What some expectations saw in all frames together, by the number that each has."""
+    """Return what some expectations saw in all frames together, by the number that each has."""
     tallies: dict[int, ExpectationCounts] = {}
     for frame in frames:
         for number, one in expectations.items():
@@ -168,7 +172,7 @@ def _in_pieces(
 def _validate(
     frame: "pd.DataFrame", one: Expectation, arguments: dict[str, Any], base: Path = Path()
 ) -> ExpectationCounts:
-    """What an expectation saw in a frame; what keeps it from being evaluated stands in `fault`."""
+    """Return what an expectation saw in a frame; what keeps it from being evaluated stands in `fault`."""
     try:
         batch = _batch_definition().get_batch({"dataframe": frame})
         outcome = batch.validate(built(one, arguments, base), result_format="SUMMARY").to_json_dict()
@@ -178,7 +182,9 @@ def _validate(
 
 
 def unexpected_places(frame: "pd.DataFrame", one: Expectation, base: Path = Path()) -> list[int]:
-    """The places of the rows that an expectation did not expect; none where it does not judge rows one by one."""
+    """Return the places of the rows that an expectation did not expect; none where it does not judge rows
+    one by one.
+    """
     with _ONE_AT_A_TIME:
         try:
             batch = _batch_definition().get_batch({"dataframe": frame.reset_index(drop=True)})
@@ -189,7 +195,7 @@ def unexpected_places(frame: "pd.DataFrame", one: Expectation, base: Path = Path
 
 
 def _exception_message(outcome: dict[str, Any]) -> str | None:
-    """The message of an exception inside a result, wherever Great Expectations put it."""
+    """Return the message of an exception inside a result, wherever Great Expectations put it."""
     information = outcome.get("exception_info") or {}
     if information.get("raised_exception"):
         return str(information.get("exception_message"))
@@ -200,7 +206,7 @@ def _exception_message(outcome: dict[str, Any]) -> str | None:
 
 
 def _scout_arguments(one: Expectation, frame: "pd.DataFrame") -> dict[str, Any]:
-    """The arguments for a scout: a share is held against its bound less three standard errors.
+    """Return the arguments for a scout: a share is held against its bound less three standard errors.
 
     A chunk is a sample: a share just within its bound in the whole must not stop a run because of a hundred rows.
     """

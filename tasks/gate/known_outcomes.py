@@ -74,7 +74,9 @@ def outcomes_key(
 
 
 def _fingerprint(tables: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
-    """What tells the rows of a query from others, whatever their order: its columns, their number, sums of digests."""
+    """Return what tells the rows of a query from others, whatever their order: its columns, their number, sums of
+    digests.
+    """
     row = "to_json(t)::VARCHAR"
     sums = f"sum(md5_number_lower({row}))::VARCHAR, sum(md5_number_upper({row}))::VARCHAR"
     found = tables.execute(f"SELECT count(*), {sums} FROM ({query}) AS t").fetchall()

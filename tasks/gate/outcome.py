@@ -33,11 +33,11 @@ class Outcome(Config):
         return not self.success and self.severity == "critical"
 
     def sentence(self) -> str:
-        """The outcome in one sentence."""
+        """Return the outcome in one sentence."""
         return f"{self.stage}: {plain_name(self.expectation, self.stage)}: {self.observed} ({self.detail})"
 
     def result(self) -> Result:
-        """The outcome as it is kept in the run's folder, without values of rows."""
+        """Return the outcome as it is kept in the run's folder, without values of rows."""
         return Result(
             expectation=self.expectation,
             name=plain_name(self.expectation, self.stage),

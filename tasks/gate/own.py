@@ -26,7 +26,11 @@ def built(one: Expectation, arguments: dict[str, Any], base: Path) -> Any:
 
 
 def expectation_class(one: Expectation, base: Path) -> Any:
-    """Return the class of an expectation. Raises OwnPythonError where an own class cannot be loaded."""
+    """Return the class of an expectation.
+
+    Raises:
+        OwnPythonError: If an own class cannot be loaded.
+    """
     import great_expectations.expectations as gxe
 
     return _own_class(one.expectation, base) if one.is_own else getattr(gxe, one.expectation)

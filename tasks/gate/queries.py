@@ -80,14 +80,18 @@ def _rows_of(tables: duckdb.DuckDBPyConnection, stage: str) -> Iterator[duckdb.D
 
 
 def _scratch(tables: duckdb.DuckDBPyConnection) -> Path | None:
-    """The folder of the run that the tables belong to; None for tables of no run."""
+    """Return the folder of the run that the tables belong to; None for tables of no run."""
     found = tables.execute("SELECT current_setting('temp_directory')").fetchone()
     folder = Path(found[0]).parent if found and found[0] else None
     return folder if folder is not None and folder.is_dir() else None
 
 
 def _subquery(connection: duckdb.DuckDBPyConnection, query: str) -> str:
-    """A query as a subquery. Raises QueryError unless it is one SELECT and nothing else."""
+    """Return a query as a subquery.
+
+    Raises:
+        QueryError: Unless it is one SELECT and nothing else.
+    """
     text = query.replace(BATCH, ROWS).strip().rstrip(";")
     found = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [text]).fetchone()
     parsed: dict[str, Any] = json.loads(found[0]) if found else {"error": True}

@@ -76,7 +76,7 @@ def _causes(run: Run, failed: Sequence[Outcome]) -> list[str]:
 
 
 def _reason(run: Run, stopping: Sequence[Outcome]) -> str | None:
-    """The commonest reason among the rows that a failed gate is about, and the command that shows them."""
+    """Return the commonest reason among the rows that a failed gate is about, and the command that shows them."""
     with tables_of(run, run.handles()) as connection:
         return commonest_reason(connection, run, stopping)
 

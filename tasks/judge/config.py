@@ -23,7 +23,7 @@ FIRST_MONDAY = 4 * 86_400
 
 
 def round_of_the_week() -> int:
-    """The number of the week (from Monday, UTC) since 1970, as a round."""
+    """Return the number of the week (from Monday, UTC) since 1970, as a round."""
     return int((time.time() - FIRST_MONDAY) // WEEK_SECONDS) + 1
 
 

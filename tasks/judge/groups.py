@@ -8,12 +8,12 @@ Group = tuple[int, ...]
 
 
 def side_by_side(prompt_id: str, count: int) -> list[Group]:
-    """All responses at once."""
+    """Return all responses at once."""
     return [first_order(prompt_id, count)]
 
 
 def one_by_one(prompt_id: str, count: int) -> list[Group]:
-    """Each response alone."""
+    """Return each response alone."""
     return [(index,) for index in range(count)]
 
 
@@ -32,10 +32,10 @@ def matches(prompt_id: str, count: int, most: int | None = None) -> list[Group]:
 
 
 def in_order(group: Group, ordering: str) -> Group:
-    """A group in its first order, or swapped."""
+    """Return a group in its first order, or swapped."""
     return group if ordering == "first" else second_order(group)
 
 
 def appearances(groups: Sequence[Group], count: int) -> list[int]:
-    """How often each response is shown."""
+    """Return how often each response is shown."""
     return [sum(index in group for group in groups) for index in range(count)]

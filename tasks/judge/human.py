@@ -14,7 +14,7 @@ HUMAN = "human"
 def prefer_human_ratings(
     candidates: Mapping[str, list[Candidate]], ratings: Sequence[Mapping[str, Any]]
 ) -> dict[str, list[Candidate]]:
-    """The candidates, those of a prompt that people rated with people's ratings alone.
+    """Return the candidates, those of a prompt that people rated with people's ratings alone.
 
     Where all of them rated the same responses, each person counts as an order does: people who contradict each other
     make no pair. Otherwise a response has the mean of its ratings. A response that nobody rated is not rated then.
@@ -43,7 +43,7 @@ def prefer_human_ratings(
 def _human_ratings(
     by_response: Mapping[str, Mapping[str, Sequence[float]]], response_id: str
 ) -> tuple[float | None, ...]:
-    """A response's ratings by people, in the order of their names; None for each who did not rate it."""
+    """Return a response's ratings by people, in the order of their names; None for each who did not rate it."""
     people = sorted({person for by_person in by_response.values() for person in by_person})
     means = {person: sum(some) / len(some) for person, some in by_response.get(response_id, {}).items()}
     if all(len(by_person) == len(people) for by_person in by_response.values()):

@@ -22,15 +22,15 @@ class Method(Protocol):
     """One way of judging."""
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
-        """Which of a prompt's responses are shown together, by their places, in the first order."""
+        """Return which of a prompt's responses are shown together, by their places, in the first order."""
 
     def request(
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
-        """What is asked about some texts of a prompt, without the sampling."""
+        """Return what is asked about some texts of a prompt, without the sampling."""
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
-        """Why nothing can be asked about a prompt, if so."""
+        """Return why nothing can be asked about a prompt, if so."""
 
     def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
         """Return the verdict on each of the texts that were shown.
@@ -54,13 +54,13 @@ class Ultrafeedback:
     bundled: bool = False
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
-        """All at once."""
+        """Return one group of all responses."""
         return side_by_side(prompt_id, count)
 
     def request(
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
-        """The texts under one aspect."""
+        """Return the texts under one aspect."""
         as_json, ours = self.config.output == "json", judge_prompt(language, bundled=self.bundled)
         words = ours.aspects[aspect]
         shown = Exhibit(prompt["messages"], texts, language, as_json)
@@ -68,7 +68,7 @@ class Ultrafeedback:
         return _request(messages, _ratings_schema(len(texts), list(range(1, 6))) if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
-        """What the recipe's own prompt cannot render."""
+        """Return what the recipe's own prompt cannot render."""
         return _prompt_problem(self.config, prompt, {"aspect": ""})
 
     def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
@@ -85,19 +85,19 @@ class Pairwise:
     bundled: bool = False
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
-        """Each two, or as many matches as the recipe allows."""
+        """Return groups of two, at most as many as the recipe allows."""
         return matches(prompt_id, count, self.config.matches)
 
     def request(
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
-        """Two texts."""
+        """Return two texts."""
         as_json, ours = self.config.output == "json", judge_prompt(language, "pairwise", bundled=self.bundled)
         shown = Exhibit(prompt["messages"], texts, language, as_json)
         return _request(_messages(self.config, ours, shown, prompt, {}, {}), _COMPARISON if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
-        """What the recipe's own prompt cannot render."""
+        """Return what the recipe's own prompt cannot render."""
         return _prompt_problem(self.config, prompt, {})
 
     def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
@@ -118,13 +118,13 @@ class ByRubric:
         return self.config.rubric or Rubric(text="")
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
-        """All at once, or each alone."""
+        """Return one group of all responses, or a group for each."""
         return side_by_side(prompt_id, count) if self.rubric.together else one_by_one(prompt_id, count)
 
     def request(
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
-        """The texts under the rubric, in which the prompt's own columns stand between the marks as well."""
+        """Return the texts under the rubric, in which the prompt's own columns stand between the marks as well."""
         as_json, rubric = self.config.output == "json", self.rubric
         ours = judge_prompt(language, "rubric", bundled=self.bundled)
         fields = {
@@ -138,7 +138,7 @@ class ByRubric:
         return _request(messages, _ratings_schema(len(texts), rubric.steps) if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
-        """What the rubric's template, or the recipe's own prompt, cannot render."""
+        """Return what the rubric's template, or the recipe's own prompt, cannot render."""
         rubric = self.rubric.text or ""
         fields = {"rubric": rubric_text(rubric, prompt)}
         return rubric_problem(rubric, prompt) or _prompt_problem(self.config, prompt, fields)
@@ -158,13 +158,13 @@ class Reward:
     bundled: bool = False
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
-        """Each alone."""
+        """Return a group for each response."""
         return one_by_one(prompt_id, count)
 
     def request(
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
-        """The conversation, with the response as its last turn."""
+        """Return the conversation, with the response as its last turn."""
         turns = [{"role": turn["role"], "content": turn["content"]} for turn in prompt["messages"]]
         return {"messages": [*turns, {"role": "assistant", "content": texts[0]}]}
 
@@ -173,7 +173,7 @@ class Reward:
         return None
 
     def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
-        """The number, as the endpoint read it."""
+        """Return the number, as the endpoint read it."""
         return [Verdict(float(words), "")]
 
 
@@ -197,7 +197,7 @@ def _messages(
     fields: Mapping[str, Any],
     placeholders: Mapping[str, Any],
 ) -> list[Message]:
-    """The words to a judge: ours with their fields, or the recipe's own prompt with its placeholders."""
+    """Return the words to a judge: ours with their fields, or the recipe's own prompt with its placeholders."""
     if config.prompt is None:
         return build_messages(ours, shown, fields)
     shown = replace(shown, further=texts_of(prompt))
@@ -206,12 +206,14 @@ def _messages(
 
 
 def _prompt_problem(config: JudgeConfig, prompt: Mapping[str, Any], placeholders: Mapping[str, Any]) -> str | None:
-    """What the recipe's own prompt cannot render, if it has one."""
+    """Return what the recipe's own prompt cannot render, if it has one."""
     return prompt_problem(config.prompt.text or "", prompt, placeholders) if config.prompt else None
 
 
 def _request(messages: list[Message], schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Some messages, and what asks for JSON of a schema if one is given (OpenAI's structured outputs, also vLLM's)."""
+    """Return some messages, and what asks for JSON of a schema if one is given (OpenAI's structured outputs, also
+    vLLM's).
+    """
     if schema is None:
         return {"messages": messages}
     form = {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}

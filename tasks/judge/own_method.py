@@ -25,7 +25,11 @@ class OwnJudge(Protocol):
         """
 
     def read(self, reply: str, texts: Sequence[str]) -> Sequence[float]:
-        """Return a rating for each text. Raises UnreadableError for a reply that does not say what was asked for."""
+        """Return a rating for each text.
+
+        Raises:
+            UnreadableError: For a reply that does not say what was asked for.
+        """
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,17 @@ class OwnMethod:
     judge: OwnJudge
 
     def groups(self, prompt_id: str, count: int) -> list[Group]:
-        """All at once."""
+        """Return one group of all responses."""
         return side_by_side(prompt_id, count)
 
     def request(
         self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
     ) -> dict[str, Any]:
-        """What the user's class asks. Raises OwnPythonError where it cannot ask about these texts."""
+        """Return what the user's class asks.
+
+        Raises:
+            OwnPythonError: If it cannot ask about these texts.
+        """
         try:
             return {"messages": self._messages(prompt, texts)}
         except Exception as error:
@@ -52,7 +60,7 @@ class OwnMethod:
             ) from error
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
-        """Why the user's class cannot ask about a prompt, tried with two short texts."""
+        """Return why the user's class cannot ask about a prompt, tried with two short texts."""
         try:
             self._messages(prompt, ["Yes.", "No."])
         except Exception as error:  # any error concerns this prompt alone
@@ -60,14 +68,18 @@ class OwnMethod:
         return None
 
     def _messages(self, prompt: Mapping[str, Any], texts: Sequence[str]) -> list[Message]:
-        """The user's messages. Raises TypeError where they are none."""
+        """Return the user's messages.
+
+        Raises:
+            TypeError: If they are none.
+        """
         messages = [dict(message) for message in self.judge.messages(prompt, texts)]
         if not messages or not all(isinstance(one.get(key), str) for one in messages for key in ("role", "content")):
             raise TypeError("messages are a list of mappings with the texts role and content")
         return messages
 
     def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
-        """The ratings that the user's class reads. Raises UnreadableReply."""
+        """Return the ratings that the user's class reads. Raises UnreadableReply."""
         try:
             ratings = [float(rating) for rating in self.judge.read(words, texts)]
         except UnreadableError as error:
@@ -81,7 +93,11 @@ class OwnMethod:
 
 
 def own_method(name: str, own: Callable[[], OwnJudge]) -> Callable[..., OwnMethod]:
-    """Return what makes a user's class a way of judging. Raises OwnPythonError where it is none."""
+    """Return what makes a user's class a way of judging.
+
+    Raises:
+        OwnPythonError: If it is none.
+    """
     if not all(callable(getattr(own, method, None)) for method in ("messages", "read")):
         raise OwnPythonError(
             f"{name!r} is not a judge: write a class with messages(self, prompt, texts) and read(self, reply, texts)"

@@ -23,12 +23,12 @@ class Responses(tuple[Framed, ...]):
         return found
 
     def __str__(self) -> str:
-        """All of them, each below its number."""
+        """Return all of them, each below its number."""
         return "\n\n".join(f"{self.label.format(number=number)}\n{text}" for number, text in enumerate(self, start=1))
 
 
 def block(text: str, mark: str) -> Framed:
-    """A text between marks, on lines of its own."""
+    """Return a text between marks, on lines of its own."""
     return Framed(f"[{mark}\n{text}\n{mark}]")
 
 

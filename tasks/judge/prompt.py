@@ -41,7 +41,7 @@ class JudgePrompt:
 
 @cache
 def judge_prompt(language: Language, name: str = "ultrafeedback", *, bundled: bool = False) -> JudgePrompt:
-    """The prompt of a way of judging in a language, from `tasks/prompts/<name>.<language>.yaml`.
+    """Return the prompt of a way of judging in a language, from `tasks/prompts/<name>.<language>.yaml`.
 
     bundled takes that which the bundled model was trained on, where it has one.
     """
@@ -77,7 +77,7 @@ def _prompt_file(name: str, language: Language) -> str:
 
 @cache
 def own_frame(language: Language) -> dict[str, str]:
-    """What stands around a recipe's own judge prompt, and how it numbers the texts."""
+    """Return what stands around a recipe's own judge prompt, and how it numbers the texts."""
     fields: dict[str, str] = yaml.safe_load(_prompt_file("own", language))
     return fields
 
@@ -89,7 +89,7 @@ def prompt_digest(name: str) -> str:
 
 
 def fence_mark(instruction: str, texts: Sequence[str]) -> str:
-    """A mark that stands in none of the texts, the same for the same texts in every run."""
+    """Return a mark that stands in none of the texts, the same for the same texts in every run."""
     for attempt in range(1_000_000):
         mark = digest([attempt, instruction, *texts])[:MARK_DIGITS]
         if not any(mark in text.lower() for text in (instruction, *texts)):
@@ -98,7 +98,9 @@ def fence_mark(instruction: str, texts: Sequence[str]) -> str:
 
 
 def instruction_text(messages: Sequence[Message], language: Language) -> str:
-    """What the judge reads as the instruction: a lone user turn as it is, a longer conversation with its roles."""
+    """Return what the judge reads as the instruction: a lone user turn as it is, a longer conversation with
+    its roles.
+    """
     if len(messages) == 1:
         return messages[0]["content"]
     roles = judge_prompt(language).roles
@@ -162,19 +164,23 @@ def build_messages(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any
 def repair_messages(
     messages: Sequence[Message], reply: str, problem: str, language: Language, name: str = "ultrafeedback"
 ) -> list[Message]:
-    """The request that follows a reply which could not be read: the conversation so far, with the problem named."""
+    """Return the request that follows a reply which could not be read: the conversation so far, with the
+    problem named.
+    """
     again = judge_prompt(language, name).again.render(fault=problem)
     return [*messages, {"role": "assistant", "content": reply}, {"role": "user", "content": again}]
 
 
 def first_order(prompt_id: str, count: int) -> tuple[int, ...]:
-    """The order in which a prompt's texts are shown first: a permutation drawn from the prompt's digest."""
+    """Return the order in which a prompt's texts are shown first: a permutation drawn from the prompt's digest."""
     ranks = [(digest([prompt_id, index]), index) for index in range(count)]
     return tuple(index for _, index in sorted(ranks))
 
 
 def second_order(order: Sequence[int]) -> tuple[int, ...]:
-    """The second order: turned so that each text changes its place and as many pairs as possible change theirs."""
+    """Return the second order: turned so that each text changes its place and as many pairs as possible
+    change theirs.
+    """
     reverse = list(reversed(order))
     middle = len(reverse) // 2
     if len(reverse) % 2 and len(reverse) > 1:

@@ -131,12 +131,12 @@ def read_answer(
 
 
 def _thought_aloud(completion: Completion) -> bool:
-    """Whether a reply says by itself where thinking begins."""
+    """Return whether a reply says by itself where thinking begins."""
     return bool(completion.reasoning and completion.reasoning.strip()) or begins_with_thinking(completion.text)
 
 
 def _holds_end_of_thinking(answer: Answered) -> bool:
-    """Whether a text that the judge was shown holds what ends thinking, so that the judge may have quoted it."""
+    """Return whether a text that the judge was shown holds what ends thinking, so that the judge may have quoted it."""
     return any(holds_end_of_thinking(turn["content"]) for turn in answer.question.request["messages"])
 
 
@@ -158,7 +158,7 @@ def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation,
 
 
 def _second_order(config: JudgeConfig, judge_requests: Sequence[JudgeRequest], place: int) -> list[Guess]:
-    """The second order of a request, which only the first's margin calls for."""
+    """Return the second order of a request, which only the first's margin calls for."""
     question = judge_requests[place].question
     return [Guess(question.label, 1, prompt_tokens(question.request), config.sampling.max_tokens)]
 
@@ -199,7 +199,7 @@ def sort_verdicts(
 
 
 def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
-    """One row for each verdict of a request; none where it could not be read."""
+    """Return one row for each verdict of a request; none where it could not be read."""
     judge_request = one.judge_request
     shown = enumerate(zip(judge_request.responses, one.verdicts, strict=False), start=1)
     return [
@@ -236,7 +236,7 @@ def _reasons_not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dic
 def _quarantine_unrated(
     config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, problem: tuple[str, str | None, str]
 ) -> dict[str, Any]:
-    """The quarantine row of a mark that is missing; it names the judge where there are several."""
+    """Return the quarantine row of a mark that is missing; it names the judge where there are several."""
     reason, detail, words = problem
     payload = {"prompt_id": row["prompt_id"], "response_id": row["response_id"], "aspect": aspect, "reply": words}
     name = [row["response_id"], aspect]

@@ -42,7 +42,7 @@ def judge_requests_for(
     responses: Mapping[str, Sequence[Mapping[str, Any]]],
     orderings: Sequence[str] | None = None,
 ) -> list[JudgeRequest]:
-    """All calls of the judges for some prompts.
+    """Return all calls of the judges for some prompts.
 
     A prompt has none if it has fewer than two responses, or if the rubric cannot be rendered for it.
 
@@ -62,7 +62,7 @@ def judge_requests_for(
 
 
 def _methods(session: Session, config: JudgeConfig) -> dict[str, Method]:
-    """The way in which each judging model is asked: the same for all, but for the words of the bundled model."""
+    """Return the way in which each judging model is asked: the same for all, but for the words of the bundled model."""
     bundled = {name: isinstance(session.models[name], BundledModel) for name in config.judges}
     made = {one: method_of(config, session.base, bundled=one) for one in set(bundled.values())}
     return {name: made[one] for name, one in bundled.items()}
@@ -106,7 +106,7 @@ def _requests(
     aspect: str,
     language: Language,
 ) -> dict[str, dict[str, Any]]:
-    """What each judging model is asked about some texts; a way that several share is asked once."""
+    """Return what each judging model is asked about some texts; a way that several share is asked once."""
     made = {id(method): method.request(prompt, texts, aspect, language) for method in methods.values()}
     return {name: made[id(method)] for name, method in methods.items()}
 
@@ -114,7 +114,7 @@ def _requests(
 def _questions(
     session: Session, config: JudgeConfig, asked: Mapping[str, Mapping[str, Any]], prefix: str
 ) -> list[tuple[Vote, Question]]:
-    """The question to every judge; two that are the same model take different draws of it."""
+    """Return the question to every judge; two that are the same model take different draws of it."""
     drawn: Counter[str] = Counter()
     questions = []
     for vote in config.votes:
@@ -127,12 +127,14 @@ def _questions(
 
 
 def body_of(session: Session, config: JudgeConfig, vote: Vote) -> dict[str, Any]:
-    """The part of a judge's requests that is the same for all prompts."""
+    """Return the part of a judge's requests that is the same for all prompts."""
     return body_for(config, session.models[vote.use])
 
 
 def body_for(config: JudgeConfig, model: ModelConfig) -> dict[str, Any]:
-    """What each request to a judging model carries besides the question: sampling, and the model's further fields."""
+    """Return what each request to a judging model carries besides the question: sampling, and the model's further
+    fields.
+    """
     extra = extra_body_of(model)
     if isinstance(model, RewardModel):
         return extra
@@ -140,7 +142,9 @@ def body_for(config: JudgeConfig, model: ModelConfig) -> dict[str, Any]:
 
 
 def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
-    """The language of the judge's prompt: as set, else Japanese for Japanese instructions and English for the rest."""
+    """Return the language of the judge's prompt: as set, else Japanese for Japanese instructions and English for the
+    rest.
+    """
     if config.language != "auto":
         return config.language
     return "ja" if script_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
@@ -149,7 +153,7 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
 def repair_request(
     session: Session, config: JudgeConfig, judge_request: JudgeRequest, reply: str, problem: str
 ) -> JudgeRequest:
-    """The request that asks for an unreadable reply once more, with the problem named."""
+    """Return the request that asks for an unreadable reply once more, with the problem named."""
     request = judge_request.question.request
     words = [] if is_own(config.method) else [config.method]
     messages = repair_messages(request["messages"], reply, problem, judge_request.language, *words)

@@ -24,7 +24,9 @@ class Framed(str):
 
 @pass_context
 def _fence(context: Context, value: Any) -> Any:
-    """What the template puts in: a text stands between the marks of the request, on lines of its own if it has any."""
+    """Return what the template puts in: a text stands between the marks of the request, on lines of its own if it has
+    any.
+    """
     if isinstance(value, Undefined | Framed) or not isinstance(value, str | list | dict):
         return value
     value = str(value)
@@ -40,12 +42,12 @@ def compile_fenced(text: str) -> Template:
 
 
 def rubric_text(text: str, prompt: Mapping[str, Any]) -> Callable[[str], str]:
-    """The rubric for one prompt, as a function of the mark that fences the prompt's columns in it."""
+    """Return the rubric for one prompt, as a function of the mark that fences the prompt's columns in it."""
     return lambda mark: compile_fenced(text).render({**prompt, MARK: mark})
 
 
 def rubric_problem(text: str, prompt: Mapping[str, Any]) -> str | None:
-    """Why the rubric cannot be rendered for a prompt, if it cannot."""
+    """Return why the rubric cannot be rendered for a prompt, if it cannot."""
     try:
         rubric_text(text, prompt)("0" * 6)
     except Exception as error:  # a template error concerns this row alone
@@ -54,7 +56,7 @@ def rubric_problem(text: str, prompt: Mapping[str, Any]) -> str | None:
 
 
 def texts_of(prompt: Mapping[str, Any]) -> list[str]:
-    """All texts of a prompt's columns, of which none may hold the mark."""
+    """Return all texts of a prompt's columns, of which none may hold the mark."""
     return [str(value) for name, value in prompt.items() if value is not None and name != "messages"]
 
 

@@ -27,7 +27,9 @@ def _config(context: Context) -> JudgeConfig:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the ratings: the judges or the checker, their prompt, and the margin where it asks for more."""
+    """Return what decides the ratings: the judges or the checker, their prompt, and the margin where it
+    asks for more.
+    """
     config, pairs = _config(context), context.recipe.pairs
     if config.verifies:
         return [config.keyed(), CHECKERS_VERSION, *CHECKERS.key_parts([config.verifying.kind], context.base)]
@@ -43,7 +45,7 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:
-    """The judges' calls for prompts whose answers nobody knows yet; none where a prompt has a single answer."""
+    """Return the judges' calls for prompts whose answers nobody knows yet; none where a prompt has a single answer."""
     config, respond = _config(context), context.recipe.respond
     answers = sum(responder.samples or respond.samples for responder in respond.models)
     answers += context.recipe.chooses_source

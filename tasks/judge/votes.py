@@ -38,7 +38,7 @@ class Aggregation:
     quorum: int | None = None
 
     def over_aspects(self, marks: Mapping[str, float]) -> float:
-        """One judge's rating in one order, from its marks by aspect."""
+        """Return one judge's rating in one order, from its marks by aspect."""
         if self.aspects == "minimum":
             return min(marks.values())
         if self.aspects == "mean":
@@ -47,7 +47,7 @@ class Aggregation:
         return sum(weights[aspect] * mark for aspect, mark in marks.items()) / sum(weights.values())
 
     def over_judges(self, ratings: Sequence[float | None]) -> float | None:
-        """The rating in one order, from those of all judges; None where one of them is missing."""
+        """Return the rating in one order, from those of all judges; None where one of them is missing."""
         known = [rating for rating in ratings if rating is not None]
         if not known or len(known) < len(ratings):
             return None
@@ -86,12 +86,14 @@ def to_confirm(
     responses: Iterable[Mapping[str, Any]],
     ratings: Iterable[Mapping[str, Any]],
 ) -> set[str]:
-    """The prompts whose first order leaves the margin that a pair needs, so that the second must be asked."""
+    """Return the prompts whose first order leaves the margin that a pair needs, so that the second must be asked."""
     return _prompts_with_margin(judge, aggregation, by_prompt_id(responses), _marks(ratings))
 
 
 def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
-    """Whether a finished response is rated higher than another by at least the margin, and by more than nothing."""
+    """Return whether a finished response is rated higher than another by at least the margin, and by more
+    than nothing.
+    """
     rated = [(one, one.rating) for one in candidates]
     known = [rating for _, rating in rated if rating is not None]
     finished = [rating for one, rating in rated if rating is not None and not is_cut_off(one.finish_reason)]
@@ -102,7 +104,7 @@ def leaves_margin(candidates: Sequence[Candidate], min_margin: float) -> bool:
 
 
 def by_prompt_id(responses: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Some responses by their prompt's id, in their order."""
+    """Return some responses by their prompt's id, in their order."""
     by_prompt: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in responses:
         by_prompt[row["prompt_id"]].append(row)
@@ -138,7 +140,7 @@ def _candidates(
     marks: Mapping[str, Marks],
     orderings: Sequence[str],
 ) -> list[Candidate]:
-    """The responses of one prompt, each with its rating in each order."""
+    """Return the responses of one prompt, each with its rating in each order."""
     wanted = _required_ratings(judge, rows)
     tables = {
         name: _Required(judge, aggregation, orderings, count).table(marks.get(name, {}))
@@ -162,7 +164,7 @@ def _counted_judges(aggregation: Aggregation, tables: Sequence[Table]) -> Sequen
 
 
 def _required_ratings(judge: JudgeConfig, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, int]:
-    """How many marks each response must have from a judge in an order: one, or one for each of its matches."""
+    """Return how many marks each response must have from a judge in an order: one, or one for each of its matches."""
     names = sorted(row["response_id"] for row in rows)
     if judge.method != "pairwise":
         return dict.fromkeys(names, 1)
@@ -180,11 +182,11 @@ class _Required:
     wanted: int
 
     def table(self, marks: Marks) -> Table:
-        """The rating of each judge, for each order."""
+        """Return the rating of each judge, for each order."""
         return [[self.rating(marks, vote.name, name) for vote in self.judge.votes] for name in self.orderings]
 
     def rating(self, marks: Marks, judge: str, ordering: str) -> float | None:
-        """One judge's rating in one order, over all aspects; None if any of its marks is missing."""
+        """Return one judge's rating in one order, over all aspects; None if any of its marks is missing."""
         found = {aspect: marks.get((judge, ordering, aspect), ()) for aspect in self.judge.criteria}
         if not self.wanted or any(len(some) != self.wanted for some in found.values()):
             return None
@@ -194,7 +196,7 @@ class _Required:
 def _candidate(
     aggregation: Aggregation, row: Mapping[str, Any], table: Table, judges: Sequence[int] | None
 ) -> Candidate:
-    """One response with its rating in each order, and each judge's own where a majority is asked for."""
+    """Return one response with its rating in each order, and each judge's own where a majority is asked for."""
     if judges is None:
         return replace(_unrated_candidate(row), ratings=(None,) * len(table), lacks_quorum=True)
     counted = [[in_order[index] for index in judges] for in_order in table]

@@ -25,8 +25,11 @@ def load_prompts(source: DatasetSource, base: Path, into: Path, limit: int | Non
     """Read a source's rows and write `prompts.parquet` and `quarantine.parquet` into a folder.
 
     base is the recipe's folder, which relative paths start from (then the current one); limit caps the rows read,
-    beside the source's own. Each row read is in exactly one of the two files, both ordered by position. Memory does
-    not grow with the rows (a .json file alone is held whole). Raises SourceError where the source cannot be read.
+    beside the source's own. Each row read is in exactly one of the two files, both ordered by position. Memory does not
+    grow with the rows (a .json file alone is held whole).
+
+    Raises:
+        SourceError: If the source cannot be read.
     """
     from kasasagi.tasks.load.job import load
 
@@ -44,7 +47,10 @@ def load_provided(source: DatasetSource, base: Path, into: Path, limit: int | No
 
 
 def count_answered(source: DatasetSource, base: Path, most: int) -> int:
-    """How many of so many first rows end with an answer, which `source.last_answer` disposes of. Raises SourceError."""
+    """Return how many of so many first rows end with an answer, which `source.last_answer` disposes of.
+
+    Raises SourceError.
+    """
     from kasasagi.tasks.load import provided
 
     return provided.count_answered(source, base, most)
@@ -65,9 +71,10 @@ def check_source(source: DatasetSource, base: Path) -> list[str] | None:
 
 
 def source_columns(source: DatasetSource, base: Path) -> list[str] | None:
-    """The column names that a short look at a source finds; None for a Hub id, or where the look finds no row.
+    """Return the column names that a short look at a source finds; None for a Hub id, or where the look finds no row.
 
-    Raises SourceError where the source is missing or is not what its format says.
+    Raises:
+        SourceError: If the source is missing or is not what its format says.
     """
     from kasasagi.tasks.load.files.readers import peek_columns
 

@@ -34,7 +34,7 @@ class ProvidedResponses(Config):
     )
 
     def columns(self) -> list[tuple[str, str]]:
-        """The columns that are read, by our names for them."""
+        """Return the columns that are read, by our names for them."""
         named = [("models", self.models)] if self.models else []
         sides = [("chosen", self.chosen), ("rejected", self.rejected)]
         return [*(sides if self.all is None else [("all", self.all)]), *named]

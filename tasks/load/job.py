@@ -33,7 +33,7 @@ _PROMPT_FIELDS = [
 
 
 def load(source: DatasetSource, base: Path, into: Path, limit: int | None) -> LoadResult:
-    """What `load_prompts` of the package says."""
+    """Return what `load_prompts` of the package says."""
     place = locate(source, base)
     opened = open_rows(source, place)
     inputs = choose_inputs(source, opened.columns)
@@ -51,7 +51,7 @@ def load(source: DatasetSource, base: Path, into: Path, limit: int | None) -> Lo
 
 
 def check(source: DatasetSource, base: Path) -> list[str] | None:
-    """What `check_source` of the package says."""
+    """Return what `check_source` of the package says."""
     place = locate(source, base)
     if place.path is None:
         return None
@@ -122,7 +122,7 @@ def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]
 
 
 def _scratch_rows(rows: Iterator[RawRow], inputs: Inputs, kept: list[KeptColumn]) -> Iterator[tuple[Any, ...]]:
-    """Each row in the order of the scratch schema."""
+    """Yield each row in the order of the scratch schema."""
     nothing = (None,) * len(kept)
     for position, row in enumerate(rows):
         payload, clean = (row.raw.decode("utf-8", "replace"), True) if row.raw is not None else json_text(row.value)

@@ -29,7 +29,7 @@ class KeptColumn:
         self._kinds: set[str] = set()
 
     def stage(self, row: dict[str, Any]) -> str | None:
-        """The JSON text of the row's value, None for null or none; the kind of the value is remembered."""
+        """Return the JSON text of the row's value, None for null or none; the kind of the value is remembered."""
         if self.name not in row:
             return None
         self.present = True
@@ -41,7 +41,7 @@ class KeptColumn:
         return repr(value) if kind == "double" and not math.isfinite(value) else json_text(value)[0]
 
     def field(self) -> pa.Field:
-        """The column as published: bool, int64, double or string, and JSON text where it is nested or mixed."""
+        """Return the column as published: bool, int64, double or string, and JSON text where it is nested or mixed."""
         return pa.field(self.name, _TYPES.get(frozenset(self._kinds), pa.string()))
 
     def publish(self, staged: pa.Array) -> pa.Array:

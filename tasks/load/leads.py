@@ -23,5 +23,5 @@ def lead_to(prompt: Conversation, response: str | Conversation) -> Conversation:
 
 
 def _role_and_text(turn: dict[str, str]) -> tuple[str, str]:
-    """Who says what in a turn, without blanks around it."""
+    """Return who says what in a turn, without blanks around it."""
     return turn["role"], turn["content"].strip()

@@ -98,21 +98,23 @@ def _prompt_of(provided: ProvidedResponses, row: Mapping[str, Any]) -> Conversat
 
 
 def _usual_prompt(provided: ProvidedResponses, row: Mapping[str, Any]) -> Conversation | None:
-    """The prompt in the columns from which datasets without responses are read; None where they hold none."""
+    """Return the prompt in the columns from which datasets without responses are read; None where they hold none."""
     columns = [name for name, value in row.items() if value]
     inputs = usual_inputs(columns, [theirs for _, theirs in provided.columns()])
     return None if inputs is None else conversation(row, replace(inputs, last_answer="refuse"))
 
 
 def _readable(values: list[Any]) -> Iterator[str | Conversation]:
-    """The responses of a row that can be read at all."""
+    """Yield the responses of a row that can be read at all."""
     for value in values:
         with suppress(UnfitRowError):
             yield response_in(value)
 
 
 def _with_turns(prompt: Conversation, responses: list[str | Conversation]) -> Conversation:
-    """A prompt with the turns that stand in its responses alone: a system message, earlier turns, or later ones."""
+    """Return a prompt with the turns that stand in its responses alone: a system message, earlier turns, or
+    later ones.
+    """
     leads = [lead_to(prompt, response) for response in responses]
     if any(lead != leads[0] for lead in leads):
         raise UnfitRowError("prompts_differ", "the responses answer different conversations")
@@ -120,7 +122,7 @@ def _with_turns(prompt: Conversation, responses: list[str | Conversation]) -> Co
 
 
 def _waiting(prompt: str) -> Conversation:
-    """A prompt in one text: a transcript that ends where the assistant's turn begins, or a user's words."""
+    """Return a prompt in one text: a transcript that ends where the assistant's turn begins, or a user's words."""
     turns = turns_of(prompt)
     if turns is None or turns[-1] != {"role": "assistant", "content": ""}:
         return [{"role": "user", "content": prompt}]
@@ -128,7 +130,7 @@ def _waiting(prompt: str) -> Conversation:
 
 
 def _spelled_out(value: str | Conversation) -> str | Conversation:
-    """A transcript as its turns; anything else as it is."""
+    """Return a transcript as its turns; anything else as it is."""
     turns = turns_of(value) if isinstance(value, str) else None
     return value if turns is None else turns
 
@@ -140,7 +142,7 @@ def _values(provided: ProvidedResponses, row: Mapping[str, Any]) -> list[Any]:
 
 
 def _list_in(value: Any) -> list[Any] | None:
-    """A list, which a cell of a csv file holds as JSON; None for another value."""
+    """Return a list, which a cell of a csv file holds as JSON; None for another value."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         with suppress(orjson.JSONDecodeError):
             value = orjson.loads(value)
@@ -164,7 +166,9 @@ def answers_of(provided: ProvidedResponses, row: Mapping[str, Any], whole: bool 
 
 
 def _own_names(values: list[Any], otherwise: list[str]) -> list[str]:
-    """The model that each response names, as objects such as UltraFeedback's completions do; else another name."""
+    """Return the model that each response names, as objects such as UltraFeedback's completions do; else
+    another name.
+    """
     own = [value.get("model", value.get("model_name")) if isinstance(value, dict) else None for value in values]
     return [name if isinstance(name, str) and name else default for name, default in zip(own, otherwise, strict=True)]
 
@@ -174,7 +178,7 @@ def _default_names(provided: ProvidedResponses, slots: list[str]) -> list[str]:
 
 
 def _answer(slot: str, model: str, value: Any, whole: bool) -> Answer:
-    """A text, a turn of the assistant, or a conversation that ends with one."""
+    """Return a text, a turn of the assistant, or a conversation that ends with one."""
     try:
         response = _spelled_out(response_in(value)) if whole else response_in(value)
     except UnfitRowError as unfit:
@@ -226,7 +230,7 @@ def _provided_rows(source: DatasetSource, inputs: Inputs, rows: Iterator[RawRow]
 
 
 def _chosen_answer(row: RawRow, number: int, inputs: Inputs) -> Iterator[dict[str, Any]]:
-    """The answer that a row ends with, as the chosen response to what comes before it."""
+    """Yield the answer that a row ends with, as the chosen response to what comes before it."""
     messages = _messages(row, inputs)
     if messages and (content := last_answer(row.value, inputs)) is not None:
         whose = {"slot": "chosen", "model": SOURCE, "content": content, "fault": None}
@@ -234,7 +238,7 @@ def _chosen_answer(row: RawRow, number: int, inputs: Inputs) -> Iterator[dict[st
 
 
 def count_answered(source: DatasetSource, base: Path, most: int) -> int:
-    """How many of a source's first rows are prompts that end with an answer. Raises SourceError."""
+    """Return how many of a source's first rows are prompts that end with an answer. Raises SourceError."""
     opened = open_rows(source, locate(source, base))
     inputs = choose_inputs(source, opened.columns)
     rows = islice(opened.rows, most)
@@ -242,7 +246,7 @@ def count_answered(source: DatasetSource, base: Path, most: int) -> int:
 
 
 def _messages(row: RawRow, inputs: Inputs) -> Conversation | None:
-    """The prompt of a row; None where it has none, which the load says."""
+    """Return the prompt of a row; None where it has none, which the load says."""
     if row.reason is not None or not isinstance(row.value, dict):
         return None
     try:

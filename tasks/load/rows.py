@@ -33,7 +33,7 @@ class Inputs:
 
 
 def choose_inputs(source: DatasetSource, columns: Sequence[str] | None) -> Inputs:
-    """The columns to read, and how; of responses that the source holds, prompts must not end with an answer.
+    """Return the columns to read, and how; of responses that the source holds, prompts must not end with an answer.
 
     Raises SourceError.
     """
@@ -47,14 +47,15 @@ def choose_inputs(source: DatasetSource, columns: Sequence[str] | None) -> Input
 
 
 def _answer_column(source: DatasetSource, columns: Sequence[str] | None) -> str | None:
-    """The column of an answer that stands beside an instruction: the mapped one, else output."""
+    """Return the column of an answer that stands beside an instruction: the mapped one, else output."""
     return source.columns.get("answer") or ("output" if columns and "output" in columns else None)
 
 
 def _columns_to_read(source: DatasetSource, columns: Sequence[str] | None) -> Inputs:
-    """The columns to read, as mapped or by our names (messages first); columns are theirs, None where unknown.
+    """Return the columns to read, as mapped or by our names (messages first); columns are theirs, None where unknown.
 
-    Raises SourceError for a mapped column that is not there, or where none can be chosen.
+    Raises:
+        SourceError: For a mapped column that is not there, or where none can be chosen.
     """
     mapped = source.columns
     for ours, theirs in mapped.items():
@@ -76,7 +77,7 @@ def _columns_to_read(source: DatasetSource, columns: Sequence[str] | None) -> In
 
 
 def usual_inputs(columns: Collection[str], mapped: Collection[str] = ()) -> Inputs | None:
-    """The columns that make a prompt by their names, messages first; None where there are none.
+    """Return the columns that make a prompt by their names, messages first; None where there are none.
 
     The column input belongs to the column instruction beside it, unless the recipe maps it.
     """
@@ -87,7 +88,7 @@ def usual_inputs(columns: Collection[str], mapped: Collection[str] = ()) -> Inpu
 
 
 def conversation(row: Mapping[str, Any], inputs: Inputs) -> Conversation:
-    """The messages of a row, system first and the user last; a last answer is left out. Raises UnfitRowError."""
+    """Return the messages of a row, system first and the user last; a last answer is left out. Raises UnfitRowError."""
     if inputs.messages is not None:
         turns = turns_in(_cell(row, inputs.messages), inputs.messages)
     else:
@@ -102,18 +103,22 @@ def conversation(row: Mapping[str, Any], inputs: Inputs) -> Conversation:
 
 
 def asked_last(messages: Conversation) -> str:
-    """The user's last words in a conversation that has some."""
+    """Return the user's last words in a conversation that has some."""
     return next(message["content"] for message in reversed(messages) if message["role"] == "user")
 
 
 def last_answer(row: Mapping[str, Any], inputs: Inputs) -> str | None:
-    """The answer that a row ends with; None where it has none. Raises UnfitRowError where it is no prompt."""
+    """Return the answer that a row ends with; None where it has none.
+
+    Raises:
+        UnfitRowError: If it is no prompt.
+    """
     messages = conversation(row, replace(inputs, last_answer="keep", goes_on_to=sys.maxsize))
     return messages[-1]["content"] if messages[-1]["role"] == "assistant" else None
 
 
 def _answer_turn(row: Mapping[str, Any], column: str | None) -> Conversation:
-    """The answer in a column of its own, if the row has one."""
+    """Return the answer in a column of its own, if the row has one."""
     value = row.get(column) if column else None
     return [{"role": "assistant", "content": value}] if isinstance(value, str) else []
 
@@ -135,7 +140,7 @@ def _text(value: Any, column: str) -> str:
 
 
 def _system(row: Mapping[str, Any], column: str | None) -> str | None:
-    """The text of a mapped system column; a row without one has no system message."""
+    """Return the text of a mapped system column; a row without one has no system message."""
     value = row.get(column) if column else None
     if value is None:
         return None
@@ -145,9 +150,10 @@ def _system(row: Mapping[str, Any], column: str | None) -> str | None:
 
 
 def _ending_with_the_user(messages: Conversation, inputs: Inputs) -> Conversation:
-    """A conversation up to the user's last turn, or with an answer that is kept.
+    """Return a conversation up to the user's last turn, or with an answer that is kept.
 
-    Raises UnfitRowError where there is no turn of the user that can be answered.
+    Raises:
+        UnfitRowError: If there is no turn of the user that can be answered.
     """
     roles = [message["role"] for message in messages]
     if "user" not in roles:

@@ -75,7 +75,7 @@ class Marks:
     values: Any
 
     def within(self, start: int, count: int) -> Iterator[tuple[int, int]]:
-        """The marks of count rows from start, as (index in the batch, value)."""
+        """Yield the marks of count rows from start, as (index in the batch, value)."""
         low, high = np.searchsorted(self.rows, [start, start + count])
         for row, value in zip(self.rows[low:high], self.values[low:high], strict=True):
             yield int(row) - start, int(value)
@@ -102,12 +102,12 @@ def bounded_duckdb(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """A writer of Parquet as all our tables are written."""
+    """Return a writer of Parquet as all our tables are written."""
     return pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
 
 
 def batches(table: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """A Parquet file's rows in order, no batch crossing a row group, since these are what bounds bytes."""
+    """Yield a Parquet file's rows in order, no batch crossing a row group, since these are what bounds bytes."""
     file = pq.ParquetFile(table, pre_buffer=False)
     for group in range(file.num_row_groups):
         yield from file.iter_batches(BATCH_ROWS, row_groups=[group], columns=columns)
@@ -150,7 +150,7 @@ def _query(connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str
 def _split(
     batch: pa.RecordBatch, duplicates: Marks, repeats: Marks, style: Style
 ) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-    """The published rows of a staged batch, and its quarantined ones."""
+    """Return the published rows of a staged batch, and its quarantined ones."""
     if not batch.num_rows:
         return style.publish(batch), _quarantine(batch, style)
     start = batch.column("staged:row")[0].as_py()
@@ -160,7 +160,7 @@ def _split(
 
 
 def _mark(batch: pa.RecordBatch, start: int, duplicates: Marks, repeats: Marks, style: Style) -> pa.RecordBatch:
-    """The batch with its duplicates condemned and its repeated ids numbered."""
+    """Return the batch with its duplicates condemned and its repeated ids numbered."""
     twice = list(duplicates.within(start, batch.num_rows))
     again = list(repeats.within(start, batch.num_rows))
     if not twice and not again:

@@ -21,7 +21,7 @@ def source_of(context: Context) -> DatasetSource:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides which rows are loaded: the configuration, the files' content and the limit."""
+    """Return what decides which rows are loaded: the configuration, the files' content and the limit."""
     source = source_of(context)
     config = source.keyed({"turns"})
     goes_on = [source.turns.count] if source.last_answer == "keep" and source.turns else []

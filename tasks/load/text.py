@@ -12,7 +12,7 @@ _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
 def json_text(value: Any) -> tuple[str, bool]:
-    """A value as JSON text, and whether it could be written as it is.
+    """Return a value as JSON text, and whether it could be written as it is.
 
     Lone surrogates (and bytes that were read as such) are shown as U+FFFD, and then the second is False. Bytes
     become base64 text, NaN and infinities null, other foreign values their text.

@@ -7,7 +7,8 @@ _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 
 def turns_of(text: str) -> list[dict[str, str]] | None:
-    """The turns of a text that begins with `Human:` and has such a label after every empty line that ends a turn.
+    """Return the turns of a text that begins with `Human:` and has such a label after every empty line that ends a
+    turn.
 
     Blanks around a turn's words are of the format, not of the turn. None for any other text.
     """

@@ -98,11 +98,14 @@ def _is_turn(value: Any) -> bool:
 
 
 def response_in(value: Any) -> str | Conversation:
-    """Return a response: its text, or the turns that end with it. Raises UnfitRowError for what is neither.
+    """Return a response: its text, or the turns that end with it.
 
     A response is a text, a list of parts that are text, a turn, a conversation, or an object such as UltraFeedback's
     completions, whose text stands under `response` or another name in ANSWER_NAMES; of a text that holds turns only if
     the last of them is the assistant's, since an answer may show how messages are written.
+
+    Raises:
+        UnfitRowError: For what is neither.
     """
     if isinstance(value, str):
         turns = unwritten(value)
@@ -120,7 +123,7 @@ def response_in(value: Any) -> str | Conversation:
 
 
 def _text_in(value: dict[str, Any]) -> str | None:
-    """The text of an object that holds one; None where it holds none, or is a part of another type."""
+    """Return the text of an object that holds one; None where it holds none, or is a part of another type."""
     if value.get("type", _TEXT_PARTS[0]) not in _TEXT_PARTS:
         return None
     names = [name for name in ANSWER_NAMES if isinstance(value.get(name), str)]

@@ -71,7 +71,7 @@ class OwnRows:
             self.outcomes[place] = _rejection(error)
 
     def _check_values(self, values: Any) -> Mapping[str, Any] | RejectError:
-        """What a function returned for a row, if it is what its columns hold."""
+        """Return what a function returned for a row, if it is what its columns hold."""
         if values is None:
             values = {}
         if not isinstance(values, Mapping):
@@ -99,7 +99,11 @@ class OwnRows:
             self.replies[place] = one.reply
 
     def _question(self, ask: Any) -> Question:
-        """The question that a function yielded. Raises ValueError where it is none."""
+        """Return the question that a function yielded.
+
+        Raises:
+            ValueError: If it is none.
+        """
         models = self._session.models
         if not isinstance(ask, Ask):
             raise ValueError(f"the stage yielded {ask!r}: yield Ask(model, messages)")  # noqa: TRY004
@@ -120,7 +124,7 @@ def _read(read: Callable[[str], Any], reply: str) -> Any:
 
 
 def _fits(value: Any, kind: Kind) -> bool:
-    """Whether a column of a kind can hold a value; a whole number is a fraction, too, and no yes is a number."""
+    """Return whether a column of a kind can hold a value; a whole number is a fraction, too, and no yes is a number."""
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

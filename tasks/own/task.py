@@ -36,12 +36,12 @@ def _own_task(entry: OwnStage, base: Path) -> StageTask:
     stage = Stage(entry.name, function.version, lambda recipe: True, lambda recipe: entry.models, lambda recipe: 1)
 
     def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-        """What decides the rows: the settings, the models and the text of the file."""
+        """Return what decides the rows: the settings, the models and the text of the file."""
         models = [context.model_digest(name) for name in entry.models]
         return [entry.settings, models, digest_file(own_file(entry.use, base))]
 
     def at_most(context: Context, prompts: int) -> list[Guess]:
-        """One call for each row."""
+        """Return one call for each row."""
         respond = context.recipe.respond
         answers = sum(responder.samples or respond.samples for responder in respond.models)
         rows = prompts if table == "prompts" else prompts * answers
@@ -61,7 +61,7 @@ def _own_task(entry: OwnStage, base: Path) -> StageTask:
 
 
 def _rows(context: Context, job: ChunkJob, table: str) -> list[dict[str, Any]]:
-    """The rows of a chunk; responses have the messages and the instruction of their prompts beside them."""
+    """Return the rows of a chunk; responses have the messages and the instruction of their prompts beside them."""
     prompts = read_rows(context.session.run, job.inputs["prompts"])
     if table == "prompts":
         return prompts
@@ -72,7 +72,7 @@ def _rows(context: Context, job: ChunkJob, table: str) -> list[dict[str, Any]]:
 
 
 def _sort_outcomes(context: Context, job: ChunkJob, function: OwnFunction, rows: OwnRows, table: str) -> ChunkResult:
-    """The rows that continue, with their new columns, and the others with the reason why not."""
+    """Return the rows that continue, with their new columns, and the others with the reason why not."""
     shard = job.inputs.get(table)
     if shard is None:
         return ChunkResult(0, 0, {"quarantine": []})
@@ -96,6 +96,6 @@ def _sort_outcomes(context: Context, job: ChunkJob, function: OwnFunction, rows:
 
 
 def _in_order(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
-    """The rows of all chunks as one table, in the order of their positions."""
+    """Return the rows of all chunks as one table, in the order of their positions."""
     files = ", ".join(quoted(context.path(shard)) for shard in made or [prompts])
     return context.written(f"SELECT * FROM read_parquet([{files}], union_by_name = true) ORDER BY position, prompt_id")

@@ -32,12 +32,12 @@ class Conditions:
 
 
 def broken_condition(conditions: Conditions, pair: Pair) -> Dropped | None:
-    """The first condition that a pair does not meet, or None."""
+    """Return the first condition that a pair does not meet, or None."""
     return next((broken for test in _CONDITIONS if (broken := test(conditions, pair)) is not None), None)
 
 
 def _not_in_every_order(conditions: Conditions, pair: Pair) -> Dropped | None:
-    """The chosen response must be rated higher in each order in which the texts were shown."""
+    """Check that the chosen response is rated higher in each order in which the texts were shown."""
     if not conditions.every_order or pair.margin is None:
         return None
     orders = list(zip(pair.chosen.ratings, pair.rejected.ratings, strict=True))
@@ -96,7 +96,8 @@ def _too_similar(conditions: Conditions, pair: Pair) -> Dropped | None:
 
 
 def similarity(one: str, other: str) -> float:
-    """How alike two texts are, from 0 to 1: the share of their distinct character trigrams that both have (Jaccard).
+    """Return how alike two texts are, from 0 to 1: the share of their distinct character trigrams that both have
+    (Jaccard).
 
     Case and runs of blanks do not count. Of characters, so that it means the same for Japanese as for English.
     """

@@ -90,7 +90,7 @@ class Dropped:
 
 
 def combine(ratings: Sequence[float | None]) -> float | None:
-    """The mean of one response's ratings; None if there is none or one of them is missing or not finite."""
+    """Return the mean of one response's ratings; None if there is none or one of them is missing or not finite."""
     known = [rating for rating in ratings if rating is not None]
     if not known or len(known) < len(ratings):
         return None
@@ -102,20 +102,22 @@ def combine(ratings: Sequence[float | None]) -> float | None:
 
 
 def reaches(rating: float, bound: float) -> bool:
-    """Whether a rating is as high as a bound, but for what rounding takes from a mean of thirds or of weights."""
+    """Return whether a rating is as high as a bound, but for what rounding takes from a mean of thirds or
+    of weights.
+    """
     return rating >= bound or math.isclose(rating, bound, rel_tol=ROUNDING)
 
 
 def higher(one: float, other: float) -> bool:
-    """Whether one rating is higher than another by more than rounding makes of equals."""
+    """Return whether one rating is higher than another by more than rounding makes of equals."""
     return one > other and not math.isclose(one, other, rel_tol=ROUNDING)
 
 
 def texts(pair: Pair) -> tuple[str, str]:
-    """The chosen and the rejected text, without blanks around them."""
+    """Return the chosen and the rejected text, without blanks around them."""
     return pair.chosen.content.strip(), pair.rejected.content.strip()
 
 
 def same_text(one: Candidate, other: Candidate) -> bool:
-    """Whether two responses say the same but for blanks around it."""
+    """Return whether two responses say the same but for blanks around it."""
     return one.content.strip() == other.content.strip()

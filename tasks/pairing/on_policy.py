@@ -27,7 +27,7 @@ class OnPolicy(Config):
     )
 
     def holds(self, pair: Pair) -> bool:
-        """Whether a pair is on-policy."""
+        """Return whether a pair is on-policy."""
         chosen, rejected = pair.chosen.model in self.models, pair.rejected.model in self.models
         match self.sides:
             case "both":
@@ -41,7 +41,7 @@ class OnPolicy(Config):
 
 
 def keep_share(config: OnPolicy, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """The outcomes by prompt_id, with as many off-policy pairs left as the share allows.
+    """Return the outcomes by prompt_id, with as many off-policy pairs left as the share allows.
 
     Which of them stay is drawn by their digests, so that it depends on nothing but the pairs. A prompt that is left
     without a pair is dropped as `off_policy`.

@@ -18,7 +18,7 @@ from kasasagi.tasks.text.endings import is_cut_off
 
 
 def best_vs_worst(candidates: Sequence[Candidate], min_margin: float) -> Pair | Dropped:
-    """The pair of the best and the worst rated response, or why there is none.
+    """Return the pair of the best and the worst rated response, or why there is none.
 
     Only responses rated in every order count. The best is sought among the finished ones: a truncated answer is
     never chosen, but may be rejected. Among equals the smallest response_id is taken, which is a digest and so
@@ -31,7 +31,7 @@ def best_vs_worst(candidates: Sequence[Candidate], min_margin: float) -> Pair | 
 
 
 def best_vs_random(prompt_id: str, candidates: Sequence[Candidate], min_margin: float) -> Pair | Dropped:
-    """The pair of the best response and one of the others, drawn by the digests of prompt and response.
+    """Return the pair of the best response and one of the others, drawn by the digests of prompt and response.
 
     Otherwise as `best_vs_worst`. A further response changes the draw only where it is drawn itself.
     """
@@ -43,7 +43,7 @@ def best_vs_random(prompt_id: str, candidates: Sequence[Candidate], min_margin: 
 
 
 def sigma(candidates: Sequence[Candidate], min_margin: float, deviations: float = 2.0) -> Pair | Dropped:
-    """The pair of the best response and the one rated nearest to the mean less some standard deviations.
+    """Return the pair of the best response and the one rated nearest to the mean less some standard deviations.
 
     Otherwise as `best_vs_worst`. Mean and deviation are those of the prompt's rated responses, the best among them. As
     samples grow in number, the worst of them becomes a freak that teaches little (https://arxiv.org/abs/2502.16825).
@@ -81,7 +81,7 @@ def all_above_margin(
 def strong_vs_weak(
     prompt_id: str, candidates: Sequence[Candidate], strong: Sequence[str], weak: Sequence[str]
 ) -> Pair | Dropped:
-    """The pair of a stronger model's finished response and a weaker model's; no judge is asked.
+    """Return the pair of a stronger model's finished response and a weaker model's; no judge is asked.
 
     strong and weak are the models' labels. Of several responses the digests of prompt and response draw one.
     """
@@ -103,7 +103,7 @@ def strong_vs_weak(
 def chosen_by(
     choose: Callable[[list[Candidate]], Any], candidates: Sequence[Candidate], min_margin: float
 ) -> Pair | Dropped:
-    """The pair that a user's own function names: the chosen and the rejected one, or a text that says why not.
+    """Return the pair that a user's own function names: the chosen and the rejected one, or a text that says why not.
 
     The function is given the rated candidates. Whatever it names, the promises of a pair hold.
     """
@@ -135,12 +135,12 @@ class _Rated:
 
 
 def _name(candidate: Candidate) -> tuple[str, str, str]:
-    """What tells candidates of equal worth apart."""
+    """Return what tells candidates of equal worth apart."""
     return candidate.response_id, candidate.model, candidate.content
 
 
 def _draw(prompt_id: str, candidate: Candidate) -> str:
-    """A number of its own for each response to a prompt: the smallest is the one that is drawn."""
+    """Return a number of its own for each response to a prompt: the smallest is the one that is drawn."""
     return digest([prompt_id, candidate.response_id])
 
 
@@ -155,7 +155,7 @@ def _from_worst(one: _Rated) -> tuple[float, str, str, str]:
 def _best_versus(
     pick: Callable[[_Rated, Sequence[_Rated]], _Rated], candidates: Sequence[Candidate], min_margin: float
 ) -> Pair | Dropped:
-    """The pair of the best response and the one that is picked of the others."""
+    """Return the pair of the best response and the one that is picked of the others."""
     ready = _ready(candidates)
     if isinstance(ready, Dropped):
         return ready
@@ -164,13 +164,13 @@ def _best_versus(
 
 
 def _ready(candidates: Sequence[Candidate]) -> list[_Rated] | Dropped:
-    """The rated candidates, at least two and one of them finished, or why there are not so many."""
+    """Return the rated candidates, at least two and one of them finished, or why there are not so many."""
     rated = _rated_candidates(candidates) if candidates else []
     return _too_few(candidates, rated) or _unusable(rated) or rated
 
 
 def _too_few(candidates: Sequence[Candidate], rated: Sequence[_Rated]) -> Dropped | None:
-    """Why there are no two rated responses, if there are not."""
+    """Return why there are no two rated responses, if there are not."""
     if len(candidates) < 2:
         only = [one for one in rated if one.candidate.checked]
         few = Dropped("too_few_responses", f"{len(candidates)} of the 2 responses that a pair needs")
@@ -183,7 +183,7 @@ def _too_few(candidates: Sequence[Candidate], rated: Sequence[_Rated]) -> Droppe
 
 
 def _unusable(rated: Sequence[_Rated]) -> Dropped | None:
-    """Why none of the rated responses can be chosen, if so."""
+    """Return why none of the rated responses can be chosen, if so."""
     if all(one.candidate.checked for one in rated) and len({one.rating for one in rated}) == 1:
         return _without_contrast(rated)
     if not any(one.is_finished for one in rated):
@@ -192,7 +192,7 @@ def _unusable(rated: Sequence[_Rated]) -> Dropped | None:
 
 
 def _without_contrast(rated: Sequence[_Rated]) -> Dropped:
-    """Why checked responses of one verdict make no pair; of equal ones a single one is left."""
+    """Return why checked responses of one verdict make no pair; of equal ones a single one is left."""
     which = "the one response that is left is" if len(rated) == 1 else f"the {len(rated)} checked responses all are"
     if rated[0].rating > 0:
         return Dropped("all_correct", f"{which} correct")
@@ -200,7 +200,7 @@ def _without_contrast(rated: Sequence[_Rated]) -> Dropped:
 
 
 def _by_distance(rated: Sequence[_Rated]) -> list[tuple[_Rated, _Rated]]:
-    """All couples of a finished response and another, by how much higher the first is rated, the most first."""
+    """Return all couples of a finished response and another, by how much higher the first is rated, the most first."""
     couples = [couple for couple in permutations(sorted(rated, key=_from_best), 2) if couple[0].is_finished]
     return sorted(couples, key=lambda couple: couple[1].rating - couple[0].rating)
 
@@ -210,7 +210,7 @@ def _apply_conditions(outcome: Pair | Dropped, conditions: Conditions) -> Pair |
 
 
 def _without_contradictions(pairs: Sequence[Pair]) -> Iterator[Pair]:
-    """The pairs by their texts, each once, without those of which another says the opposite."""
+    """Yield the pairs by their texts, each once, without those of which another says the opposite."""
     all_texts = {texts(pair) for pair in pairs}
     seen: set[tuple[str, str]] = set()
     for pair in pairs:
@@ -221,7 +221,7 @@ def _without_contradictions(pairs: Sequence[Pair]) -> Iterator[Pair]:
 
 
 def _rated_candidates(candidates: Sequence[Candidate]) -> list[_Rated]:
-    """The candidates that have a rating in as many orders as any of them, with what breaks ties between them."""
+    """Return the candidates that have a rating in as many orders as any of them, with what breaks ties between them."""
     orders = max(len(candidate.ratings) for candidate in candidates)
     return [
         _Rated(each, rating, _name(each))
@@ -250,12 +250,12 @@ def _pair(best: _Rated, worst: _Rated, min_margin: float) -> Pair | Dropped:
 
 
 def _flips(one: Candidate, other: Candidate) -> bool:
-    """Whether one is better in some order and worse in another."""
+    """Return whether one is better in some order and worse in another."""
     known = [(a, b) for a, b in zip(one.ratings, other.ratings, strict=True) if a is not None and b is not None]
     return any(higher(a, b) for a, b in known) and any(higher(b, a) for a, b in known)
 
 
 def _has_majority(one: Candidate, other: Candidate) -> bool:
-    """Whether more than half of the judges rate one higher, where they are asked for."""
+    """Return whether more than half of the judges rate one higher, where they are asked for."""
     for_it = [higher(a, b) for a, b in zip(one.votes, other.votes, strict=True) if a is not None and b is not None]
     return not one.votes or sum(for_it) * 2 > len(one.votes)

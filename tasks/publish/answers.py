@@ -80,7 +80,7 @@ class Answers:
             with_more_memory(connection, partial(connection.execute, _SORT_REQUESTS))
 
     def of(self, some: IdRange) -> dict[str, list[dict[str, Any]]]:
-        """The responses of each prompt of a range, in the order of their models and samples."""
+        """Return the responses of each prompt of a range, in the order of their models and samples."""
         responses = self._rows(self._query, some)
         ratings = self._rows(_RATINGS, some)
         candidates = candidates_by_prompt(self._judge, self._weighing, responses, ratings)
@@ -97,7 +97,7 @@ class Answers:
         return found
 
     def _messages(self, request: str | None) -> list[dict[str, Any]] | None:
-        """What was sent, as it is published; None where nothing was, or is not wanted."""
+        """Return what was sent, as it is published; None where nothing was, or is not wanted."""
         sent = request_messages(request)
         return without_system(sent) if sent and self._drops_system else sent
 
@@ -120,7 +120,7 @@ def _answer(row: Mapping[str, Any], rating: float | None, verdicts: Sequence[Map
 
 
 def with_answers(rows: pa.Table, found: Mapping[str, list[dict[str, Any]]]) -> pa.Table:
-    """The rows with the responses of each one's prompt beside it."""
+    """Return the rows with the responses of each one's prompt beside it."""
     column = [found.get(prompt_id, []) for prompt_id in rows["prompt_id"].to_pylist()]
     return rows.append_column(pa.field(ANSWERS, pa.list_(ANSWER)), pa.array(column, pa.list_(ANSWER)))
 
@@ -141,7 +141,7 @@ class PromptRows:
         self.count = sum(some.rows for some in self.ranges)
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, range by range: prompt, prompt_id, instruction, source, what is kept, and ANSWERS."""
+        """Yield the rows, range by range: prompt, prompt_id, instruction, source, what is kept, and ANSWERS."""
         columns = [row[0] for row in self._connection.execute("DESCRIBE prompts").fetchall()]
         kept = published_names([name for name in columns if name not in PROMPTS.names])
         carried = "".join(f", {identifier(column)} AS {identifier(name)}" for column, name in kept.items())

@@ -62,7 +62,7 @@ class HubConfig(Config):
         return value
 
     def missing_token(self) -> str | None:
-        """The name of the environment variable that must hold the token and does not, else None."""
+        """Return the name of the environment variable that must hold the token and does not, else None."""
         return None if os.environ.get(self.token_env) else self.token_env
 
 
@@ -146,14 +146,16 @@ class PublishConfig(Config):
         return value
 
     def for_run(self, run: str, started: float) -> "PublishConfig":
-        """The same with the day and the id of a run in its path; started is in seconds since 1970, days are UTC's."""
+        """Return the same with the day and the id of a run in its path; started is in seconds since 1970, days are
+        UTC's.
+        """
         if self.path is None:
             return self
         day = datetime.fromtimestamp(started, UTC).date().isoformat()
         return self.model_copy(update={"path": self.path.replace("{date}", day).replace("{run}", run)})
 
     def for_product(self, product: Product) -> "PublishConfig":
-        """The same with the formats that a dataset has whose recipe names none."""
+        """Return the same with the formats that a dataset has whose recipe names none."""
         if product == "responses" and self.formats == PAIRS_FORMATS:
             return self.model_copy(update={"formats": RESPONSE_FORMATS[:1]})
         return self
@@ -169,11 +171,11 @@ class PublishConfig(Config):
         return self.path is not None or self.hub is not None
 
     def address(self) -> str | None:
-        """The address on a storage that is no local folder, else None."""
+        """Return the address on a storage that is no local folder, else None."""
         return None if self.path is None or scheme_of(self.path) in (None, "file") else self.path
 
     def folder(self) -> Path | None:
-        """The local folder, relative to the current one; a leading ~ is the home folder."""
+        """Return the local folder, relative to the current one; a leading ~ is the home folder."""
         if self.path is None or self.address() is not None:
             return None
         return Path(self.path.removeprefix("file://")).expanduser()

@@ -21,7 +21,7 @@ _MESSAGES = "SELECT prompt_id, messages FROM prompts WHERE prompt_id IN (SELECT 
 
 
 def rewrites(run: Run) -> bool:
-    """Whether a run's recipe has prompts rewritten, so that its tables say what each began as."""
+    """Return whether a run's recipe has prompts rewritten, so that its tables say what each began as."""
     return run.recipe().get("rewrite") is not None
 
 
@@ -40,7 +40,7 @@ class Families:
         self._rewritten = rewritten
 
     def of(self, rows: pa.Table) -> list[str]:
-        """The family of each published row, in their order."""
+        """Return the family of each published row, in their order."""
         if self._altered and not self._rewritten:
             return [_turns_id(messages) for messages in rows["prompt"].to_pylist()]
         prompts: list[str] = rows["prompt_id"].to_pylist()
@@ -51,13 +51,13 @@ class Families:
         return [shared.get(roots[name], roots[name]) for name in prompts]
 
     def _roots(self, prompts: Collection[str]) -> dict[str, str]:
-        """What each of some prompts began as."""
+        """Return what each of some prompts began as."""
         columns = {row[0] for row in self._connection.execute("DESCRIBE prompts").fetchall()}
         query = _ROOTS.format(origin=f"q.{ORIGIN}" if ORIGIN in columns else "NULL")  # none where no rewriting was read
         return dict(self._connection.execute(query, {"prompts": sorted(prompts)}).fetchall())
 
     def _turns(self, prompts: Collection[str]) -> dict[str, str]:
-        """The ids of those turns of some prompts that the tables hold."""
+        """Return the ids of those turns of some prompts that the tables hold."""
         found = self._connection.execute(_MESSAGES, {"prompts": sorted(prompts)}).fetchall()
         return {name: _turns_id(messages) for name, messages in found}
 

@@ -22,7 +22,7 @@ FINGERPRINT_DIGITS = 16
 
 
 def data_files(splits: Sequence[str]) -> list[str]:
-    """The names of a format's data files, relative to its folder."""
+    """Return the names of a format's data files, relative to its folder."""
     names = [name for split in splits for name in Names.of(split, splits)]
     return names if len(splits) == 1 else [*names, SPLITS]
 
@@ -38,7 +38,9 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, split: str, splits: Sequence[str]) -> Self:
-        """The names; a split that stands alone is saved as a dataset, one of several as a part of a dict of them."""
+        """Return the names; a split that stands alone is saved as a dataset, one of several as a part of a dict of
+        them.
+        """
         saved = SAVED if len(splits) == 1 else f"{SAVED}/{split}"
         arrow = f"{saved}/data-00000-of-00001.arrow"
         return cls(f"{split}.parquet", f"{split}.jsonl", arrow, f"{saved}/state.json", f"{saved}/dataset_info.json")

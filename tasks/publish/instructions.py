@@ -39,7 +39,10 @@ def write_instructions(
     """Write a run's instructions into an empty folder, in the order of their draws; gives rows and the data's digest.
 
     The columns are messages, instruction, prompt_id and what the recipe keeps. Memory does not grow with the rows, and
-    equal rows give equal files. Raises PublishError where there are none.
+    equal rows give equal files.
+
+    Raises:
+        PublishError: If there are none.
     """
     kept = [name for name in _columns(connection) if name not in PROMPTS.names]
     figures = Figures()
@@ -77,7 +80,7 @@ def _schema(connection: duckdb.DuckDBPyConnection, kept: list[str]) -> pa.Schema
 
 
 def _ranges(connection: duckdb.DuckDBPyConnection, kept: list[str]) -> Iterator[pa.Table]:
-    """The rows by ranges of their positions, so that few are in memory at a time."""
+    """Yield the rows by ranges of their positions, so that few are in memory at a time."""
     schema = _schema(connection, kept)
     last = connection.execute("SELECT coalesce(max(position), -1) FROM prompts").fetchall()[0][0]
     for start in range(0, last + 1, RANGE_ROWS):

@@ -108,12 +108,12 @@ def _write_formats(config: PublishConfig, source: Source, folder: Path, base: Pa
 
 
 def _homes(config: PublishConfig) -> dict[str, str]:
-    """The folder of each format within the dataset's: the first has the dataset's own."""
+    """Return the folder of each format within the dataset's: the first has the dataset's own."""
     return {name: short_name(name) if place else "" for place, name in enumerate(config.formats)}
 
 
 def _file_names(facts: CardFacts) -> tuple[list[str], list[str]]:
-    """The names of the data files of all formats, and of the files beside them."""
+    """Return the names of the data files of all formats, and of the files beside them."""
     data: list[str] = []
     others: list[str] = []
     for home, writer in zip(_homes(facts.config).values(), facts.writers, strict=True):
@@ -123,7 +123,7 @@ def _file_names(facts: CardFacts) -> tuple[list[str], list[str]]:
 
 
 def _divisions(facts: CardFacts) -> dict[str, Any]:
-    """How the rows are divided into splits, and which a format could not hold; nothing where neither is so."""
+    """Return how the rows are divided into splits, and which a format could not hold; nothing where neither is so."""
     entries: dict[str, Any] = {}
     if facts.config.split is not None:
         entries["splits"] = {writer.form.name: dict(writer.counts) for writer in facts.writers}
@@ -132,6 +132,6 @@ def _divisions(facts: CardFacts) -> dict[str, Any]:
 
 
 def _kept(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """The columns kept from the source, and the names under which they are published."""
+    """Return the columns kept from the source, and the names under which they are published."""
     columns = [row[0] for row in connection.execute("DESCRIBE prompts").fetchall()]
     return published_names([name for name in columns if name not in PROMPTS.names])

@@ -40,7 +40,11 @@ class _Rows:
         self._schema: pa.Schema | None = None
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """Make a row of each pair. Raises PublishError where a row is none, or unlike those before it."""
+        """Make a row of each pair.
+
+        Raises:
+            PublishError: If a row is none, or unlike those before it.
+        """
         try:
             table = self._table([dict(self._make(row)) for row in rows.to_pylist()])
         except Exception as error:

@@ -62,7 +62,7 @@ def _known_as(config: HubConfig) -> str:
 
 
 def _with_places(sentence: str, result: Release) -> str:
-    """The sentence with where the dataset lies all the same."""
+    """Return the sentence with where the dataset lies all the same."""
     return f"{sentence}; the dataset is complete in {' and in '.join(result.places)}" if result.places else sentence
 
 

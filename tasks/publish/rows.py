@@ -72,7 +72,11 @@ class PairRows:
         self._query = _query(connection, config)
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, range by range. Raises PublishError where a pair's prompt, response or request is missing."""
+        """Yield the rows, range by range.
+
+        Raises:
+            PublishError: If a pair's prompt, response or request is missing.
+        """
         for some in self.ranges:
             rows = with_more_memory(self._connection, partial(self._range, some))
             if rows.num_rows != some.rows:
@@ -101,7 +105,9 @@ class PairRows:
 
 
 def published_names(kept: list[str]) -> dict[str, str]:
-    """The name under which each kept column is published: `source_` in front where the name has a meaning already."""
+    """Return the name under which each kept column is published: `source_` in front where the name has a meaning
+    already.
+    """
     taken = set(OWN) | RESERVED | {"call_id"}
     names: dict[str, str] = {}
     for column in kept:
@@ -167,7 +173,7 @@ def _query(connection: duckdb.DuckDBPyConnection, config: PublishConfig) -> str:
 
 
 def request_messages(request: str | None) -> list[dict[str, Any]] | None:
-    """The messages of a call's request; None where there are none."""
+    """Return the messages of a call's request; None where there are none."""
     messages = orjson.loads(request).get("messages") if request else None
     if not isinstance(messages, list) or not all(isinstance(turn.get("content"), str) for turn in messages):
         return None
@@ -175,12 +181,16 @@ def request_messages(request: str | None) -> list[dict[str, Any]] | None:
 
 
 def without_system(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The messages but for those of the system."""
+    """Return the messages but for those of the system."""
     return [dict(turn) for turn in messages if turn["role"] != "system"]
 
 
 def _sent(call_id: str, request: str | None) -> list[dict[str, Any]]:
-    """The messages of a call's request. Raises PublishError where there are none."""
+    """Return the messages of a call's request.
+
+    Raises:
+        PublishError: If there are none.
+    """
     if (messages := request_messages(request)) is None:
         reason = "is not among this run's calls" if request is None else "was not sent as chat messages"
         raise PublishError(

@@ -20,12 +20,12 @@ SHARE_DIGITS = 13
 
 
 def splits_of(config: SplitConfig | None) -> tuple[str, ...]:
-    """The names of the splits."""
+    """Return the names of the splits."""
     return (TRAIN,) if config is None else (TRAIN, TEST)
 
 
 def split_rows(rows: pa.Table, families: Families, config: SplitConfig | None) -> dict[str, pa.Table]:
-    """The rows of each split, by the digest of their family alone: further rows move none to the other side.
+    """Return the rows of each split, by the digest of their family alone: further rows move none to the other side.
 
     A larger share for the test split only adds prompts to it.
     """
@@ -37,7 +37,7 @@ def split_rows(rows: pa.Table, families: Families, config: SplitConfig | None) -
 
 
 def _share(family: str, seed: int) -> float:
-    """A number from 0 to 1 that family and seed alone decide; most prompts are a family by themselves."""
+    """Return a number from 0 to 1 that family and seed alone decide; most prompts are a family by themselves."""
     digits = digest({"prompt_id": family, "seed": seed})[:SHARE_DIGITS]
     return int(digits, 16) / float(16**SHARE_DIGITS)
 
@@ -77,7 +77,8 @@ class FormatWriter:
     def finish(self) -> None:
         """Close the files and write what goes with them.
 
-        Raises PublishError where no row fits the format or a split has none, since then nobody could load it.
+        Raises:
+            PublishError: If no row fits the format or a split has none, since then nobody could load it.
         """
         if not self.counts.total():
             raise PublishError(
@@ -97,11 +98,11 @@ class FormatWriter:
             (self._folder / name).write_bytes(content)
 
     def names(self) -> tuple[list[str], list[str]]:
-        """The names of the data files and of the files beside them, relative to the format's folder."""
+        """Return the names of the data files and of the files beside them, relative to the format's folder."""
         return data_files(self._splits), list(self.form.files(self._splits))
 
     def _visible_columns(self, rows: pa.Table) -> pa.Table:
-        """The rows without the responses of their prompts, where the format does not show them."""
+        """Return the rows without the responses of their prompts, where the format does not show them."""
         there = ANSWERS in rows.column_names
         return rows.drop_columns([ANSWERS]) if there and not self.form.answers else rows
 
@@ -114,7 +115,7 @@ class FormatWriter:
 
 
 def _texts(rows: pa.Table) -> list[dict[str, Any]]:
-    """What refusals look at: the texts alone."""
+    """Return what refusals look at: the texts alone."""
     return list(rows.select(["prompt", "chosen", "rejected"]).to_pylist())
 
 

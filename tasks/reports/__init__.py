@@ -16,7 +16,7 @@ STAGE = "report"
 
 
 def reports(tables: DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
-    """The rows of the tables `rating_histogram` and `judge_figures`, worked out from a run's other tables."""
+    """Return the rows of the tables `rating_histogram` and `judge_figures`, worked out from a run's other tables."""
     figures = [*judge_figures(tables), *politeness_figures(tables)]
     return {"rating_histogram": histogram(tables), "judge_figures": figures}
 

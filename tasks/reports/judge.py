@@ -115,13 +115,13 @@ FROM comparisons AS a JOIN comparisons AS b USING (aspect, one, other) WHERE a.j
 
 
 def histogram(tables: DuckDBPyConnection) -> list[Row]:
-    """How often each judge gave each rating to each model, by aspect: rows of the table `rating_histogram`."""
+    """Return how often each judge gave each rating to each model, by aspect: rows of the table `rating_histogram`."""
     names = ("judge", "aspect", "model", "verdicts", "rating")
     return [dict(zip(names, row, strict=True)) for row in tables.execute(HISTOGRAM).fetchall()]
 
 
 def judge_figures(tables: DuckDBPyConnection) -> list[Row]:
-    """Every figure with its 95% interval where it has one: rows of the table `judge_figures`.
+    """Return every figure with its 95% interval where it has one: rows of the table `judge_figures`.
 
     Shares are taken over verdicts that are clustered by prompt. Correlations and agreement are from -1 to 1.
     """
@@ -148,7 +148,7 @@ def _lengths(tables: DuckDBPyConnection) -> Iterator[Row]:
 
 
 def _correlation(value: float | None, cases: int) -> Interval | None:
-    """A correlation with Fisher's interval; None where one side never varies."""
+    """Return a correlation with Fisher's interval; None where one side never varies."""
     if value is None or math.isnan(value) or cases < 4:
         return None
     middle, half = math.atanh(max(-0.999999, min(0.999999, value))), Z / math.sqrt(cases - 3)
@@ -170,7 +170,7 @@ def _agreement(tables: DuckDBPyConnection) -> Iterator[Row]:
 
 
 def _bare(name: str, value: float | None, cases: float, **of: str | None) -> Iterator[Row]:
-    """A figure without an interval."""
+    """Yield a figure without an interval."""
     if value is not None:
         for row in _figure(name, Interval(value, value, value), cases, **of):
             yield row | {"low": None, "high": None}

@@ -16,7 +16,7 @@ JOIN responses AS c ON c.response_id = p.chosen_id JOIN responses AS r ON r.resp
 
 
 def politeness_figures(tables: DuckDBPyConnection) -> list[dict[str, Any]]:
-    """The polite share of the chosen and of the rejected texts, and the difference, in pairs with two styles.
+    """Return the polite share of the chosen and of the rejected texts, and the difference, in pairs with two styles.
 
     Rows of the table `judge_figures`; none where no text has a style, as in English.
     """
@@ -41,7 +41,9 @@ def politeness_figures(tables: DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def _difference(more: int, less: int, pairs: int) -> Interval:
-    """The difference of two shares over the same pairs, with its normal interval; each side counts one case more."""
+    """Return the difference of two shares over the same pairs, with its normal interval; each side counts one case
+    more.
+    """
     middle = (more - less) / pairs
     padded, size = (more + 1, less + 1), pairs + 2
     variance = (sum(padded) - (padded[0] - padded[1]) ** 2 / size) / (size * size)

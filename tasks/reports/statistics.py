@@ -19,7 +19,7 @@ class Interval(NamedTuple):
 
 
 def share(hits: float, of: float) -> Interval | None:
-    """A share with Wilson's interval (Wilson 1927), which holds for few cases and for shares near 0 and 1.
+    """Return a share with Wilson's interval (Wilson 1927), which holds for few cases and for shares near 0 and 1.
 
     None where there are no cases. hits and of need not be whole, so that half a hit or an effective number counts.
     """
@@ -43,7 +43,7 @@ class Totals(NamedTuple):
 
 
 def clustered_share(sums: Totals) -> Interval | None:
-    """A share of cases that come in clusters, such as the comparisons of one prompt, and are not independent.
+    """Return a share of cases that come in clusters, such as the comparisons of one prompt, and are not independent.
 
     The variance is that of a ratio of cluster totals; Wilson's interval is then taken at the number of independent
     cases that would vary as much. None where there are no cases.
@@ -58,7 +58,7 @@ def clustered_share(sums: Totals) -> Interval | None:
 
 
 def mean(values: Sequence[float]) -> Interval | None:
-    """A mean with Student's interval; None for no values, and an endless interval for a single one."""
+    """Return a mean with Student's interval; None for no values, and an endless interval for a single one."""
     if not values:
         return None
     middle = statistics.fmean(values)

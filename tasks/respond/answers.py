@@ -36,12 +36,12 @@ class Asked:
 
 @lru_cache(maxsize=8)
 def compile_template(template: str) -> Template:
-    """The template in a sandbox; a column that it does not know is an error."""
+    """Return the template in a sandbox; a column that it does not know is an error."""
     return ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(template)
 
 
 def conversation(prompt: Mapping[str, Any], template: str, system_prompt: str | None) -> list[Message]:
-    """The messages that a responder is sent: the last turn through the template, the system prompt in front.
+    """Return the messages that a responder is sent: the last turn through the template, the system prompt in front.
 
     A prompt's own system message stays and outranks the recipe's; an empty system prompt is none. Raises what the
     template raises.
@@ -55,7 +55,7 @@ def conversation(prompt: Mapping[str, Any], template: str, system_prompt: str | 
 
 
 def questions_for(session: Session, config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Asked]:
-    """Every answer that some prompts wait for, sample by sample, so that more samples only add questions.
+    """Return every answer that some prompts wait for, sample by sample, so that more samples only add questions.
 
     A prompt that the template cannot render is not asked.
     """
@@ -69,7 +69,7 @@ def questions_for(session: Session, config: RespondConfig, prompts: Sequence[Map
 
 
 def template_problem(config: RespondConfig, prompt: Mapping[str, Any]) -> str | None:
-    """Why the template cannot render a prompt, if it cannot."""
+    """Return why the template cannot render a prompt, if it cannot."""
     try:
         conversation(prompt, config.template, None)
     except Exception as error:  # a template error concerns this row alone
@@ -91,7 +91,7 @@ def _quarantine_unaskable(config: RespondConfig, prompts: Sequence[Mapping[str, 
 
 
 def _body(session: Session, config: RespondConfig, responder: Responder) -> dict[str, Any]:
-    """The part of a responder's requests that is the same for all prompts."""
+    """Return the part of a responder's requests that is the same for all prompts."""
     model = session.models[responder.use]
     sampling = responder.sampling.over(config.sampling.over(model.sampling)).parameters()
     return {**sampling, **extra_body_of(model)}

@@ -52,7 +52,7 @@ class RespondConfig(Config):
     )
 
     def system_of(self, responder: Responder) -> str | None:
-        """The system prompt of a responder: its own, even an empty one, else the stage's."""
+        """Return the system prompt of a responder: its own, even an empty one, else the stage's."""
         return self.system_prompt if responder.system_prompt is None else responder.system_prompt
 
     @field_validator(

@@ -28,7 +28,7 @@ def provided_chunk(run: Run, job: ChunkJob) -> Handle:
 
 
 def beside(run: Run, job: ChunkJob) -> ChunkResult:
-    """The answers that one chunk of prompts has in the source, to stand beside those that are asked for."""
+    """Return the answers that one chunk of prompts has in the source, to stand beside those that are asked for."""
     prompts = read_rows(run, job.inputs["prompts"], ["prompt_id"])
     result = take(prompts, provided_to(run, job.inputs["given"], prompts))
     return ChunkResult(
@@ -37,7 +37,7 @@ def beside(run: Run, job: ChunkJob) -> ChunkResult:
 
 
 def provided_to(run: Run, provided: Shard, prompts: Sequence[Row]) -> list[dict[str, Any]]:
-    """The provided responses to some prompts; prompts of a chunk are neighbours, so little else is read."""
+    """Return the provided responses to some prompts; prompts of a chunk are neighbours, so little else is read."""
     wanted = {prompt["prompt_id"] for prompt in prompts}
     if not wanted:
         return []

@@ -20,7 +20,11 @@ AnswerRule = Annotated[str, ANSWER_RULES]
 
 
 def answer_rules(names: Sequence[str], base: Path) -> AnswerRules:
-    """Return the rules of some names. Raises OwnPythonError for a user's own that cannot be loaded."""
+    """Return the rules of some names.
+
+    Raises:
+        OwnPythonError: For a user's own that cannot be loaded.
+    """
     return [(name, ANSWER_RULES.find(name, base)) for name in names]
 
 

@@ -15,7 +15,7 @@ from kasasagi.tasks.stage_task import Chunking, stage_task
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the answers: who responds and how, or that the source holds them."""
+    """Return what decides the answers: who responds and how, or that the source holds them."""
     recipe = context.recipe
     if recipe.responses_provided:
         return ["given", provided.VERSION]
@@ -27,7 +27,7 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:
-    """One call for each prompt, responder and sample."""
+    """Return one call for each prompt, responder and sample."""
     config, tokens = context.recipe.respond, earlier_tokens(context.dialogues) + PROMPT_TOKENS_GUESSED
     calls = [(responder.use, prompts * (responder.samples or config.samples)) for responder in config.models]
     return [Guess(label, count, count * tokens, config.sampling.max_tokens) for label, count in calls]

@@ -24,13 +24,13 @@ def _config(context: Context) -> RewriteConfig:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the rewrites: the configuration and the model."""
+    """Return what decides the rewrites: the configuration and the model."""
     config = _config(context)
     return [[config.keyed(), context.model_digest(config.model)]]
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:
-    """One call for each prompt and method."""
+    """Return one call for each prompt and method."""
     config = _config(context)
     calls = yields(context, prompts)
     return [Guess(config.model, calls, calls * TEMPLATE_TOKENS_GUESSED, config.sampling.max_tokens)]
@@ -79,7 +79,7 @@ def _of_rewrite(column: str, source: str) -> str:
 
 
 def yields(context: Context, prompts: int) -> int:
-    """One rewrite for each prompt and method."""
+    """Return one rewrite for each prompt and method."""
     return prompts * len(_config(context).methods)
 
 

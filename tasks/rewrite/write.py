@@ -57,12 +57,12 @@ class RewriteRequest:
 
 
 def rewrite_requests(config: RewriteConfig, prompts: Sequence[Mapping[str, Any]]) -> list[RewriteRequest]:
-    """All rewritings of some prompts, prompt by prompt."""
+    """Return all rewritings of some prompts, prompt by prompt."""
     return [RewriteRequest(prompt, method) for prompt in prompts for method in config.methods]
 
 
 def rewrite_messages(config: RewriteConfig, request: RewriteRequest) -> list[Message]:
-    """The request that has a prompt rewritten; of the tasks of one method, the prompt's id draws one."""
+    """Return the request that has a prompt rewritten; of the tasks of one method, the prompt's id draws one."""
     turns = request.prompt["messages"]
     language = asking_language(config.language, turns)
     fields = prompt_file(REWRITE.name, language)
@@ -79,7 +79,7 @@ def rewrite_messages(config: RewriteConfig, request: RewriteRequest) -> list[Mes
 
 
 def questions_for(session: Session, config: RewriteConfig, requests: Sequence[RewriteRequest]) -> list[Question]:
-    """One question for each rewriting, in their order."""
+    """Return one question for each rewriting, in their order."""
     body = request_body(session, config.model, config.sampling)
     return [
         question(session, config.model, rewrite_messages(config, request), body, request.prompt["prompt_id"])
@@ -88,7 +88,11 @@ def questions_for(session: Session, config: RewriteConfig, requests: Sequence[Re
 
 
 def read_rewrite(reply: str, origin: str) -> str:
-    """The new request in a reply. Raises UnreadableError for another form, and for one that is no rewriting."""
+    """Return the new request in a reply.
+
+    Raises:
+        UnreadableError: For another form, and for one that is no rewriting.
+    """
     found = _REPLY.fullmatch(reply)
     if found is None:
         raise UnreadableError("no_request", "the reply is not one text between <request> and </request>")
@@ -114,7 +118,7 @@ def rewrite_chunk(session: Session, config: RewriteConfig, job: ChunkJob) -> Han
 def sort_rewrites(
     config: RewriteConfig, requests: Sequence[RewriteRequest], parsed: Sequence[ParsedReply[str]]
 ) -> ChunkResult:
-    """The rewritten prompts, and the rewritings that failed, with the reason why."""
+    """Return the rewritten prompts, and the rewritings that failed, with the reason why."""
     kept, quarantine = [], []
     for request, one in zip(requests, parsed, strict=True):
         origin = request.prompt["prompt_id"]
@@ -142,7 +146,7 @@ def _row(request: RewriteRequest, text: str, one: ParsedReply[str], place: int) 
 
 
 def example(config: RewriteConfig, text: str) -> str:
-    """One rendered rewriting request, for a person to look at."""
+    """Return one rendered rewriting request, for a person to look at."""
     turns = [{"role": "user", "content": text}]
     request = RewriteRequest({"prompt_id": prompt_id(turns), "messages": turns}, config.methods[0])
     return "\n".join(message["content"] for message in rewrite_messages(config, request))

@@ -47,7 +47,7 @@ class SelectConfig(Config):
         return [("per", name) for name in self.per] + [("order_by", name) for name, _ in self.order]
 
     def most(self, values: Mapping[str, int]) -> int | None:
-        """The most prompts that can pass, by how many values the columns have; None where that is not known."""
+        """Return the most prompts that can pass, by how many values the columns have; None where that is not known."""
         if any(name not in values for name in self.per):
             return None
         return self.limit * math.prod(values[name] for name in self.per)

@@ -72,7 +72,7 @@ def _files(paths: Sequence[Path]) -> str:
 
 
 def _find_neighbors(selection: Selection, joined: Path, vectors: Sequence[Path], folder: Path) -> Neighbors:
-    """The neighbours of the prompts; their vectors lie in a file, in the order of the rows."""
+    """Return the neighbours of the prompts; their vectors lie in a file, in the order of the rows."""
     rows = pq.read_metadata(joined).num_rows
     query = (
         f"SELECT vector FROM read_parquet({quoted(joined)}) JOIN (SELECT prompt_id, any_value(vector) AS vector "
@@ -91,7 +91,11 @@ def _find_neighbors(selection: Selection, joined: Path, vectors: Sequence[Path],
 
 
 def _matrix(vectors: Sequence[bytes], dimensions: int) -> Any:
-    """Some vectors as rows. Raises ValueError where their lengths differ, as they do where models were mixed."""
+    """Return some vectors as rows.
+
+    Raises:
+        ValueError: If their lengths differ, as they do where models were mixed.
+    """
     sizes = sorted({len(vector) // 4 for vector in vectors} | ({dimensions} if dimensions else set()))
     if len(sizes) > 1:
         raise ValueError(
@@ -120,7 +124,7 @@ def _stage(selection: Selection, joined: Path, found: Neighbors | None, scratch:
 
 
 def _with_neighbors(batch: pa.RecordBatch, found: Neighbors | None, ids: Any, start: int) -> pa.RecordBatch:
-    """A batch with its columns of neighbours, if neighbours were looked for."""
+    """Return a batch with its columns of neighbours, if neighbours were looked for."""
     if found is None:
         return batch
     places = slice(start, start + batch.num_rows)
@@ -148,7 +152,7 @@ def _find_duplicates(found: Neighbors | None, ids: Any, start: int, count: int) 
 
 
 def _over_quota(selection: Selection, scratch: Path, folder: Path) -> dict[int, str]:
-    """The rows that are beyond the quota of their kind, with the detail of each."""
+    """Return the rows that are beyond the quota of their kind, with the detail of each."""
     quotas = selection.quotas
     if quotas is None:
         return {}

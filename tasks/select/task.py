@@ -36,7 +36,7 @@ def _scales(context: Context) -> dict[str, Sequence[str]]:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides which prompts are selected."""
+    """Return what decides which prompts are selected."""
     chosen = selection(context, job.chunk)
     quotas = chosen.quotas.keyed() if chosen.quotas else None
     scales = {name: list(scale) for name, scale in chosen.scales.items()}

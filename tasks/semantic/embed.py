@@ -20,7 +20,7 @@ VECTORS = pa.schema([("prompt_id", pa.string()), ("vector", pa.binary())])
 
 
 def questions_for(session: Session, config: SemanticConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Question]:
-    """One question for each prompt, in their order: the conversation as one text, behind the prefix."""
+    """Return one question for each prompt, in their order: the conversation as one text, behind the prefix."""
     model = session.models[config.model]
     body = model.extra_body if isinstance(model, OpenAIModel) else {}
     questions = []
@@ -39,7 +39,7 @@ def embed_chunk(session: Session, config: SemanticConfig, job: ChunkJob) -> Hand
 
 
 def sort_vectors(prompts: Sequence[Mapping[str, Any]], answered: Sequence[Answered]) -> ChunkResult:
-    """The vectors that came, and the prompts that have none, with the reason why not."""
+    """Return the vectors that came, and the prompts that have none, with the reason why not."""
     vectors: list[dict[str, Any]] = []
     quarantine: list[dict[str, Any]] = []
     for prompt, answer in zip(prompts, answered, strict=True):
@@ -54,7 +54,7 @@ def sort_vectors(prompts: Sequence[Mapping[str, Any]], answered: Sequence[Answer
 
 
 def _vector(answer: Answered) -> tuple[str, str | None, Any]:
-    """Why there is no vector, or the vector with length 1."""
+    """Return why there is no vector, or the vector with length 1."""
     completion = answer.completion
     if completion.error is not None:
         return completion.error, completion.detail, None

@@ -27,7 +27,7 @@ class Neighbors:
 
 
 def neighbors(vectors: Any, duplicates: float | None, block: int = BLOCK) -> Neighbors:
-    """The neighbours of unit vectors (float32, of shape (rows, dimensions); a memory map will do).
+    """Return the neighbours of unit vectors (float32, of shape (rows, dimensions); a memory map will do).
 
     A row repeats the earliest survivor whose similarity to it is `duplicates` or more, and then survives not.
     """

@@ -18,13 +18,13 @@ def _config(context: Context) -> SemanticConfig:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the vectors: the configuration and the model."""
+    """Return what decides the vectors: the configuration and the model."""
     config = _config(context)
     return [[config.keyed(), context.model_digest(config.model)]]
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:
-    """One call for each prompt; a vector is no completion."""
+    """Return one call for each prompt; a vector is no completion."""
     return [Guess(_config(context).model, prompts, prompts * PROMPT_TOKENS_GUESSED, 0)]
 
 

@@ -26,7 +26,7 @@ Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def round_of_the_day() -> int:
-    """The number of the day (UTC) since 1970, as a round."""
+    """Return the number of the day (UTC) since 1970, as a round."""
     return int(time.time() // DAY_SECONDS)
 
 
@@ -67,7 +67,7 @@ class Grid(Config):
         return self
 
     def cells(self) -> list[dict[str, float]]:
-        """Every combination, by the names of the parameters."""
+        """Return every combination, by the names of the parameters."""
         hot = [{"temperature": value} for value in self.temperature] or [{}]
         nuclei = [{"top_p": value} for value in self.top_p] or [{}]
         return [one | other for one in hot for other in nuclei]

@@ -40,7 +40,7 @@ def chunks_of_draws(drawn: int, draws: int) -> list[range]:
 
 
 def apply_limit(source: MagpieSource, limit: int | None) -> MagpieSource:
-    """A source that wants no more than a limit."""
+    """Return a source that wants no more than a limit."""
     if limit is None:
         return source
     if source.target is not None:

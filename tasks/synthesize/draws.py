@@ -31,7 +31,8 @@ class Draw:
 
 
 def draws_for(session: Session, steering: Steering, first: int, end: int) -> list[Draw]:
-    """The draws from one number up to another; where nothing steers they are equal requests that differ by it alone.
+    """Return the draws from one number up to another; where nothing steers they are equal requests that differ by it
+    alone.
 
     Raises PreQueryUnknownError.
     """
@@ -80,7 +81,7 @@ def sort_draws(source: MagpieSource, asked: Sequence[Draw], answered: Sequence[A
 
 
 def columns_of(source: MagpieSource) -> list[pa.Field]:
-    """The further columns of draws and prompts: how each was steered and sampled."""
+    """Return the further columns of draws and prompts: how each was steered and sampled."""
     return [pa.field(name, kind) for name, kind in source.columns.items()]
 
 
@@ -107,7 +108,7 @@ def _messages(instruction: str) -> list[dict[str, str]]:
 
 
 def prompts_from_draws(session: Session, source: MagpieSource, shards: Sequence[Shard]) -> Shard:
-    """The draws of some shards as one table of prompts, in the order of their numbers."""
+    """Return the draws of some shards as one table of prompts, in the order of their numbers."""
     store = session.run.workspace.shards
     batches = (batch for shard in shards for batch in prompts_table(source, store.read(shard)).to_batches())
     return store.write(batches, prompts_table(source, DRAWS.empty_table()).schema)

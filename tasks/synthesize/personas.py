@@ -23,7 +23,10 @@ class Persona:
 
 
 def read_personas(use: PersonasUse, base: Path, languages: Sequence[str]) -> list[Persona]:
-    """The personas of a file, in its order; each of the languages must have one that fits. Raises SteeringError."""
+    """Return the personas of a file, in its order; each of the languages must have one that fits.
+
+    Raises SteeringError.
+    """
     file = base / Path(use.path).expanduser()
     place = f"source.personas.path: {str(file)!r}"
     try:

@@ -72,7 +72,7 @@ class Steering:
         )
 
     def _number(self, draw: int, *about: str) -> int:
-        """A number below 2**128 that the round, the draw and what it is about decide."""
+        """Return a number below 2**128 that the round, the draw and what it is about decide."""
         return int(digest([self.source.round, draw, *about]), 16)
 
     def _language(self, draw: int) -> str | None:
@@ -85,7 +85,7 @@ class Steering:
         return _drawn(entries, weights, self._number(draw)) if entries else None
 
     def _pack(self, draw: int, entry: Entry, language: str | None) -> tuple[str | None, str | None, str]:
-        """The pack's name, the system prompt and the beginning that an entry means for a draw."""
+        """Return the pack's name, the system prompt and the beginning that an entry means for a draw."""
         if not isinstance(entry, PackUse):
             return None, entry.text if isinstance(entry, SystemPrompt) else entry, ""
         texts = self.packs[entry.name].texts(language or "en", self.source.packs_as)
@@ -108,7 +108,7 @@ def _as_pack(use: str | PackUse) -> PackUse:
 
 
 def _drawn(entries: Sequence[Any], weights: Sequence[float], number: int) -> Any:
-    """The entry that a number below 2**128 picks; equal weights by the remainder, others by their shares."""
+    """Return the entry that a number below 2**128 picks; equal weights by the remainder, others by their shares."""
     if len(set(weights)) == 1:
         return entries[number % len(entries)]
     place, total = number / _NUMBERS * sum(weights), 0.0

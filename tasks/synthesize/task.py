@@ -35,7 +35,7 @@ def _source(context: Context) -> MagpieSource:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the draws of a chunk: the source, what steers it, the model, and the draws' numbers."""
+    """Return what decides the draws of a chunk: the source, what steers it, the model, and the draws' numbers."""
     source, start, stop = _source(context), job.params["start"], job.params["stop"]
     config = source.keyed(UNKEYED)
     model = [*context.model_digest(source.model), *template_key(context.session, source)]

@@ -11,20 +11,22 @@ from kasasagi.tasks.synthesize.config import MagpieSource, SystemPrompt
 
 
 def pre_query_of(session: Session, source: MagpieSource) -> PreQuery:
-    """What stands before the user's words for a run's model. Raises PreQueryUnknownError."""
+    """Return what stands before the user's words for a run's model. Raises PreQueryUnknownError."""
     model = session.models[source.model]
     engine = None if isinstance(model, OpenAIModel) else session.dispatcher.engine(source.model)
     return pre_query(source.template, model, engine, session.base)
 
 
 def first_system(source: MagpieSource) -> str | None:
-    """The first system prompt that may be drawn, for an example."""
+    """Return the first system prompt that may be drawn, for an example."""
     first = next(iter(source.system_prompts), None)
     return first.text if isinstance(first, SystemPrompt) else first
 
 
 def template_key(session: Session, source: MagpieSource) -> list[Any]:
-    """What of a model's tokenizer or family changes the draws; nothing where the recipe itself says all of it."""
+    """Return what of a model's tokenizer or family changes the draws; nothing where the recipe itself says
+    all of it.
+    """
     model = session.models[source.model]
     if tokenizer_of(model) is None and source.template not in families():
         return []

@@ -43,11 +43,11 @@ class Yield:
         )
 
     def reasons(self) -> list[tuple[str, int]]:
-        """Why draws were rejected, the commonest first."""
+        """Return why draws were rejected, the commonest first."""
         return sorted(self.rejected.items(), key=lambda entry: (-entry[1], entry[0]))
 
     def sentence(self) -> str:
-        """The yield as one line."""
+        """Return the yield as one line."""
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons())
         summary = f"{self.draws:,} draws, {self.accepted:,} accepted ({self.share:.1%})"
         return f"{summary}; rejected: {reasons}" if reasons else summary
@@ -86,7 +86,7 @@ def clearly_below_floor(total: Yield, floor: float) -> bool:
 
 
 def _chance_of_so_few(accepted: int, draws: int, share: float) -> float:
-    """The chance that so many draws or fewer are accepted, if each is with the chance `share`."""
+    """Return the chance that so many draws or fewer are accepted, if each is with the chance `share`."""
     if share >= 1:
         return 0.0
     ways = [math.lgamma(draws + 1) - math.lgamma(k + 1) - math.lgamma(draws - k + 1) for k in range(accepted + 1)]
@@ -95,7 +95,7 @@ def _chance_of_so_few(accepted: int, draws: int, share: float) -> float:
 
 
 def remedy(total: Yield, floor: float) -> str:
-    """What was expected of a yield that lies under a floor, which rule rejects, and what can be done."""
+    """Return what was expected of a yield that lies under a floor, which rule rejects, and what can be done."""
     culprits = [f"{reason} rejects {count:,}" for reason, count in total.reasons()[:REASONS_SHOWN]]
     why = f" ({', '.join(culprits)})" if culprits else ""
     return f"at least {floor:.1%}{why}: change the template, the sampling or that rule, or lower source.min_yield"

@@ -31,7 +31,7 @@ Tags = dict[Kind, str]
 
 
 def tag_messages(config: TagsConfig, messages: Sequence[Message]) -> list[Message]:
-    """The request that has one prompt labelled, as chat messages; the same prompt gives the same request."""
+    """Return the request that has one prompt labelled, as chat messages; the same prompt gives the same request."""
     language = asking_language(config.language, messages)
     fields = prompt_file("tags", language)
     kinds = [{"name": kind, **_kind_fields(fields["kinds"][kind])} for kind in config.kinds]
@@ -45,7 +45,7 @@ def _kind_fields(kind: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def questions_for(session: Session, config: TagsConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Question]:
-    """One question for each prompt, in their order."""
+    """Return one question for each prompt, in their order."""
     body = request_body(session, config.model, config.sampling)
     return [question(session, config.model, tag_messages(config, prompt["messages"]), body) for prompt in prompts]
 
@@ -65,7 +65,7 @@ def sort_tags(
     prompts: Sequence[Mapping[str, Any]],
     parsed: Sequence[ParsedReply[Tags]],
 ) -> ChunkResult:
-    """The tags of the prompts that are tagged and satisfy `where`, and the others with the reason why not."""
+    """Return the tags of the prompts that are tagged and satisfy `where`, and the others with the reason why not."""
     rows = [_with_tags(config, prompt, one) for prompt, one in zip(prompts, parsed, strict=True)]
     broken = _broken_conditions(where, [row for row in rows if row is not None])
     kept, quarantine = [], []
@@ -82,7 +82,7 @@ def sort_tags(
 
 
 def _with_tags(config: TagsConfig, prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dict[str, Any] | None:
-    """A prompt with its tags as columns, None where it has none."""
+    """Return a prompt with its tags as columns, None where it has none."""
     if one.value is None:
         return None
     return {**prompt, **{f"{config.prefix}{kind}": label for kind, label in one.value.items()}}
@@ -103,5 +103,5 @@ def _quarantine_unread(prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dic
 
 
 def example(config: TagsConfig, text: str) -> str:
-    """One rendered tagging request, for a person to look at."""
+    """Return one rendered tagging request, for a person to look at."""
     return "\n".join(message["content"] for message in tag_messages(config, [{"role": "user", "content": text}]))

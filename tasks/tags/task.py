@@ -20,13 +20,13 @@ def _config(context: Context) -> TagsConfig:
 
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
-    """What decides the labels: the configuration, the model, and the conditions on labels."""
+    """Return what decides the labels: the configuration, the model, and the conditions on labels."""
     config = _config(context)
     return [[config.keyed(), context.model_digest(config.model), list(context.where[1].items())]]
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:
-    """One call for each prompt."""
+    """Return one call for each prompt."""
     config = _config(context)
     return [Guess(config.model, prompts, prompts * TEMPLATE_TOKENS_GUESSED, config.sampling.max_tokens)]
 

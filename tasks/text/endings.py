@@ -30,7 +30,7 @@ ENDED = frozenset(
 
 
 def is_cut_off(finish_reason: str | None) -> bool:
-    """Whether a text may lack its end: so ends any of which the server says anything else than that it is whole.
+    """Return whether a text may lack its end: so ends any of which the server says anything else than that it is whole.
 
     Of "Rating: 10" that a content filter or a lost connection cuts, "Rating: 1" could be left.
     """
@@ -38,5 +38,5 @@ def is_cut_off(finish_reason: str | None) -> bool:
 
 
 def cut_off_detail(what: str, finish_reason: str | None, key: str) -> str:
-    """What to say of a reply that is cut off, and, where it was too long, which key of the recipe to raise."""
+    """Return what to say of a reply that is cut off, and, where it was too long, which key of the recipe to raise."""
     return f"{what} was cut off; raise {key}" if finish_reason == "length" else f"{what} ended by {finish_reason!r}"

@@ -50,7 +50,11 @@ class Rule:
 
 
 def first_broken(rules: Sequence[str], answer: Answer) -> Broken | None:
-    """The first of the named rules that an answer breaks, or None. Raises ValueError for a name that no rule has."""
+    """Return the first of the named rules that an answer breaks, or None.
+
+    Raises:
+        ValueError: For a name that no rule has.
+    """
     for name in rules:
         rule = RULES.get(name)
         if rule is None:
@@ -92,7 +96,7 @@ _SENTENCE_END = re.compile(r"[\n。！？!?]+|\. ")
 
 
 def _repeats(answer: Answer) -> str | None:
-    """A loop: one sentence or line over and over, or a phrase that follows upon itself many times.
+    """Return a loop: one sentence or line over and over, or a phrase that follows upon itself many times.
 
     The instruction may ask for as many repeats: "Write hello ten times."
     """
@@ -112,12 +116,12 @@ class _Loop:
 
 
 def _allowed(instruction: str, piece: str) -> float:
-    """How often a piece is allowed: as often as asked, times how often the words to be repeated hold it."""
+    """Return how often a piece is allowed: as often as asked, times how often the words to be repeated hold it."""
     return repeats_asked(instruction) * max(1, instruction.lower().count(piece.strip().lower()))
 
 
 def _repeated_sentence(text: str) -> _Loop | None:
-    """A sentence or line, whatever number or bullet it has, that makes up half of the text."""
+    """Return a sentence or line, whatever number or bullet it has, that makes up half of the text."""
     pieces = [piece.strip(" \t　0123456789.-*#>|)(") for piece in _SENTENCE_END.split(text)]
     if len(pieces) < LOOP_REPEATS:
         return None
@@ -128,7 +132,9 @@ def _repeated_sentence(text: str) -> _Loop | None:
 
 
 def _loop(text: str) -> _Loop | None:
-    """A stretch in which a unit of up to LOOP_PERIOD characters follows upon itself; probed at regular places."""
+    """Return a stretch in which a unit of up to LOOP_PERIOD characters follows upon itself; probed at
+    regular places.
+    """
     gram = 16
     start = 0
     while start < len(text) - gram:
@@ -144,7 +150,7 @@ def _loop(text: str) -> _Loop | None:
 
 
 def _stretch(text: str, start: int, period: int) -> tuple[int, int]:
-    """How far whole copies of text[start : start + period] reach to both sides."""
+    """Return how far whole copies of text[start : start + period] reach to both sides."""
     unit = text[start : start + period]
     first, last = start, start + period
     while text.startswith(unit, last):

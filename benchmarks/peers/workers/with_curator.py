@@ -12,7 +12,7 @@ class Characters:
     """Counts tokens where tiktoken's tables cannot be fetched: about four characters each."""
 
     def encode(self, text: str, **options: object) -> range:
-        """As many numbers as there are tokens."""
+        """Return as many numbers as there are tokens."""
         return range(len(text) // 4)
 
 
@@ -25,11 +25,11 @@ class Answer(curator.LLM):
     column = ""
 
     def prompt(self, row: dict) -> str:
-        """The instruction as it is."""
+        """Return the instruction as it is."""
         return row["instruction"]
 
     def parse(self, row: dict, response: str) -> dict:
-        """The row with the answer in this model's column."""
+        """Return the row with the answer in this model's column."""
         return {**row, self.column: response}
 
 
@@ -51,11 +51,11 @@ class Judge(curator.LLM):
     template = ""
 
     def prompt(self, row: dict) -> str:
-        """The judge's prompt."""
+        """Return the judge's prompt."""
         return self.template.format(**row)
 
     def parse(self, row: dict, response: str) -> dict:
-        """The row with the verdict."""
+        """Return the row with the verdict."""
         return {**row, "verdict": response}
 
 

@@ -11,7 +11,7 @@ from distilabel.steps.tasks import TextGeneration
 
 
 def model(job: dict, name: str) -> OpenAILLM:
-    """A model at the simulated server."""
+    """Return a model at the simulated server."""
     return OpenAILLM(model=name, base_url=job["base_url"], api_key="none", max_retries=6, timeout=120)
 
 

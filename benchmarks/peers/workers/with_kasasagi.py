@@ -40,7 +40,7 @@ def main(job: dict) -> None:
 
 
 def judged(workspace: Path) -> list[tuple[str, ...]]:
-    """The prompts whose answers the latest run has judged."""
+    """Return the prompts whose answers the latest run has judged."""
     latest = max((workspace / "runs").glob("*/run.duckdb"), key=lambda file: file.stat().st_mtime)
     with duckdb.connect(str(latest), read_only=True) as connection:
         return connection.execute("SELECT DISTINCT prompt_id FROM ratings").fetchall()

@@ -49,13 +49,15 @@ class BatchBackend(Protocol):
         """Hand a batch over and give its id there."""
 
     async def find(self, note: BatchNote) -> str | None:
-        """The id of a batch whose handing over was not confirmed; None where the backend has none, or has no list."""
+        """Return the id of a batch whose handing over was not confirmed; None where the backend has none, or has no
+        list.
+        """
 
     async def status(self, batch_id: str) -> BatchStatus:
         """Return the state of a batch. Raises LostBatchError."""
 
     def results(self, name: str) -> AsyncIterator[bytes]:
-        """The lines of a file of results. Raises LostBatchError."""
+        """Return the lines of a file of results. Raises LostBatchError."""
 
     async def cancel(self, batch_id: str) -> None:
         """Ask for a batch to be broken off; what is answered stays."""
@@ -140,7 +142,11 @@ class BatchServer:
 
 
 def read_batch(batch: Any) -> BatchStatus:
-    """Return the state in a server's reply. Raises UnexpectedReplyError where the reply is no batch."""
+    """Return the state in a server's reply.
+
+    Raises:
+        UnexpectedReplyError: If the reply is no batch.
+    """
     status = getattr(batch, "status", None)
     if not isinstance(status, str):
         raise UnexpectedReplyError(f"a batch without a status: {str(batch)[:80]}")
@@ -171,7 +177,7 @@ class BatchFolder:
         return note.name
 
     async def find(self, note: BatchNote) -> str | None:
-        """Whether it lies there."""
+        """Return whether it lies there."""
         return note.name if (self._folder / f"{note.name}.jsonl").exists() else None
 
     async def status(self, batch_id: str) -> BatchStatus:
@@ -187,7 +193,7 @@ class BatchFolder:
         return BatchStatus(None)
 
     async def results(self, name: str) -> AsyncIterator[bytes]:
-        """The lines of a file."""
+        """Yield the lines of a file."""
         for line in _lines(Path(name)):
             yield line
 
@@ -202,7 +208,7 @@ def _lines(file: Path) -> Iterable[bytes]:
 
 
 def _ends_whole(file: Path) -> bool:
-    """Whether the last line of a file is whole JSON."""
+    """Return whether the last line of a file is whole JSON."""
     with file.open("rb") as lines:
         last = b""
         for line in lines:

@@ -38,7 +38,7 @@ class BatchCallbacks(DispatcherCallbacks, Protocol):
     log: Callable[[str], None]
 
     def identity(self, label: str) -> str:
-        """What the ledger knows a model by."""
+        """Return what the ledger knows a model by."""
 
     def accept_stored(self, job: Job, completion: Completion) -> None:
         """Accept an answer that is already in the ledger."""
@@ -205,7 +205,7 @@ class BatchLane(Lane):
         self._fail(batch, failure, again=False)
 
     async def _try_to_submit(self, batch: Batch) -> str | Completion:
-        """The id that the server gives a batch, or why it gave none. Raises OSError."""
+        """Return the id that the server gives a batch, or why it gave none. Raises OSError."""
         assert self._backend is not None
         try:
             return await self._backend.hand_over(batch.note, self._notes.requests_file(batch.note.name))
@@ -219,7 +219,10 @@ class BatchLane(Lane):
         self._notes.save(batch.note)
 
     async def _find(self, batch: Batch) -> str | None:
-        """The id of a batch whose taking over was not confirmed; None: the server has none. Raises UnansweredError."""
+        """Return the id of a batch whose taking over was not confirmed; None: the server has none.
+
+        Raises UnansweredError.
+        """
         assert self._backend is not None
         backend = self._backend
         return await retry_until_answered(lambda: backend.find(batch.note), self._model.timeout_s)
@@ -361,7 +364,7 @@ class BatchLane(Lane):
                 self._unclaimed[key] = completion
 
     def _with_attempts(self, batch: Batch, key: str, completion: Completion) -> Completion:
-        """A completion with its number of attempts, and without a key that the server may have repeated."""
+        """Return a completion with its number of attempts, and without a key that the server may have repeated."""
         job = batch.jobs.get(key)
         hidden = completion if self._endpoint is None else self._endpoint.mask_keys(completion)
         return replace(hidden, attempts=job.attempts + 1 if job else 1)

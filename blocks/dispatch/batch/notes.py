@@ -24,7 +24,7 @@ HANDED_OVER_HERE: set[str] = set()
 
 
 def new_name() -> str:
-    """A name for a batch that no other has."""
+    """Return a name for a batch that no other has."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(8)}"
 
 
@@ -57,7 +57,7 @@ class BatchNotes:
         self.folder = folder
 
     def requests_file(self, name: str) -> Path:
-        """Where the requests of a batch lie, one JSON object a line; `vllm run-batch -i` reads it too."""
+        """Return where the requests of a batch lie, one JSON object a line; `vllm run-batch -i` reads it too."""
         return self.folder / f"{name}.jsonl"
 
     def begin(
@@ -103,18 +103,22 @@ class BatchNotes:
         new.replace(self.folder / f"{note.name}.json")
 
     def read(self, name: str) -> BatchNote | None:
-        """A note; None where it is gone or is none."""
+        """Return a note; None where it is gone or is none."""
         try:
             return BatchNote.model_validate_json((self.folder / f"{name}.json").read_bytes())
         except (OSError, ValidationError):
             return None
 
     def is_gone(self, name: str) -> bool:
-        """Whether there is no note of that name any more. Raises OSError where that cannot be seen."""
+        """Return whether there is no note of that name any more.
+
+        Raises:
+            OSError: If that cannot be seen.
+        """
         return not (self.folder / f"{name}.json").exists()
 
     def all(self, besides: Collection[str] = ()) -> list[BatchNote]:
-        """All batches that are not settled yet, the earliest first; besides those of some names."""
+        """Return all batches that are not settled yet, the earliest first; besides those of some names."""
         names = (file.stem for file in sorted(self.folder.glob("*.json")))
         found = (self.read(name) for name in names if name not in besides)
         return [note for note in found if note is not None]
@@ -126,5 +130,5 @@ class BatchNotes:
 
 
 def request_line(key: str, url: str, body: dict[str, Any]) -> bytes:
-    """One request of a batch as a line of its file."""
+    """Return one request of a batch as a line of its file."""
     return orjson.dumps({"custom_id": key, "method": "POST", "url": url, "body": body}) + b"\n"

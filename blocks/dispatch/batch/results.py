@@ -45,7 +45,10 @@ def store_permanent(ledger_folder: Path, identity: str, found: Mapping[str, Comp
 
 
 def stored_answers(ledger_folder: Path, keys: Sequence[str]) -> dict[str, Completion]:
-    """The answers to some questions that are in the ledger, by key; a kept failure is none. Raises LedgerError."""
+    """Return the answers to some questions that are in the ledger, by key; a kept failure is none.
+
+    Raises LedgerError.
+    """
     ledger = Ledger(ledger_folder)
     try:
         return {key: one for key, one in ledger.known(keys).items() if one.error is None}
@@ -97,7 +100,9 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _completion(result: dict[str, Any], embeds: bool) -> Completion:
-    """One result: an answer, a status with the server's words, or an error of the batch itself, which may pass."""
+    """Return one result: an answer, a status with the server's words, or an error of the batch itself,
+    which may pass.
+    """
     response, error = result.get("response"), result.get("error")
     if isinstance(response, dict):
         status, body = response.get("status_code"), response.get("body")

@@ -169,21 +169,21 @@ class AdaptiveConcurrency:
             self._target, self._stride, self._windows_held = max(self._target, before), stride, 0
 
     def _return_to_target(self) -> bool:
-        """One step back to a level that is thought to be good; False if that is where the limit is."""
+        """Return one step back to a level that is thought to be good; False if that is where the limit is."""
         if self.limit >= self._target:
             return False
         self.limit += 1
         return True
 
     def _taken_before(self, call: SentCall) -> int:
-        """How many calls the server is at work on, of those that were sent before one.
+        """Return how many calls the server is at work on, of those that were sent before one.
 
         A refusal comes at once and an answer late, so that an older call that is still in flight was taken.
         """
         return sum(number < call.number for number in self._unanswered)
 
     def _others_fared_likewise(self, level: int) -> bool:
-        """Whether most of the latest calls that were sent at some level or above had no answer in time."""
+        """Return whether most of the latest calls that were sent at some level or above had no answer in time."""
         there = [answered for at, answered in self._ended if at >= level]
         return 2 * sum(there) < len(there)
 

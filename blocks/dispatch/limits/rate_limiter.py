@@ -16,7 +16,7 @@ class Bucket:
         self._filled_at: float | None = None
 
     def ready_at(self, now: float, least: float) -> float:
-        """When at least so much room will be there, if nothing else is taken."""
+        """Return when at least so much room will be there, if nothing else is taken."""
         self._fill(now)
         missing = min(least, self._most) - self._level
         return now if missing <= 1e-9 else now + missing / self._rate
@@ -40,7 +40,7 @@ class RateLimiter:
         self._tokens = Bucket(tokens_per_minute) if tokens_per_minute else None
 
     def ready_at(self, now: float) -> float:
-        """When the next call may be sent."""
+        """Return when the next call may be sent."""
         requests = self._requests.ready_at(now, 1.0) if self._requests else now
         tokens = self._tokens.ready_at(now, TOKENS_GUESSED) if self._tokens else now
         return max(requests, tokens)

@@ -71,7 +71,9 @@ class Refusals:
         return self._sum >= CERTAIN
 
     def ceiling(self) -> int | None:
-        """The level above which the latest refusals came, if most calls between them were taken at no higher one."""
+        """Return the level above which the latest refusals came, if most calls between them were taken at no higher
+        one.
+        """
         if len(self._latest) < COMPARED:
             return None
         refused = set(self._latest)

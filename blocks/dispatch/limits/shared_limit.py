@@ -31,10 +31,10 @@ class Slots(Protocol):
     """Who hands out the slots of limits."""
 
     async def size(self, name: str) -> int:
-        """How many slots a limit has. Raises LimitError."""
+        """Return how many slots a limit has. Raises LimitError."""
 
     async def take(self, name: str, slots: int) -> UUID | None:
-        """A lease of so many slots; None where as many are not free. Raises LimitError."""
+        """Return a lease of so many slots; None where as many are not free. Raises LimitError."""
 
     async def renew(self, lease: UUID) -> bool:
         """Renew a lease for LEASE_S seconds; False where it has ended. Raises LimitError."""
@@ -78,7 +78,7 @@ class SharedLimit:
         return sum(block.ends_at > now for block in self._blocks) * self._size
 
     def has_room(self) -> bool:
-        """Whether one more call may be sent now; if not, more slots are asked for."""
+        """Return whether one more call may be sent now; if not, more slots are asked for."""
         if self.in_flight < self.held:
             return True
         self._wanted.set()
@@ -93,7 +93,11 @@ class SharedLimit:
         self.in_flight -= 1
 
     async def serve(self) -> None:
-        """Take, renew and give back slots until cancelled. Raises LimitError where the limit cannot be used at all."""
+        """Take, renew and give back slots until cancelled.
+
+        Raises:
+            LimitError: If the limit cannot be used at all.
+        """
         self._size = max(1, await self._slots.size(self.name) // BLOCKS)
         self._give_back_at = _now() + GIVE_BACK_S
         while True:

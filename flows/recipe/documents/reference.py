@@ -120,7 +120,7 @@ def _value(default: Any) -> str:
 
 
 def _taken(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    """What a field takes, each choice in words."""
+    """Yield what a field takes, each choice in words."""
     for choice in field.get("anyOf") or field.get("oneOf") or [field]:
         yield from _one(choice, schema)
 

@@ -37,7 +37,7 @@ class StagePlan(Config):
         return Cost(self.cost_usd, self.prompt_tokens + self.completion_tokens, self.to_pay)
 
     def sentence(self) -> str:
-        """The plan as one line."""
+        """Return the plan as one line."""
         bound = "up to " if self.at_most else ""
         money = f", about ${self.cost_usd:,.2f}" if self.cost_usd >= 0.005 else ""
         known = f"{self.known:,} in the ledger"
@@ -79,7 +79,7 @@ class Count:
                 self._add_unknown(question.label, 1, tokens, most)
 
     def _shares_prompt(self, question: Question) -> bool:
-        """Whether a question shares the call of the one before it, whose prompt is counted already."""
+        """Return whether a question shares the call of the one before it, whose prompt is counted already."""
         model, before = self._models[question.label], self._before.get(question.label)
         if not isinstance(model, OpenAIModel) or "messages" not in question.request:
             return False
@@ -104,7 +104,7 @@ class Count:
         unknown[2] = most
 
     def plan(self) -> StagePlan:
-        """The sum."""
+        """Return the sum."""
         prompt = completion = 0
         cost = 0.0
         for label, (calls, tokens, most) in self._unknown.items():

@@ -33,7 +33,7 @@ class Planner(Driver):
         """The stages that were reached, in their order."""
 
     def plans(self) -> list[StagePlan]:
-        """The plan of each stage that asks models, in their order."""
+        """Return the plan of each stage that asks models, in their order."""
         asking = [task.name for task in self.tasks if task.stage.wanted(self.recipe) and task.stage.models(self.recipe)]
         return [self._counts[name].plan() for name in asking if name in self._counts]
 
@@ -132,7 +132,7 @@ class Planner(Driver):
             return Handle.model_validate(task.fn(task.job(self.context, number, inputs, **params)))
 
     def count_of(self, task: StageTask) -> Count:
-        """The count of a stage."""
+        """Return the count of a stage."""
         if task.name not in self._counts:
             self._counts[task.name] = Count(task.name, self.context.session.models, task.stage.repairs(self.recipe))
             self.reached.append(task)
@@ -183,6 +183,6 @@ class PlannedChunk:
 
 
 def _unanswered_prompts(context: Context, handle: Handle) -> set[str]:
-    """The prompts of a chunk of which a question has no answer yet."""
+    """Return the prompts of a chunk of which a question has no answer yet."""
     rows = read_rows(context.session.run, handle.shards.get("quarantine"), ["reason", "payload"])
     return {orjson.loads(row["payload"])["prompt_id"] for row in rows if row["reason"] == NOT_ASKED}

@@ -14,7 +14,7 @@ class ScratchShards(ShardStore):
         self._below = below
 
     def path(self, shard: Shard | str) -> Path:
-        """Where a shard lies: here, else in the workspace."""
+        """Return where a shard lies: here, else in the workspace."""
         here = super().path(shard)
         return here if here.exists() else self._below.path(shard)
 
@@ -49,5 +49,5 @@ class PlannedRun(Run):
         return self._planned[-1]
 
     def handles(self) -> list[RunHandle]:
-        """The chunks of the run and of the plan."""
+        """Return the chunks of the run and of the plan."""
         return [*super().handles(), *self._planned]

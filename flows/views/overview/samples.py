@@ -28,7 +28,7 @@ def draw_responses(shown: dict[str, Any], console: Console, full: bool) -> None:
 
 
 def _response(row: dict[str, Any], console: Console, full: bool) -> Table:
-    """A response as two labelled texts."""
+    """Return a response as two labelled texts."""
     width, lines = console.width - LABEL_WIDTH - 2, None if full else drawing.TEXT_LINES
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=LABEL_WIDTH)

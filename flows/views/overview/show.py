@@ -135,7 +135,7 @@ def _funnel_table(shown: dict[str, Any], bar_cells: int, with_calls: bool) -> Ta
 
 
 def _call_table(stages: list[dict[str, Any]]) -> Table:
-    """What the stages asked models, for a narrow terminal: tokens in and out together."""
+    """Return what the stages asked models, for a narrow terminal: tokens in and out together."""
     numbers: list[tuple[str, Kind]] = [
         (name, "right") for name in ("paid calls", "reused", "tokens", "cost", "task time")
     ]
@@ -157,13 +157,13 @@ def _total(stages: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _top_reasons(reasons: dict[str, int]) -> list[tuple[str, int]]:
-    """The commonest reasons with their rows, the rest of them together."""
+    """Return the commonest reasons with their rows, the rest of them together."""
     top, rest = list(reasons.items())[:TOP_REASONS], list(reasons.items())[TOP_REASONS:]
     return [*top, (say(plural(len(rest), "more reason")), sum(rows for _, rows in rest))] if rest else top
 
 
 def _bar(out: int, of: int, cells: int) -> Text:
-    """The share of rows that came out, as a bar and in percent, rounded so that only all of them are 100%."""
+    """Return the share of rows that came out, as a bar and in percent, rounded so that only all of them are 100%."""
     if not of:
         return plain("")
     share = min(out / of, 1.0)
@@ -248,7 +248,7 @@ def _draw_instructions(shown: dict[str, Any], console: Console, full: bool) -> N
 
 
 def _pair(pair: dict[str, Any], console: Console, full: bool) -> Table:
-    """A pair as three labelled texts: the prompt, the chosen and the rejected response."""
+    """Return a pair as three labelled texts: the prompt, the chosen and the rejected response."""
     width, lines = console.width - LABEL_WIDTH - 2, None if full else drawing.TEXT_LINES
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=LABEL_WIDTH)

@@ -33,7 +33,7 @@ _REASONS = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL 
 
 
 def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
-    """Everything that `show` prints of a run, whether it is active, was killed or has ended.
+    """Return everything that `show` prints of a run, whether it is active, was killed or has ended.
 
     Keys: state, seconds, chunks, stages (each with its reasons), gates, pair_count, pairs, instructions where nobody
     answers, response_count, and responses where no pairs are made. Instructions and responses are the first by prompt
@@ -58,7 +58,7 @@ def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
 
 
 def run_list(workspace: Workspace) -> list[dict[str, Any]]:
-    """One row for each run, the newest first: its state and what it came to, without opening its tables.
+    """Return one row for each run, the newest first: its state and what it came to, without opening its tables.
 
     What a run came to is None where its handles cannot be read, as those of another version.
     """
@@ -86,14 +86,14 @@ def _run_row(run: Run, state: RunState) -> dict[str, Any]:
 
 
 def _instructions(run: Run, connection: DuckDBPyConnection, most: int) -> list[dict[str, Any]]:
-    """Some instructions of a run in which nobody answers; none of another."""
+    """Return some instructions of a run in which nobody answers; none of another."""
     if run.product() != "instructions":
         return []
     return fetch(connection, "SELECT prompt_id, messages FROM prompts ORDER BY prompt_id LIMIT ?", [most])
 
 
 def _responses(run: Run, connection: DuckDBPyConnection, most: int) -> list[dict[str, Any]]:
-    """Some responses of a run that makes no pairs of them; none of another."""
+    """Return some responses of a run that makes no pairs of them; none of another."""
     return fetch(connection, _RESPONSES, [most]) if run.product() == "responses" else []
 
 
@@ -110,7 +110,7 @@ def _came_to(run: Run) -> dict[str, Any]:
 
 
 def _stages(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Every stage's account, each with what it quarantined by reason, the most frequent first."""
+    """Return every stage's account, each with what it quarantined by reason, the most frequent first."""
     reasons: dict[str, dict[str, int]] = {}
     for row in fetch(connection, _REASONS):
         reasons.setdefault(row["stage"], {})[row["reason"]] = row["rows"]
@@ -118,7 +118,9 @@ def _stages(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
 
 
 def _gates(connection: DuckDBPyConnection, run: Run) -> list[dict[str, Any]]:
-    """The outcomes of the gates; of each that failed, the `reason` of most rows behind it, and where to `see` them."""
+    """Return the outcomes of the gates; of each that failed, the `reason` of most rows behind it, and where to `see`
+    them.
+    """
     gates = fetch(connection, "SELECT * FROM gates")
     for gate in gates:
         failed = not gate["success"]

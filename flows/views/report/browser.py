@@ -67,7 +67,7 @@ def browsed(facts: Facts, room: int) -> list[dict[str, Any]]:
 
 
 def embedded(value: Any) -> str:
-    """A value as JSON that can stand in a script element: no sign in it ends the element or begins another."""
+    """Return a value as JSON that can stand in a script element: no sign in it ends the element or begins another."""
     text = orjson.dumps(value).decode()
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
@@ -82,7 +82,7 @@ def _rows(facts: Facts, query: str) -> Iterator[dict[str, Any]]:
 
 
 def _pair(row: dict[str, Any]) -> dict[str, Any]:
-    """One pair; keys are short, for they stand there a thousand times."""
+    """Return one pair; keys are short, for they stand there a thousand times."""
     chosen, rejected = _answer(row, "chosen"), _answer(row, "rejected")
     texts = marked(chosen, rejected)
     return {
@@ -102,7 +102,7 @@ def _pair(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lone(row: dict[str, Any]) -> dict[str, Any]:
-    """A response that nothing is compared with, or an instruction alone, with the keys of a pair."""
+    """Return a response that nothing is compared with, or an instruction alone, with the keys of a pair."""
     shown = {"id": row["prompt_id"], "p": shortened(messages_text(row["turns"]), PROMPT_CHARS), "m": None, "r": None}
     if "content" not in row:
         return {**shown, "c": None}
@@ -115,13 +115,13 @@ def _answer(row: dict[str, Any], side: str) -> str:
 
 
 def _words(word: dict[str, Any]) -> list[Any]:
-    """What the judge said in one order: the order, the aspect, the rating, the words."""
+    """Return what the judge said in one order: the order, the aspect, the rating, the words."""
     names = [visible(word[name] or "") for name in ("order", "aspect")]
     return [*names, word["rating"], shortened(word["words"] or "", WORDS_CHARS)]
 
 
 def shortened(text: str, chars: int, whole: int | None = None) -> str:
-    """A text with its invisible signs spelt out; a long one cut, and how long it is."""
+    """Return a text with its invisible signs spelt out; a long one cut, and how long it is."""
     if len(text) <= chars:
         return visible(text)
     length = f", {whole:,} characters in all" if whole else ""

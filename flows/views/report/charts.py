@@ -72,7 +72,7 @@ class Chart:
 
 
 def label(text: Any) -> str:
-    """A name from data, short and on one line, as a chart's text."""
+    """Return a name from data, short and on one line, as a chart's text."""
     return one_line(str(text), LABEL_CHARS) or "(empty)"
 
 
@@ -94,7 +94,9 @@ def drawing(chart: Chart, size: tuple[float, float] = SIZE) -> Iterator["Axes"]:
 
 
 def _page_svg(text: str) -> str:
-    """An SVG as the page wants it: its colours and font the page's, without what only a file of its own needs."""
+    """Return an SVG as the page wants it: its colours and font the page's, without what only a file of its
+    own needs.
+    """
     text = _NUMBERED.sub("", _NOT_NEEDED.sub("", text))
     text = _FONT.sub(r"\1 var(--font)", text)
     for colour, name in _VARIABLES.items():

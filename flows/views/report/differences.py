@@ -27,7 +27,7 @@ def marked(one: str, other: str) -> tuple[list[str], list[str]]:
 
 
 def _common(left: list[str], right: list[str]) -> int:
-    """How many pieces at the beginning are equal."""
+    """Return how many pieces at the beginning are equal."""
     for place, (one, other) in enumerate(zip(left, right, strict=False)):
         if one != other:
             return place
@@ -35,7 +35,7 @@ def _common(left: list[str], right: list[str]) -> int:
 
 
 def _inside(left: list[str], right: list[str]) -> tuple[list[tuple[bool, str]], list[tuple[bool, str]]]:
-    """The pieces of the middles, each with whether it differs."""
+    """Return the pieces of the middles, each with whether it differs."""
     if len(left) * len(right) > MOST_WORK:
         return [(True, "".join(left))], [(True, "".join(right))]
     sides: tuple[list[tuple[bool, str]], list[tuple[bool, str]]] = ([], [])

@@ -72,31 +72,31 @@ class Facts:
         self.last = self._last_sampled()
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        """The rows of a query as dictionaries."""
+        """Return the rows of a query as dictionaries."""
         return fetch(self.connection, query, values)
 
     def number(self, query: str, *values: Any) -> int:
-        """The one number that a query gives."""
+        """Return the one number that a query gives."""
         found = self.connection.execute(query, list(values)).fetchone()
         return int(found[0] or 0) if found else 0
 
     def column(self, query: str, *values: Any) -> list[Any]:
-        """The first column of a query."""
+        """Return the first column of a query."""
         return [row[0] for row in self.connection.execute(query, list(values)).fetchall()]
 
     def sampled(self) -> Sampled:
-        """How many prompts the sample holds."""
+        """Return how many prompts the sample holds."""
         return Sampled(min(SAMPLE, self.prompts), self.prompts)
 
     def _last_sampled(self) -> str:
-        """The last prompt id of the sample; one behind all where everything is in it."""
+        """Return the last prompt id of the sample; one behind all where everything is in it."""
         found = self.connection.execute(
             "SELECT prompt_id FROM prompts ORDER BY prompt_id LIMIT 1 OFFSET ?", [SAMPLE - 1]
         ).fetchone()
         return str(found[0]) if found else "~"
 
     def stages(self) -> list[dict[str, Any]]:
-        """Each stage's account with its reasons, the commonest first."""
+        """Return each stage's account with its reasons, the commonest first."""
         reasons: dict[str, list[dict[str, Any]]] = {}
         query = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL ORDER BY rows DESC, reason"
         for row in self.rows(query):
@@ -104,7 +104,7 @@ class Facts:
         return [row | {"reasons": reasons.get(row["stage"], [])} for row in self.rows("FROM stages")]
 
     def gates(self) -> list[dict[str, Any]]:
-        """All gates, those that failed first."""
+        """Return all gates, those that failed first."""
         return self.rows("FROM gates ORDER BY success, stage, scope, expectation, observed")
 
     def growth(self) -> dict[str, list[tuple[float, int]]]:
@@ -135,7 +135,7 @@ class Facts:
         return [(int(row[0]), int(row[1])) for row in self.connection.execute(query).fetchall()]
 
     def languages(self) -> dict[str, Counter[str]]:
-        """The main languages, by their scripts, of the instructions and of each model's answers, in a sample."""
+        """Return the main languages, by their scripts, of the instructions and of each model's answers, in a sample."""
         begun = f"left(instruction, {READ_CHARS})"
         query = f"SELECT {begun} FROM prompts WHERE instruction IS NOT NULL ORDER BY prompt_id LIMIT ?"
         found = {say("instructions"): _languages(self.column(query, LANGUAGE_SAMPLE))}
@@ -145,7 +145,7 @@ class Facts:
         return {name: counts for name, counts in found.items() if counts}
 
     def categories(self) -> dict[str, list[tuple[str, int]]]:
-        """The values of each column of the prompts that has few of them: tags, topics and the like."""
+        """Return the values of each column of the prompts that has few of them: tags, topics and the like."""
         columns = self.connection.execute("DESCRIBE prompts").fetchall()
         extra = [(row[0], row[1]) for row in columns if row[0] not in PROMPTS.names]
         found = {name: self._values(name, kind) for name, kind in extra}
@@ -162,7 +162,7 @@ class Facts:
         return []
 
     def ratings_by_model(self) -> dict[str, Counter[float]]:
-        """How often each model got each rating, to the nearest half."""
+        """Return how often each model got each rating, to the nearest half."""
         query = """
         SELECT model, round(rating * 2) / 2 AS rating, count(*) AS times FROM ratings JOIN responses USING (response_id)
         WHERE rating IS NOT NULL GROUP BY ALL ORDER BY model, rating
@@ -177,17 +177,17 @@ class Facts:
         return {row["verdict"]: row["couples"] for row in self.rows(_CONSISTENCY, self.last)}
 
     def both_orders(self) -> list[dict[str, Any]]:
-        """How many responses were rated so in the one order and so in the other."""
+        """Return how many responses were rated so in the one order and so in the other."""
         return self.rows(_MATRIX, self.last)
 
     def by_place(self) -> list[dict[str, Any]]:
-        """The mean rating of the texts that were shown first, second and so on."""
+        """Return the mean rating of the texts that were shown first, second and so on."""
         return self.rows(
             "SELECT place, avg(rating) AS mean FROM ratings WHERE rating IS NOT NULL GROUP BY 1 ORDER BY 1"
         )
 
     def rating_by_length(self) -> list[dict[str, Any]]:
-        """The mean rating of responses in ten classes of length, from the shortest to the longest."""
+        """Return the mean rating of responses in ten classes of length, from the shortest to the longest."""
         return self.rows(
             """
             WITH rated AS (SELECT response_id, avg(rating) AS rating FROM ratings WHERE prompt_id <= ? GROUP BY ALL),

@@ -38,7 +38,7 @@ class Landscape:
 
 
 def landscape(facts: Facts) -> Landscape | None:
-    """The map of a sample of the instructions; None where there are too few for one.
+    """Return the map of a sample of the instructions; None where there are too few for one.
 
     Texts are compared by their character n-grams, which needs no model and serves every language: TF-IDF, its first
     components, and t-SNE (van der Maaten and Hinton, 2008) of them. Two are near duplicates where they share so many
@@ -101,7 +101,7 @@ def _near(facts: Facts) -> float:
 
 
 def _places(texts: list[str]) -> "np.ndarray[Any, Any]":
-    """Two coordinates for each text."""
+    """Return two coordinates for each text."""
     import numpy as np
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -122,7 +122,7 @@ def _places(texts: list[str]) -> "np.ndarray[Any, Any]":
 
 
 def _alike(texts: list[str], near: float) -> list[tuple[int, int, float]]:
-    """The couples of texts that share so many of their distinct trigrams, the most similar first (Jaccard)."""
+    """Return the couples of texts that share so many of their distinct trigrams, the most similar first (Jaccard)."""
     import numpy as np
     from sklearn.feature_extraction.text import CountVectorizer
 

@@ -35,10 +35,13 @@ HERE = Path(__file__).parent
 
 
 def report(run: Run) -> str:
-    """The report of a run as one HTML page of less than 3 MB; also while the run is active.
+    """Return the report of a run as one HTML page of less than 3 MB; also while the run is active.
 
     Text from models and data is escaped everywhere, and what is invisible or turns the direction of writing is spelt
-    out. Raises KasasagiError where the run has no rows yet or its tables cannot be read.
+    out.
+
+    Raises:
+        KasasagiError: If the run has no rows yet or its tables cannot be read.
     """
     with reading(run) as connection:
         facts = Facts(run, connection)
@@ -70,7 +73,7 @@ def _rendered(content: dict[str, Any], facts: Facts, pairs: list[dict[str, Any]]
 
 
 def _head(facts: Facts, stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """What stands on top, and what the page is made of."""
+    """Return what stands on top, and what the page is made of."""
     state = facts.run.state()
     script = (HERE / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -88,7 +91,7 @@ def _head(facts: Facts, stages: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _product(facts: Facts) -> tuple[Product, int]:
-    """What the run makes, and how many there are."""
+    """Return what the run makes, and how many there are."""
     product = facts.run.product()
     return product, {"pairs": facts.pairs, "responses": facts.responses, "instructions": facts.prompts}[product]
 
@@ -101,7 +104,7 @@ def _sentence(facts: Facts, stages: list[dict[str, Any]]) -> str:
 
 
 def _figures(facts: Facts, state: RunState, stages: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """The few numbers that matter most."""
+    """Return the few numbers that matter most."""
     calls, reused = (sum(stage[name] for stage in stages) for name in ("calls_paid", "calls_reused"))
     tokens = sum(stage["prompt_tokens"] + stage["completion_tokens"] for stage in stages)
     product, count = _product(facts)
@@ -145,7 +148,7 @@ def _sections(facts: Facts, stages: list[dict[str, Any]], found: Landscape | Non
 
 
 def _stage(stage: dict[str, Any]) -> dict[str, Any]:
-    """One row of the funnel as it is shown, and its reasons; the rarest ones together."""
+    """Return one row of the funnel as it is shown, and its reasons; the rarest ones together."""
     asked = stage["rows_in"] or 0
     counts = ("rows_in", "rows_out", "quarantined", "calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
     reasons = [(row["reason"], row["rows"]) for row in stage["reasons"]]

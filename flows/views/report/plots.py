@@ -33,7 +33,7 @@ CONSISTENT = {
 
 
 def growth_charts(facts: Facts) -> list[Chart]:
-    """What came of the run over time, and of the draws."""
+    """Return what came of the run over time, and of the draws."""
     return [chart for chart in (_growth(facts), _accepted(facts)) if chart is not None]
 
 
@@ -133,7 +133,7 @@ def _ratings(facts: Facts) -> list[Chart]:
 
 
 def _classes(found: dict[str, Counter[float]]) -> list[tuple[str, list[float]]]:
-    """Each mark's share of every model's ratings; of many marks five classes, equally wide."""
+    """Return each mark's share of every model's ratings; of many marks five classes, equally wide."""
     marks = sorted({mark for counts in found.values() for mark in counts})
     if len(marks) <= len(SHADES):
         classes = [(f"{mark:g}", mark, mark) for mark in marks]
@@ -145,7 +145,9 @@ def _classes(found: dict[str, Counter[float]]) -> list[tuple[str, list[float]]]:
 
 
 def _share(counts: Counter[float], low: float, high: float, last: float) -> float:
-    """The share of the ratings from low to below high; a class of one mark holds it, and the last one its end."""
+    """Return the share of the ratings from low to below high; a class of one mark holds it, and the last
+    one its end.
+    """
     inside = sum(times for mark, times in counts.items() if low <= mark < high or mark == low or mark == high == last)
     return inside / counts.total()
 

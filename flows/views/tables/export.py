@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def export(result: "Result", form: Format, output: Path | None) -> None:
-    """Write all rows of a query, to a file or to the standard output. Raises KasasagiError if that fails."""
+    """Write all rows of a query, to a file or to the standard output.
+
+    Raises:
+        KasasagiError: If that fails.
+    """
     check_output(form, output)
     if output is None:
         _to_stdout(result, form)
@@ -36,12 +40,12 @@ def export(result: "Result", form: Format, output: Path | None) -> None:
 
 
 def json_line(value: Any) -> str:
-    """A value as one line of JSON: UTF-8 as it is, only what could disturb a terminal escaped."""
+    """Return a value as one line of JSON: UTF-8 as it is, only what could disturb a terminal escaped."""
     return _dump(value)
 
 
 def json_text(value: Any) -> str:
-    """A value as indented JSON, in the same way."""
+    """Return a value as indented JSON, in the same way."""
     return _dump(value, indent=2)
 
 
@@ -120,7 +124,7 @@ def whole(output: Path) -> Iterator[Path]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for: decimals as numbers, anything else as text."""
+    """Return what JSON has no word for: decimals as numbers, anything else as text."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, (bytes, bytearray)):

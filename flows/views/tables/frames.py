@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def tables(run: Run) -> "Mapping[str, pd.DataFrame]":
-    """A run's tables by name (`tables(run)["pairs"]`), each read when it is asked for; also while the run is active."""
+    """Return a run's tables by name (`tables(run)["pairs"]`), each read when it is asked for; also while the run is
+    active.
+    """
     return _Tables(run)
 
 

@@ -44,7 +44,7 @@ def show_texts(connection: DuckDBPyConnection) -> None:
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
-    """A name that no column has."""
+    """Return a name that no column has."""
     there = {one.casefold() for one in taken}
     while name in there:
         name += OTHER_NAME

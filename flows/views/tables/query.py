@@ -35,7 +35,7 @@ _LOCKS = ("enable_external_access = false", "lock_configuration = true")
 
 
 def looks_like_query(text: str) -> bool:
-    """Whether an argument is a query rather than the name of a run."""
+    """Return whether an argument is a query rather than the name of a run."""
     return bool(_BEGINS.match(text)) or len(text.split()) > 1
 
 
@@ -55,17 +55,21 @@ class Result:
         return [column[0] for column in self._connection.description or []]
 
     def rows(self, most: int) -> Sequence[Sequence[Any]]:
-        """The next rows, at most so many. Raises UsageError where the query fails on its way."""
+        """Return the next rows, at most so many.
+
+        Raises:
+            UsageError: If the query fails on its way.
+        """
         with _explain_errors(self._connection, self._run):
             return self._connection.fetchmany(most) if self.names else []
 
     def batches(self) -> Iterator[Sequence[Sequence[Any]]]:
-        """All rows that are left, some at a time."""
+        """Yield all rows that are left, some at a time."""
         while rows := self.rows(BATCH_ROWS):
             yield rows
 
     def rest(self) -> int:
-        """How many rows are left; the count stops soon after COUNT_AT_MOST."""
+        """Return how many rows are left; the count stops soon after COUNT_AT_MOST."""
         left = 0
         for rows in self.batches():
             left += len(rows)
@@ -74,7 +78,7 @@ class Result:
         return left
 
     def arrow(self) -> Any:
-        """All rows of the query as an Arrow record batch reader, for a file that keeps the types."""
+        """Return all rows of the query as an Arrow record batch reader, for a file that keeps the types."""
         with _explain_errors(self._connection, self._run):
             return self._connection.sql(self._sql).to_arrow_reader(BATCH_ROWS)
 
@@ -83,7 +87,8 @@ class Result:
 def query(run: Run, sql: str) -> Iterator[Result]:
     """The result of one reading statement on a run's tables.
 
-    Raises UsageError, in one sentence, for a statement that is wrong, that would write, or that reads other files.
+    Raises:
+        UsageError: , in one sentence, for a statement that is wrong, that would write, or that reads other files.
     """
     with reading(run, alone=True) as connection:
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = {quoted(run.folder / 'scratch')}")
@@ -93,7 +98,7 @@ def query(run: Run, sql: str) -> Iterator[Result]:
 
 
 def table_columns(connection: DuckDBPyConnection) -> dict[str, list[str]]:
-    """The tables of a run and their columns."""
+    """Return the tables of a run and their columns."""
     columns: dict[str, list[str]] = {}
     query = (
         "SELECT DISTINCT table_name, column_name, column_index FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
@@ -130,7 +135,7 @@ def _check(connection: DuckDBPyConnection, sql: str) -> None:
 
 
 def _keywords(sql: str) -> Iterator[str]:
-    """The unquoted words of a statement, outside texts and comments."""
+    """Yield the unquoted words of a statement, outside texts and comments."""
     data = sql.encode()
     for start, kind in duckdb.tokenize(sql):
         if kind in (duckdb.token_type.keyword, duckdb.token_type.identifier) and data[start : start + 1] != b'"':

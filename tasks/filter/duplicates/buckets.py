@@ -14,7 +14,7 @@ _PAIRS_AT_ONCE = 1 << 22
 
 
 def shared(keys: Iterable[Any]) -> tuple[Any, Any]:
-    """The rows that share a bucket with others, and the buckets' numbers; by bucket, then by row.
+    """Return the rows that share a bucket with others, and the buckets' numbers; by bucket, then by row.
 
     keys has an array for each band: the band's key of each row.
     """
@@ -56,11 +56,13 @@ class CandidatePairs:
         self.ready = np.flatnonzero((heads > 0) & (self._waiting == 0))
 
     def has_ready(self) -> bool:
-        """Whether rows are ready, and not so many settled that the buckets are better rebuilt without them."""
+        """Return whether rows are ready, and not so many settled that the buckets are better rebuilt without them."""
         return len(self.ready) > 0 and bool(np.count_nonzero(self._settled) <= self._most)
 
     def pairs(self) -> Any:
-        """Each ready row with the unsettled rows behind it in its buckets, once, by ready row; of shape (pairs, 2)."""
+        """Return each ready row with the unsettled rows behind it in its buckets, once, by ready row; of shape (pairs,
+        2).
+        """
         owners = np.repeat(self.ready, np.diff(self._first)[self.ready])
         buckets = self._buckets(self.ready)
         begins = self._heads[buckets] + 1
@@ -91,19 +93,19 @@ class CandidatePairs:
         self.ready = heads[self._waiting[heads] == 0].astype(np.int64)
 
     def _is_past(self, buckets: Any) -> Any:
-        """Whether the first row of each bucket is settled; finished buckets are not asked."""
+        """Return whether the first row of each bucket is settled; finished buckets are not asked."""
         heads = self._heads[buckets]
         inside = heads < self._ends[buckets]
         inside[inside] = self._settled[self._rows[heads[inside]]]
         return inside
 
     def _buckets(self, rows: Any) -> Any:
-        """The buckets of some rows, those of each row together."""
+        """Return the buckets of some rows, those of each row together."""
         begins = self._first[rows]
         return self._bucket[_ranges(begins, self._first[rows + 1] - begins)]
 
 
 def _ranges(begins: Any, lengths: Any) -> Any:
-    """The numbers of some ranges, one range after the other."""
+    """Return the numbers of some ranges, one range after the other."""
     shifts = begins - (np.cumsum(lengths) - lengths)
     return np.repeat(shifts, lengths) + np.arange(lengths.sum())

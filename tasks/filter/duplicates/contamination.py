@@ -50,7 +50,7 @@ def check_sets(config: ContaminationConfig, base: Path) -> None:
 
 
 def sets_digest(config: ContaminationConfig, base: Path) -> str:
-    """The digest of the configuration and of what the sets hold."""
+    """Return the digest of the configuration and of what the sets hold."""
     return digest([config.model_dump(), [source_digest(one.source(), base) for one in config.sets.values()]])
 
 
@@ -68,7 +68,7 @@ def _items(name: str, one: EvaluationSet, base: Path) -> Iterator[Item]:
 
 
 def _text(name: str, number: int, column: str, row: Any) -> str:
-    """The text of one column of a row; nothing for null, and a list's texts in lines."""
+    """Return the text of one column of a row; nothing for null, and a list's texts in lines."""
     value = row.get(column) if isinstance(row, dict) else None
     parts: Sequence[Any] = value if isinstance(value, list) else [] if value is None else [value]
     if not isinstance(row, dict) or column not in row or not all(isinstance(part, str) for part in parts):

@@ -29,7 +29,8 @@ class Banding:
 
     @classmethod
     def for_threshold(cls, threshold: float) -> "Banding":
-        """The widest bands that miss a pair at the threshold once in a thousand, and likelier pairs far more rarely.
+        """Return the widest bands that miss a pair at the threshold once in a thousand, and likelier pairs far more
+        rarely.
 
         Wide bands give fewer pairs that are not similar; a signature has at most 576 values.
         """
@@ -53,18 +54,18 @@ def _bands(threshold: float, values: int) -> int:
 
 
 def ngrams(text: str, size: int) -> set[str]:
-    """The set of a text's character n-grams; a shorter text is its only one."""
+    """Return the set of a text's character n-grams; a shorter text is its only one."""
     return {text[start : start + size] for start in range(max(1, len(text) - size + 1))}
 
 
 def similarity(one: set[str], other: set[str]) -> float:
-    """The Jaccard similarity of two sets that are not empty."""
+    """Return the Jaccard similarity of two sets that are not empty."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
 
 
 def signatures(texts: Sequence[str], salts: Any, size: int, values: int) -> Any:
-    """The MinHash signatures of some texts, as uint32 of shape (values, texts).
+    """Return the MinHash signatures of some texts, as uint32 of shape (values, texts).
 
     salts has one uint64 a text: texts with different salts share nothing.
     """
@@ -86,7 +87,7 @@ def signatures(texts: Sequence[str], salts: Any, size: int, values: int) -> Any:
 
 
 def band_keys(signature: Any, banding: Banding) -> Any:
-    """One uint32 for each band of each text, equal where all values of the band are, of shape (bands, texts)."""
+    """Return one uint32 for each band of each text, equal where all values of the band are, of shape (bands, texts)."""
     keys = np.empty((banding.bands, signature.shape[1]), np.uint32)
     for band in range(banding.bands):
         key = np.zeros(signature.shape[1], np.uint64)
@@ -97,7 +98,7 @@ def band_keys(signature: Any, banding: Banding) -> Any:
 
 
 def _hashed(texts: Sequence[str], salts: Any, size: int) -> tuple[Any, Any]:
-    """The hashes (uint32) of all n-grams of all texts in a row, and how many each text has."""
+    """Return the hashes (uint32) of all n-grams of all texts in a row, and how many each text has."""
     padded = [text.ljust(size, _PADDING) for text in texts]
     lengths = np.fromiter(map(len, padded), np.int64, len(padded))
     codes = np.frombuffer("".join(padded).encode("utf-32-le"), np.uint32).astype(np.uint64)
@@ -113,7 +114,7 @@ def _hashed(texts: Sequence[str], salts: Any, size: int) -> tuple[Any, Any]:
 
 
 def mixed(numbers: Any) -> Any:
-    """The finalizer of SplitMix64 (Steele, Lea, Flood 2014), a bijection."""
+    """Return the finalizer of SplitMix64 (Steele, Lea, Flood 2014), a bijection."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * _MIX[0]
     numbers = (numbers ^ (numbers >> np.uint64(27))) * _MIX[1]
     return numbers ^ (numbers >> np.uint64(31))

@@ -64,7 +64,7 @@ class NearDuplicates:
             self._contexts[first : self._texts.rows] = contexts[low:high]
 
     def find(self) -> dict[int, Near]:
-        """Each row that is like an earlier survivor, in no order."""
+        """Return each row that is like an earlier survivor, in no order."""
         found: dict[int, Near] = {}
         settled = np.zeros(len(self._contexts), bool)
         rows, buckets = shared(self._keys)
@@ -93,7 +93,7 @@ class NearDuplicates:
         return found
 
     def _likely(self, pairs: Any) -> Iterator[tuple[int, int]]:
-        """The pairs of one context whose signatures do not rule out that they are alike."""
+        """Yield the pairs of one context whose signatures do not rule out that they are alike."""
         values = self._sketches.shape[1]
         deviation = math.sqrt(self._threshold * (1 - self._threshold) / values)
         least = (self._threshold - _DOUBT * deviation) * values
@@ -130,7 +130,7 @@ class _TextFile:
 
 
 def _context(turns: Sequence[Mapping[str, str]]) -> int:
-    """A number for all but a conversation's last text: prompts that differ in it are not compared. Mostly 0."""
+    """Return a number for all but a conversation's last text: prompts that differ in it are not compared. Mostly 0."""
     if len(turns) == 1 and turns[0]["role"] == "user":
         return 0
     before = [[turn["role"], fold(turn["content"])] for turn in turns[:-1]]

@@ -39,7 +39,7 @@ class Match(NamedTuple):
 
 
 def units(text: str) -> list[str]:
-    """The words and signs of a text."""
+    """Return the words and signs of a text."""
     return _UNIT.findall(fold(text).casefold())
 
 
@@ -94,7 +94,9 @@ class _Grams:
         self._sizes = np.bincount(self._items, minlength=max(numbers) + 1)
 
     def shared(self, codes: Any, rows: Any, count: int) -> list[tuple[int, Match]]:
-        """The best item of each of count texts that shares something, by the codes of all their units in a row."""
+        """Return the best item of each of count texts that shares something, by the codes of all their
+        units in a row.
+        """
         hashes, owners = _distinct(*_windows(codes, rows, self._size))
         known = ~np.isin(hashes, self._common)
         hashes, owners = hashes[known], owners[known]
@@ -112,12 +114,12 @@ class _Grams:
 
 
 def _size(cut: Sequence[str], words: int, characters: int) -> int:
-    """The n of a text: that of signs where they are most of its units."""
+    """Return the n of a text: that of signs where they are most of its units."""
     return characters if 2 * sum(1 for unit in cut if _IS_SIGN.match(unit)) > len(cut) else words
 
 
 def _codes(cut: Sequence[Sequence[str]]) -> tuple[Any, Any]:
-    """A number for each unit of all texts in a row, and the text that each belongs to."""
+    """Return a number for each unit of all texts in a row, and the text that each belongs to."""
     codes = np.fromiter((_code(unit) for one in cut for unit in one), np.uint64)
     return codes, np.repeat(np.arange(len(cut)), [len(one) for one in cut])
 
@@ -128,7 +130,7 @@ def _code(unit: str) -> int:
 
 
 def _windows(codes: Any, rows: Any, size: int) -> tuple[Any, Any]:
-    """The hash of each n-gram that lies within one text, and the text."""
+    """Return the hash of each n-gram that lies within one text, and the text."""
     count = max(0, len(codes) - size + 1)
     rolled = np.zeros(count, np.uint64)
     for place in range(size):
@@ -138,7 +140,7 @@ def _windows(codes: Any, rows: Any, size: int) -> tuple[Any, Any]:
 
 
 def _distinct(hashes: Any, owners: Any) -> tuple[Any, Any]:
-    """The same n-grams, each once in a text."""
+    """Return the same n-grams, each once in a text."""
     order = np.lexsort((hashes, owners))
     hashes, owners = hashes[order], owners[order]
     first = np.append(True, (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1]))[: len(hashes)]

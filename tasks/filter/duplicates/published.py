@@ -44,7 +44,7 @@ FROM quarantine WHERE stage = 'converse' AND reason NOT IN ({_PASSING}) AND json
 
 
 def published_keys(workspace: Workspace, job: str) -> Shard:
-    """A shard with the exact key of every prompt that a run of this name which published has dealt with, sorted.
+    """Return a shard with the exact key of every prompt that a run of this name which published has dealt with, sorted.
 
     Beside each is the reason that sets it aside; a prompt that any run published is a published one. The shard is known
     by its content, so a filter that depends on it is repeated when more was published, and only then.
@@ -62,7 +62,9 @@ def _is_published(state: RunState, job: str) -> bool:
 
 
 def _keys(workspace: Workspace, state: RunState) -> Iterator[tuple[str, str]]:
-    """The keys of the prompts that one run has dealt with, and what became of each; none where its tables are gone."""
+    """Yield the keys of the prompts that one run has dealt with, and what became of each; none where its tables are
+    gone.
+    """
     try:
         with open_tables(workspace.run(state.run)) as connection:
             for query in (_DEALT_WITH, _BROKEN_OFF):
@@ -74,6 +76,8 @@ def _keys(workspace: Workspace, state: RunState) -> Iterator[tuple[str, str]]:
 
 
 def _seed(messages: list[dict[str, str]], seed: str | None) -> list[dict[str, str]]:
-    """The beginning of a dialogue that has the id of the prompt which it grew from; all of it where it did not grow."""
+    """Return the beginning of a dialogue that has the id of the prompt which it grew from; all of it where it did not
+    grow.
+    """
     beginnings = (messages[:end] for end in range(1, len(messages) + 1))
     return next((one for one in beginnings if prompt_id(one) == seed), messages)

@@ -45,7 +45,7 @@ _REVIEWS = lazy_pattern(
 
 
 def answer_inside(text: str) -> str | None:
-    """The instruction holds its own answer: behind a label, in brackets at its end, or in an assistant's words.
+    """Reject an instruction with its own answer: behind a label, in brackets at its end, or in an assistant's words.
 
     An empty label at the end asks for the answer; several labels are worked examples; a task that reviews an answer
     must show it.

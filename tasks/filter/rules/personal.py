@@ -70,7 +70,7 @@ _NAMES_MY_NUMBER = lazy_pattern(r"マイナンバー|個人番号|my number", re
 
 
 def personal_data(messages: Sequence[Mapping[str, str]], kinds: str | Sequence[str]) -> str | None:
-    """No turn of a dialogue, nor its system message, may hold personal data of the given kinds.
+    """Reject a dialogue with personal data of the given kinds in a turn or the system message.
 
     The detail tells the kind and never the datum.
     """
@@ -83,7 +83,7 @@ def personal_data(messages: Sequence[Mapping[str, str]], kinds: str | Sequence[s
 
 
 def _kind_in(text: str, kinds: Sequence[str]) -> str | None:
-    """The first of some kinds of personal data that a text holds."""
+    """Return the first of some kinds of personal data that a text holds."""
     if not _TRIGGER.search(text):
         return None
     plain = fold(text)
@@ -101,7 +101,7 @@ def _phone(text: str) -> bool:
 
 
 def _japanese_phone(text: str) -> bool:
-    """A number of Japan's plan: 10 digits, or 11 for mobile ones; free-call and made-up numbers are nobody's."""
+    """Return a number of Japan's plan: 10 digits, or 11 for mobile ones; free-call and made-up numbers are nobody's."""
     plain = (_JAPANESE_PHONE, _JAPANESE_MOBILE_IN_BRACKETS, _MOBILE_WITH_BLANKS)
     anywhere = (found for pattern in plain for found in pattern.finditer(text))
     for found in (*anywhere, *_spoken_of(_JAPANESE_WITH_BLANKS, text)):
@@ -133,7 +133,7 @@ def _american_phone(text: str) -> bool:
 
 
 def _spoken_of(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Where a pattern is found beside words of telephoning; elsewhere such numbers are a table's or a sum's."""
+    """Yield where a pattern is found beside words of telephoning; elsewhere such numbers are a table's or a sum's."""
     for found in pattern.finditer(text):
         before = text[max(0, found.start() - 45) : found.start()]
         if _TELLS_OF_A_PHONE.search(before) or _THEN_A_PHONE.match(text, found.end()):
@@ -141,7 +141,7 @@ def _spoken_of(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
 
 
 def _made_up(digits: str) -> bool:
-    """Whether digits are an example's: one digit over and over, or ending in a run such as 1234-5678."""
+    """Return whether digits are an example's: one digit over and over, or ending in a run such as 1234-5678."""
     tail = digits[-8:]
     return len(set(digits[-7:])) <= 1 or tail in {"12345678", "11112222", "87654321"} or digits.endswith("1234567")
 
@@ -167,7 +167,9 @@ def _my_number(text: str) -> bool:
 
 
 def is_my_number(digits: str) -> bool:
-    """Whether twelve digits end in the check digit of Japan's individual numbers (Ordinance 85 of 2014, article 5)."""
+    """Return whether twelve digits end in the check digit of Japan's individual numbers (Ordinance 85 of 2014, article
+    5).
+    """
     total = sum(
         int(digit) * (place + 1 if place <= 6 else place - 5)
         for place, digit in enumerate(reversed(digits[:11]), start=1)

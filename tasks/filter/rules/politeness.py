@@ -15,7 +15,7 @@ _NO_SENTENCE = re.compile(r"(?:について|に関して|として|において|
 
 
 def politeness(text: str) -> Politeness | None:
-    """The style of a text's sentences by their endings; None where none has one, as in English or among nouns.
+    """Return the style of a text's sentences by their endings; None where none has one, as in English or among nouns.
 
     Quotations and code are not looked at.
     """

@@ -13,7 +13,7 @@ LONGEST = 600
 
 
 def private_life(text: str) -> str | None:
-    """The instruction asks for the life of whoever answers: a model has no home, no family and no weekend."""
+    """Reject an instruction about the life of whoever answers: a model has no home, no family and no weekend."""
     if len(text) > LONGEST:
         return None
     words = classifier("private_life").telling_words(text)
@@ -21,7 +21,7 @@ def private_life(text: str) -> str | None:
 
 
 def missing_context(text: str, messages: Sequence[Any]) -> str | None:
-    """The instruction speaks of something that is not there: a table below, an attachment, an earlier talk.
+    """Reject an instruction that speaks of something that is not there: a table below, an attachment, an earlier talk.
 
     Later turns of a dialogue may speak of what was said before.
     """

@@ -53,7 +53,7 @@ def _is_share(value: Any) -> bool:
 
 
 def _one_or_more(known: Iterable[str]) -> Callable[[Any], bool]:
-    """The test of a value that is one of the known ones, or a list of some."""
+    """Return the test of a value that is one of the known ones, or a list of some."""
     names = set(known)
 
     def fits(value: Any) -> bool:
@@ -127,7 +127,11 @@ RULES: Mapping[str, Rule] = {rule.name: rule for rule in _RULES}
 
 
 def bind(rule: Rule, value: Any) -> dict[str, Any]:
-    """A rule's parameters by name, from what the recipe gives it. Raises FilterError where they do not fit."""
+    """Return a rule's parameters by name, from what the recipe gives it.
+
+    Raises:
+        FilterError: If they do not fit.
+    """
     names = list(rule.parameters)
     required = any(parameter.required for parameter in rule.parameters.values())
     given = value if isinstance(value, dict) else {} if value is None or (value is True and not required) else None

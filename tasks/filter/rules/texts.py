@@ -21,12 +21,12 @@ _QUOTED = lazy_pattern(
 
 
 def unquoted(text: str) -> str:
-    """A text without what stands in quotation marks, brackets and code: the words that are its author's own."""
+    """Return a text without what stands in quotation marks, brackets and code: the words that are its author's own."""
     return _QUOTED.sub(" ", FENCED.sub(" ", text[:LOOKED_AT]))
 
 
 def language(text: str, languages: str | Sequence[str]) -> str | None:
-    """The main language must be one of those wanted; a foreign passage to work on does not count.
+    """Require one of the wanted languages as the main one; a foreign passage to work on does not count.
 
     So an instruction holds as well where its first or last line, the words before a colon, or those outside
     quotation marks are in a wanted language. Texts with too few letters to tell hold.
@@ -43,7 +43,8 @@ def language(text: str, languages: str | Sequence[str]) -> str | None:
 
 
 def repetition(text: str) -> str | None:
-    """A loop: a sentence or line that makes up half of the text, or a phrase that follows upon itself many times.
+    """Return a loop: a sentence or line that makes up half of the text, or a phrase that follows upon itself many
+    times.
 
     A first line that asks for or announces repetition ("Count the repeated words:") explains what follows it.
     """
@@ -97,7 +98,7 @@ def _leaked_mark(plain: str) -> str | None:
 
 
 def _begins_with_a_thought(plain: str) -> bool:
-    """Whether a model's thinking stands in front of a prompt; an XML element there is material."""
+    """Return whether a model's thinking stands in front of a prompt; an XML element there is material."""
     if not begins_with_thinking(plain) or _XML_FIRST.match(plain):
         return False
     prompt, _ = split_thinking(plain, None)
@@ -126,7 +127,7 @@ def _leaked_answer(plain: str) -> str | None:
 
 
 def _is_field(plain: str) -> bool:
-    """Whether a role stands among two or more fields of another name, as in a configuration."""
+    """Return whether a role stands among two or more fields of another name, as in a configuration."""
     names = [name.strip(" \t\n\"':-").lower() for name in _FIELD.findall(plain)]
     return sum(name not in {"user", "assistant", "human", "system"} for name in names) > 1
 
@@ -167,7 +168,7 @@ def odd_script(text: str, kana_share: float) -> str | None:
 
 
 def _stray_hangul(own: str, japanese: int) -> str | None:
-    """Some Hangul in a text that is not mainly Korean."""
+    """Return some Hangul in a text that is not mainly Korean."""
     found = _HANGUL.findall(own)
     letters = sum(map(len, found))
     if not letters:
@@ -182,7 +183,7 @@ _END_OF_TURN = lazy_pattern(r"\s*|\d+|</?s>|<[|｜]?[^<>\s]+[|｜]?>|\[/?INST\]"
 
 
 def stopped_by(stop_reason: str, ends: Sequence[str]) -> str | None:
-    """The text must have ended with its turn: by no stop string, a control token, line breaks, or one of `ends`.
+    """Require that the text ended with its turn: by no stop string, a control token, line breaks, or one of `ends`.
 
     A word as a stop string ("user") cuts whatever happens to hold it.
     """

@@ -56,7 +56,9 @@ def failing_rows(
 
 
 def _of_query(tables: duckdb.DuckDBPyConnection, stage: str, query: str, most: int) -> list[dict[str, Any]]:
-    """Some rows that a query returns, with their texts as their values; none where it cannot be run or has no ids."""
+    """Return some rows that a query returns, with their texts as their values; none where it cannot be run or has no
+    ids.
+    """
     try:
         ids = unexpected_ids(tables, stage, query, gate_of(stage).id, most)
     except (QueryError, duckdb.Error):

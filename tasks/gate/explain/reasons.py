@@ -28,7 +28,7 @@ class Cause(NamedTuple):
     see: str
 
     def sentence(self) -> str:
-        """The two in one sentence."""
+        """Return the two in one sentence."""
         return f"{self.reason}; see {self.see}" if self.reason else f"see {self.see}"
 
 

@@ -65,7 +65,7 @@ def is_lenient(one: Expectation, rows: int) -> bool:
 
 
 def _counts_each(one: Expectation) -> bool:
-    """Whether a single row is enough to act on, since the next run makes good what this one lacks."""
+    """Return whether a single row is enough to act on, since the next run makes good what this one lacks."""
     return one.arguments.get("column") in ("no_answer", "responder_answers")
 
 
@@ -122,5 +122,5 @@ def _limit(one: Expectation, arguments: dict[str, Any]) -> str:
 
 
 def _limits_from_above(one: Expectation) -> bool:
-    """Whether an expectation says how many rows at most have a yes in its column."""
+    """Return whether an expectation says how many rows at most have a yes in its column."""
     return one.arguments.get("value_set") == [False]

@@ -150,7 +150,7 @@ def sentences_of(text: str) -> list[str]:
 
 
 def _of_boxes(text: str, boxes: list[Box]) -> Statements:
-    """The last box counts; what stands in its paragraph or is said behind it must agree."""
+    """Return what the last box states; what stands in its paragraph or behind it must agree."""
     last = boxes[-1]
     behind = text[last.end :]
     if _TAKEN_BACK.search(_CODE_AND_BOX.sub(" ", behind)):
@@ -172,7 +172,7 @@ _CODE_AND_BOX = re.compile(r"```.*?```|\\(?:boxed|fbox)", re.DOTALL)
 
 
 def _marked(text: str) -> list[tuple[int, Statement]]:
-    """What stands behind each mark such as "the answer is", with the place where it ends."""
+    """Return what stands behind each mark such as "the answer is", with the place where it ends."""
     found = []
     for mark in [*[*_MARK.finditer(text)][-MOST_STATEMENTS:], *[*_HASHES.finditer(text)][-1:]]:
         is_hashes = mark.re is _HASHES
@@ -203,7 +203,7 @@ def _of_marked(text: str, marked: list[tuple[int, Statement]]) -> Statements:
 
 
 def _is_doubted(statement: Statement) -> bool:
-    """Whether the words before a mark deny what stands behind it, or say who claims it."""
+    """Return whether the words before a mark deny what stands behind it, or say who claims it."""
     before, _, behind = statement.sentence.rpartition(statement.text)
     mark = [*_MARK.finditer(before)]
     lead = before[: mark[-1].start()] if mark else ""
@@ -219,7 +219,7 @@ def _sentence_around(text: str, start: int, end: int) -> str:
 
 
 def _unmarked(text: str) -> Statements:
-    """A response that is nothing but its answer, or that ends in a conclusion."""
+    """Return a response that is nothing but its answer, or that ends in a conclusion."""
     if _MARK.search(text):
         return Statements(problem="the answer that the response names may be somebody else's")
     parts = [_BECAUSE.sub("", part).strip() for part in sentences_of(text)]

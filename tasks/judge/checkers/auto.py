@@ -56,7 +56,7 @@ def _names_constraints(mapping: Mapping[str, object]) -> bool:
 
 
 def _is_mathematical(truth: str) -> bool:
-    """Whether a truth is a number, a list of numbers or an expression in mathematical signs."""
+    """Return whether a truth is a number, a list of numbers or an expression in mathematical signs."""
     try:
         found = quantity(truth)
     except NotAQuantity:

@@ -84,7 +84,7 @@ def _box(text: str, start: int, end: int, inner: str) -> Box:
 
 
 def _changed_before(lead: str) -> str | None:
-    """What before a box may change what is in it, None where nothing does."""
+    """Return what before a box may change what is in it, None where nothing does."""
     blank = _BLANKS_BEFORE.search(lead)
     bare = lead[: blank.start()] if blank else lead
     is_glued = _GLUED_BEFORE.search(bare) and not (blank and "\n" in blank[0])
@@ -97,7 +97,7 @@ def _changed_before(lead: str) -> str | None:
 
 
 def _changed_behind(tail: str) -> str | None:
-    """What behind a box may change what is in it, None where nothing does."""
+    """Return what behind a box may change what is in it, None where nothing does."""
     if _NEXT_LINE.match(tail):
         return tail
     said = _plain_behind(tail)
@@ -108,7 +108,7 @@ def _changed_behind(tail: str) -> str | None:
 
 
 def _plain_behind(tail: str) -> str:
-    """The rest of a line behind a box, without LaTeX and what closes the formula around the box."""
+    """Return the rest of a line behind a box, without LaTeX and what closes the formula around the box."""
     blanks = _BLANKS_BEHIND.match(tail)
     if blanks and "\n" in blanks[0]:
         return ""
@@ -117,7 +117,7 @@ def _plain_behind(tail: str) -> str:
 
 
 def _unit_behind(tail: str) -> tuple[str, int]:
-    """The unit, the scale or the percent sign behind a boxed number, and how far it reaches."""
+    """Return the unit, the scale or the percent sign behind a boxed number, and how far it reaches."""
     said = _plain_behind(tail)
     found = _SIGN.match(said) or _UNIT_SIGNS.match(said) or SCALES.match(said)
     if found is None and (words := _WORDS.match(said)) and (len(words["first"]) == 1 or unit_of(words["first"])):

@@ -51,7 +51,7 @@ def options_in(prompt: str) -> dict[str, str]:
 
 
 def _run(labels: list[str]) -> list[str]:
-    """The labels of one kind that follow one another from the first: A, B, C or 1, 2, 3."""
+    """Return the labels of one kind that follow one another from the first: A, B, C or 1, 2, 3."""
     for first in ("A", "ア", "1"):
         if first in labels:
             names = KANA if first == "ア" else "ABCDEFGHIJ" if first == "A" else [str(n) for n in range(1, 21)]
@@ -97,7 +97,7 @@ def label_of(truth: str, options: Mapping[str, str]) -> str | None:
 
 
 def _named(statement: Statement, options: Mapping[str, str]) -> str | None:
-    """The label of the one option that a statement names, None where it names none or several."""
+    """Return the label of the one option that a statement names, None where it names none or several."""
     text = _CONCLUSION.sub("", without_latex(statement.text)).strip(' .。"')
     text = text[1:-1] if re.fullmatch("'[^']*'", text) else text
     if _SEVERAL.search(text):
@@ -106,7 +106,7 @@ def _named(statement: Statement, options: Mapping[str, str]) -> str | None:
 
 
 def _names_another(sentence: str, found: str, options: Mapping[str, str]) -> bool:
-    """Whether a sentence names an option other than the one that was found, by its label or its text."""
+    """Return whether a sentence names an option other than the one that was found, by its label or its text."""
     labels = {one.upper() for one in re.findall(rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])", sentence)}
     said = normalized(sentence)
     named = {name for name, text in options.items() if (own := normalized(text)) and own in said}
@@ -114,7 +114,9 @@ def _names_another(sentence: str, found: str, options: Mapping[str, str]) -> boo
 
 
 def _one_of(label: str | None, text: str, options: Mapping[str, str]) -> str | None:
-    """The option of a label, or of a text; None where they are two, such as 3 for the third option and the first."""
+    """Return the option of a label, or of a text; None where they are two, such as 3 for the third option and the
+    first.
+    """
     same = [name for name, option in options.items() if normalized(option) == text]
     if label is None:
         return same[0] if len(same) == 1 else None
@@ -122,7 +124,7 @@ def _one_of(label: str | None, text: str, options: Mapping[str, str]) -> str | N
 
 
 def _by_label(text: str, options: Mapping[str, str]) -> str | None:
-    """The label at the begin of a statement, if what stands behind it does not speak against it."""
+    """Return the label at the begin of a statement, if what stands behind it does not speak against it."""
     match = _SAID.match(text)
     if match is None or (options and match["label"].upper() not in options):
         return None
@@ -141,7 +143,7 @@ def _by_label(text: str, options: Mapping[str, str]) -> str | None:
 
 
 def _fits(rest: str, label: str, options: Mapping[str, str]) -> bool:
-    """Whether the words behind a label are those of its option, and not those of another."""
+    """Return whether the words behind a label are those of its option, and not those of another."""
     said = normalized(_without_polite(rest))
     own = normalized(options.get(label, ""))
     if said == own:

@@ -53,7 +53,11 @@ _UNCLEAR: Any = object()
 
 
 def _value(answer: str) -> Any:
-    """The JSON that an answer is or holds. Raises ValueError where it is none."""
+    """Return the JSON that an answer is or holds.
+
+    Raises:
+        ValueError: If it is none.
+    """
     text = answer.strip()
     try:
         return _loaded(text)
@@ -71,7 +75,7 @@ def _value(answer: str) -> Any:
 
 
 def _begins_with_json(text: str) -> bool:
-    """Whether a text is JSON up to some place, with words or more JSON behind it."""
+    """Return whether a text is JSON up to some place, with words or more JSON behind it."""
     try:
         json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
@@ -80,7 +84,7 @@ def _begins_with_json(text: str) -> bool:
 
 
 def _fences(text: str) -> tuple[list[str], str]:
-    """The fences of a text that may hold JSON, and the text around all fences."""
+    """Return the fences of a text that may hold JSON, and the text around all fences."""
     found, around, mark = list[tuple[str, list[str]]](), list[str](), ""
     for line in text.split("\n"):
         if mark and line.strip() == mark:
@@ -98,7 +102,7 @@ def _fences(text: str) -> tuple[list[str], str]:
 
 
 def _loaded(text: str) -> Any:
-    """A JSON text's value; unclear where an object has a key twice, of which readers take one or the other."""
+    """Return a JSON text's value; unclear where an object has a key twice, of which readers take one or the other."""
     value = orjson.loads(text)
     return _UNCLEAR if has_key_twice(text) else value
 
@@ -181,13 +185,13 @@ def _bounded(keywords: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether a value is nested in more levels than so many."""
+    """Return whether a value is nested in more levels than so many."""
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     return levels < 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def _formats(schema: Any) -> set[str]:
-    """The formats that a schema asks for."""
+    """Return the formats that a schema asks for."""
     if isinstance(schema, Mapping):
         own = schema.get("format")
         return set([own] if isinstance(own, str) else []).union(*map(_formats, schema.values()))
@@ -201,7 +205,7 @@ def _holds(schema: Any, name: str) -> bool:
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Any]:
-    """The keyword `pattern`, by RE2."""
+    """Check the keyword `pattern` by RE2."""
     from jsonschema import ValidationError
 
     if isinstance(instance, str) and not matches(pattern, instance):

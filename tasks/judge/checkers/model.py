@@ -37,17 +37,17 @@ Checker = Callable[[Case], Finding]
 
 
 def correct(detail: str) -> Finding:
-    """The answer is right."""
+    """Return the verdict that the answer is right."""
     return Finding("correct", detail)
 
 
 def incorrect(detail: str) -> Finding:
-    """The answer is wrong."""
+    """Return the verdict that the answer is wrong."""
     return Finding("incorrect", detail)
 
 
 def cannot_tell(detail: str, reason: str = "cannot_tell") -> Finding:
-    """Nothing can be said for sure about the answer."""
+    """Return the verdict that nothing can be said for sure about the answer."""
     return Finding("cannot_tell", detail, reason)
 
 

@@ -23,7 +23,11 @@ def _one(pattern: str, answer: str) -> Finding:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Return whether a pattern is found in a text. Raises ValueError for what RE2 does not understand."""
+    """Return whether a pattern is found in a text.
+
+    Raises:
+        ValueError: For what RE2 does not understand.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 

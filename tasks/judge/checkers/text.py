@@ -61,7 +61,7 @@ def _against(truth: str, case: Case, truths: list[str], said: Statements) -> Fin
 
 
 def _other(final: Statement, truth: str, answer: str, truths: list[str]) -> Finding:
-    """A final answer that is not the truth: wrong if it is short and unlike it, and the truth is nowhere."""
+    """Return a final answer that is not the truth: wrong if it is short and unlike it, and the truth is nowhere."""
     if any(_holds(answer, normalized(one)) for one in truths):
         return cannot_tell(f"the response holds {truth[:40]!r}, and does not state it as its whole answer")
     if final.place == "conclusion" or len(final.text) > LONGEST_ANSWER:
@@ -73,7 +73,9 @@ def _other(final: Statement, truth: str, answer: str, truths: list[str]) -> Find
 
 
 def _may_be(said: str, wanted: str) -> bool:
-    """Whether two texts may say the same: in part, in another order, script or spelling, or with other numbers."""
+    """Return whether two texts may say the same: in part, in another order, script or spelling, or with
+    other numbers.
+    """
     one, other = _folded(said), _folded(wanted)
     if not one or one == other or (min(len(one), len(other)) > 1 and (one in other or other in one)):
         return True
@@ -89,7 +91,7 @@ def _may_be(said: str, wanted: str) -> bool:
 
 
 def _are_in_other_scripts(said: str, wanted: str) -> bool:
-    """Whether one text is in Latin letters and the other in Japanese, or one in kanji and the other in kana."""
+    """Return whether one text is in Latin letters and the other in Japanese, or one in kanji and the other in kana."""
     if bool(_EASTERN.search(said)) != bool(_EASTERN.search(wanted)):
         return bool(re.search(r"[a-z]{2}", said + wanted))
     is_kana = _KANA.fullmatch(said) or _KANA.fullmatch(wanted)
@@ -97,14 +99,14 @@ def _are_in_other_scripts(said: str, wanted: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    """A text without separators and accents, in one kind of kana."""
+    """Return a text without separators and accents, in one kind of kana."""
     text = re.sub("([äöüæœø])", lambda found: _TWO_LETTERS[found[0]], text)
     text = unicodedata.normalize("NFKD", _SEPARATORS.sub("", text).translate(_KATAKANA))
     return unicodedata.normalize("NFC", _ACCENT.sub("", text))
 
 
 def _are_alike(said: list[str], wanted: list[str]) -> bool:
-    """Whether the words of the shorter text are, or shorten, words of the longer, or one is made of initials."""
+    """Return whether the words of the shorter text are, or shorten, words of the longer, or one is made of initials."""
     short, long = sorted((said, wanted), key=len)
     full = [[word for word in long if word], [word for word in long if word and word not in _SMALL_WORDS]]
     initials = ["".join(word[0] for word in words) for words in full if len(words) > 1]
@@ -126,11 +128,11 @@ def _is_like(one: str, other: str) -> bool:
 
 
 def _says(statement: Statement, wanted: str) -> bool:
-    """Whether a statement is the text that is wanted."""
+    """Return whether a statement is the text that is wanted."""
     said = normalized(statement.text)
     return wanted in (said, normalized(_POLITE.sub("", statement.text.strip(" .。*"))))
 
 
 def _holds(answer: str, wanted: str) -> bool:
-    """Whether a text is found somewhere in an answer."""
+    """Return whether a text is found somewhere in an answer."""
     return wanted.replace(" ", "") in normalized(answer).replace(" ", "")

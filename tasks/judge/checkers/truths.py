@@ -18,7 +18,7 @@ def truths_of(value: Any) -> list[str]:
 
 
 def _list_of_texts(text: str) -> Any:
-    """A JSON list of texts; anything else stays the text that it is, such as an interval."""
+    """Return a JSON list of texts; anything else stays the text that it is, such as an interval."""
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -27,14 +27,16 @@ def _list_of_texts(text: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A truth as text; a number without decimals that it does not have."""
+    """Return a truth as text; a number without decimals that it does not have."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return _last_of_solution(str(value)).strip()
 
 
 def _last_of_solution(text: str) -> str:
-    """The answer at the end of a written solution, as GSM8K (`#### 42`) and MATH (a box) have them; else the text."""
+    """Return the answer at the end of a written solution, as GSM8K (`#### 42`) and MATH (a box) have them; else the
+    text.
+    """
     if hashes := _HASHES.findall(text):
         return str(hashes[-1])
     return last_boxed(text) or text

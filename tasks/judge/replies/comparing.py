@@ -81,7 +81,7 @@ def _check_beside(lines: Sequence[str]) -> None:
 
 
 def _label(raw: str) -> str | None:
-    """What stands behind the label of a line, None for a line that has none. Raises for a look-alike."""
+    """Return what stands behind the label of a line, None for a line that has none. Raises for a look-alike."""
     head = plain_head(raw)
     if (found := _BETTER.fullmatch(head)) is not None:
         return raw if is_long(raw) else found[1].strip()
@@ -91,7 +91,7 @@ def _label(raw: str) -> str | None:
 
 
 def _is_short_like(raw: str, head: str) -> bool:
-    """Whether a line of few words has one for a verdict, and names a text by its number."""
+    """Return whether a line of few words has one for a verdict, and names a text by its number."""
     if len(head) > _SHORT or "{" in head or opens_rationale(raw):
         return False
     return _BETTER_WORDS.search(head) is not None and any(character in "12" for character in head)
@@ -117,7 +117,7 @@ def _from_lines(lines: Sequence[str], texts: Sequence[str]) -> list[Verdict]:
 
 
 def _label_in_role(raw: str, role: Role | None) -> str | None:
-    """What stands behind the label of a line, as what it counts for beside a copied verdict."""
+    """Return what stands behind the label of a line, as what it counts for beside a copied verdict."""
     if role == "own":
         claim = COMPARISONS.of_line(raw)
         return claim[1] if claim else None
@@ -137,7 +137,7 @@ def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
 
 
 def _json_entry(value: Any) -> dict[str, Any]:
-    """The JSON object by our names for its keys."""
+    """Return the JSON object by our names for its keys."""
     if not isinstance(value, tuple):
         refuse("not_json", "the JSON value is no object that says which text is better")
     entry: dict[str, Any] = {}

@@ -63,7 +63,7 @@ def refuse_copied_json(body: str, entries: Iterable[tuple[Any, Any]], form: Clai
 
 
 def _is_copied(entry: tuple[Any, Any], form: ClaimForm, values: frozenset[str], plain: Sequence[str]) -> bool:
-    """Whether the texts claim a verdict, and its rationale has no words of its own."""
+    """Return whether the texts claim a verdict, and its rationale has no words of its own."""
     value, rationale = entry
     if not isinstance(value, str) or form.json_values([json.dumps({form.asked: value})]).isdisjoint(values):
         return False

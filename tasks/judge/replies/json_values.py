@@ -40,7 +40,9 @@ def split_json(
 
 
 def _json_span(lines: Sequence[str]) -> range:
-    """The lines that should be JSON: of a lone fenced block, or of all, those from the first that opens a value."""
+    """Return the lines that should be JSON: of a lone fenced block, or of all, those from the first that
+    opens a value.
+    """
     fences = [index for index, line in enumerate(lines) if FENCE.fullmatch(line)]
     start, stop = (fences[0] + 1, fences[1]) if len(fences) == 2 else (0, len(lines))
     opening = (index for index in range(start, stop) if lines[index].lstrip().startswith(("{", "[")))
@@ -55,7 +57,11 @@ def _parse_json(body: str) -> Any:
 
 
 def json_rationale(which: str, value: Any) -> str:
-    """A rationale out of JSON. Raises UnreadableReply for what is no text that a file can hold."""
+    """Return a rationale out of JSON.
+
+    Raises:
+        UnreadableReply: For what is no text that a file can hold.
+    """
     if not isinstance(value, str) or isinstance(value, Number):
         refuse("rationale_not_text", f"the rationale of {which} is {value!r:.60}, not a text")
     if value.encode("utf-8", "replace").decode() != value:

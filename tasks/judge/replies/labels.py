@@ -59,7 +59,7 @@ class Unit:
 
 
 def fits(label: str, rating: Fraction, scale: Scale, *, as_sentence: bool) -> bool:
-    """Whether the words behind a rating fit its number, and cannot mean another one.
+    """Return whether the words behind a rating fit its number, and cannot mean another one.
 
     The scale's own words fit only their own number. Others fit where all of them are known and each judgement fits
     within a step of the scale, or where praise and blame enclose a number that is no end of the scale.
@@ -206,7 +206,7 @@ def _parse_english(words: Sequence[str], parsed: _Parsed) -> None:
 
 
 def _counts(words: Sequence[str]) -> bool:
-    """Whether "one" before some words counts what is wrong, as in "misses one point"."""
+    """Return whether "one" before some words counts what is wrong, as in "misses one point"."""
     nouns = ("point", "detail", "part", "fact", "step", "thing")
     for word in words[:3]:
         found = _table().get(word)

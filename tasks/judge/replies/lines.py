@@ -75,7 +75,7 @@ class UnreadableReply(ValueError):
         super().__init__(f"{reason}: {self.detail}")
 
     def __reduce__(self) -> tuple[type["UnreadableReply"], tuple[str, str]]:
-        """Both words travel when the error is pickled."""
+        """Keep both words when the error is pickled."""
         return type(self), (self.reason, self.detail)
 
 
@@ -85,16 +85,19 @@ def refuse(reason: str, detail: str) -> NoReturn:
 
 
 def quote(text: str) -> str:
-    """A text as a sentence quotes it: short, and on one line."""
+    """Return a text as a sentence quotes it: short, and on one line."""
     text = text.strip()
     return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
 
 
 def reply_lines(reply: str) -> Sequence[str]:
-    """Return the lines of a reply with their ends; only CR and LF end one. Raises UnreadableReply for an empty reply.
+    """Return the lines of a reply with their ends; only CR and LF end one.
 
     A closing courtesy, such as "I hope this helps!", and template end marks are left out. str.splitlines also takes
     U+2028, U+0085 and the vertical tab for line ends, which a text that the judge quotes may hold within a sentence.
+
+    Raises:
+        UnreadableReply: For an empty reply.
     """
     if not reply.strip():
         refuse("empty_reply", "the reply is empty")
@@ -117,18 +120,22 @@ def _without_end_marks(lines: Sequence[str]) -> Sequence[str]:
 
 
 def plain_head(raw: str) -> str:
-    """The beginning of a line without marks of Markdown, full-width forms and capitals: where a label would stand."""
+    """Return the beginning of a line without marks of Markdown, full-width forms and capitals: where a label would
+    stand.
+    """
     bare = raw.lstrip(LEADING)
     return EMPHASIS.sub("", bare[:HEAD_CHARS].translate(PLAIN)).strip().lower()
 
 
 def is_long(raw: str) -> bool:
-    """Whether a line is longer than what is looked at for labels."""
+    """Return whether a line is longer than what is looked at for labels."""
     return len(raw.lstrip(LEADING)) > HEAD_CHARS
 
 
 def rationale_lines(words: Sequence[str]) -> list[str]:
-    """The words of a reply or a section of it, without the rationale label and without bare code fences and rules."""
+    """Return the words of a reply or a section of it, without the rationale label and without bare code fences and
+    rules.
+    """
     kept = [line for line in words if not FENCE.fullmatch(line) and line.strip() not in _RULES]
     for index, line in enumerate(kept):
         label = _RATIONALE_LABEL.match(line)
@@ -139,7 +146,7 @@ def rationale_lines(words: Sequence[str]) -> list[str]:
 
 
 def opens_rationale(raw: str) -> bool:
-    """Whether a line begins with the label of a rationale."""
+    """Return whether a line begins with the label of a rationale."""
     return _RATIONALE_LABEL.match(raw) is not None
 
 
@@ -156,7 +163,7 @@ def stands_inside(before: Sequence[str], after: Sequence[str]) -> bool:
 
 
 def announces(before: Sequence[str], *, by_colon: bool = False) -> bool:
-    """Whether the last words before a line announce it, so that it may be a quotation.
+    """Return whether the last words before a line announce it, so that it may be a quotation.
 
     They do so by a mark that leaves a sentence open, such as a comma, or by a last word such as "says"; or by a colon
     alone, if asked so.
@@ -181,7 +188,7 @@ class Quotes:
         self._labels = self._words = False
 
     def holds(self, raw: str, label: Literal["section", "verdict", "none"]) -> bool:
-        """Whether the next line is quoted; label says what it is labelled as."""
+        """Return whether the next line is quoted; label says what it is labelled as."""
         if FENCE.fullmatch(raw):
             self._block = self._state() if self._block == "none" else "none"
             return False

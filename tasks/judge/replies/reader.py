@@ -117,7 +117,7 @@ def read_ratings(
 
 
 def _found(lines: Sequence[str], count: int, texts: Sequence[str]) -> dict[int, _Section]:
-    """The sections by number, from whichever of the two forms the reply has; it may not have both."""
+    """Return the sections by number, from whichever of the two forms the reply has; it may not have both."""
     value, body, beside = split_json(lines, _JSON_RATING, _JSON_RATING_SET)
     if value is None:
         sections = _sections(_without_copies([_classify(raw) for raw in lines], texts), count)
@@ -140,7 +140,7 @@ def _check_beside(lines: Sequence[str]) -> None:
 
 
 def _without_copies(lines: list[_Line], texts: Sequence[str]) -> list[_Line]:
-    """The lines without the ratings that may be copies, where the judge says the same in other words."""
+    """Return the lines without the ratings that may be copies, where the judge says the same in other words."""
     shown = RATINGS.claims(texts)
     starts = [place for place, line in enumerate(lines) if line.kind == "section"]
     kept: list[_Line] = []
@@ -153,7 +153,7 @@ def _without_copies(lines: list[_Line], texts: Sequence[str]) -> list[_Line]:
 
 
 def _in_role(line: _Line, role: Role | None) -> _Line | None:
-    """A line as what it counts for beside a copied rating; None if for nothing."""
+    """Return a line as what it counts for beside a copied rating; None if for nothing."""
     if role == "own":
         claim = RATINGS.of_line(line.raw)
         return _Line("rating", line.raw, claim[1] if claim else "")
@@ -161,7 +161,7 @@ def _in_role(line: _Line, role: Role | None) -> _Line | None:
 
 
 def _classify(raw: str) -> _Line:
-    """What a line is: a section's head, a clean rating label, something that resembles a rating, or text."""
+    """Return what a line is: a section's head, a clean rating label, something that resembles a rating, or text."""
     head = plain_head(raw)
     section = _SECTION.fullmatch(head)
     if section:
@@ -173,14 +173,14 @@ def _classify(raw: str) -> _Line:
 
 
 def _is_short_like(raw: str, head: str) -> bool:
-    """Whether a line of few words has one for a rating, and a digit."""
+    """Return whether a line of few words has one for a rating, and a digit."""
     if len(head) > _SHORT or "{" in head or opens_rationale(raw):
         return False
     return _RATING_WORDS.search(head) is not None and any(character in "0123456789" for character in head)
 
 
 def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
-    """The sections by their own numbers, with the ratings and the words that stand in each."""
+    """Return the sections by their own numbers, with the ratings and the words that stand in each."""
     sections: dict[int, _Section] = {}
     current = preamble = _Section()
     places: list[tuple[_Section, int]] = []
@@ -252,7 +252,7 @@ def _json_sections(value: Any, count: int) -> dict[int, _Section]:
 
 
 def _json_entries(value: Any, count: int) -> Iterator[tuple[int, Any]]:
-    """Each entry with its text's number; an object has its numbers as keys, a list's entries name theirs."""
+    """Yield each entry with its text's number; an object has its numbers as keys, a list's entries name theirs."""
     if isinstance(value, tuple) and len(value) == 1 and value[0][0] in _WRAPPERS:
         value = value[0][1]
     if isinstance(value, list):
@@ -275,7 +275,7 @@ def _json_number(name: Any) -> int:
 
 
 def _json_entry(number: int | None, pairs: Any) -> dict[str, Any]:
-    """One entry by our names for its keys."""
+    """Return one entry by our names for its keys."""
     which = "an entry" if number is None else f"the entry of text {number}"
     if not isinstance(pairs, tuple):
         refuse("missing_rating", f"{which} is no JSON object with a rating and a rationale")
@@ -293,7 +293,7 @@ def _json_entry(number: int | None, pairs: Any) -> dict[str, Any]:
 
 
 def _json_rating(number: int, value: Any) -> str:
-    """A rating's words: a JSON number, or a string that reads like one; never true, null or a constant."""
+    """Return a rating's words: a JSON number, or a string that reads like one; never true, null or a constant."""
     if not isinstance(value, str):
         refuse("rating_not_a_number", f"the rating of text {number} is {value!r:.60}, not one number in digits")
     return value.translate(PLAIN).strip().lower()

@@ -20,7 +20,11 @@ _MOST_UNPACKED, _MOST_TIMES = 1 << 30, 200
 
 
 def open_columnar(source: DatasetSource, place: Place) -> Opened:
-    """Open a Parquet file, a saved dataset or a Hub id. Raises SourceError where it cannot be opened."""
+    """Open a Parquet file, a saved dataset or a Hub id.
+
+    Raises:
+        SourceError: If it cannot be opened.
+    """
     if place.format == "parquet":
         return _open_parquet(source, place)
     dataset = _hub_dataset(source) if place.format == "hub" else _saved_dataset(source, place)
@@ -29,7 +33,7 @@ def open_columnar(source: DatasetSource, place: Place) -> Opened:
 
 
 def _open_parquet(source: DatasetSource, place: Place) -> Opened:
-    """A Parquet file, or a folder of them whose columns are the same."""
+    """Return a Parquet file, or a folder of them whose columns are the same."""
     paths = [shard.file for shard in place.shards or (place,)]
     files = [_parquet_file(path) for path in paths]
     names = list(files[0].schema_arrow.names)
@@ -63,7 +67,7 @@ def _check_size(path: Path, metadata: Any) -> None:
 
 
 def _batches(files: Iterable[Any]) -> Iterator[pa.RecordBatch]:
-    """The batches of some files, each of few rows: a long text that a file holds once may be in all of them."""
+    """Yield the batches of some files, each of few rows: a long text that a file holds once may be in all of them."""
     for file in files:
         yield from file.iter_batches(_PARQUET_ROWS)
 
@@ -91,7 +95,7 @@ def _saved_dataset(source: DatasetSource, place: Place) -> Any:
 
 
 def _split_of(dataset: Any) -> str:
-    """The split that a saved dataset was, as the Hub names what has no name."""
+    """Return the split that a saved dataset was, as the Hub names what has no name."""
     return str(dataset.split or "train").partition("[")[0]
 
 
@@ -119,7 +123,7 @@ def _dataset_rows(dataset: Any, place: Place) -> Iterator[RawRow]:
 
 
 def _rows(batches: Iterable[pa.RecordBatch], label: str) -> Iterator[RawRow]:
-    """The rows of some batches; one that cannot be decoded does not cost its neighbours."""
+    """Yield the rows of some batches; one that cannot be decoded does not cost its neighbours."""
     try:
         for batch in batches:
             yield from _batch_rows(batch)
@@ -150,7 +154,9 @@ def _single_row(row: pa.RecordBatch) -> RawRow:
 
 
 def _shown(column: pa.Array) -> Any:
-    """A cell for show: text with its invalid bytes replaced, anything else as it is if it can be decoded at all."""
+    """Return a cell for show: text with its invalid bytes replaced, anything else as it is if it can be
+    decoded at all.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

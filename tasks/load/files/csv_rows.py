@@ -41,7 +41,7 @@ class _Recorder:
         return line
 
     def row(self) -> bytes:
-        """The text of the row just read, shortened where it is very long."""
+        """Return the text of the row just read, shortened where it is very long."""
         text, self.taken = "".join(self.taken), []
         return text[:SHOWN_BYTES].encode("utf-8", "surrogateescape")
 
@@ -82,7 +82,9 @@ def csv_form(source: DatasetSource, place: Place) -> CsvForm:
 
 
 def _csv_reader(file: IO[bytes], form: CsvForm) -> tuple[_Recorder, Callable[[], list[str] | None]]:
-    """A recorder and the function that gives the next row (None at the end); csv.Error for a row that is broken."""
+    """Return a recorder and the function that gives the next row (None at the end); csv.Error for a row
+    that is broken.
+    """
     csv.field_size_limit(MAX_LINE_BYTES)
     text = io.TextIOWrapper(file, encoding=form.encoding, errors="surrogateescape", newline="")
     recorder = _Recorder(iter(text))
@@ -107,7 +109,11 @@ def csv_header(place: Place, form: CsvForm) -> list[str] | None:
 
 
 def csv_rows(place: Place, form: CsvForm) -> Iterator[RawRow]:
-    """Yield the rows below the header. Raises SourceError where a quote is never closed."""
+    """Yield the rows below the header.
+
+    Raises:
+        SourceError: If a quote is never closed.
+    """
     with open_bytes(place) as file:
         recorder, read = _csv_reader(file, form)
         header = read() or []
@@ -127,7 +133,7 @@ def csv_rows(place: Place, form: CsvForm) -> Iterator[RawRow]:
 
 
 def _broken_row(error: csv.Error, first: int, recorder: _Recorder, place: Place) -> RawRow:
-    """A row that is no row of a csv file; SourceError where an open quote would take in all lines behind it."""
+    """Return a row that is no row of a csv file; SourceError where an open quote would take in all lines behind it."""
     lines, where = recorder.lines - first + 1, _lines_named(first, recorder.lines)
     if lines > 1 and "unexpected end of data" in str(error):
         raise SourceError(
@@ -141,7 +147,7 @@ def _broken_row(error: csv.Error, first: int, recorder: _Recorder, place: Place)
 
 
 def _row(fields: list[str], header: list[str], first: int, recorder: _Recorder, form: CsvForm) -> RawRow:
-    """The row of some fields, or the reason why it is none."""
+    """Return the row of some fields, or the reason why it is none."""
     where, lines = _lines_named(first, recorder.lines), recorder.taken
     if len(fields) != len(header):
         detail = f"{where}: {len(fields)} fields, but the header has {len(header)}"

@@ -51,7 +51,11 @@ def declared(source: DatasetSource, folder: Path) -> Configuration | None:
 
 
 def files_of(source: DatasetSource, folder: Path, configuration: Configuration) -> dict[str, list[Path]]:
-    """Return the files of each split of a configuration. Raises SourceError where a split has none."""
+    """Return the files of each split of a configuration.
+
+    Raises:
+        SourceError: If a split has none.
+    """
     splits = {split: _files(folder, patterns) for split, patterns in configuration.patterns.items()}
     for split, files in splits.items():
         if not files:
@@ -64,7 +68,7 @@ def files_of(source: DatasetSource, folder: Path, configuration: Configuration) 
 
 
 def _entries(readme: Path) -> list[Mapping[str, Any]]:
-    """The configurations in the header of a README; none where it is not there or not readable."""
+    """Return the configurations in the header of a README; none where it is not there or not readable."""
     try:
         header = _HEADER.match(readme.read_text(encoding="utf-8"))
         found = (yaml.safe_load(header[1]) or {}).get("configs") if header else None
@@ -81,7 +85,7 @@ def _configuration(entry: Mapping[str, Any]) -> Configuration:
 
 
 def _patterns(data_files: Any, below: str | None) -> dict[str, list[str]]:
-    """The patterns by split, below a configuration's folder; files without a split are train."""
+    """Return the patterns by split, below a configuration's folder; files without a split are train."""
     if isinstance(data_files, list) and all(isinstance(one, Mapping) for one in data_files):
         found = {str(one.get("split", "train")): _texts(one.get("path")) for one in data_files}
     elif isinstance(data_files, Mapping):
@@ -97,7 +101,7 @@ def _texts(given: Any) -> list[str]:
 
 
 def _files(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    """The files below a folder that fit some patterns; a pattern that leads out of the folder fits none."""
+    """Return the files below a folder that fit some patterns; a pattern that leads out of the folder fits none."""
     found = (file for pattern in patterns if _is_inside(pattern) for file in _fitting(folder, pattern))
     return list(dict.fromkeys(found))
 

@@ -82,7 +82,8 @@ def misread(data: bytes, encoding: str | None) -> str:
 def check_encoding(head: bytes, place: Place) -> None:
     """Refuse a csv file that is not UTF-8 as a whole; single lines that are not are quarantined on their own.
 
-    Raises SourceError with the encoding that is likely.
+    Raises:
+        SourceError: With the encoding that is likely.
     """
     if b"\x00" in head or _is_marked(head):
         raise SourceError(f"{place.file} is not UTF-8 (line 1): {remedy(head)}")
@@ -97,7 +98,8 @@ def check_encoding(head: bytes, place: Place) -> None:
 def check_json_encoding(head: bytes, place: Place) -> None:
     """Refuse a jsonl or json file that is UTF-16 or ISO-2022-JP; of another encoding, each row has its own reason.
 
-    Raises SourceError with the encoding that is likely.
+    Raises:
+        SourceError: With the encoding that is likely.
     """
     if _is_marked(head) or (head[:2].count(0) == 1 and head[:2].strip(b"\x00") in (b"{", b"[")):
         raise SourceError(f"{place.file} is not UTF-8 (line 1): {remedy(head)}")

@@ -28,7 +28,8 @@ def endings_of(path: Path) -> tuple[str, str | None]:
 def split_and_part(source: DatasetSource) -> tuple[str | None, slice | None]:
     """Return the split that a recipe names, and the rows of it where it names some, e.g. train[:3] or train[10:20].
 
-    Raises SourceError for another form.
+    Raises:
+        SourceError: For another form.
     """
     name, bracket, part = (source.split or "").partition("[")
     if not bracket:

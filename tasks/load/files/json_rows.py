@@ -17,7 +17,11 @@ from kasasagi.tasks.load.files.streams import MAX_LINE_BYTES, lines_of, open_utf
 
 
 def jsonl_rows(place: Place, encoding: str | None) -> Iterator[RawRow]:
-    """Yield the rows of a file that holds one value a line. Raises SourceError where the file is damaged."""
+    """Yield the rows of a file that holds one value a line.
+
+    Raises:
+        SourceError: If the file is damaged.
+    """
     with open_utf8(place, encoding) as file:
         for number, (line, cut) in enumerate(lines_of(file), 1):
             if cut:
@@ -41,7 +45,9 @@ def _parse_line(line: bytes, number: int, encoding: str | None) -> RawRow:
 
 
 def _with_constants(line: bytes) -> Any:
-    """The value of a line that is JSON but for NaN and Infinity, which pandas and others write; None for another."""
+    """Return the value of a line that is JSON but for NaN and Infinity, which pandas and others write; None for
+    another.
+    """
     if b"NaN" not in line and b"Infinity" not in line:
         return None
     try:
@@ -62,7 +68,11 @@ def _why_unreadable(line: bytes, detail: str) -> tuple[str, str]:
 
 
 def is_lines(place: Place, encoding: str | None) -> bool:
-    """Whether a .json file holds one object a line, as many do. Raises SourceError where the file is damaged."""
+    """Return whether a .json file holds one object a line, as many do.
+
+    Raises:
+        SourceError: If the file is damaged.
+    """
     with open_utf8(place, encoding) as file:
         lines = (line for line, _ in lines_of(file) if line.strip())
         first, second = next(lines, b""), next(lines, b"")
@@ -75,7 +85,11 @@ def is_lines(place: Place, encoding: str | None) -> bool:
 
 
 def json_rows(place: Place, encoding: str | None) -> list[RawRow]:
-    """Return the rows of a file that is one JSON text. Raises SourceError where it has no list of them."""
+    """Return the rows of a file that is one JSON text.
+
+    Raises:
+        SourceError: If it has no list of them.
+    """
     with open_utf8(place, encoding) as file:
         data = file.read().removeprefix(codecs.BOM_UTF8)
     if not data.strip():
@@ -96,7 +110,7 @@ def _list_in(value: Any, place: Place) -> list[Any]:
 
 
 def _checked(value: Any, number: int, encoding: str | None) -> RawRow:
-    """A row of a JSON text that has invalid bytes in it, with the reason where they are in this row."""
+    """Return a row of a JSON text that has invalid bytes in it, with the reason where they are in this row."""
     text = json.dumps(value, ensure_ascii=False)
     if not re.search("[\udc80-\udcff]", text):
         return RawRow(value)
@@ -105,7 +119,9 @@ def _checked(value: Any, number: int, encoding: str | None) -> RawRow:
 
 
 def _parse_document(data: bytes, place: Place, encoding: str | None) -> Any:
-    """A whole JSON text; where bytes or surrogates in it are invalid, they are left in for their own rows to answer."""
+    """Return a whole JSON text; where bytes or surrogates in it are invalid, they are left in for their own rows to
+    answer.
+    """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

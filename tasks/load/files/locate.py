@@ -44,7 +44,8 @@ class Place:
 def locate(source: DatasetSource, base: Path) -> Place:
     """Find a source: beside the recipe, then in the current folder, then (owner/name) on the Hub.
 
-    Raises SourceError for a path that is missing or whose format is not given.
+    Raises:
+        SourceError: For a path that is missing or whose format is not given.
     """
     if source.format == "hub":
         return Place("hub", None, source.path)
@@ -59,9 +60,13 @@ def locate(source: DatasetSource, base: Path) -> Place:
 
 
 def source_digest(source: DatasetSource, base: Path) -> str:
-    """The digest of a source's content: a file's bytes, a folder's files, or a Hub id with its revision and split.
+    """Return the digest of a source's content: a file's bytes, a folder's files, or a Hub id with its revision and
+    split.
 
-    A Hub id without a revision has one digest whatever the Hub holds that day. Raises SourceError where it is missing.
+    A Hub id without a revision has one digest whatever the Hub holds that day.
+
+    Raises:
+        SourceError: If it is missing.
     """
     place = locate(source, base)
     if place.path is None:
@@ -137,7 +142,7 @@ def _check_options(source: DatasetSource, path: Path, names: Sequence[str], what
 
 
 def _neighbours(missing: Path) -> str:
-    """What a mistyped path may have meant: the names in its folder, or the first part of it that is missing."""
+    """Return what a mistyped path may have meant: the names in its folder, or the first part of it that is missing."""
     folder = missing.parent
     if not folder.is_dir():
         return f", nor does its folder {folder}: correct the path"

@@ -18,7 +18,11 @@ PEEK_ROWS = 1000
 
 
 def open_rows(source: DatasetSource, place: Place) -> Opened:
-    """Open a source for reading from its first row. Raises SourceError where it is not what its format says."""
+    """Open a source for reading from its first row.
+
+    Raises:
+        SourceError: If it is not what its format says.
+    """
     if place.shards:
         return _open_shards(source, place)
     if place.format == "csv":
@@ -74,13 +78,13 @@ def _open_json(source: DatasetSource, place: Place) -> Opened:
 
 
 def peek_columns(source: DatasetSource, base: Path) -> list[str] | None:
-    """The column names of a source on disk, None for a Hub id, without reading more than it takes."""
+    """Return the column names of a source on disk, None for a Hub id, without reading more than it takes."""
     place = locate(source, base)
     return None if place.format == "hub" else open_rows(source, place).columns
 
 
 def _seen_columns(rows: Iterator[RawRow]) -> list[str] | None:
-    """The keys of the first rows that are objects, in order of appearance."""
+    """Return the keys of the first rows that are objects, in order of appearance."""
     seen: dict[str, None] = {}
     for row in islice(rows, PEEK_ROWS):
         if isinstance(row.value, dict):

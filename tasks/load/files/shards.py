@@ -39,7 +39,8 @@ class Shards:
 def find_shards(source: DatasetSource, folder: Path) -> Shards | None:
     """Choose the files of one split and one configuration below a folder; None where it holds no data files.
 
-    Raises SourceError where the recipe must say which, or names what is not there.
+    Raises:
+        SourceError: If the recipe must say which, or names what is not there.
     """
     form, files = _data_files(source, folder)
     if form is None:
@@ -57,7 +58,7 @@ def find_shards(source: DatasetSource, folder: Path) -> Shards | None:
 
 
 def _shards_of(source: DatasetSource, folder: Path, configuration: Configuration) -> Shards | None:
-    """The files of one split of a configuration that the folder's README declares."""
+    """Return the files of one split of a configuration that the folder's README declares."""
     if not configuration.patterns and configuration.folder:
         return find_shards(source.model_copy(update={"name": None}), folder / configuration.folder)
     splits = files_of(source, folder, configuration)
@@ -74,7 +75,9 @@ def _shards_of(source: DatasetSource, folder: Path, configuration: Configuration
 
 
 def _data_files(source: DatasetSource, folder: Path) -> tuple[Format | None, list[Path]]:
-    """The data files below a folder, of the format that the recipe names, else of Parquet, else of the commonest."""
+    """Return the data files below a folder, of the format that the recipe names, else of Parquet, else of the
+    commonest.
+    """
     files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _is_hidden(file, folder)]
     formats = {file: FORMATS[endings_of(file)[0]] for file in files if _is_data(file)}
     form = source.format or _commonest(list(formats.values()))
@@ -101,7 +104,7 @@ def _is_data(file: Path) -> bool:
 
 
 def _splits(folder: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
-    """The files of each split, by the first rule that fits any of them."""
+    """Return the files of each split, by the first rule that fits any of them."""
     for rule in _RULES:
         found: dict[str, list[Path]] = defaultdict(list)
         for file in files:
@@ -133,13 +136,17 @@ def _tells_splits(folder: Path, files: Iterable[Path]) -> bool:
 
 
 def _configuration(file: Path, folder: Path, split: str | None = None) -> str:
-    """The folders above a file that are neither data nor a split."""
+    """Return the folders above a file that are neither data nor a split."""
     parts = file.relative_to(folder).parts[:-1]
     return "/".join(part for part in parts if part not in ("data", split) and not _splits_of_name(Path(part)))
 
 
 def _of_configuration(source: DatasetSource, folder: Path, files: list[Path]) -> list[Path]:
-    """The files of the configuration that the recipe names, if it names one. Raises SourceError for another name."""
+    """Return the files of the configuration that the recipe names, if it names one.
+
+    Raises:
+        SourceError: For another name.
+    """
     if source.name is None:
         return files
     found = sorted({_configuration(file, folder) for file in files} - {""})

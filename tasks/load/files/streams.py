@@ -76,7 +76,11 @@ def open_utf8(place: Place, encoding: str | None) -> Iterator["IO[bytes] | Trans
 
 
 def head_of(place: Place) -> bytes:
-    """Return the first megabyte of a file. Raises SourceError where it is damaged."""
+    """Return the first megabyte of a file.
+
+    Raises:
+        SourceError: If it is damaged.
+    """
     try:
         with open_bytes(place) as file:
             return file.read(PEEK_BYTES)
@@ -92,7 +96,7 @@ def check_kind(head: bytes, place: Place) -> None:
 
 
 def report_damage(place: Place, rows: Iterator[RawRow]) -> Iterator[RawRow]:
-    """The same rows, with damage to the file itself raised as a SourceError."""
+    """Yield the same rows, with damage to the file itself raised as a SourceError."""
     try:
         yield from rows
     except DAMAGE as error:
@@ -107,7 +111,7 @@ def damage(place: Place, error: Exception) -> SourceError:
 
 
 def lines_of(file: ByteLines) -> Iterator[tuple[bytes, bool]]:
-    """The lines of a file without their ends, and whether each was too long and is cut; a BOM is dropped."""
+    """Yield the lines of a file without their ends, and whether each was too long and is cut; a BOM is dropped."""
     first = True
     while line := file.readline(MAX_LINE_BYTES + 1):
         cut = len(line) > MAX_LINE_BYTES

@@ -41,7 +41,7 @@ def _bytes_of(array: pa.Array) -> int:
 
 
 def _lengths(array: pa.Array) -> pa.Array:
-    """The length of each value in bytes."""
+    """Return the length of each value in bytes."""
     return pc.binary_length(array) if _is_text(array.type) else pa.repeat(array.type.byte_width, len(array))
 
 

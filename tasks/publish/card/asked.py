@@ -55,7 +55,7 @@ def _ways(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
 
 
 def _limit_rows(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The rows of one model, the rarest together where they are many."""
+    """Return the rows of one model, the rarest together where they are many."""
     if len(rows) <= MOST_WAYS:
         return list(rows)
     ordered = sorted(rows, key=lambda row: -row[3])
@@ -68,7 +68,7 @@ def _limit_rows(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 def _known_as(model: Any) -> str:
-    """A model's own name and revision, as the recipe tells them."""
+    """Return a model's own name and revision, as the recipe tells them."""
     if not isinstance(model, dict):
         return ""
     name = str(model.get("model") or model.get("kind") or "")
@@ -76,6 +76,6 @@ def _known_as(model: Any) -> str:
 
 
 def _sampling(ways: str) -> str:
-    """The sampling parameters of a request, as one text."""
+    """Return the sampling parameters of a request, as one text."""
     fields = mask_secrets(orjson.loads(ways))
     return ", ".join(f"{name} {orjson.dumps(value).decode()}" for name, value in fields.items()) or "the server's own"

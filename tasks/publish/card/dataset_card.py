@@ -50,7 +50,7 @@ class CardFacts:
 
 
 def card(facts: CardFacts) -> str:
-    """The card as Markdown with the Hub's YAML header."""
+    """Return the card as Markdown with the Hub's YAML header."""
     name = cell(facts.run.state().name)
     parts = [
         _header(facts),
@@ -68,13 +68,13 @@ def card(facts: CardFacts) -> str:
 
 
 def how_it_came_about(facts: CardFacts) -> list[str]:
-    """The models, the licences, the account of every stage and the gates, as sections of a card."""
+    """Return the models, the licences, the account of every stage and the gates, as sections of a card."""
     origins = provenance(facts.config, mask_secrets(facts.run.recipe()))
     return [*_models(facts), *origins, *_account(facts), *_gates(facts)]
 
 
 def _introduction(facts: CardFacts) -> str:
-    """What the dataset is, in a sentence."""
+    """Return what the dataset is, in a sentence."""
     pairs, run = facts.figures.pairs, cell(facts.run.id)
     if any(form.rows == "pairs" for form in facts.forms):
         return (
@@ -115,7 +115,7 @@ def _header(facts: CardFacts) -> str:
 
 
 def front_matter(facts: CardFacts, tags: list[str]) -> str:
-    """The YAML in front of a card, from which the Hub and `datasets` know what the folder holds."""
+    """Return the YAML in front of a card, from which the Hub and `datasets` know what the folder holds."""
     header = {
         "language": facts.figures.hub_languages(),
         "license": facts.config.license or "unknown",
@@ -142,7 +142,7 @@ def _size(pairs: int) -> str:
 
 
 def how_to_load(facts: CardFacts) -> list[str]:
-    """How each format is loaded, as a section of a card."""
+    """Return how each format is loaded, as a section of a card."""
     parts = ["## How to load it", *from_hub(facts.config.hub)]
     for place, chosen in enumerate(facts.forms):
         folder = "path/to/this/folder" + (f"/{chosen.name}" if place else "")
@@ -154,7 +154,7 @@ def how_to_load(facts: CardFacts) -> list[str]:
 
 
 def _test_split(facts: CardFacts) -> list[str]:
-    """What the test split is, and how large."""
+    """Return what the test split is, and how large."""
     split = facts.config.split
     if split is None:
         return []
@@ -169,7 +169,7 @@ def _test_split(facts: CardFacts) -> list[str]:
 
 
 def _drawn_by(facts: CardFacts) -> tuple[str, str]:
-    """What decides on which side a prompt is (`publish.families`), and what is there beside its own pairs."""
+    """Return what decides on which side a prompt is (`publish.families`), and what is there beside its own pairs."""
     altered = facts.config.alters_prompts
     drawn = "prompt without its system messages" if altered else "prompt"
     alike = " and of those that differ from it only in their system messages" if altered else ""
@@ -187,7 +187,7 @@ def _left_out(facts: CardFacts) -> list[str]:
 
 
 def columns(facts: CardFacts) -> list[str]:
-    """What the columns of each format are, as a section of a card."""
+    """Return what the columns of each format are, as a section of a card."""
     parts = ["## Columns", _column_table(facts.forms[0].columns)]
     for form in facts.forms[1:]:
         parts += [f"In the format {form.name}:", _column_table(form.columns)]
@@ -214,7 +214,7 @@ def _texts(facts: CardFacts) -> str:
 
 
 def _column_table(columns: Mapping[str, str]) -> str:
-    """A table of columns; names and meanings are our own Markdown."""
+    """Return a table of columns; names and meanings are our own Markdown."""
     if not columns:
         return "The columns are those that the recipe's own function returns."
     lines = ["| column | what it is |", "| --- | --- |", *(f"| {name} | {what} |" for name, what in columns.items())]
@@ -285,7 +285,7 @@ def _pairs(figures: Figures) -> list[str]:
 
 
 def origin(facts: CardFacts) -> list[str]:
-    """The recipe and the versions, as sections of a card."""
+    """Return the recipe and the versions, as sections of a card."""
     versions = [("kasasagi", installed_version()), ("python", platform.python_version())]
     versions += [(package, installed_version(package)) for package in PACKAGES]
     return [

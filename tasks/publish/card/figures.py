@@ -102,11 +102,13 @@ class Figures:
         self.languages[(language_of(users[-1]) if users else None) or "unknown"] += 1
 
     def hub_languages(self) -> list[str]:
-        """The languages of the prompts by their ISO 639-1 codes, the commonest first, where scripts tell them."""
+        """Return the languages of the prompts by their ISO 639-1 codes, the commonest first, where scripts
+        tell them.
+        """
         enough = LANGUAGE_SHARE * self.languages.total()
         return [name for name, count in self.languages.most_common() if len(name) == 2 and count >= enough]
 
 
 def _characters(answers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The length of each answer's text."""
+    """Return the length of each answer's text."""
     return pc.utf8_length(pc.struct_field(pc.list_element(answers, 0), "content"))

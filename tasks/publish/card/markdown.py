@@ -23,7 +23,7 @@ _SECRET_TEXT = re.compile(
 
 
 def cell(value: Any) -> str:
-    """A value as the text of one table cell or of a sentence: one line, short, and nothing but text."""
+    """Return a value as the text of one table cell or of a sentence: one line, short, and nothing but text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -36,7 +36,7 @@ def cell(value: Any) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table; columns in which the first row holds a number stand at the right."""
+    """Return a table; columns in which the first row holds a number stand at the right."""
     body = [list(row) for row in rows]
     numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in body[0]] if body else []
     marks = ["---:" if number else "---" for number in numbers] or ["---"] * len(header)
@@ -45,14 +45,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def code_block(text: str, language: str = "") -> str:
-    """A code block whose fence is longer than any in the text."""
+    """Return a code block whose fence is longer than any in the text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def mask_secrets(value: Any) -> Any:
-    """A recipe's data with everything that looks like a key replaced by ***; a recipe should hold none."""
+    """Return a recipe's data with everything that looks like a key replaced by ***; a recipe should hold none."""
     if isinstance(value, dict):
         return {name: _MASK if _is_secret(name, entry) else mask_secrets(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -61,7 +61,7 @@ def mask_secrets(value: Any) -> Any:
 
 
 def masked_text(text: str) -> str:
-    """A text with everything that looks like a key replaced by ***."""
+    """Return a text with everything that looks like a key replaced by ***."""
     return _SECRET_TEXT.sub(_MASK, text)
 
 

@@ -98,7 +98,7 @@ def _ratings(models: Mapping[str, ModelFigures], file: Path) -> None:
 
 
 def _classes(found: Sequence[Counter[float]]) -> list[tuple[str, float, float]]:
-    """Each rating that occurs; of many five classes, equally wide, from a lowest one to below a highest."""
+    """Return each rating that occurs; of many five classes, equally wide, from a lowest one to below a highest."""
     marks = sorted(set().union(*found))
     if len(marks) <= CLASSES:
         return [(f"{mark:g}", mark, mark) for mark in marks]
@@ -151,6 +151,6 @@ def _count(axes: "Axes") -> None:
 
 
 def _short(name: str) -> str:
-    """A model's name on one line, not too long for a plot."""
+    """Return a model's name on one line, not too long for a plot."""
     line = " ".join(name.split())
     return line if len(line) <= LABEL_CHARS else f"{line[: LABEL_CHARS - 1]}…"

@@ -12,7 +12,7 @@ UNKNOWN = "unknown"
 
 
 def provenance(config: PublishConfig, recipe: Mapping[str, Any]) -> list[str]:
-    """The section on licences, where the dataset goes to the Hub or the recipe names any; else nothing."""
+    """Return the section on licences, where the dataset goes to the Hub or the recipe names any; else nothing."""
     if config.hub is None and not config.licenses:
         return []
     models = recipe.get("models") or {}
@@ -43,7 +43,7 @@ def _model(config: PublishConfig, label: str, model: Any) -> tuple[str, str]:
 
 
 def from_hub(hub: HubConfig | None) -> list[str]:
-    """How the dataset is loaded from the Hub."""
+    """Return how the dataset is loaded from the Hub."""
     if hub is None:
         return []
     revision = f', revision="{hub.revision}"' if hub.revision else ""

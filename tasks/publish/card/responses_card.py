@@ -13,7 +13,7 @@ from kasasagi.tasks.publish.card.markdown import cell, table
 
 
 def responses_card(facts: CardFacts) -> str:
-    """The card as Markdown with the Hub's YAML header."""
+    """Return the card as Markdown with the Hub's YAML header."""
     figures = facts.figures
     parts = [
         front_matter(facts, ["synthetic", "kasasagi", *facts.config.formats]),

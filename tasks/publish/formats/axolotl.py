@@ -38,7 +38,7 @@ DUMMY = "[[dummy_message]]"
 
 
 def skip_reason(row: Row) -> str | None:
-    """Why Axolotl would not take the row."""
+    """Return why Axolotl would not take the row."""
     if not {turn["role"] for turn in row["prompt"]} <= ROLES:
         return "unknown_role"
     hidden = any(text_of(row, side).strip() in DUMMY for side in ("chosen", "rejected"))

@@ -48,7 +48,7 @@ class Format:
 
 
 def by_row(schema: pa.Schema, make: Callable[[Row], dict[str, Any]]) -> Callable[[pa.Table], pa.Table]:
-    """A conversion that makes one row of each."""
+    """Return a conversion that makes one row of each."""
 
     def convert(rows: pa.Table) -> pa.Table:
         return table_of(schema, (make(row) for row in rows.to_pylist()))
@@ -62,12 +62,14 @@ def table_of(schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> pa.Table:
 
 
 def text_of(row: Row, side: str) -> str:
-    """The text of the chosen or the rejected answer."""
+    """Return the text of the chosen or the rejected answer."""
     return str(row[side][0]["content"])
 
 
 def first_question(row: Row) -> str:
-    """The first thing that the user said, as datasets with a plain `prompt` beside whole conversations have it."""
+    """Return the first thing that the user said, as datasets with a plain `prompt` beside whole
+    conversations have it.
+    """
     return next((turn["content"] for turn in row["prompt"] if turn["role"] == "user"), "")
 
 

@@ -69,7 +69,7 @@ def _format_row(row: Row) -> dict[str, Any]:
 
 
 def _input(row: Row) -> dict[str, Any]:
-    """What distilabel's step would have been given."""
+    """Return what distilabel's step would have been given."""
     answers = row[ANSWERS]
     judges = sorted({judge for answer in answers for judge in answer["judges"]})
     return {

@@ -49,7 +49,7 @@ def _unpair(rows: pa.Table) -> pa.Table:
 
 
 def _answers(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each text once, with its label; those that stand on both sides are left out."""
+    """Yield each text once, with its label; those that stand on both sides are left out."""
     sides = {side: {(row["prompt_id"], text_of(row, side)) for row in rows} for side in ("chosen", "rejected")}
     seen = sides["chosen"] & sides["rejected"]
     for row in rows:

@@ -44,7 +44,7 @@ DATASETS = {"train": "kasasagi", "test": "kasasagi_test"}
 
 
 def skip_reason(row: Row) -> str | None:
-    """Why LLaMA-Factory would skip the row."""
+    """Return why LLaMA-Factory would skip the row."""
     return misplaced_turn(row["prompt"])
 
 

@@ -41,7 +41,7 @@ ROLES = frozenset({"system", "user", "assistant"})
 
 
 def skip_reason(row: Row) -> str | None:
-    """Why the row would not be taken."""
+    """Return why the row would not be taken."""
     if not {turn["role"] for turn in row["prompt"]} <= ROLES:
         return "unknown_role"
     return None if row["prompt"] and row["prompt"][-1]["role"] == "user" else "no_question"

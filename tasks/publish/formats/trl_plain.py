@@ -32,13 +32,13 @@ _IMITATION = re.compile(r"\n[ \t\r]*\n(?:System|User|Assistant):")
 
 
 def transcript(row: Row) -> str:
-    """The prompt as one text that ends where the answer begins."""
+    """Return the prompt as one text that ends where the answer begins."""
     turns = [f"{SPEAKERS[turn['role']]}: {turn['content']}" for turn in row["prompt"]]
     return "\n\n".join([*turns, "Assistant:"])
 
 
 def skip_reason(row: Row) -> str | None:
-    """Why a transcript of the row would not say what the conversation says."""
+    """Return why a transcript of the row would not say what the conversation says."""
     if any(turn["role"] not in SPEAKERS for turn in row["prompt"]):
         return "unknown_role"
     texts = [*(turn["content"] for turn in row["prompt"]), text_of(row, "chosen"), text_of(row, "rejected")]

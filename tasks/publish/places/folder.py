@@ -30,7 +30,7 @@ FILES_NAMED = 3
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a folder that was published here, else None."""
+    """Return the manifest of a folder that was published here, else None."""
     try:
         return as_manifest((folder / MANIFEST).read_bytes())
     except OSError:
@@ -38,7 +38,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def as_manifest(content: bytes) -> dict[str, Any] | None:
-    """The manifest that a file of its name holds, else None."""
+    """Return the manifest that a file of its name holds, else None."""
     try:
         found = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -49,7 +49,8 @@ def as_manifest(content: bytes) -> dict[str, Any] | None:
 def recover(target: Path) -> None:
     """Undo what a publication that was killed left behind: an earlier folder comes back, half-built ones go.
 
-    Raises OSError where the folder beside the target cannot be written.
+    Raises:
+        OSError: If the folder beside the target cannot be written.
     """
     target = target.resolve()
     with locked_folder(target.parent):
@@ -103,7 +104,8 @@ def _join_names(names: list[str]) -> str:
 def replace_folder(target: Path) -> Iterator[Path]:
     """An empty folder to fill; when the block ends well it takes the target's place, else it vanishes.
 
-    Raises PublishError where the target is not ours or cannot be written; then all is as it was.
+    Raises:
+        PublishError: If the target is not ours or cannot be written; then all is as it was.
     """
     target = target.resolve()
     try:
@@ -134,12 +136,12 @@ def _building(target: Path) -> Iterator[Path]:
 
 
 def hidden_name(target: Path) -> Path:
-    """A name beside the target for a folder that is being built."""
+    """Return a name beside the target for a folder that is being built."""
     return target.with_name(f".{target.name}.kasasagi-new-{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def unwritable(target: Path, error: OSError) -> PublishError:
-    """The error of a target that cannot be written."""
+    """Return the error of a target that cannot be written."""
     return PublishError(
         f"{target} cannot be written ({error.strerror or error}), so nothing is published: "
         "make room or make it writable, or name another path"
@@ -162,12 +164,13 @@ def _swap(new: Path, target: Path) -> None:
 
 
 def _aside(target: Path) -> Path:
-    """Where an earlier folder waits while the new one takes its place."""
+    """Return where an earlier folder waits while the new one takes its place."""
     return target.with_name(f".{target.name}.kasasagi-old")
 
 
 def _being_built(folder: Path) -> bool:
-    """Whether somebody still fills a half-built folder: its lock is held, or another process of that number lives.
+    """Return whether somebody still fills a half-built folder: its lock is held, or another process of that number
+    lives.
 
     The lock tells it of threads of this process and of containers, where numbers do not; a storage that knows no locks
     is left with the numbers.

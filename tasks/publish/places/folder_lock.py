@@ -14,7 +14,10 @@ if sys.platform != "win32":
 def locked_folder(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; wait until nobody else does, in another thread, process or machine of a shared disk.
 
-    A storage that knows no locks on folders gives none. Raises OSError where the folder cannot be opened.
+    A storage that knows no locks on folders gives none.
+
+    Raises:
+        OSError: If the folder cannot be opened.
     """
     if sys.platform == "win32":
         yield
@@ -29,7 +32,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether somebody holds a folder's lock."""
+    """Return whether somebody holds a folder's lock."""
     if sys.platform == "win32":
         return False
     with suppress(FileNotFoundError):

@@ -23,7 +23,7 @@ def foreign_files(folder: Path, published: Collection[str]) -> list[str]:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The names of all files and links in a folder, relative to it."""
+    """Yield the names of all files and links in a folder, relative to it."""
     for place, folders, files in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         folders[:] = [name for name in folders if name not in HARMLESS_FOLDERS]

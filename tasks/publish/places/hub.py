@@ -36,7 +36,11 @@ def push(config: HubConfig, folder: Path) -> str:
 
 
 def _earlier(repository: HubRepository, head: BranchState) -> list[str]:
-    """The files that an earlier push put there. Raises PublishError where there are others."""
+    """Return the files that an earlier push put there.
+
+    Raises:
+        PublishError: If there are others.
+    """
     there = set(head.files) - HARMLESS
     if not there:
         return []
@@ -55,7 +59,7 @@ def _earlier(repository: HubRepository, head: BranchState) -> list[str]:
 
 
 def _message(manifest: dict[str, object]) -> str:
-    """The commit's title: what is in it and which run it is of."""
+    """Return the commit's title: what is in it and which run it is of."""
     partial = ", not finished" if manifest.get("partial") else ""
     what = manifest.get("of", "rows")
     return f"{manifest['rows']:,} {what} of the run {manifest['run']}{partial} (digest {manifest['digest']})"

@@ -62,7 +62,8 @@ def _precious(workspace: Workspace, base: Path) -> Iterator[tuple[Path, str]]:
 def rehearse(target: Path) -> None:
     """Look whether a target may be replaced, and make and remove the folders that a publication would make.
 
-    Raises PublishError where that cannot be done.
+    Raises:
+        PublishError: If that cannot be done.
     """
     try:
         refuse_foreign(target)

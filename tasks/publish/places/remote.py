@@ -69,7 +69,11 @@ def _stage(store: Store, folder: Path, files: Iterable[str]) -> None:
 
 
 def _earlier(store: Store, names: list[str]) -> set[str]:
-    """The files that were put there before. Raises PublishError where there are others."""
+    """Return the files that were put there before.
+
+    Raises:
+        PublishError: If there are others.
+    """
     content = store.read(MANIFEST) if MANIFEST in names else None
     manifest = as_manifest(content) if content is not None else None
     ours = {*manifest["files"], MANIFEST} if manifest else set()
@@ -84,6 +88,6 @@ def _earlier(store: Store, names: list[str]) -> set[str]:
 
 
 def _incomplete(manifest: dict[str, Any], files: set[str]) -> bytes:
-    """A manifest that names all files that are there meanwhile, and says that they are no dataset."""
+    """Return a manifest that names all files that are there meanwhile, and says that they are no dataset."""
     named = {**manifest, "incomplete": True, "files": dict.fromkeys(sorted(files - {MANIFEST}))}
     return orjson.dumps(named, option=orjson.OPT_INDENT_2) + b"\n"

@@ -34,7 +34,7 @@ class Pack(Config):
     ja: Texts = Field(Texts(), description="The Japanese texts.")
 
     def texts(self, language: str, form: Literal["system", "start"]) -> tuple[str, ...]:
-        """The texts of one language and form."""
+        """Return the texts of one language and form."""
         of_language: Texts = getattr(self, language)
         found: tuple[str, ...] = getattr(of_language, form)
         return found
@@ -49,12 +49,13 @@ class Words(Config):
 
 
 def pack_names() -> list[str]:
-    """The packs that ship with kasasagi."""
+    """Return the packs that ship with kasasagi."""
     return sorted(file.stem for file in FOLDER.glob("*.yaml") if file.stem != WORDS)
 
 
 def read_pack(name: str, base: Path, languages: Sequence[str], form: Literal["system", "start"]) -> Pack:
-    """A pack by its name, or from a YAML file relative to base; it must have texts of that form in all languages.
+    """Return a pack by its name, or from a YAML file relative to base; it must have texts of that form in all
+    languages.
 
     Raises SteeringError.
     """
@@ -84,7 +85,7 @@ def _read(place: str, file: Path) -> Pack:
 
 
 def wording(system: str | None, language: str | None, persona: str | None, spoken: str | None) -> str | None:
-    """A system prompt with sentences that say which language is wanted and who asks (described in spoken)."""
+    """Return a system prompt with sentences that say which language is wanted and who asks (described in spoken)."""
     if language is None and persona is None:
         return system
     words = _words()

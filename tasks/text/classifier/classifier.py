@@ -56,7 +56,7 @@ class Classifier:
         return _as_words(max(runs, key=lambda run: (self.weights[run], run), default=tokens[1]))
 
     def _known(self, tokens: Sequence[str], asked: Sequence[str]) -> set[str]:
-        """The pieces of a text that have a weight."""
+        """Return the pieces of a text that have a weight."""
         others = (piece for piece in other_pieces(tokens, asked) if piece in self.weights)
         return {*self._known_runs(tokens), *others}
 

@@ -82,14 +82,14 @@ def train(sentences: Sequence[Sentence], tokens: Sequence[Tokens]) -> Classifier
 
 
 def _rounded(names: Sequence[str], weights: NDArray[np.float64], bias: float) -> Classifier:
-    """The heaviest pieces alone, in whole units."""
+    """Return the heaviest pieces alone, in whole units."""
     heaviest = np.argsort(-np.abs(weights), kind="stable")[:MOST_PIECES]
     kept = {names[place]: round(float(weights[place]) / UNIT) for place in heaviest}
     return Classifier({piece: weight for piece, weight in kept.items() if weight}, bias)
 
 
 def _tokens(sentence: Sentence) -> Tokens:
-    """The tokens of a sentence, and of what it answers."""
+    """Return the tokens of a sentence, and of what it answers."""
     if "answer" not in sentence:
         return tokens_of(sentence["prompt"]), []
     answer, asked = looked_at(sentence["prompt"], sentence["answer"])
@@ -97,7 +97,7 @@ def _tokens(sentence: Sentence) -> Tokens:
 
 
 def _scores_by_others(sentences: Sequence[Sentence], tokens: Sequence[Tokens]) -> NDArray[np.float64]:
-    """The score of each sentence by a classifier that has not seen its author's."""
+    """Return the score of each sentence by a classifier that has not seen its author's."""
     scores = np.zeros(len(sentences))
     for author in sorted({one["author"] for one in sentences}):
         others = [place for place, one in enumerate(sentences) if one["author"] != author]
@@ -114,7 +114,7 @@ def _limit(sentences: Sequence[Sentence], scores: NDArray[np.float64], lost: flo
 
 
 def _shares(sentences: Sequence[Sentence], scores: NDArray[np.float64], limit: float) -> str:
-    """The shares of bad sentences caught and of good ones lost, by language."""
+    """Return the shares of bad sentences caught and of good ones lost, by language."""
     shares = []
     for language in ("en", "ja"):
         for label, word in (("bad", "caught"), ("good", "lost")):

@@ -90,7 +90,9 @@ def _counts(text: str, found: re.Match[str], quiet: bool) -> bool:
 
 
 def _closes_element(text: str, found: re.Match[str]) -> bool:
-    """Whether a token is the end of an element of plain words, as in XML, whose beginning stands on the same line."""
+    """Return whether a token is the end of an element of plain words, as in XML, whose beginning stands on the same
+    line.
+    """
     name = _WORD_END.fullmatch(found[0])
     line = text[max(0, found.start() - NEAR) : found.start()].rpartition("\n")[2]
     return name is not None and f"<{name[1]}>" in line

@@ -52,6 +52,6 @@ def _unquoted_tag(plain: str) -> re.Match[str] | None:
 
 
 def _is_all(content: str, block: re.Match[str]) -> bool:
-    """Whether a fenced block is all that an answer shows, some words before it aside."""
+    """Return whether a fenced block is all that an answer shows, some words before it aside."""
     closed = content.find("```", block.end())
     return block.start() <= LONGEST_LEAD and (closed < 0 or not content[closed + 3 :].strip())

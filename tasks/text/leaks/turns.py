@@ -68,7 +68,7 @@ def leading_role(text: str, instruction: str = "") -> str | None:
 
 
 def _is_defined(rest: str, name: str) -> bool:
-    """Whether a lone word is a heading whose text explains it, or one of several such headings."""
+    """Return whether a lone word is a heading whose text explains it, or one of several such headings."""
     first = " ".join(rest.split()[:3]).lower()
     return re.search(rf"\b{re.escape(name.lower())}", first) is not None or (
         re.search(r"\n[ \t]*\n[a-z]+[ \t]*\n\S", rest) is not None
@@ -101,13 +101,15 @@ def next_turn(text: str, asks_for_questions: bool = False) -> str | None:
 
 
 def _is_turn(before: str, said: str) -> bool:
-    """Whether a lone role between two lines heads a turn, and is not an item of a list."""
+    """Return whether a lone role between two lines heads a turn, and is not an item of a list."""
     is_item = re.fullmatch(r"[a-z]+", before) is not None
     return not is_item and _is_sentence(said) and (said[0].isupper() or not said[0].isascii() or said.endswith("?"))
 
 
 def _opens(text: str, label: re.Match[str], later: list[re.Match[str]]) -> bool:
-    """Whether a label opens a turn of the user: a question, a sentence, or one that an assistant's label follows."""
+    """Return whether a label opens a turn of the user: a question, a sentence, or one that an assistant's label
+    follows.
+    """
     before = text[max(0, label.start() - 400) : label.start()]
     if not before.strip() or before.rstrip().endswith((":", "：")):
         return False
@@ -136,7 +138,7 @@ def _kind(label: re.Match[str]) -> str:
 
 
 def _has_neighbour(text: str, label: re.Match[str]) -> bool:
-    """Whether the line before or behind a label has a label of its own, as in a list of definitions."""
+    """Return whether the line before or behind a label has a label of its own, as in a list of definitions."""
     above = text[max(0, label.start() - 400) : label.start()].rpartition("\n")[2]
     below = text[label.end() : label.end() + 400].lstrip("\n").partition("\n")[0]
     return any(_ANY_LABEL.match(line) for line in (above, below))
@@ -149,6 +151,6 @@ def _is_sentence(said: str) -> bool:
 
 
 def _is_script(text: str) -> bool:
-    """Whether speakers other than the roles of a chat speak more than once."""
+    """Return whether speakers other than the roles of a chat speak more than once."""
     names = Counter(found["name"] for found in _ANY_LABEL.finditer(text) if not _ROLES.match(found["name"]))
     return any(times > 1 for times in names.values())

@@ -43,7 +43,7 @@ _NOT_OF_THINKING = re.compile(r"answer|response|output|solution|final|content|to
 
 
 def forms_of(model: ModelConfig, base: Path) -> tuple[Form, ...]:
-    """The forms of thinking of a model's own; base is the recipe's folder, where its tokenizer may lie."""
+    """Return the forms of thinking of a model's own; base is the recipe's folder, where its tokenizer may lie."""
     if isinstance(model, BundledModel):
         return ()
     if model.thinking:
@@ -62,7 +62,9 @@ def _of_tokenizer(name: str, base: Path, revision: str | None) -> tuple[Form, ..
 
 
 def marks_in(template: str) -> set[tuple[str, str]]:
-    """The marks of thinking that a chat template names, each as (begin, end); "" is a beginning in plain words."""
+    """Return the marks of thinking that a chat template names, each as (begin, end); "" is a beginning in
+    plain words.
+    """
     return {(begin, end) for begin, end in _named(template) if not begin or _mark_thinking(begin, end)}
 
 
@@ -82,7 +84,7 @@ def _named(template: str) -> Iterator[tuple[str, str]]:
 
 
 def split_own(completion: Completion, forms: tuple[Form, ...]) -> Completion:
-    """A completion whose thinking, marked as its model does it, stands in its own field."""
+    """Return a completion whose thinking, marked as its model does it, stands in its own field."""
     if not forms or completion.error is not None:
         return completion
     text, thinking = split_thinking(completion.text, completion.reasoning, forms)

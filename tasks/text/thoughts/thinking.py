@@ -95,7 +95,7 @@ def holds_end_of_thinking(text: str) -> bool:
 
 
 def _split(content: str, known: _Known) -> tuple[str, list[str]]:
-    """The answer without the marks around it, and the thoughts in front of it."""
+    """Return the answer without the marks around it, and the thoughts in front of it."""
     thoughts: list[str] = []
     start = 0
     while (block := _leading_block(content, start, known)) is not None:
@@ -114,7 +114,9 @@ def _split(content: str, known: _Known) -> tuple[str, list[str]]:
 
 
 def _leading_block(content: str, start: int, known: _Known) -> tuple[str, int] | None:
-    """The thought that begins at a place, blanks aside, and where what follows it begins; None where none does."""
+    """Return the thought that begins at a place, blanks aside, and where what follows it begins; None where
+    none does.
+    """
     for form, begin in zip(known.forms, known.begins, strict=True):
         opened = begin.match(content, start)
         if opened is None or is_mentioned_first(content, opened.end()):
@@ -129,7 +131,9 @@ def _leading_block(content: str, start: int, known: _Known) -> tuple[str, int] |
 
 
 def _unwrapped(answer: str, wrappers: tuple[tuple[str, str], ...], both: bool = False) -> str:
-    """An answer without a pair of marks around all of it; the last one may be missing unless both must be there."""
+    """Return an answer without a pair of marks around all of it; the last one may be missing unless both
+    must be there.
+    """
     for begin, end in wrappers:
         if (opened := re.match(rf"\s*(?:{begin})\s*", answer, re.IGNORECASE)) is not None:
             inner = answer[opened.end() :]
@@ -145,7 +149,9 @@ def _joined(thoughts: list[str]) -> str | None:
 
 
 def _lone_end(content: str, known: _Known) -> re.Match[str] | None:
-    """The first end of thinking that no beginning precedes and no sentence quotes or speaks of, if there is one."""
+    """Return the first end of thinking that no beginning precedes and no sentence quotes or speaks of, if
+    there is one.
+    """
     if known.ends.search(content) is None:
         return None
     for found in _unquoted_marks(content, known):
@@ -166,6 +172,6 @@ def _unquoted_marks(content: str, known: _Known) -> Iterator[re.Match[str]]:
 
 
 def _alone(content: str, mark: re.Match[str]) -> bool:
-    """Whether a mark is all that its line says: nobody quotes it so without having shown the beginning."""
+    """Return whether a mark is all that its line says: nobody quotes it so without having shown the beginning."""
     before = content[: mark.start()].endswith("\n") if mark.start() else True
     return before and content[mark.end() : mark.end() + 1] in ("", "\n", "\r")

@@ -36,7 +36,7 @@ def check_instructions(case: Case) -> Finding:
 
 
 def _asked(case: Case) -> Recognised:
-    """The constraints of the row or the recipe, else those of the prompt."""
+    """Return the constraints of the row or the recipe, else those of the prompt."""
     if not is_missing(case.truth):
         return Recognised(read_constraints(case.truth), "")
     return recognised_in(case.prompt)

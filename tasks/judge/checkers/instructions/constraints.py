@@ -59,7 +59,11 @@ class Constraints(Config):
 
 
 def read_constraints(value: Any) -> Constraints:
-    """Return the constraints of a column or a recipe. Raises ValueError for what is none."""
+    """Return the constraints of a column or a recipe.
+
+    Raises:
+        ValueError: For what is none.
+    """
     if isinstance(value, str):
         value = orjson.loads(value)
     return Constraints.model_validate(value)

@@ -43,7 +43,7 @@ def _at_most(less: int) -> Read:
 
 
 def _exactly(match: re.Match[str]) -> Found | None:
-    """A bare number of words or characters is seldom meant to the letter, so it is not understood as exact."""
+    """Leave out a bare number of words or characters, which is seldom meant to the letter."""
     thing, count = _thing(match[2]), _number(match[1])
     is_exact = "exactly" in match[0].lower() or thing in ("sentences", "paragraphs", "bullets")
     return {thing: {"at_least": count, "at_most": count}} if is_exact else None
@@ -58,7 +58,7 @@ def _texts(name: str) -> Read:
 
 
 def _required(match: re.Match[str]) -> Found | None:
-    """The words that must be there; either of two is not understood."""
+    """Return the words that must be there; either of two is not understood."""
     is_either = re.search(r"[\"'”’`]\s*,?\s*or\b", match[0]) or re.match(r"\s*,?\s*or\b", match.string[match.end() :])
     return None if is_either else {"required": [text for text in match.groups() if text]}
 
@@ -201,7 +201,7 @@ _COUNT = re.compile(rf"{_N}\s+{_THING}\b", re.IGNORECASE)
 
 
 def _is_order(text: str, match: re.Match[str]) -> bool:
-    """Whether the sentence around a match asks for it, of the whole answer."""
+    """Return whether the sentence around a match asks for it, of the whole answer."""
     begin = max((one.end() for one in _BREAK.finditer(text, 0, match.start())), default=0)
     ending = _BREAK.search(text, match.end() - 1 if text[match.end() - 1] in ".!?" else match.end())
     before, behind = text[begin : match.start()], text[match.end() : ending.start() if ending else len(text)]

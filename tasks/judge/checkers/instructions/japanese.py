@@ -19,7 +19,7 @@ def _number(text: str) -> int:
 
 
 def _bound(match: re.Match[str]) -> Found | None:
-    """A count with what limits it; a bare number of characters is seldom meant to the letter."""
+    """Return a count with what limits it; a bare number of characters is seldom meant to the letter."""
     thing, count, limit = _THINGS[match[2]], _number(match[1]), match[3] or ""
     limits: dict[str, Found] = {
         "以内": {"at_most": count},
@@ -49,7 +49,7 @@ def _texts(name: str) -> Read:
 
 
 def _required(match: re.Match[str]) -> Found | None:
-    """The words that must be there; what is quoted without being called a word may be a thing to use."""
+    """Return the words that must be there; what is quoted without being called a word may be a thing to use."""
     is_word = re.search(r"言葉|単語|語|キーワード|フレーズ|表現|文字列|含|入れ", match[0])
     sentence = re.split(r"[。！？!?\n]", match.string[match.end() :])[0]
     if not (is_word or re.search(r"書|作文|文を|説明|表現|答え|述べ|紹介", sentence)):
@@ -136,7 +136,7 @@ _NOUN = re.compile(r"\s*(?:回答|答え|文章|説明|要約|返答|紹介|感�
 
 
 def _is_order(text: str, match: re.Match[str]) -> bool:
-    """Whether the sentence around a match asks for it, of the whole answer."""
+    """Return whether the sentence around a match asks for it, of the whole answer."""
     begin = max((one.end() for one in _BREAK.finditer(text, 0, match.start())), default=0)
     ending = _BREAK.search(text, match.end())
     before, behind = text[begin : match.start()], text[match.end() : ending.start() if ending else len(text)]

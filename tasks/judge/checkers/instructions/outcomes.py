@@ -56,7 +56,9 @@ def outcomes(constraints: Constraints, answer: str) -> Iterator[Outcome]:
 
 
 def _within(bounds: Bounds, found: Span) -> bool | None:
-    """Whether a count is within its bounds, whichever way of counting is meant; None where it depends on that."""
+    """Return whether a count is within its bounds, whichever way of counting is meant; None where it
+    depends on that.
+    """
     inside = [_is_inside(bounds, count) for count in found]
     if all(inside):
         return True
@@ -80,7 +82,7 @@ def _asked(bounds: Bounds) -> str:
 
 
 def _is_in(text: str, language: str) -> bool | None:
-    """Whether a text is in a language; None where it is short, or in two of them."""
+    """Return whether a text is in a language; None where it is short, or in two of them."""
     found, kana, words = language_of(text), len(KANA.findall(text)), len(_LATIN_WORD.findall(text))
     if found is None or (kana >= FEW and words >= FEW):
         return None
@@ -90,7 +92,7 @@ def _is_in(text: str, language: str) -> bool | None:
 
 
 def _has_case(text: str, case: str) -> bool | None:
-    """Whether all letters are in a case; None where there are none, or the others are in code and links."""
+    """Return whether all letters are in a case; None where there are none, or the others are in code and links."""
     other = str.isupper if case == "lower" else str.islower
     if not any(sign.isupper() or sign.islower() for sign in text):
         return None
@@ -100,13 +102,15 @@ def _has_case(text: str, case: str) -> bool | None:
 
 
 def _tidied(text: str) -> str:
-    """A text as words are looked for in it: one width and case, straight quotes, no emphasis, single blanks."""
+    """Return a text as words are looked for in it: one width and case, straight quotes, no emphasis, single blanks."""
     text = without_markdown(_INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
     return " ".join(text.replace("’", "'").replace("‘", "'").casefold().split())
 
 
 def _holds_word(text: str, word: str) -> bool | None:
-    """Whether a word is there as a word; None where it is but a part of one, or another form or spelling is there."""
+    """Return whether a word is there as a word; None where it is but a part of one, or another form or spelling is
+    there.
+    """
     there, wanted = _tidied(text), _tidied(word)
     if not wanted:
         return None
@@ -118,7 +122,7 @@ def _holds_word(text: str, word: str) -> bool | None:
 
 
 def _is_there_otherwise(there: str, wanted: str) -> bool:
-    """Whether a word seems to be there in another form: inflected, hyphenated, in the other kana."""
+    """Return whether a word seems to be there in another form: inflected, hyphenated, in the other kana."""
     if not wanted.isascii():
         return _folded(re.sub(r"(?<=[一-鿿])[ぁ-ん]+\Z", "", wanted)) in _folded(there)
     stem = re.sub(r"(?:e|y|es|s|ing|ed)\Z", "", wanted)
@@ -127,7 +131,7 @@ def _is_there_otherwise(there: str, wanted: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    """A text in one kind of kana, without accents and blanks."""
+    """Return a text in one kind of kana, without accents and blanks."""
     text = "".join(chr(ord(sign) - 0x60) if "ァ" <= sign <= "ヶ" else sign for sign in text if not sign.isspace())
     return "".join(sign for sign in unicodedata.normalize("NFD", text) if not "\u0300" <= sign <= "\u036f")
 

@@ -57,7 +57,7 @@ def _against(truth: str, said: Statements, final: Statement, case: Case) -> Find
 
 
 def _other_conclusion(said: Statements) -> str | None:
-    """A sentence behind the answer that concludes another number."""
+    """Return a sentence behind the answer that concludes another number."""
     assert said.final is not None
     found = _quantity(said.final.text, is_stated=True)
     for sentence in conclusions_in(said.behind):
@@ -68,14 +68,16 @@ def _other_conclusion(said: Statements) -> str | None:
 
 
 def _values(text: str) -> set[Fraction | None]:
-    """All numbers of a text, in digits and in words."""
+    """Return all numbers of a text, in digits and in words."""
     words = [english_words(run[0]) for run in ENGLISH_RUN.finditer(text)]
     kanji = [kanji_words(run[0]) for run in KANJI_RUN.finditer(text)]
     return {*(one.value for one in numerals(without_latex(text))), *words, *kanji}
 
 
 def _new_number(said: Statements, prompt: str) -> str | None:
-    """A number behind the answer that is neither the answer, nor known before, nor worked out: it may replace it."""
+    """Return a number behind the answer that is neither the answer, nor known before, nor worked out: it may replace
+    it.
+    """
     assert said.final is not None
     news = [
         one
@@ -90,7 +92,7 @@ def _new_number(said: Statements, prompt: str) -> str | None:
 
 
 def _is_scale_asked(text: str, prompt: str) -> bool:
-    """Whether a scale in an answer, such as thousand, is one that the question names."""
+    """Return whether a scale in an answer, such as thousand, is one that the question names."""
     scale = re.search(r"hundred|thousand|[mbtr]illion|dozen|[百千万億兆]", text, re.IGNORECASE)
     return scale is not None and scale[0].lower() in prompt.lower()
 
@@ -122,7 +124,7 @@ def _written(truth: str, statement: Statement, problem: str) -> Finding:
 
 
 def _quantity(text: str, *, is_stated: bool = False) -> Quantity | str:
-    """The number of a text, or why it gives none."""
+    """Return the number of a text, or why it gives none."""
     try:
         return quantity(text, is_stated=is_stated)
     except NotAQuantity as error:

@@ -37,7 +37,7 @@ def compare(truth: Quantity, found: Quantity, prompt: str = "") -> Finding:
 
 
 def _percent(truth: Quantity, found: Quantity, prompt: str) -> Finding:
-    """One is a percentage, the other is none."""
+    """Compare a percentage with a number that is none."""
     sign, bare = (truth, found) if truth.percent else (found, truth)
     if bare.value * _HUNDRED == sign.value:
         return correct(f"{_show(found)} is {_show(truth)}")
@@ -72,7 +72,7 @@ def _units(truth: Quantity, found: Quantity, prompt: str) -> Finding:
 
 
 def _converted(truth: Quantity, found: Quantity, one: Unit, other: Unit) -> Finding:
-    """Both have units that can be converted."""
+    """Compare two numbers whose units can be converted."""
     if {one.dimension, other.dimension} == {"time", "calendar"}:
         return cannot_tell(f"the answer is in {found.unit}, the truth in {truth.unit}")
     if one.dimension != other.dimension:
@@ -84,7 +84,7 @@ def _converted(truth: Quantity, found: Quantity, one: Unit, other: Unit) -> Find
 
 
 def _found_in_unit(truth: Quantity, found: Quantity, prompt: str) -> Finding:
-    """The answer has a unit, and the truth is a bare number, in the unit that the question asks for."""
+    """Compare an answer with a unit to a bare truth, which is in the unit that the question asks for."""
     unit = found.known_unit
     assert unit is not None
     asked = asked_unit(prompt)
@@ -103,7 +103,7 @@ def _found_in_unit(truth: Quantity, found: Quantity, prompt: str) -> Finding:
 
 
 def _truth_in_unit(truth: Quantity, found: Quantity, prompt: str) -> Finding:
-    """The truth has a unit, and the answer is a bare number: it is meant in the unit that the question asks for."""
+    """Compare a truth with a unit to a bare answer, which is meant in the unit that the question asks for."""
     unit = truth.known_unit
     assert unit is not None
     asked = asked_unit(prompt)
@@ -134,7 +134,7 @@ def _values(one: Fraction, other: Fraction, truth: Quantity, found: Quantity, pr
 
 
 def _is_rounded(one: Fraction, truth: Quantity, other: Fraction, found: Quantity) -> bool:
-    """Whether one number may be the other, rounded to the decimals that it has."""
+    """Return whether one number may be the other, rounded to the decimals that it has."""
     return any(
         quantity.decimals and abs(one - other) <= Fraction(1, 10**quantity.decimals) and _rounds(one, other)
         for quantity in (truth, found)
@@ -142,12 +142,12 @@ def _is_rounded(one: Fraction, truth: Quantity, other: Fraction, found: Quantity
 
 
 def _rounds(one: Fraction, other: Fraction) -> bool:
-    """Whether two numbers are so near that rounding may lie between them: less than one percent apart."""
+    """Return whether two numbers are so near that rounding may lie between them: less than one percent apart."""
     return one != other and abs(one - other) * 100 <= max(abs(one), abs(other))
 
 
 def _noun(unit: str) -> str:
-    """A counted thing in the singular; a sign such as MW is another one than mW."""
+    """Return a counted thing in the singular; a sign such as MW is another one than mW."""
     return unit if len(unit) <= LONGEST_SIGN else unit.lower().removesuffix("s")
 
 

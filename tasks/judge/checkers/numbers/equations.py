@@ -36,13 +36,13 @@ def _equations(text: str) -> Iterator[str]:
 
 
 def _is_converted(behind: str) -> bool:
-    """Whether a unit stands behind an equation, which may have been converted in it."""
+    """Return whether a unit stands behind an equation, which may have been converted in it."""
     word = _WORD.match(behind)
     return word is not None and any(unit_of(word[1][:size]) for size in range(1, len(word[1]) + 1))
 
 
 def _holds(sides: str) -> bool:
-    """Whether all sides that can be worked out are equal, but for rounding."""
+    """Return whether all sides that can be worked out are equal, but for rounding."""
     parts = [part.strip() for part in sides.split("=")]
     if not any(re.search(r"\d\s*[-+*/×÷·]", part) for part in parts) or parts[0][:1] in tuple("+*/×÷·)-"):
         return True

@@ -108,7 +108,7 @@ def _squeezed(text: str) -> str:
 
 
 def _is_small(text: str) -> bool:
-    """Whether an expression is made of harmless parts, so that its value takes no long time to find."""
+    """Return whether an expression is made of harmless parts, so that its value takes no long time to find."""
     powers = [inner or single for inner, single in _POWER.findall(text)]
     numbers = [power for power in powers if not re.fullmatch(r"[a-z]|\\?[a-z]+", power)]
     return (
@@ -122,7 +122,7 @@ def _is_small(text: str) -> bool:
 
 
 def _depth(text: str) -> int:
-    """How deep an expression's brackets are nested: the parser's time grows with a power of it."""
+    """Return how deep an expression's brackets are nested: the parser's time grows with a power of it."""
     depth = deepest = 0
     for sign in text:
         depth += (sign in "({[") - (sign in ")}]")
@@ -131,7 +131,7 @@ def _depth(text: str) -> int:
 
 
 def _parsed(text: str) -> Any:
-    """The expression as SymPy has it, None where it is none."""
+    """Return the expression as SymPy has it, None where it is none."""
     if not is_installed():
         raise MissingExtraError(
             f"judge.verify: the expression {text[:60]!r} is compared by {LIBRARY}, which is not installed: it is "
@@ -148,7 +148,7 @@ def _parsed(text: str) -> Any:
 
 
 def _equal(one: Any, other: Any) -> bool | None:
-    """Whether two expressions have the same value wherever they are looked at."""
+    """Return whether two expressions have the same value wherever they are looked at."""
     if one.free_symbols != other.free_symbols:
         return None
     symbols = sorted(one.free_symbols, key=str)

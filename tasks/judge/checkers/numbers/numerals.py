@@ -109,7 +109,7 @@ def _numeral(text: str, match: re.Match[str]) -> Numeral:
 
 
 def _sign(text: str, start: int) -> tuple[int, bool]:
-    """Where a number begins with its sign and its currency, and whether it is negative."""
+    """Return where a number begins with its sign and its currency, and whether it is negative."""
     begin = max(0, start - LONGEST_SIGN)
     lead = text[begin:start]
     before = re.search(r"(?:(?<![\w)}.])([-+–])\s?)?[$€£¥]?\s?\Z", lead)
@@ -124,7 +124,7 @@ def _sign(text: str, start: int) -> tuple[int, bool]:
 
 
 def _meaning(match: re.Match[str]) -> tuple[Fraction | None, Fraction | None, int | None]:
-    """What a match means here and elsewhere, and its decimals."""
+    """Return what a match means here and elsewhere, and its decimals."""
     part = match.groupdict()
     if part["strange"] or len(match[0]) > MOST_DIGITS:
         return None, None, None
@@ -156,7 +156,9 @@ def _power(factor: Fraction, base: Fraction, power: int) -> Fraction | None:
 
 
 def _digits(part: dict[str, str | None]) -> tuple[Fraction | None, Fraction | None, int | None]:
-    """The value of digits with separators: 1,234.5 and 1.234,5 are plain, 1,234 and 1.234 depend on the country."""
+    """Return the value of digits with separators: 1,234.5 and 1.234,5 are plain, 1,234 and 1.234 depend on
+    the country.
+    """
     if (european := part["european"]) is not None:
         written = european.replace(".", "").replace(",", ".")
         value = Fraction(written) if "." in european else None  # 1,5 may be two numbers
@@ -174,7 +176,7 @@ def _digits(part: dict[str, str | None]) -> tuple[Fraction | None, Fraction | No
 
 
 def _mixed_ja(written: str) -> Fraction:
-    """The value of digits with Japanese scales: 3万5000, 1億2千万."""
+    """Return the value of digits with Japanese scales: 3万5000, 1億2千万."""
     total, section, number = Fraction(0), Fraction(0), ""
     for sign in written.replace(",", ""):
         if sign in _SMALL:

@@ -123,13 +123,13 @@ def quantity(text: str, *, is_stated: bool = False) -> Quantity:
 
 
 def _unquoted(text: str) -> str:
-    """A text without the quotation marks around it."""
+    """Return a text without the quotation marks around it."""
     match = re.fullmatch(r"([\"'「『])([^\"'「」『』]*)[\"'」』]([.。]?)", text)
     return match[2] if match else text.replace("「", " ").replace("」", " ")
 
 
 def _right_side(text: str) -> str:
-    """What stands behind the last equals sign of a single chain of equations."""
+    """Return what stands behind the last equals sign of a single chain of equations."""
     text = _OF_VARIABLE.sub("", text)
     exact, _, about = text.partition("≈")
     parts = (about if about and not re.search(r"\d", exact) else exact).split("=")
@@ -143,7 +143,7 @@ def _right_side(text: str) -> str:
 
 
 def _with_unit(text: str, one: Numeral) -> Quantity:
-    """The number with its unit; the words around it must not change what it says."""
+    """Return the number with its unit; the words around it must not change what it says."""
     before, behind = text[: one.start], text[one.end :]
     unit, rest = _unit_behind(behind)
     if sign := _CURRENCY.search(one.written):
@@ -169,7 +169,7 @@ def _with_unit(text: str, one: Numeral) -> Quantity:
 
 
 def _unit_behind(behind: str) -> tuple[str, str]:
-    """The unit or the counted thing behind a number, and what is left."""
+    """Return the unit or the counted thing behind a number, and what is left."""
     if _JAPANESE.search(behind):
         if (counted := unit_behind(behind)) is None:
             raise NotAQuantity(f"{behind[:20]!r} behind the number may change it")
@@ -184,7 +184,7 @@ def _unit_behind(behind: str) -> tuple[str, str]:
 
 
 def _in_words(text: str) -> Quantity:
-    """A number in words, where the text is that number and at most a unit."""
+    """Return a number in words, where the text is that number and at most a unit."""
     for count in range(min(len(words := text.split()), MOST_WORDS), 0, -1):
         if (value := english_words(" ".join(words[:count]))) is not None and len(words) - count <= 1:
             unit = words[count] if count < len(words) else ""
@@ -197,7 +197,7 @@ def _in_words(text: str) -> Quantity:
 
 
 def _in_kanji(text: str) -> Quantity | None:
-    """A number or a fraction in kanji, with what can follow it."""
+    """Return a number or a fraction in kanji, with what can follow it."""
     match = re.match(rf"({_KANJI})(?:分の({_KANJI}))?", text)
     if match is None or (unit := unit_behind(text[match.end() :])) is None:
         return None
@@ -211,7 +211,7 @@ _KANJI = "[零〇一二三四五六七八九十百千万億兆]+"
 
 
 def _is_reduced(written: str) -> bool:
-    """Whether a fraction is in lowest terms; what is written as no fraction is."""
+    """Return whether a fraction is in lowest terms; what is written as no fraction is."""
     parts = re.search(r"(\d+)\s*/\s*(\d+)|\\frac\s*\{(\d+)\}\s*\{(\d+)\}|(\d+)分の(\d+)", written)
     if parts is None:
         return True
