@@ -113,3 +113,13 @@ class Availability:
     def add_question(self, question: str) -> None:
         """Note that one of the failures in the row is that of a question which is not suspect."""
         self._questions.add(question)
+
+
+def trouble_of(completion: Completion | None) -> str:
+    """Return what a model does that answers no call."""
+    return "refuses calls" if completion and completion.error == "rate_limited" else "does not answer"
+
+
+def words_of(completion: Completion | None) -> str:
+    """Return why calls fail, in the server's words where there are any."""
+    return (completion.detail or completion.error or "") if completion else ""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from kasasagi.blocks.dispatch.addresses import Address, Route
+from kasasagi.blocks.dispatch.availability import trouble_of, words_of
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
 from kasasagi.blocks.dispatch.groups import SharedCalls, SharedReply, complete_shared
 from kasasagi.blocks.dispatch.job_queue import JobQueue, QueueEntry
@@ -297,10 +298,8 @@ class ServerLane(Lane):
             return
         availability.is_logged = True
         left = max(0.0, route.model.patience_s - availability.seconds_down(now))
-        why = _words(availability.last)
-        self._log(
-            f"{_describe(route)} does not answer ({why}); its calls wait and are sent again for up to {left:.0f} s"
-        )
+        why = f"{trouble_of(availability.last)} ({words_of(availability.last)})"
+        self._log(f"{_describe(route)} {why}; its calls wait and are sent again for up to {left:.0f} s")
 
     def _give_up(self, job: Job, completion: Completion, route: Route, now: float) -> None:
         """Fail a question and all that wait for the same model, since patience with it is over."""
@@ -309,9 +308,10 @@ class ServerLane(Lane):
         if not route.availability.given_up:
             route.availability.given_up = True
             seconds = f"{route.availability.seconds_down(now):.0f} s"
+            count = f"{len(waiting) + 1:,} call{'s are' if waiting else ' is'}"
             self._log(
-                f"{_describe(route)} did not answer for {seconds} ({_words(completion)}): "
-                f"{len(waiting) + 1} calls are given up and sent by the next run; raise patience_s to wait longer"
+                f"{_describe(route)} {trouble_of(completion)}, for {seconds} so far ({words_of(completion)}): "
+                f"{count} given up and sent by the next run; raise patience_s to wait longer"
             )
         self._settle(job, completion, route)
         for one in waiting:
@@ -396,11 +396,6 @@ class ServerLane(Lane):
 
 def _describe(route: Route) -> str:
     return f"model {route.label!r} at {route.address.url}"
-
-
-def _words(completion: Completion | None) -> str:
-    """Return why calls fail, in the server's words where there are any."""
-    return (completion.detail or completion.error or "") if completion else ""
 
 
 def _slots() -> Slots:

@@ -12,13 +12,18 @@ from typing import Any
 RENAMED: Mapping[str, str] = {"max_tokens": "max_completion_tokens"}
 LEFT_OUT = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _UNSUPPORTED = re.compile(
-    r"unsupported|not support|n['’]t support|only \S+ is (?:allowed|supported)"
+    r"unsupported|not support|(?:may|can) only be|must be \S+ (?:for|with|when)|only the default|fixed to"
+    r"|not a valid parameter|use [`'\"]?max_completion_tokens|n['’]t support|only \S+ is (?:allowed|supported)"
     r"|not (?:allowed|permitted|available|accepted)|deprecated"
-    r"|unrecognized|unknown (?:name|parameter|field)|extra inputs|use 'max_completion_tokens'|cannot both be",
+    r"|unrecognized|unknown (?:name|parameter|field)|extra inputs|cannot both be",
     re.IGNORECASE,
 )
 ADAPTABLE = (*RENAMED, *LEFT_OUT)
 _NAME = re.compile(rf"(?<![a-z_])({'|'.join(ADAPTABLE)})(?![a-z_])")
+
+
+_SECOND_WORD = re.compile(r"(?<=[a-z])([A-Z])(?=[a-z])")
+"""In presencePenalty and the like."""
 
 
 class Adaptation:
@@ -41,7 +46,7 @@ class Adaptation:
         """
         if status not in (400, 422) or not _UNSUPPORTED.search(words):
             return False
-        named = [name for name in _NAME.findall(words) if name in body]
+        named = [name for name in _NAME.findall(_SECOND_WORD.sub(r"_\1", words).lower()) if name in body]
         if not named:
             return False
         name = named[-1] if "cannot both be" in words else named[0]

@@ -11,7 +11,13 @@ import openai
 import orjson
 
 from kasasagi.blocks.endpoints.account_errors import account_reason
-from kasasagi.blocks.endpoints.rate_headers import quota_wait, retry_after, retry_delay
+from kasasagi.blocks.endpoints.rate_headers import (
+    LONGEST_ASKED_WAIT_S,
+    is_daily_quota,
+    quota_wait,
+    retry_after,
+    retry_delay,
+)
 from kasasagi.blocks.models.llm import Completion
 
 TOO_LONG = re.compile(r"context.{0,20}(length|window|size)|maximum.{0,20}(length|tokens)|too (long|many tokens)", re.I)
@@ -154,6 +160,8 @@ def _without_completions(path: str) -> str:
 
 def requested_wait(failed: Completion, headers: Mapping[str, str], body: Any = None) -> float | None:
     """Seconds until a server takes calls again, where its headers, its error or its quotas say so."""
+    if failed.error == "rate_limited" and is_daily_quota(body):
+        return LONGEST_ASKED_WAIT_S
     asked = retry_after(headers)
     if asked is None:
         asked = retry_delay(body)

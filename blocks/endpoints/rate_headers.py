@@ -16,6 +16,8 @@ from typing import Any
 
 LONGEST_ASKED_WAIT_S = 3600.0
 LONGEST_QUOTA_WAIT_S = 60.0
+MOST_READ = 4_000
+"""Characters of an error in which a quota of the day is looked for."""
 QUOTAS = (
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
@@ -25,6 +27,7 @@ QUOTAS = (
     ("ratelimit-remaining", "ratelimit-reset"),
 )
 _DELAYS = ("retryDelay", "retry_after", "retryAfter")
+_PER_DAY = re.compile(r"per_?day|daily[ _](?:\w+[ _])?(?:quota|limit)|quota (?:of|for) the day", re.IGNORECASE)
 _LISTED = 8
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _SECONDS_OF = (3600.0, 60.0, 1.0, 0.001)
@@ -51,6 +54,11 @@ def retry_delay(body: Any, depth: int = 6) -> float | None:
         if isinstance(value := body.get(name), str | int | float) and (seconds := seconds_in(str(value))) is not None:
             return _within(seconds, LONGEST_ASKED_WAIT_S)
     return retry_delay([value for value in body.values() if isinstance(value, list | Mapping)], depth - 1)
+
+
+def is_daily_quota(body: Any) -> bool:
+    """Return whether an error says that a quota of the day is used up, as Gemini's quotaId …PerDay… does."""
+    return _PER_DAY.search(str(body)[:MOST_READ]) is not None
 
 
 def quota_wait(headers: Mapping[str, str]) -> float | None:

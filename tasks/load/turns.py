@@ -63,11 +63,20 @@ def content_of(content: Any, number: int) -> str:
         return content
     if not isinstance(content, list):
         raise UnfitRowError("bad_message", f"message {number} has {kind_of(content)} as its content, not text")
-    for part in content:
-        kind = part.get("type", "text") if isinstance(part, dict) else kind_of(part)
-        if kind not in _TEXT_PARTS or not isinstance(part.get("text"), str):
+    texts = [_text_of_part(part) for part in content]
+    for part, text in zip(content, texts, strict=True):
+        if text is None:
+            kind = part.get("type", "text") if isinstance(part, dict) else kind_of(part)
             raise UnfitRowError("bad_message", f"message {number} has a part of type {str(kind)[:40]!r}, not text")
-    return "".join(part["text"] for part in content)
+    return "".join(text for text in texts if text is not None)
+
+
+def _text_of_part(part: Any) -> str | None:
+    """Return the text of a message's part, which may be written as a bare text; None for another kind of part."""
+    if isinstance(part, str):
+        return part
+    is_text = isinstance(part, dict) and part.get("type", "text") in _TEXT_PARTS
+    return part["text"] if is_text and isinstance(part.get("text"), str) else None
 
 
 def unwritten(value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kasasagi.blocks.endpoints.adapted_requests import Adaptation
 from kasasagi.blocks.endpoints.event_replies import joined_events
 from kasasagi.blocks.endpoints.failures import read_error_body
 from kasasagi.blocks.endpoints.openai import read_reply
@@ -169,6 +170,26 @@ def test_a_model_that_takes_no_max_tokens_and_no_temperature_is_understood(tmp_p
     assert not {"max_tokens", "temperature"} & set(last)
     assert len(lines) == 2
     assert "max_completion_tokens is sent instead" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("`temperature` may only be set to 1 when thinking is enabled.", "temperature"),
+        ("Invalid 'temperature': only the default value is accepted", "temperature"),
+        ("temperature must be 1 for this model", "temperature"),
+        ("temperature is fixed to 1 here", "temperature"),
+        ("max_tokens is not a valid parameter; use max_completion_tokens", "max_tokens"),
+        ("Model m does not support parameter presencePenalty", "presence_penalty"),
+        ("temperature 3.0 is not valid: it must be between 0 and 2", None),
+        ("max_tokens must be at most 4096", None),
+    ],
+)
+def test_a_refusal_of_a_parameter_is_understood_in_other_words(words: str, named: str | None) -> None:
+    body = {"max_tokens": 64, "temperature": 3.0, "presence_penalty": 1.0}
+    adaptation = Adaptation()
+    assert adaptation.learn(400, words, body) == (named is not None)
+    assert set(body) - set(adaptation.apply(body)) == ({named} if named else set())
 
 
 def test_a_refusal_about_another_parameter_is_no_reason_to_adapt(tmp_path: Path) -> None:

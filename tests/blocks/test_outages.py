@@ -3,6 +3,7 @@
 Waits are a 250th of what they are for users, and so are the outages.
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -121,7 +122,7 @@ def test_a_server_that_is_down_is_tried_by_single_calls(tmp_path: Path) -> None:
             calls = server.stats()["calls"]
     assert {(one.error, one.transient) for one in answers} == {("server_error", True)}
     assert calls < 64 + 2 / (availability.LONGEST_REST_S) + 30
-    assert sum("did not answer" in line for line in lines) == 1
+    assert sum("given up" in line for line in lines) == 1
     assert "raise patience_s" in lines[-1]
 
 
@@ -149,6 +150,21 @@ def test_the_other_model_at_an_address_goes_on_while_one_is_refused(tmp_path: Pa
             answers = dispatcher.ask([*questions(20), *questions(40, "large")])
     assert {one.error for one in answers[:20]} == {"rate_limited"}
     assert not [one for one in answers[20:] if one.error]
+
+
+def test_a_quota_of_the_day_ends_at_once_however_short_a_wait_the_server_asks(tmp_path: Path) -> None:
+    details = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel"}]}, {"retryDelay": "1s"}]
+    error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "You exceeded your quota", "details": details}
+    body = json.dumps([{"error": error}]).encode()
+    with (
+        ScriptedServer(lambda number, headers: (429, {}, body), MODELS) as server,
+        dispatching(tmp_path, {"small": model(server.base_url)}) as dispatcher,
+        listening(dispatcher) as lines,
+    ):
+        answers = dispatcher.ask(questions(20))
+    assert {one.error for one in answers} == {"rate_limited"}
+    assert server.posts <= 20
+    assert "refuses calls" in lines[0]
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -96,6 +96,20 @@ def test_a_part_that_is_no_text_costs_its_row_alone(tmp_path: Path) -> None:
     assert len(prompts(result)) == 1
 
 
+@pytest.mark.parametrize("content", [["plain"], [{"type": "text", "text": "pla"}, "in"]])
+def test_a_part_may_be_a_bare_text(tmp_path: Path, content: list[Any]) -> None:
+    rows = [{"messages": [{"role": "user", "content": content}]}]
+    assert instructions(tmp_path, lines(tmp_path, "p.jsonl", rows)) == ["plain"]
+
+
+@pytest.mark.parametrize("part", [1, None, ["a"], True, {"type": "text"}, {"type": 3, "text": "a"}])
+def test_any_other_part_costs_its_row_alone(tmp_path: Path, part: Any) -> None:
+    rows = [{"messages": [{"role": "user", "content": [part]}]}, {"messages": [{"role": "user", "content": "good"}]}]
+    result = load(tmp_path, lines(tmp_path, "p.jsonl", rows))
+    assert [row["reason"] for row in quarantine(result)] == ["bad_message"]
+    assert len(prompts(result)) == 1
+
+
 def test_nan_and_infinity_in_jsonl_are_read_as_in_json(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"instruction": "a", "score": NaN}\n{"instruction": "b", "score": -Infinity}\n')
     assert instructions(tmp_path, "p.jsonl") == ["a", "b"]
