@@ -34,17 +34,11 @@ STAGES: tuple[Stage, ...] = (
 
 
 def ranks(stages: Sequence[Stage] = STAGES) -> Mapping[str, int]:
-    """Return the rank of each stage's calls: later stages outrank earlier ones.
+    """Return the rank of each stage's calls: later stages outrank earlier ones, and calls of no stage, which have 0.
 
-    Stages of prompts have ranks up to 0. From the first stage that answers them on, ranks are positive: where the
-    budget does not reach for a call of such a rank, the rest of its chunk continues without it.
+    Where the budget does not reach for a call of a stage, the rest of its chunk continues without it.
     """
-    first = next(place for place, stage in enumerate(stages) if stage is RESPOND)
-    before, behind = stages[:first], stages[first:]
-    return {
-        **dict(zip((s.name for s in reversed(before)), count(0, -1))),
-        **dict(zip((s.name for s in behind), count(1))),
-    }
+    return dict(zip((stage.name for stage in stages), count(1)))
 
 
 def gate_of(stage: str) -> Gate:

@@ -47,8 +47,9 @@ class Dispatcher:
 
     models maps the recipe's labels to their configuration; engines holds the models of this process by label.
     Questions of a higher rank go first; of the same rank, those of the earlier chunk. log takes, in the dispatcher's
-    thread, a line for a person. refused_by is the first refusal of the budget, if there was one. on_first_question is
-    called in the dispatcher's thread once the first questions are handed to their models.
+    thread, a line for a person. refused_by is the first refusal of the budget, if there was one; refused_ranks are the
+    ranks that had one. on_first_question is called in the dispatcher's thread once the first questions are handed to
+    their models.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Dispatcher:
         self.log: Callable[[str], None] = lambda line: None
         self.on_first_question: Callable[[], None] = lambda: None
         self.refused_by: BudgetSpentError | None = None
+        self.refused_ranks: set[int] = set()
         self._folder = ledger_folder
         self._engines = engines
         self._lanes: dict[str, Lane] = {}
@@ -218,10 +220,10 @@ class Dispatcher:
     def _refuse(self, job: Job, error: BudgetSpentError) -> None:
         """Turn a job away that the budget does not reach for.
 
-        The rest of a chunk that is being answered or judged continues, so that what is paid for leads to pairs; before
-        that the stage ends.
+        The rest of a stage's chunk continues, so that what is paid for leads to pairs; what is asked for no stage ends.
         """
         self.refused_by = self.refused_by or error
+        self.refused_ranks.add(job.rank)
         if job.rank > 0:
             self._hand_over(job.key, Completion(error="budget_spent", detail=str(error), transient=True))
         else:

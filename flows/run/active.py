@@ -88,6 +88,7 @@ class ActiveRun(ChunkExecutor):
         answered and what is left for their later stages, and BudgetSpentError is raised at the end.
         """
         if not self.recipe.answers or rows.shard is None:
+            self._raise_if_refused()
             return
         self.progress.now = "planning"
         chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard)
@@ -108,18 +109,22 @@ class ActiveRun(ChunkExecutor):
 
         with responsive():
             await ChunkRunner(self, chunks, concurrency, rows).run_all(each)
+        self._raise_if_refused()
+
+    def _raise_if_refused(self) -> None:
         if (refused := self.session.dispatcher.refused_by) is not None:
             raise refused
 
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
         """End a run that was to publish only what is new, where nothing is. Raises NothingNewError."""
         if self.recipe.filter.dedup.published and not prompts.count:
+            self._raise_if_refused()
             self.options.log("nothing is new since the last publication, so nothing is published")
             raise NothingNewError
 
     async def gates(self, *tasks: StageTask) -> None:
-        """Judge stages on all their rows. Raises GateFailedError."""
-        for task in tasks:
+        """Judge stages on all their rows; what the budget left out says nothing of the data. Raises GateFailedError."""
+        for task in tasks if self.session.dispatcher.refused_by is None else ():
             await self.judging.gate(task.stage, "whole", self.behind(task))
 
     def _log_plan(self, planner: Planner, chunks: int, rows: Rows, task: StageTask | None = None) -> None:

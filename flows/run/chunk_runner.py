@@ -30,6 +30,7 @@ class ChunkRunner:
         self._prompts = chunks
         self._chunks: list[ActiveChunk] = []
         self._scouted = asyncio.Event()
+        self._refused_before = frozenset(run.context.session.dispatcher.refused_ranks)
 
     async def run_all(self, one: Callable[[PromptChunk], Awaitable[None]]) -> None:
         """Take every chunk through its stages. Raises GateFailedError."""
@@ -41,7 +42,7 @@ class ChunkRunner:
         dispatcher = self.run.context.session.dispatcher
         if not chunk.is_ahead and dispatcher.has_budget:
             await self._scouted.wait()
-        if dispatcher.refused_by is not None:
+        if dispatcher.refused_ranks - self._refused_before:
             return
         await one(chunk)
         if chunk.number == 0:

@@ -45,7 +45,8 @@ class Waves:
         self._chunks = 0
 
     async def prompts(self, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
-        """Return the accepted prompts: draws are made until there are enough, or there plainly never will be.
+        """Return the accepted prompts: draws are made until there are enough, or there plainly never will be, or
+        the budget is spent.
 
         Draws are accepted in the order of their numbers and the earlier wins, so that more draws only add.
 
@@ -65,6 +66,8 @@ class Waves:
             run.watch = lambda handle: None
             accepted, drawn = prompts.count, draws
             await self._check_yield(drawn, accepted)
+            if self._is_refused():
+                break
         if source.target is not None and accepted < source.target:
             run.options.log(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
         return prompts
@@ -85,6 +88,8 @@ class Waves:
         run.progress.expect(task.name, self._chunks)
 
         async def one(number: int, numbers: range) -> None:
+            if self._is_refused():
+                return
             job = await asyncio.to_thread(lambda: task.job(context, number, {}, start=numbers.start, stop=numbers.stop))
             handle = (await run.do(task, job)).handle
             if "draws" in handle.shards:
@@ -94,6 +99,10 @@ class Waves:
             self._yields.add(number, chunk)
 
         await gather_bounded(one(*chunk) for chunk in chunks.items())
+
+    def _is_refused(self) -> bool:
+        """Return whether the budget did not reach for a call, so that nothing more is drawn."""
+        return self._context.session.dispatcher.refused_by is not None
 
     def _of_tags(self, drawn: int) -> Callable[[Handle], None]:
         """Note the yield of each chunk of tags, whose conditions may reject most of what the filter left."""

@@ -1,9 +1,11 @@
 """A budget: the run stops cleanly when it is spent, what was paid for is kept, and with a raised one it resumes."""
 
+from typing import Any
+
 import pytest
 
 from tests.e2e.conftest import NewJob
-from tests.e2e.job import MODELS, begun, recipe_for, sent, sent_by_model
+from tests.e2e.job import MODELS, Job, begun, recipe_for, sent, sent_by_model
 
 
 def test_a_run_stops_at_its_budget_and_goes_on_when_it_is_raised(new_job: NewJob) -> None:
@@ -65,21 +67,49 @@ def test_the_plan_says_what_the_budget_is_for(new_job: NewJob) -> None:
     assert sent_by_model(job.server).get("critic", 0) <= 1
 
 
+def assert_pairs_and_account(job: Job, sent_calls: int) -> None:
+    """Check that what a budget left for later stages gave pairs, and that the account of the stopped run is right."""
+    [paid] = job.sql("select sum(calls_paid) as calls from stages")
+    assert paid["calls"] == sent_calls
+    [pairs] = job.sql("select count(*) as pairs from pairs")
+    assert pairs["pairs"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stage", "calls"),
+    [
+        ({"tags": {"model": "critic"}}, 60),
+        ({"rewrite": {"model": "small", "methods": ["deeper"]}}, 150),
+    ],
+    ids=["tags", "rewrite"],
+)
+def test_a_budget_that_ends_before_anybody_responds_gives_pairs_of_what_passed(
+    new_job: NewJob, stage: dict[str, Any], calls: int
+) -> None:
+    job = new_job()
+    job.prepare(100, budget={"calls": calls}, **stage)
+    assert f"the budget of {calls} calls does not cover" in job.run().failed(4)
+    assert sent(job.server) <= calls
+    assert_pairs_and_account(job, sent(job.server))
+
+
 @pytest.mark.slow
 def test_a_budget_that_is_spent_while_inventing_stops_cleanly_and_goes_on_when_it_is_raised(new_job: NewJob) -> None:
     job = new_job()
-    source = {"kind": "magpie", "model": "small", "template": "<user>", "target": 30}
+    source = {"kind": "magpie", "model": "small", "template": "<user>", "target": 60}
 
     def with_budget(calls: int) -> None:
         job.write_plain({**recipe_for(job.server.base_url, budget={"calls": calls}), "source": source})
 
-    with_budget(20)
+    with_budget(150)
     output = job.run().failed(4)
-    assert "the budget of 20 calls does not cover" in output
+    assert "the budget of 150 calls does not cover" in output
     assert "raise budget.calls and run again" in output
     first = sent(job.server)
-    assert 0 < first <= 20, "what later stages will need of the plan is kept for them"
+    assert 100 < first <= 150
     assert job.kept() == first
+    assert_pairs_and_account(job, first)
     assert not job.out.exists()
     assert job.command("runs", "-w", job.workspace).succeeded().out.count("stopped") == 1
 

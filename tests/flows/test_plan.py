@@ -279,7 +279,7 @@ def test_further_turns_count_against_the_budget_beside_the_draws(
         ranks()["respond"]: 20,
         ranks()["judge"]: 20,
     }
-    assert ranks()["synthesize"] < ranks()["converse"] <= 0 < ranks()["respond"] < ranks()["judge"]
+    assert ranks()["synthesize"] < ranks()["converse"] < ranks()["respond"] < ranks()["judge"]
 
 
 def test_turns_of_prompts_that_are_known_and_of_others_are_planned_together(

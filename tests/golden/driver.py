@@ -42,6 +42,7 @@ class Recorder(AnsweringDispatcher):
     """Answers each question by a function, and keeps every answer."""
 
     refused_by = None
+    refused_ranks: frozenset[int] = frozenset()
 
     def __init__(self, workspace: Workspace, models: Any, engines: dict[str, Engine]) -> None:
         super().__init__(workspace.ledger_folder, models, self._kept)

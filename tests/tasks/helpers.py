@@ -25,6 +25,7 @@ class AnsweringDispatcher:
 
     has_budget = False
     refused_by = None
+    refused_ranks: frozenset[int] = frozenset()
 
     def __init__(self, folder: Path, models: Mapping[str, ModelConfig], answer: Callable[[Question], Completion]):
         self.asked: list[Question] = []

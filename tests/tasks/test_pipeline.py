@@ -16,11 +16,10 @@ def test_tasks_and_stages_have_one_order() -> None:
     assert [task.name for task in TASKS] == [stage.name for stage in STAGES]
 
 
-def test_later_stages_outrank_earlier_ones_and_only_answering_is_positive() -> None:
-    found = ranks()
-    order = [found[stage.name] for stage in STAGES]
+def test_later_stages_outrank_earlier_ones_and_calls_of_no_stage() -> None:
+    order = [ranks()[stage.name] for stage in STAGES]
     assert order == sorted(set(order))
-    assert [name for name, rank in found.items() if rank > 0] == ["respond", "judge", "format_dpo"]
+    assert order[0] > 0
 
 
 def test_each_default_expectation_stands_with_its_stage() -> None:
