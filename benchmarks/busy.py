@@ -2,7 +2,7 @@
 
 A simulated server with 512 slots, 0.2 s to the first token and 10 ms for each of 100±30 tokens answers two responders
 and a judge for 4,000 prompts: first to a bare loop on the openai client, then to one on aiohttp, then to kasasagi with
-everything on (ledger, DuckDB, gates, scout, Prefect), and to kasasagi again, which calls nobody. Each has a process of
+everything on (ledger, DuckDB, gates, scout, Prefect), and to kasasagi again, which makes no call. Each has a process of
 its own. The share is busy slot seconds over slots, between the first call and the last; calls a second are counted over
 the same time. `--slots 2048 --tokens 20` is a server so fast that the client is the limit.
 """

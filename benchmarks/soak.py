@@ -108,7 +108,7 @@ def _resident(process: psutil.Process) -> int:
 
 
 def unkept(server: FakeServer, runs: Runs) -> int:
-    """Calls that the server finished and the ledger does not hold, once the server has noticed that nobody listens."""
+    """Return the calls that the server finished and the ledger lacks, once the server sees that the client is gone."""
     while server.stats()["in_flight"]:
         time.sleep(0.1)
     return int(server.stats()["samples_finished"]) - runs.kept()

@@ -109,12 +109,12 @@ class Material:
         """Return the material of a run that was judged.
 
         Raises:
-            ValueError: If nobody judged.
+            ValueError: If the run has no judge.
         """
         recipe = recipe_of(run, [], "pairs")
         if recipe.judge is None:
             raise ValueError(
-                f"nobody judged in the run {run.id}, so there is nothing to compare: name one with a judge"
+                f"no judge rated anything in the run {run.id}, so there is nothing to compare: name one with a judge"
             )
         with open_tables(run) as tables:
             rows = [

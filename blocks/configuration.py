@@ -22,7 +22,7 @@ class Config(BaseModel):
     def keyed(self, exclude: AbstractSet[str] = frozenset()) -> dict[str, Any]:
         """Return what belongs to a cache key: what differs from the defaults, so that a new field changes no key.
 
-        Whoever changes a default raises the version of the stages that it is for.
+        A changed default needs a new version of the stages that use it.
         """
         return self.model_dump(mode="json", exclude_defaults=True, exclude=set(exclude))
 

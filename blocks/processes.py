@@ -14,7 +14,7 @@ _START_FIELD = 19
 
 
 def start_time(pid: int | None = None) -> float:
-    """Return when a process started, by a clock that nobody sets; of this process where none is named.
+    """Return when a process started, by a clock that cannot be set; of this process where none is named.
 
     On Linux that is seconds since the machine's start. Elsewhere it is seconds since the epoch, as before.
 

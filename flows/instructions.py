@@ -1,4 +1,4 @@
-"""Instructions alone as a Prefect flow: source, filter, publish; for a recipe in which nobody answers."""
+"""Instructions alone as a Prefect flow: source, filter, publish; for a recipe without responses."""
 
 from typing import Annotated
 

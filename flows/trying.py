@@ -21,7 +21,7 @@ Rows = Sequence[Mapping[str, Any]]
 def try_stage(
     task: StageTask, rows: Rows, recipe: str, overrides: Sequence[str] = (), *, workspace: str = "", **beside: Rows
 ) -> dict[str, list[dict[str, Any]]]:
-    """Take a few rows through one stage of a recipe, and return what it makes of them.
+    """Run one stage of a recipe on a few rows and return its output.
 
     Args:
         task: The stage's task, such as `kasasagi.tasks.respond.respond`.

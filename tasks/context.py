@@ -1,4 +1,4 @@
-"""What the stages of one run share: its recipe, its models, who answers its questions, and where its rows lie."""
+"""Shared state of a run's stages: recipe, models, session and shard paths."""
 
 import shutil
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ class Context:
         return loads[-1].shards["given"]
 
     def model_digest(self, label: str) -> list[Any]:
-        """Return what of a model changes its answers or their price, for a cache key."""
+        """Return the parts of a model that determine its answers and their price, for a cache key."""
         model = self.recipe.models[label]
         price = price_of(model).keyed()
         thinks = [[[form.begin, form.end] for form in forms] for forms in [forms_of(model, self.base)] if forms]

@@ -28,7 +28,7 @@ Again = Callable[[Question, str, str], list[Message]]
 
 
 class UnreadableError(Exception):
-    """A reply that does not say what was asked for, in the form that was asked for."""
+    """Raised when a reply cannot be parsed."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)

@@ -22,7 +22,7 @@ from kasasagi.tasks.semantic.config import COLUMNS, SemanticConfig
 from kasasagi.tasks.synthesize import MagpieSource
 from kasasagi.tasks.tags.config import TagsConfig
 
-NOBODY = RespondConfig.model_construct(models=())
+NO_RESPONDERS = RespondConfig.model_construct(models=())
 """The respond of a recipe that makes instructions alone."""
 
 PROMPT_COLUMNS = ("prompt_id", "messages", "instruction")
@@ -48,7 +48,7 @@ class Recipe(Config):
     rewrite: RewriteConfig | None = Field(None, description="Rewrite the selected prompts into further ones.")
     stages: tuple[OwnStage, ...] = Field((), description="Your own stages, in their order.")
     respond: RespondConfig = Field(
-        NOBODY, description="Which models respond; a recipe without respond and judge publishes instructions."
+        NO_RESPONDERS, description="Which models respond; a recipe without respond and judge publishes instructions."
     )
     judge: JudgeConfig | None = Field(
         None,
@@ -68,7 +68,7 @@ class Recipe(Config):
 
     @property
     def responses_provided(self) -> bool:
-        """Whether the source holds the responses already, so that nobody is asked for any."""
+        """Whether the source provides the responses, so that no model responds."""
         return isinstance(self.source, DatasetSource) and self.source.responses is not None
 
     @property
@@ -93,7 +93,7 @@ class Recipe(Config):
 
     @property
     def judging(self) -> JudgeConfig | None:
-        """Who judges, if anybody is asked: strong_vs_weak uses no ratings, so they are not paid for."""
+        """The judge configuration, or None if no judge is used: strong_vs_weak uses no ratings."""
         return None if self.pairs.strategy == "strong_vs_weak" else self.judge
 
     @property

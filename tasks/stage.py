@@ -7,7 +7,7 @@ from typing import Any
 from kasasagi.tasks.gate.gate import Gate
 
 PROMPT_TOKENS_GUESSED = 64
-"""Tokens of a prompt that nobody has seen yet."""
+"""Tokens assumed for a prompt that does not exist yet."""
 TEMPLATE_TOKENS_GUESSED = 320
 """The same with our own words around it, as taggers, rewriters and judges are asked."""
 

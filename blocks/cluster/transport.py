@@ -173,7 +173,7 @@ def recover_results(store: Store, ledger_folder: Path, workspace: str, living: C
     for run in gone:
         store.write_whole(f"{workspace}/{run}/{ALIVE}", STOP.encode())
     if any(name.endswith(f"/{CLAIM}") and _run_of(name) in gone for name in names):
-        time.sleep(2 * WATCH_S)  # whoever still works for them hears of it meanwhile
+        time.sleep(2 * WATCH_S)  # workers notice it meanwhile
     count = 0
     for run in gone:
         count += len(collect_answers(store, ledger_folder, f"{workspace}/{run}")[0])

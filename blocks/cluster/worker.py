@@ -79,7 +79,7 @@ class WorkerSession:
         threading.Thread(target=self._watch, name="run-watch", daemon=True).start()
 
     def answer(self, batch: CallBatch) -> tuple[int, int]:
-        """Answer what nobody has answered yet of a batch; gives its questions, and those that were answered before.
+        """Answer the unanswered questions of a batch; gives its questions, and those that were answered before.
 
         Raises StoppedError, ModelUnusableError, LedgerError, DestinationError.
         """

@@ -73,7 +73,7 @@ class HubRepository:
     def commit(self, head: BranchState, adding: Mapping[str, Path], removing: Sequence[str], message: str) -> str:
         """Add and remove files in one commit upon a known one; gives its id.
 
-        The commit is made whole or not at all, and not if somebody else made one meanwhile.
+        The commit is made whole or not at all, and not if another one was made meanwhile.
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
@@ -125,6 +125,6 @@ def _remedy(error: BaseException) -> str:
         case 404:
             return "correct the repository's name or use a token that may see it"
         case 409 | 412:
-            return "somebody else changed it meanwhile: look at it"
+            return "it was changed by another process meanwhile: look at it"
         case _:
             return "wait until it can be reached"

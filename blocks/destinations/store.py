@@ -67,7 +67,7 @@ class Store:
             return
         with self._translate_errors("written"):
             for _ in range(RENEWALS):
-                with suppress(FileNotFoundError):  # somebody found the folder empty and removed it
+                with suppress(FileNotFoundError):  # another process found the folder empty and removed it
                     _write_file(Path(self._path(name)), content)
                     return
             _write_file(Path(self._path(name)), content)

@@ -1,7 +1,7 @@
 """The dispatcher: one thread with an event loop of its own that sends every model call of this process.
 
 Chunks hand it their pending questions and wait. It owns the sessions, the limit of each endpoint, the order in which
-questions are sent, retries, and the writer of the ledger: an answer is in the ledger before anybody sees it.
+questions are sent, retries, and the writer of the ledger: an answer is in the ledger before it is handed on.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ SERVERS = "servers"
 
 
 class ModelUnusableError(Exception):
-    """Every call to a model is pointless: a wrong key, an unknown model, nobody at the address."""
+    """Every call to a model is pointless: a wrong key, an unknown model, no server at the address."""
 
 
 class StoppedError(Exception):
@@ -99,7 +99,7 @@ class Dispatcher:
         return pending.future.result()
 
     def _in_loop(self, work: Callable[..., None], *arguments: Any) -> bool:
-        """Have something done in the loop; False if it has ended, so that nobody waits for what never comes."""
+        """Have something done in the loop; False if it has ended, so that no caller waits for what never comes."""
         with self._closing:
             if not self._closed:
                 self._loop.call_soon_threadsafe(work, *arguments)

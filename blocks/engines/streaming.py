@@ -1,4 +1,4 @@
-"""Engines that answer each request as soon as it is finished, so that nobody waits for the longest of a batch.
+"""Engines that answer each request as soon as it is finished, so that no request waits for the longest of a batch.
 
 A thread of the engine's own loads it with the first request, feeds it, and gives the device up where another engine
 waits for it and there is nothing to do.

@@ -183,7 +183,7 @@ class Claims:
 
 
 def _remove(lock: FileLock) -> None:
-    """Remove the file of a lock that is held, and let it go; nobody waits for it, and no other run gets its name."""
+    """Remove the file of a lock that is held, and release it; no process waits for it, and its name is used once."""
     with suppress(OSError):
         Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()

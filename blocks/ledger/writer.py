@@ -39,7 +39,7 @@ class Writer:
     def _serve(self) -> None:
         try:
             self._run()
-        except Exception as error:  # whoever waits for an answer would otherwise wait for ever
+        except Exception as error:  # a caller that waits for an answer would otherwise wait for ever
             why = f"{type(error).__name__}: {error}"
             failed = LedgerError(f"the ledger's writer failed ({why}): run again to continue, and report this error")
             failed.__cause__ = error

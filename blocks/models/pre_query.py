@@ -20,7 +20,7 @@ _WRITTEN_OUT = re.compile(r"""['"]type['"]: ?['"]text['"]""")
 
 
 class PreQueryUnknownError(ValueError):
-    """Nobody can say what stands before the user's words."""
+    """The text before the user's words is unknown."""
 
 
 class PreQuery(Protocol):

@@ -92,7 +92,7 @@ class Workspace:
 
     @property
     def own_folders(self) -> tuple[Path, ...]:
-        """The folders in it that nobody else may write to, whether they are there or not."""
+        """The folders in it that only kasasagi may write to, whether they exist or not."""
         return tuple(self.folder / name for name in OWN_FOLDERS)
 
     def prepare(self) -> None:

@@ -23,7 +23,7 @@ RUN = "run"
 def problems_before_start(
     loaded: LoadedRecipe, workspace: Workspace, run: str = RUN, publish: bool = True
 ) -> list[str]:
-    """Return one sentence for each fault of a recipe that shows without asking anybody.
+    """Return one sentence for each fault of a recipe that can be found without a call to a model.
 
     Args:
         loaded: The recipe; models that take a block from Prefect are left out until they are filled.

@@ -33,7 +33,7 @@ def check_cluster(loaded: LoadedRecipe, workspace: Workspace, log: Callable[[str
 
 
 def _silent(runtime: RuntimeConfig, log: Callable[[str], None]) -> str | None:
-    """Return one sentence if nobody answers at the cluster's address."""
+    """Return one sentence if the cluster cannot be reached."""
     if runtime.address in FOUND_BY_RAY:
         log(f"runtime: Ray looks for the cluster ({runtime.address}) when a run begins")
         return None

@@ -142,7 +142,7 @@ def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = Non
     """Yield one rendered request for each model that invents, responds or judges: a title, and its text.
 
     first is the source's first row that passes the filter; without one, a question of ours is the example. Raises
-    PreQueryUnknownError where nobody knows what stands before the user's words, SteeringError.
+    PreQueryUnknownError where the text before the user's words is unknown, SteeringError.
     """
     recipe = loaded.recipe
     if isinstance(recipe.source, MagpieSource):

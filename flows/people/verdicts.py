@@ -64,7 +64,7 @@ def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str 
     """Return a new run whose pairs are made of people's verdicts where there are any, and of the judge's elsewhere.
 
     Gives the run, how many verdicts it applies, and how many are about responses of other runs. Raises KasasagiError
-    where nobody has submitted anything, and GateFailedError.
+    where no verdict was submitted, and GateFailedError.
     """
     run = workspace.run(name)
     try:
@@ -74,7 +74,7 @@ def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str 
     prompts = _prompts_of(run)
     ours = [one for one in found if all(one.metadata.get(side) in prompts for side in SIDES)]
     if not ours:
-        what = f"{len(found):,} verdicts on other responses" if found else "no verdict that somebody submitted"
+        what = f"{len(found):,} verdicts on other responses" if found else "no submitted verdict"
         raise KasasagiError(f"the dataset holds {what} and none on the run {run.id}: let people rate its pairs first")
     rows = [row for verdict in ours for row in _ratings(verdict, prompts)]
     return rebuild_pairs(workspace, run.id, (), rows), len(ours), len(found) - len(ours)

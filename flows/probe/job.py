@@ -45,7 +45,7 @@ class ProbeResult(Config):
 
 def run_probe(probe: Probe, workspace: Workspace, log: Callable[[str], None]) -> ProbeResult:
     """Draw the samples and judge them. Raises KasasagiError where the model cannot be asked so, PreQueryUnknownError
-    where nobody knows its template, and SteeringError.
+    where its template is unknown, and SteeringError.
     """
     workspace.prepare()
     steering = Steering.read(probe.source, probe.base)

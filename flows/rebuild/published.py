@@ -35,7 +35,7 @@ def last_published(workspace: Workspace, name: str) -> Run:
 def recipe_from_last_published(loaded: LoadedRecipe, workspace: Workspace) -> LoadedRecipe:
     """Return the recipe that has a recipe's judges rate what it published last, audits that, and publishes nothing.
 
-    Raises UsageError where nobody judges, and KasasagiError where nothing is published.
+    Raises UsageError without a judge, and KasasagiError where nothing is published.
     """
     recipe = loaded.recipe
     if recipe.judging is None:

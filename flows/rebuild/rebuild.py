@@ -72,7 +72,7 @@ def rebuild_pairs(
 def _jobs(
     old: Run, handles: Sequence[RunHandle], new: Run, recipe: Recipe, people: Sequence[Mapping[str, Any]]
 ) -> list[ChunkJob]:
-    """Return the jobs that rebuild the pairs: from rated responses, or from responses alone where nobody judges."""
+    """Return the jobs that rebuild the pairs: from rated responses, or from responses alone where there is no judge."""
     answered = stage_making("responses", handles) or "respond"
     stage, what = ("judge", "ratings") if recipe.judging else (answered, "responses")
     jobs = [_job(new, counted, people) for counted in handles if counted.handle.stage == stage]

@@ -61,9 +61,7 @@ def judging_problems(recipe: Recipe) -> list[str]:
 
 
 def _problems_of_responses(recipe: Recipe) -> list[str]:
-    """Return what a recipe cannot have whose responses are the dataset, since nobody judges them and no
-    pairs are made.
-    """
+    """Return the settings that a recipe without a judge and pairs cannot have."""
     if recipe.responses_provided:
         return ["judge: this key is missing (who judges); the source holds the responses already"]
     if recipe.pairs != PairsConfig():

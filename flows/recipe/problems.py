@@ -136,7 +136,7 @@ def _unknown_places(recipe: Recipe) -> list[str]:
 
 
 def _problems_without_answers(recipe: Recipe) -> list[str]:
-    """Return what a recipe cannot have where nobody answers."""
+    """Return the settings that a recipe without responses cannot have."""
     if recipe.judge is not None or recipe.pairs != PairsConfig():
         return ["respond: this key is missing (who answers); only a recipe without judge and pairs does without it"]
     if recipe.publish.formats != PublishConfig().formats or recipe.publish.split is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Progress:
-    """How far a run is, for whoever shows it: chunks done and wanted by stage, and what is being done."""
+    """A run's progress: finished and planned chunks by stage, and the current activity."""
 
     now: str = "starting"
     done: dict[str, int] = field(default_factory=dict)

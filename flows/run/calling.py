@@ -41,7 +41,7 @@ def run_name() -> str:
 def fail_with_message(work: Callable[P, Awaitable[State[str]]]) -> Callable[P, Coroutine[Any, Any, State[str]]]:
     """Let a run of a deployment that fails end with its sentence and no traceback before it.
 
-    A bug in the program itself keeps its traceback, and whoever calls the flow from this process gets the exception.
+    A bug in the program itself keeps its traceback, and a caller of the flow in this process gets the exception.
     """
 
     @wraps(work)
@@ -66,7 +66,7 @@ async def open_run(
     *,
     new_only: bool = False,
 ) -> AsyncIterator[ActiveRun]:
-    """Open a run of a recipe in the flow that calls this, as whoever called the flow wants it.
+    """Open a run of a recipe inside the current flow.
 
     Args:
         recipe: A recipe's file or name, or a recipe that is loaded.

@@ -168,7 +168,7 @@ def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: 
     lock, waiting, known = threading.Lock(), dict[str, set[str]](), set[str]()
 
     def tell(place: str) -> None:
-        with lock, suppress(DestinationError):  # whoever needs the storage will say what is wrong with it
+        with lock, suppress(DestinationError):  # the next use of the storage reports what is wrong with it
             begun = place in known or any(store.read(f"{one}/{CLAIM}") is not None for one in waiting[place])
             known.add(place)
             if not begun:

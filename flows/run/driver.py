@@ -25,7 +25,7 @@ class Rows:
 
     Attributes:
         shard: The rows that are known; None where none are.
-        unknown: At most how many there are besides that nobody has asked for yet, in a plan.
+        unknown: In a plan, the largest number of further rows that do not exist yet.
         made: What a stage made of them chunk by chunk, by table and number, for a later stage that joins it.
         part: Whether they are the source's or rewrites of them.
         beside: How many rows of the other part wait meanwhile to continue with these.

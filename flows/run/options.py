@@ -1,4 +1,4 @@
-"""How a recipe is run this time: what is not of the recipe, and what whoever calls a flow wants of it."""
+"""Options of one run that are not part of the recipe."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar

@@ -41,7 +41,7 @@ class ServerError(KasasagiError):
 
 
 class Server:
-    """A Prefect server that a run reports to; `own` is None where it is somebody else's."""
+    """A Prefect server that a run reports to; `own` is None for a server that this run did not start."""
 
     def __init__(self, address: str, own: "OwnServer | None" = None) -> None:
         self.address = address
@@ -227,7 +227,7 @@ def _write_note(folder: Path, pid: int) -> None:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

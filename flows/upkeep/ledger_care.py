@@ -76,7 +76,7 @@ def own_keys(workspace: Workspace, name: str) -> list[bytes]:
 
 
 def _call_shards(run: Run) -> set[Path]:
-    """Return the files of the calls that a run counts; those that somebody removed are left out."""
+    """Return the files of the calls that a run counts; files that were removed are left out."""
     store = run.workspace.shards
     shards = [counted.handle.shards["calls"] for counted in run.handles() if "calls" in counted.handle.shards]
     return {path for shard in shards if shard.rows and (path := store.path(shard)).exists()}

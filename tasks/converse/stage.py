@@ -1,4 +1,4 @@
-"""What is known of the stage that continues prompts as dialogues of several turns."""
+"""The stage `converse`: it continues prompts as dialogues of several turns."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is known of the stage that filters prompts."""
+"""The stage `filter`: it filters prompts."""
 
 from kasasagi.tasks.gate.expectation import rows, unique
 from kasasagi.tasks.gate.gate import Gate

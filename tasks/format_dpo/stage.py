@@ -1,4 +1,4 @@
-"""What is known of the stage that makes pairs."""
+"""The stage `format_dpo`: it makes pairs."""
 
 from kasasagi.tasks.gate.expectation import holds, never
 from kasasagi.tasks.gate.gate import Gate

@@ -37,7 +37,7 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
 
 
 def unfilled_columns(recipe: Any, one: Expectation) -> list[tuple[str, str]]:
-    """Return the columns of an expectation that nobody fills, with the rules that would."""
+    """Return the columns of an expectation that no rule of the recipe fills, with the rules that would."""
     if one.stage != "respond":
         return []
     rules = () if recipe.responses_provided else recipe.respond.rules

@@ -28,7 +28,7 @@ def gate(
         stage: The stage.
         scope: Whether the first chunk or all rows are evaluated.
         stops: Whether a critical failure is raised; otherwise a person is asked about the outcomes first.
-        refused: The reason if a person refused the outcomes; empty if they were approved, None if nobody was asked.
+        refused: The reason if a person refused the outcomes; empty if they were approved, None if no person was asked.
 
     Returns:
         The outcomes as plain data.

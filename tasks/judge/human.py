@@ -17,7 +17,7 @@ def prefer_human_ratings(
     """Return the candidates, those of a prompt that people rated with people's ratings alone.
 
     Where all of them rated the same responses, each person counts as an order does: people who contradict each other
-    make no pair. Otherwise a response has the mean of its ratings. A response that nobody rated is not rated then.
+    make no pair. Otherwise a response has the mean of its ratings. A response without such a rating then has none.
     """
     rated: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for row in ratings:

@@ -1,4 +1,4 @@
-"""What is known of the stage that has judges rate responses."""
+"""The stage `judge`: judges rate responses."""
 
 from kasasagi.tasks.gate.expectation import holds, never
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate

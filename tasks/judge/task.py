@@ -45,7 +45,7 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:
-    """Return the judges' calls for prompts whose answers nobody knows yet; none where a prompt has a single answer."""
+    """Return the judges' calls for prompts without responses so far; none where a prompt has a single response."""
     config, respond = _config(context), context.recipe.respond
     answers = sum(responder.samples or respond.samples for responder in respond.models)
     answers += context.recipe.chooses_source

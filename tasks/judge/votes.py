@@ -154,7 +154,7 @@ def _candidates(
 def _counted_judges(aggregation: Aggregation, tables: Sequence[Table]) -> Sequence[int] | None:
     """Whose ratings count for a prompt: everybody's, or of those who rated all of it; None if they are too few.
 
-    So all responses of a prompt are compared by the same judges, whoever is missing.
+    So all responses of a prompt are compared by the same judges, even if some judges are missing.
     """
     everybody = range(len(tables[0][0])) if tables else ()
     if aggregation.quorum is None:

@@ -1,4 +1,4 @@
-"""What is known of the stage that reads a dataset."""
+"""The stage `load`: it reads a dataset."""
 
 from kasasagi.tasks.gate.expectation import rows
 from kasasagi.tasks.gate.gate import Gate

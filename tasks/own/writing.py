@@ -14,7 +14,7 @@ Kind = type[str] | type[int] | type[float] | type[bool]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question to a model, which a stage yields; it is given what was read in the reply.
+    """A question to a model: `yield Ask(…)` in a stage returns the parsed reply.
 
     Attributes:
         model: A model's name in the recipe.
@@ -65,9 +65,9 @@ def stage(
 ) -> Callable[[Work], OwnFunction]:
     """Make a function of one row a stage that a recipe can name under `stages`.
 
-    The function is given its settings and a row. It yields `Ask(...)` for each question and is given what was read in
-    the reply; it returns the values of its columns, or raises RejectError for a row that does not continue. A row
-    whose question has no answer, or none that can be read, is rejected without its doing.
+    The function is given its settings and a row. It yields `Ask(...)` for each question and gets the parsed reply;
+    it returns the values of its columns, or raises RejectError for a row that does not continue. A row whose
+    question has no answer, or none that can be read, is rejected automatically.
 
     Args:
         settings: A subclass of Config with the keys that the recipe may set.

@@ -1,4 +1,4 @@
-"""Respond, without asking anybody: the responses that the source holds already, and which of them it prefers."""
+"""Use the responses that the source provides, and which of them it prefers, in place of model calls."""
 
 import time
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What is known of the stage that has models answer."""
+"""The stage `respond`: models answer prompts."""
 
 from kasasagi.tasks.gate.expectation import holds, never, unique
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate

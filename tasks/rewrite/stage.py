@@ -1,4 +1,4 @@
-"""What is known of the stage that rewrites prompts."""
+"""The stage `rewrite`: models rewrite prompts."""
 
 from kasasagi.tasks.gate.expectation import never
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, of_calls

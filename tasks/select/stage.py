@@ -1,4 +1,4 @@
-"""What is known of the stage that selects among filtered prompts."""
+"""The stage `select`: it selects among filtered prompts."""
 
 from kasasagi.tasks.stage import Stage
 

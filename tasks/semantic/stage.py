@@ -1,4 +1,4 @@
-"""What is known of the stage that embeds prompts, to compare them by meaning."""
+"""The stage `semantic`: it embeds prompts to compare them by meaning."""
 
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, of_calls
 from kasasagi.tasks.stage import Stage

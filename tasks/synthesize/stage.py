@@ -1,4 +1,4 @@
-"""What is known of the stage that invents instructions."""
+"""The stage `synthesize`: a model generates instructions."""
 
 from kasasagi.tasks.gate.expectation import never
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate

@@ -160,7 +160,7 @@ def test_drafts_half_answers_and_other_runs_are_not_applied(run: Run, argilla: F
     one, other, third, _ = argilla.records_of(DATASET)
     argilla.respond(DATASET, one["external_id"], "ada", "draft", rating_1=1, rating_2=5)
     argilla.respond(DATASET, other["external_id"], "ada", rating_1=1)
-    with pytest.raises(KasasagiError, match="no verdict that somebody submitted"):
+    with pytest.raises(KasasagiError, match="no submitted verdict"):
         pull(run.workspace, run.id, None, None)
     argilla.respond(DATASET, third["external_id"], "ada", rating_1=1, rating_2=5)
     third["metadata"]["response_1"] = "0" * 32

@@ -183,7 +183,7 @@ def test_a_push_that_fails_anywhere_leaves_the_repository_as_it_was(
 
 def test_somebody_elses_commit_meanwhile_is_not_overwritten(run: Run, hub: FakeHub) -> None:
     hub.before_commit = lambda repository: repository.add("main", {"notes.md": b"mine"}, "meanwhile")
-    with pytest.raises(PublishError, match="somebody else changed it"):
+    with pytest.raises(PublishError, match="it was changed by another process"):
         pushed(run)
     assert hub.repositories[REPO].files() == {"notes.md": b"mine"}
 

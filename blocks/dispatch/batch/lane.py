@@ -259,7 +259,7 @@ class BatchLane(Lane):
         await self._wait(batch)
 
     async def _wait_for_handover(self, batch: Batch) -> bool:
-        """Wait until nobody hands a batch over any more; False where its note is gone, e.g. after a failure."""
+        """Wait until no other task submits a batch; False where its note is gone, e.g. after a failure."""
         while True:
             busy = batch.note.is_of_another  # asked before the note is read, so that its last state is read
             if self._notes.is_gone(batch.note.name):
@@ -334,7 +334,7 @@ class BatchLane(Lane):
             return False
 
     async def _take(self, batch: Batch, lines: list[bytes], missing: dict[str, Completion]) -> None:
-        """Keep the answers in some lines in the ledger, and hand them to whoever asked."""
+        """Keep the answers in some lines in the ledger, and hand them to the callers."""
         wanted = frozenset(batch.note.keys) - batch.answered
         known = self._adaptation.notes()
         found = read_results(lines, wanted, batch.note.url == URLS["input"], partial(self._learn, batch))
@@ -354,7 +354,7 @@ class BatchLane(Lane):
         return self._adaptation.learn(status, words, batch.adaptation.apply(dict(request)))
 
     def _deliver(self, batch: Batch, kept: Mapping[str, Completion]) -> None:
-        """Hand answers that are in the ledger to whoever asked."""
+        """Hand answers that are in the ledger to the callers."""
         for key, completion in kept.items():
             batch.answered.add(key)
             self._batch_of.pop(key, None)

@@ -1,4 +1,4 @@
-"""What is written down of batches that wait at a server, before anybody waits: a restart finds them again.
+"""What is written down of batches that wait at a server, before a caller waits: a restart finds them again.
 
 Each batch is two files beside the ledger: NAME.jsonl, the requests as they are handed over, and NAME.json, the note.
 """

@@ -1,7 +1,7 @@
 """Requests about batches, retried until the server answers: "no such batch" is an answer, and silence is not.
 
-The two differ: a batch that the server says it does not have may be handed over again; one that nobody could be asked
-about may be there, and paid for.
+The two differ: a batch that the server says it does not have may be handed over again; one whose server
+does not answer may be there, and paid for.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ from kasasagi.blocks.models.kinds import BatchConfig
 class Batch:
     """A batch that is waited for, and the questions of this run that it answers.
 
-    Once it is left, nobody waits for it in this run, and its questions are no other batch's either. adaptation is what
+    Once it is left, this run waits for it no more, and its questions are no other batch's either. adaptation is what
     was sent differently.
     """
 

@@ -24,7 +24,7 @@ LET_GO_S = 5.0
 
 
 class LimitError(Exception):
-    """A limit cannot be used: there is none of that name, or nobody to ask."""
+    """A limit cannot be used: there is none of that name, or no server to ask."""
 
 
 class Slots(Protocol):

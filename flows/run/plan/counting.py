@@ -61,7 +61,7 @@ class Count:
 
     @property
     def to_pay(self) -> int:
-        """Calls so far whose answers nobody knows."""
+        """Calls so far whose answers are not in the ledger."""
         return self._calls - self._known
 
     def add(self, questions: Sequence[Question], known: Mapping[str, Completion]) -> None:

@@ -53,7 +53,7 @@ class Planner(Driver):
         return Rows(task.made(self.done(task, rows.part, inputs)), part=rows.part)
 
     async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
-        """Take rows through a stage; where an answer is missing, nobody knows which of them it leaves."""
+        """Take rows through a stage; where an answer is missing, it is unknown which of them remain."""
         if not self.takes(task, rows):
             return rows
         self.guess(task, rows.unknown)
@@ -96,7 +96,7 @@ class Planner(Driver):
         return [shard for handle in handles if (shard := synthesize.made(handle)) is not None]
 
     async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
-        """Count what the stages ask about each chunk, and at most about the prompts that nobody knows."""
+        """Count what the stages ask about each chunk, and at most about prompts that do not exist yet."""
         chunks = prompt_chunks(self.context.session, rows.shard) if rows.shard is not None else []
         await self.count_chunks(one, chunks)
         await one(PlannedChunk(self, rows.unknown))
@@ -113,7 +113,7 @@ class Planner(Driver):
         """A plan has no rows to judge."""
 
     def guess(self, task: StageTask, prompts: int) -> None:
-        """Count what a stage asks at most about prompts that nobody knows yet."""
+        """Count what a stage asks at most about prompts that do not exist yet."""
         self.count_of(task).guess(task.how.at_most(self.context, prompts))
 
     def guess_behind(self, task: StageTask, prompts: int, part: int) -> None:

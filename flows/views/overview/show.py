@@ -238,7 +238,7 @@ def _draw_pairs(shown: dict[str, Any], console: Console, full: bool) -> None:
 
 
 def _draw_instructions(shown: dict[str, Any], console: Console, full: bool) -> None:
-    """Some instructions of a run in which nobody answers."""
+    """Some instructions of a run without responses."""
     drawing.heading(console, say("Instructions" if shown["instructions"] else "No instructions yet"))
     for row in shown["instructions"]:
         console.print()

@@ -35,7 +35,7 @@ _REASONS = "SELECT stage, reason, count(*) AS rows FROM quarantine GROUP BY ALL 
 def summary(run: Run, pairs: int = DEFAULT_PAIRS) -> dict[str, Any]:
     """Return everything that `show` prints of a run, whether it is active, was killed or has ended.
 
-    Keys: state, seconds, chunks, stages (each with its reasons), gates, pair_count, pairs, instructions where nobody
+    Keys: state, seconds, chunks, stages (each with its reasons), gates, pair_count, pairs, instructions where nothing
     answers, response_count, and responses where no pairs are made. Instructions and responses are the first by prompt
     id, which is a digest, so they are a fair sample; of such a sample the pairs are those that differ most in what they
     ask. Raises KasasagiError.
@@ -86,7 +86,7 @@ def _run_row(run: Run, state: RunState) -> dict[str, Any]:
 
 
 def _instructions(run: Run, connection: DuckDBPyConnection, most: int) -> list[dict[str, Any]]:
-    """Return some instructions of a run in which nobody answers; none of another."""
+    """Return some instructions of a run without responses; none of another run."""
     if run.product() != "instructions":
         return []
     return fetch(connection, "SELECT prompt_id, messages FROM prompts ORDER BY prompt_id LIMIT ?", [most])

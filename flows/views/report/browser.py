@@ -1,6 +1,6 @@
 """The rows that the page can show, as many as there is room for: pairs side by side with the judge's words.
 
-Where a run makes no pairs, its responses stand there, and where nobody answers, its instructions.
+A run without pairs shows its responses, and a run without responses its instructions.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rules on what an instruction presumes: that whoever answers has a private life, or sees what is not there.
+"""Rules on what an instruction presumes: that the model has a private life, or sees what is not there.
 
 A classifier tells both by an instruction's words. Each gives None where the instruction holds and else what was found.
 """
@@ -13,11 +13,11 @@ LONGEST = 600
 
 
 def private_life(text: str) -> str | None:
-    """Reject an instruction about the life of whoever answers: a model has no home, no family and no weekend."""
+    """Reject an instruction about the responder's private life: a model has no home, no family and no weekend."""
     if len(text) > LONGEST:
         return None
     words = classifier("private_life").telling_words(text)
-    return None if words is None else f"asks about the private life of whoever answers: {words!r}"
+    return None if words is None else f"asks about the responder's private life: {words!r}"
 
 
 def missing_context(text: str, messages: Sequence[Any]) -> str | None:

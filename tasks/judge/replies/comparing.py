@@ -125,7 +125,7 @@ def _label_in_role(raw: str, role: Role | None) -> str | None:
 
 
 def _check_quotation(labelled: Sequence[tuple[str, str | None]]) -> None:
-    """Refuse a verdict that may be somebody else's: in a quotation, or inside the rationale."""
+    """Refuse a verdict that may be quoted: in quotation marks, or inside the rationale."""
     quotes = Quotes()
     for place, (raw, value) in enumerate(labelled):
         in_quotes = quotes.holds(raw, "none" if value is None else "verdict")

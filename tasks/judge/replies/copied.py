@@ -1,4 +1,4 @@
-"""Verdicts that a judge may have copied out of what it was shown: they are somebody else's, and none of its own."""
+"""Verdicts that a judge may have copied from the texts that it was shown; they are not its own."""
 
 import json
 import re

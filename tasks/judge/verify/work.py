@@ -1,4 +1,4 @@
-"""Check one chunk of responses: a rating of 1 for a correct one, 0 for an incorrect one, none where nobody can tell."""
+"""Check one chunk of responses: a rating of 1 if correct, 0 if incorrect, none where the checker cannot tell."""
 
 import time
 from collections.abc import Mapping, Sequence

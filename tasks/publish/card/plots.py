@@ -42,7 +42,7 @@ _SETTINGS: dict[str, Any] = {
 def draw_plots(figures: Figures, folder: Path) -> dict[str, str]:
     """Draw what the figures have to show into a folder; gives the files' names there, each with its words for a card.
 
-    Equal figures give equal files with one version of matplotlib. What nobody measured is left out.
+    Equal figures give equal files with one version of matplotlib. What was not measured is left out.
     """
     made: dict[str, str] = {}
     if any(one.marks for one in figures.models.values()):

@@ -1,4 +1,4 @@
-"""The card of a dataset of responses: nobody judged them, and no pairs are made of them."""
+"""The card of a dataset of responses: no judge rated them, and no pairs are made of them."""
 
 from kasasagi.tasks.publish.card.dataset_card import (
     PARTIAL,

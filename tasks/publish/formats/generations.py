@@ -60,7 +60,7 @@ def _responses(prompt: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "instruction": prompt["instruction"],
             "generation": answer["content"],
             "model_name": answer["model"],
-            "messages": answer["messages"] or prompt["prompt"],  # a response that the source held was asked of nobody
+            "messages": answer["messages"] or prompt["prompt"],  # a provided response has no request
             **{name: answer[name] for name in ANSWER_COLUMNS},
             "prompt_id": prompt["prompt_id"],
             "source": prompt["source"],

@@ -172,6 +172,6 @@ def _unquoted_marks(content: str, known: _Known) -> Iterator[re.Match[str]]:
 
 
 def _alone(content: str, mark: re.Match[str]) -> bool:
-    """Return whether a mark is all that its line says: nobody quotes it so without having shown the beginning."""
+    """Return whether a mark is all that its line says: a quotation would have shown the beginning first."""
     before = content[: mark.start()].endswith("\n") if mark.start() else True
     return before and content[mark.end() : mark.end() + 1] in ("", "\n", "\r")
