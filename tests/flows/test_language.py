@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from kasasagi.blocks.workspace.runs import Run
@@ -81,6 +82,18 @@ def test_a_summary_speaks_japanese_by_option_and_by_locale(run: Run) -> None:
     assert "ペア" in output(run, "runs", locale="ja_JP.UTF-8")
     assert "9 pairs from 12 prompts" in output(run, "show", "--language", "en", locale="ja_JP.UTF-8")
     assert "9 pairs from 12 prompts" in output(run, "show")
+
+
+@pytest.mark.parametrize(("language", "label"), [("en", "dataset"), ("ja", "データセット")])
+def test_the_places_of_a_run_begin_in_one_column_two_cells_after_the_widest_label(
+    tmp_path: Path, language: str, label: str
+) -> None:
+    run = build_example_run(tmp_path)
+    run.save(run.state().model_copy(update={"published": "/data/out"}))
+    places = output(run, "show", "--language", language).rstrip().rpartition("\n\n")[2].splitlines()
+    starts = [re.match(r"\S+ +", place) for place in places]
+    assert f"{label}  /data/out" in places
+    assert len({cell_len(start[0]) for start in starts if start}) == 1
 
 
 def test_check_and_quarantine_speak_japanese(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

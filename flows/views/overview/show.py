@@ -284,7 +284,8 @@ def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
     if any(stage["quarantined"] for stage in shown["stages"]) and not behind:
         places += [("quarantine", printed_command("quarantine", run.id, workspace=folder))]
     console.print()
-    for label, place in places:
-        name = say(label)
-        line = plain(name + " " * (LABEL_WIDTH + 2 - cell_len(name)), "bold").append_text(plain(place))
+    named = [(say(label), place) for label, place in places]
+    width = max(cell_len(name) for name, _ in named) + 2
+    for name, place in named:
+        line = plain(name + " " * (width - cell_len(name)), "bold").append_text(plain(place))
         console.print(line, soft_wrap=True)
