@@ -53,17 +53,16 @@ def test_what_has_no_translation_stays_english() -> None:
 
 
 def test_the_limits_of_gates_are_translated_with_their_figures() -> None:
-    assert in_japanese("78.6% of 1,070") == "1,070 件中 78.6%"
-    assert (
-        in_japanese("at most 75.0%; at most 90.5% for the first chunk") == "75.0% 以下（最初のチャンクでは 90.5% 以下）"
-    )
+    assert in_japanese("78.6% of 1,070") == "78.6%（1,070 件中）"
+    limits = in_japanese("at most 75.0%; at most 90.5% for the first chunk")
+    assert limits == "75.0% 以下、スカウト（最初のチャンク）では 90.5% 以下"
 
 
 @pytest.mark.parametrize("entry", JAPANESE.items(), ids=lambda entry: entry[0])
 def test_an_entry_takes_as_many_numbers_as_its_english(entry: tuple[str, str]) -> None:
     english, japanese = entry
     assert len(re.findall(r"\{\d?\}", japanese)) == english.count("{}")
-    assert re.search(r"[ぁ-んァ-ヶ一-龠]", japanese) or english in {"hub"}
+    assert re.search(r"[ぁ-んァ-ヶ一-龠]", japanese) or english in {"hub", "; "}
 
 
 def test_every_text_that_views_say_has_a_translation() -> None:
@@ -75,7 +74,7 @@ def test_every_text_that_views_say_has_a_translation() -> None:
 
 def test_a_summary_speaks_japanese_by_option_and_by_locale(run: Run) -> None:
     by_option = output(run, "show", "--language", "ja")
-    assert "プロンプト 12 件からペア 9 組" in by_option
+    assert "プロンプト 12 件からペア 9 組。有料の呼び出し" in by_option
     assert "段階ごとの行数" in by_option
     assert "two-models-one-judge" in by_option
     assert output(run, "show", locale="ja_JP.UTF-8") == by_option
@@ -104,7 +103,7 @@ def test_check_and_quarantine_speak_japanese(run: Run, tmp_path: Path, monkeypat
         "respond: {models: [m], samples: 2}, judge: {model: m}}"
     )
     checked = output(run, "check", "recipe.yaml", "--language", "ja")
-    for text in ("m への質問", "m による評価", "最初の 2 行: プロンプト 1 件", "レシピに問題はありません"):
+    for text in ("m へのリクエスト", "m による評価", "最初の 2 行: プロンプト 1 件", "レシピに問題はありません"):
         assert text in checked
     aside = output(run, "quarantine", "-n", "1", locale="ja_JP.UTF-8")
     assert "段階" in aside

@@ -38,7 +38,7 @@ def result_sentence(
         *_unanswered(stages),
         *([say(f"look at {plural(failed, 'failed gate')}")] if failed else []),
     ]
-    return "; ".join(parts)
+    return say("; ").join(parts)
 
 
 def _lost(product: Product, stage: Mapping[str, Any]) -> list[str]:
