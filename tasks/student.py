@@ -24,7 +24,7 @@ class TokenLimits(Config):
     """How long prompts and pairs may be for the student, so that its trainer cuts nothing off."""
 
     tokenizer: str = Field(
-        min_length=1, description="Folder beside the recipe with the student's tokenizer.json, or its Hub id."
+        min_length=1, description="Folder next to the recipe with the student's tokenizer.json, or its Hub id."
     )
     revision: str | None = Field(None, description="Revision on the Hub, so that the count never changes.")
     prompt: int | None = Field(None, ge=1, description="Maximum number of tokens of a prompt.")

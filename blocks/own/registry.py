@@ -66,7 +66,7 @@ class Registry(Generic[T]):
             return name
         raise ValueError(
             f"there is no such {self.kind}: {nearest(name, self.ours)}; one of your own is module.function in a file "
-            "beside the recipe"
+            "next to the recipe"
         )
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -25,7 +25,7 @@ def vllm_problems(label: str, model: VLLMModel, base: Path) -> list[str]:
     if not (model.command and model.serve) and find_spec("vllm") is None:
         return [f"{place}: {MISSING}"]
     return [
-        f"{place}.{name}: {getattr(model, name)!r} is neither a folder (beside the recipe or here) nor an id on "
+        f"{place}.{name}: {getattr(model, name)!r} is neither a folder (next to the recipe or here) nor an id on "
         "the Hub: correct it"
         for name in FOLDERS
         if _is_lost(getattr(model, name))

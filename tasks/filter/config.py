@@ -96,7 +96,7 @@ class FilterConfig(Config):
     rules: list[str | dict[str, Any]] = Field(
         default_factory=list,
         description=f"Rules in order ({', '.join(RULES)}): a name, {{name: parameter}}, {{name: {{parameter: value}}}}"
-        ", {name: false} to drop a default, or the dotted path of a function in a Python file beside the recipe.",
+        ", {name: false} to drop a default, or the dotted path of a function in a Python file next to the recipe.",
     )
     where: dict[str, str] = Field(
         default_factory=dict,

@@ -54,7 +54,7 @@ def _step(name: str, value: Any) -> Step:
         if name not in RULES:
             raise FilterError(
                 f"rules: {name!r} is not a rule: {nearest(name, RULES)}; one of your own is module.function in a file "
-                "beside the recipe"
+                "next to the recipe"
             )
         return Step(name, bind(RULES[name], value), RULES[name])
     if value is not None and value is not True and not isinstance(value, dict):

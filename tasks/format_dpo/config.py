@@ -24,7 +24,7 @@ class PairsConfig(Config):
     strategy: StrategyName = Field(
         "best_vs_worst",
         description="Which two responses make a pair; for your own strategy write the dotted path of a function in a "
-        "Python file beside the recipe.",
+        "Python file next to the recipe.",
     )
     min_margin: float = Field(
         1.0,

@@ -25,7 +25,7 @@ class Expectation(Config):
     stage: str = Field(description="The stage whose rows are evaluated.")
     expectation: str = Field(
         pattern=rf"^((\w+[.:])*Expect\w+|{BY_QUERY})$",
-        description="Name of the Great Expectations class, or the dotted path of a class in a Python file beside the "
+        description="Name of the Great Expectations class, or the dotted path of a class in a Python file next to the "
         "recipe, such as `my_gates:ExpectShortAnswers`.",
     )
     severity: Severity = Field("critical", description="Severity; a critical expectation that fails stops the run.")

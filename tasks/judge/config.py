@@ -45,7 +45,7 @@ class Rubric(Config):
     text: str | None = Field(
         None, description="The rubric: a Jinja template that may use the prompt's columns as data."
     )
-    file: str | None = Field(None, description="A file with the rubric beside the recipe, instead of the text.")
+    file: str | None = Field(None, description="A file with the rubric next to the recipe, instead of the text.")
     lowest: int = Field(1, ge=0, le=100, description="Lowest rating.")
     highest: int = Field(5, ge=1, le=100, description="Highest rating.")
     halves: bool = Field(False, description="Whether halves such as 4.5 are allowed.")
@@ -77,7 +77,7 @@ class PromptTemplate(Config):
         description="The prompt: a Jinja template with {{ instruction }}, {{ responses }}, {{ count }}, {{ aspect }}, "
         "{{ rubric }} and the prompt's columns.",
     )
-    file: str | None = Field(None, description="A file with the prompt beside the recipe, instead of the text.")
+    file: str | None = Field(None, description="A file with the prompt next to the recipe, instead of the text.")
 
     @model_validator(mode="after")
     def _is_one_text(self) -> Self:
@@ -96,7 +96,7 @@ class JudgeConfig(Config):
         "ultrafeedback",
         description="How to judge: ultrafeedback (ratings by aspects), pairwise (the better of two), rubric (your "
         "own), reward (a reward model's number), verify (check answers without a model), or the dotted "
-        "path of a class in a Python file beside the recipe.",
+        "path of a class in a Python file next to the recipe.",
     )
     verify: VerifyConfig | None = Field(
         None, description="What the method verify checks answers against, e.g. {truth: answer, kind: number}."

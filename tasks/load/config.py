@@ -43,7 +43,10 @@ class ProvidedResponses(Config):
 class DatasetSource(Config):
     """Prompts read from a dataset; rows that cannot be prompts are quarantined with a reason."""
 
-    kind: Literal["dataset"] = Field(default="dataset", description="Read prompts from a dataset.")
+    kind: Literal["dataset"] = Field(
+        default="dataset",
+        description="Where prompts come from: `dataset` reads a file, `magpie` lets a model generate them.",
+    )
     path: str = Field(
         min_length=1,
         description="A file, a folder of data files or saved by `datasets`, or a Hub id such as owner/name. Paths are "

@@ -14,7 +14,7 @@ class OwnStage(Config):
 
     use: str = Field(
         pattern=r"^\w+([.:]\w+)*[.:][a-z]\w*$",
-        description="Dotted path of its function in a Python file beside the recipe, such as `my_stages.brevity`.",
+        description="Dotted path of its function in a Python file next to the recipe, such as `my_stages.brevity`.",
     )
     after: Literal["prompts", "respond"] = Field(
         "respond",

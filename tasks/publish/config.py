@@ -87,7 +87,7 @@ class PublishConfig(Config):
         min_length=1,
         description="Formats: the first fills the folder, each further one gets a subfolder. A dataset of responses "
         "has generations (the default) and all_responses. For your own format write the dotted path of a "
-        "function in a Python file beside the recipe.",
+        "function in a Python file next to the recipe.",
     )
     prompt: Literal["original", "as_sent"] = Field(
         "original",

@@ -48,7 +48,7 @@ class RespondConfig(Config):
     rules: tuple[AnswerRule, ...] = Field(
         DEFAULT_RULES,
         description="Rules that an answer must pass before it is judged; for your own rule write the dotted path of a "
-        "function in a Python file beside the recipe.",
+        "function in a Python file next to the recipe.",
     )
 
     def system_of(self, responder: Responder) -> str | None:

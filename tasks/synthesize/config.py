@@ -40,14 +40,14 @@ class SystemPrompt(Config):
 class PackUse(Config):
     """A pack of system prompts and beginnings that steers some of the draws."""
 
-    name: str = Field(min_length=1, description="A pack that ships with kasasagi, or a YAML file beside the recipe.")
+    name: str = Field(min_length=1, description="A pack that ships with kasasagi, or a YAML file next to the recipe.")
     weight: Weight = Field(1.0, description="Relative frequency of its draws.")
 
 
 class PersonasUse(Config):
     """Personas whose instructions the model generates, one for each draw."""
 
-    path: str = Field(min_length=1, description="A file beside the recipe: jsonl, or text with one person a line.")
+    path: str = Field(min_length=1, description="A file next to the recipe: jsonl, or text with one person a line.")
     column: str = Field("persona", min_length=1, description="The column of a jsonl file that describes the person.")
     language_column: str = Field(
         "language", description="The column with the language of the description, if there is one."
@@ -76,7 +76,9 @@ class Grid(Config):
 class MagpieSource(Config):
     """Instructions that a chat model generates (Magpie, arXiv 2406.08464)."""
 
-    kind: Literal["magpie"] = Field(description="Generate instructions with a model.")
+    kind: Literal["magpie"] = Field(
+        description="Where prompts come from: `dataset` reads a file, `magpie` lets a model generate them."
+    )
     model: str = Field(description="Name of a model of this recipe.")
     template: str | LiteralTemplate = Field(
         "auto",

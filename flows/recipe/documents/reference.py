@@ -45,8 +45,8 @@ def reference() -> str:
 
 def _essential(path: str, example: Any, schema: Mapping[str, Any]) -> str:
     fields = fields_at(path, schema)
-    description = description_of(fields[0], schema)
-    if kinds := [f"`{field['const']}`" for field in fields if "const" in field]:
+    description, *others = dict.fromkeys(description_of(field, schema) for field in fields)
+    if others and (kinds := [f"`{field['const']}`" for field in fields if "const" in field]):
         description = f"One of {', '.join(kinds)}."
     shown = example if isinstance(example, str) else json.dumps(example, ensure_ascii=False)
     return _row(f"`{path}`", f"`{shown}`", description)

@@ -26,7 +26,7 @@ class VerifyConfig(Config):
     kind: CheckerName = Field(
         "auto",
         description="What is compared: number, choice, text, regex, json (by a schema), instructions, or the dotted "
-        "path of a function in a Python file beside the recipe. auto chooses by each row's truth; without"
+        "path of a function in a Python file next to the recipe. auto chooses by each row's truth; without"
         " a truth it checks the prompt's own instructions.",
     )
 
