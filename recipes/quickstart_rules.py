@@ -1,7 +1,7 @@
-"""A rule of the quickstart's own: an example of a Python function beside a recipe that looks at every prompt.
+"""A custom filter rule of the quickstart: an example of a Python function next to a recipe that checks every prompt.
 
-hina is a small model of a small world. Now and then it invents a question that nobody can answer: "Which of a plane, a
-potato and a cat does not belong?", or one that is garbled. Its world knows which questions have an answer.
+hina is a small model of a small world. Sometimes it generates a question without an answer ("Which of a plane, a potato
+and a cat does not belong?") or a garbled one. Its world knows which questions have an answer.
 """
 
 from typing import Any
