@@ -48,12 +48,15 @@ OTHERWISE = {
     "pip install '.[s3]'": "as the other extras",
     "pip install '.[dask]'": "as the other extras",
     "pip install '.[math]'": "as the other extras",
+    "pip install '.[train]'": "as the other extras",
     "docker compose -f deployments/compose.yaml up -d": "needs Docker; tests/flows/test_containers.py reads the file",
     "docker build --file deployments/Dockerfile --tag kasasagi:latest .": "as docker compose",
     "pip install 'prefect[docker]'": "as the other extras",
     "pip install 'prefect[kubernetes]'": "as the other extras",
     "prefect worker start --pool kasasagi-containers": "needs Docker, or a Kubernetes cluster",
     "vllm run-batch -i batches/NAME.jsonl -o batches/NAME.results.jsonl --model my/model": "needs vLLM",
+    "vllm serve Qwen/Qwen2.5-1.5B-Instruct --served-model-name small --port 8000": "needs vLLM",
+    "vllm serve Qwen/Qwen2.5-7B-Instruct --served-model-name large --port 8001": "needs vLLM",
     "python -m benchmarks.truth": "takes minutes; tests/benchmarks/test_truth.py runs its parts",
     "python -m benchmarks.truth --rich": "as python -m benchmarks.truth",
     "python -m benchmarks.dpo_gain": "takes half an hour; tests/benchmarks/test_dpo_gain.py runs its parts",
@@ -215,6 +218,14 @@ def tanuki(walk: Walk) -> None:
     shutil.copy(ROOT / "recipes" / "quickstart_rules.py", walk.folder("quickstart_rules.py"))
 
 
+def pairs_of_instructions(walk: Walk) -> None:
+    """The page's recipe for pairs, with the server in place of its two models."""
+    [text] = [text for text in blocks(ROOT / "docs" / "tutorial-tanuki.md", "yaml") if "name: tanuki-pairs" in text]
+    recipe = yaml.safe_load(text)
+    here = {"kind": "openai", "base_url": walk.job.server.base_url}
+    written(walk, "mine.yaml", {**recipe, "models": {label: {**here, "model": label} for label in recipe["models"]}})
+
+
 def another_night(walk: Walk) -> None:
     """A restarted server draws the same for the same request, as no model does: it is asked another."""
     file = walk.folder("tanuki-ja")
@@ -244,6 +255,7 @@ BEFORE: dict[tuple[str, str], Callable[[Walk], None]] = {
     ("recipe.md", "kasasagi init --full"): without_a_recipe,
     ("tutorial-tanuki.md", "kasasagi run quickstart"): tanuki,
     ("tutorial-tanuki.md", "kasasagi run tanuki-ja --new-only"): another_night,
+    ("tutorial-tanuki.md", "kasasagi check mine.yaml"): pairs_of_instructions,
 }
 
 
