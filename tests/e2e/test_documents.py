@@ -219,11 +219,14 @@ def tanuki(walk: Walk) -> None:
 
 
 def pairs_of_instructions(walk: Walk) -> None:
-    """The page's recipe for pairs, with the server in place of its two models."""
+    """The page's recipe for pairs, with the server in place of its two models, for some of the stand-in's English."""
     [text] = [text for text in blocks(ROOT / "docs" / "tutorial-tanuki.md", "yaml") if "name: tanuki-pairs" in text]
     recipe = yaml.safe_load(text)
     here = {"kind": "openai", "base_url": walk.job.server.base_url}
-    written(walk, "mine.yaml", {**recipe, "models": {label: {**here, "model": label} for label in recipe["models"]}})
+    recipe["models"] = {"tanuki": {**here, "model": "small"}, "critic": {**here, "model": "critic"}}
+    recipe["source"]["limit"] = 60
+    recipe["filter"]["rules"] = [{"language": ["en", "ja"]}]
+    written(walk, "mine.yaml", recipe)
 
 
 def another_night(walk: Walk) -> None:
