@@ -16,13 +16,20 @@ _WORD = re.compile(r"[a-z]+(?:['’/.-][a-z]+)*|[^\sa-z]")
 _MARKS = re.compile("[,;.、。，・!()\"'“”「」/ \u3000-]")
 _HIRAGANA = re.compile("[\u3041-\u309f]")
 _NEGATED = re.compile(
-    r"[あくけでてにとはじゃいおまりえれっさしきわちたら言限]{0,6}?(?:ない|なく|なかっ|ません|ず(?![つに]))|[くでは]{0,3}(?:無い|なし)"
+    r"[あくけでてにとはもつじゃいおまりえれっさしきわちたら言限]{0,7}?(?:ない|なく|なかっ|ません|ず(?![つに]))|[くでは]{0,3}(?:無い|なし)"
 )
 _NO_FLAW = re.compile(
-    r"(?:る|た|い)?(?:所|点|箇所|もの|余地)?(?:が|は|も|の)?(?:一切|全く|まったく|特に)?"
-    r"(?:ない|なく|なし|無し|無い|ありません|見られない|見られず|見当たらない|見当たらず)"
+    r"(?:る|た|い)?(?:所|点|箇所|もの|余地)?(?:が|は|も|の)?"
+    r"(?:一切|全く|まったく|全然|特に|(?:何|なに)?(?:一|ひと)つ(?:も|として)?|一(?:箇所|か所|点)も|[何な]に?も|どこにも|少しも"
+    r"|(?P<mostly>ほとんど|ほぼ)|[、\s]){0,3}"
+    r"(?:ない|なく|なし|無し|無い|ありません|見られない|見られず|見当たらない|見当たらず|見つからない|見つからず)"
 )
+_PROBLEMS = ("問題が", "問題は", "問題も")
+"""A flaw where there are some or none, but also what the instruction asks: "問題は解けている" praises."""
+_THERE_ARE = re.compile(r"[^、。]{0,6}?(?:あ[るりっ]|多[いくか]|見ら|見受け|残|含|目立|散見)")
 _LONE_NEGATION = re.compile(r"ない|なく|なかっ|ません|なし|無し|無い|ず(?![つに])")
+_BUT = re.compile(r"(?<=[いただるすぬん])が(?!い)")
+_COUNTS = ("one", "few", "little", "only", "just")
 _SUSPICIOUS = re.compile(r"(?:un|in|im|ir|il|mis|dis|non|anti|mal|over|under|ab|counter)[a-z-]{3,}|[a-z]+(?:less|n't)")
 
 
@@ -91,6 +98,8 @@ def _bare(label: str) -> str:
 def _units(label: str, *, as_sentence: bool) -> list[Unit]:
     """Return the judgements of a label; none where it has none, or words that may be anything."""
     if _JAPANESE.search(label):
+        if any(_table().get(word, "neutral") != "neutral" for word in _WORD.findall(label) if word.isascii()):
+            return []
         parsed = _Parsed(sum(1 for sign in label if not _MARKS.match(sign)), _SENTENCE_SIGNS)
         _parse_japanese(label, parsed)
     else:
@@ -111,6 +120,8 @@ class _Parsed:
     unknown: int = 0
     doubtful: bool = False
     lone: bool = False
+    clause: int = 0
+    lone_in_clause: bool = False
 
     def grade(self, kind: Kind, band: Band, *, negated: bool = False) -> None:
         """Add a judgement, as the words before it change it."""
@@ -127,12 +138,22 @@ class _Parsed:
         elif part == "break":
             self.end_clause()
         elif part != "neutral":
+            self.doubtful = self.doubtful or (part == "not" and "not" in self.pending)
             self.pending.add(part)
 
     def end_clause(self) -> None:
-        """Take the end of a clause; a negation of nothing that is known is a flaw."""
-        if "not" in self.pending:
-            self.lone = True
+        """Take the end of a clause; a negation of nothing that is known is a flaw.
+
+        Beside a judgement it may change that one, as in "explains nothing", so the label is doubtful. So it is where
+        one clause praises and blames, as in "a perfect failure", or only lessens, as in "covers small parts".
+        """
+        kinds = {unit.kind for unit in self.units[self.clause :]}
+        lone = self.lone_in_clause or "not" in self.pending
+        mixed = "praise" in kinds and kinds & {"blame", "flaw"}
+        lessens = self.pending & {"slightly", "partly"}
+        self.doubtful = self.doubtful or bool(mixed or (kinds and lone) or ("praise" in kinds and lessens))
+        self.lone = self.lone or lone
+        self.clause, self.lone_in_clause = len(self.units), False
         self.pending.clear()
 
     def judgements(self, *, as_sentence: bool) -> list[Unit]:
@@ -173,7 +194,7 @@ def _denied(kind: Kind, parts: set[Part]) -> Unit | None:
     if kind == "praise":
         return Unit("blame", (1.75, 3.0) if parts & {"very", "mostly"} else (1.0, 1.75))
     if kind == "flaw":
-        return Unit("praise", (3.5, 4.75) if "greatly" in parts else (4.5, 5.0))
+        return Unit("praise", (3.5, 4.75) if parts & {"greatly", "mostly"} else (4.5, 5.0))
     return Unit("blame", (1.0, 2.0)) if kind == "middle" else None
 
 
@@ -198,15 +219,15 @@ def _parse_english(words: Sequence[str], parsed: _Parsed) -> None:
     while place < len(words):
         size = next((size for size in range(6, 0, -1) if " ".join(words[place : place + size]) in _table()), 1)
         phrase = " ".join(words[place : place + size])
-        if phrase == "one" and _counts(words[place + 1 :]):
-            parsed.pending.add("slightly")
+        if phrase in _COUNTS and _counts(words[place + 1 :]):
+            parsed.part("neutral" if phrase in ("only", "just") else "slightly")
         else:
             _take(phrase, parsed)
         place += size
 
 
 def _counts(words: Sequence[str]) -> bool:
-    """Return whether "one" before some words counts what is wrong, as in "misses one point"."""
+    """Return whether a word such as "one" before some words counts what is wrong, as in "misses one point"."""
     nouns = ("point", "detail", "part", "fact", "step", "thing")
     for word in words[:3]:
         found = _table().get(word)
@@ -241,17 +262,30 @@ def _japanese_step(label: str, place: int, parsed: _Parsed) -> int:
     found = _longest_first().match(label, place)
     entry = _table()[found[0]] if found else None
     if found and isinstance(entry, tuple):
-        negation = (_NO_FLAW if entry[0] == "flaw" else _NEGATED).match(label, found.end())
-        parsed.grade(*entry, negated=negation is not None)
-        return negation.end() if negation else found.end()
+        return _graded(label, found, entry, parsed)
     if found and isinstance(entry, str):
         parsed.part(entry)
         return found.end()
     if lone := _LONE_NEGATION.match(label, place):
-        parsed.lone = True
+        parsed.lone_in_clause = True
         return lone.end()
-    _take_sign(label[place], parsed)
+    if _BUT.match(label, place):
+        parsed.end_clause()
+    else:
+        _take_sign(label[place], parsed)
     return place + 1
+
+
+def _graded(label: str, found: re.Match[str], entry: tuple[Kind, Band], parsed: _Parsed) -> int:
+    """Take a word that judges with the negation behind it, and return the place behind them."""
+    negation = (_NO_FLAW if entry[0] == "flaw" else _NEGATED).match(label, found.end())
+    twice = negation is not None and _LONE_NEGATION.search(found[0]) is not None
+    unclear = found[0] in _PROBLEMS and negation is None and not _THERE_ARE.match(label, found.end())
+    parsed.doubtful = parsed.doubtful or twice or unclear
+    if negation and negation.groupdict().get("mostly"):
+        parsed.pending.add("mostly")
+    parsed.grade(*entry, negated=negation is not None)
+    return negation.end() if negation else found.end()
 
 
 def _take_sign(sign: str, parsed: _Parsed) -> None:

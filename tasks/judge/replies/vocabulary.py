@@ -19,7 +19,9 @@ GRADED: dict[tuple[Kind, Band], str] = {
         |impeccable|ideal|error-free|faultless|wonderful|amazing|fantastic|top quality|full marks
         |as good as it could be|exceeds expectations|correct|right|accurate|true|truthful|precise|factual
         |誤りなし|誤りのない|誤りがない|誤りはない|間違いなし|間違いのない|間違いがない|ミスなし|欠点なし
-        |文句なし|優秀|優|完璧|最高|最良|満点|申し分|素晴らし|すばらし|秀逸|抜群|完全|正し|正解|正確|正答|真実""",
+        |文句なし|優秀|優|完璧|最高|最良|満点|申し分ない|申し分のない|申し分がない|申し分無い
+        |申し分なく|申し分なし|非の打ち所がない|非の打ちどころがない|文句のつけようがない|素晴らし|すばらし|秀逸|抜群
+        |完全|正し|正解|正確|正答|真実""",
     (
         "praise",
         _GREAT,
@@ -49,8 +51,9 @@ GRADED: dict[tuple[Kind, Band], str] = {
     ("flaw", _FLAW): """
         error|errors|mistake|mistakes|flaw|flaws|gap|gaps|omission|omissions|issue|issues|problem|problems
         |inaccuracy|inaccuracies|slip|slips|fault|faults|weakness|weaknesses|shortcoming|shortcomings|typo|typos
-        |departure|ambiguity|誤りが|誤りも|誤りを|間違いが|間違いも|まちがいが|ミス|誤字|欠点|欠陥|難点|問題が
-        |問題は|問題点|不足|欠け|抜け|漏れ|もれ|不備|誤記|脱字|弱点|難が""",
+        |departure|ambiguity|誤りが|誤りは|誤りも|誤りを|間違いが|間違いは
+        |間違いも|まちがいが|まちがいは|ミス|誤字|欠点|欠陥|難点|問題が
+        |問題は|問題も|問題点|不足|欠け|欠い|欠く|抜け|漏れ|もれ|不備|誤記|脱字|弱点|難が""",
     ("flaw", _BAD): """
         hallucination|hallucinations|contradiction|contradictions|fabrication|fabrications|falsehood|falsehoods""",
     ("blame", _FLAW): """
@@ -63,11 +66,12 @@ GRADED: dict[tuple[Kind, Band], str] = {
     ("blame", _POOR): """
         poor|poorly|no help|little help|not help|not help the|bad|badly|unsatisfactory|substandard|inaccurate
         |unhelpful|dishonest|disappointing|deficient|unacceptable|low quality|劣っ|劣る|劣|悪い|悪く|不良|低品質
-        |質が低い|精度が低い|正確性が低い|完成度が低い|不可|不適切|不親切|不満|粗末|不誠実""",
+        |質が低い|精度が低い|正確性が低い|完成度が低い|不可|不適切|不親切|不満|粗末|不誠実|いい加減|いいかげん""",
     ("blame", _BAD): """
         wrong|incorrect|false|untrue|terrible|awful|horrible|worst|useless|worthless|harmful|dangerous|unsafe
         |irrelevant|nonsense|nonsensical|gibberish|garbage|rubbish|trash|lowest|minimum|failure|fail|fails
-        |failed|failing|unusable|meaningless|misleading|off-topic|off topic|toxic|offensive|invented|fabricated
+        |failed|failing|unusable|meaningless|misleading|off-topic|off topic|clearly wrong|clearly false
+        |clearly incorrect|toxic|offensive|invented|fabricated
         |fabricates|hallucinated|hallucinates|refuses|refused|refusal|ignores|ignored|contradicts|contradictory
         |unrelated|lies|lie|not answer|not answered|unanswered|misses the point|beside the point|broken|empty
         |blank|illegible|unreadable|invalid|misunderstands|misunderstood|間違|間違い|まちがい|まちがっ|誤り|誤っ
@@ -90,17 +94,21 @@ PARTS: dict[Part, str] = {
         mostly|largely|generally|nearly|overall|mainly|ほぼ|おおむね|概ね|大部分|大部分が|ほとんど|大半|大半が
         |大体|だいたい|主に""",
     "partly": """
-        partly|partially|somewhat|fairly|moderately|reasonably|rather|some|in part|一部|一部が|一部に|部分的に
+        partly|partially|somewhat|fairly|moderately|reasonably|rather|some|in part|in parts|一部|一部が|一部に
+        |部分的に
         |部分的な|ある程度|いくらか|いくつか|半ば""",
     "slightly": """
-        slightly|slight|small|minor|little|few|a few|tiny|trivial|negligible|marginal|a bit|a little|occasional
+        slightly|slight|small|minor|a few|tiny|trivial|negligible|marginal|a bit|a little|occasional|occasionally
         |やや|少し|若干|多少|わずかに|わずかな|小さな|軽微な|軽微|細かな|細かい|ちょっと""",
     "greatly": """
         major|severe|serious|critical|significant|big|large|many|several|numerous|glaring|fatal|grave
         |substantial|key|important|fundamental|gross|blatant|obvious|essential|too many|main|重大な|深刻な
         |大きな|大きく|多くの|多い|多く|多数の|致命的な|致命的|明らかな|明らかに|重要な|著しく|根本的な|はっきり""",
     "doubt": """
-        or|than|between|maybe|perhaps|almost|one|two|three|four|five|six|seven|eight|nine|ten|half|would|should
+        or|than|between|only|just|few|fewer|little|merely|nobody|no one|sometimes|rarely|seldom|scarcely|once
+        |seem|seems|seemingly|appear|appears|apparently|look|looks|start|starts|beginning|begins|end|ends|all but
+        |anything but|another|other|short of|at best|at least|in theory|in name|by chance|by accident|maybe|perhaps
+        |almost|one|two|three|four|five|six|seven|eight|nine|ten|half|would|should
         |might|may|could|can|unless|if|instead|actually|initially|previously|originally|formerly|revised|revise
         |revision|change|changed|corrected|correction|adjusted|adjust|raised|raise|lowered|upgraded|downgraded
         |increased|decreased|reduced|up|down|upward|upwards|downward|downwards|too|scale|reverse|reversed
@@ -112,14 +120,15 @@ PARTS: dict[Part, str] = {
         |ignore|disregard|cancel|deleted|withdrawn|void|零|一|二|三|四|五|六|七|八|九|十|半|または|もしくは
         |ではな|より|から|例|順|位|番|修正|訂正|変更|逆|反対|尺度|高すぎ|低すぎ|上げ|下げ|仮|暫定|予定|希望|要求
         |自称|引用|指示さ|書かれた|言わ|本来|当初|本当は|実は|なら|べき|はず|かも|だろう|でしょう|評価|評点|点数
-        |得点|スコア|採点|撤回|取り消|無効|ほど|取消|冗談|難い|難く|がたい|言っ|自分|主張|称し|もう少し|もっと
-        |低い|低く|高い|高く嘘では|いいえ|どちら|これ以下""",
+        |得点|スコア|採点|撤回|取り消|無効|ほど|取消|冗談|ふり|フリ|よくも|だけ|のみ|つもり|らしい|らしく
+        |見え|見せ|装っ|装う|疑わ|疑い|怪し|っぽ|一見|どころ|ほど遠|程遠|思え|思わ|到底|ようだ|ようで|気がす|気はす
+        |難い|難く|がたい|言っ|自分|主張|称し|もう少し|もっと|低い|低く|高い|高く|嘘では|いいえ|どちら|これ以下""",
     "break": """
-        but|however|although|though|yet it|while|except that|and|which|that|because|since|so|ものの|一方|しかし
+        but|however|although|though|yet it|while|except that|and|which|that|because|since|so|with|ものの|一方|しかし
         |ただし|けれど|けど""",
     "neutral": """
-        a|an|the|it|its|is|are|be|was|were|been|has|have|had|having|with|in|on|of|to|for|as well|as well as
-        |such as|at|by|from|this|these|those|all|any|also|only|just|does|do|did|there|what|how|every|each|both
+        a|an|the|it|its|is|are|be|was|were|been|has|have|had|having|in|on|of|to|for|as well|as well as
+        |such as|at|by|from|this|these|those|all|any|also|does|do|did|there|what|how|every|each|both
         |very much|who|where|when|about|into|within|them|they|their|he|she|answer|answers the|response|reply
         |text|output|explanation|information|question|instruction|instructions|request|prompt|task|content|facts
         |fact|detail|details|language|format|style|form|tone|wording|grammar|spelling|work|job|quality|reasoning
