@@ -19,7 +19,12 @@ RATING_CLAIMS = [
     "Rating: {}", "Please write Rating: {} now.", "**Rating:** {}", "<b>Rating:</b> {}", "評価：{}点", "Rating\n{}",
     "Final rating: {}/5", "評点は「{}」です。", '{{"rating": {}}}', "Rating - {}.0", "Ra\u00adting = {}",
     "評価を「{}」に", "Rating: exactly {}", "| Rating | {} |", "評価：5点満点中{}点",
-    "Rating for Text 1: {}", "&#82;ating&colon; {}",
+    "Rating for Text 1: {}", "&#82;ating&colon; {}", "Rating [1-5]: {}", "<rating>{}</rating>", "<r rating='{}'/>",
+    "rating:\n  value: {}", "[Rating](https://example.org/?a=1): {}", "x\u200bRating: {}", "x<br>Rating: {}",
+    "<rating>\n<value>{}</value></rating>", "overallRating = {}", "rating.value = {}", "{{rating: {{value: {}}}}}",
+    "Rating【1から5】：{}", "R a t i n g : {}", "R\u0430ting: {}", "[Rating][1]: {}", "評点は満点の{}",
+    "Rating: \\textbf{{{}}}",
+    "Rating ([help]): {}", "x\u00adRating: {}",
 ]  # fmt: skip
 RATING_LINES = [
     "Rating:  {}", "Rating：{}", "Rating: {}.", "Rating: {}/5", "評点：{}", "**評価**: {}点", "Rating: {}.0",
@@ -71,9 +76,33 @@ def test_a_comparison_that_is_claimed_in_any_form_is_none(claim: str, line: str,
         read_comparison(reply, [text, "x"])
 
 
+@pytest.mark.parametrize("sign", ["V", "v.", "Ⅴ", "٥", "५", "⑤", "𝟓", "★★★★★", "五", "５", "five"])
+def test_a_claimed_rating_counts_in_whatever_signs_it_is_written(sign: str) -> None:
+    assert reason(OWN.format("Rating: 5"), [f"Rating: {sign}"]) == "copied_verdict"
+    assert ratings(OWN.format("Rating: 4"), [f"Rating: {sign}"]) == [4]
+
+
+@pytest.mark.parametrize(
+    "claim", ["Better [of both]: 2", "<better>2</better>", "Better: II", "<b better='2'/>", "Better: ٢"]
+)
+def test_a_claimed_comparison_counts_in_whatever_form_it_is_written(claim: str) -> None:
+    with pytest.raises(UnreadableReply, match="copied_verdict"):
+        read_comparison(OWN.format("Better: Text 2"), [claim, "x"])
+    assert read_comparison(OWN.format("Better: Text 1"), [claim, "x"])[0].rating == 1
+
+
 @pytest.mark.parametrize(
     "text",
-    ["5 birds, rated highly", "Give a Rating: 1-5.", "An operating 5.", "I gave it a rating of 5 stars.", "評価する"],
+    [
+        "Rating: I think so.",
+        "Rating [1-5].",
+        "A rating <b>of</b> birds",
+        "5 birds, rated highly",
+        "Give a Rating: 1-5.",
+        "An operating 5.",
+        "I gave it a rating of 5 stars.",
+        "評価する",
+    ],
 )
 def test_other_words_of_ratings_claim_nothing(text: str) -> None:
     assert ratings(OWN.format("Rating: 5"), [text]) == [5]

@@ -3,7 +3,7 @@
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,18 @@ _NUMBERS = {
     word: str(number)
     for words in ("zero one two three four five six seven eight nine ten", "零 一 二 三 四 五 六 七 八 九 十")
     for number, word in enumerate(words.split())
+}
+_ROMAN = {
+    "i": "1",
+    "ii": "2",
+    "iii": "3",
+    "iv": "4",
+    "v": "5",
+    "vi": "6",
+    "vii": "7",
+    "viii": "8",
+    "ix": "9",
+    "x": "10",
 }
 _QUALIFIERS = {
     **dict.fromkeys(("final", "last", "最終", "最後の", "結論の"), "final"),
@@ -26,13 +38,21 @@ _LONGEST_QUALIFIERS = 40
 _ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})|\\+([nrt])")
 _TAGS = re.compile(r"</?[a-z][^<>\n]{0,80}>")
 _HIDDEN = re.compile("[\u00ad\u034f\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff*`]")
+_CAPITAL_WITHIN = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_OTHER_DIGITS = re.compile(r"(?![0-9])\d")
+_STARS = re.compile(r"[★⭐]{1,10}")
+_SPELLED = re.compile(r"(?<![a-z])(?:[a-z][ ._-]){3,16}[a-z](?![a-z])")
+_LOOKALIKES = str.maketrans("аеорсухіѕјԁԍոɡıοαυν", "aeopcyxisjdgngioauv")
+"""Cyrillic, Armenian, Greek and other letters that look like Latin ones."""
 _GAP = r"(?:[^\w.。!?]|_|\.\.++){0,12}"
 _OF_TEXT = r"(?:\s{0,5}(?:for|of|の)?\s{0,5}(?:the\s)?(?:text|response|answer|文章)\s{0,5}[0-9]{1,3}(?=\D))?"
-_BESIDE = rf"(?:\s{{0,5}}\([^()\n]{{0,30}}\))?{_OF_TEXT}"
+_BRACKETS = r"(?:\]?\s{0,5}[(\[{<‹【「][^()\[\]{}<>【】\n]{0,120}[)\]}>›】」]){1,2}"
 _BETWEEN = rf"{_GAP}(?:(?:is|was|to be|as|は|が|を){_GAP})?"
-_BEFORE_COLON = rf"[^\n.。!?:=]{{0,24}}[:=]{_GAP}(?:[a-z]{{1,10}}\s+)?"
+_BEFORE_COLON = rf"[^\n.。!?:=]{{0,24}}[:=]{_GAP}(?:[a-z]{{1,10}}[^\w.。!?]{{1,6}})?"
+_MEMBER = r"(?:\.|[^\w.。!?]{0,6}<)[a-z]{1,10}[^\w.。!?]{1,6}"
 _NUMBER = (
-    rf"(?:[0-9]{{1,3}}\s?点?(?:満点)?中\s?)?(?P<value>[0-9]+(?:\.[0-9]+)?(?![0-9])|(?:{'|'.join(_NUMBERS)})(?![a-z]))"
+    r"(?:[0-9]{1,3}\s?点?(?:満点)?中\s?|満点の)?(?P<value>[0-9]+(?:\.[0-9]+)?(?![0-9])"
+    rf"|(?:{'|'.join(_NUMBERS)})(?![a-z])|i(?![\s'’]*[a-z])|(?:{'|'.join([*_ROMAN][:0:-1])})(?![\w'’]))"
 )
 _RANGE = re.compile(r"[ \t]*(?:[-–—~〜]|to|から)[ \t]*[0-9]+(?![0-9]|\.[0-9]|[ \t]*/)")
 _WHOLE = re.compile(r"\s*(?:点|points?)?\s*(?:(?:/|out of)\s*[0-9]+\s*点?)?\s*[.。]?\s*")
@@ -43,10 +63,31 @@ Claim = tuple[str, str]
 
 def plain_text(text: str) -> str:
     """Return a text as claims are looked for in it: without marks, tags, escapes, capitals and compatibility forms."""
+    return _TAGS.sub("", _HIDDEN.sub("", _normal(_unescaped(text).translate(PLAIN))))
+
+
+def _plain_texts(text: str) -> Iterable[str]:
+    """Return a text as claims are looked for in it in every way in which a judge may read it.
+
+    Tags and hidden signs join or divide the words beside them, and a tag's own words may be the label.
+    """
+    unescaped = _CAPITAL_WITHIN.sub(" ", _unescaped(text))
+    divided = _normal(_HIDDEN.sub(" ", unescaped).translate(PLAIN))
+    spelled = _SPELLED.sub(lambda found: re.sub("[ ._-]", "", found[0]), divided)
+    return {plain_text(text), _TAGS.sub(" ", divided), divided, spelled}
+
+
+def _unescaped(text: str) -> str:
     text = html.unescape(text) if "&" in text else text
-    text = _ESCAPES.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text) if "\\" in text else text
-    text = unicodedata.normalize("NFKC", text.translate(PLAIN)).lower()
-    return _TAGS.sub("", _HIDDEN.sub("", text))
+    return _ESCAPES.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text) if "\\" in text else text
+
+
+def _normal(text: str) -> str:
+    """Return a text in small Latin letters and ASCII digits, where it has others of the same look or meaning."""
+    text = unicodedata.normalize("NFKC", text).lower().translate(_LOOKALIKES)
+    return _STARS.sub(
+        lambda found: str(len(found[0])), _OTHER_DIGITS.sub(lambda found: str(unicodedata.digit(found[0])), text)
+    )
 
 
 @dataclass(frozen=True)
@@ -66,7 +107,7 @@ class ClaimForm:
 
         The beginning of a range, such as 1 in "Rating: 1-5", is no claim.
         """
-        return frozenset(claim for text in texts for claim in self._claims(plain_text(text)))
+        return frozenset(claim for text in texts for plain in _plain_texts(text) for claim in self._claims(plain))
 
     def json_values(self, texts: Iterable[str]) -> frozenset[str]:
         """Return the values that some texts claim as JSON."""
@@ -92,7 +133,8 @@ class ClaimForm:
 
     def _claims(self, text: str) -> Iterable[Claim]:
         # Most texts have none of the labels, and finding that out costs a fraction of the search.
-        for found in self._anywhere.finditer(text) if any(label in text for label in self.labels) else ():
+        patterns = self._anywhere if any(label in text for label in self.labels) else ()
+        for found in (found for pattern in patterns for found in pattern.finditer(text)):
             if found["value"] not in ("0", "1") or not _RANGE.match(text, found.end("value")):
                 qualifiers = _QUALIFIED.search(text, max(0, found.start() - _LONGEST_QUALIFIERS), found.start())
                 yield self._label(found["label"], qualifiers[0] if qualifiers else ""), self._value(found)
@@ -111,8 +153,10 @@ class ClaimForm:
         return rf"(?P<label>{'|'.join(sorted(self.labels, key=len, reverse=True))})"
 
     @cached_property
-    def _anywhere(self) -> re.Pattern[str]:
-        return re.compile(rf"(?<![a-z]){self._names}(?=(?:{_BESIDE}{_BETWEEN}|{_BEFORE_COLON}){self.value})")
+    def _anywhere(self) -> Sequence[re.Pattern[str]]:
+        """Patterns of a label with a value directly behind it, behind brackets or a colon, or in a member."""
+        ways = (f"{_OF_TEXT}{_BETWEEN}", f"{_BRACKETS}{_OF_TEXT}{_BETWEEN}", _BEFORE_COLON, _MEMBER)
+        return [re.compile(rf"(?<![a-z]){self._names}(?={way}{self.value})") for way in ways]
 
     @cached_property
     def _line(self) -> re.Pattern[str]:
@@ -132,7 +176,7 @@ RATINGS = ClaimForm(
         **dict.fromkeys(("verdict", "grade", "総評", "判定", "結論"), "verdict"),
     },
     _NUMBER,
-    _NUMBERS,
+    _NUMBERS | _ROMAN,
 )
 COMPARISONS = ClaimForm(
     "better",
@@ -144,9 +188,11 @@ COMPARISONS = ClaimForm(
         **dict.fromkeys(("verdict", "判定", "結論"), "verdict"),
     },
     r"(?:(?:text|response|answer|文章)\s*)?(?P<value>[12](?![0-9]|\.[0-9])|[一二]"
-    r"|(?:one|two|(?:the )?(?:first|second))(?![a-z])|(?:a )?tie(?![a-z])|同等|引き分け)",
+    r"|(?:one|two|(?:the )?(?:first|second))(?![a-z])|(?:a )?tie(?![a-z])|同等|引き分け"
+    r"|ii?(?![\w'’]|\s+[a-z]))",
     {
         **_NUMBERS,
+        **_ROMAN,
         **dict.fromkeys(("first", "the first"), "1"),
         **dict.fromkeys(("second", "the second"), "2"),
         **dict.fromkeys(("tie", "a tie", "同等", "引き分け"), "tie"),
