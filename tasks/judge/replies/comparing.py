@@ -25,6 +25,7 @@ from kasasagi.tasks.judge.replies.lines import (
     reply_lines,
     stands_inside,
 )
+from kasasagi.tasks.judge.replies.remarks import before_rationale, check_remarks
 
 FIRST, SECOND, TIE = (1.0, 0.0), (0.0, 1.0), (0.5, 0.5)
 _BETTER = re.compile(r"(?:better(?: text)?|優れている(?:方|ほう))\s*:(.*)")
@@ -73,11 +74,12 @@ def read_comparison(reply: str, texts: Sequence[str] = ()) -> list[Verdict]:
 
 
 def _check_beside(lines: Sequence[str]) -> None:
-    """Refuse verdicts beside a JSON value."""
+    """Refuse verdicts beside a JSON value, and remarks that may change its verdict."""
     if any(_label(raw) is not None for raw in lines):
         refuse("two_forms", "the reply carries a labelled line and a JSON value, which may disagree")
     if any(_JSON_BETTER_SET.search(raw) for raw in lines):
         refuse("two_values", "the reply carries a further verdict beside its JSON value, which may disagree")
+    check_remarks(lines, (), None, reason="unclear_verdict")
 
 
 def _label(raw: str) -> str | None:
@@ -110,7 +112,9 @@ def _from_lines(lines: Sequence[str], texts: Sequence[str]) -> list[Verdict]:
         refuse("missing_verdict", "no line says which text is better")
     if len(found) > 1:
         refuse("repeated_verdict", f"{len(found)} lines say which text is better")
-    words = rationale_lines([raw for raw, value in labelled if value is None])
+    beside = [raw for raw, value in labelled if value is None]
+    check_remarks(before_rationale(beside), [beside], None, reason="unclear_verdict")
+    words = rationale_lines(beside)
     verdicts = _verdicts(found[0], "".join(words).strip())
     _check_quotation(labelled)
     return verdicts

@@ -30,6 +30,7 @@ from kasasagi.tasks.judge.replies.lines import (
     reply_lines,
     stands_inside,
 )
+from kasasagi.tasks.judge.replies.remarks import before_rationale, check_remarks
 from kasasagi.tasks.judge.replies.values import read_rating
 
 __all__ = ["UnreadableReply", "Verdict", "read_ratings"]
@@ -53,12 +54,9 @@ _RATING_WORDS = re.compile(r"\b(?:rat(?:e|ed|ings?)|scor(?:e|ed|es))\b|評点|�
 _SHORT = 40
 _NUMBER_NAME = re.compile(r"(?:(?:output for )?text[ _]?|文章)?([0-9]{1,6})(?:の評価)?")
 
-_NAMES = {
-    "text": "text",
+_NAMES = {name: name for name in ("text", "rating", "rationale")} | {
     "文章": "text",
-    "rating": "rating",
     "評点": "rating",
-    "rationale": "rationale",
     "理由": "rationale",
 }
 _WRAPPERS = ("ratings", "verdicts", "評価")
@@ -110,22 +108,23 @@ def read_ratings(
     Raises:
         UnreadableReply: The reply is not clear.
     """
-    sections = _found(reply_lines(reply), count, texts)
-    _check_numbers(sections, count)
     asked = scale if isinstance(scale, Scale) else Scale(1, scale, allow_halves)
+    sections = _found(reply_lines(reply), count, asked, texts)
+    _check_numbers(sections, count)
     return [_verdict(number, sections[number], asked) for number in range(1, count + 1)]
 
 
-def _found(lines: Sequence[str], count: int, texts: Sequence[str]) -> dict[int, _Section]:
+def _found(lines: Sequence[str], count: int, scale: Scale, texts: Sequence[str]) -> dict[int, _Section]:
     """Return the sections by number, from whichever of the two forms the reply has; it may not have both."""
     value, body, beside = split_json(lines, _JSON_RATING, _JSON_RATING_SET)
     if value is None:
-        sections = _sections(_without_copies([_classify(raw) for raw in lines], texts), count)
+        sections = _sections(_without_copies([_classify(raw) for raw in lines], texts), count, scale)
         if body and not sections:
             refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
     _check_beside(beside)
     sections = _json_sections(value, count)
+    check_remarks(beside, (["Rationale:", *one.words] for one in sections.values()), scale, reason="unclear_rating")
     entries = ((rating, section.words[0]) for section in sections.values() for rating in section.ratings)
     refuse_copied_json(body, entries, RATINGS, texts)
     return sections
@@ -179,7 +178,7 @@ def _is_short_like(raw: str, head: str) -> bool:
     return _RATING_WORDS.search(head) is not None and any(character in "0123456789" for character in head)
 
 
-def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
+def _sections(lines: Sequence[_Line], count: int, scale: Scale) -> dict[int, _Section]:
     """Return the sections by their own numbers, with the ratings and the words that stand in each."""
     sections: dict[int, _Section] = {}
     current = preamble = _Section()
@@ -205,6 +204,8 @@ def _sections(lines: Sequence[_Line], count: int) -> dict[int, _Section]:
         sections = {1: preamble}
     elif preamble.ratings:
         refuse("stray_rating", f"the rating {quote(preamble.ratings[0])} stands outside of any section")
+    apart = before_rationale(preamble.words) if preamble.ratings else preamble.words
+    check_remarks(apart, (section.words for section in sections.values()), scale, reason="unclear_rating")
     for section, place in places:
         section.inside = section.inside or stands_inside(section.words[:place], section.words[place:])
     for section in sections.values():
