@@ -102,6 +102,8 @@ def csv_header(place: Place, form: CsvForm) -> list[str] | None:
             raise SourceError(f"{place.file} has a broken first line ({error}): it must name the columns") from error
         except DAMAGE as error:
             raise damage(place, error) from error
+    if any("\0" in name for name in header or []):
+        raise SourceError(f"{place.file} has a NUL byte in its first line, which names the columns: take it out")
     doubled = next((name for name in header or [] if (header or []).count(name) > 1), None)
     if doubled is not None:
         raise SourceError(f"{place.file} names the column {doubled!r} twice: rename one")
@@ -158,6 +160,8 @@ def _row(fields: list[str], header: list[str], first: int, recorder: _Recorder, 
             "or put quotes around every field of the row if it is one"
         )
         return RawRow(raw=recorder.row(), reason="broken_row", detail=detail)
+    if any("\0" in line for line in lines):
+        return RawRow(raw=recorder.row(), reason="broken_row", detail=f"{where}: a NUL byte; take it out")
     if any(map(SURROGATES.search, lines)):
         raw = recorder.row()
         return RawRow(raw=raw, reason="invalid_utf8", detail=f"{where}: {form.misread(raw)}")

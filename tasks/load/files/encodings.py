@@ -9,6 +9,7 @@ from kasasagi.tasks.load.files.locate import Place
 _SHOWN_CHARACTERS = 40
 _GUESSED_BYTES = 64 << 10
 _LIKELY_SHARE = 0.6
+_WIDE_SHARE, _WIDE_LINES = 0.2, 3
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _ISO2022_JP = (b"\x1b$B", b"\x1b$@")
 _SCRIPTS: Mapping[str, frozenset[str]] = {
@@ -52,8 +53,8 @@ def guess(data: bytes) -> str | None:
     """
     if data.startswith(_UTF16):
         return "utf-16"
-    if b"\x00" in data:
-        return "utf-16-le" if data[1::2].count(0) >= data[::2].count(0) else "utf-16-be"
+    if (wide := _wide(data)) is not None:
+        return wide
     if any(mark in data for mark in _ISO2022_JP):
         return "iso2022_jp"
     shares = {encoding: _share_at_home(data[:_GUESSED_BYTES], encoding) for encoding in _SCRIPTS}
@@ -80,12 +81,12 @@ def misread(data: bytes, encoding: str | None) -> str:
 
 
 def check_encoding(head: bytes, place: Place) -> None:
-    """Refuse a csv file that is not UTF-8 as a whole; single lines that are not are quarantined on their own.
+    """Refuse a csv file that is not UTF-8 as a whole; single lines that are not, or have a NUL, are quarantined.
 
     Raises:
         SourceError: With the encoding that is likely.
     """
-    if b"\x00" in head or _is_marked(head):
+    if _is_marked(head) or _wide(head):
         raise SourceError(f"{place.file} is not UTF-8 (line 1): {remedy(head)}")
     lines = head.split(b"\n")
     whole = lines[:-1] or lines
@@ -103,6 +104,15 @@ def check_json_encoding(head: bytes, place: Place) -> None:
     """
     if _is_marked(head) or (head[:2].count(0) == 1 and head[:2].strip(b"\x00") in (b"{", b"[")):
         raise SourceError(f"{place.file} is not UTF-8 (line 1): {remedy(head)}")
+
+
+def _wide(data: bytes) -> str | None:
+    """Return UTF-16 without a mark where NULs are a good share of one side, or beside each of several line ends."""
+    lines = data.count(b"\n")
+    for encoding, side, end in (("utf-16-le", data[1::2], b"\n\x00"), ("utf-16-be", data[::2], b"\x00\n")):
+        if side.count(0) > _WIDE_SHARE * len(side) or (lines >= _WIDE_LINES and data.count(end) == lines):
+            return encoding
+    return None
 
 
 def _is_marked(head: bytes) -> bool:

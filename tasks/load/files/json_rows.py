@@ -35,7 +35,7 @@ def _parse_line(line: bytes, number: int, encoding: str | None) -> RawRow:
     try:
         return RawRow(orjson.loads(line), line)
     except orjson.JSONDecodeError as error:
-        if (value := _with_constants(line)) is not None:
+        if (value := _lenient(line)) is not None:
             return RawRow(value, line)
         if not is_utf8(line):
             return RawRow(raw=line, reason="invalid_utf8", detail=f"line {number}: {misread(line, encoding)}")
@@ -44,12 +44,8 @@ def _parse_line(line: bytes, number: int, encoding: str | None) -> RawRow:
         return RawRow(raw=line, reason=reason, detail=f"line {number}, {detail}{hint}")
 
 
-def _with_constants(line: bytes) -> Any:
-    """Return the value of a line that is JSON but for NaN and Infinity, which pandas and others write; None for
-    another.
-    """
-    if b"NaN" not in line and b"Infinity" not in line:
-        return None
+def _lenient(line: bytes) -> Any:
+    """Return the value of a line that is JSON but for NaN, Infinity or a number too large; None for another."""
     try:
         value = json.loads(line.decode())
     except (ValueError, RecursionError):

@@ -14,6 +14,10 @@ from kasasagi.tasks.load.files.shards import find_shards
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _SAVED_MARKS = ("dataset_dict.json", "dataset_info.json", "state.json")
+_POINTERS = {
+    b"version https://git-lfs.github.com/spec/": ("Git LFS", "`git lfs pull`"),
+    b"/annex/objects/": ("git-annex", "`git annex get .`"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +97,24 @@ def _describe(source: DatasetSource, path: Path) -> Place:
 
 
 def _describe_file(source: DatasetSource, path: Path, form: Format) -> Place:
+    _check_pointer(path)
     if form in ("jsonl", "json"):
         _check_options(source, path, ("delimiter",), f"a {form} file")
     if form == "parquet":
         _check_options(source, path, ("encoding", "delimiter"), "a Parquet file")
     return Place(form, path, path.name, endings_of(path)[1])
+
+
+def _check_pointer(path: Path) -> None:
+    """Refuse a file that a clone without Git LFS or git-annex left in the place of the data."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(max(map(len, _POINTERS)))
+    except OSError:
+        return
+    for mark, (what, command) in _POINTERS.items():
+        if head.startswith(mark):
+            raise SourceError(f"{path} is a {what} pointer, not the data: run {command} in {path.parent}")
 
 
 def _describe_folder(source: DatasetSource, path: Path) -> Place:
@@ -115,6 +132,8 @@ def _describe_folder(source: DatasetSource, path: Path) -> Place:
         raise SourceError(
             f"source.path {source.path!r} is not a folder saved by `datasets`: name a file in it ({inside})"
         )
+    for file in sorted(path.rglob("*.arrow")):
+        _check_pointer(file)
     return Place("saved", path, path.resolve().name, note=_saved_note(source, path))
 
 

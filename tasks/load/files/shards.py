@@ -23,7 +23,7 @@ _KEYWORDS = {
 }
 _SEPARATOR = r"[-._ 0-9]"
 _SPLITS = {split: re.compile(rf"(?:^|{_SEPARATOR})(?:{words})(?:{_SEPARATOR}|$)") for split, words in _KEYWORDS.items()}
-_SHARD = re.compile(r"(\w+(?:\.\w+)*)-\d{5}-of-\d{5}")
+_SHARD = re.compile(r"(\w+(?:\.\w+)*)-(\d{5})-of-(\d{5})")
 _NO_DATA = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
 
 
@@ -51,6 +51,7 @@ def find_shards(source: DatasetSource, folder: Path) -> Shards | None:
     splits = _splits(folder, files)
     split = _chosen_split(source, folder, splits)
     chosen = splits[split]
+    _check_complete(source, folder, split, chosen)
     found = sorted({_configuration(file, folder, split) for file in chosen})
     if source.name is None and _tells_splits(folder, files) and len(found) > 1:
         raise SourceError(f"source.path {source.path!r} has the configurations {_listed(found)}: say which with name")
@@ -64,6 +65,7 @@ def _shards_of(source: DatasetSource, folder: Path, configuration: Configuration
     splits = files_of(source, folder, configuration)
     split = _chosen_split(source, folder, splits)
     files = splits[split]
+    _check_complete(source, folder, split, files)
     forms = {FORMATS.get(endings_of(file)[0]) for file in files}
     form = source.format or (next(iter(forms)) if len(forms) == 1 else None)
     if form is None:
@@ -165,6 +167,21 @@ def _chosen_split(source: DatasetSource, folder: Path, splits: Collection[str]) 
     if chosen not in splits:
         raise SourceError(f"source.split: {folder} has no split {chosen!r}: {nearest(chosen, splits)}")
     return chosen
+
+
+def _check_complete(source: DatasetSource, folder: Path, split: str, files: Iterable[Path]) -> None:
+    """Refuse a split that lacks shards, as a clone or a download that was cut off leaves it."""
+    numbers: dict[tuple[Path, str, str], set[str]] = defaultdict(set)
+    for file in files:
+        if named := _SHARD.match(file.name):
+            numbers[file.parent, named[1], named[3]].add(named[2])
+    for (place, name, total), found in numbers.items():
+        if len(found) < int(total):
+            where = (place / f"{name}-{min(found)}-of-{total}").relative_to(folder).as_posix()
+            raise SourceError(
+                f"source.path {source.path!r} has {len(found)} of {int(total)} shards of the split {split} ({where}…): "
+                "fetch the whole dataset, or name one file as the path"
+            )
 
 
 def _listed(configurations: Iterable[str]) -> str:
