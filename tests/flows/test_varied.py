@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from kasasagi.flows.views.overview.varied import pick_varied
 
 
@@ -20,6 +22,15 @@ def test_other_kinds_of_prompts_and_other_languages_come_first() -> None:
     others = [pair("Add 37 and 47."), pair("馬とカササギではどちらが大きいですか。")]
     shown = pick_varied([*ALIKE, *others], 3)
     assert texts(shown) == [ALIKE[0]["messages"][0]["content"], *texts(others)]
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_a_second_sum_in_another_language_is_no_other_kind(first: int) -> None:
+    sums = [pair("15と14の和を求めてください。"), pair("Add 2 and 22."), pair("37と5を足すといくつになりますか。")]
+    others = [pair("馬とカササギではどちらが大きいですか。"), pair("Which bird builds a nest of twigs?"), *ALIKE[:2]]
+    every = [*others, *sums]
+    shown = texts(pick_varied([every[first], *(one for one in every if one is not every[first])], 3))
+    assert sum(any(sign.isdigit() for sign in text) for text in shown) == 1
 
 
 def test_a_narrow_margin_is_not_shown_where_there_are_clear_ones() -> None:

@@ -14,7 +14,8 @@ def pick_varied(pairs: Sequence[dict[str, Any]], count: int) -> list[dict[str, A
     """Return so many of some pairs, in their order: prompts as different as can be, margins not below the median.
 
     Prompts are compared by their language, by whether they have numbers and several lines, and by their character
-    3-grams, so that other languages and kinds of task come first.
+    3-grams, so that other languages and kinds of task come first. Two that both have numbers are more alike than two
+    of one language, or two without: a second sum in another language is no other kind of task.
     """
     if len(pairs) <= count:
         return list(pairs)
@@ -41,16 +42,18 @@ def _with_clear_margins(pairs: Sequence[dict[str, Any]], count: int) -> Sequence
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    traits: tuple[object, ...]
+    script: str | None
+    kinds: tuple[bool, ...]
     grams: frozenset[str]
 
 
 def _look(pair: dict[str, Any]) -> _Look:
     text = " ".join(turn["content"] for turn in pair["messages"] or ())[:1000].casefold()
-    traits = (script_of(text), any(sign.isdigit() for sign in text), "\n" in text)
-    return _Look(traits, frozenset(text[at : at + GRAM] for at in range(max(1, len(text) - GRAM + 1))))
+    kinds = (any(sign.isdigit() for sign in text), "\n" in text)
+    return _Look(script_of(text), kinds, frozenset(text[at : at + GRAM] for at in range(max(1, len(text) - GRAM + 1))))
 
 
 def _likeness(one: _Look, other: _Look) -> float:
-    same = sum(a == b for a, b in zip(one.traits, other.traits, strict=True)) / len(one.traits)
+    kinds = sum((1 + has) * (has == also) for has, also in zip(one.kinds, other.kinds, strict=True))
+    same = (kinds + (one.script == other.script)) / (1 + len(one.kinds))
     return same + len(one.grams & other.grams) / len(one.grams | other.grams)
