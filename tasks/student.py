@@ -135,9 +135,10 @@ def _download(name: str, revision: str | None) -> dict[str, Path]:
 
 def _missing(name: str, error: Exception) -> NoReturn:
     reason = " ".join(str(error).split())[:200]
+    here = "" if name.startswith((".", "/", "~")) else f" here, and the Hub has no {TOKENIZER} of it ({reason})"
     raise TokenizerError(
-        f"pairs.max_tokens.tokenizer: {name!r} is not a folder here, and the Hub has no {TOKENIZER} of it ({reason}): "
-        "name a folder that holds one, or the student's id on the Hub"
+        f"pairs.max_tokens.tokenizer: {name!r} is not a folder{here}: name a folder that holds {TOKENIZER}, or the "
+        "student's id on the Hub"
     ) from error
 
 

@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from kasasagi.blocks.canonical import digest_file
 from kasasagi.blocks.own.python import OwnPythonError, is_own, own_file, own_object, short_name
-from kasasagi.blocks.suggestions import nearest
+from kasasagi.blocks.suggestions import remedy
 
 T = TypeVar("T")
 OWN_PATTERN = r"^\w+([.:]\w+)+$"
@@ -65,8 +65,8 @@ class Registry(Generic[T]):
         if is_own(name) or name in self.ours:
             return name
         raise ValueError(
-            f"there is no such {self.kind}: {nearest(name, self.ours)}; one of your own is module.function in a file "
-            "next to the recipe"
+            f"{name!r} is not a {self.kind}; "
+            f"{remedy(name, self.ours, 'module.function of your own in a file next to the recipe')}"
         )
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

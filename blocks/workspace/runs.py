@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -142,10 +142,17 @@ class Workspace:
             found = [state.run for state in states if state.run == name]
             found = found or [state.run for state in states if name and state.run.startswith(name)]
         if not found or (name and len(found) > 1):
-            what = "no run" if name is None else f"no single run {name!r}"
-            latest = ", ".join(state.run for state in states[:5]) or "none yet"
-            raise NoSuchRunError(f"there is {what} in the workspace {self.folder}; the latest runs are: {latest}")
+            raise NoSuchRunError(self._no_single_run(name, found, states))
         return Run(self, found[0])
+
+    def _no_single_run(self, name: str | None, found: Sequence[str], states: Sequence[RunState]) -> str:
+        if found:
+            return f"{name!r} matches several runs in the workspace {self.folder}; write more of one: " + ", ".join(
+                found[:5]
+            )
+        what = "there is no run" if name is None else f"no run matches {name!r}"
+        latest = ", ".join(state.run for state in states[:5]) or "none yet"
+        return f"{what} in the workspace {self.folder}; the latest runs are: {latest}"
 
 
 class Run:

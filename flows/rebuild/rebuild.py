@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kasasagi.blocks.hints import command
 from kasasagi.blocks.workspace.run_tables import open_tables, prompts_to_answer, stage_making
 from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
 from kasasagi.flows.errors import KasasagiError, UsageError
@@ -31,7 +32,9 @@ def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
     """
     for text in overrides:
         if not text.startswith(f"{allowed}."):
-            raise UsageError(f"--set {text!r}: this command changes {allowed} alone; run the recipe again for the rest")
+            raise UsageError(
+                f"--set {text!r}: {text.partition('=')[0]} is not a key of {allowed}; set it with {command('run')}"
+            )
     return check_recipe(override(run.recipe(), overrides), Path(run.state().base))
 
 

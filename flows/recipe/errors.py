@@ -20,6 +20,8 @@ _KEY_NAMES = re.compile(r"^(api[-_]?key|apikey|key|token|secret|password|authori
 
 _SECRET = ("api_key_env", "base_url")
 """Ends of places whose values may hold a secret."""
+_NAMES_VALUE = re.compile(r"['\"\[{]|-?[0-9]|(?:null|true|false)\b")
+"""The beginning of a message that names the value itself."""
 
 
 class RecipeError(UsageError):
@@ -34,7 +36,7 @@ def nearest(name: str, choices: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(name), [str(choice) for choice in choices], n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; there are {', '.join(sorted(map(str, choices))[:20])}" if choices else ""
+    return f"; use one of: {', '.join(sorted(map(str, choices))[:20])}" if choices else ""
 
 
 def literal_keys(data: Any) -> list[str]:
@@ -91,7 +93,11 @@ def _sentences(
     That is where what is wrong lies within the value, or is something else than its type.
     """
     types = [problem for problem in problems if problem["type"] in pydantic_words.TYPES]
-    others = [problem for problem in problems if problem not in types]
+    # An entry that is wrong is not counted, so that a list of it alone seems too short as well.
+    unsaid = [*types, *(problem for problem in problems if wrong_within and problem["type"] == "too_short")]
+    others = [problem for problem in problems if problem not in unsaid]
+    if unsaid and not types and not others:
+        return []
     if not types or others or (wrong_within and len({problem["type"] for problem in types}) == 1):
         return list(dict.fromkeys(_sentence(problem, root) for problem in others))
     kinds = [problem["type"] for problem in types]
@@ -109,7 +115,9 @@ def _sentence(problem: Mapping[str, Any], root: type[BaseModel]) -> str:
         return f"{place or 'the recipe'}: {_value(place, problem['input'])} {words}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:]
-    if place.endswith(_SECRET):
+    if place.endswith("rules"):
+        message = message.removeprefix("rules: ")
+    if place.endswith(_SECRET) or _NAMES_VALUE.match(message):
         return f"{place}: {message}"
     return f"{place or 'the recipe'}: {shown(problem['input'])} is not valid: {message}"
 
@@ -134,12 +142,12 @@ def _missing_key(problem: Mapping[str, Any], root: type[BaseModel], place: str) 
 
 def _missing_kind(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
     kinds = ", ".join(_kinds(root, problem["loc"]))
-    return f"{place}.kind: this key is missing; there are {kinds}"
+    return f"{place}.kind: this key is missing; use one of: {kinds}"
 
 
 def _unknown_kind(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
     tags = re.findall(r"'([^']+)'", str(problem["ctx"]["expected_tags"]))
-    return f"{place}.kind: {problem['ctx']['tag']!r} is none of the kinds{nearest(problem['ctx']['tag'], tags)}"
+    return f"{place}.kind: {problem['ctx']['tag']!r} is not a kind{nearest(problem['ctx']['tag'], tags)}"
 
 
 def _no_choice(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:

@@ -195,7 +195,7 @@ def _filter_problems(recipe: Recipe, base: Path) -> list[str]:
     try:
         check_filter(recipe.filter, columns, base, recipe.default_rules)
     except ValueError as error:
-        problems.append(f"filter: {error}")
+        problems.append(f"filter.{error}" if str(error).startswith(("where.", "rules: ")) else f"filter: {error}")
     embedder = recipe.models.get(recipe.semantic.model) if recipe.semantic else None
     if recipe.semantic and embedder is not None and not isinstance(embedder, OpenAIModel):
         problems.append(

@@ -36,12 +36,25 @@ def read_yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or (str(error).splitlines() or ["it cannot be read"])[0]
-        raise ValueError(f"is not YAML{place}: {problem}") from error
+        raise ValueError(f"is not YAML{place}: {problem}; {_remedy(problem)}") from error
     except RecursionError as error:
         raise ValueError(f"is nested more than {DEEPEST} deep; write it flatter") from error
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"is not YAML: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"is not YAML: {str(error).splitlines()[0]}; {_remedy('')}") from error
     return value
+
+
+def _remedy(problem: str) -> str:
+    """Return what to do about a text that is not YAML."""
+    if "<stream end>" in problem or "end of stream" in problem:
+        return "close the bracket or quote that is open there"
+    if "expected ',' or" in problem:
+        return "put a comma between the entries, or close the bracket before"
+    if "not allowed here" in problem:
+        return "put a value that contains a colon in quotes, and check the indentation"
+    if "cannot start any token" in problem or "tab" in problem:
+        return "indent with spaces, and put a value that begins with a sign such as @ or ` in quotes"
+    return "check the indentation, the quotes and the brackets there"
 
 
 def _measure(value: Any, known: dict[int, tuple[int, int]]) -> tuple[int, int]:

@@ -23,7 +23,9 @@ def age_seconds(text: str) -> float:
     """Return the seconds in an age such as 90d, 12h or 2w. Raises UsageError."""
     found = _AGE.fullmatch(text.strip())
     if found is None:
-        raise UsageError(f"--older-than {text!r} is not an age: write a number and s, m, h, d or w, as 90d for 90 days")
+        raise UsageError(
+            f"--older-than {text!r} is not an age: write a number and s, m, h, d or w, such as 90d (90 days)"
+        )
     return float(found[1]) * _SECONDS[found[2]]
 
 

@@ -1,6 +1,7 @@
 """SQL on batches of prompts, in a DuckDB that sees nothing else: our rules, and the recipe's predicates on one row."""
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from kasasagi.blocks.locked_sql import locked_duckdb
 from kasasagi.tasks.filter.rules.registry import FilterError
 from kasasagi.tasks.filter.steps import Step
 
+_UNKNOWN_COLUMN = re.compile(r'Binder Error: Referenced column "(.*?)" not found.*')
 _REFUSED = {
     "SUBQUERY": "a subquery",
     "WINDOW": "a window function",
@@ -91,7 +93,8 @@ class SqlSandbox:
         problems = [self._problem(predicate, schema) for schema in schemas]
         if None not in problems:
             known = ", ".join(schemas[0].names)
-            raise FilterError(f"{place} cannot be run ({problems[0]}): the columns are {known}")
+            why = _UNKNOWN_COLUMN.sub(lambda found: f"no column {found[1]}", str(problems[0]))
+            raise FilterError(f"{place} is not a valid condition ({why}); use one of {known}")
 
     def _problem(self, predicate: str, schema: pa.Schema) -> str | None:
         """Return what DuckDB says against a predicate on an empty table, None if nothing."""

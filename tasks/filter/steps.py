@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kasasagi.blocks.own.python import is_own, short_name
-from kasasagi.blocks.suggestions import nearest
+from kasasagi.blocks.suggestions import remedy
 from kasasagi.tasks.filter.rules.registry import RULES, FilterError, Rule, bind
 
 
@@ -53,8 +53,8 @@ def _step(name: str, value: Any) -> Step:
     if not is_own(name):
         if name not in RULES:
             raise FilterError(
-                f"rules: {name!r} is not a rule: {nearest(name, RULES)}; one of your own is module.function in a file "
-                "next to the recipe"
+                f"rules: {name!r} is not a rule; "
+                f"{remedy(name, RULES, 'module.function of your own in a file next to the recipe')}"
             )
         return Step(name, bind(RULES[name], value), RULES[name])
     if value is not None and value is not True and not isinstance(value, dict):

@@ -15,6 +15,7 @@ Scope = Literal["scout", "whole", "both"]
 BY_QUERY = "UnexpectedRowsExpectation"
 BATCH = "{batch}"
 """What stands for the stage's rows in a query, as in Great Expectations."""
+_CLASSES = "a Great Expectations class, or a class in a file beside the recipe, such as my_gates:ExpectShortAnswers"
 
 
 class Expectation(Config):
@@ -45,7 +46,8 @@ class Expectation(Config):
         known = (*_known_expectations(), BY_QUERY)
         if not _is_dotted(value) and len(known) > 1 and value.casefold() not in {name.casefold() for name in known}:
             near = difflib.get_close_matches(value, known, n=1)
-            raise ValueError(f"there is no such expectation{f'; did you mean {near[0]!r}?' if near else ''}")
+            remedy = f"did you mean {near[0]!r}?" if near else f"name {_CLASSES}"
+            raise ValueError(f"{value!r} is not an expectation; {remedy}")
         return value
 
     @model_validator(mode="after")

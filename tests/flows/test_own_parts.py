@@ -230,7 +230,7 @@ def test_what_a_strategy_of_ones_own_names_keeps_the_promises_of_a_pair(choose: 
         ),
         (
             {"respond": {"rules": ["finishd"]}},
-            r"respond\.rules\.0: 'finishd'.*no such rule for answers",
+            r"respond\.rules\.0: 'finishd'.*is not a rule for answers",
         ),
         (
             {"judge": {"method": "my_parts.alpaca"}},
@@ -238,14 +238,14 @@ def test_what_a_strategy_of_ones_own_names_keeps_the_promises_of_a_pair(choose: 
         ),
         ({"judge": {"method": "my_judges.Brevity"}}, r"judge\.method: .*names no file"),
         ({"judge": {"method": "my_parts.Brevity", "output": "json"}}, "asks in its own words, so leave them out"),
-        ({"pairs": {"strategy": "nearest"}}, r"pairs\.strategy: 'nearest'.*no such strategy"),
+        ({"pairs": {"strategy": "nearest"}}, r"pairs\.strategy: 'nearest'.*is not a strategy"),
         ({"publish": {"formats": ["trl", "my_parts.trl"]}}, "'trl' appears twice"),
-        ({"publish": {"formats": ["parquet"]}}, r"publish\.formats\.0: 'parquet'.*no such format"),
+        ({"publish": {"formats": ["parquet"]}}, r"publish\.formats\.0: 'parquet'.*is not a format"),
         (
             {"models": {"small": {"provider": "my_parts.nothing"}}},
             r"models\.small\.provider: .*gives no keys",
         ),
-        ({"models": {"small": {"provider": "house"}}}, r"models\.small\.\w*\.?provider: 'house'.*no such provider"),
+        ({"models": {"small": {"provider": "house"}}}, r"models\.small\.\w*\.?provider: 'house'.*is not a provider"),
     ],
 )
 def test_a_part_that_is_not_there_is_named_before_anything_runs(

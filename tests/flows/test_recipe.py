@@ -61,8 +61,8 @@ GOLDEN = {
     "judge.orders=bth": "judge.orders: 'bth' is not allowed; did you mean 'both'?",
     "judge.model=lrge": "judge.model: 'lrge' is not a model of this recipe; did you mean 'large'?",
     "respond.models.0=smal": "respond.models.0: 'smal' is not a model of this recipe; did you mean 'small'?",
-    "models.small.kind=opnai": "models.small.kind: 'opnai' is none of the kinds; did you mean 'openai'?",
-    "source.kind=magpy": "source.kind: 'magpy' is none of the kinds; did you mean 'magpie'?",
+    "models.small.kind=opnai": "models.small.kind: 'opnai' is not a kind; did you mean 'openai'?",
+    "source.kind=magpy": "source.kind: 'magpy' is not a kind; did you mean 'magpie'?",
     "models.small.modl=x": "models.small.modl: 'modl' is not a key here; did you mean 'model'?",
     "models.small={kind: openai}": "models.small.model: this key is missing (name of the model on the server)",
     "respond.samples=0": "respond.samples: 0 is too small; write 1 or more",
@@ -75,9 +75,9 @@ GOLDEN = {
     ),
     "respond.template='{{ '": "respond.template: '{{ ' is not a Jinja template: unexpected 'end of template'",
     "respond.template='{{ instruction | shout }}'": "respond.template: '{{ instruction | shout }}' is not a",
-    "respond.rules=[finishd]": "no such rule for answers: did you mean 'finished'",
+    "respond.rules=[finishd]": "is not a rule for answers; did you mean 'finished'",
     "respond.models=[small, small]": "'small' responds 2 times; give each of them a label of its own",
-    "filter.rules=[{min_chrs: 3}]": "'min_chrs' is not a rule: did you mean 'min_chars'?",
+    "filter.rules=[{min_chrs: 3}]": "'min_chrs' is not a rule; did you mean 'min_chars'?",
     "pairs.min_margin=-1": "pairs.min_margin: -1 is too small; write 0 or more",
     "gates.expect=[{stage: respnd, expectation: ExpectColumnToExist}]": (
         "gates.expect.0.stage: 'respnd' is not a stage with a gate; did you mean 'respond'?"

@@ -30,11 +30,11 @@ def test_what_a_recipe_reads_is_copied_beside_it_and_nothing_else(tmp_path: Path
 def test_no_file_is_overwritten_and_then_none_is_written(tmp_path: Path) -> None:
     own = tmp_path / "quickstart_rules.py"
     own.write_text("# mine")
-    with pytest.raises(UsageError, match=r"quickstart_rules\.py is there already"):
+    with pytest.raises(UsageError, match=r"quickstart_rules\.py already exists"):
         write_recipe(tmp_path / "mine.yaml", "quickstart")
     assert [file.name for file in tmp_path.iterdir()] == [own.name]
     assert own.read_text() == "# mine"
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         write_recipe(own, None)
 
 

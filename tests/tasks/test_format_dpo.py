@@ -242,7 +242,7 @@ def test_only_a_judge_can_have_a_favourite() -> None:
         ({"max_similarity": 1.5}, "less than or equal to 1"),
         ({"max_length_ratio": 0.5}, "greater than or equal to 1"),
         ({"max_length_ratio": float("nan")}, "finite"),
-        ({"strategy": "worst_vs_best"}, "no such strategy: did you mean .best_vs_worst."),
+        ({"strategy": "worst_vs_best"}, "is not a strategy; did you mean .best_vs_worst."),
     ],
 )
 def test_settings_that_would_have_no_effect_are_refused(fields: dict[str, Any], why: str) -> None:

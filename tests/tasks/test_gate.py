@@ -367,7 +367,7 @@ def test_a_frame_holds_the_columns_that_are_named_and_no_others(run: Run) -> Non
     ("entry", "message"),
     [
         (added("ExpectColumnValuesToBeInSte", column="x"), "did you mean 'ExpectColumnValuesToBeInSet'"),
-        (added("ExpectNothing"), "no such expectation"),
+        (added("ExpectNothing"), "is not an expectation; name a Great Expectations class"),
         (added("os.system"), "pattern"),
         (added("ExpectColumnValuesToBeUnique", severity="fatal"), "severity"),
         ("ExpectColumnValuesToBeUnique", "Expectation"),

@@ -90,7 +90,7 @@ def test_nothing_is_said_of_an_answer_that_was_cut_off_or_has_no_truth(tmp_path:
             "number compares with something; name its column",
         ),
         ({"method": "verify", "verify": {"truth": "a", "constraint": 1}}, "give one of them"),
-        ({"method": "verify", "verify": {"kind": "nmber"}}, "there is no such checker"),
+        ({"method": "verify", "verify": {"kind": "nmber"}}, "is not a checker"),
         ({"model": "hina", "verify": {"truth": "a"}}, "set method: verify"),
         ({"method": "verify", "aspects": ["honesty"]}, "aspects is for ultrafeedback"),
     ],

@@ -29,7 +29,7 @@ def write_recipe(path: Path, name: str | None, full: bool = False) -> list[Path]
     texts = {path: start.encode()} if name is None else _copies(path, name)
     for file, content in texts.items():
         if file.exists() and (file == path or not file.is_file() or file.read_bytes() != content):
-            raise UsageError(f"{file} is there already; name another file" + (" in another folder" * (file != path)))
+            raise UsageError(f"{file} already exists; name another file" + (" in another folder" * (file != path)))
     written = [file for file in texts if not file.exists()]
     for file in written:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ class Parameter:
 
     wanted: str
     fits: Callable[[Any], bool]
+    example: str
     default: Any = None
     required: bool = True
 
@@ -67,7 +68,7 @@ def _is_text_list(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
 
 
-_CHARACTERS = {"characters": Parameter("a whole number, 0 or more", _is_count)}
+_CHARACTERS = {"characters": Parameter("a whole number, 0 or more", _is_count, "10")}
 _SENTENCE_END = r"""[。．.？?！!][」』）)”’"''》】]*[\s　]*$"""
 _RULES = (
     Rule(
@@ -95,7 +96,9 @@ _RULES = (
     ),
     Rule(
         "language",
-        parameters={"languages": Parameter("en, ja or other, or a list of them", _one_or_more(("en", "ja", "other")))},
+        parameters={
+            "languages": Parameter("en, ja or other, or a list of them", _one_or_more(("en", "ja", "other")), "ja")
+        },
         finds=language,
     ),
     Rule("repetition", finds=repetition),
@@ -105,19 +108,27 @@ _RULES = (
     Rule("missing_context", needs=("instruction", "messages"), finds=missing_context),
     Rule(
         "odd_script",
-        parameters={"kana_share": Parameter("a share from 0 to 1", _is_share, 0.1, required=False)},
+        parameters={"kana_share": Parameter("a share from 0 to 1", _is_share, "0.1", 0.1, required=False)},
         finds=odd_script,
     ),
     Rule(
         "stopped_by",
-        parameters={"ends": Parameter("a list of stop strings that end a turn", _is_text_list, (), required=False)},
+        parameters={
+            "ends": Parameter("a list of stop strings that end a turn", _is_text_list, "[END]", (), required=False)
+        },
         needs=("stop_reason",),
         finds=stopped_by,
     ),
     Rule(
         "personal_data",
         parameters={
-            "kinds": Parameter(f"some of {', '.join(KINDS)}", _one_or_more(KINDS), tuple(KINDS), required=False)
+            "kinds": Parameter(
+                f"some of {', '.join(KINDS)}",
+                _one_or_more(KINDS),
+                f"[{next(iter(KINDS))}]",
+                tuple(KINDS),
+                required=False,
+            )
         },
         needs=("messages",),
         finds=personal_data,
@@ -152,6 +163,11 @@ def _value(rule: Rule, name: str, given: Mapping[str, Any]) -> Any:
         return parameter.default
     if not parameter.fits(value):
         raise FilterError(
-            f"rules: {rule.name} is given {value!r} as {name}, but needs {parameter.wanted}: {{{rule.name}: …}}"
+            f"rules: {_given(value)} is not {parameter.wanted}; write {{{rule.name}: {parameter.example}}}"
         )
     return value
+
+
+def _given(value: Any) -> str:
+    """Return a value as a recipe writes it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
