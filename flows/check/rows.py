@@ -125,7 +125,7 @@ def _reason(row: Mapping[str, Any]) -> str:
 def _none(source: DatasetSource, found: FirstRows) -> str:
     """Say why no row of a source can be a prompt."""
     if not found.aside:
-        return f"source.path: {source.path} has no rows; name another file"
+        return f"source.path: {source.path!r} contains no rows; add some, or name another file"
     why = found.aside[0].sentence(found.read)
     return f"source.path: none of the first {found.read} rows of {source.path} can be a prompt: {why}; map its columns"
 

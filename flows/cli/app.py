@@ -36,7 +36,6 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 dataset = typer.Typer(help="Make another dataset out of a run: pair, publish or rate it again.", no_args_is_help=True)
 people = typer.Typer(help="Let people decide: approve gates, rate pairs here or in Argilla.", no_args_is_help=True)
-people.add_typer(argilla.argilla, name="argilla")
 MEMBERS: dict[str, tuple[typer.Typer, tuple[Callable[..., None], ...]]] = {
     "dataset": (dataset, (jobs.pair, jobs.publish, jobs.rejudge)),
     "people": (people, (jobs.approve, label.label)),
@@ -60,6 +59,23 @@ EXAMPLES = {
     "publish": 'kasasagi dataset publish --path out/again --set "publish.formats=[kto]"',
     "serve": "kasasagi serve --recipe recipe.yaml",
     "rejudge": "kasasagi dataset rejudge recipe.yaml --published",
+    "runs": "kasasagi runs -n 5",
+    "judge": "kasasagi judge latest",
+    "diff": "kasasagi diff 20261129-081500 latest",
+    "dataset": "kasasagi dataset pair --set pairs.min_margin=2",
+    "people": "kasasagi people label -n 20",
+    "approve": "kasasagi people approve --yes",
+    "label": "kasasagi people label -n 20",
+    "argilla": "kasasagi people argilla push -n 100",
+    "argilla push": "kasasagi people argilla push -n 100",
+    "argilla pull": "kasasagi people argilla pull",
+    "ledger": "kasasagi ledger --json",
+    "ledger prune": "kasasagi ledger prune --older-than 90d --dry-run",
+    "ledger compact": "kasasagi ledger compact",
+    "ledger check": "kasasagi ledger check --repair",
+    "ledger import": "kasasagi ledger import ../other/.kasasagi",
+    "batches": "kasasagi ledger batches",
+    "ui": "kasasagi serve ui --port 4300",
 }
 
 
@@ -79,7 +95,11 @@ for name, (group, commands) in MEMBERS.items():
     for command in commands:
         _add(group, command)
         _add(app, command, hidden=True)  # its name before there were groups
-app.add_typer(argilla.argilla, name="argilla", hidden=True)
+for group in (people, app):
+    group.add_typer(argilla.argilla, name="argilla", hidden=group is app, epilog=_epilog("argilla"))
+for name, group in {"argilla": argilla.argilla, "ledger": ledger.ledger_app}.items():
+    for entry in group.registered_commands:
+        entry.epilog = entry.epilog or _epilog(f"{name} {entry.name or (entry.callback and entry.callback.__name__)}")
 
 
 def _show_version(wanted: bool) -> None:

@@ -23,6 +23,7 @@ from kasasagi.flows.cli.options import (
     WorkspaceOption,
     named_or_latest,
     recipe_or_default,
+    retried_reasons,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def run(
     from kasasagi.flows.views.overview.show import print_summary
 
     recipe = recipe_or_default(recipe)
-    result = _run(recipe, overrides or (), rows, workspace, ask_again=frozenset(ask_again or ()), new_only=new_only)
+    reasons = retried_reasons(ask_again, workspace)
+    result = _run(recipe, overrides or (), rows, workspace, ask_again=reasons, new_only=new_only)
     print_summary(result.run, console())
 
 
@@ -72,7 +74,7 @@ def rejudge(
     if not published:
         check_rejudged(recipe, list(overrides or ()), workspace)
     begun: list[Run] = []
-    how = {"ask_again": frozenset(ask_again or ()), "published": published}
+    how = {"ask_again": retried_reasons(ask_again, workspace), "published": published}
     try:
         result = _run(recipe, overrides or (), rows, workspace, begun.append, **how)
     except Exception:

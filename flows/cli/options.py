@@ -61,6 +61,16 @@ AgainOption = Annotated[
 ]
 
 
+def retried_reasons(names: list[str] | None, workspace: Path | None) -> frozenset[str]:
+    """Return the reasons of failures that a command retries. Raises UsageError for an unknown one."""
+    if not names:
+        return frozenset()
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.upkeep.ledger_care import reasons_to_retry
+
+    return reasons_to_retry(names, Workspace.resolve(workspace))
+
+
 def recipe_or_default(name: str | None) -> str:
     """Return the recipe that a command takes: the one it names, ./recipe.yaml, or the quickstart; print which."""
     if name is not None:

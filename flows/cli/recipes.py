@@ -15,6 +15,7 @@ from kasasagi.flows.cli.options import (
     SetOption,
     WorkspaceOption,
     recipe_or_default,
+    retried_reasons,
 )
 
 
@@ -100,7 +101,7 @@ def plan(
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
     if problems := source_problems(loaded):
         raise RecipeError("\n".join(problems))
-    plans = plan_recipe(loaded, Workspace.resolve(workspace), rows, frozenset(ask_again or ()))
+    plans = plan_recipe(loaded, Workspace.resolve(workspace), rows, retried_reasons(ask_again, workspace))
     draw_plan(plans, console())
     if (sentence := budget_sentence(loaded.recipe.budget, plans)) is not None:
         typer.echo(sentence)

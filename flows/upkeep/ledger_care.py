@@ -11,10 +11,13 @@ from kasasagi.blocks.ledger import upkeep as ledger_upkeep
 from kasasagi.blocks.ledger.checks import CheckResult, ImportResult
 from kasasagi.blocks.ledger.limits import import_limits
 from kasasagi.blocks.ledger.store import FILE_NAME, Ledger
-from kasasagi.blocks.ledger.upkeep import PruneResult
+from kasasagi.blocks.ledger.upkeep import PruneResult, statistics
+from kasasagi.blocks.suggestions import remedy
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import UsageError
 
+LASTING_REASONS = ("context_too_long", "refused_by_server", "rejected_by_server")
+"""The usual reasons of failures that a ledger keeps; engines and providers may have further ones."""
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -27,6 +30,21 @@ def age_seconds(text: str) -> float:
             f"--older-than {text!r} is not an age: write a number and s, m, h, d or w, such as 90d (90 days)"
         )
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def reasons_to_retry(names: Collection[str], workspace: Workspace) -> frozenset[str]:
+    """Return the reasons of failures that are retried, as --ask-again names them.
+
+    Raises:
+        UsageError: For a reason that is neither a usual one nor that of a stored failure.
+    """
+    unknown = [name for name in names if name not in LASTING_REASONS]
+    if unknown:
+        stored = {reason for model in statistics(workspace.ledger_folder).models for reason in model.failures}
+        known = sorted({*LASTING_REASONS, *stored})
+        if (name := next((name for name in unknown if name not in known), None)) is not None:
+            raise UsageError(f"--ask-again: {name!r} is not a reason of a stored failure; {remedy(name, known)}")
+    return frozenset(names)
 
 
 def running(workspace: Workspace) -> list[str]:

@@ -59,6 +59,8 @@ def check(source: DatasetSource, base: Path) -> list[str] | None:
     choose_inputs(source, opened.columns)
     check_provided(source, opened.columns)
     _check_kept(source, opened)
+    if next(iter(opened.rows), None) is None:
+        raise SourceError(f"source.path: {source.path!r} contains no rows; add some, or name another file")
     return opened.columns
 
 

@@ -112,7 +112,7 @@ def test_a_first_row_in_japanese_is_judged_in_japanese(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ([], "has no rows"),
+        ([], "contains no rows"),
         ([{"messages": []}, {"messages": [{"role": "assistant", "content": "x"}]}], "none of the first 2 rows"),
     ],
 )

@@ -3,7 +3,6 @@
 import pytest
 
 from kasasagi.blocks.own.registry import Registry
-from kasasagi.flows.recipe.errors import RecipeError
 from tests.flows.test_recipe import problem
 
 SENTENCES = {
