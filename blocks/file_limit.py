@@ -3,6 +3,8 @@
 from contextlib import suppress
 
 MOST = 65_536
+OWN_FILES = 128
+"""What a run holds open beside its connections to models: modules, shards, ledgers, logs, connections to Prefect."""
 
 
 def raise_file_limit(most: int = MOST) -> None:
@@ -19,3 +21,13 @@ def raise_file_limit(most: int = MOST) -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def file_limit() -> int:
+    """Return how many files and connections this process may have open; MOST where the system sets no lower limit."""
+    try:
+        import resource
+    except ImportError:
+        return MOST
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MOST if soft == resource.RLIM_INFINITY else min(soft, MOST)

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, StoppedError
+from kasasagi.blocks.dispatch.limits.connections import with_enough_files
 from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.models.kinds import Config
@@ -71,7 +72,7 @@ def _session(probe: Probe, workspace: Workspace, log: Callable[[str], None]) -> 
     identities = {label: identity_of(model, engines, label) for label, model in models.items()}
     run = Run(workspace, f"probe-{secrets.token_hex(4)}")
     run.folder.mkdir(parents=True)
-    dispatcher = Dispatcher(models, engines, workspace.ledger_folder, probe.budget)
+    dispatcher = Dispatcher(with_enough_files(models, log), engines, workspace.ledger_folder, probe.budget)
     claims = Claims(workspace, run.id)
     try:
         yield Session(run, models, identities, dispatcher, claims, log=log, base=probe.base)

@@ -23,6 +23,7 @@ from kasasagi.blocks.cluster.transport import Cluster, ClusterTransport, Send, r
 from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
 from kasasagi.blocks.destinations.store import Store, scheme_of
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+from kasasagi.blocks.dispatch.limits.connections import with_enough_files
 from kasasagi.blocks.hints import install
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, VLLMModel
 from kasasagi.blocks.models.llm import Engine
@@ -49,7 +50,7 @@ def dispatching(
     """The dispatcher of a run; on leaving, the cluster is let go. Must be called in a flow. Raises ClusterError."""
     recipe, folder = loaded.recipe, run.workspace.ledger_folder
     if recipe.runtime is None:
-        yield Dispatcher(recipe.models, engines, folder, recipe.budget)
+        yield Dispatcher(with_enough_files(recipe.models, log), engines, folder, recipe.budget)
         return
     storage = storage_of(recipe.runtime, loaded.base, run.workspace)
     try:
