@@ -8,8 +8,9 @@ import httpx2
 import openai
 import orjson
 
+from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.endpoints.connection_errors import connection_words
-from kasasagi.blocks.endpoints.failures import read_failure
+from kasasagi.blocks.endpoints.failures import UNAVAILABLE, read_failure
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.endpoints.redirects import RedirectRefusedError
 from kasasagi.blocks.endpoints.reward import endpoint_of
@@ -234,13 +235,22 @@ async def _check_one(
             log(f"{label}: most servers answer at {address.rstrip('/')}/v1: write that into base_url")
         return await _ping_endpoint(loaded, label, endpoint, log) if ping else None
     except openai.APIStatusError as error:
-        return f"{place}: {address} answers {endpoint.without_key(read_failure(error).detail)}; check the key"
+        return f"{place}: {address} {_refusal(error, endpoint, model)}"
     except RedirectRefusedError as error:
         return f"{place}.base_url: {error}"
     except (openai.APIError, httpx2.HTTPError, OSError) as error:
         return f"{place}.base_url: cannot connect to {address}: {connection_words(error)}"
     finally:
         await endpoint.close()
+
+
+def _refusal(error: openai.APIStatusError, endpoint: OpenAIEndpoint, model: OpenAIModel) -> str:
+    """Return how a server refuses to list its models, and what to do."""
+    failure = read_failure(error)
+    words = with_remedy(failure.error, endpoint.without_key(failure.detail))
+    if error.status_code in UNAVAILABLE:
+        return f"is loading or down (it answers {words}); a run waits up to {model.patience_s:g} s (patience_s) for it"
+    return f"answers {words}"
 
 
 async def _ping_endpoint(
@@ -271,4 +281,6 @@ async def _ping(loaded: LoadedRecipe, label: str, complete: Complete, log: Calla
         failed = None if completion.error is None else completion
         if failed is None:
             log(f"  it answered {completion.text[:80]!r}")
-    return f"models.{label}: a first request gave {failed.error} ({failed.detail})" if failed else None
+    if failed is None:
+        return None
+    return f"models.{label}: a first request gave {failed.error} ({with_remedy(failed.error, failed.detail)})"

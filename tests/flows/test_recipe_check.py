@@ -95,8 +95,20 @@ def test_nobody_at_the_address_a_missing_key_and_a_refused_one_are_sentences(mon
         problems, _ = checked(loaded(*settings))
     assert len(problems) == 2
     assert "answers 401" in problems[0]
+    assert problems[0].endswith("; check the key and api_key_env")
     assert "SECRET" not in problems[0]
     assert problems[1].startswith("models.third.base_url: cannot connect to http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize(("status", "words"), [(503, "is loading or down"), (500, "answers 500")])
+def test_a_server_that_fails_is_not_blamed_on_the_key(status: int, words: str) -> None:
+    failing = (status, {}, error_body("Loading model"))
+    with ScriptedServer(lambda number, headers: failing, failing) as server:
+        problems, _ = checked(at(server.base_url, "models.small.patience_s=90"), ping=True)
+    assert problems[0].startswith(f"models.small: {server.base_url} {words}")
+    assert f"{status}: Loading model" in problems[0]
+    assert "key" not in problems[0]
+    assert ("waits up to 90 s (patience_s)" in problems[0]) == (status == 503)
 
 
 def test_all_faults_that_show_without_asking_are_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
