@@ -131,7 +131,7 @@ def test_a_responder_that_answers_nothing_at_all_stops_the_run(run: Run) -> None
         outcome = judged(connection, "respond")["ExpectColumnValuesToBeInSet(responder_answers)"]
         see = f"kasasagi quarantine {run.id} --stage respond -w {run.workspace.folder}"
         assert commonest_reason(connection, run, [outcome]) == (
-            f"most often context_too_long (5 rows: too long); see {see}"
+            f"'mute' answered none of 5; most often context_too_long (5 rows: too long); see {see}"
         )
     assert outcome.stops
     said_something = [quarantine_row("respond", "m", "truncated", None, {**payload, "content": "cut"})]

@@ -17,6 +17,14 @@ _COMMONEST = """
 SELECT reason, count(*) AS rows, mode(detail) AS detail FROM quarantine
 WHERE stage = $stage AND ($all OR list_contains($reasons, reason)) GROUP BY reason ORDER BY rows DESC, reason LIMIT 1
 """
+_SILENT = """
+WITH asked AS (
+    SELECT model, 1 AS answers FROM responses
+    UNION ALL SELECT payload->>'model', CASE WHEN length(payload->>'content') > 0 THEN 1 ELSE 0 END
+    FROM quarantine WHERE stage = 'respond' AND reason <> 'budget_spent'
+)
+SELECT model, count(*) FROM asked WHERE model IS NOT NULL GROUP BY model HAVING sum(answers) = 0 ORDER BY model
+"""
 OF_VERDICTS = ("chosen_from_favourite", "chosen_is_longer", "judges_agree", "same_in_both_orders")
 """Columns of default expectations that the figures of the judges explain."""
 
@@ -80,4 +88,10 @@ def _commonest_reason(tables: DuckDBPyConnection, run: Run, stage: str, expectat
     words = f": {str(detail)[:DETAIL_CHARACTERS]}" if detail else ""
     again = "; run again to ask only what is missing" if transient else ""
     see = command("quarantine", run.id, "--stage", stage, workspace=run.workspace.folder)
-    return Cause(f"most often {reason} ({rows:,} {'row' if rows == 1 else 'rows'}{words}){again}", see)
+    silent = _silent_responders(tables) if any("responder_answers" in one for one in expectations) else ""
+    return Cause(f"{silent}most often {reason} ({rows:,} {'row' if rows == 1 else 'rows'}{words}){again}", see)
+
+
+def _silent_responders(tables: DuckDBPyConnection) -> str:
+    """Return which responders gave no answer at all, as the beginning of a sentence."""
+    return "".join(f"{model!r} answered none of {rows:,}; " for model, rows in tables.execute(_SILENT).fetchall())
