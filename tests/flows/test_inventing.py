@@ -73,6 +73,19 @@ class Trial:
         return list(self.session.run.workspace.shards.read(shard).to_pylist())
 
 
+def test_a_server_that_answers_no_draw_stops_the_run_at_its_first_chunk(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def fails(question: Question) -> Completion:
+        asked.append(question.key)
+        return Completion(error="server_error", detail="500: broken", transient=True)
+
+    trial = Trial(tmp_path, "broken", answer=fails, target=40)
+    with pytest.raises(GateFailedError, match=r"draws without an answer: 100\.0% of .*; most often server_error"):
+        trial.invent()
+    assert len(asked) <= 100
+
+
 def test_a_higher_target_only_adds_and_the_earlier_draw_wins(tmp_path: Path) -> None:
     few = Trial(tmp_path, "few", target=40).invent()
     more = Trial(tmp_path, "more", target=300).invent()
