@@ -11,6 +11,7 @@ import httpx2
 import openai
 
 from kasasagi.blocks.endpoints.redirects import MOST_REDIRECTS, RedirectRefusedError, next_request, origin
+from kasasagi.blocks.loopback import is_loopback
 from kasasagi.blocks.models.hidden_keys import KeyMask
 
 LARGEST_REPLY_BYTES = 16 * 2**20
@@ -101,3 +102,9 @@ async def read_bounded(pieces: AsyncIterable[bytes]) -> bytes:
         if len(content) > LARGEST_REPLY_BYTES:
             raise ReplyTooLargeError(f"the reply is larger than {LARGEST_REPLY_BYTES // 2**20} MB")
     return bytes(content)
+
+
+def without_proxy(server: httpx2.URL) -> dict[str, None]:
+    """Return the client's `mounts` that let no proxy come between it and a server on this machine."""
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return {f"all://{host}": None} if is_loopback(server.host) else {}

@@ -12,6 +12,7 @@ import httpx2
 from kasasagi.blocks.endpoints.bounded_client import SentRequest, SilentServerError, read_bounded
 from kasasagi.blocks.endpoints.failures import HTTPReply
 from kasasagi.blocks.endpoints.redirects import REDIRECTS
+from kasasagi.blocks.loopback import is_loopback
 
 
 class CompletionTransport:
@@ -64,7 +65,9 @@ class CompletionTransport:
 
 
 def proxy_of(server: httpx2.URL) -> str | None:
-    """Return the proxy that the environment names for a server; None where there is none."""
+    """Return the proxy that the environment names for a server; None where there is none, and for this machine."""
+    if is_loopback(server.host):
+        return None
     proxies = getproxies()
     proxy = proxies.get(server.scheme) or proxies.get("all")
     return proxy if proxy and not proxy_bypass(server.host) else None

@@ -13,7 +13,7 @@ import openai
 import orjson
 
 from kasasagi.blocks.endpoints.adapted_requests import Adaptation
-from kasasagi.blocks.endpoints.bounded_client import BoundedClient, SilentServerError
+from kasasagi.blocks.endpoints.bounded_client import BoundedClient, SilentServerError, without_proxy
 from kasasagi.blocks.endpoints.connection_errors import cannot_connect, connection_words
 from kasasagi.blocks.endpoints.content_parts import RefusedError, UnknownPartError, read_message
 from kasasagi.blocks.endpoints.event_replies import is_events, joined_events
@@ -64,7 +64,7 @@ class OpenAIEndpoint:
         # The lane limits the calls in flight. For aiohttp 0 means no limit, and None would mean its own of 100.
         limits = httpx2.Limits(max_connections=0, max_keepalive_connections=None)
         key = os.environ.get(variable or "", "").strip()
-        http = BoundedClient(key, timeout=timeout, limits=limits)
+        http = BoundedClient(key, timeout=timeout, limits=limits, mounts=without_proxy(httpx2.URL(address)))
         client = openai.AsyncOpenAI(
             base_url=address, api_key=key or NO_KEY, max_retries=0, timeout=timeout, http_client=http
         )

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from kasasagi.blocks.canonical import canonical
 from kasasagi.blocks.configuration import Budget, Config, Price, Sampling, Thinking
+from kasasagi.blocks.loopback import is_loopback
 from kasasagi.blocks.models.providers import ProviderName, listed_price, provider_at, providers
 from kasasagi.blocks.models.vllm_config import VLLMModel
 
@@ -361,9 +362,9 @@ def _address(value: str) -> str:
 
 def _is_local(host: str) -> bool:
     try:
-        return ip_address(host).is_private
+        return is_loopback(host) or ip_address(host).is_private
     except ValueError:
-        return host == "localhost" or host.endswith(".local")
+        return host.endswith(".local")
 
 
 class BundledModel(Config):

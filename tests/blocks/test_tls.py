@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from kasasagi.blocks import telemetry
 from kasasagi.blocks.dispatch import server_lane
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
+from kasasagi.blocks.endpoints.bounded_client import without_proxy
 from kasasagi.blocks.endpoints.completion_transport import proxy_of
 from tests.blocks.helpers import ScriptedServer, answer_body, dispatching, model, questions
 
@@ -130,3 +131,18 @@ def test_the_proxy_of_a_server_is_the_environments(
         monkeypatch.setenv(name, value)
     telemetry.spare_loopback()
     assert proxy_of(httpx2.URL(server)) == proxy
+
+
+LOOPBACK = ("127.0.0.2", "127.1", "[::ffff:127.0.0.1]", "[::1]", "localhost", "api.localhost", "0.0.0.0")
+
+
+@pytest.mark.parametrize("host", [*LOOPBACK, "api.example", "10.0.0.5", "localhost.example"])
+def test_no_client_sends_through_a_proxy_what_stays_on_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    server = httpx2.URL(f"http://{host}:8000/v1")
+    client = httpx2.AsyncClient(mounts=without_proxy(server))
+    spared = host in LOOPBACK
+    assert (proxy_of(server) is None) == spared
+    assert (client._transport_for_url(server) is client._transport) == spared
