@@ -22,6 +22,8 @@ from kasasagi.tasks.recipe import Recipe
 ROWS = 100
 SHOWN_REASONS = 5
 DETAIL_CHARS = 120
+OF_COLUMNS = ("empty", "missing_column", "wrong_type")
+"""Reasons of rows whose prompt may stand in another column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,9 @@ def _none(source: DatasetSource, found: FirstRows) -> str:
     """Say why no row of a source can be a prompt."""
     if not found.aside:
         return f"source.path: {source.path!r} contains no rows; add some, or name another file"
-    why = found.aside[0].sentence(found.read)
-    return f"source.path: none of the first {found.read} rows of {source.path} can be a prompt: {why}; map its columns"
+    why, mappable = found.aside[0].sentence(found.read), found.aside[0].reason in OF_COLUMNS
+    remedy = "; map its columns" if mappable else ""
+    return f"source.path: none of the first {found.read} rows of {source.path} can be a prompt: {why}{remedy}"
 
 
 def _incomparable(source: DatasetSource, found: FirstRows, provided: ProvidedCounts) -> str:

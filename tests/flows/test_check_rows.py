@@ -50,6 +50,26 @@ def test_rows_that_end_with_an_answer_are_counted(tmp_path: Path) -> None:
     assert "is the chosen response" in chosen.sentences()[1]
 
 
+@pytest.mark.parametrize(
+    ("content", "ending"),
+    [
+        ('{"instruction": null}\n', "instruction is null; map its columns"),
+        ('{"question": "Why?"}\n{"instruction": 1}\n', "the row has no instruction; map its columns"),
+        ("{broken\n", ""),
+        ("instruction,topic\na,b,c,d\n", "4 fields, but the header has 2"),
+    ],
+)
+def test_columns_are_to_be_mapped_only_where_another_may_hold_the_prompt(
+    tmp_path: Path, content: str, ending: str
+) -> None:
+    recipe = loaded(tmp_path, [], "source.format=csv" if "topic" in content else "source.format=jsonl")
+    (tmp_path / "rows.jsonl").write_text(content, encoding="utf-8")
+    with pytest.raises(RecipeError, match="can be a prompt") as raised:
+        first_rows(recipe)
+    assert str(raised.value).endswith(ending)
+    assert ("map its columns" in str(raised.value)) == ("map its columns" in ending)
+
+
 def rated(chosen: Any, rejected: Any) -> dict[str, Any]:
     return {"conversations": [{"from": "human", "value": LONG}], "chosen": chosen, "rejected": rejected}
 
