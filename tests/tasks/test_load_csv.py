@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kasasagi.tasks.load import DatasetSource
-from kasasagi.tasks.load.files.csv_rows import look_like_rows
+from kasasagi.tasks.load import DatasetSource, SourceError
+from kasasagi.tasks.load.files.csv_rows import csv_form, look_like_rows
 from kasasagi.tasks.load.files.locate import locate
 from kasasagi.tasks.load.files.opened import RawRow
 from kasasagi.tasks.load.files.readers import open_rows
@@ -111,3 +111,24 @@ def test_lines_of_other_lengths_are_no_rows() -> None:
     assert not look_like_rows(['"a\n', 'c",d\n'], HEADER, ",")
     assert not look_like_rows(['"a,b,c\n', 'c",d\n'], HEADER, ",")
     assert not look_like_rows(["a,b\n"], HEADER, ",")
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("instruction^topic\nWhy is the sky blue?^light\nWhy?^\n", "'^'"),
+        ("instruction~topic~n\nWhy~light~1\n", "'~'"),
+        ("instruction\nWhy ^ and not ~?\n", ""),
+        ("a^b\nonly text\n", ""),
+    ],
+)
+def test_a_sign_that_divides_every_line_is_suggested_as_delimiter(tmp_path: Path, text: str, sign: str) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text(text, encoding="utf-8")
+    source = DatasetSource(path="rows.csv", columns={})
+    try:
+        csv_form(source, locate(source, tmp_path))
+        words = ""
+    except SourceError as error:
+        words = str(error)
+    assert f"set delimiter: {sign}" in words if sign else words == ""

@@ -1,6 +1,7 @@
 """Folders of data files: splits and configurations by their names, and parts of a split."""
 
 import json
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -283,3 +284,15 @@ def test_a_readme_may_declare_folders_whose_names_tell_the_splits(tmp_path: Path
     assert instructions(tmp_path, "clone", name="hard") == ["tough/b.parquet"]
     theirs = datasets.load_dataset(str(clone), split="test", cache_dir=str(tmp_path / "cache"))
     assert theirs["instruction"] == ["plain/test.parquet"]
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.jsonl")
+    with pytest.raises(SourceError, match=r"'rows\.jsonl' is neither a file nor a folder.*write its content to a file"):
+        locate(DatasetSource(path="rows.jsonl"), tmp_path)
+
+
+def test_an_empty_folder_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    with pytest.raises(SourceError, match="'rows' is an empty folder"):
+        locate(DatasetSource(path="rows"), tmp_path)

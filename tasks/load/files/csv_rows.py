@@ -21,6 +21,10 @@ from kasasagi.tasks.load.files.streams import (
     open_bytes,
 )
 
+USUAL = (";", "\t", "|", ",")
+UNUSUAL = ("^", "~", "\x01", "\x1f", "¦", ":", "#")
+HEAD_LINES = 5
+
 
 class _Recorder:
     """The lines of a csv file, remembering those of the row being read."""
@@ -71,14 +75,21 @@ def csv_form(source: DatasetSource, place: Place) -> CsvForm:
     check_kind(head, place)
     if source.encoding is None:
         check_encoding(head, place)
-    first = head.decode(form.encoding, "replace").partition("\n")[0].removeprefix("\ufeff")
-    others = [sign for sign in (";", "\t", "|", ",") if sign != delimiter and sign in first]
+    lines = head.decode(form.encoding, "replace").removeprefix("\ufeff").strip().split("\n")[:HEAD_LINES]
+    first = lines[0]
+    others = [sign for sign in USUAL if sign != delimiter and sign in first] or _unusual_delimiters(lines)
     if source.delimiter is None and delimiter not in first and others:
         raise SourceError(
             f"{place.file} names one column {first.strip()[:60]!r}: set delimiter: {others[0]!r} if that sign divides "
             f"its columns, or delimiter: {delimiter!r} if it has one column"
         )
     return form
+
+
+def _unusual_delimiters(lines: Sequence[str]) -> list[str]:
+    """Return the signs that seldom divide columns, but divide all these lines into equally many fields."""
+    counts = {sign: {line.count(sign) for line in lines} for sign in UNUSUAL}
+    return [sign for sign, found in counts.items() if len(lines) > 1 and len(found) == 1 and found != {0}]
 
 
 def _csv_reader(file: IO[bytes], form: CsvForm) -> tuple[_Recorder, Callable[[], list[str] | None]]:

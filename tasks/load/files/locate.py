@@ -84,6 +84,11 @@ def source_digest(source: DatasetSource, base: Path) -> str:
 def _describe(source: DatasetSource, path: Path) -> Place:
     if path.is_dir():
         return _describe_folder(source, path)
+    if not path.is_file():
+        raise SourceError(
+            f"source.path {source.path!r} is neither a file nor a folder, but a pipe, a socket or a device, which "
+            "cannot be read more than once; write its content to a file and name that"
+        )
     ending, _ = endings_of(path)
     _check_options(source, path, ("split", "name", "revision", "streaming"), "a file")
     form = source.format or FORMATS.get(ending)
@@ -128,7 +133,9 @@ def _describe_folder(source: DatasetSource, path: Path) -> Place:
         )
     _check_options(source, path, ("name", "revision", "streaming"), "a folder")
     if not _is_saved(path):
-        inside = ", ".join(sorted(child.name for child in path.iterdir())[:10]) or "nothing"
+        inside = ", ".join(sorted(child.name for child in path.iterdir())[:10])
+        if not inside:
+            raise SourceError(f"source.path {source.path!r} is an empty folder: put the data into it or name another")
         raise SourceError(
             f"source.path {source.path!r} is not a folder saved by `datasets`: name a file in it ({inside})"
         )
