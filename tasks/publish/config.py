@@ -120,6 +120,13 @@ class PublishConfig(Config):
 
     @field_validator("path")
     @classmethod
+    def _holds_no_variable(cls, value: str | None) -> str | None:
+        if (found := re.search(r"\$(?:[A-Za-z_]\w*|{[^{}]*})", value or "")) is not None:
+            raise ValueError(f"{found[0]!r}: environment variables are not expanded; write the path")
+        return value
+
+    @field_validator("path")
+    @classmethod
     def _holds_known_places(cls, value: str | None) -> str | None:
         if strange := [name for name in re.findall(r"{([^{}]*)}", value or "") if name not in ("date", "run")]:
             raise ValueError(f"{strange[0]!r} stands for nothing here: write {{date}} or {{run}}")
@@ -129,7 +136,8 @@ class PublishConfig(Config):
     @classmethod
     def _names_a_folder(cls, value: str | None) -> str | None:
         local = value is not None and scheme_of(value) in (None, "file")
-        if local and not set(str(value).removeprefix("file://").split("/")) - {"", ".", "..", "~"}:
+        parts = {part.strip() for part in str(value).removeprefix("file://").split("/")}
+        if local and not parts - {"", ".", "..", "~"}:
             raise ValueError(
                 f"{value!r} names no folder of its own, and publishing replaces a whole folder; write one such as "
                 "out/my-dataset"
@@ -175,10 +183,20 @@ class PublishConfig(Config):
         return None if self.path is None or scheme_of(self.path) in (None, "file") else self.path
 
     def folder(self) -> Path | None:
-        """Return the local folder, relative to the current one; a leading ~ is the home folder."""
+        """Return the local folder, relative to the current one; a leading ~ is the home folder.
+
+        Raises:
+            PublishError: If no folder can have this path, such as one that leads back to itself by links.
+        """
         if self.path is None or self.address() is not None:
             return None
-        return Path(self.path.removeprefix("file://")).expanduser()
+        try:
+            folder = Path(self.path.removeprefix("file://")).expanduser()
+            folder.resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise PublishError(f"{self.path!r} cannot be a folder ({reason}); write another path") from error
+        return folder
 
 
 class Published(Config):

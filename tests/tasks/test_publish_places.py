@@ -46,7 +46,7 @@ def problems(home: Path, path: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [".", "./", "..", "../..", "/", "~", "~/", "file:///", "./."])
+@pytest.mark.parametrize("path", [".", "./", "..", "../..", "/", "~", "~/", "file:///", "./.", "  ", " /.. "])
 def test_a_path_that_names_no_folder_of_its_own_is_refused_as_it_is_read(path: str) -> None:
     with pytest.raises(ValidationError, match=r"names no folder of its own.*write one such as out/my-dataset"):
         PublishConfig(path=path)
@@ -86,6 +86,22 @@ def test_a_folder_that_cannot_be_written_is_found_and_named(home: Path) -> None:
     assert "is a file" in problems(home, "file")[0]
     assert "cannot be written" in problems(home, "o" * 250)[0]  # the hidden name beside it is too long
     assert problems(home, "/proc/out")[0].startswith("publish.path: /proc/out cannot be written")
+
+
+def test_a_path_that_no_folder_can_have_is_found_and_named(home: Path) -> None:
+    Path("loop").symlink_to("loop")
+    for path in ("loop", "loop/out", "out\0x", "~nobody-of-this-name/out"):
+        [problem] = problems(home, path)
+        assert problem.startswith("publish.path: ")
+        assert path.split("\0")[0] in problem
+        assert "another path" in problem or "name another" in problem
+
+
+@pytest.mark.parametrize("path", ["$HOME/out", "out/${USER}", "s3://$BUCKET/out"])
+def test_a_variable_in_a_path_is_refused_as_it_is_read(path: str) -> None:
+    with pytest.raises(ValidationError, match="environment variables are not expanded; write the path"):
+        PublishConfig(path=path)
+    assert PublishConfig(path="out/5$").path == "out/5$"
 
 
 def test_a_mount_point_is_found_and_a_folder_in_it_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ def path_problems(config: PublishConfig, workspace: Workspace, base: Path) -> li
         workspace: The workspace of the run.
         base: The folder of the recipe.
     """
-    target, address = config.folder(), config.address()
     try:
+        target, address = config.folder(), config.address()
         if target is not None:
             refuse_place(target, workspace, base)
             rehearse(target.resolve())
