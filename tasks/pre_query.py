@@ -103,9 +103,10 @@ class FamilyPreQuery:
 class LiteralPreQuery:
     """A text from the recipe; `{system}` in it is the place of a system prompt, and earlier turns have none."""
 
-    def __init__(self, literal: str, own: Own) -> None:
+    def __init__(self, literal: str, own: Own, place: str) -> None:
         self._literal = literal
         self._own = own
+        self._place = place
 
     def text(self, system: str | None = None, turns: Sequence[Message] = (), steer: str = "") -> str:
         """Return the text and what steers.
@@ -116,7 +117,7 @@ class LiteralPreQuery:
         if (system and SYSTEM_HOLE not in self._literal) or turns:
             missing = "earlier turns" if turns else f"a system prompt ({SYSTEM_HOLE})"
             raise PreQueryUnknownError(
-                f"source.template: the text {self._literal[:60]!r} has no place for {missing}: "
+                f"{self._place}.template: the text {self._literal[:60]!r} has no place for {missing}: "
                 "use auto or the name of a family, or write the whole into the text"
             )
         return self._literal.replace(SYSTEM_HOLE, system or "") + steer
@@ -155,7 +156,11 @@ class EnginePreQuery:
 
 
 def pre_query(
-    template: str | LiteralTemplate, model: ModelConfig, engine: Engine | None = None, base: Path = Path()
+    template: str | LiteralTemplate,
+    model: ModelConfig,
+    engine: Engine | None = None,
+    base: Path = Path(),
+    place: str = "source",
 ) -> PreQuery:
     """Return the pre-query text that a recipe's template means for a model.
 
@@ -166,33 +171,34 @@ def pre_query(
         model: The model's configuration.
         engine: The engine, if one is loaded.
         base: The recipe's folder.
+        place: The part of the recipe that holds the template and the model, for errors.
 
     Raises:
         PreQueryUnknownError: The text before the user's words cannot be found, or the tokenizer cannot be used.
     """
-    own = partial(_own_template, model, base, template == AUTO)
+    own = partial(_own_template, model, base, template == AUTO, place)
     if isinstance(template, LiteralTemplate):
-        return LiteralPreQuery(template.literal, own)
+        return LiteralPreQuery(template.literal, own, place)
     if template in families():
         return FamilyPreQuery(families()[template], own)
     if template != AUTO:
-        return LiteralPreQuery(template, own)
+        return LiteralPreQuery(template, own, place)
     if (found := own()) is not None:
-        return own_pre_query(found, str(tokenizer_of(model)))
+        return own_pre_query(found, str(tokenizer_of(model)), place)
     if isinstance(engine, PreQueryEngine):
         return EnginePreQuery(engine)
-    raise PreQueryUnknownError(_unknown(model))
+    raise PreQueryUnknownError(_unknown(model, place))
 
 
-def _own_template(model: ModelConfig, base: Path, needed: bool) -> ChatTemplate | None:
+def _own_template(model: ModelConfig, base: Path, needed: bool, place: str) -> ChatTemplate | None:
     """Return the chat template of a model's tokenizer, where the recipe names one. Raises PreQueryUnknownError."""
     name = tokenizer_of(model)
     try:
         return chat_template(name, base, getattr(model, "revision", None), needed) if name else None
     except TokenizerUnusableError as error:
-        advised = not needed or "source.template" in str(error)
-        instead = "" if advised else ", or write the name of a family as source.template"
-        raise PreQueryUnknownError(f"source.model: {error}{instead}") from error
+        words = "the name of a family, or the text that stands before the user's words,"
+        instead = f", or write {words} as {place}.template" if needed else ""
+        raise PreQueryUnknownError(f"{place}.model: {error}{instead}") from error
 
 
 def tokenizer_of(model: ModelConfig) -> str | None:
@@ -202,12 +208,12 @@ def tokenizer_of(model: ModelConfig) -> str | None:
     return model.tokenizer if isinstance(model, OpenAIModel) else None
 
 
-def _unknown(model: ModelConfig) -> str:
+def _unknown(model: ModelConfig, place: str) -> str:
     name = str(getattr(model, "model", model.kind))
     family = family_of(name)
-    guess = f"source.template: {family} (which its name suggests)" if family else "the name of a family"
+    guess = f"{place}.template: {family} (which its name suggests)" if family else "the name of a family"
     return (
-        f"source.template: 'auto' needs the tokenizer of {name!r}: write its folder or its id on the Hub as the "
+        f"{place}.template: 'auto' needs the tokenizer of {name!r}: write its folder or its id on the Hub as the "
         f"model's tokenizer, or else {guess}, or the text that stands before the user's words"
     )
 

@@ -65,10 +65,7 @@ class ChatTemplate:
         config = _json(folder / "tokenizer_config.json")
         text = template_text(folder)
         if text is None and needed:
-            raise TokenizerUnusableError(
-                f"the tokenizer in {folder} has no chat template: write the text that stands before the user's words, "
-                "or the name of a family, as source.template"
-            )
+            raise TokenizerUnusableError(f"the tokenizer in {folder} has no chat template: name another tokenizer")
         text = "{{ raise_exception('there is no chat template') }}" if text is None else text
         special = _special({**_json(folder / "special_tokens_map.json"), **config})
         return cls(text, special, _tokenizer(folder), _adds_bos(config))
@@ -221,8 +218,7 @@ def compile_template(text: str) -> Template:
         return environment.from_string(text)
     except (TemplateError, RecursionError) as error:
         raise TokenizerUnusableError(
-            f"the tokenizer's chat template is not a Jinja template ({error}): write the text that stands before the "
-            "user's words, or the name of a family, as source.template"
+            f"the tokenizer's chat template is not a Jinja template ({error}): name another tokenizer"
         ) from error
 
 

@@ -149,8 +149,8 @@ def request_prompt(text: str, template: ChatTemplate | None, steer: str) -> str 
     return text if template is None else template.exact(text)
 
 
-def own_pre_query(template: ChatTemplate, name: str) -> TemplatePreQuery:
-    """Return the pre-query of a tokenizer's chat template, tried once.
+def own_pre_query(template: ChatTemplate, name: str, place: str = "source") -> TemplatePreQuery:
+    """Return the pre-query of a tokenizer's chat template, tried once; place is the part of the recipe that names it.
 
     Raises:
         PreQueryUnknownError: Naming the tokenizer.
@@ -160,7 +160,7 @@ def own_pre_query(template: ChatTemplate, name: str) -> TemplatePreQuery:
         found.text()
     except TemplateRefusedError as error:
         raise PreQueryUnknownError(
-            f"source.template: the chat template of {name!r} {error}: write the text that stands before the user's "
+            f"{place}.template: the chat template of {name!r} {error}: write the text that stands before the user's "
             "words there, or the name of a family"
         ) from error
     return found

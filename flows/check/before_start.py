@@ -11,6 +11,8 @@ from kasasagi.flows.check.destinations import destination_problems
 from kasasagi.flows.check.limits import limits_without_server
 from kasasagi.flows.check.vllm import vllm_problems
 from kasasagi.flows.recipe.model import LoadedRecipe, missing_columns
+from kasasagi.tasks.converse.dialogue import begins_for
+from kasasagi.tasks.converse.plan import dialogues
 from kasasagi.tasks.load import DatasetSource, SourceError, check_source
 from kasasagi.tasks.pre_query import pre_query
 from kasasagi.tasks.student import TokenizerError, token_counter
@@ -34,7 +36,7 @@ def problems_before_start(
     return [
         *source_problems(loaded),
         *(text for label, model in loaded.recipe.models.items() for text in model_problems(label, model, loaded.base)),
-        *_magpie_problems(loaded),
+        *dict.fromkeys((*_magpie_problems(loaded), *_turns_problems(loaded))),
         *_tokenizer_problems(loaded),
         *limits_without_server(loaded),
         *(destination_problems(loaded, workspace, run) if publish else ()),
@@ -87,6 +89,18 @@ def _magpie_problems(loaded: LoadedRecipe) -> list[str]:
     except PreQueryUnknownError as error:
         problems.append(str(error))
     return problems
+
+
+def _turns_problems(loaded: LoadedRecipe) -> list[str]:
+    """Return why the model that plays the user in further turns cannot be asked for them."""
+    plan = dialogues(loaded.recipe.source)
+    model = loaded.recipe.models[plan.model] if plan else None
+    try:
+        if plan is not None and isinstance(model, OpenAIModel):
+            begins_for(plan, model, None, loaded.base)
+    except PreQueryUnknownError as error:
+        return [str(error)]
+    return []
 
 
 def _tokenizer_problems(loaded: LoadedRecipe) -> list[str]:

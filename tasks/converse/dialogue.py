@@ -107,7 +107,7 @@ def begins_for(plan: Dialogues, model: ModelConfig, engine: Engine | None, base:
 
     Raises PreQueryUnknownError.
     """
-    begins = pre_query(plan.template, model, engine, base)
+    begins = pre_query(plan.template, model, engine, base, plan.place)
     try:
         next_prompt(begins, plan, EXAMPLE)
     except TemplateRefusedError as error:

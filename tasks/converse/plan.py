@@ -34,6 +34,8 @@ class Dialogues:
     rules: Rules
     round: int
     multi_line: bool
+    place: str = "source.turns"
+    """The part of the recipe that names the template, for errors."""
 
     @property
     def answerer(self) -> str:
@@ -81,6 +83,7 @@ def dialogues(source: DatasetSource | MagpieSource, filters: Rules = ()) -> Dial
         rules=(*turns.rules, *_inherited_rules(filters, turns.rules)),
         round=magpie.round if magpie else 0,
         multi_line=magpie.multi_line if magpie else False,
+        place="source" if own and turns.template is None else "source.turns",
     )
 
 

@@ -111,6 +111,26 @@ def test_a_server_that_fails_is_not_blamed_on_the_key(status: int, words: str) -
     assert ("waits up to 90 s (patience_s)" in problems[0]) == (status == 503)
 
 
+@pytest.mark.parametrize(
+    ("turns", "words"),
+    [
+        ("{model: large, count: 2}", "source.turns.template: 'auto' needs the tokenizer of 'large'"),
+        (
+            "{model: large, count: 2, template: '<user>'}",
+            "source.turns.template: the text '<user>' has no place",
+        ),
+        ("{model: large, count: 2, template: qwen-3}", ""),
+    ],
+)
+def test_a_model_that_cannot_play_the_user_is_found_before_anything_is_paid(
+    tmp_path: Path, turns: str, words: str
+) -> None:
+    (tmp_path / "prompts.jsonl").write_text('{"instruction": "Why is the sky blue?", "topic": "light"}\n')
+    recipe = loaded(f"source.turns={turns}").model_copy(update={"base": tmp_path})
+    problems = problems_before_start(recipe, Workspace(tmp_path / "ws"), publish=False)
+    assert [problem[: len(words)] for problem in problems] == ([words] if words else [])
+
+
 def test_all_faults_that_show_without_asking_are_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LARGE_KEY", raising=False)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
