@@ -8,8 +8,10 @@ import re
 from collections.abc import Sequence
 
 from kasasagi.tasks.text.languages import language_of, simplified_only
+from kasasagi.tasks.text.leaks.paired_turns import paired_turn
 from kasasagi.tasks.text.leaks.template_marks import FENCED, LOOKED_AT, leaked_token, undecoded, without_fences
-from kasasagi.tasks.text.leaks.turns import glued_role
+from kasasagi.tasks.text.leaks.tool_calls import call_behind
+from kasasagi.tasks.text.leaks.turns import bare_turn, glued_role
 from kasasagi.tasks.text.patterns import lazy_pattern
 from kasasagi.tasks.text.response_rules import Answer, first_broken
 from kasasagi.tasks.text.thoughts.thinking import begins_with_thinking, split_thinking
@@ -58,7 +60,9 @@ _HEADER = lazy_pattern(
     r"|\n#{2,4} ?(?:指示|応答|Instruction|Response|Human|User|Assistant)?\s*\Z",
     re.MULTILINE,
 )
-_ROLE = lazy_pattern(r"^(?:user|assistant|human|ユーザー|アシスタント)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE)
+_ROLE = lazy_pattern(
+    r"^(?:user|assistant|human|ユーザー|アシスタント|用户|用戶)[ \t]*[:：]", re.IGNORECASE | re.MULTILINE
+)
 _BARE_ROLE = lazy_pattern(r"\A(?:user|assistant|system)\n|\nassistant\n|\n(?:user|assistant|system)\s*\Z")
 _DIALOGUE = lazy_pattern(
     r"dialog|conversation|\bchats?\b|transcript|script|interview|messages?\b|exchange|\blogs?\b|json|ya?ml|schema|table"
@@ -70,6 +74,17 @@ _INLINE_ROLE = lazy_pattern(r"[.?!。？！][ \t]+(?:ASSISTANT|USER|Assistant|Us
 _LABELLED_ANSWER = lazy_pattern(
     r"\n[ \t]*\n[ \t*]*(?:answer|response|回答|応答|答え|解答)[ \t*]*[:：][ \t*]*\S", re.IGNORECASE
 )
+_ANSWER_BELOW = lazy_pattern(
+    r"[.?!。？！][ \t]*\n[ \t]*\*{0,2}(?P<label>answer|response|回答|応答|答え|解答)[ \t*]*[:：][ \t*]*"
+    r"(?P<said>\S[^\n]*)",
+    re.IGNORECASE,
+)
+_ANSWER_WANTED = lazy_pattern(
+    r"[\[<({_.…＿【]|(?:in|with|by|using|as) (?:an?|one|two|\d|at|no|your|full|short|english|japanese)\b"
+    r"|(?:only|just|please)\b|(?:\S+ ){1,3}or \S+\s*\Z|.*(?:または|もしくは|はいかいいえ|[?？]\s*\Z)",
+    re.IGNORECASE,
+)
+"""What says in which form to answer."""
 _SHOWS_ANSWERS = lazy_pattern(
     r"grad(?:e|ing)|\bevaluat|\bassess|\bcheck|\breview|\bcorrect|feedback|\brat(?:e|ing)\b|verify|compar|judge|\bform|example"
     r"|translat|summari[sz]|rewrit|improv|\bedit|question ?\d* ?[:：]|\bq[:：]|passage|explain why"
@@ -89,7 +104,7 @@ def template_leak(text: str) -> str | None:
 
 
 def _leaked_mark(plain: str) -> str | None:
-    if marker := leaked_token(plain):
+    if marker := leaked_token(plain) or call_behind(plain):
         return f"contains the marker {marker}"
     if _begins_with_a_thought(plain):
         return "begins with a block of thinking"
@@ -113,17 +128,33 @@ def _leaked_role(plain: str) -> str | None:
     role = _ROLE.search(plain) or _INLINE_ROLE.search(plain) if ":" in plain or "：" in plain else None
     if role and not _DIALOGUE.search(plain[: role.start() + 1]) and not _is_field(plain):
         return f"a role begins: {role[0].strip()}"
+    if not _DIALOGUE.search(plain) and (turn := paired_turn(plain)):
+        return f"a turn follows: {' '.join(turn[:60].split())}"
     if "\n" not in plain:
         return None
     bare = _BARE_ROLE.search(plain)
-    return f"a line says {bare[0].strip()} alone" if bare else _leaked_answer(plain)
+    alone = bare[0].strip() if bare else bare_turn(plain, behind_a_sentence=True)
+    return f"a line says {alone.split()[0]} alone" if alone else _leaked_answer(plain)
 
 
 def _leaked_answer(plain: str) -> str | None:
-    label = _LABELLED_ANSWER.search(plain)
+    label = _LABELLED_ANSWER.search(plain) or _answer_below(plain)
     if label is None or not plain[: label.start()].strip() or _SHOWS_ANSWERS.search(plain):
         return None
     return f"an answer follows: {' '.join(label[0].split())}"
+
+
+def _answer_below(plain: str) -> re.Match[str] | None:
+    """Return an answer on the line behind a question, or a sentence of an answer behind another sentence that does not
+    announce it.
+    """
+    found = _ANSWER_BELOW.search(plain)
+    if found is None or _ANSWER_WANTED.match(found["said"]):
+        return None
+    if found[0][0] in "?？":
+        return found
+    announced = found["label"].lower() in plain[: found.start()].lower()
+    return None if announced or not found["said"].rstrip().endswith((".", "!", "。", "！")) else found
 
 
 def _is_field(plain: str) -> bool:

@@ -3,12 +3,13 @@
 import re
 
 from kasasagi.tasks.text.languages import LANGUAGE_CHARS
+from kasasagi.tasks.text.leaks.paired_turns import paired_turn
 from kasasagi.tasks.text.leaks.template_marks import leaked_token, without_fences
-from kasasagi.tasks.text.leaks.tool_calls import tool_call
+from kasasagi.tasks.text.leaks.tool_calls import ASKS_FOR_CALLS, tool_call
 from kasasagi.tasks.text.leaks.turns import glued_role, leading_role, next_turn
 
 _ASKS_FOR_ROLES = re.compile(
-    r"dialog|conversation|\bchats?\b|transcript|script|interview|messages?\b|\blogs?\b|json|ya?ml|role|prompt|assistant"
+    r"dialog|conversation|\bchat(?:s|bots?|gpt)?\b|transcript|script|interview|messages?\b|\blogs?\b|json|ya?ml|role|prompt|assistant"
     r"|few-?shot|\b(?:a|the|an?|short|stage|one-act) (?:play|scene|skit|sketch)\b"
     r"|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロール|プロンプト|アシスタント"
     r"|脚本|シナリオ|コント|漫才|寸劇",
@@ -19,17 +20,13 @@ _ASKS_FOR_QUESTIONS = re.compile(
     r"|質問|問題|クイズ|問答|なぞなぞ|例",
     re.IGNORECASE,
 )
-_ASKS_FOR_CALLS = re.compile(
-    r"json|function|\btools?\b|\bapi\b|\bcall(?:s|ing)?\b|\brpc\b|\bagents?\b|schema|\breact\b|関数|ツール|呼び出|エージェント",
-    re.IGNORECASE,
-)
 
 
 def leak_in(instruction: str, content: str) -> str | None:
     """Return what a chat template left in an answer, as a detail for people; None where it left nothing."""
     plain = without_fences(content)
     instruction = instruction[:LANGUAGE_CHARS]
-    if not _ASKS_FOR_CALLS.search(instruction) and (call := tool_call(content, plain)):
+    if not ASKS_FOR_CALLS.search(instruction) and (call := tool_call(content, plain)):
         return f"the answer is a call of a tool: {call}"
     if token := leaked_token(plain, instruction):
         return f"the answer holds the control token {token}"
@@ -41,7 +38,7 @@ def _turn_in(instruction: str, plain: str) -> str | None:
         return f"the answer begins with the role {_excerpt(role)!r}"
     if role := glued_role(plain):
         return f"the role {role} follows a sentence without a break"
-    if turn := next_turn(plain, _ASKS_FOR_QUESTIONS.search(instruction) is not None):
+    if turn := paired_turn(plain) or next_turn(plain, _ASKS_FOR_QUESTIONS.search(instruction) is not None):
         return f"a further turn follows the answer: {_excerpt(turn)!r}"
     return None
 

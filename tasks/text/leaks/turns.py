@@ -4,9 +4,11 @@ import re
 from collections import Counter
 from itertools import islice
 
+from kasasagi.tasks.text.leaks.paired_turns import has_headings
+
 MOST_LABELS = 200
-_USER = r"user|human|ユーザー?"
-_ASSISTANT = r"assistant|ai|bot|chatbot|アシスタント"
+_USER = r"user|human|ユーザー?|用户|用戶"
+_ASSISTANT = r"assistant|ai|bot|chatbot|アシスタント|助手"
 _ASKED = r"you|q|question|質問"
 _SPEAKERS = rf"{_ASSISTANT}|gpt|chatgpt|response"
 _ANSWERED = r"a|answer|response|回答|答え|応答"
@@ -29,13 +31,14 @@ _LABEL = re.compile(
     rf"|(?P<answered>{_ANSWERED}))(?:\*\*|\]|>)?[ \t]*[:：](?:\*\*)?[ \t]*(?P<said>[^\n]*)",
     re.IGNORECASE,
 )
-_BARE = re.compile(r"\n(?P<role>user|assistant|model)[ \t]*\n+(?P<said>[^\n]+)")
+_BARE = re.compile(r"\n(?P<role>user|assistant|model)[ \t]*(?=\n+(?P<said>[^\n]+))")
 _ANY_LABEL = re.compile(r"^[ \t]*\*{0,2}(?P<name>[^\W\d_][\w .'’-]{0,24}?)\*{0,2}[ \t]*[:：]", re.MULTILINE)
 _ROLES = re.compile(rf"(?:{_USER}|{_ASSISTANT}|{_ASKED}|{_ANSWERED})\Z", re.IGNORECASE)
 _GLUED = re.compile(
     r"[.?!。？！…\"'’”）)][ \t]*(?P<role>assistant|model|user)[ \t]*(?:\n+(?P<said>[^\n]*)|\Z)",
     re.IGNORECASE,
 )
+_ENDS = (".", "?", "!", "。", "？", "！")
 _LAST_WORD = re.compile(r"\w+\Z")
 _OBJECT = re.compile(
     r"(?:request|req|self|this|session|ctx|context|auth|app|current|event|message|data|obj|props|state|config|args"
@@ -70,9 +73,7 @@ def leading_role(text: str, instruction: str = "") -> str | None:
 def _is_defined(rest: str, name: str) -> bool:
     """Return whether a lone word is a heading whose text explains it, or one of several such headings."""
     first = " ".join(rest.split()[:3]).lower()
-    return re.search(rf"\b{re.escape(name.lower())}", first) is not None or (
-        re.search(r"\n[ \t]*\n[a-z]+[ \t]*\n\S", rest) is not None
-    )
+    return re.search(rf"\b{re.escape(name.lower())}", first) is not None or has_headings(rest)
 
 
 def next_turn(text: str, asks_for_questions: bool = False) -> str | None:
@@ -93,17 +94,32 @@ def next_turn(text: str, asks_for_questions: bool = False) -> str | None:
             turns = (label for at, label in enumerate(labels) if _opens(text, label, labels[at + 1 :]))
             if (turn := next(turns, None)) is not None:
                 return turn[0].strip()
-    bare = _BARE.search(text)
-    before = text[max(0, bare.start() - 400) : bare.start()].rpartition("\n")[2] if bare else ""
-    if bare is None or _is_defined(bare["said"], bare["role"]):
-        return None
-    return bare[0].strip() if _is_turn(before.strip(), bare["said"].strip()) else None
+    return bare_turn(text)
 
 
-def _is_turn(before: str, said: str) -> bool:
+def bare_turn(text: str, behind_a_sentence: bool = False) -> str | None:
+    """Return a role alone on its line and what follows it, where it heads a turn; None where none does.
+
+    Args:
+        text: The text, without its code.
+        behind_a_sentence: Whether the line before must end as a sentence does; then a single word may follow.
+    """
+    for bare in islice(_BARE.finditer(text), MOST_LABELS):
+        said = bare["said"].strip()
+        before = text[max(0, bare.start() - 400) : bare.start()].rstrip().rpartition("\n")[2].strip()
+        ends = before.endswith(_ENDS)
+        if (behind_a_sentence and not ends) or not said or _is_defined(said, bare["role"]):
+            continue
+        if _is_turn(before, said, short=behind_a_sentence) and not has_headings(text):
+            return f"{bare['role']}\n{said}"
+    return None
+
+
+def _is_turn(before: str, said: str, short: bool) -> bool:
     """Return whether a lone role between two lines heads a turn, and is not an item of a list."""
     is_item = re.fullmatch(r"[a-z]+", before) is not None
-    return not is_item and _is_sentence(said) and (said[0].isupper() or not said[0].isascii() or said.endswith("?"))
+    begins = said[0].isupper() or not said[0].isascii() or said.endswith("?")
+    return not is_item and begins and (short or _is_sentence(said))
 
 
 def _opens(text: str, label: re.Match[str], later: list[re.Match[str]]) -> bool:
