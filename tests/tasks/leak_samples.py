@@ -222,6 +222,11 @@ LATER_PLAIN = [
     ("What's new?", "- [x] user page\n- [ ] model page\n\nuser page: done."),
     ("What did Plato write?", "SOCRATES: And the human?\nGLAUCON: He sees shadows.\nSOCRATES: Indeed."),
     ("Explain human rights.", "They are for all.\n\nHuman: every person counts.\nRight: what each may claim."),
+    ("What does gpt-oss write?", "It writes the word assistantfinal, and before it assistantanalysis."),
+    ("What is analysis?", "analysis\nThe analysis of data tells how it came about."),
+    ("Which variable holds it?", "analysisResult holds it, and commentaryText says why."),
+    ("How do I receive in Go, in HTML?", "As &lt;-ch, and a pipe as &lt;|&gt;."),
+    ("What did you think of the match?", "Commentary\n\nI think that the keeper saved it."),
     ("Who speaks?", "Narrator: The door opens.\nHuman: Who is there?\nNarrator: Nobody."),
 ]
 LATER_LEAKS = [
@@ -262,4 +267,12 @@ LATER_LEAKS = [
     '{"tool_calls":[{"name":"x"}]}',
     'Action: search\nAction Input: {"q": "bread"}\nObservation:',
     "[search(q='bread')]",
+    f"{_BREAD}assistantanalysisIs that all?",
+    f"{_BREAD} and more assistantfinal {_BREAD}",
+    f"analysisThey ask of bread. {_BREAD}",
+    f"analysis\nWe must list. {_BREAD}",
+    f"analysis The user asks of bread. {_BREAD}",
+    f"{_BREAD}\n&lt;think&gt;\nIs that all?\n",
+    f"{_BREAD}\n[REASONING]Is that all?[/REASONING]",
+    f"{_BREAD}&lt;|im_end|&gt;",
 ]

@@ -64,6 +64,16 @@ def test_thinking_is_split_off(content: str, wanted: tuple[str, str | None]) -> 
         "The marker is [BEGIN FINAL RESPONSE], which Apriel writes.",
         "<analysis>\n<item>a</item>\n</analysis>\n<summary>b</summary>",
         "<analysis>All of it.</analysis>",
+        "Analysis of bread: it is good.\n\nI like it.",
+        "The word assistantfinal ends the thinking of gpt-oss.",
+        "assistantfinal is what gpt-oss writes before its answer.",
+        "It writes `assistantfinal` there, and ends with assistantfinal.",
+        "const assistantFinalMessage = 4;",
+        "The field assistantfinal_text holds it.",
+        "Write &lt;think&gt; and &lt;/think&gt; in HTML for the tags.",
+        "Because [REASONING], we act.",
+        "Dear all,\n[REASONING]\nBest, [NAME]",
+        "<details>\n<summary>Why</summary>\nSo.\n</details>\nThat is it.",
     ],
 )
 def test_talk_about_the_tags_is_left_alone(content: str) -> None:
@@ -130,6 +140,20 @@ FORMS_OF_MODELS = [
     f"[THINKING]\n{THOUGHT}\n[/THINKING]\n{ANSWER}",
     f"<seed:cot_budget_reflect>{THOUGHT}</seed:cot_budget_reflect>\n</seed:think>\n{ANSWER}",
     f"<think>{THOUGHT}</think><final>{ANSWER}</final>",
+    f"analysis\n{THOUGHT}\nassistantfinal\n{ANSWER}",
+    f"analysis {THOUGHT} assistantfinal {ANSWER}",
+    f"commentary\n\n{THOUGHT}assistantfinal{ANSWER}",
+    f"assistantanalysis{THOUGHT}assistantfinal{ANSWER}",
+    f"{THOUGHT}assistantfinal{ANSWER}",
+    f"{THOUGHT}\nassistantfinal\n{ANSWER}",
+    f'<details type="reasoning" done="true" duration="4">\n{THOUGHT}\n</details>\n{ANSWER}',
+    f"&lt;think&gt;\n{THOUGHT}\n&lt;/think&gt;\n\n{ANSWER}",
+    f"{THOUGHT}\n&lt;/think&gt;\n\n{ANSWER}",
+    f"&lt;thinking&gt;{THOUGHT}&lt;/thinking&gt;\n{ANSWER}",
+    f"[REASONING]{THOUGHT}[/REASONING]{ANSWER}",
+    f"[REASONING]\n{THOUGHT}\n[/REASONING]\n\n{ANSWER}",
+    f"{THOUGHT}\n[/REASONING]\n{ANSWER}",
+    f"[Thought]\n{THOUGHT}\n[/Thought]\n{ANSWER}",
 ]
 
 
@@ -144,6 +168,13 @@ def test_a_text_that_quotes_a_form_is_left_alone(reply: str) -> None:
     for text in (f"The model writes `{reply}`.", f"```\n{reply}\n```\nis what it writes.", f"For example: {reply}"):
         if "\n" not in reply or not text.startswith("The model"):
             assert split_thinking(text, None) == (text, None)
+
+
+@given(st.sampled_from(["", " ", "\n", "\n\n"]), st.sampled_from(["", " ", "\n", "\n\n"]))
+def test_blanks_around_the_channels_of_harmony_make_no_difference(before: str, behind: str) -> None:
+    answer = split_thinking(f"analysis{before}{THOUGHT}{behind}assistantfinal{behind}{ANSWER}", None)
+    assert answer == (ANSWER, THOUGHT)
+    assert split_thinking(f"assistantfinal{behind}{ANSWER}", None) == (ANSWER, None)
 
 
 def test_an_answer_in_the_final_channel_alone_has_no_thinking() -> None:

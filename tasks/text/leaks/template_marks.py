@@ -7,7 +7,7 @@ import re
 from itertools import islice
 
 from kasasagi.tasks.text.thoughts.mentions import NEAR, is_quoted, is_spoken_of
-from kasasagi.tasks.text.thoughts.thinking_forms import THINK_NAMES, WORD_NAMES
+from kasasagi.tasks.text.thoughts.thinking_forms import SQUARE_NAMES, THINK_NAMES, WORD_NAMES
 
 LOOKED_AT = 8000
 ENOUGH_BYTE_TOKENS = 3
@@ -32,8 +32,14 @@ _SQUARE = (
     # Llama 2, Mistral, Magistral; EXAONE; MiniMax; InternLM; GLM; Apriel; BERT.
     r"/?INST\]|/?(?:AVAILABLE_TOOLS|TOOL_\w{4,8}|SYSTEM_PROMPT|MODEL_SETTINGS|THINK(?:ING)?)\]|\|/?\w{2,30}\|\]|e~\["
     r"|UNUSED_TOKEN_\d+\]|gMASK\]|(?:BEGIN|END) FINAL RESPONSE\]|(?:eos|EOS|BOS|PAD|UNK|CLS|SEP)\]"
+    rf"|/(?:{SQUARE_NAMES})\]"
 )
-_TOKEN = re.compile(rf"<(?:{'|'.join(_ANGLE)})|\[(?:{_SQUARE})|\]~!?b[\[\]]|◁/?think▷", re.DOTALL)
+_ESCAPED = (
+    rf"&lt;(?:/?(?i:{THINK_NAMES})\s*&gt;|/?\|\w{{2,40}}\|&gt;|(?i:{WORD_NAMES})&gt;(?=\s*\n)|/(?i:{WORD_NAMES})&gt;)"
+)
+_HARMONY = r"(?<![_-])assistant(?:final|analysis|commentary)(?![_.=(-])"
+_TOKEN = re.compile(rf"<(?:{'|'.join(_ANGLE)})|\[(?:{_SQUARE})|\]~!?b[\[\]]|◁/?think▷|{_ESCAPED}|{_HARMONY}", re.DOTALL)
+_BEGINS_TOKEN = re.compile(r"[<\[◁]|\]~|&lt;|assistant[acf]")
 _ABOUT_TEMPLATES = re.compile(
     r"templates?\b|token|chatml|prompt format|delimiter|markup|\bxml\b|\bhtml\b|\btags?\b|stop (?:word|sequence|string)"
     r"|end[- ]of[- ](?:text|turn|sequence|message)|language model|\bllms?\b|llama|mis?tral|mixtral|qwen|gemma|vicuna"
@@ -45,8 +51,12 @@ _ABOUT_TEMPLATES = re.compile(
 _BLANKS_TO_THE_END = re.compile(r"\s*\Z")
 _WORD_END = re.compile(rf"</((?i:{WORD_NAMES}))>")
 _SENTENCE_END = re.compile(r"[.?!。？！]\s*\Z")
-_PLAIN_THOUGHT = re.compile(r"\A\s*thought[ \t]*\n")
-"""Gemma's channel of thinking without its control tokens: where it ends cannot be seen."""
+_PLAIN_THOUGHT = re.compile(
+    r"\A\s*(?:thought[ \t]*\n"
+    r"|(?:analysis|commentary)(?:(?=(?:We|I|The[ym]?|This|User|Let|Need|Okay|So|You|It|In|An?|Just|Should)\b)"
+    r"|\s+(?=(?:We|I|Let's|Need|(?:The )?[Uu]ser)\b)))"
+)
+"""A channel of thinking (Gemma, gpt-oss) without its control tokens: where it ends cannot be seen."""
 _QUOTED = re.compile(r"「[^」]*」|“[^”]*”|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)|`[^`\n]*`")
 _MAY_BE_BYTES = re.compile(r"[ĠĊ▁ãäåæçèé]|<0x")
 _BYTE_TOKEN = re.compile(r"(?<=[^\W\d_])Ġ(?=\w)|Ċ|(?<=\S)▁(?=\w)|<0x[0-9A-F]{2}>|[ãäåæçèé][¡-¬®-¿\u0122-\u0143]{2}")
@@ -67,9 +77,9 @@ def leaked_token(text: str, about: str = "") -> str | None:
             token, only one behind the end of the last sentence counts.
     """
     text = text.lstrip()
-    if _PLAIN_THOUGHT.match(text):
-        return "thought"
-    if "<" not in text and "[" not in text and "]~" not in text and "◁" not in text:
+    if thought := _PLAIN_THOUGHT.match(text):
+        return thought[0].strip()
+    if _BEGINS_TOKEN.search(text) is None:
         return None
     quiet: bool | None = None
     for found in islice(_TOKEN.finditer(text), MOST_TOKENS):

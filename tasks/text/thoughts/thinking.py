@@ -14,6 +14,8 @@ from kasasagi.tasks.text.thoughts.mentions import fences, is_mentioned, is_menti
 from kasasagi.tasks.text.thoughts.thinking_forms import (
     ENDS_OF_ANSWER,
     FORMS,
+    HARMONY_BEGIN,
+    SQUARE_NAMES,
     WORD_NAMES,
     WRAPPERS,
     WRAPPERS_BEHIND_THINKING,
@@ -24,7 +26,7 @@ from kasasagi.tasks.text.thoughts.thinking_forms import (
 OPEN, CLOSE = "<think>", "</think>"
 MOST_MARKS = 1000
 """So many marks of a reply are looked at; no thought quotes more."""
-_LONE_LINE = rf"</\s*(?:{WORD_NAMES})\s*>"
+_LONE_LINE = rf"(?:</|&lt;/)\s*(?:{WORD_NAMES})\s*(?:>|&gt;)|\[/(?:{SQUARE_NAMES})\]"
 _END_OF_ANSWER = re.compile(rf"\s*(?:{ENDS_OF_ANSWER})\s*\Z", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[ \t]*(?:\r?\n|\Z)")
 
@@ -54,7 +56,7 @@ def _known(own: tuple[Form, ...] = ()) -> _Known:
         tuple(re.compile(rf"\s*(?:{form.begin})", re.IGNORECASE) for form in forms),
         re.compile(ends, re.IGNORECASE),
         re.compile(rf"\s*(?:{lone})", re.IGNORECASE),
-        re.compile(rf"{ends}|(?P<begin>{begin})", re.IGNORECASE),
+        re.compile(rf"{ends}|(?P<begin>{begin}|{HARMONY_BEGIN})", re.IGNORECASE),
     )
 
 

@@ -30,8 +30,9 @@ class Form:
         return self.end.replace(r"\1", f"(?:{self.names})")
 
 
-def _tag(names: str, behind: str = "", **how: bool) -> Form:
-    return Form(rf"<\s*({names})\s*>", rf"</\s*\1\s*>{behind}", names=names, **how)
+def _tag(names: str, behind: str = "", signs: tuple[str, str] = ("<", ">"), **how: bool) -> Form:
+    opened, closed = signs
+    return Form(rf"{opened}\s*({names})\s*{closed}", rf"{opened}/\s*\1\s*{closed}{behind}", names=names, **how)
 
 
 def own_form(begin: str, end: str) -> Form:
@@ -47,16 +48,26 @@ WORD_NAMES = (
     r"|reflection"
 )
 """Tags that consist of plain words, so that prose and XML may hold them."""
+SQUARE_NAMES = r"REASONING|THOUGHTS?|SCRATCHPAD"
+HARMONY_FINAL = r"(?<![_-])(?-i:assistantfinal(?![_.=(-]|[ \t]+[a-z]))"
+"""What gpt-oss writes between its thinking and its answer, without the control tokens."""
+HARMONY_BEGIN = r"(?<!\w)(?-i:(?:analysis|commentary)(?=[A-Z]))"
+"""What begins such thinking; in the middle of a text, only a quote of it does."""
 _ANSWER_NAMES = r"answer|response|output|final|final_answer|solution"
 FORMS = (
     # DeepSeek, Qwen, GLM, MiniMax, Nemotron, SmolLM; ByteDance Seed; LongCat; K2, K2-Horizon.
     _tag(THINK_NAMES, lone=True),
     # EXAONE Deep, Marco-o1, Reflection, Claude's and many prompts.
     _tag(WORD_NAMES, own_line=True),
+    # The same behind a page that escapes them; Open WebUI.
+    _tag(THINK_NAMES, signs=("&lt;", "&gt;"), lone=True),
+    _tag(WORD_NAMES, signs=("&lt;", "&gt;"), own_line=True),
+    Form(r"<details\b[^<>\n]{0,100}\btype=[\"']reasoning[\"'][^<>\n]{0,100}>", r"</details>"),
     # XML has such elements too: only in front of an answer, not of a further element.
     _tag(r"analysis|reason|rationale|cot", rf"(?=\s*(?:[^\s<]|<(?:{_ANSWER_NAMES})>))", must_end=True),
-    # Magistral; Command A Reasoning; Kimi; Gemma 4; Sky-T1; Apertus; PLaMo 3; DeepSeek V4.
+    # Magistral; prompts for it; Command A Reasoning; Kimi; Gemma 4; Sky-T1; Apertus; PLaMo 3; DeepSeek V4.
     Form(r"\[(THINK(?:ING)?)\]", r"\[/\1\]", lone=True, names=r"THINK(?:ING)?"),
+    Form(rf"\[({SQUARE_NAMES})\]", r"\[/\1\]", own_line=True, names=SQUARE_NAMES),
     Form(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", lone=True),
     Form("◁think▷", "◁/think▷", lone=True),
     Form(r"<\|channel>thought\b", r"<channel\|>", lone=True),
@@ -70,7 +81,7 @@ FORMS = (
         r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<\n]{0,80}(?:<\|constrain\|>\w+)?<\|message\|>",
         r"<\|(?:end|call|return)\|>|(?=<\|start\|>)|(?=<\|channel\|>)",
     ),
-    Form(r"analysis(?=\S)", "assistantfinal", must_end=True),
+    Form(r"(?:assistant)?(?:analysis|commentary)\s*(?=\S)", HARMONY_FINAL, lone=True, must_end=True),
     # Granite 3.2; Apriel, whose template writes the beginning.
     Form(r"Here(?: is|'s) my thought process:", r"Here(?: is|'s) my response:", must_end=True),
     Form(r"Here are my reasoning steps:", r"(?=\[BEGIN FINAL RESPONSE\])", lone=True, must_end=True),
