@@ -66,7 +66,9 @@ _ROLE = lazy_pattern(
 _BARE_ROLE = lazy_pattern(r"\A(?:user|assistant|system)\n|\nassistant\n|\n(?:user|assistant|system)\s*\Z")
 _DIALOGUE = lazy_pattern(
     r"dialog|conversation|\bchats?\b|transcript|script|interview|messages?\b|exchange|\blogs?\b|json|ya?ml|schema|table"
-    r"|role-?play|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロールプレイ|[:：]\s*\Z",
+    r"|role-?play|\b(?:an?|the|short|stage|one-act|this|next) (?:play|scene|skit|sketch)\b|screenplay"
+    r"|会話|対話|やり取り|やりとり|チャット|台本|ログ|セリフ|インタビュー|メッセージ|ロールプレイ|脚本|シナリオ|コント|漫才|寸劇|演劇|劇を|芝居"
+    r"|[:：]\s*\Z",
     re.IGNORECASE,
 )
 _XML_FIRST = lazy_pattern(r"\s*<(?:analysis|reason|rationale)>", re.IGNORECASE)

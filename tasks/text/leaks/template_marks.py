@@ -50,6 +50,7 @@ _ABOUT_TEMPLATES = re.compile(
 )
 _BLANKS_TO_THE_END = re.compile(r"\s*\Z")
 _WORD_END = re.compile(rf"</((?i:{WORD_NAMES}))>")
+_TAG_NAME = re.compile(r"<(?P<closes>/?)(?P<name>[a-z_]+)>")
 _SENTENCE_END = re.compile(r"[.?!。？！]\s*\Z")
 _PLAIN_THOUGHT = re.compile(
     r"\A\s*(?:thought[ \t]*\n"
@@ -96,7 +97,23 @@ def _counts(text: str, found: re.Match[str], quiet: bool) -> bool:
         return False
     if _BLANKS_TO_THE_END.match(text, end) and _SENTENCE_END.search(text[max(0, start - 80) : start]):
         return True
-    return not quiet and not is_spoken_of(text, start, end) and not is_quoted(text, start, end)
+    if quiet or is_quoted(text, start, end):
+        return False
+    return not is_spoken_of(text, start, end) and not is_spoken_of(text, *_element_of(text, found))
+
+
+def _element_of(text: str, found: re.Match[str]) -> tuple[int, int]:
+    """Return where the element that a token opens or closes begins and ends, if on one line; else the token's place."""
+    start, end = found.span()
+    if (name := _TAG_NAME.fullmatch(found[0])) is None:
+        return start, end
+    if name["closes"]:
+        line = text[max(0, start - NEAR) : start].rpartition("\n")[2]
+        opened = line.rfind(f"<{name['name']}>")
+        return (start - len(line) + opened if opened >= 0 else start), end
+    closing = f"</{name['name']}>"
+    closed = text[end : end + NEAR].partition("\n")[0].find(closing)
+    return start, (end + closed + len(closing) if closed >= 0 else end)
 
 
 def _closes_element(text: str, found: re.Match[str]) -> bool:

@@ -31,9 +31,15 @@ _LABEL = re.compile(
     rf"|(?P<answered>{_ANSWERED}))(?:\*\*|\]|>)?[ \t]*[:：](?:\*\*)?[ \t]*(?P<said>[^\n]*)",
     re.IGNORECASE,
 )
+_QUESTION_FIRST = re.compile(r"\W*(?:q|question|質問)(?: ?\d+)?(?:\*\*|\])?[ \t]*[:：.]", re.IGNORECASE)
 _BARE = re.compile(r"\n(?P<role>user|assistant|model)[ \t]*(?=\n+(?P<said>[^\n]+))")
 _ANY_LABEL = re.compile(r"^[ \t]*\*{0,2}(?P<name>[^\W\d_][\w .'’-]{0,24}?)\*{0,2}[ \t]*[:：]", re.MULTILINE)
 _ROLES = re.compile(rf"(?:{_USER}|{_ASSISTANT}|{_ASKED}|{_ANSWERED})\Z", re.IGNORECASE)
+_ASSISTANT_ITSELF = re.compile(r"assistant|アシスタント", re.IGNORECASE)
+_NOTE = re.compile(
+    r"(?:notes?|tips?|hint|warning|caution|p\.?s|sources?|examples?|注意?|補足|例|参考|出典|ヒント)\Z", re.IGNORECASE
+)
+"""Labels that any answer may have."""
 _GLUED = re.compile(
     r"[.?!。？！…\"'’”）)][ \t]*(?P<role>assistant|model|user)[ \t]*(?:\n+(?P<said>[^\n]*)|\Z)",
     re.IGNORECASE,
@@ -66,8 +72,20 @@ def leading_role(text: str, instruction: str = "") -> str | None:
     found = _LEADING.match(text)
     if found is None or (found["bare"] and _is_defined(text[found.end() :], found["bare"])):
         return None
+    if found["label"] and _is_one_of_several(text, found):
+        return None
     word = re.sub(r"[^\w]", "", found[0])
     return None if found["label"] and word.lower() in instruction.lower() else found[0].strip()
+
+
+def _is_one_of_several(text: str, leading: re.Match[str]) -> bool:
+    """Return whether labels of other names follow a leading one, as in a list of definitions; an assistant's needs a
+    whole script.
+    """
+    if _ASSISTANT_ITSELF.search(leading["label"]):
+        return _is_script(text)
+    names = (found["name"] for found in _ANY_LABEL.finditer(text, leading.end()))
+    return any(not _ROLES.match(name) and not _NOTE.match(name) for name in names)
 
 
 def _is_defined(rest: str, name: str) -> bool:
@@ -89,12 +107,21 @@ def next_turn(text: str, asks_for_questions: bool = False) -> str | None:
         return heading[0].strip()
     if ":" in text or "：" in text:
         found = islice(_LABEL.finditer(text), MOST_LABELS)
-        labels = [label for label in found if not (asks_for_questions and label["asked"])]
+        labels = _without_questions(text, list(found), asks_for_questions)
         if labels and not _is_script(text):
             turns = (label for at, label in enumerate(labels) if _opens(text, label, labels[at + 1 :]))
             if (turn := next(turns, None)) is not None:
                 return turn[0].strip()
     return bare_turn(text)
+
+
+def _without_questions(text: str, labels: list[re.Match[str]], asked_for: bool) -> list[re.Match[str]]:
+    """Return labels without those of questions where a text is a list of these: as wanted, begun so, or announced."""
+    first = next((label for label in labels if label["asked"]), None)
+    before = text[: first.start()].rstrip() if first else ""
+    if asked_for or _QUESTION_FIRST.match(text) or before.endswith((":", "：")):
+        return [label for label in labels if not label["asked"]]
+    return labels
 
 
 def bare_turn(text: str, behind_a_sentence: bool = False) -> str | None:
