@@ -136,6 +136,11 @@ def test_the_page_tells_what_the_tables_hold(page: Page) -> None:
     assert set(titles) >= {"Languages", "topic", "Margins", "Order consistency", "Map of the instructions", "Tokens"}
 
 
+def test_gates_that_failed_come_first_and_the_rest_as_the_pipeline_ran(run: Run) -> None:
+    stages = re.findall(r'<tr class="(?:passed)?"><td class="faint">(\w+)</td>', report(run))
+    assert stages == ["judge", "filter", "respond", "format_dpo"]
+
+
 def test_pairs_are_there_with_the_judges_words(page: Page) -> None:
     pairs = page.data["pairs"]
     assert len(pairs) == 37

@@ -63,6 +63,7 @@ class Facts:
 
     def __init__(self, run: Run, connection: DuckDBPyConnection) -> None:
         self.run, self.connection = run, connection
+        self._evaluated = fetch(connection, "FROM gates")  # in their order, before DuckDB need not keep any
         for setting in (f"memory_limit = '{MEMORY}'", "preserve_insertion_order = false"):
             connection.execute(f"SET {setting}")
         self.prompts = self.number("SELECT count(*) FROM prompts")
@@ -104,8 +105,9 @@ class Facts:
         return [row | {"reasons": reasons.get(row["stage"], [])} for row in self.rows("FROM stages")]
 
     def gates(self) -> list[dict[str, Any]]:
-        """Return all gates, those that failed first."""
-        return self.rows("FROM gates ORDER BY success, stage, scope, expectation, observed")
+        """Return all gates, those that failed first, and then in the order of the pipeline, as the terminal shows them."""
+        places = {stage: place for place, stage in enumerate(self.column("SELECT stage FROM stages"))}
+        return sorted(self._evaluated, key=lambda gate: (bool(gate["success"]), places.get(gate["stage"], len(places))))
 
     def growth(self) -> dict[str, list[tuple[float, int]]]:
         """Return the finished rows of each stage by seconds since the start, from the age of its shards.
