@@ -50,7 +50,24 @@ RunArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[RUN]",
-        help="Id of a run, its first characters, or latest (the default): the newest that has a dataset.",
+        help="Id of a run, its first characters, or latest (the default): the newest that has a dataset, or simply the "
+        "newest where none has.",
+    ),
+]
+ViewedRunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="Id of a run, its first characters, or latest (the default): the newest that has a dataset or is still "
+        "active, or simply the newest where none has.",
+    ),
+]
+NewestRunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="Id of a run, its first characters, or latest, the newest that has a dataset; default: the newest run of "
+        "any kind, also one that failed.",
     ),
 ]
 AgainOption = Annotated[
@@ -80,6 +97,21 @@ def recipe_or_default(name: str | None) -> str:
         return DEFAULT_RECIPE
     typer.echo(f"recipe: {QUICKSTART}, since none is named and there is no ./{DEFAULT_RECIPE}", err=True)
     return QUICKSTART
+
+
+def named_or_newest(workspace: Path | None, name: str | None, verb: str) -> "Run":
+    """Return the run that a command takes; where none is named, the newest of any kind, with a note on what it is."""
+    from kasasagi.blocks.hints import with_program_name
+    from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.views.latest import latest_run, note_on_newest
+
+    if name:
+        return named_or_latest(workspace, name, active=True)
+    place = Workspace.resolve(workspace)
+    found = latest_run(place, None, newest=True)
+    if note := note_on_newest(place, found, verb):
+        typer.echo(with_program_name(note), err=True)
+    return found
 
 
 def named_or_latest(workspace: Path | None, name: str | None, active: bool = False) -> "Run":

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kasasagi.flows.cli.options import LanguageOption, RunArgument, WorkspaceOption, named_or_latest
+from kasasagi.flows.cli.options import (
+    LanguageOption,
+    NewestRunArgument,
+    ViewedRunArgument,
+    WorkspaceOption,
+    named_or_latest,
+    named_or_newest,
+)
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.views.tables.formats import Format, check_output
 
@@ -60,7 +67,7 @@ def runs(
 
 
 def show(
-    run: RunArgument = None,
+    run: ViewedRunArgument = None,
     number: Annotated[int, typer.Option("--number", "-n", min=0, help="Number of pairs to show.")] = 3,
     full: FullOption = False,
     json: JsonOption = False,
@@ -79,7 +86,7 @@ def show(
         print_summary(found, _console(), number, full)
 
 
-def judge(run: RunArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
+def judge(run: ViewedRunArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Show how a run's judges rated: histograms, consistency, length bias, agreement, win rates."""
     from kasasagi.flows.labels.labelling import agreement_on
     from kasasagi.flows.rebuild.rejudge import audit_of
@@ -131,7 +138,7 @@ def sql(
 
 def trace(
     name: Annotated[str, typer.Argument(metavar="ID", help="Any id in the run, or at least its first 6 digits.")],
-    run: RunArgument = None,
+    run: ViewedRunArgument = None,
     full: FullOption = False,
     json: JsonOption = False,
     workspace: WorkspaceOption = None,
@@ -148,7 +155,7 @@ def trace(
 
 
 def quarantine(
-    run: RunArgument = None,
+    run: NewestRunArgument = None,
     stage: Annotated[str | None, typer.Option(help="Show only rows of this stage.")] = None,
     reason: Annotated[str | None, typer.Option(help="Show only rows with this reason.")] = None,
     number: Annotated[int, typer.Option("--number", "-n", min=0, help="Number of rows to show.")] = 10,
@@ -164,7 +171,7 @@ def quarantine(
     from kasasagi.flows.views.tables.export import export
 
     check_output(form, output)
-    found = _find(workspace, run)
+    found = named_or_newest(workspace, run, "quarantine")
     if form is Format.table:
         view.draw_quarantine(view.read_quarantine(found, stage, reason, number), _console(), full)
         return

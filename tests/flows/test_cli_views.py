@@ -75,13 +75,31 @@ def test_a_later_run_without_a_dataset_is_passed_over_and_named(
     good = build_example_run(tmp_path, run_id="20260101-good")
     later = build_example_run(tmp_path, run_id="20260102-later")
     later.save(later.state().model_copy(update=change))
-    for command in ("show", "quarantine", "runs"):
+    for command in ("show", "judge", "runs"):
         result = CliRunner().invoke(app, [command, "-w", str(tmp_path)])
         assert f"latest is {good.id}: {later.id} started later and {note}; " in result.stderr
         assert f"show {later.id}" in result.stderr
     assert good.id in out(CliRunner().invoke(app, ["show", "-w", str(tmp_path)])).splitlines()[0]
     assert later.id in out(CliRunner().invoke(app, ["show", later.id, "-w", str(tmp_path)])).splitlines()[0]
     assert later.workspace.run(newest=True).id == later.id
+
+
+def test_quarantine_shows_the_newest_run_of_any_kind_and_names_the_latest_with_a_dataset(tmp_path: Path) -> None:
+    """After a run that failed its quarantined rows are what one looks for."""
+    build_example_run(tmp_path, run_id="20260101-good")
+    later = build_example_run(tmp_path, run_id="20260102-later", prompts=30)
+    later.save(later.state().model_copy(update={"status": "failed"}))
+
+    def asked(*words: str) -> Result:
+        return CliRunner().invoke(app, ["quarantine", *words, "--format", "jsonl", "-w", str(tmp_path)])
+
+    found = asked()
+    assert f"{later.id}, the newest run, has failed; " in found.stderr
+    assert "quarantine latest" in found.stderr
+    assert found.stdout == out(asked(later.id))
+    assert found.stdout != out(asked("latest")) == out(asked("20260101"))
+    later.save(later.state().model_copy(update={"status": "done"}))
+    assert not asked().stderr
 
 
 def test_a_run_that_failed_is_the_latest_where_none_has_a_dataset(tmp_path: Path) -> None:
