@@ -42,7 +42,8 @@
     const sides = made("div", "sides");
     if (pair.r) sides.append(side("chosen", "chosen", pair.c), side("rejected", "rejected", pair.r));
     else if (pair.c) sides.append(side("response", "", pair.c));
-    element.append(prompt, sides);
+    element.append(prompt);
+    if (sides.hasChildNodes()) element.append(sides);
     return element;
   };
 
