@@ -22,7 +22,7 @@ from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.views.report import browser, landscape
 from kasasagi.flows.views.report.browser import embedded, shortened
-from kasasagi.flows.views.report.charts import Chart, bars, stacked
+from kasasagi.flows.views.report.charts import Chart, bars, histogram, stacked
 from kasasagi.flows.views.report.differences import marked
 from kasasagi.flows.views.report.page import report
 from tests.run_example import RECIPE, build_example_run
@@ -110,6 +110,8 @@ def test_a_run_without_pairs_shows_its_responses_or_instructions(
     rows = page.data["pairs"]
     assert len(rows) == count
     assert all(row["r"] is None and row["m"] is None and row["p"] for row in rows)
+    assert "instructions (40)" in words
+    assert "gives none" not in words, "where no pairs are made none is missed"
     if product == "responses":
         assert {row["c"]["by"] for row in rows} == {"small", "large"}
         assert all(row["c"]["text"][0] for row in rows)
@@ -363,6 +365,25 @@ def test_a_chart_writes_names_as_text() -> None:
     assert "(empty)" in chart.svg
     drawn = stacked(Chart("b"), ["one"], [("<b>", [0.5]), ("rest", [0.5])], ["#a10001", "#a10002"])
     assert "<b>" not in drawn.svg
+
+
+@pytest.mark.parametrize("lengths", [[7], [7, 7, 8], [1, 90], [3] * 5, [40, 41, 43, 43]])
+def test_no_axis_of_a_small_chart_names_a_number_twice(lengths: list[float]) -> None:
+    drawn = histogram(Chart("a"), [("some", lengths)], "characters", logarithmic=True)
+    ticks = [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", drawn.svg)]
+    upwards = ticks[ticks.index("characters") + 1 :]
+    along = ticks[: ticks.index("characters")]
+    assert along, "the reader sees where on the axis the bars are"
+    for axis in (along, upwards):
+        assert len(axis) == len(set(axis))
+        assert all(tick.replace(",", "").isdecimal() for tick in axis)
+
+
+def test_dots_of_the_map_can_be_seen_on_a_phone() -> None:
+    """A phone shows the map, which is 9.4 inches wide, on some 330 pixels."""
+    shown = 330 / (9.4 * 72)
+    assert [landscape.dot_points(dots) * shown >= 5 for dots in (12, 40)] == [True, True]
+    assert landscape.dot_points(landscape.POINTS + landscape.REPEATS) * shown >= 1.9
 
 
 def test_a_short_text_is_not_cut() -> None:

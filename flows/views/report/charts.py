@@ -19,6 +19,7 @@ from kasasagi.flows.views.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 INK, FAINT, GROUND = "#010203", "#020304", "#030405"
 SERIES = ("#a10001", "#a10002", "#a10003", "#a10004", "#a10005", "#a10006", "#a10007", "#a10008")
@@ -29,6 +30,8 @@ _VARIABLES |= {colour: f"series-{number}" for number, colour in enumerate(SERIES
 _VARIABLES |= {colour: f"shade-{number}" for number, colour in enumerate(SHADES, 1)}
 LABEL_CHARS = 24
 SIZE = (4.6, 2.7)
+LEAST_LOGARITHMIC = 5
+"""From which ratio of the largest value to the smallest an axis may be logarithmic: a shorter one has hardly a tick."""
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -63,12 +66,17 @@ _NUMBER = re.compile(r"-?\d+\.\d{2,}")
 
 @dataclass
 class Chart:
-    """One chart on the page: its title, what it shows in a sentence, and the drawing."""
+    """One chart on the page: its title, what it shows in a sentence, the drawing, and a key of colours below it."""
 
     title: str
     note: str = ""
     svg: Markup = field(default_factory=Markup)
     wide: bool = False
+    key: list[tuple[str, str]] = field(default_factory=list)
+
+    def add_key(self, colour: str, text: str) -> None:
+        """Add what a colour stands for, as text of the page, which is as large on a phone as elsewhere."""
+        self.key.append((_VARIABLES[colour], text))
 
 
 def label(text: Any) -> str:
@@ -91,6 +99,14 @@ def drawing(chart: Chart, size: tuple[float, float] = SIZE) -> Iterator["Axes"]:
         text = StringIO()
         canvas.print_svg(text, metadata={"Date": None})
     chart.svg = Markup(_page_svg(text.getvalue()))
+
+
+def count_on(axis: "Axis", most: int = 6) -> None:
+    """Put ticks on an axis of counts at whole numbers only, so that none is written twice."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins=most, integer=True))
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
 def _page_svg(text: str) -> str:
@@ -149,11 +165,12 @@ def stacked(
 def histogram(
     chart: Chart, groups: Sequence[tuple[str, Sequence[float]]], axis: str, logarithmic: bool = False
 ) -> Chart:
-    """Outlines of how often values occur, one for each named group, over bins that all share."""
+    """Outlines of how often whole numbers occur, one for each named group, over bins that all share."""
     import numpy as np
     from matplotlib.ticker import LogLocator, NullFormatter
 
     values = np.concatenate([np.asarray(group, float) for _, group in groups])
+    logarithmic = logarithmic and values.max() > LEAST_LOGARITHMIC * max(1, values.min())
     if logarithmic:
         values = np.maximum(values, 1)
         edges = np.unique(np.geomspace(values.min(), max(values.max(), values.min() * 2) * 1.001, 30))
@@ -169,8 +186,10 @@ def histogram(
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
             axes.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            count_on(axes.xaxis)
         axes.set_xlabel(axis)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        count_on(axes.yaxis)
         if len(groups) > 1:
             axes.legend()
     return chart

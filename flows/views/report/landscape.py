@@ -1,10 +1,12 @@
 """The instructions as a map: what reads alike lies close together, and near duplicates are ringed."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from kasasagi.blocks.workspace.runs import Product
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.report.charts import BAD, FAINT, SERIES, Chart, drawing
 from kasasagi.flows.views.report.facts import Facts
@@ -21,7 +23,10 @@ SHOWN_CHARS = 140
 SHOWN_DUPLICATES = 12
 NEAR = 0.7
 DUPLICATES = ("duplicate", "near_duplicate")
-KINDS = (("gives a pair", SERIES[0], 9), ("gives none", SERIES[1], 9), ("quarantined as a duplicate", FAINT, 9))
+COLOURS = (SERIES[0], SERIES[1], FAINT)
+"""Of an instruction that gives a pair, of one that gives none, and of one that was quarantined as a duplicate."""
+DOT_POINTS = (4.0, 12.0)
+"""The least and the largest diameter of a dot; a phone shows the map at half its size."""
 _SAMPLE = """
 SELECT left(instruction, ?) AS text, prompt_id IN (SELECT prompt_id FROM pairs) AS paired
 FROM prompts WHERE length(trim(instruction)) >= 3 ORDER BY prompt_id LIMIT ?
@@ -59,8 +64,9 @@ def landscape(facts: Facts) -> Landscape | None:
     if shown < whole:
         notes.append(say(f"From a sample of {shown:,} of {whole:,}."))
     chart = Chart("Map of the instructions", " ".join(notes), wide=True)
-    groups = [[place for place, kind in enumerate(kinds) if kind == wanted] for wanted in range(len(KINDS))]
+    groups = [[place for place, kind in enumerate(kinds) if kind == wanted] for wanted in range(len(COLOURS))]
     _draw(chart, places, groups, sorted(ringed))
+    _explain(chart, facts.run.product(), groups, sorted(ringed))
     shown_texts = {
         f"map-{number}": [one_line(texts[place], SHOWN_CHARS) for place in group] for number, group in enumerate(groups)
     }
@@ -72,9 +78,13 @@ def landscape(facts: Facts) -> Landscape | None:
 
 
 def _sampled(facts: Facts) -> tuple[list[str], list[int]]:
-    """Texts, and for each which of KINDS it is of: a sample of the prompts, and of those quarantined as duplicates."""
+    """Texts, and for each its place in COLOURS: a sample of the prompts, and of those quarantined as duplicates.
+
+    Where no pairs are made there is nothing to miss, so that all prompts are of one colour.
+    """
     rows = facts.rows(_SAMPLE, READ_CHARS, POINTS)
-    texts, kinds = [row["text"] for row in rows], [0 if row["paired"] else 1 for row in rows]
+    pairless = facts.run.product() != "pairs"
+    texts, kinds = [row["text"] for row in rows], [0 if row["paired"] or pairless else 1 for row in rows]
     query = "SELECT payload FROM quarantine WHERE stage = 'filter' AND reason IN ? ORDER BY row_id, payload LIMIT ?"
     for payload in facts.column(query, list(DUPLICATES), REPEATS):
         text = _instruction(payload)[:READ_CHARS]
@@ -137,30 +147,33 @@ def _alike(texts: list[str], near: float) -> list[tuple[int, int, float]]:
     return [(int(rows[place]), int(columns[place]), float(shares[place])) for place in order]
 
 
+def dot_points(dots: int) -> float:
+    """Return the diameter of each of so many dots: few ones are larger, and none is too small to be seen."""
+    least, largest = DOT_POINTS
+    return max(least, min(largest, 80 / math.sqrt(max(1, dots))))
+
+
 def _draw(chart: Chart, places: "np.ndarray[Any, Any]", groups: list[list[int]], ringed: list[int]) -> None:
-    with drawing(chart, (9.4, 5.0)) as axes:
-        for number, (group, (name, colour, size)) in enumerate(zip(groups, KINDS, strict=True)):
+    dot = dot_points(len(places))
+    with drawing(chart, (9.4, 4.6)) as axes:
+        for number, (group, colour) in enumerate(zip(groups, COLOURS, strict=True)):
             if group:
-                drawn = axes.scatter(
-                    places[group, 0],
-                    places[group, 1],
-                    s=size,
-                    color=colour,
-                    linewidths=0,
-                    label=f"{say(name)} ({len(group):,})",
-                )
+                drawn = axes.scatter(places[group, 0], places[group, 1], s=dot**2, color=colour, linewidths=0)
                 drawn.set_gid(f"map-{number}")
         if ringed:
-            axes.scatter(
-                places[ringed, 0],
-                places[ringed, 1],
-                s=34,
-                facecolors="none",
-                edgecolors=BAD,
-                linewidths=1,
-                label=f"{say('near duplicates')} ({len(ringed):,})",
-            ).set_gid("map-rings")
+            x, y = places[ringed, 0], places[ringed, 1]
+            rings = axes.scatter(x, y, s=(dot + 3) ** 2, facecolors="none", edgecolors=BAD, linewidths=1)
+            rings.set_gid("map-rings")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[["left", "bottom"]].set_visible(False)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, markerscale=2, fontsize=13)
+
+
+def _explain(chart: Chart, product: Product, groups: list[list[int]], ringed: list[int]) -> None:
+    """Add what the colours of the map stand for."""
+    names = ("gives a pair" if product == "pairs" else "instructions", "gives none", "quarantined as a duplicate")
+    for name, colour, group in zip(names, COLOURS, groups, strict=True):
+        if group:
+            chart.add_key(colour, f"{say(name)} ({len(group):,})")
+    if ringed:
+        chart.add_key(BAD, f"{say('near duplicates')} ({len(ringed):,})")

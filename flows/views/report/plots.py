@@ -14,6 +14,7 @@ from kasasagi.flows.views.report.charts import (
     SHADES,
     Chart,
     bars,
+    count_on,
     drawing,
     histogram,
     label,
@@ -46,10 +47,11 @@ def _growth(facts: Facts) -> Chart | None:
     chart = Chart("Yield over time", "Rows finished so far, after each chunk; reused chunks count from the start.")
     with drawing(chart) as axes:
         for (stage, points), colour in zip(grown.items(), SERIES, strict=False):
-            times = [0.0, *(seconds / divisor for seconds, _ in points)]
-            axes.step(times, [0, *(rows for _, rows in points)], where="post", color=colour, label=stage, linewidth=1.6)
+            times = [0.0, *(seconds / divisor for seconds, _ in points), last / divisor]
+            rows = [0, *(rows for _, rows in points), points[-1][1]]
+            axes.step(times, rows, where="post", color=colour, label=stage, linewidth=1.6)
         axes.set_xlabel(say(f"{unit} since the start"))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        count_on(axes.yaxis)
         axes.legend()
     return chart
 
@@ -64,6 +66,8 @@ def _accepted(facts: Facts) -> Chart | None:
     with drawing(chart) as axes:
         axes.plot([draws for draws, _ in points], [kept for _, kept in points], color=SERIES[0], linewidth=1.6)
         axes.plot([0, drawn], [0, drawn], color=FAINT, linewidth=1, linestyle="--")
+        for axis in (axes.xaxis, axes.yaxis):
+            count_on(axis)
         axes.set_xlabel(say("draws"))
         axes.set_ylabel(say("accepted"))
     return chart
@@ -217,6 +221,7 @@ def _length_bias(facts: Facts) -> list[Chart]:
         for edge, patch in zip(edges, patches, strict=False):
             patch.set_facecolor(FAINT if abs(edge + 0.125) < 0.1 else SERIES[1] if edge < 0 else SERIES[0])
         axes.set_xticks([-4, -2, -1, 0, 1, 2, 4], ["16×", "4×", "2×", "=", "2×", "4×", "16×"])
+        count_on(axes.yaxis)
         axes.set_xlabel(say("rejected is longer  |  chosen is longer"))
     return [chart]
 
@@ -241,7 +246,7 @@ def cost_charts(stages: list[dict[str, Any]]) -> list[Chart]:
     if not paid:
         return []
     chart = Chart("Tokens", "Tokens paid for in this run; reused calls are not counted.")
-    with drawing(chart, (4.6, 0.9 + 0.4 * len(paid))) as axes:
+    with drawing(chart, (4.6, 1.1 + 0.34 * len(paid))) as axes:
         prompt = [stage["prompt_tokens"] for stage in paid]
         said = [stage["completion_tokens"] for stage in paid]
         axes.barh(range(len(paid)), prompt, color=SERIES[0], label=say("prompt"), height=0.6)
@@ -249,9 +254,8 @@ def cost_charts(stages: list[dict[str, Any]]) -> list[Chart]:
         axes.set_yticks(range(len(paid)), [stage["stage"] for stage in paid])
         axes.invert_yaxis()
         axes.grid(False, axis="y")
-        axes.locator_params(axis="x", nbins=4)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.legend()
+        count_on(axes.xaxis, most=4)
+        axes.figure.legend(loc="outside lower center", ncols=2, handlelength=1)
     return [chart]
 
 
