@@ -12,10 +12,9 @@ from kasasagi.flows.views.drawing import plain
 from kasasagi.flows.views.language import say, say_names
 from kasasagi.flows.views.reading import fetch, reading
 from kasasagi.flows.views.text import nearest, one_line, plural
+from kasasagi.tasks.gate.explain.losses import CONSEQUENCES
 
 DEFAULT_ROWS = 10
-CONSEQUENCES = ("nothing_to_compare", "too_few_responses")
-"""Reasons of rows that lack others, which an earlier stage quarantined."""
 _PLACED = """
 WITH placed AS (SELECT stage AS name, row_number() OVER () AS place FROM stages) SELECT {0}
 FROM quarantine LEFT JOIN placed ON name = stage WHERE {1}

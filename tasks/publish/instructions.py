@@ -12,6 +12,7 @@ from kasasagi.blocks.workspace.run_tables import identifier
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish.card.dataset_card import PARTIAL, CardFacts, front_matter, how_it_came_about, origin
 from kasasagi.tasks.publish.card.figures import Figures
+from kasasagi.tasks.publish.card.introduction import cost
 from kasasagi.tasks.publish.card.markdown import cell, code_block
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
 from kasasagi.tasks.publish.files import TRAIN, DataFiles, data_files
@@ -95,8 +96,8 @@ def _card(facts: CardFacts) -> str:
         front_matter(facts, ["instructions", "synthetic", "kasasagi"]),
         f"# {cell(facts.run.state().name)}",
         *([PARTIAL] if facts.partial else []),
-        f"{rows:,} instructions without answers, made by kasasagi in the run {cell(facts.run.id)}. "
-        f"Conversations with earlier turns: {several:,}.",
+        f"{rows:,} instructions without answers ({cost(facts.connection)}), made by kasasagi in the run "
+        f"{cell(facts.run.id)}. Conversations with earlier turns: {several:,}.",
         "## How to load it",
         code_block(_LOADING, "python"),
         "As the seeds of another recipe:",

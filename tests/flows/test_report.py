@@ -332,7 +332,7 @@ def test_a_word_at_the_end_is_the_same_word() -> None:
 def test_a_report_begins_with_one_sentence_and_the_pairs(page: Page) -> None:
     sentences = [attributes for attributes in page.tags("p") if attributes.get("class") == "result"]
     assert len(sentences) == 1
-    assert re.search(r"\d+ pairs from 40 prompts; \d+ paid calls, \$0\.\d+; \d+ prompts gave no pair", page.text)
+    assert re.search(r"\d+ pairs from 40 prompts; \d+ paid calls, \$0\.\d+; \d+ of 40 prompts gave no pair", page.text)
     sections = [attributes["id"] for attributes in page.tags("section")]
     assert sections[:3] == ["pairs", "gates", "funnel"]
 

@@ -77,11 +77,11 @@ def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tm
     """The figures name their units: prompts that gave no pair are not added to responses that were rejected before."""
     run = build_example_run(tmp_path, prompts=12)
     cost = "9 pairs from 12 prompts; 46 paid calls, $0.0070"
-    missing = "3 prompts gave no pair, most often missing_rating (1)"
+    missing = "3 of 12 prompts gave no pair, most often missing_rating (1)"
     assert shown(run, 400).splitlines()[1] == f"{cost}; {missing}; look at 1 failed gate"
     set_state(run, published=str(tmp_path / "out"))
     assert shown(run, 400).splitlines()[1].startswith(f"9 pairs from 12 prompts in {tmp_path / 'out'}; 46 paid calls")
-    assert "\n1 pair; 0 paid calls, $0; look at 1 failed gate\n" in shown(
+    assert "\n1 pair; 0 calls sent, $0; look at 1 failed gate\n" in shown(
         pair_run(tmp_path / "free", "Why?", "yes"), 200
     )
 
@@ -89,8 +89,8 @@ def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tm
 @pytest.mark.parametrize(
     ("product", "sentence"),
     [
-        ("responses", "23 responses; 46 paid calls, $0.0070; 1 response was rejected, most often refusal (1)"),
-        ("instructions", "9 instructions; 46 paid calls, $0.0070; 3 instructions were rejected"),
+        ("responses", "23 responses; 46 paid calls, $0.0070; 1 of 24 responses was rejected, most often refusal (1)"),
+        ("instructions", "9 instructions; 46 paid calls, $0.0070; 3 of 12 instructions were rejected"),
     ],
 )
 def test_a_summary_names_what_the_run_is_for(

@@ -68,7 +68,7 @@ def test_without_a_licence_the_card_claims_none(run: Run, tmp_path: Path) -> Non
 
 
 def test_the_account_of_every_stage_is_that_of_the_run(run: Run, tmp_path: Path) -> None:
-    shown = cells_of(card_of(run, tmp_path / "out"), "Account")
+    shown = cells_of(card_of(run, tmp_path / "out"), "Rows, calls and cost")
     with open_tables(run) as connection:
         stages = connection.execute(
             "SELECT stage, rows_in, rows_out, quarantined, calls_paid, calls_reused FROM stages"
@@ -80,7 +80,8 @@ def test_the_account_of_every_stage_is_that_of_the_run(run: Run, tmp_path: Path)
 
 def test_reasons_gates_and_models_are_named(run: Run, tmp_path: Path) -> None:
     card = card_of(run, tmp_path / "out")
-    assert re.search(r"preference pairs for DPO from \d+ prompts, .* \(\d+ paid calls, \$0\.\d+\)", card)
+    made = r"6 preference pairs for DPO from 9 prompts \(\d+ paid calls, \$0\.\d+\): "
+    assert re.search(made + r"3 of 9 prompts gave no pair, most often \w+ \(1\); look at 1 failed gate\.", card)
     for reason in ("broken_json", "min_chars", "refusal", "unreadable", "missing_rating", "tie"):
         assert re.search(rf"\| {reason} \| \d+ \|", card)
     gates = cells_of(card, "Gates")
@@ -92,6 +93,18 @@ def test_reasons_gates_and_models_are_named(run: Run, tmp_path: Path) -> None:
     assert [row[:2] for row in models] == [["respond", "large"], ["respond", "small"], ["judge", "critic"]]
     assert "temperature 0.8" in models[0][4]
     assert "temperature 0.0" in models[2][4]
+
+
+def test_the_card_names_what_removed_the_answers_and_no_payment_that_was_not_made(run: Run, tmp_path: Path) -> None:
+    connection = writable(run)
+    connection.execute("UPDATE quarantine SET reason = 'too_few_responses' WHERE stage = 'format_dpo'")
+    connection.execute("UPDATE stages SET cost_usd = 0")
+    connection.execute("UPDATE gates SET success = true")
+    publish(PublishConfig(), run, connection, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"\(\d+ calls sent, \$0\): 3 of 9 prompts gave no pair, mostly because fewer than two", card)
+    assert "answers were left (refusal 1). Each has" in card
+    assert "paid call" not in card
 
 
 def test_every_responder_stands_with_the_sampling_that_it_was_asked_with(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from kasasagi.blocks.models.llm import PASSING
 from kasasagi.blocks.workspace.runs import Product
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.text import dollars, plural
+from kasasagi.tasks.gate.explain.losses import calls_sent, loss_of
 
 _MAKES = {"pairs": "format_dpo", "responses": "respond"}
 """The stage that makes what a run publishes; instructions are made by the last one that there is."""
@@ -28,28 +29,28 @@ def result_sentence(
     last = {stage["stage"]: stage for stage in stages}.get(_MAKES.get(product, stages[-1]["stage"]), {"rows_in": 0})
     made = plural(count, product.removesuffix("s"))
     source = f" from {plural(last['rows_in'], 'prompt')}" if product == "pairs" and last["rows_in"] else ""
-    cost = dollars(sum(stage["cost_usd"] for stage in stages)) or "$0"
-    calls = plural(sum(stage["calls_paid"] for stage in stages), "paid call")
+    usd = sum(stage["cost_usd"] for stage in stages)
+    calls = calls_sent(sum(stage["calls_paid"] for stage in stages), usd)
     failed = sum(not gate["success"] for gate in gates)
+    missing = [*_lost(product, last, stages), *_unanswered(stages)]
+    passed = [say(f"all {plural(len(gates), 'gate')} passed")] if gates and not failed and not missing else []
     parts = [
         say(made + source) + (say(" in ") + place if place else ""),
-        say(f"{calls}, {cost}"),
-        *_lost(product, last),
-        *_unanswered(stages),
-        *([say(f"look at {plural(failed, 'failed gate')}")] if failed else []),
+        say(f"{calls}, {dollars(usd) or '$0'}"),
+        *missing,
+        *([say(f"look at {plural(failed, 'failed gate')}")] if failed else passed),
     ]
     return say("; ").join(parts)
 
 
-def _lost(product: Product, stage: Mapping[str, Any]) -> list[str]:
+def _lost(product: Product, stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return how many rows gave nothing and what for, if any."""
-    if not stage.get("reasons"):
+    loss = loss_of(stage, stages)
+    if loss is None:
         return []
-    reason, rows = max(stage["reasons"].items(), key=lambda found: found[1])
-    lost = plural(stage["quarantined"], _UNITS[product])
-    became = "gave no pair" if product == "pairs" else "was rejected" if stage["quarantined"] == 1 else "were rejected"
-    lost = say(f"{lost} {became}, most often")
-    return [f"{lost} {reason} ({rows:,})"]
+    became = "gave no pair" if product == "pairs" else "was rejected" if loss.rows == 1 else "were rejected"
+    lost, why = loss.words(_UNITS[product], became)
+    return [f"{say(lost)} {why}"]
 
 
 def _unanswered(stages: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -62,7 +62,7 @@ def draw_runs(rows: list[dict[str, Any]], console: Console) -> None:
 
 def _run_table(rows: list[dict[str, Any]], wide: bool) -> Table:
     more: list[tuple[str, Kind]] = [("recipe", "left"), ("started", "fixed"), ("took", "right")] if wide else []
-    numbers: list[tuple[str, Kind]] = [("pairs", "right"), ("paid calls", "right"), ("cost", "right")]
+    numbers: list[tuple[str, Kind]] = [("pairs", "right"), ("calls sent", "right"), ("cost", "right")]
     table = drawing.new_table(say_names([("run", "left"), ("status", "fixed"), *more, *numbers]))
     for row in rows:
         started = datetime.fromtimestamp(row["started"]).strftime("%Y-%m-%d %H:%M")
@@ -137,7 +137,7 @@ def _funnel_table(shown: dict[str, Any], bar_cells: int, with_calls: bool) -> Ta
 def _call_table(stages: list[dict[str, Any]]) -> Table:
     """Return what the stages asked models, for a narrow terminal: tokens in and out together."""
     numbers: list[tuple[str, Kind]] = [
-        (name, "right") for name in ("paid calls", "reused", "tokens", "cost", "task time")
+        (name, "right") for name in ("calls sent", "reused", "tokens", "cost", "task time")
     ]
     table = drawing.new_table(say_names([("stage", "fixed"), *numbers]))
     for stage in [*(stage for stage in stages if any(stage[name] for name in _COUNTS)), _total(stages)]:

@@ -107,6 +107,7 @@ def _figures(facts: Facts, state: RunState, stages: list[dict[str, Any]]) -> lis
     """Return the few numbers that matter most."""
     calls, reused = (sum(stage[name] for stage in stages) for name in ("calls_paid", "calls_reused"))
     tokens = sum(stage["prompt_tokens"] + stage["completion_tokens"] for stage in stages)
+    usd = sum(stage["cost_usd"] for stage in stages)
     product, count = _product(facts)
     last = {stage["stage"]: stage for stage in stages}.get("format_dpo")
     share = last["rows_out"] / last["rows_in"] if last and last["rows_in"] else None
@@ -114,10 +115,10 @@ def _figures(facts: Facts, state: RunState, stages: list[dict[str, Any]]) -> lis
         (product, f"{count:,}"),
         *([("prompts", f"{facts.prompts:,}")] if product != "instructions" else []),
         *([("prompts with a pair", f"{share:.0%}")] if share is not None else []),
-        ("calls paid", f"{calls:,}"),
+        ("calls paid" if usd else "calls sent", f"{calls:,}"),
         *([("calls reused", f"{reused:,}")] if reused else []),
         ("tokens", f"{tokens:,}"),
-        ("cost", dollars(sum(stage["cost_usd"] for stage in stages)) or "$0"),
+        ("cost", dollars(usd) or "$0"),
     ]
 
 

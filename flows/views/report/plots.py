@@ -245,7 +245,7 @@ def cost_charts(stages: list[dict[str, Any]]) -> list[Chart]:
     paid = [stage for stage in stages if stage["prompt_tokens"] + stage["completion_tokens"]]
     if not paid:
         return []
-    chart = Chart("Tokens", "Tokens paid for in this run; reused calls are not counted.")
+    chart = Chart("Tokens", "Tokens of the calls that this run sent; reused calls are not counted.")
     with drawing(chart, (4.6, 1.1 + 0.34 * len(paid))) as axes:
         prompt = [stage["prompt_tokens"] for stage in paid]
         said = [stage["completion_tokens"] for stage in paid]

@@ -1,1 +1,1 @@
-"""Explain a gate that failed: in plain words, with rows and reasons."""
+"""Explain a gate that failed, and what a run lost: in plain words, with rows and reasons."""

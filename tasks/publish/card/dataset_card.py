@@ -13,6 +13,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
 from kasasagi.tasks.publish.card.asked import asked_models
 from kasasagi.tasks.publish.card.figures import Figures
+from kasasagi.tasks.publish.card.introduction import cost, prompts_paired, to_look_at
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig
@@ -74,33 +75,17 @@ def how_it_came_about(facts: CardFacts) -> list[str]:
 
 
 def _introduction(facts: CardFacts) -> str:
-    """Return what the dataset is, in a sentence."""
+    """Return what the dataset is and what to look at, in a sentence, and what its rows hold."""
     pairs, run = facts.figures.pairs, cell(facts.run.id)
+    account = f"({cost(facts.connection)}){to_look_at(facts.connection, 'format_dpo', 'prompt', 'gave no pair')}"
     if any(form.rows == "pairs" for form in facts.forms):
         return (
-            f"{pairs:,} preference pairs for DPO from {_prompts(facts)}, made by kasasagi in the run {run} "
-            f"({_cost(facts)}): each has a prompt, a chosen and a rejected answer, {_ground(facts.figures)}."
+            f"{pairs:,} preference pairs for DPO from {prompts_paired(facts.connection, pairs)} {account} Each has a "
+            f"prompt, a chosen and a rejected answer, {_ground(facts.figures)}. Made by kasasagi in the run {run}."
         )
     rows = sum(facts.writers[0].counts.values())
-    return (
-        f"{rows:,} rows with responses, from which kasasagi made {pairs:,} preference pairs in the run {run} "
-        f"({_cost(facts)})."
-    )
-
-
-def _prompts(facts: CardFacts) -> str:
-    """Return how many prompts the pairs were made from."""
-    found = facts.connection.execute("SELECT rows_in FROM stages WHERE stage = 'format_dpo'").fetchone()
-    count = found[0] if found else facts.figures.pairs
-    return f"{count:,} prompt{'' if count == 1 else 's'}"
-
-
-def _cost(facts: CardFacts) -> str:
-    """Return how many calls the run paid for, and their price."""
-    found = facts.connection.execute("SELECT sum(calls_paid)::BIGINT, sum(cost_usd) FROM stages").fetchone()
-    calls, usd = (value or 0 for value in found or (0, 0))
-    price = f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}" if usd else "$0"
-    return f"{calls:,} paid call{'' if calls == 1 else 's'}, {price}"
+    made = f"from which kasasagi made {pairs:,} preference pairs in the run {run}"
+    return f"{rows:,} rows with responses, {made} {account}"
 
 
 def _ground(figures: Figures) -> str:
@@ -233,8 +218,8 @@ def _account(facts: CardFacts) -> list[str]:
     reasons = facts.connection.execute(
         "SELECT stage, reason, count(*) FROM quarantine GROUP BY ALL ORDER BY count(*) DESC, reason"
     ).fetchall()
-    header = ("stage", "rows in", "rows out", "quarantined", "calls paid", "calls reused")
-    parts = ["## Account", table((*header, "prompt tokens", "completion tokens", "US dollars"), stages)]
+    header = ("stage", "rows in", "rows out", "quarantined", "calls sent", "calls reused")
+    parts = ["## Rows, calls and cost", table((*header, "prompt tokens", "completion tokens", "US dollars"), stages)]
     parts.append(
         "For each stage, rows in equal rows out plus quarantined rows. An earlier run paid for a reused call, so its "
         "tokens and dollars are not counted here."

@@ -9,6 +9,7 @@ from kasasagi.tasks.publish.card.dataset_card import (
     how_to_load,
     origin,
 )
+from kasasagi.tasks.publish.card.introduction import cost, to_look_at
 from kasasagi.tasks.publish.card.markdown import cell, table
 
 
@@ -19,8 +20,9 @@ def responses_card(facts: CardFacts) -> str:
         front_matter(facts, ["synthetic", "kasasagi", *facts.config.formats]),
         f"# {cell(facts.run.state().name)}",
         *([PARTIAL] if facts.partial else []),
-        f"{figures.pairs:,} responses to {figures.prompts:,} prompts, made by kasasagi in the run "
-        f"{cell(facts.run.id)}. Nobody judged them, and no pairs were made of them.",
+        f"{figures.pairs:,} responses to {figures.prompts:,} prompts ({cost(facts.connection)})"
+        f"{to_look_at(facts.connection, 'respond', 'response', 'rejected')} Nobody judged them, and no pairs were made "
+        f"of them. Made by kasasagi in the run {cell(facts.run.id)}.",
         *how_to_load(facts),
         *columns(facts),
         *how_it_came_about(facts),
