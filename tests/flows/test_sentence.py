@@ -37,7 +37,7 @@ def sentence_of(pair_reasons: dict[str, int], answer_reasons: dict[str, int], ga
 def test_prompts_that_gave_no_pair_are_named_though_every_gate_passed() -> None:
     lost = "; 520 of 1,000 prompts gave no pair, "
     few = sentence_of({"tie": 96, "too_few_responses": 424}, {"refusal": 3, "equal_answer": 421}, gates=26)
-    assert few.endswith(f"{lost}mostly because fewer than two answers were left (equal_answer 421)")
+    assert few.endswith(f"{lost}most often because fewer than two answers were left (equal_answer 421)")
     assert "too_few_responses" not in few, "a consequence: what to change is what removed the answers"
     assert sentence_of({"tie": 520}, {"equal_answer": 421}, gates=26).endswith(f"{lost}most often tie (520)")
     assert sentence_of({"too_few_responses": 520}, {}).endswith(f"{lost}most often too_few_responses (520)")

@@ -102,7 +102,7 @@ def test_the_card_names_what_removed_the_answers_and_no_payment_that_was_not_mad
     connection.execute("UPDATE gates SET success = true")
     publish(PublishConfig(), run, connection, tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert re.search(r"\(\d+ calls sent, \$0\): 3 of 9 prompts gave no pair, mostly because fewer than two", card)
+    assert re.search(r"\(\d+ calls sent, \$0\): 3 of 9 prompts gave no pair, most often because fewer than two", card)
     assert "answers were left (refusal 1). Each has" in card
     assert "paid call" not in card
 
