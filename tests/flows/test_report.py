@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from contextvars import copy_context
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,31 @@ def test_a_page_stays_under_its_limit_whatever_the_texts(changed: Changed, monke
 )
 def test_a_run_that_lacks_something_is_reported_all_the_same(changed: Changed, statements: tuple[str, ...]) -> None:
     assert "format_dpo" in page_of(changed(*statements)).text
+
+
+def test_a_run_that_made_no_pair_shows_its_prompts_with_answers_and_reasons(changed: Changed) -> None:
+    run = changed("DELETE FROM pairs", "UPDATE quarantine SET reason = 'tie' WHERE reason = 'missing_rating'")
+    found = page_of(run)
+    assert "No pairs. 40 prompts gave none: tie 2, too_few_responses 1." in found.text
+    assert "All 0" not in found.text
+    assert ["hidden" in form for form in found.tags("form")] == [True]
+    prompts = found.data["pairs"]
+    assert len(prompts) == 40
+    tied = [row["a"] for row in prompts if any(why["by"].startswith("format_dpo: tie") for why in row["w"])]
+    rated = [{answer["by"] for answer in answers} for answers in tied]
+    assert {"large · rated 5, 5", "small · rated 5, 5"} in rated
+    assert all(answer["text"][0] for answers in tied for answer in answers)
+
+
+def test_no_pairs_are_said_so_in_japanese_and_while_the_run_goes_on(changed: Changed, tmp_path: Path) -> None:
+    run = changed("DELETE FROM pairs")
+    asked = ["report", run.id, "-w", str(run.workspace.folder), "--language", "ja", "-o", str(tmp_path / "ja.html")]
+    assert copy_context().run(CliRunner().invoke, app, asked).exit_code == 0
+    assert "ペアはありません。 プロンプト 40 件はペアになりませんでした: " in (tmp_path / "ja.html").read_text("utf-8")
+    run.save(run.state().model_copy(update={"status": "running"}))
+    live = page_of(run)
+    assert "No pairs yet." in live.text
+    assert live.data["pairs"] == []
 
 
 def test_a_run_that_goes_on_is_reported_too(tmp_path: Path) -> None:

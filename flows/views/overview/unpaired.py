@@ -1,7 +1,9 @@
 """Prompts without a pair on the terminal: what was asked, answered and rated, and why there is no pair."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from duckdb import DuckDBPyConnection
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +21,7 @@ SELECT prompt_id, messages FROM prompts WHERE prompt_id NOT IN (SELECT prompt_id
 _RESPONSES = """
 SELECT model, content, (SELECT list(rating ORDER BY judge, aspect, ordering) FROM ratings
     WHERE ratings.response_id = responses.response_id) AS ratings
-FROM responses WHERE prompt_id = ? ORDER BY model, sample_index
+FROM responses WHERE prompt_id = $id ORDER BY model, sample_index
 """
 _WHY = """
 SELECT stage, reason, detail, coalesce(TRY(payload->>'content'), TRY(payload->>'reply')) AS text FROM quarantine
@@ -40,12 +42,25 @@ ORDER BY ALL LIMIT ?
 def unpaired(run: Run, most: int) -> dict[str, list[dict[str, Any]]]:
     """Return prompts that gave no pair, each with its responses and why, and rows that did not become prompts."""
     with reading(run) as connection:
-        prompts = fetch(connection, _PROMPTS, [most])
-        for prompt in prompts:
-            name = prompt["prompt_id"]
-            prompt["responses"] = fetch(connection, _RESPONSES, [name])
-            prompt["why"] = fetch(connection, _WHY, {"id": name})
-        return {"prompts": prompts, "before": fetch(connection, _BEFORE, [most])}
+        return {"prompts": list(each_unpaired(connection, most)), "before": fetch(connection, _BEFORE, [most])}
+
+
+def each_unpaired(connection: DuckDBPyConnection, most: int) -> Iterator[dict[str, Any]]:
+    """Yield prompts that gave no pair by id, each with its responses and why, so that few texts are in memory."""
+    for prompt in fetch(connection, _PROMPTS, [most]):
+        name = {"id": prompt["prompt_id"]}
+        yield {**prompt, "responses": fetch(connection, _RESPONSES, name), "why": fetch(connection, _WHY, name)}
+
+
+def rated(response: dict[str, Any]) -> str:
+    """Return all ratings of a response in words."""
+    ratings = ", ".join("?" if rating is None else f"{rating:g}" for rating in response["ratings"] or ())
+    return say("rated {ratings}", ratings=ratings) if ratings else say("not rated")
+
+
+def reason_of(row: dict[str, Any]) -> str:
+    """Return the stage of a quarantined row, its reason and the detail."""
+    return ": ".join(part for part in (row["stage"], row["reason"], row["detail"]) if part)
 
 
 def draw_unpaired(run: Run, console: Console, most: int) -> None:
@@ -60,7 +75,7 @@ def draw_unpaired(run: Run, console: Console, most: int) -> None:
         drawing.heading(console, say("Rows that did not become prompts"))
         for row in found["before"]:
             grid = _grid()
-            _add(grid, console, "row", _reason(row), row["text"] or "", "yellow")
+            _add(grid, console, "row", reason_of(row), row["text"] or "", "yellow")
             console.print(grid)
 
 
@@ -68,16 +83,17 @@ def _table(prompt: dict[str, Any], console: Console) -> Table:
     grid = _grid()
     _add(grid, console, "prompt", prompt["prompt_id"], messages_text(prompt["messages"]), "bold")
     for response in prompt["responses"]:
-        ratings = ", ".join("?" if rating is None else f"{rating:g}" for rating in response["ratings"] or ())
-        rated = say("rated {ratings}", ratings=ratings) if ratings else say("not rated")
-        _add(grid, console, "response", f"{response['model']}  {rated}", response["content"] or "", "bold green")
+        _add(
+            grid,
+            console,
+            "response",
+            f"{response['model']}  {rated(response)}",
+            response["content"] or "",
+            "bold green",
+        )
     for row in prompt["why"]:
-        _add(grid, console, "no pair", _reason(row), row["text"] or "", "yellow")
+        _add(grid, console, "no pair", reason_of(row), row["text"] or "", "yellow")
     return grid
-
-
-def _reason(row: dict[str, Any]) -> str:
-    return ": ".join(part for part in (row["stage"], row["reason"], row["detail"]) if part)
 
 
 def _grid() -> Table:

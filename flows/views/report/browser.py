@@ -1,6 +1,7 @@
 """The rows that the page can show, as many as there is room for: pairs side by side with the judge's words.
 
-A run without pairs shows its responses, and a run without responses its instructions.
+A run that makes no pairs shows its responses, and a run without responses its instructions. A run that was to make pairs
+and made none shows its prompts with their answers and why they gave none.
 """
 
 from collections.abc import Iterator
@@ -9,11 +10,13 @@ from typing import Any
 import orjson
 
 from kasasagi.blocks.workspace.runs import Product
+from kasasagi.flows.views.overview.unpaired import each_unpaired, rated, reason_of
 from kasasagi.flows.views.report.differences import marked
 from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.text import cut, messages_text, visible
 
 MOST_PAIRS = 2_000
+MOST_UNPAIRED = 200
 PROMPT_CHARS = 3_000
 ANSWER_CHARS = 6_000
 WORDS_CHARS = 1_200
@@ -50,20 +53,28 @@ SELECT r.prompt_id, {_TURNS} AS turns, r.model, left(r.content, {ANSWER_CHARS + 
 FROM r JOIN prompts USING (prompt_id) ORDER BY r.prompt_id, r.model, r.sample_index
 """
 _INSTRUCTIONS = f"SELECT prompt_id, {_TURNS} AS turns FROM prompts ORDER BY prompt_id LIMIT ?"
-_QUERIES: dict[Product, str] = {"pairs": _PAIRS, "responses": _RESPONSES, "instructions": _INSTRUCTIONS}
+_QUERIES: dict[Product, str] = {"responses": _RESPONSES, "instructions": _INSTRUCTIONS}
 
 
 def browsed(facts: Facts, room: int) -> list[dict[str, Any]]:
     """Rows as plain data that together take at most so many bytes as JSON in a page, in the order of their ids."""
     pairs: list[dict[str, Any]] = []
-    product = facts.run.product()
-    for row in _rows(facts, _QUERIES[product]):
-        pair = _pair(row) if product == "pairs" else _lone(row)
+    for pair in _shown(facts):
         room -= len(embedded(pair).encode()) + 1
         if room < 0:
             break
         pairs.append(pair)
     return pairs
+
+
+def _shown(facts: Facts) -> Iterator[dict[str, Any]]:
+    product = facts.run.product()
+    if product != "pairs":
+        yield from map(_lone, _rows(facts, _QUERIES[product]))
+    elif facts.pairs:
+        yield from map(_pair, _rows(facts, _PAIRS))
+    elif facts.run.state().status != "running":
+        yield from map(_unpaired, each_unpaired(facts.connection, MOST_UNPAIRED))
 
 
 def embedded(value: Any) -> str:
@@ -108,6 +119,18 @@ def _lone(row: dict[str, Any]) -> dict[str, Any]:
         return {**shown, "c": None}
     text = shortened(row["content"] or "", ANSWER_CHARS, row["chars"])
     return {**shown, "c": {"by": visible(row["model"] or ""), "rating": None, "text": [text], "words": []}}
+
+
+def _unpaired(prompt: dict[str, Any]) -> dict[str, Any]:
+    """A prompt that gave no pair: its answers with their ratings, and what was quarantined for which reason."""
+    answers = [(f"{response['model']} · {rated(response)}", response["content"]) for response in prompt["responses"]]
+    why = [(reason_of(row), row["text"]) for row in prompt["why"]]
+    texts = [
+        [{"by": visible(cut(title, WORDS_CHARS)), "text": [shortened(text or "", ANSWER_CHARS)]} for title, text in one]
+        for one in (answers, why)
+    ]
+    shown = shortened(messages_text(prompt["messages"]), PROMPT_CHARS)
+    return {"id": prompt["prompt_id"], "p": shown, "m": None, "c": None, "r": None, "a": texts[0], "w": texts[1]}
 
 
 def _answer(row: dict[str, Any], side: str) -> str:

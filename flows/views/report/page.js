@@ -16,13 +16,13 @@
   const number = (value) => (value === null ? say("not rated") : say("rated {}").replace("{}", String(Math.round(value * 100) / 100)));
 
   const side = (title, kind, one) => {
-    const column = made("div");
+    const column = made("div", title === "no pair" ? "why" : "");
     column.append(made("div", "who " + kind, [say(title), one.by, ...(kind ? [number(one.rating)] : [])].join(" · ")));
     const text = made("div", "text");
     text.dir = "auto";
     one.text.forEach((piece, place) => text.append(place % 2 ? made("mark", "", piece) : document.createTextNode(piece)));
     column.append(text);
-    for (const [order, aspect, rating, words] of one.words) {
+    for (const [order, aspect, rating, words] of one.words || []) {
       const said = made("div", "words");
       said.append(made("div", "", aspect + ", " + say(order + " order") + ": " + (rating === null ? say("unreadable") : rating)));
       const quoted = made("div", "text", words);
@@ -41,7 +41,10 @@
     prompt.dir = "auto";
     const sides = made("div", "sides");
     if (pair.r) sides.append(side("chosen", "chosen", pair.c), side("rejected", "rejected", pair.r));
-    else if (pair.c) sides.append(side("response", "", pair.c));
+    else if (pair.a) {
+      for (const one of pair.a) sides.append(side("response", "", one));
+      for (const one of pair.w) sides.append(side("no pair", "", one));
+    } else if (pair.c) sides.append(side("response", "", pair.c));
     element.append(prompt);
     if (sides.hasChildNodes()) element.append(sides);
     return element;

@@ -63,13 +63,40 @@ def report(run: Run) -> str:
 def _rendered(content: dict[str, Any], facts: Facts, pairs: list[dict[str, Any]], found: Landscape | None) -> str:
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
     data = embedded({"pairs": pairs, "map": found.texts if found else {}, "language": page_words()})
+    _, count = _product(facts)
+    return environment.get_template("page.html.j2").render(
+        content,
+        data=Markup(data),
+        shown_pairs=_shown(facts, len(pairs)),
+        found_any=bool(count),
+        say=say,
+        language=current_language(),
+        scopes=SCOPES,
+    )
+
+
+def _shown(facts: Facts, shown: int) -> str:
+    """Return how many rows the page shows of how many; where there are no pairs, which prompts gave none and why."""
     product, count = _product(facts)
     rows = plural(count, product.removesuffix("s"))
-    shown = f"{len(pairs):,} of {rows}, the first by id, which is a fair sample."
-    shown = say(shown if len(pairs) < count else f"All {rows}.")
-    return environment.get_template("page.html.j2").render(
-        content, data=Markup(data), shown_pairs=shown, say=say, language=current_language(), scopes=SCOPES
-    )
+    if product == "pairs" and not count:
+        return _no_pairs(facts, shown)
+    if not count:
+        return say(f"No {product}.")
+    return say(f"{shown:,} of {rows}, the first by id, which is a fair sample." if shown < count else f"All {rows}.")
+
+
+def _no_pairs(facts: Facts, shown: int) -> str:
+    if facts.run.state().status == "running":
+        return say("No pairs yet.")
+    if not facts.prompts:
+        return say("No pairs: no row became a prompt.")
+    pairing = {stage["stage"]: stage["reasons"] for stage in facts.stages()}.get("format_dpo", [])
+    reasons = visible(", ".join(f"{row['reason']} {row['rows']:,}" for row in pairing[:MOST_REASONS]))
+    none = f"{plural(facts.prompts, 'prompt')} gave none"
+    why = say(none + ": {reasons}.", reasons=reasons) if reasons else say(none + ".")
+    first = say(f"The first {shown:,} by id are below.") if shown < facts.prompts else ""
+    return " ".join(part for part in (say("No pairs."), why, first) if part)
 
 
 def _head(facts: Facts, stages: list[dict[str, Any]]) -> dict[str, Any]:
