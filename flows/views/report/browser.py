@@ -122,7 +122,7 @@ def _lone(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unpaired(prompt: dict[str, Any]) -> dict[str, Any]:
-    """A prompt that gave no pair: its answers with their ratings, and what was quarantined for which reason."""
+    """Return a prompt that gave no pair: its answers with their ratings, and what was quarantined for which reason."""
     answers = [(f"{response['model']} · {rated(response)}", response["content"]) for response in prompt["responses"]]
     why = [(reason_of(row), row["text"]) for row in prompt["why"]]
     texts = [

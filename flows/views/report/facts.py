@@ -105,7 +105,7 @@ class Facts:
         return [row | {"reasons": reasons.get(row["stage"], [])} for row in self.rows("FROM stages")]
 
     def gates(self) -> list[dict[str, Any]]:
-        """Return all gates, those that failed first, and then in the order of the pipeline, as the terminal shows them."""
+        """Return all gates: those that failed, and then the others, in the order of the pipeline as on the terminal."""
         places = {stage: place for place, stage in enumerate(self.column("SELECT stage FROM stages"))}
         return sorted(self._evaluated, key=lambda gate: (bool(gate["success"]), places.get(gate["stage"], len(places))))
 
