@@ -1,6 +1,7 @@
 """Responses as a dataset: one row each where no pairs are made, and all of a prompt's beside its pairs."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,8 @@ def test_the_card_of_responses_reads_well(alone: Run, tmp_path: Path) -> None:
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     answered = asked(alone, "SELECT count(DISTINCT prompt_id) FROM responses")[0][0]
     assert f"{done.rows} responses to {answered} prompts" in card
+    lost = r"\d+ of \d+ responses did not pass, most often refusal \(\d+\)"
+    assert re.search(r"prompts \(\d+ (?:paid calls|calls sent), \$[\d.]+\): " + lost, card)
     assert "Nobody judged them" in card
     head = card.split("## Models")[0].replace("no pairs were made of them", "")
     assert not [word for word in ("chosen", "rejected", "preference", "pair") if word in head.lower()]

@@ -21,8 +21,8 @@ def responses_card(facts: CardFacts) -> str:
         f"# {cell(facts.run.state().name)}",
         *([PARTIAL] if facts.partial else []),
         f"{figures.pairs:,} responses to {figures.prompts:,} prompts ({cost(facts.connection)})"
-        f"{to_look_at(facts.connection, 'respond', 'response', 'rejected')} Nobody judged them, and no pairs were made "
-        f"of them. Made by kasasagi in the run {cell(facts.run.id)}.",
+        f"{to_look_at(facts.connection, 'respond', 'response', 'did not pass')} Nobody judged them, and no pairs were "
+        f"made of them. Made by kasasagi in the run {cell(facts.run.id)}.",
         *how_to_load(facts),
         *columns(facts),
         *how_it_came_about(facts),
