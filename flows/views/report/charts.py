@@ -72,11 +72,11 @@ class Chart:
     note: str = ""
     svg: Markup = field(default_factory=Markup)
     wide: bool = False
-    key: list[tuple[str, str]] = field(default_factory=list)
+    key: list[tuple[str, str, bool]] = field(default_factory=list)
 
-    def add_key(self, colour: str, text: str) -> None:
-        """Add what a colour stands for, as text of the page, which is as large on a phone as elsewhere."""
-        self.key.append((_VARIABLES[colour], text))
+    def add_key(self, colour: str, text: str, ring: bool = False) -> None:
+        """Add what a dot or ring of a colour stands for, as text of the page, as large on a phone as elsewhere."""
+        self.key.append((_VARIABLES[colour], text, ring))
 
 
 def label(text: Any) -> str:

@@ -176,4 +176,4 @@ def _explain(chart: Chart, product: Product, groups: list[list[int]], ringed: li
         if group:
             chart.add_key(colour, f"{say(name)} ({len(group):,})")
     if ringed:
-        chart.add_key(BAD, f"{say('near duplicates')} ({len(ringed):,})")
+        chart.add_key(BAD, f"{say('near duplicates')} ({len(ringed):,})", ring=True)
