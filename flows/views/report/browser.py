@@ -1,7 +1,7 @@
 """The rows that the page can show, as many as there is room for: pairs side by side with the judge's words.
 
-A run that makes no pairs shows its responses, and a run without responses its instructions. A run that was to make pairs
-and made none shows its prompts with their answers and why they gave none.
+A run that makes no pairs shows its responses, and a run without responses its instructions. A run that was to make
+pairs and made none shows its prompts with their answers and why they gave none.
 """
 
 from collections.abc import Iterator
