@@ -65,7 +65,7 @@ def test_tanuki_ja_draws_as_the_script_did(tmp_path: Path) -> None:
     assert source.samples == 10_000
 
 
-def test_tanuki_ja_keeps_what_the_script_kept(tmp_path: Path) -> None:
+def test_tanuki_ja_keeps_what_the_script_kept_but_for_what_no_model_can_answer(tmp_path: Path) -> None:
     loaded = load_recipe("tanuki-ja")
     cases = [
         ("日本の首都はどこですか。", "stop"),
@@ -75,6 +75,8 @@ def test_tanuki_ja_keeps_what_the_script_kept(tmp_path: Path) -> None:
         ("すごいですねえ、ほんとうに！", "stop"),
         ("首都は。", "stop"),
         ("日本の首都を教えてください。", "length"),
+        ("あなたの家の周りの植物は、花粉媒介者としてどのような昆虫を引き寄せますか？", "stop"),
+        ("現在進行中のプロジェクトの進捗状況を報告してください。", "stop"),
     ]
     rows = [
         {**prompt(text), "position": place, "source": "magpie", "finish_reason": reason, "stop_reason": None}
@@ -90,6 +92,8 @@ def test_tanuki_ja_keeps_what_the_script_kept(tmp_path: Path) -> None:
         (4, "ends"),
         (5, "min_chars"),
         (6, "finished"),
+        (7, "private_life"),
+        (8, "missing_context"),
     ]
 
 
