@@ -219,11 +219,16 @@ def tanuki(walk: Walk) -> None:
 
 
 def pairs_of_instructions(walk: Walk) -> None:
-    """The page's recipe for pairs, with the server in place of its two models, for some of the stand-in's English."""
+    """The page's recipe for pairs, for some of the stand-in's English texts.
+
+    The server gives one answer to equal requests, so that a second model responds in place of a second sample.
+    """
     [text] = [text for text in blocks(ROOT / "docs" / "tutorial-tanuki.md", "yaml") if "name: tanuki-pairs" in text]
     recipe = yaml.safe_load(text)
     here = {"kind": "openai", "base_url": walk.job.server.base_url}
-    recipe["models"] = {"tanuki": {**here, "model": "small"}, "critic": {**here, "model": "critic"}}
+    names = {"tanuki": "small", "another": "large", "critic": "critic"}
+    recipe["models"] = {label: {**here, "model": name} for label, name in names.items()}
+    recipe["respond"] |= {"models": ["tanuki", "another"], "samples": 1}
     recipe["source"]["limit"] = 60
     recipe["filter"]["rules"] = [{"language": ["en", "ja"]}]
     written(walk, "mine.yaml", recipe)
