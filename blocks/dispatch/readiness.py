@@ -49,7 +49,8 @@ async def check_readiness(route: Route, is_silent: Callable[[], bool], log: Call
         found = await _try(route)
         left = started + route.model.patience_s - loop.time()
         if found.state == "loading" and attempt == LOGGED_AFTER:
-            log(f"model {route.label!r} at {route.address.url} is loading ({found.words}); waiting up to {left:.0f} s")
+            waiting = f"; waiting up to {left:.0f} s" if left >= 1 else ""
+            log(f"model {route.label!r} at {route.address.url} is loading ({found.words}){waiting}")
         if (final := _final(found, attempt >= route.model.max_retries, left <= 0, is_silent)) is not None:
             return final
         await asyncio.sleep(backoff(attempt, None))

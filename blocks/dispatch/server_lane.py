@@ -299,7 +299,8 @@ class ServerLane(Lane):
         availability.is_logged = True
         left = max(0.0, route.model.patience_s - availability.seconds_down(now))
         why = f"{trouble_of(availability.last)} ({words_of(availability.last)})"
-        self._log(f"{_describe(route)} {why}; its calls wait and are sent again for up to {left:.0f} s")
+        again = f"; its calls wait and are sent again for up to {left:.0f} s" if left >= 1 else ""
+        self._log(f"{_describe(route)} {why}{again}")
 
     def _give_up(self, job: Job, completion: Completion, route: Route, now: float) -> None:
         """Fail a question and all that wait for the same model, since patience with it is over."""

@@ -85,3 +85,15 @@ def read_results(run: Run) -> list[StageResults]:
         except ValidationError as error:
             raise WorkspaceError(f"{file} is damaged: remove it, or run the recipe again") from error
     return sorted(found, key=lambda one: (one.judged, one.stage, one.scope))
+
+
+def seen_on_scout(run: Run, stage: str, failed: Sequence[Result]) -> list[bool]:
+    """Return for each failed result of a whole stage whether it failed on the first chunk with the same counts."""
+    scout = [
+        result
+        for found in read_results(run)
+        if (found.stage, found.scope) == (stage, "scout")
+        for result in found.results
+    ]
+    seen = {one.expectation: one.counts for one in scout if not one.success}
+    return [one.counts == seen.get(one.expectation) for one in failed]

@@ -16,6 +16,7 @@ from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
 from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
+from kasasagi.tasks.gate.results import seen_on_scout
 
 
 @task(name="gate", retries=0, persist_result=False, task_run_name="gate-{stage}-{scope}")
@@ -50,7 +51,8 @@ def gate(
     stopping = [one for one in outcomes if one.stops]
     if refused is None:
         raises = stops and recipe.gates.on_fail == "stop"
-        _log(context.session, failed, in_error=[one for one in stopping if raises])
+        in_error = [one for one in stopping if raises]
+        _log(context.session, failed if scope == "scout" else _news(run, stage, failed, in_error), in_error)
     if stopping and stops and recipe.gates.on_fail != "warn":
         way_on = "; ".join(part for part in (refused, remedy(run) if pauses else None) if part)
         reason = None if refused else _reason(run, stopping)
@@ -65,6 +67,12 @@ def _log(session: Session, failed: Sequence[Outcome], in_error: Sequence[Outcome
     for one in failed:
         sentence = f"gate {one.severity}: {one.sentence()}"
         session.log(sentence if one in in_error else f"{sentence}; {next(causes)}")
+
+
+def _news(run: Run, stage: str, failed: Sequence[Outcome], in_error: Sequence[Outcome]) -> list[Outcome]:
+    """Return the failed expectations of a whole stage that its first chunk did not show with the same figures."""
+    known = seen_on_scout(run, stage, [one.result() for one in failed])
+    return [one for one, was_logged in zip(failed, known, strict=True) if one in in_error or not was_logged]
 
 
 def _causes(run: Run, failed: Sequence[Outcome]) -> list[str]:

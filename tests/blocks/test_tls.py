@@ -98,15 +98,16 @@ def test_https_to_a_server_of_http_is_named(tmp_path: Path) -> None:
         dispatcher.ask(questions(1))
 
 
-def test_patience_that_is_over_is_not_a_negative_number_of_seconds(tmp_path: Path) -> None:
+def test_patience_that_is_over_promises_no_further_seconds(tmp_path: Path) -> None:
     lines = list[str]()
     with (
-        ScriptedServer(lambda number, headers: (500, {}, b"{}"), MODELS) as server,
-        dispatching(tmp_path, {"small": model(server.base_url, max_retries=1, patience_s=0)}) as dispatcher,
+        ScriptedServer(lambda number, headers: (503, {}, b"{}"), MODELS) as server,
+        dispatching(tmp_path, {"small": model(server.base_url, max_retries=1, patience_s=0.4)}) as dispatcher,
     ):
         dispatcher.log = lines.append
         dispatcher.ask(questions(4))
-    assert not [line for line in lines if "up to -" in line]
+    assert lines[0].endswith("does not answer (503: {})")
+    assert not [line for line in lines if "up to" in line]
 
 
 @pytest.mark.parametrize(

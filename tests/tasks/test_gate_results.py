@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.workspace.runs import Run, WorkspaceError
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.judge import judge_stage
-from kasasagi.tasks.gate.outcome import keep_outcomes
-from kasasagi.tasks.gate.results import read_results
+from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes
+from kasasagi.tasks.gate.results import read_results, seen_on_scout
 from kasasagi.tasks.pipeline import default_expectations
 from tests.tasks.test_gate import refused, responses, run, tables
 
@@ -80,3 +81,20 @@ def test_results_are_read_as_they_were_judged_and_a_damaged_file_is_named(run: R
     file.write_text("{")
     with pytest.raises(WorkspaceError, match=r"respond-whole\.json is damaged"):
         read_results(run)
+
+
+def test_only_a_failure_with_the_figures_of_the_first_chunk_was_seen_there(run: Run) -> None:
+    [refusals] = [one for one in default_expectations() if one.name == "ExpectColumnValuesToBeInSet(refused)"]
+
+    def judged(connection: DuckDBPyConnection, scope: Literal["scout", "whole"]) -> list[Outcome]:
+        return judge_stage(connection, "respond", scope, [refusals])
+
+    with tables(run, responses=responses(2), quarantine=refused(20)) as connection:
+        scout, same = judged(connection, "scout"), judged(connection, "whole")
+    with tables(run, responses=responses(3), quarantine=refused(20)) as connection:
+        more = judged(connection, "whole")
+    keep_outcomes(run, "respond", "scout", scout)
+    assert [one.success for one in (*same, *more)] == [False, False]
+    assert seen_on_scout(run, "respond", [one.result() for one in same]) == [True]
+    assert seen_on_scout(run, "respond", [one.result() for one in more]) == [False]
+    assert seen_on_scout(run, "filter", [one.result() for one in same]) == [False]

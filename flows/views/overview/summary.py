@@ -120,13 +120,22 @@ def _stages(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
 def _gates(connection: DuckDBPyConnection, run: Run) -> list[dict[str, Any]]:
     """Return the outcomes of the gates; of each that failed, the `reason` of most rows behind it, and where to `see`
     them.
+
+    A failure that the first chunk shows with the figures of all rows is returned once.
     """
-    gates = fetch(connection, "SELECT * FROM gates")
+    gates = _without_repeats(fetch(connection, "SELECT * FROM gates"))
     for gate in gates:
         failed = not gate["success"]
         cause = cause_of(connection, run, gate["stage"], gate["expectation"] or "") if failed else Cause("", "")
         gate.update(cause._asdict())
     return gates
+
+
+def _without_repeats(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return outcomes without failures on the first chunk whose figures are those of the whole stage."""
+    figures = ("stage", "expectation", "observed", "success")
+    whole = [[gate[name] for name in figures] for gate in gates if gate["scope"] == "whole" and not gate["success"]]
+    return [gate for gate in gates if gate["scope"] == "whole" or [gate[name] for name in figures] not in whole]
 
 
 def _chunks(run: Run) -> dict[str, int]:
