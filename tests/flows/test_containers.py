@@ -47,6 +47,13 @@ def test_the_compose_file_has_no_password_of_its_own_and_this_prefect() -> None:
     assert "--prefect-file deployments/prefect.yaml" in services["worker"]["command"]
 
 
+def test_what_asks_for_no_password_is_published_on_this_machine_alone() -> None:
+    for name, service in read("compose.yaml")["services"].items():
+        asks = "PREFECT_SERVER_API_AUTH_STRING" in service.get("environment", {})
+        for port in service.get("ports", ()):
+            assert asks or str(port).startswith(("127.0.0.1:", "[::1]:")), f"{name} is open to the network"
+
+
 def test_containers_get_the_same_deployments() -> None:
     ours, theirs = read("prefect.yaml"), read("containers.yaml")
 
