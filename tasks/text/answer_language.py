@@ -20,6 +20,19 @@ ENOUGH_LATIN = 25
 ENOUGH_JAPANESE = 12
 _CODE_SIGNS = re.compile(r"[{}()\[\]=;<>\\/+|$^_]")
 _SENTENCE = re.compile(r"\b(?:[A-Za-zÀ-ɏ]++['’]?[A-Za-zÀ-ɏ]*+ ){5}[A-Za-zÀ-ɏ]")
+_SIX_WORDS = re.compile(r"\b(?=((?:[A-Za-zÀ-ɏ]++['’]?[A-Za-zÀ-ɏ]*+[,;:]? ){5}[A-Za-zÀ-ɏ]+))")
+MOST_STOPS, FEWEST_SMALL_WORDS = 2, 3
+"""Of six words in a sentence; a list of names or things has more stops or fewer words in small letters."""
+ENOUGH_SIGNS = 4
+_QUOTED = re.compile(
+    r"「[^」]*」|『[^』]*』|《[^》]*》|“[^”]*”|\"[^\"\n]*\"|‘[^’]*’|(?<!\w)'[^'\n]*'(?!\w)|（[^）]*）|\([^)\n]*\)|\*\*[^*\n]*\*\*"
+)
+_END = re.compile(r"[.?!](?:\s|\Z)")
+_HANGUL = re.compile(r"[\uac00-\ud7a3]")
+_KOREAN_SENTENCE = re.compile(r"[\uac00-\ud7a3][^.?!。\n]*(?:다|요|까|죠|네|음)(?:[.?!。]|\s*\Z)")
+_KOREAN_STOP = re.compile(r"[.?!。]|[\uac00-\ud7a3] [\uac00-\ud7a3]")
+_CHINESE_STOP = re.compile(r"[，。！？]")
+_CHINESE_WORD = re.compile(r"[是的了不没在这那我你他们很吗呢把被]")
 # A word that names a language by chance (polish this, Greek salad) only makes the rule lenient, so the lists are long.
 _LANGUAGES = (
     "afrikaans|ainu|akkadian|albanian|amharic|aramaic|armenian|assamese|avestan|azer(?:baijan)?i|balinese|bangla|bashkir"
@@ -101,7 +114,39 @@ def _is_prose(content: str, language: Language) -> bool:
     signs = len(FOREIGN.findall(prose)) + len(KANJI.findall(prose))
     if language == "ja":
         return len(KANA.findall(prose)) + len(KANJI.findall(prose)) >= ENOUGH_JAPANESE
+    if language == "other" and signs < ENOUGH_JAPANESE and _is_short_sentence(_QUOTED.sub(" ", prose).strip()):
+        return True
     if language == "other" and (signs >= ENOUGH_JAPANESE or signs > len(LATIN.findall(prose))):
         return signs >= ENOUGH_JAPANESE
     code = len(_CODE_SIGNS.findall(prose))
-    return len(LATIN.findall(prose)) >= max(ENOUGH_LATIN, 8 * code) and _SENTENCE.search(prose) is not None
+    return len(LATIN.findall(prose)) >= max(ENOUGH_LATIN, 8 * code) and _is_sentence(prose)
+
+
+def _is_sentence(prose: str) -> bool:
+    """Return whether six words stand together, with a stop or two between them where they are no list."""
+    if _SENTENCE.search(prose):
+        return True
+    own = _QUOTED.sub(" ", prose)
+    windows = (found[1] for found in _SIX_WORDS.finditer(own if _END.search(own) else ""))
+    return any(
+        sum(sign in ",;:" for sign in words) <= MOST_STOPS
+        and sum(word[0].islower() for word in words.split()) >= FEWEST_SMALL_WORDS
+        for words in windows
+    )
+
+
+def _is_short_sentence(own: str) -> bool:
+    """Return whether some words are a sentence in Korean or simplified Chinese; a lone name is none.
+
+    Args:
+        own: The words outside quotation marks and brackets.
+    """
+    if len(_HANGUL.findall(own)) >= ENOUGH_SIGNS and _KOREAN_STOP.search(own):
+        return _KOREAN_SENTENCE.search(own) is not None
+    if KANA.search(own) or len(KANJI.findall(own)) < ENOUGH_SIGNS:
+        return False
+    simplified, words = len(simplified_only().findall(own)), len(_CHINESE_WORD.findall(own))
+    stopped = _CHINESE_STOP.search(own) is not None
+    if simplified == 1:
+        return stopped and words >= 2
+    return simplified > 1 and (stopped or words > 0)
