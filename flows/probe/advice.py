@@ -86,11 +86,11 @@ def _on_leaks(figures: Figures, sampling: Sampling) -> Iterator[str]:
 def _on_stops(figures: Figures, sampling: Sampling) -> Iterator[str]:
     cut = 1 - figures.passes.get("stopped_by", 1.0)
     words = [text for text in sampling.stop or () if text.strip().isalpha()]
+    named = f" ({', '.join(map(repr, words))})" if words else ""
     if cut >= 0.02 or words:
-        named = f" ({', '.join(map(repr, words))})" if words else ""
+        found = f"{cut:.0%} were cut at a word{named}" if cut >= 0.005 else f"sampling.stop has words{named}"
         yield (
-            f"{cut:.0%} were cut at a word{named}: a stop string that is a word also cuts texts which hold it; stop at "
-            "the markers of the template"
+            f"{found}: a stop string that is a word also cuts texts which hold it; stop at the markers of the template"
         )
 
 
