@@ -13,9 +13,11 @@ from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.runs import NoSuchRunError, Run, Workspace
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import UsageError
+from kasasagi.flows.rebuild.rebuild import recipe_of
 from kasasagi.flows.recipe.yaml import read_yaml
 from kasasagi.flows.upkeep.ledger_care import age_seconds, reasons_to_retry
 from kasasagi.tasks.load import DatasetSource, SourceError, check_source
+from kasasagi.tasks.student import TokenizerError, TokenLimits, token_counter
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -87,3 +89,19 @@ def test_an_age_names_an_example() -> None:
 def test_a_text_that_is_no_yaml_is_named_with_a_remedy(text: str, remedy: str) -> None:
     with pytest.raises(ValueError, match=rf"^is not YAML at line .*; .*({remedy})"):
         read_yaml(text)
+
+
+def test_a_change_of_another_part_names_the_command_for_it(tmp_path: Path) -> None:
+    place = Workspace(tmp_path)
+    place.prepare()
+    run = Run.begin(place, "one", "one", {"name": "one"})
+    with pytest.raises(UsageError, match=r"judge\.orders is not a key of pairs; set it with kasasagi run$"):
+        recipe_of(run, ["judge.orders=both"], "pairs")
+
+
+@pytest.mark.parametrize("name", ["./nofolder", "/no/folder", "~/nofolder"])
+def test_a_tokenizer_that_can_only_be_a_folder_is_not_sought_on_the_hub(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TokenizerError) as raised:
+        token_counter(TokenLimits(tokenizer=name, total=10), tmp_path)
+    assert f"{name!r} is not a folder: name a folder that holds tokenizer.json" in str(raised.value)
+    assert "Hub has no" not in str(raised.value)
