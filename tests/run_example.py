@@ -1,7 +1,7 @@
 """A small run as it lies on disk, without any model, server or flow: what the tests of readers start from.
 
-Of `prompts` prompts (English and Japanese by turns) the last is a tie, the one before lost a response to a refusal, and
-the one before that has an unreadable judge reply, as far as there are enough of them; all others give a pair.
+Of `prompts` prompts (alternately English and Japanese) the last is a tie, the one before lost a response to a refusal,
+and the one before that has an unreadable judge reply, where there are enough of them; all others give a pair.
 """
 
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ RECIPE: dict[str, Any] = {
 
 @dataclass
 class Example:
-    """One prompt of the example and all that comes of it."""
+    """One prompt of the example and everything made from it."""
 
     index: int
     fate: str
@@ -126,7 +126,7 @@ def build_example_run(
 
 
 def _fates(prompts: int) -> list[str]:
-    """What becomes of each prompt: at least the first gives a pair."""
+    """The outcome of each prompt: at least the first gives a pair."""
     spoiled = ["unreadable", "refusal", "tie"][max(0, 4 - prompts) :]
     return ["pair"] * (prompts - len(spoiled)) + spoiled
 

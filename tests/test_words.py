@@ -27,6 +27,9 @@ PROSE = re.compile(
     re.IGNORECASE,
 )
 FILES = sorted(file for folder in CODE for file in (ROOT / folder).rglob("*.py") if "world" not in file.parts)
+NAMING_THEM = ("test_words.py", "test_docs.py")
+"""The tests that name the words in order to find them."""
+TESTS = sorted(file for file in (ROOT / "tests").rglob("*.py") if file.name not in NAMING_THEM)
 
 
 def found(text: str) -> list[str]:
@@ -40,9 +43,9 @@ def found(text: str) -> list[str]:
     return problems
 
 
-@pytest.mark.parametrize("folder", CODE)
+@pytest.mark.parametrize("folder", [*CODE, "tests"])
 def test_code_speaks_plainly(folder: str) -> None:
-    files = [file for file in FILES if folder in file.relative_to(ROOT).parts[:1]]
+    files = [file for file in [*FILES, *TESTS] if folder in file.relative_to(ROOT).parts[:1]]
     assert files
     problems = {str(file.relative_to(ROOT)): found(file.read_text(encoding="utf-8")) for file in files}
     assert {file: lines for file, lines in problems.items() if lines} == {}

@@ -24,7 +24,7 @@ class SimulatedServer:
 
 @dataclass
 class Outcome:
-    """What came of it."""
+    """The outcome."""
 
     answers: int = 0
     refusals: int = 0

@@ -1,4 +1,4 @@
-"""The limit on open files is raised as far as the system lets us, and never lowered."""
+"""The limit on open files is raised to what the system allows, and never lowered."""
 
 import subprocess
 import sys

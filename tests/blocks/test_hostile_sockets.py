@@ -128,7 +128,7 @@ def behaving(behaviour: Behaviour) -> Iterator[str]:
 
 
 def answers(behaviour: Behaviour, count: int = 2, timeout_s: float = 1.0) -> list[Completion]:
-    """What becomes of some questions, one after the other."""
+    """The outcome of some questions, one after the other."""
 
     async def asked(address: str) -> list[Completion]:
         endpoint = OpenAIEndpoint.connect(model(address, timeout_s=timeout_s), address)

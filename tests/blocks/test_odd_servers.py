@@ -1,4 +1,4 @@
-"""Servers that answer otherwise than OpenAI's: errors with status 200, events, waits in the body, other parameters."""
+"""Servers that answer unlike OpenAI's: errors with status 200, events, waits in the body, other parameters."""
 
 import json
 from collections.abc import Callable

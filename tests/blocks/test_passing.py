@@ -1,4 +1,4 @@
-"""The list of errors that may pass is whole: whatever fails for now says so by one of them, and by nothing else."""
+"""The list of transient errors is complete: whatever fails temporarily has one of them, and nothing else has."""
 
 import ast
 from collections.abc import Iterator

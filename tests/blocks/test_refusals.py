@@ -1,4 +1,4 @@
-"""Refusals of a full server and those that come at any level are told apart, by the numbers of the calls alone."""
+"""Refusals of a full server and those that come at any level are distinguished, by the numbers of the calls alone."""
 
 import random
 

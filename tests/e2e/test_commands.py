@@ -15,7 +15,7 @@ KEY = "sk-proj-9a8b7c6d5e4f3a2b1c0d"
 
 
 def planned(ended: Ended) -> dict[str, list[str]]:
-    """The cells that `plan` shows for each stage, from the calls to what is to be paid for."""
+    """The cells that `plan` shows for each stage, from the calls to the cost."""
     lines = [re.split(r"\s{2,}", line.strip()) for line in ended.succeeded().out.splitlines()]
     return {line[0]: line[1:4] for line in lines if line[0] in ("respond", "judge")}
 

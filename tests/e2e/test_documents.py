@@ -16,10 +16,10 @@ import yaml
 from kasasagi.blocks.dispatch.batch.notes import BatchNotes
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
+from tests.e2e.document_session import KINDS, DocumentSession, forget_pools
 from tests.e2e.job import Job
 from tests.e2e.pages import lines_of, pages
 from tests.e2e.test_tutorial import TUTORIAL
-from tests.e2e.walk import KINDS, Walk, forget_pools
 from tests.e2e.warm import ROOT
 from tests.fake_argilla import FakeArgilla
 from tests.fake_hub import FakeHub
@@ -81,7 +81,7 @@ def _rows(job: Job) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def walk(given: Job, new_job: NewJob, request: pytest.FixtureRequest, prefect_api: str) -> Walk:
+def session(given: Job, new_job: NewJob, request: pytest.FixtureRequest, prefect_api: str) -> DocumentSession:
     """A copy of it, with a server of its own, for one document."""
     page: Path = request.param
     forget_pools(prefect_api)
@@ -90,153 +90,153 @@ def walk(given: Job, new_job: NewJob, request: pytest.FixtureRequest, prefect_ap
         shutil.copytree(given.folder / name, job.folder / name)
     shutil.copy(given.folder / "prompts.jsonl", job.folder)
     job.write_recipe()
-    walk = Walk(job, {"OPENAI_API_KEY": "sk-none"})
-    prompt = job.command("sql", walk.latest(), "from pairs select prompt_id", "--format", "csv").succeeded().out
-    walk.stands_for = {
+    session = DocumentSession(job, {"OPENAI_API_KEY": "sk-none"})
+    prompt = job.command("sql", session.latest(), "from pairs select prompt_id", "--format", "csv").succeeded().out
+    session.stands_for = {
         "3f9a1c": prompt.split()[1][:12],
         "003914f0": prompt.split()[1][:12],
         "ID": prompt.split()[1],
         "http://127.0.0.1:8000/v1": job.server.base_url,
         "http://127.0.0.1:4200/api": prefect_api,
         "owner/name": str(ROOT / "models" / "hina" / "hf"),
-        "20260101-1200": walk.runs()[0],
+        "20260101-1200": session.runs()[0],
         "RECIPE": "recipe.yaml",
         "my-model": "small",
         "REASON": "context_too_long",
         "NAME": "refusal",
     }
-    return walk
+    return session
 
 
-def localised(walk: Walk, name: str) -> None:
+def localised(session: DocumentSession, name: str) -> None:
     """A recipe that asks the machines of a document has the server of the test asked."""
-    file = walk.folder(name)
+    file = session.folder(name)
     recipe = yaml.safe_load(file.read_text(encoding="utf-8"))
-    here = {"base_url": walk.job.server.base_url, "api_key_env": None}
+    here = {"base_url": session.job.server.base_url, "api_key_env": None}
     recipe["models"] = {label: {**model, **here, "model": label} for label, model in recipe["models"].items()}
     file.write_text(yaml.safe_dump(recipe), encoding="utf-8")
 
 
-def written(walk: Walk, name: str, recipe: dict[str, Any]) -> None:
-    walk.folder(name).write_text(yaml.safe_dump(recipe, allow_unicode=True), encoding="utf-8")
+def written(session: DocumentSession, name: str, recipe: dict[str, Any]) -> None:
+    session.folder(name).write_text(yaml.safe_dump(recipe, allow_unicode=True), encoding="utf-8")
 
 
-def without_a_recipe(walk: Walk) -> None:
-    walk.folder("recipe.yaml").unlink()
+def without_a_recipe(session: DocumentSession) -> None:
+    session.folder("recipe.yaml").unlink()
 
 
-def a_recipe_of_its_own(walk: Walk) -> None:
-    localised(walk, "recipe.yaml")
+def a_recipe_of_its_own(session: DocumentSession) -> None:
+    localised(session, "recipe.yaml")
 
 
-def a_batch_that_waits(walk: Walk) -> None:
+def a_batch_that_waits(session: DocumentSession) -> None:
     """A run whose judge is asked in batches is interrupted while its first one is worked on."""
-    walk.job.write_recipe(models={"critic": {"batch": {"gather_s": 0, "poll_s": 0.1}}})
-    running = walk.job.command.start("run", "recipe.yaml", "--set", "judge.round=1")
-    store = BatchNotes(walk.folder("workspace") / "ledger" / "batches")
+    session.job.write_recipe(models={"critic": {"batch": {"gather_s": 0, "poll_s": 0.1}}})
+    running = session.job.command.start("run", "recipe.yaml", "--set", "judge.round=1")
+    store = BatchNotes(session.folder("workspace") / "ledger" / "batches")
     until(lambda: any(note.batch_id for note in store.all()), "a batch is handed over")
     running.signal(signal.SIGINT)
     running.wait().failed(130)
     [note] = store.all()
-    walk.stands_for["batch_abc"] = str(note.batch_id)
+    session.stands_for["batch_abc"] = str(note.batch_id)
 
 
-def a_dialogue(walk: Walk) -> None:
+def a_dialogue(session: DocumentSession) -> None:
     turns = "source.turns={count: 2, model: small, template: qwen-2.5}"
-    walk.job.command("run", "recipe.yaml", "--set", turns, "--set", "publish.path=dialogues").succeeded()
+    session.job.command("run", "recipe.yaml", "--set", turns, "--set", "publish.path=dialogues").succeeded()
 
 
-def seeds(walk: Walk) -> None:
+def seeds(session: DocumentSession) -> None:
     [recipe] = [text for text in blocks(ROOT / "docs" / "magpie.md", "yaml") if "name: seeds" in text]
-    walk.folder("seeds.yaml").write_text(recipe.replace("target: 200", "target: 20"), encoding="utf-8")
+    session.folder("seeds.yaml").write_text(recipe.replace("target: 200", "target: 20"), encoding="utf-8")
 
 
-def instructions_by_meaning(walk: Walk) -> None:
+def instructions_by_meaning(session: DocumentSession) -> None:
     """A run with neighbours, and a Magpie recipe, both as the page describes them."""
-    embedder = {"kind": "openai", "base_url": walk.job.server.base_url, "model": "small"}
-    walk.job.write_recipe(models={"embedder": embedder}, semantic={"model": "embedder"})
-    walk.job.command("run", "recipe.yaml").succeeded()
-    recipe = {**walk.job.recipe, "name": "mine"}
+    embedder = {"kind": "openai", "base_url": session.job.server.base_url, "model": "small"}
+    session.job.write_recipe(models={"embedder": embedder}, semantic={"model": "embedder"})
+    session.job.command("run", "recipe.yaml").succeeded()
+    recipe = {**session.job.recipe, "name": "mine"}
     recipe["source"] = {"kind": "magpie", "model": "small", "template": "qwen-2.5", "target": 20}
-    written(walk, "my-recipe.yaml", recipe)
+    written(session, "my-recipe.yaml", recipe)
 
 
-def an_audit(walk: Walk) -> None:
-    walk.job.command("rejudge", "recipe.yaml", "--published").succeeded()
+def an_audit(session: DocumentSession) -> None:
+    session.job.command("rejudge", "recipe.yaml", "--published").succeeded()
 
 
-def a_run_with_pairs(walk: Walk) -> None:
-    walk.job.command("run", "recipe.yaml").succeeded()
+def a_run_with_pairs(session: DocumentSession) -> None:
+    session.job.command("run", "recipe.yaml").succeeded()
 
 
-def pairs_of_another(walk: Walk) -> None:
+def pairs_of_another(session: DocumentSession) -> None:
     """A recipe whose source has responses, as the page describes it."""
     source = {"kind": "dataset", "path": "out/train.jsonl", "responses": {"chosen": "chosen", "rejected": "rejected"}}
-    recipe = {name: value for name, value in walk.job.recipe.items() if name != "respond"}
-    written(walk, "recipe.yaml", {**recipe, "source": source, "publish": {"path": "cleaned"}})
+    recipe = {name: value for name, value in session.job.recipe.items() if name != "respond"}
+    written(session, "recipe.yaml", {**recipe, "source": source, "publish": {"path": "cleaned"}})
 
 
-def other_workspaces(walk: Walk) -> None:
-    shutil.copytree(walk.folder("workspace"), walk.folder("..") / "other" / "workspace")
-    walk.stands_for |= {"DAMAGED_WORKSPACE": "../other/workspace", "NEW_WORKSPACE": "new"}
+def other_workspaces(session: DocumentSession) -> None:
+    shutil.copytree(session.folder("workspace"), session.folder("..") / "other" / "workspace")
+    session.stands_for |= {"DAMAGED_WORKSPACE": "../other/workspace", "NEW_WORKSPACE": "new"}
 
 
-def a_run_that_a_gate_stopped(walk: Walk) -> None:
-    walk.job.write_recipe(gates={"on_fail": "pause", "expect": [{**NEVER, "scope": "whole"}]})
-    walk.job.command("run", "recipe.yaml").failed(3)
+def a_run_that_a_gate_stopped(session: DocumentSession) -> None:
+    session.job.write_recipe(gates={"on_fail": "pause", "expect": [{**NEVER, "scope": "whole"}]})
+    session.job.command("run", "recipe.yaml").failed(3)
 
 
-def as_if_there_were_no_pool(walk: Walk) -> None:
+def as_if_there_were_no_pool(session: DocumentSession) -> None:
     """The page has two ways to make the pool of containers, of which a person takes one."""
-    forget_pools(walk.stands_for["http://127.0.0.1:4200/api"])
+    forget_pools(session.stands_for["http://127.0.0.1:4200/api"])
 
 
-def nothing_that_asks(walk: Walk) -> None:
-    walk.job.write_recipe()
+def nothing_that_asks(session: DocumentSession) -> None:
+    session.job.write_recipe()
 
 
-def people_who_rate(walk: Walk) -> None:
+def people_who_rate(session: DocumentSession) -> None:
     """A person says of every pair which response is better."""
-    argilla: FakeArgilla = walk.servers["argilla"]
+    argilla: FakeArgilla = session.servers["argilla"]
     for record in argilla.records_of("pairs"):
         argilla.respond("pairs", record["external_id"], "ada", rating_1=5, rating_2=1)
 
 
-def tanuki(walk: Walk) -> None:
+def tanuki(session: DocumentSession) -> None:
     """The recipe with a server in place of vLLM in the process, and fewer draws."""
     recipe = yaml.safe_load((ROOT / "recipes" / "tanuki-ja.yaml").read_text(encoding="utf-8"))
     stand_in = [sys.executable, str(Path(__file__).with_name("stand_in_vllm.py"))]
     tokenizer = str(ROOT / "models" / "hina" / "hf")
     recipe["models"]["tanuki"] |= {"serve": True, "command": stand_in, "tokenizer": tokenizer}
     recipe["source"]["samples"] = 300
-    written(walk, "tanuki-ja", recipe)
-    walk.stands_for["source.samples=20000"] = "source.samples=400"
-    walk.stands_for["quickstart"] = "quickstart.yaml"
+    written(session, "tanuki-ja", recipe)
+    session.stands_for["source.samples=20000"] = "source.samples=400"
+    session.stands_for["quickstart"] = "quickstart.yaml"
     shortened = (ROOT / "recipes" / "quickstart.yaml").read_text(encoding="utf-8").replace("target: 1000", "target: 60")
     # Some thirty pairs may by chance all have the same model's answer chosen, which its gates are there to stop.
-    walk.folder("quickstart.yaml").write_text(f"{shortened}gates: {{on_fail: warn}}\n", encoding="utf-8")
-    shutil.copy(ROOT / "recipes" / "quickstart_rules.py", walk.folder("quickstart_rules.py"))
+    session.folder("quickstart.yaml").write_text(f"{shortened}gates: {{on_fail: warn}}\n", encoding="utf-8")
+    shutil.copy(ROOT / "recipes" / "quickstart_rules.py", session.folder("quickstart_rules.py"))
 
 
-def pairs_of_instructions(walk: Walk) -> None:
+def pairs_of_instructions(session: DocumentSession) -> None:
     """The page's recipe for pairs, for some of the stand-in's English texts.
 
     The server gives one answer to equal requests, so that a second model responds in place of a second sample.
     """
     [text] = [text for text in blocks(ROOT / "docs" / "tutorial-tanuki.md", "yaml") if "name: tanuki-pairs" in text]
     recipe = yaml.safe_load(text)
-    here = {"kind": "openai", "base_url": walk.job.server.base_url}
+    here = {"kind": "openai", "base_url": session.job.server.base_url}
     names = {"tanuki": "small", "another": "large", "critic": "critic"}
     recipe["models"] = {label: {**here, "model": name} for label, name in names.items()}
     recipe["respond"] |= {"models": ["tanuki", "another"], "samples": 1}
     recipe["source"]["limit"] = 60
     recipe["filter"]["rules"] = [{"language": ["en", "ja"]}]
-    written(walk, "mine.yaml", recipe)
+    written(session, "mine.yaml", recipe)
 
 
-def another_night(walk: Walk) -> None:
+def another_night(session: DocumentSession) -> None:
     """A restarted server draws the same for the same request, as no model does: it is asked another."""
-    file = walk.folder("tanuki-ja")
+    file = session.folder("tanuki-ja")
     file.write_text(file.read_text(encoding="utf-8").replace("temperature: 1.0", "temperature: 0.9"), encoding="utf-8")
 
 
@@ -245,7 +245,7 @@ def _line_with(page: Path, text: str) -> str:
 
 
 # What a page takes for given beyond a recipe and two runs, before the command of it that needs it.
-BEFORE: dict[tuple[str, str], Callable[[Walk], None]] = {
+BEFORE: dict[tuple[str, str], Callable[[DocumentSession], None]] = {
     ("README.md", "kasasagi init"): without_a_recipe,
     ("README.md", "kasasagi check recipe.yaml"): a_recipe_of_its_own,
     ("argilla.md", "kasasagi people argilla pull"): people_who_rate,
@@ -268,16 +268,16 @@ BEFORE: dict[tuple[str, str], Callable[[Walk], None]] = {
 
 
 @contextmanager
-def argilla(walk: Walk) -> Iterator[None]:
+def argilla(session: DocumentSession) -> Iterator[None]:
     with FakeArgilla(KEY).serving() as server:
-        walk.servers["argilla"] = server
-        walk.stands_for["http://127.0.0.1:6900"] = server.address
-        walk.variables["ARGILLA_API_KEY"] = KEY
+        session.servers["argilla"] = server
+        session.stands_for["http://127.0.0.1:6900"] = server.address
+        session.variables["ARGILLA_API_KEY"] = KEY
         yield
 
 
 @contextmanager
-def storages(walk: Walk) -> Iterator[None]:
+def storages(session: DocumentSession) -> Iterator[None]:
     """The Hub and S3, and a recipe that pushes to that Hub."""
     import boto3
     from moto.server import ThreadedMotoServer
@@ -289,32 +289,34 @@ def storages(walk: Walk) -> Iterator[None]:
     names = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     boto3.client("s3", endpoint_url=endpoint, **names).create_bucket(Bucket="bucket")
     with FakeHub("hf_marked-token").serving() as hub:
-        walk.variables |= {**keys, "AWS_ENDPOINT_URL": endpoint}
-        walk.variables |= {"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_marked-token", "HF_HUB_DISABLE_XET": "1"}
-        walk.job.write_recipe(publish={"hub": {"repo": "birds/pairs"}})
-        walk.job.command.environment |= walk.variables
-        walk.job.command("run", "recipe.yaml").succeeded()
+        session.variables |= {**keys, "AWS_ENDPOINT_URL": endpoint}
+        session.variables |= {"HF_ENDPOINT": hub.address, "HF_TOKEN": "hf_marked-token", "HF_HUB_DISABLE_XET": "1"}
+        session.job.write_recipe(publish={"hub": {"repo": "birds/pairs"}})
+        session.job.command.environment |= session.variables
+        session.job.command("run", "recipe.yaml").succeeded()
         yield
     s3.stop()
 
 
 @contextmanager
-def none(_walk: Walk) -> Iterator[None]:
+def none(_session: DocumentSession) -> Iterator[None]:
     yield
 
 
 SERVERS = {"argilla.md": argilla, "publishing.md": storages}
 
 
-@pytest.mark.parametrize("walk", WALKED, indirect=True, ids=lambda page: page.name)
-def test_every_command_of_a_page_does_what_it_is_there_for(walk: Walk, request: pytest.FixtureRequest) -> None:
-    page: Path = request.node.callspec.params["walk"]
-    with SERVERS.get(page.name, none)(walk):
+@pytest.mark.parametrize("session", WALKED, indirect=True, ids=lambda page: page.name)
+def test_every_command_of_a_page_does_what_it_is_there_for(
+    session: DocumentSession, request: pytest.FixtureRequest
+) -> None:
+    page: Path = request.node.callspec.params["session"]
+    with SERVERS.get(page.name, none)(session):
         for line in lines_of(page):
             if line.written not in OTHERWISE:
-                BEFORE.get((page.name, line.written), lambda _: None)(walk)
-                walk.take(line)
-    assert all(line.written in walk.outputs or line.written in OTHERWISE for line in lines_of(page))
+                BEFORE.get((page.name, line.written), lambda _: None)(session)
+                session.take(line)
+    assert all(line.written in session.outputs or line.written in OTHERWISE for line in lines_of(page))
 
 
 def test_no_command_of_a_document_is_left_out_without_a_reason() -> None:

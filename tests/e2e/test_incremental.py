@@ -31,8 +31,8 @@ def test_only_new_rows_are_published_and_nothing_new_is_no_failure(new_job: NewJ
     assert new
     assert new & first == set()
     assert max(new) >= 30
-    set_aside = job.sql("select reason, count(*) as n from quarantine where stage = 'filter' group by all order by 1")
-    assert [tuple(row.values()) for row in set_aside] == [
+    quarantined = job.sql("select reason, count(*) as n from quarantine where stage = 'filter' group by all order by 1")
+    assert [tuple(row.values()) for row in quarantined] == [
         ("no_pair_before", 30 - len(first)),
         ("published_before", len(first)),
     ]

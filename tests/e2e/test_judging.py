@@ -1,4 +1,4 @@
-"""Ways of judging as a user has them: what is asked, what the plan says, and what becomes of it."""
+"""Ways of judging as a user has them: what is asked, what the plan says, and the outcome."""
 
 import pytest
 

@@ -127,5 +127,5 @@ def test_a_run_that_was_killed_while_its_batches_waited_takes_them_up(new_job: N
 
 
 def ids_written_down(job: Job) -> int:
-    """How many batches are known by their server's id."""
+    """Return the number of batches whose id on the server is stored."""
     return sum(b'"batch_id":"' in file.read_bytes() for file in job.workspace.glob("ledger/batches/*.json"))

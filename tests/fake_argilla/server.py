@@ -17,14 +17,14 @@ MADE = {"inserted_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00
 NAMESPACE = uuid.UUID("00000000-0000-0000-0000-000000000007")
 
 
-def known_as(*names: str) -> str:
+def id_of(*names: str) -> str:
     """The id of a thing, by its names."""
     return str(uuid.uuid5(NAMESPACE, "/".join(names)))
 
 
 @dataclass
 class FakeArgilla:
-    """The server's state, what it was asked, and what it shall refuse."""
+    """The server's state, what it was asked, and what it refuses."""
 
     key: str
     team: str = "ornithologists"
@@ -47,16 +47,16 @@ class FakeArgilla:
     def respond(self, dataset: str, record: str, person: str, status: str = "submitted", **values: Any) -> None:
         """Let a person answer the questions of one record, by its id outside Argilla."""
         response = {
-            "id": known_as("response", record, person),
-            "user_id": known_as("user", person),
+            "id": id_of("response", record, person),
+            "user_id": id_of("user", person),
             "status": status,
             "values": {name: {"value": value} for name, value in values.items()},
         }
-        self.records[known_as("dataset", dataset)][record]["responses"].append(response)
+        self.records[id_of("dataset", dataset)][record]["responses"].append(response)
 
     def records_of(self, dataset: str) -> list[dict[str, Any]]:
         """The records of a dataset, by its name."""
-        return list(self.records[known_as("dataset", dataset)].values())
+        return list(self.records[id_of("dataset", dataset)].values())
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], key: str | None, body: Any) -> Answer:
         """The answer to one request."""
@@ -73,16 +73,16 @@ class FakeArgilla:
         return 404, {"detail": f"no such thing: {path}"}
 
     def me(self, **_: Any) -> Answer:
-        return 200, {"id": known_as("user", "owner"), "username": "owner", "role": "owner"}
+        return 200, {"id": id_of("user", "owner"), "username": "owner", "role": "owner"}
 
     def user(self, user: str, **_: Any) -> Answer:
-        found = next((name for name in self.people if known_as("user", name) == user), None)
+        found = next((name for name in self.people if id_of("user", name) == user), None)
         if found is None or not self.knows_people:
             return 403, {"detail": "not yours to know"}
         return 200, {"id": user, "username": found, "role": "annotator"}
 
     def _workspace(self) -> dict[str, Any]:
-        return {"id": known_as("workspace", self.team), "name": self.team}
+        return {"id": id_of("workspace", self.team), "name": self.team}
 
     def workspaces(self, **_: Any) -> Answer:
         return 200, {"items": [self._workspace()]}
@@ -94,7 +94,7 @@ class FakeArgilla:
         return 200, {"items": list(self.datasets.values())}
 
     def make_dataset(self, body: Any, **_: Any) -> Answer:
-        made = {"id": known_as("dataset", body["name"]), "status": "draft", **body}
+        made = {"id": id_of("dataset", body["name"]), "status": "draft", **body}
         self.datasets[made["id"]] = {**made, "distribution": {"strategy": "overlap", "min_submitted": 1}}
         self.records[made["id"]] = {}
         return 201, self.datasets[made["id"]]
@@ -114,7 +114,7 @@ class FakeArgilla:
         return 200, {"items": self.settings.get((dataset, kind), [])}
 
     def add_setting(self, dataset: str, kind: str, body: Any, **_: Any) -> Answer:
-        made = {**body, "id": known_as(kind, dataset, body["name"]), "dataset_id": dataset}
+        made = {**body, "id": id_of(kind, dataset, body["name"]), "dataset_id": dataset}
         self.settings.setdefault((dataset, kind), []).append(made)
         return 201, made
 
@@ -123,7 +123,7 @@ class FakeArgilla:
         for item in body["items"]:
             name = item["external_id"]
             known = self.records[dataset].get(name)
-            made = {**item, "id": known_as("record", dataset, name), "responses": known["responses"] if known else []}
+            made = {**item, "id": id_of("record", dataset, name), "responses": known["responses"] if known else []}
             self.records[dataset][name] = made
             updated += [made["id"]] if known else []
             items.append(made)

@@ -51,7 +51,7 @@ class Repository:
 
 @dataclass
 class FakeHub:
-    """The Hub's state, what it was asked, and what it shall refuse."""
+    """The Hub's state, what it was asked, and what it refuses."""
 
     token: str
     repositories: dict[str, Repository] = field(default_factory=dict)

@@ -20,7 +20,7 @@ class SampleCount:
 
 
 @dataclass(slots=True)
-class Tally:
+class Totals:
     """Totals of one model or one endpoint."""
 
     calls: int = 0
@@ -49,8 +49,8 @@ class Accounts:
     prefill_tokens: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
-    by_model: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    by_endpoint: defaultdict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    by_model: defaultdict[str, Totals] = field(default_factory=lambda: defaultdict(Totals))
+    by_endpoint: defaultdict[str, Totals] = field(default_factory=lambda: defaultdict(Totals))
     samples: defaultdict[str, SampleCount] = field(default_factory=lambda: defaultdict(SampleCount))
     attempts: Counter[str] = field(default_factory=Counter)
 

@@ -21,7 +21,7 @@ class Answers:
         self._config = config
 
     def tokens(self, sample: Sample) -> int:
-        """The completion tokens of a sample, drawn from its digest; 0 where its text shall tell."""
+        """The completion tokens of a sample, drawn from its digest; 0 where its text decides."""
         if not self._config.tokens_mean:
             return 0
         drawn = random.Random(f"{sample.digest}:{sample.index}:tokens").gauss(

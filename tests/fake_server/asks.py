@@ -88,7 +88,7 @@ def _read_body(raw: bytes) -> dict[str, Any]:
 
 
 def _rated_text(endpoint: str, asked: Mapping[str, Any]) -> str:
-    """The text that is to be rated: the last turn, the second text, or what stands in `answer`."""
+    """The text to rate: the last turn, the second text, or what stands in `answer`."""
     if endpoint == "classify":
         _chat_samples(dict(asked), "", None)
         return str(asked["messages"][-1]["content"])

@@ -48,7 +48,7 @@ def broken_off(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def json_response(data: bytes, headers: dict[str, str] | None = None) -> web.Response:
-    """An answer of status 200 that holds some JSON, or what shall pass for it."""
+    """An answer of status 200 that holds some JSON, or what is sent in its place."""
     return web.Response(body=data, content_type="application/json", headers=headers or None)
 
 

@@ -1,4 +1,4 @@
-"""`check` reads a dataset's first rows as a run does, says what becomes of them, and shows requests made of one."""
+"""`check` reads a dataset's first rows as a run does, says what happens to them, and shows requests made of one."""
 
 import json
 from pathlib import Path

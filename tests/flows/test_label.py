@@ -203,9 +203,9 @@ def test_a_terminal_is_asked_and_the_end_of_its_input_ends_the_sitting(run: Run,
     os.close(theirs)
     output = b""
     for line in (b"a\n", b"b\n", b"\x04"):
-        output += heard(ours, b"quit: ", output.count(b"quit: ") + 1, output)[len(output) :]
+        output += read_until(ours, b"quit: ", output.count(b"quit: ") + 1, output)[len(output) :]
         os.write(ours, line)
-    output = heard(ours, b"continues", 1, output, to_the_end=True)
+    output = read_until(ours, b"continues", 1, output, to_the_end=True)
     assert process.wait(timeout=60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.decode())
     assert "1 of 5" in text
@@ -215,7 +215,7 @@ def test_a_terminal_is_asked_and_the_end_of_its_input_ends_the_sitting(run: Run,
     assert len(Labels(run.workspace).known) == 2
 
 
-def heard(terminal: int, words: bytes, times: int, before: bytes, to_the_end: bool = False) -> bytes:
+def read_until(terminal: int, words: bytes, times: int, before: bytes, to_the_end: bool = False) -> bytes:
     """What a terminal shows, up to the words' so many-th time or the end."""
     output = before
     while to_the_end or output.count(words) < times:

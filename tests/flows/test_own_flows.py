@@ -1,4 +1,4 @@
-"""A flow of one's own composes our stages, and Prefect's page tells the truth about every run."""
+"""A custom flow composes our stages, and Prefect's page tells the truth about every run."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Stages of one's own: a file beside the recipe gets ledger, cache, plan, quarantine, gates and accounts."""
+"""Custom stages: a file beside the recipe gets ledger, cache, plan, quarantine, gates and accounts."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ from kasasagi import Ask, Config, RejectError, UnreadableError, stage
 
 
 class Brevity(Config):
-    """How brief a response shall be."""
+    """The brevity of a response."""
 
     model: str
     most: int = 10_000

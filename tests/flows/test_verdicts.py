@@ -21,7 +21,7 @@ from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.human import HUMAN, prefer_human_ratings
 from kasasagi.tasks.pairing.model import Candidate
 from tests.fake_argilla import FakeArgilla
-from tests.fake_argilla.server import known_as
+from tests.fake_argilla.server import id_of
 from tests.run_example import RECIPE, build_example_run
 
 KEY = "argilla-key-marked-7f3a91"
@@ -311,7 +311,7 @@ def test_people_are_told_what_the_steps_stand_for_and_a_dataset_keeps_its_own(
     push(run, None, None, None)
     push(wide, None, None, None)
     descriptions = {
-        name: [one["description"] for one in argilla.settings[known_as("dataset", name), "questions"]][:2]
+        name: [one["description"] for one in argilla.settings[id_of("dataset", name), "questions"]][:2]
         for name in ("fresh", DATASET)
     }
     assert descriptions["fresh"] == ["0 is the worst (1 on the judge's scale), 10 the best (100)."] * 2

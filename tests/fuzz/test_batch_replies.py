@@ -1,4 +1,4 @@
-"""Damaged words of a server about a batch: read as far as they say something, else asked for again."""
+"""Damaged words of a server about a batch: what they say is read, and the rest is requested again."""
 
 from contextlib import suppress
 

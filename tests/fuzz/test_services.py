@@ -62,7 +62,7 @@ def saying() -> Iterator[Saying]:
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
 
-    import huggingface_hub.constants  # noqa: F401 - it keeps for good where the Hub is at its import
+    import huggingface_hub.constants  # noqa: F401 - it stores the Hub's address at its import
 
     with served(Handler) as words.address, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_URL", f"{words.address}/api")

@@ -1,4 +1,4 @@
-"""A small job against the tests' fake server, run as a user's script runs it, and what is to be seen of it."""
+"""A small job against the tests' fake server, run as a user's script runs it, and what is visible of it."""
 
 import asyncio
 import hashlib
@@ -140,7 +140,7 @@ def _place(line: str) -> tuple[int, str, str]:
 
 
 def seen(recipe: Path) -> dict[str, Any]:
-    """Run a recipe and return what is to be seen of the run: published files, tables, task runs."""
+    """Run a recipe and return what is visible of the run: published files, tables, task runs."""
     result = run(recipe)
     return {"published": published(recipe.parent / "out"), "tables": tables(result), "task_runs": task_runs()}
 

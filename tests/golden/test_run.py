@@ -11,7 +11,7 @@ from tests.golden import expected, job
 
 @dataclass
 class Ran:
-    """What is to be seen of two runs of a job."""
+    """What is visible of two runs of a job."""
 
     found: dict[str, Any]
     again: dict[str, Any]

@@ -35,7 +35,7 @@ def write_plans(folder: Path) -> None:
 
 
 def write_run(folder: Path) -> None:
-    """Write what is to be seen of a run."""
+    """Write what is visible of a run."""
     with _served(folder) as server:
         found = job.seen(job.write_job(folder / "run", job.PROMPTS, server.base_url))
         expected.write("run", {**found, "calls": server.stats()["calls"]})

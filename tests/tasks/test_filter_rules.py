@@ -1,4 +1,4 @@
-"""The rules on texts: what each sets aside, and the legitimate tasks beside it that it must leave alone."""
+"""The rules on texts: what each rejects, and the legitimate tasks beside it that it must leave alone."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ EVERY: list[Any] = [{"language": ["en", "ja"]}, *NAMES]
 
 
 def broken(folder: Path, rule: Any, texts: list[str]) -> list[str]:
-    """The texts that a rule, named as in a recipe, sets aside; each for the reason of that name."""
+    """The texts that a rule, named as in a recipe, rejects; each for the reason of that name."""
     found = reasons(run(folder, table(folder, texts), rules=[rule], dedup={"exact": False}))
     assert set(found.values()) <= {rule if isinstance(rule, str) else next(iter(rule))}
     return [text for position, text in enumerate(texts) if position in found]

@@ -1,4 +1,4 @@
-"""The ways of judging beside ratings by aspects: matches, a rubric of one's own, and JSON by a schema."""
+"""The ways of judging beside ratings by aspects: matches, a custom rubric, and JSON by a schema."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The judge stage: which sittings there are, in which orders, and what becomes of replies that say nothing."""
+"""The judge stage: which requests there are, in which orders, and what happens to replies that say nothing."""
 
 import json
 from dataclasses import replace

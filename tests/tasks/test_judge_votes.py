@@ -112,7 +112,7 @@ def test_a_pair_needs_more_than_half_of_the_judges_where_a_majority_is_asked_for
 
 
 def by(name: str, good: float | None, bad: float | None, **fields: Any) -> list[dict[str, Any]]:
-    """One judge's marks of both responses, as far as it gave any."""
+    """One judge's marks of both responses, where it gave any."""
     both = ((GOOD, good), (BAD, bad))
     return [mark(row, rating, judge=name, **fields) for row, rating in both if rating is not None]
 

@@ -1,4 +1,4 @@
-"""The train and test splits: divided by prompt, for good, and loaded as two by every reader."""
+"""The train and test splits: divided by prompt, permanently, and loaded as two by every reader."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a scheduled run sets aside: what was published, and what was answered and judged without giving a pair."""
+"""What a scheduled run rejects: what was published, and what was answered and judged without giving a pair."""
 
 from pathlib import Path
 from typing import Any

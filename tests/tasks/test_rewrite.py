@@ -1,4 +1,4 @@
-"""Rewriting: each way of it is asked for, replies are read strictly, and what comes of it knows its origin."""
+"""Rewriting: each way of it is asked for, replies are read strictly, and the result names its origin."""
 
 from pathlib import Path
 from typing import Any

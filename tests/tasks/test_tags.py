@@ -1,4 +1,4 @@
-"""Tags: how a prompt is put to the labeller, how strictly replies are read, and what becomes of the prompts."""
+"""Tags: how a prompt is put to the labeller, how strictly replies are read, and what happens to the prompts."""
 
 from pathlib import Path
 from typing import Any

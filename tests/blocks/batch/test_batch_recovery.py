@@ -48,11 +48,11 @@ def test_a_stopped_run_leaves_its_batch_and_the_next_waits_on(tmp_path: Path, se
     assert all(answer.error is None for answer in answers)
     assert batches(server) == before + 2
     assert server.stats()["samples_begun_again"] == 0
-    assert len(kept(tmp_path, questions(20, about="stopped"))) == 20, "answers that nobody asks for now are kept too"
+    assert len(kept(tmp_path, questions(20, about="stopped"))) == 20, "answers that nobody is waiting for are kept too"
 
 
 def hang_at(moment: str, here: Connection) -> None:
-    """Let this process stop for good at a moment, and say that it is there."""
+    """Let this process stop permanently at a moment, and say that it is there."""
 
     def wait(*_: object) -> None:
         here.send("here")

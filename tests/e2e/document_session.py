@@ -24,8 +24,8 @@ MADE = {
 }
 
 
-class Walk:
-    """One document's walk: its job, the variables that it has set, and what its commands printed."""
+class DocumentSession:
+    """One document's session: its job, the variables that it has set, and what its commands printed."""
 
     def __init__(self, job: Job, environment: dict[str, str]) -> None:
         self.job = job
@@ -35,7 +35,7 @@ class Walk:
         self.servers: dict[str, Any] = {}
 
     def folder(self, name: str) -> Path:
-        """A file or folder of the walk."""
+        """A file or folder of the session."""
         return self.job.folder / name
 
     def latest(self) -> str:
@@ -63,14 +63,14 @@ class Walk:
         return [found.pop(0) if word == "RUN" else word for word in words]
 
 
-def ours(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
+def ours(session: DocumentSession, words: list[str], environment: dict[str, str]) -> str:
     """A command of ours: to its end, or until it serves."""
     if _verb(words) in ("ui", "serve"):
-        return _until_it_serves(walk, words, environment)
+        return _until_it_serves(session, words, environment)
     if _verb(words) in ("approve", "label"):
-        return _answered(walk, words, environment)
-    walk.job.command.environment |= walk.variables | environment
-    return walk.job.command(*words[1:]).succeeded().out
+        return _answered(session, words, environment)
+    session.job.command.environment |= session.variables | environment
+    return session.job.command(*words[1:]).succeeded().out
 
 
 def _verb(words: list[str]) -> str:
@@ -79,19 +79,19 @@ def _verb(words: list[str]) -> str:
     return words[2] if in_group else words[1]
 
 
-def _answered(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
+def _answered(session: DocumentSession, words: list[str], environment: dict[str, str]) -> str:
     """A command that asks a person, who says yes or that the left one is better, and then goes."""
     says = {"approve": "y\n", "label": "a\nq\n"}[_verb(words)]
-    walk.job.command.environment |= walk.variables | environment
-    return walk.job.command.start(*words[1:], typed=says).wait().succeeded().out
+    session.job.command.environment |= session.variables | environment
+    return session.job.command.start(*words[1:], typed=says).wait().succeeded().out
 
 
-def _until_it_serves(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
+def _until_it_serves(session: DocumentSession, words: list[str], environment: dict[str, str]) -> str:
     """A command that serves until Ctrl-C: seen to serve, and interrupted."""
     port = str(free_port())
     more = ["--port", port] if _verb(words) == "ui" else []
-    walk.job.command.environment |= walk.variables | environment | {"PREFECT_UI_ENABLED": "0"}
-    running = walk.job.command.start(*words[1:], *more)
+    session.job.command.environment |= session.variables | environment | {"PREFECT_UI_ENABLED": "0"}
+    running = session.job.command.start(*words[1:], *more)
     until(lambda: running.has_ended or _serves(_verb(words), port, running), f"{' '.join(words)} serves", LONGEST_S)
     assert not running.has_ended, running.out + running.err
     running.signal(signal.SIGINT)
@@ -109,18 +109,18 @@ def _serves(command: str, port: str, running: Running) -> bool:
         return False
 
 
-def prefects(walk: Walk, words: list[str], environment: dict[str, str]) -> str:
+def prefects(session: DocumentSession, words: list[str], environment: dict[str, str]) -> str:
     """A command of Prefect's, typed in the project's folder with nobody to answer questions; a worker looks once."""
     once = ["--run-once"] if words[1:3] == ["worker", "start"] else []
-    walk.job.command.environment |= walk.variables | environment
-    return walk.job.command.prefect(*words[1:], *once).succeeded().out
+    session.job.command.environment |= session.variables | environment
+    return session.job.command.prefect(*words[1:], *once).succeeded().out
 
 
-def exported(walk: Walk, words: list[str], _environment: dict[str, str]) -> str:
+def exported(session: DocumentSession, words: list[str], _environment: dict[str, str]) -> str:
     """Variables that hold for the commands that follow; a placeholder is what the machine has already."""
     given = dict(word.split("=", 1) for word in words[1:])
-    walk.variables |= {name: value for name, value in given.items() if value != PLACEHOLDER}
-    assert all(name in walk.variables or name in os.environ for name in given), given
+    session.variables |= {name: value for name, value in given.items() if value != PLACEHOLDER}
+    assert all(name in session.variables or name in os.environ for name in given), given
     return ""
 
 
