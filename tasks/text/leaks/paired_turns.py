@@ -97,7 +97,7 @@ def _bracketed(text: str) -> str | None:
 
 def _element(text: str) -> str | None:
     """Return a user's turn in an element of its own, where a text has no other elements."""
-    found = re.search(r"[.?!。？！…]\s*\n\s*<(user|human)>[^<]+</\1>", text, re.IGNORECASE) if "</" in text else None
+    found = re.search(r"[.?!。？！…][ \t]*\n\s*<(user|human)>[^<]+</\1>", text, re.IGNORECASE) if "</" in text else None
     if found is None or _OWN_ELEMENT.search(text):
         return None
     return found[0][1:].strip()
