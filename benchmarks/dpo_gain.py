@@ -177,7 +177,7 @@ def right_answers(engine: BundledEngine, asked: int, seed: int) -> list[bool]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """What came of one seed: how many pairs there were, and which questions were answered right by whom."""
 
     seed: int
@@ -206,7 +206,7 @@ def apart(differences: Sequence[float]) -> Interval:
     return Interval(middle, middle - half, middle + half)
 
 
-def outcome(run: Run, seed: int, training: Training, asked: int, folder: Path) -> Outcome:
+def outcome(run: Run, seed: int, training: Training, asked: int, folder: Path) -> TrainingOutcome:
     """Train on our pairs of a run and on the naive ones, and ask before and after.
 
     What came of the same pairs, weights and settings before is taken from the folder, where it is kept.
@@ -217,7 +217,7 @@ def outcome(run: Run, seed: int, training: Training, asked: int, folder: Path) -
     kept = folder / f"seed-{seed}-{settings[:12]}.json"
     if kept.is_file():
         print(f"seed {seed}: as it was found before, kept in {kept}", flush=True)
-        return Outcome(**json.loads(kept.read_bytes()))
+        return TrainingOutcome(**json.loads(kept.read_bytes()))
     found = _measured(sets, seed, training, asked)
     written = kept.with_suffix(".new")
     written.write_text(json.dumps(asdict(found)), encoding="utf-8")
@@ -225,20 +225,20 @@ def outcome(run: Run, seed: int, training: Training, asked: int, folder: Path) -
     return found
 
 
-def _measured(sets: dict[str, list[dict[str, Any]]], seed: int, training: Training, asked: int) -> Outcome:
+def _measured(sets: dict[str, list[dict[str, Any]]], seed: int, training: Training, asked: int) -> TrainingOutcome:
     right = {"before": right_answers(BundledEngine(), asked, seed)}
     for name, pairs in sets.items():
         with tempfile.TemporaryDirectory() as folder:
             right[name] = right_answers(train(pairs, training, seed, Path(folder)), asked, seed)
     truth = {name: truth_of(pairs) for name, pairs in sets.items()}
-    return Outcome(seed, len(sets["ours"]), truth, right)
+    return TrainingOutcome(seed, len(sets["ours"]), truth, right)
 
 
 def _shown(points: Interval) -> str:
     return f"{points.value:+.1f} ({points.low:+.1f} to {points.high:+.1f})"
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(outcomes: Sequence[TrainingOutcome]) -> str:
     """Return a line for each seed, and two for all: with Student's interval over the seeds, and over all questions."""
     header = ["seed", "pairs", *(f"really better, {name}" for name in RULES), "right before"]
     header += [*(f"after {name}" for name in RULES), *(f"{one} over {other}, points (95%)" for one, other in GAINS)]
@@ -267,7 +267,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=type(value), default=value)
     given = parser.parse_args()
     training = Training(**{name: getattr(given, name) for name in asdict(Training())})
-    found: list[Outcome] = []
+    found: list[TrainingOutcome] = []
     for seed in range(given.seeds):
         run = run_for_pairs(given.folder, seed, given.prompts)
         found.append(outcome(run, seed, training, given.questions, given.folder))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kasasagi.blocks.engines.bundled import BundledEngine, shipped_model
 from kasasagi.blocks.models.llm import Message
-from kasasagi.hina.corpus import STEERS, TOPIC_SYSTEMS, Question, draw_question
+from kasasagi.hina.corpus import STEERS, TOPIC_SYSTEMS, WorldQuestion, draw_question
 from kasasagi.hina.world.oracle import grade_task
 from kasasagi.hina.world.talk import TOPICS, draw_task, instruct, read
 from kasasagi.tasks.judge.prompt import ASPECTS, judge_messages, judge_prompt
@@ -50,13 +50,13 @@ def share(hits: Sequence[bool]) -> float:
     return 100 * sum(hits) / max(1, len(hits))
 
 
-def questions(count: int, seed: int) -> list[Question]:
+def questions(count: int, seed: int) -> list[WorldQuestion]:
     """Questions whose instructions were held out of training, some of them follow-ups."""
     rng = random.Random(seed)
     return [draw_question(rng, held=True) for _ in range(count)]
 
 
-def answers(engine: BundledEngine, asked: Sequence[Question], temperature: float) -> list[str]:
+def answers(engine: BundledEngine, asked: Sequence[WorldQuestion], temperature: float) -> list[str]:
     """Return one answer to each question."""
     requests = [{"messages": q.messages, "temperature": temperature, "max_tokens": MAX_ANSWER} for q in asked]
     return [reply.text for reply in engine.generate(requests)]
@@ -121,7 +121,9 @@ def ratings(reply: str, lang: str, count: int) -> list[int] | None:
     return found if len(found) == count else None
 
 
-def judged(engine: BundledEngine, cases: Sequence[tuple[Question, list[str]]], aspect: str) -> list[list[int] | None]:
+def judged(
+    engine: BundledEngine, cases: Sequence[tuple[WorldQuestion, list[str]]], aspect: str
+) -> list[list[int] | None]:
     """Return the ratings that hina gives to the texts of each case, in their order."""
     requests = []
     for question, texts in cases:

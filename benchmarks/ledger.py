@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from kasasagi.blocks.canonical import ledger_key
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.llm import Completion
 
 MODEL = "small"
@@ -42,7 +42,7 @@ def fill(folder: Path, start: int, end: int) -> float:
         for number in range(first, min(end, first + IN_A_COMMIT)):
             place = number * 7_919 % 50_000
             reply = Completion(text=text[place : place + 600], finish_reason="stop", completion_tokens=120)
-            batch.append(Entry(ledger_key(MODEL, request(number), 0), MODEL, reply))
+            batch.append(LedgerEntry(ledger_key(MODEL, request(number), 0), MODEL, reply))
         ledger.append(batch)
     ledger.close()
     return time.perf_counter() - started

@@ -23,7 +23,7 @@ import yaml
 from benchmarks import throughput
 from benchmarks.parts.instant import InstantEngine
 from benchmarks.parts.job import write_prompts
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.engines.kinds import override_engine
 from kasasagi.blocks.models.kinds import BundledModel
 from kasasagi.blocks.workspace.runs import Run, Workspace

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from kasasagi.flows.preference import make_prompts
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.recipe.loading import load_recipe
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name
 
 

@@ -10,7 +10,7 @@ from kasasagi.blocks.engines.kinds import engines_for
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.preference import make_pairs, make_prompts
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.run.lifecycle import new_run_id, session_with
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.counting import StagePlan

@@ -10,7 +10,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.preference import make_pairs, make_prompts
 from kasasagi.flows.rebuild.rebuild import recipe_of, republish
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.recipe.saved_blocks import saved_workspace
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run
 from kasasagi.flows.run.lifecycle import EXIT_GATE

@@ -4,9 +4,9 @@ from prefect import State, flow, get_run_logger
 from prefect.artifacts import acreate_markdown_artifact
 
 from kasasagi.flows.preference import make_pairs, make_prompts
-from kasasagi.flows.rebuild.published import recipe_from_last_published
+from kasasagi.flows.rebuild.last_publication import recipe_from_last_published
 from kasasagi.flows.rebuild.rejudge import audit_of
-from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.recipe.loading import load_recipe
 from kasasagi.flows.recipe.saved_blocks import saved_workspace
 from kasasagi.flows.reporting.artifacts import ignore_failure, slug
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name

@@ -17,12 +17,12 @@ from kasasagi.blocks.gc_pause import gc_paused
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
+from kasasagi.flows.recipe.loading import LoadedRecipe, load_recipe, only_new
 from kasasagi.flows.recipe.python_rows import source_of
-from kasasagi.flows.reporting.ending import Reports
+from kasasagi.flows.reporting.report_timeouts import Reports
 from kasasagi.flows.run.options import Options, call_with
 from kasasagi.flows.run.signals import sigterm_as_interrupt
-from kasasagi.flows.server.own import prefect_server
+from kasasagi.flows.server.private_server import prefect_server
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ class Result:
     @property
     def tables(self) -> "Mapping[str, pd.DataFrame]":
         """The run's tables by name, such as pairs; each is read on first use."""
-        from kasasagi.flows.views.tables.frames import tables
+        from kasasagi.flows.views.tables.pandas_frames import tables
 
         return tables(self.run)
 

@@ -82,7 +82,7 @@ COMPARISONS, JAPANESE_COMPARISONS = 12, 0.35
 
 
 @dataclass(frozen=True)
-class Question:
+class WorldQuestion:
     """A conversation that waits for an answer, its last task, and answers to it that a model gave."""
 
     messages: list[Message]
@@ -95,7 +95,7 @@ def held_out(instruction: str) -> bool:
     return int(digest(instruction)[:8], 16) % HELD_OUT == 0
 
 
-def draw_question(rng: random.Random, held: bool = False, follow_share: float = 0.1) -> Question:
+def draw_question(rng: random.Random, held: bool = False, follow_share: float = 0.1) -> WorldQuestion:
     """Return a question at random, from those held out of training or from the others; some are follow-ups."""
     while True:
         task = draw_task(rng)
@@ -106,9 +106,9 @@ def draw_question(rng: random.Random, held: bool = False, follow_share: float = 
     more = draw_follow_up(task, rng) if rng.random() < follow_share else None
     then = follow(task, more) if more else None
     if more is None or then is None:
-        return Question(messages, task)
+        return WorldQuestion(messages, task)
     turns = [{"role": "assistant", "content": task.say()}, {"role": "user", "content": more}]
-    return Question(messages + turns, then)
+    return WorldQuestion(messages + turns, then)
 
 
 def answer(task: Task, rng: random.Random) -> str:
@@ -195,7 +195,7 @@ def verdict_segments(texts: Sequence[str], grades: Sequence[Grade], aspect: str,
     return segments
 
 
-def draw_texts(question: Question, count: int, rng: random.Random) -> list[str]:
+def draw_texts(question: WorldQuestion, count: int, rng: random.Random) -> list[str]:
     """Texts to be judged: the model's own answers where there are some, else right and lesser ones."""
     own = list(question.answers)
     rng.shuffle(own)
@@ -213,7 +213,7 @@ def draw_texts(question: Question, count: int, rng: random.Random) -> list[str]:
     return texts
 
 
-def judgement(rng: random.Random, question: Question) -> list[Segment]:
+def judgement(rng: random.Random, question: WorldQuestion) -> list[Segment]:
     """Return a judge prompt for one to four texts and the reply that follows the oracle's grades."""
     count = rng.choices([1, 2, 3, 4], [20, 72, 5, 3])[0]
     texts = draw_texts(question, count, rng)

@@ -10,13 +10,13 @@ from tokenizers import Tokenizer
 from kasasagi.blocks.engines.bundled import BundledEngine
 from kasasagi.blocks.models.llm import Message
 from kasasagi.hina.convert import export
-from kasasagi.hina.corpus import Question, draw_question
+from kasasagi.hina.corpus import WorldQuestion, draw_question
 from kasasagi.hina.model import Llama, Shape
 
 TEMPERATURES = (0.7, 1.0, 1.2, 1.4)
 
 
-def answered(folder: Path, shape: Shape, seed: int, questions: int) -> list[Question]:
+def answered(folder: Path, shape: Shape, seed: int, questions: int) -> list[WorldQuestion]:
     """Questions, none held out, with four different answers at most that the checkpoint in the folder gave to each.
 
     A process of its own samples them, because the engine's threads would slow down the training's.
@@ -26,7 +26,7 @@ def answered(folder: Path, shape: Shape, seed: int, questions: int) -> list[Ques
     prompts = [question.messages for question in drawn]
     with get_context("spawn").Pool(1) as pool:
         replies = pool.apply(_sample, (folder, shape, prompts))
-    return [Question(q.messages, q.task, texts) for q, texts in zip(drawn, replies, strict=True)]
+    return [WorldQuestion(q.messages, q.task, texts) for q, texts in zip(drawn, replies, strict=True)]
 
 
 def _sample(folder: Path, shape: Shape, prompts: list[list[Message]]) -> list[list[str]]:

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from kasasagi.hina.convert import export
-from kasasagi.hina.corpus import Question, Segment, comparisons, dialogue, draw_question, invention, judgement
+from kasasagi.hina.corpus import Segment, WorldQuestion, comparisons, dialogue, draw_question, invention, judgement
 from kasasagi.hina.model import Llama, Shape
 from kasasagi.hina.sampling import answered
 from kasasagi.hina.tokenizer import encode, train_tokenizer
@@ -34,7 +34,7 @@ REPORT_EVERY, SAVE_EVERY = 25, 100
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How long and how hard to train; `tokens` counts all tokens, prompts included.
 
     Each thread takes whole micro-batches, so that a core which others use too does not hold up the other one.
@@ -68,7 +68,7 @@ class Corpus:
     def __init__(self, tokenizer: Tokenizer, seed: int) -> None:
         self.tokenizer = tokenizer
         self.rng = random.Random(seed)
-        self.pool: list[Question] = []
+        self.pool: list[WorldQuestion] = []
 
     def batch(self, tokens: int, progress: float) -> list[Example]:
         """Examples of about so many tokens."""
@@ -87,7 +87,7 @@ class Corpus:
                 filled += len(found[-1][0])
         return found
 
-    def _question(self) -> Question:
+    def _question(self) -> WorldQuestion:
         if self.pool and self.rng.random() < 0.6:
             return self.rng.choice(self.pool)
         return draw_question(self.rng)
@@ -120,7 +120,7 @@ def _padded(group: list[Example]) -> tuple[Tensor, Tensor]:
 class Trainer:
     """A network with its optimizers and its corpus."""
 
-    def __init__(self, plan: Plan, shape: Shape, tokenizer: Tokenizer) -> None:
+    def __init__(self, plan: TrainingPlan, shape: Shape, tokenizer: Tokenizer) -> None:
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.model = Llama(shape)
@@ -172,7 +172,7 @@ class Trainer:
         return float(loss.item())
 
 
-def train(plan: Plan, shape: Shape, folder: Path) -> list[float]:
+def train(plan: TrainingPlan, shape: Shape, folder: Path) -> list[float]:
     """Train, and leave the tokenizer, checkpoints and exports in the folder; returns the losses, one a step."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(plan.seed, shape.vocabulary)
@@ -208,12 +208,12 @@ def _save(model: Llama, folder: Path) -> None:
     (folder / "checkpoint.partial").replace(folder / "checkpoint.pt")
 
 
-def _progress(plan: Plan, steps: int, seconds: float) -> float:
+def _progress(plan: TrainingPlan, steps: int, seconds: float) -> float:
     """Return how far the training is, from 0 to 1: by its steps, or by the clock where that is further."""
     return max(steps / plan.steps, seconds / 60 / plan.minutes)
 
 
-def _report(plan: Plan, losses: list[float], progress: float, seconds: float) -> None:
+def _report(plan: TrainingPlan, losses: list[float], progress: float, seconds: float) -> None:
     recent = losses[-REPORT_EVERY:]
     line = {
         "step": len(losses),
@@ -228,14 +228,16 @@ def _report(plan: Plan, losses: list[float], progress: float, seconds: float) ->
 def main() -> None:
     """The command line: train and put the result in place."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--tokens", type=int, default=Plan.tokens)
+    parser.add_argument("--seed", type=int, default=TrainingPlan.seed)
+    parser.add_argument("--tokens", type=int, default=TrainingPlan.tokens)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("build/hina"), help="checkpoints and intermediate exports")
     parser.add_argument("--into", type=Path, default=Path("models/hina"), help="where the finished model goes")
-    parser.add_argument("--minutes", type=float, default=Plan.minutes, help="at most so long; the schedule adapts")
+    parser.add_argument(
+        "--minutes", type=float, default=TrainingPlan.minutes, help="at most so long; the schedule adapts"
+    )
     given = parser.parse_args()
-    plan = Plan(
+    plan = TrainingPlan(
         seed=given.seed,
         tokens=given.tokens,
         minutes=given.minutes,

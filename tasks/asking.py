@@ -21,7 +21,7 @@ from kasasagi.blocks.models.kinds import Config, ModelConfig, price_of
 from kasasagi.blocks.models.llm import PASSING, Completion, Request
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
-from kasasagi.tasks.known import Known, LedgerLookup
+from kasasagi.tasks.ledger_lookup import Known, LedgerLookup
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.text.thoughts.own_thinking import forms_of, split_own
 from kasasagi.tasks.text.thoughts.thinking_forms import Form

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kasasagi.tasks.pairing.model import Candidate, higher
+from kasasagi.tasks.pairing.candidates import Candidate, higher
 
 
 def audit(rated: Mapping[str, Sequence[Candidate]], source_labels: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,12 +17,12 @@ from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.tasks.asking import ChunkJob, Session
 from kasasagi.tasks.converse.plan import Dialogues, dialogues
 from kasasagi.tasks.filter import FilterConfig, FilterResult
-from kasasagi.tasks.filter.late import split_where
+from kasasagi.tasks.filter.deferred_conditions import split_where
 from kasasagi.tasks.load import LoadResult
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.student import TokenCounter, token_counter
 from kasasagi.tasks.synthesize import MagpieSource, Steering, apply_limit
 from kasasagi.tasks.text.thoughts.own_thinking import forms_of
+from kasasagi.tasks.token_counts import TokenCounter, token_counter
 
 SCRATCH = "scratch"
 MEMORY = "512MB"

@@ -36,7 +36,7 @@ class Turn(Config):
     after: str = Field(description="The text behind the words.")
 
 
-class Family(Config):
+class TemplateFamily(Config):
     """How the chat models of one family mark turns."""
 
     names: tuple[str, ...] = Field(description="Parts of model names that tell the family.")
@@ -63,10 +63,10 @@ class Family(Config):
 
 
 @cache
-def families() -> dict[str, Family]:
+def families() -> dict[str, TemplateFamily]:
     """Return the registry, from `tasks/prompts/pre_query.yaml`."""
     text = files("kasasagi.tasks").joinpath("prompts/pre_query.yaml").read_text(encoding="utf-8")
-    return {name: Family.model_validate(fields) for name, fields in yaml.safe_load(text).items()}
+    return {name: TemplateFamily.model_validate(fields) for name, fields in yaml.safe_load(text).items()}
 
 
 def family_of(model: str) -> str | None:
@@ -78,7 +78,7 @@ def family_of(model: str) -> str | None:
 class FamilyPreQuery:
     """The pre-query of a family; own gives the model's own chat template, for exact token ids."""
 
-    def __init__(self, family: Family, own: Own) -> None:
+    def __init__(self, family: TemplateFamily, own: Own) -> None:
         self._family = family
         self._own = own
 

@@ -57,7 +57,7 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prefect_api(prefect_home: Path) -> Iterator[str]:
     """The address of that server."""
-    from kasasagi.flows.server.own import FirstStart, OwnServer
+    from kasasagi.flows.server.private_server import FirstStart, OwnServer
 
     with FirstStart(prefect_home) as first_start, ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,7 @@ import yaml
 
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.recipe.documents.reference import reference
-from kasasagi.flows.recipe.model import check_recipe, shipped_recipes
+from kasasagi.flows.recipe.loading import check_recipe, shipped_recipes
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")])

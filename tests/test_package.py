@@ -22,7 +22,7 @@ print(NAME, blocks.NAME, hina.NAME, tasks.NAME, kasasagi.run_recipe.__module__)
 SERVER = """
 import sys
 from pathlib import Path
-from kasasagi.flows.server.own import prefect_server
+from kasasagi.flows.server.private_server import prefect_server
 with prefect_server(Path("prefect")) as server:
     server.wait_until_ready()
     print("the server answers")

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from kasasagi.blocks.configuration import Config
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.dispatch.pending_requests import Question
-from kasasagi.blocks.ledger.store import DamagedEntryError, Entry, LedgerError, Row, read_row
+from kasasagi.blocks.ledger.store import DamagedEntryError, LedgerEntry, LedgerError, Row, read_row
 from kasasagi.blocks.models.llm import Completion
 
 QUESTIONS = pa.schema([("label", pa.string()), ("key", pa.string()), ("request", pa.binary()), ("prefix", pa.string())])
@@ -95,12 +95,12 @@ def write_segment(store: Store, folder: str, name: str, rows: Sequence[Row]) -> 
     store.write_whole(f"{folder}/answers/{name}.parquet", _bytes_of(pa.table(columns, schema=ENTRIES)))
 
 
-def read_segments(store: Store, names: Iterable[str]) -> tuple[list[Entry], dict[str, Completion]]:
+def read_segments(store: Store, names: Iterable[str]) -> tuple[list[LedgerEntry], dict[str, Completion]]:
     """Return the lasting answers in some segments, and the failures that may pass, by key.
 
     Raises DestinationError, and LedgerError where a segment is not what was written.
     """
-    entries: list[Entry] = []
+    entries: list[LedgerEntry] = []
     passing: dict[str, Completion] = {}
     for name in names:
         for row in _rows_of(store, name):
@@ -108,7 +108,7 @@ def read_segments(store: Store, names: Iterable[str]) -> tuple[list[Entry], dict
             if completion.transient:
                 passing[row[0].hex()] = completion
             else:
-                entries.append(Entry(row[0].hex(), row[2], completion))
+                entries.append(LedgerEntry(row[0].hex(), row[2], completion))
     return entries, passing
 
 

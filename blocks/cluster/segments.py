@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 
 from kasasagi.blocks.cluster.call_batches import write_segment
 from kasasagi.blocks.destinations.errors import DestinationError
-from kasasagi.blocks.destinations.store import Store
-from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
+from kasasagi.blocks.destinations.remote_folder import Store
+from kasasagi.blocks.ledger.store import LedgerEntry, LedgerError, row_of
 from kasasagi.blocks.ledger.writer import Writer, Written
 
 MOST_IN_A_SEGMENT = 1_000
@@ -52,9 +52,9 @@ class SegmentWriter(Writer):
         except DestinationError as error:
             self._on_unwritable(LedgerError(str(error)))
 
-    def _take(self) -> tuple[list[Entry], bool]:
+    def _take(self) -> tuple[list[LedgerEntry], bool]:
         """Return the entries of the next segments, and whether they are the last."""
-        entries: list[Entry] = []
+        entries: list[LedgerEntry] = []
         item = self._queue.get()
         end = time.monotonic() + self._flush_s
         while item is not None:
@@ -68,8 +68,8 @@ class SegmentWriter(Writer):
                 return entries, False
         return entries, True
 
-    def _write(self, entries: list[Entry]) -> None:
-        by_folder: dict[str, list[Entry]] = defaultdict(list)
+    def _write(self, entries: list[LedgerEntry]) -> None:
+        by_folder: dict[str, list[LedgerEntry]] = defaultdict(list)
         for entry in entries:
             by_folder[self._folders.pop(entry.key)].append(entry)
         now = time.time()

@@ -23,10 +23,10 @@ from kasasagi.blocks.cluster.call_batches import (
 )
 from kasasagi.blocks.cluster.worker import GO, STOP, WATCH_S
 from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.dispatch.lanes import Job
 from kasasagi.blocks.dispatch.pending_requests import Question
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.kinds import ModelConfig
 from kasasagi.blocks.models.llm import Completion
 
@@ -150,7 +150,7 @@ def collect_answers(
     return kept, passing
 
 
-def _keep(ledger_folder: Path, entries: Sequence[Entry]) -> dict[str, Completion]:
+def _keep(ledger_folder: Path, entries: Sequence[LedgerEntry]) -> dict[str, Completion]:
     kept: dict[str, Completion] = {}
     if entries:
         ledger = Ledger(ledger_folder)

@@ -25,11 +25,11 @@ from kasasagi.blocks.cluster.call_batches import (
 )
 from kasasagi.blocks.cluster.segments import SegmentWriter
 from kasasagi.blocks.destinations.errors import DestinationError
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, StoppedError
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.engines.kinds import engines_for
-from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
+from kasasagi.blocks.ledger.store import LedgerEntry, LedgerError, row_of
 from kasasagi.blocks.ledger.writer import Writer
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
 from kasasagi.blocks.models.llm import Engine
@@ -103,7 +103,7 @@ class WorkerSession:
             self.dispatcher.segments.give_up(keys)
         passing = {key: answer for key, answer in answers.items() if answer.transient}
         if passing:
-            rows = [row_of(Entry(key, "", answer), time.time()) for key, answer in passing.items()]
+            rows = [row_of(LedgerEntry(key, "", answer), time.time()) for key, answer in passing.items()]
             write_segment(self.store, batch.folder, f"passing-{secrets.token_hex(6)}", rows)
 
     def _claim(self, batch: CallBatch) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kasasagi.blocks.destinations import DestinationError, one_sentence
-from kasasagi.blocks.destinations.argilla_scale import Scale
+from kasasagi.blocks.destinations.argilla_scale import ArgillaScale
 from kasasagi.blocks.hints import install
 
 URL_VARIABLE, KEY_VARIABLE = "ARGILLA_API_URL", "ARGILLA_API_KEY"
@@ -69,7 +69,7 @@ class ArgillaDataset:
             self._workspace = self._found(workspace)
             self._dataset = self._client.datasets(name, workspace=self._workspace)
 
-    def push(self, comparisons: Sequence[Comparison], scale: Scale) -> str:
+    def push(self, comparisons: Sequence[Comparison], scale: ArgillaScale) -> str:
         """Add comparisons, or renew those that are there already, whose verdicts stay; gives the dataset's page.
 
         scale is that of the judge's ratings; a dataset that is there keeps its steps.
@@ -107,7 +107,7 @@ class ArgillaDataset:
             )
         return found
 
-    def _create_dataset(self, scale: Scale) -> Any:
+    def _create_dataset(self, scale: ArgillaScale) -> Any:
         rg = self._library
         titles = ("Response 1", "Response 2")
         fields = [rg.TextField(name="prompt", title="Prompt", use_markdown=False)]
@@ -123,7 +123,7 @@ class ArgillaDataset:
         dataset = rg.Dataset(name=self.name, workspace=self._workspace, settings=settings, client=self._client)
         return dataset.create()
 
-    def _record(self, one: Comparison, scale: Scale) -> Any:
+    def _record(self, one: Comparison, scale: ArgillaScale) -> Any:
         rg = self._library
         steps = [None if rating is None else scale.step_of(rating) for rating in one.ratings]
         suggested: list[tuple[str, Any]] = [*zip(RATINGS, steps, strict=True), (COMMENT, one.words)]
@@ -178,7 +178,7 @@ class ArgillaDataset:
             ) from error
 
 
-def _judge_metadata(ratings: Sequence[float | None], scale: Scale) -> dict[str, str]:
+def _judge_metadata(ratings: Sequence[float | None], scale: ArgillaScale) -> dict[str, str]:
     """Return what a record remembers of the judge, so that ratings come back on its scale, and unchanged where they
     are.
     """
@@ -199,7 +199,7 @@ def _on_the_judges_scale(
         raise DestinationError(
             f"a record's metadata {JUDGED_SCALE}, {' or '.join(JUDGED)} holds no numbers ({error}); push the run again"
         ) from error
-    return Scale(lowest, highest, tuple(sorted(steps))).read_back(chosen, judged)
+    return ArgillaScale(lowest, highest, tuple(sorted(steps))).read_back(chosen, judged)
 
 
 def _is_rating(value: object) -> bool:

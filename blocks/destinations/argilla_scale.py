@@ -10,7 +10,7 @@ USUAL = (1, 2, 3, 4, 5)
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class ArgillaScale:
     """A judge's ratings from lowest to highest, spread evenly over the steps that a person may choose."""
 
     lowest: float
@@ -18,7 +18,7 @@ class Scale:
     steps: tuple[int, ...]
 
     @classmethod
-    def from_values(cls, values: Sequence[float]) -> "Scale":
+    def from_values(cls, values: Sequence[float]) -> "ArgillaScale":
         """Return the scale of some evenly spaced ratings: these as they are, else numbered, else eleven steps.
 
         Args:
@@ -30,13 +30,13 @@ class Scale:
         return cls(values[0], values[-1], tuple(range(min(len(values), MOST + 1))))
 
     @classmethod
-    def from_bounds(cls, lowest: float, highest: float) -> "Scale":
+    def from_bounds(cls, lowest: float, highest: float) -> "ArgillaScale":
         """Return the scale of any numbers between two; equal ones lie in its middle."""
         if lowest == highest:
             lowest, highest = lowest - 0.5, highest + 0.5
         return cls(lowest, highest, tuple(range(MOST + 1)))
 
-    def on(self, steps: Sequence[int]) -> "Scale":
+    def on(self, steps: Sequence[int]) -> "ArgillaScale":
         """Return the same ratings on the steps that a dataset has already."""
         return replace(self, steps=tuple(sorted(steps)))
 

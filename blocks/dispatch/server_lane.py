@@ -8,12 +8,12 @@ from typing import Protocol
 from kasasagi.blocks.dispatch.addresses import Address, Route
 from kasasagi.blocks.dispatch.availability import trouble_of, words_of
 from kasasagi.blocks.dispatch.estimates import Estimates, prompt_tokens
-from kasasagi.blocks.dispatch.groups import SharedCalls, SharedReply, complete_shared
 from kasasagi.blocks.dispatch.job_queue import JobQueue, QueueEntry
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff
 from kasasagi.blocks.dispatch.limits.adaptive_concurrency import SentCall
 from kasasagi.blocks.dispatch.limits.shared_limit import LimitError, SharedLimit, Slots
 from kasasagi.blocks.dispatch.readiness import check_readiness
+from kasasagi.blocks.dispatch.shared_calls import SharedCalls, SharedReply, complete_shared
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion

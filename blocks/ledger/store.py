@@ -71,7 +71,7 @@ UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One finished sample: its key, the model that gave it, and its reply."""
 
     key: str
@@ -202,7 +202,7 @@ class Ledger:
             ) from error
         return found
 
-    def append(self, entries: Sequence[Entry]) -> dict[str, Completion]:
+    def append(self, entries: Sequence[LedgerEntry]) -> dict[str, Completion]:
         """Store some finished calls durably, all or none, and return the stored ones by key.
 
         If another process was faster, its answer is the stored one.
@@ -267,7 +267,7 @@ class Ledger:
         self._connection.close()
 
 
-def row_of(entry: Entry, at: float) -> Row:
+def row_of(entry: LedgerEntry, at: float) -> Row:
     """Return an entry as it lies in the table, sealed.
 
     Raises:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError
 from kasasagi.blocks.models.llm import Completion
 
 MOST_IN_A_COMMIT = 1_000
@@ -23,13 +23,13 @@ class Writer:
     def __init__(self, name: str, on_written: Written, on_unwritable: Callable[[LedgerError], None]) -> None:
         self._on_written = on_written
         self._on_unwritable = on_unwritable
-        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[LedgerEntry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
     def put(self, key: str, model: str, completion: Completion) -> None:
         """Hand over one answer to be kept."""
-        self._queue.put(Entry(key, model, completion))
+        self._queue.put(LedgerEntry(key, model, completion))
 
     def close(self) -> None:
         """Write what was handed over and end the thread."""
@@ -75,9 +75,9 @@ class LedgerWriter(Writer):
         finally:
             ledger.close()
 
-    def _take(self) -> tuple[list[Entry], bool]:
+    def _take(self) -> tuple[list[LedgerEntry], bool]:
         """Return the entries that wait, at least one, and whether they are the last."""
-        entries: list[Entry] = []
+        entries: list[LedgerEntry] = []
         item = self._queue.get()
         while item is not None:
             entries.append(item)

@@ -8,15 +8,15 @@ from kasasagi.blocks.models.kinds import LiteLLMModel, ModelConfig, OpenAIModel,
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.destinations import destination_problems
-from kasasagi.flows.check.limits import limits_without_server
+from kasasagi.flows.check.prefect_limits import limits_without_server
 from kasasagi.flows.check.vllm import vllm_problems
-from kasasagi.flows.recipe.model import LoadedRecipe, missing_columns
+from kasasagi.flows.recipe.loading import LoadedRecipe, missing_columns
 from kasasagi.tasks.converse.dialogue import begins_for
 from kasasagi.tasks.converse.plan import dialogues
 from kasasagi.tasks.load import DatasetSource, SourceError, check_source
 from kasasagi.tasks.pre_query import pre_query
-from kasasagi.tasks.student import TokenizerError, token_counter
 from kasasagi.tasks.synthesize import MagpieSource, Steering, SteeringError
+from kasasagi.tasks.token_counts import TokenizerError, token_counter
 
 RUN = "run"
 """What stands for the id of a run that has not started, where a place to publish holds {run}."""

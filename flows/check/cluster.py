@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from kasasagi.blocks.cluster.config import RuntimeConfig
 from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.workspace.runs import Workspace
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.run.cluster import missing_package, storage_of
 
 PATIENCE_S = 5.0

@@ -3,7 +3,7 @@
 import time
 
 from kasasagi.blocks.workspace.runs import Workspace
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.tasks.publish import path_problems
 
 

@@ -30,7 +30,7 @@ from kasasagi.flows.check.engines import check_magpie
 from kasasagi.flows.check.judges import Complete, ask_preference, example_row, judge_example
 from kasasagi.flows.check.vllm import describe_vllm
 from kasasagi.flows.recipe.errors import nearest
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.views.language import say
 from kasasagi.tasks.converse import dialogue as converse
 from kasasagi.tasks.converse.plan import dialogues
@@ -39,9 +39,9 @@ from kasasagi.tasks.pre_query import pre_query
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.respond.answers import conversation
 from kasasagi.tasks.rewrite import write as rewrite
-from kasasagi.tasks.student import token_counter
 from kasasagi.tasks.synthesize import MagpieSource, Steering
 from kasasagi.tasks.tags import label as tags
+from kasasagi.tasks.token_counts import token_counter
 
 PING_VECTOR = {"input": "Hello."}
 PING = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 16}

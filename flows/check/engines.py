@@ -8,7 +8,7 @@ from kasasagi.blocks.endpoints.failures import INSTEAD
 from kasasagi.blocks.endpoints.reward import endpoint_of
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.pre_query import PreQuery
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.tasks.converse.dialogue import EXAMPLE, begins_for, next_prompt
 from kasasagi.tasks.converse.plan import dialogues
 from kasasagi.tasks.pre_query import pre_query

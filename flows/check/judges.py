@@ -6,11 +6,11 @@ from typing import Any
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import BundledModel, RewardModel
 from kasasagi.blocks.models.llm import Completion, Request
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.views.language import say
 from kasasagi.tasks.asking import Answered
 from kasasagi.tasks.judge.checkers.auto import kind_for, needs_extra
-from kasasagi.tasks.judge.checkers.model import Case
+from kasasagi.tasks.judge.checkers.finding import Case
 from kasasagi.tasks.judge.checkers.numbers.expressions import EXTRA
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.groups import Group

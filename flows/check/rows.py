@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from kasasagi.flows.check.responses import ProvidedCounts, count_provided
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.views.language import say
 from kasasagi.tasks.filter import FilterConfig, filter_prompts
-from kasasagi.tasks.filter.late import split_where
+from kasasagi.tasks.filter.deferred_conditions import split_where
 from kasasagi.tasks.load import DatasetSource, count_answered, load_prompts
 from kasasagi.tasks.load.files.locate import locate
 from kasasagi.tasks.recipe import Recipe

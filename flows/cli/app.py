@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         sentence, code = user_message(error)
         from kasasagi.blocks.hints import with_program_name
-        from kasasagi.flows.views.text import visible
+        from kasasagi.flows.views.safe_text import visible
 
         print(f"kasasagi: {visible(with_program_name(sentence))}", file=sys.stderr)
     _leave(code)

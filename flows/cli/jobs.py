@@ -194,7 +194,7 @@ def publish(
     """Publish a run again, elsewhere or in another format, without calls."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.rebuild.rebuild import republish
-    from kasasagi.flows.views.text import plural
+    from kasasagi.flows.views.safe_text import plural
 
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
     place = Workspace.resolve(workspace)

@@ -83,7 +83,7 @@ def check(
 ) -> None:
     """Check the ledger's structure and every entry. Exits with code 1 if damage remains."""
     from kasasagi.flows.upkeep import ledger_care
-    from kasasagi.flows.views.text import visible
+    from kasasagi.flows.views.safe_text import visible
 
     place = workspace_of(context, workspace)
     found = ledger_care.check(place, repair)

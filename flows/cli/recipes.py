@@ -67,8 +67,8 @@ def check(
 ) -> None:
     """Check a recipe: columns, templates, endpoints and models. Shows one request for each model."""
     from kasasagi.blocks.workspace.runs import Workspace
-    from kasasagi.flows.check.sound import check_recipe
-    from kasasagi.flows.recipe.model import load_recipe
+    from kasasagi.flows.check.check_recipe import check_recipe
+    from kasasagi.flows.recipe.loading import load_recipe
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.language import say
 
@@ -93,7 +93,7 @@ def plan(
     from kasasagi.flows.check.before_start import source_problems
     from kasasagi.flows.planning import plan_recipe
     from kasasagi.flows.recipe.errors import RecipeError
-    from kasasagi.flows.recipe.model import load_recipe
+    from kasasagi.flows.recipe.loading import load_recipe
     from kasasagi.flows.run.plan.budgets import budget_sentence
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.plan import draw_plan

@@ -18,20 +18,20 @@ from kasasagi.flows.cli.options import (
     named_or_newest,
 )
 from kasasagi.flows.errors import UsageError
-from kasasagi.flows.views.tables.formats import Format, check_output
+from kasasagi.flows.views.tables.formats import RowFormat, check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from kasasagi.blocks.workspace.runs import Run
-    from kasasagi.flows.views.tables.query import Result
+    from kasasagi.flows.views.tables.query import QueryResult
 
 ROWS_SHOWN = 50
 RUNS_SHOWN = 20
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Do not shorten long texts.")]
-FormatOption = Annotated[Format, typer.Option("--format", help="Format of the rows.")]
+FormatOption = Annotated[RowFormat, typer.Option("--format", help="Format of the rows.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Output file.", dir_okay=False)]
 
 
@@ -47,8 +47,8 @@ def runs(
     from kasasagi.flows.views.drawing import plain
     from kasasagi.flows.views.overview.show import draw_runs
     from kasasagi.flows.views.overview.summary import run_list
+    from kasasagi.flows.views.safe_text import plural
     from kasasagi.flows.views.tables.export import print_json
-    from kasasagi.flows.views.text import plural
 
     place = Workspace.resolve(workspace)
     rows = run_list(place)
@@ -110,7 +110,7 @@ def sql(
     query: Annotated[str | None, typer.Argument(hidden=True)] = None,
     everything: Annotated[bool, typer.Option("--all", help=f"Show all rows, not only {ROWS_SHOWN}.")] = False,
     full: FullOption = False,
-    form: FormatOption = Format.table,
+    form: FormatOption = RowFormat.table,
     output: OutputOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -130,7 +130,7 @@ def sql(
     run, text = (None, run_or_query) if query is None else (run_or_query, query)
     check_output(form, output)
     with queries.query(_find(workspace, run), text) as result:
-        if form is Format.table:
+        if form is RowFormat.table:
             _draw_result(result, None if everything else ROWS_SHOWN, full)
         else:
             export(result, form, output)
@@ -160,7 +160,7 @@ def quarantine(
     reason: Annotated[str | None, typer.Option(help="Show only rows with this reason.")] = None,
     number: Annotated[int, typer.Option("--number", "-n", min=0, help="Number of rows to show.")] = 10,
     full: FullOption = False,
-    form: FormatOption = Format.table,
+    form: FormatOption = RowFormat.table,
     output: OutputOption = None,
     language: LanguageOption = None,
     workspace: WorkspaceOption = None,
@@ -172,7 +172,7 @@ def quarantine(
 
     check_output(form, output)
     found = named_or_newest(workspace, run, "quarantine")
-    if form is Format.table:
+    if form is RowFormat.table:
         view.draw_quarantine(view.read_quarantine(found, stage, reason, number), _console(), full)
         return
     with queries.query(found, view.quarantine_query(found, stage, reason)) as result:
@@ -206,10 +206,10 @@ def _console() -> "Console":
     return console()
 
 
-def _draw_result(result: "Result", most: int | None, full: bool) -> None:
+def _draw_result(result: "QueryResult", most: int | None, full: bool) -> None:
     from kasasagi.flows.views.drawing import draw_rows, plain
+    from kasasagi.flows.views.safe_text import plural
     from kasasagi.flows.views.tables.query import COUNT_AT_MOST
-    from kasasagi.flows.views.text import plural
 
     console = _console()
     rows = result.rows(most) if most is not None else [row for rows in result.batches() for row in rows]

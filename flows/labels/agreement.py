@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kasasagi.flows.labels.store import Label, Labels
-from kasasagi.flows.views.text import plural
+from kasasagi.flows.labels.verdict_file import Label, Labels
+from kasasagi.flows.views.safe_text import plural
 from kasasagi.tasks.reports.statistics import share
 
 

@@ -12,10 +12,10 @@ from rich.table import Table
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.labels.agreement import Agreement, agreement
-from kasasagi.flows.labels.store import Choice, Labels
+from kasasagi.flows.labels.verdict_file import Choice, Labels
 from kasasagi.flows.views.drawing import plain
-from kasasagi.flows.views.reading import fetch, reading
-from kasasagi.flows.views.text import messages_text, plural
+from kasasagi.flows.views.safe_text import messages_text, plural
+from kasasagi.flows.views.table_reader import fetch, reading
 
 ASKED = "a or b is better, tie, skip, undo or quit: "
 SIDE_BY_SIDE = 60

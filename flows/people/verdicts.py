@@ -7,15 +7,15 @@ from typing import Any
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.destinations import DestinationError
 from kasasagi.blocks.destinations.argilla import SIDES, ArgillaDataset, Comparison, HumanRating
-from kasasagi.blocks.destinations.argilla_scale import USUAL, Scale
+from kasasagi.blocks.destinations.argilla_scale import USUAL, ArgillaScale
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.own.python import is_own
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.rebuild.rebuild import rebuild_pairs
-from kasasagi.flows.recipe.model import check_recipe
-from kasasagi.flows.views.reading import fetch, reading
-from kasasagi.flows.views.text import messages_text
+from kasasagi.flows.recipe.loading import check_recipe
+from kasasagi.flows.views.safe_text import messages_text
+from kasasagi.flows.views.table_reader import fetch, reading
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.human import HUMAN
 
@@ -80,15 +80,15 @@ def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str 
     return rebuild_pairs(workspace, run.id, (), rows), len(ours), len(found) - len(ours)
 
 
-def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None) -> Scale:
+def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None) -> ArgillaScale:
     """Return the scale of a judge's ratings: as the recipe says, else between those that it gave."""
     if judge is not None and judge.rubric is not None:
-        return Scale.from_values(judge.rubric.steps)
+        return ArgillaScale.from_values(judge.rubric.steps)
     if judge is not None and judge.method in ("pairwise", "verify"):
-        return Scale.from_bounds(0, 1)
+        return ArgillaScale.from_bounds(0, 1)
     if judge is None or not (judge.method == "reward" or is_own(judge.method)) or least is None or most is None:
-        return Scale.from_values(USUAL)
-    return Scale.from_bounds(least, most)
+        return ArgillaScale.from_values(USUAL)
+    return ArgillaScale.from_bounds(least, most)
 
 
 def _comparison(run: Run, row: Mapping[str, Any]) -> Comparison:

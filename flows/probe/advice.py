@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from kasasagi.blocks.models.kinds import Config, Sampling
-from kasasagi.flows.probe.figures import Figures
+from kasasagi.flows.probe.figures import ProbeFigures
 
 Verdict = Literal["suits", "usable", "unsuited"]
 GOOD_YIELD, POOR_YIELD = 0.6, 0.25
@@ -24,7 +24,7 @@ class Judgement(Config):
     advice: tuple[str, ...] = Field((), description="What to try, the most promising first.")
 
 
-def judge(figures: Figures, sampling: Sampling, steered: bool) -> Judgement:
+def judge(figures: ProbeFigures, sampling: Sampling, steered: bool) -> Judgement:
     """Return the verdict on some figures that were drawn with this sampling; steered says whether anything steered
     them.
 
@@ -43,7 +43,7 @@ def judge(figures: Figures, sampling: Sampling, steered: bool) -> Judgement:
     return Judgement(verdict=verdict, because=because, advice=tuple(_advice(figures, sampling, steered)))
 
 
-def _advice(figures: Figures, sampling: Sampling, steered: bool) -> Iterator[str]:
+def _advice(figures: ProbeFigures, sampling: Sampling, steered: bool) -> Iterator[str]:
     if figures.draws < ENOUGH_DRAWS:
         yield f"{figures.draws} draws are too few to rely on these shares: draw at least {ENOUGH_DRAWS} (-n)"
     for one in (_on_failures, _on_answers, _on_leaks, _on_stops, _on_cuts):
@@ -57,7 +57,7 @@ def _advice(figures: Figures, sampling: Sampling, steered: bool) -> Iterator[str
         yield f"{other:.0%} are in neither English nor Japanese: set source.languages, or the rule language"
 
 
-def _on_failures(figures: Figures, sampling: Sampling) -> Iterator[str]:
+def _on_failures(figures: ProbeFigures, sampling: Sampling) -> Iterator[str]:
     for reason, count in figures.failed.items():
         share = count / figures.draws
         if reason == "empty" and share >= SOMETIMES:
@@ -69,7 +69,7 @@ def _on_failures(figures: Figures, sampling: Sampling) -> Iterator[str]:
             yield f"{share:.0%} of the draws failed ({reason}): fix the endpoint first"
 
 
-def _on_answers(figures: Figures, sampling: Sampling) -> Iterator[str]:
+def _on_answers(figures: ProbeFigures, sampling: Sampling) -> Iterator[str]:
     if figures.answers >= SOMETIMES:
         yield (
             f"{figures.answers:.0%} of the texts sound like an assistant: the model did not play the user; "
@@ -77,13 +77,13 @@ def _on_answers(figures: Figures, sampling: Sampling) -> Iterator[str]:
         )
 
 
-def _on_leaks(figures: Figures, sampling: Sampling) -> Iterator[str]:
+def _on_leaks(figures: ProbeFigures, sampling: Sampling) -> Iterator[str]:
     leaks = 1 - figures.passes.get("template_leak", 1.0)
     if leaks >= SOMETIMES:
         yield f"{leaks:.0%} contain text of a chat template: add the markers that end a user's turn to sampling.stop"
 
 
-def _on_stops(figures: Figures, sampling: Sampling) -> Iterator[str]:
+def _on_stops(figures: ProbeFigures, sampling: Sampling) -> Iterator[str]:
     cut = 1 - figures.passes.get("stopped_by", 1.0)
     words = [text for text in sampling.stop or () if text.strip().isalpha()]
     named = f" ({', '.join(map(repr, words))})" if words else ""
@@ -94,7 +94,7 @@ def _on_stops(figures: Figures, sampling: Sampling) -> Iterator[str]:
         )
 
 
-def _on_cuts(figures: Figures, sampling: Sampling) -> Iterator[str]:
+def _on_cuts(figures: ProbeFigures, sampling: Sampling) -> Iterator[str]:
     if figures.cut >= OFTEN:
         limit = f" (now {sampling.max_tokens})" if sampling.max_tokens else ""
         yield (
@@ -103,7 +103,7 @@ def _on_cuts(figures: Figures, sampling: Sampling) -> Iterator[str]:
         )
 
 
-def _on_sameness(figures: Figures, sampling: Sampling, steered: bool) -> Iterator[str]:
+def _on_sameness(figures: ProbeFigures, sampling: Sampling, steered: bool) -> Iterator[str]:
     same = figures.distinct < GOOD_DISTINCT or figures.near > GOOD_NEAR
     if same and (sampling.temperature is None or sampling.temperature < 1):
         now = "not set" if sampling.temperature is None else f"{sampling.temperature:g}"

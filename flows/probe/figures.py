@@ -26,7 +26,7 @@ class Shown(Config):
     broken: tuple[str, ...] = Field((), description="The rules that it breaks.")
 
 
-class Figures(Config):
+class ProbeFigures(Config):
     """What was measured on the samples of one model; shares are from 0 to 1."""
 
     draws: int = Field(description="Samples that were asked for.")

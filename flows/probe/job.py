@@ -18,7 +18,7 @@ from kasasagi.blocks.models.kinds import Config
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.probe.advice import Judgement, judge
-from kasasagi.flows.probe.figures import Figures, diversity, languages, opening, spread
+from kasasagi.flows.probe.figures import ProbeFigures, diversity, languages, opening, spread
 from kasasagi.flows.probe.measures import Measures
 from kasasagi.flows.probe.setup import Probe
 from kasasagi.tasks.asking import Answered, Session, ask, call_row
@@ -40,7 +40,7 @@ class ProbeResult(Config):
 
     name: str = Field(description="What was probed.")
     model: str = Field(description="What the ledger knows the model by.")
-    figures: Figures = Field(description="What was measured.")
+    figures: ProbeFigures = Field(description="What was measured.")
     judgement: Judgement = Field(description="The verdict, and what to try.")
 
 
@@ -85,7 +85,7 @@ def _session(probe: Probe, workspace: Workspace, log: Callable[[str], None]) -> 
         shutil.rmtree(run.folder, ignore_errors=True)
 
 
-def _figures(probe: Probe, session: Session, rows: dict[str, list[Any]], answered: Sequence[Answered]) -> Figures:
+def _figures(probe: Probe, session: Session, rows: dict[str, list[Any]], answered: Sequence[Answered]) -> ProbeFigures:
     draws = rows["draws"]
     texts = [row["text"].strip() for row in draws]
     calls = [call_row(session.models, SYNTHESIZE.name, answer) for answer in answered]
@@ -96,7 +96,7 @@ def _figures(probe: Probe, session: Session, rows: dict[str, list[Any]], answere
     def price(call: dict[str, Any]) -> float:
         return probe.model.usd_per_million_tokens.cost(call["prompt_tokens"], call["completion_tokens"])
 
-    return Figures(
+    return ProbeFigures(
         draws=len(answered),
         invented=len(draws),
         failed=dict(Counter(row["reason"] for row in rows["quarantine"]).most_common()),

@@ -9,9 +9,9 @@ from pydantic import Field
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.kinds import Budget, Config, ModelConfig, Sampling
 from kasasagi.flows.errors import UsageError
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, load_recipe, override, shipped_recipes
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, load_recipe, override, shipped_recipes
 from kasasagi.tasks.filter import FilterConfig
-from kasasagi.tasks.filter.late import split_where
+from kasasagi.tasks.filter.deferred_conditions import split_where
 from kasasagi.tasks.synthesize import MagpieSource
 
 SAMPLES = 300

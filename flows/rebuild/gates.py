@@ -9,7 +9,7 @@ from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.gate.approvals import apply_approvals
-from kasasagi.tasks.gate.judge import judge_stage
+from kasasagi.tasks.gate.evaluate import judge_stage
 from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES

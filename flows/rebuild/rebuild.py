@@ -12,14 +12,14 @@ from kasasagi.flows.rebuild.gates import recheck_gates, still_holds
 from kasasagi.flows.rebuild.human_ratings import STAGE as HUMAN
 from kasasagi.flows.rebuild.human_ratings import apply_human_ratings, human_handle, human_rows
 from kasasagi.flows.rebuild.rejudge import STAGE as AUDIT
-from kasasagi.flows.recipe.model import check_recipe, override
+from kasasagi.flows.recipe.loading import check_recipe, override
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.format_dpo.pairs import format_chunk
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.publish import Release, release
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.reports import STAGE as REPORT
-from kasasagi.tasks.student import token_counter
+from kasasagi.tasks.token_counts import token_counter
 
 REBUILT = (FORMAT_DPO.name, REPORT, HUMAN, AUDIT)
 

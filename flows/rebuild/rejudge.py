@@ -12,8 +12,8 @@ from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.flows.errors import UsageError
-from kasasagi.flows.recipe.model import check_recipe, load_recipe
-from kasasagi.flows.views.reading import fetch, reading
+from kasasagi.flows.recipe.loading import check_recipe, load_recipe
+from kasasagi.flows.views.table_reader import fetch, reading
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.audit import audit
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO

@@ -8,7 +8,7 @@ import orjson
 from kasasagi.blocks.canonical import digest_bytes
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.errors import UsageError
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.tasks.load import DatasetSource
 
 FOLDER = "sources"

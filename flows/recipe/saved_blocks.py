@@ -8,7 +8,7 @@ from kasasagi.blocks.configuration import Budget
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 
 if TYPE_CHECKING:
     from prefect.blocks.core import Block

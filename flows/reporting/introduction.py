@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.reporting.artifacts import ignore_failure, slug
 from kasasagi.tasks.publish.card.markdown import code_block
 

@@ -16,9 +16,9 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from kasasagi.flows.errors import user_message
 from kasasagi.flows.people.approval import request_approval
-from kasasagi.flows.rebuild.published import recipe_from_last_published
+from kasasagi.flows.rebuild.last_publication import recipe_from_last_published
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, only_new
+from kasasagi.flows.recipe.loading import LoadedRecipe, load_recipe, only_new
 from kasasagi.flows.recipe.saved_blocks import saved_workspace, with_saved_blocks
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.lifecycle import active_run

@@ -21,14 +21,14 @@ from kasasagi.blocks.cluster.config import RuntimeConfig
 from kasasagi.blocks.cluster.dispatcher import ClusterDispatcher
 from kasasagi.blocks.cluster.transport import Cluster, ClusterTransport, Send, recover_results
 from kasasagi.blocks.destinations.errors import DestinationError, one_sentence
-from kasasagi.blocks.destinations.store import Store, scheme_of
+from kasasagi.blocks.destinations.remote_folder import Store, scheme_of
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher
 from kasasagi.blocks.dispatch.limits.connections import with_enough_files
 from kasasagi.blocks.hints import install
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel, VLLMModel
 from kasasagi.blocks.models.llm import Engine
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.tasks.calls import calls_task
 
 PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}

@@ -21,7 +21,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.reporting.artifacts import ProgressArtifacts, create_artifacts
 from kasasagi.flows.reporting.events import emit_end_event
 from kasasagi.flows.reporting.introduction import introduce
@@ -31,7 +31,7 @@ from kasasagi.flows.run.cluster import dispatching
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import SCRATCH, Context, activate
-from kasasagi.tasks.gate.judge import warm_up_beside
+from kasasagi.tasks.gate.evaluate import warm_up_beside
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.pipeline import ranks
 from kasasagi.tasks.reports import keep_reports

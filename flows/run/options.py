@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.flows.reporting.ending import Reports
 from kasasagi.flows.reporting.progress import Progress
+from kasasagi.flows.reporting.report_timeouts import Reports
 from kasasagi.tasks.gate.outcome import Outcome
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import openai
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.lane import FOLDER
 from kasasagi.blocks.dispatch.batch.notes import URLS, BatchNote, BatchNotes
-from kasasagi.blocks.dispatch.batch.results import in_portions, read_results, store_permanent
+from kasasagi.blocks.dispatch.batch.result_lines import in_portions, read_results, store_permanent
 from kasasagi.blocks.dispatch.batch.retries import TRANSIENT_ERRORS
 from kasasagi.blocks.endpoints.failures import read_failure
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint

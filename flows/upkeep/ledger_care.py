@@ -8,8 +8,8 @@ from pathlib import Path
 
 from kasasagi.blocks.ledger import checks as ledger_check
 from kasasagi.blocks.ledger import upkeep as ledger_upkeep
+from kasasagi.blocks.ledger.answer_limits import import_limits
 from kasasagi.blocks.ledger.checks import CheckResult, ImportResult
-from kasasagi.blocks.ledger.limits import import_limits
 from kasasagi.blocks.ledger.store import FILE_NAME, Ledger
 from kasasagi.blocks.ledger.upkeep import PruneResult, statistics
 from kasasagi.blocks.suggestions import remedy

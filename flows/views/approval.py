@@ -7,7 +7,7 @@ from rich.console import Console
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.upkeep.waiting import rows_behind
 from kasasagi.flows.views.drawing import plain
-from kasasagi.flows.views.text import one_line
+from kasasagi.flows.views.safe_text import one_line
 from kasasagi.tasks.gate.explain.words import SCOPES
 from kasasagi.tasks.gate.outcome import Outcome
 

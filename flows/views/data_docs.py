@@ -16,7 +16,7 @@ from kasasagi.blocks import telemetry
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.tasks.gate.explain.words import SCOPES
-from kasasagi.tasks.gate.results import Result, StageResults, read_results
+from kasasagi.tasks.gate.validation_results import StageResults, ValidationResult, read_results
 
 GENERATOR = '<meta name="generator" content="kasasagi data docs">'
 POLICY = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
@@ -118,7 +118,7 @@ def _suite_result(results: StageResults) -> Any:
     )
 
 
-def _validation_result(one: Result) -> Any:
+def _validation_result(one: ValidationResult) -> Any:
     from great_expectations.core import ExpectationValidationResult
 
     return ExpectationValidationResult(
@@ -129,7 +129,7 @@ def _validation_result(one: Result) -> Any:
     )
 
 
-def _configuration(one: Result) -> Any:
+def _configuration(one: ValidationResult) -> Any:
     """Return an expectation as Great Expectations renders it; one that it does not know, or cannot build, as a
     sentence.
     """

@@ -12,8 +12,8 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain
 from kasasagi.flows.views.language import say
-from kasasagi.flows.views.reading import fetch, reading
-from kasasagi.flows.views.text import cut, plural
+from kasasagi.flows.views.safe_text import cut, plural
+from kasasagi.flows.views.table_reader import fetch, reading
 
 ABSENT = "not set"
 _COUNTED = ("rows_in", "rows_out", "quarantined", "calls_paid", "calls_reused")

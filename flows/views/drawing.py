@@ -13,8 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kasasagi.flows.views.safe_text import ELLIPSIS, one_line, visible
 from kasasagi.flows.views.tables.export import json_line
-from kasasagi.flows.views.text import ELLIPSIS, one_line, visible
 
 PIPE_WIDTH = 120
 TEXT_LINES = 4

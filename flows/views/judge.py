@@ -11,7 +11,7 @@ from kasasagi.flows.labels.agreement import Agreement
 from kasasagi.flows.rebuild.rejudge import Audit
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import Kind, plain, short
-from kasasagi.flows.views.reading import reading
+from kasasagi.flows.views.table_reader import reading
 from kasasagi.tasks.reports import reports
 
 TITLES = {

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from duckdb import DuckDBPyConnection
 
-from kasasagi.flows.views.reading import fetch
+from kasasagi.flows.views.table_reader import fetch
 
 ORIGIN = "origin_id"
 REWRITE = "rewrite"

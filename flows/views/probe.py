@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from kasasagi.flows.probe.figures import Figures
+from kasasagi.flows.probe.figures import ProbeFigures
 from kasasagi.flows.probe.job import ProbeResult
 from kasasagi.flows.views.drawing import block, draw_rows, heading, plain
 
@@ -37,7 +37,7 @@ def print_probe(result: ProbeResult, console: Console) -> None:
     console.print(plain(f"\n{_estimate(result.figures)}"), soft_wrap=True)
 
 
-def _estimate(figures: Figures) -> str:
+def _estimate(figures: ProbeFigures) -> str:
     """Return what a number of accepted instructions would take at this yield."""
     if not figures.accepted:
         return "no draw was accepted, so no number of draws would do"
@@ -47,11 +47,11 @@ def _estimate(figures: Figures) -> str:
     return f"{WANTED:,} accepted instructions would take about {draws:,.0f} draws, {tokens}{money}"
 
 
-def _worst(figures: Figures) -> list[tuple[str, float]]:
+def _worst(figures: ProbeFigures) -> list[tuple[str, float]]:
     return sorted(figures.passes.items(), key=lambda entry: (entry[1], entry[0]))
 
 
-def _figures(figures: Figures) -> list[list[str]]:
+def _figures(figures: ProbeFigures) -> list[list[str]]:
     low, middle, high = figures.characters
     rows = [
         ["draws", f"{figures.draws:,}, of which {figures.invented:,} hold a text"],

@@ -10,8 +10,8 @@ from kasasagi.flows.errors import UsageError
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain
 from kasasagi.flows.views.language import say, say_names
-from kasasagi.flows.views.reading import fetch, reading
-from kasasagi.flows.views.text import nearest, one_line, plural
+from kasasagi.flows.views.safe_text import nearest, one_line, plural
+from kasasagi.flows.views.table_reader import fetch, reading
 from kasasagi.tasks.gate.explain.losses import CONSEQUENCES
 
 DEFAULT_ROWS = 10

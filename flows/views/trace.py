@@ -22,8 +22,8 @@ from kasasagi.flows.views.origins import (
     rewriting_calls,
     turns_of,
 )
-from kasasagi.flows.views.reading import fetch, reading
-from kasasagi.flows.views.text import dollars, messages_text, one_line
+from kasasagi.flows.views.safe_text import dollars, messages_text, one_line
+from kasasagi.flows.views.table_reader import fetch, reading
 
 LEAST_DIGITS = 6
 SHOWN_CANDIDATES = 5

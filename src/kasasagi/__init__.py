@@ -7,20 +7,20 @@ if TYPE_CHECKING:
     from kasasagi.blocks.models.kinds import Config
     from kasasagi.flows.run.calling import open_run
     from kasasagi.flows.runner import run_recipe
-    from kasasagi.flows.trying import try_stage
+    from kasasagi.flows.try_stage import try_stage
     from kasasagi.tasks.own.writing import Ask, RejectError, stage
-    from kasasagi.tasks.reading import UnreadableError
+    from kasasagi.tasks.parsing import UnreadableError
 
 __all__ = ["Ask", "Config", "RejectError", "UnreadableError", "open_run", "run_recipe", "stage", "try_stage"]
 _MODULES = {
     "Ask": "kasasagi.tasks.own.writing",
     "Config": "kasasagi.blocks.models.kinds",
     "RejectError": "kasasagi.tasks.own.writing",
-    "UnreadableError": "kasasagi.tasks.reading",
+    "UnreadableError": "kasasagi.tasks.parsing",
     "open_run": "kasasagi.flows.run.calling",
     "run_recipe": "kasasagi.flows.runner",
     "stage": "kasasagi.tasks.own.writing",
-    "try_stage": "kasasagi.flows.trying",
+    "try_stage": "kasasagi.flows.try_stage",
 }
 """The module of each public name; it is imported on first use, so that `import kasasagi` stays light."""
 

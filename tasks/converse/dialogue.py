@@ -25,8 +25,8 @@ from kasasagi.tasks.converse.estimates import calls_at_most
 from kasasagi.tasks.converse.plan import Dialogues
 from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.filter import DedupConfig, FilterConfig, filter_prompts
+from kasasagi.tasks.parsing import request_body
 from kasasagi.tasks.pre_query import pre_query
-from kasasagi.tasks.reading import request_body
 from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.synthesize.cleaning import MARKS, instruction_of

@@ -26,11 +26,11 @@ from kasasagi.tasks.filter.rules.politeness import politeness
 from kasasagi.tasks.filter.rules.registry import FilterError, Rule
 from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.filter.steps import Step, steps
+from kasasagi.tasks.load.json_text import json_text
 from kasasagi.tasks.load.staging import META, Style, batches, bounded_duckdb, parquet_writer, scratch_folder, settle
-from kasasagi.tasks.load.text import json_text
 from kasasagi.tasks.text import languages, response_rules, topics
 from kasasagi.tasks.text.classifier import classifier, pieces
-from kasasagi.tasks.text.leaks import template_marks, turns
+from kasasagi.tasks.text.leaks import second_turn, template_marks
 from kasasagi.tasks.text.thoughts import mentions, thinking, thinking_forms
 
 COLUMNS: Mapping[str, Callable[[str], str | None]] = {"politeness": politeness}
@@ -41,7 +41,7 @@ Outcome = list[tuple[str, str] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FilterPlan:
     """A filter ready to run: its steps, the functions of the user's own ones by name, its configuration."""
 
     steps: list[Step]
@@ -179,7 +179,7 @@ _BEHIND_RULES = (
     mentions,
     thinking,
     thinking_forms,
-    turns,
+    second_turn,
 )
 
 
@@ -195,13 +195,13 @@ def _modules(*modules: ModuleType) -> list[str]:
     return [digest_file(Path(str(module.__file__))) for module in modules]
 
 
-def _plan(config: FilterConfig, base: Path, default_rules: Rules) -> Plan:
+def _plan(config: FilterConfig, base: Path, default_rules: Rules) -> FilterPlan:
     wanted = steps(config.rules, default_rules)
     taken = {*config.where, *OF_DUPLICATES}
     shared = next((step.reason for step in wanted if step.reason in taken), None)
     if shared is not None:
         raise FilterError(f"filter: {shared!r} would be the reason of two rules: give one another name")
-    return Plan(wanted, {step.name: rule_function(step, base) for step in wanted if step.rule is None}, config)
+    return FilterPlan(wanted, {step.name: rule_function(step, base) for step in wanted if step.rule is None}, config)
 
 
 def _check_where(room: SqlSandbox, config: FilterConfig, schemas: Sequence[pa.Schema]) -> None:
@@ -229,7 +229,7 @@ def _is_ordered(prompts: Path) -> bool:
     return True
 
 
-def _stage(prompts: Path, scratch: Path, schema: pa.Schema, plan: Plan, room: SqlSandbox) -> int:
+def _stage(prompts: Path, scratch: Path, schema: pa.Schema, plan: FilterPlan, room: SqlSandbox) -> int:
     """Write every row with its outcome and key to the scratch file, and count them."""
     rows = 0
     with parquet_writer(scratch, pa.schema([*META, *schema])) as writer:
@@ -251,7 +251,7 @@ def staged(batch: pa.RecordBatch, start: int, outcome: Outcome, keys: Sequence[s
     return pa.record_batch([*meta, *batch.columns], schema=pa.schema([*META, *batch.schema]))
 
 
-def _judge(batch: pa.RecordBatch, plan: Plan, room: SqlSandbox) -> Outcome:
+def _judge(batch: pa.RecordBatch, plan: FilterPlan, room: SqlSandbox) -> Outcome:
     """Return the first rule that each row breaks: the steps in order, then the predicates."""
     outcome: Outcome = [None] * batch.num_rows
     for step, found in _details(batch, plan, room, outcome):
@@ -282,7 +282,7 @@ def broken_by_rule(config: FilterConfig, prompts: Path, base: Path, default_rule
 
 
 def _details(
-    batch: pa.RecordBatch, plan: Plan, room: SqlSandbox, outcome: Outcome
+    batch: pa.RecordBatch, plan: FilterPlan, room: SqlSandbox, outcome: Outcome
 ) -> Iterator[tuple[Step, list[str | None]]]:
     """For each step what it finds in each row; steps in Python are asked about the rows that still hold alone."""
     ours = iter(room.rules([step for step in plan.steps if step.rule and not step.rule.finds], batch))

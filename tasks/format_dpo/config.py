@@ -8,7 +8,7 @@ from kasasagi.blocks.models.kinds import Config
 from kasasagi.tasks.judge.votes import Aggregation
 from kasasagi.tasks.pairing import Conditions, OnPolicy
 from kasasagi.tasks.pairing.named import STRATEGIES
-from kasasagi.tasks.student import TokenLimits
+from kasasagi.tasks.token_counts import TokenLimits
 
 StrategyName = Annotated[str, STRATEGIES]
 

@@ -23,9 +23,9 @@ from kasasagi.tasks.pairing import (
     broken_condition,
     keep_share,
 )
-from kasasagi.tasks.pairing.named import STRATEGIES, Case, Strategy
-from kasasagi.tasks.student import TokenCounter, TokenLimits
+from kasasagi.tasks.pairing.named import STRATEGIES, PairingCase, Strategy
 from kasasagi.tasks.text.thoughts.thinking import with_thinking
+from kasasagi.tasks.token_counts import TokenCounter, TokenLimits
 
 
 def format_chunk(
@@ -121,7 +121,7 @@ def pairs_of(
             return dropped
         conditions = replace(conditions, total_tokens=_total(config.max_tokens, counter, messages))
     outcome = strategy(
-        Case(
+        PairingCase(
             prompt["prompt_id"],
             candidates,
             config.min_margin,

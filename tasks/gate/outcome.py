@@ -10,7 +10,7 @@ from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.gate.explain.words import plain_name
-from kasasagi.tasks.gate.results import Result, write_results
+from kasasagi.tasks.gate.validation_results import ValidationResult, write_results
 
 
 class Outcome(Config):
@@ -36,9 +36,9 @@ class Outcome(Config):
         """Return the outcome in one sentence."""
         return f"{self.stage}: {plain_name(self.expectation, self.stage)}: {self.observed} ({self.detail})"
 
-    def result(self) -> Result:
+    def result(self) -> ValidationResult:
         """Return the outcome as it is kept in the run's folder, without values of rows."""
-        return Result(
+        return ValidationResult(
             expectation=self.expectation,
             name=plain_name(self.expectation, self.stage),
             severity=self.severity,

@@ -12,11 +12,11 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import current
 from kasasagi.tasks.gate.approvals import apply_approvals, remedy
+from kasasagi.tasks.gate.evaluate import judge_stage
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
-from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
-from kasasagi.tasks.gate.results import seen_on_scout
+from kasasagi.tasks.gate.validation_results import seen_on_scout
 
 
 @task(name="gate", retries=0, persist_result=False, task_run_name="gate-{stage}-{scope}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kasasagi.tasks.pairing.model import Candidate
+from kasasagi.tasks.pairing.candidates import Candidate
 
 HUMAN = "human"
 """The ordering, and the aspect, of ratings that people gave."""

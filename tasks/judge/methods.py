@@ -12,8 +12,8 @@ from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_problem
 from kasasagi.tasks.judge.prompt import Exhibit, JudgePrompt, Language, aspect_labels, build_messages, judge_prompt
 from kasasagi.tasks.judge.replies.comparing import read_comparison
-from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import Verdict
+from kasasagi.tasks.judge.replies.rating_words import RatingScale
 from kasasagi.tasks.judge.replies.reader import read_ratings
 from kasasagi.tasks.judge.rubric import rubric_labels, rubric_problem, rubric_text, texts_of
 
@@ -73,7 +73,7 @@ class Ultrafeedback:
 
     def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
         """Ratings from 1 to 5."""
-        scale = Scale(1, 5, labels=aspect_labels(aspect) if aspect else {})
+        scale = RatingScale(1, 5, labels=aspect_labels(aspect) if aspect else {})
         return read_ratings(words, len(texts), scale=scale, texts=[*texts, *data])
 
 
@@ -146,7 +146,7 @@ class ByRubric:
     def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
         """Ratings on the rubric's scale."""
         rubric = self.rubric
-        scale = Scale(rubric.lowest, rubric.highest, rubric.halves, rubric_labels(rubric.text or ""))
+        scale = RatingScale(rubric.lowest, rubric.highest, rubric.halves, rubric_labels(rubric.text or ""))
         return read_ratings(words, len(texts), scale=scale, texts=[*texts, *data])
 
 

@@ -12,7 +12,7 @@ from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.groups import Group, side_by_side
 from kasasagi.tasks.judge.prompt import Language
 from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict
-from kasasagi.tasks.reading import UnreadableError
+from kasasagi.tasks.parsing import UnreadableError
 
 
 class OwnJudge(Protocol):

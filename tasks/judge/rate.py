@@ -35,7 +35,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedReply:
+class JudgeReply:
     """What came of a request: the verdicts, one for each response as shown, or why they cannot be read."""
 
     judge_request: JudgeRequest
@@ -56,7 +56,7 @@ class JudgePanel:
 
     def ask(
         self, judge_requests: Sequence[JudgeRequest], then: Then | None = None
-    ) -> tuple[list[ParsedReply], list[Answered]]:
+    ) -> tuple[list[JudgeReply], list[Answered]]:
         """Return the parsed reply to each request, unreadable ones asked for once more; and every answer."""
         first = ask(
             self.session, [judge_request.question for judge_request in judge_requests], JUDGE.name, self.chunk, then
@@ -69,7 +69,7 @@ class JudgePanel:
         repaired, second = self._repair(parsed)
         return repaired, [*first, *second]
 
-    def _repair(self, parsed: Sequence[ParsedReply]) -> tuple[list[ParsedReply], list[Answered]]:
+    def _repair(self, parsed: Sequence[JudgeReply]) -> tuple[list[JudgeReply], list[Answered]]:
         broken = [one for one in parsed if one.problem is not None and one.answer.completion.error is None]
         again = [
             repair_request(
@@ -85,18 +85,16 @@ class JudgePanel:
         second = {id(old): self.parse(new, answer) for old, new, answer in zip(broken, again, answers, strict=True)}
         return [second.get(id(one), one) for one in parsed], answers
 
-    def parse(self, judge_request: JudgeRequest, answer: Answered) -> ParsedReply:
+    def parse(self, judge_request: JudgeRequest, answer: Answered) -> JudgeReply:
         """Parse the judge's reply to a request."""
         texts = [row["content"] for row in judge_request.responses]
         try:
             verdicts = read_answer(self.method, answer, texts, judge_request.aspect, judge_request.data)
-            return ParsedReply(judge_request, answer, tuple(verdicts))
+            return JudgeReply(judge_request, answer, tuple(verdicts))
         except UnreadableReply as error:
-            return ParsedReply(judge_request, answer, problem=error)
+            return JudgeReply(judge_request, answer, problem=error)
 
-    def confirmation_requests(
-        self, prompts: Rows, responses: Rows, parsed: Sequence[ParsedReply]
-    ) -> list[JudgeRequest]:
+    def confirmation_requests(self, prompts: Rows, responses: Rows, parsed: Sequence[JudgeReply]) -> list[JudgeRequest]:
         """Return the requests in the second order, where the first leaves the margin that a pair needs."""
         ratings = [row for one in parsed for row in ratings_of(one)]
         wanted = to_confirm(self.config, self.aggregation, responses, ratings)
@@ -164,7 +162,7 @@ def _second_order(config: JudgeConfig, judge_requests: Sequence[JudgeRequest], p
 
 
 def sort_verdicts(
-    panel: JudgePanel, prompts: Rows, responses: Rows, parsed: Sequence[ParsedReply], answered: Sequence[Answered]
+    panel: JudgePanel, prompts: Rows, responses: Rows, parsed: Sequence[JudgeReply], answered: Sequence[Answered]
 ) -> ChunkResult:
     """Ratings, and the responses that lack one of some judge under some aspect, with the reason and its raw words.
 
@@ -198,7 +196,7 @@ def sort_verdicts(
     return ChunkResult(len(wanted), len(wanted) - len(quarantine), rows, answered)
 
 
-def ratings_of(one: ParsedReply) -> list[dict[str, Any]]:
+def ratings_of(one: JudgeReply) -> list[dict[str, Any]]:
     """Return one row for each verdict of a request; none where it could not be read."""
     judge_request = one.judge_request
     shown = enumerate(zip(judge_request.responses, one.verdicts, strict=False), start=1)

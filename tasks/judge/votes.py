@@ -9,7 +9,7 @@ from typing import Any, Literal
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
 from kasasagi.tasks.judge.groups import appearances, matches
 from kasasagi.tasks.judge.human import prefer_human_ratings
-from kasasagi.tasks.pairing.model import Candidate, combine, higher, reaches
+from kasasagi.tasks.pairing.candidates import Candidate, combine, higher, reaches
 from kasasagi.tasks.text.endings import is_cut_off
 
 Marks = Mapping[tuple[str, str, str], Sequence[float]]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kasasagi.tasks.lazy import lazily
+from kasasagi.tasks.lazy_imports import lazily
 from kasasagi.tasks.load.config import SOURCE, DatasetSource, LoadResult, ProvidedResponses, SourceError
 from kasasagi.tasks.load.files.locate import source_digest
 

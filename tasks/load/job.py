@@ -13,11 +13,11 @@ from kasasagi.tasks.load.config import DatasetSource, LoadResult, SourceError
 from kasasagi.tasks.load.files.locate import Place, locate
 from kasasagi.tasks.load.files.opened import Opened, RawRow
 from kasasagi.tasks.load.files.readers import open_rows
-from kasasagi.tasks.load.kept import KeptColumn
+from kasasagi.tasks.load.json_text import json_text
+from kasasagi.tasks.load.kept_columns import KeptColumn
 from kasasagi.tasks.load.provided import check_provided, with_prompt
 from kasasagi.tasks.load.rows import Inputs, asked_last, choose_inputs, conversation
 from kasasagi.tasks.load.staging import BATCH_ROWS, META, Style, parquet_writer, scratch_folder, settle
-from kasasagi.tasks.load.text import json_text
 from kasasagi.tasks.load.turns import UnfitRowError
 
 BATCH_CHARACTERS = 16 << 20

@@ -19,9 +19,9 @@ from kasasagi.tasks.load.config import SOURCE, DatasetSource, ProvidedResponses,
 from kasasagi.tasks.load.files.locate import locate
 from kasasagi.tasks.load.files.opened import RawRow
 from kasasagi.tasks.load.files.readers import open_rows
+from kasasagi.tasks.load.json_text import json_text
 from kasasagi.tasks.load.leads import lead_to
 from kasasagi.tasks.load.rows import Inputs, choose_inputs, conversation, last_answer, usual_inputs
-from kasasagi.tasks.load.text import json_text
 from kasasagi.tasks.load.transcript import turns_of
 from kasasagi.tasks.load.turns import Conversation, UnfitRowError, response_in, turns_in, unwritten
 
@@ -40,7 +40,7 @@ PROVIDED = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProvidedAnswer:
     """One response of a row: its slot, whose it is, what it says, and why it cannot be used, if so."""
 
     slot: str
@@ -149,7 +149,7 @@ def _list_in(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) else None
 
 
-def answers_of(provided: ProvidedResponses, row: Mapping[str, Any], whole: bool = False) -> list[Answer]:
+def answers_of(provided: ProvidedResponses, row: Mapping[str, Any], whole: bool = False) -> list[ProvidedAnswer]:
     """Return the responses of a row, valid or not.
 
     Args:
@@ -177,17 +177,19 @@ def _default_names(provided: ProvidedResponses, slots: list[str]) -> list[str]:
     return slots if provided.all is None else [f"response {slot}" for slot in slots]
 
 
-def _answer(slot: str, model: str, value: Any, whole: bool) -> Answer:
+def _answer(slot: str, model: str, value: Any, whole: bool) -> ProvidedAnswer:
     """Return a text, a turn of the assistant, or a conversation that ends with one."""
     try:
         response = _spelled_out(response_in(value)) if whole else response_in(value)
     except UnfitRowError as unfit:
-        return Answer(slot, model, None, unfit.detail)
+        return ProvidedAnswer(slot, model, None, unfit.detail)
     if isinstance(response, str):
-        return Answer(slot, model, response, None)
+        return ProvidedAnswer(slot, model, response, None)
     if response[-1]["role"] != "assistant":
-        return Answer(slot, model, None, f"it ends with a turn of the {response[-1]['role']}, not of the assistant")
-    return Answer(slot, model, response[-1]["content"], None)
+        return ProvidedAnswer(
+            slot, model, None, f"it ends with a turn of the {response[-1]['role']}, not of the assistant"
+        )
+    return ProvidedAnswer(slot, model, response[-1]["content"], None)
 
 
 def check_provided(source: DatasetSource, columns: list[str] | None) -> None:

@@ -10,7 +10,7 @@ from kasasagi.blocks.models.kinds import Sampling
 from kasasagi.blocks.models.llm import Message
 from kasasagi.tasks.asking import Answered, ChunkJob, Session
 from kasasagi.tasks.own.writing import Ask, Kind, OwnFunction, RejectError
-from kasasagi.tasks.reading import ParsedReply, UnreadableError, ask_readable, question, request_body
+from kasasagi.tasks.parsing import ParsedReply, UnreadableError, ask_readable, question, request_body
 
 AGAIN = "That could not be read: {problem}. Answer once more in the form that was asked for, and add nothing."
 

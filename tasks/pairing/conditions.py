@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from kasasagi.tasks.pairing.model import Candidate, Dropped, Pair, higher, reaches, texts
+from kasasagi.tasks.pairing.candidates import Candidate, Dropped, Pair, higher, reaches, texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kasasagi.blocks.own.registry import Registry
+from kasasagi.tasks.pairing.candidates import Candidate, Dropped, Pair
 from kasasagi.tasks.pairing.conditions import Conditions
-from kasasagi.tasks.pairing.model import Candidate, Dropped, Pair
 from kasasagi.tasks.pairing.strategies import (
     all_above_margin,
     best_vs_random,
@@ -18,7 +18,7 @@ from kasasagi.tasks.pairing.strategies import (
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PairingCase:
     """One prompt's responses, and what the recipe says of the pairs that are made of them."""
 
     prompt_id: str
@@ -31,7 +31,7 @@ class Case:
     weak: Sequence[str] = ()
 
 
-Strategy = Callable[[Case], list[Pair] | Pair | Dropped]
+Strategy = Callable[[PairingCase], list[Pair] | Pair | Dropped]
 
 
 def _own(name: str, function: Callable[[list[Candidate]], Any]) -> Strategy:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.tasks.pairing.model import Dropped, Pair
+from kasasagi.tasks.pairing.candidates import Dropped, Pair
 
 Outcome = list[Pair] | Dropped
 

@@ -12,8 +12,8 @@ from itertools import permutations
 from typing import Any
 
 from kasasagi.blocks.canonical import digest
+from kasasagi.tasks.pairing.candidates import Candidate, Dropped, Pair, higher, reaches, same_text, texts
 from kasasagi.tasks.pairing.conditions import Conditions, broken_condition
-from kasasagi.tasks.pairing.model import Candidate, Dropped, Pair, higher, reaches, same_text, texts
 from kasasagi.tasks.text.endings import is_cut_off
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from kasasagi.blocks.destinations.store import scheme_of
+from kasasagi.blocks.destinations.remote_folder import scheme_of
 from kasasagi.blocks.models.kinds import Config
 from kasasagi.blocks.own.python import short_name
 from kasasagi.blocks.workspace.runs import Product

@@ -11,7 +11,7 @@ from kasasagi.blocks.tables import MESSAGES, PROMPTS
 from kasasagi.blocks.workspace.run_tables import identifier
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish.card.dataset_card import PARTIAL, CardFacts, front_matter, how_it_came_about, origin
-from kasasagi.tasks.publish.card.figures import Figures
+from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost
 from kasasagi.tasks.publish.card.markdown import cell, code_block
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
@@ -46,7 +46,7 @@ def write_instructions(
         PublishError: If there are none.
     """
     kept = [name for name in _columns(connection) if name not in PROMPTS.names]
-    figures = Figures()
+    figures = CardFigures()
     with DataFiles(folder, _schema(connection, kept)) as files:
         for rows in _ranges(connection, kept):
             figures.pairs += rows.num_rows

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.tasks.publish.answers import Answers, PromptRows, with_answers
-from kasasagi.tasks.publish.card.figures import Figures
+from kasasagi.tasks.publish.all_responses import Answers, PromptRows, with_answers
+from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
 from kasasagi.tasks.publish.families import Families, rewrites
 from kasasagi.tasks.publish.formats.base import Format
@@ -23,7 +23,7 @@ class Source:
     """The rows of a run. Raises PublishError where there are none."""
 
     def __init__(self, run: Run, connection: duckdb.DuckDBPyConnection, config: PublishConfig) -> None:
-        self.figures = Figures()
+        self.figures = CardFigures()
         self.families = Families(connection, config, rewrites(run))
         self._connection, self._config, self._recipe = connection, config, run.recipe()
         self._product = run.product()

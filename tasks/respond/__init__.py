@@ -1,5 +1,5 @@
 """Respond: every model answers every prompt."""
 
-from kasasagi.tasks.lazy import lazily
+from kasasagi.tasks.lazy_imports import lazily
 
 __getattr__ = lazily(__name__, respond="task")

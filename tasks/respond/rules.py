@@ -7,15 +7,15 @@ from typing import Annotated
 
 from kasasagi.blocks.own.python import verdict
 from kasasagi.blocks.own.registry import Registry
-from kasasagi.tasks.text.response_rules import RULES, Answer, Broken, Rule
+from kasasagi.tasks.text.response_rules import RULES, Answer, Broken, ResponseRule
 
 
-def _own_rule(name: str, function: Callable[[Answer], object]) -> Rule:
-    return Rule(name, partial(verdict, function))
+def _own_rule(name: str, function: Callable[[Answer], object]) -> ResponseRule:
+    return ResponseRule(name, partial(verdict, function))
 
 
 ANSWER_RULES = Registry("rule for answers", RULES, _own_rule)
-AnswerRules = Sequence[tuple[str, Rule]]
+AnswerRules = Sequence[tuple[str, ResponseRule]]
 AnswerRule = Annotated[str, ANSWER_RULES]
 
 

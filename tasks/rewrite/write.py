@@ -16,7 +16,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, quarantine_row, read_rows
 from kasasagi.tasks.filter.duplicates.keys import fold
 from kasasagi.tasks.judge.prompt import fence_mark, instruction_text
-from kasasagi.tasks.reading import (
+from kasasagi.tasks.parsing import (
     ParsedReply,
     UnreadableError,
     ask_and_keep,

@@ -1,5 +1,5 @@
 """Meaning: prompts as vectors of an embedding model, their nearest neighbours, and duplicates in meaning."""
 
-from kasasagi.tasks.lazy import lazily
+from kasasagi.tasks.lazy_imports import lazily
 
 __getattr__ = lazily(__name__, semantic="task")

@@ -1,6 +1,6 @@
 """Synthesize: a chat model invents instructions when it is given only what stands before the user's words (Magpie)."""
 
-from kasasagi.tasks.lazy import lazily
+from kasasagi.tasks.lazy_imports import lazily
 from kasasagi.tasks.synthesize.config import DEFAULT_RULES, MagpieSource, round_of_the_day
 from kasasagi.tasks.synthesize.counting import (
     DRAWS_IN_A_CHUNK,

@@ -13,7 +13,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, quarantine_row, read_rows
 from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.judge.prompt import fence_mark, instruction_text
-from kasasagi.tasks.reading import (
+from kasasagi.tasks.parsing import (
     ParsedReply,
     ask_and_keep,
     asking_language,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from kasasagi.tasks.reading import UnreadableError
+from kasasagi.tasks.parsing import UnreadableError
 from kasasagi.tasks.tags.labels import LABELS, Kind
 
 _FENCE = re.compile(r"\s*```[a-zA-Z]*\s*")

@@ -42,7 +42,7 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ResponseRule:
     """A reason, and a test that gives None where the rule holds and else the detail."""
 
     reason: str
@@ -172,15 +172,17 @@ def _undecoded(answer: Answer) -> str | None:
     return f"the tokens of the answer are not decoded: {sample!r}" if sample else None
 
 
-RULES: Mapping[str, Rule] = MappingProxyType(
+RULES: Mapping[str, ResponseRule] = MappingProxyType(
     {
-        "finished": Rule("truncated", _truncated),
-        "not_empty": Rule("empty", _empty),
-        "no_refusal": Rule("refusal", _refused),
-        "same_language": Rule("other_language", lambda answer: other_language(answer.instruction, answer.content)),
-        "no_repetition": Rule("repetition", _repeats),
-        "no_template_leak": Rule("template_leak", lambda answer: leak_in(answer.instruction, answer.content)),
-        "decoded": Rule("undecoded", _undecoded),
+        "finished": ResponseRule("truncated", _truncated),
+        "not_empty": ResponseRule("empty", _empty),
+        "no_refusal": ResponseRule("refusal", _refused),
+        "same_language": ResponseRule(
+            "other_language", lambda answer: other_language(answer.instruction, answer.content)
+        ),
+        "no_repetition": ResponseRule("repetition", _repeats),
+        "no_template_leak": ResponseRule("template_leak", lambda answer: leak_in(answer.instruction, answer.content)),
+        "decoded": ResponseRule("undecoded", _undecoded),
     }
 )
 """All rules by the names that a recipe uses."""

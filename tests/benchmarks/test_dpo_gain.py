@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks import dpo_gain
-from benchmarks.dpo_gain import Outcome, Training, outcome, right_answers, table, train
+from benchmarks.dpo_gain import Training, TrainingOutcome, outcome, right_answers, table, train
 from kasasagi.blocks.engines.bundled import BundledEngine
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from tests.benchmarks.test_truth import QUESTION, RIGHT, TERSE
@@ -28,11 +28,11 @@ def test_hina_learns_from_pairs_and_answers_afterwards(tmp_path: Path, likelihoo
 def test_a_gain_is_held_against_the_questions_and_against_the_seeds() -> None:
     before, ours, naive = [True, False, False, False], [True, True, True, False], [True, True, False, False]
     truth = {name: {"better": "90.0%"} for name in ("ours", "naive")}
-    one = Outcome(0, 1_234, truth, {"before": before, "ours": ours, "naive": naive})
+    one = TrainingOutcome(0, 1_234, truth, {"before": before, "ours": ours, "naive": naive})
     gain = one.points("ours", "before")
     assert gain.value == 50
     assert (round(gain.low, 1), round(gain.high, 1)) == (-6.6, 106.6)
-    other = Outcome(1, 10, truth, {"before": before, "ours": before, "naive": naive})
+    other = TrainingOutcome(1, 10, truth, {"before": before, "ours": before, "naive": naive})
     header, _, first, second, mean, pooled = table([one, other]).splitlines()
     assert "ours over naive" in header
     assert first.startswith("| 0 | 1,234 | 90.0% | 90.0% | 25.0% | 75.0% | 50.0% | +50.0")

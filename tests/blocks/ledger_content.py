@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.llm import Completion
 
 COUNT = 120
@@ -20,8 +20,8 @@ def answer(number: int) -> Completion:
     return Completion(text=f"answer {number}: " + "鵲 " * (number % 50), prompt_tokens=number, completion_tokens=3)
 
 
-def entries(start: int, end: int) -> list[Entry]:
-    return [Entry(key(number), "model", answer(number)) for number in range(start, end)]
+def entries(start: int, end: int) -> list[LedgerEntry]:
+    return [LedgerEntry(key(number), "model", answer(number)) for number in range(start, end)]
 
 
 def served(folder: Path, count: int = COUNT) -> set[int]:

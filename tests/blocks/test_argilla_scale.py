@@ -4,22 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.destinations.argilla_scale import Scale
+from kasasagi.blocks.destinations.argilla_scale import ArgillaScale
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda number: round(number, 6))
 SCALES = st.one_of(
-    st.lists(NUMBERS, min_size=2, max_size=2, unique=True).map(lambda ends: Scale.from_bounds(min(ends), max(ends))),
+    st.lists(NUMBERS, min_size=2, max_size=2, unique=True).map(
+        lambda ends: ArgillaScale.from_bounds(min(ends), max(ends))
+    ),
     st.tuples(st.integers(0, 99), st.integers(1, 99)).map(
-        lambda some: Scale.from_values(range(some[0], min(100, some[0] + some[1]) + 1))
+        lambda some: ArgillaScale.from_values(range(some[0], min(100, some[0] + some[1]) + 1))
     ),
     st.tuples(st.integers(0, 20), st.integers(1, 20)).map(
-        lambda some: Scale.from_values([half / 2 for half in range(2 * some[0], 2 * (some[0] + some[1]) + 1)])
+        lambda some: ArgillaScale.from_values([half / 2 for half in range(2 * some[0], 2 * (some[0] + some[1]) + 1)])
     ),
 )
 
 
 @st.composite
-def rated(draw: st.DrawFn) -> tuple[Scale, tuple[float, float]]:
+def rated(draw: st.DrawFn) -> tuple[ArgillaScale, tuple[float, float]]:
     """A scale, perhaps on the steps of a dataset that was there, and two ratings on it."""
     scale = draw(SCALES)
     if draw(st.booleans()):
@@ -28,7 +30,7 @@ def rated(draw: st.DrawFn) -> tuple[Scale, tuple[float, float]]:
 
 
 @given(rated())
-def test_what_a_person_leaves_unchanged_comes_back_as_it_was(some: tuple[Scale, tuple[float, float]]) -> None:
+def test_what_a_person_leaves_unchanged_comes_back_as_it_was(some: tuple[ArgillaScale, tuple[float, float]]) -> None:
     scale, ratings = some
     one, other = (scale.step_of(rating) for rating in ratings)
     assert {one, other} <= set(scale.steps)
@@ -38,7 +40,7 @@ def test_what_a_person_leaves_unchanged_comes_back_as_it_was(some: tuple[Scale, 
 
 @given(rated(), st.data())
 def test_what_a_person_says_of_two_responses_comes_back_in_that_order(
-    some: tuple[Scale, tuple[float, float]], data: st.DataObject
+    some: tuple[ArgillaScale, tuple[float, float]], data: st.DataObject
 ) -> None:
     scale, ratings = some
     one, other = (data.draw(st.sampled_from(scale.steps)) for _ in ratings)
@@ -53,13 +55,13 @@ def test_what_a_person_says_of_two_responses_comes_back_in_that_order(
 
 
 @given(SCALES)
-def test_a_step_stands_for_the_rating_that_is_mapped_to_it(scale: Scale) -> None:
+def test_a_step_stands_for_the_rating_that_is_mapped_to_it(scale: ArgillaScale) -> None:
     assert [scale.step_of(scale.rating_of(step)) for step in scale.steps] == list(scale.steps)
 
 
 @given(st.integers(0, 9), st.integers(1, 10), st.data())
 def test_whole_numbers_to_ten_are_their_own_steps(low: int, more: int, data: st.DataObject) -> None:
-    scale = Scale.from_values(range(low, min(10, low + more) + 1))
+    scale = ArgillaScale.from_values(range(low, min(10, low + more) + 1))
     assert set(scale.steps) >= {1, 2, 3, 4, 5}
     assert not scale.maps
     step = data.draw(st.sampled_from(scale.steps))
@@ -78,14 +80,14 @@ def test_whole_numbers_to_ten_are_their_own_steps(low: int, more: int, data: st.
 def test_wider_and_finer_scales_keep_their_ratings_apart(
     values: list[float], steps: int, there: dict[float, int]
 ) -> None:
-    scale = Scale.from_values(values)
+    scale = ArgillaScale.from_values(values)
     assert len(scale.steps) == steps
     assert {rating: scale.step_of(rating) for rating in there} == there
 
 
 def test_nothing_that_a_reward_model_gives_makes_a_scale_break() -> None:
     for low, high in ((-1e308, 1e308), (3.0, 3.0), (0.0, 5e-324), (1e300, 1e300)):
-        scale = Scale.from_bounds(low, high)
+        scale = ArgillaScale.from_bounds(low, high)
         for rating in (low, high):
             assert scale.read_back((scale.step_of(rating),) * 2, (rating, rating)) == (rating, rating)
         assert scale.lowest <= scale.rating_of(scale.steps[5]) <= scale.highest

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.blocks.canonical import ledger_key
-from kasasagi.blocks.dispatch.groups import complete_shared, divide, read_shared
 from kasasagi.blocks.dispatch.pending_requests import Question
+from kasasagi.blocks.dispatch.shared_calls import complete_shared, divide, read_shared
 from kasasagi.blocks.dispatch.sharing import shared_request
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from tests.blocks.helpers import Reply, ScriptedServer, dispatching, error_body, kept, model

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError
 from kasasagi.blocks.models.llm import Completion
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ def key(number: int) -> str:
     return digest(["key", number])
 
 
-def entries(*numbers: int, completion: Completion = ANSWER) -> list[Entry]:
-    return [Entry(key(number), "model", replace(completion, prompt_tokens=number)) for number in numbers]
+def entries(*numbers: int, completion: Completion = ANSWER) -> list[LedgerEntry]:
+    return [LedgerEntry(key(number), "model", replace(completion, prompt_tokens=number)) for number in numbers]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def child(code: str, *arguments: str) -> "subprocess.Popen[bytes]":
 
 def test_an_answer_comes_back_whole_after_reopening(tmp_path: Path) -> None:
     first = Ledger(tmp_path)
-    first.append([Entry(key(1), "model", ANSWER)])
+    first.append([LedgerEntry(key(1), "model", ANSWER)])
     first.close()
     again = Ledger(tmp_path)
     assert again.known([key(1), key(2)]) == {key(1): ANSWER}
@@ -75,36 +75,38 @@ def test_no_keys_and_no_entries_are_no_trouble(ledger: Ledger) -> None:
 
 
 def test_an_answer_is_never_replaced_and_the_late_one_is_told_so(ledger: Ledger) -> None:
-    ledger.append([Entry(key(1), "model", Completion(text="first"))])
-    kept = ledger.append([Entry(key(1), "model", Completion(text="second")), Entry(key(2), "model", ANSWER)])
+    ledger.append([LedgerEntry(key(1), "model", Completion(text="first"))])
+    kept = ledger.append(
+        [LedgerEntry(key(1), "model", Completion(text="second")), LedgerEntry(key(2), "model", ANSWER)]
+    )
     assert kept == {key(1): Completion(text="first"), key(2): ANSWER}
-    ledger.append([Entry(key(1), "model", Completion(error="rejected_by_server"))])
+    ledger.append([LedgerEntry(key(1), "model", Completion(error="rejected_by_server"))])
     assert ledger.known([key(1)])[key(1)].text == "first"
 
 
 def test_the_first_of_equal_keys_in_one_commit_stays(ledger: Ledger) -> None:
-    ledger.append([Entry(key(1), "m", Completion(text="a")), Entry(key(1), "m", Completion(text="b"))])
+    ledger.append([LedgerEntry(key(1), "m", Completion(text="a")), LedgerEntry(key(1), "m", Completion(text="b"))])
     assert ledger.known([key(1)])[key(1)].text == "a"
 
 
 def test_a_kept_failure_gives_way_to_an_answer(ledger: Ledger) -> None:
-    ledger.append([Entry(key(1), "model", Completion(error="context_too_long", detail="4097 tokens"))])
+    ledger.append([LedgerEntry(key(1), "model", Completion(error="context_too_long", detail="4097 tokens"))])
     assert ledger.known([key(1)])[key(1)].error == "context_too_long"
-    ledger.append([Entry(key(1), "model", ANSWER)])
+    ledger.append([LedgerEntry(key(1), "model", ANSWER)])
     assert ledger.known([key(1)]) == {key(1): ANSWER}
     assert ledger.count() == 1
 
 
 def test_asking_again_forgets_only_failures_of_that_reason(ledger: Ledger) -> None:
-    ledger.append([Entry(key(1), "m", Completion(error="context_too_long"))])
-    ledger.append([Entry(key(2), "m", Completion(error="refused_by_server"))])
-    ledger.append([Entry(key(3), "m", ANSWER)])
+    ledger.append([LedgerEntry(key(1), "m", Completion(error="context_too_long"))])
+    ledger.append([LedgerEntry(key(2), "m", Completion(error="refused_by_server"))])
+    ledger.append([LedgerEntry(key(3), "m", ANSWER)])
     known = ledger.known([key(1), key(2), key(3)], frozenset({"context_too_long"}))
     assert sorted(known) == sorted([key(2), key(3)])
 
 
 def test_a_commit_that_fails_leaves_nothing_half(ledger: Ledger) -> None:
-    broken = Entry(key(2), "model", Completion(text="\ud800"))
+    broken = LedgerEntry(key(2), "model", Completion(text="\ud800"))
     with pytest.raises(LedgerError, match="cannot be written"):
         ledger.append([*entries(1), broken, *entries(3)])
     assert ledger.count() == 0
@@ -128,14 +130,14 @@ def test_a_locked_ledger_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monke
 WRITER = """
 import sys
 from pathlib import Path
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import LedgerEntry, Ledger
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.canonical import digest
 sys.stdin.readline()
 ledger = Ledger(Path(sys.argv[1]))
 for number in range(40):
-    shared = Entry(digest(["shared", number]), "m", Completion(text=sys.argv[2]))
-    own = Entry(digest([sys.argv[2], number]), "m", Completion(text=sys.argv[2]))
+    shared = LedgerEntry(digest(["shared", number]), "m", Completion(text=sys.argv[2]))
+    own = LedgerEntry(digest([sys.argv[2], number]), "m", Completion(text=sys.argv[2]))
     kept = ledger.append([shared, own])
     print(number, kept[shared.key].text, flush=True)
 """
@@ -159,12 +161,12 @@ def test_several_processes_share_a_ledger_from_its_first_moment(tmp_path: Path) 
 APPENDER = """
 import itertools, sys
 from pathlib import Path
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import LedgerEntry, Ledger
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.canonical import digest
 ledger = Ledger(Path(sys.argv[1]))
 for number in itertools.count():
-    ledger.append([Entry(digest(["key", number]), "m", Completion(text="x" * 2000))])
+    ledger.append([LedgerEntry(digest(["key", number]), "m", Completion(text="x" * 2000))])
     sys.stdout.write(f"{number}\\n")
     sys.stdout.flush()
 """
@@ -186,17 +188,17 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, lines: int) 
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.ledger.store import LedgerEntry, Ledger, LedgerError
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.canonical import digest
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 ledger = Ledger(Path(sys.argv[1]))
-ledger.append([Entry(digest(["key", -1]), "m", Completion(text="x"))])
+ledger.append([LedgerEntry(digest(["key", -1]), "m", Completion(text="x"))])
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 kept = 0
 try:
     for number in range(1000):
-        ledger.append([Entry(digest(["key", number]), "m", Completion(text="x" * 5000))])
+        ledger.append([LedgerEntry(digest(["key", number]), "m", Completion(text="x" * 5000))])
         kept = number + 1
 except LedgerError as error:
     print(kept, str(error), sep="\\n")

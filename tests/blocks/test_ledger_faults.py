@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.ledger import checks as ledger_check
 from kasasagi.blocks.ledger import upkeep as ledger_upkeep
-from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError, open_database
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError, open_database
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.ledger_content import COUNT, FILES, answer, entries, in_child, key, served
 
@@ -79,7 +79,7 @@ def compact_and_die(folder: Path, nth: int) -> None:
 def test_a_kill_during_compaction_loses_nothing(tmp_path: Path, nth: int) -> None:
     ledger = Ledger(tmp_path)
     ledger.append(entries(0, COUNT))
-    ledger.append([Entry(digest(["big", n]), "model", Completion(text="x" * 3000)) for n in range(60)])
+    ledger.append([LedgerEntry(digest(["big", n]), "model", Completion(text="x" * 3000)) for n in range(60)])
     ledger.close()
     ledger_upkeep.prune(tmp_path, None, [bytes.fromhex(digest(["big", n])) for n in range(60)], set)
     assert in_child(compact_and_die, tmp_path, nth) == -signal.SIGKILL
@@ -269,7 +269,7 @@ def test_a_file_that_was_cut_serves_nothing_wrong(
 def test_a_damaged_page_is_named_and_all_others_are_rescued(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     ledger = Ledger(broken)
-    ledger.append([Entry(key(n), "model", Completion(text=f"{n}" + "x" * 1500)) for n in range(400)])
+    ledger.append([LedgerEntry(key(n), "model", Completion(text=f"{n}" + "x" * 1500)) for n in range(400)])
     ledger.close()
     with (broken / FILES[0]).open("r+b") as file:
         file.seek(40 * 4096)
@@ -287,7 +287,7 @@ def test_a_damaged_page_is_named_and_all_others_are_rescued(tmp_path: Path) -> N
 def test_a_ledger_that_was_cut_off_is_rescued_as_far_as_it_goes(tmp_path: Path) -> None:
     file = tmp_path / "cut" / FILES[0]
     ledger = Ledger(file.parent)
-    ledger.append([Entry(key(n), "model", Completion(text=f"{n}" + "x" * 1500)) for n in range(400)])
+    ledger.append([LedgerEntry(key(n), "model", Completion(text=f"{n}" + "x" * 1500)) for n in range(400)])
     ledger.close()
     os.truncate(file, file.stat().st_size // 2)
     left = file.read_bytes()

@@ -14,7 +14,7 @@ import pytest
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.ledger import checks as ledger_check
 from kasasagi.blocks.ledger import upkeep as ledger_upkeep
-from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.ledger_content import COUNT, FILES, entries, in_child, key, served
 
@@ -49,7 +49,7 @@ def test_a_full_disk_stops_the_writer_and_loses_nothing(small_disk: tuple[Path, 
     def append() -> None:
         ledger = Ledger(folder)
         for number in range(2_000):
-            ledger.append([Entry(key(number), "model", Completion(text="x" * 2_000 + f"{number}"))])
+            ledger.append([LedgerEntry(key(number), "model", Completion(text="x" * 2_000 + f"{number}"))])
             with noted.open("a") as file:
                 file.write(f"{number}\n")
 
@@ -73,7 +73,7 @@ def test_a_full_disk_during_an_import_leaves_the_ledger_as_it_was(
     place, mounted = small_disk
     folder = place / "ledger"
     big = Ledger(tmp_path / "big")
-    big.append([Entry(digest(["big", n]), "model", Completion(text="y" * 3000)) for n in range(1_000)])
+    big.append([LedgerEntry(digest(["big", n]), "model", Completion(text="y" * 3000)) for n in range(1_000)])
     big.close()
     ledger = Ledger(folder)
     ledger.append(entries(0, COUNT))
@@ -109,7 +109,7 @@ def test_a_disk_without_any_room_stops_the_upkeep_in_one_sentence(
     place, mounted = small_disk
     folder = place / "ledger"
     ledger = Ledger(folder)
-    ledger.append([Entry(digest(["big", n]), "model", Completion(text="x" * 3000)) for n in range(40)])
+    ledger.append([LedgerEntry(digest(["big", n]), "model", Completion(text="x" * 3000)) for n in range(40)])
     ledger.append(entries(0, COUNT))
     ledger._connection.execute("DELETE FROM entries WHERE length(reply) > 2000")
     ledger._connection.execute("UPDATE entries SET model = 'another' WHERE id = 41")

@@ -19,7 +19,7 @@ import pytest
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.ledger import checks as ledger_check
 from kasasagi.blocks.ledger import upkeep as ledger_upkeep
-from kasasagi.blocks.ledger.store import INSERT, Entry, Ledger, LedgerError, open_database, row_of
+from kasasagi.blocks.ledger.store import INSERT, Ledger, LedgerEntry, LedgerError, open_database, row_of
 from kasasagi.blocks.models.llm import Completion
 
 ROOT = Path(__file__).parents[2]
@@ -35,12 +35,12 @@ def key(number: int) -> str:
     return digest(["key", number])
 
 
-def entry(number: int, model: str = "small", **fields: object) -> Entry:
+def entry(number: int, model: str = "small", **fields: object) -> LedgerEntry:
     completion = Completion(text=f"answer {number}", prompt_tokens=2, completion_tokens=3)
-    return Entry(key(number), model, replace(completion, **fields))  # type: ignore[arg-type]
+    return LedgerEntry(key(number), model, replace(completion, **fields))  # type: ignore[arg-type]
 
 
-def fill(folder: Path, *entries: Entry, at: float = DAY) -> Path:
+def fill(folder: Path, *entries: LedgerEntry, at: float = DAY) -> Path:
     Ledger(folder).close()
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as connection, connection:
         connection.executemany(INSERT, [row_of(one, at) for one in entries])
@@ -140,7 +140,7 @@ def test_compacting_gives_room_back_while_a_run_reads_and_writes(folder: Path) -
     def write() -> None:
         ledger = Ledger(folder)
         for each in kept:
-            ledger.append([Entry(each, "m", Completion(text="y"))])
+            ledger.append([LedgerEntry(each, "m", Completion(text="y"))])
             begun.set()
         ledger.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError
 from kasasagi.blocks.ledger.writer import MOST_IN_A_COMMIT, LedgerWriter
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.helpers import until
@@ -76,7 +76,7 @@ def test_a_failed_commit_is_told_once_and_nothing_is_handed_on(
 ) -> None:
     writer = listener.writer()
 
-    def fails(self: Ledger, entries: list[Entry]) -> None:
+    def fails(self: Ledger, entries: list[LedgerEntry]) -> None:
         raise LedgerError("the disk is full")
 
     monkeypatch.setattr(Ledger, "append", fails)
@@ -122,7 +122,7 @@ def test_a_ledger_that_is_lost_before_the_thread_opens_it_is_told(
 
 
 def test_whatever_ends_the_writer_is_reported(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_out(ledger: Ledger, entries: list[Entry]) -> None:
+    def run_out(ledger: Ledger, entries: list[LedgerEntry]) -> None:
         raise MemoryError("no room")
 
     monkeypatch.setattr(Ledger, "append", run_out)

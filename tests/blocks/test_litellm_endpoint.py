@@ -246,7 +246,7 @@ def test_litellm_itself_takes_prompts_and_key_to_no_other_server(
 
 
 def test_configuration_loads_no_litellm() -> None:
-    code = "import sys; from kasasagi.flows.recipe.model import Recipe; sys.exit('litellm' in sys.modules)"
+    code = "import sys; from kasasagi.flows.recipe.loading import Recipe; sys.exit('litellm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ}).returncode == 0
 
 

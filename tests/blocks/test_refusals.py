@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.limits.refusals import COMPARED, REMEMBERED_LEVELS, Refusals
+from kasasagi.blocks.dispatch.limits.rate_refusals import COMPARED, REMEMBERED_LEVELS, Refusals
 
 
 def at_random(refusals: Refusals, share: float, calls: int, seed: int = 1) -> list[bool]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kasasagi.blocks.dispatch.groups import TOLERATED_INCOMPLETE
+from kasasagi.blocks.dispatch.shared_calls import TOLERATED_INCOMPLETE
 from tests.blocks.helpers import Reply, ScriptedServer, dispatching, error_body, kept, model
 from tests.blocks.test_chat_samples import choice, numbers, reply, samples, scripted
 from tests.fake_server import FakeServer

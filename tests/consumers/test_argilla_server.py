@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kasasagi.flows.people.verdicts import pull, push
-from kasasagi.flows.server.own import free_port
+from kasasagi.flows.server.private_server import free_port
 from tests.blocks.helpers import until
 from tests.flows.test_verdicts import LENIENT, pairs_of
 from tests.run_example import build_example_run

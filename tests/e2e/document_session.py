@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kasasagi.flows.server.own import free_port
+from kasasagi.flows.server.private_server import free_port
 from tests.e2e.command import Running, until
 from tests.e2e.job import Job
 from tests.e2e.pages import Line

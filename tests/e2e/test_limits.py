@@ -6,7 +6,7 @@ import pytest
 
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.planning import plan_recipe
-from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.recipe.loading import load_recipe
 from tests.e2e.conftest import NewJob
 from tests.e2e.job import Job, sent_by_model
 from tests.e2e.test_changes import again

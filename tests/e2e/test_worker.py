@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from kasasagi.flows.server.own import free_port
+from kasasagi.flows.server.private_server import free_port
 from tests.e2e.command import Command, until
 from tests.e2e.job import CONCURRENCY, LOSABLE, MODELS, Job
 from tests.e2e.warm import ROOT, Warmed

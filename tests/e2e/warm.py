@@ -31,7 +31,7 @@ IMPORTED = (
     "kasasagi.flows.instructions",
     "kasasagi.flows.planning",
     "kasasagi.flows.preference",
-    "kasasagi.flows.views.tables.frames",
+    "kasasagi.flows.views.tables.pandas_frames",
     "kasasagi.flows.views.overview.show",
     "great_expectations.expectations",
     "openai",

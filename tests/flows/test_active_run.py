@@ -26,7 +26,7 @@ from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome
-from kasasagi.tasks.gate.results import read_results
+from kasasagi.tasks.gate.validation_results import read_results
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.stage import Stage
 from kasasagi.tasks.stage_task import Chunking, stage_task

@@ -15,7 +15,7 @@ from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.cli.batches import batches
 from kasasagi.flows.errors import KasasagiError, UsageError
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe
 from kasasagi.flows.run.lifecycle import session_of
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.upkeep.batches import cancel, find_batch, waiting

@@ -8,7 +8,7 @@ import pytest
 
 from kasasagi.flows.check.endpoints import check_endpoints
 from kasasagi.flows.check.judges import BAD, EXAMPLE, GOOD
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override, parse_yaml
 from kasasagi.tasks.judge.prompt import first_order
 from tests.blocks.helpers import Reply, ScriptedServer, answer_body
 from tests.fake_server import FakeServer

@@ -9,7 +9,7 @@ import pytest
 from kasasagi.flows.check.endpoints import example_requests
 from kasasagi.flows.check.rows import first_rows
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override, parse_yaml
 from kasasagi.tasks.load import SourceError
 
 TEXT = """

@@ -13,7 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.ledger.store import Entry, Ledger, LedgerError
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run, Workspace
@@ -31,7 +31,7 @@ def workspace(tmp_path: Path) -> Workspace:
     place = Workspace(tmp_path / "ws")
     place.prepare()
     ledger = Ledger(place.ledger_folder)
-    ledger.append([Entry(digest(number), "small", Completion(text="a")) for number in range(16)])
+    ledger.append([LedgerEntry(digest(number), "small", Completion(text="a")) for number in range(16)])
     ledger.close()
     for name, calls in (("one", range(10)), ("two", range(5, 15))):
         run = Run.begin(place, name, name, {"name": name})

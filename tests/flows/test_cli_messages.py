@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.runs import NoSuchRunError, Run, Workspace
 from kasasagi.flows.cli.app import app
@@ -17,7 +17,7 @@ from kasasagi.flows.rebuild.rebuild import recipe_of
 from kasasagi.flows.recipe.yaml import read_yaml
 from kasasagi.flows.upkeep.ledger_care import age_seconds, reasons_to_retry
 from kasasagi.tasks.load import DatasetSource, SourceError, check_source
-from kasasagi.tasks.student import TokenizerError, TokenLimits, token_counter
+from kasasagi.tasks.token_counts import TokenizerError, TokenLimits, token_counter
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -38,7 +38,7 @@ def test_a_reason_that_no_failure_has_is_refused_with_the_nearest(tmp_path: Path
     place = Workspace(tmp_path)
     place.prepare()
     ledger = Ledger(place.ledger_folder)
-    ledger.append([Entry(digest(1), "small", Completion(error="engine_failed"))])
+    ledger.append([LedgerEntry(digest(1), "small", Completion(error="engine_failed"))])
     ledger.close()
     assert reasons_to_retry(["context_too_long", "engine_failed"], place) == {"context_too_long", "engine_failed"}
     with pytest.raises(

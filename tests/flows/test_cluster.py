@@ -17,14 +17,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 import kasasagi.flows.run.cluster
 from kasasagi.blocks.cluster.call_batches import CallBatch, WorkerReport
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.hints import install
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.cluster import check_cluster
 from kasasagi.flows.instructions import instructions
 from kasasagi.flows.preference import preference
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe
 from kasasagi.flows.run.cluster import dispatching, storage_of, warn_if_idle, workspace_name
 from tests.blocks.helpers import until
 

@@ -16,7 +16,7 @@ from kasasagi.flows.cli.prefect_server import deployments
 from kasasagi.flows.instructions import instructions
 from kasasagi.flows.people.approval import pause_key
 from kasasagi.flows.preference import preference
-from kasasagi.flows.recipe.model import shipped_recipes
+from kasasagi.flows.recipe.loading import shipped_recipes
 from kasasagi.flows.runner import send_history
 from kasasagi.tasks.gate.outcome import Outcome
 from tests.blocks.helpers import until

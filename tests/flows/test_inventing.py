@@ -14,7 +14,7 @@ from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.preference import choose
-from kasasagi.flows.recipe.model import check_recipe
+from kasasagi.flows.recipe.loading import check_recipe
 from kasasagi.flows.reporting.artifacts import yield_table
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.options import Options

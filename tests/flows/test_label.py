@@ -16,7 +16,7 @@ from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.labels.agreement import Agreement, agreement
 from kasasagi.flows.labels.labelling import closing, draw_sides, label
-from kasasagi.flows.labels.store import Labels
+from kasasagi.flows.labels.verdict_file import Labels
 from tests.run_example import build_example_run
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from kasasagi.blocks.processes import start_time
-from kasasagi.flows.server import own as local_server
-from kasasagi.flows.server.own import ServerError, prefect_server, stop_orphans
+from kasasagi.flows.server import private_server as local_server
+from kasasagi.flows.server.private_server import ServerError, prefect_server, stop_orphans
 from tests.blocks.helpers import until
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest
 RUN = """
 import os, sys, time
 from pathlib import Path
-from kasasagi.flows.server.own import prefect_server
+from kasasagi.flows.server.private_server import prefect_server
 with prefect_server(Path(sys.argv[1])) as server:
     server.wait_until_ready()
     print(server.address, server._own._process.pid, flush=True)

@@ -14,7 +14,7 @@ from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.own.python import OwnPythonError
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.recipe.loading import load_recipe
 from kasasagi.flows.runner import run_recipe
 from kasasagi.tasks.pairing import Candidate, Dropped, Pair
 from kasasagi.tasks.pairing.strategies import chosen_by

@@ -15,7 +15,7 @@ from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.recipe.loading import load_recipe
 from kasasagi.flows.runner import Result, run_recipe
 from kasasagi.tasks.asking import Session, read_rows
 from kasasagi.tasks.context import Context, activate

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from kasasagi.blocks.dispatch.budget import Cost
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.kinds import OPENAI_URL
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import table
@@ -18,7 +18,7 @@ from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.blocks.workspace.shards import Shard
 from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.preference import make_pairs
-from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe
+from kasasagi.flows.recipe.loading import LoadedRecipe, load_recipe
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.driver import Rows
 from kasasagi.flows.run.options import Options
@@ -31,8 +31,8 @@ from kasasagi.tasks.converse.task import converse
 from kasasagi.tasks.format_dpo.task import format_dpo
 from kasasagi.tasks.pipeline import ranks
 from kasasagi.tasks.respond.answers import questions_for
-from kasasagi.tasks.student import TokenizerError
 from kasasagi.tasks.synthesize.task import synthesize
+from kasasagi.tasks.token_counts import TokenizerError
 from tests.blocks.helpers import question
 from tests.fake_server import FakeServer
 from tests.flows.test_chunks import prompts, some
@@ -177,7 +177,7 @@ def test_answers_that_would_not_be_judged_are_not_planned(loaded: LoadedRecipe, 
     ledger = Ledger(one.run.workspace.ledger_folder)
     for number, each in enumerate(questions_for(one, loaded.recipe.respond, rows)):
         text = "I'm sorry, but I can't help with that." if number == 0 else good(each.question).text
-        ledger.append([Entry(each.question.key, "m", Completion(text=text, finish_reason="stop"))])
+        ledger.append([LedgerEntry(each.question.key, "m", Completion(text=text, finish_reason="stop"))])
     ledger.close()
     _, judge = answers_planned(Context(one, loaded.recipe, loaded.base), prompts(one, rows))
     assert (judge.calls, judge.at_most) == (4, False)

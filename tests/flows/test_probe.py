@@ -14,7 +14,7 @@ from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.probe.advice import judge
-from kasasagi.flows.probe.figures import Figures, at_even_distances, diversity, languages, opening, spread
+from kasasagi.flows.probe.figures import ProbeFigures, at_even_distances, diversity, languages, opening, spread
 from kasasagi.flows.probe.job import ProbeResult, run_probe
 from kasasagi.flows.probe.setup import probe_of
 from kasasagi.flows.recipe.errors import RecipeError
@@ -71,7 +71,7 @@ def test_lengths_languages_and_beginnings_are_counted() -> None:
     ],
 )
 def test_the_verdict_follows_from_the_figures_and_says_them(changes: dict[str, Any], verdict: str) -> None:
-    found = judge(Figures(**{**SOUND, **changes}), Sampling(), steered=False)
+    found = judge(ProbeFigures(**{**SOUND, **changes}), Sampling(), steered=False)
     assert found.verdict == verdict
     assert len(found.because) == 3
     assert found.because[0].startswith(f"{changes.get('accepted', 0.9):.0%} of the draws are accepted")
@@ -106,13 +106,13 @@ def test_the_verdict_follows_from_the_figures_and_says_them(changes: dict[str, A
     ],
 )
 def test_advice_names_the_figure_and_the_remedy(changes: dict[str, Any], sampling: dict[str, Any], says: str) -> None:
-    found = judge(Figures(**{**SOUND, **changes}), Sampling(**sampling), steered=False)
+    found = judge(ProbeFigures(**{**SOUND, **changes}), Sampling(**sampling), steered=False)
     assert any(says in advice for advice in found.advice), found.advice
 
 
 def test_a_sound_model_needs_no_advice_and_a_steered_one_is_not_told_to_steer() -> None:
-    assert judge(Figures(**SOUND), Sampling(), steered=False).advice == ()
-    same = Figures(**{**SOUND, "opening_share": 0.5, "opening": "Why"})
+    assert judge(ProbeFigures(**SOUND), Sampling(), steered=False).advice == ()
+    same = ProbeFigures(**{**SOUND, "opening_share": 0.5, "opening": "Why"})
     assert judge(same, Sampling(), steered=True).advice == ()
 
 

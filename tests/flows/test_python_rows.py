@@ -8,7 +8,7 @@ import pytest
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override, parse_yaml
 from kasasagi.flows.recipe.python_rows import source_of
 from kasasagi.flows.runner import run_recipe
 from kasasagi.tasks.load import load_prompts

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import (
+from kasasagi.flows.recipe.loading import (
     check_recipe,
     find_recipe,
     load_recipe,

@@ -12,10 +12,10 @@ from kasasagi.blocks.models.kinds import VLLMModel
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.check.endpoints import check_endpoints, example_requests, price_notes, warnings
-from kasasagi.flows.check.limits import check_limits
+from kasasagi.flows.check.prefect_limits import check_limits
 from kasasagi.flows.check.vllm import describe_vllm, vllm_problems
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override, parse_yaml
 from kasasagi.flows.runner import run_recipe
 from tests.blocks.helpers import ScriptedServer, answer_body, error_body
 from tests.fake_server import FakeServer

@@ -7,7 +7,7 @@ import pytest
 from kasasagi.flows.cli.options import recipe_or_default
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.recipe.documents.copying import write_recipe
-from kasasagi.flows.recipe.model import load_recipe, shipped_recipes
+from kasasagi.flows.recipe.loading import load_recipe, shipped_recipes
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))

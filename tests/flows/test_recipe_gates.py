@@ -7,7 +7,7 @@ import yaml
 
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.gates import gate_problems
-from kasasagi.flows.recipe.model import check_recipe, load_recipe, override, parse_yaml
+from kasasagi.flows.recipe.loading import check_recipe, load_recipe, override, parse_yaml
 from kasasagi.tasks.recipe import Recipe
 from tests.flows.test_recipe import TEXT
 from tests.test_docs import ROOT, blocks

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kasasagi.flows.recipe.model import check_recipe, override, parse_yaml
+from kasasagi.flows.recipe.loading import check_recipe, override, parse_yaml
 from kasasagi.tasks.recipe import Recipe
 from tests.flows.test_recipe import TEXT
 

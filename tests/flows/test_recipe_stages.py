@@ -6,8 +6,8 @@ import pytest
 
 from kasasagi.flows.check.endpoints import example_requests
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe, override, parse_yaml
-from kasasagi.tasks.filter.late import split_where
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override, parse_yaml
+from kasasagi.tasks.filter.deferred_conditions import split_where
 from kasasagi.tasks.recipe import Recipe
 from tests.flows.test_recipe import TEXT
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.recipe.documents.reference import fields_at, reference
 from kasasagi.flows.recipe.documents.template import essentials
-from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.recipe.loading import load_recipe
 from kasasagi.tasks.recipe import Recipe
 
 FEW = 30

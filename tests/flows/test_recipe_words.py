@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import check_recipe, override, parse_yaml
+from kasasagi.flows.recipe.loading import check_recipe, override, parse_yaml
 from tests.flows.test_recipe import TEXT
 
 GARBAGE: tuple[Any, ...] = (None, "", "x", 0, -1, 1.5, 10**9, True, [], [None], {}, {"x": 1}, {1: 2}, float("nan"))

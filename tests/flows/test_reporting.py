@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kasasagi.flows.reporting.ending import Reports
+from kasasagi.flows.reporting.report_timeouts import Reports
 
 
 async def never() -> None:

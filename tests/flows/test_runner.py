@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from kasasagi.blocks.workspace.runs import Workspace
-from kasasagi.flows.check.sound import check_recipe
+from kasasagi.flows.check.check_recipe import check_recipe
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import load_recipe
-from kasasagi.flows.reporting.ending import Reports
+from kasasagi.flows.recipe.loading import load_recipe
+from kasasagi.flows.reporting.report_timeouts import Reports
 from kasasagi.flows.runner import _in_own_loop, run_recipe
 
 

@@ -10,7 +10,7 @@ import pytest
 from kasasagi.blocks.configuration import Budget
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, check_recipe
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe
 from kasasagi.flows.recipe.saved_blocks import saved_workspace, with_saved_blocks
 
 KEY = "a key that nobody may write down"

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kasasagi.flows.recipe.model import load_recipe, shipped_recipes
+from kasasagi.flows.recipe.loading import load_recipe, shipped_recipes
 from kasasagi.hina.world.oracle import task_of
 from kasasagi.tasks.filter import filter_prompts
 from kasasagi.tasks.synthesize import MagpieSource, Steering, draws_for

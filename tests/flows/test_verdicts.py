@@ -19,7 +19,7 @@ from kasasagi.flows.rebuild.rebuild import rebuild_pairs
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.human import HUMAN, prefer_human_ratings
-from kasasagi.tasks.pairing.model import Candidate
+from kasasagi.tasks.pairing.candidates import Candidate
 from tests.fake_argilla import FakeArgilla
 from tests.fake_argilla.server import id_of
 from tests.run_example import RECIPE, build_example_run

@@ -18,7 +18,7 @@ from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.views.drawing import draw_rows
 from kasasagi.flows.views.overview.show import draw_runs, print_summary
 from kasasagi.flows.views.overview.summary import run_list, summary
-from kasasagi.flows.views.text import cut, dollars, duration, safe_json, visible
+from kasasagi.flows.views.safe_text import cut, dollars, duration, safe_json, visible
 from tests.run_example import build_example_run
 
 WIDTHS = (60, 100, 160)

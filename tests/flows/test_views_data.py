@@ -18,10 +18,10 @@ from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.views.diff import difference, draw_difference, flatten
 from kasasagi.flows.views.quarantine import draw_quarantine, read_quarantine
-from kasasagi.flows.views.reading import fetch
+from kasasagi.flows.views.table_reader import fetch
 from kasasagi.flows.views.tables.export import export, json_line
-from kasasagi.flows.views.tables.formats import Format
-from kasasagi.flows.views.tables.frames import tables
+from kasasagi.flows.views.tables.formats import RowFormat
+from kasasagi.flows.views.tables.pandas_frames import tables
 from kasasagi.flows.views.tables.query import looks_like_query, query
 from kasasagi.flows.views.trace import draw_trace, trace
 from kasasagi.tasks.asking import quarantine_row
@@ -185,7 +185,7 @@ def test_a_query_is_read_as_it_is_needed(run: Run) -> None:
 
 
 def test_jsonl_and_csv_hold_all_rows_unescaped(run: Run, tmp_path: Path) -> None:
-    for form in (Format.jsonl, Format.csv):
+    for form in (RowFormat.jsonl, RowFormat.csv):
         with query(run, "select instruction, messages, position from prompts order by position") as result:
             export(result, form, tmp_path / form)
     text = (tmp_path / "jsonl").read_text(encoding="utf-8")
@@ -202,7 +202,7 @@ def test_parquet_keeps_types_and_replaces_the_file_whole(run: Run, tmp_path: Pat
     target = tmp_path / "rows.parquet"
     target.write_text("an earlier file")
     with query(run, "from responses") as result:
-        export(result, Format.parquet, target)
+        export(result, RowFormat.parquet, target)
     assert pq.read_table(target).num_rows == rows_of(run, "select count(*) from responses")[0][0]
     assert pq.read_schema(target).field("completion_tokens").type == "int64"
     assert [path.name for path in tmp_path.iterdir() if "rows" in path.name] == ["rows.parquet"]
@@ -212,10 +212,10 @@ def test_an_export_that_fails_leaves_the_earlier_file(run: Run, tmp_path: Path) 
     target = tmp_path / "rows.jsonl"
     target.write_text("an earlier file")
     with query(run, "select content::int from responses") as result, pytest.raises(UsageError):
-        export(result, Format.jsonl, target)
+        export(result, RowFormat.jsonl, target)
     assert target.read_text() == "an earlier file"
     with query(run, "from pairs") as result, pytest.raises(KasasagiError, match="cannot be written"):
-        export(result, Format.jsonl, tmp_path / "no" / "folder.jsonl")
+        export(result, RowFormat.jsonl, tmp_path / "no" / "folder.jsonl")
 
 
 def test_numbers_of_any_size_are_json(run: Run) -> None:

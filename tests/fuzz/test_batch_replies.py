@@ -7,7 +7,7 @@ from hypothesis import given
 from openai.types import Batch
 
 from kasasagi.blocks.dispatch.batch.backends import ENDINGS, UnexpectedReplyError, read_batch
-from kasasagi.blocks.dispatch.batch.results import read_results
+from kasasagi.blocks.dispatch.batch.result_lines import read_results
 from kasasagi.blocks.models.llm import Completion
 from tests.fuzz.mutations import mutations_of
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.groups import read_shared
+from kasasagi.blocks.dispatch.shared_calls import read_shared
 from kasasagi.blocks.endpoints.openai import read_waiting
 from kasasagi.blocks.endpoints.rate_headers import LONGEST_ASKED_WAIT_S, LONGEST_QUOTA_WAIT_S, quota_wait, retry_after
 from kasasagi.blocks.endpoints.reward import read_number
 from kasasagi.blocks.models.embeddings import pack, read_embedding, unpack
-from kasasagi.tasks.reading import UnreadableError
+from kasasagi.tasks.parsing import UnreadableError
 from kasasagi.tasks.rewrite.write import read_rewrite
 from kasasagi.tasks.tags.labels import KINDS, LABELS
 from kasasagi.tasks.tags.reader import read_tags

@@ -13,7 +13,7 @@ from kasasagi.blocks.models.chat_template import ChatTemplate, TemplateRefusedEr
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.endpoints import example_requests
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe
+from kasasagi.flows.recipe.loading import LoadedRecipe, load_recipe
 from kasasagi.tasks.filter.config import ContaminationConfig, FilterError
 from kasasagi.tasks.filter.duplicates.contamination import Contamination, check_sets
 from kasasagi.tasks.gate.approvals import approval, write_approvals
@@ -21,8 +21,8 @@ from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.load import DatasetSource, SourceError, load_prompts
 from kasasagi.tasks.load.config import ProvidedResponses
 from kasasagi.tasks.load.provided import write_provided
-from kasasagi.tasks.student import TokenizerError, TokenLimits, token_counter
 from kasasagi.tasks.synthesize.packs import SteeringError, read_pack
+from kasasagi.tasks.token_counts import TokenizerError, TokenLimits, token_counter
 from tests.chat_templates import LLAMA, write_tokenizer
 from tests.flows.test_recipe import TEXT
 from tests.fuzz.mutations import CHANGES, Change, changed, check_plain_message, mutations_of

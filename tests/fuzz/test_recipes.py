@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import load_recipe, shipped_recipes
+from kasasagi.flows.recipe.loading import load_recipe, shipped_recipes
 from tests.fuzz.mutations import check_plain_message, mutations_of
 
 KEY = "sk-" + "a1B2" * 10

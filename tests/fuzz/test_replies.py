@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kasasagi.blocks.dispatch.batch.results import read_results
+from kasasagi.blocks.dispatch.batch.result_lines import read_results
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.models.llm import Completion

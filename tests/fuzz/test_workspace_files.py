@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.cluster.call_batches import read_segments, write_segment
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
-from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
+from kasasagi.blocks.ledger.store import LedgerEntry, LedgerError, row_of
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.runs import Run, Workspace, WorkspaceError
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
-from kasasagi.flows.labels.store import Labels
+from kasasagi.flows.labels.verdict_file import Labels
 from kasasagi.tasks.publish.places.folder import as_manifest
 from kasasagi.tasks.synthesize.config import PersonasUse
 from kasasagi.tasks.synthesize.packs import SteeringError
@@ -70,7 +70,7 @@ def test_a_damaged_segment_of_a_worker_is_read_right_or_refused(tmp_path: Path, 
     store, name = Store(str(tmp_path / "cluster")), "parcels/p/answers/s.parquet"
     completions = {digest(number): Completion(text=f"answer {number} 鵲", prompt_tokens=number) for number in range(30)}
     if store.read(name) is None:
-        rows = [row_of(Entry(key, "m", completion), 1.0) for key, completion in completions.items()]
+        rows = [row_of(LedgerEntry(key, "m", completion), 1.0) for key, completion in completions.items()]
         write_segment(store, "parcels/p", "s", rows)
     whole = store.read(name)
     assert whole is not None

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kasasagi.blocks.engines.kinds import engines_for, identity_of
-from kasasagi.flows.recipe.model import LoadedRecipe, load_recipe, shipped_recipes
+from kasasagi.flows.recipe.loading import LoadedRecipe, load_recipe, shipped_recipes
 
 HERE = Path(__file__).parent
 SHIPPED = tuple(sorted(shipped_recipes()))

@@ -20,13 +20,13 @@ from kasasagi.blocks.dispatch.dispatcher import Dispatcher
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.llm import Completion, Engine
 from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.preference import make_pairs, make_prompts
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
@@ -46,11 +46,11 @@ class Recorder(AnsweringDispatcher):
 
     def __init__(self, workspace: Workspace, models: Any, engines: dict[str, Engine]) -> None:
         super().__init__(workspace.ledger_folder, models, self._kept)
-        self.entries: list[Entry] = []
+        self.entries: list[LedgerEntry] = []
         self._engines = engines
 
     def _kept(self, question: Question) -> Completion:
-        self.entries.append(Entry(question.key, question.label, answer(question)))
+        self.entries.append(LedgerEntry(question.key, question.label, answer(question)))
         return self.entries[-1].completion
 
     def engine(self, label: str) -> Engine:
@@ -66,7 +66,7 @@ class Driven:
 
     ledger_keys: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     cache_keys: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
 
 
 def drive(loaded: LoadedRecipe, folder: Path, rows: int) -> Driven:
@@ -137,7 +137,7 @@ def _plain(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def plans(loaded: LoadedRecipe, folder: Path, rows: int, known: list[Entry]) -> list[StagePlan]:
+def plans(loaded: LoadedRecipe, folder: Path, rows: int, known: list[LedgerEntry]) -> list[StagePlan]:
     """Return the plan of a recipe in a new workspace whose ledger has some answers."""
     workspace = Workspace(folder)
     workspace.prepare()

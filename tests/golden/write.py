@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kasasagi.flows.runner import quiet_terminal
-from kasasagi.flows.server.own import prefect_server
+from kasasagi.flows.server.private_server import prefect_server
 from tests.fake_server import FakeServer
 from tests.golden import expected, job, workspace
 from tests.golden.cases import CASES, PLANNED, SHIPPED, identities

@@ -10,10 +10,10 @@ def test_a_minute_of_training_lowers_the_loss_and_exports_a_model(tmp_path: Path
 
     from kasasagi.blocks.engines.bundled import BundledEngine
     from kasasagi.hina.model import Shape
-    from kasasagi.hina.train import Plan, train
+    from kasasagi.hina.train import TrainingPlan, train
 
     torch.set_num_threads(2)
-    plan = Plan(tokens=150_000, step_tokens=4096, sampled_at=(0.5,), sampled_questions=20, minutes=1000)
+    plan = TrainingPlan(tokens=150_000, step_tokens=4096, sampled_at=(0.5,), sampled_questions=20, minutes=1000)
     losses = train(plan, Shape(layers=2), tmp_path)
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     reply = BundledEngine(tmp_path / "final").generate([{"prompt": "<s><|user|>", "max_tokens": 8}])[0]

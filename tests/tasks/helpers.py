@@ -8,7 +8,7 @@ from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.ledger.claims import Claims
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.runs import Run, Workspace
@@ -17,7 +17,7 @@ from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.pairs import make_pairs
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.votes import candidates_by_prompt
-from kasasagi.tasks.student import TokenCounter
+from kasasagi.tasks.token_counts import TokenCounter
 
 
 class AnsweringDispatcher:
@@ -41,7 +41,7 @@ class AnsweringDispatcher:
         ledger = Ledger(self._folder)
         ledger.append(
             [
-                Entry(question.key, question.label, completion)
+                LedgerEntry(question.key, question.label, completion)
                 for question, completion in zip(questions, completions, strict=True)
                 if not completion.transient
             ]

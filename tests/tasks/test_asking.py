@@ -18,7 +18,7 @@ from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import StoppedError
 from kasasagi.blocks.dispatch.pending_requests import Question
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.shards import Account
 from kasasagi.tasks.asking import (
@@ -185,7 +185,7 @@ def test_what_is_in_flight_when_a_run_is_stopped_is_not_asked_until_it_has_ended
         assert waits.wait(60)
         assert texts(two) == []
         ledger = Ledger(one.run.workspace.ledger_folder)  # what was in flight arrives while the run drains
-        ledger.append([Entry(question("a").key, "small", good(question("a")))])
+        ledger.append([LedgerEntry(question("a").key, "small", good(question("a")))])
         ledger.close()
         one.claims.close()
         assert [answer.reused for answer in second.result()] == [True]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.tasks.judge.checkers.auto import needs_extra
-from kasasagi.tasks.judge.checkers.model import Case
+from kasasagi.tasks.judge.checkers.finding import Case
 from kasasagi.tasks.judge.checkers.named import CHECKERS
 from kasasagi.tasks.judge.checkers.numbers import expressions
 from kasasagi.tasks.judge.checkers.numbers.equations import false_equation

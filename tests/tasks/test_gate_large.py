@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.tasks.gate import judge
+from kasasagi.tasks.gate import evaluate
 from kasasagi.tasks.gate.config import GatesConfig
+from kasasagi.tasks.gate.evaluate import judge_stage
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.frames import stage_frames, stage_rows
-from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import Outcome
 from tests.tasks.test_gate import refused, responses, run, tables
@@ -43,7 +43,7 @@ def test_a_large_table_is_judged_in_pieces_with_the_same_outcomes(
     every = GatesConfig.model_validate({"expect": expect}).all()
     with large(run) as connection:
         whole = {o.expectation: o for o in judge_stage(connection, "respond", "whole", every)}
-        monkeypatch.setattr(judge, "ROWS_AT_ONCE", rows_at_once)
+        monkeypatch.setattr(evaluate, "ROWS_AT_ONCE", rows_at_once)
         pieces = {o.expectation: o for o in judge_stage(connection, "respond", "whole", every)}
     assert verdicts(pieces) == verdicts(whole)
     assert not pieces["ExpectColumnValuesToBeUnique(response_id)"].success
@@ -55,7 +55,7 @@ def test_a_large_table_is_judged_in_pieces_with_the_same_outcomes(
 def test_a_share_is_of_the_whole_and_not_of_the_worst_piece(
     run: Run, bad: int, passes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(evaluate, "ROWS_AT_ONCE", 100)
     with large(run, count=400, bad=bad) as connection:
         outcomes = {o.expectation: o for o in judge_stage(connection, "respond", "whole", GatesConfig().all())}
     assert outcomes["ExpectColumnValuesToBeInSet(refused)"].success is passes
@@ -80,7 +80,7 @@ def test_rows_that_were_judged_before_are_not_judged_again(
     known = KnownOutcomes(tmp_path / "known")
     with large(run) as connection:
         first = judge_stage(connection, "respond", "whole", EVERY, known=known)
-        monkeypatch.setattr(judge, "_validate", never)
+        monkeypatch.setattr(evaluate, "_validate", never)
         assert judge_stage(connection, "respond", "whole", EVERY, known=known) == first
         assert not all(one.success for one in first)
 
@@ -101,9 +101,9 @@ def test_whatever_changes_is_judged(run: Run, tmp_path: Path, monkeypatch: pytes
     else:
         scope = "scout"
     asked = list[str]()
-    judged = judge._validate
+    judged = evaluate._validate
     monkeypatch.setattr(
-        judge, "_validate", lambda frame, one, *more: asked.append(one.name) or judged(frame, one, *more)
+        evaluate, "_validate", lambda frame, one, *more: asked.append(one.name) or judged(frame, one, *more)
     )
     other = Run.begin(run.workspace, "other", "job", {})
     with tables(other, responses=rows) as connection:
@@ -120,7 +120,7 @@ def test_the_order_of_rows_does_not_matter(run: Run, tmp_path: Path, monkeypatch
     known, rows = KnownOutcomes(tmp_path / "known"), responses(40)
     with tables(run, responses=rows) as connection:
         first = judge_stage(connection, "respond", "whole", EVERY, known=known)
-    monkeypatch.setattr(judge, "_validate", never)
+    monkeypatch.setattr(evaluate, "_validate", never)
     other = Run.begin(run.workspace, "other", "job", {})
     with tables(other, responses=rows[::-1]) as connection:
         assert judge_stage(connection, "respond", "whole", EVERY, known=known) == first

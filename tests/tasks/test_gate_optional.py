@@ -12,8 +12,8 @@ from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
+from kasasagi.tasks.gate.evaluate import judge_stage
 from kasasagi.tasks.gate.explain.failing import failing_rows
-from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.outcome import Outcome
 
 ROWS = 100

@@ -7,10 +7,10 @@ import duckdb
 import pytest
 
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.gate.evaluate import judge_stage
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.explain.failing import failing_rows
 from kasasagi.tasks.gate.explain.words import plain_name
-from kasasagi.tasks.gate.judge import judge_stage
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.own import class_problem
 from kasasagi.tasks.pipeline import default_expectations

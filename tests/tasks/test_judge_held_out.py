@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kasasagi.tasks.judge.prompt import ASPECTS, aspect_labels
 from kasasagi.tasks.judge.replies.comparing import read_comparison
-from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import UnreadableReply
+from kasasagi.tasks.judge.replies.rating_words import RatingScale
 from kasasagi.tasks.judge.replies.reader import read_ratings
 
 HEAD = "#### Output for Text 1\nRationale: It is right and clear.\n"
@@ -77,7 +77,7 @@ def test_replies_of_several_judges_are_read_rightly_or_refused(sample: Mapping[s
         texts = sample["texts"]
         if sample["method"] == "comparison":
             return [verdict.rating for verdict in read_comparison(sample["reply"], texts)]
-        scale = Scale(1, 5, labels=WORDS)
+        scale = RatingScale(1, 5, labels=WORDS)
         return [verdict.rating for verdict in read_ratings(sample["reply"], len(texts), scale=scale, texts=texts)]
 
     if sample["wanted"] is None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.tasks.judge.replies.labels import Scale, fits
+from kasasagi.tasks.judge.replies.rating_words import RatingScale, fits
 from kasasagi.tasks.judge.replies.vocabulary import GRADED
 
 PRAISES = """
@@ -61,7 +61,7 @@ def listed(text: str) -> list[str]:
 
 
 def readable(label: str, rating: int) -> bool:
-    return any(fits(label, Fraction(rating), Scale(1, 5), as_sentence=sentence) for sentence in (True, False))
+    return any(fits(label, Fraction(rating), RatingScale(1, 5), as_sentence=sentence) for sentence in (True, False))
 
 
 @pytest.mark.parametrize("label", listed(PRAISES))

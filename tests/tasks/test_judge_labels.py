@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.tasks.judge.methods import method_of
-from kasasagi.tasks.judge.replies.labels import Scale, fits
 from kasasagi.tasks.judge.replies.lines import UnreadableReply
+from kasasagi.tasks.judge.replies.rating_words import RatingScale, fits
 from kasasagi.tasks.judge.replies.reader import read_ratings
 from kasasagi.tasks.judge.replies.vocabulary import GRADED
 from tests.tasks.test_judge_stage import config
@@ -56,7 +56,7 @@ def test_words_that_fit_the_rating_are_read(words: str) -> None:
 def test_a_graded_word_is_read_only_within_a_step_of_its_grades(
     word: tuple[str, tuple[float, float]], rating: int, highest: int
 ) -> None:
-    scale, (label, (low, high)) = Scale(1, highest), word
+    scale, (label, (low, high)) = RatingScale(1, highest), word
     rating = min(rating, highest)
     if fits(label, Fraction(rating), scale, as_sentence=True):
         grade = 1 + 4 * (rating - 1) / (highest - 1)
@@ -65,7 +65,7 @@ def test_a_graded_word_is_read_only_within_a_step_of_its_grades(
 
 @given(st.integers(1, 5), st.text(st.sampled_from("abcdefgnoty 正良不誤ない"), max_size=12))
 def test_unknown_words_are_never_read_at_both_ends(rating: int, label: str) -> None:
-    both = [fits(label, Fraction(end), Scale(1, 5), as_sentence=True) for end in (1, 5)]
+    both = [fits(label, Fraction(end), RatingScale(1, 5), as_sentence=True) for end in (1, 5)]
     assert not all(both)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pairing import Candidate, Dropped, OnPolicy, Pair, keep_share
-from kasasagi.tasks.student import token_counter
+from kasasagi.tasks.token_counts import token_counter
 from tests.run_example import build_example_run
 from tests.tasks.helpers import pairs_from, prompt, response
 from tests.tasks.test_format_dpo import both

@@ -10,7 +10,7 @@ import pytest
 from kasasagi.tasks.audit import verdict_on
 from kasasagi.tasks.load import DatasetSource, SourceError, load_prompts, load_provided
 from kasasagi.tasks.pairing import Candidate
-from kasasagi.tasks.publish.answers import ANSWER, with_answers
+from kasasagi.tasks.publish.all_responses import ANSWER, with_answers
 from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.publish.rows import OWN
 from kasasagi.tasks.respond.provided import take

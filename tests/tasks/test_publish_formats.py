@@ -19,7 +19,7 @@ from kasasagi.blocks.tables import SCHEMAS
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, PublishError, publish
-from kasasagi.tasks.publish.answers import with_answers
+from kasasagi.tasks.publish.all_responses import with_answers
 from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.publish.formats.trl_plain import skip_reason as plain_skip_reason
 from kasasagi.tasks.publish.formats.trl_plain import transcript

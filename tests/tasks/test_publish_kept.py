@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.tasks.publish.formats.kept import kept_names, with_kept
+from kasasagi.tasks.publish.formats.kept_columns import kept_names, with_kept
 
 NAMES = st.sampled_from(["ratings", "Ratings", "source_ratings", "topic", "source_source_ratings", "id", "prompt"])
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.tasks.publish import PublishConfig, PublishError, path_problems, publish, release

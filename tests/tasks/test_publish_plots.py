@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from kasasagi.tasks.publish.card.figures import Figures, ModelFigures
+from kasasagi.tasks.publish.card.figures import CardFigures, ModelFigures
 from kasasagi.tasks.publish.card.plots import draw_plots
 
 
-def figures(marks: list[float], margins: list[float], lengths: list[int], name: str = "small") -> Figures:
+def figures(marks: list[float], margins: list[float], lengths: list[int], name: str = "small") -> CardFigures:
     """Figures as counting would leave them."""
     model = ModelFigures(marks=Counter(marks))
     both = {"chosen": Counter(lengths), "rejected": Counter(length + 1 for length in lengths)}
-    return Figures(len(lengths), margins=Counter(margins), models={name: model}, lengths=both)
+    return CardFigures(len(lengths), margins=Counter(margins), models={name: model}, lengths=both)
 
 
-def drawn(folder: Path, some: Figures) -> dict[str, bytes]:
+def drawn(folder: Path, some: CardFigures) -> dict[str, bytes]:
     folder.mkdir()
     made = draw_plots(some, folder)
     assert {str(file.relative_to(folder)) for file in folder.rglob("*.png")} == set(made)

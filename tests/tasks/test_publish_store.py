@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.hints import install
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from kasasagi.blocks.models.kinds import ModelConfig, Sampling
-from kasasagi.tasks.reading import request_body
+from kasasagi.tasks.parsing import request_body
 from tests.tasks.helpers import session
 
 EXTRA = {"chat_template_kwargs": {"enable_thinking": False}}

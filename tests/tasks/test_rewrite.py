@@ -12,7 +12,7 @@ from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, Session
-from kasasagi.tasks.reading import UnreadableError, prompt_file
+from kasasagi.tasks.parsing import UnreadableError, prompt_file
 from kasasagi.tasks.rewrite.config import RewriteConfig
 from kasasagi.tasks.rewrite.write import RewriteRequest, read_rewrite, rewrite_chunk, rewrite_messages
 from tests.tasks.helpers import asked, model, prompt, session

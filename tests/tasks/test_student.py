@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from kasasagi.tasks.student import TokenCounter, TokenizerError, TokenLimits, token_counter
+from kasasagi.tasks.token_counts import TokenCounter, TokenizerError, TokenLimits, token_counter
 
 ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is a magpie ?"}]
 TEMPLATE = (

@@ -10,7 +10,7 @@ from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, Session
-from kasasagi.tasks.reading import UnreadableError, prompt_file
+from kasasagi.tasks.parsing import UnreadableError, prompt_file
 from kasasagi.tasks.tags.config import TagsConfig
 from kasasagi.tasks.tags.label import tag_chunk, tag_messages
 from kasasagi.tasks.tags.labels import KINDS, LABELS

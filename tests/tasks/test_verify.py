@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import check_recipe
+from kasasagi.flows.recipe.loading import check_recipe
 from kasasagi.tasks.asking import ChunkJob, Session, read_rows
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.judge.config import JudgeConfig

@@ -16,7 +16,7 @@ import openai
 
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
 from kasasagi.blocks.dispatch.batch.notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
-from kasasagi.blocks.dispatch.batch.results import in_portions, read_results, store_permanent, stored_answers
+from kasasagi.blocks.dispatch.batch.result_lines import in_portions, read_results, store_permanent, stored_answers
 from kasasagi.blocks.dispatch.batch.retries import NO_ANSWER, TRANSIENT_ERRORS, UnansweredError, retry_until_answered
 from kasasagi.blocks.dispatch.batch.splitting import Batch, split_into_batches
 from kasasagi.blocks.dispatch.lanes import DispatcherCallbacks, Job, Lane, backoff

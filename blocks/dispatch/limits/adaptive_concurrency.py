@@ -12,7 +12,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from kasasagi.blocks.dispatch.limits.refusals import Refusals
+from kasasagi.blocks.dispatch.limits.rate_refusals import Refusals
 
 FEWEST_ANSWERS = 32
 WORTH = 0.25

@@ -7,7 +7,7 @@ from kasasagi.flows.errors import UsageError
 from kasasagi.flows.recipe.documents.full_template import full_template
 from kasasagi.flows.recipe.documents.template import TEMPLATE
 from kasasagi.flows.recipe.errors import nearest, shown
-from kasasagi.flows.recipe.model import shipped_recipes
+from kasasagi.flows.recipe.loading import shipped_recipes
 
 
 def write_recipe(path: Path, name: str | None, full: bool = False) -> list[Path]:

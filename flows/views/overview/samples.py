@@ -8,7 +8,7 @@ from rich.table import Table
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain, short
 from kasasagi.flows.views.language import say
-from kasasagi.flows.views.text import messages_text, plural
+from kasasagi.flows.views.safe_text import messages_text, plural
 
 LABEL_WIDTH = 10
 

@@ -6,7 +6,7 @@ from typing import Any
 from kasasagi.blocks.models.llm import PASSING
 from kasasagi.blocks.workspace.runs import Product
 from kasasagi.flows.views.language import say
-from kasasagi.flows.views.text import dollars, plural
+from kasasagi.flows.views.safe_text import dollars, plural
 from kasasagi.tasks.gate.explain.losses import calls_sent, loss_of
 
 _MAKES = {"pairs": "format_dpo", "responses": "respond"}

@@ -16,7 +16,7 @@ from kasasagi.flows.views.language import say, say_names
 from kasasagi.flows.views.overview.samples import draw_responses
 from kasasagi.flows.views.overview.sentence import result_sentence
 from kasasagi.flows.views.overview.summary import DEFAULT_PAIRS, summary
-from kasasagi.flows.views.text import count, dollars, duration, messages_text, one_line, plural
+from kasasagi.flows.views.safe_text import count, dollars, duration, messages_text, one_line, plural
 from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
 
 TOP_REASONS = 3

@@ -7,7 +7,7 @@ from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace, WorkspaceError
 from kasasagi.flows.views.overview.varied import pick_varied
-from kasasagi.flows.views.reading import fetch, reading
+from kasasagi.flows.views.table_reader import fetch, reading
 from kasasagi.tasks.gate.explain.reasons import Cause, cause_of
 
 DEFAULT_PAIRS = 3

@@ -11,8 +11,8 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain
 from kasasagi.flows.views.language import say
-from kasasagi.flows.views.reading import fetch, reading
-from kasasagi.flows.views.text import messages_text
+from kasasagi.flows.views.safe_text import messages_text
+from kasasagi.flows.views.table_reader import fetch, reading
 
 LABEL_WIDTH = 10
 _PROMPTS = """

@@ -13,7 +13,7 @@ from kasasagi.blocks.workspace.runs import Product
 from kasasagi.flows.views.overview.unpaired import each_unpaired, rated, reason_of
 from kasasagi.flows.views.report.differences import marked
 from kasasagi.flows.views.report.facts import Facts
-from kasasagi.flows.views.text import cut, messages_text, visible
+from kasasagi.flows.views.safe_text import cut, messages_text, visible
 
 MOST_PAIRS = 2_000
 MOST_UNPAIRED = 200

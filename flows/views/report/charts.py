@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 from rich.cells import cell_len
 
-from kasasagi.flows.views.text import one_line
+from kasasagi.flows.views.safe_text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

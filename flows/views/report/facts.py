@@ -9,7 +9,7 @@ from duckdb import DuckDBPyConnection
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views.language import say
-from kasasagi.flows.views.reading import fetch
+from kasasagi.flows.views.table_reader import fetch
 from kasasagi.tasks.text.languages import language_of
 
 SAMPLE = 20_000

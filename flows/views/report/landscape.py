@@ -10,7 +10,7 @@ from kasasagi.blocks.workspace.runs import Product
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.report.charts import BAD, FAINT, SERIES, Chart, drawing
 from kasasagi.flows.views.report.facts import Facts
-from kasasagi.flows.views.text import one_line, plural
+from kasasagi.flows.views.safe_text import one_line, plural
 
 if TYPE_CHECKING:
     import numpy as np

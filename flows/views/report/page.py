@@ -17,12 +17,12 @@ from kasasagi.flows.views.language import current_language, page_words, say
 from kasasagi.flows.views.overview.sentence import result_sentence
 from kasasagi.flows.views.overview.show import split_gates
 from kasasagi.flows.views.overview.summary import seconds_taken
-from kasasagi.flows.views.reading import reading
 from kasasagi.flows.views.report import plots
 from kasasagi.flows.views.report.browser import browsed, embedded
 from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.report.landscape import Landscape, landscape
-from kasasagi.flows.views.text import cut, dollars, duration, plural, visible
+from kasasagi.flows.views.safe_text import cut, dollars, duration, plural, visible
+from kasasagi.flows.views.table_reader import reading
 from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
 from kasasagi.tasks.publish.card.markdown import mask_secrets
 

@@ -21,7 +21,7 @@ from kasasagi.flows.views.report.charts import (
     stacked,
 )
 from kasasagi.flows.views.report.facts import Facts
-from kasasagi.flows.views.text import plural
+from kasasagi.flows.views.safe_text import plural
 
 MOST_TICKS = 9
 CONSISTENT = {

@@ -14,14 +14,14 @@ import orjson
 import pyarrow.parquet as pq
 
 from kasasagi.flows.errors import KasasagiError
-from kasasagi.flows.views.tables.formats import Format, check_output
-from kasasagi.flows.views.text import safe_json, visible
+from kasasagi.flows.views.safe_text import safe_json, visible
+from kasasagi.flows.views.tables.formats import RowFormat, check_output
 
 if TYPE_CHECKING:
-    from kasasagi.flows.views.tables.query import Result
+    from kasasagi.flows.views.tables.query import QueryResult
 
 
-def export(result: "Result", form: Format, output: Path | None) -> None:
+def export(result: "QueryResult", form: RowFormat, output: Path | None) -> None:
     """Write all rows of a query, to a file or to the standard output.
 
     Raises:
@@ -32,7 +32,7 @@ def export(result: "Result", form: Format, output: Path | None) -> None:
         _to_stdout(result, form)
         return
     with whole(output) as new:
-        if form is Format.parquet:
+        if form is RowFormat.parquet:
             _write_parquet(result, new)
             return
         with new.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
@@ -62,7 +62,7 @@ def _dump(value: Any, indent: int | None = None) -> str:
         return safe_json(json.dumps(value, default=_plain, ensure_ascii=False, indent=indent))
 
 
-def _to_stdout(result: "Result", form: Format) -> None:
+def _to_stdout(result: "QueryResult", form: RowFormat) -> None:
     out = _utf8_stdout()
     try:
         _write(result, form, out, safe=out.isatty())
@@ -78,8 +78,8 @@ def _utf8_stdout() -> Any:
     return sys.stdout
 
 
-def _write(result: "Result", form: Format, file: IO[str], safe: bool) -> None:
-    (_write_csv if form is Format.csv else _write_jsonl)(result.names, result.batches(), file, safe)
+def _write(result: "QueryResult", form: RowFormat, file: IO[str], safe: bool) -> None:
+    (_write_csv if form is RowFormat.csv else _write_jsonl)(result.names, result.batches(), file, safe)
 
 
 def _write_jsonl(names: Sequence[str], batches: Iterable[Sequence[Sequence[Any]]], file: IO[str], safe: bool) -> None:
@@ -101,7 +101,7 @@ def _csv_cell(value: Any, made: Callable[[str], str]) -> Any:
     return made(value) if isinstance(value, str) else value
 
 
-def _write_parquet(result: "Result", file: Path) -> None:
+def _write_parquet(result: "QueryResult", file: Path) -> None:
     reader = result.arrow()
     with pq.ParquetWriter(str(file), reader.schema, compression="zstd") as writer:
         for batch in reader:

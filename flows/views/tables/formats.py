@@ -6,7 +6,7 @@ from pathlib import Path
 from kasasagi.flows.errors import UsageError
 
 
-class Format(StrEnum):
+class RowFormat(StrEnum):
     """How rows are written."""
 
     table = "table"
@@ -15,9 +15,9 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-def check_output(form: Format, output: Path | None) -> None:
+def check_output(form: RowFormat, output: Path | None) -> None:
     """Refuse a format without the file that it needs, and a file without a format. Raises UsageError."""
-    if form is Format.parquet and output is None:
+    if form is RowFormat.parquet and output is None:
         raise UsageError("--format parquet writes a file: name it with -o FILE")
-    if form is Format.table and output is not None:
+    if form is RowFormat.table and output is not None:
         raise UsageError(f"a table is only for the terminal: to write {output}, add --format jsonl, csv or parquet")

@@ -13,9 +13,9 @@ from kasasagi.blocks.hints import command
 from kasasagi.blocks.tables import PUBLIC, quoted
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import UsageError
-from kasasagi.flows.views.reading import fetch, reading
+from kasasagi.flows.views.safe_text import nearest, plural, visible
+from kasasagi.flows.views.table_reader import fetch, reading
 from kasasagi.flows.views.tables.pair_texts import show_texts
-from kasasagi.flows.views.text import nearest, plural, visible
 
 ALLOWED = "SELECT, WITH, FROM, VALUES, PIVOT, DESCRIBE, SHOW and SUMMARIZE"
 COUNT_AT_MOST = 1_000_000
@@ -39,7 +39,7 @@ def looks_like_query(text: str) -> bool:
     return bool(_BEGINS.match(text)) or len(text.split()) > 1
 
 
-class Result:
+class QueryResult:
     """The rows of a query, read as they are asked for."""
 
     def __init__(self, connection: DuckDBPyConnection, sql: str, run: Run) -> None:
@@ -84,7 +84,7 @@ class Result:
 
 
 @contextmanager
-def query(run: Run, sql: str) -> Iterator[Result]:
+def query(run: Run, sql: str) -> Iterator[QueryResult]:
     """The result of one reading statement on a run's tables.
 
     Raises:
@@ -94,7 +94,7 @@ def query(run: Run, sql: str) -> Iterator[Result]:
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = {quoted(run.folder / 'scratch')}")
         show_texts(connection)
         _lock(connection, run)
-        yield Result(connection, sql, run)
+        yield QueryResult(connection, sql, run)
 
 
 def table_columns(connection: DuckDBPyConnection) -> dict[str, list[str]]:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from kasasagi.tasks.text.languages import language_of, simplified_only
 from kasasagi.tasks.text.leaks.paired_turns import paired_turn
+from kasasagi.tasks.text.leaks.second_turn import bare_turn, glued_role
 from kasasagi.tasks.text.leaks.template_marks import FENCED, LOOKED_AT, leaked_token, undecoded, without_fences
 from kasasagi.tasks.text.leaks.tool_calls import call_behind
-from kasasagi.tasks.text.leaks.turns import bare_turn, glued_role
 from kasasagi.tasks.text.patterns import lazy_pattern
 from kasasagi.tasks.text.response_rules import Answer, first_broken
 from kasasagi.tasks.text.thoughts.thinking import begins_with_thinking, split_thinking

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from kasasagi.tasks.judge.checkers.choice import check_choice, label_of, options_in
+from kasasagi.tasks.judge.checkers.finding import Case, Checker, Finding
 from kasasagi.tasks.judge.checkers.instructions.check import check_instructions
 from kasasagi.tasks.judge.checkers.instructions.constraints import Constraints
 from kasasagi.tasks.judge.checkers.json_schema import check_json, schema_of
-from kasasagi.tasks.judge.checkers.model import Case, Checker, Finding
 from kasasagi.tasks.judge.checkers.numbers.check import check_number, list_of
 from kasasagi.tasks.judge.checkers.numbers.expressions import is_installed, looks_like_expression
 from kasasagi.tasks.judge.checkers.numbers.quantity import NotAQuantity, quantity

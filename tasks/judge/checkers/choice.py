@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from kasasagi.tasks.judge.checkers.answers import Statement, conclusions_in, statements
-from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.final_answer import Statement, conclusions_in, statements
+from kasasagi.tasks.judge.checkers.finding import Case, Finding, best_of, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.text import normalized
 from kasasagi.tasks.judge.checkers.truths import truths_of

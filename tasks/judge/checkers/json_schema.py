@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from kasasagi.tasks.judge.checkers.model import Case, Finding, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.finding import Case, Finding, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.regex import matches
 
 _FENCE = re.compile(r"(`{3,}|~{3,})[ \t]*(\w*)[ \t\r]*\Z")

@@ -1,7 +1,7 @@
 """The checkers by the names that a recipe uses."""
 
 from kasasagi.blocks.own.registry import Registry
-from kasasagi.tasks.judge.checkers.model import Checker
+from kasasagi.tasks.judge.checkers.finding import Checker
 
 CHECKERS_VERSION = 3
 """Raised when the same answer would get another verdict, so that ratings that are kept are made again."""

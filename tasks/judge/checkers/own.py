@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kasasagi.tasks.judge.checkers.model import Case, Checker, Finding, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.finding import Case, Checker, Finding, cannot_tell, correct, incorrect
 
 
 def own_checker(name: str, function: Callable[[str, Mapping[str, Any]], object]) -> Checker:

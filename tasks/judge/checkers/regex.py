@@ -4,7 +4,7 @@ Patterns may come from data. They run in RE2, which takes time in proportion to 
 neither look-around nor back-references.
 """
 
-from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.finding import Case, Finding, best_of, cannot_tell, correct, incorrect
 
 
 def check_regex(case: Case) -> Finding:

@@ -4,8 +4,8 @@ import re
 import unicodedata
 from difflib import SequenceMatcher
 
-from kasasagi.tasks.judge.checkers.answers import Statement, Statements, conclusions_in, statements
-from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.final_answer import Statement, Statements, conclusions_in, statements
+from kasasagi.tasks.judge.checkers.finding import Case, Finding, best_of, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.plain import plain, without_latex
 from kasasagi.tasks.judge.checkers.truths import truths_of
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kasasagi.tasks.judge.replies.claims import COMPARISONS
+from kasasagi.tasks.judge.replies.claimed_verdicts import COMPARISONS
 from kasasagi.tasks.judge.replies.copied import Role, refuse_copied_json, roles_of_copies
 from kasasagi.tasks.judge.replies.json_values import json_rationale, split_json
 from kasasagi.tasks.judge.replies.lines import (

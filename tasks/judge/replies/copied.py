@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from kasasagi.tasks.judge.replies.claims import Claim, ClaimForm, plain_text
+from kasasagi.tasks.judge.replies.claimed_verdicts import Claim, ClaimForm, plain_text
 from kasasagi.tasks.judge.replies.lines import quote, refuse
 
 _NO_WORDS = re.compile(r"[\W_]+")

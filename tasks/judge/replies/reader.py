@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kasasagi.tasks.judge.replies.claims import RATINGS
+from kasasagi.tasks.judge.replies.claimed_verdicts import RATINGS
 from kasasagi.tasks.judge.replies.copied import Role, refuse_copied_json, roles_of_copies
 from kasasagi.tasks.judge.replies.json_values import json_rationale, split_json
-from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import (
     PLAIN,
     Quotes,
@@ -30,6 +29,7 @@ from kasasagi.tasks.judge.replies.lines import (
     reply_lines,
     stands_inside,
 )
+from kasasagi.tasks.judge.replies.rating_words import RatingScale
 from kasasagi.tasks.judge.replies.remarks import before_rationale, check_remarks
 from kasasagi.tasks.judge.replies.values import read_rating
 
@@ -87,7 +87,7 @@ def read_ratings(
     reply: str,
     count: int,
     *,
-    scale: int | Scale = 5,
+    scale: int | RatingScale = 5,
     allow_halves: bool = False,
     texts: Sequence[str] = (),
 ) -> list[Verdict]:
@@ -108,13 +108,13 @@ def read_ratings(
     Raises:
         UnreadableReply: The reply is not clear.
     """
-    asked = scale if isinstance(scale, Scale) else Scale(1, scale, allow_halves)
+    asked = scale if isinstance(scale, RatingScale) else RatingScale(1, scale, allow_halves)
     sections = _found(reply_lines(reply), count, asked, texts)
     _check_numbers(sections, count)
     return [_verdict(number, sections[number], asked) for number in range(1, count + 1)]
 
 
-def _found(lines: Sequence[str], count: int, scale: Scale, texts: Sequence[str]) -> dict[int, _Section]:
+def _found(lines: Sequence[str], count: int, scale: RatingScale, texts: Sequence[str]) -> dict[int, _Section]:
     """Return the sections by number, from whichever of the two forms the reply has; it may not have both."""
     value, body, beside = split_json(lines, _JSON_RATING, _JSON_RATING_SET)
     if value is None:
@@ -178,7 +178,7 @@ def _is_short_like(raw: str, head: str) -> bool:
     return _RATING_WORDS.search(head) is not None and any(character in "0123456789" for character in head)
 
 
-def _sections(lines: Sequence[_Line], count: int, scale: Scale) -> dict[int, _Section]:
+def _sections(lines: Sequence[_Line], count: int, scale: RatingScale) -> dict[int, _Section]:
     """Return the sections by their own numbers, with the ratings and the words that stand in each."""
     sections: dict[int, _Section] = {}
     current = preamble = _Section()
@@ -229,7 +229,7 @@ def _check_numbers(sections: dict[int, _Section], count: int) -> None:
         refuse("missing_section", f"there is no section for text {missing[0]}")
 
 
-def _verdict(number: int, section: _Section, scale: Scale) -> Verdict:
+def _verdict(number: int, section: _Section, scale: RatingScale) -> Verdict:
     if not section.ratings:
         refuse("missing_rating", f"the section of text {number} has no rating line")
     if len(section.ratings) > 1:

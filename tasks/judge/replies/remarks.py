@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from kasasagi.tasks.judge.replies.labels import Scale
 from kasasagi.tasks.judge.replies.lines import EMPHASIS, PLAIN, opens_rationale, quote, refuse
+from kasasagi.tasks.judge.replies.rating_words import RatingScale
 
 _MAY_CHANGE = re.compile(
     r"\bscales?\b|\bswap|\brevers|\binvert|\bflip|\bswitch|\bexchang|\bupside"
@@ -32,7 +32,7 @@ _WORST = r"(?:the\s)?(?:very\s)?(?:worst|lowest|poor|bad|least|最低|最悪|最
 
 
 def check_remarks(
-    preamble: Sequence[str], rationales: Iterable[Sequence[str]], scale: Scale | None, *, reason: str
+    preamble: Sequence[str], rationales: Iterable[Sequence[str]], scale: RatingScale | None, *, reason: str
 ) -> None:
     """Refuse words that may change what verdicts mean.
 
@@ -57,7 +57,7 @@ def check_remarks(
                 _refuse(raw, reason)
 
 
-def _turns(plain: str, scale: Scale | None) -> bool:
+def _turns(plain: str, scale: RatingScale | None) -> bool:
     """Return whether a line turns the scale upside down."""
     return scale is not None and bool(_TURNED_SCALE.search(plain) or _ends(scale).search(plain))
 
@@ -83,11 +83,11 @@ def _numbers(lowest: int, highest: int) -> tuple[str, str]:
     return rf"{not_a_text}(?<![\d.]){lowest}(?![\d.]\d?)", rf"{not_a_text}(?<![\d.]){highest}(?![\d.]\d?)"
 
 
-def _own_scale(scale: Scale) -> re.Pattern[str]:
+def _own_scale(scale: RatingScale) -> re.Pattern[str]:
     return _own_scale_of(scale.lowest, scale.highest)
 
 
-def _ends(scale: Scale) -> re.Pattern[str]:
+def _ends(scale: RatingScale) -> re.Pattern[str]:
     return _ends_of(scale.lowest, scale.highest)
 
 

@@ -3,8 +3,8 @@
 import re
 from fractions import Fraction
 
-from kasasagi.tasks.judge.replies.labels import Scale, fits
 from kasasagi.tasks.judge.replies.lines import HEAD_CHARS, quote, refuse
+from kasasagi.tasks.judge.replies.rating_words import RatingScale, fits
 
 _UNIT = r"(?:点|points?(?![a-z])|(?P<{}>stars?(?![a-z])))"
 _VALUE = re.compile(
@@ -15,7 +15,7 @@ _VALUE = re.compile(
 )
 
 
-def read_rating(number: int, words: str, scale: Scale) -> float:
+def read_rating(number: int, words: str, scale: RatingScale) -> float:
     """Return the rating of a text.
 
     Args:
@@ -42,14 +42,14 @@ def read_rating(number: int, words: str, scale: Scale) -> float:
     return float(rating)
 
 
-def _check_end_of_scale(number: int, words: str, found: re.Match[str], scale: Scale) -> None:
+def _check_end_of_scale(number: int, words: str, found: re.Match[str], scale: RatingScale) -> None:
     """Refuse a rating on another scale; stars are those of a scale of five."""
     ends = {found["before"], found["behind"], "5" if found["stars"] or found["more_stars"] else None} - {None}
     if ends - {str(scale.highest)}:
         refuse("other_scale", f"the rating of text {number} is {quote(words)}, but the scale ends at {scale.highest}")
 
 
-def _check_label(words: str, found: re.Match[str], rating: Fraction, scale: Scale) -> None:
+def _check_label(words: str, found: re.Match[str], rating: Fraction, scale: RatingScale) -> None:
     """Refuse words behind a rating that may mean another one."""
     explained, bare = found["in_brackets"] or found["explained"], found["bare"] or found["apart"]
     label = (explained or bare or "").strip()

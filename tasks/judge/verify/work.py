@@ -7,7 +7,7 @@ from typing import Any
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, keep_chunk, quarantine_row, read_rows
-from kasasagi.tasks.judge.checkers.model import Case, Checker, Finding, cannot_tell
+from kasasagi.tasks.judge.checkers.finding import Case, Checker, Finding, cannot_tell
 from kasasagi.tasks.judge.checkers.named import CHECKERS
 from kasasagi.tasks.judge.checkers.truths import is_missing
 from kasasagi.tasks.judge.config import VERIFY, JudgeConfig

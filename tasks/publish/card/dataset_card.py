@@ -12,7 +12,7 @@ from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
 from kasasagi.tasks.publish.card.asked import asked_models
-from kasasagi.tasks.publish.card.figures import Figures
+from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost, prompts_paired, to_look_at
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
@@ -38,7 +38,7 @@ class CardFacts:
     config: PublishConfig
     run: Run
     connection: duckdb.DuckDBPyConnection
-    figures: Figures
+    figures: CardFigures
     kept: dict[str, str]
     partial: bool
     writers: list[FormatWriter]
@@ -88,7 +88,7 @@ def _introduction(facts: CardFacts) -> str:
     return f"{rows:,} rows with responses, {made} {account}"
 
 
-def _ground(figures: Figures) -> str:
+def _ground(figures: CardFigures) -> str:
     """Return why one answer counts as the better one."""
     if figures.margins:
         return "and a judge's ratings of both"
@@ -251,7 +251,7 @@ def _gates(facts: CardFacts) -> list[str]:
     return ["## Gates", table(header, _by_stage(facts, named))]
 
 
-def _pairs(figures: Figures) -> list[str]:
+def _pairs(figures: CardFigures) -> list[str]:
     models = [
         (name, one.chosen, one.rejected, one.mean_rating, one.mean_tokens)
         for name, one in sorted(figures.models.items())

@@ -41,7 +41,7 @@ class ModelFigures:
 
 
 @dataclass(slots=True)
-class Figures:
+class CardFigures:
     """Counts and sums over all published rows.
 
     `pairs` counts rows of whatever kind, `prompts` the prompts of responses that no pairs are made of.

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kasasagi.tasks.publish.card.figures import SIDES, Figures, ModelFigures
+from kasasagi.tasks.publish.card.figures import SIDES, CardFigures, ModelFigures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def draw_plots(figures: Figures, folder: Path) -> dict[str, str]:
+def draw_plots(figures: CardFigures, folder: Path) -> dict[str, str]:
     """Draw what the figures have to show into a folder; gives the files' names there, each with its words for a card.
 
     Equal figures give equal files with one version of matplotlib. What was not measured is left out.

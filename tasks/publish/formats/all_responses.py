@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from kasasagi.blocks.tables import MESSAGES
 from kasasagi.tasks.publish.formats.base import ANSWERS, Format, Row, table_of
-from kasasagi.tasks.publish.formats.kept import kept_names, with_kept
+from kasasagi.tasks.publish.formats.kept_columns import kept_names, with_kept
 
 LOADING = """\
 from datasets import load_from_disk

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from kasasagi.blocks.tables import MESSAGES
 from kasasagi.tasks.publish.formats.base import ANSWERS, Format, Row, first_question, table_of
-from kasasagi.tasks.publish.formats.kept import kept_names, with_kept
+from kasasagi.tasks.publish.formats.kept_columns import kept_names, with_kept
 from kasasagi.tasks.publish.rows import OWN
 
 LOADING = """\

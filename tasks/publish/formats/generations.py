@@ -13,7 +13,7 @@ import pyarrow as pa
 from kasasagi.blocks.tables import MESSAGES
 from kasasagi.tasks.publish.formats.all_responses import PROMPT_COLUMNS
 from kasasagi.tasks.publish.formats.base import ANSWERS, Format, table_of
-from kasasagi.tasks.publish.formats.kept import kept_names, with_kept
+from kasasagi.tasks.publish.formats.kept_columns import kept_names, with_kept
 
 LOADING = """\
 from datasets import load_from_disk

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from kasasagi.blocks.destinations import DestinationError
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.tasks.publish.config import PublishError
 from kasasagi.tasks.publish.places.folder import MANIFEST, as_manifest, read_manifest
 

@@ -4,9 +4,9 @@ import re
 
 from kasasagi.tasks.text.languages import LANGUAGE_CHARS
 from kasasagi.tasks.text.leaks.paired_turns import paired_turn
+from kasasagi.tasks.text.leaks.second_turn import glued_role, leading_role, next_turn
 from kasasagi.tasks.text.leaks.template_marks import leaked_token, without_fences
 from kasasagi.tasks.text.leaks.tool_calls import ASKS_FOR_CALLS, tool_call
-from kasasagi.tasks.text.leaks.turns import glued_role, leading_role, next_turn
 
 _ASKS_FOR_ROLES = re.compile(
     r"dialog|conversation|\bchat(?:s|bots?|gpt)?\b|transcript|script|interview|messages?\b|\blogs?\b|json|ya?ml|role|prompt|assistant"

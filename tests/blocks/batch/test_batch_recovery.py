@@ -13,7 +13,7 @@ import pytest
 from kasasagi.blocks.dispatch.batch.backends import BatchServer
 from kasasagi.blocks.dispatch.batch.lane import BatchLane
 from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
-from kasasagi.blocks.dispatch.batch.results import store_permanent
+from kasasagi.blocks.dispatch.batch.result_lines import store_permanent
 from kasasagi.blocks.dispatch.batch.splitting import Batch
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, ModelUnusableError, StoppedError
 from kasasagi.blocks.ledger.store import LedgerError

@@ -13,7 +13,7 @@ from kasasagi.blocks.cluster.call_batches import CallBatch, WorkerReport
 from kasasagi.blocks.cluster.dispatcher import ClusterDispatcher
 from kasasagi.blocks.cluster.transport import Cluster, ClusterTransport, Send
 from kasasagi.blocks.cluster.worker import answer_batch
-from kasasagi.blocks.destinations.store import Store
+from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.models.kinds import Budget, ModelConfig
 from tests.served import s3_served
 

@@ -25,7 +25,7 @@ from kasasagi.blocks.cluster.transport import recover_results
 from kasasagi.blocks.cluster.worker import answer_batch, share_of
 from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError
-from kasasagi.blocks.ledger.store import Entry, LedgerError, row_of
+from kasasagi.blocks.ledger.store import LedgerEntry, LedgerError, row_of
 from kasasagi.blocks.models.kinds import Budget, BundledModel, ModelConfig
 from kasasagi.blocks.models.llm import Completion
 from tests.blocks.cluster.conftest import ROOT, Site
@@ -102,7 +102,7 @@ def process_for(batch: CallBatch) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code, batch.model_dump_json()], cwd=REPOSITORY)
 
 
-def entries_on(site: Site) -> list[Entry]:
+def entries_on(site: Site) -> list[LedgerEntry]:
     return read_segments(site.store, segments_in(site.store.names()))[0]
 
 
@@ -134,7 +134,7 @@ def test_the_death_of_a_worker_costs_what_was_in_flight(site: Site, taken_over_b
 
 def test_what_a_run_left_on_the_storage_is_in_the_next_ones_ledger(any_site: Site) -> None:
     asked, now = questions(3), time.time()
-    rows = [row_of(Entry(one.key, "small", Completion(text=f"answer {one.key}")), now) for one in asked]
+    rows = [row_of(LedgerEntry(one.key, "small", Completion(text=f"answer {one.key}")), now) for one in asked]
     for run, row in zip(("killed", "killed", "alive"), rows, strict=True):
         write_segment(any_site.store, f"workspace/{run}/parcels/1-0-ab", row[0].hex(), [row])
     write_segment(any_site.store, "another/killed/parcels/1-0-ab", "0", rows)
@@ -299,7 +299,7 @@ def test_each_model_is_asked_where_its_resources_are(site: Site, server: FakeSer
 
 def test_a_segment_that_was_changed_is_never_served(site: Site) -> None:
     one = questions(1)[0]
-    row = row_of(Entry(one.key, "small", Completion(text="true")), time.time())
+    row = row_of(LedgerEntry(one.key, "small", Completion(text="true")), time.time())
     forged = (*row[:4], row[4].replace(b"true", b"lies"), row[5])
     write_segment(site.store, "workspace/killed/parcels/1-0-ab", "0", [forged])
     with pytest.raises(LedgerError, match="seal is broken"):

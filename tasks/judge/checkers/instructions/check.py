@@ -3,12 +3,12 @@
 import orjson
 from pydantic import ValidationError
 
+from kasasagi.tasks.judge.checkers.finding import Case, Finding, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.instructions.constraints import Constraints, read_constraints
 from kasasagi.tasks.judge.checkers.instructions.english import recognise_english
 from kasasagi.tasks.judge.checkers.instructions.japanese import recognise_japanese
 from kasasagi.tasks.judge.checkers.instructions.outcomes import outcomes
 from kasasagi.tasks.judge.checkers.instructions.recognised import Recognised
-from kasasagi.tasks.judge.checkers.model import Case, Finding, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.plain import plain
 from kasasagi.tasks.judge.checkers.truths import is_missing
 from kasasagi.tasks.text.languages import KANA

@@ -22,7 +22,7 @@ _EDGES = " \t\n\r\"'“”‘’「」『』*_`"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FormCheck:
     """What came of one constraint."""
 
     name: str
@@ -30,29 +30,29 @@ class Outcome:
     detail: str
 
 
-def outcomes(constraints: Constraints, answer: str) -> Iterator[Outcome]:
+def outcomes(constraints: Constraints, answer: str) -> Iterator[FormCheck]:
     """Yield the outcome of each constraint that is set."""
     text = answer.strip()
     for name, count in COUNTS.items():
         bounds: Bounds | None = getattr(constraints, name)
         if bounds is not None:
             found = count(text)
-            yield Outcome(name, _within(bounds, found), f"{_show(found)} {name}, {_asked(bounds)} asked for")
+            yield FormCheck(name, _within(bounds, found), f"{_show(found)} {name}, {_asked(bounds)} asked for")
     if constraints.language:
-        yield Outcome("language", _is_in(text, constraints.language), f"it is not clearly in {constraints.language}")
+        yield FormCheck("language", _is_in(text, constraints.language), f"it is not clearly in {constraints.language}")
     if constraints.case:
-        yield Outcome("case", _has_case(text, constraints.case), f"not all letters are in {constraints.case} case")
+        yield FormCheck("case", _has_case(text, constraints.case), f"not all letters are in {constraints.case} case")
     for word in constraints.required:
-        yield Outcome("required", _holds_word(text, word), f"{word!r} is not there as such")
+        yield FormCheck("required", _holds_word(text, word), f"{word!r} is not there as such")
     for word in constraints.forbidden:
         there = _holds_word(text, word)
-        yield Outcome("forbidden", None if there is None else not there, f"{word!r} is there")
+        yield FormCheck("forbidden", None if there is None else not there, f"{word!r} is there")
     if constraints.starts_with:
-        yield Outcome("starts_with", _begins(text, constraints.starts_with), f"begins otherwise: {text[:40]!r}")
+        yield FormCheck("starts_with", _begins(text, constraints.starts_with), f"begins otherwise: {text[:40]!r}")
     if constraints.ends_with:
-        yield Outcome("ends_with", _ends(text, constraints.ends_with), f"ends otherwise: {text[-40:]!r}")
+        yield FormCheck("ends_with", _ends(text, constraints.ends_with), f"ends otherwise: {text[-40:]!r}")
     for form in constraints.formats:
-        yield Outcome(form, _FORMS[form](text), f"the response is not in the form {form}")
+        yield FormCheck(form, _FORMS[form](text), f"the response is not in the form {form}")
 
 
 def _within(bounds: Bounds, found: Span) -> bool | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from kasasagi.tasks.judge.checkers.answers import (
+from kasasagi.tasks.judge.checkers.final_answer import (
     HEDGES,
     Statement,
     Statements,
@@ -12,7 +12,7 @@ from kasasagi.tasks.judge.checkers.answers import (
     sentences_of,
     statements,
 )
-from kasasagi.tasks.judge.checkers.model import Case, Finding, best_of, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.finding import Case, Finding, best_of, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.numbers.compare import compare
 from kasasagi.tasks.judge.checkers.numbers.equations import false_equation
 from kasasagi.tasks.judge.checkers.numbers.expressions import (

@@ -3,7 +3,7 @@
 import re
 from fractions import Fraction
 
-from kasasagi.tasks.judge.checkers.model import Finding, cannot_tell, correct, incorrect
+from kasasagi.tasks.judge.checkers.finding import Finding, cannot_tell, correct, incorrect
 from kasasagi.tasks.judge.checkers.numbers.quantity import Quantity
 from kasasagi.tasks.judge.checkers.numbers.units import UNITS, Unit, asked_unit, unit_of, units_in
 

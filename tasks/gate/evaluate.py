@@ -12,10 +12,10 @@ import duckdb
 
 from kasasagi.blocks import telemetry
 from kasasagi.blocks.gc_pause import gc_paused
-from kasasagi.tasks.gate.counts import ExpectationCounts, outcome_of, speaks_of_rows_alone
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.frames import stage_frame, stage_frames, stage_rows
 from kasasagi.tasks.gate.known_outcomes import KnownOutcomes, outcomes_key
+from kasasagi.tasks.gate.observation import ExpectationCounts, outcome_of, speaks_of_rows_alone
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.own import built, with_own_defaults
 from kasasagi.tasks.gate.queries import count_unexpected

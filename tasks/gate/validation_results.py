@@ -26,7 +26,7 @@ COUNTS = (
 _AGGREGATE = re.compile(r"^Expect\w*(Count|Mean|Proportion|Stdev)")
 
 
-class Result(Config):
+class ValidationResult(Config):
     """The result of one expectation."""
 
     expectation: str = Field(description="Class and column, as in the table gates.")
@@ -46,7 +46,7 @@ class StageResults(Config):
     scope: str = Field(description="Whether the first chunk or the whole was judged.")
     judged: float = Field(description="When, in seconds since 1970.")
     success: bool = Field(description="Whether all expectations hold.")
-    results: tuple[Result, ...] = Field(description="One result for each expectation.")
+    results: tuple[ValidationResult, ...] = Field(description="One result for each expectation.")
 
 
 def counts_in(expectation: str, result: dict[str, Any], of_query: bool) -> dict[str, int | float]:
@@ -62,7 +62,7 @@ def counts_in(expectation: str, result: dict[str, Any], of_query: bool) -> dict[
     return {name: value for name, value in found.items() if isinstance(value, int | float)}
 
 
-def write_results(run: Run, stage: str, scope: str, results: Sequence[Result]) -> Path:
+def write_results(run: Run, stage: str, scope: str, results: Sequence[ValidationResult]) -> Path:
     """Write the results of a stage into the run's folder, in place of earlier ones; return the file."""
     success = all(one.success for one in results)
     made = StageResults(
@@ -87,7 +87,7 @@ def read_results(run: Run) -> list[StageResults]:
     return sorted(found, key=lambda one: (one.judged, one.stage, one.scope))
 
 
-def seen_on_scout(run: Run, stage: str, failed: Sequence[Result]) -> list[bool]:
+def seen_on_scout(run: Run, stage: str, failed: Sequence[ValidationResult]) -> list[bool]:
     """Return for each failed result of a whole stage whether it failed on the first chunk with the same counts."""
     scout = [
         result

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.explain.words import describe_observed, is_lenient, limit_of, rows_in
 from kasasagi.tasks.gate.outcome import Outcome
-from kasasagi.tasks.gate.results import counts_in
+from kasasagi.tasks.gate.validation_results import counts_in
 
 _KIND = re.compile(r"\w*(Error|Exception)\b")
 COUNTS = ("element_count", "missing_count", "unexpected_count")

@@ -7,11 +7,11 @@ from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.before_start import problems_before_start, source_problems
 from kasasagi.flows.check.endpoints import check_endpoints, check_student, example_requests, price_notes, warnings
-from kasasagi.flows.check.limits import check_limits
+from kasasagi.flows.check.prefect_limits import check_limits
 from kasasagi.flows.check.rows import first_rows
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.recipe.errors import RecipeError
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.recipe.saved_blocks import names_blocks, with_saved_blocks
 from kasasagi.flows.views.language import say
 from kasasagi.tasks.load import SourceError

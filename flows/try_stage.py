@@ -8,7 +8,7 @@ from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.flows.recipe.model import load_recipe
+from kasasagi.flows.recipe.loading import load_recipe
 from kasasagi.flows.run.lifecycle import new_run_id, session_of
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import read_rows

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kasasagi.blocks.canonical import canonical
 from kasasagi.blocks.dispatch.pending_requests import Question
-from kasasagi.blocks.ledger.limits import (
+from kasasagi.blocks.ledger.answer_limits import (
     Limit,
     known_limits,
     limit_of,

@@ -34,7 +34,7 @@ _SUSPICIOUS = re.compile(r"(?:un|in|im|ir|il|mis|dis|non|anti|mal|over|under|ab|
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class RatingScale:
     """The numbers that a judge may give, and the words that its scale has for some of them."""
 
     lowest: int
@@ -58,14 +58,14 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class RatingUnit:
     """One judgement of a label: praise, blame, or something between, and the grades that it fits."""
 
     kind: Kind
     band: Band
 
 
-def fits(label: str, rating: Fraction, scale: Scale, *, as_sentence: bool) -> bool:
+def fits(label: str, rating: Fraction, scale: RatingScale, *, as_sentence: bool) -> bool:
     """Return whether the words behind a rating fit its number, and cannot mean another one.
 
     The scale's own words fit only their own number. Others fit where all of them are known and each judgement fits
@@ -95,7 +95,7 @@ def _bare(label: str) -> str:
     return _BLANKS.sub(" ", label).strip(" .。!").casefold()
 
 
-def _units(label: str, *, as_sentence: bool) -> list[Unit]:
+def _units(label: str, *, as_sentence: bool) -> list[RatingUnit]:
     """Return the judgements of a label; none where it has none, or words that may be anything."""
     if _JAPANESE.search(label):
         if any(_table().get(word, "neutral") != "neutral" for word in _WORD.findall(label) if word.isascii()):
@@ -115,7 +115,7 @@ class _Parsed:
 
     size: int
     sentence: int
-    units: list[Unit] = field(default_factory=list)
+    units: list[RatingUnit] = field(default_factory=list)
     pending: set[Part] = field(default_factory=set)
     unknown: int = 0
     doubtful: bool = False
@@ -156,16 +156,16 @@ class _Parsed:
         self.clause, self.lone_in_clause = len(self.units), False
         self.pending.clear()
 
-    def judgements(self, *, as_sentence: bool) -> list[Unit]:
+    def judgements(self, *, as_sentence: bool) -> list[RatingUnit]:
         """Return all judgements, none where anything is doubtful."""
         self.end_clause()
         known = self.unknown <= (self.size * _UNKNOWN_SHARE if as_sentence and self.size >= self.sentence else 0)
         if self.doubtful or not known or not self.units:
             return []
-        return [*self.units, *([Unit("flaw", (1.0, 2.9))] if self.lone else [])]
+        return [*self.units, *([RatingUnit("flaw", (1.0, 2.9))] if self.lone else [])]
 
 
-def _changed(kind: Kind, band: Band, parts: set[Part]) -> Unit | None:
+def _changed(kind: Kind, band: Band, parts: set[Part]) -> RatingUnit | None:
     """Return a judgement behind some modifying words, None where it is not clear what they make of it."""
     if "not" in parts:
         return _denied(kind, parts)
@@ -186,16 +186,16 @@ def _changed(kind: Kind, band: Band, parts: set[Part]) -> Unit | None:
         ("flaw", "very"): (1.0, 2.0),
     }
     found = [table[kind, part] for part in sorted(parts) if (kind, part) in table]
-    return Unit(kind, found[0] if found else band) if len(found) < 2 else None
+    return RatingUnit(kind, found[0] if found else band) if len(found) < 2 else None
 
 
-def _denied(kind: Kind, parts: set[Part]) -> Unit | None:
+def _denied(kind: Kind, parts: set[Part]) -> RatingUnit | None:
     """Return what is left of a judgement that is denied."""
     if kind == "praise":
-        return Unit("blame", (1.75, 3.0) if parts & {"very", "mostly"} else (1.0, 1.75))
+        return RatingUnit("blame", (1.75, 3.0) if parts & {"very", "mostly"} else (1.0, 1.75))
     if kind == "flaw":
-        return Unit("praise", (3.5, 4.75) if parts & {"greatly", "mostly"} else (4.5, 5.0))
-    return Unit("blame", (1.0, 2.0)) if kind == "middle" else None
+        return RatingUnit("praise", (3.5, 4.75) if parts & {"greatly", "mostly"} else (4.5, 5.0))
+    return RatingUnit("blame", (1.0, 2.0)) if kind == "middle" else None
 
 
 @cache

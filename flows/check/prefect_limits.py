@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.kinds import OpenAIModel
-from kasasagi.flows.recipe.model import LoadedRecipe
+from kasasagi.flows.recipe.loading import LoadedRecipe
 
 
 def named_limits(loaded: LoadedRecipe) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from kasasagi.blocks.tables import PUBLIC
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.views.reading import reading
+from kasasagi.flows.views.table_reader import reading
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kasasagi.tasks.load.text import json_text
+from kasasagi.tasks.load.json_text import json_text
 
 _INT64 = 1 << 63
 _TYPES = {

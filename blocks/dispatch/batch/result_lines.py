@@ -11,7 +11,7 @@ import orjson
 
 from kasasagi.blocks.endpoints.failures import read_failure, words_of_error
 from kasasagi.blocks.endpoints.openai import read_reply
-from kasasagi.blocks.ledger.store import Entry, Ledger
+from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.embeddings import read_embedding
 from kasasagi.blocks.models.llm import Completion
 
@@ -34,7 +34,7 @@ def store_permanent(ledger_folder: Path, identity: str, found: Mapping[str, Comp
 
     identity is what the ledger knows the model by.
     """
-    lasting = [Entry(key, identity, one) for key, one in found.items() if not one.transient and not one.fatal]
+    lasting = [LedgerEntry(key, identity, one) for key, one in found.items() if not one.transient and not one.fatal]
     if not lasting:
         return {}
     ledger = Ledger(ledger_folder)
