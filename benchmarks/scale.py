@@ -71,16 +71,16 @@ def counted(traffic: Counter[str]) -> None:
     Store.write_whole, Store.read = write_whole, read_whole  # type: ignore[method-assign]
 
 
-def recipe_for(folder: Path, address: str, parcel_calls: int) -> Path:
+def recipe_for(folder: Path, address: str, batch_calls: int) -> Path:
     """Return the throughput job on the cluster."""
     file = throughput.recipe_file(folder)
     recipe = yaml.safe_load(file.read_text(encoding="utf-8"))
-    recipe["runtime"] = {"runner": "dask", "address": address, "parcel_calls": parcel_calls, "most_chunks": 4096}
+    recipe["runtime"] = {"runner": "dask", "address": address, "batch_calls": batch_calls, "most_chunks": 4096}
     file.write_text(yaml.safe_dump(recipe), encoding="utf-8")
     return file
 
 
-def measure(prompts: int, parcel_calls: int) -> dict[str, Any]:
+def measure(prompts: int, batch_calls: int) -> dict[str, Any]:
     """Run the job and give CPU and bytes for each call."""
     from kasasagi.flows.runner import run_recipe
 
@@ -91,7 +91,7 @@ def measure(prompts: int, parcel_calls: int) -> dict[str, Any]:
         folder = Path(name)
         write_prompts(folder / "prompts.jsonl", prompts)
         options = Options(Workspace(folder / "workspace"))
-        result = run_recipe(recipe_for(folder, address, parcel_calls), options=options)
+        result = run_recipe(recipe_for(folder, address, batch_calls), options=options)
         busy = sum(sum(psutil.Process(worker.pid).cpu_times()[:2]) for worker in workers)
         return figures(result.run, prompts, traffic, busy)
 
@@ -135,13 +135,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=8_000)
-    parser.add_argument("--parcel-calls", type=int, default=256)
+    parser.add_argument("--batch-calls", type=int, default=256)
     parser.add_argument(
         "--chunk-rows", type=int, default=chunks.ROWS_IN_A_CHUNK, help="As large as those of more rows."
     )
     chosen = parser.parse_args()
     chunks.ROWS_IN_A_CHUNK = chosen.chunk_rows
-    print(json.dumps(measure(chosen.prompts, chosen.parcel_calls), indent=2))
+    print(json.dumps(measure(chosen.prompts, chosen.batch_calls), indent=2))
 
 
 if __name__ == "__main__":

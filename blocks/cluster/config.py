@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from kasasagi.blocks.configuration import Config
 
+FORMER_KEY = "parcel_calls"
+"""The earlier name of batch_calls, which recipes may still have."""
+
 
 class RuntimeConfig(Config):
     """An existing cluster whose workers make the calls of a run."""
@@ -22,7 +25,7 @@ class RuntimeConfig(Config):
         ge=1,
         description="Number of call batches that run at once; default: the number of the cluster's threads or CPUs.",
     )
-    parcel_calls: int = Field(
+    batch_calls: int = Field(
         256, ge=1, le=10_000, description="Maximum number of calls in a call batch, which is one task on the cluster."
     )
     flush_s: float = Field(
@@ -34,6 +37,13 @@ class RuntimeConfig(Config):
     resources: dict[str, dict[str, Any]] = Field(
         {}, description="Ray's options for tasks that call a model, by the model's name, e.g. {small: {num_gpus: 1}}."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_its_former_key(cls, value: Any) -> Any:
+        if isinstance(value, dict) and FORMER_KEY in value and "batch_calls" not in value:
+            return {("batch_calls" if key == FORMER_KEY else key): setting for key, setting in value.items()}
+        return value
 
     @model_validator(mode="after")
     def _has_resources_where_there_are_any(self) -> "RuntimeConfig":

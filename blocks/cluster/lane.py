@@ -52,7 +52,7 @@ class ClusterLane(Lane):
         """Send batches as long as there are free workers; few questions are spread over all of them."""
         while self._queue and self._free and not self.held:
             fair = max(FEWEST_IN_A_BATCH, -(-len(self._queue) // self._free))
-            count = min(len(self._queue), fair, self._transport.parcel_calls)
+            count = min(len(self._queue), fair, self._transport.batch_calls)
             jobs = [self._pop() for _ in range(count)]
             self._free -= 1
             self.in_flight += len(jobs)

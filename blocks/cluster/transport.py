@@ -55,7 +55,7 @@ class Cluster:
     storage: str
     send: Send
     at_once: int
-    parcel_calls: int
+    batch_calls: int
     flush_s: float
 
 
@@ -64,7 +64,7 @@ class ClusterTransport:
 
     def __init__(self, cluster: Cluster, root: str, ledger_folder: Path, models: Mapping[str, ModelConfig]) -> None:
         self.address = cluster.address
-        self.at_once, self.parcel_calls = cluster.at_once, cluster.parcel_calls
+        self.at_once, self.batch_calls = cluster.at_once, cluster.batch_calls
         self._cluster, self._root, self._ledger_folder = cluster, root, ledger_folder
         self._store = Store(cluster.storage)
         self._store.write_whole(f"{root}/{MODELS}", plain_models(models))

@@ -77,8 +77,8 @@ def _transport(
         log(f"{found:,} answers that workers had stored for an earlier run were copied to the ledger")
     at_once = _fewest(loaded.recipe.models, runtime.workers or _seats(runtime, runner))
     send = _log_batches(warn_if_idle(_sender(runner, runtime), Store(storage), log), run.folder / BATCHES_FILE)
-    cluster = Cluster(runtime.address, storage, send, at_once, runtime.parcel_calls, runtime.flush_s)
-    log(f"{at_once} call batches of at most {runtime.parcel_calls} calls run at once at {runtime.address}")
+    cluster = Cluster(runtime.address, storage, send, at_once, runtime.batch_calls, runtime.flush_s)
+    log(f"{at_once} call batches of at most {runtime.batch_calls} calls run at once at {runtime.address}")
     return ClusterTransport(cluster, f"{name}/{run.id}", folder, _with_weight_folders(loaded))
 
 

@@ -42,7 +42,7 @@ on_ray = pytest.mark.parametrize("cluster", ["ray"], indirect=True)
 
 def on(cluster: LocalCluster, **settings: Any) -> dict[str, Any]:
     """What a recipe says of a cluster: small batches, so that there are many."""
-    how = {"workers": cluster.seats, "parcel_calls": 10, "flush_s": 0.0, **settings}
+    how = {"workers": cluster.seats, "batch_calls": 10, "flush_s": 0.0, **settings}
     return {"runtime": {"runner": cluster.runner, "address": cluster.address, **how}}
 
 

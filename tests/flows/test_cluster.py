@@ -17,6 +17,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 import kasasagi.flows.run.cluster
 from kasasagi.blocks.cluster.call_batches import CallBatch, WorkerReport
+from kasasagi.blocks.cluster.config import RuntimeConfig
 from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.hints import install
 from kasasagi.blocks.workspace.runs import Workspace
@@ -205,3 +206,8 @@ def test_questions_for_which_no_worker_is_there_are_told_once(tmp_path: Path, cl
         assert [one.result().worker for one in sent] == ["one", "one"]
     words = "no worker of the cluster has started a call batch for 0.01 s: the calls wait for one with num_gpus 1"
     assert logged == ([] if claimed else [words])
+
+
+def test_the_former_name_of_a_key_is_read() -> None:
+    config = RuntimeConfig.model_validate({"runner": "dask", "address": "tcp://host:8786", "parcel_calls": 7})
+    assert config.batch_calls == 7

@@ -40,7 +40,7 @@ class Site:
             self.sent.append(batch)
             return send(batch, options) if send else answer_batch(batch)
 
-        how = {"at_once": 2, "parcel_calls": 16, "flush_s": 0.0, **settings}
+        how = {"at_once": 2, "batch_calls": 16, "flush_s": 0.0, **settings}
         cluster = Cluster("tcp://test:1", self.storage, answered, **how)
         return ClusterTransport(cluster, ROOT, self.ledger, models)
 

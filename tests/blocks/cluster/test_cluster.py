@@ -72,7 +72,7 @@ def test_answers_of_a_cluster_are_those_of_this_process(any_site: Site, server: 
 
 
 def test_what_is_asked_in_one_go_is_spread_over_free_workers(site: Site, server: FakeServer) -> None:
-    with site.dispatching({"small": model(server)}, parcel_calls=500) as dispatcher:
+    with site.dispatching({"small": model(server)}, batch_calls=500) as dispatcher:
         dispatcher.ask(questions(64))
     assert len(site.sent) == 2
 
@@ -125,7 +125,7 @@ def test_the_death_of_a_worker_costs_what_was_in_flight(site: Site, taken_over_b
     asked = questions(40)
     with ScriptedServer(halting) as server:
         models = {"small": model(server.base_url, max_concurrency=4)}
-        with site.dispatching(models, send, at_once=1, parcel_calls=100) as dispatcher:
+        with site.dispatching(models, send, at_once=1, batch_calls=100) as dispatcher:
             answers = dispatcher.ask(asked)
     assert [answer.text for answer in answers] == ["given at once"] * 40
     assert server.posts == 40 + 4
@@ -216,7 +216,7 @@ def test_a_run_that_is_stopped_keeps_what_is_in_flight_and_sends_nothing_more(
     asked = questions(40)
     with ScriptedServer(halting) as server:
         models = {"small": model(server.base_url, max_concurrency=4)}
-        with site.dispatching(models, at_once=1, parcel_calls=100) as dispatcher:
+        with site.dispatching(models, at_once=1, batch_calls=100) as dispatcher:
             thread = background(lambda: errors_of(dispatcher, asked))
             until(lambda: server.posts == 14)
             dispatcher.stop(KeyError("a gate"))
@@ -232,7 +232,7 @@ def test_a_hold_reaches_the_workers(site: Site, monkeypatch: pytest.MonkeyPatch)
     halting = Halting(at_once=10)
     with ScriptedServer(halting) as server:
         models = {"small": model(server.base_url, max_concurrency=4)}
-        with site.dispatching(models, at_once=1, parcel_calls=100) as dispatcher:
+        with site.dispatching(models, at_once=1, batch_calls=100) as dispatcher:
             answers: list[Any] = []
             thread = background(lambda: answers.extend(dispatcher.ask(questions(40))))
             until(lambda: server.posts == 14)
