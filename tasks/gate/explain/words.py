@@ -46,7 +46,18 @@ OF_REJECTED = frozenset(
     )
 )
 """Those that rejected rows decide, so that the reason of most of them says why."""
-_CLASSES = {"ExpectTableRowCountToBeBetween": "rows", "ExpectColumnValuesToBeUnique": "unique {column}"}
+_CLASSES = {
+    "ExpectColumnMaxToBeBetween": "maximum of {column}",
+    "ExpectColumnMeanToBeBetween": "mean of {column}",
+    "ExpectColumnMedianToBeBetween": "median of {column}",
+    "ExpectColumnMinToBeBetween": "minimum of {column}",
+    "ExpectColumnValueLengthsToBeBetween": "length of {column}",
+    "ExpectColumnValuesToBeBetween": "{column}",
+    "ExpectColumnValuesToBeUnique": "unique {column}",
+    "ExpectColumnValuesToNotBeNull": "{column} not empty",
+    "ExpectTableRowCountToBeBetween": "rows",
+}
+_BOUNDS = {"min_value": "at least", "max_value": "at most"}
 
 
 def plain_name(expectation: str, stage: str = "") -> str:
@@ -112,13 +123,16 @@ def _limit(one: Expectation, arguments: dict[str, Any]) -> str:
     mostly = arguments.get("mostly")
     if mostly is not None and arguments.get("value_set") in ([True], [False]):
         return f"at most {1 - mostly:.1%}" if _limits_from_above(one) else f"at least {mostly:.1%}"
-    if one.expectation == "ExpectTableRowCountToBeBetween" and set(arguments) == {"min_value"}:
-        return f"at least {arguments['min_value']:,}"
     shown = {name: value for name, value in arguments.items() if name not in ("column", "mostly")}
-    words = ", ".join(f"{name} {orjson.dumps(value, default=str).decode()}" for name, value in shown.items())
+    words = ", ".join(f"{_BOUNDS.get(name, name)} {_as_written(value)}" for name, value in shown.items())
     if mostly is None:
         return words or "every row"
     return f"{words} in at least {mostly:.1%}" if words else f"at least {mostly:.1%}"
+
+
+def _as_written(value: Any) -> str:
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if is_count else orjson.dumps(value, default=str).decode()
 
 
 def _limits_from_above(one: Expectation) -> bool:
