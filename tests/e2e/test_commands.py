@@ -74,7 +74,7 @@ def test_check_asks_each_endpoint(new_job: NewJob) -> None:
 def test_init_writes_a_recipe_that_check_reads(new_job: NewJob) -> None:
     job = new_job().prepare(5)
     job.command("init", "mine.yaml").succeeded()
-    assert "there already" in job.command("init", "mine.yaml").failed(2)
+    assert "already exists" in job.command("init", "mine.yaml").failed(2)
     models = yaml.safe_load((job.folder / "mine.yaml").read_text())["models"]
     changes = [f"models.{name}.base_url={job.server.base_url}" for name in models]
     changes += ["models.critic.model=critic", "models.critic.api_key_env=null"]

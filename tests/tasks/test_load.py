@@ -242,7 +242,7 @@ def test_a_hub_id_is_asked_for_split_and_revision_and_runs_no_code(tmp_path: Pat
         ({"path": "prompts.jsonl", "columns": {"instruction": "texts"}}, ["columns.instruction", "'texts'", "'text'"]),
         ({"path": "prompts.jsonl", "columns": {"instruction": "text"}, "keep": ["topc"]}, ["keep", "'topc'"]),
         ({"path": "prompts.txt", "columns": {"instruction": "text"}}, ["prompts.txt", "format"]),
-        ({"path": "empty"}, ["empty", "`datasets`"]),
+        ({"path": "empty"}, ["source.path 'empty' is an empty folder"]),
         ({"path": "prompts.txt", "format": "parquet"}, ["prompts.txt", "Parquet"]),
         ({"path": "prompts.txt", "format": "json"}, ["prompts.txt", "JSON"]),
         ({"path": "half.jsonl.gz", "columns": {"instruction": "text"}}, ["half.jsonl.gz", "to its end"]),
