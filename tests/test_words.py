@@ -51,6 +51,25 @@ def test_code_speaks_plainly(folder: str) -> None:
     assert {file: lines for file, lines in problems.items() if lines} == {}
 
 
+DATA = (
+    "recipes/**/*.yaml",
+    "deployments/*",
+    "tasks/synthesize/packs/*.yaml",
+    "flows/**/*.yaml",
+    "flows/**/*.j2",
+    "Makefile",
+)
+"""Without tasks/prompts: another word in a prompt would make every request to a model a new one."""
+
+
+@pytest.mark.parametrize("pattern", DATA)
+def test_recipes_deployments_and_templates_speak_plainly(pattern: str) -> None:
+    files = [file for file in ROOT.glob(pattern) if file.is_file()]
+    assert files
+    problems = {str(file.relative_to(ROOT)): PROSE.findall(file.read_text(encoding="utf-8")) for file in files}
+    assert {file: phrases for file, phrases in problems.items() if phrases} == {}
+
+
 def test_modules_are_named_for_what_they_hold() -> None:
     assert [str(file) for file in FILES if file.stem in MODULES] == []
 
