@@ -14,7 +14,7 @@ from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.recipe.saved_blocks import saved_workspace
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run
 from kasasagi.flows.run.lifecycle import EXIT_GATE
-from kasasagi.flows.upkeep.waiting import waiting_outcomes
+from kasasagi.flows.upkeep.stopped_runs import waiting_outcomes
 from kasasagi.tasks.gate.approvals import remedy
 
 

@@ -15,7 +15,7 @@ NAMES = re.compile(
     r"|conversed|begins_of|Talk|Sitting|Bench|Heard|heard|hear|Weighing|Purse|Purses|Ticket|Tally|Owner|_afford|_parked"
     r"|foresee|set_aside|outdated|gates_again|of_last_published|with_verdicts|MADE_ANEW|let_pass|asked_on_the_page"
     r"|misses|plainly_misses|SqlRoom|Walk|crowded|own_words|Wish|known_as|answer_with|patiently|Seen|StrangeReplyError"
-    r"|Parcel|parcel|Shipping|shipping|take_over|tied_process|if_generated|unsearched|GROWING|with_room"
+    r"|Parcel|parcel|Shipping|shipping|take_over|tied_process|if_generated|unsearched|GROWING|with_room|Place|Voice|Setting"
 )
 MODULES = frozenset(["given", "quiet", "garbage", "nearest", "guard", "faults", "again", "due"])
 PROSE = re.compile(

@@ -354,7 +354,7 @@ class ServerLane(Lane):
         """Return a shared limit of which no slot is held though a question waits for one."""
         waiting = (label for label, queue in self._queues.items() if queue)
         limits = (limit for label in waiting for limit in self._limits_of(label))
-        return next((limit.name for limit in limits if not limit.held), None)
+        return next((limit.name for limit in limits if not limit.slots_held), None)
 
     def _limits_of(self, label: str) -> list[SharedLimit]:
         name = self._models[label].prefect_limit
@@ -380,7 +380,7 @@ class ServerLane(Lane):
     async def _watch_queue(self, route: Route) -> None:
         """Keep the calls that wait at a server that queues to a few; keep polling one that has reported them."""
         says = False
-        while (waiting := await route.endpoint.waiting()) is not None or says:
+        while (waiting := await route.endpoint.queue_length()) is not None or says:
             if waiting is not None:
                 says = True
                 route.address.concurrency.on_queue_length(waiting, route.address.in_flight)

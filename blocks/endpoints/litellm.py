@@ -69,7 +69,7 @@ class LiteLLMEndpoint(OpenAIEndpoint):
             await asyncio.to_thread(library)
         return None
 
-    async def waiting(self) -> int | None:
+    async def queue_length(self) -> int | None:
         """Return None: LiteLLM does not report how many calls wait."""
         return None
 

@@ -93,7 +93,7 @@ class OpenAIEndpoint:
                 return None
             raise
 
-    async def waiting(self) -> int | None:
+    async def queue_length(self) -> int | None:
         """Return how many calls wait at a vLLM server; None where it does not say."""
         root = str(self._client.base_url).rstrip("/").removesuffix("/v1")
         try:

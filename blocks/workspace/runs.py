@@ -150,8 +150,10 @@ class Workspace:
             return f"{name!r} matches several runs in the workspace {self.folder}; write more of one: " + ", ".join(
                 found[:5]
             )
+        if not states:
+            return f"there is no run in the workspace {self.folder}; start one with `kasasagi run`, or name another one"
         what = "there is no run" if name is None else f"no run matches {name!r}"
-        latest = ", ".join(state.run for state in states[:5]) or "none yet"
+        latest = ", ".join(state.run for state in states[:5])
         return f"{what} in the workspace {self.folder}; the latest runs are: {latest}"
 
 

@@ -29,7 +29,7 @@ def batches(
         for note in notes:
             print(work.cancel(place, note))
         return
-    _draw(work.waiting(place), str(place.folder))
+    _draw(work.waiting_batches(place), str(place.folder))
 
 
 def _draw(notes: "Sequence[BatchNote]", folder: str) -> None:

@@ -213,7 +213,7 @@ def approve(
     """Show the rows that failed a gate, and approve them. A waiting deployment run continues."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.approved import emit_approval_event
-    from kasasagi.flows.upkeep.waiting import waiting_outcomes
+    from kasasagi.flows.upkeep.stopped_runs import waiting_outcomes
     from kasasagi.flows.views.approval import draw_waiting
     from kasasagi.flows.views.drawing import console
     from kasasagi.tasks.gate.approvals import write_approvals

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.reporting.artifacts import ignore_failure, slug
-from kasasagi.flows.upkeep.waiting import rows_behind
+from kasasagi.flows.upkeep.stopped_runs import rows_behind
 from kasasagi.tasks.gate.approvals import apply_approvals, write_approvals
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.publish.card.markdown import cell, code_block

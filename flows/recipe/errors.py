@@ -115,8 +115,7 @@ def _sentence(problem: Mapping[str, Any], root: type[BaseModel]) -> str:
         return f"{place or 'the recipe'}: {_value(place, problem['input'])} {words}"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message[:1].lower() + message[1:]
-    if place.endswith("rules"):
-        message = message.removeprefix("rules: ")
+    message = message.removeprefix(f"{place.rpartition('.')[2]}: ")
     if place.endswith(_SECRET) or _NAMES_VALUE.match(message):
         return f"{place}: {message}"
     return f"{place or 'the recipe'}: {shown(problem['input'])} is not valid: {message}"

@@ -17,6 +17,7 @@ from kasasagi.flows.run.plan.planner import Planner
 from kasasagi.flows.run.waves import Waves
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.filter.stage import REWRITES
+from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.publish import Release
 from kasasagi.tasks.publish.task import publishing
 from kasasagi.tasks.stage_task import StageTask
@@ -154,7 +155,8 @@ class ActiveRun(ChunkExecutor):
     async def publish(self) -> None:
         """Bring the dataset to where the recipe says, now that every gate has passed."""
         run = self.session.run
-        run.save(run.state().model_copy(update={"publishable": True}))
+        made = [one.account.rows_out for one in run.handles() if one.handle.stage == FORMAT_DPO.name]
+        run.save(run.state().model_copy(update={"publishable": run.product() != "pairs" or sum(made) > 0}))
         if self.options.publish and self.recipe.publish.wanted:
             self.progress.now = "publishing"
             last = next((self.behind(task) for task in reversed(self.tasks) if self.futures[task.name]), ())

@@ -168,7 +168,7 @@ def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: 
     """
     lock, waiting, known = threading.Lock(), dict[str, set[str]](), set[str]()
 
-    def tell(place: str) -> None:
+    def warn_if_unclaimed(place: str) -> None:
         with lock, suppress(DestinationError):  # the next use of the storage reports what is wrong with it
             begun = place in known or any(store.read(f"{one}/{CLAIM}") is not None for one in waiting[place])
             known.add(place)
@@ -180,7 +180,7 @@ def warn_if_idle(send: Send, store: Store, log: Callable[[str], None], after_s: 
         place = ", ".join(f"{name} {value}" for name, value in options.items()) or "a free seat"
         with lock:
             waiting.setdefault(place, set()).add(batch.folder)
-        timer = threading.Timer(after_s, tell, (place,))
+        timer = threading.Timer(after_s, warn_if_unclaimed, (place,))
         timer.daemon = True
         timer.start()
         try:

@@ -24,14 +24,14 @@ Clean = Callable[[Completion], Completion]
 """Takes a key out of what a server answers."""
 
 
-def waiting(workspace: Workspace) -> list[BatchNote]:
+def waiting_batches(workspace: Workspace) -> list[BatchNote]:
     """Return the batches that are not settled yet, the earliest first."""
     return BatchNotes(workspace.ledger_folder / FOLDER).all()
 
 
 def find_batch(workspace: Workspace, name: str) -> BatchNote:
     """Return the batch of that name, of that id at its server, or of a beginning of either. Raises UsageError."""
-    notes = waiting(workspace)
+    notes = waiting_batches(workspace)
     found = [note for note in notes if note.name.startswith(name) or (note.batch_id or "").startswith(name)]
     if len(found) != 1:
         known = ", ".join(note.batch_id or note.name for note in notes[:10]) or "none"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.flows.upkeep.waiting import rows_behind
+from kasasagi.flows.upkeep.stopped_runs import rows_behind
 from kasasagi.flows.views.drawing import plain
 from kasasagi.flows.views.safe_text import one_line
 from kasasagi.tasks.gate.explain.words import SCOPES

@@ -26,6 +26,9 @@ def draw_plan(plans: "Sequence[StagePlan]", console: Console) -> None:
     if len(plans) > 1:
         table.add_row(plain(say("all"), "bold"), *_cells(plans)[: len(numbers)])
     drawing.draw(console, table)
+    if any(one.completion_tokens for one in plans):
+        text = say("tokens: as if each answer were as long as max_tokens allows; most runs take far fewer")
+        console.print(plain(text, "dim"), soft_wrap=True)
     if repaired:
         text = say("repairs: further calls at most, where a reply cannot be read; no other column counts them")
         console.print(plain(text, "dim"), soft_wrap=True)

@@ -1,7 +1,7 @@
 """Families about the calendar, jobs, tools, the weather and the household."""
 
 from kasasagi.hina.world.entry import Entry
-from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.family import Family, Phrasing
 from kasasagi.hina.world.tables import JOBS, TOOLS
 from kasasagi.hina.world.tables_daily import DAYS, HOWTO, MONTHS, NAMES, NO, ORDINALS, SEASONS, WEATHER, YES
 
@@ -33,7 +33,7 @@ def _how_to(n: int) -> Family:
         {"h": HOWTO, "span": SPAN},
         lambda h, span: _steps(h, span, n),
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     f"List the {{span}} {n} steps to {{h}}.",
                     f"How do I {{h}}? Give the {{span}} {n} steps.",
@@ -42,7 +42,7 @@ def _how_to(n: int) -> Family:
                 [["\n".join(lines)]],
                 english,
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [f"{{h}}手順の{{span}}の{n}つを挙げてください。", f"{{h}}には、{{span}}の{n}つの手順はどうしますか。"],
                 [["\n".join(lines)]],
                 japanese,
@@ -66,7 +66,7 @@ FAMILIES = [
         {"d": DAYS, "move": LATER + EARLIER},
         _shift,
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Which day is {move} {d}?",
                     "What day of the week comes {move} {d}?",
@@ -75,7 +75,7 @@ FAMILIES = [
                 [["{move.C} {d} is {then}."]],
                 "{then}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{d}の{move}は何曜日ですか。", "{d}の{move}の曜日を教えてください。"],
                 [["{d}の{move}は{then}です。"]],
                 "{then}",
@@ -88,12 +88,12 @@ FAMILIES = [
         {"m": MONTHS, "move": MONTH_SHIFTS},
         lambda m, move: {"then": MONTHS[(m["number"] - 1 + move["n"]) % 12]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Which month is {move} {m}?", "Name the month that comes {move} {m}."],
                 [["{move.C} {m} is {then}."]],
                 "{then}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{m}の{move}は何月ですか。", "{m}の{move}を答えてください。"],
                 [["{m}の{move}は{then}です。"]],
                 "{then}",
@@ -106,7 +106,7 @@ FAMILIES = [
         {"m": MONTHS},
         lambda m: {"n": m["days"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "How many days does {m} have?",
                     "How long is {m} in days?",
@@ -115,7 +115,7 @@ FAMILIES = [
                 [["{m} has {n} days."]],
                 "{n}",
             ),
-            "ja": Voice(["{m}は何日ありますか。", "{m}の日数を教えてください。"], [["{m}は{n}日あります。"]], "{n}"),
+            "ja": Phrasing(["{m}は何日ありますか。", "{m}の日数を教えてください。"], [["{m}は{n}日あります。"]], "{n}"),
         },
     ),
     Family(
@@ -124,12 +124,12 @@ FAMILIES = [
         {"m": MONTHS, "s": SEASONS},
         lambda m, s: {"yes": YES if m["season"] is s else NO, "right": m["season"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Is {m} in {s} in Japan?", "Does {m} belong to {s} in Japan?"],
                 [["{yes}, {m} is in {right}."]],
                 "{yes}, {right}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["日本では{m}は{s}ですか。", "日本で{m}は{s}に入りますか。"],
                 [["{yes}、{m}は{right}です。"]],
                 "{yes}、{right}",
@@ -142,12 +142,12 @@ FAMILIES = [
         {"rank": RANKS},
         lambda rank: {"m": MONTHS[rank["number"] - 1]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is the {rank} month of the year?", "Name the {rank} month."],
                 [["The {rank} month is {m}."]],
                 "{m}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["一年の{rank}の月は何月ですか。", "{rank}の月の名前は何ですか。"], [["{rank}の月は{m}です。"]], "{m}"
             ),
         },
@@ -158,7 +158,7 @@ FAMILIES = [
         {"h": CLOCK, "n": range(1, 12)},
         lambda h, n: {"t": (h + n - 1) % 12 + 1},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "It is {h} o'clock. What time is it in {n} hours?",
                     "The clock shows {h}. Which hour does it show {n} hours later?",
@@ -166,7 +166,7 @@ FAMILIES = [
                 [["It will be {t} o'clock."]],
                 "{t} o'clock",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["今{h}時です。{n}時間後は何時ですか。", "時計が{h}時を指しています。{n}時間後は何時を指しますか。"],
                 [["{t}時です。"]],
                 "{t}時",
@@ -179,7 +179,7 @@ FAMILIES = [
         {"who": NAMES, "h": range(6, 12), "n": range(1, 12)},
         lambda who, h, n: {"t": h + n},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "{who} starts work at {h}:00 and works {n} hours. When does {who} stop?",
                     "{who} begins at {h}:00 and needs {n} hours. When is the work done?",
@@ -187,7 +187,7 @@ FAMILIES = [
                 [["{h} + {n} = {t}, so {who} stops at {t}:00."]],
                 "{t}:00",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{who}さんは{h}時に仕事を始めて{n}時間働きます。何時に終わりますか。",
                     "{who}さんの仕事は{h}時に始まり{n}時間かかります。終わるのは何時ですか。",
@@ -203,12 +203,12 @@ FAMILIES = [
         {"j": JOBS},
         lambda j: {"tool": j["tool"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Which tool does {j.a} use?", "What does {j.a} work with?", "Name something that {j.a} uses at work."],
                 [["{j.A} uses {tool.a}."]],
                 "{tool.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{j}はどんな道具を使いますか。", "{j}が仕事で使うものは何ですか。"],
                 [["{j}は{tool}を使います。"]],
                 "{tool}",
@@ -221,12 +221,12 @@ FAMILIES = [
         {"j": JOBS},
         lambda j: {"place": j["place"], "does": j["does"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Where does {j.a} work, and what does {j.a} do there?", "Tell me the place and the task of {j.a}."],
                 [["{j.A} works in {place.a}.", "There {j.a} {does}."]],
                 "{place.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{j}はどこで働き、そこで何をしますか。", "{j}の職場と仕事を教えてください。"],
                 [["{j}の職場は{place}です。", "そこで{does}のが仕事です。"]],
                 "{place}",
@@ -239,12 +239,12 @@ FAMILIES = [
         {"j": JOBS},
         lambda j: {"does": j["does"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is {j.a}?", "Define the word '{j}'.", "Explain what {j.a} does."],
                 [["{j.A} is someone who {does}."]],
                 "{does}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{j}とは何ですか。", "「{j}」という言葉の意味を説明してください。"],
                 [["{j}とは、{does}人です。"]],
                 "{does}",
@@ -257,12 +257,12 @@ FAMILIES = [
         {"who": NAMES, "j": JOBS},
         lambda who, j: {},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["{who} {j.does} every day. What is {who}'s job?", "What do we call {who}, who {j.does}?"],
                 [["{who} is {j.a}."]],
                 "{j.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{who}さんは毎日{j.does}仕事をしています。職業は何ですか。",
                     "{j.does}仕事をする{who}さんの職業を答えてください。",
@@ -278,12 +278,12 @@ FAMILIES = [
         {"t": TOOLS},
         lambda t: {"use": t["purpose"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is {t.a} for?", "What do people do with {t.a}?", "Explain the use of {t.a}."],
                 [["{t.A} is used to {use}."]],
                 "{use}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{t}は何に使いますか。", "{t}の使い道を説明してください。"], [["{t}は{use}ために使います。"]], "{use}"
             ),
         },
@@ -294,12 +294,12 @@ FAMILIES = [
         {"who": NAMES, "t": TOOLS},
         lambda who, t: {},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["{who} wants to {t.purpose}. What does {who} need?", "Which thing helps {who} to {t.purpose}?"],
                 [["{who} needs {t.a}."]],
                 "{t.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{who}さんは{t.purpose}つもりです。何が必要ですか。",
                     "{who}さんが{t.purpose}時に使うものは何ですか。",
@@ -315,7 +315,7 @@ FAMILIES = [
         {"who": NAMES, "w": WEATHER},
         lambda who, w: {"take": w["take"], "why": w["why"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "It is {w} today. What should {who} take along, and why?",
                     "{who} goes out on a {w} day. Advise what to take and give the reason.",
@@ -323,7 +323,7 @@ FAMILIES = [
                 [["{who} should take {take.a}.", "It {why}."]],
                 "{take.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "今日の天気は{w}です。{who}さんは何を持って行くべきですか。理由も答えてください。",
                     "{who}さんが出かけます。天気は{w}です。持ち物と理由を教えてください。",
@@ -339,7 +339,7 @@ FAMILIES = [
         {"h": HOWTO, "rank": RANKS[:4]},
         _step_after,
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "I want to {h}. What is the {rank} step?",
                     "Name the {rank} step when people {h}.",
@@ -348,7 +348,7 @@ FAMILIES = [
                 [["The {rank} step is: {step}."]],
                 "{step}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{h}時の{rank}の手順は何ですか。", "{h}には、{rank}に何をしますか。"],
                 [["{rank}の手順は「{step}」です。"]],
                 "{step}",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kasasagi.hina.world.entry import Entry
-from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.family import Family, Phrasing
 from kasasagi.hina.world.tables import (
     ANIMALS,
     CITIES,
@@ -35,7 +35,7 @@ FAMILIES = [
         {"c": COUNTRIES},
         lambda c: {"city": c["capital"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What is the capital of {c}?",
                     "Name the capital of {c}.",
@@ -45,7 +45,7 @@ FAMILIES = [
                 [["The capital of {c} is {city}."], ["{city} is the capital of {c}."]],
                 "{city}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{c}の首都はどこですか。", "{c}の首都を教えてください。", "{c}の首都の名前は何ですか。"],
                 [["{c}の首都は{city}です。"]],
                 "{city}",
@@ -58,7 +58,7 @@ FAMILIES = [
         {"city": CITIES},
         lambda city: {"c": city["country"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Which country has the capital {city}?",
                     "{city} is the capital of which country?",
@@ -67,7 +67,7 @@ FAMILIES = [
                 [["{city} is the capital of {c}."]],
                 "{c}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{city}はどの国の首都ですか。", "{city}を首都とする国はどこですか。"],
                 [["{city}は{c}の首都です。"]],
                 "{c}",
@@ -80,12 +80,12 @@ FAMILIES = [
         {"c": COUNTRIES},
         lambda c: {"k": c["continent"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["On which continent is {c}?", "Which continent does {c} belong to?", "Where in the world is {c}?"],
                 [["{c} is in {k}."]],
                 "{k}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{c}はどの大陸にありますか。", "{c}は世界のどの地域にありますか。"], [["{c}は{k}にあります。"]], "{k}"
             ),
         },
@@ -96,12 +96,12 @@ FAMILIES = [
         {"city": CITIES, "c": COUNTRIES},
         lambda city, c: {"yes": _yes(city["country"] is c), "right": c["capital"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Is {city} the capital of {c}?", "Is it true that the capital of {c} is {city}?"],
                 [["{yes}, the capital of {c} is {right}."]],
                 "{yes}, {right}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{city}は{c}の首都ですか。", "{c}の首都は{city}ですか。"],
                 [["{yes}、{c}の首都は{right}です。"]],
                 "{yes}、{right}",
@@ -114,12 +114,12 @@ FAMILIES = [
         {"c": COUNTRIES, "d": COUNTRIES},
         lambda c, d: {"yes": _yes(c["continent"] is d["continent"]), "k": c["continent"], "j": d["continent"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Are {c} and {d} on the same continent? Explain.", "Do {c} and {d} lie on one continent, and why?"],
                 [["{yes}.", "{c} is in {k} and {d} is in {j}."]],
                 "{yes}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{c}と{d}は同じ大陸にありますか。説明してください。",
                     "{c}と{d}は同じ大陸の国ですか。理由も答えてください。",
@@ -136,7 +136,7 @@ FAMILIES = [
         {"x": ANIMALS},
         lambda x: {"k": x["kind"], "why": x["kind"]["reason"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What kind of animal is {x.a}, and why?",
                     "Which class of animals does {x.a} belong to? Give a reason.",
@@ -145,7 +145,7 @@ FAMILIES = [
                 [["{x.A} is {k.a}.", "The reason is that {why}."]],
                 "{k.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{x}は何の仲間ですか。理由も答えてください。",
                     "{x}はどの種類の動物ですか。理由とともに教えてください。",
@@ -161,12 +161,12 @@ FAMILIES = [
         {"x": ANIMALS, "g": CLASSES},
         lambda x, g: {"yes": _yes(x["kind"] is g), "k": x["kind"], "why": x["kind"]["reason"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Is {x.a} {g.a}? Say why.", "Is it right to call {x.a} {g.a}? Give a reason."],
                 [["{yes}, {x.a} is {k.a}.", "The reason is that {why}."]],
                 "{yes}, {k.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{x}は{g}ですか。理由も答えてください。", "{x}を{g}と呼ぶのは正しいですか。理由も教えてください。"],
                 [["{yes}、{x}は{k}です。", "理由は{why}からです。"]],
                 "{yes}、{k}",
@@ -179,7 +179,7 @@ FAMILIES = [
         {"x": ANIMALS, "n": range(2, 10)},
         lambda x, n: {"legs": x["legs"], "total": x["legs"] * n},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "How many legs has a group of {n} {x.pl}?",
                     "Count the legs of {n} {x.pl}.",
@@ -188,7 +188,7 @@ FAMILIES = [
                 [["{x.A} has {legs} legs, and {n} × {legs} = {total}."]],
                 "{total}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{n}匹の{x}の足は全部で何本ですか。", "{x}が{n}匹います。足は何本ですか。"],
                 [["{x}の足は{legs}本で、{n} × {legs} = {total} 本です。"]],
                 "{total}",
@@ -202,12 +202,12 @@ FAMILIES = [
         {"x": ANIMALS},
         lambda x: {"home": x["home"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Where does {x.a} live?", "Where do people find {x.pl}?", "Name a place where {x.pl} live."],
                 [["{x.A} lives {home}."]],
                 "{home}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{x}はどこにすんでいますか。", "{x}がいる場所を教えてください。"],
                 [["{x}がいるのは{home}です。"]],
                 "{home}",
@@ -220,7 +220,7 @@ FAMILIES = [
         {"x": ANIMALS, "y": ANIMALS},
         _larger,
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Which is bigger, {x.a} or {y.a}?",
                     "Compare the size of {x.a} and {y.a}.",
@@ -229,7 +229,7 @@ FAMILIES = [
                 [["{big.A} is bigger than {small.a}."]],
                 "{big.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{x}と{y}ではどちらが大きいですか。", "{x}と{y}の大きさを比べてください。"],
                 [["{big}の方が{small}より大きいです。"]],
                 "{big}",
@@ -243,12 +243,12 @@ FAMILIES = [
         {"x": YOUNG},
         lambda x: {"young": x["young"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is a young {x} called?", "What do you call the baby of {x.a}?"],
                 [["A young {x} is called {young.a}."]],
                 "{young.a}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{x}の子は何と呼ばれますか。", "{x}の子どもを何といいますか。"],
                 [["{x}の子は{young}と呼ばれます。"]],
                 "{young}",
@@ -261,8 +261,10 @@ FAMILIES = [
         {"x": YOUNG},
         lambda x: {"sound": x["sound"]},
         {
-            "en": Voice(["What sound does {x.a} make?", "How does {x.a} sound?"], [["{x.A} says {sound}."]], "{sound}"),
-            "ja": Voice(
+            "en": Phrasing(
+                ["What sound does {x.a} make?", "How does {x.a} sound?"], [["{x.A} says {sound}."]], "{sound}"
+            ),
+            "ja": Phrasing(
                 ["{x}は何と鳴きますか。", "{x}の鳴き声を教えてください。"], [["{x}は{sound}と鳴きます。"]], "{sound}"
             ),
         },
@@ -273,12 +275,12 @@ FAMILIES = [
         {"t": THINGS},
         lambda t: {"k": t["colour"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What colour is {t.a}?", "Which colour does {t.a} have?", "Tell me the colour of {t.a}."],
                 [["{t.A} is {k}."]],
                 "{k}",
             ),
-            "ja": Voice(["{t}は何色ですか。", "{t}の色を教えてください。"], [["{t}の色は{k}です。"]], "{k}"),
+            "ja": Phrasing(["{t}は何色ですか。", "{t}の色を教えてください。"], [["{t}の色は{k}です。"]], "{k}"),
         },
     ),
     Family(
@@ -287,12 +289,12 @@ FAMILIES = [
         {"t": THINGS, "v": THINGS},
         lambda t, v: {"yes": _yes(t["colour"] is v["colour"]), "k": t["colour"], "j": v["colour"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Do {t.a} and {v.a} have the same colour? Explain.", "Are {t.a} and {v.a} alike in colour, and why?"],
                 [["{yes}.", "{t.A} is {k} and {v.a} is {j}."]],
                 "{yes}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{t}と{v}は同じ色ですか。説明してください。", "{t}と{v}の色は同じですか。理由も答えてください。"],
                 [["{yes}。", "{t}は{k}、{v}は{j}です。"]],
                 "{yes}",
@@ -306,7 +308,7 @@ FAMILIES = [
         {"a": COLOURS, "b": COLOURS},
         lambda a, b: {"m": COLOUR[MIXES[frozenset({a.en, b.en})]]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What colour do {a} and {b} make?",
                     "Mix {a} and {b}: what colour is it?",
@@ -315,7 +317,7 @@ FAMILIES = [
                 [["{a.C} and {b} make {m}."]],
                 "{m}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{a}と{b}を混ぜると何色になりますか。", "{a}と{b}の絵の具を混ぜた色を教えてください。"],
                 [["{a}と{b}を混ぜると{m}になります。"]],
                 "{m}",
@@ -329,7 +331,7 @@ FAMILIES = [
         {"f": SOURCES},
         lambda f: {"s": f["source"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What is {f} made from?",
                     "Which raw material does {f} come from?",
@@ -338,7 +340,9 @@ FAMILIES = [
                 [["{f.C} is made from {s}."]],
                 "{s}",
             ),
-            "ja": Voice(["{f}は何から作られますか。", "{f}の原料は何ですか。"], [["{f}は{s}から作られます。"]], "{s}"),
+            "ja": Phrasing(
+                ["{f}は何から作られますか。", "{f}の原料は何ですか。"], [["{f}は{s}から作られます。"]], "{s}"
+            ),
         },
     ),
 ]
@@ -355,12 +359,12 @@ FAMILIES.append(
         {"f": SOURCES, "s": list({e["source"].en: e["source"] for e in SOURCES}.values())},
         _made_of_check,
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Is {f} made from {s}?", "Does {f} come from {s}?"],
                 [["{yes}, {f} is made from {right}."]],
                 "{yes}, {right}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{f}は{s}から作られますか。", "{f}の原料は{s}ですか。"],
                 [["{yes}、{f}は{right}から作られます。"]],
                 "{yes}、{right}",

@@ -1,7 +1,7 @@
 """Families about numbers: arithmetic, comparing, sorting, sequences."""
 
 from kasasagi.hina.world.entry import Entry
-from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.family import Family, Phrasing
 from kasasagi.hina.world.tables_daily import EVEN, ODD
 
 SMALL = range(2, 50)
@@ -23,7 +23,7 @@ FAMILIES = [
         {"a": SMALL, "b": SMALL},
         lambda a, b: {"t": a // 10 * 10 + b // 10 * 10, "u": a % 10 + b % 10, "s": a + b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What is {a} + {b}?",
                     "What is {a} plus {b}?",
@@ -34,7 +34,7 @@ FAMILIES = [
                 [["{a} + {b} = {t} + {u} = {s}."]],
                 "{s}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{a} + {b} はいくつですか。",
                     "{a}足す{b}はいくつですか。",
@@ -53,7 +53,7 @@ FAMILIES = [
         {"a": range(10, 80), "b": SMALL},
         lambda a, b: {"t": b // 10 * 10, "u": b % 10, "m": a - b // 10 * 10, "d": a - b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What is {a} - {b}?",
                     "What is {a} minus {b}?",
@@ -64,7 +64,7 @@ FAMILIES = [
                 [["{a} - {b} = {a} - {t} - {u} = {m} - {u} = {d}."]],
                 "{d}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{a} - {b} はいくつですか。",
                     "{a}引く{b}はいくつですか。",
@@ -85,12 +85,12 @@ FAMILIES = [
         {"a": TIMES, "b": TIMES},
         lambda a, b: {"p": a * b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is {a} times {b}?", "Multiply {a} by {b}.", "What is {a} × {b}?", "Calculate {a} × {b}."],
                 [["{a} × {b} = {p}."]],
                 "{p}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{a}かける{b}はいくつですか。", "{a} × {b} はいくつですか。", "{a}と{b}をかけてください。"],
                 [["{a} × {b} = {p} です。"]],
                 "{p}",
@@ -104,12 +104,12 @@ FAMILIES = [
         {"a": range(4, 101), "b": TIMES},
         lambda a, b: {"q": a // b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is {a} divided by {b}?", "Divide {a} by {b}.", "What is {a} ÷ {b}?"],
                 [["{a} ÷ {b} = {q}, because {b} × {q} = {a}."]],
                 "{q}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{a}割る{b}はいくつですか。", "{a}を{b}で割ってください。", "{a} ÷ {b} はいくつですか。"],
                 [["{a} ÷ {b} = {q} です。", "{b} × {q} = {a} だからです。"]],
                 "{q}",
@@ -125,12 +125,12 @@ FAMILIES = [
         {"a": range(2, 100), "b": range(2, 100)},
         lambda a, b: {"x": max(a, b), "y": min(a, b), "d": abs(a - b)},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Which is larger, {a} or {b}?", "Which number is bigger: {a} or {b}?", "Compare {a} and {b}."],
                 [["{x} is larger than {y}."]],
                 "{x}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{a}と{b}ではどちらが大きいですか。",
                     "{a}と{b}を比べてください。",
@@ -149,12 +149,12 @@ FAMILIES = [
         {"a": range(1, 60), "b": range(1, 60), "c": range(1, 60), "order": [ASCENDING, DESCENDING]},
         _sorted,
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Sort {a}, {b} and {c} {order}.", "Put the numbers {a}, {b}, {c} in order {order}."],
                 [["{order.C}: {x}, {y}, {z}."]],
                 "{x}, {y}, {z}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{a}、{b}、{c}を{order}に並べてください。", "次の数を{order}に並べてください: {a}、{b}、{c}"],
                 [["{order}は{x}、{y}、{z}です。"]],
                 "{x}、{y}、{z}",
@@ -170,7 +170,7 @@ FAMILIES = [
         {"a": range(2, 100)},
         lambda a: {"kind": ODD if a % 2 else EVEN, "last": a % 10},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Is {a} even or odd, and why?",
                     "Is the number {a} odd or even? Give a reason.",
@@ -179,7 +179,7 @@ FAMILIES = [
                 [["{a} is {kind}.", "Its last digit is {last}."]],
                 "{kind}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{a}は偶数ですか、奇数ですか。理由も答えてください。",
                     "{a}が偶数か奇数か、理由とともに教えてください。",
@@ -196,12 +196,12 @@ FAMILIES = [
         {"a": SMALL},
         lambda a: {"d": a * 2},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is twice {a}?", "Double the number {a}.", "What is the double of {a}?"],
                 [["Twice {a} is {d}."]],
                 "{d}",
             ),
-            "ja": Voice(["{a}の二倍はいくつですか。", "{a}を二倍してください。"], [["{a}の二倍は{d}です。"]], "{d}"),
+            "ja": Phrasing(["{a}の二倍はいくつですか。", "{a}を二倍してください。"], [["{a}の二倍は{d}です。"]], "{d}"),
         },
         wider={"a": NUMBERS},
     ),
@@ -211,12 +211,14 @@ FAMILIES = [
         {"a": range(2, 81, 2)},
         lambda a: {"h": a // 2},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is half of {a}?", "Halve the number {a}.", "How much is one half of {a}?"],
                 [["Half of {a} is {h}."]],
                 "{h}",
             ),
-            "ja": Voice(["{a}の半分はいくつですか。", "{a}を半分にしてください。"], [["{a}の半分は{h}です。"]], "{h}"),
+            "ja": Phrasing(
+                ["{a}の半分はいくつですか。", "{a}を半分にしてください。"], [["{a}の半分は{h}です。"]], "{h}"
+            ),
         },
         wider={"a": range(0, 1000, 2)},
     ),
@@ -226,7 +228,7 @@ FAMILIES = [
         {"a": range(1, 31), "step": range(2, 11)},
         lambda a, step: {"b": a + step, "c": a + 2 * step, "n": a + 3 * step},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Start at {a} and count up in steps of {step}: give the next three numbers.",
                     "Count on from {a} by {step}, three times.",
@@ -234,7 +236,7 @@ FAMILIES = [
                 [["{a}, then {b}, {c}, {n}."]],
                 "{b}, {c}, {n}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{a}から{step}ずつ増やして、次の三つの数を答えてください。",
                     "{a}から{step}飛びに三回数えてください。",

@@ -1,7 +1,7 @@
 """Families about numbers in use: word problems, number words, units, checking a sum."""
 
 from kasasagi.hina.world.entry import Entry
-from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.family import Family, Phrasing
 from kasasagi.hina.world.tables_daily import ITEMS, NAMES, NO, SHAPES, UNITS, YES
 
 TIMES = range(2, 11)
@@ -54,7 +54,7 @@ FAMILIES = [
         {"who": NAMES, "i": ITEMS, "a": range(2, 21), "b": range(2, 21)},
         lambda who, i, a, b: {"s": a + b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "{who} has {a} {i.pl} and gets {b} more. How many {i.pl} does {who} have now?",
                     "{who} had {a} {i.pl} and bought {b} more. How many are there now?",
@@ -62,7 +62,7 @@ FAMILIES = [
                 [["{a} + {b} = {s}, so {who} has {s} {i.pl}."]],
                 "{s}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{who}さんは{i}を{a}{i.unit}持っていて、{b}{i.unit}もらいました。全部で何{i.unit}ですか。",
                     "{who}さんは{i}を{a}{i.unit}持ち、さらに{b}{i.unit}買いました。今は何{i.unit}ですか。",
@@ -79,7 +79,7 @@ FAMILIES = [
         {"who": NAMES, "i": ITEMS, "a": range(5, 31), "b": range(2, 16)},
         lambda who, i, a, b: {"d": a - b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "{who} has {a} {i.pl} and gives away {b}. How many are left?",
                     "{who} had {a} {i.pl} but lost {b} of them. How many {i.pl} remain?",
@@ -87,7 +87,7 @@ FAMILIES = [
                 [["{a} - {b} = {d}, so {who} has {d} {i.pl} left."]],
                 "{d}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{who}さんは{i}を{a}{i.unit}持っていて、{b}{i.unit}あげました。残りは何{i.unit}ですか。",
                     "{who}さんの{i}{a}{i.unit}のうち{b}{i.unit}がなくなりました。何{i.unit}残りますか。",
@@ -106,7 +106,7 @@ FAMILIES = [
         {"i": ITEMS, "a": range(4, 101), "b": TIMES},
         lambda i, a, b: {"q": a // b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "{b} children share {a} {i.pl} equally. How many does each child get?",
                     "Share {a} {i.pl} fairly among {b} children. How many for each?",
@@ -114,7 +114,7 @@ FAMILIES = [
                 [["{a} ÷ {b} = {q}, so each child gets {q}."]],
                 "{q}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{b}人の子どもが{a}{i.unit}の{i}を同じ数ずつ分けます。一人何{i.unit}ですか。",
                     "{i}{a}{i.unit}を{b}人で等しく分けると、一人何{i.unit}ですか。",
@@ -133,7 +133,7 @@ FAMILIES = [
         {"i": ITEMS, "a": TIMES, "b": TIMES},
         lambda i, a, b: {"p": a * b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "One {i} costs {b} coins. What do {a} {i.pl} cost?",
                     "If {i.a} costs {b} coins, how much are {a} {i.pl}?",
@@ -141,7 +141,7 @@ FAMILIES = [
                 [["{a} × {b} = {p}, so they cost {p} coins."]],
                 "{p}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{i}は一{i.unit}{b}円です。{a}{i.unit}でいくらですか。",
                     "一{i.unit}{b}円の{i}を{a}{i.unit}買うといくらですか。",
@@ -158,12 +158,12 @@ FAMILIES = [
         {"n": [e["digits"] for e in NUMBERS]},
         lambda n: {"word": NUMBERS[n - 1]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Write {n} in words.", "How do you write the number {n} in words?", "Spell out {n}."],
                 [["{n} in words is {word}."]],
                 "{word}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{n}を漢字で書いてください。", "{n}は漢数字でどう書きますか。"],
                 [["{n}は漢字で{word}です。"]],
                 "{word}",
@@ -176,10 +176,10 @@ FAMILIES = [
         {"word": NUMBERS},
         lambda word: {"n": word["digits"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Write {word} in digits.", "Which number is {word}?"], [["{word.C} in digits is {n}."]], "{n}"
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{word}を数字で書いてください。", "漢数字の{word}は数字でいくつですか。"],
                 [["{word}は数字で{n}です。"]],
                 "{n}",
@@ -192,12 +192,12 @@ FAMILIES = [
         {"u": UNITS, "n": range(2, 11)},
         lambda u, n: {"small": u["small"], "total": u["factor"] * n},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["How many {u.small} are {n} {u}?", "Convert {n} {u} to {u.small}.", "{n} {u} are how many {u.small}?"],
                 [["{n} {u} are {total} {small}."]],
                 "{total}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{n}{u}は何{u.small}ですか。", "{n}{u}を{u.small}に直してください。"],
                 [["{n}{u}は{total}{small}です。"]],
                 "{total}",
@@ -211,7 +211,7 @@ FAMILIES = [
         {"shape": SHAPES, "n": range(2, 10)},
         lambda shape, n: {"sides": shape["sides"], "total": shape["sides"] * n},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "How many sides are there in a set of {n} times {shape.a}?",
                     "A child draws {shape.a} {n} times. How many sides are drawn?",
@@ -219,7 +219,7 @@ FAMILIES = [
                 [["{shape.A} has {sides} sides, and {n} × {sides} = {total}."]],
                 "{total}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{shape}を{n}個かくと、辺は全部で何本ですか。", "{n}個の{shape}には辺が何本ありますか。"],
                 [["{shape}の辺は{sides}本で、{n} × {sides} = {total} 本です。"]],
                 "{total}",
@@ -233,7 +233,7 @@ FAMILIES = [
         {"a": range(2, 30), "b": range(2, 30), "c": range(4, 60)},
         lambda a, b, c: {"yes": YES if a + b == c else NO, "s": a + b},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Is {a} + {b} equal to {c}?",
                     "True or not: {a} + {b} = {c}? Correct it if it is wrong.",
@@ -242,7 +242,7 @@ FAMILIES = [
                 [["{yes}, {a} + {b} = {s}."]],
                 "{yes}, {s}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["{a} + {b} は{c}ですか。", "{a} + {b} = {c} は正しいですか。"],
                 [["{yes}、{a} + {b} = {s} です。"]],
                 "{yes}、{s}",

@@ -1,7 +1,7 @@
 """Families about words, translation and rewriting."""
 
 from kasasagi.hina.world.entry import Entry
-from kasasagi.hina.world.family import Family, Voice
+from kasasagi.hina.world.family import Family, Phrasing
 from kasasagi.hina.world.tables import OPPOSITES
 from kasasagi.hina.world.tables_daily import (
     COUNTABLE,
@@ -36,7 +36,7 @@ FAMILIES = [
         {"w": OPPOSITES},
         lambda w: {"o": w["opposite"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What is the opposite of '{w}'?",
                     "Give the opposite of the word '{w}'.",
@@ -45,7 +45,7 @@ FAMILIES = [
                 [["The opposite of '{w}' is '{o}'."]],
                 "{o}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["「{w}」の反対は何ですか。", "「{w}」の反対語を教えてください。"],
                 [["「{w}」の反対は「{o}」です。"]],
                 "{o}",
@@ -58,12 +58,12 @@ FAMILIES = [
         {"w": OPPOSITES, "v": OPPOSITES},
         _opposite_check,
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Is '{v}' the opposite of '{w}'?", "Are '{w}' and '{v}' opposites?"],
                 [["{yes}, the opposite of '{w}' is '{right}'."]],
                 "{yes}, {right}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["「{v}」は「{w}」の反対ですか。", "「{w}」と「{v}」は反対の言葉ですか。"],
                 [["{yes}、「{w}」の反対は「{right}」です。"]],
                 "{yes}、{right}",
@@ -77,7 +77,7 @@ FAMILIES = [
         {"w": COUNTABLE},
         lambda w: {"m": w["many_entry"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What is the plural of '{w}'?",
                     "Write the plural form of '{w}'.",
@@ -86,7 +86,7 @@ FAMILIES = [
                 [["The plural of '{w}' is '{m}'."]],
                 "{m}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["英語の「{w.en}」の複数形は何ですか。", "「{w.en}」を複数形にしてください。"],
                 [["「{w.en}」の複数形は「{m}」です。"]],
                 "{m}",
@@ -99,7 +99,7 @@ FAMILIES = [
         {"w": VERBS},
         lambda w: {"p": w["past_entry"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "What is the past tense of '{w}'?",
                     "Put the verb '{w}' into the past.",
@@ -108,7 +108,7 @@ FAMILIES = [
                 [["The past tense of '{w}' is '{p}'."]],
                 "{p}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["英語の「{w.en}」の過去形は何ですか。", "「{w.en}」を過去形にしてください。"],
                 [["「{w.en}」の過去形は「{p}」です。"]],
                 "{p}",
@@ -121,12 +121,12 @@ FAMILIES = [
         {"w": WORDS},
         lambda w: {"j": Entry(w.ja, w.ja)},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What is '{w}' in Japanese?", "Translate '{w}' into Japanese.", "How do you say '{w}' in Japanese?"],
                 [["'{w}' in Japanese is 「{j}」."]],
                 "{j}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["英語の「{w.en}」は日本語で何ですか。", "「{w.en}」を日本語に訳してください。"],
                 [["「{w.en}」は日本語で「{j}」です。"]],
                 "{j}",
@@ -139,12 +139,12 @@ FAMILIES = [
         {"w": WORDS},
         lambda w: {"e": Entry(w.en, w.en)},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What does 「{w.ja}」 mean in English?", "Translate 「{w.ja}」 into English."],
                 [["「{w.ja}」 in English is '{e}'."]],
                 "{e}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "「{w}」は英語で何といいますか。",
                     "「{w}」を英語に訳してください。",
@@ -161,7 +161,7 @@ FAMILIES = [
         {"w": SPELLED},
         lambda w: {"n": w["length"], "s": w["letters"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "How many letters are in the word '{w}'?",
                     "Count the letters of '{w}'.",
@@ -170,7 +170,7 @@ FAMILIES = [
                 [["The word '{w}' is spelt {s}, which makes {n} letters."]],
                 "{n}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["「{w}」は何文字ですか。", "英単語「{w}」の文字数を数えてください。"],
                 [["「{w}」のつづりは{s}で、{n}文字です。"]],
                 "{n}",
@@ -183,12 +183,12 @@ FAMILIES = [
         {"w": SPELLED},
         lambda w: {"f": w["first"], "l": w["last"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What are the first and the last letter of '{w}'?", "With which letters does '{w}' begin and end?"],
                 [["'{w}' begins with '{f}' and ends with '{l}'."]],
                 "{f}, {l}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["「{w}」の最初と最後の文字は何ですか。", "「{w}」はどの文字で始まり、どの文字で終わりますか。"],
                 [["「{w}」は「{f}」で始まり「{l}」で終わります。"]],
                 "{f}、{l}",
@@ -201,7 +201,7 @@ FAMILIES = [
         {"a": MEMBERS, "b": MEMBERS, "c": MEMBERS},
         _odd_one,
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Which does not belong: {a}, {b}, {c}? Say why.",
                     "Find the odd one out and give the reason: {a}, {b}, {c}.",
@@ -209,7 +209,7 @@ FAMILIES = [
                 [["{odd.C} does not belong.", "It is {own.a}, but the others are {group.pl}."]],
                 "{odd}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "{a}、{b}、{c}のうち仲間外れはどれですか。理由も答えてください。",
                     "{a}、{b}、{c}の中で違うものと、その理由を教えてください。",
@@ -226,10 +226,10 @@ FAMILIES = [
         {"m": MEMBERS},
         lambda m: {"g": m["group"]},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["What sort of thing is {m.a}?", "In which category is {m.a}?"], [["{m.A} is {g.a}."]], "{g.a}"
             ),
-            "ja": Voice(["{m}はどの分類に入りますか。", "{m}は何の一種ですか。"], [["{m}は{g}です。"]], "{g}"),
+            "ja": Phrasing(["{m}はどの分類に入りますか。", "{m}は何の一種ですか。"], [["{m}は{g}です。"]], "{g}"),
         },
     ),
     Family(
@@ -238,12 +238,12 @@ FAMILIES = [
         {"r": REQUESTS, "who": NAMES},
         lambda r, who: {},
         {
-            "en": Voice(
+            "en": Phrasing(
                 ["Make this politer: '{who}, {r}!'", "Say it more politely: '{who}, {r}!'"],
                 [["{who}, could you {r}, please?"]],
                 "{who}, could you {r}, please?",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 ["もっと丁寧に言ってください:「{who}さん、{r}」", "丁寧な言い方に直してください:「{who}さん、{r}」"],
                 [["{who}さん、{r.polite}。"]],
                 "{who}さん、{r.polite}",
@@ -256,7 +256,7 @@ FAMILIES = [
         {"who": NAMES, "x": LIKED, "p": PLACES},
         lambda who, x, p: {},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Make it negative: '{who} likes the {x} at the {p}.'",
                     "Say that it is not so: '{who} likes the {x} at the {p}.'",
@@ -264,7 +264,7 @@ FAMILIES = [
                 [["{who} does not like the {x} at the {p}."]],
                 "{who} does not like the {x} at the {p}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "否定文にしてください:「{who}さんは{p}の{x}が好きです」",
                     "打ち消しの文に直してください:「{who}さんは{p}の{x}が好きです」",
@@ -280,7 +280,7 @@ FAMILIES = [
         {"who": NAMES, "p": PLACES, "x": LIKED},
         lambda who, p, x: {},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Make it shorter: '{who} went to the {p} in order to look for {x}.'",
                     "Say this with fewer words: '{who} went to the {p} in order to look for {x}.'",
@@ -288,7 +288,7 @@ FAMILIES = [
                 [["{who} went to the {p} for {x}."]],
                 "{who} went to the {p} for {x}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "短くしてください:「{who}さんは{p}に行って、そこで{x}を探しました」",
                     "もっと短く言ってください:「{who}さんは{p}に行って、そこで{x}を探しました」",
@@ -304,7 +304,7 @@ FAMILIES = [
         {"who": NAMES, "x": LIKED, "p": PLACES},
         lambda who, x, p: {},
         {
-            "en": Voice(
+            "en": Phrasing(
                 [
                     "Turn it into a question: '{who} buys {x} at the {p}.'",
                     "Ask whether it is so: '{who} buys {x} at the {p}.'",
@@ -312,7 +312,7 @@ FAMILIES = [
                 [["Does {who} buy {x} at the {p}?"]],
                 "Does {who} buy {x} at the {p}",
             ),
-            "ja": Voice(
+            "ja": Phrasing(
                 [
                     "疑問文にしてください:「{who}さんは{p}で{x}を買います」",
                     "質問の形に直してください:「{who}さんは{p}で{x}を買います」",

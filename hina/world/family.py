@@ -43,7 +43,7 @@ class Template:
         return FIELD.sub(lambda m: show(values[m[1]], lang, m[2] or ""), self.text)
 
 
-class Voice:
+class Phrasing:
     """How a family speaks in one language: what is asked, the styles of a right answer (each a tuple of parts, the
     claim first and its reasons after), and the short key that the answer turns on."""
 
@@ -65,7 +65,7 @@ class Family:
     topic: str
     slots: Mapping[str, Sequence[Value]]
     truth: Callable[..., Mapping[str, Value]]
-    voices: Mapping[Lang, Voice]
+    voices: Mapping[Lang, Phrasing]
     valid: Callable[..., bool] = field(default=lambda **_: True)
     joint: str = ""
     wider: Mapping[str, range] = field(default_factory=dict)
@@ -149,7 +149,7 @@ class Task:
     slots: Values
 
     @property
-    def voice(self) -> Voice:
+    def voice(self) -> Phrasing:
         """The family's voice in the task's language."""
         return self.family.voices[self.lang]
 

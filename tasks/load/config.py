@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.suggestions import nearest
+from kasasagi.blocks.suggestions import remedy
 from kasasagi.tasks.converse.config import Turns
 
 Format = Literal["jsonl", "json", "csv", "parquet", "saved", "hub"]
@@ -111,7 +111,7 @@ class DatasetSource(Config):
     def _known_inputs(cls, columns: dict[str, str]) -> dict[str, str]:
         for ours in columns:
             if ours not in OUR_INPUTS:
-                raise ValueError(f"columns: {ours!r} is not one of our column names: {nearest(ours, OUR_INPUTS)}")
+                raise ValueError(f"columns: {ours!r} is not one of our column names; {remedy(ours, OUR_INPUTS)}")
         if "instruction" in columns and "messages" in columns:
             raise ValueError("columns: instruction and messages are both mapped, but a prompt is one of them: drop one")
         return columns

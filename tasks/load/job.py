@@ -10,7 +10,7 @@ import pyarrow as pa
 from kasasagi.blocks.canonical import digest_bytes, prompt_id
 from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, LoadResult, SourceError
-from kasasagi.tasks.load.files.locate import Place, locate
+from kasasagi.tasks.load.files.locate import DataLocation, locate
 from kasasagi.tasks.load.files.opened import Opened, RawRow
 from kasasagi.tasks.load.files.readers import open_rows
 from kasasagi.tasks.load.json_text import json_text
@@ -83,7 +83,7 @@ def _check_seen(source: DatasetSource, kept: list[KeptColumn], count: int) -> No
         raise SourceError(f"keep: no row of {source.path} has a column {missing!r}: correct its name, or drop it")
 
 
-def _style(place: Place, kept: list[KeptColumn], schema: pa.Schema) -> Style:
+def _style(place: DataLocation, kept: list[KeptColumn], schema: pa.Schema) -> Style:
     def publish(batch: pa.RecordBatch) -> pa.RecordBatch:
         nothing = pa.nulls(batch.num_rows, pa.string())
         label = pa.array([place.label] * batch.num_rows, pa.string())

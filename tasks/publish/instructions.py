@@ -10,7 +10,7 @@ from kasasagi.blocks.hints import command
 from kasasagi.blocks.tables import MESSAGES, PROMPTS
 from kasasagi.blocks.workspace.run_tables import identifier
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.tasks.publish.card.dataset_card import PARTIAL, CardFacts, front_matter, how_it_came_about, origin
+from kasasagi.tasks.publish.card.dataset_card import CardFacts, front_matter, how_it_came_about, origin
 from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost
 from kasasagi.tasks.publish.card.markdown import cell, code_block
@@ -55,9 +55,9 @@ def write_instructions(
             files.write(rows)
         files.finish()
     if not figures.pairs:
-        see = command("show", run.id, workspace=run.workspace.folder)
+        see = command("quarantine", run.id, workspace=run.workspace.folder)
         raise PublishError(
-            f"the run {run.id} has no instructions, so there is nothing to publish: find out why with `{see}`"
+            f"the run {run.id} has no instructions, so there is nothing to publish; see why with `{see}`"
         )
     facts = CardFacts(config, run, connection, figures, {name: name for name in kept}, partial, [])
     (folder / CARD).write_text(_card(facts), encoding="utf-8")
@@ -95,7 +95,7 @@ def _card(facts: CardFacts) -> str:
     parts = [
         front_matter(facts, ["instructions", "synthetic", "kasasagi"]),
         f"# {cell(facts.run.state().name)}",
-        *([PARTIAL] if facts.partial else []),
+        *facts.warnings,
         f"{rows:,} instructions without answers ({cost(facts.connection)}), made by kasasagi in the run "
         f"{cell(facts.run.id)}. Conversations with earlier turns: {several:,}.",
         "## How to load it",

@@ -31,9 +31,9 @@ class Source:
         self._prompts = PromptRows(connection, config, self._recipe, sent="generations" in config.formats)
         rows = self._pairs if self._product == "pairs" else self._prompts
         if not rows.count:
-            see = command("show", run.id, workspace=run.workspace.folder)
+            see = command("quarantine", run.id, workspace=run.workspace.folder)
             raise PublishError(
-                f"the run {run.id} has no {self._product}, so there is nothing to publish: find out why with `{see}`"
+                f"the run {run.id} has no {self._product}, so there is nothing to publish; see why with `{see}`"
             )
 
     def tables(self, kind: Kind, forms: Sequence[Format]) -> Iterator[pa.Table]:

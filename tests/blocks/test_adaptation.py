@@ -32,12 +32,12 @@ LISTED = (200, {}, b'{"data": [{"id": "small"}]}')
 def test_the_queue_of_a_vllm_server_is_watched(
     server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: int
 ) -> None:
-    asked, waiting = itertools.count(1), OpenAIEndpoint.waiting
+    asked, waiting = itertools.count(1), OpenAIEndpoint.queue_length
 
     async def sometimes(endpoint: OpenAIEndpoint) -> int | None:
         return None if silent and next(asked) % silent == 0 else await waiting(endpoint)
 
-    monkeypatch.setattr(OpenAIEndpoint, "waiting", sometimes)
+    monkeypatch.setattr(OpenAIEndpoint, "queue_length", sometimes)
     monkeypatch.setattr(server_lane, "QUEUE_CHECK_S", 0.05)
     server.configure(owned_by="vllm", slots=8, first_token_s=0.2)
     with dispatching(tmp_path, {"small": model(server, max_concurrency=128)}) as dispatcher:

@@ -94,7 +94,7 @@ def test_a_process_that_comes_later_gets_its_part_and_no_call_too_many_is_sent()
         serving = [asyncio.create_task(first.serve())]
         await busy_until([first], lambda: first.in_flight == 64, 64)
         serving.append(asyncio.create_task(second.serve()))
-        await busy_until([first, second], lambda: second.held >= 24, 64)
+        await busy_until([first, second], lambda: second.slots_held >= 24, 64)
         await ended(*serving)
 
     conducted(work)
@@ -168,7 +168,7 @@ def test_slots_that_arrive_while_the_run_ends_are_given_back() -> None:
         while not shelf.leases:
             await asyncio.sleep(0)
         await ended(serving)
-        assert limit.held == 0
+        assert limit.slots_held == 0
         await limit.close()
         assert not shelf.leases
 
@@ -187,7 +187,7 @@ def test_a_lease_that_has_ended_is_not_used_any_more(monkeypatch: pytest.MonkeyP
         shelf.total = 0
         monkeypatch.setattr(shared_limit, "LEASE_S", 1e9)  # what is held is more than half over
         for _ in range(ROUNDS):
-            if limit.held == 0:
+            if limit.slots_held == 0:
                 break
             await asyncio.sleep(0)
         assert not limit.has_room()

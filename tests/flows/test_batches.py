@@ -18,7 +18,7 @@ from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe
 from kasasagi.flows.run.lifecycle import session_of
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.upkeep.batches import cancel, find_batch, waiting
+from kasasagi.flows.upkeep.batches import cancel, find_batch, waiting_batches
 from tests.blocks.helpers import dispatching, kept, model, questions, until
 from tests.fake_server import FakeServer
 
@@ -31,7 +31,7 @@ def test_a_batch_that_waits_is_listed_cancelled_and_what_it_answered_is_kept(
         small = model(server, batch={"gather_s": 0, "poll_s": 0.02})
         with dispatching(place.ledger_folder, {"small": small}) as dispatcher:
             threading.Thread(target=ask_until_stopped, args=(dispatcher,)).start()
-            until(lambda: [note for note in waiting(place) if note.batch_id])
+            until(lambda: [note for note in waiting_batches(place) if note.batch_id])
             dispatcher.stop(StoppedError("interrupted"))
         batches(context, None, tmp_path)
         output = capsys.readouterr().out
@@ -74,10 +74,10 @@ def test_a_batch_that_the_server_does_not_have_is_forgotten(
         server.configure(status_all=401)
         with pytest.raises(KasasagiError, match="answers 401"):
             cancel(place, note)
-        assert waiting(place) == [note]
+        assert waiting_batches(place) == [note]
         server.configure(status_all=None, batch_list=batch_list)
         assert f"{batch_id or note.name} is not found at" in cancel(place, note)
-    assert not waiting(place)
+    assert not waiting_batches(place)
 
 
 def test_a_batch_that_nothing_but_404_is_said_of_is_forgotten_on_demand(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_a_batch_that_nothing_but_404_is_said_of_is_forgotten_on_demand(tmp_path
         unconfirmed = a_note(place, server.base_url, None)
         with pytest.raises(KasasagiError, match="answers 404"):
             cancel(place, unconfirmed)
-        assert waiting(place) == [unconfirmed], "the batch itself was not asked for"
+        assert waiting_batches(place) == [unconfirmed], "the batch itself was not asked for"
         assert "is removed from the list as you asked" in cancel(place, a_note(place, server.base_url, "batch_7"))
-    assert waiting(place) == [unconfirmed]
+    assert waiting_batches(place) == [unconfirmed]
 
 
 def test_a_batch_that_its_server_cannot_cancel_is_not_forgotten(tmp_path: Path) -> None:
@@ -96,11 +96,11 @@ def test_a_batch_that_its_server_cannot_cancel_is_not_forgotten(tmp_path: Path) 
     with FakeServer(batch_s=3600, batch_list="refused", batch_cancel="unknown") as server:
         with dispatching(place.ledger_folder, {"small": model(server, batch={"gather_s": 0})}) as dispatcher:
             threading.Thread(target=ask_until_stopped, args=(dispatcher,)).start()
-            (note,) = until(lambda: [note for note in waiting(place) if note.batch_id])
+            (note,) = until(lambda: [note for note in waiting_batches(place) if note.batch_id])
             dispatcher.stop(StoppedError("interrupted"))
         with pytest.raises(KasasagiError, match="does not cancel batch_0: it answers 404"):
             cancel(place, note)
-    assert waiting(place) == [note]
+    assert waiting_batches(place) == [note]
 
 
 def test_a_batch_in_a_folder_is_taken_out_of_it_and_forgotten(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_batch_in_a_folder_is_taken_out_of_it_and_forgotten(tmp_path: Path) ->
     (folder / f"{note.name}.jsonl").write_bytes(b"{}\n")
     assert "removed from the list" in cancel(place, note)
     assert not list(folder.iterdir())
-    assert not waiting(place)
+    assert not waiting_batches(place)
 
 
 def ask_until_stopped(dispatcher: Dispatcher) -> None:

@@ -10,7 +10,7 @@ from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.rebuild.rebuild import rebuild_pairs, republish
-from kasasagi.flows.upkeep.waiting import rows_behind
+from kasasagi.flows.upkeep.stopped_runs import rows_behind
 from kasasagi.flows.views.diff import pair_changes
 from kasasagi.tasks.gate.approvals import write_approvals
 from kasasagi.tasks.gate.explain import words

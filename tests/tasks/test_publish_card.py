@@ -87,7 +87,7 @@ def test_reasons_gates_and_models_are_named(run: Run, tmp_path: Path) -> None:
     gates = cells_of(card, "Gates")
     assert [row[4] for row in gates] == ["yes", "yes", "no", "yes"]
     assert {row[5] for row in gates} == {"all rows"}
-    names = ["ExpectColumnValueLengthsToBeBetween(instruction)", "refusals", "verdicts that cannot be read", "rows"]
+    names = ["length of instruction", "refusals", "verdicts that cannot be read", "rows"]
     assert [row[1] for row in gates] == names
     models = cells_of(card, "Models")
     assert [row[:2] for row in models] == [["respond", "large"], ["respond", "small"], ["judge", "critic"]]

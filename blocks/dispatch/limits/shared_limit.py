@@ -72,14 +72,14 @@ class SharedLimit:
         self._give_back_at = math.inf
 
     @property
-    def held(self) -> int:
+    def slots_held(self) -> int:
         """How many calls may be in flight in this process, by the leases that last."""
         now = _now()
         return sum(block.ends_at > now for block in self._blocks) * self._size
 
     def has_room(self) -> bool:
         """Return whether one more call may be sent now; if not, more slots are asked for."""
-        if self.in_flight < self.held:
+        if self.in_flight < self.slots_held:
             return True
         self._wanted.set()
         return False
@@ -130,7 +130,7 @@ class SharedLimit:
         await self._renew()
         if _now() >= self._give_back_at:
             self._retire_blocks()
-        while self._leaving and self.in_flight <= self.held + (len(self._leaving) - 1) * self._size:
+        while self._leaving and self.in_flight <= self.slots_held + (len(self._leaving) - 1) * self._size:
             await self._slots.give_back(self._leaving[-1].lease)
             self._leaving.pop()
             self._wait_until = _now() + 2 * TRY_AGAIN_S
@@ -166,7 +166,7 @@ class SharedLimit:
 
     def _retire_blocks(self) -> None:
         """Stop using a share of the blocks, or all that are not needed; others may take them first."""
-        idle = (self.held - self.in_flight) // self._size
+        idle = (self.slots_held - self.in_flight) // self._size
         count = max(idle, math.ceil(len(self._blocks) * GIVEN_BACK)) if len(self._blocks) > 1 or idle else 0
         self._leaving += [self._blocks.pop() for _ in range(count)]
         self._give_back_at = _now() + GIVE_BACK_S

@@ -105,7 +105,7 @@ def _section(name: str, model: Mapping[str, Any], schema: Mapping[str, Any]) -> 
     lines = [f"### {name}", "", "<details markdown>", f"<summary>{escape(about)}</summary>", ""]
     lines += ["| key | takes | default | what it is |", "| --- | --- | --- | --- |"]
     for key, field in model["properties"].items():
-        default = "required" if key in required else _value(field.get("default", ""))
+        default = "required" if key in required or "const" in field else _value(field.get("default", ""))
         lines.append(_row(f"`{key}`", ", or ".join(_taken(field, schema)), default, description_of(field, schema)))
     return "\n".join([*lines, "", "</details>", ""])
 

@@ -53,7 +53,7 @@ class Sampled:
     whole: int
 
     @property
-    def said(self) -> str:
+    def note(self) -> str:
         """A sentence where not all was looked at, else nothing."""
         return "" if self.shown >= self.whole else say(f"From a sample of {self.shown:,} of {self.whole:,}.")
 

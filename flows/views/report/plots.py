@@ -76,7 +76,7 @@ def _accepted(facts: Facts) -> Chart | None:
 def text_charts(facts: Facts) -> list[Chart]:
     """Lengths, languages and categories."""
     charts = []
-    sampled = facts.sampled().said
+    sampled = facts.sampled().note
     lengths = facts.column("SELECT length(instruction) FROM prompts WHERE prompt_id <= ?", facts.last)
     if lengths := [length for length in lengths if length is not None]:
         half = say(f"Half of them have at most {_median(lengths):,.0f} characters.")
@@ -96,7 +96,7 @@ def _answer_lengths(facts: Facts) -> Chart | None:
         return None
     medians = ", ".join(f"{label(model)} {_median(lengths):,.0f}" for model, lengths in groups)
     note = say("Median characters: {medians}.", medians=medians)
-    chart = Chart("Length of the answers", f"{note} {facts.sampled().said}")
+    chart = Chart("Length of the answers", f"{note} {facts.sampled().note}")
     return histogram(chart, groups, say("characters"), logarithmic=True)
 
 
@@ -214,7 +214,7 @@ def _length_bias(facts: Facts) -> list[Chart]:
     longer = sum(one > other for one, other in lengths) / len(lengths)
     ratios = [max(-4.0, min(4.0, math.log2(one / other))) for one, other in lengths]
     note = say(f"The chosen answer is longer in {longer:.0%} of {plural(len(lengths), 'pair')}.")
-    chart = Chart("Length bias: chosen against rejected", f"{note} {facts.sampled().said}")
+    chart = Chart("Length bias: chosen against rejected", f"{note} {facts.sampled().note}")
     with drawing(chart) as axes:
         _, edges, drawn = axes.hist(ratios, bins=[step / 4 - 0.125 for step in range(-16, 18)])
         patches: Any = drawn

@@ -17,6 +17,7 @@ _COMMONEST = """
 SELECT reason, count(*) AS rows, mode(detail) AS detail FROM quarantine
 WHERE stage = $stage AND ($all OR list_contains($reasons, reason)) GROUP BY reason ORDER BY rows DESC, reason LIMIT 1
 """
+_OF_RESPONSES = {"stage": "respond", "all": True, "reasons": []}
 _SILENT = """
 WITH asked AS (
     SELECT model, 1 AS answers FROM responses
@@ -85,6 +86,10 @@ def _commonest_reason(tables: DuckDBPyConnection, run: Run, stage: str, expectat
     if found is None:
         return None
     reason, rows, detail = found
+    if reason == "too_few_responses" and (removed := tables.execute(_COMMONEST, _OF_RESPONSES).fetchone()):
+        see = command("quarantine", run.id, "--stage", "respond", workspace=run.workspace.folder)
+        why = f"most often because fewer than two answers were left ({removed[0]} {removed[1]:,})"
+        return Cause(why, see)
     words = f": {str(detail)[:DETAIL_CHARACTERS]}" if detail else ""
     again = "; run again to ask only what is missing" if transient else ""
     see = command("quarantine", run.id, "--stage", stage, workspace=run.workspace.folder)

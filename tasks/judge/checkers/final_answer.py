@@ -13,7 +13,7 @@ MOST_CHARS = 20_000
 MOST_STATEMENTS = 20
 """Of marks the last so many are read."""
 BEFORE = 400
-Place = Literal["boxed", "marked", "whole", "conclusion"]
+StatementPlace = Literal["boxed", "marked", "whole", "conclusion"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Statement:
     """An answer that a response states, with the sentence that contains it."""
 
     text: str
-    place: Place
+    place: StatementPlace
     sentence: str = ""
 
 
@@ -227,7 +227,7 @@ def _unmarked(text: str) -> Statements:
     if not parts:
         return Statements(problem="the response says nothing that can be taken for an answer")
     last = parts[-1]
-    place: Place = "whole" if len(parts) == 1 and len(text) <= LONGEST_BARE else "conclusion"
+    place: StatementPlace = "whole" if len(parts) == 1 and len(text) <= LONGEST_BARE else "conclusion"
     if place == "conclusion" and not _CONCLUDES.search(last):
         return Statements(problem="the response does not say which of its words are the answer")
     if HEDGES.search(last) or text.endswith("?"):

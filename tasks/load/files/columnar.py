@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from kasasagi.blocks.suggestions import nearest
 from kasasagi.tasks.load.config import DatasetSource, SourceError
 from kasasagi.tasks.load.files.formats import split_and_part
-from kasasagi.tasks.load.files.locate import Place
+from kasasagi.tasks.load.files.locate import DataLocation
 from kasasagi.tasks.load.files.opened import Opened, RawRow
 from kasasagi.tasks.load.files.unpacked import MOST_BATCH_BYTES, MOST_ROW_BYTES, text_columns, unpacked_bytes
 
@@ -19,7 +19,7 @@ _PARQUET_ROWS = 64
 _MOST_UNPACKED, _MOST_TIMES = 1 << 30, 200
 
 
-def open_columnar(source: DatasetSource, place: Place) -> Opened:
+def open_columnar(source: DatasetSource, place: DataLocation) -> Opened:
     """Open a Parquet file, a saved dataset or a Hub id.
 
     Raises:
@@ -32,7 +32,7 @@ def open_columnar(source: DatasetSource, place: Place) -> Opened:
     return Opened(list(names) if names else None, _dataset_rows(dataset, place))
 
 
-def _open_parquet(source: DatasetSource, place: Place) -> Opened:
+def _open_parquet(source: DatasetSource, place: DataLocation) -> Opened:
     """Return a Parquet file, or a folder of them whose columns are the same."""
     paths = [shard.file for shard in place.shards or (place,)]
     files = [_parquet_file(path) for path in paths]
@@ -72,7 +72,7 @@ def _batches(files: Iterable[Any]) -> Iterator[pa.RecordBatch]:
         yield from file.iter_batches(_PARQUET_ROWS)
 
 
-def _saved_dataset(source: DatasetSource, place: Place) -> Any:
+def _saved_dataset(source: DatasetSource, place: DataLocation) -> Any:
     import datasets
 
     try:
@@ -117,7 +117,7 @@ def _hub_dataset(source: DatasetSource) -> Any:
         ) from error
 
 
-def _dataset_rows(dataset: Any, place: Place) -> Iterator[RawRow]:
+def _dataset_rows(dataset: Any, place: DataLocation) -> Iterator[RawRow]:
     tables = dataset.with_format("arrow").iter(batch_size=_BATCH_ROWS)
     return _rows((batch for table in tables for batch in table.to_batches()), place.label)
 

@@ -9,7 +9,7 @@ from typing import IO
 from kasasagi.blocks.canonical import SURROGATES
 from kasasagi.tasks.load.config import DatasetSource, SourceError
 from kasasagi.tasks.load.files.encodings import check_encoding, misread
-from kasasagi.tasks.load.files.locate import Place
+from kasasagi.tasks.load.files.locate import DataLocation
 from kasasagi.tasks.load.files.opened import RawRow
 from kasasagi.tasks.load.files.streams import (
     DAMAGE,
@@ -63,7 +63,7 @@ class CsvForm:
         return misread(raw, self.named)
 
 
-def csv_form(source: DatasetSource, place: Place) -> CsvForm:
+def csv_form(source: DatasetSource, place: DataLocation) -> CsvForm:
     """Return how a csv file is read: as the recipe says, by default as UTF-8 with commas, or with tabs for a .tsv file.
 
     Raises:
@@ -103,7 +103,7 @@ def _csv_reader(file: IO[bytes], form: CsvForm) -> tuple[_Recorder, Callable[[],
     return recorder, lambda: next(reader, None)
 
 
-def csv_header(place: Place, form: CsvForm) -> list[str] | None:
+def csv_header(place: DataLocation, form: CsvForm) -> list[str] | None:
     """Return the columns that a file names, None for an empty file. Raises SourceError."""
     with open_bytes(place) as file:
         _, read = _csv_reader(file, form)
@@ -121,7 +121,7 @@ def csv_header(place: Place, form: CsvForm) -> list[str] | None:
     return header or None
 
 
-def csv_rows(place: Place, form: CsvForm) -> Iterator[RawRow]:
+def csv_rows(place: DataLocation, form: CsvForm) -> Iterator[RawRow]:
     """Yield the rows below the header.
 
     Raises:
@@ -145,7 +145,7 @@ def csv_rows(place: Place, form: CsvForm) -> Iterator[RawRow]:
             recorder.row()
 
 
-def _broken_row(error: csv.Error, first: int, recorder: _Recorder, place: Place) -> RawRow:
+def _broken_row(error: csv.Error, first: int, recorder: _Recorder, place: DataLocation) -> RawRow:
     """Return a row that is no row of a csv file; SourceError where an open quote would take in all lines behind it."""
     lines, where = recorder.lines - first + 1, _lines_named(first, recorder.lines)
     if lines > 1 and "unexpected end of data" in str(error):

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Mapping, Sequence
 
 from kasasagi.tasks.load.config import SourceError
-from kasasagi.tasks.load.files.locate import Place
+from kasasagi.tasks.load.files.locate import DataLocation
 
 _SHOWN_CHARACTERS = 40
 _GUESSED_BYTES = 64 << 10
@@ -80,7 +80,7 @@ def misread(data: bytes, encoding: str | None) -> str:
     return f"it is not UTF-8; {remedy(data)}"
 
 
-def check_encoding(head: bytes, place: Place) -> None:
+def check_encoding(head: bytes, place: DataLocation) -> None:
     """Refuse a csv file that is not UTF-8 as a whole; single lines that are not, or have a NUL, are quarantined.
 
     Raises:
@@ -96,7 +96,7 @@ def check_encoding(head: bytes, place: Place) -> None:
         raise SourceError(f"{place.file} is not UTF-8 (line {number}): {remedy(_joined(broken))}")
 
 
-def check_json_encoding(head: bytes, place: Place) -> None:
+def check_json_encoding(head: bytes, place: DataLocation) -> None:
     """Refuse a jsonl or json file that is UTF-16 or ISO-2022-JP; of another encoding, each row has its own reason.
 
     Raises:

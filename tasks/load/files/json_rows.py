@@ -11,12 +11,12 @@ import orjson
 from kasasagi.blocks.canonical import SURROGATES
 from kasasagi.tasks.load.config import SourceError
 from kasasagi.tasks.load.files.encodings import is_utf8, misread
-from kasasagi.tasks.load.files.locate import Place
+from kasasagi.tasks.load.files.locate import DataLocation
 from kasasagi.tasks.load.files.opened import RawRow
 from kasasagi.tasks.load.files.streams import MAX_LINE_BYTES, lines_of, open_utf8
 
 
-def jsonl_rows(place: Place, encoding: str | None) -> Iterator[RawRow]:
+def jsonl_rows(place: DataLocation, encoding: str | None) -> Iterator[RawRow]:
     """Yield the rows of a file that holds one value a line.
 
     Raises:
@@ -63,7 +63,7 @@ def _why_unreadable(line: bytes, detail: str) -> tuple[str, str]:
     return ("invalid_utf8", "a lone surrogate") if lone else ("broken_json", detail)
 
 
-def is_lines(place: Place, encoding: str | None) -> bool:
+def is_lines(place: DataLocation, encoding: str | None) -> bool:
     """Return whether a .json file holds one object a line, as many do.
 
     Raises:
@@ -80,7 +80,7 @@ def is_lines(place: Place, encoding: str | None) -> bool:
         return False
 
 
-def json_rows(place: Place, encoding: str | None) -> list[RawRow]:
+def json_rows(place: DataLocation, encoding: str | None) -> list[RawRow]:
     """Return the rows of a file that is one JSON text.
 
     Raises:
@@ -96,7 +96,7 @@ def json_rows(place: Place, encoding: str | None) -> list[RawRow]:
     return [_checked(value, number, encoding) for number, value in enumerate(values, 1)]
 
 
-def _list_in(value: Any, place: Place) -> list[Any]:
+def _list_in(value: Any, place: DataLocation) -> list[Any]:
     lists = [item for item in value.values() if isinstance(item, list)] if isinstance(value, dict) else []
     if isinstance(value, list):
         return value
@@ -114,7 +114,7 @@ def _checked(value: Any, number: int, encoding: str | None) -> RawRow:
     return RawRow(raw=raw, reason="invalid_utf8", detail=f"row {number}: {misread(raw, encoding)}")
 
 
-def _parse_document(data: bytes, place: Place, encoding: str | None) -> Any:
+def _parse_document(data: bytes, place: DataLocation, encoding: str | None) -> Any:
     """Return a whole JSON text; where bytes or surrogates in it are invalid, they are left in for their own rows to
     answer.
     """

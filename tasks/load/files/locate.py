@@ -21,7 +21,7 @@ _POINTERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DataLocation:
     """A source that was found.
 
     Attributes:
@@ -34,7 +34,7 @@ class Place:
     path: Path | None
     label: str
     compression: str | None = None
-    shards: tuple["Place", ...] = ()
+    shards: tuple["DataLocation", ...] = ()
     note: str | None = None
 
     @property
@@ -45,21 +45,21 @@ class Place:
         return self.path
 
 
-def locate(source: DatasetSource, base: Path) -> Place:
+def locate(source: DatasetSource, base: Path) -> DataLocation:
     """Find a source: beside the recipe, then in the current folder, then (owner/name) on the Hub.
 
     Raises:
         SourceError: For a path that is missing or whose format is not given.
     """
     if source.format == "hub":
-        return Place("hub", None, source.path)
+        return DataLocation("hub", None, source.path)
     asked = Path(source.path).expanduser()
     for path in (base / asked, asked):
         if path.exists():
             return _describe(source, path)
     ending, _ = endings_of(asked)
     if source.format is None and ending not in FORMATS and _HUB_ID.fullmatch(source.path):
-        return Place("hub", None, source.path)
+        return DataLocation("hub", None, source.path)
     raise SourceError(f"source.path {source.path!r} does not exist in {base}{_neighbours(base / asked)}")
 
 
@@ -81,7 +81,7 @@ def source_digest(source: DatasetSource, base: Path) -> str:
     return digest([[file.relative_to(place.path).as_posix(), digest_file(file)] for file in files])
 
 
-def _describe(source: DatasetSource, path: Path) -> Place:
+def _describe(source: DatasetSource, path: Path) -> DataLocation:
     if path.is_dir():
         return _describe_folder(source, path)
     if not path.is_file():
@@ -101,13 +101,13 @@ def _describe(source: DatasetSource, path: Path) -> Place:
     return _describe_file(source, path, form)
 
 
-def _describe_file(source: DatasetSource, path: Path, form: Format) -> Place:
+def _describe_file(source: DatasetSource, path: Path, form: Format) -> DataLocation:
     _check_pointer(path)
     if form in ("jsonl", "json"):
         _check_options(source, path, ("delimiter",), f"a {form} file")
     if form == "parquet":
         _check_options(source, path, ("encoding", "delimiter"), "a Parquet file")
-    return Place(form, path, path.name, endings_of(path)[1])
+    return DataLocation(form, path, path.name, endings_of(path)[1])
 
 
 def _check_pointer(path: Path) -> None:
@@ -122,11 +122,11 @@ def _check_pointer(path: Path) -> None:
             raise SourceError(f"{path} is a {what} pointer, not the data: run {command} in {path.parent}")
 
 
-def _describe_folder(source: DatasetSource, path: Path) -> Place:
+def _describe_folder(source: DatasetSource, path: Path) -> DataLocation:
     if source.format != "saved" and not _is_saved(path) and (found := find_shards(source, path)) is not None:
         _check_options(source, path, ("revision", "streaming"), "a folder of data files")
         shards = tuple(_describe_file(source, file, found.format) for file in found.files)
-        return Place(found.format, path, path.resolve().name, shards=shards, note=found.note)
+        return DataLocation(found.format, path, path.resolve().name, shards=shards, note=found.note)
     if source.format not in (None, "saved"):
         raise SourceError(
             f"source.path {source.path!r} is a folder, but format: {source.format} needs a file: name one"
@@ -141,7 +141,7 @@ def _describe_folder(source: DatasetSource, path: Path) -> Place:
         )
     for file in sorted(path.rglob("*.arrow")):
         _check_pointer(file)
-    return Place("saved", path, path.resolve().name, note=_saved_note(source, path))
+    return DataLocation("saved", path, path.resolve().name, note=_saved_note(source, path))
 
 
 def _saved_note(source: DatasetSource, folder: Path) -> str | None:

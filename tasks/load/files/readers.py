@@ -10,14 +10,14 @@ from kasasagi.tasks.load.files.csv_rows import csv_form, csv_header, csv_rows
 from kasasagi.tasks.load.files.encodings import check_json_encoding
 from kasasagi.tasks.load.files.formats import split_and_part
 from kasasagi.tasks.load.files.json_rows import is_lines, json_rows, jsonl_rows
-from kasasagi.tasks.load.files.locate import Place, locate
+from kasasagi.tasks.load.files.locate import DataLocation, locate
 from kasasagi.tasks.load.files.opened import Opened, RawRow
 from kasasagi.tasks.load.files.streams import check_kind, head_of, report_damage
 
 PEEK_ROWS = 1000
 
 
-def open_rows(source: DatasetSource, place: Place) -> Opened:
+def open_rows(source: DatasetSource, place: DataLocation) -> Opened:
     """Open a source for reading from its first row.
 
     Raises:
@@ -35,7 +35,7 @@ def open_rows(source: DatasetSource, place: Place) -> Opened:
     return open_columnar(source, place)
 
 
-def _open_shards(source: DatasetSource, place: Place) -> Opened:
+def _open_shards(source: DatasetSource, place: DataLocation) -> Opened:
     """Open the files of a folder as one source, of whose rows the recipe may name a part."""
     opened = _open_files(source, place)
     _, part = split_and_part(source)
@@ -47,7 +47,7 @@ def _open_shards(source: DatasetSource, place: Place) -> Opened:
     return replace(opened, rows=islice(opened.rows, part.start, part.stop))
 
 
-def _open_files(source: DatasetSource, place: Place) -> Opened:
+def _open_files(source: DatasetSource, place: DataLocation) -> Opened:
     if place.format == "parquet":
         from kasasagi.tasks.load.files.columnar import open_columnar
 
@@ -57,14 +57,14 @@ def _open_files(source: DatasetSource, place: Place) -> Opened:
     return replace(first, rows=rows)
 
 
-def _shard_rows(source: DatasetSource, shard: Place, columns: list[str] | None) -> Iterator[RawRow]:
+def _shard_rows(source: DatasetSource, shard: DataLocation, columns: list[str] | None) -> Iterator[RawRow]:
     opened = open_rows(source, shard)
     if opened.fixed and opened.columns != columns:
         raise SourceError(f"{shard.file} has other columns than the first file: name one file, or one split")
     return opened.rows
 
 
-def _open_json(source: DatasetSource, place: Place) -> Opened:
+def _open_json(source: DatasetSource, place: DataLocation) -> Opened:
     head = head_of(place)
     check_kind(head, place)
     by_lines = place.format == "jsonl"

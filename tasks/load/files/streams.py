@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import IO, Protocol, cast
 
 from kasasagi.tasks.load.config import SourceError
-from kasasagi.tasks.load.files.locate import Place
+from kasasagi.tasks.load.files.locate import DataLocation
 from kasasagi.tasks.load.files.opened import RawRow
 
 MAX_LINE_BYTES = 64 << 20
@@ -52,7 +52,7 @@ class Transcoded:
         return self._text.read().encode("utf-8", "surrogateescape")
 
 
-def open_bytes(place: Place) -> IO[bytes]:
+def open_bytes(place: DataLocation) -> IO[bytes]:
     """Open a file for reading, decompressed as its ending says."""
     if place.compression == "gzip":
         return cast("IO[bytes]", gzip.open(place.file, "rb"))
@@ -66,7 +66,7 @@ def open_bytes(place: Place) -> IO[bytes]:
 
 
 @contextmanager
-def open_utf8(place: Place, encoding: str | None) -> Iterator["IO[bytes] | Transcoded"]:
+def open_utf8(place: DataLocation, encoding: str | None) -> Iterator["IO[bytes] | Transcoded"]:
     """Open a text file, transcoded to UTF-8 where it is in another encoding. Damage is raised as a SourceError."""
     try:
         with open_bytes(place) as file:
@@ -75,7 +75,7 @@ def open_utf8(place: Place, encoding: str | None) -> Iterator["IO[bytes] | Trans
         raise damage(place, error) from error
 
 
-def head_of(place: Place) -> bytes:
+def head_of(place: DataLocation) -> bytes:
     """Return the first megabyte of a file.
 
     Raises:
@@ -88,14 +88,14 @@ def head_of(place: Place) -> bytes:
         raise damage(place, error) from error
 
 
-def check_kind(head: bytes, place: Place) -> None:
+def check_kind(head: bytes, place: DataLocation) -> None:
     """Refuse a file whose first bytes show that it is no text file. Raises SourceError."""
     for mark, sentence in _KINDS.items():
         if head.startswith(mark):
             raise SourceError(f"{place.file} {sentence}")
 
 
-def report_damage(place: Place, rows: Iterator[RawRow]) -> Iterator[RawRow]:
+def report_damage(place: DataLocation, rows: Iterator[RawRow]) -> Iterator[RawRow]:
     """Yield the same rows, with damage to the file itself raised as a SourceError."""
     try:
         yield from rows
@@ -103,7 +103,7 @@ def report_damage(place: Place, rows: Iterator[RawRow]) -> Iterator[RawRow]:
         raise damage(place, error) from error
 
 
-def damage(place: Place, error: Exception) -> SourceError:
+def damage(place: DataLocation, error: Exception) -> SourceError:
     """Return the error that says why a file cannot be read to its end."""
     if isinstance(error, UnicodeError):
         return SourceError(f"{place.file} cannot be decoded to its end ({error}): correct source.encoding")

@@ -25,10 +25,10 @@ PACKAGES = ("prefect", "duckdb", "great_expectations", "datasets", "pyarrow", "o
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 LARGER_SIZES = ((10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"), (1_000_000_000, "100M<n<1B"))
 ACCOUNT = "rows_in, rows_out, quarantined, calls_paid, calls_reused, prompt_tokens, completion_tokens, cost_usd"
-PARTIAL = """\
+UNFINISHED = """\
 > [!WARNING]
-> **This dataset is not finished.** It was published before its run had ended, or although the run was stopped: rows are
-> missing, and the gates did not evaluate all rows."""
+> **This dataset is not finished.** {why}"""
+BEFORE_THE_END = "It was published before its run had ended: rows are missing, and the gates did not evaluate all rows."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,16 @@ class CardFacts:
     plots: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def warnings(self) -> list[str]:
+        """That the dataset is not finished, and why, if so."""
+        if not self.partial:
+            return []
+        state = self.run.state()
+        error = " ".join((state.error or "").split()).partition("; see ")[0]
+        stopped = f"It was published although its run was stopped: {error.rstrip('.')}."
+        return [UNFINISHED.format(why=stopped if state.status == "stopped" and error else BEFORE_THE_END)]
+
+    @property
     def forms(self) -> list[Format]:
         """The formats, in the recipe's order."""
         return [writer.form for writer in self.writers]
@@ -56,7 +66,7 @@ def card(facts: CardFacts) -> str:
     parts = [
         _header(facts),
         f"# {name}",
-        *([PARTIAL] if facts.partial else []),
+        *facts.warnings,
         _introduction(facts),
         *how_to_load(facts),
         *columns(facts),

@@ -1,7 +1,6 @@
 """The card of a dataset of responses: no judge rated them, and no pairs are made of them."""
 
 from kasasagi.tasks.publish.card.dataset_card import (
-    PARTIAL,
     CardFacts,
     columns,
     front_matter,
@@ -19,7 +18,7 @@ def responses_card(facts: CardFacts) -> str:
     parts = [
         front_matter(facts, ["synthetic", "kasasagi", *facts.config.formats]),
         f"# {cell(facts.run.state().name)}",
-        *([PARTIAL] if facts.partial else []),
+        *facts.warnings,
         f"{figures.pairs:,} responses to {figures.prompts:,} prompts ({cost(facts.connection)})"
         f"{to_look_at(facts.connection, 'respond', 'response', 'did not pass')} Nobody judged them, and no pairs were "
         f"made of them. Made by kasasagi in the run {cell(facts.run.id)}.",
