@@ -44,7 +44,7 @@ def test_the_queue_of_a_vllm_server_is_watched(
         background(lambda: errors_of(dispatcher, questions(2_000)))
         until(lambda: server.stats()["in_flight"] == 128)
         until(lambda: 8 <= server.stats()["in_flight"] <= 24)
-        assert server.stats()["running"] == 8
+        until(lambda: server.stats()["running"] == 8)
 
 
 def test_the_metrics_of_other_servers_are_not_asked_for(server: FakeServer, tmp_path: Path) -> None:
