@@ -151,7 +151,7 @@ class Workspace:
                 found[:5]
             )
         if not states:
-            return f"there is no run in the workspace {self.folder}; start one with `kasasagi run`, or name another one"
+            return f"there is no run in the workspace {self.folder}; run a recipe first, or name another workspace"
         what = "there is no run" if name is None else f"no run matches {name!r}"
         latest = ", ".join(state.run for state in states[:5])
         return f"{what} in the workspace {self.folder}; the latest runs are: {latest}"

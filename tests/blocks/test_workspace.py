@@ -144,7 +144,7 @@ def test_runs_are_listed_from_the_latest_and_found_by_a_beginning(workspace: Wor
 
 
 def test_a_workspace_without_runs_says_so(tmp_path: Path) -> None:
-    with pytest.raises(WorkspaceError, match="start one with"):
+    with pytest.raises(WorkspaceError, match="run a recipe first"):
         Workspace(tmp_path / "nothing").run()
 
 

@@ -130,8 +130,8 @@ def test_calls_cost_and_a_failed_gate_are_there_at_any_width(ended: Run, width: 
     assert "most often unreadable (2 rows" in " ".join(text.split())
     assert re.search(r"^gate +.*kasasagi quarantine \S+ --stage judge", text, re.M)
     assert "ExpectColumnValuesToBeInSet" not in text
-    assert (re.search(r"0\.83 +verdicts that cannot be read", text) is not None) == (width > 100)
-    limit = r"( +share of rows that hold| +verdicts that cannot be read)?( +all rows +\w+)?" if width > 100 else ""
+    assert (re.search(r"0\.83 +verdicts that cannot be read", text) is not None) == (width >= 100)
+    limit = r"( +share of rows that hold| +verdicts that cannot be read)?( +all rows +\w+)?" if width >= 100 else ""
     assert re.search(rf"^judge .*0\.83{limit} +failed *$", text, re.M)
     assert re.search(rf"^filter .*1\.0{limit} +passed *$", text, re.M)
 
