@@ -1,6 +1,5 @@
 """Which pre-query a recipe means: the model's own chat template, a family's from the registry, or a literal text."""
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -15,6 +14,7 @@ from kasasagi.blocks.models.chat_template import ChatTemplate, TokenizerUnusable
 from kasasagi.blocks.models.kinds import Config, ModelConfig, OpenAIModel, VLLMModel
 from kasasagi.blocks.models.llm import Engine, Message, PreQueryEngine
 from kasasagi.blocks.models.pre_query import PreQuery, PreQueryUnknownError, own_pre_query, request_prompt
+from kasasagi.blocks.suggestions import remedy
 
 AUTO = "auto"
 SYSTEM_HOLE = "{system}"
@@ -226,6 +226,5 @@ def check_template_name(template: str) -> str:
     """
     if template == AUTO or template in families() or not _NAME.fullmatch(template):
         return template
-    near = difflib.get_close_matches(template.lower(), [AUTO, *families()], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are auto, {', '.join(families())}"
-    raise ValueError(f"no family of chat models has this name; {hint} A text that looks like a name is {{literal: …}}")
+    hint = f"{remedy(template.lower(), [AUTO, *families()])} (a text that looks like a name is {{literal: …}})"
+    raise ValueError(f"{template!r} is not a family of chat models; {hint}")

@@ -12,17 +12,24 @@ from typing import Any
 RENAMED: Mapping[str, str] = {"max_tokens": "max_completion_tokens"}
 LEFT_OUT = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _UNSUPPORTED = re.compile(
-    r"unsupported|not support|(?:may|can) only be|must be \S+ (?:for|with|when)|only the default|fixed to"
+    r"unsupported|not support|(?:may|can) only be"
+    r"|must be \d[\d.]* (?:for|with|when)\b|only the default|fixed to"
     r"|not a valid parameter|use [`'\"]?max_completion_tokens|n['’]t support|only \S+ is (?:allowed|supported)"
     r"|not (?:allowed|permitted|available|accepted)|deprecated"
     r"|unrecognized|unknown (?:name|parameter|field)|extra inputs|cannot both be",
     re.IGNORECASE,
 )
+_RANGE = re.compile(
+    r"\bbetween\b|\bat (?:most|least)\b|[<>≤≥]|(?:less|greater|more|larger|smaller) than|out of range|exceed"
+    r"|too (?:large|high)",
+    re.IGNORECASE,
+)
+"""A value that is out of range is the recipe's fault: the parameter is not left out for it."""
 ADAPTABLE = (*RENAMED, *LEFT_OUT)
 _NAME = re.compile(rf"(?<![a-z_])({'|'.join(ADAPTABLE)})(?![a-z_])")
 
 
-_SECOND_WORD = re.compile(r"(?<=[a-z])([A-Z])(?=[a-z])")
+_SECOND_WORD = re.compile(r"(?<=[a-z])([A-Z])(?![A-Z])")
 """In presencePenalty and the like."""
 
 
@@ -44,7 +51,7 @@ class Adaptation:
             words: The server's message, the name of the parameter included.
             body: The request's body as it was sent.
         """
-        if status not in (400, 422) or not _UNSUPPORTED.search(words):
+        if status not in (400, 422) or not _UNSUPPORTED.search(words) or _RANGE.search(words):
             return False
         named = [name for name in _NAME.findall(_SECOND_WORD.sub(r"_\1", words).lower()) if name in body]
         if not named:

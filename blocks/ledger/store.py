@@ -83,7 +83,8 @@ def open_database(path: Path) -> sqlite3.Connection:
     """Return a connection to a ledger's database, which is made if it is not there.
 
     Raises:
-        LedgerError: , sqlite3.Error.
+        LedgerError: If another version wrote it.
+        sqlite3.Error: If it cannot be opened.
     """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     if connection.execute("PRAGMA page_count").fetchone() == (0,):

@@ -153,7 +153,7 @@ def own_pre_query(template: ChatTemplate, name: str, place: str = "source") -> T
     """Return the pre-query of a tokenizer's chat template, tried once; place is the part of the recipe that names it.
 
     Raises:
-        PreQueryUnknownError: Naming the tokenizer.
+        PreQueryUnknownError: If the template cannot be used, naming the tokenizer.
     """
     found = TemplatePreQuery(template)
     try:

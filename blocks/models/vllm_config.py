@@ -100,7 +100,7 @@ class VLLMModel(Config):
         return {"seed": secrets.randbelow(2**31), **set_here, **lora, **self.engine}
 
     def with_resolved_folders(self, base: Path) -> "VLLMModel":
-        """Return the model with absolute paths for folders that exist beside the recipe (base)."""
+        """Return the model with absolute paths for folders that exist next to the recipe (base)."""
         named = {name: getattr(self, name) for name in FOLDERS}
         beside = {name: base / Path(path).expanduser() for name, path in named.items() if path is not None}
         return self.model_copy(update={name: str(path) for name, path in beside.items() if path.is_dir()})

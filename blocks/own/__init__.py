@@ -1,1 +1,1 @@
-"""A user's own Python beside the recipe, and the registries in which it stands beside ours."""
+"""A user's own Python next to the recipe, and the registries that hold it and ours."""

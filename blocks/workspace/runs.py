@@ -49,7 +49,7 @@ class RunState(Config):
     pid_started: float = Field(0.0, description="When that process started, so that a reused number is noticed.")
     exit_code: int | None = Field(None, description="0 done, 1 failed, 3 a gate stopped it, 4 the budget stopped it.")
     error: str | None = Field(None, description="Why it ended, in one sentence.")
-    publishable: bool = Field(False, description="Whether every stage is done and every gate let it pass.")
+    publishable: bool = Field(False, description="Whether every stage is done, every gate passed, and there is a row.")
     published: str | None = Field(None, description="Where the dataset is.")
     hub: str | None = Field(None, description="Its page on the Hub.")
     flow_run: str | None = Field(None, description="The id of its flow run in Prefect.")
@@ -147,9 +147,8 @@ class Workspace:
 
     def _no_single_run(self, name: str | None, found: Sequence[str], states: Sequence[RunState]) -> str:
         if found:
-            return f"{name!r} matches several runs in the workspace {self.folder}; write more of one: " + ", ".join(
-                found[:5]
-            )
+            several = f"{name!r} matches several runs in the workspace {self.folder}"
+            return f"{several}; write more of one: {', '.join(found[:5])}"
         if not states:
             return f"there is no run in the workspace {self.folder}; run a recipe first, or name another workspace"
         what = "there is no run" if name is None else f"no run matches {name!r}"

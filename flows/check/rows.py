@@ -23,7 +23,7 @@ ROWS = 100
 SHOWN_REASONS = 5
 DETAIL_CHARS = 120
 OF_COLUMNS = ("empty", "missing_column", "wrong_type")
-"""Reasons of rows whose prompt may stand in another column."""
+"""Reasons of rows whose prompt may be in another column."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Problems of a recipe as sentences: the place, the value, the reason and the nearest valid choice."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
@@ -8,6 +7,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from kasasagi.blocks.suggestions import remedy
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.recipe import pydantic_words
 
@@ -33,10 +33,7 @@ class RecipeError(UsageError):
 
 def nearest(name: str, choices: Sequence[str]) -> str:
     """Return the end of a sentence that names the nearest valid choice, or all of a few."""
-    close = difflib.get_close_matches(str(name), [str(choice) for choice in choices], n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; use one of: {', '.join(sorted(map(str, choices))[:20])}" if choices else ""
+    return f"; {remedy(str(name), sorted(map(str, choices)))}" if choices else ""
 
 
 def literal_keys(data: Any) -> list[str]:
@@ -141,7 +138,7 @@ def _missing_key(problem: Mapping[str, Any], root: type[BaseModel], place: str) 
 
 def _missing_kind(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:
     kinds = ", ".join(_kinds(root, problem["loc"]))
-    return f"{place}.kind: this key is missing; use one of: {kinds}"
+    return f"{place}.kind: this key is missing; use one of {kinds}"
 
 
 def _unknown_kind(problem: Mapping[str, Any], root: type[BaseModel], place: str) -> str:

@@ -87,7 +87,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """Return the mapping in a YAML text.
 
     Raises:
-        RecipeError: Naming line and column.
+        RecipeError: If it is not valid, naming line and column.
     """
     try:
         data = read_yaml(text)

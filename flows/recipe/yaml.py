@@ -27,7 +27,7 @@ def read_yaml(text: str) -> Any:
     """Return the value in a YAML text.
 
     Raises:
-        ValueError: , in one line and with its place where there is one.
+        ValueError: If it is none, in one line and with the place where there is one.
     """
     try:
         value = yaml.load(text, _Loader)

@@ -1,27 +1,24 @@
 """An active run: it takes rows through the stages by chunks, and lets stages overlap behind their gates."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from prefect import State
 from prefect.states import Completed
 
-from kasasagi.blocks.workspace.runs import RunHandle
-from kasasagi.flows.run.chunk_executor import ChunkExecutor, Future
+from kasasagi.flows.run.chunk_executor import ChunkExecutor
 from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.chunks import prompt_chunks
 from kasasagi.flows.run.concurrency import Concurrency, responsive, result_of
 from kasasagi.flows.run.driver import PromptChunk, Rows, inputs_of
 from kasasagi.flows.run.plan.planner import Planner
 from kasasagi.flows.run.waves import Waves
-from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.filter.stage import REWRITES
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.publish import Release
 from kasasagi.tasks.publish.task import publishing
 from kasasagi.tasks.stage_task import StageTask
-from kasasagi.tasks.synthesize.stage import SYNTHESIZE
 
 
 class NothingNewError(Exception):
@@ -38,17 +35,6 @@ class ActiveRun(ChunkExecutor):
     def id(self) -> str:
         """The run's id."""
         return self.session.run.id
-
-    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Future] = ()) -> RunHandle:
-        """Have a chunk done; the first chunk of draws, before which nothing was judged, is a scout like any other.
-
-        Raises:
-            GateFailedError: If that scout fails.
-        """
-        done = await super().do(task, job, after)
-        if task.stage is SYNTHESIZE and job.chunk == 0 and self.session.dispatcher.refused_by is None:
-            await self.judging.gate(SYNTHESIZE, "scout", self.behind(task))
-        return done
 
     async def source(self, task: StageTask) -> Rows:
         """Load the source's rows."""

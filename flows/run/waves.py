@@ -80,7 +80,7 @@ class Waves:
         self._run.log_plans(planner.plans(), later.plans())
 
     async def _draw(self, drawn: int, draws: int) -> None:
-        """Draw what is wanted beyond what was drawn, chunk by chunk."""
+        """Draw what is wanted beyond what was drawn, chunk by chunk; the first chunk of all is the scout."""
         run, context, task = self._run, self._context, self._task
         chunks = dict(enumerate(chunks_of_draws(drawn, draws), self._chunks))
         self._chunks += len(chunks)
@@ -92,6 +92,8 @@ class Waves:
                 return
             job = await asyncio.to_thread(lambda: task.job(context, number, {}, start=numbers.start, stop=numbers.stop))
             handle = (await run.do(task, job)).handle
+            if number == 0 and not self._is_refused():
+                await run.judging.gate(task.stage, "scout", run.behind(task))
             if "draws" in handle.shards:
                 self._shards[number] = handle.shards["draws"]
             chunk = await asyncio.to_thread(yield_of, context, handle)

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any
+
+from kasasagi.blocks.suggestions import close_to
 
 ELLIPSIS = "…"
 # Controls, invisible marks and everything that turns the direction of writing; joiners (200C, 200D) shape real text.
@@ -65,9 +66,9 @@ def plural(number: int, noun: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` where a known name is close, else nothing."""
-    found = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    """Return `; did you mean 'x'?` where a known name is close, else nothing."""
+    close = close_to(name, known)
+    return "" if close is None else f"; did you mean {close!r}?"
 
 
 def messages_text(messages: Sequence[dict[str, Any]] | None) -> str:

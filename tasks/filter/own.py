@@ -1,4 +1,4 @@
-"""A user's own rules: functions of a row, in a Python file beside the recipe."""
+"""A user's own rules: functions of a row, in a Python file next to the recipe."""
 
 from collections.abc import Callable
 from pathlib import Path

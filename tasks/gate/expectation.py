@@ -1,6 +1,5 @@
 """One expectation of a gate, and the few kinds that the defaults are made of."""
 
-import difflib
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,13 +8,16 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.suggestions import close_to
 
 Severity = Literal["critical", "warning", "info"]
 Scope = Literal["scout", "whole", "both"]
 BY_QUERY = "UnexpectedRowsExpectation"
 BATCH = "{batch}"
 """What stands for the stage's rows in a query, as in Great Expectations."""
-_CLASSES = "a Great Expectations class, or a class in a file beside the recipe, such as my_gates:ExpectShortAnswers"
+ALIKE = 0.6
+"""How alike a misspelt name must be: all of them begin with the same word."""
+_CLASSES = "a Great Expectations class, or a class in a file next to the recipe, such as my_gates:ExpectShortAnswers"
 
 
 class Expectation(Config):
@@ -45,9 +47,10 @@ class Expectation(Config):
     def _is_known(cls, value: str) -> str:
         known = (*_known_expectations(), BY_QUERY)
         if not _is_dotted(value) and len(known) > 1 and value.casefold() not in {name.casefold() for name in known}:
-            near = difflib.get_close_matches(value, known, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"name {_CLASSES}"
-            raise ValueError(f"{value!r} is not an expectation; {remedy}")
+            close = close_to(value, known, ALIKE)
+            raise ValueError(
+                f"{value!r} is not an expectation; " + (f"did you mean {close!r}?" if close else f"name {_CLASSES}")
+            )
         return value
 
     @model_validator(mode="after")
@@ -61,7 +64,7 @@ class Expectation(Config):
 
     @property
     def is_own(self) -> bool:
-        """Whether its class is the user's own, in a file beside the recipe."""
+        """Whether its class is the user's own, in a file next to the recipe."""
         return _is_dotted(self.expectation)
 
     @property

@@ -1,4 +1,4 @@
-"""Classes of expectations: those of Great Expectations, and a user's own from a Python file beside the recipe."""
+"""Classes of expectations: those of Great Expectations, and a user's own from a Python file next to the recipe."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rules for answers by name: ours, and functions in a file beside the recipe."""
+"""Rules for answers by name: ours, and functions in a file next to the recipe."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

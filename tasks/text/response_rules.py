@@ -3,13 +3,13 @@
 They err on the side of the answer: what a rule drops should be bad beyond doubt, since the judge sees the rest.
 """
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from kasasagi.blocks.suggestions import remedy
 from kasasagi.tasks.text.answer_language import other_language
 from kasasagi.tasks.text.asked_repetition import repeats_asked
 from kasasagi.tasks.text.endings import is_cut_off
@@ -66,9 +66,7 @@ def first_broken(rules: Sequence[str], answer: Answer) -> Broken | None:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, RULES, 1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RULES)}."
-    return f"the response rule {name!r} does not exist: {remedy}"
+    return f"{name!r} is not a rule for responses; {remedy(name, RULES)}"
 
 
 def _excerpt(text: str) -> str:

@@ -183,10 +183,14 @@ def test_a_model_that_takes_no_max_tokens_and_no_temperature_is_understood(tmp_p
         ("Model m does not support parameter presencePenalty", "presence_penalty"),
         ("temperature 3.0 is not valid: it must be between 0 and 2", None),
         ("max_tokens must be at most 4096", None),
+        ("temperature can only be between 0 and 2", None),
+        ("top_p must be <1 for this model", None),
+        ("temperature: 3.0 is not allowed, it must be less than 2", None),
+        ("Model m does not support parameter topP", "top_p"),
     ],
 )
 def test_a_refusal_of_a_parameter_is_understood_in_other_words(words: str, named: str | None) -> None:
-    body = {"max_tokens": 64, "temperature": 3.0, "presence_penalty": 1.0}
+    body = {"max_tokens": 64, "temperature": 3.0, "top_p": 0.9, "presence_penalty": 1.0}
     adaptation = Adaptation()
     assert adaptation.learn(400, words, body) == (named is not None)
     assert set(body) - set(adaptation.apply(body)) == ({named} if named else set())

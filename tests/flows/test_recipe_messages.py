@@ -6,8 +6,8 @@ from kasasagi.blocks.own.registry import Registry
 from tests.flows.test_recipe import problem
 
 SENTENCES = {
-    "judge.aspects=[beauty]": "judge.aspects.0: 'beauty' is not allowed; use one of: helpfulness, honesty, ",
-    "judge.orders=none": "judge.orders: 'none' is not allowed; use one of: both, confirm, random",
+    "judge.aspects=[beauty]": "judge.aspects.0: 'beauty' is not allowed; use one of helpfulness, honesty, ",
+    "judge.orders=none": "judge.orders: 'none' is not allowed; use one of both, confirm, random",
     "publish.formats=[parquet]": "publish.formats.0: 'parquet' is not a format; use one of trl, ",
     "pairs.strategy=best": "pairs.strategy: 'best' is not a strategy; use one of best_vs_worst, ",
     "filter.rules=[min_char]": "filter.rules: 'min_char' is not a rule; did you mean 'min_chars'?",
@@ -25,8 +25,8 @@ SENTENCES = {
     "filter.where={a: 'nocol > 3'}": (
         "filter.where.a: 'nocol > 3' is not a valid condition (no column nocol); use one of prompt_id, messages"
     ),
-    "source={kind: x}": "source.kind: 'x' is not a kind; use one of: ",
-    "source={path: a}": "source.kind: this key is missing; use one of: ",
+    "source={kind: x}": "source.kind: 'x' is not a kind; use one of ",
+    "source={path: a}": "source.kind: this key is missing; use one of ",
 }
 
 

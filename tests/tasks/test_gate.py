@@ -18,9 +18,8 @@ from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.evaluate import _batch_definition as batch_definition
 from kasasagi.tasks.gate.evaluate import judge_stage
-from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
-from kasasagi.tasks.gate.explain.words import limit_of, plain_name
+from kasasagi.tasks.gate.explain.words import plain_name
 from kasasagi.tasks.gate.frames import stage_frame
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES, default_expectations
@@ -402,27 +401,3 @@ def test_the_library_writes_nothing_of_its_set_up(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.INFO):
         batch_definition.__wrapped__()
     assert [record.getMessage() for record in caplog.records if record.name.startswith("great_expectations")] == []
-
-
-@pytest.mark.parametrize(
-    ("fields", "name", "limit"),
-    [
-        ({"expectation": "ExpectTableRowCountToBeBetween", "min_value": 1_000}, "rows", "at least 1,000"),
-        (
-            {
-                "expectation": "ExpectColumnValuesToBeBetween",
-                "column": "characters",
-                "min_value": 500,
-                "max_value": 900.5,
-                "mostly": 0.5,
-            },
-            "characters",
-            "at least 500, at most 900.5 in at least 50.0%",
-        ),
-        ({"expectation": "ExpectColumnValuesToNotBeNull", "column": "topic"}, "topic not empty", "every row"),
-    ],
-)
-def test_an_expectation_of_the_recipe_is_named_in_words(fields: dict[str, Any], name: str, limit: str) -> None:
-    one = Expectation.model_validate({"stage": "respond", **fields})
-    assert plain_name(one.name) == name
-    assert limit_of(one, one.arguments) == limit

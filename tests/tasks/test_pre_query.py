@@ -131,7 +131,7 @@ def test_with_a_tokenizer_any_template_is_sent_with_one_bos(tmp_path: Path, temp
 def test_a_name_that_no_family_has_gets_the_nearest_and_a_text_stays_a_text() -> None:
     with pytest.raises(ValidationError, match=r"did you mean 'qwen-2.5'"):
         source("qwen-2.4")
-    with pytest.raises(ValidationError, match=r"there are auto, llama-3.*\{literal: …\}"):
+    with pytest.raises(ValidationError, match=r"use one of auto, llama-3.*\{literal: …\}"):
         source("Zzyzx")
     for text in ("<|user|>", "### 指示:\n", "User: ", "<s>[INST]"):
         assert pre_query(source(text).template, model()).prompt(steer="a") == text + "a"

@@ -358,7 +358,7 @@ def test_the_first_rule_in_the_given_order_counts() -> None:
 
 
 def test_an_unknown_rule_is_named_with_the_nearest_one() -> None:
-    with pytest.raises(ValueError, match=r"'no_refusals' does not exist: did you mean 'no_refusal'\?"):
+    with pytest.raises(ValueError, match=r"'no_refusals' is not a rule for responses; did you mean 'no_refusal'\?"):
         first_broken(["no_refusals"], Answer("", ""))
 
 

@@ -88,7 +88,7 @@ def query(run: Run, sql: str) -> Iterator[QueryResult]:
     """The result of one reading statement on a run's tables.
 
     Raises:
-        UsageError: , in one sentence, for a statement that is wrong, that would write, or that reads other files.
+        UsageError: In one sentence, for a statement that is wrong, that would write, or that reads other files.
     """
     with reading(run, alone=True) as connection:
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = {quoted(run.folder / 'scratch')}")

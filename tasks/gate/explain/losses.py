@@ -6,6 +6,7 @@ from typing import Any
 
 CONSEQUENCES = ("nothing_to_compare", "too_few_responses")
 """Reasons of rows that lack others, which an earlier stage quarantined."""
+FEWER_LEFT = "most often because fewer than two answers were left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Loss:
         lost = f"{self.rows:,} of {self.of:,} {unit}{'' if self.of == 1 else 's'} {became}"
         if self.cause is None:
             return f"{lost}, most often", f"{self.reason} ({self.count:,})"
-        return f"{lost}, most often because fewer than two answers were left", f"({self.cause[0]} {self.cause[1]:,})"
+        return f"{lost}, {FEWER_LEFT}", f"({self.cause[0]} {self.cause[1]:,})"
 
 
 def loss_of(stage: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> Loss | None:

@@ -9,6 +9,7 @@ from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.llm import PASSING
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.gate.expectation import BY_QUERY
+from kasasagi.tasks.gate.explain.losses import FEWER_LEFT
 from kasasagi.tasks.gate.explain.words import OF_REJECTED
 from kasasagi.tasks.gate.outcome import Outcome
 
@@ -88,8 +89,7 @@ def _commonest_reason(tables: DuckDBPyConnection, run: Run, stage: str, expectat
     reason, rows, detail = found
     if reason == "too_few_responses" and (removed := tables.execute(_COMMONEST, _OF_RESPONSES).fetchone()):
         see = command("quarantine", run.id, "--stage", "respond", workspace=run.workspace.folder)
-        why = f"most often because fewer than two answers were left ({removed[0]} {removed[1]:,})"
-        return Cause(why, see)
+        return Cause(f"{FEWER_LEFT} ({removed[0]} {removed[1]:,})", see)
     words = f": {str(detail)[:DETAIL_CHARACTERS]}" if detail else ""
     again = "; run again to ask only what is missing" if transient else ""
     see = command("quarantine", run.id, "--stage", stage, workspace=run.workspace.folder)

@@ -1,4 +1,4 @@
-"""A checker of a user's own: a function in a file beside the recipe."""
+"""A checker of a user's own: a function in a file next to the recipe."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -84,7 +84,7 @@ def check_encoding(head: bytes, place: DataLocation) -> None:
     """Refuse a csv file that is not UTF-8 as a whole; single lines that are not, or have a NUL, are quarantined.
 
     Raises:
-        SourceError: With the encoding that is likely.
+        SourceError: If it is in another encoding, with the likely one.
     """
     if _is_marked(head) or _wide(head):
         raise SourceError(f"{place.file} is not UTF-8 (line 1): {remedy(head)}")
@@ -100,7 +100,7 @@ def check_json_encoding(head: bytes, place: DataLocation) -> None:
     """Refuse a jsonl or json file that is UTF-16 or ISO-2022-JP; of another encoding, each row has its own reason.
 
     Raises:
-        SourceError: With the encoding that is likely.
+        SourceError: If it is in another encoding, with the likely one.
     """
     if _is_marked(head) or (head[:2].count(0) == 1 and head[:2].strip(b"\x00") in (b"{", b"[")):
         raise SourceError(f"{place.file} is not UTF-8 (line 1): {remedy(head)}")

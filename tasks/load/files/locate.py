@@ -46,7 +46,7 @@ class DataLocation:
 
 
 def locate(source: DatasetSource, base: Path) -> DataLocation:
-    """Find a source: beside the recipe, then in the current folder, then (owner/name) on the Hub.
+    """Find a source: next to the recipe, then in the current folder, then (owner/name) on the Hub.
 
     Raises:
         SourceError: For a path that is missing or whose format is not given.

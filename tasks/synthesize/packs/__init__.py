@@ -1,7 +1,6 @@
 """Packs: system prompts and beginnings that steer a model's inventions towards a field, as data by language."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from kasasagi.blocks.models.kinds import Config
+from kasasagi.blocks.suggestions import remedy
 
 FOLDER = Path(__file__).parent
 WORDS = "words"
@@ -62,9 +62,7 @@ def read_pack(name: str, base: Path, languages: Sequence[str], form: Literal["sy
     place = f"source.packs: {name[:_MOST_SHOWN]!r}"
     own = name.endswith((".yaml", ".yml"))
     if not own and name not in pack_names():
-        near = get_close_matches(name, pack_names(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise SteeringError(f"{place} is not a pack: {hint}there are {', '.join(pack_names())}, or a .yaml file")
+        raise SteeringError(f"{place} is not a pack; {remedy(name, pack_names(), 'a .yaml file')}")
     pack = _read(place, base / Path(name).expanduser() if own else FOLDER / f"{name}.yaml")
     for language in languages:
         if not pack.texts(language, form):
