@@ -14,7 +14,7 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
 _BARE_BOX = re.compile(r"\\boxed\s+(\S+)")
 _SEVERAL = re.compile(r"\b(?:or|either)\b|\\lor\b|\\vee\b|\\\\|または|もしくは|あるいは|それとも")
 _BLANKS_BEFORE = re.compile(
-    r"(?:\\[,;:!()\[\] ]|\\q?quad|\\displaystyle|\\\(|\\begin\{\w+\*?\}|&(?=\s*\Z)|[$*_~\s\"'「『])+\Z"
+    r"(?:\\[,;:!()\[\]$ ]|[€£¥]|\\q?quad|\\displaystyle|\\\(|\\begin\{\w+\*?\}|&(?=\s*\Z)|[$*_~\s\"'「『])+\Z"
 )
 _FITS_BEFORE = re.compile(
     r"(?:\A|[^\W\d_]|[:.,;!?。、：，！？—]|=>|->|[=→⇒∴≈」』]|(?<=\s)\)"
@@ -28,7 +28,7 @@ _SMALL_WORDS = re.compile(r"(?:\s+(?:of|the|an?|about|to|exactly|only))+\s*\Z", 
 _ANOTHER_NAME = re.compile(r"=[^=\n]{1,40}(?:\band\b|[,;、&])\s*\\?[A-Za-z]\w*\s*=\s*\Z")
 _BLANKS_BEHIND = re.compile(r"(?:\\[)\]]|\\\\|[$*_~)」』\"'}\s])+")
 _CHANGED_BEHIND = re.compile(
-    r"[-–](?!\s+[^\W\d_]{2})|[+×÷·*/^_=<>≤≥≠≈±|{}\[√π∞!²³](?!\s*\Z)|\((?:\s*[\d\\]|\S*[-+*/^=])"
+    r"(?:st|nd|rd|th)(?![A-Za-z])|[-–](?!\s+[^\W\d_]{2})|[+×÷·*/^_=<>≤≥≠≈±|{}\[√π∞!²³](?!\s*\Z)|\((?:\s*[\d\\]|\S*[-+*/^=])"
     r"|[.:,;、]\d|[,;、:&/]?\s*(?:\b(?:and|or)\b|と|や|か|&)?\s*\d|(?:[,;、&/]|\b(?:and|or)\b)\s*\(?[A-J](?![A-Za-z'’])"
     r"|[,;、&]?\s*(?:and\b|と)?\s*(?:\\?[A-Za-z]\w*\s){0,2}\\?[A-Za-z]\w*\s*="
     r"|\\(?!(?:end|square|blacksquare|checkmark|tag|qed|newline|par|because|therefore|implies|Rightarrow)(?![A-Za-z]))"
@@ -88,7 +88,7 @@ def _changed_before(lead: str) -> str | None:
     blank = _BLANKS_BEFORE.search(lead)
     bare = lead[: blank.start()] if blank else lead
     is_glued = _GLUED_BEFORE.search(bare) and not (blank and "\n" in blank[0])
-    word = re.split(r"[,.:;、。\n$]", _SMALL_WORDS.sub("", bare))[-1].split()[-1:]
+    word = re.split(r"[,.:;、。\n$]", _SMALL_WORDS.sub("", without_latex(bare)))[-1].split()[-1:]
     if not _FITS_BEFORE.search(bare) or _ANOTHER_NAME.search(bare):
         return bare[-10:] or lead
     if is_glued and not re.search(r"\\(?:therefore|\w*arrow|implies|to|approx)\Z|\A\s*\d\.\Z|\n\s*\d\.\Z", bare):

@@ -44,6 +44,8 @@ class Statements:
     behind: str = ""
 
 
+_ELEMENT = re.compile(r"<(?:final_?)?answer>([^<]{1,400})</(?:final_?)?answer>", re.IGNORECASE)
+"""What reasoning models are often asked to put their answer into."""
 _HASHES = re.compile(r"^####\s+(\S.*)$", re.MULTILINE)
 _MARK = re.compile(
     r"""
@@ -62,14 +64,14 @@ _MARK = re.compile(
 )
 _NOT_OURS = re.compile(
     r"(?:\b(?:wrong|incorrect|common|student'?s?|your|his|her|their|naive|previous|earlier|first|tempting|another|other"
-    r"|possible|sample|expected|alternative|initial|model'?s?|no|any|an|each|whose)\s+(?:final\s+)?\Z"
+    r"|[a-z]+['’]s|possible|sample|expected|alternative|initial|model'?s?|no|any|an|each|whose)\s+(?:final\s+)?\Z"
     r"|(?:間違った|誤った|誤|不|別の|他の|よくある|最初の|仮の|生徒の|学生の|あなたの|彼の|彼女の|次の|以前の|模範|の)\Z)",
     re.IGNORECASE,
 )
 HEDGES = re.compile(
     r"\?\Z|\b(?:or|either|neither|nor|maybe|perhaps|possibly|might|may|could|not|isn't|aren't|wasn't|can't|cannot|doesn't|don't"
     r"|wouldn't|unless|if|otherwise|depending|depends|unsure|uncertain|guess|between|except|instead|rather|versus|vs"
-    r"|unknown|impossible|both|would\s+have\s+been|answers?\s+(?:was|were)|but|although|though|supposed|why|how|whether"
+    r"|unknown|impossible|both|would\s+have\s+been|answers?\s+(?:was|were)|but|although|though|supposed|why|how|whether|says|said|claims|claimed"
     r"|(?:some|others?|people|many|every(?:one|body)|someone|he|she|they|student|you)\s+(?:said|says?|thinks?|thought|claims?|believes?|argues?|gets?|got))\b"
     r"|ではない|ではあり|ではなく|じゃない|でない|とは限ら|以外|または|もしくは|あるいは|それとも|もし|場合|なら|かもしれ"
     r"|おそらく|多分|たぶん|不明|わから|分から|間違|誤り|両方|自信|確信|理由|なぜ|どうして|かどうか|のどちら|[はがも]ない|だが|ですが|けど",
@@ -125,7 +127,7 @@ def statements(answer: str) -> Statements:
     """Return what a response says as its answer."""
     if len(answer) > MOST_CHARS:
         return Statements(problem=f"the response is longer than the {MOST_CHARS:,} characters that are read")
-    found = _statements(plain(answer).strip())
+    found = _statements(plain(_ELEMENT.sub(r"\nAnswer: \1\n", answer)).strip())
     if any(len(one.text) > LONGEST_STATEMENT for one in (found.final, *found.others) if one is not None):
         return Statements(problem="what the response states as its answer is no short answer")
     return found
@@ -161,11 +163,16 @@ def _of_boxes(text: str, boxes: list[Box]) -> Statements:
         return Statements(problem=problem)
     sentence = _sentence_around(text, last.start, last.end)
     around = sentence.replace(text[last.start : last.end], " ") + ("?" if re.match(r"[\s$*)]*\?", behind) else "")
-    if HEDGES.search(around) or _DENIES.search(around):
+    if HEDGES.search(around) or _DENIES.search(around) or _is_not_ours(around):
         return Statements(problem=f"the sentence around the box hedges or denies: {sentence[:80]}")
     others = [Statement(one.text, "boxed") for one in beside]
     others += [one for _, one in _marked(behind)]
     return Statements(Statement(last.text, "boxed", sentence), tuple(others), before=text[: last.start], behind=behind)
+
+
+def _is_not_ours(sentence: str) -> bool:
+    """Return whether a sentence names the answer of somebody else."""
+    return any(_NOT_OURS.search(sentence[: mark.start()]) for mark in _MARK.finditer(sentence))
 
 
 _CODE_AND_BOX = re.compile(r"```.*?```|\\(?:boxed|fbox)", re.DOTALL)
