@@ -45,7 +45,12 @@ class ContentPolicy(CachePolicy):
         """Return the chunk's own cache key."""
         job: ChunkJob | quote = inputs["job"]
         plain = job.unquote() if isinstance(job, quote) else job
-        return f"kasasagi-{plain.stage}-{plain.cache_key}"
+        return result_key(plain)
+
+
+def result_key(job: ChunkJob) -> str:
+    """Return the key under which Prefect keeps the result of a chunk, which is also its file's name."""
+    return f"kasasagi-{job.stage}-{job.cache_key}"
 
 
 def survivable(failed: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

@@ -7,17 +7,17 @@ from typing import Any
 
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import quote
-from pydantic import ValidationError
 
 from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.concurrency import result_of
 from kasasagi.flows.run.driver import Driver
+from kasasagi.flows.run.earlier_results import standing_handle
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
 from kasasagi.flows.run.plan.counting import StagePlan
-from kasasagi.tasks.asking import ChunkJob, is_stale
+from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.stage_task import StageTask
 
@@ -61,15 +61,9 @@ class ChunkExecutor(Driver):
         return self.session.run.add(handle, reused=handle.run != job.run)
 
     def _stands(self, job: ChunkJob, result: Any) -> bool:
-        """Return whether a result is this run's; or an earlier one's whose shards and calls are as they were."""
-        try:
-            handle = Handle.model_validate(result)
-        except ValidationError:  # another version of kasasagi made it
-            return False
-        if handle.run == job.run:
-            return True
-        there = handle.complete and self.session.run.workspace.shards.contains_all(handle.shards)
-        return there and not is_stale(self.session, handle)
+        """Return whether a result is this run's; or an earlier one's that still counts."""
+        mine = isinstance(result, dict) and result.get("run") == job.run
+        return mine or standing_handle(self.session, result) is not None
 
     def log_plans(self, plans: Sequence[StagePlan], later: Sequence[StagePlan]) -> None:
         """Say what stages are going to take, and tell the dispatcher, with what later ones will need."""

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pydantic import Field
 
@@ -71,12 +72,23 @@ class Count:
             answer = known.get(question.key)
             if answer is not None:
                 self._known += 1
-                self._answers[question.label][0] += 1
-                self._answers[question.label][1] += answer.completion_tokens
+                self._add_answer(question.label, answer.completion_tokens)
             else:
                 most = 0 if "input" in question.request else int(question.request.get("max_tokens") or TOKENS_GUESSED)
                 tokens = 0 if self._shares_prompt(question) else prompt_tokens(question.request)
                 self._add_unknown(question.label, 1, tokens, most)
+
+    def add_earlier(self, calls: Iterable[Mapping[str, Any]]) -> None:
+        """Count the calls of a chunk whose result an earlier run has left, by their model and completion_tokens."""
+        for call in calls:
+            self._calls += 1
+            self._known += 1
+            self._add_answer(call["model"], call["completion_tokens"])
+
+    def _add_answer(self, label: str, completion_tokens: int) -> None:
+        answers = self._answers[label]
+        answers[0] += 1
+        answers[1] += completion_tokens
 
     def _shares_prompt(self, question: Question) -> bool:
         """Return whether a question shares the call of the one before it, whose prompt is counted already."""

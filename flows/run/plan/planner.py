@@ -11,6 +11,7 @@ from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.flows.run.chunks import prompt_chunks
 from kasasagi.flows.run.driver import Driver, PromptChunk, Rows, inputs_of, number_of, outputs_of
+from kasasagi.flows.run.earlier_results import earlier_handle
 from kasasagi.flows.run.plan.counting import Count, StagePlan
 from kasasagi.flows.run.plan.scratch import PlannedRun
 from kasasagi.tasks.asking import NOT_ASKED, Answered, Then, known_answers, read_rows
@@ -126,10 +127,14 @@ class Planner(Driver):
                 prompts += later.how.yields(self.context, prompts) if later is rewrite else 0
 
     def done(self, task: StageTask, number: int, inputs: Mapping[str, Shard], **params: int) -> Handle:
-        """Do one chunk of a stage by the ledger alone."""
-        self.count_of(task)
+        """Do one chunk of a stage by the ledger alone, unless an earlier run has left its result."""
+        count, session = self.count_of(task), self.context.session
+        job = task.job(self.context, number, inputs, **params)
+        if (earlier := earlier_handle(session, job)) is not None:
+            count.add_earlier(read_rows(session.run, earlier.shards.get("calls"), ["model", "completion_tokens"]))
+            return earlier
         with activate(self.context):
-            return Handle.model_validate(task.fn(task.job(self.context, number, inputs, **params)))
+            return Handle.model_validate(task.fn(job))
 
     def count_of(self, task: StageTask) -> Count:
         """Return the count of a stage."""
