@@ -18,6 +18,7 @@ from kasasagi.tasks.asking import ChunkJob, Session
 from kasasagi.tasks.converse.plan import Dialogues, dialogues
 from kasasagi.tasks.filter import FilterConfig, FilterResult
 from kasasagi.tasks.filter.deferred_conditions import split_where
+from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
 from kasasagi.tasks.load import LoadResult
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize import MagpieSource, Steering, apply_limit
@@ -38,12 +39,14 @@ class Context:
         recipe: What the run does.
         base: The recipe's folder, from which its relative paths start.
         limit: How many rows of the source are read at most; None reads all.
+        gate_process: Judges stages beside this process, where there is one.
     """
 
     session: Session
     recipe: Recipe
     base: Path
     limit: int | None = None
+    gate_process: GateProcess | None = None
 
     @cached_property
     def counter(self) -> TokenCounter | None:

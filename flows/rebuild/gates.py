@@ -9,8 +9,8 @@ from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.gate.approvals import apply_approvals
-from kasasagi.tasks.gate.evaluate import judge_stage
-from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
+from kasasagi.tasks.gate.evaluation.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
@@ -69,4 +69,4 @@ def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: 
     seen = BEFORE_DIALOGUES if stage in BEFORE_DIALOGUES else NAMES
     with tables_of(run, [one for one in handles if one.handle.stage in seen]) as connection:
         known, base = KnownOutcomes(run.workspace.gate_outcomes_folder), Path(run.state().base)
-        return judge_stage(connection, stage, "whole", recipe.expectations, base=base, known=known)
+        return judge_stage(connection, stage, "whole", recipe.expectations, base=base, judge=known.over(judge_together))

@@ -47,7 +47,7 @@ def _problems_of_queries(recipe: Recipe, base: Path) -> list[str]:
     if not queries:
         return []
     from kasasagi.blocks.workspace.run_tables import empty_tables
-    from kasasagi.tasks.gate.queries import query_problem
+    from kasasagi.tasks.gate.evaluation.queries import query_problem
 
     tables = [empty_tables(_more_columns(recipe, kind)) for kind in KINDS]
     stages = [one.stage for one in recipe.gates.expect]

@@ -31,7 +31,7 @@ from kasasagi.flows.run.cluster import dispatching
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import SCRATCH, Context, activate
-from kasasagi.tasks.gate.evaluate import warm_up_beside
+from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.pipeline import ranks
 from kasasagi.tasks.reports import keep_reports
@@ -61,14 +61,15 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     name, plain = new_run_id(recipe.name), recipe.plain()
     if problems := await asyncio.to_thread(problems_before_start, loaded, options.workspace, name, options.publish):
         raise RecipeError("\n".join(problems))
-    if not options.workspace.gate_outcomes_folder.exists():
-        warm_up_beside()  # where nothing was ever judged, the first gate will wait for it
     run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
     run.save(run.state().model_copy(update={"preview": not options.publish}))
     await introduce(run, loaded)
     async with _report_end(run, options), AsyncExitStack() as at_the_end:
-        with ended_state(run), session_of(loaded, run, options) as session:
-            context = Context(session, recipe, loaded.base, options.limit)
+        with ended_state(run), GateProcess(run) as judging, session_of(loaded, run, options) as session:
+            if not options.workspace.gate_outcomes_folder.exists():
+                judging.begin()  # where nothing was ever judged, the first gate will wait for it
+            session.dispatcher.on_first_question = judging.begin
+            context = Context(session, recipe, loaded.base, options.limit, judging)
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
                 with activate(context), suppress(NothingNewError):
                     _ = context.counter  # a missing tokenizer fails here, before anything is paid for
@@ -106,7 +107,6 @@ def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Ses
         session = session_with(dispatcher, engines, claims, loaded, run, options)
         run.record_models(session.identities.values())
         dispatcher.log = options.log
-        dispatcher.on_first_question = warm_up_beside
         options.watch(dispatcher, run)
         with _ended_cleanly(dispatcher, options):
             yield session

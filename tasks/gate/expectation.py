@@ -1,5 +1,6 @@
 """One expectation of a gate, and the few kinds that the defaults are made of."""
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -143,3 +144,8 @@ def rows(stage: str) -> Expectation:
 def unique(stage: str, column: str) -> Expectation:
     """Expect that no two rows have the same value."""
     return Expectation(stage=stage, expectation="ExpectColumnValuesToBeUnique", scope="whole", **{"column": column})
+
+
+def columns_of(expectations: Iterable[Expectation]) -> set[str]:
+    """Return the columns that some expectations name."""
+    return {column for one in expectations for column in one.columns}

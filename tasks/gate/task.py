@@ -12,9 +12,9 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import current
 from kasasagi.tasks.gate.approvals import apply_approvals, remedy
-from kasasagi.tasks.gate.evaluate import judge_stage
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
+from kasasagi.tasks.gate.evaluation.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
-from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 from kasasagi.tasks.gate.validation_results import seen_on_scout
 
@@ -42,7 +42,8 @@ def gate(
     handles = [h for h in run.handles() if scope == "whole" or h.handle.chunk == 0]
     with tables_of(run, handles) as connection:
         known = KnownOutcomes(run.workspace.gate_outcomes_folder)
-        outcomes = judge_stage(connection, stage, scope, recipe.expectations, base=context.base, known=known)
+        judge = known.over(context.gate_process.judge(handles) if context.gate_process else judge_together)
+        outcomes = judge_stage(connection, stage, scope, recipe.expectations, context.base, judge)
     pauses = recipe.gates.on_fail == "pause"
     if pauses:
         outcomes = apply_approvals(run.workspace, run.state().name, outcomes)

@@ -10,7 +10,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.views.data_docs import write_data_docs
-from kasasagi.tasks.gate.evaluate import judge_stage
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.outcome import keep_outcomes
 from kasasagi.tasks.pipeline import default_expectations

@@ -14,7 +14,7 @@ from kasasagi.blocks.tables import table
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, read_rows
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.pairs import format_chunk, pairs_of
-from kasasagi.tasks.gate.frames import stage_frame
+from kasasagi.tasks.gate.evaluation.frames import stage_frame
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pairing import Candidate, Dropped
 from kasasagi.tasks.pairing.named import STRATEGIES

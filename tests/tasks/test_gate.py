@@ -16,11 +16,11 @@ from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
-from kasasagi.tasks.gate.evaluate import _batch_definition as batch_definition
-from kasasagi.tasks.gate.evaluate import judge_stage
+from kasasagi.tasks.gate.evaluation.evaluate import _batch_definition as batch_definition
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
+from kasasagi.tasks.gate.evaluation.frames import stage_frame
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
 from kasasagi.tasks.gate.explain.words import plain_name
-from kasasagi.tasks.gate.frames import stage_frame
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES, default_expectations
 

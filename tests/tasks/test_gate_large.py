@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.tasks.gate import evaluate
 from kasasagi.tasks.gate.config import GatesConfig
-from kasasagi.tasks.gate.evaluate import judge_stage
+from kasasagi.tasks.gate.evaluation import evaluate
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
+from kasasagi.tasks.gate.evaluation.frames import stage_frames, stage_rows
+from kasasagi.tasks.gate.evaluation.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.expectation import Expectation
-from kasasagi.tasks.gate.frames import stage_frames, stage_rows
-from kasasagi.tasks.gate.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import Outcome
 from tests.tasks.test_gate import refused, responses, run, tables
 
@@ -79,9 +79,9 @@ def test_rows_that_were_judged_before_are_not_judged_again(
 ) -> None:
     known = KnownOutcomes(tmp_path / "known")
     with large(run) as connection:
-        first = judge_stage(connection, "respond", "whole", EVERY, known=known)
+        first = judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together))
         monkeypatch.setattr(evaluate, "_validate", never)
-        assert judge_stage(connection, "respond", "whole", EVERY, known=known) == first
+        assert judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together)) == first
         assert not all(one.success for one in first)
 
 
@@ -89,7 +89,7 @@ def test_rows_that_were_judged_before_are_not_judged_again(
 def test_whatever_changes_is_judged(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     known, rows, scope, every = KnownOutcomes(tmp_path / "known"), responses(40), "whole", EVERY
     with tables(run, responses=rows) as connection:
-        judge_stage(connection, "respond", "whole", EVERY, known=known)
+        judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together))
     if change == "a row more":
         rows = responses(41)
     elif change == "another value":
@@ -107,7 +107,7 @@ def test_whatever_changes_is_judged(run: Run, tmp_path: Path, monkeypatch: pytes
     )
     other = Run.begin(run.workspace, "other", "job", {})
     with tables(other, responses=rows) as connection:
-        found = judge_stage(connection, "respond", scope, every, known=known)  # type: ignore[arg-type]
+        found = judge_stage(connection, "respond", scope, every, judge=known.over(judge_together))  # type: ignore[arg-type]
         assert asked
         assert found == judge_stage(connection, "respond", scope, every)  # type: ignore[arg-type]
 
@@ -119,20 +119,20 @@ def bounded(one: Expectation) -> Expectation:
 def test_the_order_of_rows_does_not_matter(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known, rows = KnownOutcomes(tmp_path / "known"), responses(40)
     with tables(run, responses=rows) as connection:
-        first = judge_stage(connection, "respond", "whole", EVERY, known=known)
+        first = judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together))
     monkeypatch.setattr(evaluate, "_validate", never)
     other = Run.begin(run.workspace, "other", "job", {})
     with tables(other, responses=rows[::-1]) as connection:
-        assert judge_stage(connection, "respond", "whole", EVERY, known=known) == first
+        assert judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together)) == first
 
 
 def test_damaged_outcomes_are_worked_out_again(run: Run, tmp_path: Path) -> None:
     known = KnownOutcomes(tmp_path / "known")
     with large(run) as connection:
-        first = judge_stage(connection, "respond", "whole", EVERY, known=known)
+        first = judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together))
         for file in (tmp_path / "known").iterdir():
             file.write_bytes(file.read_bytes()[:-20])
-        assert judge_stage(connection, "respond", "whole", EVERY, known=known) == first
+        assert judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together)) == first
 
 
 def test_what_could_not_be_evaluated_is_tried_again(run: Run, tmp_path: Path) -> None:
@@ -140,5 +140,5 @@ def test_what_could_not_be_evaluated_is_tried_again(run: Run, tmp_path: Path) ->
     lost = {"stage": "respond", "expectation": "ExpectColumnValuesToBeInSet", "column": "nowhere", "value_set": [1]}
     every = GatesConfig.model_validate({"expect": [lost]}).all()
     with large(run) as connection:
-        judge_stage(connection, "respond", "whole", every, known=known)
+        judge_stage(connection, "respond", "whole", every, judge=known.over(judge_together))
     assert not list(tmp_path.glob("known/*"))

@@ -12,7 +12,7 @@ from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
-from kasasagi.tasks.gate.evaluate import judge_stage
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
 from kasasagi.tasks.gate.explain.failing import failing_rows
 from kasasagi.tasks.gate.outcome import Outcome
 

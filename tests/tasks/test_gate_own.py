@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.tasks.gate.evaluate import judge_stage
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.explain.failing import failing_rows
 from kasasagi.tasks.gate.explain.words import plain_name

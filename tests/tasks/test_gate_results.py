@@ -8,7 +8,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.workspace.runs import Run, WorkspaceError
-from kasasagi.tasks.gate.evaluate import judge_stage
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes
 from kasasagi.tasks.gate.validation_results import read_results, seen_on_scout

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from kasasagi.tasks.gate.evaluate import unexpected_places
+from kasasagi.tasks.gate.evaluation.evaluate import unexpected_places
+from kasasagi.tasks.gate.evaluation.frames import stage_frame
+from kasasagi.tasks.gate.evaluation.queries import QueryError, unexpected_ids
 from kasasagi.tasks.gate.expectation import Expectation
-from kasasagi.tasks.gate.frames import stage_frame
 from kasasagi.tasks.gate.own import with_own_defaults
-from kasasagi.tasks.gate.queries import QueryError, unexpected_ids
 from kasasagi.tasks.pipeline import gate_of
 
 if TYPE_CHECKING:

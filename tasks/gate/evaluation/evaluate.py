@@ -2,23 +2,24 @@
 
 import logging
 import math
+import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from kasasagi.blocks import telemetry
 from kasasagi.blocks.gc_pause import gc_paused
-from kasasagi.tasks.gate.expectation import Expectation
-from kasasagi.tasks.gate.frames import stage_frame, stage_frames, stage_rows
-from kasasagi.tasks.gate.known_outcomes import KnownOutcomes, outcomes_key
-from kasasagi.tasks.gate.observation import ExpectationCounts, outcome_of, speaks_of_rows_alone
+from kasasagi.tasks.gate.evaluation.frames import stage_frame, stage_frames, stage_rows
+from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope, Judge
+from kasasagi.tasks.gate.evaluation.observation import ExpectationCounts, outcome_of, speaks_of_rows_alone
+from kasasagi.tasks.gate.evaluation.queries import count_unexpected
+from kasasagi.tasks.gate.expectation import Expectation, columns_of
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.gate.own import built, with_own_defaults
-from kasasagi.tasks.gate.queries import count_unexpected
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,10 +32,10 @@ _ONE_AT_A_TIME = threading.RLock()
 def judge_stage(
     tables: duckdb.DuckDBPyConnection,
     stage: str,
-    scope: Literal["scout", "whole"],
+    scope: GateScope,
     expectations: Sequence[Expectation],
     base: Path = Path(),
-    known: KnownOutcomes | None = None,
+    judge: Judge | None = None,
 ) -> list[Outcome]:
     """Return the outcome of every expectation on a stage at this scope.
 
@@ -47,7 +48,7 @@ def judge_stage(
         scope: Whether the tables contain the first chunk or all rows.
         expectations: The recipe's expectations, on this stage and on others.
         base: The recipe's folder, which contains own classes.
-        known: Outcomes that the workspace already has; None evaluates everything.
+        judge: Evaluates the library's own expectations; None means judge_together, in this process.
     """
     expected = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
     if not expected:
@@ -56,50 +57,29 @@ def judge_stage(
         shared = {
             place: one for place, one in enumerate(expected) if not one.is_own and one.unexpected_rows_query is None
         }
-        judged = _find_or_judge(tables, scope, shared, known) if shared else {}
+        judged = (judge or judge_together)(tables, scope, shared) if shared else {}
         return [
             judged[place] if place in judged else _judge_alone(tables, with_own_defaults(one, base), scope, base)
             for place, one in enumerate(expected)
         ]
 
 
-def _find_or_judge(
-    tables: duckdb.DuckDBPyConnection,
-    scope: Literal["scout", "whole"],
-    expectations: Mapping[int, Expectation],
-    known: KnownOutcomes | None,
-) -> dict[int, Outcome]:
-    """Return the outcomes of some expectations of one stage, worked out only where the same rows were not judged
-    before.
-    """
-    if known is None:
-        return _judge_together(tables, scope, expectations)
-    key = outcomes_key(tables, scope, expectations, _columns_of(expectations.values()))
-    found = known.find(key)
-    if found is None:
-        found = _judge_together(tables, scope, expectations)
-        known.keep(key, found)
-    return found
-
-
-def _judge_together(
-    tables: duckdb.DuckDBPyConnection, scope: Literal["scout", "whole"], expectations: Mapping[int, Expectation]
+def judge_together(
+    tables: duckdb.DuckDBPyConnection, scope: GateScope, expectations: Mapping[int, Expectation]
 ) -> dict[int, Outcome]:
     """Return the outcomes of some expectations of one stage on frames that they share, by the number that each has."""
     stage = next(iter(expectations.values())).stage
     if stage_rows(tables, stage) <= ROWS_AT_ONCE:
-        frame = stage_frame(tables, stage, _columns_of(expectations.values()))
+        frame = stage_frame(tables, stage, columns_of(expectations.values()))
         return {place: _evaluate(frame, one, scope) for place, one in expectations.items()}
     apart = {place: one for place, one in expectations.items() if speaks_of_rows_alone(one)}
-    tallies = _in_pieces(stage_frames(tables, stage, _columns_of(apart.values()), ROWS_AT_ONCE), apart)
+    tallies = _in_pieces(stage_frames(tables, stage, columns_of(apart.values()), ROWS_AT_ONCE), apart)
     summed = {place: outcome_of(apart[place], scope, apart[place].arguments, seen) for place, seen in tallies.items()}
     others = {place: one for place, one in expectations.items() if place not in summed}
     return {**summed, **{place: _judge_alone(tables, one, scope, Path()) for place, one in others.items()}}
 
 
-def _judge_alone(
-    tables: duckdb.DuckDBPyConnection, one: Expectation, scope: Literal["scout", "whole"], base: Path
-) -> Outcome:
+def _judge_alone(tables: duckdb.DuckDBPyConnection, one: Expectation, scope: GateScope, base: Path) -> Outcome:
     """Return the outcome of an expectation on its own rows; an own class that names no column sees all of them."""
     query = one.arguments.get("unexpected_rows_query")
     if query is not None:
@@ -115,11 +95,6 @@ def _run_query(tables: duckdb.DuckDBPyConnection, stage: str, query: str) -> Exp
     except (ValueError, duckdb.Error) as error:
         return ExpectationCounts(fault=f"{type(error).__name__}: {error}")
     return ExpectationCounts(None, count == 0, {"observed_value": count})
-
-
-def _columns_of(expectations: Iterable[Expectation]) -> set[str]:
-    """Return the columns that some expectations name."""
-    return {column for one in expectations for column in one.columns}
 
 
 @cache
@@ -139,19 +114,18 @@ def _batch_definition() -> Any:
     return asset.add_batch_definition_whole_dataframe("all")
 
 
-def warm_up_beside() -> None:
-    """Begin to import Great Expectations, which takes seconds, in a thread, while something else is waited for."""
-    threading.Thread(target=_warm_up, name="import-great-expectations", daemon=True).start()
-
-
-def _warm_up() -> None:
+def import_library() -> None:
+    """Import Great Expectations, which takes seconds and 150 MB."""
     with _ONE_AT_A_TIME, gc_paused():
         _batch_definition()
 
 
-def _evaluate(
-    frame: "pd.DataFrame", one: Expectation, scope: Literal["scout", "whole"], base: Path = Path()
-) -> Outcome:
+def is_library_imported() -> bool:
+    """Return whether this process has Great Expectations already."""
+    return "great_expectations" in sys.modules
+
+
+def _evaluate(frame: "pd.DataFrame", one: Expectation, scope: GateScope, base: Path = Path()) -> Outcome:
     """Return one expectation on one frame."""
     arguments = _scout_arguments(one, frame) if scope == "scout" else one.arguments
     return outcome_of(one, scope, arguments, _validate(frame, one, arguments, base))

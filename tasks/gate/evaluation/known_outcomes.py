@@ -5,7 +5,7 @@ both.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -16,12 +16,15 @@ import orjson
 from pydantic import ValidationError
 
 from kasasagi.blocks.canonical import digest
-from kasasagi.tasks.gate.expectation import Expectation
-from kasasagi.tasks.gate.frames import columns_query
+from kasasagi.tasks.gate.evaluation.frames import columns_query
+from kasasagi.tasks.gate.expectation import Expectation, columns_of
 from kasasagi.tasks.gate.outcome import Outcome
 
 JUDGES = ("kasasagi", "great_expectations")
 """The packages whose versions decide an outcome."""
+GateScope = Literal["scout", "whole"]
+Judge = Callable[[duckdb.DuckDBPyConnection, GateScope, Mapping[int, Expectation]], dict[int, Outcome]]
+"""Returns the outcomes of expectations on one stage, by the number that each has."""
 
 
 class KnownOutcomes:
@@ -29,6 +32,20 @@ class KnownOutcomes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def over(self, judge: Judge) -> Judge:
+        """Return a judge that works out only what was not judged before on the same rows."""
+
+        def find_or_judge(
+            tables: duckdb.DuckDBPyConnection, scope: GateScope, expectations: Mapping[int, Expectation]
+        ) -> dict[int, Outcome]:
+            key = outcomes_key(tables, scope, expectations)
+            if (found := self.find(key)) is None:
+                found = judge(tables, scope, expectations)
+                self.keep(key, found)
+            return found
+
+        return find_or_judge
 
     def find(self, key: str) -> dict[int, Outcome] | None:
         """Return the outcomes of a key, by the number of each expectation; None where none are kept or can be read."""
@@ -53,24 +70,19 @@ class KnownOutcomes:
             new.replace(self._folder / f"{key}.json")
 
 
-def outcomes_key(
-    tables: duckdb.DuckDBPyConnection,
-    scope: Literal["scout", "whole"],
-    expectations: Mapping[int, Expectation],
-    columns: set[str],
-) -> str:
+def outcomes_key(tables: duckdb.DuckDBPyConnection, scope: GateScope, expectations: Mapping[int, Expectation]) -> str:
     """Return the key under which the outcomes of the expectations on one stage are stored.
 
     Args:
         tables: The tables of the run.
         scope: Whether the tables contain the first chunk or all rows.
         expectations: The expectations by their numbers; all are on one stage.
-        columns: The columns that they name.
     """
     stage = next(iter(expectations.values())).stage
     judges = [version(package) for package in JUDGES]
     asked = {str(number): one.model_dump(mode="json") for number, one in expectations.items()}
-    return digest([judges, stage, scope, asked, _fingerprint(tables, columns_query(tables, stage, columns))])
+    rows = columns_query(tables, stage, columns_of(expectations.values()))
+    return digest([judges, stage, scope, asked, _fingerprint(tables, rows)])
 
 
 def _fingerprint(tables: duckdb.DuckDBPyConnection, query: str) -> list[Any]:

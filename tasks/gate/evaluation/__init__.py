@@ -1,0 +1,1 @@
+"""How expectations are evaluated: on what rows, by which library, in which process, and what was judged before."""

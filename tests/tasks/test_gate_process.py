@@ -1,0 +1,114 @@
+"""The process that judges gates beside a run: the same outcomes, and none lost where it ends."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.run_tables import tables_of
+from kasasagi.blocks.workspace.runs import Run, RunHandle
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.tasks.gate.config import GatesConfig
+from kasasagi.tasks.gate.evaluation import gate_process
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
+from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
+from kasasagi.tasks.gate.outcome import Outcome
+from tests.tasks.test_gate import refused, responses, run
+
+__all__ = ["run"]
+EVERY = GatesConfig().all()
+
+
+@pytest.fixture
+def handles(run: Run) -> Sequence[RunHandle]:
+    """The chunk of a respond stage, some answers of which are refused."""
+    rows = {"responses": responses(70), "quarantine": refused(30)}
+    shards = {name: run.workspace.shards.write(table(name, some)) for name, some in rows.items()}
+    handle = Handle(stage="respond", run=run.id, shards=shards, account=Account(rows_in=100, rows_out=70))
+    return [run.add(handle, reused=False)]
+
+
+@pytest.fixture
+def process(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[GateProcess]:
+    """A process, as a run without Great Expectations has it."""
+    monkeypatch.setattr(gate_process, "is_library_imported", lambda: False)
+    with GateProcess(run) as begun:
+        yield begun
+
+
+def judged(run: Run, handles: Sequence[RunHandle], process: GateProcess) -> list[Outcome]:
+    with tables_of(run, handles) as tables:
+        return judge_stage(tables, "respond", "scout", EVERY, judge=process.judge(handles))
+
+
+def here(run: Run, handles: Sequence[RunHandle]) -> list[Outcome]:
+    with tables_of(run, handles) as tables:
+        return judge_stage(tables, "respond", "scout", EVERY)
+
+
+def pid_of(process: GateProcess) -> int:
+    assert process._process is not None
+    return process._process.pid
+
+
+def test_a_gate_is_judged_elsewhere_with_the_same_outcomes_again_and_again(
+    run: Run, handles: Sequence[RunHandle], process: GateProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = here(run, handles)
+    assert any(one.stops for one in expected)
+
+    def never(*_: object) -> None:
+        raise AssertionError("the run's process judges")
+
+    monkeypatch.setattr(gate_process, "judge_together", never)
+    assert judged(run, handles, process) == expected
+    first = pid_of(process)
+    assert judged(run, handles, process) == expected
+    assert pid_of(process) == first
+
+
+def test_where_the_process_ends_the_run_judges_by_itself(
+    run: Run, handles: Sequence[RunHandle], process: GateProcess
+) -> None:
+    process.begin()
+    os.kill(pid_of(process), signal.SIGKILL)
+    assert judged(run, handles, process) == here(run, handles)
+
+
+def test_a_question_that_the_process_cannot_answer_is_answered_here(
+    run: Run, handles: Sequence[RunHandle], process: GateProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = run.workspace.shards.path(handles[0].handle.shards["responses"])
+    with tables_of(run, handles) as tables:
+        lost.rename(lost.with_suffix(".gone"))
+        judge, answer = process.judge(handles), {0: here_answer(EVERY[0].stage)}
+        monkeypatch.setattr(gate_process, "judge_together", lambda *_: answer)
+        assert judge(tables, "scout", {0: EVERY[0]}) == answer
+    lost.with_suffix(".gone").rename(lost)
+    monkeypatch.setattr(gate_process, "judge_together", judge_together)
+    assert judged(run, handles, process) == here(run, handles)
+
+
+def here_answer(stage: str) -> Outcome:
+    return Outcome(
+        stage=stage, scope="scout", expectation="E", severity="info", success=True, observed="1", detail="at most 2"
+    )
+
+
+def test_the_process_ends_with_its_run(run: Run, process: GateProcess) -> None:
+    process.begin()
+    started = process._process
+    process.__exit__()
+    assert started is not None
+    assert started.wait(10) == 0
+    process.begin()
+    assert process._process is started
+
+
+def test_where_the_library_is_imported_no_process_is_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_process, "is_library_imported", lambda: True)
+    with GateProcess(run) as process:
+        process.begin()
+        assert process._process is None
