@@ -178,10 +178,28 @@ SCHEMAS: dict[str, pa.Schema] = {
 PUBLIC = tuple(name for name in SCHEMAS if name not in ("loaded", "claims"))
 """The tables that a run's database holds; `loaded` and `claims` are inputs of stages and stay in their shards."""
 
+_SQL_TYPES = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
+
 
 def quoted(path: Path) -> str:
     """Return a path as SQL text, quotes and all."""
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def no_rows(schema: pa.Schema) -> str:
+    """Return SQL for a table without rows; to register an empty Arrow table would have DuckDB import pandas."""
+    columns = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in schema)
+    return f"SELECT {columns} WHERE false"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    """Return how DuckDB names a type of our tables."""
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        fields = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in kind)
+        return f"STRUCT({fields})"
+    return _SQL_TYPES[kind]
 
 
 def table(name: str, rows: list[dict[str, Any]], more: Sequence[pa.Field] = ()) -> pa.Table:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
-from kasasagi.blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGES, quoted
+from kasasagi.blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGES, no_rows, quoted
 from kasasagi.blocks.workspace.runs import Run, RunHandle, WorkspaceError
 from kasasagi.blocks.workspace.shards import Account
 
@@ -126,7 +126,7 @@ def stage_accounts(handles: Sequence[RunHandle]) -> dict[str, Account]:
 
 def _create_views(connection: duckdb.DuckDBPyConnection, run: Run, handles: Sequence[RunHandle]) -> None:
     for name, schema in SCHEMAS.items():
-        connection.execute(f"CREATE VIEW all_{name} AS {_union(connection, run, handles, name, schema)}")
+        connection.execute(f"CREATE VIEW all_{name} AS {_union(run, handles, name, schema)}")
     _create_public_views(connection, handles)
 
 
@@ -135,14 +135,15 @@ def _create_public_views(connection: duckdb.DuckDBPyConnection, handles: Sequenc
     kept = _kept_columns(connection)
     for name in SCHEMAS:
         connection.execute(f"CREATE VIEW {name} AS {_with_kept(name, kept)}")
-    rows = [{"stage": stage, **account.model_dump()} for stage, account in stage_accounts(handles).items()]
-    connection.register("stage_rows", pa.Table.from_pylist(rows, schema=STAGES))
+    connection.execute(f"CREATE TABLE stage_rows AS {no_rows(STAGES)}")
+    places = ", ".join("?" * len(STAGES.names))
+    for stage, account in stage_accounts(handles).items():
+        row = {"stage": stage, **account.model_dump()}
+        connection.execute(f"INSERT INTO stage_rows VALUES ({places})", [row[name] for name in STAGES.names])
     connection.execute("CREATE VIEW stages AS SELECT * FROM stage_rows")
 
 
-def _union(
-    connection: duckdb.DuckDBPyConnection, run: Run, handles: Sequence[RunHandle], name: str, schema: pa.Schema
-) -> str:
+def _union(run: Run, handles: Sequence[RunHandle], name: str, schema: pa.Schema) -> str:
     """SQL for all rows of a table; a reused chunk's calls are reused and cost nothing in this run."""
     store = run.workspace.shards
     last = stage_making(name, handles) if name in REPLACED else None
@@ -154,10 +155,7 @@ def _union(
         if files:
             columns = "* REPLACE (true AS reused, 0.0::DOUBLE AS cost_usd)" if reused and name == "calls" else "*"
             parts.append(f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true)")
-    if not parts:
-        connection.register(f"empty_{name}", schema.empty_table())
-        return f"SELECT * FROM empty_{name}"
-    return " UNION ALL BY NAME ".join(parts)
+    return " UNION ALL BY NAME ".join(parts) or no_rows(schema)
 
 
 def prompts_to_answer(handles: Sequence[RunHandle]) -> int:
