@@ -1,6 +1,7 @@
 """Whether an answer is in the language of its prompt, or in another one that the prompt gives reason for."""
 
 import re
+from functools import lru_cache
 
 from kasasagi.tasks.text.languages import (
     FOREIGN,
@@ -85,7 +86,7 @@ _MEANS_A_LANGUAGE = re.compile(
 
 def other_language(instruction: str, content: str) -> str | None:
     """Return what is wrong where an answer is in a language that its prompt neither uses, holds nor asks for."""
-    asked, given = language_of(instruction), language_of(content)
+    asked, given = _language_asked(instruction[:LANGUAGE_CHARS]), language_of(content)
     if asked is None or given is None or asked == given:
         return None
     wanted = instruction[:LANGUAGE_CHARS]
@@ -94,6 +95,12 @@ def other_language(instruction: str, content: str) -> str | None:
     if _holds(wanted, given) or not _is_prose(content, given):
         return None
     return f"the prompt's language is {asked!r}, the answer's {given!r}"
+
+
+@lru_cache(maxsize=256)
+def _language_asked(instruction: str) -> Language | None:
+    """Return the language of an instruction, which several answers share."""
+    return language_of(instruction)
 
 
 def _holds(instruction: str, language: Language) -> bool:

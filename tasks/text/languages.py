@@ -20,6 +20,7 @@ PLAIN_ENGLISH = 0.15
 KANA = re.compile(r"[ぁ-ゖァ-ヺー]")
 KANJI = re.compile(r"[一-鿿㐀-䶿々]")
 LATIN = re.compile(r"[A-Za-zÀ-ɏＡ-Ｚａ-ｚ]")
+_TWO_LETTERS = re.compile(r"[A-Za-z][^A-Za-z]*[A-Za-z]")
 FOREIGN = re.compile(r"[\u0370-\u1dff\u1f00-\u1fff\u2c00-\u2ddf\u3130-\u318f\ua000-\ua71f\ua800-\ud7ff]")
 _CHINESE_SIGNS = re.compile(r"[们这這說时说间见吗嗎呢吧么妳您很没沒给讓让谢語话還进發發對对關关題问样东车门马为]")
 PHRASE = re.compile(r"\b(?:[A-Za-zÀ-ɏ]++['’]?[A-Za-zÀ-ɏ]*+[,;:]? ){3}[A-Za-zÀ-ɏ]")
@@ -67,6 +68,8 @@ def prose_of(text: str) -> str:
 
 
 def _script_of(prose: str) -> Language | None:
+    if prose.isascii():
+        return "en" if _TWO_LETTERS.search(prose) else None
     kana, kanji = len(KANA.findall(prose)), len(KANJI.findall(prose))
     latin, foreign = len(LATIN.findall(prose)), len(FOREIGN.findall(prose))
     if latin + 2 * (kana + kanji + foreign) < 2:

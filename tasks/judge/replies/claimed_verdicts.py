@@ -84,6 +84,8 @@ def _unescaped(text: str) -> str:
 
 def _normal(text: str) -> str:
     """Return a text in small Latin letters and ASCII digits, where it has others of the same look or meaning."""
+    if text.isascii():
+        return text.lower()
     text = unicodedata.normalize("NFKC", text).lower().translate(_LOOKALIKES)
     return _STARS.sub(
         lambda found: str(len(found[0])), _OTHER_DIGITS.sub(lambda found: str(unicodedata.digit(found[0])), text)

@@ -26,11 +26,13 @@ def leak_in(instruction: str, content: str) -> str | None:
     """Return what a chat template left in an answer, as a detail for people; None where it left nothing."""
     plain = without_fences(content)
     instruction = instruction[:LANGUAGE_CHARS]
-    if not ASKS_FOR_CALLS.search(instruction) and (call := tool_call(content, plain)):
+    # What is found is rare and quick to look for, so that the instruction is read only then.
+    if (call := tool_call(content, plain)) and not ASKS_FOR_CALLS.search(instruction):
         return f"the answer is a call of a tool: {call}"
     if token := leaked_token(plain, instruction):
         return f"the answer holds the control token {token}"
-    return None if _ASKS_FOR_ROLES.search(instruction) else _turn_in(instruction, plain)
+    turn = _turn_in(instruction, plain)
+    return None if turn is None or _ASKS_FOR_ROLES.search(instruction) else turn
 
 
 def _turn_in(instruction: str, plain: str) -> str | None:
