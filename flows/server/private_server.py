@@ -31,9 +31,8 @@ POLL_S = 0.1
 ROOM_NEEDED = 4 << 20
 LOG = "server.log"
 DATABASE = "prefect.db"
-PYTHON = (sys.executable, "-P")
+SERVER = "kasasagi.flows.server.server_process"
 ERROR_LINE = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt)\b|(?:ERROR|CRITICAL)\b)")
-SERVER = "prefect.server.api.server:create_app"
 
 
 class ServerError(KasasagiError):
@@ -178,31 +177,10 @@ def _start(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
     }
-    arguments = [
-        "--factory",
-        SERVER,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--log-level",
-        "error",
-        "--lifespan",
-        "on",
-    ]
     with log.open("wb") as output:
         server = subprocess.Popen(
             # -P: a module in the current folder, such as the user's own uvicorn.py, must not take a library's place.
-            [
-                *PYTHON,
-                "-m",
-                "kasasagi.flows.server.die_with_parent",
-                str(os.getpid()),
-                *PYTHON,
-                "-m",
-                "uvicorn",
-                *arguments,
-            ],
+            [sys.executable, "-P", "-m", SERVER, str(os.getpid()), str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -21,7 +21,7 @@ def lose_prefect(job: Job, number: int) -> None:
 def _is_server_of(process: psutil.Process, job: Job) -> bool:
     try:
         home = process.environ().get("PREFECT_HOME", "")
-        return "uvicorn" in process.cmdline() and home.startswith(str(job.folder))
+        return "kasasagi.flows.server.server_process" in process.cmdline() and home.startswith(str(job.folder))
     except psutil.Error:
         return False
 
