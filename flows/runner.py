@@ -8,12 +8,14 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kasasagi.blocks import telemetry
 from kasasagi.blocks.file_limit import raise_file_limit
 from kasasagi.blocks.gc_pause import gc_paused
+from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.recipe.errors import RecipeError
@@ -85,7 +87,7 @@ def run_recipe(
     limit, settings = _limit_and_overrides(rows, loaded, overrides, chosen.workspace)
     _refuse_faults(load_recipe(str(recipe), settings), chosen)
     with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
-        _import_all()  # takes as long as the server's start, which runs meanwhile
+        _import_all(loaded, chosen.workspace)  # takes as long as the server's start, which runs meanwhile
         server.wait_until_ready()
         try:
             name = _in_own_loop(lambda: _call(str(recipe), settings, limit, chosen), chosen.reports)
@@ -117,10 +119,16 @@ def _limit_and_overrides(
     return None, [*overrides, source_of(rows, loaded, workspace)]
 
 
-def _import_all() -> None:
-    """Import what every run needs."""
+def _import_all(loaded: LoadedRecipe, workspace: Workspace) -> None:
+    """Import what every run needs, and the client of servers where no answer can be in the ledger yet."""
     with gc_paused():
-        import kasasagi.flows.instructions  # noqa: F401
+        import kasasagi.flows.instructions
+
+        import_module("pandas")  # Arrow asks for it once rows become a table
+        if not any(workspace.ledger_folder.iterdir()) and any(
+            isinstance(model, OpenAIModel) for model in loaded.recipe.models.values()
+        ):
+            import kasasagi.blocks.dispatch.server_lane  # noqa: F401
 
 
 async def _call(recipe: str, overrides: list[str], rows: int | None, options: Options) -> str:
