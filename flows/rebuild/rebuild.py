@@ -7,12 +7,14 @@ from typing import Any
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.workspace.run_tables import open_tables, prompts_to_answer, stage_making
 from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
+from kasasagi.flows.check.destinations import destination_problems
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.rebuild.gates import recheck_gates, still_holds
 from kasasagi.flows.rebuild.human_ratings import STAGE as HUMAN
 from kasasagi.flows.rebuild.human_ratings import apply_human_ratings, human_handle, human_rows
 from kasasagi.flows.rebuild.rejudge import STAGE as AUDIT
-from kasasagi.flows.recipe.loading import check_recipe, override
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.format_dpo.pairs import format_chunk
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
@@ -129,6 +131,7 @@ def republish(workspace: Workspace, name: str | None, overrides: Sequence[str], 
     A run that failed at nothing but publishing is done once it is published.
 
     Raises:
+        UsageError: If a place cannot be published to; nothing was started then.
         KasasagiError: For a run that a gate stopped or that did not end, unless partial.
     """
     run = workspace.run(name)
@@ -143,6 +146,9 @@ def republish(workspace: Workspace, name: str | None, overrides: Sequence[str], 
     recipe = recipe_of(run, overrides, "publish")
     if not recipe.publish.wanted:
         raise UsageError("the recipe names neither publish.path nor publish.hub; name a folder with --path")
+    loaded = LoadedRecipe(recipe=recipe, base=Path(state.base))
+    if problems := destination_problems(loaded, workspace, run.id, state.started):
+        raise RecipeError("\n".join(problems))
     with open_tables(run) as connection:
         released = release(recipe.publish, run, connection, partial=partial)
     if ready and state.status != "done":

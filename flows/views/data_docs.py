@@ -49,8 +49,8 @@ def write_data_docs(run: Run, folder: Path) -> Path:
         The index.
 
     Raises:
-        UsageError: If the folder holds other files.
-        KasasagiError: If no gate has evaluated the run, or the folder cannot be written.
+        UsageError: If the folder holds other files or cannot be made.
+        KasasagiError: If no gate has evaluated the run, or the folder cannot be filled.
     """
     index = folder / "index.html"
     if folder.is_dir() and any(folder.iterdir()) and not (index.is_file() and GENERATOR in index.read_text("utf-8")):
@@ -62,12 +62,19 @@ def write_data_docs(run: Run, folder: Path) -> Path:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(_unwritable(folder, error)) from error
+    try:
         for one in results:
             (folder / _page_name(one)).write_text(page_of(one), encoding="utf-8")
         index.write_text(_index(run, results), encoding="utf-8")
     except OSError as error:
-        raise KasasagiError(f"--data-docs: {folder} cannot be written ({error}); name another folder") from error
+        raise KasasagiError(_unwritable(folder, error)) from error
     return index
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    return f"--data-docs: {folder} cannot be written ({error.strerror or error}); name another folder"
 
 
 def page_of(results: StageResults) -> str:

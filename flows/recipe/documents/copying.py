@@ -22,7 +22,7 @@ def write_recipe(path: Path, name: str | None, full: bool = False) -> list[Path]
         The files that were written, the recipe first. A file that is there with the same content is left as it is.
 
     Raises:
-        UsageError: If no recipe of that name ships with kasasagi, or a file would be overwritten. Then nothing is
+        UsageError: If no recipe of that name ships with kasasagi, or a file would be overwritten or cannot be
             written.
     """
     start = full_template() if full else TEMPLATE
@@ -32,9 +32,16 @@ def write_recipe(path: Path, name: str | None, full: bool = False) -> list[Path]
             raise UsageError(f"{file} already exists; name another file" + (" in another folder" * (file != path)))
     written = [file for file in texts if not file.exists()]
     for file in written:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(texts[file])
+        _write(file, texts[file])
     return written
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written ({error.strerror or error}); name another file") from error
 
 
 def _copies(path: Path, name: str) -> dict[Path, bytes]:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 import orjson
 import pyarrow.parquet as pq
 
-from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.views.safe_text import safe_json, visible
 from kasasagi.flows.views.tables.formats import RowFormat, check_output
 
@@ -110,17 +110,28 @@ def _write_parquet(result: "QueryResult", file: Path) -> None:
 
 @contextmanager
 def whole(output: Path) -> Iterator[Path]:
-    """A name to write under, which takes the place of the output once it is whole."""
+    """A name to write under, which takes the place of the output once it is whole.
+
+    Raises:
+        UsageError: If no file can be made there.
+        KasasagiError: If the file can be made and not be filled, e.g. on a full disk.
+    """
     new = output.with_name(f".{output.name}.{os.getpid()}.new")
+    try:
+        new.touch()
+    except OSError as error:
+        raise UsageError(_unwritable(output, error)) from error
     try:
         yield new
         new.replace(output)
     except OSError as error:
-        raise KasasagiError(
-            f"{output} cannot be written ({error.strerror or error}): name another file with -o"
-        ) from error
+        raise KasasagiError(_unwritable(output, error)) from error
     finally:
         new.unlink(missing_ok=True)
+
+
+def _unwritable(output: Path, error: OSError) -> str:
+    return f"{output} cannot be written ({error.strerror or error}): name another file with -o"
 
 
 def _plain(value: Any) -> Any:
