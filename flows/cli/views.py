@@ -151,7 +151,9 @@ def trace(
     if json:
         print_json(chain)
     else:
-        traces.draw_trace(chain, _console(), full)
+        console = _console()
+        traces.draw_trace(chain, console, full)
+        _note_shortened(console, "--full")
 
 
 def quarantine(
@@ -173,7 +175,9 @@ def quarantine(
     check_output(form, output)
     found = named_or_newest(workspace, run, "quarantine")
     if form is RowFormat.table:
-        view.draw_quarantine(view.read_quarantine(found, stage, reason, number), _console(), full)
+        console = _console()
+        view.draw_quarantine(view.read_quarantine(found, stage, reason, number), console, full)
+        _note_shortened(console, "--full")
         return
     with queries.query(found, view.quarantine_query(found, stage, reason)) as result:
         export(result, form, output)
@@ -193,7 +197,9 @@ def diff(
     if json:
         print_json(shown)
     else:
-        draw_difference(shown, _console())
+        console = _console()
+        draw_difference(shown, console)
+        _note_shortened(console, "--json")
 
 
 def _find(workspace: Path | None, name: str | None) -> "Run":
@@ -204,6 +210,13 @@ def _console() -> "Console":
     from kasasagi.flows.views.drawing import console
 
     return console()
+
+
+def _note_shortened(console: "Console", option: str) -> None:
+    """Print which option shows the texts whole that were cut, if any were."""
+    from kasasagi.flows.views import drawing
+
+    drawing.note_shortened(console, option)
 
 
 def _draw_result(result: "QueryResult", most: int | None, full: bool) -> None:
@@ -221,3 +234,4 @@ def _draw_result(result: "QueryResult", most: int | None, full: bool) -> None:
         console.print(plain(f"{about}{plural(more, 'more row')}; --all shows them", "dim"))
     elif not rows:
         console.print(plain("no rows", "dim"))
+    _note_shortened(console, "--full")

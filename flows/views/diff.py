@@ -12,7 +12,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain
 from kasasagi.flows.views.language import say
-from kasasagi.flows.views.safe_text import cut, plural
+from kasasagi.flows.views.safe_text import plural
 from kasasagi.flows.views.table_reader import fetch, reading
 
 ABSENT = "not set"
@@ -123,7 +123,7 @@ def _draw_values(console: Console, names: list[str], rows: list[list[str]]) -> N
     for column in table.columns:
         column.no_wrap, column.overflow = False, "fold"
     for row in rows:
-        table.add_row(*(plain(cut(value, drawing.CELL_CHARS)) for value in row))
+        table.add_row(*(plain(drawing.shorten(console, value)) for value in row))
     console.print(table)
 
 

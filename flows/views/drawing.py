@@ -13,7 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from kasasagi.flows.views.safe_text import ELLIPSIS, one_line, visible
+from kasasagi.flows.views.language import say
+from kasasagi.flows.views.safe_text import ELLIPSIS, cut, one_line, visible
 from kasasagi.flows.views.tables.export import json_line
 
 PIPE_WIDTH = 120
@@ -34,7 +35,19 @@ STATUS_STYLES = {
 }
 
 
-def console() -> Console:
+class Screen(Console):
+    """The console of a command.
+
+    Attributes:
+        piped: Whether the output is a pipe or a file: texts wrap at the width there, and nothing is cut or left out.
+        shortened: Whether a text was cut.
+    """
+
+    piped = False
+    shortened = False
+
+
+def console() -> Screen:
     """Return a console for plain drawing: as wide as the terminal, else as COLUMNS says, else wide enough
     for a funnel.
     """
@@ -42,7 +55,23 @@ def console() -> Console:
     if hasattr(out, "reconfigure"):
         out.reconfigure(errors="backslashreplace")
     width = None if out.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(file=out, width=width, highlight=False, markup=False, emoji=False)
+    screen = Screen(file=out, width=width, highlight=False, markup=False, emoji=False)
+    screen.piped = not out.isatty()
+    return screen
+
+
+def is_piped(console: Console) -> bool:
+    """Return whether the output is a pipe or a file, in which nothing is cut or left out."""
+    return isinstance(console, Screen) and console.piped
+
+
+def note_shortened(console: Console, remedy: str) -> None:
+    """Print how the texts that were cut can be seen whole, if any were."""
+    if isinstance(console, Screen) and console.shortened:
+        console.print()
+        console.print(
+            plain(say("Long texts are cut; {remedy} shows them whole.", remedy=remedy), "dim"), soft_wrap=True
+        )
 
 
 def plain(text: Any, style: str = "") -> Text:
@@ -81,12 +110,18 @@ def new_table(columns: Sequence[tuple[str, Kind]]) -> Table:
 
 
 def fits(console: Console, table: Table) -> bool:
-    """Return whether the width is enough for the table as it is."""
-    return _width(console, table) <= console.width
+    """Return whether the width is enough for the table as it is; a pipe has no width."""
+    return is_piped(console) or _width(console, table) <= console.width
 
 
 def draw(console: Console, table: Table) -> None:
-    """Print a table within the width: numbers and fixed columns whole, the others share what is left."""
+    """Print a table within the width: numbers and fixed columns whole, the others share what is left.
+
+    In a pipe all of them are whole.
+    """
+    if is_piped(console):
+        _draw_whole(console, table)
+        return
     natural = [max(_width(console, item) for item in (column.header, *column.cells)) for column in table.columns]
     room = console.width - GAP * (len(natural) - 1)
     kept = [index for index, column in enumerate(table.columns) if column.min_width]
@@ -102,10 +137,26 @@ def draw(console: Console, table: Table) -> None:
     console.print(table)
 
 
+def _draw_whole(console: Console, table: Table) -> None:
+    """Print a table as wide as it is."""
+    width = console.width
+    console.width = max(width, _width(console, table))
+    console.print(table)
+    console.width = width
+
+
+def shorten(console: Console, text: str, chars: int = CELL_CHARS) -> str:
+    """Return the beginning of a long text, or in a pipe all of it."""
+    _note_cut(console, len(text) > chars)
+    return text if is_piped(console) else cut(text, chars)
+
+
 def block(console: Console, text: str, width: int, lines: int | None = TEXT_LINES, style: str = "") -> Text:
-    """Return a long text wrapped to a width and cut to some lines, the last ending in an ellipsis; None
-    cuts nothing.
+    """Return a long text wrapped to a width and cut to some lines, the last ending in an ellipsis.
+
+    None cuts nothing, and in a pipe nothing is cut.
     """
+    lines = None if is_piped(console) else lines
     whole = Text(visible(text if lines is None else text[: width * lines + 1]), style=style)
     if lines is None:
         return whole
@@ -115,6 +166,7 @@ def block(console: Console, text: str, width: int, lines: int | None = TEXT_LINE
         kept[-1].rstrip()
         kept[-1].truncate(width - 1)
         kept[-1].append(ELLIPSIS, "dim")
+        _note_cut(console, True)
     return Text("\n").join(kept)
 
 
@@ -124,13 +176,14 @@ def draw_rows(console: Console, names: Sequence[str], rows: Sequence[Sequence[An
     widest = [max([cell_len(name), *(cell_len(row[i].plain) for row in cells)]) for i, name in enumerate(names)]
     numeric = [_numeric(row[i] for row in rows) for i in range(len(names))]
     least = [width if number else min(width, LEAST_COLUMN) for width, number in zip(widest, numeric, strict=True)]
-    squeezed = len(rows) == 1 and sum(widest) + GAP * len(names) > console.width
+    squeezed = (len(rows) == 1 or is_piped(console)) and sum(widest) + GAP * len(names) > console.width
     if sum(least) + GAP * len(names) > console.width or squeezed or full:
         draw_records(console, names, rows, None if full else TEXT_LINES)
         return
     table = new_table([(name, "right" if number else "left") for name, number in zip(names, numeric, strict=True)])
     for row in cells:
         table.add_row(*row)
+    _note_cut(console, not fits(console, table) or any(ELLIPSIS in text.plain[-1:] for row in cells for text in row))
     draw(console, table)
 
 
@@ -176,6 +229,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, (list, tuple, dict)):
         return json_line(value)
     return str(value)
+
+
+def _note_cut(console: Console, is_cut: bool) -> None:
+    if is_cut and isinstance(console, Screen):
+        console.shortened = True
 
 
 def _width(console: Console, item: RenderableType) -> int:

@@ -1,5 +1,6 @@
 """`kasasagi judge` as it is typed: the ratings and the figures, drawn or as JSON."""
 
+import io
 import json
 import re
 from pathlib import Path
@@ -10,10 +11,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from kasasagi.blocks.tables import table
+from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.labels.labelling import label
-from kasasagi.flows.views.judge import TITLES, percent_or_decimal, subject_of
+from kasasagi.flows.views.judge import TITLES, draw_report, judge_report, percent_or_decimal, subject_of
 from tests.run_example import build_example_run
 
 
@@ -33,7 +35,9 @@ def typed(workspace: Path, *arguments: str) -> Result:
 
 @pytest.mark.parametrize("run", ["20260101-ended", "20260102-live"])
 def test_a_report_shows_ratings_and_figures_within_the_width(workspace: Path, run: str) -> None:
-    out = typed(workspace, run).stdout
+    file = io.StringIO()
+    draw_report(judge_report(Workspace(workspace).run(run)), Console(file=file, width=80))
+    out = file.getvalue()
     assert max(map(len, out.splitlines())) <= 80
     assert re.search(r"critic +overall-rating +large +21 +- +100%", out)
     assert re.search(r"wins, ties as halves +large +\d\d\.\d% +\d\d\.\d% +\d\d", out)

@@ -49,6 +49,7 @@ def print_summary(run: Run, console: Console, pairs: int = DEFAULT_PAIRS, full: 
         _draw_gates(shown["gates"], console)
         draw_last = {"instructions": _draw_instructions, "responses": draw_responses}.get(run.product(), _draw_pairs)
         draw_last(shown, console, full)
+        drawing.note_shortened(console, printed_command("show", run.id, "--full", workspace=run.workspace.folder))
     else:
         console.print(plain(say("No stage has finished a chunk of its rows yet."), "dim"))
     _draw_places(run, shown, console)
