@@ -13,6 +13,7 @@ from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.recipe.saved_blocks import names_blocks, with_saved_blocks
+from kasasagi.flows.reporting.lines import say_line
 from kasasagi.flows.views.language import say
 from kasasagi.tasks.load import SourceError
 from kasasagi.tasks.synthesize import SteeringError
@@ -37,7 +38,7 @@ def check_recipe(loaded: LoadedRecipe, workspace: Workspace, ping: bool, show: P
     faults = problems_before_start(loaded, workspace)
     faults += _show_examples(loaded, show)
     for text in warnings(loaded.recipe):
-        show(f"{say('warning')}: {text}", "yellow")
+        show(f"{say('warning')}: {say_line(text)}", "yellow")
     for text in price_notes(loaded.recipe):
         show(text, "")
     if not faults:

@@ -133,12 +133,13 @@ def _run(
 
     from kasasagi.blocks.hints import with_program_name
     from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.flows.reporting.lines import lines_in_this_language
     from kasasagi.flows.reporting.progress import Progress
     from kasasagi.flows.reporting.progress_line import shown
     from kasasagi.flows.run.options import Options
     from kasasagi.flows.runner import run_recipe
 
-    console, progress = Console(stderr=True, highlight=False), Progress()
+    console, progress, translate = Console(stderr=True, highlight=False), Progress(), lines_in_this_language()
     with shown(console, progress) as dispatchers:
 
         def watch(dispatcher: "Dispatcher", run: "Run") -> None:
@@ -147,7 +148,7 @@ def _run(
 
         options = Options(
             Workspace.resolve(workspace),
-            log=lambda text: console.print(with_program_name(text), markup=False, soft_wrap=True),
+            log=lambda text: console.print(with_program_name(translate(text)), markup=False, soft_wrap=True),
             progress=progress,
             watch=watch,
             **how,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kasasagi.flows.reporting.lines import say_line
 from kasasagi.flows.views.language import Language, set_language
 
 if TYPE_CHECKING:
@@ -93,9 +94,10 @@ def recipe_or_default(name: str | None) -> str:
     if name is not None:
         return name
     if Path(DEFAULT_RECIPE).is_file():
-        typer.echo(f"recipe: ./{DEFAULT_RECIPE}, since none is named", err=True)
+        typer.echo(say_line(f"recipe: ./{DEFAULT_RECIPE}, since none is named"), err=True)
         return DEFAULT_RECIPE
-    typer.echo(f"recipe: {QUICKSTART}, since none is named and there is no ./{DEFAULT_RECIPE}", err=True)
+    text = f"recipe: {QUICKSTART}, since none is named and there is no ./{DEFAULT_RECIPE}"
+    typer.echo(say_line(text), err=True)
     return QUICKSTART
 
 

@@ -69,13 +69,17 @@ def check(
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.check.check_recipe import check_recipe
     from kasasagi.flows.recipe.loading import load_recipe
+    from kasasagi.flows.reporting.lines import say_line
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.language import say
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
     screen = console()
     check_recipe(
-        loaded, Workspace.resolve(workspace), ping, lambda text, style: screen.print(text, markup=False, style=style)
+        loaded,
+        Workspace.resolve(workspace),
+        ping,
+        lambda text, style: screen.print(say_line(text), markup=False, style=style),
     )
     screen.print(say("the recipe is valid"), style="green")
 
@@ -94,6 +98,7 @@ def plan(
     from kasasagi.flows.planning import plan_recipe
     from kasasagi.flows.recipe.errors import RecipeError
     from kasasagi.flows.recipe.loading import load_recipe
+    from kasasagi.flows.reporting.lines import say_line
     from kasasagi.flows.run.plan.budgets import budget_sentence
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.plan import draw_plan
@@ -104,4 +109,4 @@ def plan(
     plans = plan_recipe(loaded, Workspace.resolve(workspace), rows, retried_reasons(ask_again, workspace))
     draw_plan(plans, console())
     if (sentence := budget_sentence(loaded.recipe.budget, plans)) is not None:
-        typer.echo(sentence)
+        typer.echo(say_line(sentence))

@@ -18,6 +18,7 @@ from kasasagi.flows.cli.options import (
     named_or_newest,
 )
 from kasasagi.flows.errors import UsageError
+from kasasagi.flows.views.language import say
 from kasasagi.flows.views.tables.formats import RowFormat, check_output
 
 if TYPE_CHECKING:
@@ -58,11 +59,12 @@ def runs(
     console = _console()
     if not rows:
         make = printed_command("run", workspace=place.folder)
-        console.print(plain(f"No runs yet in {place.folder}: {make} makes one."), soft_wrap=True)
+        text = say("No runs yet in {folder}: {command} makes one.", folder=place.folder, command=make)
+        console.print(plain(text), soft_wrap=True)
         return
     draw_runs(rows[:number], console)
     if len(rows) > number:
-        console.print(plain(f"{plural(len(rows) - number, 'more run')}; -n shows more", "dim"))
+        console.print(plain(say(f"{plural(len(rows) - number, 'more run')}; -n shows more"), "dim"))
     _find(workspace, None)
 
 
@@ -231,7 +233,7 @@ def _draw_result(result: "QueryResult", most: int | None, full: bool) -> None:
     if more:
         about = "at least " if more > COUNT_AT_MOST else ""
         console.print()
-        console.print(plain(f"{about}{plural(more, 'more row')}; --all shows them", "dim"))
+        console.print(plain(say(f"{about}{plural(more, 'more row')}; --all shows them"), "dim"))
     elif not rows:
-        console.print(plain("no rows", "dim"))
+        console.print(plain(say("no rows"), "dim"))
     _note_shortened(console, "--full")

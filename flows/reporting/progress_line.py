@@ -4,9 +4,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from kasasagi.flows.reporting.progress import Progress
+from kasasagi.flows.views.language import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,18 +37,18 @@ class Rate:
 
 def line(progress: Progress, dispatcher: "Dispatcher | None", rate: float, left_s: float | None) -> str:
     """Return one line that says how far a run is."""
-    parts = [progress.now]
+    parts = [say(progress.now)]
     parts += [
         f"{stage} {progress.done.get(stage, 0)}/{wanted}" for stage, wanted in progress.wanted.items() if wanted > 1
     ]
     if dispatcher is not None and dispatcher.counters.asked:
         counters = dispatcher.counters
-        parts.append(f"{counters.answered:,} answered, {dispatcher.in_flight()} in flight, {rate:,.0f}/s")
-        parts.append(f"{counters.prompt_tokens + counters.completion_tokens:,} tokens")
-        parts += [f"{counters.retried:,} tried again"] if counters.retried else []
+        parts.append(say(f"{counters.answered:,} answered, {dispatcher.in_flight()} in flight, {rate:,.0f}/s"))
+        parts.append(say(f"{counters.prompt_tokens + counters.completion_tokens:,} tokens"))
+        parts += [say(f"{counters.retried:,} tried again")] if counters.retried else []
         parts += [f"${counters.cost_usd:,.2f}"] if counters.cost_usd else []
         parts += _pauses(counters)
-    parts += [f"about {_duration(left_s)} left"] if left_s is not None else []
+    parts += [say("about {time} left", time=_duration(left_s))] if left_s is not None else []
     return " · ".join(parts)
 
 
@@ -54,9 +56,9 @@ def _pauses(counters: "Counters") -> list[str]:
     """Return why nothing is sent, where that lasts so long that a person wonders."""
     found = []
     if counters.next_at is not None and (wait := counters.next_at - time.monotonic()) >= WORTH_TELLING_S:
-        found.append(f"the next call in {_duration(wait)}")
+        found.append(say("the next call in {time}", time=_duration(wait)))
     if counters.short_of is not None:
-        found.append(f"no slot of Prefect's limit {counters.short_of!r} is free")
+        found.append(say("no slot of Prefect's limit {name} is free", name=repr(counters.short_of)))
     return found
 
 
@@ -86,7 +88,7 @@ def shown(console: "Console", progress: Progress) -> Iterator[list["Dispatcher"]
         yield dispatchers
         return
     over = threading.Event()
-    with console.status("starting") as status:
+    with console.status(say("starting")) as status:
 
         def refresh() -> None:
             started, rate = time.monotonic(), Rate()
@@ -96,7 +98,7 @@ def shown(console: "Console", progress: Progress) -> Iterator[list["Dispatcher"]
                 speed = rate(now, dispatcher.counters.answered) if dispatcher else 0.0
                 status.update(line(progress, dispatcher, speed, time_left(progress, now - started)))
 
-        thread = threading.Thread(target=refresh, daemon=True)
+        thread = threading.Thread(target=copy_context().run, args=(refresh,), daemon=True)
         thread.start()
         try:
             yield dispatchers
