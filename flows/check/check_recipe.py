@@ -8,7 +8,7 @@ from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.before_start import problems_before_start, source_problems
 from kasasagi.flows.check.endpoints import check_endpoints, check_student, example_requests, price_notes, warnings
 from kasasagi.flows.check.prefect_limits import check_limits
-from kasasagi.flows.check.rows import first_rows
+from kasasagi.flows.check.rows import ROWS, FirstRows, first_rows
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe
@@ -51,22 +51,40 @@ def check_recipe(loaded: LoadedRecipe, workspace: Workspace, ping: bool, show: P
 
 
 def _show_examples(loaded: LoadedRecipe, show: Print) -> list[str]:
-    """Show one request for each model and how the first rows are filtered; return why that cannot be done, if so."""
-    problems: list[str] = []
-    rows = None
+    """Show one request for each model and how the first rows are filtered; return why that cannot be done, if so.
+
+    No request is shown where no row of the source can be asked.
+    """
+    if unreadable := source_problems(loaded):
+        return unreadable
     try:
-        rows = None if source_problems(loaded) else first_rows(loaded)
+        rows = first_rows(loaded)
     except (RecipeError, SourceError) as error:
-        problems.append(str(error))
+        return [str(error)]
+    problems = [] if rows is not None and not rows.passed else _show_requests(loaded, rows, show)
+    for text in rows.sentences() if rows else ():
+        show(text, "")
+    return [*problems, *(_problem_of_none(rows, show) if rows and not rows.passed else [])]
+
+
+def _show_requests(loaded: LoadedRecipe, rows: FirstRows | None, show: Print) -> list[str]:
     try:
         for title, text in example_requests(loaded, rows.example if rows else None):
             show(f"\n{title}", "bold")
             show(text, "")
     except (PreQueryUnknownError, SteeringError) as error:
-        problems.append(str(error))
-    for text in rows.sentences() if rows else ():
-        show(text, "")
-    return problems
+        return [str(error)]
+    return []
+
+
+def _problem_of_none(rows: FirstRows, show: Print) -> list[str]:
+    """Return the problem of a source whose rows are all filtered out; show it where only its first rows were read."""
+    remedy = "loosen it, or name another source"
+    if rows.read < ROWS:
+        return [f"filter: no row of the source passes the filter; {remedy}"]
+    text = f"filter: none of the first {rows.read} rows passes the filter; {remedy}"
+    show(f"{say('warning')}: {say_line(text)}", "yellow")
+    return []
 
 
 def _problems_outside(loaded: LoadedRecipe, workspace: Workspace, ping: bool, log: Callable[[str], None]) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.flows.check.check_recipe import check_recipe as run_check
 from kasasagi.flows.check.endpoints import example_requests
 from kasasagi.flows.check.rows import first_rows
 from kasasagi.flows.recipe.errors import RecipeError
@@ -164,3 +166,40 @@ def test_no_more_than_the_first_rows_are_read(tmp_path: Path) -> None:
 def test_magpie_and_the_hub_have_no_first_rows(tmp_path: Path) -> None:
     assert first_rows(loaded(tmp_path, [], "source={kind: magpie, model: small, target: 5}")) is None
     assert first_rows(loaded(tmp_path, [], "source.path=owner/name")) is None
+
+
+def shown_by_check(recipe: LoadedRecipe, folder: Path) -> tuple[str, str]:
+    """Return what check shows of a recipe on the bundled model, and its error."""
+    shown: list[str] = []
+    try:
+        run_check(recipe, Workspace(folder / "workspace"), ping=False, show=lambda text, style: shown.append(text))
+    except RecipeError as error:
+        return "\n".join(shown), str(error)
+    return "\n".join(shown), ""
+
+
+BUNDLED = "models.small={kind: bundled}"
+
+
+@pytest.mark.parametrize("content", ['{"instruction": "Which riv', '{"question": "Which rivers?"}', None])
+def test_no_request_is_shown_where_the_data_cannot_be_read(tmp_path: Path, content: str | None) -> None:
+    recipe = loaded(tmp_path, [], BUNDLED)
+    (tmp_path / "rows.jsonl").unlink()
+    if content is not None:
+        (tmp_path / "rows.jsonl").write_text(content, encoding="utf-8")
+    shown, error = shown_by_check(recipe, tmp_path)
+    assert "rows.jsonl" in error
+    assert "is asked" not in shown
+    assert shown_by_check(loaded(tmp_path, [{"instruction": LONG}], BUNDLED), tmp_path)[0].count("is asked") == 1
+
+
+def test_a_filter_that_no_row_passes_is_a_problem_and_of_more_rows_a_warning(tmp_path: Path) -> None:
+    settings = (BUNDLED, "filter.rules=[{min_chars: 500}]")
+    shown, error = shown_by_check(loaded(tmp_path, [{"instruction": LONG}], *settings), tmp_path)
+    assert error == ("filter: no row of the source passes the filter; loosen it, or name another source")
+    assert "1 of 1 rows are quarantined by filter as min_chars" in shown
+    assert "is asked" not in shown
+    rows = [{"instruction": f"{LONG} {number}"} for number in range(150)]
+    shown, error = shown_by_check(loaded(tmp_path, rows, *settings), tmp_path)
+    assert error == ""
+    assert "warning: filter: none of the first 100 rows passes the filter" in shown
