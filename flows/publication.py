@@ -43,7 +43,8 @@ async def publish(
     if found.state().exit_code == EXIT_GATE:
         return await _resume_run(found, overrides)
     released = await asyncio.to_thread(republish, place, run, overrides, False)
-    return Completed(message=f"{released.rows:,} rows in {' and in '.join(released.places)}", data=found.id)
+    message = f"{released.contents(found.product())} in {' and in '.join(released.places)}"
+    return Completed(message=message, data=found.id)
 
 
 async def _resume_run(run: Run, overrides: list[str]) -> State[str]:

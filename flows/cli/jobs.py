@@ -195,13 +195,12 @@ def publish(
     """Publish a run again, elsewhere or in another format, without calls."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.rebuild.rebuild import republish
-    from kasasagi.flows.views.safe_text import plural
 
     changes = [*(overrides or ()), *([f"publish.path={path}"] if path else [])]
     place = Workspace.resolve(workspace)
     found = place.run(run, newest=True) if partial else named_or_latest(workspace, run)
     published = republish(place, found.id, changes, partial)
-    typer.echo(f"{plural(published.rows, found.product().removesuffix('s'))} in {' and in '.join(published.places)}")
+    typer.echo(f"{published.contents(found.product())} in {' and in '.join(published.places)}")
 
 
 def approve(

@@ -205,6 +205,7 @@ class Published(Config):
     path: Path = Field(description="The folder.")
     rows: int = Field(description="Pairs in it.")
     digest: str = Field(description="Digest of its data files: equal rows give an equal one.")
+    formats: dict[str, int] = Field({}, description="Rows of each format that has another number of them.")
 
 
 class Release(Config):
@@ -212,10 +213,22 @@ class Release(Config):
 
     rows: int = Field(description="Pairs in it.")
     digest: str = Field(description="Digest of its data files.")
+    formats: dict[str, int] = Field({}, description="Rows of each format that has another number of them.")
     path: str | None = Field(None, description="The folder, or the address on a storage.")
     hub: str | None = Field(None, description="Its page on the Hub.")
+
+    def contents(self, product: Product) -> str:
+        """Return what was published: `24 pairs`, or `48 rows (kto) from 24 pairs`."""
+        made = count_of(self.rows, product.removesuffix("s"))
+        others = " and ".join(f"{count_of(rows, 'row')} ({name})" for name, rows in self.formats.items())
+        return f"{others} from {made}" if others else made
 
     @property
     def places(self) -> list[str]:
         """All places where it lies."""
         return [place for place in (self.path, self.hub) if place is not None]
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

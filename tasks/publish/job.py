@@ -64,7 +64,8 @@ def publish(
         (folder / CARD).write_text(text, encoding="utf-8")
         data, others = _file_names(facts)
         data_digest = write_manifest(facts, folder, [CARD, *data, *others, *plots], data, _divisions(facts))
-    return Published(path=target.resolve(), rows=source.figures.pairs, digest=data_digest)
+    formats = facts.rows_of_other_formats
+    return Published(path=target.resolve(), rows=source.figures.pairs, digest=data_digest, formats=formats)
 
 
 def _publish_instructions(
@@ -123,8 +124,8 @@ def _file_names(facts: CardFacts) -> tuple[list[str], list[str]]:
 
 
 def _divisions(facts: CardFacts) -> dict[str, Any]:
-    """Return how the rows are divided into splits, and which a format could not hold; nothing where neither is so."""
-    entries: dict[str, Any] = {}
+    """Return how the rows are divided into splits and formats, and which a format could not hold, where that is so."""
+    entries: dict[str, Any] = {"rows_by_format": rows} if (rows := facts.rows_of_other_formats) else {}
     if facts.config.split is not None:
         entries["splits"] = {writer.form.name: dict(writer.counts) for writer in facts.writers}
     left_out = {writer.form.name: dict(writer.left_out) for writer in facts.writers if writer.left_out}

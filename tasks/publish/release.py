@@ -28,7 +28,7 @@ def release(config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnecti
     if target is not None:
         refuse_place(target, run.workspace, Path(run.state().base))
         published = publish(config, run, connection, target, partial=partial)
-        result = Release(rows=published.rows, digest=published.digest, path=str(published.path))
+        result = _release(published).model_copy(update={"path": str(published.path)})
         _note(run, result)
     if address is None and config.hub is None:
         if result is None:
@@ -36,8 +36,12 @@ def release(config: PublishConfig, run: Run, connection: duckdb.DuckDBPyConnecti
         return result
     with tempfile.TemporaryDirectory(prefix="publish-", dir=run.folder) as place:
         staged = publish(config, run, connection, Path(place) / "dataset", partial=partial)
-        result = result or Release(rows=staged.rows, digest=staged.digest)
+        result = result or _release(staged)
         return _sent(config, run, staged, result)
+
+
+def _release(published: Published) -> Release:
+    return Release(rows=published.rows, digest=published.digest, formats=published.formats)
 
 
 def _sent(config: PublishConfig, run: Run, staged: Published, result: Release) -> Release:

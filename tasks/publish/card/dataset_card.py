@@ -16,7 +16,7 @@ from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost, prompts_paired, to_look_at
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
-from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig
+from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig, count_of
 from kasasagi.tasks.publish.families import rewrites
 from kasasagi.tasks.publish.formats.base import Format
 from kasasagi.tasks.publish.writer import FormatWriter, shown, splits_of
@@ -59,6 +59,12 @@ class CardFacts:
         """The formats, in the recipe's order."""
         return [writer.form for writer in self.writers]
 
+    @property
+    def rows_of_other_formats(self) -> dict[str, int]:
+        """The rows of each format that has not as many as the dataset has pairs, or responses."""
+        counts = {writer.form.name: writer.counts.total() for writer in self.writers}
+        return {name: rows for name, rows in counts.items() if rows != self.figures.pairs}
+
 
 def card(facts: CardFacts) -> str:
     """Return the card as Markdown with the Hub's YAML header."""
@@ -86,16 +92,19 @@ def how_it_came_about(facts: CardFacts) -> list[str]:
 
 def _introduction(facts: CardFacts) -> str:
     """Return what the dataset is and what to look at, in a sentence, and what its rows hold."""
-    pairs, run = facts.figures.pairs, cell(facts.run.id)
+    pairs, run, others = facts.figures.pairs, cell(facts.run.id), facts.rows_of_other_formats
     account = f"({cost(facts.connection)}){to_look_at(facts.connection, 'format_dpo', 'prompt', 'gave no pair')}"
-    if any(form.rows == "pairs" for form in facts.forms):
-        return (
-            f"{pairs:,} preference pairs for DPO from {prompts_paired(facts.connection, pairs)} {account} Each has a "
-            f"prompt, a chosen and a rejected answer, {_ground(facts.figures)}. Made by kasasagi in the run {run}."
-        )
-    rows = sum(facts.writers[0].counts.values())
-    made = f"from which kasasagi made {pairs:,} preference pairs in the run {run}"
-    return f"{rows:,} rows with responses, {made} {account}"
+    if not any(form.rows == "pairs" for form in facts.forms):
+        made = f"from which kasasagi made {pairs:,} preference pairs in the run {run}"
+        return f"{facts.writers[0].counts.total():,} rows with responses, {made} {account}"
+    first = facts.forms[0].name
+    rows = f"{count_of(others.pop(first), 'row')} in the format {first}, made of " if first in others else ""
+    also = [f" In the format {name} they are {count_of(number, 'row')}." for name, number in others.items()]
+    return (
+        f"{rows}{pairs:,} preference pairs{'' if rows else ' for DPO'} from {prompts_paired(facts.connection, pairs)} "
+        f"{account} Each{' pair' if rows else ''} has a prompt, a chosen and a rejected answer, "
+        f"{_ground(facts.figures)}.{''.join(also)} Made by kasasagi in the run {run}."
+    )
 
 
 def _ground(figures: CardFigures) -> str:
@@ -115,7 +124,7 @@ def front_matter(facts: CardFacts, tags: list[str]) -> str:
         "language": facts.figures.hub_languages(),
         "license": facts.config.license or "unknown",
         "pretty_name": facts.run.state().name,
-        "size_categories": [_size(facts.figures.pairs)],
+        "size_categories": [_size(facts.writers[0].counts.total() if facts.writers else facts.figures.pairs)],
         "task_categories": ["text-generation"],
         "tags": tags,
         "configs": [{"config_name": "default", "data_files": _data_files(facts)}],
