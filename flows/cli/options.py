@@ -1,15 +1,35 @@
 """Options that several commands share."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from kasasagi.blocks.suggestions import close_to
+from kasasagi.flows.errors import UsageError
 from kasasagi.flows.reporting.lines import say_line
 from kasasagi.flows.views.language import Language, set_language
 
 if TYPE_CHECKING:
     from kasasagi.blocks.workspace.runs import Run
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def read_language(name: str) -> Language:
+    """Return the language of a code. Raises UsageError for another word, naming the nearest code."""
+    return choice("--language", name, Language)
+
+
+def choice(option: str, value: str, known: type[Choice]) -> Choice:
+    """Return the member of that value. Raises UsageError in one sentence that names the nearest one."""
+    values = [str(one) for one in known]
+    if value in values:
+        return known(value)
+    close = close_to(value, values) or close_to(value[:2], values)  # the code of "japanese" is its beginning
+    fix = f"did you mean {close!r}?" if close else "write one of these"
+    raise UsageError(f"{option}: {value!r} is none of {', '.join(values)}; {fix}")
 
 
 def set_language_of_command(language: Language | None) -> Language | None:
@@ -43,6 +63,8 @@ LanguageOption = Annotated[
     Language | None,
     typer.Option(
         "--language",
+        parser=read_language,
+        metavar="[en|ja]",
         help="Language of headings and sentences; default: $KASASAGI_LANGUAGE, otherwise your locale's.",
         callback=set_language_of_command,
     ),

@@ -14,6 +14,7 @@ from kasasagi.flows.cli.options import (
     NewestRunArgument,
     ViewedRunArgument,
     WorkspaceOption,
+    choice,
     named_or_latest,
     named_or_newest,
 )
@@ -30,9 +31,18 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 50
 RUNS_SHOWN = 20
 
+
+def read_format(name: str) -> RowFormat:
+    """Return the format of a name. Raises UsageError for another word, naming the nearest one."""
+    return choice("--format", name, RowFormat)
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Do not shorten long texts.")]
-FormatOption = Annotated[RowFormat, typer.Option("--format", help="Format of the rows.")]
+FormatOption = Annotated[
+    RowFormat,
+    typer.Option("--format", parser=read_format, metavar="[table|jsonl|csv|parquet]", help="Format of the rows."),
+]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Output file.", dir_okay=False)]
 
 

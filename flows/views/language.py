@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from kasasagi.flows.errors import UsageError
+from kasasagi.flows.views.safe_text import nearest
+
 T = TypeVar("T")
 VARIABLE = "KASASAGI_LANGUAGE"
 _NUMBER = re.compile(r"(?<![\w.])-?(?:<?\$)?\d[\d,]*(?:\.\d+)?%?")
@@ -25,7 +28,14 @@ _LANGUAGE = ContextVar("language", default=Language.en)
 
 
 def preferred_language() -> Language:
-    """Return the language that the environment asks for: KASASAGI_LANGUAGE, else the locale's, else English."""
+    """Return the language that the environment asks for: KASASAGI_LANGUAGE, else the locale's, else English.
+
+    Raises:
+        UsageError: If KASASAGI_LANGUAGE is neither a language nor a locale of one.
+    """
+    known = list(map(str, Language))
+    if (wanted := os.environ.get(VARIABLE)) and wanted[:2].lower() not in known:
+        raise UsageError(f"{VARIABLE}: {wanted!r} is none of {', '.join(known)}{nearest(wanted[:2], known)}")
     names = (os.environ.get(name) for name in (VARIABLE, "LC_ALL", "LC_MESSAGES", "LANG"))
     return Language.ja if next(filter(None, names), "").lower().startswith("ja") else Language.en
 

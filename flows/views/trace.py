@@ -114,32 +114,42 @@ def reply_text(reply: str | None) -> str:
 
 
 def _find(connection: DuckDBPyConnection, run: Run, name: str) -> tuple[str, str]:
+    """Return the kind and the whole of an id. Raises UsageError for one that is unknown, too short or ambiguous."""
     wanted = name.strip().lower()
     matches = _matches(connection, wanted)
     exact = [match for match in matches if match[1].lower() == wanted]
     found = exact[:1] or matches
-    if len(found) == 1:
-        return found[0]
+    shown = repr(one_line(name, 60))
     if not found:
-        short = "" if len(wanted) >= LEAST_DIGITS else f"; give at least {LEAST_DIGITS} digits of one"
         example = command("sql", run.id, "from pairs", workspace=run.workspace.folder)
         raise UsageError(
-            f"no prompt, response, pair, draw, call or quarantined row of run {run.id} has the id "
-            f"{one_line(name, 60)!r}{short}; {example} shows some ids"
+            f"no prompt, response, pair, draw, call or quarantined row of run {run.id} has an id that begins with "
+            f"{shown}; {example} shows some ids"
         )
+    if not exact and len(wanted) < LEAST_DIGITS:
+        raise UsageError(
+            f"{shown} is too short for an id: give at least {LEAST_DIGITS} digits; ids that begin so: "
+            f"{_candidates(found)}"
+        )
+    if len(found) > 1:
+        raise UsageError(f"several ids begin with {shown}: give more digits; they are {_candidates(found)}")
+    return found[0]
+
+
+def _candidates(found: Sequence[tuple[str, str]]) -> str:
+    """Return some of the ids that may be meant."""
     several = ", ".join(f"{one_line(row, 40)} ({kind})" for kind, row in found[:SHOWN_CANDIDATES])
-    raise UsageError(f"several ids begin with {one_line(name, 60)!r}: {several}; give more digits")
+    return f"{several}, and others" if len(found) > SHOWN_CANDIDATES else several
 
 
 def _matches(connection: DuckDBPyConnection, wanted: str) -> list[tuple[str, str]]:
     """Return the ids that are this one or begin with it, each once with the first kind that knows it."""
-    begins = "starts_with(lower({0}), ?)" if len(wanted) >= LEAST_DIGITS else "lower({0}) = ?"
     known: dict[str, str] = {}
     for kind, places in _KINDS.items():
         for table, key in places:
-            if table == "turns" and not knows_turns(connection):
+            if not wanted or (table == "turns" and not knows_turns(connection)):
                 continue
-            query = f"SELECT DISTINCT {key} AS id FROM {table} WHERE {begins.format(key)} ORDER BY id LIMIT 20"
+            query = f"SELECT DISTINCT {key} AS id FROM {table} WHERE starts_with(lower({key}), ?) ORDER BY id LIMIT 20"
             for row in fetch(connection, query, [wanted]):
                 known.setdefault(row["id"], kind)
     return [(kind, row) for row, kind in known.items()]

@@ -164,8 +164,11 @@ def test_sql_writes_a_file_when_it_is_told_which(typed: Typed, tmp_path: Path) -
         (("sql", "latest"), "is not a query"),
         (("sql", "from pear"), "did you mean 'pairs'"),
         (("sql", "selct * from pairs"), "syntax error"),
-        (("trace", "123456789"), "has the id"),
+        (("trace", "123456789"), "has an id that begins with"),
         (("quarantine", "--stage", "jugde"), "did you mean 'judge'"),
+        (("show", "--language", "jp"), "--language: 'jp' is none of en, ja; did you mean 'ja'?"),
+        (("show", "--language", "japanese"), "did you mean 'ja'?"),
+        (("sql", "from pairs", "--format", "cvs"), "--format: 'cvs' is none of table, jsonl, csv, parquet; did you"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(typed: Typed, arguments: tuple[str, ...], message: str) -> None:
@@ -174,6 +177,13 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(typed: Typed, arguments: tu
     assert message in str(failure)
     assert "\n" not in str(failure)
     assert failure.exit_code == 2
+
+
+def test_a_language_of_the_environment_that_is_none_is_said_so(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KASASAGI_LANGUAGE", "jp")
+    assert str(typed("runs").exception) == "KASASAGI_LANGUAGE: 'jp' is none of en, ja; did you mean 'ja'?"
+    monkeypatch.setenv("KASASAGI_LANGUAGE", "ja_JP.UTF-8")
+    assert typed("runs").exception is None
 
 
 def test_trace_walks_from_a_beginning_of_an_id(typed: Typed) -> None:

@@ -282,10 +282,20 @@ def test_a_draw_leads_to_the_prompt_that_it_invented(tmp_path: Path) -> None:
     assert trace(run, prompt)["draws"][0]["draw"] == 7
 
 
-@pytest.mark.parametrize(("name", "message"), [("zzzzzzzz", "has the id 'zzzzzzzz'"), ("a", "at least 6 digits")])
+@pytest.mark.parametrize(("name", "message"), [("zzzzzzzz", "begins with 'zzzzzzzz'"), ("zz", "begins with 'zz'")])
 def test_an_unknown_id_is_said_so(run: Run, name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         trace(run, name)
+
+
+def test_an_id_that_is_too_short_names_the_candidates(run: Run) -> None:
+    prompts = sorted(row[0] for row in rows_of(run, "select prompt_id from prompts"))
+    with pytest.raises(UsageError) as caught:
+        trace(run, prompts[0][:3])
+    sentence = str(caught.value)
+    assert f"'{prompts[0][:3]}' is too short for an id: give at least 6 digits; ids that begin so: " in sentence
+    assert f"{prompts[0]} (prompt)" in sentence
+    assert trace(run, prompts[0][:6])["id"] == prompts[0]
 
 
 def test_an_ambiguous_id_names_the_candidates(tmp_path: Path) -> None:
