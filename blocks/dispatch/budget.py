@@ -208,5 +208,5 @@ def total(costs: Iterable[Cost]) -> Cost:
 def shown(unit: Unit, amount: float) -> str:
     """Return an amount as a person reads it."""
     if unit == "usd":
-        return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:,.4f}"
+        return f"${amount:,.2f}" if amount >= 1 else f"${amount:,.4f}" if amount else "$0"
     return f"{amount:,.0f} {unit if round(amount) != 1 else unit.removesuffix('s')}"

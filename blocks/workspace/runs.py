@@ -52,8 +52,14 @@ class RunState(Config):
     publishable: bool = Field(False, description="Whether every stage is done, every gate passed, and there is a row.")
     published: str | None = Field(None, description="Where the dataset is.")
     hub: str | None = Field(None, description="Its page on the Hub.")
+    places: tuple[str, ...] = Field((), description="All places where it was published, the last one last.")
     flow_run: str | None = Field(None, description="The id of its flow run in Prefect.")
     preview: bool = Field(False, description="Whether it only previews its recipe and publishes nothing.")
+
+    @property
+    def all_places(self) -> tuple[str, ...]:
+        """All places where the dataset was published; a run of an earlier version knows only the last ones."""
+        return self.places or tuple(place for place in (self.published, self.hub) if place is not None)
 
     @property
     def has_dataset(self) -> bool:

@@ -23,7 +23,7 @@ from kasasagi.blocks.workspace.runs import Product, Run
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import Rate, line, time_left
 from kasasagi.flows.reporting.report_timeouts import Reports
-from kasasagi.tasks.gate.explain.words import plain_name
+from kasasagi.tasks.gate.explain.words import NO_ROWS, plain_name
 from kasasagi.tasks.publish.card.markdown import cell, code_block, table
 from kasasagi.tasks.synthesize import DRAWS_IN_A_CHUNK
 
@@ -60,7 +60,8 @@ FROM counted LEFT JOIN reasons USING (chunk) WHERE EXISTS (FROM stages WHERE sta
 ORDER BY chunk LIMIT {CHUNKS_SHOWN}
 """
 _GATES = (
-    'SELECT stage, scope, success AS "passed", expectation, observed, detail AS "expected", severity '
+    f"SELECT stage, scope, CASE WHEN success AND observed = '{NO_ROWS}' THEN '{NO_ROWS}' ELSE success::VARCHAR END "
+    'AS "passed", expectation, observed, detail AS "expected", severity '
     "FROM gates ORDER BY success, stage, scope"
 )
 _PAIRS = """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.views.language import say
+from kasasagi.flows.views.safe_text import dollars
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,7 @@ def line(progress: Progress, dispatcher: "Dispatcher | None", rate: float, left_
         parts.append(say(f"{counters.answered:,} answered, {dispatcher.in_flight()} in flight, {rate:,.0f}/s"))
         parts.append(say(f"{counters.prompt_tokens + counters.completion_tokens:,} tokens"))
         parts += [say(f"{counters.retried:,} tried again")] if counters.retried else []
-        parts += [f"${counters.cost_usd:,.2f}"] if counters.cost_usd else []
+        parts += [dollars(counters.cost_usd)] if counters.cost_usd else []
         parts += _pauses(counters)
     parts += [say("about {time} left", time=_duration(left_s))] if left_s is not None else []
     return " · ".join(parts)

@@ -8,6 +8,7 @@ from rich.console import Console
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import Kind, plain, short
 from kasasagi.flows.views.language import say, say_names
+from kasasagi.flows.views.safe_text import dollars
 
 if TYPE_CHECKING:
     from kasasagi.flows.run.plan.counting import StagePlan
@@ -44,6 +45,6 @@ def _cells(plans: "Sequence[StagePlan]") -> list[str]:
         say(bound.format(f"{sum(one.to_pay for one in plans):,}")),
         say(f"about {sum(one.prompt_tokens for one in plans):,}"),
         say(f"about {sum(one.completion_tokens for one in plans):,}"),
-        f"{sum(one.cost_usd for one in plans):,.2f}",
+        dollars(sum(one.cost_usd for one in plans)),
         say(f"up to {repairs:,}") if repairs else "",
     ]

@@ -5,6 +5,7 @@ from rich.console import Console
 from kasasagi.flows.probe.figures import ProbeFigures
 from kasasagi.flows.probe.job import ProbeResult
 from kasasagi.flows.views.drawing import block, draw_rows, heading, plain
+from kasasagi.flows.views.safe_text import dollars
 
 WORDS = {
     "suits": ("suits Magpie", "bold green"),
@@ -42,7 +43,7 @@ def _estimate(figures: ProbeFigures) -> str:
     if not figures.accepted:
         return "no draw was accepted, so no number of draws would do"
     draws = WANTED / figures.accepted
-    money = f", about ${draws * figures.usd_a_draw:,.2f}" if figures.usd_a_draw else ""
+    money = f", about {dollars(draws * figures.usd_a_draw)}" if figures.usd_a_draw else ""
     tokens = f"{draws * figures.tokens:,.0f} completion tokens"
     return f"{WANTED:,} accepted instructions would take about {draws:,.0f} draws, {tokens}{money}"
 
@@ -70,6 +71,6 @@ def _figures(figures: ProbeFigures) -> list[list[str]]:
         ],
         ["failed", ", ".join(f"{name} {count:,}" for name, count in figures.failed.items()) or "none"],
         ["tokens a draw", f"{figures.tokens:.0f}"],
-        ["calls", f"{figures.calls_paid:,} sent, {figures.calls_reused:,} in the ledger, ${figures.cost_usd:,.2f}"],
+        ["calls", f"{figures.calls_paid:,} sent, {figures.calls_reused:,} in the ledger, {dollars(figures.cost_usd)}"],
     ]
     return rows

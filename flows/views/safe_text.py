@@ -44,9 +44,9 @@ def count(number: int | None) -> str:
 
 
 def dollars(amount: float) -> str:
-    """Return an amount of US dollars, small ones with more digits; nothing for none."""
+    """Return an amount of US dollars, small ones with more digits."""
     if not amount:
-        return ""
+        return "$0"
     return f"${amount:,.2f}" if amount >= 1 else f"${amount:.4f}" if amount >= 0.0001 else "<$0.0001"
 
 

@@ -243,8 +243,7 @@ def _call_fields(call: dict[str, Any]) -> list[tuple[str, Any]]:
 def _paid(call: dict[str, Any] | None) -> list[tuple[str, Any]]:
     if call is None:
         return []
-    cost = dollars(call["cost_usd"] or 0)
-    how = "reused from the ledger" if call["reused"] else f"sent in this run{cost and ', ' + cost}"
+    how = "reused from the ledger" if call["reused"] else f"sent in this run, {dollars(call['cost_usd'] or 0)}"
     return [("call", f"{call['call_id']} ({how})")]
 
 

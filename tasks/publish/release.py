@@ -73,4 +73,6 @@ def _with_places(sentence: str, result: Release) -> str:
 def _note(run: Run, result: Release) -> None:
     """Keep in the run's state where the dataset lies, as soon as it does."""
     with suppress(OSError):
-        run.save(run.state().model_copy(update={"published": result.path, "hub": result.hub}))
+        state = run.state()
+        places = (*(place for place in state.all_places if place not in result.places), *result.places)
+        run.save(state.model_copy(update={"published": result.path, "hub": result.hub, "places": places}))

@@ -21,7 +21,7 @@ def test_what_the_next_run_completes_is_named(reasons: dict[str, int], words: st
         {**STAGE, "stage": "respond", "quarantined": sum(reasons.values()), "reasons": reasons},
         {**STAGE, "stage": "format_dpo", "reasons": {}},
     ]
-    sentence = result_sentence("pairs", 8, stages, [], "out")
+    sentence = result_sentence("pairs", 8, stages, [], ["out"])
     assert ("run again" in sentence) == bool(words)
     assert words in sentence
 
@@ -31,7 +31,7 @@ def sentence_of(pair_reasons: dict[str, int], answer_reasons: dict[str, int], ga
     lost = sum(pair_reasons.values())
     pairing = {**STAGE, "rows_in": 1_000, "calls_paid": 0, "quarantined": lost, "reasons": pair_reasons}
     stages = [{**responding, "stage": "respond"}, {**pairing, "stage": "format_dpo"}]
-    return result_sentence("pairs", 1_000 - lost, stages, [{"success": True}] * gates, "")
+    return result_sentence("pairs", 1_000 - lost, stages, [{"success": True}] * gates, [])
 
 
 def test_prompts_that_gave_no_pair_are_named_though_every_gate_passed() -> None:

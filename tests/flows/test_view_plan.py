@@ -25,7 +25,7 @@ def cells(*plans: StagePlan) -> dict[str, list[str]]:
 def test_the_last_row_adds_up_the_stages() -> None:
     shown = cells(RESPOND, JUDGE)
     assert shown["stage"][:3] == ["calls", "in the ledger", "to pay for"]
-    assert shown["all"] == ["up to 240", "30", "up to 210", "about 10,000", "about 500", "1.75", "up to 160"]
+    assert shown["all"] == ["up to 240", "30", "up to 210", "about 10,000", "about 500", "$1.75", "up to 160"]
     assert "all" not in cells(RESPOND)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from kasasagi.blocks.models.llm import PASSING
 from kasasagi.blocks.workspace.runs import Product
 from kasasagi.flows.views.language import say
+from kasasagi.flows.views.overview.gates import count_outcomes
 from kasasagi.flows.views.safe_text import dollars, plural
 from kasasagi.tasks.gate.explain.losses import calls_sent, loss_of
 
@@ -15,7 +16,11 @@ _UNITS = {"pairs": "prompt", "responses": "response", "instructions": "instructi
 
 
 def result_sentence(
-    product: Product, count: int, stages: Sequence[Mapping[str, Any]], gates: Sequence[Mapping[str, Any]], place: str
+    product: Product,
+    count: int,
+    stages: Sequence[Mapping[str, Any]],
+    gates: Sequence[Mapping[str, Any]],
+    places: Sequence[str],
 ) -> str:
     """Return what a run came to, in one sentence.
 
@@ -24,7 +29,7 @@ def result_sentence(
         count: How many of them there are.
         stages: Rows of the table stages, in order, each with its reasons: rows by reason.
         gates: Rows of the table gates.
-        place: Where the dataset is published; empty if nowhere yet.
+        places: All places where the dataset is published.
     """
     last = {stage["stage"]: stage for stage in stages}.get(_MAKES.get(product, stages[-1]["stage"]), {"rows_in": 0})
     made = plural(count, product.removesuffix("s"))
@@ -33,10 +38,10 @@ def result_sentence(
     calls = calls_sent(sum(stage["calls_paid"] for stage in stages), usd)
     failed = sum(not gate["success"] for gate in gates)
     missing = [*_lost(product, last, stages), *_unanswered(stages)]
-    passed = [say(f"all {plural(len(gates), 'gate')} passed")] if gates and not failed and not missing else []
+    passed = [say(count_outcomes(gates, "gate"))] if gates and not failed and not missing else []
     parts = [
-        say(made + source) + (say(" in ") + place if place else ""),
-        say(f"{calls}, {dollars(usd) or '$0'}"),
+        say(made + source) + (say(" in ") + say(" and in ").join(places) if places else ""),
+        say(f"{calls}, {dollars(usd)}"),
         *missing,
         *([say(f"look at {plural(failed, 'failed gate')}")] if failed else passed),
     ]

@@ -13,24 +13,19 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import Kind, plain, short
 from kasasagi.flows.views.language import say, say_names
+from kasasagi.flows.views.overview.gates import draw_gates
 from kasasagi.flows.views.overview.samples import draw_responses
 from kasasagi.flows.views.overview.sentence import result_sentence
 from kasasagi.flows.views.overview.summary import DEFAULT_PAIRS, summary
-from kasasagi.flows.views.safe_text import count, dollars, duration, messages_text, one_line, plural
-from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
+from kasasagi.flows.views.safe_text import count, dollars, duration, messages_text, plural
 
 TOP_REASONS = 3
 BAR_CELLS = 12
 NARROW_BAR_CELLS = 5
 LABEL_WIDTH = 10
+PAGE = ("http://", "https://")
 _COUNTS = ("calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
 _ROW_COLUMNS: list[tuple[str, Kind]] = [("in", "right"), ("out", "right"), ("quarantined", "right"), ("kept", "fixed")]
-_GATE_COLUMNS = (
-    ["stage", "expectation", "observed", "limit", "scope", "severity"],
-    ["stage", "expectation", "observed", "limit"],
-    ["stage", "expectation", "observed"],
-)
-"""The columns of the gates, for a wide, a narrower and a narrow terminal."""
 _CALL_COLUMNS: list[tuple[str, Kind]] = [
     (name, "right") for name in ("paid", "reused", "tokens in", "tokens out", "cost", "task time")
 ]
@@ -46,7 +41,7 @@ def print_summary(run: Run, console: Console, pairs: int = DEFAULT_PAIRS, full: 
     if shown["stages"]:
         console.print(plain(_sentence(run, shown)))
         _draw_funnel(shown, console)
-        _draw_gates(shown["gates"], console)
+        draw_gates(shown, console)
         draw_last = {"instructions": _draw_instructions, "responses": draw_responses}.get(run.product(), _draw_pairs)
         draw_last(shown, console, full)
         drawing.note_shortened(console, printed_command("show", run.id, "--full", workspace=run.workspace.folder))
@@ -99,7 +94,7 @@ def _sentence(run: Run, shown: dict[str, Any]) -> str:
     product, stages = run.product(), shown["stages"]
     counts = {"pairs": shown["pair_count"], "responses": shown["response_count"]}
     count = counts.get(product, stages[-1]["rows_out"])
-    return result_sentence(product, count, stages, shown["gates"], shown["state"]["published"] or "")
+    return result_sentence(product, count, stages, shown["gates"], run.state().all_places)
 
 
 def _draw_funnel(shown: dict[str, Any], console: Console) -> None:
@@ -150,11 +145,14 @@ def _call_table(stages: list[dict[str, Any]]) -> Table:
 
 def _call_cells(stage: dict[str, Any]) -> list[Text]:
     counts = [plain(count(stage[name])) for name in _COUNTS]
-    return [*counts, plain(dollars(stage["cost_usd"])), plain(duration(stage["seconds"]), "dim")]
+    cost = dollars(stage["cost_usd"]) if any(stage[name] for name in _COUNTS) else ""
+    return [*counts, plain(cost), plain(duration(stage["seconds"]), "dim")]
 
 
 def _total(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"stage": "all"} | {name: sum(stage[name] for stage in stages) for name in (*_COUNTS, "cost_usd", "seconds")}
+    """Return what all stages asked together; not their task times, since tasks run side by side."""
+    sums = {name: sum(stage[name] for stage in stages) for name in (*_COUNTS, "cost_usd")}
+    return {"stage": "all", "seconds": None} | sums
 
 
 def _top_reasons(reasons: dict[str, int]) -> list[tuple[str, int]]:
@@ -172,58 +170,6 @@ def _bar(out: int, of: int, cells: int) -> Text:
     percent = 100 if share == 1 else min(round(100 * share), 99)
     bar = plain("━" * filled, "green").append_text(plain("━" * (cells - filled), "bright_black"))
     return bar.append_text(plain(f" {percent}%"))
-
-
-def _draw_gates(gates: list[dict[str, Any]], console: Console) -> None:
-    if not gates:
-        return
-    gates = [{**gate, "expectation": say(plain_name(gate["expectation"] or "", gate["stage"]))} for gate in gates]
-    failed = [gate for gate in gates if not gate["success"]]
-    telling, repeated = split_gates(gates)
-    hidden = len(repeated)
-    apart = say(f"; {hidden} that also passed on the first chunk are not listed") if hidden else ""
-    summary = f"{len(failed)} of {len(gates)} failed" if failed else f"all {len(gates)} passed"
-    drawing.heading(console, say(f"Gates: {summary}") + apart)
-    tables = [_gate_table(telling, names) for names in _GATE_COLUMNS]
-    drawing.draw(console, next((table for table in tables if drawing.fits(console, table)), tables[-1]))
-    for gate in failed:
-        why = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
-        console.print(drawing.block(console, why, console.width, style=_gate_style(gate)))
-        if gate["reason"]:
-            console.print(drawing.block(console, f"  {gate['reason']}", console.width, style="dim"))
-
-
-def split_gates(gates: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the gates to list, and those that passed on the first chunk and were evaluated on all rows, too."""
-    judged = {(gate["stage"], gate["expectation"]) for gate in gates if gate["scope"] == "whole"}
-    repeated = [
-        gate
-        for gate in gates
-        if gate["success"] and gate["scope"] == "scout" and (gate["stage"], gate["expectation"]) in judged
-    ]
-    return [gate for gate in gates if gate not in repeated], repeated
-
-
-def _gate_table(gates: list[dict[str, Any]], names: list[str]) -> Table:
-    kinds: dict[str, Kind] = {"stage": "fixed", "observed": "right"}
-    table = drawing.new_table(say_names([*((name, kinds.get(name, "left")) for name in names), ("outcome", "fixed")]))
-    for gate in (
-        {**gate, "scope": SCOPES.get(gate["scope"], gate["scope"]), "limit": gate["detail"]} for gate in gates
-    ):
-        style = _gate_style(gate)
-        outcome = plain(say("passed"), "green") if gate["success"] else plain(say("failed"), f"bold {style}")
-        cells = [
-            short(
-                say(gate[name] or "") if name in {"scope", "severity", "observed", "limit"} else gate[name] or "", style
-            )
-            for name in names
-        ]
-        table.add_row(*cells, outcome)
-    return table
-
-
-def _gate_style(gate: dict[str, Any]) -> str:
-    return "" if gate["success"] else "red" if gate["severity"] == "critical" else "yellow"
 
 
 def _draw_pairs(shown: dict[str, Any], console: Console, full: bool) -> None:
@@ -268,13 +214,11 @@ def _pair(pair: dict[str, Any], console: Console, full: bool) -> Table:
 
 def _draw_places(run: Run, shown: dict[str, Any], console: Console) -> None:
     """Where everything lies and how to look closer, on lines that can be copied whole."""
-    published = shown["state"]["published"]
-    product = run.product()
+    state, product = run.state(), run.product()
     table = "prompts" if product == "instructions" else product
     folder = run.workspace.folder
     query = printed_command("sql", run.id, f"from {table}", workspace=folder)
-    places = [("dataset", str(published))] if published else []
-    places += [("hub", str(shown["state"]["hub"]))] if shown["state"]["hub"] else []
+    places = [("hub" if place.startswith(PAGE) else "dataset", place) for place in state.all_places]
     places += [("tables", str(run.database))] if run.database.exists() else []
     places += [("ledger", str(run.workspace.ledger_folder)), ("query", query)]
     rows = shown["pairs"] or shown["responses"]

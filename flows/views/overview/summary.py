@@ -81,6 +81,7 @@ def _run_row(run: Run, state: RunState) -> dict[str, Any]:
         "seconds": seconds_taken(state),
         **_came_to(run),
         "published": state.published,
+        "places": list(state.all_places),
         "error": state.error,
     }
 

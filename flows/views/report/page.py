@@ -14,8 +14,8 @@ from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Product, Run, RunState
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.views.language import current_language, page_words, say
+from kasasagi.flows.views.overview.gates import count_outcomes, outcome_of, split_gates
 from kasasagi.flows.views.overview.sentence import result_sentence
-from kasasagi.flows.views.overview.show import split_gates
 from kasasagi.flows.views.overview.summary import seconds_taken
 from kasasagi.flows.views.report import plots
 from kasasagi.flows.views.report.browser import browsed, embedded
@@ -127,7 +127,7 @@ def _sentence(facts: Facts, stages: list[dict[str, Any]]) -> str:
     """Return what the run came to, as its summary in the terminal begins."""
     counted = [{**stage, "reasons": {row["reason"]: row["rows"] for row in stage["reasons"]}} for stage in stages]
     product, count = _product(facts)
-    return visible(result_sentence(product, count, counted, facts.gates(), facts.run.state().published or ""))
+    return visible(result_sentence(product, count, counted, facts.gates(), facts.run.state().all_places))
 
 
 def _figures(facts: Facts, state: RunState, stages: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -145,7 +145,7 @@ def _figures(facts: Facts, state: RunState, stages: list[dict[str, Any]]) -> lis
         ("calls paid" if usd else "calls sent", f"{calls:,}"),
         *([("calls reused", f"{reused:,}")] if reused else []),
         ("tokens", f"{tokens:,}"),
-        ("cost", dollars(usd) or "$0"),
+        ("cost", dollars(usd)),
     ]
 
 
@@ -188,7 +188,7 @@ def _stage(stage: dict[str, Any]) -> dict[str, Any]:
         "stage": stage["stage"],
         **{name: f"{stage[name]:,}" if stage[name] else "" for name in counts},
         **_share(stage["rows_out"], asked),
-        "cost": dollars(stage["cost_usd"]),
+        "cost": dollars(stage["cost_usd"]) if stage["calls_paid"] or stage["calls_reused"] else "",
         "time": duration(stage["seconds"]),
         "reasons": [
             {"reason": visible(cut(reason or "", DETAIL_CHARS)), "rows": f"{rows:,}", **_share(rows, asked)}
@@ -208,13 +208,15 @@ def _gates(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {**gate, "expectation": plain_name(gate["expectation"] or "", gate["stage"])} for gate in gates[:MOST_GATES]
     ]
     return [
-        {"success": gate["success"], **{name: visible(cut(gate[name] or "", DETAIL_CHARS)) for name in names}}
+        {
+            "outcome": outcome_of(gate),
+            "success": gate["success"],
+            **{name: visible(cut(gate[name] or "", DETAIL_CHARS)) for name in names},
+        }
         for gate in named
     ]
 
 
 def _gates_summary(gates: list[dict[str, Any]]) -> str:
-    failed = sum(not gate["success"] for gate in gates)
-    return (
-        f"{failed:,} of {plural(len(gates), 'gate')} failed." if failed else f"All {plural(len(gates), 'gate')} passed."
-    )
+    counts = count_outcomes(gates, "gate")
+    return f"{counts[:1].upper()}{counts[1:]}."

@@ -8,6 +8,8 @@ from kasasagi.tasks.gate.expectation import BY_QUERY, Expectation
 
 FEW_ROWS = 30
 """With fewer rows a share says little: one that misses its limit warns and does not stop the run."""
+NO_ROWS = "no rows"
+"""What is observed where no row has a value to judge."""
 NAMES = {
     "cannot_tell": "answers that cannot be checked",
     "chosen_from_favourite": "chosen from the most frequent model",
@@ -80,6 +82,11 @@ def _counts_each(one: Expectation) -> bool:
     return one.arguments.get("column") in ("no_answer", "responder_answers")
 
 
+def judged_no_rows(success: bool, observed: str | None) -> bool:
+    """Return whether an outcome says nothing: no row had a value to judge, so nothing failed."""
+    return success and observed == NO_ROWS
+
+
 def describe_observed(one: Expectation, result: dict[str, Any]) -> str:
     """Return what was seen, the way its limit reads: a share with its count, or a value."""
     if one.arguments.get("unexpected_rows_query") is not None:
@@ -94,7 +101,7 @@ def describe_observed(one: Expectation, result: dict[str, Any]) -> str:
     bad = result.get("unexpected_count") or 0
     held = bad if _limits_from_above(one) else count - bad
     if not count:
-        return "no rows"
+        return NO_ROWS
     if count < FEW_ROWS:
         return f"{held} of {count}"
     return f"{held / count:.1%} of {count:,}"

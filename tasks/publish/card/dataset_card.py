@@ -10,7 +10,7 @@ import yaml
 
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
+from kasasagi.tasks.gate.explain.words import NO_ROWS, SCOPES, judged_no_rows, plain_name
 from kasasagi.tasks.publish.card.asked import asked_models
 from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost, prompts_paired, to_look_at
@@ -264,7 +264,15 @@ def _gates(facts: CardFacts) -> list[str]:
         return ["## Gates", "No gates were evaluated."]
     header = ("stage", "expectation", "observed", "limit", "passed", "scope", "severity")
     named = [
-        (stage, plain_name(expectation, stage), observed, limit, passed, SCOPES.get(scope, scope), severity)
+        (
+            stage,
+            plain_name(expectation, stage),
+            observed,
+            limit,
+            NO_ROWS if judged_no_rows(passed, observed) else passed,
+            SCOPES.get(scope, scope),
+            severity,
+        )
         for stage, scope, expectation, severity, passed, observed, limit in gates
     ]
     return ["## Gates", table(header, _by_stage(facts, named))]
