@@ -1,9 +1,11 @@
 """What differs between two runs: their recipes, their accounts and their pairs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from pydantic import ValidationError
 from rich.console import Console
 
 from kasasagi.blocks.hints import printed_command
@@ -14,6 +16,7 @@ from kasasagi.flows.views.drawing import plain
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.safe_text import plural
 from kasasagi.flows.views.table_reader import fetch, reading
+from kasasagi.tasks.recipe import Recipe
 
 ABSENT = "not set"
 _COUNTED = ("rows_in", "rows_out", "quarantined", "calls_paid", "calls_reused")
@@ -35,14 +38,18 @@ FROM b
 def difference(left: Run, right: Run) -> dict[str, Any]:
     """Return what differs between two runs.
 
-    `recipe` maps each differing key (`respond.sampling.temperature`) to its two values, `stages` each stage to the
-    two values of each differing count, and `pairs` counts pairs of the same two responses (in_both; swapped, where
+    `recipe` maps each differing key (`respond.sampling.temperature`) to its two values, `defaults` each of those that a
+    recipe leaves at its default to which of the two it is, `stages` each stage to the two values of each differing
+    count, and `pairs` counts pairs of the same two responses (in_both; swapped, where
     what was chosen there is rejected here), pairs of one run alone, and prompts that have a pair in both.
     """
+    changes = _changes(flatten(left.recipe()), flatten(right.recipe()))
+    defaults = _fill_defaults(changes, [_with_defaults(left), _with_defaults(right)])
     return {
         "left": left.id,
         "right": right.id,
-        "recipe": _changes(flatten(left.recipe()), flatten(right.recipe())),
+        "recipe": changes,
+        "defaults": defaults,
         "stages": _stages(left, right),
         "pairs": _pairs(left, right),
     }
@@ -60,12 +67,34 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _with_defaults(run: Run) -> dict[str, Any]:
+    """Return the settings of a run with every default, flat; none where this version cannot read its recipe."""
+    try:
+        return flatten(Recipe.model_validate(run.recipe()).model_dump(mode="json"))
+    except ValidationError:
+        return {}
+
+
+def _fill_defaults(changes: dict[str, list[Any]], settings: Sequence[dict[str, Any]]) -> dict[str, list[bool]]:
+    """Put the defaults in the places that recipes leave unset; return which values are defaults."""
+    defaults: dict[str, list[bool]] = {}
+    for key, values in changes.items():
+        unset = [value == ABSENT and key in known for value, known in zip(values, settings, strict=True)]
+        if any(unset):
+            defaults[key] = unset
+            values[:] = [
+                known[key] if one else value for value, known, one in zip(values, settings, unset, strict=True)
+            ]
+    return defaults
+
+
 def draw_difference(shown: dict[str, Any], console: Console) -> None:
     """Draw what differs."""
     sides = [shown["left"], shown["right"]]
     drawing.heading(console, "Recipe" if shown["recipe"] else "Recipe: the same")
     if shown["recipe"]:
-        _draw_values(console, ["key", *sides], [[key, *_texts(values)] for key, values in shown["recipe"].items()])
+        rows = [[key, *_texts(values, shown["defaults"].get(key))] for key, values in shown["recipe"].items()]
+        _draw_values(console, ["key", *sides], rows)
     drawing.heading(console, "Accounts" if shown["stages"] else "Accounts: the same")
     rows = [
         [stage, name, *_texts(values)] for stage, counts in shown["stages"].items() for name, values in counts.items()
@@ -127,8 +156,14 @@ def _draw_values(console: Console, names: list[str], rows: list[list[str]]) -> N
     console.print(table)
 
 
-def _texts(values: list[Any]) -> list[str]:
-    return [value if value == ABSENT else drawing.as_text(value) for value in values]
+def _texts(values: list[Any], defaults: list[bool] | None = None) -> list[str]:
+    """Return two values as text; which of them are defaults is said."""
+    marks = [" (default)" if one else "" for one in defaults or [False, False]]
+    return [f"{_text(value)}{mark}" for value, mark in zip(values, marks, strict=True)]
+
+
+def _text(value: Any) -> str:
+    return "null" if value is None else drawing.as_text(value)
 
 
 def _changes(left: dict[str, Any], right: dict[str, Any]) -> dict[str, list[Any]]:

@@ -25,6 +25,7 @@ from kasasagi.flows.views.tables.pandas_frames import tables
 from kasasagi.flows.views.tables.query import looks_like_query, query
 from kasasagi.flows.views.trace import draw_trace, trace
 from kasasagi.tasks.asking import quarantine_row
+from kasasagi.tasks.recipe import Recipe
 from tests.run_example import RECIPE, build_example_run
 
 SOUND_QUERIES = (
@@ -367,6 +368,22 @@ def test_what_differs_is_named(tmp_path: Path) -> None:
     file = io.StringIO()
     draw_difference(found, Console(file=file, width=100))
     assert "respond.sampling.temperature" in file.getvalue()
+
+
+def test_a_key_that_one_recipe_leaves_out_has_its_default_there(tmp_path: Path) -> None:
+    pairs = {name: value for name, value in RECIPE["pairs"].items() if name != "min_margin"}
+    other = RECIPE | {"pairs": {**pairs, "min_margin": 2.5}, "gates": {"on_fail": "warn"}, "budget": {"usd": 5}}
+    left = build_example_run(tmp_path, run_id="one", recipe=RECIPE | {"pairs": pairs, "gates": {}})
+    found = difference(left, build_example_run(tmp_path, run_id="two", recipe=other))
+    margin = Recipe.model_validate(left.recipe()).pairs.min_margin
+    assert found["recipe"]["pairs.min_margin"] == [margin, 2.5]
+    assert found["defaults"]["pairs.min_margin"] == [True, False]
+    file = io.StringIO()
+    draw_difference(found, Console(file=file, width=100))
+    rows = {line.split()[0]: line.split()[1:] for line in file.getvalue().splitlines() if "default" in line}
+    assert rows["pairs.min_margin"] == [f"{margin:g}", "(default)", "2.5"]
+    assert rows["gates.on_fail"] == ["stop", "(default)", "warn"]
+    assert rows["budget.usd"] == ["null", "(default)", "5"]
 
 
 def test_a_swapped_pair_is_told_from_another_pair(tmp_path: Path) -> None:
