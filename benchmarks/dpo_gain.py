@@ -265,12 +265,12 @@ def main() -> None:
     )
     for name, value in asdict(Training()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
-    given = parser.parse_args()
-    training = Training(**{name: getattr(given, name) for name in asdict(Training())})
+    arguments = parser.parse_args()
+    training = Training(**{name: getattr(arguments, name) for name in asdict(Training())})
     found: list[TrainingOutcome] = []
-    for seed in range(given.seeds):
-        run = run_for_pairs(given.folder, seed, given.prompts)
-        found.append(outcome(run, seed, training, given.questions, given.folder))
+    for seed in range(arguments.seeds):
+        run = run_for_pairs(arguments.folder, seed, arguments.prompts)
+        found.append(outcome(run, seed, training, arguments.questions, arguments.folder))
         print(table(found), flush=True)
     print(f"trained with {training}")
 

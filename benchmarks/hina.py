@@ -53,7 +53,7 @@ def share(hits: Sequence[bool]) -> float:
 def questions(count: int, seed: int) -> list[WorldQuestion]:
     """Questions whose instructions were held out of training, some of them follow-ups."""
     rng = random.Random(seed)
-    return [draw_question(rng, held=True) for _ in range(count)]
+    return [draw_question(rng, unseen=True) for _ in range(count)]
 
 
 def answers(engine: BundledEngine, asked: Sequence[WorldQuestion], temperature: float) -> list[str]:
@@ -167,9 +167,9 @@ def many_texts_figure(engine: BundledEngine, count: int) -> Figure:
     drawn = [answers(engine, asked, t) for t in (0.7, 1.0, 1.3, 1.5)]
     cases = [(q, [text or "?" for text in texts]) for q, *texts in zip(asked, *drawn, strict=True)]
     hits = []
-    for (question, texts), given in zip(cases, judged(engine, cases, ASPECTS[0]), strict=True):
+    for (question, texts), ratings in zip(cases, judged(engine, cases, ASPECTS[0]), strict=True):
         grades = [grade_task(question.task, text).rating for text in texts]
-        for (a, x), (b, y) in pairwise(zip(grades, given or [0] * 4, strict=True)):
+        for (a, x), (b, y) in pairwise(zip(grades, ratings or [0] * 4, strict=True)):
             if a != b:
                 hits.append(sign(a - b) == sign(x - y))
     return Figure("judge, four texts: better text gets the higher rating", share(hits))
@@ -229,13 +229,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--vllm", action="store_true", help="compare with vLLM on the same weights (imports vllm)")
     parser.add_argument("--json", type=Path, default=None, help="write the figures there too")
-    given = parser.parse_args()
-    figures = measure(BundledEngine(given.model, threads=given.threads), given.questions, given.vllm)
+    arguments = parser.parse_args()
+    figures = measure(BundledEngine(arguments.model, threads=arguments.threads), arguments.questions, arguments.vllm)
     print("| figure | measured | floor | |\n| --- | --- | --- | --- |")
     for figure in figures:
         print(figure.line())
-    if given.json:
-        given.json.write_text(json.dumps({f.name: f.value for f in figures}, indent=1) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({f.name: f.value for f in figures}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -111,8 +111,8 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=100)
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--concurrency", type=int, default=16, help="calls in flight at each server")
-    given = parser.parse_args()
-    print(json.dumps(compare(given.prompts, given.replicas, given.concurrency), indent=2))
+    arguments = parser.parse_args()
+    print(json.dumps(compare(arguments.prompts, arguments.replicas, arguments.concurrency), indent=2))
 
 
 if __name__ == "__main__":

@@ -181,12 +181,12 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--target", type=int, default=1_000)
     parser.add_argument("--rich", action="store_true", help="four answers to each instruction, and two judges")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        if given.run:
-            run = Workspace.resolve(given.workspace).run(given.run)
+        if arguments.run:
+            run = Workspace.resolve(arguments.workspace).run(arguments.run)
         else:
-            run = quickstart(Path(name), given.target, RICH if given.rich else ())
+            run = quickstart(Path(name), arguments.target, RICH if arguments.rich else ())
         print(json.dumps(figures(run), indent=2))
         print(options_table(run))
 

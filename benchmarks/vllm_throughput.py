@@ -35,18 +35,18 @@ from kasasagi.tasks.synthesize import (
 LABEL = "writer"
 
 
-def model(given: argparse.Namespace) -> VLLMModel:
+def model(arguments: argparse.Namespace) -> VLLMModel:
     """Return the model, with the engine arguments that both sides get."""
-    fields: dict[str, Any] = {"kind": "vllm", "model": str(given.model), "max_num_seqs": given.sequences}
-    extra = {"ignore_eos": True} if given.ignore_eos else {}
-    engine = {"enforce_eager": not given.graphs}
+    fields: dict[str, Any] = {"kind": "vllm", "model": str(arguments.model), "max_num_seqs": arguments.sequences}
+    extra = {"ignore_eos": True} if arguments.ignore_eos else {}
+    engine = {"enforce_eager": not arguments.graphs}
     return VLLMModel.model_validate({**fields, "dtype": "bfloat16", "engine": engine, "extra_body": extra})
 
 
-def steering(given: argparse.Namespace, round_: int) -> Steering:
+def steering(arguments: argparse.Namespace, round_: int) -> Steering:
     """Return the draws of one round."""
-    sampling = {"temperature": 1.0, "top_p": 1.0, "max_tokens": given.max_tokens}
-    wanted = {"kind": "magpie", "model": LABEL, "samples": given.draws, "sampling": sampling, "round": round_}
+    sampling = {"temperature": 1.0, "top_p": 1.0, "max_tokens": arguments.max_tokens}
+    wanted = {"kind": "magpie", "model": LABEL, "samples": arguments.draws, "sampling": sampling, "round": round_}
     return Steering.read(MagpieSource.model_validate(wanted), Path())
 
 
@@ -90,20 +90,22 @@ def bare(one: Session, engine: VLLMEngine, wanted: Steering, draws: int) -> tupl
     return sum(len(output.outputs[0].token_ids) for output in outputs), time.monotonic() - started
 
 
-def measure(given: argparse.Namespace) -> dict[str, Any]:
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return both sides in turns: ours, bare, bare, ours, …, after one round that warms the engine."""
-    engine = VLLMEngine(model(given))
+    engine = VLLMEngine(model(arguments))
     totals = {"ours": [0, 0.0], "bare": [0, 0.0]}
     with tempfile.TemporaryDirectory() as name, session(engine, Path(name)) as one:
-        ours(one, steering(given, 1000), DRAWS_IN_A_CHUNK)
-        for round_ in range(given.rounds):
+        ours(one, steering(arguments, 1000), DRAWS_IN_A_CHUNK)
+        for round_ in range(arguments.rounds):
             for side in ("ours", "bare") if round_ % 2 == 0 else ("bare", "ours"):
-                wanted = steering(given, round_)
-                found = ours(one, wanted, given.draws) if side == "ours" else bare(one, engine, wanted, given.draws)
+                wanted = steering(arguments, round_)
+                found = (
+                    ours(one, wanted, arguments.draws) if side == "ours" else bare(one, engine, wanted, arguments.draws)
+                )
                 totals[side] = [totals[side][0] + found[0], totals[side][1] + found[1]]
     speed = {side: tokens / seconds for side, (tokens, seconds) in totals.items()}
     return {
-        "draws in a round": given.draws,
+        "draws in a round": arguments.draws,
         "tokens a second, bare LLM.generate": round(speed["bare"]),
         "tokens a second, whole stage": round(speed["ours"]),
         "ratio (wanted: 0.90)": round(speed["ours"] / speed["bare"], 3),

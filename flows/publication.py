@@ -49,8 +49,8 @@ async def publish(
 
 async def _resume_run(run: Run, overrides: list[str]) -> State[str]:
     """Run a stopped run's recipe again, now that a person has approved; only what is missing is done."""
-    _, waiting = await asyncio.to_thread(waiting_outcomes, run.workspace, run.id)
-    if waiting:
+    _, unapproved = await asyncio.to_thread(waiting_outcomes, run.workspace, run.id)
+    if unapproved:
         raise KasasagiError(f"the run {run.id} waits for a person: {remedy(run)}")
     base = Path(run.state().base)
     recipe = recipe_of(run, overrides, "publish")

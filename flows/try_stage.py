@@ -41,11 +41,11 @@ def try_stage(
     place.prepare()
     run = Run(place, new_run_id(f"trial-{loaded.recipe.name}"))
     run.folder.mkdir(parents=True)
-    given = {task.how.reads: [_prompt(row, position) for position, row in enumerate(rows)], **beside}
+    tables = {task.how.reads: [_prompt(row, position) for position, row in enumerate(rows)], **beside}
     try:
         with session_of(loaded, run, Options(place)) as session:
             context = Context(session, loaded.recipe, loaded.base)
-            inputs = {name: place.shards.write(table(name, list(map(dict, some)))) for name, some in given.items()}
+            inputs = {name: place.shards.write(table(name, list(map(dict, some)))) for name, some in tables.items()}
             with activate(context):
                 handle = Handle.model_validate(task.fn(task.job(context, 0, inputs)))
             return {name: read_rows(run, shard) for name, shard in {**inputs, **handle.shards}.items()}

@@ -95,12 +95,12 @@ def held_out(instruction: str) -> bool:
     return int(digest(instruction)[:8], 16) % HELD_OUT == 0
 
 
-def draw_question(rng: random.Random, held: bool = False, follow_share: float = 0.1) -> WorldQuestion:
+def draw_question(rng: random.Random, unseen: bool = False, follow_share: float = 0.1) -> WorldQuestion:
     """Return a question at random, from those held out of training or from the others; some are follow-ups."""
     while True:
         task = draw_task(rng)
         text = instruct(task, rng)
-        if held_out(text) == held:
+        if held_out(text) == unseen:
             break
     messages = [{"role": "user", "content": text}]
     more = draw_follow_up(task, rng) if rng.random() < follow_share else None

@@ -236,18 +236,18 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=TrainingPlan.minutes, help="at most so long; the schedule adapts"
     )
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     plan = TrainingPlan(
-        seed=given.seed,
-        tokens=given.tokens,
-        minutes=given.minutes,
-        threads=given.threads,
+        seed=arguments.seed,
+        tokens=arguments.tokens,
+        minutes=arguments.minutes,
+        threads=arguments.threads,
         compiled=shutil.which("g++") is not None,
     )
-    train(plan, Shape(), given.work)
+    train(plan, Shape(), arguments.work)
     for part in ("ct2", "hf"):
-        shutil.rmtree(given.into / part, ignore_errors=True)
-        shutil.copytree(given.work / "final" / part, given.into / part)
+        shutil.rmtree(arguments.into / part, ignore_errors=True)
+        shutil.copytree(arguments.work / "final" / part, arguments.into / part)
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ def probe(  # noqa: PLR0913, PLR0917 - each is an option
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.probe import print_probe
 
-    given = {"base_url": base_url, "api_key_env": api_key_env, "tokenizer": tokenizer}
+    settings = {"base_url": base_url, "api_key_env": api_key_env, "tokenizer": tokenizer}
     changes = [*([f"source.template={template!r}"] if template is not None else []), *(overrides or ())]
-    known = {name: value for name, value in given.items() if value is not None}
+    known = {name: value for name, value in settings.items() if value is not None}
     found = probe_of(model, samples, changes, known, workspace)
     result = run_probe(found, Workspace.resolve(workspace), lambda text: print(text, file=sys.stderr))
     if json:

@@ -80,22 +80,22 @@ class _Labelling:
 
     def until(self, wanted: int) -> bool:
         """Show pairs until there are so many verdicts on the run or the person quits; False if the pairs run out."""
-        given = agreement(self.labels, _pairs(self.tables)).verdicts
-        while given < wanted:
+        verdicts = agreement(self.labels, _pairs(self.tables)).verdicts
+        while verdicts < wanted:
             pair = self.again.pop() if self.again else next(self.unseen, None)
             if pair is None:
                 return False
             left, right = _display_order(pair)
-            _show(self.tables, self.console, pair[0], (left, right), f"{given + 1} of {wanted}")
+            _show(self.tables, self.console, pair[0], (left, right), f"{verdicts + 1} of {wanted}")
             word = _read_choice(self.console, self.ask)
             if word == "quit":
                 return True
             if word == "undo":
-                given -= self._undone(pair)
+                verdicts -= self._undone(pair)
             else:
                 self.labels.add(self.run.id, pair[0], left, right, word)
                 self.seen.append(pair)
-                given += word != "skip"
+                verdicts += word != "skip"
         return True
 
     def _undone(self, pair: Shown) -> bool:

@@ -56,7 +56,7 @@ def pause_key(run: Run, outcomes: Sequence[Outcome]) -> str:
     return slug(f"{run.id}-{outcomes[0].stage}-{outcomes[0].scope}")
 
 
-async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], waiting: UUID) -> None:
+async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], flow_run: UUID) -> None:
     """Resume the paused flow run once `kasasagi people approve` has written the approvals down.
 
     Prefect shows a pause shortly before its form can be answered, and refuses until then: so this asks until cancelled.
@@ -64,7 +64,7 @@ async def _resumed_by_command(run: Run, outcomes: Sequence[Outcome], waiting: UU
     name = run.state().name
     while True:
         if not any(one.stops for one in apply_approvals(run.workspace, name, outcomes)):
-            await ignore_failure(aresume_flow_run(waiting, run_input={"approve": True}))
+            await ignore_failure(aresume_flow_run(flow_run, run_input={"approve": True}))
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -26,4 +26,4 @@ def _values(recipe: Recipe, source: MagpieSource) -> dict[str, int]:
     values = {f"{tags.prefix}{kind}": len(LABELS[kind]) for kind in tags.kinds} if tags else {}
     values |= {"wanted_language": len(source.languages)} if source.languages else {}
     sampled = {"temperature": grid.temperature, "top_p": grid.top_p} if grid else {}
-    return values | {name: len(set(given)) or 1 for name, given in sampled.items()}
+    return values | {name: len(set(choices)) or 1 for name, choices in sampled.items()}

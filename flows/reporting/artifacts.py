@@ -230,8 +230,8 @@ def judge_tables(run: Run) -> str:
     counts = ("judge", "aspect", "model", "rating", "verdicts")
     with open_tables(run) as connection:
         rows = connection.execute(f"SELECT {', '.join(figures)} FROM judge_figures").fetchall()
-        given = connection.execute(f"SELECT {', '.join(counts)} FROM rating_histogram ORDER BY ALL").fetchall()
-    return f"{table(figures, rows)}\n\n{table(counts, given)}"
+        histogram = connection.execute(f"SELECT {', '.join(counts)} FROM rating_histogram ORDER BY ALL").fetchall()
+    return f"{table(figures, rows)}\n\n{table(counts, histogram)}"
 
 
 def _pair(row: tuple[Any, ...]) -> str:

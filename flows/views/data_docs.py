@@ -109,7 +109,7 @@ def _suite_result(results: StageResults) -> Any:
     """Return the results of a stage as Great Expectations holds them."""
     from great_expectations.core import ExpectationSuiteValidationResult
 
-    held = sum(one.success for one in results.results)
+    passed = sum(one.success for one in results.results)
     count = len(results.results)
     return ExpectationSuiteValidationResult(
         success=results.success,
@@ -117,9 +117,9 @@ def _suite_result(results: StageResults) -> Any:
         suite_name=f"{results.stage}, {SCOPES.get(results.scope, results.scope)}",
         statistics={
             "evaluated_expectations": count,
-            "successful_expectations": held,
-            "unsuccessful_expectations": count - held,
-            "success_percent": 100 * held / count if count else None,
+            "successful_expectations": passed,
+            "unsuccessful_expectations": count - passed,
+            "success_percent": 100 * passed / count if count else None,
         },
         meta={"run_id": {"run_name": results.run, "run_time": datetime.fromtimestamp(results.judged, UTC).isoformat()}},
     )

@@ -100,8 +100,8 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
 
 def _without_call(chain: dict[str, Any], response: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the ratings of a response that no model gave: those of checkers and of people."""
-    given = [rating for rating in chain["ratings"] if rating["call_id"] is None]
-    return [rating for rating in given if rating["response_id"] == response["response_id"]]
+    ratings = [rating for rating in chain["ratings"] if rating["call_id"] is None]
+    return [rating for rating in ratings if rating["response_id"] == response["response_id"]]
 
 
 def reply_text(reply: str | None) -> str:

@@ -137,8 +137,12 @@ def _one(choice: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
     elif choice.get("type") == "array":
         yield f"a list of {' or '.join(_items(choice, schema))}"
     elif choice.get("type") == "object":
-        held = choice.get("additionalProperties")
-        yield f"a mapping to {' or '.join(_taken(held, schema))}" if isinstance(held, dict) and held else "a mapping"
+        value_schema = choice.get("additionalProperties")
+        yield (
+            f"a mapping to {' or '.join(_taken(value_schema, schema))}"
+            if isinstance(value_schema, dict) and value_schema
+            else "a mapping"
+        )
     elif choice.get("type") != "null":
         yield _simple(choice)
 

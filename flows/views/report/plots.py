@@ -248,9 +248,9 @@ def cost_charts(stages: list[dict[str, Any]]) -> list[Chart]:
     chart = Chart("Tokens", "Tokens of the calls that this run sent; reused calls are not counted.")
     with drawing(chart, (4.6, 1.1 + 0.34 * len(paid))) as axes:
         prompt = [stage["prompt_tokens"] for stage in paid]
-        said = [stage["completion_tokens"] for stage in paid]
+        completion = [stage["completion_tokens"] for stage in paid]
         axes.barh(range(len(paid)), prompt, color=SERIES[0], label=say("prompt"), height=0.6)
-        axes.barh(range(len(paid)), said, left=prompt, color=SERIES[1], label=say("completion"), height=0.6)
+        axes.barh(range(len(paid)), completion, left=prompt, color=SERIES[1], label=say("completion"), height=0.6)
         axes.set_yticks(range(len(paid)), [stage["stage"] for stage in paid])
         axes.invert_yaxis()
         axes.grid(False, axis="y")
