@@ -86,8 +86,8 @@ class LedgerLookup:
         answers = ledger.known([other.key for some in others.values() for other in some])
         found: dict[str, Known] = {}
         for question in questions:
-            given = [Known(other, answers[other.key]) for other in others[question.key] if other.key in answers]
-            if (fitting := next((one for one in given if _fits(one, limit_of(question.request))), None)) is not None:
+            stored = [Known(other, answers[other.key]) for other in others[question.key] if other.key in answers]
+            if (fitting := next((one for one in stored if _fits(one, limit_of(question.request))), None)) is not None:
                 found[question.key] = fitting
         return found
 
@@ -107,13 +107,13 @@ def _of(question: Question, identity: str, limit: Limit) -> Question:
 
 def _fits(known: Known, limit: Limit) -> bool:
     """Return whether an answer ended by itself, and is no longer than a limit."""
-    completion, given = known.completion, most_tokens(limit_of(known.question.request))
+    completion, earlier_limit = known.completion, most_tokens(limit_of(known.question.request))
     tokens, most = completion.completion_tokens, most_tokens(limit)
     if completion.error is not None or is_cut_off(completion.finish_reason):
         return False
-    if not completion.finish_reason and not 0 < tokens < given:
+    if not completion.finish_reason and not 0 < tokens < earlier_limit:
         return False  # the server does not say how it ended, and its length leaves that open
-    return most >= given or 0 < tokens <= most
+    return most >= earlier_limit or 0 < tokens <= most
 
 
 def _differing_in_limits(identities: Mapping[str, str], questions: Sequence[Question]) -> frozenset[str]:

@@ -54,9 +54,9 @@ class SqlSandbox:
 
     def broken(self, where: Mapping[str, str], batch: pa.RecordBatch) -> Iterator[tuple[str, list[str | None]]]:
         """For each predicate its reason, and the detail of each row that does not satisfy it."""
-        for (reason, predicate), held in zip(where.items(), self.predicates(where, batch), strict=True):
+        for (reason, predicate), results in zip(where.items(), self.predicates(where, batch), strict=True):
             words = {False: f"false: {predicate}", None: f"null or failed: {predicate}"}
-            yield reason, [words.get(value) for value in held]
+            yield reason, [words.get(value) for value in results]
 
     def first_broken(self, where: Mapping[str, str], batch: pa.RecordBatch) -> list[tuple[str, str] | None]:
         """For each row the reason and detail of the first predicate that it does not satisfy, None if it does all."""

@@ -122,16 +122,16 @@ def settle(scratch: Path, into: Path, schema: pa.Schema, style: Style) -> tuple[
     folder = scratch.parent
     duplicates, repeats = _marks(scratch, style)
     prompts, quarantine = folder / "prompts.parquet", folder / "quarantine.parquet"
-    kept = held = 0
+    kept = quarantined = 0
     with parquet_writer(prompts, schema) as good, parquet_writer(quarantine, QUARANTINE) as bad:
         for batch in batches(scratch):
             rows_out, rows_held = _split(batch, duplicates, repeats, style)
             good.write_batch(rows_out)
             bad.write_batch(rows_held)
-            kept, held = kept + rows_out.num_rows, held + rows_held.num_rows
+            kept, quarantined = kept + rows_out.num_rows, quarantined + rows_held.num_rows
     os.replace(prompts, into / prompts.name)
     os.replace(quarantine, into / quarantine.name)
-    return kept, held
+    return kept, quarantined
 
 
 def _marks(scratch: Path, style: Style) -> tuple[Marks, Marks]:

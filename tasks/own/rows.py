@@ -82,12 +82,12 @@ class OwnRows:
         return values
 
     def _ask_all(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        questions = [one.question for one in waiting.values()]
-        reads = [partial(_read, one.ask.read) for one in waiting.values()]
+        pending, self._waiting = self._waiting, {}
+        questions = [one.question for one in pending.values()]
+        reads = [partial(_read, one.ask.read) for one in pending.values()]
         parsed, answers = ask_readable(self._session, questions, reads, _again, self._job.stage, self._job.chunk)
         self.answered += answers
-        for (place, one), reply in zip(waiting.items(), parsed, strict=True):
+        for (place, one), reply in zip(pending.items(), parsed, strict=True):
             self._take(place, one.work, reply)
 
     def _take(self, place: int, work: Generator[Ask, Any, Any], one: ParsedReply[Any]) -> None:

@@ -51,8 +51,8 @@ def select_prompts(
         schema = _stage(selection, joined, found, first)
         _stage_selected(first, second, schema, {**_over_quota(selection, first, folder)}, selection.most)
         style = Style(SELECT.name, "", lambda batch: batch.select(schema.names), payloads)
-        kept, held = settle(second, into, schema, style)
-    return FilterResult(rows, kept, held, into / "prompts.parquet", into / "quarantine.parquet")
+        kept, quarantined = settle(second, into, schema, style)
+    return FilterResult(rows, kept, quarantined, into / "prompts.parquet", into / "quarantine.parquet")
 
 
 def _join(prompts: Path, tags: Sequence[Path], vectors: Sequence[Path], joined: Path, folder: Path) -> None:

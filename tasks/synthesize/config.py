@@ -181,8 +181,8 @@ class MagpieSource(Config):
     def _lines_are_not_stops(self) -> "MagpieSource":
         stops = self.sampling.stop if "sampling" in self.model_fields_set else ()
         later = self.turns.sampling.stop if isinstance(self.turns, Turns) and self.turns.sampling else ()
-        for place, given in (("sampling.stop", stops), ("turns.sampling.stop", later)):
-            if self.multi_line and any(not stop.strip() for stop in given or ()):
+        for place, listed in (("sampling.stop", stops), ("turns.sampling.stop", later)):
+            if self.multi_line and any(not stop.strip() for stop in listed or ()):
                 raise ValueError(
                     f"multi_line takes several lines, and a line break in {place} would end them: remove it"
                 )

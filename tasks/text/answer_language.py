@@ -86,15 +86,15 @@ _MEANS_A_LANGUAGE = re.compile(
 
 def other_language(instruction: str, content: str) -> str | None:
     """Return what is wrong where an answer is in a language that its prompt neither uses, holds nor asks for."""
-    asked, given = _language_asked(instruction[:LANGUAGE_CHARS]), language_of(content)
-    if asked is None or given is None or asked == given:
+    asked, answered = _language_asked(instruction[:LANGUAGE_CHARS]), language_of(content)
+    if asked is None or answered is None or asked == answered:
         return None
     wanted = instruction[:LANGUAGE_CHARS]
     if _NAMES_A_LANGUAGE.search(wanted) or _MEANS_A_LANGUAGE.search(wanted):
         return None
-    if _holds(wanted, given) or not _is_prose(content, given):
+    if _holds(wanted, answered) or not _is_prose(content, answered):
         return None
-    return f"the prompt's language is {asked!r}, the answer's {given!r}"
+    return f"the prompt's language is {asked!r}, the answer's {answered!r}"
 
 
 @lru_cache(maxsize=256)

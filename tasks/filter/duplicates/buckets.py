@@ -21,10 +21,10 @@ def shared(keys: Iterable[Any]) -> tuple[Any, Any]:
     rows, buckets, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
     for key in keys:
         order = np.argsort(key, kind="stable").astype(np.int32)
-        members, held = without_singletons(order, key[order])
-        if len(held):
+        members, common = without_singletons(order, key[order])
+        if len(common):
             rows.append(members)
-            buckets.append(np.cumsum(np.append(False, held[1:] != held[:-1]), dtype=np.int32) + np.int32(count))
+            buckets.append(np.cumsum(np.append(False, common[1:] != common[:-1]), dtype=np.int32) + np.int32(count))
             count = int(buckets[-1][-1]) + 1
     return np.concatenate(rows), np.concatenate(buckets)
 

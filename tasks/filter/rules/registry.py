@@ -58,8 +58,8 @@ def _one_or_more(known: Iterable[str]) -> Callable[[Any], bool]:
     names = set(known)
 
     def fits(value: Any) -> bool:
-        given = value if isinstance(value, list | tuple) else [value]
-        return bool(given) and all(isinstance(one, str) and one in names for one in given)
+        values = value if isinstance(value, list | tuple) else [value]
+        return bool(values) and all(isinstance(one, str) and one in names for one in values)
 
     return fits
 
@@ -145,21 +145,21 @@ def bind(rule: Rule, value: Any) -> dict[str, Any]:
     """
     names = list(rule.parameters)
     required = any(parameter.required for parameter in rule.parameters.values())
-    given = value if isinstance(value, dict) else {} if value is None or (value is True and not required) else None
-    if given is None:
-        given = {names[0]: value} if names else {"": value}
-    for name in given:
+    arguments = value if isinstance(value, dict) else {} if value is None or (value is True and not required) else None
+    if arguments is None:
+        arguments = {names[0]: value} if names else {"": value}
+    for name in arguments:
         if name not in rule.parameters:
             raise FilterError(
                 f"rules: {rule.name} has no parameter for {value!r}: {nearest(str(name), names, 'it takes none')}"
             )
-    return {name: _value(rule, name, given) for name in names}
+    return {name: _value(rule, name, arguments) for name in names}
 
 
-def _value(rule: Rule, name: str, given: Mapping[str, Any]) -> Any:
+def _value(rule: Rule, name: str, arguments: Mapping[str, Any]) -> Any:
     parameter = rule.parameters[name]
-    value = given.get(name)
-    if name not in given and not parameter.required:
+    value = arguments.get(name)
+    if name not in arguments and not parameter.required:
         return parameter.default
     if not parameter.fits(value):
         raise FilterError(

@@ -100,11 +100,11 @@ def _changed_behind(tail: str) -> str | None:
     """Return what behind a box may change what is in it, None where nothing does."""
     if _NEXT_LINE.match(tail):
         return tail
-    said = _plain_behind(tail)
-    if _CHANGED_BEHIND.match(said) or JAPANESE_CHANGES.match(said):
-        return said
-    words = _WORDS.match(said)
-    return words[0] if words and not SCALES.match(said) and CHANGES.search(words["first"]) else None
+    text = _plain_behind(tail)
+    if _CHANGED_BEHIND.match(text) or JAPANESE_CHANGES.match(text):
+        return text
+    words = _WORDS.match(text)
+    return words[0] if words and not SCALES.match(text) and CHANGES.search(words["first"]) else None
 
 
 def _plain_behind(tail: str) -> str:
@@ -118,9 +118,9 @@ def _plain_behind(tail: str) -> str:
 
 def _unit_behind(tail: str) -> tuple[str, int]:
     """Return the unit, the scale or the percent sign behind a boxed number, and how far it reaches."""
-    said = _plain_behind(tail)
-    found = _SIGN.match(said) or _UNIT_SIGNS.match(said) or SCALES.match(said)
-    if found is None and (words := _WORDS.match(said)) and (len(words["first"]) == 1 or unit_of(words["first"])):
+    text = _plain_behind(tail)
+    found = _SIGN.match(text) or _UNIT_SIGNS.match(text) or SCALES.match(text)
+    if found is None and (words := _WORDS.match(text)) and (len(words["first"]) == 1 or unit_of(words["first"])):
         found = None if words["first"] in ("a", "I", "A", "in", "s", "t") else re.match(r"\S+", words[0])
     if found is None:
         return "", 0

@@ -63,14 +63,14 @@ def _run(labels: list[str]) -> list[str]:
 def check_choice(case: Case) -> Finding:
     """Compare the option that an answer names with the right one."""
     options = options_in(case.prompt)
-    said = statements(case.answer)
-    if said.final is None:
-        return cannot_tell(said.problem)
-    found = _named(said.final, options)
+    stated = statements(case.answer)
+    if stated.final is None:
+        return cannot_tell(stated.problem)
+    found = _named(stated.final, options)
     if found is None:
-        return cannot_tell(f"the answer names no single option: {said.final.text[:80]}")
-    others = [one.text for one in said.others if _named(one, options) != found]
-    others += [one for one in conclusions_in(said.behind) if _names_another(one, found, options)]
+        return cannot_tell(f"the answer names no single option: {stated.final.text[:80]}")
+    others = [one.text for one in stated.others if _named(one, options) != found]
+    others += [one for one in conclusions_in(stated.behind) if _names_another(one, found, options)]
     if others:
         return cannot_tell(f"the response names several options: {others[0][:60]}")
     return best_of([_against(truth, found, options) for truth in truths_of(case.truth)])
@@ -108,8 +108,8 @@ def _named(statement: Statement, options: Mapping[str, str]) -> str | None:
 def _names_another(sentence: str, found: str, options: Mapping[str, str]) -> bool:
     """Return whether a sentence names an option other than the one that was found, by its label or its text."""
     labels = {one.upper() for one in re.findall(rf"(?<![A-Za-z])(?:{_LABEL})(?![A-Za-z])", sentence)}
-    said = normalized(sentence)
-    named = {name for name, text in options.items() if (own := normalized(text)) and own in said}
+    words = normalized(sentence)
+    named = {name for name, text in options.items() if (own := normalized(text)) and own in words}
     return bool((labels & {*options, *"ABCDEFGHIJ"} | named) - {found})
 
 
@@ -144,14 +144,14 @@ def _by_label(text: str, options: Mapping[str, str]) -> str | None:
 
 def _fits(rest: str, label: str, options: Mapping[str, str]) -> bool:
     """Return whether the words behind a label are those of its option, and not those of another."""
-    said = normalized(_without_polite(rest))
+    words = normalized(_without_polite(rest))
     own = normalized(options.get(label, ""))
-    if said == own:
+    if words == own:
         return True
     others = [normalized(text) for name, text in options.items() if name != label]
-    if any(other and other in said for other in others) or _DENIED.search(rest):
+    if any(other and other in words for other in others) or _DENIED.search(rest):
         return False
-    return bool(own) and said.startswith(own)
+    return bool(own) and words.startswith(own)
 
 
 def _without_polite(text: str) -> str:

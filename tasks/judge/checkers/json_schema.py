@@ -157,10 +157,10 @@ def _problem(value: Any, schema: Mapping[str, Any]) -> Finding:
     if problem is None:
         left = _formats(schema) - formats
         return cannot_tell(f"the format {min(left)} is not checked") if left else correct("it fits the schema")
-    said = f"{problem.json_path}: {problem.message[:120]}"
+    message = f"{problem.json_path}: {problem.message[:120]}"
     if problem.validator == "multipleOf" and isinstance(problem.instance, float):
-        return cannot_tell(f"{said}, which may be a matter of rounding")
-    return incorrect(said)
+        return cannot_tell(f"{message}, which may be a matter of rounding")
+    return incorrect(message)
 
 
 def _bounded(keywords: Mapping[str, Any]) -> dict[str, Any]:

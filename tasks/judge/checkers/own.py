@@ -20,7 +20,7 @@ def own_checker(name: str, function: Callable[[str, Mapping[str, Any]], object])
             return correct(f"{name} says so") if result else incorrect(f"{name} says so")
         if result is None or isinstance(result, str):
             return cannot_tell(result or f"{name} cannot tell")
-        said = f"{name} returned {type(result).__name__}, not true, false, None or a text"
-        return cannot_tell(said, "checker_error")
+        problem = f"{name} returned {type(result).__name__}, not true, false, None or a text"
+        return cannot_tell(problem, "checker_error")
 
     return check

@@ -18,8 +18,8 @@ def _one(pattern: str, answer: str) -> Finding:
         found = matches(pattern, answer.strip())
     except ValueError as error:
         return cannot_tell(f"{pattern[:60]!r} is no pattern of RE2: {error}", "bad_truth")
-    said = f"{pattern[:60]!r} is {'' if found else 'not '}found"
-    return correct(said) if found else incorrect(said)
+    result = f"{pattern[:60]!r} is {'' if found else 'not '}found"
+    return correct(result) if found else incorrect(result)
 
 
 def matches(pattern: str, text: str) -> bool:

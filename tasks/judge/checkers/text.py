@@ -39,25 +39,25 @@ def normalized(text: str) -> str:
 
 def check_text(case: Case) -> Finding:
     """Compare the final answer with each of the texts that are accepted."""
-    truths, said = truths_of(case.truth), statements(case.answer)
-    return best_of([_against(truth, case, truths, said) for truth in truths])
+    truths, stated = truths_of(case.truth), statements(case.answer)
+    return best_of([_against(truth, case, truths, stated) for truth in truths])
 
 
-def _against(truth: str, case: Case, truths: list[str], said: Statements) -> Finding:
+def _against(truth: str, case: Case, truths: list[str], stated: Statements) -> Finding:
     wanted = normalized(truth)
     if not wanted:
         return cannot_tell(f"the truth {truth[:40]!r} has no letters and no digits")
     if normalized(case.answer) == wanted and not (case.answer.rstrip().endswith(("?", "？")) and "?" not in truth):
         return correct(f"the answer is {truth[:60]!r}")
-    if said.final is None:
-        return cannot_tell(said.problem)
-    final = normalized(_POLITE.sub("", said.final.text.strip(" .。*")))
-    if others := [one for one in conclusions_in(said.behind) if final not in normalized(one)]:
+    if stated.final is None:
+        return cannot_tell(stated.problem)
+    final = normalized(_POLITE.sub("", stated.final.text.strip(" .。*")))
+    if others := [one for one in conclusions_in(stated.behind) if final not in normalized(one)]:
         return cannot_tell(f"behind its answer it says: {others[0][:60]}")
-    same = _says(said.final, wanted)
-    if any(_says(other, wanted) != same for other in said.others):
+    same = _says(stated.final, wanted)
+    if any(_says(other, wanted) != same for other in stated.others):
         return cannot_tell("the response states two answers")
-    return correct(f"the answer is {truth[:60]!r}") if same else _other(said.final, truth, case.answer, truths)
+    return correct(f"the answer is {truth[:60]!r}") if same else _other(stated.final, truth, case.answer, truths)
 
 
 def _other(final: Statement, truth: str, answer: str, truths: list[str]) -> Finding:
@@ -66,36 +66,36 @@ def _other(final: Statement, truth: str, answer: str, truths: list[str]) -> Find
         return cannot_tell(f"the response holds {truth[:40]!r}, and does not state it as its whole answer")
     if final.place == "conclusion" or len(final.text) > LONGEST_ANSWER:
         return cannot_tell(f"the response states no short answer: {final.text[:60]}")
-    said = normalized(_POLITE.sub("", final.text.strip(" .。*")))
-    if any(_may_be(said, normalized(one)) for one in truths):
+    final_text = normalized(_POLITE.sub("", final.text.strip(" .。*")))
+    if any(_may_be(final_text, normalized(one)) for one in truths):
         return cannot_tell(f"{final.text[:60]!r} may be another way of writing {truth[:40]!r}")
     return incorrect(f"the answer is {final.text[:60]!r}, and {truth[:60]!r} is right")
 
 
-def _may_be(said: str, wanted: str) -> bool:
+def _may_be(answer: str, wanted: str) -> bool:
     """Return whether two texts may say the same: in part, in another order, script or spelling, or with
     other numbers.
     """
-    one, other = _folded(said), _folded(wanted)
+    one, other = _folded(answer), _folded(wanted)
     if not one or one == other or (min(len(one), len(other)) > 1 and (one in other or other in one)):
         return True
-    if any(said in same and wanted in same for same in _SAME):
+    if any(answer in same and wanted in same for same in _SAME):
         return True
-    if _are_in_other_scripts(said, wanted):
+    if _are_in_other_scripts(answer, wanted):
         return True
-    if re.sub(r"\d+", "0", said) != re.sub(r"\d+", "0", wanted) and re.search(r"\d", said + wanted):
+    if re.sub(r"\d+", "0", answer) != re.sub(r"\d+", "0", wanted) and re.search(r"\d", answer + wanted):
         return True
-    if re.fullmatch(r"\d+\s*:\s*\d+", said) and re.fullmatch(r"\d+\s*:\s*\d+", wanted):
+    if re.fullmatch(r"\d+\s*:\s*\d+", answer) and re.fullmatch(r"\d+\s*:\s*\d+", wanted):
         return True
-    return _are_alike(_SEPARATORS.split(said), _SEPARATORS.split(wanted))
+    return _are_alike(_SEPARATORS.split(answer), _SEPARATORS.split(wanted))
 
 
-def _are_in_other_scripts(said: str, wanted: str) -> bool:
+def _are_in_other_scripts(answer: str, wanted: str) -> bool:
     """Return whether one text is in Latin letters and the other in Japanese, or one in kanji and the other in kana."""
-    if bool(_EASTERN.search(said)) != bool(_EASTERN.search(wanted)):
-        return bool(re.search(r"[a-z]{2}", said + wanted))
-    is_kana = _KANA.fullmatch(said) or _KANA.fullmatch(wanted)
-    return bool(is_kana) and bool(_KANJI.search(said)) != bool(_KANJI.search(wanted))
+    if bool(_EASTERN.search(answer)) != bool(_EASTERN.search(wanted)):
+        return bool(re.search(r"[a-z]{2}", answer + wanted))
+    is_kana = _KANA.fullmatch(answer) or _KANA.fullmatch(wanted)
+    return bool(is_kana) and bool(_KANJI.search(answer)) != bool(_KANJI.search(wanted))
 
 
 def _folded(text: str) -> str:
@@ -105,9 +105,9 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", _ACCENT.sub("", text))
 
 
-def _are_alike(said: list[str], wanted: list[str]) -> bool:
+def _are_alike(answer: list[str], wanted: list[str]) -> bool:
     """Return whether the words of the shorter text are, or shorten, words of the longer, or one is made of initials."""
-    short, long = sorted((said, wanted), key=len)
+    short, long = sorted((answer, wanted), key=len)
     full = [[word for word in long if word], [word for word in long if word and word not in _SMALL_WORDS]]
     initials = ["".join(word[0] for word in words) for words in full if len(words) > 1]
     if len(short) == 1 and any(short[0].startswith(one) for one in initials):
@@ -129,8 +129,8 @@ def _is_like(one: str, other: str) -> bool:
 
 def _says(statement: Statement, wanted: str) -> bool:
     """Return whether a statement is the text that is wanted."""
-    said = normalized(statement.text)
-    return wanted in (said, normalized(_POLITE.sub("", statement.text.strip(" .。*"))))
+    stated = normalized(statement.text)
+    return wanted in (stated, normalized(_POLITE.sub("", statement.text.strip(" .。*"))))
 
 
 def _holds(answer: str, wanted: str) -> bool:

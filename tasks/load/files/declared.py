@@ -95,8 +95,8 @@ def _patterns(data_files: Any, below: str | None) -> dict[str, list[str]]:
     return {split: [f"{below}/{path}" if below else path for path in paths] for split, paths in found.items() if paths}
 
 
-def _texts(given: Any) -> list[str]:
-    listed = given if isinstance(given, list) else [given]
+def _texts(value: Any) -> list[str]:
+    listed = value if isinstance(value, list) else [value]
     return [one for one in listed if isinstance(one, str) and one]
 
 

@@ -73,8 +73,8 @@ def _open_json(source: DatasetSource, place: DataLocation) -> Opened:
     if by_lines or is_lines(place, source.encoding):
         seen, rows = (jsonl_rows(place, source.encoding) for _ in range(2))
         return Opened(_seen_columns(seen), rows, False)
-    held = json_rows(place, source.encoding)
-    return Opened(_seen_columns(iter(held)), iter(held), False)
+    records = json_rows(place, source.encoding)
+    return Opened(_seen_columns(iter(records)), iter(records), False)
 
 
 def peek_columns(source: DatasetSource, base: Path) -> list[str] | None:

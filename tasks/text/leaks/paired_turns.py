@@ -52,21 +52,21 @@ def _openchat(text: str) -> str | None:
 def _pairs(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], re.Match[str], str]]:
     """Yield each role of a user, the assistant's next to it, and what the user says between."""
     for first, second in pairwise(islice(pattern.finditer(text), MOST_ROLES)):
-        said = text[first.end() : second.start()].strip()
-        if said and "user" in str(first.lastgroup) and "assistant" in str(second.lastgroup):
-            yield first, second, said
+        words = text[first.end() : second.start()].strip()
+        if words and "user" in str(first.lastgroup) and "assistant" in str(second.lastgroup):
+            yield first, second, words
 
 
 def _bare(text: str) -> str | None:
     if "\n" not in text:
         return None
-    for user, assistant, said in _pairs(_BARE, text):
+    for user, assistant, words in _pairs(_BARE, text):
         before = text[max(0, user.start() - NEAR) : user.start()].rstrip().rpartition("\n")[2].strip()
         answered = text[assistant.end() : assistant.end() + NEAR].strip().partition("\n")[0]
-        lines = [*said.split("\n"), answered]
+        lines = [*words.split("\n"), answered]
         listed = all(_ITEM.fullmatch(line.strip()) for line in lines if line.strip())
         if not _announces(before) and not _ITEM.fullmatch(before) and not listed and not _are_headings(text, lines):
-            return user["user"] + "\n" + said.partition("\n")[0]
+            return user["user"] + "\n" + words.partition("\n")[0]
     return None
 
 
@@ -88,10 +88,10 @@ def has_headings(text: str) -> bool:
 def _bracketed(text: str) -> str | None:
     if "]" not in text and ">" not in text:
         return None
-    for user, _, said in _pairs(_BRACKETED, text):
+    for user, _, words in _pairs(_BRACKETED, text):
         before = text[max(0, user.start() - NEAR) : user.start()].rstrip()
         if not _announces(before[-1:]):
-            return f"{user[0].strip()} {said}"
+            return f"{user[0].strip()} {words}"
     return _element(text)
 
 
@@ -106,9 +106,9 @@ def _element(text: str) -> str | None:
 def _inline(text: str) -> str | None:
     if ":" not in text and "：" not in text:
         return None
-    for user, assistant, said in _pairs(_INLINE, text):
+    for user, assistant, words in _pairs(_INLINE, text):
         quoted = any(is_quoted(text, role.start(), role.end()) for role in (user, assistant))
         shouted = user[0].isascii() and user[0].isupper()
-        if not quoted and (shouted or said.endswith(("?", "？")) or not _DEFINES.match(said)):
-            return f"{user[0].strip()} {said}"
+        if not quoted and (shouted or words.endswith(("?", "？")) or not _DEFINES.match(words)):
+            return f"{user[0].strip()} {words}"
     return None

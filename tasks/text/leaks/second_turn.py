@@ -132,21 +132,21 @@ def bare_turn(text: str, behind_a_sentence: bool = False) -> str | None:
         behind_a_sentence: Whether the line before must end as a sentence does; then a single word may follow.
     """
     for bare in islice(_BARE.finditer(text), MOST_LABELS):
-        said = bare["said"].strip()
+        words = bare["said"].strip()
         before = text[max(0, bare.start() - 400) : bare.start()].rstrip().rpartition("\n")[2].strip()
         ends = before.endswith(_ENDS)
-        if (behind_a_sentence and not ends) or not said or _is_defined(said, bare["role"]):
+        if (behind_a_sentence and not ends) or not words or _is_defined(words, bare["role"]):
             continue
-        if _is_turn(before, said, short=behind_a_sentence) and not has_headings(text):
-            return f"{bare['role']}\n{said}"
+        if _is_turn(before, words, short=behind_a_sentence) and not has_headings(text):
+            return f"{bare['role']}\n{words}"
     return None
 
 
-def _is_turn(before: str, said: str, short: bool) -> bool:
+def _is_turn(before: str, words: str, short: bool) -> bool:
     """Return whether a lone role between two lines heads a turn, and is not an item of a list."""
     is_item = re.fullmatch(r"[a-z]+", before) is not None
-    begins = said[0].isupper() or not said[0].isascii() or said.endswith("?")
-    return not is_item and begins and (short or _is_sentence(said))
+    begins = words[0].isupper() or not words[0].isascii() or words.endswith("?")
+    return not is_item and begins and (short or _is_sentence(words))
 
 
 def _opens(text: str, label: re.Match[str], later: list[re.Match[str]]) -> bool:
@@ -157,14 +157,14 @@ def _opens(text: str, label: re.Match[str], later: list[re.Match[str]]) -> bool:
     if not before.strip() or before.rstrip().endswith((":", "：")):
         return False
     kinds = {_kind(one) for one in later}
-    said = _said(text, label)
-    is_question = said.endswith(("?", "？"))
+    words = _said(text, label)
+    is_question = words.endswith(("?", "？"))
     if _kind(label) == "asked":
         return is_question and bool(kinds & {"answered", "assistant"})
     if _kind(label) == "user" and (is_question or "assistant" in kinds):
         return True
     alone = before.endswith("\n") or not _has_neighbour(text, label)
-    return _heads_turns(label) and alone and (not said or (_is_sentence(said) and not said[0].islower()))
+    return _heads_turns(label) and alone and (not words or (_is_sentence(words) and not words[0].islower()))
 
 
 def _said(text: str, label: re.Match[str]) -> str:
@@ -187,10 +187,10 @@ def _has_neighbour(text: str, label: re.Match[str]) -> bool:
     return any(_ANY_LABEL.match(line) for line in (above, below))
 
 
-def _is_sentence(said: str) -> bool:
-    said = said.strip()
-    ends = said.endswith((".", "?", "!", "。", "？", "！", "…"))
-    return len(said.split()) >= 4 or (ends and len(said.split()) >= 2) or (not said.isascii() and len(said) >= 8)
+def _is_sentence(words: str) -> bool:
+    words = words.strip()
+    ends = words.endswith((".", "?", "!", "。", "？", "！", "…"))
+    return len(words.split()) >= 4 or (ends and len(words.split()) >= 2) or (not words.isascii() and len(words) >= 8)
 
 
 def _is_script(text: str) -> bool:

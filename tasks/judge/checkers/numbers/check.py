@@ -36,18 +36,18 @@ _BRACKETS = re.compile(r"\A([(\[]|\\\{|\{)?(.*?)([)\]]|\\\}|\})?\Z", re.DOTALL)
 
 def check_number(case: Case) -> Finding:
     """Compare the final number or expression of an answer with each of the truths that are accepted."""
-    said = statements(case.answer)
-    if said.final is None:
-        return cannot_tell(said.problem)
-    return best_of([_against(truth, said, said.final, case) for truth in truths_of(case.truth)])
+    stated = statements(case.answer)
+    if stated.final is None:
+        return cannot_tell(stated.problem)
+    return best_of([_against(truth, stated, stated.final, case) for truth in truths_of(case.truth)])
 
 
-def _against(truth: str, said: Statements, final: Statement, case: Case) -> Finding:
+def _against(truth: str, stated: Statements, final: Statement, case: Case) -> Finding:
     finding = _one(truth, final, case.prompt)
-    for other in said.others:
+    for other in stated.others:
         if _one(truth, other, case.prompt).verdict != finding.verdict:
             return cannot_tell(f"the response states two answers: {other.text[:40]!r} and {final.text[:40]!r}")
-    if finding.verdict != "cannot_tell" and (new := _new_number(said, case.prompt) or _other_conclusion(said)):
+    if finding.verdict != "cannot_tell" and (new := _new_number(stated, case.prompt) or _other_conclusion(stated)):
         return cannot_tell(f"behind its answer it speaks of {new}")
     if finding.verdict == "incorrect" and _is_scale_asked(final.text, case.prompt):
         return cannot_tell(f"the question may ask for {final.text[:40]!r} without its scale")
@@ -56,11 +56,11 @@ def _against(truth: str, said: Statements, final: Statement, case: Case) -> Find
     return finding
 
 
-def _other_conclusion(said: Statements) -> str | None:
+def _other_conclusion(stated: Statements) -> str | None:
     """Return a sentence behind the answer that concludes another number."""
-    assert said.final is not None
-    found = _quantity(said.final.text, is_stated=True)
-    for sentence in conclusions_in(said.behind):
+    assert stated.final is not None
+    found = _quantity(stated.final.text, is_stated=True)
+    for sentence in conclusions_in(stated.behind):
         values = _values(plain(sentence).rpartition("=")[2])
         if (values and (isinstance(found, str) or found.value not in values)) or HEDGES.search(sentence):
             return sentence[:60]
@@ -74,20 +74,20 @@ def _values(text: str) -> set[Fraction | None]:
     return {*(one.value for one in numerals(without_latex(text))), *words, *kanji}
 
 
-def _new_number(said: Statements, prompt: str) -> str | None:
+def _new_number(stated: Statements, prompt: str) -> str | None:
     """Return a number behind the answer that is neither the answer, nor known before, nor worked out: it may replace
     it.
     """
-    assert said.final is not None
+    assert stated.final is not None
     news = [
         one
-        for sentence in sentences_of(said.behind)
+        for sentence in sentences_of(stated.behind)
         if len(sentence) <= LONGEST_REVISION and not _WORKED_OUT.search(sentence)
         for one in numerals(without_latex(sentence))
     ]
     if not news:
         return None
-    known = {one.value for one in numerals(without_latex(f"{plain(prompt)} ; {said.before} ; {said.final.text}"))}
+    known = {one.value for one in numerals(without_latex(f"{plain(prompt)} ; {stated.before} ; {stated.final.text}"))}
     return next((one.written for one in news if one.value not in known), None)
 
 
@@ -140,8 +140,8 @@ def _expressions(truth: str, statement: Statement) -> Finding:
         return cannot_tell(str(error), "missing_extra")
     if same is None:
         return cannot_tell(f"{statement.text[:60]!r} and {truth[:60]!r} cannot be compared for sure")
-    said = f"{tidy(statement.text)[:60]} is {'' if same else 'not '}{tidy(truth)[:60]}"
-    return correct(said) if same else incorrect(said)
+    comparison = f"{tidy(statement.text)[:60]} is {'' if same else 'not '}{tidy(truth)[:60]}"
+    return correct(comparison) if same else incorrect(comparison)
 
 
 def list_of(text: str) -> list[str]:
@@ -162,7 +162,7 @@ def _lists(truth: str, parts: Sequence[str], text: str) -> Finding:
         return cannot_tell(f"{text[:60]!r} is not a list of {len(parts)} numbers")
     if (one := _brackets(truth)) != (other := _brackets(text)):
         return cannot_tell(f"the lists are in different brackets: {''.join(one)} and {''.join(other)}")
-    findings = [_one(wanted, Statement(given, "boxed"), "") for wanted, given in zip(parts, found, strict=True)]
+    findings = [_one(wanted, Statement(part, "boxed"), "") for wanted, part in zip(parts, found, strict=True)]
     if all(one.verdict == "correct" for one in findings):
         return correct(f"{text[:60]} is {truth[:60]}")
     if any(one.verdict == "cannot_tell" for one in findings) or not one[0].startswith(("(", "[")):

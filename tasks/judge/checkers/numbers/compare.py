@@ -76,8 +76,8 @@ def _converted(truth: Quantity, found: Quantity, one: Unit, other: Unit) -> Find
     if {one.dimension, other.dimension} == {"time", "calendar"}:
         return cannot_tell(f"the answer is in {found.unit}, the truth in {truth.unit}")
     if one.dimension != other.dimension:
-        said = f"the answer is in {found.unit}, the truth in {truth.unit}"
-        return cannot_tell(said) if truth.value == found.value else incorrect(said)
+        units = f"the answer is in {found.unit}, the truth in {truth.unit}"
+        return cannot_tell(units) if truth.value == found.value else incorrect(units)
     if one.size == other.size:
         return _values(truth.value, found.value, truth, found, "")
     return _values(truth.value * one.size, found.value * other.size, truth, found, "")
@@ -119,17 +119,17 @@ def _truth_in_unit(truth: Quantity, found: Quantity, prompt: str) -> Finding:
 
 
 def _values(one: Fraction, other: Fraction, truth: Quantity, found: Quantity, prompt: str) -> Finding:
-    said = f"{_show(found)} and {_show(truth)}"
+    both = f"{_show(found)} and {_show(truth)}"
     if one == other:
         if not found.is_reduced and truth.is_reduced and _LOWEST_TERMS.search(prompt):
             return cannot_tell(f"{_show(found)} is {_show(truth)}, but not in lowest terms")
         return correct(f"{_show(found)} is {_show(truth)}")
     if truth.value in (found.other, truth.other) or found.value in (truth.other, found.other):
-        return cannot_tell(f"{said} are equal only if a separator means something else")
+        return cannot_tell(f"{both} are equal only if a separator means something else")
     if found.other is not None and found.other == truth.other:
-        return cannot_tell(f"{said} are equal only if a separator means something else")
+        return cannot_tell(f"{both} are equal only if a separator means something else")
     if _is_rounded(one, truth, other, found):
-        return cannot_tell(f"{said} may differ by rounding alone")
+        return cannot_tell(f"{both} may differ by rounding alone")
     return incorrect(f"{_show(found)} is not {_show(truth)}")
 
 

@@ -117,8 +117,8 @@ def quantity(text: str, *, is_stated: bool = False) -> Quantity:
         raise NotAQuantity(f"{one.written!r} is no plain number")
     if re.match(r"[-–]\s", one.written):
         raise NotAQuantity(f"the sign in {one.written!r} may be a dash")
-    if is_stated and (said := _LEADS.sub("", text[: one.start])):
-        raise NotAQuantity(f"{said[:20]!r} before the number may change it: {text[:80]}")
+    if is_stated and (lead := _LEADS.sub("", text[: one.start])):
+        raise NotAQuantity(f"{lead[:20]!r} before the number may change it: {text[:80]}")
     return _with_unit(text, one)
 
 
@@ -151,12 +151,12 @@ def _with_unit(text: str, one: Numeral) -> Quantity:
         if re.search(r"[A-Za-z]\Z", before) and not before.endswith("US"):
             raise NotAQuantity(f"it is in the currency of another country: {text[:80]}")
     words = f"{before} {rest}"
-    said = CHANGES.search(f"{before} {behind}") or _SUBJECT.match(behind) or _STRANGE.search(rest)
-    said = said or _STRANGE.search(before)
+    change = CHANGES.search(f"{before} {behind}") or _SUBJECT.match(behind) or _STRANGE.search(rest)
+    change = change or _STRANGE.search(before)
     for problem in (_OPERATORS, _VARIABLE, _WORDS_NUMBER):
-        said = said or problem.search(words) or problem.search(f"0{rest}")
-    if said:
-        raise NotAQuantity(f"{said[0].strip()!r} beside the number may change it: {text[:80]}")
+        change = change or problem.search(words) or problem.search(f"0{rest}")
+    if change:
+        raise NotAQuantity(f"{change[0].strip()!r} beside the number may change it: {text[:80]}")
     if len(words.split()) > MOST_WORDS:
         raise NotAQuantity(f"it says more than a number: {text[:80]}")
     is_in_scale = SCALE_SIGNS.match(behind) or (_CURRENCY.search(one.written) and re.match(r"\s?[mbt]n?\b", behind))
