@@ -27,6 +27,7 @@ def draw_gates(shown: Mapping[str, Any], console: Console) -> None:
     if shown["gates"]:
         _draw_outcomes(shown["gates"], console)
     if unjudged := _unjudged(shown):
+        console.print()
         text = say("The run ended early, so no gate judged all rows of: {stages}", stages=", ".join(unjudged))
         console.print(plain(text, "yellow"), soft_wrap=True)
 
