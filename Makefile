@@ -9,20 +9,28 @@ export DO_NOT_TRACK := 1
 # pip compiles in one process what it installs, the tests of libraries too; this takes both cores and leaves those out.
 INSTALL := -m pip install --quiet --no-compile
 COMPILE := -m compileall -q -j 2 -x '/tests?/'
+# Our own modules are compiled before commands that start many processes, and kept compiled even where the environment
+# asks Python to write nothing: each process would compile all of them again, and pytest rewrite all tests.
+OURS := -m compileall -q -j 2 src blocks tasks flows hina
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test test-slow test-vllm test-consumers bench-vllm lint docs bench bench-soak bench-peers hina clean
 
 demo: $(VENV)/.ready
+	$(BIN)/python $(OURS)
 	$(BIN)/kasasagi run quickstart
 
 test: $(VENV)/.ready-test
+	$(BIN)/python $(OURS) tests benchmarks
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.ready-train $(CONSUMERS)/.ready-formats
+	$(BIN)/python $(OURS) tests benchmarks
 	KASASAGI_CONSUMERS=$(CONSUMERS) $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder \
 		-m "slow or cluster"
 
 test-vllm: $(VLLM)/.ready
+	$(VLLM)/bin/python $(OURS) tests
 	$(VLLM)/bin/python -m pytest -m vllm tests/vllm
 
 bench-vllm: $(VLLM)/.ready
