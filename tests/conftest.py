@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from hypothesis import settings
 
@@ -17,6 +18,14 @@ _HOME = tempfile.TemporaryDirectory(prefix="kasasagi-tests-")
 os.environ["PREFECT_HOME"] = _HOME.name
 for _name in ("PREFECT_API_URL", "PREFECT_PROFILE", "KASASAGI_WORKSPACE", "KASASAGI_DEBUG"):
     os.environ.pop(_name, None)
+
+# Each client of HTTP parses all certificates that it trusts, and a run makes a dozen clients: here they trust one.
+_AUTHORITY = Path(_HOME.name, "authority.pem")
+_FIRST, _END, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----\n")
+_AUTHORITY.write_text(_FIRST + _END, encoding="utf-8")
+os.environ.setdefault("TRUSTED_BEFORE_TESTS", os.environ.get("SSL_CERT_FILE", ""))
+for _name in ("SSL_CERT_FILE", "PREFECT_API_SSL_CERT_FILE"):
+    os.environ[_name] = str(_AUTHORITY)
 
 # The same examples in every run, so that a change alone can break a test; `--hypothesis-seed` draws others.
 settings.register_profile("kasasagi", deadline=None, max_examples=60, derandomize=True)

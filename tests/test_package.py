@@ -41,8 +41,11 @@ def project(tmp_path: Path) -> Path:
 
 
 def done(folder: Path, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command in a folder, with a Prefect home and a workspace of its own."""
-    surroundings = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    """Run a command in a folder, with a Prefect home and a workspace of its own; it can reach the package index."""
+    others = ("PREFECT_API_URL", "SSL_CERT_FILE")
+    surroundings = {name: value for name, value in os.environ.items() if name not in others}
+    if trusted := os.environ["TRUSTED_BEFORE_TESTS"]:
+        surroundings["SSL_CERT_FILE"] = trusted
     surroundings |= {"PREFECT_HOME": str(folder / "home"), "KASASAGI_WORKSPACE": str(folder / "ws"), **environment}
     return subprocess.run(
         command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=240, check=False
