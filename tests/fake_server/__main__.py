@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.fake_server.config import ServerConfig
@@ -12,14 +13,14 @@ from tests.fake_server.server import Application, listen
 PARENT_CHECK_S = 0.5
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until killed, or, with --exit-with-parent, until the process that started this one has ended."""
     parser = argparse.ArgumentParser(prog="python -m tests.fake_server", description=main.__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--port-file", type=Path, help="file that receives the port when the server is ready")
     parser.add_argument("--config", default="{}", help="fields of ServerConfig as a JSON object")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when the parent process has ended")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         config = ServerConfig.model_validate_json(options.config)
         asyncio.run(_serve(config, options.port, options.port_file, options.exit_with_parent))

@@ -1,18 +1,16 @@
 """The fake server as tests hold it: a process that is always ended, and its accounts."""
 
 import http.client
-import subprocess
-import sys
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import orjson
 
 from tests.fake_server.config import ServerConfig
+from tests.fake_server.forking import forking
 
-ROOT = Path(__file__).parents[2]
 ADMIN_TIMEOUT_S = 30.0
 
 
@@ -23,7 +21,8 @@ class FakeServer:
         """Take a configuration, or single fields of one; port 0 takes a free one."""
         self.config = (config or ServerConfig()).changed(**fields)
         self.port = port
-        self._process: subprocess.Popen[bytes] | None = None
+        self.pid: int | None = None
+        """The server's process id; None when it is stopped."""
 
     def __enter__(self) -> Self:
         self.start(self.port)
@@ -39,29 +38,20 @@ class FakeServer:
         """The address that clients take, such as `http://127.0.0.1:40001/v1`."""
         return f"http://127.0.0.1:{self.port}/v1"
 
-    @property
-    def pid(self) -> int | None:
-        """The server's process id; None when it is stopped."""
-        return self._process.pid if self._process is not None else None
-
     def start(self, port: int = 0) -> None:
         """Start the process and wait until it listens. Raises RuntimeError when it does not."""
-        command = [sys.executable, "-m", "tests.fake_server", "--exit-with-parent"]
-        command += ["--port", str(port), "--config", self.config.model_dump_json()]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
+        arguments = ["--exit-with-parent", "--port", str(port), "--config", self.config.model_dump_json()]
+        self.pid, listening = forking(os.getpid()).start(arguments)
+        if listening is None:
             self.stop()
             raise RuntimeError(f"the fake server did not start on port {port}: see its message on standard error")
-        self.port = int(line)
+        self.port = listening
 
     def stop(self) -> None:
         """Kill the process, if it runs, and wait for its end; its accounts are lost."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        pid, self.pid = self.pid, None
+        if pid is not None:
+            forking(os.getpid()).kill(pid)
 
     def restart(self, port: int = 0) -> None:
         """Kill the process and start a new one with the same configuration; port 0 takes a free one."""
