@@ -1,9 +1,11 @@
 """What all tests share: telemetry off, a Prefect home of their own, and one Prefect server for those that run flows."""
 
 import os
+import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +66,8 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_api(prefect_home: Path) -> Iterator[str]:
-    """The address of that server."""
+def started_prefect(prefect_home: Path) -> Iterator[str]:
+    """That server, by its address."""
     from kasasagi.flows.server.private_server import FirstStart, OwnServer
 
     with FirstStart(prefect_home) as first_start, ExitStack() as stack:
@@ -74,7 +76,29 @@ def prefect_api(prefect_home: Path) -> Iterator[str]:
             server = OwnServer(prefect_home / "server", first_start)
         stack.callback(server.stop)
         server.wait_until_ready()
+        _copy_home(prefect_home, prefect_home / "used")
         yield server.address
+
+
+def _copy_home(home: Path, copy: Path) -> None:
+    """Copy what a server's start has written into a Prefect home, while the server runs."""
+    copy.mkdir()
+    for mark in home.glob("kasasagi-started-*"):
+        shutil.copy(mark, copy)
+    with closing(sqlite3.connect(home / "prefect.db")) as connection:
+        connection.execute("VACUUM INTO ?", (str(copy / "prefect.db"),))
+
+
+@pytest.fixture(scope="session")
+def prefect_api(started_prefect: str) -> str:
+    """The address of that server."""
+    return started_prefect
+
+
+@pytest.fixture(scope="session")
+def used_home(prefect_home: Path, started_prefect: str) -> Path:
+    """A Prefect home to copy where a server has started before, so that the next one finds its tables."""
+    return prefect_home / "used"
 
 
 @pytest.fixture(scope="session")

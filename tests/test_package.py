@@ -1,6 +1,7 @@
 """One package is installed: its name alone is taken, and modules of the user's with our folders' names stay theirs."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -58,7 +59,8 @@ def test_commands_run_beside_modules_of_the_user_with_the_same_names(project: Pa
     assert "respond" in planned.stdout
 
 
-def test_prefects_server_starts_beside_modules_of_the_user_with_the_same_names(project: Path) -> None:
+def test_prefects_server_starts_beside_modules_of_the_user_with_the_same_names(project: Path, used_home: Path) -> None:
+    shutil.copytree(used_home, project / "home")
     (project / "server.py").write_text(SERVER)
     started = done(project, sys.executable, "server.py")
     assert started.stdout == "the server answers\n", started.stderr

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,8 +62,10 @@ def make_limit(api: str, name: str, slots: int) -> Callable[[], int]:
 
 
 def test_two_processes_keep_one_limit_and_the_slots_of_a_killed_one_come_back(
-    server: FakeServer, tmp_path: Path
+    server: FakeServer, tmp_path: Path, used_home: Path
 ) -> None:
+    shutil.copytree(used_home, tmp_path / "home")
+
     def finished(name: str) -> int:
         return int(server.stats()["by_model"].get(name, {}).get("samples_finished", 0))
 
@@ -82,7 +85,8 @@ def test_two_processes_keep_one_limit_and_the_slots_of_a_killed_one_come_back(
         assert server.stats()["peak_in_flight"] == LIMIT
 
 
-def test_slots_that_a_process_held_come_back_though_prefect_was_restarted(tmp_path: Path) -> None:
+def test_slots_that_a_process_held_come_back_though_prefect_was_restarted(tmp_path: Path, used_home: Path) -> None:
+    shutil.copytree(used_home, tmp_path / "home")
     from kasasagi.blocks.dispatch.prefect_slots import PrefectSlots
 
     settings = {**LEASES, "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1"}

@@ -3,9 +3,8 @@
 import os
 import shutil
 import signal
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -56,17 +55,6 @@ def new_job(tmp_path: Path, warmed: Warmed) -> Iterator[NewJob]:
             return job
 
         yield make
-
-
-@pytest.fixture(scope="package")
-def used_home(prefect_home: Path, prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Prefect home where a server has started before, so that the next one finds its tables."""
-    folder = tmp_path_factory.mktemp("used-home")
-    for mark in prefect_home.glob("kasasagi-started-*"):
-        shutil.copy(mark, folder)
-    with closing(sqlite3.connect(prefect_home / "prefect.db")) as connection:
-        connection.execute("VACUUM INTO ?", (str(folder / "prefect.db"),))
-    return folder
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -157,9 +158,10 @@ def test_the_nightly_one_publishes_what_is_new_and_the_weekly_one_asks_the_judge
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, used_home: Path) -> Iterator[str]:
     """A full Prefect server, with its scheduler, in a process of its own."""
-    with full_prefect(tmp_path_factory.mktemp("server")) as address:
+    home = shutil.copytree(used_home, tmp_path_factory.mktemp("server") / "home")
+    with full_prefect(home) as address:
         yield address
 
 

@@ -1,6 +1,7 @@
 """The event of a run's end, and that the automations listen for the events that are emitted."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,10 @@ SUSPENDED_WHILE_IT_WORKS = ("heartbeat", "Suspended", "heartbeat")
     [(("kasasagi.flow-run.ended",), False), (("prefect.flow-run.Completed",), False), ((), True)],
     ids=["suspended", "done", "killed"],
 )
-def test_only_a_run_that_was_killed_counts_as_lost(tmp_path: Path, ends: tuple[str, ...], fires: bool) -> None:
+def test_only_a_run_that_was_killed_counts_as_lost(
+    tmp_path: Path, used_home: Path, ends: tuple[str, ...], fires: bool
+) -> None:
+    shutil.copy(used_home / "prefect.db", tmp_path / "p.db")
     names = [*(f"prefect.flow-run.{name}" for name in SUSPENDED_WHILE_IT_WORKS), *ends]
     home = {
         "PREFECT_HOME": str(tmp_path),

@@ -1,6 +1,7 @@
 """The Prefect server of one run: there while the run is, gone with it however it ends, and never anybody else's."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,7 +100,8 @@ print("left", flush=True)
 
 
 @pytest.mark.parametrize("end", ["well", "kill"])
-def test_our_own_server_answers_and_ends_with_its_run(tmp_path: Path, end: str) -> None:
+def test_our_own_server_answers_and_ends_with_its_run(tmp_path: Path, used_home: Path, end: str) -> None:
+    shutil.copytree(used_home, tmp_path / "home")
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     environment |= {"PYTHONPATH": str(ROOT / "src"), "PREFECT_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-c", RUN, str(tmp_path / "prefect")]
