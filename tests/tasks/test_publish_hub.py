@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pydantic import ValidationError
 from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, PublishError, Release, release
+from kasasagi.tasks.publish.card.figures import CardFigures
+from kasasagi.tasks.publish.card.plots import draw_plots
 from tests.fake_hub import FakeHub, Repository
 from tests.run_example import build_example_run
 
@@ -31,6 +34,24 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def later(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that gives nine pairs, not six."""
     return build_example_run(tmp_path_factory.mktemp("later"), prompts=12)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def equal_plots_are_drawn_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Copy the plots of figures that were drawn before: equal figures give equal files."""
+    drawn: dict[str, tuple[Path, dict[str, str]]] = {}
+
+    def draw(figures: CardFigures, folder: Path) -> dict[str, str]:
+        if str(figures) not in drawn:
+            home = tmp_path_factory.mktemp("drawn")
+            drawn[str(figures)] = home, draw_plots(figures, home)
+        home, captions = drawn[str(figures)]
+        shutil.copytree(home, folder, dirs_exist_ok=True)
+        return captions
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kasasagi.tasks.publish.job.draw_plots", draw)
+        yield
 
 
 @pytest.fixture
