@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,17 @@ def modules() -> list[Path]:
     return sorted(file for floor in FLOORS for file in (ROOT / floor).rglob("*.py"))
 
 
+@cache
+def import_statements(file: Path) -> list[ast.Import | ast.ImportFrom]:
+    tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    return [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imported(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in import_statements(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, f"{file} imports by a relative name"
             yield node.module or ""
 
@@ -70,10 +77,10 @@ def import_graph() -> dict[str, set[str]]:
     files = {dotted(file): file for file in modules()}
     graph: dict[str, set[str]] = {name: set() for name in files}
     for name, file in files.items():
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in import_statements(file):
             if isinstance(node, ast.Import):
                 graph[name].update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
+            else:
                 submodules = {f"{node.module}.{alias.name}" for alias in node.names}
                 graph[name] |= submodules & set(files)
                 if not submodules <= set(files):

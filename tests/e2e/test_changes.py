@@ -25,15 +25,24 @@ def job(new_job: NewJob, finished: Job) -> Job:
     return new_job().copy_of(finished).write_recipe()
 
 
-def test_another_port_margin_filter_and_fewer_rows_send_nothing(job: Job, finished: Job) -> None:
-    again(job)
+def test_another_port_margin_filter_and_fewer_rows_send_nothing_and_tables_are_frames(job: Job, finished: Job) -> None:
+    same = again(job)
     assert job.published() == finished.published()
-    strict = again(job, "pairs.min_margin=3")
-    assert strict.tables["pairs"]["margin"].min() >= 3
-    longer = again(job, "filter.rules=[{min_chars: 50}]")
-    assert 0 < len(longer.tables["prompts"]) < PROMPTS
+    assert_its_tables_are_frames(same, job)
+    changed = again(job, "pairs.min_margin=3", "filter.rules=[{min_chars: 50}]")
+    assert changed.tables["pairs"]["margin"].min() >= 3
+    assert 0 < len(changed.tables["prompts"]) < PROMPTS
     assert len(again(job, rows=10).tables["prompts"]) == 10
     assert sent_by_model(job.server) == {}
+
+
+def assert_its_tables_are_frames(result: Result, job: Job) -> None:
+    """Check the tables of a run from Python."""
+    assert result.state.status == "done"
+    pairs = result.tables["pairs"]
+    assert len(pairs) == len(job.published().splitlines())
+    assert {"prompt_id", "chosen_id", "rejected_id", "margin", "id"} <= set(pairs.columns)
+    assert len(result.tables["responses"]) == 2 * PROMPTS
 
 
 def test_one_more_prompt_is_all_that_is_sent(job: Job) -> None:
@@ -98,12 +107,3 @@ def test_workers_and_the_order_of_replies_change_nothing(new_job: NewJob) -> Non
         again(job)
         jobs.append(job)
     assert jobs[0].published() == jobs[1].published()
-
-
-def test_a_run_from_python_gives_its_tables_as_frames(job: Job) -> None:
-    result = again(job)
-    assert result.state.status == "done"
-    pairs = result.tables["pairs"]
-    assert len(pairs) == len(job.published().splitlines())
-    assert {"prompt_id", "chosen_id", "rejected_id", "margin", "id"} <= set(pairs.columns)
-    assert len(result.tables["responses"]) == 2 * PROMPTS
