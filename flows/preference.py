@@ -7,7 +7,7 @@ from prefect import State, flow
 from pydantic import Field
 
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name
-from kasasagi.flows.run.driver import Driver, PromptChunk, Rows
+from kasasagi.flows.run.driver import Driver, Rows
 from kasasagi.tasks.converse.task import converse
 from kasasagi.tasks.filter.task import filter_prompts
 from kasasagi.tasks.format_dpo.task import format_dpo
@@ -74,11 +74,6 @@ async def choose(run: Driver, rows: Rows) -> Rows:
 
 async def make_pairs(run: Driver, prompts: Rows) -> None:
     """respond → judge → format_dpo, chunk by chunk: stages overlap, later ones go first, each opens on its scout."""
-
-    async def one(chunk: PromptChunk) -> None:
-        for stage in stages:
-            await chunk.through(stage)
-
     stages = [respond, *run.own(after="respond"), judge, format_dpo]
-    await run.overlap(one, prompts)
+    await run.run_chunks(stages, prompts)
     await run.gates(*stages)

@@ -37,6 +37,8 @@ class Stage:
     """The models that it asks, by their names in the recipe."""
     repairs: Callable[[Any], int] = lambda recipe: 0
     """How often an unreadable reply is asked for once more."""
+    calls_each: Callable[[Any], int] = lambda recipe: 1
+    """How many calls it makes at once about each row."""
     pays: bool = True
     """Whether it asks models at all."""
     gate: Gate | None = None

@@ -1,142 +1,211 @@
 """An active run: it takes rows through the stages by chunks, and lets stages overlap behind their gates."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
-from prefect import State
+from prefect import State, get_run_logger
+from prefect.exceptions import MissingContextError
+from prefect.futures import PrefectFuture
 from prefect.states import Completed
+from prefect.utilities.annotations import quote
 
-from kasasagi.flows.run.chunk_executor import ChunkExecutor
+from kasasagi.blocks.workspace.runs import RunHandle
+from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.chunk_runner import ChunkRunner
-from kasasagi.flows.run.chunks import prompt_chunks
 from kasasagi.flows.run.concurrency import Concurrency, responsive, result_of
-from kasasagi.flows.run.driver import PromptChunk, Rows, inputs_of
+from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
+from kasasagi.flows.run.earlier_results import standing_handle
+from kasasagi.flows.run.gating import Gates
+from kasasagi.flows.run.options import Options
+from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
+from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.run.plan.planner import Planner
-from kasasagi.flows.run.waves import Waves
-from kasasagi.tasks.filter.stage import REWRITES
+from kasasagi.tasks.asking import ChunkJob
+from kasasagi.tasks.context import Context
+from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.publish import Release
 from kasasagi.tasks.publish.task import publishing
 from kasasagi.tasks.stage_task import StageTask
+from kasasagi.tasks.synthesize import draws_wanted
+from kasasagi.tasks.synthesize.floor import YieldFloor
+
+Future = PrefectFuture[Any]
 
 
 class NothingNewError(Exception):
     """Every prompt was published before, so that the run ends without a dataset."""
 
 
-class ActiveRun(ChunkExecutor):
-    """Takes rows through the stages of one run."""
+async def ignore(handle: Handle) -> None:
+    """Watch nothing."""
+
+
+class ActiveRun(Driver):
+    """Takes rows through the stages of one run, as task runs of Prefect; lives in the flow's event loop."""
 
     message = "nothing was to be published"
     """What came of the run, in one sentence."""
+
+    def __init__(self, context: Context, options: Options) -> None:
+        super().__init__(context)
+        self.session = context.session
+        self.options = options
+        self.progress = options.progress
+        self.judging = Gates(context, options)
+        self.futures: dict[str, dict[int, Future]] = defaultdict(dict)
+        """The task run of each chunk, by stage and number."""
+        self._watch: Callable[[Handle], Awaitable[None]] = ignore
 
     @property
     def id(self) -> str:
         """The run's id."""
         return self.session.run.id
 
-    async def source(self, task: StageTask) -> Rows:
-        """Load the source's rows."""
-        self.progress.expect(task.name, 1)
-        done = await self.do(task, await asyncio.to_thread(task.job, self.context, 0, {}))
-        return Rows(task.made(done.handle), after=self.behind(task))
+    @property
+    def gates_passed(self) -> tuple[Future, ...]:
+        """The task runs of the gates on whole stages so far."""
+        return self.judging.whole_stages
 
-    async def whole(self, task: StageTask, rows: Rows, *beside: Rows) -> Rows:
-        """Take all rows through a stage that sees them at once."""
-        if rows.shard is None or not task.stage.wanted(self.recipe):
-            return rows
+    def behind(self, task: StageTask) -> tuple[Future, ...]:
+        """Return the task runs of a stage's chunks so far."""
+        return tuple(self.futures[task.name].values())
+
+    def expect(self, task: StageTask, chunks: int) -> None:
+        """Show a stage's progress, and that it is the one in work."""
         self.progress.now = task.name
-        self.progress.expect(task.name, rows.part + 1)
-        inputs = await asyncio.to_thread(inputs_of, self.context, task, rows, *beside)
-        job = await asyncio.to_thread(task.job, self.context, rows.part, inputs)
-        after = dict.fromkeys(future for other in (rows, *beside) for future in other.after)
-        done = await self.do(task, job, (*after, *self.judging.whole_stages))
-        return replace(rows, shard=task.made(done.handle), made={}, after=(self.futures[task.name][rows.part],))
+        self.progress.expect(task.name, chunks)
 
-    async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
-        """Take rows through a stage chunk by chunk, the first of the source's as the scout of all.
+    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Future] = ()) -> RunHandle:
+        """Have a chunk done behind other task runs, by an earlier run if its result still stands, else now.
+
+        Raises LedgerError.
+        """
+        for refresh in (False, True):
+            placed = task.with_options(refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)
+            placed.tags = set()  # Prefect would ask its server for a slot of each tag, and fail where it is gone
+            # Prefect would search a parameter for the tasks that it comes from, and find others by equal values.
+            future = placed.submit(quote(job), return_state=False, wait_for=list(after))
+            self.futures[job.stage][job.chunk] = future
+            result = await result_of(future)
+            if refresh or await asyncio.to_thread(self._stands, job, result):
+                break
+        handle = Handle.model_validate(result)
+        self.progress.count(job.stage)
+        return self.session.run.add(handle, reused=handle.run != job.run)
+
+    def _stands(self, job: ChunkJob, result: Any) -> bool:
+        """Return whether a result is this run's; or an earlier one's that still counts."""
+        mine = isinstance(result, dict) and result.get("run") == job.run
+        return mine or standing_handle(self.session, result) is not None
+
+    async def take(self, task: StageTask, chunk: Chunk) -> Chunk:
+        """Take a chunk through a stage; it continues behind its task run."""
+        return replace(await super().take(task, chunk), after=(self.futures[task.name][chunk.number],))
+
+    async def run_chunks(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> Rows:
+        """Take rows through one stage or several chunk by chunk; several overlap, and later ones go first.
+
+        The first chunk of the source's rows is the scout of all.
 
         Raises:
             GateFailedError: If the scout fails.
         """
-        if not self.takes(task, rows) or rows.shard is None:
+        taking = self.taking(stages, rows)
+        if not taking or rows.shard is None or not rows.count:
             return rows
-        self.progress.now = task.name
-        origin = task.how.needs_origin(self.context)
-        chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard, not origin)
-        planner = Planner(self.context)
-        await asyncio.to_thread(planner.count, task, rows, chunks)
-        self._log_plan(planner, len(chunks), rows, task)
-        concurrency = Concurrency.of(self.session, task.stage.models(self.recipe), chunks)
-        runner = ChunkRunner(self, chunks, concurrency, rows)
-        await runner.run_all(lambda chunk: chunk.through(task))
-        gathered = await asyncio.to_thread(self.gather, task, rows, runner.made(task))
-        return replace(gathered, after=runner.futures(task))
+        self.progress.now = "planning"
+        chunks = await self.split(taking[0], rows)
+        beyond = taking[-1].how.yields(self.context, rows.count) + rows.beside
+        await self._log_plan(taking, chunks, beyond, rows.part)
+        for task in taking:
+            before = self.progress.wanted.get(task.name, 0) if rows.part == REWRITES else 0
+            self.expect(task, before + len(chunks))
+        self.progress.now = stages.name if isinstance(stages, StageTask) else "answering"
+        concurrency = Concurrency(len(chunks))
+        if rows.part == ORIGINALS:
+            concurrency = Concurrency.of(self.context, taking[0].stage, chunks)
+        with responsive():
+            done = await self._run_all(taking, chunks, concurrency)
+        return await self.gather(taking[-1], rows, done)
+
+    async def _run_all(
+        self, stages: Sequence[StageTask], chunks: Sequence[Chunk], concurrency: Concurrency
+    ) -> list[Chunk]:
+        return await ChunkRunner(self, self.judging, stages, concurrency, self._watch).run_all(chunks)
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
-        """Draw instructions in waves until as many as wanted are chosen.
+        """Draw instructions in waves until as many as wanted are chosen, or plainly never will be.
+
+        Draws are accepted in the order of their numbers and the earlier wins, so that more draws only add. Where the
+        budget does not reach for a call, nothing more is drawn.
 
         Raises:
-            GateFailedError: If too few are.
+            GateFailedError: If the yield falls below the source's floor.
         """
-        return await Waves(self, synthesize).prompts(choose)
+        source, floor = self.context.magpie, YieldFloor(self.context, self.options.log, _log_line)
+        drawn = accepted = 0
+        done: list[Chunk] = []
+        prompts: Rows | None = None
+        while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
+            chunks = draw_chunks(drawn, draws, len(done))
+            await self._log_plan([synthesize], [*done, *chunks], source.target or draws)
+            self.expect(synthesize, len(done) + len(chunks))
+            floor.begin_wave(draws)
+            self._watch = floor.watch
+            done += await self._run_all([synthesize], chunks, Concurrency(len(chunks)))
+            prompts = await choose(await self.drawn(synthesize, done))
+            self._watch = ignore
+            accepted, drawn = prompts.count, draws
+            await asyncio.to_thread(floor.check, drawn, accepted)
+            if self.session.dispatcher.refused_by is not None:
+                break
+        if source.target is not None and accepted < source.target:
+            self.options.log(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
+        return prompts
 
-    async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
-        """Take every chunk through several stages, many at a time, the first as the scout of all.
-
-        Where the budget does not reach for a call, no further chunk is begun, those on their way continue with what was
-        answered and what is left for their later stages, and BudgetSpentError is raised at the end.
-        """
-        if not self.recipe.answers or rows.shard is None:
-            self._raise_if_refused()
-            return
-        self.progress.now = "planning"
-        chunks = await asyncio.to_thread(prompt_chunks, self.session, rows.shard)
+    async def _log_plan(
+        self, stages: Sequence[StageTask], chunks: Sequence[Chunk], beyond: int, part: int = ORIGINALS
+    ) -> None:
+        """Say what stages are going to ask about chunks, with the calls about the rows that continue beyond them."""
         planner = Planner(self.context)
-        await asyncio.to_thread(lambda: asyncio.run(planner.count_chunks(one, chunks)))
-        self._log_plan(planner, len(chunks), rows)
-        if not self.recipe.pairing:
-            self.options.log("no judge is named and no pairs are made: the responses are the dataset")
-        self.progress.now = "answering"
-        respond = self.recipe.respond
-        samples = sum(responder.samples or respond.samples for responder in respond.models)
-        concurrency = Concurrency.of(self.session, [responder.use for responder in respond.models], chunks, samples)
+        await planner.count(stages, chunks)
+        planner.guess_behind(stages[-1], beyond, part)
+        self.log_plans(planner.plans(), [task.name for task in stages])
 
-        async def each(chunk: PromptChunk) -> None:
-            if chunk.number == len(chunks) - 1:
-                self.session.dispatcher.finish_first()
-            await one(chunk)
-
-        with responsive():
-            await ChunkRunner(self, chunks, concurrency, rows).run_all(each)
-        self._raise_if_refused()
-
-    def _raise_if_refused(self) -> None:
-        if (refused := self.session.dispatcher.refused_by) is not None:
-            raise refused
+    def log_plans(self, plans: Sequence[StagePlan], now: Sequence[str]) -> None:
+        """Say what the stages of now are going to take, and tell the dispatcher, with what later ones will need."""
+        for plan in plans:
+            if plan.stage in now:
+                self.options.log(plan.sentence())
+        if (sentence := budget_sentence(self.recipe.budget, plans)) is not None:
+            self.options.log(sentence)
+        self.session.dispatcher.reserve_for(costs_by_rank(self.session.ranks, plans))
 
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
         """End a run that was to publish only what is new, where nothing is. Raises NothingNewError."""
         if self.recipe.filter.dedup.published and not prompts.count:
-            self._raise_if_refused()
+            if (refused := self.session.dispatcher.refused_by) is not None:
+                raise refused
             self.options.log("nothing is new since the last publication, so nothing is published")
             raise NothingNewError
 
     async def gates(self, *tasks: StageTask) -> None:
-        """Judge stages on all their rows; what the budget left out says nothing of the data. Raises GateFailedError."""
-        for task in tasks if self.session.dispatcher.refused_by is None else ():
-            await self.judging.gate(task.stage, "whole", self.behind(task))
+        """Judge stages on all their rows; what the budget left out says nothing of the data.
 
-    def _log_plan(self, planner: Planner, chunks: int, rows: Rows, task: StageTask | None = None) -> None:
-        """Say what is going to be asked about chunks of rows, with what the stages behind a task will need."""
-        for one in planner.reached:
-            before = self.progress.wanted.get(one.name, 0) if rows.part == REWRITES else 0
-            self.progress.expect(one.name, before + chunks)
-        later = Planner(self.context)
-        if task is not None:
-            later.guess_behind(task, task.how.yields(self.context, rows.count) + rows.beside, rows.part)
-        self.log_plans(planner.plans(), later.plans())
+        Raises:
+            GateFailedError: If a gate fails.
+            BudgetSpentError: If the budget did not reach for a call, and no stage is left for what was answered.
+        """
+        refused = self.session.dispatcher.refused_by
+        if refused is not None and any(task.stage is FORMAT_DPO for task in tasks):
+            raise refused
+        for task in tasks if refused is None else ():
+            await self.judging.gate(task.stage, "whole", self.behind(task))
 
     async def publish(self) -> None:
         """Bring the dataset to where the recipe says, now that every gate has passed."""
@@ -153,3 +222,14 @@ class ActiveRun(ChunkExecutor):
     def final_state(self) -> State[str]:
         """Return the flow run's last state, which says what came of the run; its result is the run's id."""
         return Completed(message=self.message, data=self.id)
+
+    async def settle(self) -> None:
+        """Wait until no task run works any more, once the run itself has ended."""
+        waiting = [result_of(future) for some in self.futures.values() for future in some.values()]
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _log_line(line: str) -> None:
+    """Write a line into the flow run's log."""
+    with suppress(MissingContextError):
+        get_run_logger().info(line)

@@ -4,25 +4,28 @@ import asyncio
 import gc
 import math
 import sys
-from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect.exceptions import CancelledRun
 from prefect.futures import PrefectFuture
 
 from kasasagi.blocks.dispatch.dispatcher import StoppedError
 from kasasagi.blocks.models.kinds import OpenAIModel, VLLMModel
-from kasasagi.blocks.workspace.shards import Shard
 from kasasagi.flows.run.chunks import MOST_CHUNKS
+from kasasagi.flows.run.driver import Chunk
 from kasasagi.tasks.asking import Session
+from kasasagi.tasks.context import Context
+from kasasagi.tasks.stage import Stage
 
 CHUNKS_IN_WORK = 16
 CHUNKS_AT_LEAST = 4
 BUFFERED = 5
 TURNS_SLOTS = 10_000
 SWITCH_SECONDS = 0.001
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,12 @@ class Concurrency:
     at_once: int = CHUNKS_IN_WORK
 
     @classmethod
-    def of(
-        cls, session: Session, labels: Collection[str], chunks: Sequence[Shard], calls_each: int = 1
-    ) -> "Concurrency":
-        """Return the concurrency for chunks whose rows take `calls_each` calls."""
-        calls = max(1, calls_each * max((chunk.rows for chunk in chunks), default=1))
-        places = {place for label in labels for place in _places(session, label)}
+    def of(cls, context: Context, stage: Stage, chunks: Sequence[Chunk]) -> "Concurrency":
+        """Return the concurrency for chunks that a stage is the first to take."""
+        session = context.session
+        rows = max((shard.rows for chunk in chunks for shard in chunk.inputs.values()), default=1)
+        calls = max(1, stage.calls_each(context.recipe) * rows)
+        places = {place for label in stage.models(context.recipe) for place in _places(session, label)}
         needed = math.ceil(BUFFERED * sum(slots for _, slots in places) / calls)
         at_once = min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
         if session.dispatcher.has_budget:  # the first chunk, which opens the gates, is paid for first
@@ -85,24 +88,22 @@ async def result_of(future: PrefectFuture[Any]) -> Any:
         raise StoppedError(f"{future.task_run_id} was stopped") from error
 
 
-async def gather_bounded(work: Iterable[Coroutine[Any, Any, None]], at_once: int = CHUNKS_IN_WORK) -> None:
+async def gather_bounded(
+    work: Iterable[Callable[[], Coroutine[Any, Any, Made]]], at_once: int = CHUNKS_IN_WORK
+) -> list[Made]:
     """Run coroutines in their order, `at_once` at a time; the first error cancels the rest and is raised."""
     places = asyncio.Semaphore(at_once)
 
-    async def in_its_place(one: Coroutine[Any, Any, None]) -> None:
+    async def in_its_place(begin: Callable[[], Coroutine[Any, Any, Made]]) -> Made:
         async with places:
-            await one
+            return await begin()
 
-    waiting = list(work)
-    tasks = [asyncio.create_task(in_its_place(one)) for one in waiting]
     try:
-        await asyncio.gather(*tasks)
-    finally:
-        for one in tasks:
-            one.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for one_more in waiting:
-            one_more.close()  # what was never begun would be warned of
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(in_its_place(begin)) for begin in work]
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 @contextmanager

@@ -5,18 +5,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
+from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle, Shard
+from kasasagi.flows.run.chunks import prompt_chunks
+from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.task import join_prompts
 from kasasagi.tasks.stage_task import StageTask
 from kasasagi.tasks.stage_tasks import tasks_of
+from kasasagi.tasks.synthesize import chunks_of_draws, prompts_from_draws
 
 CHUNKS_OF_ORIGINALS = 100_000
 """From this number on the chunks of a stage are those of rewritten prompts."""
+KEPT_ASIDE = ("quarantine", "calls")
+"""Tables of a chunk that no later stage reads."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +55,27 @@ class Rows:
         return replace(self, part=REWRITES, beside=of.count)
 
 
-class PromptChunk(Protocol):
-    """One chunk of prompts on its way to pairs."""
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk of rows on its way through stages.
 
-    number: int
+    Attributes:
+        number: Its number within each of its stages.
+        inputs: The shards that stages read, by table, with what the stages so far have made.
+        part: Whether its rows are the source's or rewrites of them.
+        params: Numbers that its first stage needs besides, such as the first draw.
+        unknown: In a plan, how many of its prompts have a question without an answer.
+        after: The task runs of Prefect that it comes from, in a run.
+        handle: The result of the stage that did it last.
+    """
 
-    async def through(self, task: StageTask) -> None:
-        """Take the chunk through a stage; one that the recipe leaves out passes it on."""
+    number: int = 0
+    inputs: Mapping[str, Shard] = field(default_factory=dict)
+    part: int = ORIGINALS
+    params: Mapping[str, int] = field(default_factory=dict)
+    unknown: int = 0
+    after: tuple[Any, ...] = ()
+    handle: Handle | None = None
 
 
 class Driver(ABC):
@@ -79,25 +99,33 @@ class Driver(ABC):
         """The recipe that is run."""
         return self.context.recipe
 
-    @abstractmethod
     async def source(self, task: StageTask) -> Rows:
         """Load the source's rows."""
+        self.expect(task, 1)
+        loaded = await self.take(task, Chunk())
+        return Rows(made_by(task, loaded), after=loaded.after)
 
-    @abstractmethod
     async def whole(self, task: StageTask, rows: Rows, *beside: Rows) -> Rows:
         """Take all rows through a stage that sees them at once, with what earlier stages made of them beside."""
+        if not task.stage.wanted(self.recipe):
+            return rows
+        if (unknown := next((one for one in (*reversed(beside), rows) if one.shard is None), None)) is not None:
+            return replace(rows, shard=None, unknown=unknown.unknown, made={})
+        assert rows.shard is not None
+        self.expect(task, rows.part + 1)
+        inputs = {task.how.reads: rows.shard, **{name: shard for other in beside for name, shard in other.made.items()}}
+        after = dict.fromkeys(future for other in (rows, *beside) for future in other.after)
+        chunk = Chunk(rows.part, inputs, rows.part, after=(*after, *self.gates_passed))
+        done = await self.take(task, chunk)
+        return replace(rows, shard=made_by(task, done), made={}, after=done.after)
 
     @abstractmethod
-    async def run_chunks(self, task: StageTask, rows: Rows) -> Rows:
-        """Take rows through a stage chunk by chunk; one that the recipe leaves out passes them on."""
+    async def run_chunks(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> Rows:
+        """Take rows through one stage or several chunk by chunk; what the recipe leaves out passes them on."""
 
     @abstractmethod
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
         """Draw instructions in waves until as many as wanted are chosen among them."""
-
-    @abstractmethod
-    async def overlap(self, one: Callable[[PromptChunk], Awaitable[None]], rows: Rows) -> None:
-        """Take every chunk of some prompts through several stages, many at a time, the first as the scout of all."""
 
     @abstractmethod
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
@@ -107,17 +135,52 @@ class Driver(ABC):
     async def gates(self, *tasks: StageTask) -> None:
         """Judge stages on all their rows. Raises GateFailedError."""
 
-    def takes(self, task: StageTask, rows: Rows) -> bool:
-        """Return whether a stage does anything with some rows."""
-        stage = task.stage
-        return rows.count > 0 and stage.wanted(self.recipe) and (stage.of_rewrites or rows.part == ORIGINALS)
+    @property
+    @abstractmethod
+    def gates_passed(self) -> tuple[Any, ...]:
+        """The task runs of the gates on whole stages so far, in a run."""
 
-    def gather(self, task: StageTask, rows: Rows, made: Sequence[Shard | None]) -> Rows:
+    @abstractmethod
+    def expect(self, task: StageTask, chunks: int) -> None:
+        """Say how many chunks a stage has."""
+
+    @abstractmethod
+    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Any] = ()) -> RunHandle:
+        """Do one chunk of a stage behind some task runs."""
+
+    async def take(self, task: StageTask, chunk: Chunk) -> Chunk:
+        """Take a chunk through a stage; it continues with what the stage made."""
+        handle = (await self.do(task, await asyncio.to_thread(self._job, task, chunk), chunk.after)).handle
+        made = {name: shard for name, shard in handle.shards.items() if name not in KEPT_ASIDE}
+        return replace(chunk, inputs={**chunk.inputs, **made}, handle=handle)
+
+    def _job(self, task: StageTask, chunk: Chunk) -> ChunkJob:
+        inputs = {**chunk.inputs, **task.how.more_inputs(self.context, chunk.part)}
+        return task.job(self.context, chunk.number, inputs, **chunk.params)
+
+    def taking(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> list[StageTask]:
+        """Return those of some stages that the recipe has for some rows."""
+        given = [stages] if isinstance(stages, StageTask) else stages
+        wanted = [one for one in given if one.stage.wanted(self.recipe)]
+        return [one for one in wanted if one.stage.of_rewrites or rows.part == ORIGINALS]
+
+    async def split(self, task: StageTask, rows: Rows) -> list[Chunk]:
+        """Return rows as chunks of a stage."""
+        if rows.shard is None:
+            return []
+        leave_out = not task.how.needs_origin(self.context)
+        shards = await asyncio.to_thread(prompt_chunks, self.context.session, rows.shard, leave_out)
+        inputs = enumerate(({task.how.reads: shard} for shard in shards), CHUNKS_OF_ORIGINALS * (rows.part == REWRITES))
+        return [Chunk(number, one, rows.part, after=(*rows.after, *self.gates_passed)) for number, one in inputs]
+
+    async def gather(self, task: StageTask, rows: Rows, chunks: Sequence[Chunk]) -> Rows:
         """Return the rows that continue, with what a stage made of them chunk by chunk."""
         assert rows.shard is not None
-        shards = [shard for shard in made if shard is not None]
-        tables = {f"{task.how.makes[0]} {number:06}": shard for number, shard in enumerate(shards)}
-        return replace(rows, shard=task.how.gather(self.context, rows.shard, shards), made=tables)
+        shards = made_of(task, chunks)
+        shard = await asyncio.to_thread(task.how.gather, self.context, rows.shard, shards)
+        tables = {f"{task.how.makes[0]} {number:06}": made for number, made in enumerate(shards)}
+        after = tuple(future for chunk in chunks if chunk.handle is not None for future in chunk.after)
+        return replace(rows, shard=shard, made=tables, after=after)
 
     async def with_rewrites(self, rewrites: Rows, originals: Rows) -> Rows:
         """Return the prompts of both parts as one table."""
@@ -127,21 +190,24 @@ class Driver(ABC):
         shard = await asyncio.to_thread(join_prompts, self.context, originals.shard, rewrites.shard)
         return Rows(shard, after=after)
 
-
-def inputs_of(context: Context, task: StageTask, rows: Rows, *beside: Rows) -> dict[str, Shard]:
-    """Return the shards that a stage reads, by table: its rows, and what others made of them."""
-    assert rows.shard is not None
-    found = {task.how.reads: rows.shard}
-    for other in beside:
-        found |= other.made
-    return {**found, **task.how.more_inputs(context, rows.part)}
+    async def drawn(self, task: StageTask, chunks: Sequence[Chunk]) -> Rows:
+        """Return the prompts of chunks of draws."""
+        shards = made_of(task, chunks)
+        shard = await asyncio.to_thread(prompts_from_draws, self.context.session, self.context.magpie, shards)
+        return Rows(shard, after=tuple(future for chunk in chunks for future in chunk.after))
 
 
-def outputs_of(handle: Handle) -> dict[str, Shard]:
-    """Return what of a chunk's tables the stages behind it read."""
-    return {name: shard for name, shard in handle.shards.items() if name not in ("quarantine", "calls")}
+def draw_chunks(drawn: int, draws: int, first: int) -> list[Chunk]:
+    """Return further draws as chunks that are numbered from the first one on."""
+    parts = enumerate(chunks_of_draws(drawn, draws), first)
+    return [Chunk(number, params={"start": part.start, "stop": part.stop}) for number, part in parts]
 
 
-def number_of(rows: Rows, chunk: int) -> int:
-    """Return the number of a chunk within its stage."""
-    return chunk + CHUNKS_OF_ORIGINALS * (rows.part == REWRITES)
+def made_by(task: StageTask, chunk: Chunk) -> Shard | None:
+    """Return what a stage made of a chunk."""
+    return None if chunk.handle is None else task.made(chunk.handle)
+
+
+def made_of(task: StageTask, chunks: Sequence[Chunk]) -> list[Shard]:
+    """Return what a stage made of each chunk, where it left any rows."""
+    return [shard for chunk in chunks if (shard := made_by(task, chunk)) is not None]

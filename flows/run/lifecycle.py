@@ -73,6 +73,8 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
                 with activate(context), suppress(NothingNewError):
                     _ = context.counter  # a missing tokenizer fails here, before anything is paid for
+                    if recipe.answers and not recipe.pairing:
+                        options.log("no judge is named and no pairs are made: the responses are the dataset")
                     active = ActiveRun(context, options)
                     at_the_end.push_async_callback(_settle, active, options)
                     yield active

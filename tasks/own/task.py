@@ -42,9 +42,7 @@ def _own_task(entry: OwnStage, base: Path) -> StageTask:
 
     def at_most(context: Context, prompts: int) -> list[Guess]:
         """Return one call for each row."""
-        respond = context.recipe.respond
-        answers = sum(responder.samples or respond.samples for responder in respond.models)
-        rows = prompts if table == "prompts" else prompts * answers
+        rows = prompts if table == "prompts" else prompts * context.recipe.respond.answers
         return [Guess(name, rows, rows * TEMPLATE_TOKENS_GUESSED, None) for name in entry.models[:1]]
 
     def work(context: Context, job: ChunkJob) -> Handle:

@@ -51,6 +51,11 @@ class RespondConfig(Config):
         "function in a Python file next to the recipe.",
     )
 
+    @property
+    def answers(self) -> int:
+        """How many answers each prompt gets, of all models together."""
+        return sum(responder.samples or self.samples for responder in self.models)
+
     def system_of(self, responder: Responder) -> str | None:
         """Return the system prompt of a responder: its own, even an empty one, else the stage's."""
         return self.system_prompt if responder.system_prompt is None else responder.system_prompt

@@ -33,6 +33,7 @@ RESPOND = Stage(
     version=6,
     wanted=lambda recipe: recipe.answers,
     models=lambda recipe: [responder.use for responder in recipe.respond.models],
+    calls_each=lambda recipe: recipe.respond.answers,
     gate=Gate(
         _ANSWERS,
         "response_id",

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,10 +18,10 @@ from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.reporting.progress import Progress
-from kasasagi.flows.run.active import ActiveRun
+from kasasagi.flows.run.active import ActiveRun, ignore
 from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.concurrency import Concurrency, gather_bounded
-from kasasagi.flows.run.driver import Rows
+from kasasagi.flows.run.driver import Chunk
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context, activate
@@ -35,7 +36,7 @@ from tests.tasks.helpers import prompt, response, session
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PROMPT = {"prompt_id": "p"}
 JUDGE_STAGE = "kasasagi.tasks.gate.task.judge_stage"
-RESPOND = Stage("respond", version=1, wanted=lambda recipe: True)
+RESPOND = Stage("respond", version=1, wanted=lambda recipe: True, models=lambda recipe: ["small"])
 
 
 class Trial:
@@ -218,7 +219,8 @@ def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(
 ) -> None:
     trial = Trial(tmp_path, "one")
     prompts = [trial.session.run.workspace.shards.write(table("prompts", [prompt(f"Why {n}?")])) for n in range(40)]
-    chunks = [chunk.model_copy(update={"rows": 512}) for chunk in prompts]
+    shards = [chunk.model_copy(update={"rows": 512}) for chunk in prompts]
+    chunks = [Chunk(number, {"prompts": shard}) for number, shard in enumerate(shards)]
     ahead = threading.Event()
 
     def counted(job: ChunkJob) -> Handle:
@@ -234,8 +236,8 @@ def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(
     monkeypatch.setattr(JUDGE_STAGE, judge)
 
     async def work(run: ActiveRun) -> None:
-        concurrency = Concurrency.of(run.session, ["small"], chunks)
-        await ChunkRunner(run, chunks, concurrency, Rows()).run_all(lambda chunk: chunk.through(trial.task))
+        concurrency = Concurrency.of(run.context, RESPOND, chunks)
+        await ChunkRunner(run, run.judging, [trial.task], concurrency, ignore).run_all(chunks)
 
     if passes:
         trial.conduct(work)
@@ -258,7 +260,7 @@ def test_the_first_error_ends_all_and_is_the_one_that_is_raised() -> None:
         raise LedgerError("full")
 
     with pytest.raises(LedgerError, match="full"):
-        asyncio.run(gather_bounded([slow("a"), fails(), slow("b")], 10))
+        asyncio.run(gather_bounded([partial(slow, "a"), fails, partial(slow, "b")], 10))
     assert sorted(ended) == ["a", "b"]
 
 
@@ -272,7 +274,7 @@ def test_no_more_are_begun_at_once_than_told() -> None:
         await asyncio.sleep(0)
         running -= 1
 
-    asyncio.run(gather_bounded((one() for _ in range(50)), 7))
+    asyncio.run(gather_bounded([one] * 50, 7))
     assert most == 7
     assert threading.active_count() < 50
 

@@ -20,7 +20,7 @@ from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.preference import make_pairs
 from kasasagi.flows.recipe.loading import LoadedRecipe, load_recipe
 from kasasagi.flows.run.active import ActiveRun
-from kasasagi.flows.run.driver import Rows
+from kasasagi.flows.run.driver import Chunk, Rows
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.counting import Count, StagePlan
 from kasasagi.flows.run.plan.planner import Planner
@@ -86,7 +86,7 @@ def turns_planned(context: Context, plan: Dialogues, shard: Shard) -> StagePlan:
     """The plan of further turns for some prompts."""
     planner = Planner(context)
     vars(planner.context)["dialogues"] = plan
-    planner.count(converse, Rows(shard), [shard])
+    asyncio.run(planner.count([converse], [Chunk(inputs={"prompts": shard})]))
     return planner.count_of(converse).plan()
 
 
@@ -271,7 +271,7 @@ def test_further_turns_count_against_the_budget_beside_the_draws(
     run = ActiveRun(Context(one, talking.recipe, talking.base), Options(one.run.workspace, log=logged.append))
     later = Planner(run.context)
     later.guess_behind(synthesize, 10, 0)
-    run.log_plans([StagePlan(stage="synthesize", calls=15, known=0)], later.plans())
+    run.log_plans([StagePlan(stage="synthesize", calls=15, known=0), *later.plans()], ["synthesize"])
     assert logged[-1] == "budget: about 95 calls of 100 calls"
     assert {rank: cost.calls for rank, cost in reserved[-1].items()} == {
         ranks()["synthesize"]: 15,
