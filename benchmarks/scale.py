@@ -26,8 +26,8 @@ from benchmarks.parts.job import write_prompts
 from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.engines.kinds import override_engine
 from kasasagi.blocks.models.kinds import BundledModel
+from kasasagi.blocks.workspace import chunks
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.flows.run import chunks
 from kasasagi.flows.run.options import Options
 
 ROOT = Path(__file__).parents[1]

@@ -1,15 +1,14 @@
 """One stage on a few rows, in a notebook or a script: no flow, no Prefect server, and the ledger all the same."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.runs import Run, Workspace
+from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.recipe.loading import load_recipe
-from kasasagi.flows.run.lifecycle import new_run_id, session_of
+from kasasagi.flows.run.lifecycle import session_of
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.context import Context, activate
@@ -39,18 +38,14 @@ def try_stage(
     """
     loaded, place = load_recipe(recipe, overrides), Workspace.resolve(workspace or None)
     place.prepare()
-    run = Run(place, new_run_id(f"trial-{loaded.recipe.name}"))
-    run.folder.mkdir(parents=True)
     tables = {task.how.reads: [_prompt(row, position) for position, row in enumerate(rows)], **beside}
-    try:
-        with session_of(loaded, run, Options(place)) as session:
-            context = Context(session, loaded.recipe, loaded.base)
-            inputs = {name: place.shards.write(table(name, list(map(dict, some)))) for name, some in tables.items()}
-            with activate(context):
-                handle = Handle.model_validate(task.fn(task.job(context, 0, inputs)))
-            return {name: read_rows(run, shard) for name, shard in {**inputs, **handle.shards}.items()}
-    finally:
-        shutil.rmtree(run.folder, ignore_errors=True)
+    trial = f"trial-{loaded.recipe.name}"
+    with place.temporary_run(trial) as run, session_of(loaded, run, Options(place)) as session:
+        context = Context(session, loaded.recipe, loaded.base)
+        inputs = {name: place.shards.write(table(name, list(map(dict, some)))) for name, some in tables.items()}
+        with activate(context):
+            handle = Handle.model_validate(task.fn(task.job(context, 0, inputs)))
+        return {name: read_rows(run, shard) for name, shard in {**inputs, **handle.shards}.items()}
 
 
 def _prompt(row: Mapping[str, Any], position: int) -> dict[str, Any]:

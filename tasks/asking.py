@@ -58,7 +58,6 @@ class Session:
     ask_again: frozenset[str] = frozenset()
     log: Callable[[str], None] = field(default=lambda line: None)
     base: Path = Path()
-    most_chunks: int = 256
     ranks: Mapping[str, int] = field(default_factory=dict)
     asks: "Callable[[Sequence[Question], str, Then | None], list[Answered]] | None" = None
     """Answers instead of the ledger and the models: a plan, which makes no calls."""

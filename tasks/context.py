@@ -13,6 +13,7 @@ import duckdb
 
 from kasasagi.blocks.models.kinds import extra_body_of, price_of
 from kasasagi.blocks.tables import quoted
+from kasasagi.blocks.workspace.runs import SCRATCH
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.tasks.asking import ChunkJob, Session
 from kasasagi.tasks.converse.plan import Dialogues, dialogues
@@ -25,7 +26,6 @@ from kasasagi.tasks.synthesize import MagpieSource, Steering, apply_limit
 from kasasagi.tasks.text.thoughts.own_thinking import forms_of
 from kasasagi.tasks.token_counts import TokenCounter, token_counter
 
-SCRATCH = "scratch"
 MEMORY = "512MB"
 """Memory of each DuckDB that joins shards; it spills into the run's scratch folder."""
 

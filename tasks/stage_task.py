@@ -1,5 +1,6 @@
 """How a stage becomes a Prefect task: what its chunks are cached by, when they are retried, how rows become chunks."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from prefect.context import TaskRunContext
 from prefect.states import Cancelled
 from prefect.transactions import get_transaction
 from prefect.utilities.annotations import quote
+from pydantic import ValidationError
 
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.cluster.call_batches import ClusterError
@@ -18,7 +20,7 @@ from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.workspace.shards import Handle, Shard
-from kasasagi.tasks.asking import ChunkJob
+from kasasagi.tasks.asking import ChunkJob, Session, is_stale
 from kasasagi.tasks.context import Context, current
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.stage import Guess, Stage
@@ -51,6 +53,35 @@ class ContentPolicy(CachePolicy):
 def result_key(job: ChunkJob) -> str:
     """Return the key under which Prefect keeps the result of a chunk, which is also its file's name."""
     return f"kasasagi-{job.stage}-{job.cache_key}"
+
+
+def earlier_handle(session: Session, job: ChunkJob) -> Handle | None:
+    """Return the result that an earlier run has left of a chunk, as Prefect will find it; None where none counts.
+
+    Raises:
+        LedgerError: If the ledger cannot be read.
+    """
+    file = session.run.workspace.results_folder / result_key(job)
+    try:
+        # Prefect's record holds the result as JSON within JSON, since the task's serializer is JSON.
+        result: Any = json.loads(json.loads(file.read_bytes())["result"])
+    except (OSError, ValueError, TypeError, KeyError):  # none is there, or it cannot be read
+        return None
+    return standing_handle(session, result)
+
+
+def standing_handle(session: Session, result: Any) -> Handle | None:
+    """Return an earlier run's result of a chunk if its shards and calls are as they were, else None.
+
+    Raises:
+        LedgerError: If the ledger cannot be read.
+    """
+    try:
+        handle = Handle.model_validate(result)
+    except ValidationError:  # another version of kasasagi made it
+        return None
+    there = handle.complete and session.run.workspace.shards.contains_all(handle.shards)
+    return handle if there and not is_stale(session, handle) else None
 
 
 def survivable(failed: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

@@ -1,6 +1,9 @@
 """A workspace: the folder that holds the ledger, the shards and the runs."""
 
 import os
+import re
+import secrets
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +25,8 @@ UNJUDGED = "strong_vs_weak"
 LATEST = "latest"
 ENVIRONMENT_NAME = "KASASAGI_WORKSPACE"
 OWN_FOLDERS = ("approvals", "ledger", "locks", "prefect", "rejudged", "results", "runs", "shards", "vllm")
+SCRATCH = "scratch"
+"""The folder of a run for what is removed when it ends."""
 Read = TypeVar("Read")
 
 
@@ -79,8 +84,10 @@ class RunHandle(Config):
 class Workspace:
     """The folder of a workspace and what lies where in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, scratch: Path | None = None) -> None:
+        """Take the folder of a workspace, and one for new shards where they are to lie apart."""
         self.folder = folder.resolve()
+        self._scratch = scratch
         self.ledger_folder = self.folder / "ledger"
         self.results_folder = self.folder / "results"
         self.gate_outcomes_folder = self.results_folder / "gates"
@@ -94,7 +101,8 @@ class Workspace:
     @property
     def shards(self) -> ShardStore:
         """The store of shards."""
-        return ShardStore(self.folder / "shards")
+        kept = ShardStore(self.folder / "shards")
+        return kept if self._scratch is None else ShardStore(self._scratch, kept)
 
     @property
     def own_folders(self) -> tuple[Path, ...]:
@@ -125,6 +133,16 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{name}.lock"):
             yield
+
+    @contextmanager
+    def temporary_run(self, name: str) -> Iterator["Run"]:
+        """Make the folder of a run that leaves nothing behind but shards."""
+        run = Run(self, new_run_id(name))
+        run.folder.mkdir(parents=True)
+        try:
+            yield run
+        finally:
+            shutil.rmtree(run.folder, ignore_errors=True)
 
     def runs(self) -> list[RunState]:
         """Return all runs, the latest first."""
@@ -260,6 +278,12 @@ class Run:
         if source.get("responses") is not None:
             return "pairs"
         return "responses" if "respond" in recipe else "instructions"
+
+
+def new_run_id(name: str) -> str:
+    """Return an id that sorts by time and holds the recipe's name."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{plain}-{secrets.token_hex(2)}"
 
 
 def _latest_handles(data: bytes) -> list[RunHandle]:

@@ -55,15 +55,20 @@ class Handle(Config):
 
 
 class ShardStore:
-    """The shards of a workspace, shared by all its runs."""
+    """The shards of a workspace, shared by all its runs; or further ones, above those of another store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, below: "ShardStore | None" = None) -> None:
         self.folder = folder
+        self._below = below
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, shard: Shard | str) -> Path:
         """Return where a shard lies."""
         name = shard if isinstance(shard, str) else shard.digest
+        here = self._own_path(name)
+        return here if self._below is None or here.exists() else self._below.path(shard)
+
+    def _own_path(self, name: str) -> Path:
         return self.folder / name[:2] / f"{name}.parquet"
 
     def write(self, table: pa.Table | Iterable[pa.RecordBatch], schema: pa.Schema | None = None) -> Shard:
@@ -87,7 +92,7 @@ class ShardStore:
         """Take a Parquet file that is whole into the store."""
         count = pq.read_metadata(file).num_rows if rows is None else rows
         shard = Shard(digest=digest_file(file), rows=count)
-        target = self.path(shard)
+        target = self._own_path(shard.digest)
         target.parent.mkdir(exist_ok=True)
         with file.open("rb") as data:
             os.fsync(data.fileno())

@@ -6,7 +6,7 @@ from typing import Any
 
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.workspace.run_tables import open_tables, prompts_to_answer, stage_making
-from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
+from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace, new_run_id
 from kasasagi.flows.check.destinations import destination_problems
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.rebuild.gates import recheck_gates, still_holds
@@ -52,7 +52,7 @@ def rebuild_pairs(
     GateFailedError, and KasasagiError where the earlier run did not get through all its prompts; the pairs of the
     others are in the new run, which has failed, then.
     """
-    from kasasagi.flows.run.lifecycle import ended_state, new_run_id
+    from kasasagi.flows.run.lifecycle import ended_state
 
     workspace.prepare()
     old = workspace.run(name)

@@ -13,12 +13,12 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed
 from prefect.utilities.annotations import quote
 
+from kasasagi.blocks.gc_pause import responsive
 from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.chunk_runner import ChunkRunner
-from kasasagi.flows.run.concurrency import Concurrency, responsive, result_of
+from kasasagi.flows.run.concurrency import Concurrency, result_of
 from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
-from kasasagi.flows.run.earlier_results import standing_handle
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
@@ -30,7 +30,7 @@ from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.publish import Release
 from kasasagi.tasks.publish.task import publishing
-from kasasagi.tasks.stage_task import StageTask
+from kasasagi.tasks.stage_task import StageTask, standing_handle
 from kasasagi.tasks.synthesize import draws_wanted
 from kasasagi.tasks.synthesize.floor import YieldFloor
 
@@ -39,10 +39,6 @@ Future = PrefectFuture[Any]
 
 class NothingNewError(Exception):
     """Every prompt was published before, so that the run ends without a dataset."""
-
-
-async def ignore(handle: Handle) -> None:
-    """Watch nothing."""
 
 
 class ActiveRun(Driver):
@@ -59,7 +55,8 @@ class ActiveRun(Driver):
         self.judging = Gates(context, options)
         self.futures: dict[str, dict[int, Future]] = defaultdict(dict)
         """The task run of each chunk, by stage and number."""
-        self._watch: Callable[[Handle], Awaitable[None]] = ignore
+        self._floor: YieldFloor | None = None
+        """Counts the yield of draws while instructions are drawn."""
 
     @property
     def id(self) -> str:
@@ -105,7 +102,10 @@ class ActiveRun(Driver):
 
     async def take(self, task: StageTask, chunk: Chunk) -> Chunk:
         """Take a chunk through a stage; it continues behind its task run."""
-        return replace(await super().take(task, chunk), after=(self.futures[task.name][chunk.number],))
+        done = replace(await super().take(task, chunk), after=(self.futures[task.name][chunk.number],))
+        if self._floor is not None and done.handle is not None:
+            await self._floor.watch(done.handle)
+        return done
 
     async def run_chunks(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> Rows:
         """Take rows through one stage or several chunk by chunk; several overlap, and later ones go first.
@@ -130,13 +130,8 @@ class ActiveRun(Driver):
         if rows.part == ORIGINALS:
             concurrency = Concurrency.of(self.context, taking[0].stage, chunks)
         with responsive():
-            done = await self._run_all(taking, chunks, concurrency)
+            done = await ChunkRunner(self, self.judging, taking, concurrency).run_all(chunks)
         return await self.gather(taking[-1], rows, done)
-
-    async def _run_all(
-        self, stages: Sequence[StageTask], chunks: Sequence[Chunk], concurrency: Concurrency
-    ) -> list[Chunk]:
-        return await ChunkRunner(self, self.judging, stages, concurrency, self._watch).run_all(chunks)
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
         """Draw instructions in waves until as many as wanted are chosen, or plainly never will be.
@@ -148,6 +143,7 @@ class ActiveRun(Driver):
             GateFailedError: If the yield falls below the source's floor.
         """
         source, floor = self.context.magpie, YieldFloor(self.context, self.options.log, _log_line)
+        self._floor = floor
         drawn = accepted = 0
         done: list[Chunk] = []
         prompts: Rows | None = None
@@ -156,14 +152,13 @@ class ActiveRun(Driver):
             await self._log_plan([synthesize], [*done, *chunks], source.target or draws)
             self.expect(synthesize, len(done) + len(chunks))
             floor.begin_wave(draws)
-            self._watch = floor.watch
-            done += await self._run_all([synthesize], chunks, Concurrency(len(chunks)))
+            done += await ChunkRunner(self, self.judging, [synthesize], Concurrency(len(chunks))).run_all(chunks)
             prompts = await choose(await self.drawn(synthesize, done))
-            self._watch = ignore
             accepted, drawn = prompts.count, draws
             await asyncio.to_thread(floor.check, drawn, accepted)
             if self.session.dispatcher.refused_by is not None:
                 break
+        self._floor = None
         if source.target is not None and accepted < source.target:
             self.options.log(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
         return prompts

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.concurrency import Concurrency, gather_bounded
 from kasasagi.flows.run.driver import Chunk, Driver
 from kasasagi.flows.run.gating import Gates
@@ -18,21 +17,10 @@ class ChunkRunner:
 
     Chunk 0, the first of the source's, is the scout of all: the other chunks wait for the gate on it, but for those
     that may go ahead. Rewrites and later draws have no scout, so all of them go ahead.
-
-    Attributes:
-        watch: Is given the result of every chunk of every stage.
     """
 
-    def __init__(
-        self,
-        run: Driver,
-        gates: Gates,
-        stages: Sequence[StageTask],
-        concurrency: Concurrency,
-        watch: Callable[[Handle], Awaitable[None]],
-    ) -> None:
+    def __init__(self, run: Driver, gates: Gates, stages: Sequence[StageTask], concurrency: Concurrency) -> None:
         self._run, self._gates, self._stages, self._concurrency = run, gates, stages, concurrency
-        self._watch = watch
         self._dispatcher = run.context.session.dispatcher
         self._passed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._refused_before = frozenset(self._dispatcher.refused_ranks)
@@ -66,11 +54,8 @@ class ChunkRunner:
             await passed.wait()
             chunk = replace(chunk, after=(*chunk.after, *self._gates.scouts(task.stage)))
         done = await self._run.take(task, chunk)
-        assert done.handle is not None
-        is_scout = done.number == 0
-        if is_scout and self._dispatcher.refused_by is None:  # what the budget left out says nothing of the data
-            await self._gates.gate(task.stage, "scout", done.after)
-        await self._watch(done.handle)
-        if is_scout:
+        if done.number == 0:
+            if self._dispatcher.refused_by is None:  # what the budget left out says nothing of the data
+                await self._gates.gate(task.stage, "scout", done.after)
             passed.set()
         return done

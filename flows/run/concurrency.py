@@ -1,11 +1,8 @@
 """How many chunks are in work at once, and how their task runs are awaited."""
 
 import asyncio
-import gc
 import math
-import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +11,7 @@ from prefect.futures import PrefectFuture
 
 from kasasagi.blocks.dispatch.dispatcher import StoppedError
 from kasasagi.blocks.models.kinds import OpenAIModel, VLLMModel
-from kasasagi.flows.run.chunks import MOST_CHUNKS
+from kasasagi.blocks.workspace.chunks import MOST_CHUNKS
 from kasasagi.flows.run.driver import Chunk
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import Context
@@ -24,7 +21,6 @@ CHUNKS_IN_WORK = 16
 CHUNKS_AT_LEAST = 4
 BUFFERED = 5
 TURNS_SLOTS = 10_000
-SWITCH_SECONDS = 0.001
 Made = TypeVar("Made")
 
 
@@ -88,9 +84,7 @@ async def result_of(future: PrefectFuture[Any]) -> Any:
         raise StoppedError(f"{future.task_run_id} was stopped") from error
 
 
-async def gather_bounded(
-    work: Iterable[Callable[[], Coroutine[Any, Any, Made]]], at_once: int = CHUNKS_IN_WORK
-) -> list[Made]:
+async def gather_bounded(work: Iterable[Callable[[], Coroutine[Any, Any, Made]]], at_once: int) -> list[Made]:
     """Run coroutines in their order, `at_once` at a time; the first error cancels the rest and is raised."""
     places = asyncio.Semaphore(at_once)
 
@@ -104,21 +98,3 @@ async def gather_bounded(
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-@contextmanager
-def responsive() -> Iterator[None]:
-    """Let the dispatcher's thread answer servers at once while chunks are worked on in other threads.
-
-    Threads give way to each other after a millisecond instead of five, and the objects of all that was imported are
-    no longer searched for garbage, which would stop every thread for tenths of a second again and again.
-    """
-    interval = sys.getswitchinterval()
-    gc.collect()
-    gc.freeze()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-        gc.unfreeze()

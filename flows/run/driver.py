@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from kasasagi.blocks.workspace.chunks import MOST_CHUNKS, prompt_chunks
 from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle, Shard
-from kasasagi.flows.run.chunks import prompt_chunks
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
@@ -168,8 +168,9 @@ class Driver(ABC):
         """Return rows as chunks of a stage."""
         if rows.shard is None:
             return []
+        most = MOST_CHUNKS if self.recipe.runtime is None else self.recipe.runtime.most_chunks
         leave_out = not task.how.needs_origin(self.context)
-        shards = await asyncio.to_thread(prompt_chunks, self.context.session, rows.shard, leave_out)
+        shards = await asyncio.to_thread(prompt_chunks, self.context.session.run, rows.shard, most, leave_out)
         inputs = enumerate(({task.how.reads: shard} for shard in shards), CHUNKS_OF_ORIGINALS * (rows.part == REWRITES))
         return [Chunk(number, one, rows.part, after=(*rows.after, *self.gates_passed)) for number, one in inputs]
 

@@ -1,11 +1,9 @@
 """One run from its first row to its last: opened with all it needs, and ended cleanly whatever happens."""
 
 import asyncio
-import re
-import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -15,9 +13,8 @@ from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
 from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
-from kasasagi.blocks.models.llm import Engine
 from kasasagi.blocks.workspace.run_tables import build_database
-from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.runs import SCRATCH, Run, new_run_id
 from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.rebuild.rejudge import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
@@ -26,11 +23,10 @@ from kasasagi.flows.reporting.artifacts import ProgressArtifacts, create_artifac
 from kasasagi.flows.reporting.events import emit_end_event
 from kasasagi.flows.reporting.introduction import introduce
 from kasasagi.flows.run.active import ActiveRun, NothingNewError
-from kasasagi.flows.run.chunks import most_chunks
 from kasasagi.flows.run.cluster import dispatching
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import Session
-from kasasagi.tasks.context import SCRATCH, Context, activate
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.pipeline import ranks
@@ -39,12 +35,6 @@ from kasasagi.tasks.stage_tasks import tasks_of
 
 DRAIN_SECONDS = 60.0
 EXIT_GATE = 3
-
-
-def new_run_id(name: str) -> str:
-    """Return an id that sorts by time and holds the recipe's name."""
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{plain}-{secrets.token_hex(2)}"
 
 
 @asynccontextmanager
@@ -106,36 +96,17 @@ def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Ses
     """The session of a run; its end stops what is in flight, after waiting for what is paid for already."""
     engines = engines_for(loaded.recipe.models, options.workspace.folder / "vllm", loaded.base)
     with Claims(run.workspace, run.id) as claims, dispatching(loaded, run, engines, options.log) as dispatcher:
-        session = session_with(dispatcher, engines, claims, loaded, run, options)
-        run.record_models(session.identities.values())
+        models = loaded.recipe.models
+        identities = {label: identity_of(model, engines, label) for label, model in models.items()}
+        ranked = ranks([task.stage for task in tasks_of(loaded.recipe, loaded.base)])
+        session = Session(
+            run, models, identities, dispatcher, claims, options.ask_again, options.log, loaded.base, ranked
+        )
+        run.record_models(identities.values())
         dispatcher.log = options.log
         options.watch(dispatcher, run)
         with _ended_cleanly(dispatcher, options):
             yield session
-
-
-def session_with(
-    dispatcher: Dispatcher,
-    engines: Mapping[str, Engine],
-    claims: Claims,
-    loaded: LoadedRecipe,
-    run: Run,
-    options: Options,
-) -> Session:
-    """Return the session of a run whose questions a dispatcher answers."""
-    models = loaded.recipe.models
-    return Session(
-        run,
-        models,
-        {label: identity_of(model, engines, label) for label, model in models.items()},
-        dispatcher,
-        claims,
-        options.ask_again,
-        options.log,
-        loaded.base,
-        most_chunks(loaded.recipe.runtime),
-        ranks([task.stage for task in tasks_of(loaded.recipe, loaded.base)]),
-    )
 
 
 @contextmanager

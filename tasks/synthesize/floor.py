@@ -35,7 +35,7 @@ class YieldFloor:
         self._missed = False
 
     def begin_wave(self, drawn: int) -> None:
-        """Count the labels of prompts anew, which are made of so many draws from now on."""
+        """Begin a new count of labelled prompts, which are made of so many draws."""
         self._drawn, self._tags = drawn, RunningYield(self._judge_early)
 
     async def watch(self, handle: Handle) -> None:

@@ -18,7 +18,7 @@ from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.reporting.progress import Progress
-from kasasagi.flows.run.active import ActiveRun, ignore
+from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.concurrency import Concurrency, gather_bounded
 from kasasagi.flows.run.driver import Chunk
@@ -237,7 +237,7 @@ def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(
 
     async def work(run: ActiveRun) -> None:
         concurrency = Concurrency.of(run.context, RESPOND, chunks)
-        await ChunkRunner(run, run.judging, [trial.task], concurrency, ignore).run_all(chunks)
+        await ChunkRunner(run, run.judging, [trial.task], concurrency).run_all(chunks)
 
     if passes:
         trial.conduct(work)

@@ -32,7 +32,7 @@ def server(prefect_server: None) -> Iterator[FakeServer]:
         pytest.MonkeyPatch.context() as patch,
         FakeServer(models=("small", "large", "critic")) as models,
     ):
-        patch.setattr("kasasagi.flows.run.chunks.ROWS_IN_A_CHUNK", ROWS_IN_A_CHUNK // 4)
+        patch.setattr("kasasagi.blocks.workspace.chunks.ROWS_IN_A_CHUNK", ROWS_IN_A_CHUNK // 4)
         yield models
 
 

@@ -100,6 +100,7 @@ def test_a_plan_counts_what_would_be_asked_and_leaves_no_run_behind(loaded: Load
     assert respond.cost_usd == pytest.approx((respond.prompt_tokens + 1000 * 2000) / 1e6)
     assert Workspace(folder).runs() == []
     assert list(Workspace(folder).runs_folder.iterdir()) == []
+    assert list(Workspace(folder).shards.folder.rglob("*.parquet")) == []
 
 
 def test_a_missing_tokenizer_is_said_before_anything_is_asked(loaded: LoadedRecipe, tmp_path: Path) -> None:

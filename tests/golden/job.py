@@ -66,7 +66,7 @@ def write_job(folder: Path, prompts: int, base_url: str, **changes: Any) -> Path
 
 def run(recipe: Path, *overrides: str) -> Result:
     """Run a recipe in the workspace beside it, in chunks of few rows."""
-    with patch("kasasagi.flows.run.chunks.ROWS_IN_A_CHUNK", ROWS_IN_A_CHUNK):
+    with patch("kasasagi.blocks.workspace.chunks.ROWS_IN_A_CHUNK", ROWS_IN_A_CHUNK):
         return run_recipe(recipe, [f"publish.path={recipe.parent / 'out'}", *overrides], workspace=recipe.parent / "ws")
 
 

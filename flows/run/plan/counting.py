@@ -50,45 +50,49 @@ class Count:
     """Adds up the calls of one stage."""
 
     def __init__(self, stage: str, models: Mapping[str, ModelConfig], repairs: int) -> None:
-        self._stage = stage
-        self._models = models
-        self._repairs = repairs
-        self._calls = 0
-        self._known = 0
+        self._stage, self._models, self._repairs = stage, models, repairs
+        self._answered: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        """Calls and completion tokens, by model."""
+        self._unanswered: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        """Calls, prompt tokens, and the most completion tokens of the last call, by model."""
         self._guessed = 0
-        self._unknown: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-        self._answers: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         self._before: dict[str, tuple[Request, int]] = {}
 
     @property
     def to_pay(self) -> int:
         """Calls so far whose answers are not in the ledger."""
-        return self._calls - self._known
+        return sum(calls for calls, _, _ in self._unanswered.values())
 
     def add(self, questions: Sequence[Question], known: Mapping[str, Completion]) -> None:
         """Count some questions."""
         for question in questions:
-            self._calls += 1
-            answer = known.get(question.key)
-            if answer is not None:
-                self._known += 1
+            if (answer := known.get(question.key)) is not None:
                 self._add_answer(question.label, answer.completion_tokens)
             else:
-                most = 0 if "input" in question.request else int(question.request.get("max_tokens") or TOKENS_GUESSED)
+                most = 0 if "input" in question.request else question.request.get("max_tokens") or None
                 tokens = 0 if self._shares_prompt(question) else prompt_tokens(question.request)
-                self._add_unknown(question.label, 1, tokens, most)
+                self._add_unanswered(Guess(question.label, 1, tokens, most))
 
     def add_earlier(self, calls: Iterable[Mapping[str, Any]]) -> None:
         """Count the calls of a chunk whose result an earlier run has left, by their model and completion_tokens."""
         for call in calls:
-            self._calls += 1
-            self._known += 1
             self._add_answer(call["model"], call["completion_tokens"])
 
+    def guess(self, guesses: Iterable[Guess]) -> None:
+        """Count calls that depend on answers which are not there yet."""
+        for one in guesses:
+            self._guessed += one.calls
+            self._add_unanswered(one)
+
     def _add_answer(self, label: str, completion_tokens: int) -> None:
-        answers = self._answers[label]
-        answers[0] += 1
-        answers[1] += completion_tokens
+        self._answered[label][0] += 1
+        self._answered[label][1] += completion_tokens
+
+    def _add_unanswered(self, calls: Guess) -> None:
+        unanswered = self._unanswered[calls.model]
+        unanswered[0] += calls.calls
+        unanswered[1] += calls.prompt_tokens
+        unanswered[2] = TOKENS_GUESSED if calls.most_tokens is None else calls.most_tokens
 
     def _shares_prompt(self, question: Question) -> bool:
         """Return whether a question shares the call of the one before it, whose prompt is counted already."""
@@ -101,34 +105,21 @@ class Count:
         self._before[question.label] = (question.request, count + 1 if shares else 1)
         return shares
 
-    def guess(self, guesses: Iterable[Guess]) -> None:
-        """Count calls that depend on answers which are not there yet."""
-        for one in guesses:
-            self._calls += one.calls
-            self._guessed += one.calls
-            most = TOKENS_GUESSED if one.most_tokens is None else one.most_tokens
-            self._add_unknown(one.model, one.calls, one.prompt_tokens, most)
-
-    def _add_unknown(self, label: str, calls: int, tokens: int, most: int) -> None:
-        unknown = self._unknown[label]
-        unknown[0] += calls
-        unknown[1] += tokens
-        unknown[2] = most
-
     def plan(self) -> StagePlan:
         """Return the sum."""
         prompt = completion = 0
         cost = 0.0
-        for label, (calls, tokens, most) in self._unknown.items():
-            answered, of_them = self._answers[label]
-            mean = of_them / answered if answered else min(most, TOKENS_GUESSED)
+        for label, (calls, tokens, most) in self._unanswered.items():
+            answered, of_them = self._answered[label]
+            expected = int(calls * (of_them / answered if answered else min(most, TOKENS_GUESSED)))
             prompt += tokens
-            completion += int(calls * mean)
-            cost += price_of(self._models[label]).cost(tokens, int(calls * mean))
+            completion += expected
+            cost += price_of(self._models[label]).cost(tokens, expected)
+        known = sum(calls for calls, _ in self._answered.values())
         return StagePlan(
             stage=self._stage,
-            calls=self._calls,
-            known=self._known,
+            calls=known + self.to_pay,
+            known=known,
             at_most=self._guessed > 0,
             prompt_tokens=prompt,
             completion_tokens=completion,

@@ -9,18 +9,35 @@ import orjson
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import quoted
-from kasasagi.blocks.workspace.runs import RunHandle
+from kasasagi.blocks.workspace.runs import SCRATCH, Run, RunHandle, Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
-from kasasagi.flows.run.earlier_results import earlier_handle
 from kasasagi.flows.run.plan.counting import Count, StagePlan
-from kasasagi.flows.run.plan.scratch import PlannedRun
 from kasasagi.tasks.asking import NOT_ASKED, Answered, ChunkJob, Then, known_answers, read_rows
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.filter.stage import REWRITES
 from kasasagi.tasks.rewrite.task import rewrite
-from kasasagi.tasks.stage_task import StageTask
+from kasasagi.tasks.stage_task import StageTask, earlier_handle
 from kasasagi.tasks.synthesize import draws_wanted, estimate_draws
+
+
+class PlannedRun(Run):
+    """A run as a plan sees it: it reads the run's chunks and shards; its own lie apart and are thrown away."""
+
+    keeps_calls = False
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(Workspace(run.workspace.folder, run.folder / SCRATCH / "plan"), run.id)
+        self._planned: list[RunHandle] = []
+
+    def add(self, handle: Handle, reused: bool) -> RunHandle:
+        """Count a chunk in this plan."""
+        self._planned.append(RunHandle(handle=handle, reused=reused, account=handle.account))
+        return self._planned[-1]
+
+    def handles(self) -> list[RunHandle]:
+        """Return the chunks of the run and of the plan."""
+        return [*super().handles(), *self._planned]
 
 
 class Planner(Driver):
