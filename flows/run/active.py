@@ -4,7 +4,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from prefect import State, get_run_logger
@@ -14,10 +13,9 @@ from prefect.states import Completed
 from prefect.utilities.annotations import quote
 
 from kasasagi.blocks.gc_pause import responsive
-from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.chunk_runner import ChunkRunner
-from kasasagi.flows.run.concurrency import Concurrency, result_of
+from kasasagi.flows.run.concurrency import Concurrency, gather_bounded, result_of
 from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
@@ -77,35 +75,32 @@ class ActiveRun(Driver):
         self.progress.now = task.name
         self.progress.expect(task.name, chunks)
 
-    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Future] = ()) -> RunHandle:
+    async def do(self, task: StageTask, chunk: Chunk) -> Chunk:
         """Have a chunk done behind other task runs, by an earlier run if its result still stands, else now.
 
         Raises LedgerError.
         """
+        job = await asyncio.to_thread(self.job, task, chunk)
         for refresh in (False, True):
             placed = task.with_options(refresh_cache=refresh, result_storage=self.session.run.workspace.results_folder)
             placed.tags = set()  # Prefect would ask its server for a slot of each tag, and fail where it is gone
             # Prefect would search a parameter for the tasks that it comes from, and find others by equal values.
-            future = placed.submit(quote(job), return_state=False, wait_for=list(after))
+            future = placed.submit(quote(job), return_state=False, wait_for=list(chunk.after))
             self.futures[job.stage][job.chunk] = future
             result = await result_of(future)
             if refresh or await asyncio.to_thread(self._stands, job, result):
                 break
         handle = Handle.model_validate(result)
         self.progress.count(job.stage)
-        return self.session.run.add(handle, reused=handle.run != job.run)
+        self.session.run.add(handle, reused=handle.run != job.run)
+        if self._floor is not None:
+            await self._floor.watch(handle)
+        return chunk.done(handle, after=[future])
 
     def _stands(self, job: ChunkJob, result: Any) -> bool:
         """Return whether a result is this run's; or an earlier one's that still counts."""
         mine = isinstance(result, dict) and result.get("run") == job.run
         return mine or standing_handle(self.session, result) is not None
-
-    async def take(self, task: StageTask, chunk: Chunk) -> Chunk:
-        """Take a chunk through a stage; it continues behind its task run."""
-        done = replace(await super().take(task, chunk), after=(self.futures[task.name][chunk.number],))
-        if self._floor is not None and done.handle is not None:
-            await self._floor.watch(done.handle)
-        return done
 
     async def run_chunks(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> Rows:
         """Take rows through one stage or several chunk by chunk; several overlap, and later ones go first.
@@ -130,7 +125,8 @@ class ActiveRun(Driver):
         if rows.part == ORIGINALS:
             concurrency = Concurrency.of(self.context, taking[0].stage, chunks)
         with responsive():
-            done = await ChunkRunner(self, self.judging, taking, concurrency).run_all(chunks)
+            runner = ChunkRunner(self, self.judging, taking, chunks, concurrency)
+            done = await gather_bounded(runner.run, chunks, concurrency.at_once)
         return await self.gather(taking[-1], rows, done)
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
@@ -152,7 +148,9 @@ class ActiveRun(Driver):
             await self._log_plan([synthesize], [*done, *chunks], source.target or draws)
             self.expect(synthesize, len(done) + len(chunks))
             floor.begin_wave(draws)
-            done += await ChunkRunner(self, self.judging, [synthesize], Concurrency(len(chunks))).run_all(chunks)
+            concurrency = Concurrency(len(chunks))
+            runner = ChunkRunner(self, self.judging, [synthesize], chunks, concurrency)
+            done += await gather_bounded(runner.run, chunks, concurrency.at_once)
             prompts = await choose(await self.drawn(synthesize, done))
             accepted, drawn = prompts.count, draws
             await asyncio.to_thread(floor.check, drawn, accepted)

@@ -21,6 +21,7 @@ CHUNKS_IN_WORK = 16
 CHUNKS_AT_LEAST = 4
 BUFFERED = 5
 TURNS_SLOTS = 10_000
+Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
@@ -84,17 +85,19 @@ async def result_of(future: PrefectFuture[Any]) -> Any:
         raise StoppedError(f"{future.task_run_id} was stopped") from error
 
 
-async def gather_bounded(work: Iterable[Callable[[], Coroutine[Any, Any, Made]]], at_once: int) -> list[Made]:
-    """Run coroutines in their order, `at_once` at a time; the first error cancels the rest and is raised."""
+async def gather_bounded(
+    work: Callable[[Given], Coroutine[Any, Any, Made]], items: Iterable[Given], at_once: int
+) -> list[Made]:
+    """Do work on items in their order, `at_once` at a time; the first error cancels the rest and is raised."""
     places = asyncio.Semaphore(at_once)
 
-    async def in_its_place(begin: Callable[[], Coroutine[Any, Any, Made]]) -> Made:
+    async def in_its_place(item: Given) -> Made:
         async with places:
-            return await begin()
+            return await work(item)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(in_its_place(begin)) for begin in work]
+            tasks = [group.create_task(in_its_place(item)) for item in items]
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
     return [task.result() for task in tasks]

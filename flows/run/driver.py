@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 from kasasagi.blocks.workspace.chunks import MOST_CHUNKS, prompt_chunks
-from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
@@ -77,6 +76,11 @@ class Chunk:
     after: tuple[Any, ...] = ()
     handle: Handle | None = None
 
+    def done(self, handle: Handle, after: Sequence[Any] = ()) -> "Chunk":
+        """Return the chunk behind a stage: it continues with what the stage made."""
+        made = {name: shard for name, shard in handle.shards.items() if name not in KEPT_ASIDE}
+        return replace(self, inputs={**self.inputs, **made}, after=tuple(after), handle=handle)
+
 
 class Driver(ABC):
     """Takes rows through the stages of one run or plan."""
@@ -102,7 +106,7 @@ class Driver(ABC):
     async def source(self, task: StageTask) -> Rows:
         """Load the source's rows."""
         self.expect(task, 1)
-        loaded = await self.take(task, Chunk())
+        loaded = await self.do(task, Chunk())
         return Rows(made_by(task, loaded), after=loaded.after)
 
     async def whole(self, task: StageTask, rows: Rows, *beside: Rows) -> Rows:
@@ -116,7 +120,7 @@ class Driver(ABC):
         inputs = {task.how.reads: rows.shard, **{name: shard for other in beside for name, shard in other.made.items()}}
         after = dict.fromkeys(future for other in (rows, *beside) for future in other.after)
         chunk = Chunk(rows.part, inputs, rows.part, after=(*after, *self.gates_passed))
-        done = await self.take(task, chunk)
+        done = await self.do(task, chunk)
         return replace(rows, shard=made_by(task, done), made={}, after=done.after)
 
     @abstractmethod
@@ -145,16 +149,11 @@ class Driver(ABC):
         """Say how many chunks a stage has."""
 
     @abstractmethod
-    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Any] = ()) -> RunHandle:
-        """Do one chunk of a stage behind some task runs."""
+    async def do(self, task: StageTask, chunk: Chunk) -> Chunk:
+        """Take a chunk through a stage."""
 
-    async def take(self, task: StageTask, chunk: Chunk) -> Chunk:
-        """Take a chunk through a stage; it continues with what the stage made."""
-        handle = (await self.do(task, await asyncio.to_thread(self._job, task, chunk), chunk.after)).handle
-        made = {name: shard for name, shard in handle.shards.items() if name not in KEPT_ASIDE}
-        return replace(chunk, inputs={**chunk.inputs, **made}, handle=handle)
-
-    def _job(self, task: StageTask, chunk: Chunk) -> ChunkJob:
+    def job(self, task: StageTask, chunk: Chunk) -> ChunkJob:
+        """Return a chunk as a stage gets it."""
         inputs = {**chunk.inputs, **task.how.more_inputs(self.context, chunk.part)}
         return task.job(self.context, chunk.number, inputs, **chunk.params)
 

@@ -49,8 +49,9 @@ class Trial:
         self.expect: list[dict[str, Any]] = []
         self.done: list[int] = []
         self.progress = Progress()
+        self.key = "key"
         self._work = work or self.handle
-        self.task = stage_task(RESPOND, Chunking(lambda context, job: [], ("responses",)))(self._do)
+        self.task = stage_task(RESPOND, Chunking(lambda context, job: [self.key], ("responses",)))(self._do)
 
     def _do(self, context: Context, job: ChunkJob) -> Handle:
         """Answer one chunk."""
@@ -68,9 +69,6 @@ class Trial:
             account=Account(rows_in=1, rows_out=1, calls_paid=1),
         )
 
-    def job(self, chunk: int = 0, key: str = "key") -> ChunkJob:
-        return ChunkJob(stage="respond", chunk=chunk, run=self.session.run.id, cache_key=f"{key}-{chunk}")
-
     def conduct(self, work: Callable[[ActiveRun], Awaitable[Any]], on_fail: str = "stop") -> Any:
         gates = GatesConfig.model_validate({"on_fail": on_fail, "expect": self.expect})
         recipe = cast(Recipe, SimpleNamespace(gates=gates, expectations=gates.all()))
@@ -85,10 +83,12 @@ class Trial:
         return asyncio.run(trial())  # type: ignore[arg-type]
 
     def do(self, *chunks: int, key: str = "key") -> list[RunHandle]:
-        async def work(run: ActiveRun) -> list[RunHandle]:
-            return list(await asyncio.gather(*(run.do(self.task, self.job(chunk, key)) for chunk in chunks)))
+        async def work(run: ActiveRun) -> None:
+            self.key = key
+            await asyncio.gather(*(run.do(self.task, Chunk(chunk)) for chunk in chunks))
 
-        return cast(list[RunHandle], self.conduct(work))
+        self.conduct(work)
+        return sorted(self.session.run.handles(), key=lambda one: one.handle.chunk)
 
 
 def test_a_chunk_is_done_once_and_reused_by_later_runs_for_nothing(tmp_path: Path) -> None:
@@ -237,7 +237,8 @@ def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(
 
     async def work(run: ActiveRun) -> None:
         concurrency = Concurrency.of(run.context, RESPOND, chunks)
-        await ChunkRunner(run, run.judging, [trial.task], concurrency).run_all(chunks)
+        runner = ChunkRunner(run, run.judging, [trial.task], chunks, concurrency)
+        await gather_bounded(runner.run, chunks, concurrency.at_once)
 
     if passes:
         trial.conduct(work)
@@ -260,21 +261,21 @@ def test_the_first_error_ends_all_and_is_the_one_that_is_raised() -> None:
         raise LedgerError("full")
 
     with pytest.raises(LedgerError, match="full"):
-        asyncio.run(gather_bounded([partial(slow, "a"), fails, partial(slow, "b")], 10))
+        asyncio.run(gather_bounded(lambda one: one(), [partial(slow, "a"), fails, partial(slow, "b")], 10))
     assert sorted(ended) == ["a", "b"]
 
 
 def test_no_more_are_begun_at_once_than_told() -> None:
     running, most = 0, 0
 
-    async def one() -> None:
+    async def one(_: int) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
         await asyncio.sleep(0)
         running -= 1
 
-    asyncio.run(gather_bounded([one] * 50, 7))
+    asyncio.run(gather_bounded(one, range(50), 7))
     assert most == 7
     assert threading.active_count() < 50
 
@@ -286,9 +287,9 @@ def test_an_own_class_beside_the_recipe_judges_and_leaves_its_result_in_the_run(
     trial.expect = [{"stage": "respond", "expectation": "my_gates:ExpectTwoRows"}]
 
     async def work(run: ActiveRun) -> list[Outcome]:
-        await run.do(trial.task, trial.job(0))
+        await run.do(trial.task, Chunk(0))
         await run.judging.gate(RESPOND, "scout")
-        await run.do(trial.task, trial.job(1))
+        await run.do(trial.task, Chunk(1))
         return await run.judging.gate(RESPOND, "whole")
 
     outcomes = trial.conduct(work, "warn")
@@ -308,7 +309,7 @@ def test_a_chunk_that_was_stopped_is_cancelled_and_not_cached(tmp_path: Path) ->
 
     async def work(run: ActiveRun) -> None:
         with pytest.raises(StoppedError):
-            await run.do(trial.task, trial.job(0))
+            await run.do(trial.task, Chunk(0))
         states.extend((future.state.type.value, future.state.message) for future in run.behind(trial.task))
 
     trial = Trial(tmp_path, "one", stopped)

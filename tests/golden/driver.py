@@ -6,7 +6,7 @@ expected files stay as they are.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,16 +22,17 @@ from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.llm import Completion, Engine
-from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
+from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.preference import make_pairs, make_prompts
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.run.active import ActiveRun
+from kasasagi.flows.run.driver import Chunk
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.plan.counting import StagePlan
-from kasasagi.tasks.asking import ChunkJob, Session
+from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.stage_task import StageTask
 from tests.golden.answers import answer
@@ -99,13 +100,14 @@ class AtOnce(ActiveRun):
         self._recorder, self._driven = recorder, driven
         self.judging = cast(Gates, NoGates())
 
-    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[Any] = ()) -> RunHandle:
+    async def do(self, task: StageTask, chunk: Chunk) -> Chunk:
+        job = self.job(task, chunk)
         before = len(self._recorder.asked)
         handle = Handle.model_validate(task.fn(job))
         self._driven.cache_keys[job.stage][str(job.chunk)] = job.cache_key
         self._driven.ledger_keys[job.stage] += [question.key for question in self._recorder.asked[before:]]
-        self.futures[job.stage][job.chunk] = cast(Any, None)
-        return self.session.run.add(handle, reused=False)
+        self.session.run.add(handle, reused=False)
+        return chunk.done(handle)
 
 
 class NoGates:

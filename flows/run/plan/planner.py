@@ -13,7 +13,7 @@ from kasasagi.blocks.workspace.runs import SCRATCH, Run, RunHandle, Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
 from kasasagi.flows.run.plan.counting import Count, StagePlan
-from kasasagi.tasks.asking import NOT_ASKED, Answered, ChunkJob, Then, known_answers, read_rows
+from kasasagi.tasks.asking import NOT_ASKED, Answered, Then, known_answers, read_rows
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.filter.stage import REWRITES
 from kasasagi.tasks.rewrite.task import rewrite
@@ -79,7 +79,7 @@ class Planner(Driver):
             if task.stage.pays:
                 chunk = await asyncio.to_thread(_without_unanswered, self.context, chunk)
                 self.guess(task, chunk.unknown)
-                chunk = await self.take(task, chunk)
+                chunk = await self.do(task, chunk)
         return chunk
 
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
@@ -123,12 +123,14 @@ class Planner(Driver):
                 self.guess(later, prompts)
                 prompts += later.how.yields(self.context, prompts) if later is rewrite else 0
 
-    async def do(self, task: StageTask, job: ChunkJob, after: Sequence[object] = ()) -> RunHandle:
+    async def do(self, task: StageTask, chunk: Chunk) -> Chunk:
         """Do one chunk of a stage by the ledger alone, unless an earlier run has left its result."""
-        return self.context.session.run.add(await asyncio.to_thread(self._done, task, job), reused=False)
+        handle = await asyncio.to_thread(self._handle, task, chunk)
+        self.context.session.run.add(handle, reused=False)
+        return chunk.done(handle)
 
-    def _done(self, task: StageTask, job: ChunkJob) -> Handle:
-        count, session = self.count_of(task), self.context.session
+    def _handle(self, task: StageTask, chunk: Chunk) -> Handle:
+        count, session, job = self.count_of(task), self.context.session, self.job(task, chunk)
         if (earlier := earlier_handle(session, job)) is not None:
             count.add_earlier(read_rows(session.run, earlier.shards.get("calls"), ["model", "completion_tokens"]))
             return earlier
