@@ -111,7 +111,7 @@ class ActiveRun(Driver):
             GateFailedError: If the scout fails.
         """
         taking = self.taking(stages, rows)
-        if not taking or rows.shard is None or not rows.count:
+        if not taking or not rows.count:
             return rows
         self.progress.now = "planning"
         chunks = await self.split(taking[0], rows)
@@ -141,12 +141,14 @@ class ActiveRun(Driver):
         source, floor = self.context.magpie, YieldFloor(self.context, self.options.log, _log_line)
         self._floor = floor
         drawn = accepted = 0
+        begun: list[Chunk] = []
         done: list[Chunk] = []
         prompts: Rows | None = None
         while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
-            chunks = draw_chunks(drawn, draws, len(done))
-            await self._log_plan([synthesize], [*done, *chunks], source.target or draws)
-            self.expect(synthesize, len(done) + len(chunks))
+            chunks = draw_chunks(drawn, draws, len(begun))
+            begun += chunks
+            await self._log_plan([synthesize], begun, source.target or draws)
+            self.expect(synthesize, len(begun))
             floor.begin_wave(draws)
             concurrency = Concurrency(len(chunks))
             runner = ChunkRunner(self, self.judging, [synthesize], chunks, concurrency)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -88,5 +87,5 @@ async def open_run(
     # All task runs share one client: each would otherwise make a TLS context of its own, which is slow.
     with SyncClientContext.get_or_create(), stopping:
         loaded = await with_saved_blocks(loaded)
-        async with active_run(loaded, replace(options, limit=rows or None)) as run:
+        async with active_run(loaded, options, rows or None) as run:
             yield run

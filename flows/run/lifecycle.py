@@ -38,8 +38,8 @@ EXIT_GATE = 3
 
 
 @asynccontextmanager
-async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[ActiveRun]:
-    """Open a run of a recipe; must be used in a flow.
+async def active_run(loaded: LoadedRecipe, options: Options, limit: int | None) -> AsyncIterator[ActiveRun]:
+    """Open a run of a recipe, on so many rows of its source at most; must be used in a flow.
 
     Whatever happens in it, what was paid for is kept, the tables are built, and the run's state says how it ended.
 
@@ -51,7 +51,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
     name, plain = new_run_id(recipe.name), recipe.plain()
     if problems := await asyncio.to_thread(problems_before_start, loaded, options.workspace, name, options.publish):
         raise RecipeError("\n".join(problems))
-    run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, options.limit)
+    run = Run.begin(options.workspace, name, recipe.name, plain, loaded.base, limit)
     run.save(run.state().model_copy(update={"preview": not options.publish}))
     await introduce(run, loaded)
     async with _report_end(run, options), AsyncExitStack() as at_the_end:
@@ -59,7 +59,7 @@ async def active_run(loaded: LoadedRecipe, options: Options) -> AsyncIterator[Ac
             if not options.workspace.gate_outcomes_folder.exists():
                 judging.begin()  # where nothing was ever judged, the first gate will wait for it
             session.dispatcher.on_first_question = judging.begin
-            context = Context(session, recipe, loaded.base, options.limit, judging)
+            context = Context(session, recipe, loaded.base, limit, judging)
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):
                 with activate(context), suppress(NothingNewError):
                     _ = context.counter  # a missing tokenizer fails here, before anything is paid for

@@ -19,10 +19,9 @@ Person = Callable[[Run, Sequence[Outcome], float], Awaitable[bool]]
 
 @dataclass
 class Options:
-    """Where a run lies, how much of it is wanted, and where its messages go."""
+    """Where a run lies, what it leaves out, and where its messages go."""
 
     workspace: Workspace
-    limit: int | None = None
     ask_again: frozenset[str] = frozenset()
     publish: bool = True
     new_only: bool = False

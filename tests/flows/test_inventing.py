@@ -59,7 +59,7 @@ class Trial:
         self.recipe = recipe(**fields)
         self.session = session(folder, answer=answer, run_id=run)
         self.context = Context(self.session, self.recipe, folder, limit)
-        self.options = Options(Workspace(folder), limit=limit, log=self.logged.append)
+        self.options = Options(Workspace(folder), log=self.logged.append)
 
     def invent(self) -> list[dict[str, Any]]:
         run = ActiveRun(self.context, self.options)

@@ -83,7 +83,7 @@ def drive(loaded: LoadedRecipe, folder: Path, rows: int) -> Driven:
         session = Session(run, recipe.models, identities, dispatcher, claims, base=loaded.base)
         context = Context(session, recipe, loaded.base, rows)
         with activate(context):
-            asyncio.run(_made(AtOnce(context, Options(workspace, rows, publish=False), recorder, driven)))
+            asyncio.run(_made(AtOnce(context, Options(workspace, publish=False), recorder, driven)))
     driven.entries = recorder.entries
     return driven
 
