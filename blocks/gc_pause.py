@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from kasasagi.blocks import clean_exit  # noqa: F401 - what is frozen here is released at the interpreter's end
 
 SWITCH_SECONDS = 0.001
+USUAL_SWITCH_SECONDS = sys.getswitchinterval()
+"""Read once: where two runs overlap in one process, the second would take the interval of the first for the usual."""
 
 
 @contextmanager
@@ -33,12 +35,11 @@ def responsive() -> Iterator[None]:
     Threads give way to each other after a millisecond instead of five, and the objects of all that was imported are
     no longer searched for garbage, which would stop every thread for tenths of a second again and again.
     """
-    interval = sys.getswitchinterval()
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         yield
     finally:
-        sys.setswitchinterval(interval)
+        sys.setswitchinterval(USUAL_SWITCH_SECONDS)
         gc.unfreeze()

@@ -11,7 +11,12 @@ import orjson
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
 from prefect.client.schemas.objects import FlowRun, TaskRun
 
 import kasasagi.flows.preference
@@ -19,6 +24,7 @@ from kasasagi import open_run
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.preference import make_pairs, make_prompts, preference
 from kasasagi.tasks.gate.outcome import GateFailedError
+from kasasagi.tasks.publish.task import publishing
 from tests.fake_server import FakeServer
 from tests.flows.test_own_stages import write_job
 from tests.golden.job import ROWS_IN_A_CHUNK
@@ -86,6 +92,13 @@ async def _seen(flow_run_id: UUID) -> tuple[FlowRun, list[TaskRun]]:
         return await client.read_flow_run(flow_run_id), runs
 
 
+async def artifact_keys(flow_run_id: UUID) -> set[str | None]:
+    """The keys of what a flow run left on Prefect's page."""
+    async with get_client() as client:
+        wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run_id]))
+        return {one.key for one in await client.read_artifacts(artifact_filter=wanted)}
+
+
 def seen(workspace: str) -> tuple[FlowRun, dict[str, TaskRun]]:
     run = latest(workspace)
     flow_run, tasks = asyncio.run(_seen(UUID(str(run.state().flow_run))))
@@ -112,6 +125,22 @@ def test_a_flow_of_ones_own_and_one_that_calls_ours_publish(tmp_path: Path, serv
     assert (state.status, state.published) == ("done", str(tmp_path / "out"))
 
 
+def test_two_runs_in_one_process_do_not_meet(tmp_path: Path, server: FakeServer) -> None:
+    jobs = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        jobs.append(job(tmp_path / name, server))
+
+    async def both() -> None:
+        await asyncio.gather(*(nightly(recipe, workspace) for recipe, workspace in jobs))
+
+    asyncio.run(both())
+    for recipe, workspace in jobs:
+        [state] = Workspace(Path(workspace)).runs()
+        assert (state.status, state.published) == ("done", str(Path(recipe).parent / "out"))
+        assert {line.handle.run for line in latest(workspace).handles()} == {state.run}
+
+
 def test_the_flow_run_says_which_run_it_is_and_what_came_of_it(tmp_path: Path, server: FakeServer) -> None:
     recipe, workspace = job(tmp_path, server)
     run_id = asyncio.run(preference(recipe, workspace=workspace))
@@ -122,6 +151,10 @@ def test_the_flow_run_says_which_run_it_is_and_what_came_of_it(tmp_path: Path, s
     assert flow_run.state.message is not None
     assert f"pairs in {tmp_path / 'out'}" in flow_run.state.message
     assert "respond-0" in tasks
+    recipe_key = f"{latest(workspace).state().name}-recipe"
+    assert recipe_key in asyncio.run(artifact_keys(flow_run.id))
+    [asset] = publishing(latest(workspace)).assets
+    assert asset.key == f"kasasagi://datasets/{latest(workspace).state().name}"
 
 
 def test_the_edges_of_the_graph_are_the_true_ones_also_for_cached_chunks(tmp_path: Path, server: FakeServer) -> None:

@@ -20,6 +20,8 @@ from kasasagi.flows.runner import Result, run_recipe
 from kasasagi.tasks.asking import Session, read_rows
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.own.task import own_tasks
+from kasasagi.tasks.pipeline import ranks
+from kasasagi.tasks.stage_tasks import tasks_of
 from tests.e2e.job import prompt_rows, recipe_for
 from tests.fake_server import FakeServer
 from tests.tasks.helpers import prompt, response, session
@@ -136,6 +138,9 @@ def test_own_stages_are_planned_paid_once_accounted_and_shown(tmp_path: Path, se
     assert set(quarantine[quarantine.stage == "brevity"].reason) <= {"odd"}
     judged = {(row.stage, row.expectation) for row in result.tables["gates"].itertuples()}
     assert ("brevity", "ExpectColumnValuesToBeInSet(unreadable)") in judged
+    loaded = load_recipe(str(recipe))
+    rank = ranks([one.stage for one in tasks_of(loaded.recipe, loaded.base)])
+    assert rank["converse"] < rank["counted"] < rank["respond"] < rank["brevity"] < rank["judge"]
     known = plans(recipe)
     assert known["brevity"][0] == known["brevity"][1] == brevity.calls_paid
     before = server.stats()["calls"]
