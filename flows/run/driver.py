@@ -81,6 +81,10 @@ class Chunk:
         made = {name: shard for name, shard in handle.shards.items() if name not in KEPT_ASIDE}
         return replace(self, inputs={**self.inputs, **made}, after=tuple(after), handle=handle)
 
+    def made(self, task: StageTask) -> Shard | None:
+        """Return what a stage, the last that did it, made of it."""
+        return None if self.handle is None else task.made(self.handle)
+
 
 class Driver(ABC):
     """Takes rows through the stages of one run or plan."""
@@ -107,7 +111,7 @@ class Driver(ABC):
         """Load the source's rows."""
         self.expect(task, 1)
         loaded = await self.do(task, Chunk())
-        return Rows(made_by(task, loaded), after=loaded.after)
+        return Rows(loaded.made(task), after=loaded.after)
 
     async def whole(self, task: StageTask, rows: Rows, *beside: Rows) -> Rows:
         """Take all rows through a stage that sees them at once, with what earlier stages made of them beside."""
@@ -121,7 +125,7 @@ class Driver(ABC):
         after = dict.fromkeys(future for other in (rows, *beside) for future in other.after)
         chunk = Chunk(rows.part, inputs, rows.part, after=(*after, *self.gates_passed))
         done = await self.do(task, chunk)
-        return replace(rows, shard=made_by(task, done), made={}, after=done.after)
+        return replace(rows, shard=done.made(task), made={}, after=done.after)
 
     @abstractmethod
     async def run_chunks(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> Rows:
@@ -203,11 +207,6 @@ def draw_chunks(drawn: int, draws: int, first: int) -> list[Chunk]:
     return [Chunk(number, params={"start": part.start, "stop": part.stop}) for number, part in parts]
 
 
-def made_by(task: StageTask, chunk: Chunk) -> Shard | None:
-    """Return what a stage made of a chunk."""
-    return None if chunk.handle is None else task.made(chunk.handle)
-
-
 def made_of(task: StageTask, chunks: Sequence[Chunk]) -> list[Shard]:
     """Return what a stage made of each chunk, where it left any rows."""
-    return [shard for chunk in chunks if (shard := made_by(task, chunk)) is not None]
+    return [shard for chunk in chunks if (shard := chunk.made(task)) is not None]
