@@ -1,5 +1,6 @@
 """What all tests share: telemetry off, a Prefect home of their own, and one Prefect server for those that run flows."""
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -33,6 +34,17 @@ for _name in ("SSL_CERT_FILE", "PREFECT_API_SSL_CERT_FILE"):
 settings.register_profile("kasasagi", deadline=None, max_examples=60, derandomize=True)
 settings.register_profile("deep", deadline=None, max_examples=300, derandomize=True)
 settings.load_profile("kasasagi")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collector from going through all tests and modules again and again: none of them is garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
