@@ -287,6 +287,19 @@ def test_a_split_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     assert load(tmp_path, "saved", columns=PROMPT, split="test").rows_out == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("https://a.example/b.jsonl", "is a URL, which is not read; download the file and name that"),
+        ("/no/where.jsonl", "does not exist, nor does its folder /no: correct the path"),
+    ],
+)
+def test_a_source_elsewhere_is_refused_with_a_remedy(tmp_path: Path, path: str, message: str) -> None:
+    with pytest.raises(SourceError) as raised:
+        check_source(DatasetSource(path=path), tmp_path)
+    assert str(raised.value) == f"source.path {path!r} {message}"
+
+
 def test_a_check_tells_of_missing_columns_without_loading(tmp_path: Path) -> None:
     pq.write_table(pa.table({"prompt": ["a"], "topic": ["b"]}), tmp_path / "p.parquet")
     assert check_source(DatasetSource(path="p.parquet", columns=PROMPT, keep=["topic"]), tmp_path) == [

@@ -60,7 +60,10 @@ def locate(source: DatasetSource, base: Path) -> DataLocation:
     ending, _ = endings_of(asked)
     if source.format is None and ending not in FORMATS and _HUB_ID.fullmatch(source.path):
         return DataLocation("hub", None, source.path)
-    raise SourceError(f"source.path {source.path!r} does not exist in {base}{_neighbours(base / asked)}")
+    if "://" in source.path:
+        raise SourceError(f"source.path {source.path!r} is a URL, which is not read; download the file and name that")
+    place = "" if asked.is_absolute() else f" in {base}"
+    raise SourceError(f"source.path {source.path!r} does not exist{place}{_neighbours(base / asked)}")
 
 
 def source_digest(source: DatasetSource, base: Path) -> str:
