@@ -23,6 +23,8 @@ from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.reports import STAGE as REPORT
 from kasasagi.tasks.token_counts import token_counter
 
+_COMMANDS = {"pairs": ("dataset", "pair"), "publish": ("dataset", "publish")}
+"""The commands that change one part of a recipe without calls; a run changes the others."""
 REBUILT = (FORMAT_DPO.name, REPORT, HUMAN, AUDIT)
 
 
@@ -34,9 +36,9 @@ def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
     """
     for text in overrides:
         if not text.startswith(f"{allowed}."):
-            raise UsageError(
-                f"--set {text!r}: {text.partition('=')[0]} is not a key of {allowed}; set it with {command('run')}"
-            )
+            key = text.partition("=")[0]
+            other = command(*_COMMANDS.get(key.partition(".")[0], ("run",)))
+            raise UsageError(f"--set {text!r}: {key} is not a key of {allowed}; set it with {other}")
     return check_recipe(override(run.recipe(), overrides), Path(run.state().base))
 
 

@@ -97,6 +97,8 @@ def test_a_change_of_another_part_names_the_command_for_it(tmp_path: Path) -> No
     run = Run.begin(place, "one", "one", {"name": "one"})
     with pytest.raises(UsageError, match=r"judge\.orders is not a key of pairs; set it with kasasagi run$"):
         recipe_of(run, ["judge.orders=both"], "pairs")
+    with pytest.raises(UsageError, match=r"pairs\.min_margin is not a key of publish; .* kasasagi dataset pair$"):
+        recipe_of(run, ["pairs.min_margin=2"], "publish")
 
 
 @pytest.mark.parametrize("name", ["./nofolder", "/no/folder", "~/nofolder"])
