@@ -15,7 +15,9 @@ SENTENCES = {
     "filter.rules=[{min_chars: many}]": (
         "filter.rules: 'many' is not a whole number, 0 or more; write {min_chars: 10}"
     ),
-    "filter.rules=[min_chars]": "filter.rules: null is not a whole number, 0 or more; write {min_chars: 10}",
+    "filter.rules=[min_chars]": (
+        "filter.rules: 'min_chars' has no value; write a whole number, 0 or more, e.g. {min_chars: 10}"
+    ),
     "filter.rules=[{language: [fr]}]": (
         "filter.rules: ['fr'] is not en, ja or other, or a list of them; write {language: ja}"
     ),

@@ -161,6 +161,10 @@ def _value(rule: Rule, name: str, arguments: Mapping[str, Any]) -> Any:
     value = arguments.get(name)
     if name not in arguments and not parameter.required:
         return parameter.default
+    if name not in arguments:
+        raise FilterError(
+            f"rules: {rule.name!r} has no value; write {parameter.wanted}, e.g. {{{rule.name}: {parameter.example}}}"
+        )
     if not parameter.fits(value):
         raise FilterError(
             f"rules: {_given(value)} is not {parameter.wanted}; write {{{rule.name}: {parameter.example}}}"
