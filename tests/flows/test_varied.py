@@ -24,6 +24,10 @@ def test_other_kinds_of_prompts_and_other_languages_come_first() -> None:
     assert texts(shown) == [ALIKE[0]["messages"][0]["content"], *texts(others)]
 
 
+def test_no_pairs_are_picked_where_none_are_wanted() -> None:
+    assert pick_varied(ALIKE, 0) == []
+
+
 @pytest.mark.parametrize("first", range(4))
 def test_a_second_sum_in_another_language_is_no_other_kind(first: int) -> None:
     sums = [pair("15と14の和を求めてください。"), pair("Add 2 and 22."), pair("37と5を足すといくつになりますか。")]

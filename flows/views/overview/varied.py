@@ -17,8 +17,8 @@ def pick_varied(pairs: Sequence[dict[str, Any]], count: int) -> list[dict[str, A
     3-grams, so that other languages and kinds of task come first. Two that both have numbers are more alike than two
     of one language, or two without: a second sum in another language is no other kind of task.
     """
-    if len(pairs) <= count:
-        return list(pairs)
+    if len(pairs) <= count or not count:
+        return list(pairs[:count])
     clear = _with_clear_margins(pairs, count)
     looks = [_look(pair) for pair in clear]
     chosen = [0]
