@@ -16,7 +16,7 @@ from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.views.drawing import draw_rows
-from kasasagi.flows.views.overview.show import draw_runs, print_summary
+from kasasagi.flows.views.overview.show import draw_runs, print_summary, top_reasons
 from kasasagi.flows.views.overview.summary import run_list, summary
 from kasasagi.flows.views.safe_text import cut, dollars, duration, safe_json, visible
 from tests.run_example import build_example_run
@@ -120,13 +120,18 @@ def test_every_stage_its_rows_and_its_reasons_are_there_at_any_width(ended: Run,
     assert ["min_chars", "1"] in lines
 
 
+@pytest.mark.parametrize(("reasons", "last"), [(4, ("reason 3", 1)), (5, ("2 more reasons", 2))])
+def test_a_single_further_reason_is_named(reasons: int, last: tuple[str, int]) -> None:
+    assert top_reasons({f"reason {number}": 1 for number in range(reasons)})[3:] == [last]
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_calls_cost_and_a_failed_gate_are_there_at_any_width(ended: Run, width: int) -> None:
     text = shown(ended, width)
     cost = dollars(sum(stage["cost_usd"] for stage in summary(ended)["stages"]))
     assert cost in text
     assert "Gates: 1 of 4 failed" in text
-    assert "judge: verdicts that cannot be read: verdicts that cannot be read" in " ".join(text.split())
+    assert "judge: verdicts that cannot be read: 0.83 (verdicts that cannot be read)" in " ".join(text.split())
     assert "most often unreadable (2 rows" in " ".join(text.split())
     assert re.search(r"^gate +.*kasasagi quarantine \S+ --stage judge", text, re.M)
     assert "ExpectColumnValuesToBeInSet" not in text

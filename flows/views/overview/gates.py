@@ -70,10 +70,17 @@ def _draw_outcomes(gates: list[dict[str, Any]], console: Console) -> None:
     tables = [_gate_table(telling, names) for names in _GATE_COLUMNS]
     drawing.draw(console, next((table for table in tables if drawing.fits(console, table)), tables[-1]))
     for gate in failed:
-        why = f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {gate['detail'] or 'no detail'}"
+        why = _why_failed(gate)
         console.print(drawing.block(console, why, console.width, style=_gate_style(gate)))
         if gate["reason"]:
             console.print(drawing.block(console, f"  {gate['reason']}", console.width, style="dim"))
+
+
+def _why_failed(gate: Mapping[str, Any]) -> str:
+    """Return a failed gate in one line: its stage, expectation, observed value and limit."""
+    limit = say(gate["detail"] or "no detail")
+    found = f"{say(gate['observed'])} ({limit})" if gate["observed"] else limit
+    return f"{gate['stage']}: {one_line(gate['expectation'], drawing.TABLE_TEXT)}: {found}"
 
 
 def split_gates(gates: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

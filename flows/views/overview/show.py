@@ -123,7 +123,7 @@ def _funnel_table(shown: dict[str, Any], bar_cells: int, with_calls: bool) -> Ta
         bar = _bar(stage["rows_out"], stage["rows_in"], bar_cells)
         cells = _call_cells(stage) if with_calls else []
         table.add_row(short(stage["stage"], "bold"), *done, *numbers, aside, bar, *cells)
-        for reason, rows in _top_reasons(stage["reasons"]):
+        for reason, rows in top_reasons(stage["reasons"]):
             table.add_row(plain("  ").append_text(short(reason, "dim")), *skipped, "", "", plain(f"{rows:,}", "dim"))
     if with_calls:
         table.add_row(plain(say("all"), "bold"), *skipped, "", "", "", "", *_call_cells(_total(shown["stages"])))
@@ -155,8 +155,10 @@ def _total(stages: list[dict[str, Any]]) -> dict[str, Any]:
     return {"stage": "all", "seconds": None} | sums
 
 
-def _top_reasons(reasons: dict[str, int]) -> list[tuple[str, int]]:
-    """Return the commonest reasons with their rows, the rest of them together."""
+def top_reasons(reasons: dict[str, int]) -> list[tuple[str, int]]:
+    """Return the commonest reasons with their rows, the rest of them together if they are several."""
+    if len(reasons) == TOP_REASONS + 1:
+        return list(reasons.items())
     top, rest = list(reasons.items())[:TOP_REASONS], list(reasons.items())[TOP_REASONS:]
     return [*top, (say(plural(len(rest), "more reason")), sum(rows for _, rows in rest))] if rest else top
 

@@ -176,13 +176,13 @@ def _sections(facts: Facts, stages: list[dict[str, Any]], found: Landscape | Non
 
 
 def _stage(stage: dict[str, Any]) -> dict[str, Any]:
-    """Return one row of the funnel as it is shown, and its reasons; the rarest ones together."""
+    """Return one row of the funnel as it is shown, and its reasons; the rarest ones together if they are several."""
     asked = stage["rows_in"] or 0
     counts = ("rows_in", "rows_out", "quarantined", "calls_paid", "calls_reused", "prompt_tokens", "completion_tokens")
     reasons = [(row["reason"], row["rows"]) for row in stage["reasons"]]
     rare = reasons[MOST_REASONS:]
-    reasons = reasons[:MOST_REASONS]
-    if rare:
+    if len(rare) > 1:
+        reasons = reasons[:MOST_REASONS]
         reasons.append((f"{plural(len(rare), 'more reason')}", sum(rows for _, rows in rare)))
     return {
         "stage": stage["stage"],
