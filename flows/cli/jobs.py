@@ -200,7 +200,7 @@ def publish(
     place = Workspace.resolve(workspace)
     found = place.run(run, newest=True) if partial else named_or_latest(workspace, run)
     published = republish(place, found.id, changes, partial)
-    typer.echo(f"{published.contents(found.product())} in {' and in '.join(published.places)}")
+    typer.echo(f"{published.contents(found.product())} of the run {found.id} in {' and in '.join(published.places)}")
 
 
 def approve(

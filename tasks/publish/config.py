@@ -205,7 +205,7 @@ class Published(Config):
     path: Path = Field(description="The folder.")
     rows: int = Field(description="Pairs in it.")
     digest: str = Field(description="Digest of its data files: equal rows give an equal one.")
-    formats: dict[str, int] = Field({}, description="Rows of each format that has another number of them.")
+    formats: dict[str, int] = Field({}, description="Rows of each format, in the recipe's order.")
 
 
 class Release(Config):
@@ -213,15 +213,17 @@ class Release(Config):
 
     rows: int = Field(description="Pairs in it.")
     digest: str = Field(description="Digest of its data files.")
-    formats: dict[str, int] = Field({}, description="Rows of each format that has another number of them.")
+    formats: dict[str, int] = Field({}, description="Rows of each format, in the recipe's order.")
     path: str | None = Field(None, description="The folder, or the address on a storage.")
     hub: str | None = Field(None, description="Its page on the Hub.")
 
     def contents(self, product: Product) -> str:
-        """Return what was published: `24 pairs`, or `48 rows (kto) from 24 pairs`."""
+        """Return what was published: `24 pairs`, or in other formats than the usual `48 rows (kto) from 24 pairs`."""
         made = count_of(self.rows, product.removesuffix("s"))
-        others = " and ".join(f"{count_of(rows, 'row')} ({name})" for name, rows in self.formats.items())
-        return f"{others} from {made}" if others else made
+        if self.formats in ({}, *({name: self.rows} for name in (*PAIRS_FORMATS, *RESPONSE_FORMATS))):
+            return made
+        forms = " and ".join(f"{count_of(rows, 'row')} ({name})" for name, rows in self.formats.items())
+        return f"{forms} from {made}"
 
     @property
     def places(self) -> list[str]:

@@ -64,8 +64,8 @@ def publish(
         (folder / CARD).write_text(text, encoding="utf-8")
         data, others = _file_names(facts)
         data_digest = write_manifest(facts, folder, [CARD, *data, *others, *plots], data, _divisions(facts))
-    formats = facts.rows_of_other_formats
-    return Published(path=target.resolve(), rows=source.figures.pairs, digest=data_digest, formats=formats)
+    rows, formats = source.figures.pairs, facts.rows_of_formats
+    return Published(path=target.resolve(), rows=rows, digest=data_digest, formats=formats)
 
 
 def _publish_instructions(

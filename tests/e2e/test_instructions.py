@@ -27,7 +27,9 @@ def test_instructions_are_published_and_are_seeds_of_pairs(new_job: NewJob) -> N
     fewer = (job.folder / "seeds" / "train.jsonl").read_text(encoding="utf-8").splitlines()
     assert fewer == lines[:20]
     assert sent(job.server) == paid
-    assert "20 instructions in" in job.command("publish", "--path", "again", "-w", job.workspace).succeeded().out
+    assert (
+        "20 instructions of the run" in job.command("publish", "--path", "again", "-w", job.workspace).succeeded().out
+    )
 
     job.write_recipe(source={"path": "seeds/train.jsonl", "columns": {"instruction": "instruction"}, "keep": []})
     job.run().succeeded()

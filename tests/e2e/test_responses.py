@@ -35,7 +35,7 @@ def test_a_recipe_without_judge_makes_a_dataset_of_responses(new_job: NewJob) ->
     assert {row["id"] for row in rows} == set(range(12))
     assert {gate["stage"] for gate in job.sql("select stage from gates")} == {"load", "filter", "respond"}
     published = job.command("publish", "--path", "all", "--set", "publish.formats=[all_responses]", "-w", job.workspace)
-    assert "24 responses in" in published.succeeded().out
+    assert "24 responses of the run" in published.succeeded().out
     assert len(responses_of(job, "all")) == 12
     assert "made of pairs" in job.command("publish", "--set", "publish.formats=[kto]", "-w", job.workspace).failed(2)
     assert "makes no pairs" in job.command("pair", "-w", job.workspace).failed(2)

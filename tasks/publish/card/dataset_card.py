@@ -60,10 +60,14 @@ class CardFacts:
         return [writer.form for writer in self.writers]
 
     @property
+    def rows_of_formats(self) -> dict[str, int]:
+        """The rows of each format, in the recipe's order."""
+        return {writer.form.name: writer.counts.total() for writer in self.writers}
+
+    @property
     def rows_of_other_formats(self) -> dict[str, int]:
         """The rows of each format that has not as many as the dataset has pairs, or responses."""
-        counts = {writer.form.name: writer.counts.total() for writer in self.writers}
-        return {name: rows for name, rows in counts.items() if rows != self.figures.pairs}
+        return {name: rows for name, rows in self.rows_of_formats.items() if rows != self.figures.pairs}
 
 
 def card(facts: CardFacts) -> str:
