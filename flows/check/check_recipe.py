@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from kasasagi.blocks.hints import printed_command
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.before_start import problems_before_start, source_problems
@@ -15,7 +16,7 @@ from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.recipe.saved_blocks import names_blocks, with_saved_blocks
 from kasasagi.flows.reporting.lines import say_line
 from kasasagi.flows.views.language import say
-from kasasagi.tasks.load import SourceError
+from kasasagi.tasks.load import DatasetSource, SourceError
 from kasasagi.tasks.synthesize import SteeringError
 
 Print = Callable[[str, str], None]
@@ -62,9 +63,19 @@ def _show_examples(loaded: LoadedRecipe, show: Print) -> list[str]:
     except (RecipeError, SourceError) as error:
         return [str(error)]
     problems = [] if rows is not None and not rows.passed else _show_requests(loaded, rows, show)
-    for text in rows.sentences() if rows else ():
+    for text in rows.sentences() if rows else _unread(loaded):
         show(text, "")
     return [*problems, *(_problem_of_none(rows, show) if rows and not rows.passed else [])]
+
+
+def _unread(loaded: LoadedRecipe) -> list[str]:
+    """Return that the rows of a Hub dataset are not checked; nothing for Magpie."""
+    source = loaded.recipe.source
+    if not isinstance(source, DatasetSource):
+        return []
+    where = "source.path: {path} is a dataset on the Hugging Face Hub, "
+    text = where + "whose rows are not checked; {preview} reads some"
+    return [say(text, path=repr(source.path), preview=printed_command("preview"))]
 
 
 def _show_requests(loaded: LoadedRecipe, rows: FirstRows | None, show: Print) -> list[str]:

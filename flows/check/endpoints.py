@@ -59,7 +59,7 @@ def warnings(recipe: Recipe) -> list[str]:
         found.append(
             "judge.samples asks for several verdicts, but at temperature 0 they are equal: raise the temperature"
         )
-    found += _untrained_judges(recipe, judging) if judging else []
+    found += [*_untrained_judges(recipe, judging), *_unreachable_margin(recipe, judging)] if judging else []
     if recipe.judge and not judging:
         found.append("strong_vs_weak uses no ratings, so no judge is asked")
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
@@ -89,6 +89,18 @@ def _untrained_judges(recipe: Recipe, judging: JudgeConfig) -> list[str]:
         for name in judging.judges
         if judging.prompt is not None and isinstance(recipe.models[name], BundledModel)
     ]
+
+
+def _unreachable_margin(recipe: Recipe, judging: JudgeConfig) -> list[str]:
+    """Return that no two ratings of the judge's scale differ by the margin, if so."""
+    scale = {"ultrafeedback": (1, 5)}.get(judging.method)
+    if judging.method == "rubric" and judging.rubric is not None:
+        scale = (judging.rubric.lowest, judging.rubric.highest)
+    margin = recipe.pairs.min_margin
+    if scale is None or margin <= (widest := scale[1] - scale[0]):
+        return []
+    ratings = f"from {scale[0]} to {scale[1]}"
+    return [f"pairs.min_margin: {margin:g} gives no pairs, since ratings are {ratings}; write {widest} or less"]
 
 
 def cannot(model: ModelConfig) -> tuple[str, ...]:

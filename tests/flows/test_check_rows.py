@@ -181,6 +181,12 @@ def shown_by_check(recipe: LoadedRecipe, folder: Path) -> tuple[str, str]:
 BUNDLED = "models.small={kind: bundled}"
 
 
+def test_the_rows_of_the_hub_are_said_not_to_be_checked(tmp_path: Path) -> None:
+    shown, error = shown_by_check(loaded(tmp_path, [], "source.path=owner/name", BUNDLED), tmp_path)
+    assert "source.path: 'owner/name' is a dataset on the Hugging Face Hub, whose rows are not checked" in shown
+    assert not error
+
+
 @pytest.mark.parametrize("content", ['{"instruction": "Which riv', '{"question": "Which rivers?"}', None])
 def test_no_request_is_shown_where_the_data_cannot_be_read(tmp_path: Path, content: str | None) -> None:
     recipe = loaded(tmp_path, [], BUNDLED)

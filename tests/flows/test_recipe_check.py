@@ -249,6 +249,18 @@ def test_what_is_seldom_meant_is_a_warning() -> None:
     assert warnings(loaded("judge.model=small", "respond.models=[large]", "respond.samples=2").recipe) == []
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [("pairs.min_margin=5",), ("pairs.min_margin=2", "judge.method=rubric", "judge.rubric={text: Good., highest: 2}")],
+)
+def test_a_margin_wider_than_the_scale_is_a_warning(settings: tuple[str, ...]) -> None:
+    assert [
+        text for text in warnings(loaded(*settings).recipe) if "gives no pairs, since ratings are from 1 to" in text
+    ]
+    narrow = loaded(*settings, "pairs.min_margin=1").recipe
+    assert not [text for text in warnings(narrow) if "min_margin" in text]
+
+
 def magpie(address: str) -> LoadedRecipe:
     source = "source={kind: magpie, model: small, template: qwen-3, target: 4}"
     return at(address, source, "respond.template='{{ instruction }}'", "filter={}")
