@@ -28,7 +28,7 @@ models:
     model: gpt-4o-mini
     api_key_env: OPENAI_API_KEY   # name of the environment variable that holds the key, never the key itself
     usd_per_million_tokens: {{input: 0.15, output: 0.60}}
-# To try a recipe without a server, use the bundled model in place of each, {{kind: bundled}}, and respond with
+# To try a recipe without a server, write {{kind: bundled}} for each model (small, large, critic), and under respond:
 # models: [{{use: small, sampling: {{temperature: 1.0}}}}, {{use: large, sampling: {{temperature: 1.35}}}}]
 
 filter:
