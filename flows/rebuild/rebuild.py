@@ -36,10 +36,16 @@ def recipe_of(run: Run, overrides: Sequence[str], allowed: str) -> Recipe:
     """
     for text in overrides:
         if not text.startswith(f"{allowed}."):
-            key = text.partition("=")[0]
-            other = command(*_COMMANDS.get(key.partition(".")[0], ("run",)))
-            raise UsageError(f"--set {text!r}: {key} is not a key of {allowed}; set it with {other}")
+            raise UsageError(f"--set {text!r}: {_elsewhere(text.partition('=')[0], allowed)}")
     return check_recipe(override(run.recipe(), overrides), Path(run.state().base))
+
+
+def _elsewhere(key: str, allowed: str) -> str:
+    """Return that a key is not one of the part that may change, and how to set it."""
+    if key.partition(".")[0] in type(Recipe.model_fields[allowed].default).model_fields:
+        return f"{key} is a key of {allowed}; write {allowed}.{key}"
+    other = command(*_COMMANDS.get(key.partition(".")[0], ("run",)))
+    return f"{key} is not a key of {allowed}; set it with {other}"
 
 
 def rebuild_pairs(

@@ -36,7 +36,8 @@ def read_yaml(text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or (str(error).splitlines() or ["it cannot be read"])[0]
-        raise ValueError(f"is not YAML{place}: {problem}; {_remedy(problem)}") from error
+        words = problem.replace("'<stream end>'", "the end of the text")
+        raise ValueError(f"is not YAML{place}: {words}; {_remedy(problem)}") from error
     except RecursionError as error:
         raise ValueError(f"is nested more than {DEEPEST} deep; write it flatter") from error
     except (ValueError, OverflowError) as error:

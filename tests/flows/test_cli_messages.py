@@ -76,6 +76,11 @@ def test_an_age_names_an_example() -> None:
         age_seconds("long")
 
 
+def test_the_end_of_a_yaml_text_is_named_in_plain_words() -> None:
+    with pytest.raises(ValueError, match=r"expected ',' or '}', but got the end of the text; close the bracket"):
+        read_yaml("a: {b: 1\n")
+
+
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
@@ -99,6 +104,10 @@ def test_a_change_of_another_part_names_the_command_for_it(tmp_path: Path) -> No
         recipe_of(run, ["judge.orders=both"], "pairs")
     with pytest.raises(UsageError, match=r"pairs\.min_margin is not a key of publish; .* kasasagi dataset pair$"):
         recipe_of(run, ["pairs.min_margin=2"], "publish")
+    with pytest.raises(UsageError, match=r"min_margin is a key of pairs; write pairs\.min_margin$"):
+        recipe_of(run, ["min_margin=2"], "pairs")
+    with pytest.raises(UsageError, match=r"formats is a key of publish; write publish\.formats$"):
+        recipe_of(run, ["formats=[kto]"], "publish")
 
 
 @pytest.mark.parametrize("name", ["./nofolder", "/no/folder", "~/nofolder"])
