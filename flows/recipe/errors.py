@@ -97,8 +97,8 @@ def _sentences(
         return []
     if not types or others or (wrong_within and len({problem["type"] for problem in types}) == 1):
         return list(dict.fromkeys(_sentence(problem, root) for problem in others))
-    kinds = [problem["type"] for problem in types]
-    return [f"{place or 'the recipe'}: {_value(place, types[0]['input'])} {pydantic_words.types(kinds)}"]
+    kinds, value = [problem["type"] for problem in types], types[0]["input"]
+    return [f"{place or 'the recipe'}: {_value(place, value)} {pydantic_words.types(kinds, value)}"]
 
 
 def _sentence(problem: Mapping[str, Any], root: type[BaseModel]) -> str:

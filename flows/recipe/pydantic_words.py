@@ -6,6 +6,7 @@ from typing import Any
 _MAPPING = "a mapping; write its keys with their values"
 _LIST = "a list; write it in brackets, such as [a, b]"
 _TEXT = "a text; put it in quotes"
+_ONE_TEXT = "a text; write a single one, without brackets"
 _WHOLE = "a whole number; write one such as 3"
 _NUMBER = "a number; write one such as 0.5"
 _BOOLEAN = "true or false; write one of the two"
@@ -41,7 +42,7 @@ def words(kind: str, context: Mapping[str, Any], value: Any) -> str | None:
         value: The value.
     """
     if kind in _NOT:
-        return f"is not {_NOT[kind]}"
+        return types([kind], value)
     if (bound := _bound(kind, context)) is not None:
         return bound
     if kind == "string_pattern_mismatch":
@@ -50,11 +51,12 @@ def words(kind: str, context: Mapping[str, Any], value: Any) -> str | None:
     return _length(kind, context, value)
 
 
-def types(kinds: list[str]) -> str:
+def types(kinds: list[str], value: Any) -> str:
     """Return the rest of a sentence about a value that has none of the types that it can have."""
     whats = list(dict.fromkeys(_NOT[kind].split(";")[0] for kind in kinds))
     if len(whats) == 1:
-        return f"is not {_NOT[kinds[0]]}"
+        several = _NOT[kinds[0]] == _TEXT and isinstance(value, list | tuple)
+        return f"is not {_ONE_TEXT if several else _NOT[kinds[0]]}"
     return f"is neither {' nor '.join(whats)}; write one of these"
 
 

@@ -15,6 +15,9 @@ SENTENCES = {
     "filter.rules=[{min_chars: many}]": (
         "filter.rules: 'many' is not a whole number, 0 or more; write {min_chars: 10}"
     ),
+    "source.columns={instruction: [a]}": (
+        "source.columns.instruction: ['a'] is not a text; write a single one, without brackets"
+    ),
     "filter.rules=[min_chars]": (
         "filter.rules: 'min_chars' has no value; write a whole number, 0 or more, e.g. {min_chars: 10}"
     ),
