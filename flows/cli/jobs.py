@@ -29,7 +29,7 @@ from kasasagi.flows.cli.options import (
 if TYPE_CHECKING:
     from kasasagi.blocks.dispatch.dispatcher import Dispatcher
     from kasasagi.blocks.workspace.runs import Run
-    from kasasagi.flows.rebuild.rejudge import Audit
+    from kasasagi.flows.rebuild.label_audit import Audit
     from kasasagi.flows.runner import Result
 
 PREVIEW_ROWS = 5
@@ -67,7 +67,7 @@ def rejudge(
 ) -> None:
     """Rate the responses of an existing dataset, audit its labels, and pair them again."""
     from kasasagi.flows.errors import KasasagiError
-    from kasasagi.flows.rebuild.rejudge import audit_of, check_rejudged
+    from kasasagi.flows.rebuild.label_audit import audit_of, check_rejudged
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
 
@@ -212,7 +212,7 @@ def approve(
 ) -> None:
     """Show the rows that failed a gate, and approve them. A waiting deployment run continues."""
     from kasasagi.blocks.workspace.runs import Workspace
-    from kasasagi.flows.approved import emit_approval_event
+    from kasasagi.flows.people.approval_event import emit_approval_event
     from kasasagi.flows.upkeep.stopped_runs import waiting_outcomes
     from kasasagi.flows.views.approval import draw_waiting
     from kasasagi.flows.views.drawing import console

@@ -101,7 +101,7 @@ def show(
 def judge(run: ViewedRunArgument = None, json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
     """Show how a run's judges rated: histograms, consistency, length bias, agreement, win rates."""
     from kasasagi.flows.labels.labelling import agreement_on
-    from kasasagi.flows.rebuild.rejudge import audit_of
+    from kasasagi.flows.rebuild.label_audit import audit_of
     from kasasagi.flows.views.judge import draw_audit, draw_person, draw_report, judge_report
     from kasasagi.flows.views.tables.export import print_json
 

@@ -12,7 +12,7 @@ from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.rebuild.gates import recheck_gates, still_holds
 from kasasagi.flows.rebuild.human_ratings import STAGE as HUMAN
 from kasasagi.flows.rebuild.human_ratings import apply_human_ratings, human_handle, human_rows
-from kasasagi.flows.rebuild.rejudge import STAGE as AUDIT
+from kasasagi.flows.rebuild.label_audit import STAGE as AUDIT
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override
 from kasasagi.tasks.asking import ChunkJob

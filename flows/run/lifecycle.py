@@ -16,7 +16,7 @@ from kasasagi.blocks.ledger.claims import Claims
 from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import SCRATCH, Run, new_run_id
 from kasasagi.flows.check.before_start import problems_before_start
-from kasasagi.flows.rebuild.rejudge import keep_audit
+from kasasagi.flows.rebuild.label_audit import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.reporting.artifacts import ProgressArtifacts, create_artifacts

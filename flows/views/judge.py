@@ -8,7 +8,7 @@ from rich.text import Text
 
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.labels.agreement import Agreement
-from kasasagi.flows.rebuild.rejudge import Audit
+from kasasagi.flows.rebuild.label_audit import Audit
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import Kind, plain, short
 from kasasagi.flows.views.table_reader import reading

@@ -1,5 +1,6 @@
 """The deployments: what the YAML says is what `kasasagi serve` makes, and a real server schedules it."""
 
+import importlib
 import importlib.util
 import re
 import shutil
@@ -12,10 +13,10 @@ import yaml
 from prefect.exceptions import ParameterTypeError
 
 from kasasagi.blocks.workspace.runs import Run, Workspace
-from kasasagi.flows.approved import emit_approval_event
 from kasasagi.flows.cli.prefect_server import deployments
 from kasasagi.flows.instructions import instructions
 from kasasagi.flows.people.approval import pause_key
+from kasasagi.flows.people.approval_event import emit_approval_event
 from kasasagi.flows.preference import preference
 from kasasagi.flows.recipe.loading import shipped_recipes
 from kasasagi.flows.runner import send_history
@@ -232,3 +233,9 @@ def test_a_run_that_still_waits_emits_no_event(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     monkeypatch.setattr("kasasagi.flows.reporting.events.emit_run_event", pytest.fail)
     emit_approval_event(run)
+
+
+def test_deployments_that_were_made_before_find_the_flow_at_its_former_place() -> None:
+    assert entry("weekly-rejudge")["entrypoint"] == "flows/rejudge.py:rejudge"
+    before = importlib.import_module("kasasagi.flows.rejudging")
+    assert before.rejudge is importlib.import_module("kasasagi.flows.rejudge").rejudge
