@@ -95,6 +95,7 @@ CALLS = pa.schema(
         ("attempts", pa.int64()),
         ("reused", pa.bool_()),
         ("error", pa.string()),
+        ("row_id", pa.string()),
     ]
 )
 QUARANTINE = pa.schema(

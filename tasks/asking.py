@@ -255,6 +255,7 @@ def call_row(models: Mapping[str, ModelConfig], stage: str, answered: Answered) 
         "attempts": completion.attempts,
         "reused": answered.reused,
         "error": completion.error,
+        "row_id": answered.question.row_id,
     }
 
 

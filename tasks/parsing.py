@@ -152,7 +152,7 @@ def _again(session: Session, one: ParsedReply[T], again: Again) -> Question:
     asked = one.answered.question
     messages = again(asked, one.reply, one.problem.detail if one.problem else "")
     body = {name: value for name, value in asked.request.items() if name != "messages"}
-    return question(session, asked.label, messages, body, asked.prefix)
+    return question(session, asked.label, messages, body, asked.prefix).about(asked.row_id)
 
 
 def repair_with(name: str, system: Mapping[str, Language]) -> Again:

@@ -1,7 +1,7 @@
 """The requests under way in the dispatcher: questions, those of a chunk with their answers so far, and total counts."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.models.llm import Completion, Request
@@ -11,7 +11,8 @@ from kasasagi.blocks.models.llm import Completion, Request
 class Question:
     """One sample to ask a model for, by its label in the recipe; its ledger key is made of most other fields.
 
-    Questions of one prefix have requests that begin alike; they are sent together and to one address.
+    Questions of one prefix have requests that begin alike; they are sent together and to one address. row_id names the
+    row that a question is about, where no table of the stage names the call.
     """
 
     label: str
@@ -20,6 +21,7 @@ class Question:
     draw: int = 0
     round: int = 0
     prefix: str = ""
+    row_id: str | None = None
 
     @classmethod
     def of(
@@ -27,6 +29,10 @@ class Question:
     ) -> "Question":
         """Return the question for one sample of a model, which the ledger knows by its identity."""
         return cls(label, ledger_key(identity, request, draw, round_), request, draw, round_, prefix)
+
+    def about(self, row_id: str | None) -> "Question":
+        """Return the same question, about a row."""
+        return replace(self, row_id=row_id)
 
 
 @dataclass(slots=True)

@@ -41,7 +41,8 @@ _KINDS = {
 # Two prompts that make the same request share its call, which then stands in the table once for each: first the paid.
 _CALLS = """
 FROM (
-    SELECT DISTINCT ON (stage, call_id) * FROM calls WHERE list_contains(?, call_id) ORDER BY stage, call_id, reused
+    SELECT DISTINCT ON (stage, call_id) * FROM calls
+    WHERE list_contains(?, call_id) OR list_contains(?, {row_id}) ORDER BY stage, call_id, reused
 ) ORDER BY stage DESC, model, call_id
 """
 
@@ -169,7 +170,23 @@ def _prompts_of(connection: DuckDBPyConnection, kind: str, found: str) -> list[s
     table, key = sources
     query = f"SELECT DISTINCT prompt_id FROM (FROM {table}) WHERE {key} = ? AND prompt_id IS NOT NULL ORDER BY ALL"
     named = [row["prompt_id"] for row in fetch(connection, query, [found])]
-    return named or column(turns_of(connection, "call_id", [found]), "prompt_id") or made_by(connection, found)
+    turned = column(turns_of(connection, "call_id", [found]), "prompt_id")
+    return named or turned or made_by(connection, found) or _asked_about(connection, found)
+
+
+def _row_id(connection: DuckDBPyConnection) -> str:
+    """Return SQL for the row that a call was about; NULL in a run of a version that did not note it."""
+    noted = any(row["column_name"] == "row_id" for row in fetch(connection, "DESCRIBE calls"))
+    return "row_id" if noted else "NULL"
+
+
+def _asked_about(connection: DuckDBPyConnection, call_id: str) -> list[str]:
+    """Return the prompts that a call was about, or whose response it was about."""
+    row_id = _row_id(connection)
+    query = f"SELECT DISTINCT {row_id} AS row_id FROM calls WHERE call_id = ? AND {row_id} IS NOT NULL ORDER BY ALL"
+    rows = column(fetch(connection, query, [call_id]), "row_id")
+    query = "SELECT DISTINCT prompt_id FROM responses WHERE list_contains(?, response_id) ORDER BY ALL"
+    return column(fetch(connection, query, [rows]), "prompt_id") or rows
 
 
 def _named_in_payloads(rows: list[dict[str, Any]], name: str = "prompt_id") -> list[str]:
@@ -205,7 +222,8 @@ def _chain(connection: DuckDBPyConnection, found: str, prompts: list[str]) -> di
     call_ids = [found, *column([*draws, *turns, *responses, *ratings], "call_id"), *rewriting]
     known = [found, *prompts, *call_ids, *column(responses, "response_id"), *column(draws, "draw_id")]
     quarantine_row = fetch(connection, "FROM quarantine WHERE list_contains(?, row_id) ORDER BY stage, reason", [known])
-    calls = fetch(connection, _CALLS, [call_ids])
+    about = [*begun, *column(responses, "response_id")]
+    calls = fetch(connection, _CALLS.format(row_id=_row_id(connection)), [call_ids, about])
     return {
         "draws": draws,
         "turns": turns,

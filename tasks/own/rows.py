@@ -40,10 +40,11 @@ class OwnRows:
         self._session, self._job = session, job
         self._waiting: dict[int, _Waiting] = {}
         self._columns: Mapping[str, Kind] = {}
+        self._ids: Sequence[str] = ()
 
-    def run(self, function: OwnFunction, settings: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take all rows through a function. Raises what the dispatcher raises."""
-        self._columns = function.columns
+    def run(self, function: OwnFunction, settings: Any, rows: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> None:
+        """Take all rows, each with its id, through a function. Raises what the dispatcher raises."""
+        self._columns, self._ids = function.columns, ids
         for place, row in enumerate(rows):
             self._begin(place, function, settings, row)
         while self._waiting:
@@ -64,7 +65,7 @@ class OwnRows:
         """Give a row's function what was read, and note its next question or what it returned."""
         try:
             ask = work.send(value)
-            self._waiting[place] = _Waiting(work, ask, self._question(ask))
+            self._waiting[place] = _Waiting(work, ask, self._question(ask).about(self._ids[place]))
         except StopIteration as end:
             self.outcomes[place] = self._check_values(end.value)
         except Exception as error:  # any error concerns this row alone

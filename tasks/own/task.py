@@ -47,8 +47,8 @@ def _own_task(entry: OwnStage, base: Path) -> StageTask:
 
     def work(context: Context, job: ChunkJob) -> Handle:
         started = time.monotonic()
-        rows = OwnRows(context.session, job)
-        rows.run(function, settings, _rows(context, job, table))
+        rows, there = OwnRows(context.session, job), _rows(context, job, table)
+        rows.run(function, settings, there, [row[IDS[table]] for row in there])
         result = _sort_outcomes(context, job, function, rows, table)
         return keep_chunk(context.session.run, context.session.models, job, result, started)
 

@@ -26,7 +26,8 @@ def questions_for(session: Session, config: SemanticConfig, prompts: Sequence[Ma
     questions = []
     for prompt in prompts:
         request = {"input": config.prefix + instruction_text(prompt["messages"], "en"), **body}
-        questions.append(Question.of(config.model, session.identities[config.model], request))
+        one = Question.of(config.model, session.identities[config.model], request)
+        questions.append(one.about(prompt["prompt_id"]))
     return questions
 
 

@@ -47,7 +47,10 @@ def _kind_fields(kind: Mapping[str, Any]) -> dict[str, Any]:
 def questions_for(session: Session, config: TagsConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Question]:
     """Return one question for each prompt, in their order."""
     body = request_body(session, config.model, config.sampling)
-    return [question(session, config.model, tag_messages(config, prompt["messages"]), body) for prompt in prompts]
+    return [
+        question(session, config.model, tag_messages(config, prompt["messages"]), body).about(prompt["prompt_id"])
+        for prompt in prompts
+    ]
 
 
 def tag_chunk(session: Session, config: TagsConfig, where: Mapping[str, str], job: ChunkJob) -> Handle:

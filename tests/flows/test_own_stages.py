@@ -17,6 +17,7 @@ from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import load_recipe
 from kasasagi.flows.runner import Result, run_recipe
+from kasasagi.flows.views.trace import reply_text, trace
 from kasasagi.tasks.asking import Session, read_rows
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.own.task import own_tasks
@@ -133,6 +134,13 @@ def test_own_stages_are_planned_paid_once_accounted_and_shown(tmp_path: Path, se
     assert set(result.tables["prompts"]["words"] % 2) == {0}
     calls = result.tables["calls"]
     assert len(calls[calls.stage == "brevity"]) == brevity.calls_paid
+    name = str(responses["response_id"][0])
+    about = [call for call in trace(result.run, name)["calls"] if call["stage"] == "brevity"]
+    beside = responses[responses.prompt_id == responses["prompt_id"][0]]
+    assert {call["row_id"] for call in about} >= set(beside.response_id)
+    remarks = [call for call in about if call["row_id"] == name]
+    assert responses["remark"][0] in [reply_text(call["reply"]) for call in remarks]
+    assert trace(result.run, remarks[0]["call_id"])["prompt_ids"] == [responses["prompt_id"][0]]
     quarantine = result.tables["quarantine"]
     assert set(quarantine[quarantine.stage == "counted"].reason) == {"odd_length"}
     assert set(quarantine[quarantine.stage == "brevity"].reason) <= {"odd"}

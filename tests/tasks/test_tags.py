@@ -129,6 +129,12 @@ def test_tags_are_kept_by_prompt_under_their_columns(tmp_path: Path) -> None:
     assert (handle.account.rows_in, handle.account.rows_out, handle.account.calls_paid) == (2, 2, 2)
 
 
+def test_a_call_and_its_repair_name_the_prompt_that_they_are_about(tmp_path: Path) -> None:
+    here, handle = tagged(tmp_path, ["One.", "Two."], lambda question: says("no labels"), kinds=["quality"], repairs=1)
+    calls = [row["row_id"] for row in rows(here, handle, "calls")]
+    assert sorted(calls) == sorted(2 * [prompt(text)["prompt_id"] for text in ("One.", "Two.")])
+
+
 @pytest.mark.parametrize("ending", ["length", "content_filter"])
 def test_a_reply_that_did_not_come_to_its_end_is_not_read(tmp_path: Path, ending: str) -> None:
     cut = Completion("quality: good", finish_reason=ending)
