@@ -47,6 +47,11 @@ def pytest_collection() -> Iterator[None]:
         gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let go of what was kept, or DuckDB's binding prints pages of leaked objects at the end."""
+    gc.unfreeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the end-to-end tests, which take longest, so that no process is left alone with them at the end."""
     items.sort(key=lambda item: "/e2e/" not in item.nodeid)
