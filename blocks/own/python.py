@@ -5,8 +5,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.abc import Loader
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -98,18 +99,26 @@ def _parts(name: str) -> tuple[str, str]:
     return module, attribute
 
 
+class _TextLoader(SourceFileLoader):
+    """Reads a file's text, and never its bytecode: that stays for a text of the same length and second."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compile the file's text."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _load(path: Path, name: str) -> ModuleType:
     """Return a file as a module under a private name, run again only when its text changed."""
     private = f"_kasasagi_rules_{digest_bytes(str(path.resolve()).encode() + path.read_bytes())}"
     if private in sys.modules:
         return sys.modules[private]
-    spec = importlib.util.spec_from_file_location(private, path)
-    if spec is None or spec.loader is None:
-        raise OwnPythonError(f"{name!r} names {path}, which is not a Python file: give it one")
+    loader = _TextLoader(private, str(path))
+    spec = importlib.util.spec_from_loader(private, loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[private] = module
     try:
-        _execute(spec.loader, module)
+        _execute(loader, module)
     except Exception as error:
         del sys.modules[private]
         raise OwnPythonError(f"{path} cannot be loaded ({type(error).__name__}: {error}): fix it") from error

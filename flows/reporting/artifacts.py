@@ -60,7 +60,7 @@ FROM counted LEFT JOIN reasons USING (chunk) WHERE EXISTS (FROM stages WHERE sta
 ORDER BY chunk LIMIT {CHUNKS_SHOWN}
 """
 _GATES = (
-    f"SELECT stage, scope, CASE WHEN success AND observed = '{NO_ROWS}' THEN '{NO_ROWS}' ELSE success::VARCHAR END "
+    f"SELECT stage, scope, CASE WHEN NOT success THEN 'no' WHEN observed = '{NO_ROWS}' THEN '{NO_ROWS}' ELSE 'yes' END "
     'AS "passed", expectation, observed, detail AS "expected", severity '
     "FROM gates ORDER BY success, stage, scope"
 )

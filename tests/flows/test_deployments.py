@@ -222,7 +222,7 @@ def test_an_approval_starts_the_publication_of_its_run(
             emit_approval_event(run)  # again, until the server listens for it
             return bool(scheduled(client, approved))
 
-        until(published, 60)
+        until(published, 180)
         for started in scheduled(client, approved):
             assert started.parameters == {"run": run.id, "workspace": str(run.workspace.folder)}
 
