@@ -14,7 +14,7 @@ from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.recipe.saved_blocks import names_blocks, with_saved_blocks
-from kasasagi.flows.reporting.lines import say_line
+from kasasagi.flows.reporting.translated_lines import say_line
 from kasasagi.flows.views.language import say
 from kasasagi.tasks.load import DatasetSource, SourceError
 from kasasagi.tasks.synthesize import SteeringError

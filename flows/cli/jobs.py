@@ -133,9 +133,9 @@ def _run(
 
     from kasasagi.blocks.hints import with_program_name
     from kasasagi.blocks.workspace.runs import Workspace
-    from kasasagi.flows.reporting.lines import lines_in_this_language
     from kasasagi.flows.reporting.progress import Progress
     from kasasagi.flows.reporting.progress_line import shown
+    from kasasagi.flows.reporting.translated_lines import lines_in_this_language
     from kasasagi.flows.run.options import Options
     from kasasagi.flows.runner import run_recipe
 

@@ -8,7 +8,7 @@ import typer
 
 from kasasagi.blocks.suggestions import close_to
 from kasasagi.flows.errors import UsageError
-from kasasagi.flows.reporting.lines import say_line
+from kasasagi.flows.reporting.translated_lines import say_line
 from kasasagi.flows.views.language import Language, set_language
 
 if TYPE_CHECKING:

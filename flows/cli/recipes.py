@@ -69,7 +69,7 @@ def check(
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.check.check_recipe import check_recipe
     from kasasagi.flows.recipe.loading import load_recipe
-    from kasasagi.flows.reporting.lines import say_line
+    from kasasagi.flows.reporting.translated_lines import say_line
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.language import say
 
@@ -98,7 +98,7 @@ def plan(
     from kasasagi.flows.planning import plan_recipe
     from kasasagi.flows.recipe.errors import RecipeError
     from kasasagi.flows.recipe.loading import load_recipe
-    from kasasagi.flows.reporting.lines import say_line
+    from kasasagi.flows.reporting.translated_lines import say_line
     from kasasagi.flows.run.plan.budgets import budget_sentence
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.plan import draw_plan

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from kasasagi.blocks.configuration import Budget
 from kasasagi.blocks.dispatch.pending_requests import Counters
-from kasasagi.flows.reporting.lines import lines_in_this_language, say_line
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import line, shown
+from kasasagi.flows.reporting.translated_lines import lines_in_this_language, say_line
 from kasasagi.flows.run.plan.budgets import budget_sentence
 from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.views.language import Language, set_language
