@@ -214,6 +214,12 @@ def test_flows_import_nothing_that_a_run_may_not_need() -> None:
     assert not set(json.loads(done.stdout.splitlines()[-1])) & set(NOT_BEFORE_A_RUN)
 
 
+def test_arrow_takes_the_memory_of_a_run_from_the_system() -> None:
+    code = "import kasasagi.flows.runner, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.split() == ["system"]
+
+
 def tool(*command: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False

@@ -184,26 +184,26 @@ class ActiveRun(Driver):
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
         """End a run that was to publish only what is new, where nothing is. Raises NothingNewError."""
         if self.recipe.filter.dedup.published and not prompts.count:
-            if (refused := self.session.dispatcher.refused_by) is not None:
-                raise refused
+            self._raise_if_refused()
             self.options.log("nothing is new since the last publication, so nothing is published")
             raise NothingNewError
 
-    async def gates(self, *tasks: StageTask) -> None:
-        """Judge stages on all their rows; what the budget left out says nothing of the data.
-
-        Raises:
-            GateFailedError: If a gate fails.
-            BudgetSpentError: If the budget did not reach for a call, and no stage is left for what was answered.
-        """
-        refused = self.session.dispatcher.refused_by
-        if refused is not None and any(task.stage is FORMAT_DPO for task in tasks):
+    def _raise_if_refused(self) -> None:
+        if (refused := self.session.dispatcher.refused_by) is not None:
             raise refused
-        for task in tasks if refused is None else ():
+
+    async def gates(self, *tasks: StageTask) -> None:
+        """Judge stages on all their rows; what the budget left out says nothing of the data. Raises GateFailedError."""
+        for task in tasks if self.session.dispatcher.refused_by is None else ():
             await self.judging.gate(task.stage, "whole", self.behind(task))
 
     async def publish(self) -> None:
-        """Bring the dataset to where the recipe says, now that every gate has passed."""
+        """Bring the dataset to where the recipe says, now that every gate has passed.
+
+        Raises:
+            BudgetSpentError: If the budget did not reach for a call, so that rows are missing and gates not judged.
+        """
+        self._raise_if_refused()
         run = self.session.run
         made = [one.account.rows_out for one in run.handles() if one.handle.stage == FORMAT_DPO.name]
         run.save(run.state().model_copy(update={"publishable": run.product() != "pairs" or sum(made) > 0}))
@@ -212,7 +212,7 @@ class ActiveRun(Driver):
             last = next((self.behind(task) for task in reversed(self.tasks) if self.futures[task.name]), ())
             future = publishing(run).submit(return_state=False, wait_for=[*self.judging.whole_stages, *last])
             released = Release.model_validate(await result_of(future))
-            self.message = f"{released.rows:,} {run.product()} in {' and '.join(released.places)}"
+            self.message = f"{released.contents(run.product())} in {' and '.join(released.places)}"
 
     def final_state(self) -> State[str]:
         """Return the flow run's last state, which says what came of the run; its result is the run's id."""

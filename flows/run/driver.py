@@ -163,8 +163,8 @@ class Driver(ABC):
 
     def taking(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> list[StageTask]:
         """Return those of some stages that the recipe has for some rows."""
-        given = [stages] if isinstance(stages, StageTask) else stages
-        wanted = [one for one in given if one.stage.wanted(self.recipe)]
+        named = [stages] if isinstance(stages, StageTask) else stages
+        wanted = [one for one in named if one.stage.wanted(self.recipe)]
         return [one for one in wanted if one.stage.of_rewrites or rows.part == ORIGINALS]
 
     async def split(self, task: StageTask, rows: Rows) -> list[Chunk]:

@@ -94,6 +94,22 @@ def test_a_budget_that_ends_before_anybody_responds_gives_pairs_of_what_passed(
     assert_pairs_and_account(job, sent(job.server))
 
 
+def test_instructions_that_the_budget_left_incomplete_are_not_published(new_job: NewJob) -> None:
+    job = new_job()
+    job.prepare(1)
+    recipe = {"name": "seeds", "models": recipe_for(job.server.base_url)["models"], "publish": {"path": "out"}}
+    source = {"kind": "magpie", "model": "small", "template": "<user>", "target": 60}
+    job.write_plain({**recipe, "source": source, "budget": {"calls": 40}})
+    assert "the budget of 40 calls does not cover" in job.run().failed(4)
+    assert not job.out.exists()
+    assert job.command("runs", "-w", job.workspace).succeeded().out.count("stopped") == 1
+
+    job.write_plain({**recipe, "source": source, "budget": {"calls": 5_000}})
+    job.run().succeeded()
+    assert job.kept() == sent(job.server)
+    assert job.out.exists()
+
+
 @pytest.mark.slow
 def test_a_budget_that_is_spent_while_inventing_stops_cleanly_and_goes_on_when_it_is_raised(new_job: NewJob) -> None:
     job = new_job()

@@ -16,6 +16,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import load_recipe
+from kasasagi.flows.run.plan import planner
 from kasasagi.flows.runner import Result, run_recipe
 from kasasagi.flows.views.trace import reply_text, trace
 from kasasagi.tasks.asking import Session, read_rows
@@ -112,6 +113,22 @@ def plans(recipe: Path) -> dict[str, tuple[int, int]]:
 
 def run(recipe: Path, *overrides: str) -> Result:
     return run_recipe(recipe, [f"publish.path={recipe.parent / 'out'}", *overrides], workspace=recipe.parent / "ws")
+
+
+def test_a_plan_takes_the_results_of_earlier_runs_as_long_as_they_can_be_read(
+    tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = write_job(tmp_path, server, BREVITY, COUNTED)
+    result = run(recipe)
+    known = plans(recipe)
+    assert all(calls == there > 0 for calls, there in known.values())
+    with monkeypatch.context() as patch:
+        patch.setattr(planner, "known_answers", pytest.fail)
+        assert plans(recipe) == known
+    results = [file for file in result.run.workspace.results_folder.glob("kasasagi-*") if file.is_file()]
+    for number, file in enumerate(results):
+        file.write_bytes([b"", b"{}", b'{"result": "[]"}', file.read_bytes()[:-40]][number % 4])
+    assert plans(recipe) == known, "the ledger has every answer"
 
 
 BREVITY = {"use": "my_stages.brevity", "model": "small"}

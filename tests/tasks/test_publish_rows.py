@@ -1,4 +1,4 @@
-"""A format that has not one row for each pair: rows are told from pairs wherever a publication is counted."""
+"""A format that has not one row for each pair: a publication says of each number whether it counts rows or pairs."""
 
 import json
 from pathlib import Path
