@@ -14,6 +14,7 @@ from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.load import DatasetSource
 from kasasagi.tasks.own.config import OwnStage
+from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.publish import PublishConfig
 from kasasagi.tasks.respond.config import RespondConfig
 from kasasagi.tasks.rewrite.config import RewriteConfig
@@ -120,6 +121,11 @@ class Recipe(Config):
     def neighbor_columns(self) -> tuple[str, ...]:
         """Columns that the comparison by meaning adds."""
         return COLUMNS if self.semantic else ()
+
+    @property
+    def stage_columns(self) -> tuple[str, ...]:
+        """Columns that the stages of this recipe add to the prompts."""
+        return tuple(name for stage in STAGES for name in stage.columns(self))
 
     def plain(self) -> dict[str, Any]:
         """Return the recipe as plain data, without what was left at its default; it can be read again."""

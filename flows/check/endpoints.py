@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx2
 import openai
-import orjson
 
 from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.endpoints.connection_errors import connection_words
@@ -14,7 +13,7 @@ from kasasagi.blocks.endpoints.failures import UNAVAILABLE, read_failure
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.endpoints.redirects import RedirectRefusedError
 from kasasagi.blocks.endpoints.reward import endpoint_of
-from kasasagi.blocks.engines.kinds import engine_for, engines_for
+from kasasagi.blocks.engines.kinds import engine_for
 from kasasagi.blocks.models.kinds import (
     BundledModel,
     ModelConfig,
@@ -27,20 +26,15 @@ from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.blocks.models.providers import price_as_of, providers
 from kasasagi.flows.check.before_start import model_problems
 from kasasagi.flows.check.engines import check_magpie
-from kasasagi.flows.check.judges import Complete, ask_preference, example_row, judge_example
+from kasasagi.flows.check.judges import Complete, ask_preference, example_row
 from kasasagi.flows.check.vllm import describe_vllm
 from kasasagi.flows.recipe.errors import nearest
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.views.language import say
-from kasasagi.tasks.converse import dialogue as converse
-from kasasagi.tasks.converse.plan import dialogues
 from kasasagi.tasks.judge.config import JudgeConfig
-from kasasagi.tasks.pre_query import pre_query
+from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.respond.answers import conversation
-from kasasagi.tasks.rewrite import write as rewrite
-from kasasagi.tasks.synthesize import MagpieSource, Steering
-from kasasagi.tasks.tags import label as tags
+from kasasagi.tasks.synthesize import MagpieSource
 from kasasagi.tasks.token_counts import token_counter
 
 PING_VECTOR = {"input": "Hello."}
@@ -152,44 +146,15 @@ def check_student(loaded: LoadedRecipe, log: Callable[[str], None]) -> None:
 
 
 def example_requests(loaded: LoadedRecipe, first: Mapping[str, Any] | None = None) -> Iterator[tuple[str, str]]:
-    """Yield one rendered request for each model that invents, responds or judges: a title, and its text.
+    """Yield one rendered request for each model that invents, labels, rewrites, responds or judges: a title, its text.
 
     first is the source's first row that passes the filter; without one, a question of ours is the example. Raises
     PreQueryUnknownError where the text before the user's words is unknown, SteeringError.
     """
-    recipe = loaded.recipe
-    if isinstance(recipe.source, MagpieSource):
-        engines = engines_for({recipe.source.model: recipe.models[recipe.source.model]})
-        model, source = recipe.models[recipe.source.model], recipe.source
-        begins = pre_query(source.template, model, engines.get(source.model), loaded.base)
-        params = Steering.read(source, loaded.base).of(0)
-        yield (
-            say("{model} continues this text as a user", model=source.model),
-            begins.text(params.system, steer=params.steer),
-        )
-    if (talks := dialogues(recipe.source)) is not None:
-        engine = engines_for({talks.model: recipe.models[talks.model]}).get(talks.model)
-        goes_on = converse.begins_for(talks, recipe.models[talks.model], engine, loaded.base)
-        yield (
-            say("{model} continues this text with the user's next turn", model=talks.model),
-            goes_on.text(None, converse.EXAMPLE, talks.steer),
-        )
-    row = first or example_row(recipe)
-    for responder in recipe.respond.models:
-        model = recipe.models[responder.use]
-        sampling = responder.sampling.over(recipe.respond.sampling.over(model.sampling)).parameters()
-        messages = conversation(row, recipe.respond.template, recipe.respond.system_of(responder))
-        yield say("{model} is asked", model=responder.name), _pretty({"messages": messages, **sampling})
-    if recipe.tags is not None:
-        yield say("{model} tags", model=recipe.tags.model), tags.example(recipe.tags, row["instruction"])
-    if recipe.rewrite is not None:
-        yield say("{model} rewrites", model=recipe.rewrite.model), rewrite.example(recipe.rewrite, row["instruction"])
-    if recipe.judging is not None:
-        yield judge_example(loaded, recipe.judging, first)
-
-
-def _pretty(value: object) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    row = dict(first or example_row(loaded.recipe))
+    for stage in STAGES:
+        for one in stage.examples(loaded.recipe, loaded.base, row):
+            yield say(one.title, model=one.model), one.text
 
 
 def check_endpoints(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None]) -> list[str]:

@@ -1,65 +1,34 @@
-"""What `kasasagi check` shows of the judges: their request, and with --ping which of two plain answers they prefer."""
+"""What `kasasagi check --ping` shows of the judges: which of two plain answers they prefer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import BundledModel, RewardModel
 from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.flows.recipe.loading import LoadedRecipe
-from kasasagi.flows.views.language import say
 from kasasagi.tasks.asking import Answered
-from kasasagi.tasks.judge.checkers.auto import kind_for, needs_extra
-from kasasagi.tasks.judge.checkers.finding import Case
-from kasasagi.tasks.judge.checkers.numbers.expressions import EXTRA
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.groups import Group
 from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.prompt import Language
 from kasasagi.tasks.judge.rate import read_answer
 from kasasagi.tasks.judge.replies.lines import UnreadableReply
-from kasasagi.tasks.judge.requests import body_for, judge_language
-from kasasagi.tasks.judge.verify.config import VerifyConfig
-from kasasagi.tasks.judge.verify.work import last_turn
+from kasasagi.tasks.judge.requests import body_for
 from kasasagi.tasks.recipe import Recipe
 
 EXAMPLE: dict[Language, str] = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
 GOOD: dict[Language, str] = {"en": "The capital of Japan is Tokyo.", "ja": "日本の首都は東京です。"}
 BAD: dict[Language, str] = {"en": "The capital of Japan is Berlin.", "ja": "日本の首都はベルリンです。"}
-SHOWN_TRUTH = 200
 Complete = Callable[[Request], Awaitable[Completion]]
 
 
-def example_row(recipe: Recipe, language: Language = "en") -> dict[str, Any]:
-    """Return an example of a prompt, with a name in place of each column that the recipe keeps."""
+def example_row(recipe: Recipe) -> dict[str, Any]:
+    """Return an example of a prompt in the judge's language, with a name in place of each column that is kept."""
+    language = _language(recipe.judging) if recipe.judging else "en"
     columns: dict[str, Any] = {name: f"({name})" for name in recipe.kept_columns}
     messages = [{"role": "user", "content": EXAMPLE[language]}]
     return {**columns, "prompt_id": "0" * 32, "instruction": EXAMPLE[language], "messages": messages}
-
-
-def judge_example(
-    loaded: LoadedRecipe, judging: JudgeConfig, first: Mapping[str, Any] | None = None
-) -> tuple[str, str]:
-    """Return what the judges are asked about the source's first row, else about an example, with a title."""
-    row = first or example_row(loaded.recipe, _language(judging))
-    if judging.verifies:
-        return "answers are checked, and no model is asked", _checked(judging.verifying, row)
-    language, method = judge_language(judging, row), _method(loaded, judging, judging.judges[0])
-    texts = ["(first answer)", "(second answer)"][: len(method.groups(row["prompt_id"], 2)[0])]
-    request = method.request(row, texts, judging.criteria[0], language)
-    title = say("{model} judges", model=", ".join(judging.judges))
-    return title, "\n".join(turn["content"] for turn in request["messages"])
-
-
-def _checked(config: VerifyConfig, row: Mapping[str, Any]) -> str:
-    """Return what the answers to a prompt are checked against, and whether something for that is missing here."""
-    truth = config.constraint if config.truth is None else row.get(config.truth)
-    kind = config.kind if config.kind != "auto" else kind_for(Case("", truth, last_turn(row)))
-    against = "what the prompt asks for" if truth is None else repr(truth)
-    lines = [f"{kind} against {against[:SHOWN_TRUTH]}"]
-    if kind == "number" and truth is not None and needs_extra(str(truth)):
-        lines.append(f"such expressions are compared by the extra [{EXTRA}], which is not installed")
-    return "\n".join(lines)
 
 
 async def ask_preference(
@@ -101,7 +70,7 @@ def _questions(loaded: LoadedRecipe, judging: JudgeConfig, label: str) -> list[t
     """
     language, method = _language(judging), _method(loaded, judging, label)
     body = body_for(judging, loaded.recipe.models[label])
-    row, found = example_row(loaded.recipe, language), []
+    row, found = example_row(loaded.recipe), []
     for group in method.groups(row["prompt_id"], 2):
         texts = [(GOOD[language], BAD[language])[index] for index in group]
         request = {**method.request(row, texts, judging.criteria[0], language), **body}

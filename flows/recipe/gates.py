@@ -8,7 +8,6 @@ from kasasagi.flows.recipe.errors import shown
 from kasasagi.tasks.gate.active_expectations import unfilled_columns
 from kasasagi.tasks.gate.own import class_problem, with_own_defaults
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 
 KINDS = (pa.string(), pa.null())
 """What a column of the source may hold, where its type matters to a query: texts, or anything else."""
@@ -61,8 +60,8 @@ def _problems_of_queries(recipe: Recipe, base: Path) -> list[str]:
 
 def _more_columns(recipe: Recipe, kind: pa.DataType) -> list[pa.Field]:
     """Return the columns that the prompts of a recipe have besides their own; those of the source are of some type."""
-    more = [*recipe.kept_columns, *recipe.filter.columns, *recipe.tag_columns, *recipe.neighbor_columns]
-    return [pa.field(name, kind) for name in dict.fromkeys([*more, *(REWRITE_COLUMNS if recipe.rewrite else ())])]
+    more = [*recipe.kept_columns, *recipe.filter.columns, *recipe.stage_columns]
+    return [pa.field(name, kind) for name in dict.fromkeys(more)]
 
 
 def _remedy(recipe: Recipe, rule: str) -> str:

@@ -11,7 +11,6 @@ from kasasagi.tasks.own.config import OwnStage
 from kasasagi.tasks.own.loading import own_function
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 
 
 def own_stage_problems(recipe: Recipe, base: Path) -> list[str]:
@@ -36,8 +35,7 @@ def own_stage_problems(recipe: Recipe, base: Path) -> list[str]:
 
 
 def _prompt_columns(recipe: Recipe) -> list[str]:
-    more = [*recipe.kept_columns, *recipe.filter.columns, *recipe.tag_columns, *recipe.neighbor_columns]
-    return [*PROMPTS.names, *more, *(REWRITE_COLUMNS if recipe.rewrite else ())]
+    return [*PROMPTS.names, *recipe.kept_columns, *recipe.filter.columns, *recipe.stage_columns]
 
 
 def _problems(where: str, entry: OwnStage, recipe: Recipe, base: Path, columns: set[str]) -> list[str]:

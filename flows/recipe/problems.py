@@ -11,7 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from kasasagi.blocks.models.kinds import OpenAIModel, RewardModel
 from kasasagi.blocks.own.registry import Registry
 from kasasagi.flows.recipe.errors import nearest, shown
-from kasasagi.flows.recipe.judging import judges_of, judging_problems
+from kasasagi.flows.recipe.judging import judging_problems
 from kasasagi.flows.recipe.verifying import verify_problems
 from kasasagi.tasks.converse.config import Turns
 from kasasagi.tasks.converse.plan import TurnsError, dialogues
@@ -23,11 +23,11 @@ from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import known_placeholders, required_placeholders
 from kasasagi.tasks.load import SOURCE
 from kasasagi.tasks.pairing.named import STRATEGIES
+from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.publish import PublishConfig
 from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.recipe import PROMPT_COLUMNS, Recipe
 from kasasagi.tasks.respond.rules import ANSWER_RULES
-from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 from kasasagi.tasks.synthesize import MagpieSource
 
 
@@ -62,28 +62,16 @@ def _own_problems(recipe: Recipe, base: Path) -> list[str]:
 
 
 def _unknown_models(recipe: Recipe) -> list[str]:
-    speaking = _speaking(recipe)
+    named = list(dict.fromkeys((*model, stage.needs_words) for stage in STAGES for model in stage.named_models(recipe)))
     return [
         f"{place}: {name!r} is a reward model, which gives numbers and no words; name another"
-        for place, name in speaking
-        if isinstance(recipe.models.get(name), RewardModel)
+        for place, name, needs_words in named
+        if needs_words and isinstance(recipe.models.get(name), RewardModel)
     ] + [
         f"{place}: {name!r} is not a model of this recipe{nearest(name, list(recipe.models))}"
-        for place, name in [*speaking, *judges_of(recipe)]
+        for place, name, _ in named
         if name not in recipe.models
     ]
-
-
-def _speaking(recipe: Recipe) -> list[tuple[str, str]]:
-    """Return the models whose words are wanted, with the places in the recipe that name them; judges may
-    give numbers.
-    """
-    used = [(f"respond.models.{i}", responder.use) for i, responder in enumerate(recipe.respond.models)]
-    if isinstance(recipe.source, MagpieSource):
-        used.append(("source.model", recipe.source.model))
-    stages = {"tags": recipe.tags, "semantic": recipe.semantic, "rewrite": recipe.rewrite}
-    used += [(f"{name}.model", stage.model) for name, stage in stages.items() if stage is not None]
-    return used + _in_turns(recipe)
 
 
 def _unknown_responders(recipe: Recipe) -> list[str]:
@@ -98,15 +86,6 @@ def _unknown_responders(recipe: Recipe) -> list[str]:
         for label in labels
         if label not in responders
     ]
-
-
-def _in_turns(recipe: Recipe) -> list[tuple[str, str]]:
-    """Return the models that have a part in further turns, with the places in the recipe that name them."""
-    turns = recipe.source.turns
-    if turns is None or isinstance(turns, int):
-        return []
-    named = {"source.turns.model": turns.model, "source.turns.answers.model": turns.answers.model}
-    return [(place, name) for place, name in named.items() if name is not None]
 
 
 def _turn_problems(recipe: Recipe) -> list[str]:
@@ -212,13 +191,10 @@ def _filter_problems(recipe: Recipe, base: Path) -> list[str]:
 
 def _taken_columns(recipe: Recipe, known: Sequence[str]) -> list[str]:
     """Return one sentence for each column that a stage would add and that is there already."""
-    added = {"tags": recipe.tag_columns, "semantic": recipe.neighbor_columns}
-    added["rewrite"] = REWRITE_COLUMNS if recipe.rewrite else ()
-    remedies = {"tags": "set tags.prefix", "semantic": "rename that one", "rewrite": "rename that one"}
     taken = {name.casefold() for name in known}
     return [
-        f"{stage}: {name!r} is a column of the prompts already; {remedies[stage]}"
-        for stage, columns in added.items()
-        for name in columns
+        f"{stage.name}: {name!r} is a column of the prompts already; {stage.if_taken}"
+        for stage in STAGES
+        for name in stage.columns(recipe)
         if name.casefold() in taken
     ]

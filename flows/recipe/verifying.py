@@ -14,7 +14,7 @@ def verify_problems(recipe: Recipe, base: Path) -> list[str]:
     if recipe.judging is None or not recipe.judging.verifies:
         return []
     config = recipe.judging.verifying
-    known = [*recipe.prompt_columns, *recipe.filter.columns, *recipe.tag_columns, *recipe.neighbor_columns]
+    known = [*recipe.prompt_columns, *recipe.filter.columns, *recipe.stage_columns]
     problems = []
     if config.truth is not None and config.truth not in known and not recipe.stages:
         problems.append(

@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.dispatch.estimates import prompt_tokens
 from kasasagi.blocks.dispatch.pending_requests import Question
+from kasasagi.blocks.engines.kinds import engines_for
 from kasasagi.blocks.models.chat_template import TemplateRefusedError
 from kasasagi.blocks.models.kinds import ModelConfig, OpenAIModel
 from kasasagi.blocks.models.llm import Completion, Engine, Message
@@ -22,13 +23,13 @@ from kasasagi.blocks.models.pre_query import PreQuery, PreQueryUnknownError
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row
 from kasasagi.tasks.converse.estimates import calls_at_most
-from kasasagi.tasks.converse.plan import Dialogues
+from kasasagi.tasks.converse.plan import Dialogues, dialogues
 from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.filter import DedupConfig, FilterConfig, filter_prompts
 from kasasagi.tasks.parsing import request_body
 from kasasagi.tasks.pre_query import pre_query
 from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
-from kasasagi.tasks.stage import Guess
+from kasasagi.tasks.stage import Example, Guess
 from kasasagi.tasks.synthesize.cleaning import MARKS, instruction_of
 from kasasagi.tasks.synthesize.templates import with_stops, without_line_stops
 from kasasagi.tasks.text.response_rules import Answer
@@ -116,6 +117,16 @@ def begins_for(plan: Dialogues, model: ModelConfig, engine: Engine | None, base:
             "another model under source.turns.model, or the name of a family as source.turns.template"
         ) from error
     return begins
+
+
+def example(recipe: Any, base: Path, row: Mapping[str, Any]) -> Iterator[Example]:
+    """Yield the text that the model which plays the user continues, rendered for a person. Raises TurnsError."""
+    plan = dialogues(recipe.source)
+    if plan is not None:
+        model = recipe.models[plan.model]
+        begins = begins_for(plan, model, engines_for({plan.model: model}).get(plan.model), base)
+        text = begins.text(None, EXAMPLE, plan.steer)
+        yield Example("{model} continues this text with the user's next turn", plan.model, text)
 
 
 def _answer(session: Session, plan: Dialogues, talks: Sequence[Conversation], chunk: int) -> list[Answered]:

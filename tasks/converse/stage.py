@@ -2,15 +2,26 @@
 
 from typing import Any
 
-from kasasagi.tasks.converse.plan import dialogues, has_further_turns
+from kasasagi.tasks.converse.plan import TurnsError, dialogues, has_further_turns
 from kasasagi.tasks.gate.expectation import holds, never, unique
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
 from kasasagi.tasks.stage import Stage
 
 
-def _models(recipe: Any) -> list[str]:
-    plan = dialogues(recipe.source, recipe.filter.rules)
-    return [] if plan is None else [plan.model, plan.answerer]
+def _named_models(recipe: Any) -> list[tuple[str, str]]:
+    try:
+        plan = dialogues(recipe.source, recipe.filter.rules)
+    except TurnsError:  # a problem of the recipe, which is said elsewhere
+        return []
+    if plan is None:
+        return []
+    user = "source.model" if recipe.source.kind == "magpie" and _own_model(recipe) is None else "source.turns.model"
+    return [(user, plan.model), ("source.turns.answers.model" if plan.answers.model else user, plan.answerer)]
+
+
+def _own_model(recipe: Any) -> str | None:
+    """Return the model that turns name themselves; a number of turns names none."""
+    return getattr(recipe.source.turns, "model", None)
 
 
 # A dialogue that had its turns from the start does not count for how dialogues continue.
@@ -34,7 +45,9 @@ CONVERSE = Stage(
     "converse",
     version=5,
     wanted=lambda recipe: has_further_turns(recipe.source),
-    models=_models,
+    task="kasasagi.tasks.converse.task:converse",
+    named_models=_named_models,
+    example="kasasagi.tasks.converse.dialogue:example",
     gate=Gate(
         _GROWN,
         "row_id",

@@ -12,6 +12,7 @@ FILTER = Stage(
     "filter",
     version=5,
     wanted=lambda recipe: True,
+    task="kasasagi.tasks.filter.task:filter_prompts",
     pays=False,
     gate=Gate(
         "SELECT prompt_id, length(instruction) AS characters, finish_reason FROM prompts",

@@ -29,6 +29,7 @@ FORMAT_DPO = Stage(
     "format_dpo",
     version=3,
     wanted=lambda recipe: recipe.pairing,
+    task="kasasagi.tasks.format_dpo.task:format_dpo",
     pays=False,
     gate=Gate(
         _PAIRS,

@@ -1,8 +1,9 @@
 """What the judges are asked: one request for each judge, aspect, order and group of a prompt's responses."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.canonical import ledger_key
@@ -15,6 +16,8 @@ from kasasagi.tasks.judge.groups import in_order
 from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.prompt import Language, instruction_text, repair_messages
 from kasasagi.tasks.judge.rubric import columns_used
+from kasasagi.tasks.judge.verify.work import shown_check
+from kasasagi.tasks.stage import Example
 from kasasagi.tasks.text.languages import script_of
 
 
@@ -148,6 +151,19 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
     if config.language != "auto":
         return config.language
     return "ja" if script_of(instruction_text(prompt["messages"], "en")) == "ja" else "en"
+
+
+def example(recipe: Any, base: Path, row: Mapping[str, Any]) -> Iterator[Example]:
+    """Yield what the judges are asked about two answers to a row, or what checks the answers, for a person."""
+    config: JudgeConfig = recipe.judging
+    if config.verifies:
+        yield Example("answers are checked, and no model is asked", "", shown_check(config.verifying, row))
+        return
+    method = method_of(config, base, bundled=isinstance(recipe.models[config.judges[0]], BundledModel))
+    texts = ["(first answer)", "(second answer)"][: len(method.groups(row["prompt_id"], 2)[0])]
+    request = method.request(row, texts, config.criteria[0], judge_language(config, row))
+    text = "\n".join(turn["content"] for turn in request["messages"])
+    yield Example("{model} judges", ", ".join(config.judges), text)
 
 
 def repair_request(

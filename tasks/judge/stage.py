@@ -1,5 +1,7 @@
 """The stage `judge`: judges rate responses."""
 
+from typing import Any
+
 from kasasagi.tasks.gate.expectation import holds, never
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
 from kasasagi.tasks.stage import Stage
@@ -34,6 +36,14 @@ SELECT min(verdict) = max(verdict) AS judges_agree
 FROM verdicts GROUP BY one, other, aspect, ordering HAVING count(DISTINCT judge) > 1
 """
 
+
+def _judges(recipe: Any) -> list[tuple[str, str]]:
+    config = recipe.judge
+    if config is None:
+        return []
+    return [("judge.model" if config.model else f"judge.models.{n}", name) for n, name in enumerate(config.judges)]
+
+
 # Version 2: what may be a quotation is no verdict. 3: JSON beside words is none, nor is what stands behind an end of
 # thinking that may be quoted. 4: nor is a reply that was cut off. 5: sixteen forms of thinking are split
 # off. 6: a verdict that also stands in a judged text is none; labels behind a number and closing courtesies are read.
@@ -43,7 +53,10 @@ JUDGE = Stage(
     "judge",
     version=7,
     wanted=lambda recipe: recipe.judging is not None,
-    models=lambda recipe: list(recipe.judging.judges),
+    task="kasasagi.tasks.judge.task:judge",
+    named_models=_judges,
+    needs_words=False,
+    example="kasasagi.tasks.judge.requests:example",
     repairs=lambda recipe: 0 if recipe.judging.method in ("reward", "verify") else int(recipe.judging.repairs),
     gate=Gate(
         _VERDICTS,

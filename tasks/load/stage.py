@@ -8,6 +8,7 @@ LOAD = Stage(
     "load",
     version=4,
     wanted=lambda recipe: recipe.source.kind == "dataset",
+    task="kasasagi.tasks.load.task:load",
     pays=False,
     gate=Gate("SELECT prompt_id FROM loaded", "prompt_id", (rows("load"),), table="loaded"),
 )

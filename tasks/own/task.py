@@ -33,7 +33,14 @@ def own_tasks(recipe: Recipe, base: Path, after: str) -> list[StageTask]:
 def _own_task(entry: OwnStage, base: Path) -> StageTask:
     function, settings = own_function(entry, base)
     table = "prompts" if entry.after == "prompts" else "responses"
-    stage = Stage(entry.name, function.version, lambda recipe: True, lambda recipe: entry.models, lambda recipe: 1)
+    stage = Stage(
+        entry.name,
+        function.version,
+        wanted=lambda recipe: True,
+        task=entry.use,
+        named_models=lambda recipe: [("stages", name) for name in entry.models],
+        repairs=lambda recipe: 1,
+    )
 
     def key_parts(context: Context, job: ChunkJob) -> list[Any]:
         """Return what decides the rows: the settings, the models and the text of the file."""

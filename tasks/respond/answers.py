@@ -2,12 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
+import orjson
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -20,6 +22,7 @@ from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask,
 from kasasagi.tasks.respond.config import PLAIN_TEMPLATE, RespondConfig, Responder
 from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
 from kasasagi.tasks.respond.stage import RESPOND
+from kasasagi.tasks.stage import Example
 from kasasagi.tasks.text.response_rules import Answer
 from kasasagi.tasks.text.thoughts.thinking import split_thinking
 
@@ -52,6 +55,16 @@ def conversation(prompt: Mapping[str, Any], template: str, system_prompt: str | 
     if system_prompt and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system_prompt})
     return messages
+
+
+def example(recipe: Any, base: Path, row: Mapping[str, Any]) -> Iterator[Example]:
+    """Yield what each responder is sent, as JSON for a person. Raises what the template raises."""
+    config: RespondConfig = recipe.respond
+    for responder in config.models:
+        sampling = responder.sampling.over(config.sampling.over(recipe.models[responder.use].sampling)).parameters()
+        messages = conversation(row, config.template, config.system_of(responder))
+        request = orjson.dumps({"messages": messages, **sampling}, option=orjson.OPT_INDENT_2)
+        yield Example("{model} is asked", responder.name, request.decode())
 
 
 def questions_for(session: Session, config: RespondConfig, prompts: Sequence[Mapping[str, Any]]) -> list[Asked]:

@@ -32,7 +32,9 @@ RESPOND = Stage(
     "respond",
     version=6,
     wanted=lambda recipe: recipe.answers,
-    models=lambda recipe: [responder.use for responder in recipe.respond.models],
+    task="kasasagi.tasks.respond.task:respond",
+    named_models=lambda recipe: [(f"respond.models.{n}", one.use) for n, one in enumerate(recipe.respond.models)],
+    example="kasasagi.tasks.respond.answers:example",
     calls_each=lambda recipe: recipe.respond.answers,
     gate=Gate(
         _ANSWERS,

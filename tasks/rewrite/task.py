@@ -45,7 +45,7 @@ def together(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard |
         return None
     path = context.path(prompts)
     recipe = context.recipe
-    added = {*recipe.filter.columns, *recipe.tag_columns, *recipe.neighbor_columns}
+    added = {*recipe.filter.columns, *recipe.stage_columns}
     kept = [name for name in pq.read_schema(path).names if name not in added]
     source = f"read_parquet({quoted(path)})"
     files = ", ".join(quoted(context.path(shard)) for shard in made)

@@ -1,9 +1,10 @@
 """Rewrite: each prompt's last turn is rewritten in every way that the recipe names; what fails is quarantined."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from kasasagi.tasks.parsing import (
 )
 from kasasagi.tasks.rewrite.config import METHOD, ORIGIN, Method, RewriteConfig
 from kasasagi.tasks.rewrite.stage import REWRITE
+from kasasagi.tasks.stage import Example
 
 REWRITTEN = pa.schema(
     [
@@ -145,8 +147,10 @@ def _row(request: RewriteRequest, text: str, one: ParsedReply[str], place: int) 
     }
 
 
-def example(config: RewriteConfig, text: str) -> str:
-    """Return one rendered rewriting request, for a person to look at."""
-    turns = [{"role": "user", "content": text}]
+def example(recipe: Any, base: Path, row: Mapping[str, Any]) -> Iterator[Example]:
+    """Yield a rewriting request in the first way, rendered for a person."""
+    config: RewriteConfig = recipe.rewrite
+    turns = [{"role": "user", "content": row["instruction"]}]
     request = RewriteRequest({"prompt_id": prompt_id(turns), "messages": turns}, config.methods[0])
-    return "\n".join(message["content"] for message in rewrite_messages(config, request))
+    text = "\n".join(message["content"] for message in rewrite_messages(config, request))
+    yield Example("{model} rewrites", config.model, text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from kasasagi.tasks.parsing import (
     request_body,
     template,
 )
+from kasasagi.tasks.stage import Example
 from kasasagi.tasks.tags.config import TagsConfig
 from kasasagi.tasks.tags.labels import Kind
 from kasasagi.tasks.tags.reader import read_tags
@@ -105,6 +107,8 @@ def _quarantine_unread(prompt: Mapping[str, Any], one: ParsedReply[Tags]) -> dic
     return quarantine_row(TAGS.name, digest([prompt["prompt_id"], TAGS.name]), reason, detail, payload)
 
 
-def example(config: TagsConfig, text: str) -> str:
-    """Return one rendered tagging request, for a person to look at."""
-    return "\n".join(message["content"] for message in tag_messages(config, [{"role": "user", "content": text}]))
+def example(recipe: Any, base: Path, row: Mapping[str, Any]) -> Iterator[Example]:
+    """Yield a labelling request, rendered for a person."""
+    config: TagsConfig = recipe.tags
+    messages = tag_messages(config, [{"role": "user", "content": row["instruction"]}])
+    yield Example("{model} tags", config.model, "\n".join(message["content"] for message in messages))

@@ -2,7 +2,7 @@
 
 from kasasagi.tasks.gate.expectation import never
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, of_calls
-from kasasagi.tasks.stage import Stage
+from kasasagi.tasks.stage import Stage, model_of
 
 # A prompt that was labelled, and rejected by a condition on its labels, goes by its own id; an unread reply does not.
 _UNREAD = f"row_id IS DISTINCT FROM payload->>'prompt_id' AND NOT {NOT_ANSWERED}"
@@ -13,7 +13,11 @@ TAGS = Stage(
     "tags",
     version=5,
     wanted=lambda recipe: recipe.tags is not None,
-    models=lambda recipe: [recipe.tags.model],
+    task="kasasagi.tasks.tags.task:tags",
+    named_models=model_of("tags"),
+    example="kasasagi.tasks.tags.label:example",
+    columns=lambda recipe: recipe.tag_columns,
+    if_taken="set tags.prefix",
     repairs=lambda recipe: int(recipe.tags.repairs),
     gate=of_calls("tags", _UNREAD, never("tags", "unreadable", 0.05)),
 )

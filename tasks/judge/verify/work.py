@@ -7,8 +7,10 @@ from typing import Any
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, keep_chunk, quarantine_row, read_rows
+from kasasagi.tasks.judge.checkers.auto import kind_for, needs_extra
 from kasasagi.tasks.judge.checkers.finding import Case, Checker, Finding, cannot_tell
 from kasasagi.tasks.judge.checkers.named import CHECKERS
+from kasasagi.tasks.judge.checkers.numbers.expressions import EXTRA
 from kasasagi.tasks.judge.checkers.truths import is_missing
 from kasasagi.tasks.judge.config import VERIFY, JudgeConfig
 from kasasagi.tasks.judge.stage import JUDGE
@@ -16,6 +18,8 @@ from kasasagi.tasks.judge.verify.config import VerifyConfig
 from kasasagi.tasks.judge.votes import by_prompt_id
 from kasasagi.tasks.text.endings import cut_off_detail, is_cut_off
 
+SHOWN_TRUTH = 200
+"""Characters of a truth that a person is shown."""
 Row = Mapping[str, Any]
 
 
@@ -85,6 +89,17 @@ def _unrated(config: VerifyConfig, answer: Row, found: Finding) -> dict[str, Any
     }
     name = digest([answer["response_id"], config.aspect])
     return quarantine_row(JUDGE.name, name, found.reason, found.detail, payload)
+
+
+def shown_check(config: VerifyConfig, row: Row) -> str:
+    """Return what the answers to a prompt are checked against, and whether something for that is missing here."""
+    truth = config.constraint if config.truth is None else row.get(config.truth)
+    kind = config.kind if config.kind != "auto" else kind_for(Case("", truth, last_turn(row)))
+    against = "what the prompt asks for" if truth is None else repr(truth)
+    lines = [f"{kind} against {against[:SHOWN_TRUTH]}"]
+    if kind == "number" and truth is not None and needs_extra(str(truth)):
+        lines.append(f"such expressions are compared by the extra [{EXTRA}], which is not installed")
+    return "\n".join(lines)
 
 
 def constraint_problem(config: VerifyConfig, checker: Checker) -> str | None:
