@@ -113,7 +113,7 @@ class Chunking:
         gather: Returns the prompts that continue, from the input and the chunks' results; None if none do.
         more_inputs: Further shards that it reads, by table, for a part of the prompts.
         needs_origin: Whether its chunks contain the origin of a prompt, which may change while the requests stay
-            equal.
+            equal; those of a stage that makes the prompts again always do.
     """
 
     key_parts: Callable[[Context, ChunkJob], list[Any]]
@@ -124,6 +124,10 @@ class Chunking:
     gather: Callable[[Context, Shard, Sequence[Shard]], Shard | None] = keep_all
     more_inputs: Callable[[Context, int], Mapping[str, Shard]] = lambda context, part: {}
     needs_origin: Callable[[Context], bool] = lambda context: False
+
+    def keeps_origin(self, context: Context) -> bool:
+        """Return whether its chunks contain the origin of a prompt."""
+        return "prompts" in self.makes or self.needs_origin(context)
 
 
 class StageTask(Task[[ChunkJob], dict[str, Any]]):

@@ -13,16 +13,6 @@ _UP_TO_ONE = {"pairwise": "shares of matches won, from 0 to 1", "verify": "1 for
 """The ways of judging whose ratings are at most 1, and what these are."""
 
 
-def judges_of(recipe: Recipe) -> list[tuple[str, str]]:
-    """Return the judges with the places in the recipe that name them."""
-    judge = recipe.judge
-    if judge is None:
-        return []
-    return [
-        ("judge.model" if judge.model else f"judge.models.{number}", name) for number, name in enumerate(judge.judges)
-    ]
-
-
 def judging_problems(recipe: Recipe) -> list[str]:
     """Return what of the judges, the models and the pairs does not go together."""
     judge, pairs = recipe.judging, recipe.pairs

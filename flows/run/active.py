@@ -114,7 +114,7 @@ class ActiveRun(Driver):
         if not taking or not rows.count:
             return rows
         self.progress.now = "planning"
-        chunks = await self.split(taking[0], rows)
+        chunks = await self.split(taking, rows)
         beyond = taking[-1].how.yields(self.context, rows.count) + rows.beside
         await self._log_plan(taking, chunks, beyond, rows.part)
         for task in taking:

@@ -167,14 +167,16 @@ class Driver(ABC):
         wanted = [one for one in named if one.stage.wanted(self.recipe)]
         return [one for one in wanted if one.stage.of_rewrites or rows.part == ORIGINALS]
 
-    async def split(self, task: StageTask, rows: Rows) -> list[Chunk]:
-        """Return rows as chunks of a stage."""
+    async def split(self, stages: Sequence[StageTask], rows: Rows) -> list[Chunk]:
+        """Return rows as chunks of the first of some stages, with all that these need."""
         if rows.shard is None:
             return []
         most = MOST_CHUNKS if self.recipe.runtime is None else self.recipe.runtime.most_chunks
-        leave_out = not task.how.needs_origin(self.context)
+        leave_out = not any(task.how.keeps_origin(self.context) for task in stages)
         shards = await asyncio.to_thread(prompt_chunks, self.context.session.run, rows.shard, most, leave_out)
-        inputs = enumerate(({task.how.reads: shard} for shard in shards), CHUNKS_OF_ORIGINALS * (rows.part == REWRITES))
+        inputs = enumerate(
+            ({stages[0].how.reads: shard} for shard in shards), CHUNKS_OF_ORIGINALS * (rows.part == REWRITES)
+        )
         return [Chunk(number, one, rows.part, after=(*rows.after, *self.gates_passed)) for number, one in inputs]
 
     async def gather(self, task: StageTask, rows: Rows, chunks: Sequence[Chunk]) -> Rows:

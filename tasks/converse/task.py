@@ -51,7 +51,7 @@ def in_order(context: Context, prompts: Shard, made: Sequence[Shard]) -> Shard:
 
 @stage_task(
     CONVERSE,
-    Chunking(key_parts, makes=("prompts",), at_most=at_most, gather=in_order, needs_origin=lambda context: True),
+    Chunking(key_parts, makes=("prompts",), at_most=at_most, gather=in_order),
 )
 def converse(context: Context, job: ChunkJob) -> Handle:
     """Continue one chunk of dialogues until each has its turns."""

@@ -61,7 +61,7 @@ def _own_task(entry: OwnStage, base: Path) -> StageTask:
 
     work.__name__ = work.__qualname__ = entry.name
     work.__doc__ = function.work.__doc__ or f"Do one chunk of {entry.use}."
-    how = Chunking(key_parts, (table,), at_most=at_most, gather=_in_order, needs_origin=lambda context: True)
+    how = Chunking(key_parts, (table,), at_most=at_most, gather=_in_order)
     return stage_task(stage, how)(work)
 
 

@@ -36,7 +36,13 @@ from tests.tasks.helpers import prompt, response, session
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PROMPT = {"prompt_id": "p"}
 JUDGE_STAGE = "kasasagi.tasks.gate.task.judge_stage"
-RESPOND = Stage("respond", version=1, wanted=lambda recipe: True, models=lambda recipe: ["small"])
+RESPOND = Stage(
+    "respond",
+    version=1,
+    wanted=lambda recipe: True,
+    task="",
+    named_models=lambda recipe: [("respond.models.0", "small")],
+)
 
 
 class Trial:

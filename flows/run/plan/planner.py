@@ -63,7 +63,7 @@ class Planner(Driver):
             self.count_of(task)  # one without rows has a plan of no calls
         if not taking or not rows.count:
             return rows
-        done = await self.count(taking, await self.split(taking[0], rows))
+        done = await self.count(taking, await self.split(taking, rows))
         for task in taking:
             self.guess(task, rows.unknown)
         if rows.shard is None or any(self.count_of(task).to_pay for task in taking):

@@ -1,0 +1,16 @@
+"""The stage `gist`: a model sums up."""
+
+from kasasagi.tasks.gate.expectation import never
+from kasasagi.tasks.gate.gate import UNREAD, of_calls
+from kasasagi.tasks.stage import Stage, model_of
+
+GIST = Stage(
+    "gist",
+    version=1,
+    wanted=lambda recipe: recipe.gist is not None,
+    task="kasasagi.tasks.gist.task:gist",
+    named_models=model_of("gist"),
+    example="kasasagi.tasks.gist.task:example",
+    columns=lambda recipe: ("gist",) if recipe.gist else (),
+    gate=of_calls("gist", UNREAD, never("gist", "unreadable", 0.5)),
+)
