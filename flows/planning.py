@@ -8,9 +8,9 @@ from kasasagi.flows.preference import make_pairs, make_prompts
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.run.lifecycle import session_of
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.plan.counting import StagePlan
-from kasasagi.flows.run.plan.planner import Planner
+from kasasagi.flows.run.planner import Planner
 from kasasagi.tasks.context import Context
+from kasasagi.tasks.plans.counting import StagePlan
 
 
 def plan_recipe(

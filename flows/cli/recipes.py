@@ -99,9 +99,9 @@ def plan(
     from kasasagi.flows.recipe.errors import RecipeError
     from kasasagi.flows.recipe.loading import load_recipe
     from kasasagi.flows.reporting.translated_lines import say_line
-    from kasasagi.flows.run.plan.budgets import budget_sentence
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.plan import draw_plan
+    from kasasagi.tasks.plans.budgets import budget_sentence
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
     if problems := source_problems(loaded):

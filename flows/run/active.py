@@ -19,13 +19,13 @@ from kasasagi.flows.run.concurrency import Concurrency, gather_bounded, result_o
 from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.plan.budgets import budget_sentence, costs_by_rank
-from kasasagi.flows.run.plan.counting import StagePlan
-from kasasagi.flows.run.plan.planner import Planner
+from kasasagi.flows.run.planner import Planner
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
+from kasasagi.tasks.plans.budgets import budget_sentence, costs_by_rank
+from kasasagi.tasks.plans.counting import StagePlan
 from kasasagi.tasks.publish import Release
 from kasasagi.tasks.publish.task import publishing
 from kasasagi.tasks.stage_task import StageTask, standing_handle

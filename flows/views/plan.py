@@ -11,7 +11,7 @@ from kasasagi.flows.views.language import say, say_names
 from kasasagi.flows.views.safe_text import dollars
 
 if TYPE_CHECKING:
-    from kasasagi.flows.run.plan.counting import StagePlan
+    from kasasagi.tasks.plans.counting import StagePlan
 
 _NUMBERS = ("calls", "in the ledger", "to pay for", "prompt tokens", "completion tokens", "dollars")
 _REPAIRS = "repairs"

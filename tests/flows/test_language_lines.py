@@ -17,10 +17,10 @@ from kasasagi.blocks.dispatch.pending_requests import Counters
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import line, shown
 from kasasagi.flows.reporting.translated_lines import lines_in_this_language, say_line
-from kasasagi.flows.run.plan.budgets import budget_sentence
-from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.views.language import Language, set_language
 from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.plans.budgets import budget_sentence
+from kasasagi.tasks.plans.counting import StagePlan
 from kasasagi.tasks.synthesize.yields import Yield
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.planning import plan_recipe
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import load_recipe
-from kasasagi.flows.run.plan import planner
+from kasasagi.flows.run import planner
 from kasasagi.flows.runner import Result, run_recipe
 from kasasagi.flows.views.trace import reply_text, trace
 from kasasagi.tasks.asking import Session, read_rows

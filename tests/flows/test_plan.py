@@ -22,14 +22,14 @@ from kasasagi.flows.recipe.loading import LoadedRecipe, load_recipe
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.driver import Chunk, Rows
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.plan.counting import Count, StagePlan
-from kasasagi.flows.run.plan.planner import Planner
+from kasasagi.flows.run.planner import Planner
 from kasasagi.tasks.asking import ask
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.converse.plan import Dialogues
 from kasasagi.tasks.converse.task import converse
 from kasasagi.tasks.format_dpo.task import format_dpo
 from kasasagi.tasks.pipeline import ranks
+from kasasagi.tasks.plans.counting import Count, StagePlan
 from kasasagi.tasks.respond.answers import questions_for
 from kasasagi.tasks.synthesize.task import synthesize
 from kasasagi.tasks.token_counts import TokenizerError

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.flows.views.plan import draw_plan
+from kasasagi.tasks.plans.counting import StagePlan
 
 RESPOND = StagePlan(stage="respond", calls=80, known=30, prompt_tokens=1000, completion_tokens=500, cost_usd=0.5)
 JUDGE = StagePlan(stage="judge", calls=160, known=0, at_most=True, prompt_tokens=9000, cost_usd=1.25, repairs=160)

@@ -31,9 +31,9 @@ from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.driver import Chunk
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
-from kasasagi.flows.run.plan.counting import StagePlan
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import Context, activate
+from kasasagi.tasks.plans.counting import StagePlan
 from kasasagi.tasks.stage_task import StageTask
 from tests.golden.answers import answer
 from tests.tasks.helpers import AnsweringDispatcher

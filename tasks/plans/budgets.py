@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from kasasagi.blocks.configuration import Budget
 from kasasagi.blocks.dispatch.budget import UNITS, Cost, Unit, shown, total
-from kasasagi.flows.run.plan.counting import StagePlan
+from kasasagi.tasks.plans.counting import StagePlan
 
 
 def budget_sentence(budget: Budget, plans: Sequence[StagePlan]) -> str | None:

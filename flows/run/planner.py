@@ -12,10 +12,10 @@ from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.runs import SCRATCH, Run, RunHandle, Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
-from kasasagi.flows.run.plan.counting import Count, StagePlan
 from kasasagi.tasks.asking import NOT_ASKED, Answered, Then, known_answers, read_rows
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.filter.stage import REWRITES
+from kasasagi.tasks.plans.counting import Count, StagePlan
 from kasasagi.tasks.rewrite.task import rewrite
 from kasasagi.tasks.stage_task import StageTask, earlier_handle
 from kasasagi.tasks.synthesize import draws_wanted, estimate_draws

@@ -1,1 +1,0 @@
-"""What a run will ask, counted before anything is asked."""
