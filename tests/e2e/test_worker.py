@@ -27,6 +27,31 @@ BUSY = 503
 NEVER = {"stage": "respond", "expectation": "ExpectColumnValuesToBeInSet", "column": "refused", "value_set": [True]}
 
 
+OWN = '''
+from prefect import flow
+
+from kasasagi import open_run
+from kasasagi.flows.preference import make_pairs, make_prompts
+
+
+@flow
+async def own(recipe: str):
+    """A flow of the user's own."""
+    async with open_run(recipe) as run:
+        await make_pairs(run, await make_prompts(run))
+        await run.publish()
+    return run.final_state()
+'''
+DEPLOY = f"""
+from prefect import flow
+
+ours = flow.from_source({str(ROOT)!r}, "flows/preference.py:preference")
+ours.deploy("in-python", work_pool_name="kasasagi", print_next_steps=False)
+own = flow.from_source(".", "own.py:own")
+own.deploy("in-python", work_pool_name="kasasagi", print_next_steps=False)
+"""
+
+
 class Team:
     """A Prefect server with its environment, and what is asked of it."""
 
@@ -85,9 +110,9 @@ class Team:
                 process.kill()
         worker.wait()
 
-    def start_run(self, deployment: str, recipe: Path) -> str:
+    def start_run(self, deployment: str, recipe: Path, flow: str = "preference") -> str:
         """Start a run of a deployment with a recipe; gives its id."""
-        found = self.asked(f"deployments/name/preference/{deployment}")["id"]
+        found = self.asked(f"deployments/name/{flow}/{deployment}")["id"]
         asked = {"parameters": {"recipe": str(recipe)}}
         return str(self.asked(f"deployments/{found}/create_flow_run", asked)["id"])
 
@@ -228,6 +253,22 @@ def test_a_paused_run_of_a_deployment_goes_on_when_a_person_approves(prefect: Te
         done = job.command("approve", "-w", job.workspace, "--yes").succeeded()
         assert "refusals: 0.0% of 80 (at least 90.0%)" in done.out
         until(lambda: prefect.state(run) == "COMPLETED", "the approved run has ended well", 120)
+        assert (job.out / "train.jsonl").exists()
+
+
+def test_a_worker_runs_our_flow_and_a_users_own_that_are_deployed_in_python(prefect: Team, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    (tmp_path / "deploy.py").write_text(DEPLOY, encoding="utf-8")
+    with FakeServer(models=MODELS) as server:
+        job = prefect.job(tmp_path / "job", server)
+        job.prepare(PROMPTS, publish={"path": str(job.out)})
+        subprocess.run([sys.executable, "deploy.py"], cwd=tmp_path, env=prefect.environment, check=True, timeout=240)
+        calls = []
+        for flow in ("preference", "own"):
+            run = prefect.start_run("in-python", job.folder / "recipe.yaml", flow)
+            until(lambda run=run: prefect.state(run) == "COMPLETED", f"{flow} has ended well", 240)
+            calls.append(server.stats()["calls"])
+        assert calls[0] == calls[1] > PROMPTS
         assert (job.out / "train.jsonl").exists()
 
 
