@@ -2,10 +2,15 @@
 
 import asyncio
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
+from kasasagi.flows.reporting import artifacts
+from kasasagi.flows.reporting.artifacts import ProgressArtifacts
+from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.report_timeouts import Reports
 
 
@@ -135,3 +140,34 @@ def test_an_interrupt_ends_the_run_and_waits_for_its_state() -> None:
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(interrupted())
     assert written == ["stopped"]
+
+
+def test_the_artifact_of_a_stage_is_updated_ten_times_however_many_chunks_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: dict[UUID, list[float]] = {}
+
+    async def create(share: float, key: str, description: str) -> UUID:
+        shown[made := uuid4()] = [share]
+        return made
+
+    async def update(artifact: UUID, share: float, description: str = "") -> None:
+        shown[artifact].append(share)
+
+    monkeypatch.setattr(artifacts, "acreate_progress_artifact", create)
+    monkeypatch.setattr(artifacts, "aupdate_progress_artifact", update)
+    monkeypatch.setattr(artifacts, "line", lambda *_: "the same")
+    progress = Progress()
+    progress.expect("respond", 1_000)
+
+    async def run() -> None:
+        dispatcher: Any = SimpleNamespace(counters=SimpleNamespace(answered=0))
+        reports = ProgressArtifacts("job", progress, dispatcher, Reports())
+        for _ in range(1_000):
+            progress.count("respond")
+            await reports._bring_up_to_date()
+
+    asyncio.run(run())
+    total, stage = shown.values()
+    assert stage == [*range(0, 101, 10)]
+    assert len(total) == 1
