@@ -24,8 +24,7 @@ from benchmarks import throughput
 from benchmarks.parts.instant import InstantEngine
 from benchmarks.parts.job import write_prompts
 from kasasagi.blocks.destinations.remote_folder import Store
-from kasasagi.blocks.engines.kinds import override_engine
-from kasasagi.blocks.models.kinds import BundledModel
+from kasasagi.blocks.engines import kinds
 from kasasagi.blocks.workspace import chunks
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.run.options import Options
@@ -84,7 +83,8 @@ def measure(prompts: int, batch_calls: int) -> dict[str, Any]:
     """Run the job and give CPU and bytes for each call."""
     from kasasagi.flows.runner import run_recipe
 
-    override_engine(InstantEngine(), BundledModel(kind="bundled"))
+    engine = InstantEngine()
+    kinds.bundled_engine = lambda model: engine
     traffic: Counter[str] = Counter()
     counted(traffic)
     with tempfile.TemporaryDirectory() as name, cluster(Path(name)) as (address, workers):

@@ -15,8 +15,7 @@ import yaml
 
 from benchmarks.parts.instant import InstantEngine
 from benchmarks.parts.job import write_prompts
-from kasasagi.blocks.engines.kinds import override_engine
-from kasasagi.blocks.models.kinds import BundledModel
+from kasasagi.blocks.engines import kinds
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.run.options import Options
 
@@ -45,7 +44,8 @@ def measure(prompts: int) -> dict[str, float]:
     """Run the job over that many prompts; seconds count from the first row read to the dataset on disk."""
     from kasasagi.flows.runner import run_recipe
 
-    override_engine(InstantEngine(), BundledModel(kind="bundled"))
+    engine = InstantEngine()
+    kinds.bundled_engine = lambda model: engine
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_prompts(folder / "prompts.jsonl", prompts)

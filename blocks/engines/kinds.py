@@ -1,27 +1,17 @@
 """Models that we run ourselves, one engine for each set of weights, which loads them when it is first asked."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 
 from kasasagi.blocks.models.kinds import BundledModel, ModelConfig, OpenAIModel, VLLMModel
 from kasasagi.blocks.models.llm import Engine
 
-_ENGINES: dict[tuple[str, int, int], Engine] = {}
 
-
-def override_engine(engine: Engine, model: BundledModel) -> None:
-    """Let another engine stand for a bundled model in this process, for tests and benchmarks."""
-    _ENGINES[model.kind, model.batch_size, model.threads] = engine
-
-
-def engine_for(model: BundledModel) -> Engine:
-    """Return the engine of a bundled model; models that differ in sampling alone share one."""
+def bundled_engine(model: BundledModel) -> Engine:
+    """Return the engine of a bundled model, which loads nothing yet."""
     from kasasagi.blocks.engines.bundled import BundledEngine
 
-    name = (model.kind, model.batch_size, model.threads)
-    if name not in _ENGINES:
-        _ENGINES[name] = BundledEngine(batch_size=model.batch_size, threads=model.threads)
-    return _ENGINES[name]
+    return BundledEngine(batch_size=model.batch_size, threads=model.threads)
 
 
 def vllm_engine_for(model: VLLMModel, logs: Path) -> Engine:
@@ -43,13 +33,21 @@ def engines_for(models: Mapping[str, ModelConfig], logs: Path = Path("vllm"), ba
 
     base is the recipe's folder, beside which relative folders of weights are looked for first.
     """
-    engines = {label: engine_for(model) for label, model in models.items() if isinstance(model, BundledModel)}
-    own: dict[str, Engine] = {}
+    engines: dict[str, Engine] = {}
+    made: dict[Hashable, Engine] = {}
     for label, model in models.items():
-        if isinstance(model, VLLMModel):
-            key = model.engine_key()
-            own[key] = engines[label] = own.get(key) or vllm_engine_for(model.with_resolved_folders(base), logs)
+        if not isinstance(model, OpenAIModel):
+            engines[label] = _made_once(made, model, logs, base)
     return engines
+
+
+def _made_once(made: dict[Hashable, Engine], model: BundledModel | VLLMModel, logs: Path, base: Path) -> Engine:
+    """Return a model's engine, which is the one that was made before where the weights are the same."""
+    if isinstance(model, BundledModel):
+        key: Hashable = (model.batch_size, model.threads)
+        return made.get(key) or made.setdefault(key, bundled_engine(model))
+    key = model.engine_key()
+    return made.get(key) or made.setdefault(key, vllm_engine_for(model.with_resolved_folders(base), logs))
 
 
 def identity_of(model: ModelConfig, engines: Mapping[str, Engine], label: str) -> str:

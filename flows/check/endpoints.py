@@ -13,7 +13,7 @@ from kasasagi.blocks.endpoints.failures import UNAVAILABLE, read_failure
 from kasasagi.blocks.endpoints.openai import OpenAIEndpoint
 from kasasagi.blocks.endpoints.redirects import RedirectRefusedError
 from kasasagi.blocks.endpoints.reward import endpoint_of
-from kasasagi.blocks.engines.kinds import engine_for
+from kasasagi.blocks.engines.kinds import bundled_engine
 from kasasagi.blocks.models.kinds import (
     BundledModel,
     ModelConfig,
@@ -186,9 +186,10 @@ async def _check_all(loaded: LoadedRecipe, ping: bool, log: Callable[[str], None
 
 def _complete_here(model: BundledModel) -> Complete:
     """Return a function that sends one request to a model in this process."""
+    engine = bundled_engine(model)
 
     async def complete(request: Request) -> Completion:
-        return (await asyncio.to_thread(engine_for(model).generate, [request]))[0]
+        return (await asyncio.to_thread(engine.generate, [request]))[0]
 
     return complete
 
