@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,6 +28,7 @@ from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.tasks.filter import FilterConfig, filter_prompts
 from kasasagi.tasks.filter.duplicates.keys import fold
+from kasasagi.tasks.filter.duplicates.minhash import Banding, band_keys, signatures
 
 RULES: tuple[str | dict[str, Any], ...] = (
     "finished",
@@ -62,6 +64,7 @@ SYLLABLES = (
 LEAK = "<|im_end|>"
 WORDS = 20_000
 REMEMBERED = 50_000
+SIGNED_AT_ONCE = 10_000
 
 
 def vocabulary(randomness: random.Random, japanese: int) -> list[str]:
@@ -133,12 +136,23 @@ def compared(count: int, near: float, shingle: int, python: str) -> list[dict[st
         dedup = {"exact": False, "near": near, "shingle": shingle}
         spent, kept = timed({"dedup": dedup}, folder / "all.parquet", folder / "near")
         found = [{"library": "kasasagi", "texts": count, "kept": kept, **spent, "peak memory, MB": peak()}]
+        found[0]["CPU seconds of signatures"] = signing(folder / "texts", near, shingle)
         for library in ("datasketch", "rensa"):
             script = Path(__file__).with_name("parts") / "filters_others.py"
             command = [python, str(script), library, str(folder / "texts"), "--near", str(near)]
             done = subprocess.run([*command, "--shingle", str(shingle)], check=True, capture_output=True, text=True)
             found.append({"library": library, **json.loads(done.stdout)})
     return found
+
+
+def signing(texts: Path, near: float, shingle: int) -> float:
+    """Return the CPU seconds that the signatures of the texts of a file take, with the keys of their bands."""
+    banding, used = Banding.for_threshold(near), time.process_time()
+    lines = texts.read_text(encoding="utf-8").splitlines()
+    for start in range(0, len(lines), SIGNED_AT_ONCE):
+        some = lines[start : start + SIGNED_AT_ONCE]
+        band_keys(signatures(some, np.zeros(len(some), np.uint64), shingle, banding.size), banding)
+    return round(time.process_time() - used, 1)
 
 
 def measure(count: int, near: float, shingle: int) -> dict[str, Any]:

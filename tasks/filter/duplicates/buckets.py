@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 _PAIRS_AT_ONCE = 1 << 22
+_HALF = np.uint64(32)
 
 
 def shared(keys: Iterable[Any]) -> tuple[Any, Any]:
@@ -20,13 +21,20 @@ def shared(keys: Iterable[Any]) -> tuple[Any, Any]:
     """
     rows, buckets, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
     for key in keys:
-        order = np.argsort(key, kind="stable").astype(np.int32)
-        members, common = without_singletons(order, key[order])
+        members, common = without_singletons(*_sorted_with_rows(key))
         if len(common):
             rows.append(members)
             buckets.append(np.cumsum(np.append(False, common[1:] != common[:-1]), dtype=np.int32) + np.int32(count))
             count = int(buckets[-1][-1]) + 1
     return np.concatenate(rows), np.concatenate(buckets)
+
+
+def _sorted_with_rows(key: Any) -> tuple[Any, Any]:
+    """Return the rows by their keys (uint32), and the keys; sorted as one number each, which is faster than argsort."""
+    both = key.astype(np.uint64) << _HALF
+    both |= np.arange(len(key), dtype=np.uint64)
+    both.sort()
+    return both.astype(np.uint32).astype(np.int32), (both >> _HALF).astype(np.uint32)
 
 
 def without_singletons(rows: Any, buckets: Any) -> tuple[Any, Any]:
@@ -73,13 +81,13 @@ class CandidatePairs:
             others = self._rows[_ranges(begins[low:high], lengths[low:high])]
             open_ = ~self._settled[others]
             found = np.repeat(owners[low:high], lengths[low:high])[open_] << 32 | others[open_]
-            joined = np.union1d(joined, found)
+            joined = _unique(np.concatenate([joined, found]))
         return np.stack([joined >> 32, joined & 0xFFFFFFFF], axis=1)
 
     def advance(self, settled: Any) -> None:
         """Take rows as settled, and see which others are ready now."""
         self._settled[settled] = True
-        moving = np.unique(self._buckets(settled))
+        moving = _unique(self._buckets(settled))
         moving = moving[self._is_past(moving)]
         arrived = [moving[:0]]
         while len(moving):
@@ -103,6 +111,12 @@ class CandidatePairs:
         """Return the buckets of some rows, those of each row together."""
         begins = self._first[rows]
         return self._bucket[_ranges(begins, self._first[rows + 1] - begins)]
+
+
+def _unique(numbers: Any) -> Any:
+    """Return numbers in order, each once; np.unique would hash them, which takes longer."""
+    ordered = np.sort(numbers)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def _ranges(begins: Any, lengths: Any) -> Any:
