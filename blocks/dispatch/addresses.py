@@ -25,6 +25,11 @@ class Address:
         self.is_watched = False
 
     @property
+    def has_room(self) -> bool:
+        """Whether one more call may be in flight."""
+        return self.in_flight < self.concurrency.room
+
+    @property
     def share(self) -> float:
         """The calls in flight as a share of the limit."""
         return self.in_flight / max(1, self.concurrency.limit)
@@ -80,7 +85,7 @@ class Route:
         """Return whether one more call may be sent now; others_work says whether another address of the
         model answers.
         """
-        has_room = self.availability.admits_call(others_work) and self.address.in_flight < self.address.concurrency.room
+        has_room = self.availability.admits_call(others_work) and self.address.has_room
         return has_room and self.ready_at(now) <= now and (self.limit is None or self.limit.has_room())
 
     def ready_at(self, now: float) -> float:

@@ -20,6 +20,7 @@ from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
 from kasasagi.blocks.dispatch.pending_requests import Counters, PendingRequest, Question
 from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.engines.streaming import StreamingEngine, StreamingLane
+from kasasagi.blocks.event_loop import new_event_loop
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.ledger.writer import LedgerWriter, Writer
 from kasasagi.blocks.models.kinds import Budget, ModelConfig, OpenAIModel, price_of
@@ -78,7 +79,7 @@ class Dispatcher:
         self._closed = False
         self._closing = threading.Lock()
         self._writer = self._new_writer()
-        self._loop = asyncio.new_event_loop()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
         self._thread.start()
 

@@ -142,6 +142,8 @@ class ServerLane(Lane):
         """Return the most urgent job that can be sent now, and where; jobs that wait for another address
         are deferred.
         """
+        if not any(address.has_room for address in self._addresses.values()):
+            return None
         for label in sorted((label for label, queue in self._queues.items() if queue), key=self._urgency):
             free, queue = self._free(label, now), self._queues[label]
             live = [one.address.url for one in self._live(label, now)]
@@ -253,7 +255,9 @@ class ServerLane(Lane):
             self._estimates.learn(job.label, job.rank, completion)
 
     def _settle(self, job: Job, completion: Completion, route: Route) -> None:
-        self.callbacks.settle(job, replace(completion, attempts=job.attempts, wait_s=None), route.address.url)
+        if completion.attempts != job.attempts or completion.wait_s is not None:
+            completion = replace(completion, attempts=job.attempts, wait_s=None)
+        self.callbacks.settle(job, completion, route.address.url)
 
     def _tokens(self, jobs: list[Job]) -> int:
         """Return the tokens that questions of one call and their answers are expected to take."""

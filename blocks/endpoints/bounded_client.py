@@ -94,14 +94,19 @@ def _sent(request: httpx2.Request) -> SentRequest:
     return SentRequest(str(request.url), tuple(repeated))
 
 
-async def read_bounded(pieces: AsyncIterable[bytes]) -> bytes:
-    """Join the pieces of a reply as they come. Raises ReplyTooLargeError."""
-    content = bytearray()
+async def read_bounded(pieces: AsyncIterable[bytes], first: bytes = b"") -> bytes:
+    """Join the pieces of a reply as they come, behind a first one. Raises ReplyTooLargeError."""
+    content = bytearray(first)
     async for piece in pieces:
         content += piece
-        if len(content) > LARGEST_REPLY_BYTES:
-            raise ReplyTooLargeError(f"the reply is larger than {LARGEST_REPLY_BYTES // 2**20} MB")
+        check_size(content)
     return bytes(content)
+
+
+def check_size(content: bytes | bytearray) -> None:
+    """Check what came of a reply so far. Raises ReplyTooLargeError."""
+    if len(content) > LARGEST_REPLY_BYTES:
+        raise ReplyTooLargeError(f"the reply is larger than {LARGEST_REPLY_BYTES // 2**20} MB")
 
 
 def without_proxy(server: httpx2.URL) -> dict[str, None]:

@@ -8,8 +8,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
+from multidict import CIMultiDict
+from yarl import URL
 
-from kasasagi.blocks.endpoints.bounded_client import SentRequest, SilentServerError, read_bounded
+from kasasagi.blocks.endpoints.bounded_client import SentRequest, SilentServerError, check_size, read_bounded
 from kasasagi.blocks.endpoints.failures import HTTPReply
 from kasasagi.blocks.endpoints.redirects import REDIRECTS
 from kasasagi.blocks.loopback import is_loopback
@@ -28,10 +30,12 @@ class CompletionTransport:
         """
         self._proxy = proxy_of(server)
         connector = aiohttp.TCPConnector(limit=0, ssl=httpx2.create_ssl_context())
-        limits = aiohttp.ClientTimeout(total=total_s, sock_connect=timeout.connect, sock_read=timeout.read)
+        silence = timeout.read if timeout.read and timeout.read < total_s else None  # each timer costs CPU time
+        limits = aiohttp.ClientTimeout(total=total_s, sock_connect=timeout.connect, sock_read=silence)
         self._session = aiohttp.ClientSession(
             connector=connector, timeout=limits, proxy=self._proxy, cookie_jar=aiohttp.DummyCookieJar()
         )
+        self._prepared: dict[SentRequest, tuple[URL, CIMultiDict[str]]] = {}
 
     async def post(self, like: SentRequest, body: bytes) -> HTTPReply | None:
         """Send a body to where an earlier request went; return None for a redirect, which the openai client follows.
@@ -43,16 +47,23 @@ class CompletionTransport:
             httpx2.ConnectTimeout: No connection came about in time.
             aiohttp.ClientError: Any other failure of the connection.
         """
+        url, headers = self._prepare(like)
         try:
-            async with self._session.post(like.url, data=body, headers=like.headers, allow_redirects=False) as response:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 if response.status in REDIRECTS:
                     return None
-                content = await read_bounded(response.content.iter_any())
+                content = await _read_whole(response.content)
                 return HTTPReply(response.status, response.headers, content, response.url.path)
         except aiohttp.ConnectionTimeoutError as error:
             raise httpx2.ConnectTimeout(str(error)) from error
         except aiohttp.SocketTimeoutError as error:
             raise SilentServerError from error
+
+    def _prepare(self, like: SentRequest) -> tuple[URL, CIMultiDict[str]]:
+        """Return the address and the headers of an earlier request as aiohttp uses them."""
+        if like not in self._prepared:
+            self._prepared[like] = URL(like.url), CIMultiDict(like.headers)
+        return self._prepared[like]
 
     @property
     def is_usable(self) -> bool:
@@ -62,6 +73,13 @@ class CompletionTransport:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+async def _read_whole(stream: aiohttp.StreamReader) -> bytes:
+    """Return a reply; most come in one piece. Raises ReplyTooLargeError."""
+    first = await stream.readany()
+    check_size(first)
+    return first if stream.at_eof() else await read_bounded(stream.iter_any(), first)
 
 
 def proxy_of(server: httpx2.URL) -> str | None:

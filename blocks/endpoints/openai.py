@@ -50,6 +50,7 @@ class OpenAIEndpoint:
         self._client = client
         self._http = http
         self._mask = KeyMask(client.api_key)
+        self._addresses: dict[str, str] = {}
         self._transport: CompletionTransport | None = None
 
     @classmethod
@@ -138,17 +139,26 @@ class OpenAIEndpoint:
 
     async def _send_quickly(self, path: str, body: Mapping[str, Any]) -> HTTPReply | None:
         """Send a body like an earlier one of its path; return None for the first one, and for a redirect."""
-        like = self._http.sent.get(f"{self._client.base_url}{path.lstrip('/')}")
-        if like is None:
+        like = self._http.sent.get(self._address(path))
+        if like is None or not (transport := self._quick_transport()).is_usable:
             return None
+        reply = await transport.post(like, _as_json(body))
+        if reply is None or not self._mask.is_needed:
+            return reply
+        return replace(reply, content=self._mask.body(reply.content))
+
+    def _address(self, path: str) -> str:
+        # The package builds base_url anew each time.
+        return self._addresses.get(path) or self._addresses.setdefault(
+            path, f"{self._client.base_url}{path.lstrip('/')}"
+        )
+
+    def _quick_transport(self) -> "CompletionTransport":
         if self._transport is None:
             from kasasagi.blocks.endpoints.completion_transport import CompletionTransport
 
             self._transport = CompletionTransport(self._client.base_url, self._http.timeout, self.config.timeout_s)
-        if not self._transport.is_usable:
-            return None
-        reply = await self._transport.post(like, _as_json(body))
-        return reply and replace(reply, content=self._mask.body(reply.content))
+        return self._transport
 
     def _completion(self, request: Request, reply: HTTPReply, read: Callable[[bytes], Completion] | None) -> Completion:
         """Return what a reply says: an answer, or a failure, though it may have come with status 200."""
@@ -160,7 +170,8 @@ class OpenAIEndpoint:
         found = read_failed_reply(reply) or (
             self._read(request, reply.content) if read is None else read(reply.content)
         )
-        return found if found.wait_s is not None else replace(found, wait_s=quota_wait(reply.headers))
+        wait_s = quota_wait(reply.headers) if found.wait_s is None else None
+        return found if wait_s is None else replace(found, wait_s=wait_s)
 
     def _path_and_body(self, request: Request) -> tuple[str, dict[str, Any]]:
         """Return the path and the body that a request is sent with."""
@@ -184,7 +195,7 @@ class OpenAIEndpoint:
 
     def mask_keys(self, completion: Completion) -> Completion:
         """Return a completion in which the key, if the server repeats it anywhere, is not readable."""
-        clean = hidden_in(completion, self._mask.text)
+        clean = hidden_in(completion, self._mask.text) if self._mask.is_needed else completion
         return replace(clean, detail=self.without_key(clean.detail)) if clean.detail else clean
 
     def without_key(self, detail: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError
 from kasasagi.blocks.models.llm import Completion
 
 MOST_IN_A_COMMIT = 1_000
+GATHERING_S = 0.01
+"""Waited for further answers before a commit: each commit costs a write to the disk and wakes several threads."""
 Written = Callable[[list[tuple[str, Completion]]], None]
 
 
@@ -79,6 +82,8 @@ class LedgerWriter(Writer):
         """Return the entries that wait, at least one, and whether they are the last."""
         entries: list[LedgerEntry] = []
         item = self._queue.get()
+        if item is not None:
+            time.sleep(GATHERING_S)
         while item is not None:
             entries.append(item)
             if len(entries) == MOST_IN_A_COMMIT or self._queue.empty():

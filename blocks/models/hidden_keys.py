@@ -34,17 +34,22 @@ class KeyMask:
     key: str
 
     @cached_property
+    def is_needed(self) -> bool:
+        """Whether the key is a secret."""
+        return is_secret(self.key)
+
+    @cached_property
     def _pattern(self) -> re.Pattern[bytes]:
         """Match the key in JSON, in which each character may be written as an escape."""
         return re.compile(b"".join(_json_forms(character) for character in self.key))
 
     def text(self, text: str) -> str:
         """Return a text without the key."""
-        return text.replace(self.key, MASK) if is_secret(self.key) else text
+        return text.replace(self.key, MASK) if self.is_needed else text
 
     def body(self, body: bytes) -> bytes:
         """Return the body of a reply without the key."""
-        if not is_secret(self.key):
+        if not self.is_needed:
             return body
         if any(escape in body for escape in _ESCAPES):
             return self._pattern.sub(MASK.encode(), body)

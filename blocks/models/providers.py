@@ -47,6 +47,7 @@ PROVIDERS: Registry[Any] = Registry("provider", providers(), _keys)
 ProviderName = Annotated[str, PROVIDERS]
 
 
+@cache
 def provider_at(address: str) -> str | None:
     """Return the short name of the provider that has an address."""
     return next((name for name, provider in providers().items() if provider.base_url == address), None)
