@@ -9,7 +9,10 @@ from kasasagi.blocks import clean_exit  # noqa: F401 - what is frozen here is re
 
 SWITCH_SECONDS = 0.001
 USUAL_SWITCH_SECONDS = sys.getswitchinterval()
-"""Read once: where two runs overlap in one process, the second would take the interval of the first for the usual."""
+USUAL_THRESHOLDS = gc.get_threshold()
+"""Both are read once: where two runs overlap in one process, the second would take those of the first for the usual."""
+THRESHOLDS = (10_000, 20, 20)
+"""Objects are searched for garbage more rarely: a run makes many that live as long as a call or a chunk."""
 
 
 @contextmanager
@@ -33,13 +36,16 @@ def responsive() -> Iterator[None]:
     """Let the dispatcher's thread answer servers at once while chunks are worked on in other threads.
 
     Threads give way to each other after a millisecond instead of five, and the objects of all that was imported are
-    no longer searched for garbage, which would stop every thread for tenths of a second again and again.
+    no longer searched for garbage, which would stop every thread for tenths of a second again and again; the others
+    are searched more rarely.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         yield
     finally:
         sys.setswitchinterval(USUAL_SWITCH_SECONDS)
+        gc.set_threshold(*USUAL_THRESHOLDS)
         gc.unfreeze()

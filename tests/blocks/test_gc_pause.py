@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kasasagi.blocks.gc_pause import gc_paused
+from kasasagi.blocks.gc_pause import gc_paused, responsive
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +31,10 @@ def test_an_error_ends_it_too_and_a_collector_that_was_off_stays_off() -> None:
     with pytest.raises(ImportError), gc_paused():
         raise ImportError
     assert not gc.isenabled()
+
+
+def test_a_run_collects_more_rarely_and_puts_the_thresholds_back() -> None:
+    usual = gc.get_threshold()
+    with responsive():
+        assert gc.get_threshold()[0] > usual[0]
+    assert gc.get_threshold() == usual
