@@ -14,7 +14,7 @@ from kasasagi.tasks.converse.plan import Dialogues
 from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.filter import filter_digest
 from kasasagi.tasks.filter.stage import FILTER
-from kasasagi.tasks.respond.rules import ANSWER_RULES
+from kasasagi.tasks.respond.rules import rule_key_parts
 from kasasagi.tasks.stage import PROMPT_TOKENS_GUESSED, Guess
 from kasasagi.tasks.stage_task import Chunking, stage_task
 
@@ -32,7 +32,7 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     plan = _dialogues(context)
     begins = pre_query_for(context.session, plan)
     models = [context.model_digest(plan.model), context.model_digest(plan.answerer)]
-    own = ANSWER_RULES.key_parts(plan.answers.rules, context.base)
+    own = rule_key_parts(plan.answers.rules, context.base)
     rules = [FILTER.version, filter_digest(turn_filter(plan), context.base), *own]
     return [[plan.plain(), models, next_prompt(begins, plan, EXAMPLE), begins.stops(), rules]]
 

@@ -1,20 +1,45 @@
 """Rules for answers by name: ours, and functions in a file next to the recipe."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 
+from kasasagi.blocks.canonical import digest_file
 from kasasagi.blocks.own.python import verdict
 from kasasagi.blocks.own.registry import Registry
+from kasasagi.tasks.text import self_reference
 from kasasagi.tasks.text.response_rules import RULES, Answer, Broken, ResponseRule
+from kasasagi.tasks.text.self_reference.cutoff_date import cutoff_date
+from kasasagi.tasks.text.self_reference.provider_identity import provider_identity
+from kasasagi.tasks.text.self_reference.unmarked_thinking import unmarked_thinking
 
 
 def _own_rule(name: str, function: Callable[[Answer], object]) -> ResponseRule:
     return ResponseRule(name, partial(verdict, function))
 
 
-ANSWER_RULES = Registry("rule for answers", RULES, _own_rule)
+def _self_reference(reason: str, find: Callable[[str, str], str | None]) -> ResponseRule:
+    """Return a rule that an answer breaks where its own words are found to say something of its model."""
+
+    def test(answer: Answer) -> str | None:
+        found = find(answer.instruction, answer.content)
+        return None if found is None else f"the answer says {found!r}"
+
+    return ResponseRule(reason, test)
+
+
+SELF_REFERENCE: Mapping[str, ResponseRule] = MappingProxyType(
+    {
+        "no_provider_identity": _self_reference("provider_identity", provider_identity),
+        "no_cutoff_date": _self_reference("cutoff_date", cutoff_date),
+        "no_thinking_leak": _self_reference("thinking_leak", unmarked_thinking),
+    }
+)
+"""Rules that no recipe has by default. `Stage.version` does not count their changes: see `rule_key_parts`."""
+
+ANSWER_RULES = Registry("rule for answers", {**RULES, **SELF_REFERENCE}, _own_rule)
 AnswerRules = Sequence[tuple[str, ResponseRule]]
 AnswerRule = Annotated[str, ANSWER_RULES]
 
@@ -26,6 +51,15 @@ def answer_rules(names: Sequence[str], base: Path) -> AnswerRules:
         OwnPythonError: For a user's own that cannot be loaded.
     """
     return [(name, ANSWER_RULES.find(name, base)) for name in names]
+
+
+def rule_key_parts(names: Sequence[str], base: Path) -> list[str]:
+    """Return what decides the outcome of rules besides their names, for cache keys.
+
+    These are the digests of a user's own files, and of our modules where one of `SELF_REFERENCE` is named.
+    """
+    modules = sorted(Path(str(self_reference.__file__)).parent.glob("*.py")) if set(names) & set(SELF_REFERENCE) else []
+    return [*ANSWER_RULES.key_parts(names, base), *map(digest_file, modules)]
 
 
 def broken_rule(rules: AnswerRules, answer: Answer) -> Broken | None:

@@ -8,7 +8,7 @@ from kasasagi.tasks.context import Context
 from kasasagi.tasks.converse.estimates import earlier_tokens
 from kasasagi.tasks.respond import provided
 from kasasagi.tasks.respond.answers import respond_chunk
-from kasasagi.tasks.respond.rules import ANSWER_RULES
+from kasasagi.tasks.respond.rules import rule_key_parts
 from kasasagi.tasks.respond.stage import RESPOND
 from kasasagi.tasks.stage import PROMPT_TOKENS_GUESSED, Guess
 from kasasagi.tasks.stage_task import Chunking, stage_task
@@ -22,7 +22,7 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     config = recipe.respond.keyed()
     models = [context.model_digest(responder.use) for responder in recipe.respond.models]
     alone = [] if recipe.pairing else ["not compared"]  # then equal answers stay, as they do not for pairs
-    own = ANSWER_RULES.key_parts(recipe.respond.rules, context.base)
+    own = rule_key_parts(recipe.respond.rules, context.base)
     return [config, models, *alone, *own]
 
 
