@@ -10,6 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kasasagi.blocks.models.kinds import OpenAIModel, RewardModel
 from kasasagi.blocks.own.registry import Registry
+from kasasagi.flows.recipe.answer_conditions import answer_condition_problems
 from kasasagi.flows.recipe.errors import nearest, shown
 from kasasagi.flows.recipe.judging import judging_problems
 from kasasagi.flows.recipe.verifying import verify_problems
@@ -42,6 +43,7 @@ def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:
         *(judging_problems(recipe) if recipe.answers else _problems_without_answers(recipe)),
         *_template_problems(recipe),
         *_filter_problems(recipe, base),
+        *answer_condition_problems(recipe, base),
         *_own_problems(recipe, base),
         *verify_problems(recipe, base),
     ]
@@ -51,7 +53,7 @@ def _own_problems(recipe: Recipe, base: Path) -> list[str]:
     """Return a sentence for each dotted path that leads to nothing of its kind."""
     turns = recipe.source.turns
     named: list[tuple[str, Registry[Any], Sequence[str]]] = [
-        ("respond.rules", ANSWER_RULES, recipe.respond.rules),
+        ("respond.rules", ANSWER_RULES, recipe.respond.rule_names),
         ("source.turns.answers.rules", ANSWER_RULES, turns.answers.rules if isinstance(turns, Turns) else ()),
         ("judge.method", METHODS, [recipe.judge.method] if recipe.judge else ()),
         ("judge.verify.kind", CHECKERS, [recipe.judge.verifying.kind] if recipe.judge else ()),

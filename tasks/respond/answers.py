@@ -16,14 +16,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from kasasagi.blocks.canonical import digest, response_id
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import extra_body_of
-from kasasagi.blocks.models.llm import Completion, Message
+from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.workspace.shards import Handle
-from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row, read_rows
-from kasasagi.tasks.respond.config import PLAIN_TEMPLATE, RespondConfig, Responder
-from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
+from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row
+from kasasagi.tasks.respond.checks import Checks
+from kasasagi.tasks.respond.config import EQUAL_ANSWER, PLAIN_TEMPLATE, RespondConfig, Responder
 from kasasagi.tasks.respond.stage import RESPOND
 from kasasagi.tasks.stage import Example
-from kasasagi.tasks.text.response_rules import Answer
 from kasasagi.tasks.text.thoughts.thinking import split_thinking
 
 
@@ -159,12 +158,13 @@ def respond_chunk(
         beside: Answers that are there already, which the asked ones join.
     """
     started = time.monotonic()
-    prompts = read_rows(session.run, job.inputs["prompts"])
+    table = session.run.workspace.shards.read(job.inputs["prompts"])
+    prompts = table.to_pylist()
     asked = questions_for(session, config, prompts)
     answered = _ask_by_responder(session, asked, job.chunk)
     taken = beside or ChunkResult(0, 0, {"responses": [], "quarantine": []})
-    rules = answer_rules(config.rules, session.base)
-    result = sort_answers(rules, prompts, asked, answered, compared, taken.rows["responses"])
+    checks = Checks.of(config, session.base, table.schema)
+    result = sort_answers(checks, prompts, asked, answered, compared, taken.rows["responses"])
     not_asked = _quarantine_unaskable(config, prompts)
     result.rows["responses"] = taken.rows["responses"] + result.rows["responses"]
     result.rows["quarantine"] += not_asked + taken.rows["quarantine"]
@@ -174,7 +174,7 @@ def respond_chunk(
 
 
 def sort_answers(
-    rules: AnswerRules,
+    checks: Checks,
     prompts: Sequence[Mapping[str, Any]],
     asked: Sequence[Asked],
     answered: Sequence[Answered],
@@ -184,28 +184,33 @@ def sort_answers(
     """Return the responses that may be judged, and those quarantined with the first reason that holds.
 
     Args:
-        rules: What each answer must keep.
+        checks: What each answer must pass.
         prompts: The prompts that were asked.
         asked: What was asked.
         answered: The answers, in the same order.
         compared: Whether pairs are made of them, so that of equal answers to a prompt one is enough.
         taken: Answers that are there already.
     """
-    instructions = {prompt["prompt_id"]: prompt["instruction"] for prompt in prompts}
+    by_id = {prompt["prompt_id"]: prompt for prompt in prompts}
+    rows = [_response(one, answer) for one, answer in zip(asked, answered, strict=True)]
+    problems = checks.problems(by_id, rows, [answer.completion for answer in answered], taken)
     responses: list[dict[str, Any]] = []
     quarantine: list[dict[str, Any]] = []
     seen = {(row["prompt_id"], row["content"].strip()) for row in taken}
-    for one, answer in zip(asked, answered, strict=True):
-        row = _response(one, answer)
-        reason, detail = _problem(rules, instructions[one.prompt_id], row, answer.completion, seen)
-        if reason is None:
-            if compared:
-                seen.add((one.prompt_id, row["content"].strip()))
-            responses.append(row)
-        else:
-            quarantine.append(quarantine_row(RESPOND.name, row["response_id"], reason, detail, row))
-    rows = {"responses": responses, "quarantine": quarantine}
-    return ChunkResult(len(asked), len(responses), rows, answered)
+    for row, found in zip(rows, problems, strict=True):
+        text = row["prompt_id"], row["content"].strip()
+        problem = found or (_EQUAL if text in seen else None)
+        if problem is not None:
+            quarantine.append(quarantine_row(RESPOND.name, row["response_id"], *problem, row))
+            continue
+        if compared:
+            seen.add(text)
+        responses.append(row)
+    tables = {"responses": responses, "quarantine": quarantine}
+    return ChunkResult(len(asked), len(responses), tables, answered)
+
+
+_EQUAL = (EQUAL_ANSWER, "another answer to this prompt says the same, so there is nothing to compare")
 
 
 def _response(one: Asked, answer: Answered) -> dict[str, Any]:
@@ -224,21 +229,3 @@ def _response(one: Asked, answer: Answered) -> dict[str, Any]:
         "completion_tokens": completion.completion_tokens,
         "call_id": answer.call.key,
     }
-
-
-def _problem(
-    rules: AnswerRules,
-    instruction: str,
-    row: Mapping[str, Any],
-    completion: Completion,
-    seen: set[tuple[str, str]],
-) -> tuple[str | None, str | None]:
-    """Return why an answer is quarantined, if it is."""
-    if completion.error is not None:
-        return completion.error, completion.detail
-    broken = broken_rule(rules, Answer(instruction, row["content"], row["finish_reason"]))
-    if broken is not None:
-        return broken.reason, broken.detail
-    if (row["prompt_id"], row["content"].strip()) in seen:
-        return "equal_answer", "another answer to this prompt says the same, so there is nothing to compare"
-    return None, None

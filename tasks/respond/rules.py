@@ -39,7 +39,8 @@ SELF_REFERENCE: Mapping[str, ResponseRule] = MappingProxyType(
 )
 """Rules that no recipe has by default. `Stage.version` does not count their changes: see `rule_key_parts`."""
 
-ANSWER_RULES = Registry("rule for answers", {**RULES, **SELF_REFERENCE}, _own_rule)
+ALL_RULES: Mapping[str, ResponseRule] = MappingProxyType({**RULES, **SELF_REFERENCE})
+ANSWER_RULES = Registry("rule for answers", ALL_RULES, _own_rule)
 AnswerRules = Sequence[tuple[str, ResponseRule]]
 AnswerRule = Annotated[str, ANSWER_RULES]
 

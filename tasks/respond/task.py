@@ -22,8 +22,9 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     config = recipe.respond.keyed()
     models = [context.model_digest(responder.use) for responder in recipe.respond.models]
     alone = [] if recipe.pairing else ["not compared"]  # then equal answers stay, as they do not for pairs
-    own = rule_key_parts(recipe.respond.rules, context.base)
-    return [config, models, *alone, *own]
+    own = rule_key_parts(recipe.respond.rule_names, context.base)
+    where = [list(recipe.respond.where.items())] if recipe.respond.where else []  # their order decides the reason
+    return [config, models, *alone, *own, *where]
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:

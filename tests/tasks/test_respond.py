@@ -17,8 +17,8 @@ from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import Answered, ChunkJob, Session, read_rows
 from kasasagi.tasks.respond.answers import compile_template, conversation, questions_for, respond_chunk, sort_answers
+from kasasagi.tasks.respond.checks import Checks
 from kasasagi.tasks.respond.config import RespondConfig
-from kasasagi.tasks.respond.rules import answer_rules
 from tests.tasks.helpers import asked, good, model, prompt, session
 
 
@@ -216,12 +216,12 @@ def test_every_sample_of_every_model_is_answered_once_and_reused_later(tmp_path:
 
 def aside(completion: Completion, **fields: Any) -> tuple[str | None, dict[str, Any] | None]:
     """The reason for which an answer is rejected, if it is, and its quarantine row."""
-    rules = answer_rules(config(models=["small"], **fields).rules, Path())
+    checks = Checks.of(config(models=["small"], **fields), Path(), PROMPTS)
     row = prompt("What is a magpie, and where does it live?")
     question = Question("small", "0" * 32, {})
     made = dataclasses.make_dataclass("Made", ["prompt_id", "label", "sample_index", "question"])
     result = sort_answers(
-        rules, [row], [made(row["prompt_id"], "small", 0, question)], [Answered(question, completion, False)]
+        checks, [row], [made(row["prompt_id"], "small", 0, question)], [Answered(question, completion, False)]
     )
     found = result.rows["quarantine"]
     assert result.rows_in == 1 == result.rows_out + len(found)
@@ -284,10 +284,10 @@ def test_equal_answers_stay_where_no_pairs_are_made_of_them(tmp_path: Path) -> N
     prompts = [prompt("What is a magpie?")]
     asked = questions_for(one, asked_of, prompts)
     answers = [Answered(each.question, completion, False) for each in asked]
-    rules = answer_rules(asked_of.rules, Path())
-    kept = sort_answers(rules, prompts, asked, answers, compared=False)
+    checks = Checks.of(asked_of, Path(), PROMPTS)
+    kept = sort_answers(checks, prompts, asked, answers, compared=False)
     assert (kept.rows_out, kept.rows["quarantine"]) == (4, [])
-    assert sort_answers(rules, prompts, asked, answers).rows_out == 1
+    assert sort_answers(checks, prompts, asked, answers).rows_out == 1
 
 
 def test_a_call_that_failed_for_now_leaves_the_chunk_incomplete(tmp_path: Path) -> None:
