@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from kasasagi.blocks.models.kinds import Config
 from kasasagi.tasks.judge.votes import Aggregation
-from kasasagi.tasks.pairing import Conditions, OnPolicy
+from kasasagi.tasks.pairing import Conditions, OnPolicy, Safety
 from kasasagi.tasks.pairing.named import STRATEGIES
 from kasasagi.tasks.token_counts import TokenLimits
 
@@ -84,6 +84,11 @@ class PairsConfig(Config):
     )
     on_policy: OnPolicy | None = Field(
         None, description="Minimum share of on-policy pairs, e.g. {models: [student], share: 0.5}."
+    )
+    safety: Safety | None = Field(
+        None,
+        description="On which prompts a refusal is right, so that refusals become sides of pairs, e.g. "
+        "{unsafe: \"safety <> 'safe'\"}; needs `respond.rules` without no_refusal.",
     )
 
     @model_validator(mode="after")

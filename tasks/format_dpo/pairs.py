@@ -12,6 +12,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.audit import audit
 from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.format_dpo.refusals import SAFETY_COLUMNS, UNSAFE, columns_of, refusals_of, unsafe_prompts
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.votes import candidates_by_prompt
@@ -19,6 +20,7 @@ from kasasagi.tasks.pairing import (
     Candidate,
     Dropped,
     Pair,
+    Refusals,
     TokenLimit,
     broken_condition,
     keep_share,
@@ -47,8 +49,7 @@ def format_chunk(
         base: The recipe's folder, where a strategy of a user's own lies.
     """
     started = time.monotonic()
-    columns = ["prompt_id", "instruction", *(["messages"] if counter else [])]
-    prompts = read_rows(run, job.inputs["prompts"], columns)
+    prompts = _read_prompts(run, config, job, with_messages=counter is not None)
     responses = read_rows(run, job.inputs.get("responses"))
     ratings = read_rows(run, job.inputs.get("ratings"))
     rated = candidates_by_prompt(judge, config.aggregation(), responses, ratings)
@@ -56,6 +57,16 @@ def format_chunk(
     if source_labels := read_rows(run, job.inputs.get("claims")):
         result.rows["audit"] = audit(rated, source_labels)
     return keep_chunk(run, {}, job, result, started)
+
+
+def _read_prompts(run: Run, config: PairsConfig, job: ChunkJob, with_messages: bool) -> list[dict[str, Any]]:
+    """Return the prompts of a chunk, with what is needed of them, and whether they are unsafe where that counts."""
+    columns = ["prompt_id", "instruction", *(["messages"] if with_messages else [])]
+    prompts = read_rows(run, job.inputs["prompts"], columns)
+    if config.safety is None:
+        return prompts
+    unsafe = unsafe_prompts(config.safety, run.workspace.shards.read(job.inputs["prompts"]))
+    return [{**prompt, UNSAFE: value} for prompt, value in zip(prompts, unsafe, strict=True)]
 
 
 def make_pairs(
@@ -78,9 +89,13 @@ def make_pairs(
         The rows; rows out are prompts with pairs.
     """
     strategy = STRATEGIES.find(config.strategy, base)
+    refusals = refusals_of(config.safety, prompts, rated)
     outcomes = {
-        prompt["prompt_id"]: pairs_of(config, strategy, prompt, rated.get(prompt["prompt_id"], []), counter)
+        prompt_id: pairs_of(
+            config, strategy, prompt, rated.get(prompt_id, []), counter, refusals=refusals.get(prompt_id)
+        )
         for prompt in prompts
+        for prompt_id in [prompt["prompt_id"]]
     }
     if config.on_policy is not None:
         outcomes = keep_share(config.on_policy, outcomes)
@@ -93,9 +108,10 @@ def make_pairs(
             payload = _payload(prompt, rated.get(prompt_id, []))
             quarantine.append(quarantine_row(FORMAT_DPO.name, prompt_id, outcome.reason, outcome.detail, payload))
         else:
-            pairs += [_pair(prompt_id, pair) for pair in outcome]
+            pairs += [{**_pair(prompt_id, pair), **columns_of(refusals.get(prompt_id), pair)} for pair in outcome]
     rows = {"pairs": pairs, "quarantine": quarantine}
-    return ChunkResult(len(prompts), len(prompts) - len(quarantine), rows)
+    more = {"pairs": SAFETY_COLUMNS} if config.safety else {}
+    return ChunkResult(len(prompts), len(prompts) - len(quarantine), rows, more=more)
 
 
 def pairs_of(
@@ -104,6 +120,8 @@ def pairs_of(
     prompt: Mapping[str, Any],
     candidates: Sequence[Candidate],
     counter: TokenCounter | None = None,
+    *,
+    refusals: Refusals | None = None,
 ) -> list[Pair] | Dropped:
     """Return the pairs of one prompt, at least one, or why there is none.
 
@@ -113,8 +131,15 @@ def pairs_of(
         prompt: The prompt's id, and its messages where tokens are counted.
         candidates: Its responses.
         counter: Who counts tokens, where config limits them.
+        refusals: What is known of the responses that refuse, where refusals are sides of pairs.
     """
     conditions = config.conditions()
+    if refusals is not None:
+        weighed = refusals.weigh(candidates, config.min_margin or 1.0, config.strong)
+        if isinstance(weighed, Dropped):
+            return weighed
+        found = pairs_of(config, strategy, prompt, weighed, counter)
+        return found if isinstance(found, Dropped) else [refusals.restore(pair, candidates) for pair in found]
     if config.max_tokens is not None and counter is not None:
         messages = prompt["messages"]
         if (dropped := _long_prompt(config.max_tokens, counter.prompt(messages))) is not None:

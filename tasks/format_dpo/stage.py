@@ -6,17 +6,24 @@ from kasasagi.tasks.stage import Stage
 
 # A prompt counts once among those that give a pair, however many it gives; all else is about each pair.
 _PAIRS = """
-WITH named AS (
+WITH every_pair AS (
+    SELECT * FROM pairs
+    UNION ALL BY NAME SELECT NULL::BOOLEAN AS unsafe_prompt, NULL::VARCHAR AS refusal_side WHERE false
+),
+named AS (
     SELECT p.prompt_id, p.margin, c.model AS chosen_model, r.model AS rejected_model,
+           CASE WHEN NOT p.unsafe_prompt THEN coalesce(p.refusal_side, '') IN ('chosen', 'both') END
+           AS safe_prompt_refused,
+           CASE WHEN NOT p.unsafe_prompt THEN coalesce(p.refusal_side, '') = 'rejected' END AS over_refusal_rejected,
            row_number() OVER (PARTITION BY p.prompt_id ORDER BY p.chosen_id, p.rejected_id) AS place,
            length(c.content) > length(r.content) AS chosen_is_longer
-    FROM pairs AS p
+    FROM every_pair AS p
     JOIN responses AS c ON c.response_id = p.chosen_id
     JOIN responses AS r ON r.response_id = p.rejected_id
 ),
 favourite AS (SELECT chosen_model FROM named GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1)
 SELECT prompt_id, margin, chosen_model, rejected_model, CASE WHEN place = 1 THEN true END AS gives_pair,
-       chosen_is_longer,
+       chosen_is_longer, safe_prompt_refused, over_refusal_rejected,
        CASE WHEN margin IS NOT NULL AND (SELECT count(DISTINCT model) FROM responses) > 1
             THEN chosen_model = (SELECT chosen_model FROM favourite) END AS chosen_from_favourite
 FROM named
@@ -38,6 +45,8 @@ FORMAT_DPO = Stage(
             holds("format_dpo", "gives_pair", 0.25),
             never("format_dpo", "chosen_is_longer", 0.75),
             never("format_dpo", "chosen_from_favourite", 0.90),
+            never("format_dpo", "safe_prompt_refused", 0.0),
+            never("format_dpo", "over_refusal_rejected", 0.50),
         ),
     ),
 )

@@ -6,6 +6,7 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.format_dpo.pairs import format_chunk
+from kasasagi.tasks.format_dpo.refusals import classifier_digests
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.pairing.named import STRATEGIES
 from kasasagi.tasks.stage_task import Chunking, stage_task
@@ -20,7 +21,8 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     marks = judging.keyed(UNKEYED) if judging else None
     student = [context.counter.digest] if context.counter else []
     own = STRATEGIES.key_parts([context.recipe.pairs.strategy], context.base)
-    return [context.recipe.pairs.keyed(), marks, *student, *own]
+    safety = [["refusals", *classifier_digests()]] if context.recipe.pairs.safety else []
+    return [context.recipe.pairs.keyed(), marks, *student, *own, *safety]
 
 
 @stage_task(FORMAT_DPO, Chunking(key_parts, makes=("pairs",)))

@@ -7,6 +7,8 @@ from kasasagi.tasks.pipeline import STAGES, gate_of
 
 LOOKED_AT = {"truncated": "finished", "refused": "no_refusal", "language_as_asked": "same_language"}
 """The columns of the responses that a rule for answers fills, each with its rule."""
+SAFETY_COLUMNS = ("safe_prompt_refused", "over_refusal_rejected")
+"""The columns that only pairs with refusals fill."""
 RESPONDER_COLUMNS = ("chosen_from_favourite", "responder_answers")
 """The columns that compare the models which responded."""
 
@@ -15,9 +17,9 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
     """Return the expectations that a recipe's rows can meet or fail.
 
     Those of an optional stage are active where the recipe has it, those of judges' agreement where there are several
-    judges, those of checkers where no model judges, and those of a column that a rule for answers fills where the
-    recipe has that rule. Provided responses are called chosen and rejected in place of models, so that none of them is
-    a favourite.
+    judges, those of checkers where no model judges, those of a column that a rule for answers fills where the recipe
+    has that rule, and those of refusals with `pairs.safety`. Provided responses are called chosen and rejected in place
+    of models, so that none of them is a favourite.
     """
     judging = recipe.judging
     wanted = {stage.name for stage in STAGES if stage.wanted(recipe)}
@@ -32,6 +34,7 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
         )
         if one.stage in names
         and not unfilled_columns(recipe, one)
+        and not (recipe.pairs.safety is None and one.arguments.get("column") in SAFETY_COLUMNS)
         and not (recipe.responses_provided and one.arguments.get("column") in RESPONDER_COLUMNS)
     )
 

@@ -3,6 +3,7 @@
 from kasasagi.tasks.pairing.candidates import Candidate, Dropped, Pair, Reason, combine
 from kasasagi.tasks.pairing.conditions import Conditions, TokenLimit, broken_condition, similarity
 from kasasagi.tasks.pairing.on_policy import OnPolicy, keep_share
+from kasasagi.tasks.pairing.safety import Refusals, Safety
 from kasasagi.tasks.pairing.strategies import all_above_margin, best_vs_random, best_vs_worst, sigma, strong_vs_weak
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "OnPolicy",
     "Pair",
     "Reason",
+    "Refusals",
+    "Safety",
     "TokenLimit",
     "all_above_margin",
     "best_vs_random",

@@ -31,6 +31,8 @@ Reason = Literal[
     "total_tokens",
     "chat_template",
     "off_policy",
+    "only_refusals",
+    "no_refusal",
     "no_choice",
     "strategy_error",
 ]

@@ -1,5 +1,6 @@
-"""Problems of the SQL conditions on answers."""
+"""Problems of the SQL conditions on answers, and of the one that tells unsafe prompts."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,19 +25,43 @@ def answer_condition_problems(recipe: Recipe, base: Path) -> list[str]:
         recipe: The recipe.
         base: Its folder, where own stages lie.
     """
-    if not recipe.respond.where:
-        return []
-    from kasasagi.tasks.filter.sql import SqlSandbox
     from kasasagi.tasks.respond.checks import condition_columns
 
     schemas = [condition_columns(_prompt_columns(recipe, base, kind)) for kind in OF_THE_SOURCE]
+    return [f"respond.{problem}" for problem in _problems(recipe.respond.where, schemas)]
+
+
+def safety_problems(recipe: Recipe, base: Path) -> list[str]:
+    """Return a sentence for each reason why refusals cannot be sides of pairs, where the recipe wants that.
+
+    Args:
+        recipe: The recipe.
+        base: Its folder, where own stages lie.
+    """
+    safety = recipe.pairs.safety
+    if safety is None:
+        return []
+    schemas = [_prompt_columns(recipe, base, kind) for kind in OF_THE_SOURCE]
+    found = [problem.replace("where.unsafe", "unsafe", 1) for problem in _problems({"unsafe": safety.unsafe}, schemas)]
+    if not recipe.responses_provided and "no_refusal" in recipe.respond.rules:
+        rules = ", ".join(rule for rule in recipe.respond.rule_names if rule != "no_refusal")
+        found.append(f"respond.rules: no_refusal drops what safety would pair; write rules without it: [{rules}]")
+    return [f"pairs.safety.{problem}" if problem.startswith("unsafe") else problem for problem in found]
+
+
+def _problems(conditions: Mapping[str, str], schemas: Sequence[pa.Schema]) -> list[str]:
+    """Return a sentence for each condition that is not one on the columns of a row, in any of some forms."""
+    if not conditions:
+        return []
+    from kasasagi.tasks.filter.sql import SqlSandbox
+
     found = []
     with SqlSandbox() as sandbox:
-        for reason, condition in recipe.respond.where.items():
+        for reason, condition in conditions.items():
             try:
                 sandbox.check(reason, condition, schemas)
             except ValueError as error:
-                found.append(f"respond.{error}")
+                found.append(str(error))
     return found
 
 
