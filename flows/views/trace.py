@@ -90,7 +90,7 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
             _step(console, f"Call ({call['stage']})", call["call_id"], fields, None if full else REPLY_LINES)
     for pair in chain["pairs"]:
         names = ("chosen_id", "chosen_rating", "rejected_id", "rejected_rating", "margin")
-        _step(console, "Pair", pair["prompt_id"], _fields(pair, *names), lines)
+        _step(console, "Pair", pair["prompt_id"], _fields(pair, *names, "unsafe_prompt", "refusal_side"), lines)
     for row in chain["quarantine"]:
         fields = _fields(row, "stage", "reason", "detail", "payload")
         _step(console, "Quarantined", row["row_id"] or "", fields, lines)
