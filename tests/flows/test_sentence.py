@@ -52,3 +52,15 @@ def test_a_run_that_lost_nothing_ends_with_its_gates() -> None:
 def test_calls_are_paid_only_where_they_cost_something() -> None:
     assert "; 20 calls sent, $0; " in sentence_of({"tie": 1}, {})
     assert "; 20 paid calls, $0.5000; " in sentence_of({"tie": 1}, {}, usd=0.5)
+
+
+def test_an_expectation_that_only_warns_is_no_failed_gate() -> None:
+    outcomes = [
+        {"success": True, "severity": "critical"},
+        {"success": False, "severity": "critical"},
+        {"success": False, "severity": "warning"},
+        {"success": False, "severity": "info"},
+    ]
+    stages = [{"stage": "format_dpo", "rows_in": 9, "rows_out": 9, "quarantined": 0, "calls_paid": 0, "cost_usd": 0.0}]
+    assert result_sentence("pairs", 9, stages, outcomes, []).endswith("; look at 1 failed gate; look at 2 warnings")
+    assert result_sentence("pairs", 9, stages, outcomes[2:3], []).endswith("$0; look at 1 warning")

@@ -78,7 +78,7 @@ def test_a_summary_begins_with_what_was_made_at_what_cost_and_what_is_missing(tm
     run = build_example_run(tmp_path, prompts=12)
     cost = "9 pairs from 12 prompts; 46 paid calls, $0.0070"
     missing = "3 of 12 prompts gave no pair, most often missing_rating (1)"
-    assert shown(run, 400).splitlines()[1] == f"{cost}; {missing}; look at 1 failed gate"
+    assert shown(run, 400).splitlines()[1] == f"{cost}; {missing}; look at 1 warning"
     set_state(run, published=str(tmp_path / "out"))
     assert shown(run, 400).splitlines()[1].startswith(f"9 pairs from 12 prompts in {tmp_path / 'out'}; 46 paid calls")
     assert "\n1 pair; 0 calls sent, $0; look at 1 failed gate\n" in shown(

@@ -81,7 +81,7 @@ def test_the_account_of_every_stage_is_that_of_the_run(run: Run, tmp_path: Path)
 def test_reasons_gates_and_models_are_named(run: Run, tmp_path: Path) -> None:
     card = card_of(run, tmp_path / "out")
     made = r"6 preference pairs for DPO from 9 prompts \(\d+ paid calls, \$0\.\d+\): "
-    assert re.search(made + r"3 of 9 prompts gave no pair, most often \w+ \(1\); look at 1 failed gate\.", card)
+    assert re.search(made + r"3 of 9 prompts gave no pair, most often \w+ \(1\); look at 1 warning\.", card)
     for reason in ("broken_json", "min_chars", "refusal", "unreadable", "missing_rating", "tie"):
         assert re.search(rf"\| {reason} \| \d+ \|", card)
     gates = cells_of(card, "Gates")

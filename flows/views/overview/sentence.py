@@ -8,7 +8,7 @@ from kasasagi.blocks.workspace.runs import Product
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.overview.gates import count_outcomes
 from kasasagi.flows.views.safe_text import dollars, plural
-from kasasagi.tasks.gate.explain.losses import calls_sent, loss_of
+from kasasagi.tasks.gate.explain.losses import calls_sent, loss_of, to_look_at
 
 _MAKES = {"pairs": "format_dpo", "responses": "respond"}
 """The stage that makes what a run publishes; instructions are made by the last one that there is."""
@@ -36,14 +36,14 @@ def result_sentence(
     source = f" from {plural(last['rows_in'], 'prompt')}" if product == "pairs" and last["rows_in"] else ""
     usd = sum(stage["cost_usd"] for stage in stages)
     calls = calls_sent(sum(stage["calls_paid"] for stage in stages), usd)
-    failed = sum(not gate["success"] for gate in gates)
+    look = [say(one) for one in to_look_at([gate["severity"] for gate in gates if not gate["success"]])]
     missing = [*_lost(product, last, stages), *_unanswered(stages)]
-    passed = [say(count_outcomes(gates, "gate"))] if gates and not failed and not missing else []
+    passed = [say(count_outcomes(gates, "gate"))] if gates and not look and not missing else []
     parts = [
         say(made + source) + (say(" in ") + say(" and in ").join(places) if places else ""),
         say(f"{calls}, {dollars(usd)}"),
         *missing,
-        *([say(f"look at {plural(failed, 'failed gate')}")] if failed else passed),
+        *(look or passed),
     ]
     return say("; ").join(parts)
 

@@ -1,4 +1,4 @@
-"""Why rows gave nothing: the commonest reason, and the one behind it where that reason is only a consequence."""
+"""What a run lost: why rows gave nothing, which gates failed; and what it sent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from typing import Any
 
 CONSEQUENCES = ("nothing_to_compare", "too_few_responses")
 """Reasons of rows that lack others, which an earlier stage quarantined."""
+WARNINGS = ("warning", "info")
+"""Severities with which an expectation that fails stops nothing."""
 FEWER_LEFT = "most often because fewer than two answers were left"
 
 
@@ -60,3 +62,14 @@ def calls_sent(calls: int, usd: float) -> str:
 
 def _commonest(reasons: Mapping[str, int]) -> tuple[str, int]:
     return max(reasons.items(), key=lambda found: found[1])
+
+
+def to_look_at(severities: Sequence[str]) -> list[str]:
+    """Return how many gates failed, and how many only warn, where any do.
+
+    Args:
+        severities: The severities of the expectations that failed.
+    """
+    warned = [severity in WARNINGS for severity in severities]
+    counts = ((warned.count(False), "failed gate"), (warned.count(True), "warning"))
+    return [f"look at {count:,} {noun}{'' if count == 1 else 's'}" for count, noun in counts if count]

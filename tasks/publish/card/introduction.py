@@ -2,6 +2,7 @@
 
 from duckdb import DuckDBPyConnection
 
+from kasasagi.tasks.gate.explain import losses
 from kasasagi.tasks.gate.explain.losses import Loss, calls_sent, loss_of
 from kasasagi.tasks.publish.card.markdown import cell
 
@@ -31,9 +32,8 @@ def to_look_at(connection: DuckDBPyConnection, stage: str, unit: str, became: st
         became: What became of the lost ones, such as `gave no pair`.
     """
     loss = _loss(connection, stage)
-    found = connection.execute("SELECT count(*) FROM gates WHERE NOT success").fetchone()
-    failed = int(found[0]) if found else 0
-    parts = [f"look at {failed:,} failed gate{'' if failed == 1 else 's'}"] if failed else []
+    failed = connection.execute("SELECT severity FROM gates WHERE NOT success").fetchall()
+    parts = losses.to_look_at([severity for (severity,) in failed])
     if loss is not None:
         lost, why = loss.words(unit, became)
         parts.insert(0, f"{lost} {cell(why)}")
