@@ -34,6 +34,7 @@ _OPEN_END = re.compile(
     r"|とある|とあり|[とで](?:続く|続き|終わる|終わり|結ぶ|結び|書く|書き|言う|言い|述べる|述べ|記す|記し|主張する"
     r"|(?:書いて|書かれて|述べて|言って|終わって|結んで|記して|主張して)(?:いる|ある|います|あります|おり)))\Z"
 )
+_ENDS_OF_SENTENCES = (".", "!", "?")
 _COURTESY = re.compile(
     r"(?:i hope|hope (?:this|that|it)|let me know|please (?:let me know|feel free)|feel free|thank you|thanks"
     r"|if you (?:need|have|would|want)|以上(?:です|が|、|。|となります)|ご不明|ご参考|お役に立"
@@ -124,7 +125,13 @@ def plain_head(raw: str) -> str:
     stand.
     """
     bare = raw.lstrip(LEADING)
-    return EMPHASIS.sub("", bare[:HEAD_CHARS].translate(PLAIN)).strip().lower()
+    return without_marks(bare[:HEAD_CHARS]).strip().lower()
+
+
+def without_marks(text: str) -> str:
+    """Return a text without marks of Markdown and full-width forms."""
+    plain = text if text.isascii() else text.translate(PLAIN)
+    return EMPHASIS.sub("", plain) if any(mark in plain for mark in "*_`") else plain
 
 
 def is_long(raw: str) -> bool:
@@ -173,7 +180,10 @@ def announces(before: Sequence[str], *, by_colon: bool = False) -> bool:
         return False
     if by_colon:
         return words[-1].endswith((":", "："))
-    return _OPEN_END.search(EMPHASIS.sub("", words[-1][-HEAD_CHARS:].translate(PLAIN)).rstrip().lower()) is not None
+    end = without_marks(words[-1][-HEAD_CHARS:]).rstrip().lower()
+    if end.isascii() and end.endswith(_ENDS_OF_SENTENCES):  # no English words announce by these, and the search is slow
+        return False
+    return _OPEN_END.search(end) is not None
 
 
 class Quotes:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from kasasagi.tasks.judge.replies.lines import EMPHASIS, PLAIN, opens_rationale, quote, refuse
+from kasasagi.tasks.judge.replies.lines import opens_rationale, quote, refuse, without_marks
 from kasasagi.tasks.judge.replies.rating_words import RatingScale
 
 _MAY_CHANGE = re.compile(
@@ -24,6 +24,8 @@ _TURNED_SCALE = re.compile(
     r"|\b(?:revers|invert|opposite)\w*\s(?:\w+\s)?scale|\bscale\b[^.。]{0,20}\b(?:revers|invert|upside)|逆(?:の|順の)?(?:尺度|スケール)"
     r"|(?:尺度|スケール)[^。]{0,8}逆"
 )
+_WORDS_OF_TURNED_SCALE = ("better", "scale")
+"""All that the English forms of a turned scale have one of."""
 _BEST = (
     r"(?:the\s)?(?:very\s)?"
     r"(?:best|highest|top|excellent|perfect|most|最高|最良|最も(?:良|優|高)|一番(?:良|よ|高)|良い|優)"
@@ -53,13 +55,18 @@ def check_remarks(
         labelled = any(map(opens_rationale, lines))
         for raw in lines:
             plain = _plain(raw)
-            if _turns(plain, scale) or (_SWAPPED.search(plain) and not labelled):
+            if _turns(plain, scale) or (not labelled and _SWAPPED.search(plain)):
                 _refuse(raw, reason)
 
 
 def _turns(plain: str, scale: RatingScale | None) -> bool:
     """Return whether a line turns the scale upside down."""
-    return scale is not None and bool(_TURNED_SCALE.search(plain) or _ends(scale).search(plain))
+    if scale is None:
+        return False
+    # Most lines have none of the words and numbers, and finding that out costs a fraction of the search.
+    may_turn = not plain.isascii() or any(word in plain for word in _WORDS_OF_TURNED_SCALE)
+    has_ends = str(scale.lowest) in plain or str(scale.highest) in plain
+    return bool((may_turn and _TURNED_SCALE.search(plain)) or (has_ends and _ends(scale).search(plain)))
 
 
 def before_rationale(lines: Sequence[str]) -> Sequence[str]:
@@ -68,7 +75,7 @@ def before_rationale(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _plain(raw: str) -> str:
-    return EMPHASIS.sub("", raw.translate(PLAIN)).lower()
+    return without_marks(raw).lower()
 
 
 def _refuse(raw: str, reason: str) -> None:
