@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.dispatch.budget import BudgetSpentError, BudgetTracker, Cost
+from kasasagi.blocks.dispatch.event_loop import new_event_loop
 from kasasagi.blocks.dispatch.lanes import EngineLane, Job, Lane
 from kasasagi.blocks.dispatch.pending_requests import Counters, PendingRequest, Question
 from kasasagi.blocks.endpoints.account_errors import with_remedy
 from kasasagi.blocks.engines.streaming import StreamingEngine, StreamingLane
-from kasasagi.blocks.event_loop import new_event_loop
 from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.ledger.writer import LedgerWriter, Writer
 from kasasagi.blocks.models.kinds import Budget, ModelConfig, OpenAIModel, price_of

@@ -35,7 +35,7 @@ class CompletionTransport:
         self._session = aiohttp.ClientSession(
             connector=connector, timeout=limits, proxy=self._proxy, cookie_jar=aiohttp.DummyCookieJar()
         )
-        self._prepared: dict[SentRequest, tuple[URL, CIMultiDict[str]]] = {}
+        self._prepared: dict[str, tuple[SentRequest, URL, CIMultiDict[str]]] = {}
 
     async def post(self, like: SentRequest, body: bytes) -> HTTPReply | None:
         """Send a body to where an earlier request went; return None for a redirect, which the openai client follows.
@@ -49,7 +49,9 @@ class CompletionTransport:
         """
         url, headers = self._prepare(like)
         try:
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with self._session.post(
+                url, data=aiohttp.BytesPayload(body), headers=headers, allow_redirects=False
+            ) as response:
                 if response.status in REDIRECTS:
                     return None
                 content = await _read_whole(response.content)
@@ -61,9 +63,10 @@ class CompletionTransport:
 
     def _prepare(self, like: SentRequest) -> tuple[URL, CIMultiDict[str]]:
         """Return the address and the headers of an earlier request as aiohttp uses them."""
-        if like not in self._prepared:
-            self._prepared[like] = URL(like.url), CIMultiDict(like.headers)
-        return self._prepared[like]
+        known = self._prepared.get(like.url)
+        if known is None or known[0] is not like:
+            known = self._prepared[like.url] = like, URL(like.url), CIMultiDict(like.headers)
+        return known[1:]
 
     @property
     def is_usable(self) -> bool:

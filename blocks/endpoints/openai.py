@@ -148,7 +148,7 @@ class OpenAIEndpoint:
         return replace(reply, content=self._mask.body(reply.content))
 
     def _address(self, path: str) -> str:
-        # The package builds base_url anew each time.
+        # The package builds its base_url again for each use.
         return self._addresses.get(path) or self._addresses.setdefault(
             path, f"{self._client.base_url}{path.lstrip('/')}"
         )
