@@ -18,6 +18,7 @@ from kasasagi.flows.views.safe_text import messages_text
 from kasasagi.flows.views.table_reader import fetch, reading
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.human import HUMAN
+from kasasagi.tasks.judge.verify.ranking import DECIDING
 
 FETCHED = 200
 _PAIRS = f"""
@@ -25,7 +26,7 @@ WITH p AS (FROM pairs ORDER BY prompt_id, chosen_id, rejected_id LIMIT $rows),
 w AS (
     SELECT response_id, avg(rating) AS rating, string_agg(DISTINCT judge, ', ' ORDER BY judge) AS judge,
         string_agg(rationale, chr(10) ORDER BY aspect, ordering, judge) AS words
-    FROM ratings WHERE ordering <> '{HUMAN}' GROUP BY response_id
+    FROM {DECIDING} WHERE ordering <> '{HUMAN}' GROUP BY response_id
 )
 SELECT p.prompt_id, q.messages, p.chosen_id, c.content AS chosen, x.rating AS chosen_rating, x.words AS chosen_words,
     p.rejected_id, r.content AS rejected, y.rating AS rejected_rating, y.words AS rejected_words, x.judge
@@ -82,10 +83,10 @@ def pull(workspace: Workspace, name: str | None, dataset: str | None, team: str 
 
 def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None) -> ArgillaScale:
     """Return the scale of a judge's ratings: as the recipe says, else between those that it gave."""
+    if judge is not None and (judge.checks or judge.method == "pairwise"):
+        return ArgillaScale.from_bounds(0, 1)
     if judge is not None and judge.rubric is not None:
         return ArgillaScale.from_values(judge.rubric.steps)
-    if judge is not None and judge.method in ("pairwise", "verify"):
-        return ArgillaScale.from_bounds(0, 1)
     if judge is None or not (judge.method == "reward" or is_own(judge.method)) or least is None or most is None:
         return ArgillaScale.from_values(USUAL)
     return ArgillaScale.from_bounds(least, most)

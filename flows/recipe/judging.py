@@ -5,11 +5,12 @@ from pathlib import Path
 from kasasagi.blocks.models.kinds import BundledModel, RewardModel
 from kasasagi.flows.recipe.errors import RecipeError, shown
 from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.judge.config import VERIFY
 from kasasagi.tasks.load import SOURCE
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS
 from kasasagi.tasks.recipe import Recipe
 
-_UP_TO_ONE = {"pairwise": "shares of matches won, from 0 to 1", "verify": "1 for correct and 0 for incorrect"}
+_UP_TO_ONE = {"pairwise": "shares of matches won, from 0 to 1", VERIFY: "1 for correct and 0 for incorrect"}
 """The ways of judging whose ratings are at most 1, and what these are."""
 
 
@@ -32,11 +33,13 @@ def judging_problems(recipe: Recipe) -> list[str]:
             f"pairs.quorum: {pairs.quorum} judges are asked for, and there are {len(judge.votes)} "
             "(each sample of each counts); lower it"
         )
-    if judge.method in _UP_TO_ONE and pairs.min_margin > 1:
-        problems.append(
-            f"pairs.min_margin: {pairs.min_margin:g} is more than {judge.method} can give, whose ratings are "
-            f"{_UP_TO_ONE[judge.method]}; lower it"
-        )
+    rated_by = VERIFY if judge.checks else judge.method
+    bounds = {"min_margin": pairs.min_margin, "min_chosen_rating": pairs.min_chosen_rating or 0}
+    problems += [
+        f"pairs.{name}: {value:g} is more than {rated_by} can give, whose ratings are {_UP_TO_ONE[rated_by]}; lower it"
+        for name, value in bounds.items()
+        if rated_by in _UP_TO_ONE and value > 1
+    ]
     problems += [
         f"judge: {name!r} is {'a' if rewards else 'no'} reward model, and judge.method is {judge.method}; "
         f"{'set it to reward' if rewards else 'name a model of the kind reward'}"

@@ -11,7 +11,7 @@ from kasasagi.tasks.recipe import Recipe
 
 def verify_problems(recipe: Recipe, base: Path) -> list[str]:
     """Return a sentence for each thing that answers cannot be checked against."""
-    if recipe.judging is None or not recipe.judging.verifies:
+    if recipe.judging is None or not recipe.judging.checks:
         return []
     config = recipe.judging.verifying
     known = [*recipe.prompt_columns, *recipe.filter.columns, *recipe.stage_columns]

@@ -17,9 +17,9 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
     """Return the expectations that a recipe's rows can meet or fail.
 
     Those of an optional stage are active where the recipe has it, those of judges' agreement where there are several
-    judges, those of checkers where no model judges, those of a column that a rule for answers fills where the recipe
-    has that rule, and those of refusals with `pairs.safety`. Provided responses are called chosen and rejected in place
-    of models, so that none of them is a favourite.
+    judges, those of checkers where answers are checked, those of a column that a rule for answers fills where the
+    recipe has that rule, and those of refusals with `pairs.safety`. Provided responses are called chosen and rejected
+    in place of models, so that none of them is a favourite.
     """
     judging = recipe.judging
     wanted = {stage.name for stage in STAGES if stage.wanted(recipe)}
@@ -29,7 +29,7 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
     return tuple(
         one
         for one in (
-            *recipe.gates.all(judging is not None and len(judging.votes) > 1, judging is not None and judging.verifies),
+            *recipe.gates.all(judging is not None and len(judging.votes) > 1, judging is not None and judging.checks),
             *changed,
         )
         if one.stage in names

@@ -99,7 +99,9 @@ class JudgeConfig(Config):
         "path of a class in a Python file next to the recipe.",
     )
     verify: VerifyConfig | None = Field(
-        None, description="What the method verify checks answers against, e.g. {truth: answer, kind: number}."
+        None,
+        description="What answers are checked against, e.g. {truth: answer, kind: number}: alone with the method "
+        "verify; with another method the judges rank the correct answers of prompts that also have an incorrect one.",
     )
     rubric: Rubric | None = Field(None, description="The rubric of the method rubric.")
     prompt: PromptTemplate | None = Field(
@@ -146,15 +148,16 @@ class JudgeConfig(Config):
         if self.verifies:
             return self
         if (self.model is None) == (not self.models):
-            raise ValueError("name who judges: either one as model: critic, or several as models: [one, other]")
+            alone = "; to check answers without a judge, set method: verify" if self.verify and not self.models else ""
+            raise ValueError(f"name who judges: either one as model: critic, or several as models: [one, other]{alone}")
         if len(set(self.models)) < len(self.models):
             raise ValueError("models names a judge twice; for several verdicts of one judge set samples")
         return self
 
     @model_validator(mode="after")
     def _asks_a_model_or_verifies(self) -> Self:
-        if not self.verifies and self.verify is not None:
-            raise ValueError(f"verify belongs to the method verify, and method is {self.method}; set method: verify")
+        if self.ranks_correct and VERIFY in self.judges:
+            raise ValueError(f"{VERIFY!r} is the checker's name in the ratings; give the judge's model another label")
         unused = sorted(self.keyed({"method", "verify", "rubric", "matches", "aspects"})) if self.verifies else []
         if unused:
             raise ValueError(f"{unused[0]} is for judges that are models; verify asks none, so leave it out")
@@ -191,8 +194,18 @@ class JudgeConfig(Config):
         return self.method == VERIFY
 
     @property
+    def ranks_correct(self) -> bool:
+        """Whether answers are checked first and the judges are asked about correct ones alone."""
+        return self.verify is not None and not self.verifies
+
+    @property
+    def checks(self) -> bool:
+        """Whether answers are checked, so that ratings are 1 for correct and 0 for incorrect."""
+        return self.verifies or self.ranks_correct
+
+    @property
     def verifying(self) -> VerifyConfig:
-        """What answers are checked against, where no model judges them."""
+        """What answers are checked against, where they are."""
         return self.verify or VerifyConfig()
 
     @property

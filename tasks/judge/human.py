@@ -31,6 +31,7 @@ def prefer_human_ratings(
                 votes=(),
                 lacks_quorum=False,
                 checked=False,
+                rank=None,
             )
             for one in some
         ]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,8 @@ from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict, refuse
 from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repair_request
 from kasasagi.tasks.judge.stage import JUDGE
+from kasasagi.tasks.judge.verify.ranking import rows_to_rank
+from kasasagi.tasks.judge.verify.work import check_answers
 from kasasagi.tasks.judge.votes import Aggregation, by_prompt_id, to_confirm
 from kasasagi.tasks.stage import Guess
 from kasasagi.tasks.text.endings import cut_off_detail, is_cut_off
@@ -141,8 +143,12 @@ def _holds_end_of_thinking(answer: Answered) -> bool:
 def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation, job: ChunkJob) -> Handle:
     """Have one chunk of responses rated and keep the ratings."""
     started = time.monotonic()
-    prompts = read_rows(session.run, job.inputs["prompts"])
-    responses = read_rows(session.run, job.inputs.get("responses"))
+    prompts: Rows = read_rows(session.run, job.inputs["prompts"])
+    responses: Rows = read_rows(session.run, job.inputs.get("responses"))
+    checked = check_answers(session, config, prompts, responses) if config.ranks_correct else None
+    if checked is not None:
+        aggregation = aggregation.to_rank()
+        prompts, responses = rows_to_rank(prompts, responses, checked.rows["ratings"])
     panel = JudgePanel(session, config, aggregation, method_of(config, session.base), job.chunk)
     judge_requests = judge_requests_for(session, config, prompts, by_prompt_id(responses))
     parsed, answered = panel.ask(
@@ -152,7 +158,17 @@ def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation,
         more, further = panel.ask(panel.confirmation_requests(prompts, responses, parsed))
         parsed, answered = [*parsed, *more], [*answered, *further]
     result = sort_verdicts(panel, prompts, responses, parsed, answered)
+    if checked is not None:
+        result = _together(checked, result)
     return keep_chunk(session.run, session.models, job, result, started)
+
+
+def _together(checked: ChunkResult, ranked: ChunkResult) -> ChunkResult:
+    """Return the verdicts of the checker and of the judges as one result."""
+    rows = {name: [*checked.rows[name], *ranked.rows[name]] for name in ("ratings", "quarantine")}
+    return replace(
+        ranked, rows_in=checked.rows_in + ranked.rows_in, rows_out=checked.rows_out + ranked.rows_out, rows=rows
+    )
 
 
 def _second_order(config: JudgeConfig, judge_requests: Sequence[JudgeRequest], place: int) -> list[Guess]:

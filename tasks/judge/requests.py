@@ -154,10 +154,12 @@ def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:
 
 
 def example(recipe: Any, base: Path, row: Mapping[str, Any]) -> Iterator[Example]:
-    """Yield what the judges are asked about two answers to a row, or what checks the answers, for a person."""
+    """Yield what answers to a row are checked against, and what the judges are asked about two of them."""
     config: JudgeConfig = recipe.judging
+    if config.checks:
+        then = "judges rank correct ones" if config.ranks_correct else "no model is asked"
+        yield Example(f"answers are checked, and {then}", "", shown_check(config.verifying, row))
     if config.verifies:
-        yield Example("answers are checked, and no model is asked", "", shown_check(config.verifying, row))
         return
     method = method_of(config, base, bundled=isinstance(recipe.models[config.judges[0]], BundledModel))
     texts = ["(first answer)", "(second answer)"][: len(method.groups(row["prompt_id"], 2)[0])]

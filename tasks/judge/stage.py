@@ -17,9 +17,11 @@ verdicts AS (
     FROM marks AS a JOIN marks AS b USING (prompt_id, judge, aspect, ordering)
     WHERE a.response_id < b.response_id
 )
-SELECT response_id, aspect, false AS unreadable, false AS no_answer, rating, model,
+SELECT response_id, aspect, CASE WHEN by_model THEN false END AS unreadable,
+       CASE WHEN by_model THEN false END AS no_answer, rating, model,
        CASE WHEN judge = 'verify' THEN false END AS cannot_tell
-FROM ratings JOIN (SELECT response_id, model FROM responses) USING (response_id)
+FROM (SELECT *, judge IS DISTINCT FROM 'verify' OR NOT EXISTS (FROM ratings WHERE judge <> 'verify') AS by_model
+      FROM ratings) JOIN (SELECT response_id, model FROM responses) USING (response_id)
 UNION ALL BY NAME
 SELECT payload->>'response_id' AS response_id, payload->>'aspect' AS aspect, NOT {NOT_ANSWERED} AS unreadable,
        {NOT_ANSWERED} AS no_answer

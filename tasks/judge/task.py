@@ -34,6 +34,8 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     if config.verifies:
         return [config.keyed(), CHECKERS_VERSION, *CHECKERS.key_parts([config.verifying.kind], context.base)]
     known: list[Any] = [config.keyed(), [context.model_digest(name) for name in config.judges]]
+    if config.ranks_correct:
+        known += [CHECKERS_VERSION, *CHECKERS.key_parts([config.verifying.kind], context.base)]
     if is_own(config.method):
         known += METHODS.key_parts([config.method], context.base)
     elif config.method != "reward":
@@ -45,10 +47,13 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:
-    """Return the judges' calls for prompts without responses so far; none where a prompt has a single response."""
+    """Return the judges' calls for prompts without responses so far; none where too few responses can be shown.
+
+    Where answers are checked first, at least one of them is incorrect and so is not shown.
+    """
     config, respond = _config(context), context.recipe.respond
     answers = sum(responder.samples or respond.samples for responder in respond.models)
-    answers += context.recipe.chooses_source
+    answers += context.recipe.chooses_source - config.ranks_correct
     if answers < 2 or config.verifies:
         return []
     groups = method_of(config, context.base).groups("", answers)

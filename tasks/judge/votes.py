@@ -9,6 +9,7 @@ from typing import Any, Literal
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
 from kasasagi.tasks.judge.groups import appearances, matches
 from kasasagi.tasks.judge.human import prefer_human_ratings
+from kasasagi.tasks.judge.verify.ranking import ids_to_rank, verdicts_in
 from kasasagi.tasks.pairing.candidates import Candidate, combine, higher, reaches
 from kasasagi.tasks.text.endings import is_cut_off
 
@@ -16,6 +17,8 @@ Marks = Mapping[tuple[str, str, str], Sequence[float]]
 """The ratings of one response by judge, ordering and aspect."""
 FORMER_NAMES = {"turned": "swapped"}
 """Orderings by the names that ratings of earlier versions have."""
+Ratings = Sequence[Mapping[str, Any]]
+ByPrompt = Mapping[str, Sequence[Mapping[str, Any]]]
 Table = Sequence[Sequence[float | None]]
 """The ratings of one response, a row for each order and in it a number for each judge; None where one is missing."""
 
@@ -36,6 +39,10 @@ class Aggregation:
     aspects: Literal["mean", "minimum"] | Mapping[str, float] = "mean"
     judges: Literal["mean", "median", "majority"] = "mean"
     quorum: int | None = None
+
+    def to_rank(self) -> "Aggregation":
+        """Return how ratings are combined where they only rank: any difference counts."""
+        return replace(self, min_margin=0.0)
 
     def over_aspects(self, marks: Mapping[str, float]) -> float:
         """Return one judge's rating in one order, from its marks by aspect."""
@@ -63,21 +70,45 @@ def candidates_by_prompt(
     """Return the responses to each prompt with one rating for each order of the texts.
 
     A rating is None if a judge's rating of an aspect is missing in that order, so that an incomplete verdict makes no
-    pair. Without judges there are no ratings. Ratings of people take precedence over those of all judges.
+    pair. Without judges there are no ratings. Ratings of people take precedence over those of all judges. Where answers
+    are checked first, the rating is the checker's verdict, and the judges' ratings are the rank among equal verdicts.
     """
     by_prompt = by_prompt_id(responses)
     if judge is None:
         return {prompt_id: [_unrated_candidate(row) for row in rows] for prompt_id, rows in by_prompt.items()}
     ratings = list(ratings)
+    judged = (_ranked if judge.ranks_correct else _judged)(judge, aggregation, by_prompt, ratings)
+    return prefer_human_ratings(judged, ratings)
+
+
+def _judged(
+    judge: JudgeConfig, aggregation: Aggregation, by_prompt: ByPrompt, ratings: Ratings
+) -> dict[str, list[Candidate]]:
+    """Return the responses to each prompt with the judges' ratings."""
     marks = _marks(ratings)
     confirmed = _prompts_with_margin(judge, aggregation, by_prompt, marks) if judge.confirms else by_prompt
-    judged = {
+    return {
         prompt_id: _candidates(
             judge, aggregation, rows, marks, judge.orderings if prompt_id in confirmed else ORDERINGS[:1]
         )
         for prompt_id, rows in by_prompt.items()
     }
-    return prefer_human_ratings(judged, ratings)
+
+
+def _ranked(
+    judge: JudgeConfig, aggregation: Aggregation, by_prompt: ByPrompt, ratings: Ratings
+) -> dict[str, list[Candidate]]:
+    """Return the responses to each prompt with their verdicts, and as rank the judges' ratings of correct ones."""
+    verdicts, shown = verdicts_in(ratings), ids_to_rank(ratings)
+    some = {name: [row for row in rows if row["response_id"] in shown] for name, rows in by_prompt.items()}
+    judged = _judged(judge, aggregation.to_rank(), {name: rows for name, rows in some.items() if rows}, ratings)
+    ranks = {one.response_id: one.rating for candidates in judged.values() for one in candidates}
+
+    def checked(row: Mapping[str, Any]) -> Candidate:
+        name = row["response_id"]
+        return replace(_unrated_candidate(row), ratings=(verdicts.get(name),), checked=True, rank=ranks.get(name))
+
+    return {prompt_id: [checked(row) for row in rows] for prompt_id, rows in by_prompt.items()}
 
 
 def to_confirm(

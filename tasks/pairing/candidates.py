@@ -51,6 +51,7 @@ class Candidate:
         votes: One number for each judge over all orders, if a pair needs a majority.
         lacks_quorum: Fewer judges than required rated all responses to the prompt.
         checked: The rating is a checker's verdict: 1 for correct, 0 for incorrect.
+        rank: The judges' rating of a correct response, which decides between equal verdicts; None if it has none.
     """
 
     response_id: str
@@ -62,6 +63,7 @@ class Candidate:
     votes: tuple[float | None, ...] = ()
     lacks_quorum: bool = False
     checked: bool = False
+    rank: float | None = None
 
     @property
     def rating(self) -> float | None:

@@ -5,6 +5,7 @@ more than nothing and by at least the margin, and lower in no order; the two tex
 no judge.
 """
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ def best_vs_worst(candidates: Sequence[Candidate], min_margin: float) -> Pair | 
     """Return the pair of the best and the worst rated response, or why there is none.
 
     Only responses rated in every order count. The best is sought among the finished ones: a truncated answer is
-    never chosen, but may be rejected. Among equals the smallest response_id is taken, which is a digest and so
-    favours no model. The mean margin must be above zero and at least `min_margin`; it may stem from one order alone
-    if the other sees a tie, but where the orders contradict each other there is no pair. If the best and the worst
-    make no pair, no other two are tried: that would pick what the judge happens to agree on. The outcome does not
-    depend on the order of the candidates.
+    never chosen, but may be rejected. Among equals the highest rank is taken, then the smallest response_id, which is a
+    digest and so favours no model. The mean margin must be above zero and at least `min_margin`; it may stem from one
+    order alone if the other sees a tie, but where the orders contradict each other there is no pair. If the best and
+    the worst make no pair, no other two are tried: that would pick what the judge happens to agree on. The outcome does
+    not depend on the order of the candidates.
     """
     return _best_versus(lambda best, others: min(others, key=_from_worst), candidates, min_margin)
 
@@ -144,8 +145,9 @@ def _draw(prompt_id: str, candidate: Candidate) -> str:
     return digest([prompt_id, candidate.response_id])
 
 
-def _from_best(one: _Rated) -> tuple[float, str, str, str]:
-    return -one.rating, *one.name
+def _from_best(one: _Rated) -> tuple[float, float, str, str, str]:
+    rank = one.candidate.rank
+    return -one.rating, math.inf if rank is None else -rank, *one.name
 
 
 def _from_worst(one: _Rated) -> tuple[float, str, str, str]:

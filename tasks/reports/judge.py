@@ -11,6 +11,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from kasasagi.tasks.judge.verify.ranking import DECIDING
 from kasasagi.tasks.reports.statistics import Interval, Totals, Z, clustered_share, kappa, share
 
 Row = dict[str, Any]
@@ -49,9 +50,9 @@ WITH {_VERDICTS}
 SELECT judge, aspect, NULL AS subject, prompt_id, (for_earlier > 0)::DOUBLE AS hit
 FROM verdicts WHERE verdict <> 0
 """
-_MEANS = """
+_MEANS = f"""
 means AS (
-    SELECT prompt_id, response_id, avg(rating) AS rating FROM ratings GROUP BY prompt_id, response_id
+    SELECT prompt_id, response_id, avg(rating) AS rating FROM {DECIDING} GROUP BY prompt_id, response_id
 ),
 marked AS (SELECT m.*, r.model FROM means AS m JOIN responses AS r USING (response_id))"""
 _WINS = f"""

@@ -46,6 +46,38 @@ def test_confirming_asks_less_than_both_orders_and_makes_no_other_pairs(new_job:
     assert job.sql("from pairs order by prompt_id") == confirmed
 
 
+def test_checking_first_asks_a_judge_less_and_about_correct_answers_alone(new_job: NewJob) -> None:
+    checks = {"verify": {"kind": "my_checks.is_right"}}
+    answering = {"models": ["small", "large", "critic"]}
+    job = new_job().prepare(PROMPTS, respond=answering, judge=checks, gates={"on_fail": "warn"})
+    (job.folder / "my_checks.py").write_text("def is_right(answer, row):\n    return len(answer) % 3 > 0\n")
+    assert planned(job.command("plan", "recipe.yaml", "-w", job.workspace))["judge"][0] == f"up to {2 * PROMPTS}"
+    job.run().succeeded()
+    asked = sent_by_model(job.server)["critic"] - PROMPTS
+    assert 0 < asked < 2 * PROMPTS
+    assert planned(job.command("plan", "recipe.yaml", "-w", job.workspace))["judge"] == [str(asked), str(asked), "0"]
+    found = job.sql(
+        "select distinct p.margin, x.rating as chosen, y.rating as rejected, z.response_id as judged from pairs p "
+        "join ratings x on x.response_id = chosen_id and x.judge = 'verify' "
+        "join ratings y on y.response_id = rejected_id and y.judge = 'verify' "
+        "left join ratings z on z.response_id = rejected_id and z.judge = 'critic'"
+    )
+    assert found == [{"margin": 1, "chosen": 1, "rejected": 0, "judged": None}]
+    better = job.sql(
+        "with ranks as (select prompt_id, response_id, avg(rating) as rank from ratings where judge = 'critic' "
+        "group by all) select count(*) as worse from pairs p join ranks c on c.response_id = chosen_id "
+        "join ranks o on o.prompt_id = p.prompt_id where o.rank > c.rank"
+    )
+    assert better == [{"worse": 0}]
+    assert "a judge ranked the correct answers" in (job.out / "README.md").read_text(encoding="utf-8")
+    assert "judges rank correct ones" in job.command("check", "recipe.yaml").succeeded().out
+    ranked = job.published()
+    job.command("pair", "-w", job.workspace).succeeded()
+    assert job.published() == ranked
+    job.run("--set", "judge.verify=null").succeeded()
+    assert sent_by_model(job.server)["critic"] == asked + 3 * PROMPTS
+
+
 def test_two_judges_have_their_say_and_their_agreement_is_told(new_job: NewJob) -> None:
     job = new_job().prepare(PROMPTS, judge={"model": None, "models": ["critic", "large"]})
     plan = planned(job.command("plan", "recipe.yaml", "-w", job.workspace))

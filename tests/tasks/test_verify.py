@@ -91,7 +91,8 @@ def test_nothing_is_said_of_an_answer_that_was_cut_off_or_has_no_truth(tmp_path:
         ),
         ({"method": "verify", "verify": {"truth": "a", "constraint": 1}}, "give one of them"),
         ({"method": "verify", "verify": {"kind": "nmber"}}, "is not a checker"),
-        ({"model": "hina", "verify": {"truth": "a"}}, "set method: verify"),
+        ({"verify": {"truth": "a"}}, "without a judge, set method: verify"),
+        ({"model": "verify", "verify": {"truth": "a"}}, "'verify' is the checker's name in the ratings"),
         ({"method": "verify", "aspects": ["honesty"]}, "aspects is for ultrafeedback"),
     ],
 )
@@ -129,6 +130,9 @@ def test_a_recipe_with_nothing_to_check_against_is_refused(tmp_path: Path, verif
         check_recipe(recipe(**verify), tmp_path)
 
 
-def test_a_margin_that_no_verdict_reaches_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="more than verify can give, whose ratings are 1 for correct and 0"):
-        check_recipe({**recipe(truth="answer"), "pairs": {"min_margin": 2}}, tmp_path)
+@pytest.mark.parametrize("judge", [{"method": "verify"}, {"model": "hina"}])
+@pytest.mark.parametrize("bound", ["min_margin", "min_chosen_rating"])
+def test_a_bound_that_no_verdict_reaches_is_refused(tmp_path: Path, judge: dict[str, Any], bound: str) -> None:
+    whole = {**recipe(), "judge": {**judge, "verify": {"truth": "answer"}}, "pairs": {bound: 2}}
+    with pytest.raises(RecipeError, match=f"{bound}: 2 is more than verify can give, whose ratings are 1 for correct"):
+        check_recipe(whole, tmp_path)

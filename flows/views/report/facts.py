@@ -10,6 +10,7 @@ from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.table_reader import fetch
+from kasasagi.tasks.judge.verify.ranking import DECIDING
 from kasasagi.tasks.text.languages import language_of
 
 SAMPLE = 20_000
@@ -22,7 +23,7 @@ TIMED = {"load": "loaded", "synthesize": "draws", "filter": "prompts", "respond"
 _CONSISTENCY = """
 WITH marks AS (
     SELECT prompt_id, response_id, ordering, avg(rating) AS rating FROM ratings
-    WHERE rating IS NOT NULL AND ordering <> 'human' AND prompt_id <= ? GROUP BY ALL
+    WHERE rating IS NOT NULL AND place IS NOT NULL AND ordering <> 'human' AND prompt_id <= ? GROUP BY ALL
 ), couples AS (
     SELECT a.response_id AS one, b.response_id AS other, list(sign(a.rating - b.rating) ORDER BY a.ordering) AS signs
     FROM marks a JOIN marks b USING (prompt_id, ordering) WHERE a.response_id < b.response_id GROUP BY ALL
@@ -38,7 +39,7 @@ FROM couples GROUP BY ALL
 _MATRIX = """
 WITH marks AS (
     SELECT response_id, ordering, avg(rating) AS rating FROM ratings
-    WHERE rating IS NOT NULL AND ordering <> 'human' AND prompt_id <= ? GROUP BY ALL
+    WHERE rating IS NOT NULL AND place IS NOT NULL AND ordering <> 'human' AND prompt_id <= ? GROUP BY ALL
 ), twice AS (SELECT list(rating ORDER BY ordering) AS marks FROM marks GROUP BY response_id HAVING count(*) = 2)
 SELECT round(marks[1] * 2) / 2 AS one, round(marks[2] * 2) / 2 AS other, count(*) AS responses FROM twice GROUP BY ALL
 ORDER BY one, other
@@ -165,8 +166,9 @@ class Facts:
 
     def ratings_by_model(self) -> dict[str, Counter[float]]:
         """Return how often each model got each rating, to the nearest half."""
-        query = """
-        SELECT model, round(rating * 2) / 2 AS rating, count(*) AS times FROM ratings JOIN responses USING (response_id)
+        query = f"""
+        SELECT model, round(rating * 2) / 2 AS rating, count(*) AS times
+        FROM {DECIDING} JOIN responses USING (response_id)
         WHERE rating IS NOT NULL GROUP BY ALL ORDER BY model, rating
         """
         found: dict[str, Counter[float]] = {}
@@ -185,14 +187,16 @@ class Facts:
     def by_place(self) -> list[dict[str, Any]]:
         """Return the mean rating of the texts that were shown first, second and so on."""
         return self.rows(
-            "SELECT place, avg(rating) AS mean FROM ratings WHERE rating IS NOT NULL GROUP BY 1 ORDER BY 1"
+            "SELECT place, avg(rating) AS mean FROM ratings "
+            "WHERE rating IS NOT NULL AND place IS NOT NULL GROUP BY 1 ORDER BY 1"
         )
 
     def rating_by_length(self) -> list[dict[str, Any]]:
         """Return the mean rating of responses in ten classes of length, from the shortest to the longest."""
         return self.rows(
-            """
-            WITH rated AS (SELECT response_id, avg(rating) AS rating FROM ratings WHERE prompt_id <= ? GROUP BY ALL),
+            f"""
+            WITH rated AS (
+                SELECT response_id, avg(rating) AS rating FROM {DECIDING} WHERE prompt_id <= ? GROUP BY ALL),
             sized AS (SELECT response_id, length(content) AS chars FROM responses WHERE prompt_id <= ?),
             classed AS (SELECT chars, rating, ntile(10) OVER (ORDER BY chars) AS class
                 FROM sized JOIN rated USING (response_id) WHERE rating IS NOT NULL)

@@ -13,7 +13,7 @@ NEED_TRUTH = ("number", "choice", "text", "regex", "json")
 
 
 class VerifyConfig(Config):
-    """What the answers to a prompt are checked against; no model is asked."""
+    """What the answers to a prompt are checked against, without a model."""
 
     truth: str | None = Field(
         None, description="Column of the prompts with the right answer, pattern, schema or constraints."

@@ -27,10 +27,16 @@ def verify_chunk(session: Session, config: JudgeConfig, job: ChunkJob) -> Handle
     """Check one chunk of responses and keep the ratings."""
     started = time.monotonic()
     prompts = read_rows(session.run, job.inputs["prompts"])
-    responses = by_prompt_id(read_rows(session.run, job.inputs.get("responses")))
-    checker = CHECKERS.find(config.verifying.kind, session.base)
-    result = check_responses(config.verifying, checker, prompts, responses)
+    result = check_answers(session, config, prompts, read_rows(session.run, job.inputs.get("responses")))
     return keep_chunk(session.run, session.models, job, result, started)
+
+
+def check_answers(
+    session: Session, config: JudgeConfig, prompts: Sequence[Row], responses: Sequence[Row]
+) -> ChunkResult:
+    """Check some responses by the recipe's checker."""
+    checker = CHECKERS.find(config.verifying.kind, session.base)
+    return check_responses(config.verifying, checker, prompts, by_prompt_id(responses))
 
 
 def check_responses(

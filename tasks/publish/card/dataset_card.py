@@ -11,6 +11,7 @@ import yaml
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.gate.explain.words import NO_ROWS, SCOPES, judged_no_rows, plain_name
+from kasasagi.tasks.judge.config import VERIFY
 from kasasagi.tasks.publish.card.asked import asked_models
 from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost, prompts_paired, to_look_at
@@ -107,13 +108,17 @@ def _introduction(facts: CardFacts) -> str:
     return (
         f"{rows}{pairs:,} preference pairs{'' if rows else ' for DPO'} from {prompts_paired(facts.connection, pairs)} "
         f"{account} Each{' pair' if rows else ''} has a prompt, a chosen and a rejected answer, "
-        f"{_ground(facts.figures)}.{''.join(also)} Made by kasasagi in the run {run}."
+        f"{_ground(facts)}.{''.join(also)} Made by kasasagi in the run {run}."
     )
 
 
-def _ground(figures: CardFigures) -> str:
+def _ground(facts: CardFacts) -> str:
     """Return why one answer counts as the better one."""
-    if figures.margins:
+    judge = facts.run.recipe().get("judge") or {}
+    if facts.figures.margins and (judge.get("method") == VERIFY or judge.get("verify") is not None):
+        ranked = "" if judge.get("method") == VERIFY else "; a judge ranked the correct answers"
+        return f"and a checker's verdict on both (1 for correct, 0 for incorrect){ranked}"
+    if facts.figures.margins:
         return "and a judge's ratings of both"
     return "the chosen one by the model that the recipe names as the stronger; judge ratings are ignored"
 
