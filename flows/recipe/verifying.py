@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kasasagi.blocks.own.python import is_own
 from kasasagi.flows.recipe.errors import nearest, shown
+from kasasagi.tasks.judge.checkers.code.sandbox import unsupported
 from kasasagi.tasks.judge.checkers.named import CHECKERS
 from kasasagi.tasks.judge.verify.work import constraint_problem
 from kasasagi.tasks.recipe import Recipe
@@ -20,6 +21,10 @@ def verify_problems(recipe: Recipe, base: Path) -> list[str]:
         problems.append(
             f"judge.verify.truth: {config.truth!r} is not a column of the prompts{nearest(config.truth, known)}; "
             "further columns of the source are named in source.keep"
+        )
+    if config.run_code and (missing := unsupported()):
+        problems.append(
+            f"judge.verify.kind: 'code' cannot be checked here: {missing}; run the recipe on such a machine"
         )
     if not is_own(config.kind) and (problem := constraint_problem(config, CHECKERS.find(config.kind, base))):
         problems.append(f"judge.verify.constraint: {shown(str(config.constraint))} cannot be checked: {problem}")

@@ -15,6 +15,7 @@ CHECKERS: Registry[Checker] = Registry(
         "text": f"{_HERE}.text:check_text",
         "regex": f"{_HERE}.regex:check_regex",
         "json": f"{_HERE}.json_schema:check_json",
+        "code": f"{_HERE}.code.check:check_code",
         "instructions": f"{_HERE}.instructions.check:check_instructions",
     },
     f"{_HERE}.own:own_checker",

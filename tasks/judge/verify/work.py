@@ -8,6 +8,7 @@ from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, Session, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.judge.checkers.auto import kind_for, needs_extra
+from kasasagi.tasks.judge.checkers.code.sandbox import run_code
 from kasasagi.tasks.judge.checkers.finding import Case, Checker, Finding, cannot_tell
 from kasasagi.tasks.judge.checkers.named import CHECKERS
 from kasasagi.tasks.judge.checkers.numbers.expressions import EXTRA
@@ -105,7 +106,16 @@ def shown_check(config: VerifyConfig, row: Row) -> str:
     lines = [f"{kind} against {against[:SHOWN_TRUTH]}"]
     if kind == "number" and truth is not None and needs_extra(str(truth)):
         lines.append(f"such expressions are compared by the extra [{EXTRA}], which is not installed")
+    if config.run_code:
+        lines.append(_tried_sandbox())
     return "\n".join(lines)
+
+
+def _tried_sandbox() -> str:
+    """Return that answers are run, and whether the sandbox for that works here, which a trial shows."""
+    tried = run_code("answer = 1", "assert answer == 1")
+    works = "which works here" if tried.verdict == "correct" else f"which does not work here: {tried.detail}"
+    return f"Python that models wrote is run on this machine, in a sandbox, {works}"
 
 
 def constraint_problem(config: VerifyConfig, checker: Checker) -> str | None:
