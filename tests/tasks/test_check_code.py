@@ -76,6 +76,7 @@ FORGED = {
     "evaluated": "def double(x):\n    return eval('2 * x')",
     "prints a pass": 'import sys\nprint(\'{"verdict": "correct"}\')\nsys.exit(0)',
     "pass on a pipe": "import io\nio.FileIO(4, 'w').write(b'{}')",
+    "pipe": "import sys\ntype(sys.stdin.buffer.raw)(3).read()",
     "garbage": "import gc\n" + RIGHT,
     "threads": "import threading\n" + RIGHT,
     "processes": "import subprocess\n" + RIGHT,

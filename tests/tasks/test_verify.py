@@ -12,6 +12,7 @@ from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import check_recipe
 from kasasagi.tasks.asking import ChunkJob, Session, read_rows
 from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.judge.checkers.code.sandbox import unsupported
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.verify.work import verify_chunk
 from tests.tasks.helpers import asked, pairs_from, prompt, response, session
@@ -47,6 +48,21 @@ def test_a_correct_answer_is_chosen_over_an_incorrect_one_and_nobody_is_asked(tm
     assert (handle.account.rows_in, handle.account.rows_out, handle.account.calls_paid) == (3, 2, 0)
     [pair] = pairs_from(PairsConfig(), JUDGE, [QUESTION], some, ratings).rows["pairs"]
     assert (pair["chosen_id"], pair["rejected_id"], pair["margin"]) == (right, wrong, 1)
+
+
+@pytest.mark.skipif(bool(unsupported()), reason="the sandbox is for Linux")
+def test_code_that_passes_its_tests_is_chosen_over_code_that_fails(tmp_path: Path) -> None:
+    verify = {"kind": "code", "constraint": "assert double(2) == 4", "run_code": True}
+    judge = JudgeConfig.model_validate({"method": "verify", "verify": verify})
+    one, bodies = session(tmp_path), ("x + 1", "2 * x", "open(x)")
+    some = answers(*(f"```python\ndef double(x):\n    return {body}\n```" for body in bodies), "Use a loop.")
+    handle = chunk(one, judge, some)
+    left = {row["reason"] for row in read_rows(one.run, handle.shards["quarantine"])}
+    assert left == {"not_allowed", "no_code"}
+    [pair] = pairs_from(PairsConfig(), judge, [QUESTION], some, read_rows(one.run, handle.shards["ratings"])).rows[
+        "pairs"
+    ]
+    assert (pair["chosen_id"], pair["rejected_id"]) == (some[1]["response_id"], some[0]["response_id"])
 
 
 @pytest.mark.parametrize("strategy", ["best_vs_worst", "all_above_margin", "best_vs_random"])

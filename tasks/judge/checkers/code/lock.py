@@ -6,7 +6,6 @@ This module runs in the child process, on the standard library alone, and before
 import ctypes
 import os
 import platform
-import resource
 import signal
 import struct
 
@@ -45,6 +44,8 @@ def limit(cpu_seconds: int, wall_seconds: int) -> None:
         cpu_seconds: Seconds of computing after which the kernel ends the process.
         wall_seconds: Seconds on the clock after which it ends, too, if its parent is no longer there to end it.
     """
+    import resource  # only Unix has it, and recipes are read elsewhere, too
+
     limits = {
         resource.RLIMIT_CPU: cpu_seconds,
         resource.RLIMIT_AS: MEMORY_BYTES,

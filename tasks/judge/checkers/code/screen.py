@@ -27,7 +27,7 @@ _NAMES = _words("open eval exec compile globals locals vars getattr setattr dela
 _ATTRIBUTES = _words("""
     modules settrace setprofile gi_frame gi_code cr_frame ag_frame tb_frame tb_next f_back f_globals f_locals f_builtins
     f_code attrgetter methodcaller get_field get_type_hints FileIO open displayhook excepthook _getframe builtins codecs
-    os _os exec eval getattr setattr delattr
+    os _os exec eval getattr setattr delattr raw detach
 """)
 _PLAIN = _words(
     """
