@@ -44,6 +44,13 @@ def checked(answer: str, truth: Any = TESTS, **row: Any) -> Finding:
         ("def double(x):\n    return [0] * 10**10", "incorrect", "MemoryError"),
         ("print('text' * 10**6)\n" + RIGHT, "correct", ""),
         ("from datetime import datetime\ndatetime.strptime('2026', '%Y')\n" + RIGHT, "correct", ""),
+        (
+            "from collections import Counter\nCounter('aab').most_common(1)\n" + RIGHT,
+            "correct",
+            "",
+        ),
+        ("assert 'カササギ'.encode('shift_jis').decode('shift_jis') == 'カササギ'\n" + RIGHT, "correct", ""),
+        ("'a'.encode('cp1140')\n" + RIGHT, "cannot_tell", "the sandbox does not have"),
         ("import math, random, json, hashlib, collections.abc, decimal\n" + RIGHT, "correct", ""),
         ("class A:\n    def __init__(self):\n        self.n = 2\ndef double(x):\n    return A().n * x", "correct", ""),
     ],

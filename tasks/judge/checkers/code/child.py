@@ -7,6 +7,7 @@ has written behind the program: it is read when the tests are done, so that no c
 
 import ast
 import builtins
+import codecs
 import importlib
 import json
 import os
@@ -20,10 +21,26 @@ from kasasagi.tasks.judge.checkers.code.screen import refused, refused_import
 SECRET_BYTES = 32
 LENGTH_BYTES = 8
 _COUNT = "__count_assertion__"
-_ENCODINGS = ("ascii", "latin_1", "utf_16", "utf_16_le", "utf_16_be", "utf_32")
-_ALSO = {"datetime": ("_strptime",), "re": ("unicodedata",)}
+_ENCODINGS = [
+    "ascii",
+    "latin_1",
+    "utf_16",
+    "utf_16_le",
+    "utf_16_be",
+    "utf_32",
+    "shift_jis",
+    "cp932",
+    "euc_jp",
+    "iso2022_jp",
+]
+_ALSO = {
+    "collections": ("heapq", "copy"),
+    "datetime": ("_strptime",),
+    "functools": ("types", "typing", "weakref"),
+    "re": ("unicodedata",),
+    "time": ("_strptime",),
+}
 """Modules that others import only when they are used, which is too late here."""
-_OF_SANDBOX = (PermissionError, ImportError)
 
 
 class _UnclearError(Exception):
@@ -46,7 +63,7 @@ def main() -> None:
         for also in (name, *_ALSO.get(name, ())):
             importlib.import_module(also)
     for name in _ENCODINGS:
-        importlib.import_module(f"encodings.{name}")
+        codecs.lookup(name)
     limit(*program["seconds"])
     if problem := lock():
         _write(report, {"verdict": "cannot_tell", "reason": "no_sandbox", "detail": problem})
@@ -162,11 +179,17 @@ def _problem_of(compiled: CodeType, scope: dict[str, Any], what: str) -> str:
     """
     try:
         exec(compiled, scope)
-    except _OF_SANDBOX as error:
-        raise _UnclearError("not_allowed", f"{what} needs what the sandbox refuses ({type(error).__name__})") from error
     except BaseException as error:  # also SystemExit and KeyboardInterrupt, by which code would end its tests
+        if _is_of_sandbox(error):
+            asked = f"{what} asked for something that the sandbox does not have ({type(error).__name__})"
+            raise _UnclearError("not_allowed", asked) from error
         return f"{what} failed{_place(error)} ({type(error).__name__[:40]})"
     return ""
+
+
+def _is_of_sandbox(error: BaseException) -> bool:
+    """Return whether an error comes from a file that cannot be opened: data, a module, or the table of an encoding."""
+    return isinstance(error, PermissionError | ImportError) or type(error) is LookupError
 
 
 def _place(error: BaseException) -> str:
