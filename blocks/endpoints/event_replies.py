@@ -69,6 +69,8 @@ def _add(whole: dict[str, Any], choice: dict[str, Any]) -> None:
         whole["stop_reason"] = choice["stop_reason"]
     if isinstance(text := choice.get("text"), str):
         whole["text"] = whole.get("text", "") + text
+    if content := (choice.get("logprobs") or {}).get("content"):
+        whole["logprobs"] = {"content": [*(whole.get("logprobs") or {}).get("content", ()), *content]}
     piece = choice.get("delta") or choice.get("message") or {}
     message = whole.setdefault("message", {"role": "assistant"}) if piece else {}
     for name in _TEXTS:

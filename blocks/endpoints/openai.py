@@ -24,6 +24,7 @@ from kasasagi.blocks.models.embeddings import read_embedding
 from kasasagi.blocks.models.hidden_keys import KeyMask, hidden_in
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.models.llm import Completion, Request, reject_aborted, token_count
+from kasasagi.blocks.models.logprobs import read_numbers
 
 if TYPE_CHECKING:
     from kasasagi.blocks.endpoints.completion_transport import CompletionTransport
@@ -310,6 +311,7 @@ def _read_choice(choice: Mapping[str, Any], tokens: tuple[int, int]) -> Completi
         stop_reason=_optional_text(choice.get("stop_reason")),
         prompt_tokens=tokens[0],
         completion_tokens=tokens[1],
+        numbers=read_numbers(text, choice.get("logprobs")),
     )
     failure = choice.get("error")
     return reject_aborted(made, (words_of_error(failure) or str(failure)) if failure else "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ctranslate2
+import numpy as np
 from jinja2 import StrictUndefined, Template
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -17,9 +18,14 @@ from tokenizers import Tokenizer
 
 from kasasagi.blocks.canonical import digest_file
 from kasasagi.blocks.models.llm import Completion, Message, Request
+from kasasagi.blocks.models.logprobs import LOGPROBS, Token, digits_of, number_places
 
-PARAMETERS = frozenset({"messages", "prompt", "temperature", "top_p", "max_tokens", "stop", "repetition_penalty"})
+PARAMETERS = frozenset(
+    {"messages", "prompt", "temperature", "top_p", "max_tokens", "stop", "repetition_penalty", *LOGPROBS}
+)
 DEFAULT_MAX_TOKENS = 256
+LOGPROBS_AT_ONCE = 64
+"""Requests whose logits lie in memory at a time: the engine keeps those of every token, 16 KB each."""
 HOLE = "\0"
 
 
@@ -39,6 +45,9 @@ def shipped_model() -> Path:
     )
 
 
+Group = tuple[float, float, int, float, int]
+
+
 @dataclass(frozen=True)
 class _PreparedRequest:
     """One request, ready for the engine: prompt tokens and sampling parameters."""
@@ -49,11 +58,12 @@ class _PreparedRequest:
     max_tokens: int
     repetition_penalty: float
     stop: tuple[str, ...]
+    top_logprobs: int = 0
 
     @property
-    def group(self) -> tuple[float, float, int, float]:
+    def group(self) -> Group:
         """What must be equal within a batch."""
-        return self.temperature, self.top_p, self.max_tokens, self.repetition_penalty
+        return self.temperature, self.top_p, self.max_tokens, self.repetition_penalty, self.top_logprobs
 
 
 class BundledEngine:
@@ -95,23 +105,25 @@ class BundledEngine:
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """Answer all requests, in their order; one that cannot be answered is a Completion with an error."""
         done: dict[int, Completion] = {}
-        groups: dict[tuple[float, float, int, float], list[tuple[int, _PreparedRequest]]] = defaultdict(list)
+        groups: dict[Group, list[tuple[int, _PreparedRequest]]] = defaultdict(list)
         for index, request in enumerate(requests):
             ask = self._ask(request)
             if isinstance(ask, Completion):
                 done[index] = ask
             else:
                 groups[ask.group].append((index, ask))
-        for members in groups.values():
-            done.update(self._run(members))
+        for (*_, top_logprobs), members in groups.items():
+            size = LOGPROBS_AT_ONCE if top_logprobs else len(members)
+            for start in range(0, len(members), size):
+                done.update(self._run(members[start : start + size]))
         return [done[index] for index in range(len(requests))]
 
     def _run(self, members: list[tuple[int, _PreparedRequest]]) -> dict[int, Completion]:
-        temperature, top_p, max_tokens, repetition_penalty = members[0][1].group
+        temperature, top_p, max_tokens, repetition_penalty, top_logprobs = members[0][1].group
         hot = temperature > 0
         results = self.generator.generate_batch(
             [ask.tokens for _, ask in members],
-            max_batch_size=self.batch_size,
+            max_batch_size=self.batch_size if not top_logprobs else min(self.batch_size, LOGPROBS_AT_ONCE // 2),
             max_length=max_tokens,
             sampling_topk=0 if hot else 1,
             sampling_topp=top_p if hot else 1.0,
@@ -120,22 +132,46 @@ class BundledEngine:
             end_token=self.end,
             include_prompt_in_result=False,
             return_end_token=True,
+            return_logits_vocab=bool(top_logprobs),
         )
         found = zip(members, results, strict=True)
-        return {index: self._completion(ask, result.sequences_ids[0]) for (index, ask), result in found}
+        return {index: self._completion(ask, result) for (index, ask), result in found}
 
-    def _completion(self, ask: _PreparedRequest, ids: list[int]) -> Completion:
+    def _completion(self, ask: _PreparedRequest, result: Any) -> Completion:
+        ids: list[int] = result.sequences_ids[0]
         ended = bool(ids) and self.tokenizer.id_to_token(ids[-1]) == self.end
         text = self.tokenizer.decode(ids, skip_special_tokens=True)
         cuts = [(text.find(stop), stop) for stop in ask.stop if stop and stop in text]
         cut, stop = min(cuts) if cuts else (len(text), None)
+        tokens = self._tokens(ids, result.logits[0], ask.top_logprobs) if ask.top_logprobs else []
         return Completion(
             text=text[:cut],
             finish_reason="stop" if ended or stop is not None else "length",
             stop_reason=stop,
             prompt_tokens=len(ask.tokens),
             completion_tokens=len(ids),
+            numbers=number_places(text[:cut], tokens) if ask.top_logprobs else None,
         )
+
+    def _tokens(self, ids: Sequence[int], logits: Sequence[Any], most: int) -> list[Token]:
+        """Return the tokens of a reply, those that are numbers with their alternatives.
+
+        The engine gives logits of some tokens of the prompt, too, which stand before those of the reply.
+        """
+        texts = [self.tokenizer.decode([number]) for number in ids]
+        of_reply = logits[len(logits) - len(ids) :]
+        return [
+            Token(text, self._alternatives(number, values, most) if digits_of(text) else ())
+            for text, number, values in zip(texts, ids, of_reply, strict=True)
+        ]
+
+    def _alternatives(self, own: int, logits: Any, most: int) -> list[tuple[str, float]]:
+        """Return the texts of the most likely tokens and of the token itself, with their log probabilities."""
+        values = np.asarray(logits).astype(np.float64)
+        values -= values.max()
+        logprobs = values - np.log(np.exp(values).sum())
+        likely = {own, *map(int, np.argsort(-logprobs, kind="stable")[:most])}
+        return [(self.tokenizer.decode([number]), float(logprobs[number])) for number in sorted(likely)]
 
     def _ask(self, request: Request) -> _PreparedRequest | Completion:
         unknown = sorted(set(request) - PARAMETERS)
@@ -192,7 +228,8 @@ def _read(request: Request, tokens: list[str], context: int) -> _PreparedRequest
         raise ValueError(f"out of range: {values}; use temperature >= 0, 0 < top_p <= 1, max_tokens >= 1, penalty > 0")
     room = max(1, min(max_tokens, context - len(tokens)))
     stops = (stop,) if isinstance(stop, str) else tuple(stop)
-    return _PreparedRequest(tokens, temperature, top_p, room, penalty, stops)
+    top_logprobs = int(request.get("top_logprobs") or 0) if request.get("logprobs") else 0
+    return _PreparedRequest(tokens, temperature, top_p, room, penalty, stops, top_logprobs)
 
 
 def _refusal(error: str, detail: str) -> Completion:

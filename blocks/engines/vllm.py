@@ -15,6 +15,7 @@ from kasasagi.blocks.engines import process_watch
 from kasasagi.blocks.engines.device_lock import device_lock
 from kasasagi.blocks.engines.streaming import EngineFailedError, EngineThread
 from kasasagi.blocks.models.llm import Completion, Request, reject_aborted
+from kasasagi.blocks.models.logprobs import Token, number_places
 from kasasagi.blocks.models.vllm_config import MISSING, VLLMModel
 
 if TYPE_CHECKING:
@@ -156,6 +157,9 @@ class VLLMEngine(EngineThread):
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        if "logprobs" in fields and "top_logprobs" in fields:  # OpenAI's two fields are one of vLLM's
+            top = fields.pop("top_logprobs")
+            fields["logprobs"] = top if fields["logprobs"] else None
         unknown = sorted(name for name in fields if name not in SamplingParams.__struct_fields__)
         if unknown:
             raise ValueError(f"vLLM's sampling takes no {', '.join(unknown)}: remove it")
@@ -186,8 +190,18 @@ def _completion(output: Any) -> Completion:
         stop_reason=None if reply.stop_reason is None else str(reply.stop_reason),
         prompt_tokens=len(output.prompt_token_ids or ()),
         completion_tokens=len(reply.token_ids),
+        numbers=number_places(reply.text, _tokens(reply)) if reply.logprobs else None,
     )
     return reject_aborted(made)
+
+
+def _tokens(reply: Any) -> list[Token]:
+    """Return the tokens of a reply with their alternatives."""
+    tokens = []
+    for number, found in zip(reply.token_ids, reply.logprobs, strict=False):
+        alternatives = [(one.decoded_token or "", float(one.logprob)) for one in found.values()]
+        tokens.append(Token(found[number].decoded_token or "" if number in found else "", alternatives))
+    return tokens
 
 
 @contextmanager

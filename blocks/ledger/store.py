@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 import orjson
 
@@ -310,8 +310,11 @@ def read_row(row: Row) -> Completion:
 
 def _types() -> dict[str, tuple[type, ...]]:
     """Return what each field of a reply may hold, by its annotation; a whole number will do for any number."""
-    hints = get_type_hints(Completion).items()
-    return {name: (*(get_args(hint) or (hint,)), *((int,) if float in get_args(hint) else ())) for name, hint in hints}
+    hints = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(Completion).items()}
+    return {
+        name: (*(get_origin(one) or one for one in some), *((int,) if float in some else ()))
+        for name, some in hints.items()
+    }
 
 
 _TYPES = _types()

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
+from kasasagi.blocks.models.logprobs import Numbers
+
 MOST_TOKENS = 2**53
 PASSING = frozenset(
     (
@@ -36,6 +38,8 @@ class Completion:
         fatal: Every call to the model would fail (a wrong key, an unknown model).
         wait_s: The pause that the server asked for before another attempt.
         unavailable: The server cannot be reached or takes no calls now.
+        numbers: Where log probabilities were asked for, the numbers of the text with their alternatives (see
+            `kasasagi.blocks.models.logprobs`); None if the server gave none.
     """
 
     text: str = ""
@@ -51,6 +55,7 @@ class Completion:
     wait_s: float | None = None
     attempts: int = 1
     unavailable: bool = False
+    numbers: Numbers | None = None
 
 
 GENERATION_FAILED = frozenset(

@@ -263,4 +263,4 @@ _SHOWN: dict[Product, tuple[str, Callable[[tuple[Any, ...]], str]]] = {
 
 
 def _format_rating(rating: float | None) -> str:
-    return "not rated" if rating is None else f"rated {rating:g}"
+    return "not rated" if rating is None else f"rated {round(rating, 2):g}"

@@ -22,6 +22,7 @@ from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.reporting.artifacts import ProgressArtifacts, create_artifacts
 from kasasagi.flows.reporting.events import emit_end_event
 from kasasagi.flows.reporting.introduction import introduce
+from kasasagi.flows.reporting.ratings_read import ratings_read
 from kasasagi.flows.run.active import ActiveRun, NothingNewError
 from kasasagi.flows.run.cluster import dispatching
 from kasasagi.flows.run.options import Options
@@ -86,6 +87,8 @@ async def _report_end(run: Run, options: Options) -> AsyncIterator[None]:
         failed = error
         raise
     finally:
+        for line in ratings_read(run):
+            options.log(line)
         await create_artifacts(run, options.reports)
         emit_end_event(run)
         options.reports.close(run.id, failed)

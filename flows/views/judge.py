@@ -24,6 +24,7 @@ TITLES = {
     "krippendorffs_alpha": "Krippendorff's alpha",
     "same_as_the_other_judge": "same verdict as the other",
     "cohens_kappa": "Cohen's kappa of verdicts",
+    "read_by_distribution": "ratings by distribution",
     "polite_among_chosen": "polite among the chosen",
     "polite_among_rejected": "polite among the rejected",
     "politeness_skew": "politer chosen than rejected",

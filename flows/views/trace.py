@@ -268,5 +268,5 @@ def _paid(call: dict[str, Any] | None) -> list[tuple[str, Any]]:
 def _rating(rating: dict[str, Any]) -> tuple[str, Any]:
     """Return what was read out of a judge's words on one response."""
     place = "rating" if rating["place"] is None else f"text {rating['place']}"
-    value = "no rating" if rating["rating"] is None else f"{rating['rating']:g} for {rating['aspect']}"
+    value = "no rating" if rating["rating"] is None else f"{round(rating['rating'], 2):g} for {rating['aspect']}"
     return place, f"{value}, response {rating['response_id']}: {rating['rationale'] or ''}"

@@ -115,6 +115,12 @@ class JudgeConfig(Config):
         description="Form of the reply: labelled lines, or JSON by a schema if the endpoint supports it "
         "(response_format).",
     )
+    read: Literal["text", "distribution"] = Field(
+        "text",
+        description="What a rating is: the number in the reply (text), or the mean of the numbers that the judge could "
+        "have written there, by their probabilities (distribution; ties become rare). A server without log "
+        "probabilities has its numbers read from the text.",
+    )
     aspects: tuple[Aspect, ...] = Field(
         ("overall-rating",), min_length=1, description="Aspects to rate, with one call for each."
     )
@@ -178,6 +184,19 @@ class JudgeConfig(Config):
         if self.method != "ultrafeedback" and self.aspects != JudgeConfig.model_fields["aspects"].default:
             raise ValueError(f"aspects is for ultrafeedback; {self.method} has one question, so leave it out")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_scale_to_read(self) -> Self:
+        if self.read == "distribution" and self.method not in ("ultrafeedback", "rubric"):
+            raise ValueError(f"read: distribution is for ratings on a scale; {self.method} has none, so leave read out")
+        if self.read == "distribution" and self.rubric is not None and self.rubric.halves:
+            raise ValueError("read: distribution gives ratings between the whole numbers by itself; remove halves")
+        return self
+
+    @property
+    def scale(self) -> range:
+        """The whole numbers of the scale that ratings are given on."""
+        return range(self.rubric.lowest, self.rubric.highest + 1) if self.rubric else range(1, 6)
 
     @property
     def criteria(self) -> tuple[str, ...]:

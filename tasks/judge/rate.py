@@ -23,6 +23,7 @@ from kasasagi.tasks.asking import (
 )
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
 from kasasagi.tasks.judge.methods import Method, method_of
+from kasasagi.tasks.judge.replies.distribution import BY_DISTRIBUTION, by_distribution
 from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict, refuse
 from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repair_request
 from kasasagi.tasks.judge.stage import JUDGE
@@ -92,6 +93,8 @@ class JudgePanel:
         texts = [row["content"] for row in judge_request.responses]
         try:
             verdicts = read_answer(self.method, answer, texts, judge_request.aspect, judge_request.data)
+            if self.config.read == "distribution":
+                verdicts = by_distribution(verdicts, answer, self.config.scale, [*texts, *judge_request.data])
             return JudgeReply(judge_request, answer, tuple(verdicts))
         except UnreadableReply as error:
             return JudgeReply(judge_request, answer, problem=error)
@@ -209,7 +212,8 @@ def sort_verdicts(
         if (row["response_id"], aspect, name) in problems or (row["response_id"], aspect, name) not in seen
     ]
     rows = {"ratings": ratings, "quarantine": quarantine}
-    return ChunkResult(len(wanted), len(wanted) - len(quarantine), rows, answered)
+    more = {"ratings": BY_DISTRIBUTION} if config.read == "distribution" else {}
+    return ChunkResult(len(wanted), len(wanted) - len(quarantine), rows, answered, more)
 
 
 def ratings_of(one: JudgeReply) -> list[dict[str, Any]]:
@@ -227,6 +231,7 @@ def ratings_of(one: JudgeReply) -> list[dict[str, Any]]:
             "rating": float(verdict.rating),
             "rationale": verdict.rationale,
             "call_id": one.answer.call.key,
+            **({"text_rating": verdict.text_rating, "read": verdict.read} if verdict.read else {}),
         }
         for place, (row, verdict) in shown
     ]

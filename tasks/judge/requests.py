@@ -9,6 +9,7 @@ from typing import Any
 from kasasagi.blocks.canonical import ledger_key
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import BundledModel, ModelConfig, RewardModel, extra_body_of
+from kasasagi.blocks.models.logprobs import LOGPROBS
 from kasasagi.blocks.own.python import is_own
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.judge.config import JudgeConfig, Vote
@@ -141,7 +142,8 @@ def body_for(config: JudgeConfig, model: ModelConfig) -> dict[str, Any]:
     extra = extra_body_of(model)
     if isinstance(model, RewardModel):
         return extra
-    return {**config.sampling.over(model.sampling).parameters(), **extra}
+    wanted = LOGPROBS if config.read == "distribution" else {}
+    return {**config.sampling.over(model.sampling).parameters(), **wanted, **extra}
 
 
 def judge_language(config: JudgeConfig, prompt: Mapping[str, Any]) -> Language:

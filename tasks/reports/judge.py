@@ -104,6 +104,10 @@ shared AS (
 SELECT aspect, 1 - avg(within) / nullif(var_samp(rating), 0) AS alpha, count(*) AS cases
 FROM shared WHERE m > 1 GROUP BY aspect ORDER BY aspect
 """
+_READ = """
+SELECT judge, aspect, NULL AS subject, prompt_id, (read = 'distribution')::DOUBLE AS hit
+FROM ratings WHERE read IS NOT NULL
+"""
 _BETWEEN = f"""
 WITH {_UNITS},
 comparisons AS (
@@ -121,6 +125,11 @@ def histogram(tables: DuckDBPyConnection) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in tables.execute(HISTOGRAM).fetchall()]
 
 
+def reads_distributions(tables: DuckDBPyConnection) -> bool:
+    """Return whether the ratings say how they were read, as those by distribution do."""
+    return any(column[0] == "read" for column in tables.execute("DESCRIBE ratings").fetchall())
+
+
 def judge_figures(tables: DuckDBPyConnection) -> list[Row]:
     """Return every figure with its 95% interval where it has one: rows of the table `judge_figures`.
 
@@ -136,7 +145,8 @@ def _figure(name: str, found: Interval | None, cases: float, **of: str | None) -
 
 
 def _shares(tables: DuckDBPyConnection) -> Iterator[Row]:
-    for name, cases in _SHARES.items():
+    read = {"read_by_distribution": _READ} if reads_distributions(tables) else {}
+    for name, cases in {**_SHARES, **read}.items():
         for judge, aspect, subject, *sums in tables.execute(_TOTALS.format(cases=cases)).fetchall():
             totals = Totals(*sums)
             yield from _figure(name, clustered_share(totals), totals.cases, judge=judge, aspect=aspect, subject=subject)

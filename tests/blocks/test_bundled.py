@@ -167,3 +167,22 @@ def test_without_a_model_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("kasasagi.blocks.engines.bundled.__file__", str(tmp_path / "blocks" / "engines" / "bundled.py"))
     with pytest.raises(FileNotFoundError, match="make hina"):
         shipped_model()
+
+
+def test_log_probabilities_say_what_else_could_have_been_the_rating(engine: BundledEngine) -> None:
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    messages = judge_messages(
+        question, ["The capital of France is Paris.", "It is 7."], "overall-rating", "en", bundled=True
+    )
+    request = {"messages": messages, "temperature": 0, "max_tokens": 200}
+    asked = {**request, "logprobs": True, "top_logprobs": 20}
+    plain, short, *found = engine.generate([request, {**asked, "max_tokens": 199}, asked, asked])
+    assert plain.numbers is None
+    assert found[0] == found[1]
+    assert {one.text for one in (plain, short, *found)} == {plain.text}
+    places = [place for place in found[0].numbers or () if plain.text[: place[0]].endswith("Rating: ")]
+    assert len(places) == 2
+    for start, end, odds in places:
+        own = plain.text[start:end]
+        assert odds[own] == max(odds.values())
+        assert 0.99 < sum(odds.values()) < 1.0001

@@ -129,3 +129,23 @@ def test_a_reward_model_rates_each_response_once_and_is_paid_once(new_job: NewJo
     assert job.server.stats()["by_endpoint"]["classify"]["calls_finished"] == paid
     assert "judge.method is ultrafeedback" in job.run("--set", "judge.method=ultrafeedback").failed(2)
     assert "gives numbers and no words" in job.run("--set", "respond.models=[small, critic]").failed(2)
+
+
+def test_ratings_by_distribution_are_kept_and_a_server_without_them_is_named(new_job: NewJob) -> None:
+    job = new_job().prepare(PROMPTS, judge={"read": "distribution"}, pairs={"min_margin": 0.05})
+    job.run().succeeded()
+    rated = job.sql("select rating, text_rating, read from ratings order by all")
+    assert {row["read"] for row in rated} == {"distribution"}
+    assert all(0 < abs(row["rating"] - row["text_rating"]) <= 0.5 for row in rated)
+    [ties] = job.sql("select count(*) as ties from quarantine where reason like 'tie%'")
+    assert ties == {"ties": 0}
+    asked, published = sent_by_model(job.server)["critic"], job.published()
+    job.run().succeeded()
+    assert job.published() == published
+    assert sent_by_model(job.server)["critic"] == asked, "the probabilities are in the ledger"
+    job.server.configure(logprobs="refused")
+    said = job.run("--set", "judge.round=1").succeeded()
+    assert "does not give log probabilities: ratings are read from the text" in said.out + said.err
+    reason = "because the server gave no log probabilities"
+    assert f"judge critic: {len(rated)} of {len(rated)} ratings are read from the text" in said.out + said.err
+    assert reason in said.out + said.err

@@ -130,6 +130,9 @@ class ServerConfig(BaseModel):
         description="Language of the instructions of /v1/completions. auto: Japanese if the prompt has kana.",
     )
     reasoning: Reasoning = Field(default="none", description="How chat answers carry a thinking model's reasoning.")
+    logprobs: Literal["given", "five", "ignored", "refused"] = Field(
+        default="given", description="Chat: whether log probabilities are given, at most five, left out, or a 400."
+    )
     judge_unreadable: Rate = Field(default=0.0, description="Share of judge requests answered in no readable form.")
     labeller_unreadable: Rate = Field(
         default=0.0, description="Share of tagging and rewriting requests answered in no readable form."

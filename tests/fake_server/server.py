@@ -17,6 +17,7 @@ from tests.fake_server.asks import SCORING, Ask, BadAskError, Sample, read_ask
 from tests.fake_server.batches import Batches
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.faults import FaultPlan
+from tests.fake_server.logprobs import logprobs_of, refusal_of
 from tests.fake_server.prefixes import PrefixCache
 from tests.fake_server.replies import (
     CREDIT_SPENT,
@@ -202,6 +203,8 @@ class Application:
             text = "This model's maximum context length is 4096 tokens. Please reduce the length of the messages."
             response = error_response(400, text, "context_length_exceeded")
             return await self._hand_over(request, response, ask, accounts, {})
+        if (why := refusal_of(ask.body, self.config)) is not None:
+            return await self._hand_over(request, error_response(400, why), ask, accounts, {})
         tokens = [self._answers.tokens(sample) for sample in ask.samples]
         known = self._prefixes.known_tokens(ask.samples[0])
         await self._serve(tokens, accounts)
@@ -258,6 +261,7 @@ class Application:
             completion_tokens += count
             message = answers.with_reasoning(text, sample, self.config) if chat else {}
             content = {"message": {"role": "assistant", **message}} if chat else {"text": text}
+            content |= logprobs_of(ask.body, message["content"], self.config) if chat else {}
             choices.append({"index": len(choices), "finish_reason": finish_reason, "stop_reason": None, **content})
         asked_tokens = sum(answers.prompt_tokens(sample) for sample in ask.samples if sample.index == 0)
         return {

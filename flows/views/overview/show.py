@@ -206,7 +206,7 @@ def _pair(pair: dict[str, Any], console: Console, full: bool) -> Table:
     grid.add_row("", drawing.block(console, messages_text(pair["messages"]), width, lines))
     for side, style in (("chosen", "green"), ("rejected", "red")):
         rating = pair[f"{side}_rating"]
-        who = say("not rated" if rating is None else f"rated {rating:g}")
+        who = say("not rated" if rating is None else f"rated {round(rating, 2):g}")
         grid.add_row(
             plain(say(side), f"bold {style}"), plain(f"{who}  ", style).append_text(short(pair[f"{side}_model"], style))
         )

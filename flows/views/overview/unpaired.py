@@ -54,7 +54,7 @@ def each_unpaired(connection: DuckDBPyConnection, most: int) -> Iterator[dict[st
 
 def rated(response: dict[str, Any]) -> str:
     """Return all ratings of a response in words."""
-    ratings = ", ".join("?" if rating is None else f"{rating:g}" for rating in response["ratings"] or ())
+    ratings = ", ".join("?" if rating is None else f"{round(rating, 2):g}" for rating in response["ratings"] or ())
     return say("rated {ratings}", ratings=ratings) if ratings else say("not rated")
 
 

@@ -61,10 +61,18 @@ _END_MARKS = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judge's word on one text: the rating on the scale that was asked for, and why (may be empty)."""
+    """A judge's word on one text: the rating on the scale that was asked for, and why (may be empty).
+
+    Attributes:
+        text_rating: The rating as the reply says it, where ratings are read by distribution.
+        read: How the rating was read there: `distribution`, or why it is the text's (see
+            `kasasagi.tasks.judge.replies.distribution`).
+    """
 
     rating: float
     rationale: str
+    text_rating: float | None = None
+    read: str | None = None
 
 
 class UnreadableReply(ValueError):

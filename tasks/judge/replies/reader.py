@@ -61,8 +61,8 @@ _NAMES = {name: name for name in ("text", "rating", "rationale")} | {
 }
 _WRAPPERS = ("ratings", "verdicts", "評価")
 
-_JSON_RATING = re.compile(r'"\s*(?:rating|評点)\s*"', re.IGNORECASE)
-_JSON_RATING_SET = re.compile(_JSON_RATING.pattern + r"\s*[:：]", re.IGNORECASE)
+JSON_RATING = re.compile(r'"\s*(?:rating|評点)\s*"', re.IGNORECASE)
+JSON_RATING_SET = re.compile(JSON_RATING.pattern + r"\s*[:：]", re.IGNORECASE)
 
 Kind = Literal["section", "rating", "unclear", "text"]
 _LABELS: dict[Kind, Literal["section", "verdict"]] = {"section": "section", "rating": "verdict"}
@@ -116,9 +116,9 @@ def read_ratings(
 
 def _found(lines: Sequence[str], count: int, scale: RatingScale, texts: Sequence[str]) -> dict[int, _Section]:
     """Return the sections by number, from whichever of the two forms the reply has; it may not have both."""
-    value, body, beside = split_json(lines, _JSON_RATING, _JSON_RATING_SET)
+    value, body, beside = split_json(lines, JSON_RATING, JSON_RATING_SET)
     if value is None:
-        sections = _sections(_without_copies([_classify(raw) for raw in lines], texts), count, scale)
+        sections = _sections(_without_copies([classify(raw) for raw in lines], texts), count, scale)
         if body and not sections:
             refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
@@ -132,9 +132,9 @@ def _found(lines: Sequence[str], count: int, scale: RatingScale, texts: Sequence
 
 def _check_beside(lines: Sequence[str]) -> None:
     """Refuse ratings beside a JSON value."""
-    if any(_classify(raw).kind != "text" for raw in lines):
+    if any(classify(raw).kind != "text" for raw in lines):
         refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
-    if any(_JSON_RATING_SET.search(raw) for raw in lines):
+    if any(JSON_RATING_SET.search(raw) for raw in lines):
         refuse("two_values", "the reply carries further ratings beside its JSON value, which may disagree")
 
 
@@ -159,7 +159,7 @@ def _in_role(line: _Line, role: Role | None) -> _Line | None:
     return None if role == "repeated_copy" else _Line("text", line.raw) if role == "copy" else line
 
 
-def _classify(raw: str) -> _Line:
+def classify(raw: str) -> _Line:
     """Return what a line is: a section's head, a clean rating label, something that resembles a rating, or text."""
     head = plain_head(raw)
     section = _SECTION.fullmatch(head)
@@ -244,7 +244,7 @@ def _verdict(number: int, section: _Section, scale: RatingScale) -> Verdict:
 
 def _json_sections(value: Any, count: int) -> dict[int, _Section]:
     sections: dict[int, _Section] = {}
-    for number, pairs in _json_entries(value, count):
+    for number, pairs in json_entries(value, count):
         entry = _json_entry(number, pairs)
         section = _open_section(sections, number)
         section.ratings = [_json_rating(number, entry["rating"])] if "rating" in entry else []
@@ -252,7 +252,7 @@ def _json_sections(value: Any, count: int) -> dict[int, _Section]:
     return sections
 
 
-def _json_entries(value: Any, count: int) -> Iterator[tuple[int, Any]]:
+def json_entries(value: Any, count: int) -> Iterator[tuple[int, Any]]:
     """Yield each entry with its text's number; an object has its numbers as keys, a list's entries name theirs."""
     if isinstance(value, tuple) and len(value) == 1 and value[0][0] in _WRAPPERS:
         value = value[0][1]
