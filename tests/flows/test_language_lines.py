@@ -16,6 +16,7 @@ from kasasagi.blocks.configuration import Budget
 from kasasagi.blocks.dispatch.pending_requests import Counters
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import line, shown
+from kasasagi.flows.reporting.ratings_read import lines_of
 from kasasagi.flows.reporting.translated_lines import lines_in_this_language, say_line
 from kasasagi.flows.views.language import Language, set_language
 from kasasagi.tasks.gate.outcome import Outcome
@@ -51,6 +52,10 @@ def in_japanese() -> Iterator[None]:
             PLAN.sentence(),
             "judge: 呼び出し 最大 2,000 回、うち台帳から再利用 1,940 回、支払い 最大 60 回、約 $0.02。"
             "読み取れない返答の再取得に最大 60 回",
+        ),
+        (
+            next(iter(lines_of({("critic", "distribution"): 50, ("critic", "no_logprobs"): 10}))),
+            "評価モデル critic: 評点 60 件のうち 10 件は本文から読みました。うち 10 件はサーバーが対数確率を返しません",
         ),
         (
             budget_sentence(Budget(usd=5, calls=9), [PLAN]),
