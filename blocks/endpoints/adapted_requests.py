@@ -95,16 +95,7 @@ class Adaptation:
             + (f", and models.{label}.extra_body: {{{new}: 1024}}" if new else "")
             + "; otherwise a run learns it from a first refusal and sends what the model accepts"
             for name, new in self._changes.items()
-        ] + self._remedies_for_logprobs(label)
-
-    def _remedies_for_logprobs(self, label: str) -> list[str]:
-        if not self._fewer_logprobs:
-            return []
-        if FEWER_LOGPROBS[self._fewer_logprobs - 1]:
-            return [
-                f"{label} gives 5 log probabilities for a token, not 20: ratings by distribution are read from those"
-            ]
-        return [f"{label} gives no log probabilities: write judge.read: text, or judge with another model"]
+        ]
 
     def notes(self) -> list[str]:
         """Return what is sent differently, as phrases."""

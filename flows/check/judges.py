@@ -60,6 +60,9 @@ async def ask_preference(
             log(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")
             return None
         ratings |= {index: verdict.rating for index, verdict in zip(group, verdicts, strict=True)}
+        if judging.read == "distribution" and completion.numbers is None:
+            what = "gives no log probabilities, so its ratings are read from the text"
+            log(f"warning: models.{label}: {what}; write judge.read: text, or judge with another model")
     log(_preference(recipe, judging, label, (ratings[0], ratings[1])))
     return None
 

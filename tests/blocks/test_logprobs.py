@@ -46,6 +46,7 @@ def content(texts: Sequence[str], odds: Mapping[str, Mapping[str, float]], with_
         ("Rating: 4", ["▁Rating", ":", "4", "</s>"], 8),  # a piece of the tokenizer, and the mark of the end
         ("Rating: 4\n", ["Rating:", "4"], 8),
         ("Rating: 4", ["Hm", ".", " ", "4", "?", "Rating", ":", "4"], 8),  # the thinking before it is no text
+        ("Rating: 4", ["Rating", ":", " 4", ".", "Rating", ":", "4"], 8),  # thinking that says the same
         ("評点：4", ["\ufffd", "\ufffd", "点", "：", "4"], 3),  # a character in two tokens
         ("評価: 4点", ["評価", ":", "4", "点"], 4),
     ],
@@ -180,7 +181,7 @@ def test_a_server_that_refuses_log_probabilities_is_asked_for_fewer_and_then_for
             assert adaptation.learn(status, words, adaptation.apply(request))
     assert sent == [dict(LOGPROBS), {"logprobs": True, "top_logprobs": 5}, {"logprobs": 5}, {}]
     assert len(adaptation.notes()) == 3
-    assert "judge.read: text" in adaptation.remedies("critic")[0]
+    assert not adaptation.remedies("critic")
     assert not adaptation.learn(status, words, adaptation.apply(request)), "nothing is left to leave out"
 
 

@@ -134,3 +134,14 @@ def test_a_judge_is_asked_as_in_a_run() -> None:
     body = request["body"]
     assert (body["temperature"], body["top_k"], body["max_tokens"]) == (0.5, 3, 1024)
     assert all(text in body["messages"][-1]["content"] for text in (EXAMPLE["en"], GOOD["en"], BAD["en"]))
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "warned"), [("given", False), ("five", False), ("ignored", True), ("refused", True)]
+)
+def test_a_judge_without_log_probabilities_is_named(logprobs: str, warned: bool) -> None:
+    with FakeServer(models=("large",), logprobs=logprobs) as server:
+        model = {"kind": "openai", "model": "large", "base_url": server.base_url}
+        problems, logged = pinged({"read": "distribution"}, model)
+    assert problems == []
+    assert any("gives no log probabilities, so its ratings are read from the text" in line for line in logged) == warned
