@@ -59,7 +59,7 @@ async def ask_preference(
             what = f"its verdict on a plain example cannot be read ({error})"
             log(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")
             return None
-        ratings |= {index: verdict.rating for index, verdict in zip(group, verdicts, strict=True)}
+        ratings |= {index: verdict.rating for index, verdict in zip(group, verdicts, strict=False)}
         if judging.read == "distribution" and completion.numbers is None:
             what = "gives no log probabilities, so its ratings are read from the text"
             log(f"warning: models.{label}: {what}; write judge.read: text, or judge with another model")

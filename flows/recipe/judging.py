@@ -50,6 +50,8 @@ def judging_problems(recipe: Recipe) -> list[str]:
     bundled = [name for name in judge.judges if isinstance(recipe.models.get(name), BundledModel)]
     if judge.output == "json" and bundled:
         problems.append(f"judge.output: the bundled model {bundled[0]!r} cannot be held to JSON; use sections")
+    if judge.together and bundled:
+        problems.append(f"judge.together: the bundled model {bundled[0]!r} rates one aspect a call; leave together out")
     return problems
 
 

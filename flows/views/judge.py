@@ -18,6 +18,7 @@ TITLES = {
     "same_in_both_orders": "same verdict in both orders",
     "flips_with_the_order": "verdict flips with the order",
     "prefers_the_first": "prefers the text shown first",
+    "same_as_the_other_aspect": "same verdict as the aspect",
     "win_rate": "wins, ties as halves",
     "length_correlation": "rating-length correlation",
     "length_correlation_within_prompts": "correlation within prompts",

@@ -124,6 +124,10 @@ class JudgeConfig(Config):
     aspects: tuple[Aspect, ...] = Field(
         ("overall-rating",), min_length=1, description="Aspects to rate, with one call for each."
     )
+    together: bool = Field(
+        False,
+        description="Rate all aspects in one call instead of one for each; sampling.max_tokens must allow for all.",
+    )
     orders: Literal["random", "both", "confirm"] = Field(
         "both",
         description="Orders in which a judge sees the responses: random (one, drawn from the prompt's digest), both, "
@@ -192,6 +196,19 @@ class JudgeConfig(Config):
         if self.read == "distribution" and self.rubric is not None and self.rubric.halves:
             raise ValueError("read: distribution gives ratings between the whole numbers by itself; remove halves")
         return self
+
+    @model_validator(mode="after")
+    def _has_aspects_to_ask_together(self) -> Self:
+        if self.together and (self.method != "ultrafeedback" or len(self.aspects) < 2):
+            raise ValueError("together asks for several aspects of ultrafeedback in one call; name them in aspects")
+        if self.together and self.prompt is not None:
+            raise ValueError("together asks in our words, and prompt replaces them; leave one of them out")
+        return self
+
+    @property
+    def calls(self) -> tuple[tuple[str, ...], ...]:
+        """The criteria that each call about some texts asks for."""
+        return (self.criteria,) if self.together else tuple((name,) for name in self.criteria)
 
     @property
     def scale(self) -> range:

@@ -10,11 +10,20 @@ from kasasagi.tasks.judge.config import JudgeConfig, Rubric
 from kasasagi.tasks.judge.groups import Group, matches, one_by_one, side_by_side
 from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import own_prompt, prompt_problem
-from kasasagi.tasks.judge.prompt import Exhibit, JudgePrompt, Language, aspect_labels, build_messages, judge_prompt
+from kasasagi.tasks.judge.prompt import (
+    Exhibit,
+    JudgePrompt,
+    Language,
+    aspect_labels,
+    aspect_names,
+    build_messages,
+    judge_prompt,
+)
 from kasasagi.tasks.judge.replies.comparing import read_comparison
 from kasasagi.tasks.judge.replies.lines import Verdict
 from kasasagi.tasks.judge.replies.rating_words import RatingScale
 from kasasagi.tasks.judge.replies.reader import read_ratings
+from kasasagi.tasks.judge.replies.together import Aspects, read_together
 from kasasagi.tasks.judge.rubric import rubric_labels, rubric_problem, rubric_text, texts_of
 
 
@@ -75,6 +84,37 @@ class Ultrafeedback:
         """Ratings from 1 to 5."""
         scale = RatingScale(1, 5, labels=aspect_labels(aspect) if aspect else {})
         return read_ratings(words, len(texts), scale=scale, texts=[*texts, *data])
+
+
+@dataclass(frozen=True)
+class Together:
+    """All texts side by side, rated under all aspects in one reply."""
+
+    config: JudgeConfig
+
+    def groups(self, prompt_id: str, count: int) -> list[Group]:
+        """Return one group of all responses."""
+        return side_by_side(prompt_id, count)
+
+    def request(
+        self, prompt: Mapping[str, Any], texts: Sequence[str], aspect: str, language: Language
+    ) -> dict[str, Any]:
+        """Return the texts under all aspects."""
+        as_json, ours = self.config.output == "json", judge_prompt(language, "together")
+        known, names = judge_prompt(language).aspects, self.config.aspects
+        shown = Exhibit(prompt["messages"], texts, language, as_json)
+        fields = {"aspects": [{**known[name], "key": name} for name in names]}
+        ratings = _ratings_list(len(texts), list(range(1, 6)))
+        schema = _object(**dict.fromkeys(names, ratings)) if as_json else None
+        return _request(build_messages(ours, shown, fields), schema)
+
+    def problem(self, prompt: Mapping[str, Any]) -> str | None:
+        """Return None: our words fit every prompt."""
+        return None
+
+    def read(self, words: str, texts: Sequence[str], aspect: str = "", data: Sequence[str] = ()) -> list[Verdict]:
+        """Ratings from 1 to 5, those under the first aspect first."""
+        return read_together(words, len(texts), asked_aspects(self.config), texts=[*texts, *data])
 
 
 @dataclass(frozen=True)
@@ -185,6 +225,8 @@ def method_of(config: JudgeConfig, base: Path = Path(), *, bundled: bool = False
         base: The recipe's folder, where a way of a user's own lies.
         bundled: Whether the bundled model is asked, in the words that it was trained on.
     """
+    if config.together:
+        return Together(config)
     method: Method = METHODS.find(config.method, base)(config, bundled=bundled)
     return method
 
@@ -229,14 +271,23 @@ def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def asked_aspects(config: JudgeConfig) -> Aspects:
+    """Return the aspects that one call asks for, with their scales and names."""
+    return {name: (RatingScale(1, 5, labels=aspect_labels(name)), aspect_names(name)) for name in config.aspects}
+
+
 def _ratings_schema(count: int, steps: Sequence[float]) -> dict[str, Any]:
+    return _object(ratings=_ratings_list(count, steps))
+
+
+def _ratings_list(count: int, steps: Sequence[float]) -> dict[str, Any]:
     whole = all(float(step).is_integer() for step in steps)
     entry = _object(
         text={"type": "integer", "enum": list(range(1, count + 1))},
         rationale={"type": "string"},
         rating={"type": "integer" if whole else "number", "enum": list(steps)},
     )
-    return _object(ratings={"type": "array", "items": entry})
+    return {"type": "array", "items": entry}
 
 
 _COMPARISON = _object(rationale={"type": "string"}, better={"type": "string", "enum": ["1", "2", "tie"]})

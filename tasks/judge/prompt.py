@@ -71,6 +71,12 @@ def aspect_labels(name: str) -> dict[int, tuple[str, ...]]:
     return dict(enumerate(zip(*scales, strict=True), start=1))
 
 
+@cache
+def aspect_names(name: str) -> tuple[str, ...]:
+    """Return the names of an aspect in the prompts of all languages."""
+    return tuple(judge_prompt(language).aspects[name]["name"] for language in get_args(Language))
+
+
 def _prompt_file(name: str, language: Language) -> str:
     return files("kasasagi.tasks").joinpath(f"prompts/{name}.{language}.yaml").read_text(encoding="utf-8")
 

@@ -22,9 +22,11 @@ from kasasagi.tasks.asking import (
     read_rows,
 )
 from kasasagi.tasks.judge.config import ORDERINGS, JudgeConfig
-from kasasagi.tasks.judge.methods import Method, method_of
-from kasasagi.tasks.judge.replies.distribution import BY_DISTRIBUTION, by_distribution
+from kasasagi.tasks.judge.methods import Method, asked_aspects, method_of
+from kasasagi.tasks.judge.replies.distribution import BY_DISTRIBUTION, Places, by_distribution
 from kasasagi.tasks.judge.replies.lines import UnreadableReply, Verdict, refuse
+from kasasagi.tasks.judge.replies.places import rating_places
+from kasasagi.tasks.judge.replies.together import together_places
 from kasasagi.tasks.judge.requests import JudgeRequest, judge_requests_for, repair_request
 from kasasagi.tasks.judge.stage import JUDGE
 from kasasagi.tasks.judge.verify.ranking import rows_to_rank
@@ -92,12 +94,17 @@ class JudgePanel:
         """Parse the judge's reply to a request."""
         texts = [row["content"] for row in judge_request.responses]
         try:
-            verdicts = read_answer(self.method, answer, texts, judge_request.aspect, judge_request.data)
+            verdicts = read_answer(self.method, answer, texts, judge_request.aspects[0], judge_request.data)
             if self.config.read == "distribution":
-                verdicts = by_distribution(verdicts, answer, self.config.scale, [*texts, *judge_request.data])
+                shown = [*texts, *judge_request.data]
+                verdicts = by_distribution(verdicts, answer, self.config.scale, shown, self._places())
             return JudgeReply(judge_request, answer, tuple(verdicts))
         except UnreadableReply as error:
             return JudgeReply(judge_request, answer, problem=error)
+
+    def _places(self) -> Places:
+        """Return what finds the ratings in a reply."""
+        return partial(together_places, asked_aspects(self.config)) if self.config.together else rating_places
 
     def confirmation_requests(self, prompts: Rows, responses: Rows, parsed: Sequence[JudgeReply]) -> list[JudgeRequest]:
         """Return the requests in the second order, where the first leaves the margin that a pair needs."""
@@ -194,7 +201,8 @@ def sort_verdicts(
     seen: set[tuple[str, str, str]] = set()
     for one in parsed:
         marks = [
-            (row["response_id"], one.judge_request.aspect, one.judge_request.vote.name)
+            (row["response_id"], aspect, one.judge_request.vote.name)
+            for aspect in one.judge_request.aspects
             for row in one.judge_request.responses
         ]
         seen.update(marks)
@@ -219,13 +227,18 @@ def sort_verdicts(
 def ratings_of(one: JudgeReply) -> list[dict[str, Any]]:
     """Return one row for each verdict of a request; none where it could not be read."""
     judge_request = one.judge_request
-    shown = enumerate(zip(judge_request.responses, one.verdicts, strict=False), start=1)
+    count = len(judge_request.responses)
+    shown = (
+        (aspect, place, row, one.verdicts[number * count + place - 1])
+        for number, aspect in enumerate(judge_request.aspects if one.verdicts else ())
+        for place, row in enumerate(judge_request.responses, start=1)
+    )
     return [
         {
             "response_id": row["response_id"],
             "prompt_id": judge_request.prompt_id,
             "judge": judge_request.vote.name,
-            "aspect": judge_request.aspect,
+            "aspect": aspect,
             "ordering": judge_request.ordering,
             "place": place,
             "rating": float(verdict.rating),
@@ -233,7 +246,7 @@ def ratings_of(one: JudgeReply) -> list[dict[str, Any]]:
             "call_id": one.answer.call.key,
             **({"text_rating": verdict.text_rating, "read": verdict.read} if verdict.read else {}),
         }
-        for place, (row, verdict) in shown
+        for aspect, place, row, verdict in shown
     ]
 
 

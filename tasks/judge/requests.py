@@ -24,14 +24,14 @@ from kasasagi.tasks.text.languages import script_of
 
 @dataclass(frozen=True, slots=True)
 class JudgeRequest:
-    """One call of a judge: some of a prompt's responses under one aspect, in the order in which they are shown.
+    """One call of a judge: some of a prompt's responses under one aspect or several, in the order that it sees.
 
     data are the other texts in the request that come from data.
     """
 
     prompt_id: str
     vote: Vote
-    aspect: str
+    aspects: tuple[str, ...]
     ordering: str
     responses: tuple[Mapping[str, Any], ...]
     question: Question
@@ -85,12 +85,12 @@ def _requests_for_prompt(
     for group in groups:
         for name in names:
             shown = tuple(answers[index] for index in in_order(group, name))
-            for aspect in config.criteria:
-                asked = _requests(methods, prompt, [row["content"] for row in shown], aspect, language)
+            for aspects in config.calls:
+                asked = _requests(methods, prompt, [row["content"] for row in shown], aspects[0], language)
                 prefix = f"{prompt['prompt_id']} {' '.join(row['response_id'] for row in shown)}"
                 for vote, question in _questions(session, config, asked, prefix):
                     judge_requests.append(
-                        JudgeRequest(prompt["prompt_id"], vote, aspect, name, shown, question, language, data)
+                        JudgeRequest(prompt["prompt_id"], vote, aspects, name, shown, question, language, data)
                     )
     return judge_requests
 

@@ -40,6 +40,8 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
         known += METHODS.key_parts([config.method], context.base)
     elif config.method != "reward":
         known.append(prompt_digest(config.method))
+    if config.together:
+        known.append(prompt_digest("together"))
     if config.confirms:
         quorum = [] if pairs.quorum is None else [pairs.quorum]
         known.append([pairs.min_margin, pairs.aspects, pairs.judges, *quorum])
@@ -57,7 +59,7 @@ def at_most(context: Context, prompts: int) -> list[Guess]:
     if answers < 2 or config.verifies:
         return []
     groups = method_of(config, context.base).groups("", answers)
-    times = prompts * len(config.criteria) * len(config.orderings)
+    times = prompts * len(config.calls) * len(config.orderings)
     tokens = (earlier_tokens(context.dialogues) + TEMPLATE_TOKENS_GUESSED) * len(groups) + TOKENS_GUESSED * sum(
         map(len, groups)
     )

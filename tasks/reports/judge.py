@@ -61,10 +61,16 @@ SELECT NULL AS judge, NULL AS aspect, a.model AS subject, a.prompt_id,
        (1 + sign(a.rating - b.rating)) / 2 AS hit
 FROM marked AS a JOIN marked AS b USING (prompt_id) WHERE a.model <> b.model
 """
+_ASPECTS = f"""
+WITH {_VERDICTS}
+SELECT a.judge, a.aspect, b.aspect AS subject, a.prompt_id, (a.verdict = b.verdict)::DOUBLE AS hit
+FROM verdicts AS a JOIN verdicts AS b USING (judge, ordering, one, other) WHERE a.aspect < b.aspect
+"""
 _SHARES = {
     "same_in_both_orders": _SAME,
     "flips_with_the_order": _FLIPPED,
     "prefers_the_first": _FIRST,
+    "same_as_the_other_aspect": _ASPECTS,
     "win_rate": _WINS,
 }
 _TOTALS = """

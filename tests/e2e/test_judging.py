@@ -149,3 +149,20 @@ def test_ratings_by_distribution_are_kept_and_a_server_without_them_is_named(new
     reason = "because the server gave no log probabilities"
     assert f"judge critic: {len(rated)} of {len(rated)} ratings are read from the text" in said.out + said.err
     assert reason in said.out + said.err
+
+
+def test_all_aspects_in_one_call_cost_a_part_of_the_calls_and_say_the_same(new_job: NewJob) -> None:
+    aspects = ["honesty", "helpfulness", "truthfulness"]
+    job = new_job().prepare(PROMPTS, judge={"aspects": aspects, "together": True})
+    plan = planned(job.command("plan", "recipe.yaml", "-w", job.workspace))
+    assert plan["judge"] == [f"up to {2 * PROMPTS}", "0", f"up to {2 * PROMPTS}"]
+    job.run().succeeded()
+    assert sent_by_model(job.server)["critic"] == 2 * PROMPTS
+    rated = "select response_id, aspect, ordering, rating from ratings order by all"
+    ratings, pairs = job.sql(rated), job.sql("from pairs order by prompt_id")
+    figures = job.sql("select aspect, subject, value from judge_figures where figure = 'same_as_the_other_aspect'")
+    assert len(figures) == 3
+    assert {row["value"] for row in figures} == {1.0}
+    job.run("--set", "judge.together=false").succeeded()
+    assert sent_by_model(job.server)["critic"] == (2 + 6) * PROMPTS
+    assert (job.sql(rated), job.sql("from pairs order by prompt_id")) == (ratings, pairs)

@@ -4,7 +4,7 @@ import json
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,18 @@ class Form:
     better: str = ""
     text: str = ""
     tie: str = ""
+    aspect: str = ""
 
-    def reply(self, ratings: Sequence[object]) -> str:
-        """A reply in this form, one section for each rating, or which of two texts is rated higher."""
+    def reply(self, ratings: Sequence[object], aspects: Sequence[str] = ()) -> str:
+        """A reply in this form, one section for each rating, or which of two texts is rated higher.
+
+        Where several aspects are asked for, each has the same sections below its heading.
+        """
         if self.better:
             return f"{self.rationale} {RATIONALES[self.language]}\n{self.better} {self._better(ratings)}"
+        if self.aspect and aspects:
+            one = replace(self, aspect="")
+            return "\n\n".join(f"{self.aspect.format(name=name)}\n{one.reply(ratings)}" for name in aspects)
         sections = (
             f"{self.section.format(number=number)}\n"
             f"{self.rationale} {RATIONALES[self.language]}\n{self.rating} {rating}"
@@ -49,14 +56,14 @@ class Form:
         )
         return "\n\n".join(sections)
 
-    def json_reply(self, ratings: Sequence[object]) -> str:
+    def json_reply(self, ratings: Sequence[object], aspects: Sequence[str] = ()) -> str:
         """The same as JSON."""
         why = RATIONALES[self.language]
         if self.better:
             winner = winner_of(ratings)
             return json.dumps({"rationale": why, "better": str(winner) if winner else "tie"}, ensure_ascii=False)
         entries = [{"text": n, "rationale": why, "rating": rating} for n, rating in enumerate(ratings, start=1)]
-        return json.dumps({"ratings": entries}, ensure_ascii=False)
+        return json.dumps(dict.fromkeys(aspects, entries) or {"ratings": entries}, ensure_ascii=False)
 
     def _better(self, ratings: Sequence[object]) -> str:
         winner = winner_of(ratings)
@@ -100,7 +107,17 @@ def judge_reply(
         ratings[0] = min(5, ratings[0] + 1)
     if draw(config.seed, digest, "unreadable") < config.judge_unreadable:
         return _unreadable(form, ratings, digest)
-    return form.json_reply(ratings) if as_json else form.reply(ratings)
+    if as_json:
+        return form.json_reply(ratings, re.findall(r'"([a-z-]+)": \[', messages[-1]["content"]) if form.aspect else ())
+    return form.reply(ratings, _aspects(form, messages[-1]["content"]))
+
+
+def _aspects(form: Form, user: str) -> list[str]:
+    """The names of the aspects whose headings a request shows; none where it asks for one aspect."""
+    if not form.aspect:
+        return []
+    heading = re.escape(form.aspect).replace(re.escape("{name}"), "(.+)")
+    return [found[1] for found in re.finditer(rf"^{heading}$", user, re.MULTILINE)]
 
 
 def fenced_texts(user: str) -> list[str]:

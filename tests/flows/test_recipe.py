@@ -469,3 +469,10 @@ def test_a_path_may_name_the_day_and_the_run_and_nothing_else() -> None:
     assert recipe.publish.for_run("r1", 86_400.0 * 365).path == "out/1971-01-01-r1"
     with pytest.raises(RecipeError, match="'time' stands for nothing"):
         load_recipe("quickstart", ["publish.path=out/{time}"])
+
+
+def test_the_bundled_judge_rates_one_aspect_a_call() -> None:
+    together = ("judge.aspects=[honesty, helpfulness]", "judge.together=true")
+    assert check(*together).judge is not None
+    found = problem(*together, "models.own={kind: bundled}", "judge.model=own")
+    assert "judge.together: the bundled model 'own' rates one aspect a call; leave together out" in found

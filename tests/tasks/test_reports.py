@@ -218,6 +218,19 @@ def test_two_judges_agree_as_far_as_their_verdicts_do(tables: duckdb.DuckDBPyCon
     assert -1 < figure(rows, "cohens_kappa", "two")["value"] <= 0.8
 
 
+def test_two_aspects_agree_as_far_as_their_verdicts_do(tables: duckdb.DuckDBPyConnection) -> None:
+    marks = [mark for n in range(10) for mark in both_orders(f"p{n}", {f"a{n}": (5, 5), f"b{n}": (1, 1)})]
+    fill(tables, marks)
+    assert "same_as_the_other_aspect" not in {row["figure"] for row in judge_figures(tables)}
+    tables.execute(
+        "INSERT INTO ratings SELECT * REPLACE ('truthfulness' AS aspect, "
+        "CASE WHEN prompt_id IN ('p0', 'p1', 'p2') AND ordering = 'first' THEN 3 ELSE rating END AS rating) "
+        "FROM ratings"
+    )
+    found = figure(judge_figures(tables), "same_as_the_other_aspect", "truthfulness")
+    assert (found["aspect"], found["value"], found["cases"]) == ("overall-rating", pytest.approx(17 / 20), 20)
+
+
 def test_politeness_that_sways_the_judge_is_found_out(tables: duckdb.DuckDBPyConnection) -> None:
     texts = {"a": "水は百度で沸騰します。", "b": "水は百度で沸騰する。", "c": "It boils."}
     pairs = [("a1", "b1"), ("a2", "b2"), ("a3", "a4"), ("b3", "a5"), ("c1", "c2"), ("a6", "b6")]

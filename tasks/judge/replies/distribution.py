@@ -6,9 +6,10 @@ its ratings weighed: a reply that cannot be read has no rating, whatever the pro
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from functools import partial
+from typing import Literal, Protocol
 
 import pyarrow as pa
 
@@ -22,6 +23,16 @@ Read = Literal["distribution", "no_logprobs", "unclear_place", "split_number", "
 """How a rating was read: by distribution, or from the text because the server gave no log probabilities, it is not
 clear where the rating stands, its digits lie in tokens that leave open what else was possible, or most of the
 probability is on what is no rating of the scale."""
+
+
+class Places(Protocol):
+    """Finds the places of ratings in a reply."""
+
+    def __call__(self, reply: str, ratings: Sequence[float], texts: Sequence[str]) -> list[Span | None]:
+        """See `rating_places`."""
+        ...
+
+
 BY_DISTRIBUTION = (pa.field("text_rating", pa.float64()), pa.field("read", pa.string()))
 """The columns that `ratings` then has besides."""
 DECIMALS = 2
@@ -31,7 +42,9 @@ MOST_OPEN = 0.02
 """The most probability that numbers may have of which it is open how they would have gone on."""
 
 
-def by_distribution(verdicts: Sequence[Verdict], answer: Answered, scale: range, shown: Sequence[str]) -> list[Verdict]:
+def by_distribution(
+    verdicts: Sequence[Verdict], answer: Answered, scale: range, shown: Sequence[str], places: Places = rating_places
+) -> list[Verdict]:
     """Return verdicts with the mean of their distributions; those without one keep the text's rating.
 
     Args:
@@ -39,12 +52,13 @@ def by_distribution(verdicts: Sequence[Verdict], answer: Answered, scale: range,
         answer: The reply.
         scale: The ratings that were asked for.
         shown: All data that the judge was shown.
+        places: Finds the places of the ratings in the reply.
     """
     numbers = answer.completion.numbers
     if numbers is None:
         return [_from_text(one, "no_logprobs") for one in verdicts]
     text = answer.completion.text if answer.reply is None else answer.reply
-    spans = _spans(text, answer, [one.rating for one in verdicts], shown)
+    spans = _spans(text, answer, partial(places, ratings=[one.rating for one in verdicts], texts=shown))
     return [_weighed(one, text, span, numbers, scale) for one, span in zip(verdicts, spans, strict=True)]
 
 
@@ -108,11 +122,8 @@ def _from_text(verdict: Verdict, read: Read) -> Verdict:
     return replace(verdict, text_rating=verdict.rating, read=read)
 
 
-def _spans(text: str, answer: Answered, ratings: Sequence[float], shown: Sequence[str]) -> list[Span | None]:
+def _spans(text: str, answer: Answered, places: Callable[[str], list[Span | None]]) -> list[Span | None]:
     """Return the places of the ratings in the whole reply, thinking included."""
     words, _ = split_thinking(answer.completion.text, answer.completion.reasoning)
     start = text.rfind(words)
-    if start < 0:
-        return [None] * len(ratings)
-    found = rating_places(words, ratings, shown)
-    return [span and (start + span[0], start + span[1]) for span in found]
+    return [span and (start + span[0], start + span[1]) if start >= 0 else None for span in places(words)]

@@ -1,7 +1,7 @@
 """Where in a judge's reply the number of each rating stands, for replies that the strict reader has read."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import accumulate
 
 from kasasagi.tasks.judge.replies.claimed_verdicts import RATINGS
@@ -10,6 +10,7 @@ from kasasagi.tasks.judge.replies.lines import PLAIN, UnreadableReply, reply_lin
 from kasasagi.tasks.judge.replies.reader import JSON_RATING, JSON_RATING_SET, classify, json_entries
 
 Span = tuple[int, int]
+Key = Hashable
 _DIGITS = re.compile(r"[0-9０-９]+")
 _JSON_VALUE = re.compile(r"\s*\"?[0-9０-９]+")
 _LABEL = re.compile(r"[:：]")
@@ -32,7 +33,10 @@ def rating_places(reply: str, ratings: Sequence[float], texts: Sequence[str]) ->
         value, body, _ = split_json(lines, JSON_RATING, JSON_RATING_SET)
     except UnreadableReply:
         return [None] * count
-    found = _in_lines(lines, count, texts) if value is None else _in_json(reply, body, value, count)
+    if value is not None:
+        keys = [number for number, _ in json_entries(value, count)]
+        return json_places(reply, body, keys, range(1, count + 1), ratings)
+    found = _in_lines(lines, count, texts)
     return [_number_in(reply, found.get(number, ()), rating) for number, rating in enumerate(ratings, start=1)]
 
 
@@ -52,15 +56,25 @@ def _in_lines(lines: Sequence[str], count: int, texts: Sequence[str]) -> Mapping
     return sections
 
 
-def _in_json(reply: str, body: str, value: object, count: int) -> Mapping[int, list[Span]]:
-    """Return the places behind each key of a rating, by the numbers of the texts."""
-    numbers = [number for number, _ in json_entries(value, count)]
+def json_places(
+    reply: str, body: str, keys: Sequence[Key], wanted: Sequence[Key], ratings: Sequence[float]
+) -> list[Span | None]:
+    """Return the places of ratings in a JSON value.
+
+    Args:
+        reply: The reply.
+        body: The JSON value as it stands in the reply.
+        keys: What each rating of the value is for, in the value's order.
+        wanted: What the ratings are wanted for.
+        ratings: These ratings, as they were read.
+    """
     start = reply.find(body)
     ends = [found.end() + start for found in JSON_RATING_SET.finditer(body)]
-    if len(ends) != len(numbers) or reply.count(body) != 1:
-        return {}
-    values = [_JSON_VALUE.match(reply, end) for end in ends]
-    return {number: [found.span()] for number, found in zip(numbers, values, strict=True) if found}
+    if len(ends) != len(keys) or reply.count(body) != 1:
+        return [None] * len(wanted)
+    values = (_JSON_VALUE.match(reply, end) for end in ends)
+    found = {key: [value.span()] for key, value in zip(keys, values, strict=True) if value}
+    return [_number_in(reply, found.get(key, ()), rating) for key, rating in zip(wanted, ratings, strict=True)]
 
 
 def _number_in(reply: str, places: Sequence[Span], rating: float) -> Span | None:

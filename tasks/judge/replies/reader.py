@@ -109,9 +109,28 @@ def read_ratings(
         UnreadableReply: The reply is not clear.
     """
     asked = scale if isinstance(scale, RatingScale) else RatingScale(1, scale, allow_halves)
-    sections = _found(reply_lines(reply), count, asked, texts)
+    return _verdicts(_found(reply_lines(reply), count, asked, texts), count, asked)
+
+
+def read_json_ratings(
+    value: Any, body: str, beside: Sequence[str], count: int, scale: RatingScale, texts: Sequence[str]
+) -> list[Verdict]:
+    """Return the ratings in a JSON value, or in a part of one; see `read_ratings`.
+
+    Args:
+        value: The value with its objects as pairs.
+        body: The whole JSON value as it was written.
+        beside: The lines beside it.
+        count: The number of texts.
+        scale: The scale.
+        texts: All data that the judge was shown.
+    """
+    return _verdicts(_found_in_json(value, body, beside, count, scale, texts), count, scale)
+
+
+def _verdicts(sections: dict[int, _Section], count: int, scale: RatingScale) -> list[Verdict]:
     _check_numbers(sections, count)
-    return [_verdict(number, sections[number], asked) for number in range(1, count + 1)]
+    return [_verdict(number, sections[number], scale) for number in range(1, count + 1)]
 
 
 def _found(lines: Sequence[str], count: int, scale: RatingScale, texts: Sequence[str]) -> dict[int, _Section]:
@@ -122,7 +141,13 @@ def _found(lines: Sequence[str], count: int, scale: RatingScale, texts: Sequence
         if body and not sections:
             refuse("not_json", "the reply looks like JSON but is none, or has no rating")
         return sections
-    _check_beside(beside)
+    check_beside(beside)
+    return _found_in_json(value, body, beside, count, scale, texts)
+
+
+def _found_in_json(
+    value: Any, body: str, beside: Sequence[str], count: int, scale: RatingScale, texts: Sequence[str]
+) -> dict[int, _Section]:
     sections = _json_sections(value, count)
     check_remarks(beside, (["Rationale:", *one.words] for one in sections.values()), scale, reason="unclear_rating")
     entries = ((rating, section.words[0]) for section in sections.values() for rating in section.ratings)
@@ -130,7 +155,7 @@ def _found(lines: Sequence[str], count: int, scale: RatingScale, texts: Sequence
     return sections
 
 
-def _check_beside(lines: Sequence[str]) -> None:
+def check_beside(lines: Sequence[str]) -> None:
     """Refuse ratings beside a JSON value."""
     if any(classify(raw).kind != "text" for raw in lines):
         refuse("two_forms", "the reply carries labelled lines and a JSON value, which may disagree")
