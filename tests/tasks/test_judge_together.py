@@ -151,6 +151,13 @@ def judges_in_json(question: Question) -> Completion:
     return Completion(text=reply, finish_reason="stop")
 
 
+def test_each_rating_goes_to_its_aspect_and_its_response(tmp_path: Path) -> None:
+    one = session(tmp_path, answer=lambda question: Completion(text=GOOD, finish_reason="stop"))
+    handle = chunk(one, config(aspects=TWO, together=True, orders="random"), [QUESTION], some(QUESTION, 2))
+    found = {(row["aspect"], row["place"]): row["rating"] for row in rows(one, handle, "ratings")}
+    assert found == {("honesty", 1): 4, ("honesty", 2): 2, ("helpfulness", 1): 5, ("helpfulness", 2): 1}
+
+
 def test_the_request_shows_each_text_once_and_asks_for_each_aspect() -> None:
     judge = config(aspects=TWO, together=True)
     words = method_of(judge).request(QUESTION, ["one text", "another text"], "honesty", "en")["messages"][1]["content"]

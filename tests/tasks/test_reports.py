@@ -227,7 +227,9 @@ def test_two_aspects_agree_as_far_as_their_verdicts_do(tables: duckdb.DuckDBPyCo
         "CASE WHEN prompt_id IN ('p0', 'p1', 'p2') AND ordering = 'first' THEN 3 ELSE rating END AS rating) "
         "FROM ratings"
     )
-    found = figure(judge_figures(tables), "same_as_the_other_aspect", "truthfulness")
+    rows = judge_figures(tables)
+    assert len([row for row in rows if row["figure"] == "same_as_the_other_aspect"]) == 1
+    found = figure(rows, "same_as_the_other_aspect", "truthfulness")
     assert (found["aspect"], found["value"], found["cases"]) == ("overall-rating", pytest.approx(17 / 20), 20)
 
 
