@@ -16,7 +16,10 @@ from kasasagi.blocks.endpoints.openai import OpenAIEndpoint, read_reply
 from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.tasks.judge.replies.comparing import read_comparison
+from kasasagi.tasks.judge.replies.places import rating_places
+from kasasagi.tasks.judge.replies.rating_words import RatingScale
 from kasasagi.tasks.judge.replies.reader import UnreadableReply, read_ratings
+from kasasagi.tasks.judge.replies.together import read_together, together_places
 from tests.fuzz.mutations import CHANGES, Change, changed, mutations_of
 
 CHAT = {
@@ -25,7 +28,9 @@ CHAT = {
     "usage": {"prompt_tokens": 7, "completion_tokens": 9},
 }
 TEXT = {"choices": [{"text": "more", "finish_reason": "length"}], "usage": None}
-BODIES = (orjson.dumps(CHAT), orjson.dumps(TEXT), b'{"error": {"message": "no", "code": 5}}')
+TOP = {"token": "4", "logprob": -0.2, "bytes": [52], "top_logprobs": [{"token": "5", "logprob": -1.5, "bytes": [53]}]}
+WEIGHED = {"choices": [{"message": {"content": "4"}, "finish_reason": "stop", "logprobs": {"content": [TOP]}}]}
+BODIES = (orjson.dumps(CHAT), orjson.dumps(TEXT), orjson.dumps(WEIGHED), b'{"error": {"message": "no", "code": 5}}')
 KEY = "0" * 31 + "1"
 LINES = tuple(
     orjson.dumps({"id": "r", "custom_id": KEY, "response": response, "error": error})
@@ -43,6 +48,13 @@ RATED = (
     "#### Output for Text 2\nRationale: No.\nRating: 2",
     "#### 文章 1 の評価\n理由: 正しい。\n評点: 4\n\n#### 文章 2 の評価\n理由: 違う。\n評点: 2",
     '{"ratings": [{"text": 1, "rating": 4, "rationale": "a"}, {"text": 2, "rating": 2, "rationale": "b"}]}',
+)
+
+ASPECTS = {"honesty": (RatingScale(1, 5), ("誠実さ",)), "helpfulness": (RatingScale(1, 5), ("有用さ",))}
+TOGETHER = (
+    "### Aspect: honesty\n#### Output for Text 1\nRationale: a\nRating: 4\n\n"
+    "### Aspect: helpfulness\n#### Output for Text 1\nRationale: b\nRating: 2",
+    '{"honesty": [{"text": 1, "rating": 4, "rationale": "a"}], "helpfulness": [{"text": 1, "rating": 2}]}',
 )
 
 
@@ -80,6 +92,25 @@ def test_a_damaged_verdict_is_read_within_its_scale_or_refused(reply: str, chang
         return
     assert len(verdicts) == 2
     assert all(verdict.rating in (1, 2, 3, 4, 5) for verdict in verdicts)
+    ratings = [verdict.rating for verdict in verdicts]
+    for place, rating in zip(rating_places(text, ratings, []), ratings, strict=True):
+        assert place is None or float(text[slice(*place)]) == rating
+
+
+@given(st.sampled_from(TOGETHER), CHANGES)
+def test_a_damaged_verdict_on_several_aspects_is_read_within_its_scale_or_refused(
+    reply: str, changes: list[Change]
+) -> None:
+    text = changed(reply.encode(), changes).decode(errors="replace")
+    try:
+        verdicts = read_together(text, 1, ASPECTS)
+    except UnreadableReply:
+        return
+    ratings = [verdict.rating for verdict in verdicts]
+    assert len(ratings) == 2
+    assert set(ratings) <= {1, 2, 3, 4, 5}
+    for place, rating in zip(together_places(ASPECTS, text, ratings, []), ratings, strict=True):
+        assert place is None or float(text[slice(*place)]) == rating
 
 
 @settings(max_examples=settings().max_examples // 2)
