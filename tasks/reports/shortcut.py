@@ -1,0 +1,241 @@
+"""The shortcut audit: how well a classifier that knows no meaning tells the chosen text from the rejected one.
+
+A student that is trained on the pairs may learn what such a classifier finds (a phrase, a length, a list) in place of
+what the judge valued. The classifier sees the character n-grams and the formatting of two texts, the prompt is hidden
+from it, and it is tested on prompts that it was not trained on. It is a ridge classifier in its dual form, worked out
+in numpy, since scikit-learn's import alone costs each run a second of CPU.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from duckdb import DuckDBPyConnection
+
+from kasasagi.blocks.canonical import digest_bytes
+from kasasagi.tasks.reports.format_features import FEATURES, format_counts
+from kasasagi.tasks.reports.ngrams import BEGIN, BUCKETS, END, buckets_of, marked, phrase_of
+from kasasagi.tasks.reports.statistics import Interval, Z, share
+
+FEWEST = 50
+"""With fewer pairs an AUC says nothing."""
+MOST = 2_000
+FOLDS = 5
+GRAMS = 2_048
+LEAST_PAIRS = 5
+PENALTY = 0.1
+"""The ridge penalty, as a share of the mean squared length of the pairs' features."""
+FORMAT_WEIGHT = 12.0
+"""How many n-grams one deviation of a format feature counts for."""
+TELLING = 8
+CANDIDATES = 40
+LEAST_DEVIATIONS = 4.0
+"""By how many standard deviations an n-gram must be commoner on one side; of thousands, a few reach 3 by chance."""
+# Ids are digests, so the first ones are a fair sample.
+_PAIRS = """
+WITH first AS (FROM pairs ORDER BY prompt_id, chosen_id, rejected_id LIMIT {most})
+SELECT c.content, r.content, p.prompt_id FROM first AS p
+JOIN responses AS c ON c.response_id = p.chosen_id JOIN responses AS r ON r.response_id = p.rejected_id
+"""
+
+
+class TextPair(NamedTuple):
+    """The texts of one pair, and the prompt that it belongs to."""
+
+    chosen: str
+    rejected: str
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellingGram:
+    """A string that tells chosen from rejected: the pairs with it in the chosen text alone and in the rejected alone.
+
+    `begins` and `ends` say whether it stands at an end of the texts; `prompt_id` is that of one such pair.
+    """
+
+    text: str
+    chosen_only: int
+    rejected_only: int
+    begins: bool
+    ends: bool
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormatBias:
+    """One format feature: its means, and the share of the pairs that differ in it where the chosen text has more."""
+
+    feature: str
+    chosen: float
+    rejected: float
+    more_in_chosen: Interval
+    differ: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShortcutAudit:
+    """What the audit found in `pairs` of `of` pairs; `auc` is None where they are too few."""
+
+    pairs: int
+    of: int
+    auc: Interval | None
+    telling: tuple[TellingGram, ...]
+    formats: tuple[FormatBias, ...]
+
+
+def audit_shortcuts(pairs: Sequence[TextPair], of: int | None = None) -> ShortcutAudit:
+    """Return what tells the chosen from the rejected texts; equal pairs give an equal audit, whatever their order.
+
+    Args:
+        pairs: The pairs; of more than 2,000 those with the lowest digests are read.
+        of: How many pairs there are, if these are a sample.
+    """
+    named = sorted((_pair_digest(pair), pair) for pair in pairs)[:MOST]
+    drawn = [pair for _, pair in named]
+    signs = np.array([1 if int(name[-1], 16) % 2 else -1 for name, _ in named], np.float32)
+    counts = [format_counts([getattr(pair, side) for pair in drawn]) for side in ("chosen", "rejected")]
+    if len(drawn) < FEWEST:
+        return ShortcutAudit(len(drawn), of or len(pairs), None, (), tuple(_biases(*counts)))
+    grams = _Grams(drawn)
+    scores, weights = _classified(np.hstack([grams.presence, _scaled(*counts)]), signs, fold_of(drawn))
+    return ShortcutAudit(
+        pairs=len(drawn),
+        of=of or len(pairs),
+        auc=_interval(auc_of(scores, signs > 0), len({pair.prompt_id for pair in drawn})),
+        telling=grams.telling(weights[: grams.presence.shape[1]]),
+        formats=tuple(_biases(*counts)),
+    )
+
+
+def shortcuts_in(tables: DuckDBPyConnection) -> ShortcutAudit | None:
+    """Return the audit of a run's pairs, of the first 2,000 by id if there are more; None if there are none."""
+    found = tables.execute("SELECT count(*) FROM pairs").fetchone()
+    rows = tables.execute(_PAIRS.format(most=MOST)).fetchall()
+    return audit_shortcuts([TextPair(*row) for row in rows], found[0] if found else None) if rows else None
+
+
+def fold_of(pairs: Sequence[TextPair]) -> Any:
+    """Return the fold of each pair; the pairs of a prompt are all in one."""
+    prompts = sorted({pair.prompt_id for pair in pairs}, key=lambda name: digest_bytes(name.encode()))
+    folds = {name: place % FOLDS for place, name in enumerate(prompts)}
+    return np.array([folds[pair.prompt_id] for pair in pairs], int)
+
+
+def auc_of(scores: Any, positive: Any) -> float:
+    """Return the area under the ROC curve: how often a positive case scores higher than a negative one."""
+    high, low = np.sort(scores[positive]), np.sort(scores[~positive])
+    if not len(high) or not len(low):
+        return 0.5
+    below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
+    return float(below.sum() / (2 * len(high) * len(low)))
+
+
+def _pair_digest(pair: TextPair) -> str:
+    return digest_bytes("\0".join(pair).encode("utf-8", "surrogatepass"))
+
+
+class _Grams:
+    """The n-grams that occur on one side alone of most pairs, as +1 (chosen), -1 (rejected) or 0 for each pair."""
+
+    def __init__(self, pairs: Sequence[TextPair]) -> None:
+        self._pairs = pairs
+        sides = [_on_one_side(pair) for pair in pairs]
+        counts = np.zeros(BUCKETS, np.int32)
+        for found in (found for both in sides for found in both):
+            counts[found] += 1
+        order = np.argsort(-counts, kind="stable")[:GRAMS]
+        self._buckets = order[counts[order] >= LEAST_PAIRS]
+        columns = np.full(BUCKETS, -1, np.int32)
+        columns[self._buckets] = np.arange(len(self._buckets))
+        self.presence = np.zeros((len(pairs), len(self._buckets)), np.float32)
+        for row, both in enumerate(sides):
+            for sign, found in zip((1, -1), both, strict=True):
+                there = columns[found]
+                self.presence[row, there[there >= 0]] = sign
+
+    def telling(self, weights: Any) -> tuple[TellingGram, ...]:
+        """Return the n-grams on which most pairs agree and that a classifier with these weights uses, as phrases."""
+        sums, seen = self.presence.sum(axis=0), np.abs(self.presence).sum(axis=0)
+        deviations = np.where(sums * weights > 0, np.abs(sums) / np.sqrt(np.maximum(seen, 1)), 0)
+        order = np.argsort(-deviations, kind="stable")[:CANDIDATES]
+        found: list[TellingGram] = []
+        for column in order[deviations[order] >= LEAST_DEVIATIONS].tolist():
+            one = self._described(column, int(np.sign(sums[column])))
+            if len(found) < TELLING and not any(one.text in other.text or other.text in one.text for other in found):
+                found.append(one)
+        return tuple(found)
+
+    def _described(self, column: int, side: int) -> TellingGram:
+        rows = np.flatnonzero(self.presence[:, column] == side).tolist()
+        texts = [marked(self._pairs[row][0 if side > 0 else 1]) for row in rows]
+        phrase = phrase_of(int(self._buckets[column]), texts)
+        return TellingGram(
+            text=phrase.strip(BEGIN + END),
+            chosen_only=int((self.presence[:, column] > 0).sum()),
+            rejected_only=int((self.presence[:, column] < 0).sum()),
+            begins=phrase.startswith(BEGIN),
+            ends=phrase.endswith(END),
+            prompt_id=self._pairs[rows[0]].prompt_id,
+        )
+
+
+def _on_one_side(pair: TextPair) -> tuple[Any, Any]:
+    """Return the buckets that the chosen text alone has, and those that the rejected text alone has."""
+    chosen, rejected = buckets_of(marked(pair.chosen)), buckets_of(marked(pair.rejected))
+    return np.setdiff1d(chosen, rejected, assume_unique=True), np.setdiff1d(rejected, chosen, assume_unique=True)
+
+
+def _scaled(chosen: Any, rejected: Any) -> Any:
+    """Return the differences of the format features as float32, on a logarithmic scale and of one deviation each."""
+    differences = np.log1p(chosen) - np.log1p(rejected)
+    deviations = np.sqrt((differences**2).mean(axis=0))
+    return (FORMAT_WEIGHT * differences / np.where(deviations > 0, deviations, 1)).astype(np.float32)
+
+
+def _classified(features: Any, signs: Any, folds: Any) -> tuple[Any, Any]:
+    """Return for each pair the score by a classifier that was trained without its fold, and the weights of all pairs.
+
+    One thread adds up in the same order each time.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        kernel = features @ features.T
+        weights = features.T @ _dual(kernel, np.ones_like(kernel[0]))
+        kernel *= np.outer(signs, signs)
+        scores = np.zeros(len(signs))
+        for fold in range(FOLDS):
+            test = folds == fold
+            scores[test] = kernel[np.ix_(test, ~test)] @ _dual(kernel[np.ix_(~test, ~test)], signs[~test])
+    return scores, weights
+
+
+def _dual(kernel: Any, targets: Any) -> Any:
+    """Return the dual coefficients of a ridge regression; since each pair has a random sign, it needs no intercept."""
+    penalty = PENALTY * max(1e-9, float(np.trace(kernel)) / max(1, len(targets)))
+    return np.linalg.solve(kernel + np.float32(penalty) * np.eye(len(targets), dtype=np.float32), targets)
+
+
+def _interval(value: float, prompts: int) -> Interval:
+    """Return an AUC with its interval (Hanley, McNeil 1982) for as many independent cases as there are prompts."""
+    cases = max(1.0, prompts / 2)
+    once, twice = value / (2 - value), 2 * value**2 / (1 + value)
+    variance = value * (1 - value) + (cases - 1) * (once + twice - 2 * value**2)
+    half = Z * math.sqrt(max(0.0, variance)) / cases
+    return Interval(value, max(0.0, value - half), min(1.0, value + half))
+
+
+def _biases(chosen: Any, rejected: Any) -> list[FormatBias]:
+    """Return what each format feature says, without those in which no pair differs."""
+    if not len(chosen):
+        return []
+    means = zip(chosen.mean(axis=0).tolist(), rejected.mean(axis=0).tolist(), strict=True)
+    more, less = (chosen > rejected).sum(axis=0).tolist(), (chosen < rejected).sum(axis=0).tolist()
+    return [
+        FormatBias(name, *mean, found, high + low)
+        for name, mean, high, low in zip(FEATURES, means, more, less, strict=True)
+        if (found := share(high, high + low)) is not None
+    ]
