@@ -9,6 +9,7 @@ import duckdb
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.own.python import short_name
 from kasasagi.blocks.tables import PROMPTS
+from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish.card.dataset_card import CardFacts, card
 from kasasagi.tasks.publish.card.plots import draw_plots
@@ -21,6 +22,7 @@ from kasasagi.tasks.publish.places.folder import replace_folder
 from kasasagi.tasks.publish.rows import published_names
 from kasasagi.tasks.publish.source import KINDS, Source
 from kasasagi.tasks.publish.writer import FormatWriter, split_rows, splits_of
+from kasasagi.tasks.reports.shortcut import shortcuts_in
 
 CARD = "README.md"
 
@@ -59,7 +61,8 @@ def publish(
         folder = stack.enter_context(replace_folder(target))
         writers = _write_formats(config, source, folder, Path(run.state().base))
         plots = draw_plots(source.figures, folder) if config.hub is not None and product == "pairs" else {}
-        facts = CardFacts(config, run, connection, source.figures, _kept(connection), partial, writers, plots)
+        audit = with_more_memory(connection, lambda: shortcuts_in(connection)) if product == "pairs" else None
+        facts = CardFacts(config, run, connection, source.figures, _kept(connection), partial, writers, plots, audit)
         text = card(facts) if product == "pairs" else responses_card(facts)
         (folder / CARD).write_text(text, encoding="utf-8")
         data, others = _file_names(facts)

@@ -33,10 +33,12 @@ TELLING = 8
 CANDIDATES = 40
 LEAST_DEVIATIONS = 4.0
 """By how many standard deviations an n-gram must be commoner on one side; of thousands, a few reach 3 by chance."""
+READ_HEAD, READ_TAIL = 8_000, 1_000
+"""How many characters of a longer answer are read, from its beginning and from its end: memory stays small."""
 # Ids are digests, so the first ones are a fair sample.
 _PAIRS = """
 WITH first AS (FROM pairs ORDER BY prompt_id, chosen_id, rejected_id LIMIT {most})
-SELECT c.content, r.content, p.prompt_id FROM first AS p
+SELECT {chosen}, {rejected}, p.prompt_id FROM first AS p
 JOIN responses AS c ON c.response_id = p.chosen_id JOIN responses AS r ON r.response_id = p.rejected_id
 """
 
@@ -113,8 +115,15 @@ def audit_shortcuts(pairs: Sequence[TextPair], of: int | None = None) -> Shortcu
 def shortcuts_in(tables: DuckDBPyConnection) -> ShortcutAudit | None:
     """Return the audit of a run's pairs, of the first 2,000 by id if there are more; None if there are none."""
     found = tables.execute("SELECT count(*) FROM pairs").fetchone()
-    rows = tables.execute(_PAIRS.format(most=MOST)).fetchall()
+    texts = {side: _cut_text(f"{side[0]}.content") for side in ("chosen", "rejected")}
+    rows = tables.execute(_PAIRS.format(most=MOST, **texts)).fetchall()
     return audit_shortcuts([TextPair(*row) for row in rows], found[0] if found else None) if rows else None
+
+
+def _cut_text(column: str) -> str:
+    """SQL for what is read of an answer."""
+    both = f"left({column}, {READ_HEAD}) || right({column}, {READ_TAIL})"
+    return f"CASE WHEN length({column}) > {READ_HEAD + READ_TAIL} THEN {both} ELSE {column} END"
 
 
 def fold_of(pairs: Sequence[TextPair]) -> Any:
@@ -164,7 +173,7 @@ class _Grams:
         found: list[TellingGram] = []
         for column in order[deviations[order] >= LEAST_DEVIATIONS].tolist():
             one = self._described(column, int(np.sign(sums[column])))
-            if len(found) < TELLING and not any(one.text in other.text or other.text in one.text for other in found):
+            if len(found) < TELLING and _is_readable(one.text) and not _is_part(one, found):
                 found.append(one)
         return tuple(found)
 
@@ -180,6 +189,17 @@ class _Grams:
             ends=phrase.endswith(END),
             prompt_id=self._pairs[rows[0]].prompt_id,
         )
+
+
+def _is_readable(text: str) -> bool:
+    """Return whether a string says something by itself: blanks, and a Latin letter or a digit alone, do not."""
+    letters = text.strip()
+    return len(letters) > 1 or (len(letters) == 1 and not (letters.isascii() and letters.isalnum()))
+
+
+def _is_part(one: TellingGram, others: Sequence[TellingGram]) -> bool:
+    """Return whether a string holds one of some others or is in it."""
+    return any(one.text in other.text or other.text in one.text for other in others)
 
 
 def _on_one_side(pair: TextPair) -> tuple[Any, Any]:

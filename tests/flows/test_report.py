@@ -422,3 +422,37 @@ def test_dots_of_the_map_can_be_seen_on_a_phone() -> None:
 def test_a_short_text_is_not_cut() -> None:
     assert shortened("水", 1) == "水"
     assert shortened("水水", 1, 2) == "… [cut here, 2 characters in all]"
+
+
+def with_more_pairs(changed: Changed) -> Run:
+    """A copy of the run that has its pairs twice, so that they are enough to tell, with a marker in each chosen one."""
+    marker = "content = 'Sure! \u202e<b>' || content"
+    return changed(
+        f"UPDATE responses SET {marker} WHERE response_id IN (SELECT chosen_id FROM pairs)",
+        "INSERT INTO pairs SELECT * FROM pairs",
+    )
+
+
+def test_a_planted_shortcut_is_shown_with_its_figures_and_is_only_text(changed: Changed) -> None:
+    found = page_of(with_more_pairs(changed))
+    words = " ".join(found.text.split())
+    assert "tells the chosen answer from the rejected one with an AUC of 1.00 (95% interval: 1.00 to 1.00;" in words
+    assert "Sure! \\u202e<b>" in words
+    assert "atthebeginning740" in "".join(found.text.split())
+    assert "exclamation marks" in words
+    assert {"class": "bad"} in found.tags("p")
+    assert {"href": "#shortcuts"} in found.tags("a")
+
+
+def test_few_pairs_and_none_say_so_or_nothing_of_shortcuts(page: Page, changed: Changed) -> None:
+    assert "37 pairs are too few to tell; 50 are needed." in page.text
+    assert "Shortcuts" not in page_of(changed("DELETE FROM pairs")).text
+
+
+def test_shortcuts_are_told_in_japanese(changed: Changed, tmp_path: Path) -> None:
+    run = with_more_pairs(changed)
+    asked = ["report", run.id, "-w", str(run.workspace.folder), "--language", "ja", "-o", str(tmp_path / "ja.html")]
+    assert copy_context().run(CliRunner().invoke, app, asked).exit_code == 0
+    words = (tmp_path / "ja.html").read_text("utf-8")
+    assert "chosen と rejected を見分ける AUC は 1.00（95% 信頼区間 1.00 – 1.00、偶然なら 0.50）です。" in words
+    assert "感嘆符" in words

@@ -179,6 +179,24 @@ def test_no_key_reaches_the_folder(tmp_path: Path) -> None:
     assert not [key for key in KEYS for path in files if key.encode() in path.read_bytes()]
 
 
+def test_the_card_says_how_far_form_tells_the_chosen_answers(run: Run, tmp_path: Path) -> None:
+    assert "pairs are too few for the shortcut audit; it needs 50." in card_of(run, tmp_path / "few")
+    with writable(run) as connection:
+        for _ in range(4):
+            connection.execute("INSERT INTO pairs SELECT * FROM pairs")
+        count = connection.execute("SELECT count(*) FROM pairs").fetchone()
+        text = "'Sure! <b>' || content || repeat('x', 20000) || ' Bye [now](url)'"
+        connection.execute(f"UPDATE responses SET content = {text} WHERE response_id IN (SELECT chosen_id FROM pairs)")
+        publish(PublishConfig(), run, connection, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "with an AUC of 1.00 (95% interval: 1.00 to 1.00; 0.50 is chance)" in card
+    rows = cells_of(card, "Shortcuts")
+    assert ["at the beginning", f"{count[0] if count else 0:,}", "0"] in [row[1:] for row in rows if "Sure" in row[0]]
+    assert any("Bye" in row[0] and row[1] == "at the end" for row in rows)
+    assert "<b>" not in card
+    assert "[now](url)" not in card
+
+
 def test_lengths_are_of_the_texts_and_tokens_of_those_that_a_server_counted(run: Run, tmp_path: Path) -> None:
     pairs = cells_of(card_of(run, tmp_path / "counted"), "The pairs")
     with writable(run) as connection:

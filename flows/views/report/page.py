@@ -21,6 +21,7 @@ from kasasagi.flows.views.report import plots
 from kasasagi.flows.views.report.browser import browsed, embedded
 from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.report.landscape import Landscape, landscape
+from kasasagi.flows.views.report.shortcuts import shortcuts
 from kasasagi.flows.views.safe_text import cut, dollars, duration, plural, visible
 from kasasagi.flows.views.table_reader import reading
 from kasasagi.tasks.gate.explain.words import SCOPES, plain_name
@@ -158,12 +159,14 @@ def _sections(facts: Facts, stages: list[dict[str, Any]], found: Landscape | Non
         ("cost", "Tokens", plots.cost_charts(stages)),
     ]
     product = facts.run.product()
+    audited = shortcuts(facts)
     titles = [(id_, title) for id_, title, charts in parts if charts]
     contents = [
         ("pairs", product.capitalize()),
         ("gates", "Gates"),
         ("funnel", "Funnel"),
         *titles,
+        *([("shortcuts", "Shortcuts")] if audited else []),
         ("recipe", "Recipe"),
     ]
     return {
@@ -171,6 +174,7 @@ def _sections(facts: Facts, stages: list[dict[str, Any]], found: Landscape | Non
         "contents": contents,
         "product": product,
         "alike": found.alike if found else [],
+        "shortcuts": audited,
         "stages": [_stage(stage) for stage in stages],
     }
 

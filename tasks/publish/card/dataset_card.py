@@ -17,10 +17,12 @@ from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost, prompts_paired, to_look_at
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
+from kasasagi.tasks.publish.card.shortcuts import shortcut_section
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig, count_of
 from kasasagi.tasks.publish.families import rewrites
 from kasasagi.tasks.publish.formats.base import Format
 from kasasagi.tasks.publish.writer import FormatWriter, shown, splits_of
+from kasasagi.tasks.reports.shortcut import ShortcutAudit
 
 PACKAGES = ("prefect", "duckdb", "great_expectations", "datasets", "pyarrow", "openai", "ctranslate2", "pydantic")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -44,6 +46,7 @@ class CardFacts:
     partial: bool
     writers: list[FormatWriter]
     plots: Mapping[str, str] = field(default_factory=dict)
+    shortcuts: ShortcutAudit | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -83,6 +86,7 @@ def card(facts: CardFacts) -> str:
         *columns(facts),
         *how_it_came_about(facts),
         *_pairs(facts.figures),
+        *shortcut_section(facts.shortcuts),
         *(f"![{caption}]({name})" for name, caption in facts.plots.items()),
         *origin(facts),
     ]
