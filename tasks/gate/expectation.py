@@ -18,6 +18,12 @@ BATCH = "{batch}"
 """What stands for the stage's rows in a query, as in Great Expectations."""
 ALIKE = 0.6
 """How alike a misspelt name must be: all of them begin with the same word."""
+AUDITS: dict[str, dict[str, Any]] = {
+    "ExpectShortcutAucToBeBetween": {"stage": "format_dpo", "max_value": 0.9},
+}
+"""Our own expectations on a figure of all rows together: the stage of each and its usual limit."""
+_OF_AUDITS = {"severity": "warning", "scope": "whole"}
+_BOUNDS = {"min_value", "max_value"}
 _CLASSES = "a Great Expectations class, or a class in a file next to the recipe, such as my_gates:ExpectShortAnswers"
 
 
@@ -30,9 +36,12 @@ class Expectation(Config):
     expectation: str = Field(
         pattern=rf"^((\w+[.:])*Expect\w+|{BY_QUERY})$",
         description="Name of the Great Expectations class, or the dotted path of a class in a Python file next to the "
-        "recipe, such as `my_gates:ExpectShortAnswers`.",
+        "recipe, such as `my_gates:ExpectShortAnswers`, or the name of an audit, such as "
+        "`ExpectShortcutAucToBeBetween`.",
     )
-    severity: Severity = Field("critical", description="Severity; a critical expectation that fails stops the run.")
+    severity: Severity = Field(
+        "critical", description="Severity; a critical expectation that fails stops the run. Audits: warning."
+    )
     scope: Scope = Field(
         "both", description="Evaluate it on the scout (the first chunk), on all rows (whole), or on both."
     )
@@ -43,11 +52,24 @@ class Expectation(Config):
     )
     _of_class: dict[str, Any] = PrivateAttr(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_the_defaults_of_its_audit(cls, value: Any) -> Any:
+        audit = AUDITS.get(str(value.get("expectation"))) if isinstance(value, dict) else None
+        if audit is None:
+            return value
+        usual = {**_OF_AUDITS, **audit}
+        return {**{key: usual[key] for key in usual if key not in _BOUNDS or not _BOUNDS & value.keys()}, **value}
+
     @field_validator("expectation")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        known = (*_known_expectations(), BY_QUERY)
-        if not _is_dotted(value) and len(known) > 1 and value.casefold() not in {name.casefold() for name in known}:
+        known = (*_known_expectations(), BY_QUERY, *AUDITS)
+        if (
+            not _is_dotted(value)
+            and len(known) > 1 + len(AUDITS)
+            and value.casefold() not in {name.casefold() for name in known}
+        ):
             close = close_to(value, known, ALIKE)
             raise ValueError(
                 f"{value!r} is not an expectation; " + (f"did you mean {close!r}?" if close else f"name {_CLASSES}")
@@ -62,6 +84,23 @@ class Expectation(Config):
         if query is not None and self.expectation != BY_QUERY and not self.is_own:
             raise ValueError(f"unexpected_rows_query belongs to {BY_QUERY}: name that class, or leave the query out")
         return self
+
+    @model_validator(mode="after")
+    def _fits_its_audit(self) -> "Expectation":
+        if not self.is_audit:
+            return self
+        stage, bounds = AUDITS[self.expectation]["stage"], self.model_extra or {}
+        if self.stage != stage:
+            raise ValueError(f"{self.expectation} looks at {stage} and not at {self.stage}: write stage: {stage}")
+        numbers = [type(bound) in (int, float) for bound in bounds.values()]
+        if not bounds or bounds.keys() - _BOUNDS or not all(numbers):
+            raise ValueError(f"{self.expectation} takes the numbers min_value and max_value alone: name one of them")
+        return self
+
+    @property
+    def is_audit(self) -> bool:
+        """Whether it holds a figure of an audit against bounds, which Great Expectations does not evaluate."""
+        return self.expectation in AUDITS
 
     @property
     def is_own(self) -> bool:

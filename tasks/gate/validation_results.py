@@ -49,15 +49,15 @@ class StageResults(Config):
     results: tuple[ValidationResult, ...] = Field(description="One result for each expectation.")
 
 
-def counts_in(expectation: str, result: dict[str, Any], of_query: bool) -> dict[str, int | float]:
+def counts_in(expectation: str, result: dict[str, Any], aggregates: bool) -> dict[str, int | float]:
     """Return the counts of a result of Great Expectations, without the values of rows that it may hold.
 
     Args:
         expectation: The class, or the dotted path of an own class.
         result: The result.
-        of_query: Whether a query was run, which counts rows.
+        aggregates: Whether the observed value is a count or a figure of all rows, such as that of a query.
     """
-    names = (*COUNTS, "observed_value") if of_query or _AGGREGATE.match(expectation) else COUNTS
+    names = (*COUNTS, "observed_value") if aggregates or _AGGREGATE.match(expectation) else COUNTS
     found = {name: result.get(name) for name in names}
     return {name: value for name, value in found.items() if isinstance(value, int | float)}
 

@@ -79,7 +79,7 @@ def test_every_expectation_in_the_documents_can_be_judged(tmp_path: Path) -> Non
     [program] = blocks(page, "python")
     (tmp_path / "my_gates.py").write_text(program)
     entries = [one for text in blocks(page, "yaml") for one in yaml.safe_load(text)["gates"]["expect"]]
-    assert len(entries) == 5
+    assert len(entries) == 6
     found = check_recipe({**parse_yaml(TEXT, "r"), "gates": {"expect": entries}}, tmp_path)
     assert gate_problems(found, tmp_path) == []
 

@@ -13,6 +13,7 @@ import duckdb
 
 from kasasagi.blocks import telemetry
 from kasasagi.blocks.gc_pause import gc_paused
+from kasasagi.tasks.gate.evaluation.audits import audit_rows
 from kasasagi.tasks.gate.evaluation.frames import stage_frame, stage_frames, stage_rows
 from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope, Judge
 from kasasagi.tasks.gate.evaluation.observation import ExpectationCounts, outcome_of, speaks_of_rows_alone
@@ -55,7 +56,9 @@ def judge_stage(
         return []
     with _ONE_AT_A_TIME:
         shared = {
-            place: one for place, one in enumerate(expected) if not one.is_own and one.unexpected_rows_query is None
+            place: one
+            for place, one in enumerate(expected)
+            if not one.is_own and not one.is_audit and one.unexpected_rows_query is None
         }
         judged = (judge or judge_together)(tables, scope, shared) if shared else {}
         return [
@@ -81,6 +84,8 @@ def judge_together(
 
 def _judge_alone(tables: duckdb.DuckDBPyConnection, one: Expectation, scope: GateScope, base: Path) -> Outcome:
     """Return the outcome of an expectation on its own rows; an own class that names no column sees all of them."""
+    if one.is_audit:
+        return outcome_of(one, scope, one.arguments, audit_rows(tables, one))
     query = one.arguments.get("unexpected_rows_query")
     if query is not None:
         return outcome_of(one, scope, one.arguments, _run_query(tables, one.stage, query))

@@ -71,5 +71,5 @@ def outcome_of(
         success=seen.success,
         observed=describe_observed(one, seen.result),
         detail=limit_of(one, arguments),
-        counts=counts_in(one.expectation, seen.result, "unexpected_rows_query" in arguments),
+        counts=counts_in(one.expectation, seen.result, one.is_audit or "unexpected_rows_query" in arguments),
     )

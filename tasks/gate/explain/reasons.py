@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.llm import PASSING
 from kasasagi.blocks.workspace.runs import Run
-from kasasagi.tasks.gate.expectation import BY_QUERY
+from kasasagi.tasks.gate.expectation import AUDITS, BY_QUERY
 from kasasagi.tasks.gate.explain.losses import FEWER_LEFT
 from kasasagi.tasks.gate.explain.words import OF_REJECTED
 from kasasagi.tasks.gate.outcome import Outcome
@@ -53,7 +53,8 @@ def cause_of(tables: DuckDBPyConnection, run: Run, stage: str, expectation: str)
     """
     if (found := _commonest_reason(tables, run, stage, [expectation])) is not None:
         return found
-    verb = "judge" if _column_of(expectation) in OF_VERDICTS else "show"
+    of_audit = "report" if expectation in AUDITS else "show"
+    verb = "judge" if _column_of(expectation) in OF_VERDICTS else of_audit
     return Cause("", command(verb, run.id, workspace=run.workspace.folder))
 
 
@@ -79,7 +80,7 @@ def _column_of(expectation: str) -> str | None:
 
 def _commonest_reason(tables: DuckDBPyConnection, run: Run, stage: str, expectations: Sequence[str]) -> Cause | None:
     column = _column_of(expectations[0])
-    if column is not None and column not in OF_REJECTED:
+    if expectations[0] in AUDITS or (column is not None and column not in OF_REJECTED):
         return None
     transient = any("no_answer" in one for one in expectations)
     arguments = {"stage": stage, "all": not transient, "reasons": sorted(PASSING)}

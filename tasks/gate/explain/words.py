@@ -59,6 +59,7 @@ _CLASSES = {
     "ExpectColumnValuesToBeBetween": "{column}",
     "ExpectColumnValuesToBeUnique": "unique {column}",
     "ExpectColumnValuesToNotBeNull": "{column} not empty",
+    "ExpectShortcutAucToBeBetween": "shortcut AUC",
     "ExpectTableRowCountToBeBetween": "rows",
 }
 _BOUNDS = {"min_value": "at least", "max_value": "at most"}
