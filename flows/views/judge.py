@@ -13,6 +13,7 @@ from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import Kind, plain, short
 from kasasagi.flows.views.table_reader import reading
 from kasasagi.tasks.reports import reports
+from kasasagi.tasks.reports.self_preference import WORDS
 
 TITLES = {
     "same_in_both_orders": "same verdict in both orders",
@@ -22,6 +23,7 @@ TITLES = {
     "win_rate": "wins, ties as halves",
     "length_correlation": "rating-length correlation",
     "length_correlation_within_prompts": "correlation within prompts",
+    **WORDS,
     "krippendorffs_alpha": "Krippendorff's alpha",
     "same_as_the_other_judge": "same verdict as the other",
     "cohens_kappa": "Cohen's kappa of verdicts",
@@ -40,7 +42,7 @@ def judge_report(run: Run) -> dict[str, list[dict[str, Any]]]:
         KasasagiError: If its tables cannot be read.
     """
     with reading(run) as tables:
-        return reports(tables)
+        return reports(tables, run.recipe())
 
 
 def draw_report(report: dict[str, list[dict[str, Any]]], console: Console) -> None:

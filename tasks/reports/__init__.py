@@ -1,6 +1,7 @@
 """What a run's tables say of its judges, as tables of their own."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from duckdb import DuckDBPyConnection
@@ -11,13 +12,20 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.reports.judge import histogram, judge_figures
 from kasasagi.tasks.reports.politeness import politeness_figures
+from kasasagi.tasks.reports.self_preference import self_preference
 
 STAGE = "report"
 
 
-def reports(tables: DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of the tables `rating_histogram` and `judge_figures`, worked out from a run's other tables."""
-    figures = [*judge_figures(tables), *politeness_figures(tables)]
+def reports(tables: DuckDBPyConnection, recipe: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of the tables `rating_histogram` and `judge_figures`, worked out from a run's other tables.
+
+    Args:
+        tables: The tables of the run.
+        recipe: Its recipe as plain data, which names the models.
+    """
+    of_families = self_preference(tables, recipe.get("models") or {})
+    figures = [*judge_figures(tables), *of_families, *politeness_figures(tables)]
     return {"rating_histogram": histogram(tables), "judge_figures": figures}
 
 
@@ -26,7 +34,7 @@ def keep_reports(run: Run) -> None:
     try:
         with tables_of(run, run.handles()) as tables:
             tables.execute(f"SET temp_directory = {quoted(run.folder / 'scratch')}")
-            rows = reports(tables)
+            rows = reports(tables, run.recipe())
         shards = {name: run.workspace.shards.write(table(name, some)) for name, some in rows.items() if some}
         run.add(Handle(stage=STAGE, run=run.id, shards=shards, account=Account()), reused=False)
     except Exception as error:

@@ -57,6 +57,20 @@ def clustered_share(sums: Totals) -> Interval | None:
     return share(rate * effective, effective)
 
 
+def clustered_mean(sums: Totals) -> Interval | None:
+    """Return the mean of cases that come in clusters with its normal interval; None where fewer than two clusters are.
+
+    The cases are from -1 to 1, such as differences of two shares.
+    """
+    if sums.clusters < 2:
+        return None
+    middle = sums.hits / sums.cases
+    spread = sums.hits_squared - 2 * middle * sums.hits_by_cases + middle * middle * sums.cases_squared
+    variance = spread * sums.clusters / ((sums.clusters - 1) * sums.cases * sums.cases)
+    half = Z * math.sqrt(max(0.0, variance))
+    return Interval(middle, max(-1.0, middle - half), min(1.0, middle + half))
+
+
 def mean(values: Sequence[float]) -> Interval | None:
     """Return a mean with Student's interval; None for no values, and an endless interval for a single one."""
     if not values:

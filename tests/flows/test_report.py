@@ -456,3 +456,17 @@ def test_shortcuts_are_told_in_japanese(changed: Changed, tmp_path: Path) -> Non
     words = (tmp_path / "ja.html").read_text("utf-8")
     assert "chosen と rejected を見分ける AUC は 1.00（95% 信頼区間 1.00 – 1.00、偶然なら 0.50）です。" in words
     assert "感嘆符" in words
+
+
+def judged_by_kin(run: Run) -> Run:
+    """The run with a judge that is the same model as one of the responders."""
+    recipe = json.loads(run.recipe_file.read_text(encoding="utf-8"))
+    recipe["models"]["critic"]["model"] = "large"
+    run.recipe_file.write_text(json.dumps(recipe), encoding="utf-8")
+    return run
+
+
+def test_a_judge_of_a_responders_family_is_shown_with_its_rate(changed: Changed, page: Page) -> None:
+    assert "Judges and their own family" not in page.text
+    found = "".join(page_of(judged_by_kin(changed())).text.split())
+    assert "prefersitsownfamilycriticlarge" in found

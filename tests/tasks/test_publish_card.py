@@ -197,6 +197,15 @@ def test_the_card_says_how_far_form_tells_the_chosen_answers(run: Run, tmp_path:
     assert "[now](url)" not in card
 
 
+def test_the_card_says_how_a_judge_rates_its_own_family(run: Run, tmp_path: Path) -> None:
+    assert "own family" not in card_of(run, tmp_path / "none")
+    models = {**RECIPE["models"], "critic": {**RECIPE["models"]["critic"], "model": "large"}}
+    kin = build_example_run(tmp_path / "workspace", recipe={**RECIPE, "models": models}, prompts=9)
+    [row] = cells_of(card_of(kin, tmp_path / "out"), "Judges and their own family")
+    assert row[:3] == ["prefers its own family", "critic", "large"]
+    assert float(row[3].removesuffix("%")) > 75
+
+
 def test_lengths_are_of_the_texts_and_tokens_of_those_that_a_server_counted(run: Run, tmp_path: Path) -> None:
     pairs = cells_of(card_of(run, tmp_path / "counted"), "The pairs")
     with writable(run) as connection:

@@ -95,7 +95,7 @@ def fill(
         {"response_id": name, "prompt_id": prompt, "model": name[0], "content": (texts or {}).get(name, name)}
         for name, prompt in known.items()
     ]
-    rows = {"ratings": ratings, "responses": responses}
+    rows: dict[str, list[dict[str, Any]]] = {"ratings": ratings, "responses": responses, "calls": []}
     rows["pairs"] = [{"prompt_id": "p", "chosen_id": one, "rejected_id": other} for one, other in pairs]
     for name, some in rows.items():
         tables.register(f"{name}_rows", table(name, some))
@@ -247,7 +247,7 @@ def test_politeness_that_sways_the_judge_is_found_out(tables: duckdb.DuckDBPyCon
 
 def test_a_run_without_ratings_has_no_figures(tables: duckdb.DuckDBPyConnection) -> None:
     fill(tables, [])
-    assert reports(tables) == {"rating_histogram": [], "judge_figures": []}
+    assert reports(tables, {}) == {"rating_histogram": [], "judge_figures": []}
 
 
 def test_the_reports_are_tables_of_the_run(tmp_path: Path) -> None:

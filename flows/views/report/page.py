@@ -21,6 +21,7 @@ from kasasagi.flows.views.report import plots
 from kasasagi.flows.views.report.browser import browsed, embedded
 from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.report.landscape import Landscape, landscape
+from kasasagi.flows.views.report.own_family import own_family
 from kasasagi.flows.views.report.shortcuts import shortcuts
 from kasasagi.flows.views.safe_text import cut, dollars, duration, plural, visible
 from kasasagi.flows.views.table_reader import reading
@@ -174,6 +175,7 @@ def _sections(facts: Facts, stages: list[dict[str, Any]], found: Landscape | Non
         "contents": contents,
         "product": product,
         "alike": found.alike if found else [],
+        "own_family": own_family(facts),
         "shortcuts": audited,
         "stages": [_stage(stage) for stage in stages],
     }

@@ -15,6 +15,7 @@ from kasasagi.tasks.judge.config import VERIFY
 from kasasagi.tasks.publish.card.asked import asked_models
 from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost, prompts_paired, to_look_at
+from kasasagi.tasks.publish.card.judges import judges_section
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
 from kasasagi.tasks.publish.card.shortcuts import shortcut_section
@@ -87,6 +88,7 @@ def card(facts: CardFacts) -> str:
         *how_it_came_about(facts),
         *_pairs(facts.figures),
         *shortcut_section(facts.shortcuts),
+        *judges_section(facts.connection, facts.run.recipe()),
         *(f"![{caption}]({name})" for name, caption in facts.plots.items()),
         *origin(facts),
     ]
