@@ -1,5 +1,6 @@
 """Publishing itself: rows stream from the run's tables into the files, then the folder is put in place."""
 
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from kasasagi.blocks.own.python import short_name
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.filter.duplicates.across import AcrossSplits
 from kasasagi.tasks.publish.card.dataset_card import CardFacts, card
 from kasasagi.tasks.publish.card.plots import draw_plots
 from kasasagi.tasks.publish.card.responses_card import responses_card
@@ -21,6 +23,7 @@ from kasasagi.tasks.publish.manifest import write_manifest
 from kasasagi.tasks.publish.places.folder import replace_folder
 from kasasagi.tasks.publish.rows import published_names
 from kasasagi.tasks.publish.source import KINDS, Source
+from kasasagi.tasks.publish.split_audit import add_parts
 from kasasagi.tasks.publish.writer import FormatWriter, split_rows, splits_of
 from kasasagi.tasks.reports.shortcut import shortcuts_in
 
@@ -59,10 +62,15 @@ def publish(
     with ExitStack() as stack:
         _lock(stack, run, target)
         folder = stack.enter_context(replace_folder(target))
-        writers = _write_formats(config, source, folder, Path(run.state().base))
+        across = AcrossSplits(stack.enter_context(tempfile.TemporaryFile(dir=folder))) if config.split else None
+        writers = _write_formats(config, source, folder, Path(run.state().base), across)
         plots = draw_plots(source.figures, folder) if config.hub is not None and product == "pairs" else {}
         audit = with_more_memory(connection, lambda: shortcuts_in(connection)) if product == "pairs" else None
-        facts = CardFacts(config, run, connection, source.figures, _kept(connection), partial, writers, plots, audit)
+        splits = across.find() if across is not None and product == "pairs" else None
+        kept = _kept(connection)
+        facts = CardFacts(
+            config, run, connection, source.figures, kept, partial, writers, plots, shortcuts=audit, splits=splits
+        )
         text = card(facts) if product == "pairs" else responses_card(facts)
         (folder / CARD).write_text(text, encoding="utf-8")
         data, others = _file_names(facts)
@@ -92,7 +100,9 @@ def _lock(stack: ExitStack, run: Run, target: Path) -> None:
         ) from error
 
 
-def _write_formats(config: PublishConfig, source: Source, folder: Path, base: Path) -> list[FormatWriter]:
+def _write_formats(
+    config: PublishConfig, source: Source, folder: Path, base: Path, across: AcrossSplits | None
+) -> list[FormatWriter]:
     """Write the files of all formats in one pass over the pairs and one over the prompts, where wanted."""
     splits = splits_of(config.split)
     with ExitStack() as stack:
@@ -104,6 +114,8 @@ def _write_formats(config: PublishConfig, source: Source, folder: Path, base: Pa
             wanted = [writer for writer in writers if writer.form.rows == kind]
             for table in source.tables(kind, [writer.form for writer in wanted]):
                 parts = split_rows(table, source.families, config.split)
+                if across is not None and kind == "pairs":
+                    add_parts(across, parts)
                 for writer in wanted:
                     writer.write(parts)
         for writer in writers:

@@ -18,8 +18,10 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, Published, PublishError, publish
 from kasasagi.tasks.publish.config import SplitConfig
 from kasasagi.tasks.publish.families import Families
+from kasasagi.tasks.publish.split_audit import split_audit
 from kasasagi.tasks.publish.writer import split_rows
 from tests.run_example import build_example_run
+from tests.tasks.test_publish_card import writable
 
 FILES = {"parquet": "parquet", "json": "jsonl"}
 
@@ -98,6 +100,21 @@ def test_the_card_tells_of_both_splits_and_loads_the_training_one(run: Run, tmp_
         "kasasagi": "train.jsonl",
         "kasasagi_test": "test.jsonl",
     }
+
+
+def test_the_card_counts_test_prompts_that_are_like_training_prompts(run: Run, tmp_path: Path) -> None:
+    with writable(run) as connection:
+        same = "[{'role': 'user', 'content': 'Which birds build a bridge for the stars in summer?'}]"
+        connection.execute(f"UPDATE prompts SET messages = {same}")
+        config = PublishConfig.model_validate({"split": {"test": 0.3}})
+        publish(config, run, connection, tmp_path / "out")
+        found = split_audit(config, run, connection)
+        assert split_audit(PublishConfig(), run, connection) is None
+    test, train = (len(ids(tmp_path / "out", split)) for split in ("test", "train"))
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert f"Of {test} test prompts, {test} (100.0%) have a near duplicate among the {train} training prompts" in card
+    assert found is not None
+    assert (found.tested, found.train, found.near) == (test, train, test)
 
 
 def test_a_split_without_rows_publishes_nothing(run: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from kasasagi.blocks.version import installed_version
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.filter.duplicates.across import SplitAudit
 from kasasagi.tasks.gate.explain.words import NO_ROWS, SCOPES, judged_no_rows, plain_name
 from kasasagi.tasks.judge.config import VERIFY
 from kasasagi.tasks.publish.card.asked import asked_models
@@ -19,6 +20,7 @@ from kasasagi.tasks.publish.card.judges import judges_section
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
 from kasasagi.tasks.publish.card.shortcuts import shortcut_section
+from kasasagi.tasks.publish.card.splits import split_sentence
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS, PublishConfig, count_of
 from kasasagi.tasks.publish.families import rewrites
 from kasasagi.tasks.publish.formats.base import Format
@@ -48,6 +50,7 @@ class CardFacts:
     writers: list[FormatWriter]
     plots: Mapping[str, str] = field(default_factory=dict)
     shortcuts: ShortcutAudit | None = None
+    splits: SplitAudit | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -184,6 +187,7 @@ def _test_split(facts: CardFacts) -> list[str]:
         f"digest of each {drawn} and the seed {split.seed}: all rows of a prompt{together} are in one split, and stay "
         "there when rows are added.",
         table(("format", "train", "test"), rows),
+        *split_sentence(facts.splits),
     ]
 
 

@@ -1,0 +1,121 @@
+"""Near duplicates across two splits: prompts of the test split that are like one of the training split."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from kasasagi.tasks.filter.duplicates.keys import fold
+from kasasagi.tasks.filter.duplicates.minhash import Banding, band_keys, ngrams, signatures, similarity
+from kasasagi.tasks.filter.duplicates.near import context_of
+
+LIKENESS = 0.7
+GRAM = 3
+MOST_TESTED = 2_000
+EXAMPLES = 5
+_TEXTS_AT_ONCE = 2_000
+_CHARACTERS = 8_000
+Turns = Sequence[Mapping[str, str]]
+
+
+class Likeness(NamedTuple):
+    """A prompt of the test split, the training prompt that it is like, and their Jaccard similarity."""
+
+    test: str
+    train: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SplitAudit:
+    """How many of `tested` prompts of the test split, of `of` in all, are like one of the `train` prompts."""
+
+    tested: int
+    of: int
+    train: int
+    near: int
+    examples: tuple[Likeness, ...]
+
+
+class AcrossSplits:
+    """Takes in the prompts of both splits, each once and ordered by id, and finds those that are alike.
+
+    The test prompts stay in memory, at most 2,000; the training prompts wait in a file.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._test: list[tuple[int, str]] = []
+        self._tests = self._trains = 0
+        self._last: dict[bool, str] = {}
+
+    def add(self, is_test: bool, ids: Sequence[str], prompts: Sequence[Turns]) -> None:
+        """Take in some more prompts; one that is there already, since it has several pairs, is passed over."""
+        for name, turns in zip(ids, prompts, strict=True):
+            if name != self._last.get(is_test):
+                self._last[is_test] = name
+                self._add(is_test, (context_of(turns), fold(turns[-1]["content"] if turns else "")[:_CHARACTERS]))
+
+    def _add(self, is_test: bool, prompt: tuple[int, str]) -> None:
+        if not is_test:
+            self._trains += 1
+            self._file.write(orjson.dumps(prompt) + b"\n")
+            return
+        self._tests += 1
+        if len(self._test) < MOST_TESTED:
+            self._test.append(prompt)
+
+    def find(self) -> SplitAudit:
+        """Return what is alike."""
+        found: dict[int, Likeness] = {}
+        tested = _Tested(self._test)
+        for prompts in self._training():
+            for place, text in tested.candidates(prompts):
+                if place not in found and (alike := tested.similarity(place, text)) >= LIKENESS:
+                    found[place] = Likeness(self._test[place][1], text, alike)
+        examples = sorted(found.values(), key=lambda one: (-one.similarity, one.test, one.train))[:EXAMPLES]
+        return SplitAudit(len(self._test), self._tests, self._trains, len(found), tuple(examples))
+
+    def _training(self) -> Iterator[list[tuple[int, str]]]:
+        self._file.seek(0)
+        prompts: list[tuple[int, str]] = []
+        for line in self._file:
+            prompts.append(tuple(orjson.loads(line)))
+            if len(prompts) == _TEXTS_AT_ONCE:
+                yield prompts
+                prompts = []
+        if prompts:
+            yield prompts
+
+
+class _Tested:
+    """The test prompts, by the keys of their bands."""
+
+    def __init__(self, prompts: Sequence[tuple[int, str]]) -> None:
+        self._banding = Banding.for_threshold(LIKENESS)
+        self._grams = [ngrams(text, GRAM) for _, text in prompts]
+        keys = self._keys(prompts)
+        self._order = np.argsort(keys, axis=1, kind="stable")
+        self._sorted = np.take_along_axis(keys, self._order, axis=1)
+
+    def candidates(self, prompts: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """Yield each test prompt, by its place, with the text of each training prompt that shares a band with it."""
+        pairs = set[tuple[int, int]]()
+        for keys, ordered, order in zip(self._keys(prompts), self._sorted, self._order, strict=True):
+            low, high = (np.searchsorted(ordered, keys, side) for side in ("left", "right"))
+            for row in np.flatnonzero(high > low).tolist():
+                pairs.update((int(place), row) for place in order[low[row] : high[row]])
+        for place, row in sorted(pairs):
+            yield place, prompts[row][1]
+
+    def similarity(self, place: int, text: str) -> float:
+        """Return the Jaccard similarity of a test prompt and a text."""
+        return similarity(self._grams[place], ngrams(text, GRAM))
+
+    def _keys(self, prompts: Sequence[tuple[int, str]]) -> Any:
+        salts = np.array([context for context, _ in prompts], np.uint64)
+        if not prompts:
+            return np.empty((self._banding.bands, 0), np.uint32)
+        return band_keys(signatures([text for _, text in prompts], salts, GRAM, self._banding.size), self._banding)
