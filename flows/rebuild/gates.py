@@ -9,6 +9,7 @@ from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.gate.approvals import apply_approvals
+from kasasagi.tasks.gate.evaluation.audits import judge_audits
 from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
 from kasasagi.tasks.gate.evaluation.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
@@ -69,4 +70,6 @@ def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: 
     seen = BEFORE_DIALOGUES if stage in BEFORE_DIALOGUES else NAMES
     with tables_of(run, [one for one in handles if one.handle.stage in seen]) as connection:
         known, base = KnownOutcomes(run.workspace.gate_outcomes_folder), Path(run.state().base)
-        return judge_stage(connection, stage, "whole", recipe.expectations, base=base, judge=known.over(judge_together))
+        judge = known.over(judge_together)
+        found = judge_stage(connection, stage, "whole", recipe.expectations, base=base, judge=judge)
+        return [*found, *judge_audits(connection, run, stage, "whole", recipe.expectations)]

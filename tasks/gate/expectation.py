@@ -19,7 +19,9 @@ BATCH = "{batch}"
 ALIKE = 0.6
 """How alike a misspelt name must be: all of them begin with the same word."""
 AUDITS: dict[str, dict[str, Any]] = {
+    "ExpectSelfPreferenceToBeBetween": {"stage": "judge", "max_value": 0.1},
     "ExpectShortcutAucToBeBetween": {"stage": "format_dpo", "max_value": 0.9},
+    "ExpectSplitDuplicatesToBeBetween": {"stage": "format_dpo", "max_value": 0.01},
 }
 """Our own expectations on a figure of all rows together: the stage of each and its usual limit."""
 _OF_AUDITS = {"severity": "warning", "scope": "whole"}

@@ -12,6 +12,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import current
 from kasasagi.tasks.gate.approvals import apply_approvals, remedy
+from kasasagi.tasks.gate.evaluation.audits import judge_audits
 from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
 from kasasagi.tasks.gate.evaluation.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
@@ -44,6 +45,7 @@ def gate(
         known = KnownOutcomes(run.workspace.gate_outcomes_folder)
         judge = known.over(context.gate_process.judge(handles) if context.gate_process else judge_together)
         outcomes = judge_stage(connection, stage, scope, recipe.expectations, context.base, judge)
+        outcomes += judge_audits(connection, run, stage, scope, recipe.expectations)
     pauses = recipe.gates.on_fail == "pause"
     if pauses:
         outcomes = apply_approvals(run.workspace, run.state().name, outcomes)

@@ -119,5 +119,5 @@ def family_of(model: Any, name: str) -> str:
     base = own.rpartition("/")[2].casefold()
     if _REASONING_GPT.match(base):
         return "gpt"
-    line = _LINE.search(base)
+    line = _LINE.search(base) or _LINE.search(own.casefold())  # the makers' name, as of Qwen/QwQ-32B
     return LINES[line[0]] if line else base

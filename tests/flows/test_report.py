@@ -470,3 +470,18 @@ def test_a_judge_of_a_responders_family_is_shown_with_its_rate(changed: Changed,
     assert "Judges and their own family" not in page.text
     found = "".join(page_of(judged_by_kin(changed())).text.split())
     assert "prefersitsownfamilycriticlarge" in found
+
+
+def test_test_prompts_like_training_prompts_are_counted(changed: Changed, page: Page) -> None:
+    assert "near duplicate among" not in page.text
+    run = changed("UPDATE prompts SET messages = [{'role': 'user', 'content': 'Which birds build a bridge?'}]")
+    recipe = json.loads(run.recipe_file.read_text(encoding="utf-8"))
+    recipe["publish"]["split"] = {"test": 0.3}
+    run.recipe_file.write_text(json.dumps(recipe), encoding="utf-8")
+    sentence = r"Of (\d+) test prompts, \1 \(100\.0%\) have a near duplicate among the (\d+) training prompts\."
+    found = re.search(sentence, page_of(run).text)
+    assert found is not None
+    assert int(found[1]) + int(found[2]) == 37
+    recipe["publish"]["unknown"] = 1
+    run.recipe_file.write_text(json.dumps(recipe), encoding="utf-8")
+    assert "near duplicate among" not in page_of(run).text

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.recipe.gates import gate_problems
 from kasasagi.flows.views.data_docs import page_of
 from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.gate.config import GatesConfig
+from kasasagi.tasks.gate.evaluation.audits import judge_audits
 from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
 from kasasagi.tasks.gate.explain.failing import failing_rows
 from kasasagi.tasks.gate.explain.reasons import cause_of
@@ -41,8 +42,11 @@ def rows_of(count: int, marker: str = "Sure! ") -> dict[str, list[dict[str, Any]
 
 def outcome(run: Run, rows: dict[str, Any], **fields: Any) -> Outcome:
     config = GatesConfig.model_validate({"expect": [{"stage": "format_dpo", "expectation": SHORTCUT, **fields}]})
+    stage = config.expect[0].stage
     with tables(run, **rows) as connection:
-        return judge_stage(connection, "format_dpo", "whole", [config.expect[0]])[0]
+        assert judge_stage(connection, stage, "whole", config.expect) == []
+        assert judge_audits(connection, run, stage, "scout", config.expect) == []
+        return judge_audits(connection, run, stage, "whole", config.all())[0]
 
 
 def test_a_shortcut_warns_with_its_auc(run: Run) -> None:
@@ -69,13 +73,52 @@ def test_too_few_pairs_are_no_rows(run: Run) -> None:
 
 
 def test_an_audit_that_cannot_be_made_has_failed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: Any) -> float:
+    def broken(*_: Any) -> float:
         raise ValueError("no figure")
 
     monkeypatch.setattr("kasasagi.tasks.gate.evaluation.audits.FIGURES", {SHORTCUT: broken})
     found = outcome(run, rows_of(80))
     assert (found.success, found.severity) == (False, "critical")
     assert "ValueError: no figure" in found.detail
+
+
+def run_of(folder: Path, **settings: Any) -> Run:
+    """A run of the example's recipe with other settings."""
+    workspace = Workspace(folder / "own")
+    workspace.prepare()
+    return Run.begin(workspace, "run", "job", {**RECIPE, **settings})
+
+
+def test_a_judge_that_favours_its_family_warns(tmp_path: Path) -> None:
+    models = {"c": {"model": "qwen3-8b"}, "r": {"model": "llama-3"}, "kin": {"model": "Qwen/QwQ"}, "other": {}}
+    run = run_of(tmp_path, models=models)
+    marks = {"kin": (5.0, 1.0), "other": (3.0, 3.0)}
+    ratings = [
+        {"response_id": f"{side}{n}", "prompt_id": f"p{n}", "judge": judge, "aspect": "a", "ordering": "first"}
+        | {"rating": mark, "call_id": judge}
+        for n in range(40)
+        for judge, both in marks.items()
+        for side, mark in zip("cr", both, strict=True)
+    ]
+    responses = [{**row, "call_id": row["model"]} for row in rows_of(40)["responses"]]
+    rows = {"ratings": ratings, "responses": responses, "calls": [{"call_id": one, "model": one} for one in models]}
+    found = outcome(run, rows, stage="judge", expectation="ExpectSelfPreferenceToBeBetween")
+    assert (found.success, found.severity) == (False, "warning")
+    assert found.sentence() == "judge: self-preference of judges: 0.5 (at most 0.1)"
+    rows["ratings"] = [row for row in ratings if row["judge"] == "kin"]
+    lone = outcome(run_of(tmp_path / "lone", models=models), rows, stage="judge", expectation=found.expectation)
+    assert lone.observed == NO_ROWS
+
+
+@pytest.mark.parametrize(("split", "observed"), [({"test": 0.5}, "1.0"), (None, NO_ROWS)])
+def test_test_prompts_like_training_prompts_warn(tmp_path: Path, split: Any, observed: str) -> None:
+    run = run_of(tmp_path, publish={**RECIPE["publish"], "split": split})
+    messages = [{"role": "user", "content": "Which birds build a bridge for the stars in summer?"}]
+    prompts = [{"prompt_id": f"p{n}", "instruction": "", "messages": messages} for n in range(40)]
+    rows = {**rows_of(40), "prompts": prompts}
+    found = outcome(run, rows, expectation="ExpectSplitDuplicatesToBeBetween")
+    assert (found.success, found.observed) == (split is None, observed)
+    assert plain_name(found.expectation) == "test prompts like training prompts"
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_no_figure_where_no_judge_or_every_responder_is_kin(tables: duckdb.DuckD
     ("model", "family"),
     [
         ({"model": "Qwen/Qwen3-8B"}, "qwen"),
+        ({"model": "Qwen/QwQ-32B"}, "qwen"),
         ({"model": "gpt-4o-mini"}, "gpt"),
         ({"model": "openai/gpt-oss-120b"}, "gpt"),
         ({"model": "o3-mini"}, "gpt"),

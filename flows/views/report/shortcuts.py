@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.safe_text import one_line, plural
+from kasasagi.tasks.publish.config import PublishConfig, PublishError
+from kasasagi.tasks.publish.split_audit import split_audit
 from kasasagi.tasks.reports.shortcut import FEWEST, FormatBias, ShortcutAudit, TellingGram, shortcuts_in
 from kasasagi.tasks.reports.statistics import Interval
 
@@ -22,6 +26,7 @@ def shortcuts(facts: Facts) -> dict[str, Any] | None:
         "sentence": _sentence(found),
         "is_clear": found.auc is not None and found.auc.value > CLEAR,
         "sample": say(f"From a sample of {found.pairs:,} of {found.of:,}.") if found.pairs < found.of else "",
+        "splits": _split_sentence(facts),
         "telling": [_telling(one) for one in found.telling],
         "formats": [_format(one) for one in found.formats],
     }
@@ -34,6 +39,21 @@ def _sentence(found: ShortcutAudit) -> str:
     return say(
         f"From characters and formatting alone, a classifier tells the chosen answer from the rejected one with an AUC "
         f"of {auc.value:.2f} (95% interval: {auc.low:.2f} to {auc.high:.2f}; 0.50 is chance)."
+    )
+
+
+def _split_sentence(facts: Facts) -> str:
+    """Return how many test prompts are like training prompts; nothing where the recipe makes no test split."""
+    try:
+        config = PublishConfig.model_validate(facts.run.recipe().get("publish") or {})
+        found = split_audit(config, facts.run, facts.connection)
+    except (ValidationError, PublishError):  # of another version, or rows that nobody can publish
+        return ""
+    if found is None or not found.tested:
+        return ""
+    near = f"{found.near:,} ({found.near / found.tested:.1%})"
+    return say(
+        f"Of {found.tested:,} test prompts, {near} have a near duplicate among the {found.train:,} training prompts."
     )
 
 

@@ -13,7 +13,6 @@ import duckdb
 
 from kasasagi.blocks import telemetry
 from kasasagi.blocks.gc_pause import gc_paused
-from kasasagi.tasks.gate.evaluation.audits import audit_rows
 from kasasagi.tasks.gate.evaluation.frames import stage_frame, stage_frames, stage_rows
 from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope, Judge
 from kasasagi.tasks.gate.evaluation.observation import ExpectationCounts, outcome_of, speaks_of_rows_alone
@@ -38,7 +37,7 @@ def judge_stage(
     base: Path = Path(),
     judge: Judge | None = None,
 ) -> list[Outcome]:
-    """Return the outcome of every expectation on a stage at this scope.
+    """Return the outcome of every expectation on a stage at this scope, without audits (`audits.judge_audits`).
 
     With more than ROWS_AT_ONCE rows, expectations on single rows are evaluated in pieces and summed up; expectations on
     all rows together (uniqueness, counts, means) read only their own columns.
@@ -51,14 +50,13 @@ def judge_stage(
         base: The recipe's folder, which contains own classes.
         judge: Evaluates the library's own expectations; None means judge_together, in this process.
     """
-    expected = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
+    here = [one for one in expectations if one.stage == stage and one.scope in (scope, "both")]
+    expected = [one for one in here if not one.is_audit]
     if not expected:
         return []
     with _ONE_AT_A_TIME:
         shared = {
-            place: one
-            for place, one in enumerate(expected)
-            if not one.is_own and not one.is_audit and one.unexpected_rows_query is None
+            place: one for place, one in enumerate(expected) if not one.is_own and one.unexpected_rows_query is None
         }
         judged = (judge or judge_together)(tables, scope, shared) if shared else {}
         return [
@@ -84,8 +82,6 @@ def judge_together(
 
 def _judge_alone(tables: duckdb.DuckDBPyConnection, one: Expectation, scope: GateScope, base: Path) -> Outcome:
     """Return the outcome of an expectation on its own rows; an own class that names no column sees all of them."""
-    if one.is_audit:
-        return outcome_of(one, scope, one.arguments, audit_rows(tables, one))
     query = one.arguments.get("unexpected_rows_query")
     if query is not None:
         return outcome_of(one, scope, one.arguments, _run_query(tables, one.stage, query))

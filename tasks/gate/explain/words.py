@@ -59,7 +59,9 @@ _CLASSES = {
     "ExpectColumnValuesToBeBetween": "{column}",
     "ExpectColumnValuesToBeUnique": "unique {column}",
     "ExpectColumnValuesToNotBeNull": "{column} not empty",
+    "ExpectSelfPreferenceToBeBetween": "self-preference of judges",
     "ExpectShortcutAucToBeBetween": "shortcut AUC",
+    "ExpectSplitDuplicatesToBeBetween": "test prompts like training prompts",
     "ExpectTableRowCountToBeBetween": "rows",
 }
 _BOUNDS = {"min_value": "at least", "max_value": "at most"}
