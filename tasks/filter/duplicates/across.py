@@ -9,7 +9,9 @@ import orjson
 
 from kasasagi.tasks.filter.duplicates.keys import fold
 from kasasagi.tasks.filter.duplicates.minhash import Banding, band_keys, ngrams, signatures, similarity
-from kasasagi.tasks.filter.duplicates.near import context_of
+
+# The text of this module is part of the filter's cache keys, so the function keeps its name there.
+from kasasagi.tasks.filter.duplicates.near import _context as context_of
 
 LIKENESS = 0.7
 GRAM = 3

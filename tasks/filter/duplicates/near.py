@@ -54,7 +54,7 @@ class NearDuplicates:
     def add(self, conversations: Sequence[Sequence[Mapping[str, str]]]) -> None:
         """Take in the next prompts, in the order in which they may survive."""
         folded = [fold(turns[-1]["content"]) if turns else "" for turns in conversations]
-        contexts = np.fromiter(map(context_of, conversations), np.uint64, len(folded))
+        contexts = np.fromiter(map(_context, conversations), np.uint64, len(folded))
         for low, high in _slices(folded):
             first = self._texts.rows
             self._texts.append(folded[low:high])
@@ -129,7 +129,7 @@ class _TextFile:
         self._file.close()
 
 
-def context_of(turns: Sequence[Mapping[str, str]]) -> int:
+def _context(turns: Sequence[Mapping[str, str]]) -> int:
     """Return a number for all but a conversation's last text: prompts that differ in it are not compared. Mostly 0."""
     if len(turns) == 1 and turns[0]["role"] == "user":
         return 0
