@@ -10,7 +10,7 @@ from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError
 from kasasagi.blocks.models.llm import Completion
 
 MOST_IN_A_COMMIT = 1_000
-GATHERING_S = 0.025
+GATHERING_S = 0.01
 """Waited for further answers before a commit: each commit costs a write to the disk and wakes several threads."""
 Written = Callable[[list[tuple[str, Completion]]], None]
 
