@@ -165,6 +165,16 @@ def an_audit(session: DocumentSession) -> None:
     session.job.command("rejudge", "recipe.yaml", "--published").succeeded()
 
 
+def ratings_by_distribution(session: DocumentSession) -> None:
+    session.job.command("run", "recipe.yaml", "--set", "judge.read=distribution").succeeded()
+
+
+def pairs_with_safety(session: DocumentSession) -> None:
+    rules = "respond.rules=[finished, not_empty]"
+    unsafe = "pairs.safety={unsafe: 'id % 2 = 1'}"
+    session.job.command("run", "recipe.yaml", "--set", rules, "--set", unsafe).succeeded()
+
+
 def a_run_with_pairs(session: DocumentSession) -> None:
     session.job.command("run", "recipe.yaml").succeeded()
 
@@ -252,6 +262,7 @@ BEFORE: dict[tuple[str, str], Callable[[DocumentSession], None]] = {
     ("batches.md", "kasasagi ledger batches"): a_batch_that_waits,
     ("filters.md", lines_of(ROOT / "docs" / "filters.md")[0].written): instructions_by_meaning,
     ("judging.md", _line_with(ROOT / "docs" / "judging.md", "from audit")): an_audit,
+    ("judging.md", _line_with(ROOT / "docs" / "judging.md", "text_rating")): ratings_by_distribution,
     ("judging.md", "kasasagi quarantine --stage judge"): a_run_with_pairs,
     ("judging.md", "kasasagi dataset rejudge recipe.yaml"): pairs_of_another,
     ("ledger.md", "kasasagi ledger import ../other/workspace"): other_workspaces,
@@ -260,6 +271,7 @@ BEFORE: dict[tuple[str, str], Callable[[DocumentSession], None]] = {
     ("operations.md", "kasasagi people approve"): a_run_that_a_gate_stopped,
     ("operations.md", "kasasagi run recipe.yaml --new-only"): nothing_that_asks,
     ("operations.md", KUBERNETES): as_if_there_were_no_pool,
+    ("pairs.md", _line_with(ROOT / "docs" / "pairs.md", "unsafe_prompt")): pairs_with_safety,
     ("recipe.md", "kasasagi init --full"): without_a_recipe,
     ("tutorial-tanuki.md", "kasasagi run quickstart"): tanuki,
     ("tutorial-tanuki.md", "kasasagi run tanuki-ja --new-only"): another_night,
