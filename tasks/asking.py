@@ -293,11 +293,13 @@ class ChunkResult:
     more: Mapping[str, Sequence[pa.Field]] = field(default_factory=dict)
     """Columns beyond those that every table of that name has."""
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    passing: bool = False
+    """Whether something failed that another run may be able to do, besides calls."""
 
     @property
     def complete(self) -> bool:
         """Whether every call has a lasting answer, if only a failure that is kept."""
-        return not any(answer.completion.transient for answer in self.answered)
+        return not (self.passing or any(answer.completion.transient for answer in self.answered))
 
 
 def keep_chunk(

@@ -177,7 +177,11 @@ def _together(checked: ChunkResult, ranked: ChunkResult) -> ChunkResult:
     """Return the verdicts of the checker and of the judges as one result."""
     rows = {name: [*checked.rows[name], *ranked.rows[name]] for name in ("ratings", "quarantine")}
     return replace(
-        ranked, rows_in=checked.rows_in + ranked.rows_in, rows_out=checked.rows_out + ranked.rows_out, rows=rows
+        ranked,
+        rows_in=checked.rows_in + ranked.rows_in,
+        rows_out=checked.rows_out + ranked.rows_out,
+        rows=rows,
+        passing=checked.passing,
     )
 
 

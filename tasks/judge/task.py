@@ -1,5 +1,6 @@
 """The task that has the judges rate responses."""
 
+import sys
 from typing import Any
 
 from kasasagi.blocks.dispatch.estimates import TOKENS_GUESSED
@@ -32,10 +33,10 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """
     config, pairs = _config(context), context.recipe.pairs
     if config.verifies:
-        return [config.keyed(), CHECKERS_VERSION, *CHECKERS.key_parts([config.verifying.kind], context.base)]
+        return [config.keyed(), *_checker_parts(config, context)]
     known: list[Any] = [config.keyed(), [context.model_digest(name) for name in config.judges]]
     if config.ranks_correct:
-        known += [CHECKERS_VERSION, *CHECKERS.key_parts([config.verifying.kind], context.base)]
+        known += _checker_parts(config, context)
     if is_own(config.method):
         known += METHODS.key_parts([config.method], context.base)
     elif config.method != "reward":
@@ -46,6 +47,13 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
         quorum = [] if pairs.quorum is None else [pairs.quorum]
         known.append([pairs.min_margin, pairs.aspects, pairs.judges, *quorum])
     return known
+
+
+def _checker_parts(config: JudgeConfig, context: Context) -> list[Any]:
+    """Return what decides the verdicts of a checker; those on code depend on the Python that runs it, too."""
+    kind = config.verifying.kind
+    python = [list(sys.version_info[:2])] if kind == "code" else []
+    return [CHECKERS_VERSION, *CHECKERS.key_parts([kind], context.base), *python]
 
 
 def at_most(context: Context, prompts: int) -> list[Guess]:

@@ -95,7 +95,19 @@ class Refusals:
         if not self.worse:
             return list(candidates)
         kept = [one for one in candidates if one.response_id not in self.worse or one.model not in strong]
-        return [_lowered(one, better, gap) if one.response_id in self.worse else one for one in kept]
+        return [self._lowered(one, better, gap) if one.response_id in self.worse else one for one in kept]
+
+    def _lowered(self, candidate: Candidate, better: Sequence[Candidate], gap: float) -> Candidate:
+        """Return a response as one that is rated lower than all others.
+
+        Where answers are checked, a refusal of a safe prompt counts as incorrect, since an incorrect answer is not
+        better than it.
+        """
+        if candidate.checked and not self.unsafe:
+            return replace(candidate, ratings=tuple(0.0 for _ in candidate.ratings), rank=None)
+        ratings = _below([one.ratings for one in better], gap)
+        votes = _below([one.votes for one in better], gap)
+        return replace(candidate, ratings=ratings, votes=votes)
 
     def _none_to_choose(self, count: int) -> Dropped:
         if self.unsafe:
@@ -127,12 +139,6 @@ def _margin(chosen: float | None, rejected: float | None) -> float | None:
     if chosen is None or rejected is None or not higher(chosen, rejected):
         return None
     return chosen - rejected
-
-
-def _lowered(candidate: Candidate, better: Sequence[Candidate], gap: float) -> Candidate:
-    ratings = _below([one.ratings for one in better], gap)
-    votes = _below([one.votes for one in better], gap)
-    return replace(candidate, ratings=ratings, votes=votes)
 
 
 def _below(rated: Sequence[Sequence[float | None]], gap: float) -> tuple[float | None, ...]:

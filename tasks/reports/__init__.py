@@ -7,7 +7,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.tables import quoted, table
-from kasasagi.blocks.workspace.run_tables import tables_of
+from kasasagi.blocks.workspace.run_tables import tables_of, with_more_memory
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.reports.judge import histogram, judge_figures
@@ -34,7 +34,7 @@ def keep_reports(run: Run) -> None:
     try:
         with tables_of(run, run.handles()) as tables:
             tables.execute(f"SET temp_directory = {quoted(run.folder / 'scratch')}")
-            rows = reports(tables, run.recipe())
+            rows = with_more_memory(tables, lambda: reports(tables, run.recipe()))
         shards = {name: run.workspace.shards.write(table(name, some)) for name, some in rows.items() if some}
         run.add(Handle(stage=STAGE, run=run.id, shards=shards, account=Account()), reused=False)
     except Exception as error:

@@ -10,6 +10,8 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from kasasagi.blocks.workspace.run_tables import with_more_memory
+from kasasagi.tasks.judge.config import VERIFY
 from kasasagi.tasks.reports.statistics import Interval, Totals, clustered_mean, clustered_share
 
 WORDS = {
@@ -35,10 +37,13 @@ _NAMES = """
 WITH one AS (SELECT {name} AS name, any_value(call_id) AS call_id FROM {table} GROUP BY 1)
 SELECT one.name, any_value(c.model) FROM one LEFT JOIN calls AS c USING (call_id) GROUP BY 1 ORDER BY 1
 """
-_COMPARISONS = """
+_CASES = f"""
+CREATE OR REPLACE TEMP TABLE family_cases AS
 WITH judging AS (SELECT unnest($judges) AS judge, unnest($judge_families) AS kin),
 answering AS (SELECT unnest($models) AS model, unnest($model_families) AS family),
-means AS (SELECT judge, prompt_id, response_id, avg(rating) AS rating FROM ratings GROUP BY ALL),
+means AS (SELECT judge, prompt_id, response_id, avg(rating) AS rating FROM ratings
+    WHERE judge IS DISTINCT FROM '{VERIFY}' GROUP BY ALL  -- a checker says what is correct, and prefers no family
+),
 marked AS (
     SELECT m.*, a.family, j.kin FROM means AS m
     JOIN responses AS r USING (response_id) JOIN answering AS a USING (model) JOIN judging AS j USING (judge)
@@ -52,15 +57,13 @@ of_others AS (
     SELECT k.judge, k.family, k.prompt_id, k.own, k.other, avg(o.hit) AS hit
     FROM compared AS k JOIN compared AS o USING (family, own, other) WHERE k.kin = k.family AND o.kin <> k.family
     GROUP BY ALL
-),
-cases AS (
-    SELECT k.*, o.hit AS others FROM compared AS k LEFT JOIN of_others AS o USING (judge, own, other)
-    WHERE k.kin = k.family
 )
+SELECT k.judge, k.family, k.prompt_id, k.hit, o.hit AS others
+FROM compared AS k LEFT JOIN of_others AS o USING (judge, own, other) WHERE k.kin = k.family
 """
 _TOTALS = """
 SELECT judge, family, sum(h), sum(c), sum(h * h), sum(h * c), sum(c * c), count(*) FROM (
-    SELECT judge, family, prompt_id, sum({hit}) AS h, count(*)::DOUBLE AS c FROM cases WHERE {hit} IS NOT NULL
+    SELECT judge, family, prompt_id, sum({hit}) AS h, count(*)::DOUBLE AS c FROM family_cases WHERE {hit} IS NOT NULL
     GROUP BY ALL
 ) GROUP BY ALL ORDER BY ALL
 """
@@ -87,14 +90,15 @@ def self_preference(tables: DuckDBPyConnection, models: Mapping[str, Any]) -> li
         "models": list(answering),
         "model_families": list(answering.values()),
     }
-    return [row for name, (hit, interval) in _FIGURES.items() for row in _figures(tables, values, name, hit, interval)]
+    with_more_memory(tables, lambda: tables.execute(_CASES, values))
+    try:
+        return [row for name, (hit, interval) in _FIGURES.items() for row in _figures(tables, name, hit, interval)]
+    finally:
+        tables.execute("DROP TABLE family_cases")
 
 
-def _figures(
-    tables: DuckDBPyConnection, values: Mapping[str, Any], name: str, hit: str, interval: Any
-) -> Iterator[dict[str, Any]]:
-    query = _COMPARISONS + _TOTALS.format(hit=hit)
-    for judge, family, *sums in tables.execute(query, dict(values)).fetchall():
+def _figures(tables: DuckDBPyConnection, name: str, hit: str, interval: Any) -> Iterator[dict[str, Any]]:
+    for judge, family, *sums in tables.execute(_TOTALS.format(hit=hit)).fetchall():
         found: Interval | None = interval(Totals(*sums))
         if found is not None:
             row = {"figure": name, "judge": judge, "aspect": None, "subject": family}

@@ -90,3 +90,23 @@ def test_an_empty_split_and_prompts_without_turns_are_no_error(across: AcrossSpl
     across.add(False, ["1"], [[]])
     across.add(True, ["2"], [turns("")])
     assert across.find().tested == 1
+
+
+def test_prompts_of_one_template_are_compared_by_their_signatures(
+    across: AcrossSplits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each test prompt is compared on its text with one training prompt of a batch, however many are a little alike."""
+    template = "Answer the following question of a customer politely, and in a single short paragraph: "
+    train, test = ([template + text for text in random_texts(200, seed)] for seed in (3, 4))
+    add(across, False, *train)
+    add(across, True, *test, f"{train[7]}?")
+    compared: list[float] = []
+
+    def counted(one: set[str], other: set[str]) -> float:
+        compared.append(similarity(one, other))
+        return compared[-1]
+
+    monkeypatch.setattr(module, "similarity", counted)
+    found = across.find()
+    assert found.examples[0].train == train[7]
+    assert len(compared) <= 201

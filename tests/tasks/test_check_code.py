@@ -23,9 +23,27 @@ pytestmark = pytest.mark.skipif(bool(unsupported()), reason="the sandbox is for 
 RIGHT = "def double(x):\n    return 2 * x"
 TESTS = "assert double(2) == 4\nassert double(0) == 0"
 
+HUMANEVAL = "def check(candidate):\n    assert candidate(2) == 4"
+
 
 def fenced(code: str, language: str = "python") -> str:
     return f"Here it is:\n\n```{language}\n{code}\n```\n\nIt doubles."
+
+
+def test_the_block_that_defines_what_the_tests_use_is_the_code() -> None:
+    solution = fenced(RIGHT)
+    main = "```python\ndef main():\n    print(double(3))\nmain()\n```"
+    own = "```python\ndef test_double():\n    assert double(1) == 2\n```"
+    for answer in (f"{solution}\n{main}", f"{solution}\n{own}", f"{main}\n{solution}\n{own}"):
+        assert checked(answer).verdict == "correct", answer
+        assert checked(answer, HUMANEVAL, entry_point="double").verdict == "correct", answer
+
+
+def test_a_block_in_a_list_loses_its_indent_and_a_mark_further_in_does_not_end_it() -> None:
+    lines = [f"   {line}" for line in ("```python", *RIGHT.splitlines(), "```")]
+    assert checked("\n".join(["1. Here:", *lines])).verdict == "correct"
+    documented = 'def double(x):\n    """Double.\n\n    ```\n    double(1)\n    ```\n    """\n    return 2 * x'
+    assert checked(fenced(documented)).verdict == "correct"
 
 
 def checked(answer: str, truth: Any = TESTS, **row: Any) -> Finding:

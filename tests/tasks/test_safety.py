@@ -1,5 +1,6 @@
 """Refusals as sides of pairs: never chosen for a safe prompt, chosen for an unsafe one, and every pair says why."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ def test_for_a_safe_prompt_a_refusal_is_worse_than_any_answer_whatever_the_judge
     assert names(outcome(False, [POOR, LOVED])) == {("poor", "loved refusal")}
     assert names(outcome(False, [GOOD, POOR])) == {("good", "poor")}
     assert names(outcome(False, [REFUSAL, LOVED])) == "only_refusals"
+
+
+@pytest.mark.parametrize("strategy", RATED)
+def test_a_checked_answer_that_is_incorrect_is_not_better_than_a_refusal(strategy: str) -> None:
+    right, wrong, refusal = (
+        replace(candidate(name, rating, content=content), checked=True)
+        for name, rating, content in (("right", 1, ""), ("wrong", 0, ""), ("refusal", 0, NO))
+    )
+    assert names(outcome(False, [wrong, refusal], strategy)) == "none_correct"
+    found = names(outcome(False, [right, wrong, refusal], strategy))
+    assert found <= {("right", "wrong"), ("right", "refusal")}
+    assert names(outcome(False, [right, refusal], strategy)) == {("right", "refusal")}
 
 
 def test_an_unsafe_prompt_goes_by_ratings_or_only_a_refusal_is_chosen() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from kasasagi.tasks.judge.config import VERIFY
 from kasasagi.tasks.reports import reports
 from kasasagi.tasks.reports.self_preference import family_of, self_preference
 from tests.tasks.test_reports import Mark, figure, fill, tables
@@ -109,3 +110,30 @@ def test_no_figure_where_no_judge_or_every_responder_is_kin(tables: duckdb.DuckD
 )
 def test_a_family_is_told_by_the_name(model: Any, family: str) -> None:
     assert family_of(model, "small") == family
+
+
+def test_a_checker_is_no_judge_of_another_family(tables: duckdb.DuckDBPyConnection) -> None:
+    """Judges that rank see correct answers alone, of which the checker prefers none."""
+    fill(tables, [*verdicts("kin", 80, 100), *[(VERIFY, *mark[1:5], 1, None) for mark in verdicts("kin", 80, 100)]])
+    assert {row["figure"] for row in named(tables)} == {"prefers_its_family"}
+
+
+def test_what_does_not_fit_the_usual_memory_gets_more(tables: duckdb.DuckDBPyConnection) -> None:
+    fill(tables, verdicts("kin", 10, 20))
+    tables.execute("UPDATE ratings SET call_id = judge; UPDATE responses SET call_id = model")
+    for label in MODELS:
+        tables.execute("INSERT INTO calls (call_id, model) VALUES (?, ?)", [label, label])
+    asked: list[str] = []
+
+    class Small:
+        """A connection whose memory is too small once."""
+
+        def execute(self, query: str, *values: Any) -> Any:
+            asked.append(query)
+            if query.lstrip().startswith("CREATE OR REPLACE TEMP TABLE") and len(asked) < 5:
+                raise duckdb.OutOfMemoryException("too small")
+            return tables.execute(query, *values)
+
+    connection: Any = Small()
+    assert {row["figure"] for row in self_preference(connection, MODELS)} == {"prefers_its_family"}
+    assert "SET memory_limit = '512MB'" in asked

@@ -12,6 +12,7 @@ from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import check_recipe
 from kasasagi.tasks.asking import ChunkJob, Session, read_rows
 from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.judge.checkers.code import sandbox
 from kasasagi.tasks.judge.checkers.code.sandbox import unsupported
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.verify.work import verify_chunk
@@ -63,6 +64,23 @@ def test_code_that_passes_its_tests_is_chosen_over_code_that_fails(tmp_path: Pat
         "pairs"
     ]
     assert (pair["chosen_id"], pair["rejected_id"]) == (some[1]["response_id"], some[0]["response_id"])
+
+
+@pytest.mark.skipif(bool(unsupported()), reason="the sandbox is for Linux")
+def test_what_only_this_machine_could_not_check_is_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = {"kind": "code", "constraint": "assert double(2) == 4", "run_code": True}
+    judge = JudgeConfig.model_validate({"method": "verify", "verify": verify})
+    one, some = session(tmp_path), answers("```python\ndef double(x):\n    return 2 * x\n```", "Use a loop.")
+
+    def no_process(*_: Any) -> Any:
+        raise BlockingIOError("no process is left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sandbox, "_run", no_process)
+        assert not chunk(one, judge, some).complete
+    assert chunk(one, judge, some).complete, "an answer without code stays one"
 
 
 @pytest.mark.parametrize("strategy", ["best_vs_worst", "all_above_margin", "best_vs_random"])

@@ -1,6 +1,6 @@
 """Near duplicates across two splits: prompts of the test split that are like one of the training split."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, NamedTuple
 
@@ -19,6 +19,9 @@ MOST_TESTED = 2_000
 EXAMPLES = 5
 _TEXTS_AT_ONCE = 2_000
 _CHARACTERS = 8_000
+_PAIRS_AT_ONCE = 1 << 16
+_DOUBT = 0.06
+"""How much a signature may understate a similarity: three standard deviations."""
 Turns = Sequence[Mapping[str, str]]
 
 
@@ -74,8 +77,9 @@ class AcrossSplits:
         found: dict[int, Likeness] = {}
         tested = _Tested(self._test)
         for prompts in self._training():
-            for place, text in tested.candidates(prompts):
-                if place not in found and (alike := tested.similarity(place, text)) >= LIKENESS:
+            for place, row in tested.likeliest(prompts, found):
+                text = prompts[row][1]
+                if (alike := tested.similarity(place, text)) >= LIKENESS:
                     found[place] = Likeness(self._test[place][1], text, alike)
         examples = sorted(found.values(), key=lambda one: (-one.similarity, one.test, one.train))[:EXAMPLES]
         return SplitAudit(len(self._test), self._tests, self._trains, len(found), tuple(examples))
@@ -93,31 +97,59 @@ class AcrossSplits:
 
 
 class _Tested:
-    """The test prompts, by the keys of their bands."""
+    """The test prompts, by their signatures and the keys of their bands."""
 
     def __init__(self, prompts: Sequence[tuple[int, str]]) -> None:
         self._banding = Banding.for_threshold(LIKENESS)
         self._grams = [ngrams(text, GRAM) for _, text in prompts]
-        keys = self._keys(prompts)
+        self._sketches, keys = self._signed(prompts)
         self._order = np.argsort(keys, axis=1, kind="stable")
         self._sorted = np.take_along_axis(keys, self._order, axis=1)
 
-    def candidates(self, prompts: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-        """Yield each test prompt, by its place, with the text of each training prompt that shares a band with it."""
-        pairs = set[tuple[int, int]]()
-        for keys, ordered, order in zip(self._keys(prompts), self._sorted, self._order, strict=True):
-            low, high = (np.searchsorted(ordered, keys, side) for side in ("left", "right"))
-            for row in np.flatnonzero(high > low).tolist():
-                pairs.update((int(place), row) for place in order[low[row] : high[row]])
-        for place, row in sorted(pairs):
-            yield place, prompts[row][1]
+    def likeliest(self, prompts: Sequence[tuple[int, str]], found: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Yield test prompts, by their places, with the place of the training prompt whose signature is most alike.
+
+        Only one of all training prompts is compared on its text, since prompts of one template are all a little alike.
+
+        Args:
+            prompts: Training prompts.
+            found: The places of test prompts that are left out, since something is known to be like them.
+        """
+        sketches, keys = self._signed(prompts)
+        places, rows = self._sharing_a_band(keys, found)
+        agree = np.concatenate([np.empty(0, np.int64), *self._agreements(places, rows, sketches)])
+        order = np.lexsort((rows, -agree, places))
+        first = order[np.append(True, np.diff(places[order]) > 0)] if len(order) else order
+        for one in first[agree[first] >= (LIKENESS - _DOUBT) * self._banding.size].tolist():
+            yield int(places[one]), int(rows[one])
+
+    def _sharing_a_band(self, keys: Any, found: Collection[int]) -> tuple[Any, Any]:
+        """Return the places of test prompts and training prompts that share a band, each pair once."""
+        shared = np.zeros((len(self._grams), keys.shape[1]), bool)
+        for one, ordered, order in zip(keys, self._sorted, self._order, strict=True):
+            low, high = (np.searchsorted(ordered, one, side) for side in ("left", "right"))
+            counts = high - low
+            rows = np.repeat(np.arange(len(one)), counts)
+            places = order[np.arange(counts.sum()) + np.repeat(low - (np.cumsum(counts) - counts), counts)]
+            shared[places, rows] = True
+        shared[list(found)] = False
+        places, rows = np.nonzero(shared)
+        return places, rows
+
+    def _agreements(self, places: Any, rows: Any, sketches: Any) -> Iterator[Any]:
+        """Yield how many values of their signatures pairs share, some pairs at a time."""
+        for start in range(0, len(places), _PAIRS_AT_ONCE):
+            part = slice(start, start + _PAIRS_AT_ONCE)
+            yield np.count_nonzero(self._sketches[places[part]] == sketches[rows[part]], axis=1)
 
     def similarity(self, place: int, text: str) -> float:
         """Return the Jaccard similarity of a test prompt and a text."""
         return similarity(self._grams[place], ngrams(text, GRAM))
 
-    def _keys(self, prompts: Sequence[tuple[int, str]]) -> Any:
-        salts = np.array([context for context, _ in prompts], np.uint64)
+    def _signed(self, prompts: Sequence[tuple[int, str]]) -> tuple[Any, Any]:
+        """Return the signatures of prompts, each value as a byte, by prompt, and the keys of their bands, by band."""
         if not prompts:
-            return np.empty((self._banding.bands, 0), np.uint32)
-        return band_keys(signatures([text for _, text in prompts], salts, GRAM, self._banding.size), self._banding)
+            return np.empty((0, self._banding.size), np.uint8), np.empty((self._banding.bands, 0), np.uint32)
+        salts = np.array([context for context, _ in prompts], np.uint64)
+        found = signatures([text for _, text in prompts], salts, GRAM, self._banding.size)
+        return np.ascontiguousarray(found.T).astype(np.uint8), band_keys(found, self._banding)

@@ -21,6 +21,8 @@ from kasasagi.tasks.text.endings import cut_off_detail, is_cut_off
 
 SHOWN_TRUTH = 200
 """Characters of a truth that a person is shown."""
+PASSING = ("no_sandbox", "timeout")
+"""Reasons of the machine's, not of the answer's: another run may get further."""
 Row = Mapping[str, Any]
 
 
@@ -44,16 +46,17 @@ def check_responses(
     config: VerifyConfig, checker: Checker, prompts: Sequence[Row], responses: Mapping[str, Sequence[Row]]
 ) -> ChunkResult:
     """Return a rating for each response that is correct or incorrect, and a quarantined row for each other."""
-    ratings, quarantine = [], []
+    ratings, quarantine, passing = [], [], False
     for prompt in prompts:
         for answer in responses.get(prompt["prompt_id"], ()):
             found = check_one(config, checker, prompt, answer)
             if found.verdict == "cannot_tell":
                 quarantine.append(_unrated(config, answer, found))
+                passing = passing or found.reason in PASSING
             else:
                 ratings.append(_rating(config, answer, found))
     rows = {"ratings": ratings, "quarantine": quarantine}
-    return ChunkResult(len(ratings) + len(quarantine), len(ratings), rows)
+    return ChunkResult(len(ratings) + len(quarantine), len(ratings), rows, passing=passing)
 
 
 def check_one(config: VerifyConfig, checker: Checker, prompt: Row, answer: Row) -> Finding:

@@ -10,8 +10,9 @@ from kasasagi.tasks.judge.checkers.code.sandbox import run_code
 from kasasagi.tasks.judge.checkers.finding import Case, Finding, cannot_tell
 
 MOST_CHARACTERS = 50_000
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([\w+-]*)")
+_FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,})[ \t]*([\w+-]*)")
 _PYTHON = ("python", "python3", "py", "py3")
+_NAMES = re.compile(r"^(?:async\s+def|def|class)\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
 _DEFINES = re.compile(r"^\s*(?:async\s+def|def|class)\s|^\w+\s*=\s*lambda\b", re.MULTILINE)
 _BEGINS = re.compile(r"\A\s*(?:def|class|import|from|@\w)[\s\w]")
 _CHECK = re.compile(r"^def check\(\w+\)", re.MULTILINE)
@@ -20,7 +21,8 @@ _CHECKED = re.compile(r"^check\(", re.MULTILINE)
 
 def check_code(case: Case) -> Finding:
     """Run the code of an answer with the row's tests."""
-    code, tests = code_in(case.answer), joined_tests(case.truth, case.row.get("entry_point"))
+    tests = joined_tests(case.truth, case.row.get("entry_point"))
+    code = code_in(case.answer, tests)
     if not code.strip():
         return cannot_tell("the answer has no block of Python", "no_code")
     if not tests.strip():
@@ -30,31 +32,52 @@ def check_code(case: Case) -> Finding:
     return run_code(code, tests)
 
 
-def code_in(answer: str) -> str:
-    """Return the code of an answer: its last block of Python that defines something, else its last one.
+def code_in(answer: str, tests: str = "") -> str:
+    """Return the code of an answer: its last block of Python that defines what the tests use, else its last one.
 
-    Blocks without a language are read where none is marked as Python. An answer without blocks is code if it begins so.
+    Without such a block it is the last one that defines anything. Blocks without a language are read where none is
+    marked as Python. An answer without blocks is code if it begins so.
     """
     blocks = _blocks(answer)
     python = [text for language, text in blocks if language in _PYTHON] or [text for name, text in blocks if not name]
-    defining = [text for text in python if _DEFINES.search(text)]
     if python:
-        return (defining or python)[-1]
+        tested = [text for text in python if _defined_in(text) & _words(tests)]
+        return (tested or [text for text in python if _DEFINES.search(text)] or python)[-1]
     return answer if not blocks and _BEGINS.search(answer) else ""
 
 
 def _blocks(answer: str) -> list[tuple[str, str]]:
     """Return the fenced blocks of an answer with their languages; one that is not closed ends with the answer."""
-    found, mark = list[tuple[str, list[str]]](), ""
+    found, mark, indent = list[tuple[str, list[str]]](), "", 0
     for line in answer.splitlines():
-        if mark and line.strip().startswith(mark) and not line.strip().strip(mark[0]):
+        if mark and _closes(line, mark, indent):
             mark = ""
         elif mark:
-            found[-1][1].append(line)
+            found[-1][1].append(_without_indent(line, indent))
         elif fence := _FENCE.match(line):
-            mark = fence[1]
-            found.append((fence[2].lower(), []))
+            mark, indent = fence[2], len(fence[1])
+            found.append((fence[3].lower(), []))
     return [(language, "\n".join(lines)) for language, lines in found]
+
+
+def _closes(line: str, mark: str, indent: int) -> bool:
+    """Return whether a line ends a block: the mark alone, not further in than three blanks behind the block's own."""
+    text = line.strip()
+    further = len(line) - len(line.lstrip()) - indent
+    return further <= 3 and text.startswith(mark) and not text.strip(mark[0])
+
+
+def _without_indent(line: str, indent: int) -> str:
+    """Return a line without the blanks by which its block is indented."""
+    return line[min(indent, len(line) - len(line.lstrip(" "))) :]
+
+
+def _defined_in(code: str) -> set[str]:
+    return {name for pair in _NAMES.findall(code) for name in pair if name}
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
 
 
 def joined_tests(truth: Any, entry_point: Any) -> str:
