@@ -59,6 +59,17 @@ def test_a_chat_is_answered_and_greedy_answers_are_the_same_twice(engine: VLLMEn
     assert first.finish_reason == "stop"
 
 
+def test_numbers_come_with_the_probabilities_of_others_in_their_place(engine: VLLMEngine) -> None:
+    chat = [{"role": "user", "content": "What is 12 + 7?"}]
+    [found] = engine.generate(
+        [{"messages": chat, "temperature": 0, "max_tokens": 64, "logprobs": True, "top_logprobs": 20}]
+    )
+    assert found.numbers
+    for start, end, others in found.numbers:
+        assert max(others, key=lambda name: others[name]) == found.text[start:end]
+        assert 0 < sum(others.values()) <= 1.001
+
+
 def test_stops_end_an_answer_even_where_they_never_show_in_a_text(engine: VLLMEngine) -> None:
     greedy: Request = {"prompt": "<s><|user|>Count the", "temperature": 0, "max_tokens": 32}
     [whole] = engine.generate([greedy])
