@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kasasagi.tasks.filter.duplicates.buckets import sorted_unique
 from kasasagi.tasks.filter.duplicates.minhash import ODD, mixed
 
 SIZES = (1, 2, 3, 5)
@@ -30,7 +31,7 @@ def marked(text: str) -> str:
 def buckets_of(text: str) -> Any:
     """Return the buckets of a marked text's n-grams, ascending, each once, as uint32."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    return np.unique(np.concatenate([_buckets(codes, size) for size in SIZES]))
+    return sorted_unique(np.concatenate([_buckets(codes, size) for size in SIZES]))
 
 
 def _buckets(codes: Any, size: int) -> Any:

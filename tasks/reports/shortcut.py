@@ -102,12 +102,12 @@ def audit_shortcuts(pairs: Sequence[TextPair], of: int | None = None) -> Shortcu
     if len(drawn) < FEWEST:
         return ShortcutAudit(len(drawn), of or len(pairs), None, (), tuple(_biases(*counts)))
     grams = _Grams(drawn)
-    scores, weights = _classified(np.hstack([grams.presence, _scaled(*counts)]), signs, fold_of(drawn))
+    scores, weights = _classified(grams.presence, _scaled(*counts), signs, fold_of(drawn))
     return ShortcutAudit(
         pairs=len(drawn),
         of=of or len(pairs),
         auc=_interval(auc_of(scores, signs > 0), len({pair.prompt_id for pair in drawn})),
-        telling=grams.telling(weights[: grams.presence.shape[1]]),
+        telling=grams.telling(weights),
         formats=tuple(_biases(*counts)),
     )
 
@@ -155,8 +155,8 @@ class _Grams:
         counts = np.zeros(BUCKETS, np.int32)
         for found in (found for both in sides for found in both):
             counts[found] += 1
-        order = np.argsort(-counts, kind="stable")[:GRAMS]
-        self._buckets = order[counts[order] >= LEAST_PAIRS]
+        common = np.flatnonzero(counts >= LEAST_PAIRS)
+        self._buckets = common[np.argsort(-counts[common], kind="stable")[:GRAMS]]
         columns = np.full(BUCKETS, -1, np.int32)
         columns[self._buckets] = np.arange(len(self._buckets))
         self.presence = np.zeros((len(pairs), len(self._buckets)), np.float32)
@@ -215,17 +215,18 @@ def _scaled(chosen: Any, rejected: Any) -> Any:
     return (FORMAT_WEIGHT * differences / np.where(deviations > 0, deviations, 1)).astype(np.float32)
 
 
-def _classified(features: Any, signs: Any, folds: Any) -> tuple[Any, Any]:
-    """Return for each pair the score by a classifier that was trained without its fold, and the weights of all pairs.
+def _classified(presence: Any, formats: Any, signs: Any, folds: Any) -> tuple[Any, Any]:
+    """Return for each pair the score by a classifier that was trained without its fold, and the weights of all n-grams.
 
     One thread adds up in the same order each time.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        kernel = features @ features.T
-        weights = features.T @ _dual(kernel, np.ones_like(kernel[0]))
-        kernel *= np.outer(signs, signs)
+        weights = presence.T @ _dual(_kernel(presence, formats), np.ones_like(signs))
+        kernel = _kernel(presence, formats)  # again, which costs less than to hold both
+        kernel *= signs[:, None]
+        kernel *= signs
         scores = np.zeros(len(signs))
         for fold in range(FOLDS):
             test = folds == fold
@@ -233,10 +234,20 @@ def _classified(features: Any, signs: Any, folds: Any) -> tuple[Any, Any]:
     return scores, weights
 
 
+def _kernel(presence: Any, formats: Any) -> Any:
+    """Return the inner products of all pairs' features."""
+    kernel = presence @ presence.T
+    kernel += formats @ formats.T
+    return kernel
+
+
 def _dual(kernel: Any, targets: Any) -> Any:
-    """Return the dual coefficients of a ridge regression; since each pair has a random sign, it needs no intercept."""
-    penalty = PENALTY * max(1e-9, float(np.trace(kernel)) / max(1, len(targets)))
-    return np.linalg.solve(kernel + np.float32(penalty) * np.eye(len(targets), dtype=np.float32), targets)
+    """Return the dual coefficients of a ridge regression, and change the kernel.
+
+    Since each pair has a random sign, it needs no intercept.
+    """
+    kernel.flat[:: len(targets) + 1] += PENALTY * max(1e-9, float(np.trace(kernel)) / max(1, len(targets)))
+    return np.linalg.solve(kernel, targets)
 
 
 def _interval(value: float, prompts: int) -> Interval:

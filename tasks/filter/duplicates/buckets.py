@@ -81,13 +81,13 @@ class CandidatePairs:
             others = self._rows[_ranges(begins[low:high], lengths[low:high])]
             open_ = ~self._settled[others]
             found = np.repeat(owners[low:high], lengths[low:high])[open_] << 32 | others[open_]
-            joined = _unique(np.concatenate([joined, found]))
+            joined = sorted_unique(np.concatenate([joined, found]))
         return np.stack([joined >> 32, joined & 0xFFFFFFFF], axis=1)
 
     def advance(self, settled: Any) -> None:
         """Take rows as settled, and see which others are ready now."""
         self._settled[settled] = True
-        moving = _unique(self._buckets(settled))
+        moving = sorted_unique(self._buckets(settled))
         moving = moving[self._is_past(moving)]
         arrived = [moving[:0]]
         while len(moving):
@@ -113,7 +113,7 @@ class CandidatePairs:
         return self._bucket[_ranges(begins, self._first[rows + 1] - begins)]
 
 
-def _unique(numbers: Any) -> Any:
+def sorted_unique(numbers: Any) -> Any:
     """Return numbers in order, each once; np.unique would hash them, which takes longer."""
     ordered = np.sort(numbers)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
