@@ -39,6 +39,18 @@ def test_the_block_that_defines_what_the_tests_use_is_the_code() -> None:
         assert checked(answer, HUMANEVAL, entry_point="double").verdict == "correct", answer
 
 
+def test_imports_and_helpers_in_earlier_blocks_belong_to_the_code() -> None:
+    imports, helper = fenced("from operator import mul"), fenced("def twice(x):\n    return mul(2, x)")
+    use = fenced("print(double(2))")
+    solution = "def double(x):\n    return twice(x)"
+    assert checked("\n".join([imports, helper, use, fenced(solution)])).verdict == "correct"
+    wrong = fenced("def double(x):\n    return x")
+    assert checked("\n".join([wrong, fenced(RIGHT)])).verdict == "correct"
+    future = f"from __future__ import annotations\n{RIGHT}"
+    assert checked("\n".join([imports, fenced(future)])).verdict == "correct"
+    assert checked("\n".join([fenced(RIGHT), imports])).verdict == "correct"
+
+
 def test_a_block_in_a_list_loses_its_indent_and_a_mark_further_in_does_not_end_it() -> None:
     lines = [f"   {line}" for line in ("```python", *RIGHT.splitlines(), "```")]
     assert checked("\n".join(["1. Here:", *lines])).verdict == "correct"

@@ -12,7 +12,8 @@ from kasasagi.tasks.judge.checkers.finding import Case, Finding, cannot_tell
 MOST_CHARACTERS = 50_000
 _FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,})[ \t]*([\w+-]*)")
 _PYTHON = ("python", "python3", "py", "py3")
-_NAMES = re.compile(r"^(?:async\s+def|def|class)\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
+_NAMES = re.compile(r"^(?:async\s+def|def|class)\s+(\w+)|^(\w+)\s*=(?!=)", re.MULTILINE)
+_DEFINING = re.compile(r"(?:import|from|def|class|async\s+def)\s|[\s@#)\]]")
 _DEFINES = re.compile(r"^\s*(?:async\s+def|def|class)\s|^\w+\s*=\s*lambda\b", re.MULTILINE)
 _BEGINS = re.compile(r"\A\s*(?:def|class|import|from|@\w)[\s\w]")
 _CHECK = re.compile(r"^def check\(\w+\)", re.MULTILINE)
@@ -35,14 +36,16 @@ def check_code(case: Case) -> Finding:
 def code_in(answer: str, tests: str = "") -> str:
     """Return the code of an answer: its last block of Python that defines what the tests use, else its last one.
 
-    Without such a block it is the last one that defines anything. Blocks without a language are read where none is
-    marked as Python. An answer without blocks is code if it begins so.
+    Without such a block it is the last one that defines anything. Earlier blocks that only import and define further
+    names stand in front of it. Blocks without a language are read where none is marked as Python. An answer without
+    blocks is code if it begins so.
     """
     blocks = _blocks(answer)
     python = [text for language, text in blocks if language in _PYTHON] or [text for name, text in blocks if not name]
     if python:
         tested = [text for text in python if _defined_in(text) & _words(tests)]
-        return (tested or [text for text in python if _DEFINES.search(text)] or python)[-1]
+        code = (tested or [text for text in python if _DEFINES.search(text)] or python)[-1]
+        return "\n\n".join([*_helpers(python, code), code])
     return answer if not blocks and _BEGINS.search(answer) else ""
 
 
@@ -70,6 +73,19 @@ def _closes(line: str, mark: str, indent: int) -> bool:
 def _without_indent(line: str, indent: int) -> str:
     """Return a line without the blanks by which its block is indented."""
     return line[min(indent, len(line) - len(line.lstrip(" "))) :]
+
+
+def _helpers(blocks: list[str], code: str) -> list[str]:
+    """Return the blocks in front of the code that do nothing but import and define names that it does not define."""
+    if "__future__" in code:  # must stand first
+        return []
+    earlier = blocks[: len(blocks) - 1 - blocks[::-1].index(code)]
+    return [text for text in earlier if _only_defines(text) and not _defined_in(text) & _defined_in(code)]
+
+
+def _only_defines(code: str) -> bool:
+    """Return whether every line that is not indented imports or defines; nothing of a model's is parsed here."""
+    return all(_DEFINING.match(line) for line in code.splitlines() if line.strip())
 
 
 def _defined_in(code: str) -> set[str]:
