@@ -11,7 +11,6 @@ from kasasagi.blocks.own.python import OwnPythonError
 from kasasagi.blocks.tables import MESSAGES
 from kasasagi.tasks.own.loading import own_function
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.rewrite.config import COLUMNS as REWRITE_COLUMNS
 
 OF_THE_SOURCE = (pa.string(), pa.null())
 """What a kept column may hold, where its type matters to a condition: texts, or anything else."""
@@ -67,14 +66,13 @@ def _problems(conditions: Mapping[str, str], schemas: Sequence[pa.Schema]) -> li
 
 def _prompt_columns(recipe: Recipe, base: Path, kept: pa.DataType) -> pa.Schema:
     """Return the columns of the prompts that are answered; those of the source are of some type."""
-    labels = [*recipe.filter.columns, *recipe.tag_columns, *(REWRITE_COLUMNS if recipe.rewrite else ())]
     distances = dict(zip(recipe.neighbor_columns, (pa.float64(), pa.string()), strict=False))
     fields = {
         "prompt_id": pa.string(),
         "messages": MESSAGES,
         "instruction": pa.string(),
         **dict.fromkeys(recipe.kept_columns, kept),
-        **dict.fromkeys(labels, pa.string()),
+        **dict.fromkeys([*recipe.filter.columns, *recipe.stage_columns], pa.string()),
         **distances,
         **_columns_of_own_stages(recipe, base),
     }

@@ -1,7 +1,7 @@
 """What an answer must pass before it is judged: rules on it alone, SQL conditions, its length next to the others."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -82,7 +82,9 @@ class Checks:
         return None if broken is None else (broken.reason, broken.detail)
 
 
-def _with(found: list[Problem | None], rows: Sequence[Row], test: Any) -> list[Problem | None]:
+def _with(
+    found: list[Problem | None], rows: Sequence[Row], test: Callable[[list[Row]], Sequence[Problem | None]]
+) -> list[Problem | None]:
     """Return the problems together with those that a test finds in the rows that have none yet."""
     left = [place for place, problem in enumerate(found) if problem is None]
     more = dict(zip(left, test([rows[place] for place in left]), strict=True))
