@@ -26,7 +26,8 @@ def test_a_ledger_that_cannot_be_written_ends_the_run_before_a_call(new_job: New
 
 
 def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(new_job: NewJob, finished: Job) -> None:
-    job = new_job(first_token_s=0.1).prepare(40)
+    # Half of the answers take longer, so that some are always on their way: no commit holds all that was sent.
+    job = new_job(first_token_s=0.1, slow_s=0.3, faults={"slow": 0.5}).prepare(40)
     sentence = job.run(file_bytes=200_000).failed(1)
     assert "ledger" in sentence
     assert "make room" in sentence
