@@ -29,11 +29,11 @@ from benchmarks.hina import answers, questions, share
 from benchmarks.truth import count
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.engines.bundled import BundledEngine, shipped_model
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.hina.corpus import held_out
 from kasasagi.hina.world.oracle import grade_task
 from kasasagi.tasks.reports.statistics import Interval, Z, mean
+from kasasagi.tasks.tables.run_tables import open_tables
 
 RULES = ("ours", "naive")
 GAINS = (("ours", "before"), ("naive", "before"), ("ours", "naive"))

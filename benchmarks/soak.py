@@ -116,8 +116,8 @@ def unkept(server: FakeServer, runs: Runs) -> int:
 
 def accounts_close(workspace: Path) -> tuple[bool, list[dict[str, Any]]]:
     """Return whether for every stage rows in are rows out plus rows quarantined, and the stages' accounts."""
-    from kasasagi.blocks.workspace.run_tables import open_tables
     from kasasagi.blocks.workspace.runs import Workspace
+    from kasasagi.tasks.tables.run_tables import open_tables
 
     with open_tables(Workspace(workspace).run()) as tables:
         stages = tables.sql("SELECT stage, rows_in, rows_out, quarantined FROM stages").to_arrow_table().to_pylist()

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.canonical import canonical
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.rebuild.rebuild import recipe_of
 from kasasagi.hina.world.oracle import grade
@@ -27,6 +26,7 @@ from kasasagi.tasks.format_dpo.pairs import make_pairs
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.votes import candidates_by_prompt
 from kasasagi.tasks.reports.statistics import share
+from kasasagi.tasks.tables.run_tables import open_tables
 
 VERDICTS = ("better", "equal", "worse")
 STRATEGIES = ("best_vs_worst", "best_vs_random", "sigma", "all_above_margin")

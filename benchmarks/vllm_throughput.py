@@ -23,14 +23,10 @@ from kasasagi.blocks.models.kinds import VLLMModel
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.run.concurrency import CHUNKS_IN_WORK
 from kasasagi.tasks.asking import ChunkJob, Session
-from kasasagi.tasks.synthesize import (
-    DRAWS_IN_A_CHUNK,
-    MagpieSource,
-    Steering,
-    chunks_of_draws,
-    draws_for,
-    synthesize_chunk,
-)
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.counting import DRAWS_IN_A_CHUNK, chunks_of_draws
+from kasasagi.tasks.synthesize.draws import draws_for, synthesize_chunk
+from kasasagi.tasks.synthesize.steering import Steering
 
 LABEL = "writer"
 

@@ -1,25 +1,12 @@
-"""The columns of every table: what a run's tables hold and what a user may rely on."""
+"""Tables of a run: what is known of each, and the columns of those that all stages share."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
-DRAWS = pa.schema(
-    [
-        ("draw_id", pa.string()),
-        ("draw", pa.int64()),
-        ("template", pa.string()),
-        ("text", pa.string()),
-        ("finish_reason", pa.string()),
-        ("stop_reason", pa.string()),
-        ("prompt_id", pa.string()),
-        ("call_id", pa.string()),
-    ]
-)
 PROMPTS = pa.schema(
     [
         ("prompt_id", pa.string()),
@@ -29,56 +16,6 @@ PROMPTS = pa.schema(
         ("position", pa.int64()),
         ("finish_reason", pa.string()),
         ("stop_reason", pa.string()),
-    ]
-)
-TURNS = pa.schema(
-    [
-        ("prompt_id", pa.string()),
-        ("seed_id", pa.string()),
-        ("turn", pa.int64()),
-        ("role", pa.string()),
-        ("content", pa.string()),
-        ("finish_reason", pa.string()),
-        ("stop_reason", pa.string()),
-        ("call_id", pa.string()),
-    ]
-)
-RESPONSES = pa.schema(
-    [
-        ("response_id", pa.string()),
-        ("prompt_id", pa.string()),
-        ("model", pa.string()),
-        ("sample_index", pa.int64()),
-        ("content", pa.string()),
-        ("thinking", pa.string()),
-        ("finish_reason", pa.string()),
-        ("stop_reason", pa.string()),
-        ("prompt_tokens", pa.int64()),
-        ("completion_tokens", pa.int64()),
-        ("call_id", pa.string()),
-    ]
-)
-RATINGS = pa.schema(
-    [
-        ("response_id", pa.string()),
-        ("prompt_id", pa.string()),
-        ("judge", pa.string()),
-        ("aspect", pa.string()),
-        ("ordering", pa.string()),
-        ("place", pa.int64()),
-        ("rating", pa.float64()),
-        ("rationale", pa.string()),
-        ("call_id", pa.string()),
-    ]
-)
-PAIRS = pa.schema(
-    [
-        ("prompt_id", pa.string()),
-        ("chosen_id", pa.string()),
-        ("rejected_id", pa.string()),
-        ("chosen_rating", pa.float64()),
-        ("rejected_rating", pa.float64()),
-        ("margin", pa.float64()),
     ]
 )
 CALLS = pa.schema(
@@ -133,51 +70,21 @@ STAGES = pa.schema(
     ]
 )
 
-RATING_HISTOGRAM = pa.schema(
-    [
-        ("judge", pa.string()),
-        ("aspect", pa.string()),
-        ("model", pa.string()),
-        ("rating", pa.float64()),
-        ("verdicts", pa.int64()),
-    ]
-)
-JUDGE_FIGURES = pa.schema(
-    [
-        ("figure", pa.string()),
-        ("judge", pa.string()),
-        ("aspect", pa.string()),
-        ("subject", pa.string()),
-        ("value", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("cases", pa.int64()),
-    ]
-)
 
-SOURCE_LABELS = pa.schema([("prompt_id", pa.string()), ("chosen_id", pa.string()), ("rejected_id", pa.string())])
-AUDIT = pa.schema(
-    [*SOURCE_LABELS, ("chosen_rating", pa.float64()), ("rejected_rating", pa.float64()), ("verdict", pa.string())]
-)
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a run."""
 
-SCHEMAS: dict[str, pa.Schema] = {
-    "loaded": PROMPTS,
-    "draws": DRAWS,
-    "prompts": PROMPTS,
-    "turns": TURNS,
-    "responses": RESPONSES,
-    "ratings": RATINGS,
-    "pairs": PAIRS,
-    "calls": CALLS,
-    "quarantine": QUARANTINE,
-    "gates": GATES,
-    "claims": SOURCE_LABELS,
-    "audit": AUDIT,
-    "rating_histogram": RATING_HISTOGRAM,
-    "judge_figures": JUDGE_FIGURES,
-}
-PUBLIC = tuple(name for name in SCHEMAS if name not in ("loaded", "claims"))
-"""The tables that a run's database holds; `loaded` and `claims` are inputs of stages and stay in their shards."""
+    name: str
+    columns: pa.Schema
+    """What a user may rely on; prompts have further ones that the recipe keeps or a stage adds."""
+    public: bool = True
+    """Whether a run's database holds it; any other is an input of stages and stays in its shards."""
+    replaced: bool = False
+    """Whether a later stage may make it again: its rows then replace those of the stages before it."""
+    with_kept: bool = False
+    """Whether it shows the further columns of its prompts too."""
+
 
 _SQL_TYPES = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
 
@@ -201,8 +108,3 @@ def _sql_type(kind: pa.DataType) -> str:
         fields = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in kind)
         return f"STRUCT({fields})"
     return _SQL_TYPES[kind]
-
-
-def table(name: str, rows: list[dict[str, Any]], more: Sequence[pa.Field] = ()) -> pa.Table:
-    """Return some rows as an Arrow table with the columns of that table and perhaps more; a missing key is NULL."""
-    return pa.Table.from_pylist(rows, schema=pa.schema([*SCHEMAS[name], *more]))

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.recipe.loading import load_recipe
@@ -13,6 +12,7 @@ from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.stage_task import StageTask
+from kasasagi.tasks.tables import table
 
 Rows = Sequence[Mapping[str, Any]]
 

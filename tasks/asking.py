@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from kasasagi.blocks import tables
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.hints import command
@@ -23,6 +22,7 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.tasks.ledger_lookup import Known, LedgerLookup
 from kasasagi.tasks.stage import Guess
+from kasasagi.tasks.tables import table
 from kasasagi.tasks.text.thoughts.own_thinking import forms_of, split_own
 from kasasagi.tasks.text.thoughts.thinking_forms import Form
 
@@ -316,9 +316,9 @@ def keep_chunk(
     if account.rows_in != account.rows_out + account.quarantined:
         raise ValueError(f"the account of {job.stage} chunk {job.chunk} does not close: {account}")
     store = run.workspace.shards
-    made = {name: tables.table(name, some, result.more.get(name, ())) for name, some in rows.items() if some}
-    shards = {name: store.write(table) for name, table in made.items()}
-    shards |= {name: store.write(table) for name, table in result.tables.items()}
+    made = {name: table(name, some, result.more.get(name, ())) for name, some in rows.items() if some}
+    shards = {name: store.write(some) for name, some in made.items()}
+    shards |= {name: store.write(some) for name, some in result.tables.items()}
     return Handle(
         stage=job.stage,
         chunk=job.chunk,

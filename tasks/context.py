@@ -22,7 +22,9 @@ from kasasagi.tasks.filter.deferred_conditions import split_where
 from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
 from kasasagi.tasks.load import LoadResult
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.synthesize import MagpieSource, Steering, apply_limit
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.counting import apply_limit
+from kasasagi.tasks.synthesize.steering import Steering
 from kasasagi.tasks.text.thoughts.own_thinking import forms_of
 from kasasagi.tasks.token_counts import TokenCounter, token_counter
 

@@ -20,7 +20,7 @@ from kasasagi.tasks.respond.config import RespondConfig
 from kasasagi.tasks.rewrite.config import RewriteConfig
 from kasasagi.tasks.select.config import SelectConfig
 from kasasagi.tasks.semantic.config import COLUMNS, SemanticConfig
-from kasasagi.tasks.synthesize import MagpieSource
+from kasasagi.tasks.synthesize.config import MagpieSource
 from kasasagi.tasks.tags.config import TagsConfig
 
 NO_RESPONDERS = RespondConfig.model_construct(models=())

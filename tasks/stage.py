@@ -6,6 +6,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol
 
+from kasasagi.blocks.tables import Table
 from kasasagi.tasks.gate.gate import Gate
 
 PROMPT_TOKENS_GUESSED = 64
@@ -63,6 +64,8 @@ class Stage:
     """Whether a recipe has this stage."""
     task: str
     """Its Prefect task."""
+    tables: Sequence[Table] = ()
+    """The tables that hold its rows, besides those of all stages and those of the stage whose rows it makes again."""
     named_models: Callable[[Any], Sequence[tuple[str, str]]] = lambda recipe: ()
     """The models that it asks, by their names in the recipe, each behind the place there that names it."""
     needs_words: bool = True

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from kasasagi.blocks.canonical import canonical, ledger_key, prompt_id, response_id
 from kasasagi.blocks.models.llm import Message
-from kasasagi.blocks.tables import PROMPTS, table
-from kasasagi.blocks.workspace.run_tables import build_database
+from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.tasks.judge.prompt import Language, judge_messages, second_order
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import build_database
 
 MODELS = ("small", "large")
 JUDGE = "critic"

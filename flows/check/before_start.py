@@ -15,7 +15,9 @@ from kasasagi.tasks.converse.dialogue import begins_for
 from kasasagi.tasks.converse.plan import dialogues
 from kasasagi.tasks.load import DatasetSource, SourceError, check_source
 from kasasagi.tasks.pre_query import pre_query
-from kasasagi.tasks.synthesize import MagpieSource, Steering, SteeringError
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.packs import SteeringError
+from kasasagi.tasks.synthesize.steering import Steering
 from kasasagi.tasks.token_counts import TokenizerError, token_counter
 
 RUN = "run"

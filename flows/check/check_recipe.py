@@ -17,7 +17,7 @@ from kasasagi.flows.recipe.saved_blocks import names_blocks, with_saved_blocks
 from kasasagi.flows.reporting.translated_lines import say_line
 from kasasagi.flows.views.language import say
 from kasasagi.tasks.load import DatasetSource, SourceError
-from kasasagi.tasks.synthesize import SteeringError
+from kasasagi.tasks.synthesize.packs import SteeringError
 
 Print = Callable[[str, str], None]
 """Prints a text in a style."""

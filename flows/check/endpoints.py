@@ -34,7 +34,7 @@ from kasasagi.flows.views.language import say
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.synthesize import MagpieSource
+from kasasagi.tasks.synthesize.config import MagpieSource
 from kasasagi.tasks.token_counts import token_counter
 
 PING_VECTOR = {"input": "Hello."}

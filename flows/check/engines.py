@@ -12,7 +12,9 @@ from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.tasks.converse.dialogue import EXAMPLE, begins_for, next_prompt
 from kasasagi.tasks.converse.plan import dialogues
 from kasasagi.tasks.pre_query import pre_query
-from kasasagi.tasks.synthesize import MagpieSource, first_system, with_stops
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.stops import with_stops
+from kasasagi.tasks.synthesize.templates import first_system
 
 PROBE_TOKENS = 32
 # What an assistant says to an empty turn, and no user does.

@@ -22,8 +22,9 @@ from kasasagi.flows.probe.figures import ProbeFigures, diversity, languages, ope
 from kasasagi.flows.probe.measures import Measures
 from kasasagi.flows.probe.setup import Probe
 from kasasagi.tasks.asking import Answered, Session, ask, call_row
-from kasasagi.tasks.synthesize import Steering, draws_for, sort_draws
+from kasasagi.tasks.synthesize.draws import draws_for, sort_draws
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
+from kasasagi.tasks.synthesize.steering import Steering
 
 NEAR = 0.7
 _ASSISTANT = re.compile(

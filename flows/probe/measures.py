@@ -8,12 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kasasagi.blocks.tables import DRAWS
 from kasasagi.flows.probe.figures import Shown, at_even_distances
 from kasasagi.flows.probe.setup import Probe
 from kasasagi.tasks.filter import FilterConfig, filter_prompts, rows_that_break
-from kasasagi.tasks.synthesize import prompts_table
-from kasasagi.tasks.synthesize.draws import columns_of
+from kasasagi.tasks.synthesize.draws import columns_of, prompts_table
+from kasasagi.tasks.synthesize.stage import DRAWS
 
 SHOWN = 8
 RULES: tuple[str, ...] = (

@@ -12,7 +12,7 @@ from kasasagi.flows.errors import UsageError
 from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, load_recipe, override, shipped_recipes
 from kasasagi.tasks.filter import FilterConfig
 from kasasagi.tasks.filter.deferred_conditions import split_where
-from kasasagi.tasks.synthesize import MagpieSource
+from kasasagi.tasks.synthesize.config import MagpieSource
 
 SAMPLES = 300
 PROBED = "probed"

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run, RunHandle
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.converse.stage import CONVERSE
@@ -16,6 +15,7 @@ from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
+from kasasagi.tasks.tables.run_tables import tables_of
 
 GATE = "gate"
 NAMES = [stage.name for stage in STAGES]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.tasks.asking import read_rows
+from kasasagi.tasks.tables import table
 
 STAGE = "human"
 

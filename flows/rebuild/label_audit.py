@@ -8,7 +8,6 @@ from pydantic import Field
 
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.flows.errors import UsageError
@@ -21,6 +20,7 @@ from kasasagi.tasks.judge.stage import JUDGE
 from kasasagi.tasks.judge.votes import candidates_by_prompt
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.reports.statistics import share
+from kasasagi.tasks.tables import table
 
 STAGE = "audit"
 WIDEST = 3

@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe
 from kasasagi.tasks.publish import PublishConfig
 from kasasagi.tasks.publish.rows import PairRows
+from kasasagi.tasks.tables.run_tables import open_tables
 
 FOLDER = "rejudged"
 SUFFIX = "-rejudged"

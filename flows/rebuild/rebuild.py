@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from kasasagi.blocks.hints import command
-from kasasagi.blocks.workspace.run_tables import open_tables, prompts_to_answer, stage_making
 from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace, new_run_id
 from kasasagi.flows.check.destinations import destination_problems
 from kasasagi.flows.errors import KasasagiError, UsageError
@@ -21,6 +20,7 @@ from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.publish import Release, release
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.reports import STAGE as REPORT
+from kasasagi.tasks.tables.run_tables import open_tables, prompts_to_answer, stage_making
 from kasasagi.tasks.token_counts import token_counter
 
 _COMMANDS = {"pairs": ("dataset", "pair"), "publish": ("dataset", "publish")}

@@ -45,8 +45,8 @@ def _problems_of_queries(recipe: Recipe, base: Path) -> list[str]:
     queries = [(place, str(one["unexpected_rows_query"])) for place, one in found if "unexpected_rows_query" in one]
     if not queries:
         return []
-    from kasasagi.blocks.workspace.run_tables import empty_tables
     from kasasagi.tasks.gate.evaluation.queries import query_problem
+    from kasasagi.tasks.tables.run_tables import empty_tables
 
     tables = [empty_tables(_more_columns(recipe, kind)) for kind in KINDS]
     stages = [one.stage for one in recipe.gates.expect]

@@ -20,7 +20,7 @@ from kasasagi.flows.recipe.quotas import quota_problems
 from kasasagi.flows.recipe.yaml import read_yaml
 from kasasagi.tasks.load import DatasetSource, source_columns
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.synthesize import MagpieSource, round_of_the_day
+from kasasagi.tasks.synthesize.config import MagpieSource, round_of_the_day
 
 Problems = Callable[[Recipe, Path], list[str]]
 RECIPES = ("recipes", "flows/shipped/recipes")

@@ -5,12 +5,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kasasagi.blocks.own.python import OwnPythonError
-from kasasagi.blocks.tables import PROMPTS, RESPONSES
+from kasasagi.blocks.tables import PROMPTS
 from kasasagi.flows.recipe.errors import nearest, sentences
 from kasasagi.tasks.own.config import OwnStage
 from kasasagi.tasks.own.loading import own_function
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.respond.stage import RESPONSES
 
 
 def own_stage_problems(recipe: Recipe, base: Path) -> list[str]:

@@ -29,7 +29,7 @@ from kasasagi.tasks.publish import PublishConfig
 from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.recipe import PROMPT_COLUMNS, Recipe
 from kasasagi.tasks.respond.rules import ANSWER_RULES
-from kasasagi.tasks.synthesize import MagpieSource
+from kasasagi.tasks.synthesize.config import MagpieSource
 
 
 def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Checks that a recipe's quotas leave room for its target; otherwise it would draw and pay without result."""
 
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.synthesize import MagpieSource
+from kasasagi.tasks.synthesize.config import MagpieSource
 from kasasagi.tasks.tags.labels import LABELS
 
 

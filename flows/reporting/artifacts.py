@@ -18,14 +18,14 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Product, Run
 from kasasagi.flows.reporting.progress import Progress
 from kasasagi.flows.reporting.progress_line import Rate, line, time_left
 from kasasagi.flows.reporting.report_timeouts import Reports
 from kasasagi.tasks.gate.explain.words import NO_ROWS, plain_name
 from kasasagi.tasks.publish.card.markdown import cell, code_block, table
-from kasasagi.tasks.synthesize import DRAWS_IN_A_CHUNK
+from kasasagi.tasks.synthesize.counting import DRAWS_IN_A_CHUNK
+from kasasagi.tasks.tables.run_tables import open_tables
 
 if TYPE_CHECKING:
     from kasasagi.blocks.dispatch.dispatcher import Dispatcher

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Mapping
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.reports.judge import reads_distributions
+from kasasagi.tasks.tables.run_tables import open_tables
 
 _WHY = {
     "no_logprobs": "because the server gave no log probabilities",

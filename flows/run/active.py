@@ -29,7 +29,7 @@ from kasasagi.tasks.plans.counting import StagePlan
 from kasasagi.tasks.publish import Release
 from kasasagi.tasks.publish.task import publishing
 from kasasagi.tasks.stage_task import StageTask, standing_handle
-from kasasagi.tasks.synthesize import draws_wanted
+from kasasagi.tasks.synthesize.counting import draws_wanted
 from kasasagi.tasks.synthesize.floor import YieldFloor
 
 Future = PrefectFuture[Any]

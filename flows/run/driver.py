@@ -16,7 +16,8 @@ from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.task import join_prompts
 from kasasagi.tasks.stage_task import StageTask
 from kasasagi.tasks.stage_tasks import tasks_of
-from kasasagi.tasks.synthesize import chunks_of_draws, prompts_from_draws
+from kasasagi.tasks.synthesize.counting import chunks_of_draws
+from kasasagi.tasks.synthesize.draws import prompts_from_draws
 
 CHUNKS_OF_ORIGINALS = 100_000
 """From this number on the chunks of a stage are those of rewritten prompts."""

@@ -13,7 +13,6 @@ from kasasagi.blocks.dispatch.budget import BudgetSpentError
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
 from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
-from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import SCRATCH, Run, new_run_id
 from kasasagi.flows.check.before_start import problems_before_start
 from kasasagi.flows.rebuild.label_audit import keep_audit
@@ -33,6 +32,7 @@ from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.pipeline import ranks
 from kasasagi.tasks.reports import keep_reports
 from kasasagi.tasks.stage_tasks import tasks_of
+from kasasagi.tasks.tables.run_tables import build_database
 
 DRAIN_SECONDS = 60.0
 EXIT_GATE = 3

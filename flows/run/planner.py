@@ -18,7 +18,7 @@ from kasasagi.tasks.filter.stage import REWRITES
 from kasasagi.tasks.plans.counting import Count, StagePlan
 from kasasagi.tasks.rewrite.task import rewrite
 from kasasagi.tasks.stage_task import StageTask, earlier_handle
-from kasasagi.tasks.synthesize import draws_wanted, estimate_draws
+from kasasagi.tasks.synthesize.counting import draws_wanted, estimate_draws
 
 
 class PlannedRun(Run):

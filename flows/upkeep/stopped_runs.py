@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.recipe.loading import check_recipe
 from kasasagi.tasks.gate.approvals import apply_approvals
 from kasasagi.tasks.gate.explain.failing import failing_rows
 from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.tables.run_tables import open_tables
 
 
 def rows_behind(run: Run, outcomes: Sequence[Outcome]) -> list[list[dict[str, str]]]:

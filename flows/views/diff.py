@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from kasasagi.blocks.hints import printed_command
-from kasasagi.blocks.workspace.run_tables import stage_accounts
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views import drawing
 from kasasagi.flows.views.drawing import plain
@@ -17,6 +16,7 @@ from kasasagi.flows.views.language import say
 from kasasagi.flows.views.safe_text import plural
 from kasasagi.flows.views.table_reader import fetch, reading
 from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.tables.run_tables import stage_accounts
 
 ABSENT = "not set"
 _COUNTED = ("rows_in", "rows_out", "quarantined", "calls_paid", "calls_reused")

@@ -7,10 +7,10 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.views.safe_text import visible
+from kasasagi.tasks.tables.run_tables import open_tables
 
 MEMORY = "256MB"
 

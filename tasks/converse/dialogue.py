@@ -31,7 +31,7 @@ from kasasagi.tasks.pre_query import pre_query
 from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
 from kasasagi.tasks.stage import Example, Guess
 from kasasagi.tasks.synthesize.cleaning import MARKS, instruction_of
-from kasasagi.tasks.synthesize.templates import with_stops, without_line_stops
+from kasasagi.tasks.synthesize.stops import with_stops, without_line_stops
 from kasasagi.tasks.text.response_rules import Answer
 from kasasagi.tasks.text.thoughts.thinking import split_thinking
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from kasasagi.blocks.models.kinds import Sampling
 from kasasagi.tasks.converse.config import Answering, Turns, left_out
-from kasasagi.tasks.load import DatasetSource
+from kasasagi.tasks.load.config import DatasetSource
 from kasasagi.tasks.pre_query import LiteralTemplate
-from kasasagi.tasks.synthesize import MagpieSource, without_line_stops
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.stops import without_line_stops
 
 INHERITED = "personal_data"
 """The rule of the filter that holds for further turns too, which are published as the first is."""

@@ -2,10 +2,26 @@
 
 from typing import Any
 
+import pyarrow as pa
+
+from kasasagi.blocks.tables import Table
 from kasasagi.tasks.converse.plan import TurnsError, dialogues, has_further_turns
 from kasasagi.tasks.gate.expectation import holds, never, unique
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
 from kasasagi.tasks.stage import Stage
+
+TURNS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("seed_id", pa.string()),
+        ("turn", pa.int64()),
+        ("role", pa.string()),
+        ("content", pa.string()),
+        ("finish_reason", pa.string()),
+        ("stop_reason", pa.string()),
+        ("call_id", pa.string()),
+    ]
+)
 
 
 def _named_models(recipe: Any) -> list[tuple[str, str]]:
@@ -41,11 +57,12 @@ FROM quarantine WHERE stage = 'converse'
 # Version 2: same_language knows many more languages that a prompt may name, personal_data looks at every turn. 3:
 # sixteen forms of thinking are split off. 4: the rules on answers and on turns find more. 5: further
 # forms of thinking are split off, quoted ones are not; more leaks of chat templates are found.
-CONVERSE = Stage(
+CONVERSE: Stage = Stage(
     "converse",
     version=5,
     wanted=lambda recipe: has_further_turns(recipe.source),
     task="kasasagi.tasks.converse.task:converse",
+    tables=(Table("turns", TURNS),),
     named_models=_named_models,
     example="kasasagi.tasks.converse.dialogue:example",
     gate=Gate(

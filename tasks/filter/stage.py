@@ -1,5 +1,6 @@
 """The stage `filter`: it filters prompts."""
 
+from kasasagi.blocks.tables import PROMPTS, Table
 from kasasagi.tasks.gate.expectation import rows, unique
 from kasasagi.tasks.gate.gate import Gate
 from kasasagi.tasks.stage import Stage
@@ -13,6 +14,7 @@ FILTER = Stage(
     version=5,
     wanted=lambda recipe: True,
     task="kasasagi.tasks.filter.task:filter_prompts",
+    tables=(Table("prompts", PROMPTS, replaced=True),),
     pays=False,
     gate=Gate(
         "SELECT prompt_id, length(instruction) AS characters, finish_reason FROM prompts",

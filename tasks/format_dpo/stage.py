@@ -1,8 +1,27 @@
 """The stage `format_dpo`: it makes pairs."""
 
+import pyarrow as pa
+
+from kasasagi.blocks.tables import Table
 from kasasagi.tasks.gate.expectation import holds, never
 from kasasagi.tasks.gate.gate import Gate
+from kasasagi.tasks.respond.stage import SOURCE_LABELS
 from kasasagi.tasks.stage import Stage
+
+PAIRS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("chosen_id", pa.string()),
+        ("rejected_id", pa.string()),
+        ("chosen_rating", pa.float64()),
+        ("rejected_rating", pa.float64()),
+        ("margin", pa.float64()),
+    ]
+)
+
+AUDIT = pa.schema(
+    [*SOURCE_LABELS, ("chosen_rating", pa.float64()), ("rejected_rating", pa.float64()), ("verdict", pa.string())]
+)
 
 # A prompt counts once among those that give a pair, however many it gives; all else is about each pair.
 _PAIRS = """
@@ -37,6 +56,7 @@ FORMAT_DPO = Stage(
     version=3,
     wanted=lambda recipe: recipe.pairing,
     task="kasasagi.tasks.format_dpo.task:format_dpo",
+    tables=(Table("pairs", PAIRS, with_kept=True), Table("audit", AUDIT)),
     pays=False,
     gate=Gate(
         _PAIRS,

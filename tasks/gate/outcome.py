@@ -6,11 +6,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.gate.explain.words import plain_name
 from kasasagi.tasks.gate.validation_results import ValidationResult, write_results
+from kasasagi.tasks.tables import table
 
 
 class Outcome(Config):

@@ -7,7 +7,6 @@ from typing import Any, Literal
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import current
@@ -18,6 +17,7 @@ from kasasagi.tasks.gate.evaluation.known_outcomes import KnownOutcomes
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 from kasasagi.tasks.gate.validation_results import seen_on_scout
+from kasasagi.tasks.tables.run_tables import tables_of
 
 
 @task(name="gate", retries=0, persist_result=False, task_run_name="gate-{stage}-{scope}")

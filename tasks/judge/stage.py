@@ -2,9 +2,49 @@
 
 from typing import Any
 
+import pyarrow as pa
+
+from kasasagi.blocks.tables import Table
 from kasasagi.tasks.gate.expectation import holds, never
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
 from kasasagi.tasks.stage import Stage
+
+RATINGS = pa.schema(
+    [
+        ("response_id", pa.string()),
+        ("prompt_id", pa.string()),
+        ("judge", pa.string()),
+        ("aspect", pa.string()),
+        ("ordering", pa.string()),
+        ("place", pa.int64()),
+        ("rating", pa.float64()),
+        ("rationale", pa.string()),
+        ("call_id", pa.string()),
+    ]
+)
+
+RATING_HISTOGRAM = pa.schema(
+    [
+        ("judge", pa.string()),
+        ("aspect", pa.string()),
+        ("model", pa.string()),
+        ("rating", pa.float64()),
+        ("verdicts", pa.int64()),
+    ]
+)
+
+JUDGE_FIGURES = pa.schema(
+    [
+        ("figure", pa.string()),
+        ("judge", pa.string()),
+        ("aspect", pa.string()),
+        ("subject", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("cases", pa.int64()),
+    ]
+)
 
 # A verdict is the sign of the difference between two responses, by one judge, under one aspect and in one order.
 _VERDICTS = f"""
@@ -56,6 +96,11 @@ JUDGE = Stage(
     version=7,
     wanted=lambda recipe: recipe.judging is not None,
     task="kasasagi.tasks.judge.task:judge",
+    tables=(
+        Table("ratings", RATINGS, with_kept=True),
+        Table("rating_histogram", RATING_HISTOGRAM),
+        Table("judge_figures", JUDGE_FIGURES),
+    ),
     named_models=_judges,
     needs_words=False,
     example="kasasagi.tasks.judge.requests:example",

@@ -1,5 +1,6 @@
 """The stage `load`: it reads a dataset."""
 
+from kasasagi.blocks.tables import PROMPTS, Table
 from kasasagi.tasks.gate.expectation import rows
 from kasasagi.tasks.gate.gate import Gate
 from kasasagi.tasks.stage import Stage
@@ -10,5 +11,6 @@ LOAD = Stage(
     wanted=lambda recipe: recipe.source.kind == "dataset",
     task="kasasagi.tasks.load.task:load",
     pays=False,
+    tables=(Table("loaded", PROMPTS, public=False),),
     gate=Gate("SELECT prompt_id FROM loaded", "prompt_id", (rows("load"),), table="loaded"),
 )

@@ -9,7 +9,6 @@ import duckdb
 import pyarrow as pa
 
 from kasasagi.blocks.tables import MESSAGES, PROMPTS
-from kasasagi.blocks.workspace.run_tables import identifier, with_more_memory
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.votes import candidates_by_prompt
@@ -23,6 +22,7 @@ from kasasagi.tasks.publish.rows import (
     request_messages,
     without_system,
 )
+from kasasagi.tasks.tables.run_tables import identifier, with_more_memory
 
 ANSWER = pa.struct(
     [

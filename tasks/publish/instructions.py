@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from kasasagi.blocks.hints import command
 from kasasagi.blocks.tables import MESSAGES, PROMPTS
-from kasasagi.blocks.workspace.run_tables import identifier
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish.card.dataset_card import CardFacts, front_matter, how_it_came_about, origin
 from kasasagi.tasks.publish.card.figures import CardFigures
@@ -17,6 +16,7 @@ from kasasagi.tasks.publish.card.markdown import cell, code_block
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
 from kasasagi.tasks.publish.files import TRAIN, DataFiles, data_files
 from kasasagi.tasks.publish.manifest import write_manifest
+from kasasagi.tasks.tables.run_tables import identifier
 
 CARD = "README.md"
 RANGE_ROWS = 4096

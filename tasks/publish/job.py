@@ -10,7 +10,6 @@ import duckdb
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.own.python import short_name
 from kasasagi.blocks.tables import PROMPTS
-from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.filter.duplicates.across import AcrossSplits
 from kasasagi.tasks.publish.card.dataset_card import CardFacts, card
@@ -26,6 +25,7 @@ from kasasagi.tasks.publish.source import KINDS, Source
 from kasasagi.tasks.publish.split_audit import add_parts
 from kasasagi.tasks.publish.writer import FormatWriter, split_rows, splits_of
 from kasasagi.tasks.reports.shortcut import shortcuts_in
+from kasasagi.tasks.tables.run_tables import with_more_memory
 
 CARD = "README.md"
 
@@ -45,7 +45,7 @@ def publish(
     Args:
         config: The recipe's settings for publishing.
         run: The run.
-        connection: A connection with the run's tables (`kasasagi.blocks.workspace.run_tables.open_tables`). The caller
+        connection: A connection with the run's tables (`kasasagi.tasks.tables.run_tables.open_tables`). The caller
             checks that the gates allow a publication.
         target: The folder.
         partial: Mark the dataset as unfinished.

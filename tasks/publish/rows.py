@@ -10,8 +10,8 @@ import orjson
 import pyarrow as pa
 
 from kasasagi.blocks.tables import MESSAGES, PROMPTS
-from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
+from kasasagi.tasks.tables.run_tables import with_more_memory
 
 RANGE_ROWS = 2048
 PREFIX_DIGITS = 4

@@ -5,10 +5,10 @@ from typing import Any
 from prefect.assets import Asset, materialize
 from prefect.tasks import MaterializingTask
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.context import current
 from kasasagi.tasks.publish.release import release
+from kasasagi.tasks.tables.run_tables import open_tables
 
 ASSET = "kasasagi://datasets"
 

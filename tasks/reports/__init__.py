@@ -6,13 +6,14 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from kasasagi.blocks.tables import quoted, table
-from kasasagi.blocks.workspace.run_tables import tables_of, with_more_memory
+from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.reports.judge import histogram, judge_figures
 from kasasagi.tasks.reports.politeness import politeness_figures
 from kasasagi.tasks.reports.self_preference import self_preference
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import tables_of, with_more_memory
 
 STAGE = "report"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.tasks.judge.config import VERIFY
 from kasasagi.tasks.reports.statistics import Interval, Totals, clustered_mean, clustered_share
+from kasasagi.tasks.tables.run_tables import with_more_memory
 
 WORDS = {
     "prefers_its_family": "prefers its own family",

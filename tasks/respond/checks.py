@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from kasasagi.blocks.models.llm import Completion
-from kasasagi.blocks.tables import RESPONSES
 from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.respond.config import FAR_FROM_MEDIAN, RespondConfig
 from kasasagi.tasks.respond.rules import AnswerRules, answer_rules, broken_rule
+from kasasagi.tasks.respond.stage import RESPONSES
 from kasasagi.tasks.text.response_rules import Answer
 
 FEWEST_FOR_A_MEDIAN = 3

@@ -1,8 +1,29 @@
 """The stage `respond`: models answer prompts."""
 
+import pyarrow as pa
+
+from kasasagi.blocks.tables import Table
 from kasasagi.tasks.gate.expectation import holds, never, unique
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
 from kasasagi.tasks.stage import Stage
+
+RESPONSES = pa.schema(
+    [
+        ("response_id", pa.string()),
+        ("prompt_id", pa.string()),
+        ("model", pa.string()),
+        ("sample_index", pa.int64()),
+        ("content", pa.string()),
+        ("thinking", pa.string()),
+        ("finish_reason", pa.string()),
+        ("stop_reason", pa.string()),
+        ("prompt_tokens", pa.int64()),
+        ("completion_tokens", pa.int64()),
+        ("call_id", pa.string()),
+    ]
+)
+
+SOURCE_LABELS = pa.schema([("prompt_id", pa.string()), ("chosen_id", pa.string()), ("rejected_id", pa.string())])
 
 _ANSWERS = f"""
 WITH answering AS (
@@ -33,6 +54,10 @@ RESPOND = Stage(
     version=6,
     wanted=lambda recipe: recipe.answers,
     task="kasasagi.tasks.respond.task:respond",
+    tables=(
+        Table("responses", RESPONSES, replaced=True, with_kept=True),
+        Table("claims", SOURCE_LABELS, public=False),
+    ),
     named_models=lambda recipe: [(f"respond.models.{n}", one.use) for n, one in enumerate(recipe.respond.models)],
     example="kasasagi.tasks.respond.answers:example",
     calls_each=lambda recipe: recipe.respond.answers,

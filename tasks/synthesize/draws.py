@@ -11,14 +11,15 @@ import pyarrow as pa
 from kasasagi.blocks.canonical import draw_id, prompt_id
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.kinds import extra_body_of
-from kasasagi.blocks.tables import DRAWS, PROMPTS
+from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.tasks.asking import Answered, ChunkJob, ChunkResult, Session, ask, keep_chunk, quarantine_row
 from kasasagi.tasks.synthesize.cleaning import instruction_of
 from kasasagi.tasks.synthesize.config import MagpieSource
-from kasasagi.tasks.synthesize.stage import SYNTHESIZE
+from kasasagi.tasks.synthesize.stage import DRAWS, SYNTHESIZE
 from kasasagi.tasks.synthesize.steering import Steering, SteeringParams
-from kasasagi.tasks.synthesize.templates import pre_query_of, with_stops, without_line_stops
+from kasasagi.tasks.synthesize.stops import with_stops, without_line_stops
+from kasasagi.tasks.synthesize.templates import pre_query_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,25 @@
 
 from typing import Any
 
+import pyarrow as pa
+
+from kasasagi.blocks.tables import Table
 from kasasagi.tasks.gate.expectation import never
 from kasasagi.tasks.gate.gate import NOT_ANSWERED, Gate
 from kasasagi.tasks.stage import Stage
+
+DRAWS = pa.schema(
+    [
+        ("draw_id", pa.string()),
+        ("draw", pa.int64()),
+        ("template", pa.string()),
+        ("text", pa.string()),
+        ("finish_reason", pa.string()),
+        ("stop_reason", pa.string()),
+        ("prompt_id", pa.string()),
+        ("call_id", pa.string()),
+    ]
+)
 
 _DRAWS = f"""
         SELECT draw_id, finish_reason, stop_reason, length(text) AS characters, false AS no_answer FROM draws
@@ -23,6 +39,7 @@ SYNTHESIZE = Stage(
     version=2,
     wanted=lambda recipe: recipe.source.kind == "magpie",
     task="kasasagi.tasks.synthesize.task:synthesize",
+    tables=(Table("draws", DRAWS),),
     named_models=_writer,
     example="kasasagi.tasks.synthesize.example:example",
     gate=Gate(_DRAWS, "draw_id", (never("synthesize", "no_answer", 0.02),), table="draws"),

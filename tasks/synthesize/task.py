@@ -13,16 +13,12 @@ from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter import FilterConfig, filter_prompts
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.stage_task import Chunking, stage_task
-from kasasagi.tasks.synthesize import (
-    DRAWS_IN_A_CHUNK,
-    MagpieSource,
-    Yield,
-    prompts_table,
-    remedy,
-    synthesize_chunk,
-    template_key,
-)
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.counting import DRAWS_IN_A_CHUNK
+from kasasagi.tasks.synthesize.draws import prompts_table, synthesize_chunk
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
+from kasasagi.tasks.synthesize.templates import template_key
+from kasasagi.tasks.synthesize.yields import Yield, remedy
 
 UNKEYED = {"target", "samples", "min_yield", "turns"}
 """Keys of the source that do not change what a draw asks."""

@@ -1,6 +1,5 @@
 """What stands before a user's words in a chat template: the text that a model continues with an instruction."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from kasasagi.blocks.models.kinds import OpenAIModel
@@ -32,17 +31,3 @@ def template_key(session: Session, source: MagpieSource) -> list[Any]:
         return []
     begins = pre_query_of(session, source)
     return [begins.prompt(first_system(source)), begins.stops()]
-
-
-def with_stops(body: Mapping[str, Any], stops: Mapping[str, Any]) -> dict[str, Any]:
-    """Sampling fields with further stops behind their own."""
-    merged = {name: [*(body.get(name) or ()), *more] for name, more in stops.items()}
-    return {**body, **{name: list(dict.fromkeys(every)) for name, every in merged.items()}}
-
-
-def without_line_stops(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Sampling fields of instructions that may have several lines: without stops at line breaks."""
-    if not body.get("stop"):
-        return dict(body)
-    stops = [stop for stop in body["stop"] if stop.strip()]
-    return {**body, "stop": stops} if stops else {name: value for name, value in body.items() if name != "stop"}

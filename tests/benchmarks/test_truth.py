@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.dpo_gain import _NAIVE
 from benchmarks.truth import Material, Option, count, verdict
-from kasasagi.blocks.tables import table
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.judge.config import JudgeConfig
+from kasasagi.tasks.tables import table
 from tests.tasks.helpers import prompt, response
 
 ASKED = "Leo had 25 coins but lost 11 of them. How many coins remain?"

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.tasks.publish import PublishConfig, publish
 from kasasagi.tasks.publish.formats import FORMATS
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import build_example_run
 from tests.tasks.test_publish_formats import CHOSEN, CONVERSATIONS, ODD, REJECTED, assistant, conversations, published
 

@@ -53,6 +53,10 @@ def test_it_is_checked_planned_paid_once_quarantined_gated_counted_shown_and_tra
     [responses] = job.sql("SELECT count(*) AS n, count(gist_length) AS lengths, count(gist) AS sums FROM responses")
     assert prompts == {"n": account["rows_out"], "sums": account["rows_out"]}
     assert responses == {"n": responses["n"], "lengths": responses["n"], "sums": responses["n"]}
+    [gists] = job.sql(
+        "SELECT count(*) AS n, count(p.gist) AS equal FROM gists AS g JOIN prompts AS p USING (prompt_id, gist)"
+    )
+    assert gists == {"n": account["rows_out"], "equal": account["rows_out"]}
     gates = job.sql("SELECT expectation, success FROM gates WHERE stage = 'gist'")
     assert {row["expectation"] for row in gates} == {
         "ExpectColumnValuesToBeInSet(no_answer)",

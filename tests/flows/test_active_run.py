@@ -14,7 +14,6 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from kasasagi.blocks.dispatch.dispatcher import ModelUnusableError, StoppedError
 from kasasagi.blocks.ledger.store import LedgerError
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.reporting.progress import Progress
@@ -31,6 +30,7 @@ from kasasagi.tasks.gate.validation_results import read_results
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.stage import Stage
 from kasasagi.tasks.stage_task import Chunking, stage_task
+from kasasagi.tasks.tables import table
 from tests.tasks.helpers import prompt, response, session
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

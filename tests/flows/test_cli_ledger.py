@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.ledger.store import Ledger, LedgerEntry, LedgerError
 from kasasagi.blocks.models.llm import Completion
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import UsageError
+from kasasagi.tasks.tables import table
 from tests.test_house import loaded
 
 Typed = Callable[..., Result]

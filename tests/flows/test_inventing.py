@@ -11,7 +11,6 @@ from prefect import flow
 
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.preference import choose
 from kasasagi.flows.recipe.loading import check_recipe
@@ -22,6 +21,7 @@ from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.task import synthesize
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.tasks.helpers import session
 
 pytestmark = pytest.mark.usefixtures("prefect_server")

@@ -12,11 +12,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.labels.agreement import Agreement, agreement
 from kasasagi.flows.labels.labelling import closing, draw_sides, label
 from kasasagi.flows.labels.verdict_file import Labels
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import build_example_run
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,6 @@ import yaml
 
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.planning import plan_recipe
@@ -24,6 +23,7 @@ from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.own.task import own_tasks
 from kasasagi.tasks.pipeline import ranks
 from kasasagi.tasks.stage_tasks import tasks_of
+from kasasagi.tasks.tables import table
 from tests.e2e.job import prompt_rows, recipe_for
 from tests.fake_server import FakeServer
 from tests.tasks.helpers import prompt, response, session

@@ -13,7 +13,6 @@ from kasasagi.blocks.dispatch.budget import Cost
 from kasasagi.blocks.ledger.store import Ledger, LedgerEntry
 from kasasagi.blocks.models.kinds import OPENAI_URL
 from kasasagi.blocks.models.llm import Completion
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.blocks.workspace.shards import Shard
 from kasasagi.flows.planning import plan_recipe
@@ -32,6 +31,7 @@ from kasasagi.tasks.pipeline import ranks
 from kasasagi.tasks.plans.counting import Count, StagePlan
 from kasasagi.tasks.respond.answers import questions_for
 from kasasagi.tasks.synthesize.task import synthesize
+from kasasagi.tasks.tables import table
 from kasasagi.tasks.token_counts import TokenizerError
 from tests.blocks.helpers import question
 from tests.fake_server import FakeServer

@@ -5,12 +5,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError, UsageError
 from kasasagi.flows.rebuild.last_publication import last_published, pairs_file, recipe_from_last_published
 from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe
 from kasasagi.tasks.load import DatasetSource, load_prompts
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import RECIPE, build_example_run
 
 

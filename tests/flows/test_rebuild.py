@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.flows.errors import KasasagiError
 from kasasagi.flows.rebuild.rebuild import rebuild_pairs, republish
@@ -15,6 +14,7 @@ from kasasagi.flows.views.diff import pair_changes
 from kasasagi.tasks.gate.approvals import write_approvals
 from kasasagi.tasks.gate.explain import words
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import GATE_DETAILS, RECIPE, build_example_run
 
 SHARE = "ExpectColumnValuesToBeInSet"

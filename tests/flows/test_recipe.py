@@ -23,7 +23,7 @@ from kasasagi.flows.recipe.loading import (
     shipped_recipes,
 )
 from kasasagi.tasks.recipe import Recipe
-from kasasagi.tasks.synthesize import MagpieSource
+from kasasagi.tasks.synthesize.config import MagpieSource
 
 TEXT = """
 name: job

@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError
@@ -26,6 +25,7 @@ from kasasagi.flows.views.report.browser import embedded, shortened
 from kasasagi.flows.views.report.charts import Chart, bars, histogram, stacked
 from kasasagi.flows.views.report.differences import marked
 from kasasagi.flows.views.report.page import report
+from kasasagi.tasks.tables.run_tables import build_database
 from tests.run_example import RECIPE, build_example_run
 from tests.test_house import HEAVY, loaded
 

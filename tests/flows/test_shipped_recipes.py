@@ -9,7 +9,9 @@ import pytest
 from kasasagi.flows.recipe.loading import load_recipe, shipped_recipes
 from kasasagi.hina.world.oracle import task_of
 from kasasagi.tasks.filter import filter_prompts
-from kasasagi.tasks.synthesize import MagpieSource, Steering, draws_for
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.draws import draws_for
+from kasasagi.tasks.synthesize.steering import Steering
 from tests.tasks.helpers import model, prompt, session
 
 

@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.blocks.tables import PROMPTS, table
+from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.views.trace import draw_trace, trace
 from kasasagi.tasks.asking import quarantine_row
+from kasasagi.tasks.tables import table
 from tests.tasks.helpers import prompt
 
 ORIGIN, OTHER = prompt("Name a river."), prompt("Name a lake.")

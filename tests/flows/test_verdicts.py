@@ -9,8 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from kasasagi.blocks.hints import install
-from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.errors import KasasagiError
@@ -20,6 +18,8 @@ from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.human import HUMAN, prefer_human_ratings
 from kasasagi.tasks.pairing.candidates import Candidate
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.fake_argilla import FakeArgilla
 from tests.fake_argilla.server import id_of
 from tests.run_example import RECIPE, build_example_run

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.run_tables import build_database
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.reporting.artifacts import gates_table
@@ -18,6 +16,8 @@ from kasasagi.flows.views.overview.summary import summary
 from kasasagi.flows.views.report.page import report
 from kasasagi.flows.views.table_reader import reading
 from kasasagi.tasks.publish import PublishConfig, release
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import build_database
 from tests.run_example import build_example_run
 
 PASSED = {"success": True, "observed": "98.3% of 120"}

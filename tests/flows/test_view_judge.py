@@ -10,12 +10,12 @@ from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.labels.labelling import label
 from kasasagi.flows.views.judge import TITLES, draw_report, judge_report, percent_or_decimal, subject_of
+from kasasagi.tasks.tables import table
 from tests.run_example import build_example_run
 
 

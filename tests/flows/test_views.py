@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.runs import Run, RunState, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.views.drawing import draw_rows
 from kasasagi.flows.views.overview.show import draw_runs, print_summary, top_reasons
 from kasasagi.flows.views.overview.summary import run_list, summary
 from kasasagi.flows.views.safe_text import cut, dollars, duration, safe_json, visible
+from kasasagi.tasks.tables import table
 from tests.run_example import build_example_run
 
 WIDTHS = (60, 100, 160)

@@ -11,8 +11,6 @@ import pytest
 from rich.console import Console
 
 from kasasagi.blocks.canonical import digest_file
-from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.flows.errors import KasasagiError, UsageError
@@ -26,6 +24,8 @@ from kasasagi.flows.views.tables.query import looks_like_query, query
 from kasasagi.flows.views.trace import draw_trace, trace
 from kasasagi.tasks.asking import quarantine_row
 from kasasagi.tasks.recipe import Recipe
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import RECIPE, build_example_run
 
 SOUND_QUERIES = (

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kasasagi.tasks.synthesize import MagpieSource, Steering, draws_for
 from kasasagi.tasks.synthesize.cleaning import instruction_of
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.draws import draws_for
+from kasasagi.tasks.synthesize.steering import Steering
 from tests.tasks.helpers import model, session
 
 WHOLE = [

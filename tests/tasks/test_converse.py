@@ -11,13 +11,13 @@ from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, Session, read_rows
 from kasasagi.tasks.converse.dialogue import converse_chunk
 from kasasagi.tasks.converse.plan import Dialogues, TurnsError, dialogues
 from kasasagi.tasks.load import DatasetSource
-from kasasagi.tasks.synthesize import MagpieSource
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.tables import table
 from tests import chat_templates
 from tests.tasks.helpers import asked, model, prompt, session
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kasasagi.blocks.tables import table
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, read_rows
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.pairs import format_chunk, pairs_of
@@ -18,6 +17,7 @@ from kasasagi.tasks.gate.evaluation.frames import stage_frame
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pairing import Candidate, Dropped
 from kasasagi.tasks.pairing.named import STRATEGIES
+from kasasagi.tasks.tables import table
 from tests.tasks.helpers import pairs_from, prompt, response, session
 
 QUESTION = prompt("What is a magpie?")

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from kasasagi.blocks.tables import PROMPTS, SCHEMAS, table
-from kasasagi.blocks.workspace.run_tables import tables_of
+from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.asking import quarantine_row
@@ -23,6 +22,8 @@ from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
 from kasasagi.tasks.gate.explain.words import plain_name
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES, default_expectations
+from kasasagi.tasks.tables import TABLES, table
+from kasasagi.tasks.tables.run_tables import tables_of
 
 KEPT = [("topic", pa.string()), ("tags", pa.list_(pa.string())), ("score", pa.float64()), ('odd "name"', pa.string())]
 
@@ -393,7 +394,7 @@ def test_outcomes_are_kept_and_only_critical_failures_stop(run: Run) -> None:
     keep_outcomes(run, "judge", "whole", [])
     [counted] = run.handles()
     rows = run.workspace.shards.read(counted.handle.shards["gates"])
-    assert rows.schema.equals(SCHEMAS["gates"])
+    assert rows.schema.equals(TABLES["gates"].columns)
     assert rows.num_rows == 3
 
 

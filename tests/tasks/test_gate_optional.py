@@ -6,8 +6,6 @@ from typing import Any
 import duckdb
 import pytest
 
-from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.asking import quarantine_row
@@ -15,6 +13,8 @@ from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
 from kasasagi.tasks.gate.explain.failing import failing_rows
 from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import tables_of
 
 ROWS = 100
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run, RunHandle
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.gate.config import GatesConfig
@@ -15,6 +13,8 @@ from kasasagi.tasks.gate.evaluation import gate_process
 from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
 from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
 from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import tables_of
 from tests.tasks.test_gate import refused, responses, run
 
 __all__ = ["run"]

@@ -13,7 +13,10 @@ from kasasagi.blocks.models.llm import Message
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.pre_query import LiteralTemplate, families, family_of, pre_query
-from kasasagi.tasks.synthesize import MagpieSource, Steering, draws_for, template_key
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.draws import draws_for
+from kasasagi.tasks.synthesize.steering import Steering
+from kasasagi.tasks.synthesize.templates import template_key
 from tests import chat_templates as ours
 from tests.tasks.helpers import session
 

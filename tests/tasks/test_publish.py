@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, Published, PublishError, publish
 from kasasagi.tasks.publish.rows import RANGE_ROWS, PairRows, published_names
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import ANSWERS, build_example_run
 
 

@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, publish
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.places.folder import read_manifest
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import RECIPE, build_example_run
 
 KEYS = ("sk-proj-abcdef1234567890", "hf_abcdefghijklmnopqrst", "AIzaSyA1234567890abcdefghijk", "hunter2hunter2")

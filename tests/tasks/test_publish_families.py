@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.blocks.tables import PROMPTS, table
+from kasasagi.blocks.tables import PROMPTS
 from kasasagi.tasks.publish.config import PublishConfig
 from kasasagi.tasks.publish.families import Families
 from kasasagi.tasks.publish.rows import PairRows
 from kasasagi.tasks.publish.writer import split_rows
+from kasasagi.tasks.tables import table
 
 COUNT = 60
 BRIEF, LONG = "Be brief.", "Take your time."

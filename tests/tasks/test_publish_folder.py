@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, PublishError, publish, recover
 from kasasagi.tasks.publish import job as job_module
 from kasasagi.tasks.publish import manifest as manifest_module
 from kasasagi.tasks.publish.places import folder
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests import run_example
 from tests.run_example import build_example_run
 
@@ -114,7 +114,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from kasasagi.tasks.publish.places import folder
-from kasasagi.blocks.workspace.run_tables import open_tables
+from kasasagi.tasks.tables.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.tasks.publish import PublishConfig, publish
 

@@ -15,8 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.blocks.canonical import prompt_id, response_id
-from kasasagi.blocks.tables import SCHEMAS
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, PublishError, publish
 from kasasagi.tasks.publish.all_responses import with_answers
@@ -24,6 +22,8 @@ from kasasagi.tasks.publish.formats import FORMATS
 from kasasagi.tasks.publish.formats.trl_plain import skip_reason as plain_skip_reason
 from kasasagi.tasks.publish.formats.trl_plain import transcript
 from kasasagi.tasks.publish.rows import OWN
+from kasasagi.tasks.tables import TABLES
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import build_example_run
 
 CONVERSATIONS = {
@@ -74,7 +74,7 @@ def tables(run: Run, rows: dict[str, list[dict[str, Any]]]) -> duckdb.DuckDBPyCo
     for name in ("ratings", "calls", "quarantine", "gates", "stages"):
         connection.execute(f"CREATE TABLE {name} AS FROM run.{name}")
     for name, some in rows.items():
-        arrow = pa.Table.from_pylist(some, SCHEMAS[name])
+        arrow = pa.Table.from_pylist(some, TABLES[name].columns)
         connection.register("arrow", arrow)
         connection.execute(f"CREATE TABLE {name} AS FROM arrow")
     return connection

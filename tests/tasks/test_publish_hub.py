@@ -13,11 +13,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, PublishError, Release, release
 from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.plots import draw_plots
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.fake_hub import FakeHub, Repository
 from tests.run_example import build_example_run
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from datasets import load_from_disk
 
-from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.publish import PublishConfig, Published, PublishError, publish
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import tables_of
 from tests.tasks.helpers import prompt
 
 RECIPE = {"name": "instructions", "source": {"kind": "magpie", "model": "writer"}, "models": {}}

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kasasagi.blocks.destinations.remote_folder import Store
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.tasks.publish import PublishConfig, PublishError, path_problems, publish, release
 from kasasagi.tasks.publish.places.folder_lock import is_locked, locked_folder
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import build_example_run
 from tests.tasks.test_publish_folder import pairs_in, put
 

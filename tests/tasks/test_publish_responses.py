@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_from_disk
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, Published, publish
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import RECIPE, build_example_run
 from tests.tasks.test_publish_card import cells_of, header_of
 

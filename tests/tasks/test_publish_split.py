@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, Published, PublishError, publish
 from kasasagi.tasks.publish.config import SplitConfig
 from kasasagi.tasks.publish.families import Families
 from kasasagi.tasks.publish.split_audit import split_audit
 from kasasagi.tasks.publish.writer import split_rows
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import build_example_run
 from tests.tasks.test_publish_card import writable
 

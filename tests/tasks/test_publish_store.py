@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from kasasagi.blocks.destinations.remote_folder import Store
 from kasasagi.blocks.hints import install
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, PublishError, Release, release
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import build_example_run
 from tests.served import s3_served
 

@@ -7,8 +7,8 @@ from typing import Any
 import datasets
 import pytest
 
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.tasks.publish import PublishConfig, publish
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import build_example_run
 
 pytestmark = pytest.mark.slow

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from kasasagi.blocks.models.llm import PASSING
-from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.asking import quarantine_row, read_rows
 from kasasagi.tasks.filter.duplicates.keys import exact_key
 from kasasagi.tasks.filter.duplicates.published import NO_PAIR, REASON, published_keys
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import open_tables
 from tests.run_example import build_example_run
 
 JOB = "two-models-one-judge"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.tables import table
-from kasasagi.blocks.workspace.run_tables import build_database, open_tables
 from kasasagi.tasks.reports import keep_reports, reports
 from kasasagi.tasks.reports.judge import histogram, judge_figures
 from kasasagi.tasks.reports.politeness import politeness_figures
 from kasasagi.tasks.reports.statistics import Totals, clustered_share, kappa, mean, share
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import build_database, open_tables
 from tests.run_example import build_example_run
 
 

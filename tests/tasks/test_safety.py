@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.blocks.tables import PROMPTS, table
+from kasasagi.blocks.tables import PROMPTS
 from kasasagi.tasks.asking import ChunkJob, read_rows
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.pairs import format_chunk, pairs_of
@@ -18,6 +18,7 @@ from kasasagi.tasks.gate.evaluation.frames import stage_frame
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pairing import Candidate, Dropped, Pair, Refusals, Safety
 from kasasagi.tasks.pairing.named import STRATEGIES
+from kasasagi.tasks.tables import table
 from tests.flows.test_recipe import check, problem
 from tests.tasks.helpers import prompt, response, session
 from tests.tasks.test_format_dpo import both

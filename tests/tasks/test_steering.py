@@ -13,17 +13,10 @@ from kasasagi.blocks.canonical import ledger_key, prompt_id
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.tasks.asking import Answered, ChunkJob, read_rows
-from kasasagi.tasks.synthesize import (
-    MagpieSource,
-    Steering,
-    SteeringError,
-    draws_for,
-    prompts_from_draws,
-    sort_draws,
-    synthesize_chunk,
-)
-from kasasagi.tasks.synthesize.packs import pack_names, read_pack
-from kasasagi.tasks.synthesize.steering import SteeringParams
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.draws import draws_for, prompts_from_draws, sort_draws, synthesize_chunk
+from kasasagi.tasks.synthesize.packs import SteeringError, pack_names, read_pack
+from kasasagi.tasks.synthesize.steering import Steering, SteeringParams
 from kasasagi.tasks.text.languages import language_of
 from tests.tasks.helpers import session
 

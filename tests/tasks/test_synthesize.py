@@ -17,16 +17,10 @@ from kasasagi.blocks.models.llm import Completion, Request
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, Session, read_rows
 from kasasagi.tasks.filter import FilterConfig, filter_prompts
-from kasasagi.tasks.synthesize import (
-    DRAWS_IN_A_CHUNK,
-    MagpieSource,
-    Steering,
-    chunks_of_draws,
-    draws_for,
-    draws_wanted,
-    prompts_from_draws,
-    synthesize_chunk,
-)
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.counting import DRAWS_IN_A_CHUNK, chunks_of_draws, draws_wanted
+from kasasagi.tasks.synthesize.draws import draws_for, prompts_from_draws, synthesize_chunk
+from kasasagi.tasks.synthesize.steering import Steering
 from tests.tasks.helpers import session
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import check_recipe
@@ -16,6 +15,7 @@ from kasasagi.tasks.judge.checkers.code import sandbox
 from kasasagi.tasks.judge.checkers.code.sandbox import unsupported
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.verify.work import verify_chunk
+from kasasagi.tasks.tables import table
 from tests.tasks.helpers import asked, pairs_from, prompt, response, session
 
 JUDGE = JudgeConfig.model_validate({"method": "verify", "verify": {"constraint": 4, "kind": "number"}})

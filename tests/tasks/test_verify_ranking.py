@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
-from kasasagi.blocks.tables import table
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, Session, read_rows
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.rate import judge_chunk
+from kasasagi.tasks.tables import table
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.judge import fenced_texts, judge_reply, text_rating
 from tests.tasks.helpers import asked, pairs_from, prompt, response, session

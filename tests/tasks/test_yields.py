@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasasagi.tasks.synthesize import Yield, below_floor, clearly_below_floor, remedy
+from kasasagi.tasks.synthesize.yields import Yield, below_floor, clearly_below_floor, remedy
 
 
 def test_yields_add_up_and_name_the_commonest_reason_first() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from duckdb import DuckDBPyConnection
 
-from kasasagi.blocks.workspace.run_tables import identifier
+from kasasagi.tasks.tables.run_tables import identifier
 
 RATINGS = ("chosen_rating", "rejected_rating", "margin")
 OTHER_NAME = "_text"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from kasasagi.blocks.tables import PUBLIC
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.views.table_reader import reading
+from kasasagi.tasks.tables import PUBLIC
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,12 +10,13 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.hints import command
-from kasasagi.blocks.tables import PUBLIC, quoted
+from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import UsageError
 from kasasagi.flows.views.safe_text import nearest, plural, visible
 from kasasagi.flows.views.table_reader import fetch, reading
 from kasasagi.flows.views.tables.pair_texts import show_texts
+from kasasagi.tasks.tables import PUBLIC
 
 ALLOWED = "SELECT, WITH, FROM, VALUES, PIVOT, DESCRIBE, SHOW and SUMMARIZE"
 COUNT_AT_MOST = 1_000_000

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.models.llm import PASSING
-from kasasagi.blocks.workspace.run_tables import open_tables
 from kasasagi.blocks.workspace.runs import RunState, Workspace
 from kasasagi.blocks.workspace.shards import Shard
 from kasasagi.tasks.filter.duplicates.keys import exact_key
+from kasasagi.tasks.tables.run_tables import open_tables
 
 REASON = "published_before"
 NO_PAIR = "no_pair_before"

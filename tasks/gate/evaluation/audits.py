@@ -5,12 +5,12 @@ from functools import partial
 
 import duckdb
 
-from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope
 from kasasagi.tasks.gate.evaluation.observation import ExpectationCounts, outcome_of
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.tables.run_tables import with_more_memory
 
 NOTHING_SEEN = {"element_count": 0, "missing_count": 0, "unexpected_count": 0, "unexpected_percent": 0.0}
 DIGITS = 3

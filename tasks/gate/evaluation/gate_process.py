@@ -17,12 +17,12 @@ import orjson
 from pydantic import Field
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.workspace.run_tables import tables_of
 from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
 from kasasagi.tasks.gate.evaluation.evaluate import import_library, is_library_imported, judge_together
 from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope, Judge
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.tables.run_tables import tables_of
 
 END_SECONDS = 10.0
 

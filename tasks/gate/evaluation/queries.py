@@ -11,9 +11,9 @@ import duckdb
 
 from kasasagi.blocks.locked_sql import locked_duckdb
 from kasasagi.blocks.tables import quoted
-from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.tasks.gate.evaluation.frames import stage_query
 from kasasagi.tasks.gate.expectation import BATCH
+from kasasagi.tasks.tables.run_tables import with_more_memory
 
 ROWS = "batch"
 

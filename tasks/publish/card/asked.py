@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 import orjson
 
-from kasasagi.blocks.workspace.run_tables import with_more_memory
 from kasasagi.tasks.publish.card.markdown import mask_secrets
+from kasasagi.tasks.tables.run_tables import with_more_memory
 
 MOST_WAYS = 12
 """Rows of one model in one stage; what is left is counted in one more, so that a card stays a card."""

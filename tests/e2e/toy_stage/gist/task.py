@@ -1,4 +1,4 @@
-"""The task that sums up: one call for each prompt, a column of the prompts and one of the responses."""
+"""The task that sums up: one call for each prompt, a table, a column of the prompts and one of the responses."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -75,7 +75,8 @@ def sort(
         for name, column in (("prompts", "gist"), ("responses", "gist_length"))
         if name in job.inputs
     }
-    return ChunkResult(len(prompts), len(sums), {"quarantine": quarantine}, tables=tables)
+    gists = [{"prompt_id": prompt, "gist": gist} for prompt, gist in sums.items()]
+    return ChunkResult(len(prompts), len(sums), {"gists": gists, "quarantine": quarantine}, tables=tables)
 
 
 def _with_column(rows: pa.Table, column: str, sums: Mapping[str, str]) -> pa.Table:

@@ -7,16 +7,14 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
-from kasasagi.blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGES, no_rows, quoted
+from kasasagi.blocks.tables import PROMPTS, STAGES, Table, no_rows, quoted
 from kasasagi.blocks.workspace.runs import Run, RunHandle, WorkspaceError
 from kasasagi.blocks.workspace.shards import Account
+from kasasagi.tasks.tables import PUBLIC, TABLES
 
 Given = TypeVar("Given")
 MEMORY = "128MB"
 MORE_MEMORY = ("512MB", "2GB")
-REPLACED = ("prompts", "responses")
-"""Tables that a later stage may make again."""
-WITH_KEPT_COLUMNS = ("responses", "ratings", "pairs")
 
 
 def open_tables(run: Run) -> duckdb.DuckDBPyConnection:
@@ -45,8 +43,8 @@ def empty_tables(kept: Sequence[pa.Field] = ()) -> duckdb.DuckDBPyConnection:
     """
     connection = duckdb.connect(":memory:")
     more = [field for field in kept if field.name not in PROMPTS.names]
-    for name, schema in SCHEMAS.items():
-        columns = pa.schema([*schema, *more]) if schema is PROMPTS else schema
+    for name, table in TABLES.items():
+        columns = pa.schema([*table.columns, *more]) if table.columns is PROMPTS else table.columns
         connection.register(f"empty_{name}", columns.empty_table())
         connection.execute(f"CREATE VIEW all_{name} AS SELECT * FROM empty_{name}")
     _create_public_views(connection, [])
@@ -125,16 +123,16 @@ def stage_accounts(handles: Sequence[RunHandle]) -> dict[str, Account]:
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, run: Run, handles: Sequence[RunHandle]) -> None:
-    for name, schema in SCHEMAS.items():
-        connection.execute(f"CREATE VIEW all_{name} AS {_union(run, handles, name, schema)}")
+    for name, table in TABLES.items():
+        connection.execute(f"CREATE VIEW all_{name} AS {_union(run, handles, table)}")
     _create_public_views(connection, handles)
 
 
 def _create_public_views(connection: duckdb.DuckDBPyConnection, handles: Sequence[RunHandle]) -> None:
     """Make the views that users know of those that hold all rows."""
     kept = _kept_columns(connection)
-    for name in SCHEMAS:
-        connection.execute(f"CREATE VIEW {name} AS {_with_kept(name, kept)}")
+    for name, table in TABLES.items():
+        connection.execute(f"CREATE VIEW {name} AS {_with_kept(table, kept)}")
     connection.execute(f"CREATE TABLE stage_rows AS {no_rows(STAGES)}")
     places = ", ".join("?" * len(STAGES.names))
     for stage, account in stage_accounts(handles).items():
@@ -143,10 +141,10 @@ def _create_public_views(connection: duckdb.DuckDBPyConnection, handles: Sequenc
     connection.execute("CREATE VIEW stages AS SELECT * FROM stage_rows")
 
 
-def _union(run: Run, handles: Sequence[RunHandle], name: str, schema: pa.Schema) -> str:
+def _union(run: Run, handles: Sequence[RunHandle], table: Table) -> str:
     """SQL for all rows of a table; a reused chunk's calls are reused and cost nothing in this run."""
-    store = run.workspace.shards
-    last = stage_making(name, handles) if name in REPLACED else None
+    store, name = run.workspace.shards, table.name
+    last = stage_making(name, handles) if table.replaced else None
     parts = []
     for reused in (False, True):
         here = [h for h in handles if h.reused is reused and name in h.handle.shards]
@@ -155,7 +153,7 @@ def _union(run: Run, handles: Sequence[RunHandle], name: str, schema: pa.Schema)
         if files:
             columns = "* REPLACE (true AS reused, 0.0::DOUBLE AS cost_usd)" if reused and name == "calls" else "*"
             parts.append(f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true)")
-    return " UNION ALL BY NAME ".join(parts) or no_rows(schema)
+    return " UNION ALL BY NAME ".join(parts) or no_rows(table.columns)
 
 
 def prompts_to_answer(handles: Sequence[RunHandle]) -> int:
@@ -178,13 +176,13 @@ def _kept_columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for name in columns if name not in PROMPTS.names]
 
 
-def _with_kept(name: str, kept: Sequence[str]) -> str:
-    if name not in WITH_KEPT_COLUMNS or not kept:
-        return f"SELECT * FROM all_{name}"
-    own = set(SCHEMAS[name].names)
+def _with_kept(table: Table, kept: Sequence[str]) -> str:
+    if not table.with_kept or not kept:
+        return f"SELECT * FROM all_{table.name}"
+    own = set(table.columns.names)
     columns = ", ".join(f"p.{identifier(column)}" for column in kept if column not in own)
     join = "LEFT JOIN all_prompts AS p USING (prompt_id)"
-    return f"SELECT t.*{', ' + columns if columns else ''} FROM all_{name} AS t {join}"
+    return f"SELECT t.*{', ' + columns if columns else ''} FROM all_{table.name} AS t {join}"
 
 
 def identifier(name: str) -> str:

@@ -7,10 +7,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from kasasagi.blocks.tables import PROMPTS, PUBLIC, SCHEMAS, STAGES, table
-from kasasagi.blocks.workspace.run_tables import build_database, open_tables, stage_accounts, tables_of
+from kasasagi.blocks.tables import PROMPTS, STAGES
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.tasks.tables import PUBLIC, TABLES, table
+from kasasagi.tasks.tables.run_tables import build_database, open_tables, stage_accounts, tables_of
 from tests.run_example import build_example_run
 
 
@@ -59,7 +60,7 @@ def test_columns_are_those_that_are_promised_in_their_types(run: Run) -> None:
     with open_tables(run) as connection:
         for name in PUBLIC:
             found = connection.sql(f"SELECT * FROM {name} LIMIT 0").to_arrow_table().schema
-            for field in SCHEMAS[name]:
+            for field in TABLES[name].columns:
                 assert found.field(field.name).type == field.type, (name, field.name)
 
 
