@@ -8,8 +8,7 @@ from pathlib import Path
 import openai
 
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
-from kasasagi.blocks.dispatch.batch.lane import FOLDER
-from kasasagi.blocks.dispatch.batch.notes import URLS, BatchNote, BatchNotes
+from kasasagi.blocks.dispatch.batch.notes import FOLDER, URLS, BatchNote, BatchNotes
 from kasasagi.blocks.dispatch.batch.result_lines import in_portions, read_results, store_permanent
 from kasasagi.blocks.dispatch.batch.retries import TRANSIENT_ERRORS
 from kasasagi.blocks.endpoints.failures import read_failure
@@ -44,7 +43,7 @@ def cancel(workspace: Workspace, note: BatchNote) -> str:
 
     The note stays where nobody could be asked, or the server is still breaking off. Raises KasasagiError, LedgerError.
     """
-    if note.is_of_another:
+    if BatchNotes(workspace.ledger_folder / FOLDER).is_handed_over(note):
         raise KasasagiError(f"the batch {note.name} is being sent by process {note.pid}: stop that run first")
     if "://" in note.address:
         return asyncio.run(_cancel_at_server(workspace, note))

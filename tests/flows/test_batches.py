@@ -1,16 +1,14 @@
 """`kasasagi ledger batches`: what waits is listed, and what is cancelled keeps what it answered."""
 
-import os
 import threading
 from contextlib import suppress
 from pathlib import Path
 
 import click
-import psutil
 import pytest
 import typer
 
-from kasasagi.blocks.dispatch.batch.notes import BatchNote, BatchNotes
+from kasasagi.blocks.dispatch.batch.notes import FOLDER, BatchNote, BatchNotes
 from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.cli.batches import batches
@@ -136,9 +134,9 @@ def test_what_cannot_be_cancelled_is_said_in_one_sentence(tmp_path: Path) -> Non
     note = a_note(place, "http://127.0.0.1:1/v1", "batch_7")
     with pytest.raises(KasasagiError, match="cannot connect to"):
         cancel(place, find_batch(place, "batch_7"))
-    parent = psutil.Process(os.getppid())
-    handed = note.model_copy(update={"batch_id": None, "pid": parent.pid, "pid_started": parent.create_time()})
-    with pytest.raises(KasasagiError, match=f"sent by process {parent.pid}"):
+    handed = note.model_copy(update={"batch_id": None})
+    handing_over = BatchNotes(place.ledger_folder / FOLDER).handing_over(note.name)
+    with handing_over, pytest.raises(KasasagiError, match=f"sent by process {note.pid}"):
         cancel(place, handed)
     with pytest.raises(UsageError, match="waiting are: batch_7"):
         find_batch(place, "batch_8")

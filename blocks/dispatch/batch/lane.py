@@ -15,7 +15,7 @@ from typing import Protocol
 import openai
 
 from kasasagi.blocks.dispatch.batch.backends import BatchBackend, BatchFolder, BatchServer, BatchStatus, LostBatchError
-from kasasagi.blocks.dispatch.batch.notes import HANDED_OVER_HERE, URLS, BatchNotes, new_name
+from kasasagi.blocks.dispatch.batch.notes import FOLDER, URLS, BatchNotes, new_name
 from kasasagi.blocks.dispatch.batch.result_lines import in_portions, read_results, store_permanent, stored_answers
 from kasasagi.blocks.dispatch.batch.retries import NO_ANSWER, TRANSIENT_ERRORS, UnansweredError, retry_until_answered
 from kasasagi.blocks.dispatch.batch.splitting import Batch, split_into_batches
@@ -28,7 +28,6 @@ from kasasagi.blocks.ledger.store import LedgerError
 from kasasagi.blocks.models.kinds import BatchConfig, ModelConfig, OpenAIModel, missing_key
 from kasasagi.blocks.models.llm import Completion
 
-FOLDER = "batches"
 BATCH_GONE = Completion(error="batch_failed", detail="the server does not have the batch any more", transient=True)
 
 
@@ -153,16 +152,16 @@ class BatchLane(Lane):
         lines = [(key, line) for key, (_, line) in part.items()]
         identity, name = self._batch_callbacks.identity(self._label), new_name()
         self._noted.add(name)
-        HANDED_OVER_HERE.add(name)
         self.in_flight += 1
         try:
-            note = await asyncio.to_thread(
-                self._notes.begin, self._address, identity, self._model.key_variable(), url, lines, name
-            )
-            part.clear()
-            batch = Batch(note, jobs, adaptation=adaptation)
-            self._expect(batch)
-            await self._submit(batch)
+            with self._notes.handing_over(name):
+                note = await asyncio.to_thread(
+                    self._notes.begin, self._address, identity, self._model.key_variable(), url, lines, name
+                )
+                part.clear()
+                batch = Batch(note, jobs, adaptation=adaptation)
+                self._expect(batch)
+                await self._submit(batch)
         except OSError as error:
             self._batch_callbacks.report_unwritable(self._write_error(error))
             return
@@ -170,7 +169,6 @@ class BatchLane(Lane):
             self._abandon(batch, error)
             return
         finally:
-            HANDED_OVER_HERE.discard(name)
             self.in_flight -= 1
         if batch.note.batch_id is not None:
             await self._wait(batch)
@@ -261,7 +259,9 @@ class BatchLane(Lane):
     async def _wait_for_handover(self, batch: Batch) -> bool:
         """Wait until no other task submits a batch; False where its note is gone, e.g. after a failure."""
         while True:
-            busy = batch.note.is_of_another  # asked before the note is read, so that its last state is read
+            busy = self._notes.is_handed_over(
+                batch.note
+            )  # asked before the note is read, so that its last state is read
             if self._notes.is_gone(batch.note.name):
                 return False
             batch.note = self._notes.read(batch.note.name) or batch.note

@@ -1,6 +1,7 @@
 """What is written down of batches that wait at a server, before a caller waits: a restart finds them again.
 
 Each batch is two files beside the ledger: NAME.jsonl, the requests as they are handed over, and NAME.json, the note.
+While a run hands it over it holds NAME.lock, which the system takes from a process that dies.
 """
 
 import os
@@ -11,16 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from kasasagi.blocks.models.kinds import Config
-from kasasagi.blocks.processes import is_alive, start_time
+from kasasagi.blocks.processes import start_time
 
+FOLDER = "batches"
 URLS = {"messages": "/v1/chat/completions", "prompt": "/v1/completions", "input": "/v1/embeddings"}
-
-
-HANDED_OVER_HERE: set[str] = set()
-"""The names of the batches that this process is handing over at the moment."""
 
 
 def new_name() -> str:
@@ -38,16 +37,9 @@ class BatchNote(Config):
     url: str = Field(description="The endpoint that all its requests go to.")
     keys: tuple[str, ...] = Field(description="The ledger keys of its requests, which are their custom_ids.")
     made: float = Field(description="When it was made, in seconds since the epoch.")
-    pid: int = Field(description="The process that hands it over.")
-    pid_started: float = Field(description="When that process started, so that a reused number is noticed.")
+    pid: int = Field(description="The process that hands it over, for people.")
+    pid_started: float = Field(description="When that process started.")
     batch_id: str | None = Field(None, description="The server's id; None until the server has taken it.")
-
-    @property
-    def is_of_another(self) -> bool:
-        """Whether another living process, or another run of this one, is still handing it over."""
-        if self.batch_id is not None or self.pid == os.getpid():
-            return self.batch_id is None and self.name in HANDED_OVER_HERE
-        return is_alive(self.pid, self.pid_started)
 
 
 class BatchNotes:
@@ -59,6 +51,21 @@ class BatchNotes:
     def requests_file(self, name: str) -> Path:
         """Return where the requests of a batch lie, one JSON object a line; `vllm run-batch -i` reads it too."""
         return self.folder / f"{name}.jsonl"
+
+    def handing_over(self, name: str) -> FileLock:
+        """Return the lock that a run holds while it hands a batch over; its folder is made. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._lock_file(name), timeout=0, thread_local=False)
+
+    def is_handed_over(self, note: BatchNote) -> bool:
+        """Return whether a run that lives, of this process or another, is still handing a batch over."""
+        if note.batch_id is not None or not self._lock_file(note.name).exists():
+            return False
+        try:
+            with self.handing_over(note.name):
+                return False
+        except Timeout:
+            return True
 
     def begin(
         self,
@@ -127,6 +134,10 @@ class BatchNotes:
         """Remove what is written down of a batch whose answers are kept."""
         (self.folder / f"{note.name}.json").unlink(missing_ok=True)
         self.requests_file(note.name).unlink(missing_ok=True)
+        self._lock_file(note.name).unlink(missing_ok=True)
+
+    def _lock_file(self, name: str) -> Path:
+        return self.folder / f"{name}.lock"
 
 
 def request_line(key: str, url: str, body: dict[str, Any]) -> bytes:

@@ -2,12 +2,10 @@
 
 import asyncio
 import multiprocessing
-import os
 import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import psutil
 import pytest
 
 from kasasagi.blocks.dispatch.batch.backends import BatchServer
@@ -286,10 +284,8 @@ def test_a_batch_that_another_run_gave_up_is_not_waited_for(tmp_path: Path, serv
     store, asked = BatchNotes(tmp_path / "batches"), questions(6, about="given up")
     lines = [(one.key, b"{}\n") for one in asked]
     note = store.begin(server.base_url, "small", None, "/v1/chat/completions", lines)
-    parent = psutil.Process(os.getppid())
-    store.save(note.model_copy(update={"pid": parent.pid, "pid_started": parent.create_time()}))
     before = batches(server)
-    with dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
+    with store.handing_over(note.name), dispatching(tmp_path, {"small": batched(server)}) as dispatcher:
         found: list[Completion] = []
         waiting = background(lambda: found.extend(dispatcher.ask(asked)))
         until(lambda: dispatcher.counters.asked == 6)
