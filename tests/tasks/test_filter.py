@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kasasagi.blocks.canonical import prompt_id
-from kasasagi.tasks.filter import FilterConfig, FilterError, FilterResult, check_filter, filter_digest, filter_prompts
+from kasasagi.tasks.filter import (
+    FilterConfig,
+    FilterError,
+    FilterResult,
+    check_filter,
+    filter_digest,
+    filter_prompts,
+    sql,
+)
 from kasasagi.tasks.filter.duplicates.keys import same_text
 from kasasagi.tasks.filter.sql import SqlSandbox
 from kasasagi.tasks.text.endings import ENDED, is_cut_off
@@ -190,6 +198,13 @@ def test_a_predicate_that_is_no_condition_on_one_row_is_refused_before_anything_
 )
 def test_a_predicate_on_columns_of_any_type_passes_the_check(tmp_path: Path, predicate: str) -> None:
     check_filter(FilterConfig(where={"mine": predicate}), COLUMNS, tmp_path)
+
+
+def test_a_filter_without_predicates_is_checked_without_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "locked_duckdb", None)
+    check_filter(FilterConfig(), COLUMNS, tmp_path)
 
 
 def test_an_unknown_column_names_the_known_ones(tmp_path: Path) -> None:
