@@ -5,6 +5,9 @@ For each pair the oracle grades both responses: the chosen one is really better,
 one judge of several or another strategy would have made of the same ratings is then worked out without a further call:
 a table with a line for each. --rich runs a job in which all of them have a choice: four answers to each instruction,
 and two judges, hina with a cool and with a hot head.
+
+--checklist has hina answer the sums of the recipe `arithmetic` and compares ways of judging them at equal calls: hina's
+ratings in both orders, against a checklist whose items checkers decide, with more answers for the calls that it saves.
 """
 
 import argparse
@@ -37,6 +40,18 @@ RICH = (
     "respond.samples=2",
     "gates.on_fail=warn",
 )
+SUMS = 4
+"""Answers to each sum that hina rates in both orders; equal ones are not shown, so about five calls in all."""
+CHECKED = (
+    "judge={method: checklist, items: [{item: The result is right., weight: 4, check: {kind: number, truth: answer}}, "
+    "{item: The calculation is shown., check: {kind: regex, constraint: '='}}]}"
+)
+WAYS: dict[str, tuple[str, ...]] = {
+    "ultrafeedback, both orders": ("judge={model: hina, orders: both}", f"respond.samples={SUMS}"),
+    "checklist, as many answers": (CHECKED, f"respond.samples={SUMS}"),
+    "checklist, as many calls": (CHECKED, f"respond.samples={SUMS + 1}"),
+}
+"""Ways of judging with what they set in the recipe `arithmetic`."""
 _PAIRS = """
 SELECT q.messages, c.content AS chosen, r.content AS rejected
 FROM pairs AS p
@@ -166,6 +181,51 @@ def options_table(run: Run) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *lines])
 
 
+def ways_table(folder: Path, target: int) -> str:
+    """Return a line for each way of judging hina's answers to sums, in Markdown.
+
+    Args:
+        folder: Where the runs work and publish.
+        target: The number of sums; there are 200.
+    """
+    header = ["way", "judge calls", "calls for a sum", "pairs", "prompts", *VERDICTS, "better, 95%"]
+    lines = [header, ["---"] * len(header)]
+    for name, changes in WAYS.items():
+        run = arithmetic(folder, target, changes)
+        lines.append([name, *_way(run)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _way(run: Run) -> list[str]:
+    """Return the calls of one run and what its pairs are worth."""
+    with open_tables(run) as tables:
+        counts = count(tables.sql(_PAIRS).to_arrow_table().to_pylist())
+        [[judged, calls, prompts, giving]] = tables.execute(
+            "SELECT (SELECT count(*) FROM calls WHERE stage = 'judge'), (SELECT count(*) FROM calls), "
+            "(SELECT count(*) FROM prompts), (SELECT count(DISTINCT prompt_id) FROM pairs)"
+        ).fetchall()
+    known = sum(counts[name] for name in VERDICTS)
+    right = share(counts["better"], known)
+    interval = f"{right.low:.1%} to {right.high:.1%}" if right else ""
+    shares = [f"{counts[name] / max(1, known):.1%}" for name in VERDICTS]
+    return [
+        f"{judged:,}",
+        f"{calls / max(1, prompts):.1f}",
+        f"{known:,}",
+        f"{giving / max(1, prompts):.0%}",
+        *shares,
+        interval,
+    ]
+
+
+def arithmetic(folder: Path, target: int, changes: Sequence[str]) -> Run:
+    """Return a run of the recipe `arithmetic` with so many sums in a workspace, without its way of judging."""
+    from kasasagi.flows.runner import run_recipe
+
+    settings = [f"publish.path={folder / 'out'}", "gates.on_fail=warn", *changes]
+    return run_recipe("arithmetic", settings, workspace=folder / "workspace", rows=target).run
+
+
 def quickstart(folder: Path, target: int, changes: Sequence[str] = ()) -> Run:
     """Return a quickstart with so many instructions in a workspace."""
     from kasasagi.flows.runner import run_recipe
@@ -181,8 +241,12 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--target", type=int, default=1_000)
     parser.add_argument("--rich", action="store_true", help="four answers to each instruction, and two judges")
+    parser.add_argument("--checklist", action="store_true", help="hina's sums, rated by hina or by a checklist")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
+        if arguments.checklist:
+            print(ways_table(Path(name), arguments.target))
+            return
         if arguments.run:
             run = Workspace.resolve(arguments.workspace).run(arguments.run)
         else:

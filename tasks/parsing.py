@@ -116,10 +116,24 @@ def ask_readable(
 
     Returns what was read for each question, and every answer. Raises what the dispatcher raises.
     """
-    first = ask(session, questions, stage, chunk)
+    return read_or_repair(session, ask(session, questions, stage, chunk), reads, again, stage, chunk)
+
+
+def read_or_repair(
+    session: Session,
+    first: Sequence[Answered],
+    reads: Sequence[Callable[[str], T]],
+    again: Again | None,
+    stage: str,
+    chunk: int,
+) -> tuple[list[ParsedReply[T]], list[Answered]]:
+    """Read each answer by its own function, and ask once more, with `again`, for those that cannot be read.
+
+    Returns what was read for each question, and every answer. Raises what the dispatcher raises.
+    """
     parsed = [parse_reply(answered, read) for answered, read in zip(first, reads, strict=True)]
     if again is None:
-        return parsed, first
+        return parsed, [*first]
     places = [at for at, one in enumerate(parsed) if one.problem and one.answered.completion.error is None]
     second = ask(session, [_again(session, parsed[at], again) for at in places], stage, chunk)
     for at, answered in zip(places, second, strict=True):

@@ -14,7 +14,7 @@ from kasasagi.tasks.judge.methods import Method, method_of
 from kasasagi.tasks.judge.prompt import Language
 from kasasagi.tasks.judge.rate import read_answer
 from kasasagi.tasks.judge.replies.lines import UnreadableReply
-from kasasagi.tasks.judge.requests import body_for
+from kasasagi.tasks.judge.requests import body_for, shown_data
 from kasasagi.tasks.recipe import Recipe
 
 EXAMPLE: dict[Language, str] = {"en": "What is the capital of Japan?", "ja": "日本の首都はどこですか。"}
@@ -47,14 +47,14 @@ async def ask_preference(
         The completion that failed, if one did.
     """
     recipe, asked = loaded.recipe, _questions(loaded, judging, label)
-    method = _method(loaded, judging, label)
+    method, shown = _method(loaded, judging, label), shown_data(judging, example_row(recipe))
     ratings: dict[int, float] = {}
     for group, question, texts in asked:
         completion = await complete(question.request)
         if completion.error is not None:
             return completion
         try:
-            verdicts = read_answer(method, Answered(question, completion, False), texts, judging.criteria[0])
+            verdicts = read_answer(method, Answered(question, completion, False), texts, judging.criteria[0], shown)
         except UnreadableReply as error:
             what = f"its verdict on a plain example cannot be read ({error})"
             log(f"warning: models.{label}: {what}; {_remedy(recipe, label)}")

@@ -16,6 +16,7 @@ from kasasagi.flows.rebuild.rebuild import rebuild_pairs
 from kasasagi.flows.recipe.loading import check_recipe
 from kasasagi.flows.views.safe_text import messages_text
 from kasasagi.flows.views.table_reader import fetch, reading
+from kasasagi.tasks.judge.checklist.config import HIGHEST
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.human import HUMAN
 from kasasagi.tasks.judge.verify.ranking import DECIDING
@@ -85,6 +86,8 @@ def scale_of(judge: JudgeConfig | None, least: float | None, most: float | None)
     """Return the scale of a judge's ratings: as the recipe says, else between those that it gave."""
     if judge is not None and (judge.checks or judge.method == "pairwise"):
         return ArgillaScale.from_bounds(0, 1)
+    if judge is not None and judge.is_checklist:
+        return ArgillaScale.from_bounds(0, HIGHEST)
     if judge is not None and judge.rubric is not None:
         return ArgillaScale.from_values(judge.rubric.steps)
     if judge is None or not (judge.method == "reward" or is_own(judge.method)) or least is None or most is None:

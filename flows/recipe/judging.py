@@ -1,17 +1,23 @@
 """What a recipe says of its judges, checked against its models and its pairs."""
 
+import math
 from pathlib import Path
 
 from kasasagi.blocks.models.kinds import BundledModel, RewardModel
 from kasasagi.flows.recipe.errors import RecipeError, shown
 from kasasagi.tasks.format_dpo.config import PairsConfig
-from kasasagi.tasks.judge.config import VERIFY
+from kasasagi.tasks.judge.checklist.config import HIGHEST
+from kasasagi.tasks.judge.config import CHECKLIST, VERIFY, JudgeConfig
 from kasasagi.tasks.load import SOURCE
 from kasasagi.tasks.publish.config import RESPONSE_FORMATS
 from kasasagi.tasks.recipe import Recipe
 
-_UP_TO_ONE = {"pairwise": "shares of matches won, from 0 to 1", VERIFY: "1 for correct and 0 for incorrect"}
-"""The ways of judging whose ratings are at most 1, and what these are."""
+_HIGHEST = {
+    "pairwise": (1, "shares of matches won, from 0 to 1"),
+    VERIFY: (1, "1 for correct and 0 for incorrect"),
+    CHECKLIST: (HIGHEST, "ten times the share of the items that are met, from 0 to 10"),
+}
+"""The ways of judging with a highest rating that bounds must not exceed, and what their ratings are."""
 
 
 def judging_problems(recipe: Recipe) -> list[str]:
@@ -36,9 +42,10 @@ def judging_problems(recipe: Recipe) -> list[str]:
     rated_by = VERIFY if judge.checks else judge.method
     bounds = {"min_margin": pairs.min_margin, "min_chosen_rating": pairs.min_chosen_rating or 0}
     problems += [
-        f"pairs.{name}: {value:g} is more than {rated_by} can give, whose ratings are {_UP_TO_ONE[rated_by]}; lower it"
+        f"pairs.{name}: {value:g} is more than {rated_by} can give, whose ratings are {ratings}; lower it"
         for name, value in bounds.items()
-        if rated_by in _UP_TO_ONE and value > 1
+        for highest, ratings in [_HIGHEST.get(rated_by, (math.inf, ""))]
+        if value > highest
     ]
     problems += [
         f"judge: {name!r} is {'a' if rewards else 'no'} reward model, and judge.method is {judge.method}; "
@@ -50,9 +57,27 @@ def judging_problems(recipe: Recipe) -> list[str]:
     bundled = [name for name in judge.judges if isinstance(recipe.models.get(name), BundledModel)]
     if judge.output == "json" and bundled:
         problems.append(f"judge.output: the bundled model {bundled[0]!r} cannot be held to JSON; use sections")
+    problems += _checklist_problems(recipe, judge)
     if judge.together and bundled:
         problems.append(f"judge.together: the bundled model {bundled[0]!r} rates one aspect a call; leave together out")
     return problems
+
+
+def _checklist_problems(recipe: Recipe, judge: JudgeConfig) -> list[str]:
+    """Return which models of a checklist cannot follow its form."""
+    if not judge.is_checklist:
+        return []
+    asked = dict.fromkeys(judge.judges, "leave model out, so that checkers alone decide")
+    asked |= {judge.items_writer: "give the items"} if judge.items_writer else {}
+    return [
+        f"judge: the bundled model {name!r} was not trained on checklists; name another model, or {remedy}"
+        for name, remedy in asked.items()
+        if isinstance(recipe.models.get(name), BundledModel)
+    ] + [
+        f"judge.items_by: {name!r} is a reward model, which gives numbers and no words; name another"
+        for name in [judge.items_by]
+        if name and isinstance(recipe.models.get(name), RewardModel)
+    ]
 
 
 def _problems_of_responses(recipe: Recipe) -> list[str]:

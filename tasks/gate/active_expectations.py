@@ -25,11 +25,14 @@ def active_expectations(recipe: Any) -> tuple[Expectation, ...]:
     wanted = {stage.name for stage in STAGES if stage.wanted(recipe)}
     own = [gate_of(entry.name).expect for entry in recipe.stages]
     changed = [one for gate in own for one in gate if not any(each.replaces(one) for each in recipe.gates.expect)]
+    several, checks = False, False
+    if judging is not None:
+        several, checks = len(judging.votes) > 1, judging.checks or not judging.judges
     names = wanted | {entry.name for entry in recipe.stages}
     return tuple(
         one
         for one in (
-            *recipe.gates.all(judging is not None and len(judging.votes) > 1, judging is not None and judging.checks),
+            *recipe.gates.all(several, checks),
             *changed,
         )
         if one.stage in names

@@ -4,11 +4,12 @@ import time
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from kasasagi.blocks.configuration import with_default_sampling
 from kasasagi.blocks.models.kinds import Config, Sampling
 from kasasagi.blocks.own.python import is_own, short_name
+from kasasagi.tasks.judge.checklist.config import Item, item_of
 from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.verify.config import VerifyConfig
 
@@ -17,6 +18,8 @@ Aspect = Literal["overall-rating", "helpfulness", "honesty", "instruction-follow
 ORDERINGS = ("first", "swapped")
 VERIFY = "verify"
 """The way of judging that asks no model, and the name of its judge in the ratings."""
+CHECKLIST = "checklist"
+"""The way of judging by items with yes or no, and its aspect in the ratings."""
 WEEK_SECONDS = 7 * 86_400
 FIRST_MONDAY = 4 * 86_400
 """Seconds from the start of 1970, a Thursday, to its first Monday."""
@@ -95,8 +98,16 @@ class JudgeConfig(Config):
     method: MethodName = Field(
         "ultrafeedback",
         description="How to judge: ultrafeedback (ratings by aspects), pairwise (the better of two), rubric (your "
-        "own), reward (a reward model's number), verify (check answers without a model), or the dotted "
-        "path of a class in a Python file next to the recipe.",
+        "own), checklist (yes or no to items), reward (a reward model's number), verify (check answers without a "
+        "model), or the dotted path of a class in a Python file next to the recipe.",
+    )
+    items: str | tuple[Annotated[Item, BeforeValidator(item_of)], ...] | None = Field(
+        None,
+        description="For checklist: column of the prompts with each prompt's items (texts, or mappings as here), or "
+        "one list of items for all prompts. Default: a model writes them, once for each prompt.",
+    )
+    items_by: str | None = Field(
+        None, description="For checklist: name of the model that writes the items; default: the first judge."
     )
     verify: VerifyConfig | None = Field(
         None,
@@ -155,7 +166,7 @@ class JudgeConfig(Config):
 
     @model_validator(mode="after")
     def _somebody_judges_once(self) -> Self:
-        if self.verifies:
+        if self.verifies or (self.is_checklist and not self.judges and (self.items or self.items_by)):
             return self
         if (self.model is None) == (not self.models):
             alone = "; to check answers without a judge, set method: verify" if self.verify and not self.models else ""
@@ -190,6 +201,24 @@ class JudgeConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _has_items_for_a_checklist(self) -> Self:
+        if (self.items is not None or self.items_by is not None) and not self.is_checklist:
+            raise ValueError(f"items and items_by are for checklist, and method is {self.method}; leave them out")
+        if self.items is not None and self.items_by is not None:
+            raise ValueError("items are given and items_by writes them; set one of the two")
+        if self.items is not None and not self.items:
+            raise ValueError(
+                "items is empty; list at least one, name a column, or leave it out so that a model writes them"
+            )
+        if self.is_checklist and self.prompt is not None:
+            raise ValueError("prompt does not apply to checklist, which asks in our words; leave it out")
+        if self.is_checklist and self.ranks_correct and not self.judges:
+            raise ValueError(
+                "verify lets judges rank the correct answers, and no model judges; name one, or leave verify out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_scale_to_read(self) -> Self:
         if self.read == "distribution" and self.method not in ("ultrafeedback", "rubric"):
             raise ValueError(f"read: distribution is for ratings on a scale; {self.method} has none, so leave read out")
@@ -220,6 +249,8 @@ class JudgeConfig(Config):
         """Names of what each judge rates, as they stand in the column `aspect` of the ratings."""
         if is_own(self.method) or self.verifies:
             return (self.verifying.aspect if self.verifies else short_name(self.method),)
+        if self.is_checklist:
+            return (CHECKLIST,)
         if self.method in ("pairwise", "reward"):
             return ("better",) if self.method == "pairwise" else ("reward",)
         return (self.rubric.name,) if self.rubric else self.aspects
@@ -228,6 +259,18 @@ class JudgeConfig(Config):
     def verifies(self) -> bool:
         """Whether answers are checked without a model."""
         return self.method == VERIFY
+
+    @property
+    def is_checklist(self) -> bool:
+        """Whether items are answered with yes or no."""
+        return self.method == CHECKLIST
+
+    @property
+    def items_writer(self) -> str | None:
+        """Name of the model that writes the items of each prompt; None where they are given."""
+        if not self.is_checklist or self.items is not None:
+            return None
+        return self.items_by or self.judges[0]
 
     @property
     def ranks_correct(self) -> bool:
@@ -247,7 +290,11 @@ class JudgeConfig(Config):
     @property
     def alone(self) -> bool:
         """Whether each response is shown alone, so that there are no orders."""
-        return self.verifies or self.method == "reward" or (self.rubric is not None and not self.rubric.together)
+        return (
+            self.verifies
+            or self.method in (CHECKLIST, "reward")
+            or (self.rubric is not None and not self.rubric.together)
+        )
 
     @property
     def confirms(self) -> bool:
@@ -265,7 +312,7 @@ class JudgeConfig(Config):
 
         Where no model judges, there is one vote of no model.
         """
-        if self.verifies:
+        if not self.judges:
             return (Vote(VERIFY, "", 0),)
         return tuple(
             Vote(name if draw == 0 else f"{name}#{draw + 1}", name, draw)

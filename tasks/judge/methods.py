@@ -74,7 +74,7 @@ class Ultrafeedback:
         words = ours.aspects[aspect]
         shown = Exhibit(prompt["messages"], texts, language, as_json)
         messages = _messages(self.config, ours, shown, prompt, {"aspect": words}, {"aspect": words["name"]})
-        return _request(messages, _ratings_schema(len(texts), list(range(1, 6))) if as_json else None)
+        return with_schema(messages, _ratings_schema(len(texts), list(range(1, 6))) if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """Return what the recipe's own prompt cannot render."""
@@ -105,8 +105,8 @@ class Together:
         shown = Exhibit(prompt["messages"], texts, language, as_json)
         fields = {"aspects": [{**known[name], "key": name} for name in names]}
         ratings = _ratings_list(len(texts), list(range(1, 6)))
-        schema = _object(**dict.fromkeys(names, ratings)) if as_json else None
-        return _request(build_messages(ours, shown, fields), schema)
+        schema = json_object(**dict.fromkeys(names, ratings)) if as_json else None
+        return with_schema(build_messages(ours, shown, fields), schema)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """Return None: our words fit every prompt."""
@@ -134,7 +134,7 @@ class Pairwise:
         """Return two texts."""
         as_json, ours = self.config.output == "json", judge_prompt(language, "pairwise", bundled=self.bundled)
         shown = Exhibit(prompt["messages"], texts, language, as_json)
-        return _request(_messages(self.config, ours, shown, prompt, {}, {}), _COMPARISON if as_json else None)
+        return with_schema(_messages(self.config, ours, shown, prompt, {}, {}), _COMPARISON if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """Return what the recipe's own prompt cannot render."""
@@ -175,7 +175,7 @@ class ByRubric:
         }
         shown = Exhibit(prompt["messages"], texts, language, as_json, texts_of(prompt))
         messages = _messages(self.config, ours, shown, prompt, fields, {"rubric": fields["rubric"]})
-        return _request(messages, _ratings_schema(len(texts), rubric.steps) if as_json else None)
+        return with_schema(messages, _ratings_schema(len(texts), rubric.steps) if as_json else None)
 
     def problem(self, prompt: Mapping[str, Any]) -> str | None:
         """Return what the rubric's template, or the recipe's own prompt, cannot render."""
@@ -252,7 +252,7 @@ def _prompt_problem(config: JudgeConfig, prompt: Mapping[str, Any], placeholders
     return prompt_problem(config.prompt.text or "", prompt, placeholders) if config.prompt else None
 
 
-def _request(messages: list[Message], schema: Mapping[str, Any] | None) -> dict[str, Any]:
+def with_schema(messages: list[Message], schema: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return some messages, and what asks for JSON of a schema if one is given (OpenAI's structured outputs, also
     vLLM's).
     """
@@ -262,7 +262,8 @@ def _request(messages: list[Message], schema: Mapping[str, Any] | None) -> dict[
     return {"messages": messages, "response_format": form}
 
 
-def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
+def json_object(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object with these properties, all of them required."""
     return {
         "type": "object",
         "properties": properties,
@@ -277,12 +278,12 @@ def asked_aspects(config: JudgeConfig) -> Aspects:
 
 
 def _ratings_schema(count: int, steps: Sequence[float]) -> dict[str, Any]:
-    return _object(ratings=_ratings_list(count, steps))
+    return json_object(ratings=_ratings_list(count, steps))
 
 
 def _ratings_list(count: int, steps: Sequence[float]) -> dict[str, Any]:
     whole = all(float(step).is_integer() for step in steps)
-    entry = _object(
+    entry = json_object(
         text={"type": "integer", "enum": list(range(1, count + 1))},
         rationale={"type": "string"},
         rating={"type": "integer" if whole else "number", "enum": list(steps)},
@@ -290,4 +291,4 @@ def _ratings_list(count: int, steps: Sequence[float]) -> dict[str, Any]:
     return {"type": "array", "items": entry}
 
 
-_COMPARISON = _object(rationale={"type": "string"}, better={"type": "string", "enum": ["1", "2", "tie"]})
+_COMPARISON = json_object(rationale={"type": "string"}, better={"type": "string", "enum": ["1", "2", "tie"]})

@@ -11,6 +11,7 @@ METHODS: Registry[Any] = Registry(
         "pairwise": "kasasagi.tasks.judge.methods:Pairwise",
         "rubric": "kasasagi.tasks.judge.methods:ByRubric",
         "reward": "kasasagi.tasks.judge.methods:Reward",
+        "checklist": "kasasagi.tasks.judge.checklist.method:Checklist",
         "verify": "kasasagi.tasks.judge.verify.work:verify_chunk",
     },
     "kasasagi.tasks.judge.own_method:own_method",

@@ -118,7 +118,7 @@ class Exhibit:
     """What a judge is shown.
 
     Attributes are the conversation, the answers to it in their order, and the form and language of the reply. `further`
-    contains texts that occur elsewhere in the request as data.
+    contains texts that occur elsewhere in the request as data. `mark` is the mark around it, if known.
     """
 
     messages: Sequence[Message]
@@ -126,6 +126,7 @@ class Exhibit:
     language: Language
     as_json: bool = False
     further: Sequence[str] = ()
+    mark: str = ""
 
 
 def judge_messages(
@@ -159,7 +160,8 @@ def build_messages(prompt: JudgePrompt, shown: Exhibit, fields: Mapping[str, Any
     """
     instruction = instruction_text(shown.messages, shown.language)
     texts = list(shown.texts)
-    mark = fence_mark(instruction, [*(texts if prompt.mark_by_order else sorted(texts)), *shown.further])
+    among = [*(texts if prompt.mark_by_order else sorted(texts)), *shown.further]
+    mark = shown.mark or fence_mark(instruction, among)
     more = {name: value(mark) if callable(value) else value for name, value in fields.items()}
     lines, as_json = (prompt.own, prompt.own_json) if "own" in fields else (prompt.user, prompt.user_json)
     template = as_json if shown.as_json else lines

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from kasasagi.blocks.canonical import digest
 from kasasagi.blocks.dispatch.estimates import prompt_tokens
@@ -94,7 +94,8 @@ class JudgePanel:
         """Parse the judge's reply to a request."""
         texts = [row["content"] for row in judge_request.responses]
         try:
-            verdicts = read_answer(self.method, answer, texts, judge_request.aspects[0], judge_request.data)
+            method = judge_request.method or self.method
+            verdicts = read_answer(method, answer, texts, judge_request.aspects[0], judge_request.data)
             if self.config.read == "distribution":
                 shown = [*texts, *judge_request.data]
                 verdicts = by_distribution(verdicts, answer, self.config.scale, shown, self._places())
@@ -150,7 +151,29 @@ def _holds_end_of_thinking(answer: Answered) -> bool:
     return any(holds_end_of_thinking(turn["content"]) for turn in answer.question.request["messages"])
 
 
-def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation, job: ChunkJob) -> Handle:
+class Rate(Protocol):
+    """Has some responses rated by the judges."""
+
+    def __call__(self, panel: JudgePanel, prompts: Rows, responses: Rows) -> ChunkResult:
+        """Return the ratings, the quarantined rows, and every answer."""
+
+
+def rate_responses(panel: JudgePanel, prompts: Rows, responses: Rows) -> ChunkResult:
+    """Have the responses rated in the orders that the recipe asks for."""
+    config = panel.config
+    judge_requests = judge_requests_for(panel.session, config, prompts, by_prompt_id(responses))
+    parsed, answered = panel.ask(
+        judge_requests, partial(_second_order, config, judge_requests) if config.confirms else None
+    )
+    if config.confirms:
+        more, further = panel.ask(panel.confirmation_requests(prompts, responses, parsed))
+        parsed, answered = [*parsed, *more], [*answered, *further]
+    return sort_verdicts(panel, prompts, responses, parsed, answered)
+
+
+def judge_chunk(
+    session: Session, config: JudgeConfig, aggregation: Aggregation, job: ChunkJob, rate: Rate = rate_responses
+) -> Handle:
     """Have one chunk of responses rated and keep the ratings."""
     started = time.monotonic()
     prompts: Rows = read_rows(session.run, job.inputs["prompts"])
@@ -160,14 +183,7 @@ def judge_chunk(session: Session, config: JudgeConfig, aggregation: Aggregation,
         aggregation = aggregation.to_rank()
         prompts, responses = rows_to_rank(prompts, responses, checked.rows["ratings"])
     panel = JudgePanel(session, config, aggregation, method_of(config, session.base), job.chunk)
-    judge_requests = judge_requests_for(session, config, prompts, by_prompt_id(responses))
-    parsed, answered = panel.ask(
-        judge_requests, partial(_second_order, config, judge_requests) if config.confirms else None
-    )
-    if config.confirms:
-        more, further = panel.ask(panel.confirmation_requests(prompts, responses, parsed))
-        parsed, answered = [*parsed, *more], [*answered, *further]
-    result = sort_verdicts(panel, prompts, responses, parsed, answered)
+    result = rate(panel, prompts, responses)
     if checked is not None:
         result = _together(checked, result)
     return keep_chunk(session.run, session.models, job, result, started)
@@ -217,7 +233,7 @@ def sort_verdicts(
     wanted = [(row, aspect, vote.name) for row in responses for aspect in config.criteria for vote in config.votes]
     why = _reasons_not_asked(panel, prompts, responses)
     quarantine = [
-        _quarantine_unrated(
+        quarantine_unrated(
             config, row, aspect, name, problems.get((row["response_id"], aspect, name)) or why[row["prompt_id"]]
         )
         for row, aspect, name in wanted
@@ -269,7 +285,7 @@ def _reasons_not_asked(panel: JudgePanel, prompts: Rows, responses: Rows) -> dic
     return why
 
 
-def _quarantine_unrated(
+def quarantine_unrated(
     config: JudgeConfig, row: Mapping[str, Any], aspect: str, judge: str, problem: tuple[str, str | None, str]
 ) -> dict[str, Any]:
     """Return the quarantine row of a mark that is missing; it names the judge where there are several."""

@@ -26,7 +26,8 @@ from kasasagi.tasks.text.languages import script_of
 class JudgeRequest:
     """One call of a judge: some of a prompt's responses under one aspect or several, in the order that it sees.
 
-    data are the other texts in the request that come from data.
+    data are the other texts in the request that come from data. method is the way of judging where it differs between
+    the responses of a chunk.
     """
 
     prompt_id: str
@@ -37,6 +38,7 @@ class JudgeRequest:
     question: Question
     language: Language
     data: tuple[str, ...] = ()
+    method: Method | None = None
 
 
 def judge_requests_for(
@@ -88,7 +90,7 @@ def _requests_for_prompt(
             for aspects in config.calls:
                 asked = _requests(methods, prompt, [row["content"] for row in shown], aspects[0], language)
                 prefix = f"{prompt['prompt_id']} {' '.join(row['response_id'] for row in shown)}"
-                for vote, question in _questions(session, config, asked, prefix):
+                for vote, question in questions_to_judges(session, config, asked, prefix):
                     judge_requests.append(
                         JudgeRequest(prompt["prompt_id"], vote, aspects, name, shown, question, language, data)
                     )
@@ -115,7 +117,7 @@ def _requests(
     return {name: made[id(method)] for name, method in methods.items()}
 
 
-def _questions(
+def questions_to_judges(
     session: Session, config: JudgeConfig, asked: Mapping[str, Mapping[str, Any]], prefix: str
 ) -> list[tuple[Vote, Question]]:
     """Return the question to every judge; two that are the same model take different draws of it."""

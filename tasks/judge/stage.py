@@ -83,7 +83,8 @@ def _judges(recipe: Any) -> list[tuple[str, str]]:
     config = recipe.judge
     if config is None:
         return []
-    return [("judge.model" if config.model else f"judge.models.{n}", name) for n, name in enumerate(config.judges)]
+    judges = [("judge.model" if config.model else f"judge.models.{n}", name) for n, name in enumerate(config.judges)]
+    return [*judges, *([("judge.items_by", config.items_by)] if config.items_by else [])]
 
 
 # Version 2: what may be a quotation is no verdict. 3: JSON beside words is none, nor is what stands behind an end of
@@ -103,7 +104,7 @@ JUDGE = Stage(
     ),
     named_models=_judges,
     needs_words=False,
-    example="kasasagi.tasks.judge.requests:example",
+    example="kasasagi.tasks.judge.checklist.example:example",
     repairs=lambda recipe: 0 if recipe.judging.method in ("reward", "verify") else int(recipe.judging.repairs),
     gate=Gate(
         _VERDICTS,

@@ -5,6 +5,7 @@ import zlib
 
 from tests.fake_server import words
 from tests.fake_server.asks import KANA, Ask, Sample
+from tests.fake_server.checklist import checklist_reply
 from tests.fake_server.config import ServerConfig
 from tests.fake_server.judge import judge_reply
 from tests.fake_server.labeller import labeller_reply
@@ -35,6 +36,7 @@ class Answers:
             number = occurrence if self._config.distinct_draws else sample.index
             return instruction(f"{sample.digest}:{number}", self._instruction_language(sample, number))
         reply = judge_reply(sample.prompt, sample.digest, self._config, "response_format" in ask.body)
+        reply = reply or checklist_reply(sample.prompt, sample.digest, self._config, "response_format" in ask.body)
         reply = reply or labeller_reply(sample.prompt, sample.digest, self._config)
         if reply is not None:
             return reply

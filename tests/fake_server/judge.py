@@ -84,7 +84,7 @@ def forms() -> dict[str, Form]:
     found = {}
     for file in sorted(PROMPTS.glob("*.*.yaml")):
         fields = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if "labels" in fields:
+        if fields.get("labels"):
             found[fields["system"]] = Form(file.suffixes[0][1:], **fields["labels"])
     return found
 

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kasasagi.tasks.judge.config import VERIFY
+from kasasagi.tasks.judge.config import CHECKLIST, VERIFY
 
 Rows = Sequence[Mapping[str, Any]]
-DECIDING = f"""(FROM ratings WHERE call_id IS NULL
+DECIDING = f"""(FROM ratings WHERE (call_id IS NULL AND (judge = '{VERIFY}' OR aspect <> '{CHECKLIST}'))
     OR NOT EXISTS (FROM ratings WHERE judge = '{VERIFY}' AND call_id IS NULL))"""
 """SQL: the ratings that decide which response is better; without those of judges that only rank correct ones."""
 
