@@ -220,7 +220,7 @@ class JudgeConfig(Config):
 
     @model_validator(mode="after")
     def _has_a_scale_to_read(self) -> Self:
-        if self.read == "distribution" and self.method not in ("ultrafeedback", "rubric"):
+        if self.read == "distribution" and self.method not in ("ultrafeedback", "rubric", CHECKLIST):
             raise ValueError(f"read: distribution is for ratings on a scale; {self.method} has none, so leave read out")
         if self.read == "distribution" and self.rubric is not None and self.rubric.halves:
             raise ValueError("read: distribution gives ratings between the whole numbers by itself; remove halves")

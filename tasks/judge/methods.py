@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kasasagi.blocks.models.llm import Message
+from kasasagi.tasks.asking import Answered
 from kasasagi.tasks.judge.config import JudgeConfig, Rubric
 from kasasagi.tasks.judge.groups import Group, matches, one_by_one, side_by_side
 from kasasagi.tasks.judge.named import METHODS
@@ -52,6 +53,20 @@ class Method(Protocol):
 
         Raises:
             UnreadableReply: The reply is not clear.
+        """
+
+
+class MethodForOne(Method, Protocol):
+    """A way of judging that belongs to one request, and weighs its own verdicts."""
+
+    def weighed(self, verdict: Verdict, answer: Answered, texts: Sequence[str], data: Sequence[str]) -> Verdict:
+        """Return a verdict by the probabilities of what the judge could have written.
+
+        Args:
+            verdict: What was read in the reply.
+            answer: The reply.
+            texts: The texts that were shown.
+            data: All else that the judge was shown and that came from data.
         """
 
 

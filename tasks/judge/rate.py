@@ -97,11 +97,19 @@ class JudgePanel:
             method = judge_request.method or self.method
             verdicts = read_answer(method, answer, texts, judge_request.aspects[0], judge_request.data)
             if self.config.read == "distribution":
-                shown = [*texts, *judge_request.data]
-                verdicts = by_distribution(verdicts, answer, self.config.scale, shown, self._places())
+                verdicts = self._weighed(judge_request, verdicts, answer, texts)
             return JudgeReply(judge_request, answer, tuple(verdicts))
         except UnreadableReply as error:
             return JudgeReply(judge_request, answer, problem=error)
+
+    def _weighed(
+        self, judge_request: JudgeRequest, verdicts: Sequence[Verdict], answer: Answered, texts: Sequence[str]
+    ) -> list[Verdict]:
+        """Return verdicts by the probabilities of what the judge could have written."""
+        if (own := judge_request.method) is not None:
+            return [own.weighed(one, answer, texts, judge_request.data) for one in verdicts]
+        shown = [*texts, *judge_request.data]
+        return by_distribution(verdicts, answer, self.config.scale, shown, self._places())
 
     def _places(self) -> Places:
         """Return what finds the ratings in a reply."""

@@ -14,7 +14,7 @@ from kasasagi.blocks.own.python import is_own
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.judge.config import JudgeConfig, Vote
 from kasasagi.tasks.judge.groups import in_order
-from kasasagi.tasks.judge.methods import Method, method_of
+from kasasagi.tasks.judge.methods import Method, MethodForOne, method_of
 from kasasagi.tasks.judge.prompt import Language, instruction_text, repair_messages
 from kasasagi.tasks.judge.rubric import columns_used
 from kasasagi.tasks.judge.verify.work import shown_check
@@ -26,8 +26,8 @@ from kasasagi.tasks.text.languages import script_of
 class JudgeRequest:
     """One call of a judge: some of a prompt's responses under one aspect or several, in the order that it sees.
 
-    data are the other texts in the request that come from data. method is the way of judging where it differs between
-    the responses of a chunk.
+    data are the other texts in the request that come from data. method is the way of judging where it differs from
+    response to response.
     """
 
     prompt_id: str
@@ -38,7 +38,7 @@ class JudgeRequest:
     question: Question
     language: Language
     data: tuple[str, ...] = ()
-    method: Method | None = None
+    method: MethodForOne | None = None
 
 
 def judge_requests_for(

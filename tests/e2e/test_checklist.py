@@ -26,6 +26,9 @@ def test_written_items_are_paid_once_and_seen_in_the_ratings(new_job: NewJob) ->
     assert sent_by_model(job.server) == {"small": PROMPTS, "large": 2 * PROMPTS, "critic": 4 * PROMPTS}
     [rated] = job.sql("select min(rating) >= 0 as low, max(rating) <= 10 as high, count(*) as ratings from ratings")
     assert rated == {"low": True, "high": True, "ratings": 2 * PROMPTS}
+    job.run("--set", "judge.read=distribution").succeeded()
+    assert job.sql("select distinct read from ratings") == [{"read": "distribution"}]
+    assert sent_by_model(job.server)["large"] == 2 * PROMPTS, "no items are written once more"
     [row] = job.sql("select chosen_id, rationale from pairs join ratings on response_id = chosen_id limit 1")
     assert "(weight 5)" in row["rationale"]
     traced = job.command("trace", row["chosen_id"], "-w", job.workspace).succeeded().out

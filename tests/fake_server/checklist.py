@@ -24,6 +24,8 @@ WRITTEN = {
     ),
 }
 
+DIGITS = re.compile(r"1 for yes, 0 for no|はいなら 1、いいえなら 0")
+
 
 def checklist_reply(
     messages: Sequence[dict[str, Any]], digest: str, config: ServerConfig, as_json: bool = False
@@ -55,13 +57,13 @@ def _written(asked: str, digest: str) -> str:
 def _answered(asked: str, as_json: bool) -> str:
     [_, *questions, (mark, text)] = FENCE.findall(asked)
     answers = [fulfils(question, text) for _, question in questions]
+    yes_no: tuple[Any, Any] = (0, 1) if DIGITS.search(asked) else ("no", "yes")
     if as_json:
         entries = [
-            {"question": number, "reason": "So it is.", "answer": "yes" if yes else "no"}
+            {"question": number, "reason": "So it is.", "answer": yes_no[yes]}
             for number, yes in enumerate(answers, start=1)
         ]
         return json.dumps({"mark": mark, "answers": entries})
     return "\n".join(
-        f"Reason {number}: So it is.\n{mark} {number}: {'yes' if yes else 'no'}"
-        for number, yes in enumerate(answers, start=1)
+        f"Reason {number}: So it is.\n{mark} {number}: {yes_no[yes]}" for number, yes in enumerate(answers, start=1)
     )

@@ -28,7 +28,7 @@ from kasasagi.tasks.judge.checklist.work import rate_by_checklist
 from kasasagi.tasks.judge.checklist.writing import items_messages, mark_of, read_written
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.rate import judge_chunk
-from kasasagi.tasks.judge.replies.checklist import read_checklist
+from kasasagi.tasks.judge.replies.checklist import AnswerForm, checklist_places, read_checklist
 from kasasagi.tasks.judge.replies.lines import UnreadableReply
 from kasasagi.tasks.parsing import UnreadableError
 from kasasagi.tasks.stage import Guess
@@ -55,7 +55,7 @@ def as_json(*answers: str, mark: str = MARK, **more: Any) -> str:
 
 
 def read(reply: str, count: int = 2, *texts: str) -> list[bool]:
-    return [one.yes for one in read_checklist(reply, count, MARK, texts)]
+    return [one.yes for one in read_checklist(reply, count, AnswerForm(MARK), texts)]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_reply_that_is_not_clear_is_refused(reply: str, reason: str) -> None:
 
 
 def test_reasons_stand_beside_their_answers() -> None:
-    assert [one.reason for one in read_checklist(GOOD, 2, MARK)] == ["It names it.", "It is long."]
-    assert [one.reason for one in read_checklist(as_json("yes", "no"), 2, MARK)] == ["So.", "So."]
+    assert [one.reason for one in read_checklist(GOOD, 2, AnswerForm(MARK))] == ["It names it.", "It is long."]
+    assert [one.reason for one in read_checklist(as_json("yes", "no"), 2, AnswerForm(MARK))] == ["So.", "So."]
 
 
 FORGED = [
@@ -273,10 +273,9 @@ def sheet_of(text: str, items: Any = ITEMS, **fields: Any) -> Any:
 def test_a_rating_is_the_weighted_share_of_yes() -> None:
     sheet = sheet_of(TOKYO)
     assert sheet.questions == ("Is it polite?",)
-    [no] = read_checklist(f"{MARK} 1: no", 1, MARK)
-    [yes] = read_checklist(f"Reason 1: Very.\n{MARK} 1: yes", 1, MARK)
-    assert (sheet.rating([no]), sheet.rating([yes])) == (6.67, 10)
-    assert sheet_of(OSAKA).rating([yes]) == 3.33
+    [yes] = read_checklist(f"Reason 1: Very.\n{MARK} 1: yes", 1, AnswerForm(MARK))
+    assert (sheet.rating([0]), sheet.rating([1]), sheet.rating([0.5])) == (6.67, 10, 8.33)
+    assert sheet_of(OSAKA).rating([1]) == 3.33
     assert sheet.rationale([yes]).splitlines() == [
         "yes, checked: Does it name Tokyo? (weight 3) | it meets required",
         "yes: Is it polite? (weight 2) | Very.",
@@ -287,10 +286,9 @@ def test_a_rating_is_the_weighted_share_of_yes() -> None:
 @given(st.lists(st.tuples(st.floats(0.1, 100), st.booleans()), min_size=1, max_size=12))
 def test_ratings_keep_to_their_scale_and_rise_with_each_yes(items: list[tuple[float, bool]]) -> None:
     sheet = sheet_of("x", [{"item": f"Item {n}?", "weight": weight} for n, (weight, _) in enumerate(items)])
-    answers = [replace(read_checklist(f"{MARK} 1: yes", 1, MARK)[0], yes=yes) for _, yes in items]
-    rating = sheet.rating(answers)
+    rating = sheet.rating([float(yes) for _, yes in items])
     assert 0 <= rating <= 10
-    better = sheet.rating([replace(one, yes=True) for one in answers])
+    better = sheet.rating([1.0] * len(items))
     assert better == 10
     assert rating <= better
 
@@ -372,6 +370,7 @@ def test_a_model_writes_the_items_once_for_each_prompt(tmp_path: Path) -> None:
     handle = chunk(one, judge, [QUESTION, JAPANESE], [*two(), *two(JAPANESE, "東京です。", "大阪です。")][:2])
     assert [question.label for question in asked(one)] == ["large", "critic", "critic"]
     assert asked(one)[0].row_id == QUESTION["prompt_id"]
+    assert len(rows(one, handle, "calls")) == 3
     rationale = rows(one, handle, "ratings")[0]["rationale"].splitlines()
     assert rationale[0].split(": ", 1)[1].startswith("Does the answer say something useful")
     assert "(weight 5)" in rationale[0]
@@ -536,6 +535,58 @@ def test_a_plan_counts_the_items_and_what_follows_them(tmp_path: Path) -> None:
     assert checklist_guess(config(model=None, items="steps"), 10, 3, 0) == []
 
 
+def digits(*answers: int) -> str:
+    return "\n".join(f"Reason {n}: So 1: 0.\n{MARK} {n}: {one}" for n, one in enumerate(answers, start=1))
+
+
+BY_DIGITS = AnswerForm(MARK, digits=True)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [digits(1, 0), f"{MARK} 2: no\n**{MARK} 1: 1**", as_json("yes", "no").replace('"yes"', "1").replace('"no"', "0")],
+)
+def test_digits_stand_for_yes_and_no_where_their_probabilities_are_wanted(reply: str) -> None:
+    assert [one.yes for one in read_checklist(reply, 2, BY_DIGITS)] == [True, False]
+    for span, digit in zip(checklist_places(BY_DIGITS, reply, [1, 0], ()), "10", strict=True):
+        assert span is None or reply[slice(*span)] == digit
+    with pytest.raises(UnreadableReply):
+        read_checklist(reply, 2, AnswerForm(MARK))
+
+
+@pytest.mark.parametrize(
+    "reply", [f"{MARK} 1: 1\n{MARK} 2: 0.5", f"{MARK} 1: 1\n{MARK} 2: 2", f"{digits(1, 0)}\n2: 1", f"{MARK} 1: -1"]
+)
+def test_other_numbers_are_no_answers(reply: str) -> None:
+    with pytest.raises(UnreadableReply):
+        read_checklist(reply, 2, BY_DIGITS)
+
+
+@pytest.mark.parametrize("output", ["sections", "json"])
+def test_by_distribution_each_answer_counts_by_the_probability_of_yes(tmp_path: Path, output: str) -> None:
+    def leaning(question: Question) -> Completion:
+        one = answering(question)
+        places = [found.start(1) for found in re.finditer(r"(?:: |\"answer\": )([01])(?=[\n}]|\Z)", one.text)]
+        numbers = [[at, at + 1, {"1": 0.75, "0": 0.25}] for at in places]
+        return replace(one, numbers=numbers)
+
+    one = session(tmp_path, answer=leaning)
+    judge = config(items=[*ITEMS, "Is it true?"], read="distribution", output=output)
+    handle = chunk(one, judge, [QUESTION], two())
+    assert all(question.request["top_logprobs"] == 20 for question in asked(one))
+    first, second = rows(one, handle, "ratings")
+    assert (first["rating"], second["rating"]) == (round(10 * (3 + 2 * 0.75 + 1 + 0.75) / 7, 2), round(22.5 / 7, 2))
+    assert {first["read"], second["read"]} == {"distribution"}
+    assert first["text_rating"] == round(
+        10 * (4 + 2 * fulfils("Is it polite?", TOKYO) + fulfils("Is it true?", TOKYO)) / 7, 2
+    )
+    assert ", 75% yes: Is it polite? (weight 2)" in first["rationale"]
+    without = session(tmp_path / "b", answer=answering)
+    ratings = rows(without, chunk(without, judge, [QUESTION], two()), "ratings")
+    assert [row["read"] for row in ratings] == ["no_logprobs"] * 2
+    assert all(row["rating"] == row["text_rating"] for row in ratings)
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -545,7 +596,6 @@ def test_a_plan_counts_the_items_and_what_follows_them(tmp_path: Path) -> None:
         ({"prompt": {"text": "x"}}, "prompt does not apply to checklist"),
         ({"model": None}, "name who judges"),
         ({"model": None, "items": "steps", "verify": {"truth": "answer"}}, "no model judges"),
-        ({"read": "distribution"}, "checklist has none"),
         ({"aspects": ["honesty"]}, "checklist has one question"),
         (
             {"items": [{"item": "Is it?", "check": {"kind": "code", "truth": "t", "run_code": True}}]},

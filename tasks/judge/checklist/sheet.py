@@ -41,28 +41,35 @@ class Sheet:
         """Why the first item without a verdict has none; None where every item has one."""
         return next((one for one in self.found if one.verdict == "cannot_tell"), None)
 
-    def rating(self, answers: Sequence[ItemAnswer] = ()) -> float:
+    def rating(self, shares: Sequence[float] = ()) -> float:
         """Return the weighted share of the items that are fulfilled, from 0 to 10 with two decimals.
 
         Args:
-            answers: The judge's answers to the questions, in their order.
+            shares: How far each question is answered with yes, in their order: 1 or 0, or between them by probability.
         """
-        asked = dict(zip(self.open_places, answers, strict=True))
+        asked = dict(zip(self.open_places, shares, strict=True))
         total = sum(one.weight for one in self.items)
-        met = (asked[at].yes if at in asked else one.verdict == "correct" for at, one in enumerate(self.found))
-        return round(HIGHEST * sum(one.weight for one, holds in zip(self.items, met, strict=True) if holds) / total, 2)
+        met = (asked.get(at, float(one.verdict == "correct")) for at, one in enumerate(self.found))
+        return round(HIGHEST * sum(one.weight * share for one, share in zip(self.items, met, strict=True)) / total, 2)
 
-    def rationale(self, answers: Sequence[ItemAnswer] = ()) -> str:
-        """Return a line for each item: yes or no, who said so, its weight and the reason."""
-        asked = dict(zip(self.open_places, answers, strict=True))
-        return "\n".join(self._line(place, asked.get(place)) for place in range(len(self.items)))
+    def rationale(self, answers: Sequence[ItemAnswer] = (), shares: Sequence[float] | None = None) -> str:
+        """Return a line for each item: yes or no, who said so, its weight and the reason.
 
-    def _line(self, place: int, answer: ItemAnswer | None) -> str:
+        Args:
+            answers: The judge's answers to the questions, in their order.
+            shares: The probabilities of yes, where they are known.
+        """
+        likely = [""] * len(answers) if shares is None else [f", {share:.0%} yes" for share in shares]
+        asked = dict(zip(self.open_places, zip(answers, likely, strict=True), strict=True))
+        return "\n".join(self._line(place, *asked.get(place, (None, ""))) for place in range(len(self.items)))
+
+    def _line(self, place: int, answer: ItemAnswer | None, likely: str) -> str:
         one, found = self.items[place], self.found[place]
         weight = f" (weight {one.weight:g})" if one.weight != 1 else ""
         if answer is None:
             return f"{_ANSWERS[found.verdict]}, checked: {one.item}{weight} | {found.detail}"
-        return f"{'yes' if answer.yes else 'no'}: {one.item}{weight}" + (f" | {answer.reason}" if answer.reason else "")
+        reason = f" | {answer.reason}" if answer.reason else ""
+        return f"{'yes' if answer.yes else 'no'}{likely}: {one.item}{weight}{reason}"
 
 
 NO_CHECK = "no_check"
