@@ -49,6 +49,7 @@ def test_given_items_that_checkers_decide_cost_no_call(new_job: NewJob) -> None:
     assert sent_by_model(job.server) == {"small": PROMPTS, "large": PROMPTS}
     [found] = job.sql("select list(distinct judge) as judges, bool_and(call_id is null) as free from ratings")
     assert found == {"judges": ["verify"], "free": True}
+    assert job.sql("select distinct success from gates where expectation like '%cannot_tell%'")
     checked = job.command("check", "recipe.yaml").succeeded().out
     assert "checked without a call: Does the answer use at most 45 words?" in checked
     assert "did you mean 'steps'" in job.run("--set", "judge.items=step").failed(2)

@@ -12,6 +12,7 @@ from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override, 
 from kasasagi.tasks.judge.prompt import first_order
 from tests.blocks.helpers import Reply, ScriptedServer, answer_body
 from tests.fake_server import FakeServer
+from tests.fake_server.checklist import fulfils
 from tests.flows.test_recipe import TEXT
 
 KNOWN = (200, {}, json.dumps({"data": [{"id": name} for name in ("small", "large", "scorer")]}).encode())
@@ -134,6 +135,18 @@ def test_a_judge_is_asked_as_in_a_run() -> None:
     body = request["body"]
     assert (body["temperature"], body["top_k"], body["max_tokens"]) == (0.5, 3, 1024)
     assert all(text in body["messages"][-1]["content"] for text in (EXAMPLE["en"], GOOD["en"], BAD["en"]))
+
+
+@pytest.mark.parametrize("read", ["text", "distribution"])
+def test_a_checklist_is_tried_with_an_item_about_the_example(read: str) -> None:
+    with FakeServer(models=("large",)) as server:
+        model = {"kind": "openai", "model": "large", "base_url": server.base_url}
+        problems, logged = pinged({"method": "checklist", "read": read}, model)
+        requests = [one["body"]["messages"][-1]["content"] for one in server.requests()]
+    assert problems == []
+    assert all("Is what the text says right?" in one for one in requests)
+    ratings = [10.0 * fulfils("Is what the text says right?", text) for text in (GOOD["en"], BAD["en"])]
+    assert f"{ratings[0]:g} for '{GOOD['en']}', {ratings[1]:g} for '{BAD['en']}'" in logged[1]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A checklist about one response: what checkers have decided, what is left to ask, and the rating in the end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +39,8 @@ class Sheet:
     @property
     def undecided(self) -> Finding | None:
         """Why the first item without a verdict has none; None where every item has one."""
-        return next((one for one in self.found if one.verdict == "cannot_tell"), None)
+        left = ((item, one) for item, one in zip(self.items, self.found, strict=True) if one.verdict == "cannot_tell")
+        return next((replace(one, detail=f"{item.item}: {one.detail}") for item, one in left), None)
 
     def rating(self, shares: Sequence[float] = ()) -> float:
         """Return the weighted share of the items that are fulfilled, from 0 to 10 with two decimals.

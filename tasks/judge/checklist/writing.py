@@ -14,7 +14,7 @@ from kasasagi.tasks.parsing import UnreadableError, asking_language, prompt_file
 
 PROMPT = "checklist_items"
 MOST_WRITTEN = 20
-_WEIGHTED = r"\W*([1-5])\W*[:：.)]\s*(\S.*)"
+_WEIGHTED = r"\W*([1-5])[^\w:：.)]*[:：.)]\s*(\S.*)"
 _NUMBERED = re.compile(r"\W*[0-9]{1,2}\s*[:：.)]\s*\S.*")
 """A line without a mark that may be an item."""
 

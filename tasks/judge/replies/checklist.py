@@ -14,14 +14,14 @@ from typing import Any
 
 from kasasagi.tasks.judge.replies.claimed_verdicts import plain_text
 from kasasagi.tasks.judge.replies.json_values import json_rationale, split_json
-from kasasagi.tasks.judge.replies.lines import FENCE, plain_head, quote, refuse, reply_lines
+from kasasagi.tasks.judge.replies.lines import FENCE, is_long, plain_head, quote, refuse, reply_lines
 from kasasagi.tasks.judge.replies.places import Span
 from kasasagi.tasks.judge.replies.remarks import check_remarks
 
 _YES, _NO, _DIGITS = ("yes", "はい"), ("no", "いいえ"), ("1", "0")
 _ANSWER = rf"(?P<answer>{'|'.join((*_YES, *_NO))})"
 _NUMBER = r"(?:(?:question|item|質問|項目)\s*)?(?P<number>[0-9]{1,3})"
-_LINE = rf"\W*{_NUMBER}\W*[:：.)）]\W*{_ANSWER}\W*"
+_LINE = rf"\W*{_NUMBER}[^\w:：.)）]*[:：.)）]\W*{_ANSWER}\W*"
 _LINE_OF_DIGITS = rf"\W*{_NUMBER}[^\w:：]*[:：][^\w.-]*(?P<answer>[01]|{'|'.join((*_YES, *_NO))})\W*"
 _REASON = re.compile(
     r"[\W_]*(?:reason|理由)\s*(?P<number>[0-9]{1,3})[\W_]*[:：]\s*(?P<words>.*)", re.IGNORECASE | re.DOTALL
@@ -70,6 +70,8 @@ class AnswerForm:
     def marked(self, raw: str) -> re.Match[str] | None:
         """Return the match of a line that is an answer; it has an item's number and what is said to it."""
         line = _LINE_OF_DIGITS if self.digits else _LINE
+        if is_long(raw):
+            return None
         return re.fullmatch(rf"\W*{self.mark}{line}", raw.strip(), re.IGNORECASE)
 
     def is_yes(self, answer: object) -> bool | None:
@@ -131,7 +133,6 @@ def _in_order(answers: Sequence[tuple[int, ItemAnswer]], count: int) -> list[Ite
 
 
 def _from_lines(lines: Sequence[str], form: AnswerForm, texts: Sequence[str]) -> list[tuple[int, ItemAnswer]]:
-    shown = [_bare(text) for text in texts]
     found: list[tuple[int, bool]] = []
     reasons: dict[int, list[str]] = {}
     words: list[str] | None = None
@@ -144,7 +145,7 @@ def _from_lines(lines: Sequence[str], form: AnswerForm, texts: Sequence[str]) ->
             words = reasons.setdefault(int(labelled["number"]), [])
             words.append(labelled["words"])
         elif raw.strip() and not FENCE.fullmatch(raw):
-            _check_unmarked(raw, form, shown)
+            _check_unmarked(raw, form, texts)
             if words is None and found:
                 refuse("words_after", f"the line {quote(raw)} follows an answer, which it may change")
             (preamble if words is None else words).append(raw)
@@ -161,11 +162,11 @@ def _answer(raw: str, form: AnswerForm) -> tuple[int, bool]:
     return int(found["number"]), bool(form.is_yes(found["answer"]))
 
 
-def _check_unmarked(raw: str, form: AnswerForm, shown: Sequence[str]) -> None:
+def _check_unmarked(raw: str, form: AnswerForm, texts: Sequence[str]) -> None:
     """Refuse a line that looks like an answer, unless it is a quotation of what the judge was shown."""
     head = plain_head(raw)
     is_like = _LIKE.fullmatch(head) or (form.digits and _LIKE_DIGITS.fullmatch(head))
-    if is_like and not any(_bare(raw) in text for text in shown):
+    if is_like and not any(_bare(raw) in _bare(text) for text in texts):
         refuse("unclear_answer", f"the line {quote(raw)} resembles an answer, but lacks the mark")
 
 
