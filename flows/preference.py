@@ -73,7 +73,8 @@ async def choose(run: Driver, rows: Rows) -> Rows:
 
 
 async def make_pairs(run: Driver, prompts: Rows) -> None:
-    """respond → judge → format_dpo, chunk by chunk: stages overlap, later ones go first, each opens on its scout."""
+    """respond → judge → format_dpo, by chunks: stages overlap, each opens on its scout; or waves until pairs.target."""
     stages = [respond, *run.own(after="respond"), judge, format_dpo]
-    await run.run_chunks(stages, prompts)
+    async for wave in run.waves(prompts, more=partial(make_prompts, run)):
+        await run.run_chunks(stages, wave)
     await run.gates(*stages)

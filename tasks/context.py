@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from kasasagi.tasks.asking import ChunkJob, Session
 from kasasagi.tasks.converse.plan import Dialogues, dialogues
 from kasasagi.tasks.filter import FilterConfig, FilterResult
 from kasasagi.tasks.filter.deferred_conditions import split_where
+from kasasagi.tasks.format_dpo.target import block_end, whole_blocks
 from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
 from kasasagi.tasks.load import LoadResult
 from kasasagi.tasks.recipe import Recipe
@@ -42,6 +43,7 @@ class Context:
         base: The recipe's folder, from which its relative paths start.
         limit: How many rows of the source are read at most; None reads all.
         gate_process: Judges stages beside this process, where there is one.
+        asked: With a target of pairs, how many instructions are wanted so far; None where that is one block.
     """
 
     session: Session
@@ -49,6 +51,7 @@ class Context:
     base: Path
     limit: int | None = None
     gate_process: GateProcess | None = None
+    asked: int | None = None
 
     @cached_property
     def counter(self) -> TokenCounter | None:
@@ -58,10 +61,33 @@ class Context:
 
     @cached_property
     def magpie(self) -> MagpieSource:
-        """The source that invents instructions, with no more of them wanted than the run's limit."""
+        """The source that invents instructions, with as many of them wanted as are so far, within the run's limit."""
         if not isinstance(self.recipe.source, MagpieSource):
             raise TypeError(f"the source is {self.recipe.source.kind}, not magpie")
-        return apply_limit(self.recipe.source, self.limit)
+        asked = self.asked or (None if self.recipe.pairs.target is None else block_end(1))
+        return apply_limit(apply_limit(self.recipe.source, self.limit), asked)
+
+    def asking_for(self, prompts: int, there: int) -> "Context | None":
+        """Return a context that asks for further instructions; None where enough of them are there, or all there are.
+
+        Args:
+            prompts: How many prompts are wanted.
+            there: How many prompts those that are asked for so far became.
+        """
+        asked, most = self.target or 0, self._most_instructions
+        if asked == most or self.usable(there) >= prompts:
+            return None
+        return replace(self, asked=min(max(prompts, block_end(asked + 1)), most))
+
+    def usable(self, prompts: int) -> int:
+        """Return how many of the prompts so far are in blocks to which no further instruction adds any."""
+        return prompts if (self.target or 0) == self._most_instructions else whole_blocks(prompts)
+
+    @property
+    def _most_instructions(self) -> int:
+        """How many instructions are invented at most; 0 where the source is a dataset."""
+        source = self.recipe.source
+        return apply_limit(source, self.limit).target or 0 if isinstance(source, MagpieSource) else 0
 
     @cached_property
     def steering(self) -> Steering:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kasasagi.blocks.cluster.config import RuntimeConfig
 from kasasagi.blocks.models.kinds import Budget, Config, ModelConfig
@@ -23,6 +23,8 @@ from kasasagi.tasks.semantic.config import COLUMNS, SemanticConfig
 from kasasagi.tasks.synthesize.config import MagpieSource
 from kasasagi.tasks.tags.config import TagsConfig
 
+MOST_PROMPTS_FOR_A_PAIR = 20
+"""How many prompts a model invents at most for each pair of a target, where its source names no number."""
 NO_RESPONDERS = RespondConfig.model_construct(models=())
 """The respond of a recipe that makes instructions alone."""
 
@@ -61,6 +63,18 @@ class Recipe(Config):
     budget: Budget = Field(Budget(), description="Maximum spending of one run.")
     publish: PublishConfig = Field(PublishConfig(), description="Where the dataset is published, and in which formats.")
     runtime: RuntimeConfig | None = Field(None, description="A cluster that makes the calls; default: this process.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _draws_for_pairs(cls, data: Any) -> Any:
+        """Let a source that invents instructions go on for a target of pairs, where it names no number of its own."""
+        source, pairs = (data.get("source"), data.get("pairs")) if isinstance(data, dict) else (None, None)
+        target = pairs.get("target") if isinstance(pairs, dict) else None
+        if not isinstance(target, int) or not isinstance(source, dict) or source.get("kind") != "magpie":
+            return data
+        if source.get("target") is not None or source.get("samples") is not None:
+            return data
+        return {**data, "source": {**source, "target": target * MOST_PROMPTS_FOR_A_PAIR}}
 
     @property
     def answers(self) -> bool:

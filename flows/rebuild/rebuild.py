@@ -17,6 +17,7 @@ from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.format_dpo.pairs import format_chunk
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
+from kasasagi.tasks.format_dpo.target import PairsMade
 from kasasagi.tasks.publish import Release, release
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.reports import STAGE as REPORT
@@ -106,14 +107,22 @@ def _copy_handles(handles: Sequence[RunHandle], new: Run, recipe: Recipe, people
 def _make_pairs(run: Run, recipe: Recipe, jobs: Sequence[ChunkJob]) -> None:
     limits, base = recipe.pairs.max_tokens, Path(run.state().base)
     counter = None if limits is None else token_counter(limits, base)
-    for job in jobs:
+
+    def make(job: ChunkJob) -> None:
         run.add(format_chunk(run, recipe.pairs, recipe.judging, job, counter, base), reused=False)
+
+    for job in jobs:
+        make(job)
+    by_chunk = {job.chunk: job for job in jobs}
+    for handle, most in PairsMade.of(run).surplus(recipe.pairs.target):
+        make(by_chunk[handle.chunk].model_copy(update={"params": {"most": most}}))
 
 
 def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[ChunkJob]) -> None:
     """Raise KasasagiError if the earlier run did not reach pairs with all its prompts."""
     reached = sum(job.inputs["prompts"].rows for job in jobs)
-    if reached >= prompts:
+    target = old.recipe().get("pairs", {}).get("target")
+    if reached >= prompts or (target is not None and sum(PairsMade.of(old).pairs) >= target):
         return
     runs_on = old.state().status == "running"
     raise KasasagiError(

@@ -13,6 +13,7 @@ from kasasagi.blocks.own.registry import Registry
 from kasasagi.flows.recipe.conditions import answer_condition_problems, safety_problems
 from kasasagi.flows.recipe.errors import nearest, shown
 from kasasagi.flows.recipe.judging import judging_problems
+from kasasagi.flows.recipe.quotas import pair_target_problems
 from kasasagi.flows.recipe.verifying import verify_problems
 from kasasagi.tasks.converse.config import Turns
 from kasasagi.tasks.converse.plan import TurnsError, dialogues
@@ -46,6 +47,7 @@ def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:
         *answer_condition_problems(recipe, base),
         *safety_problems(recipe, base),
         *_own_problems(recipe, base),
+        *pair_target_problems(recipe),
         *verify_problems(recipe, base),
     ]
 

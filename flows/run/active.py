@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from prefect import State, get_run_logger
@@ -16,7 +17,7 @@ from kasasagi.blocks.gc_pause import responsive
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.chunk_runner import ChunkRunner
 from kasasagi.flows.run.concurrency import Concurrency, gather_bounded, result_of
-from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
+from kasasagi.flows.run.driver import Chunk, Driver, Rows
 from kasasagi.flows.run.gating import Gates
 from kasasagi.flows.run.options import Options
 from kasasagi.flows.run.planner import Planner
@@ -24,13 +25,14 @@ from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
+from kasasagi.tasks.format_dpo.target import PairsMade
 from kasasagi.tasks.plans.budgets import budget_sentence, costs_by_rank
 from kasasagi.tasks.plans.counting import StagePlan
 from kasasagi.tasks.publish import Release
 from kasasagi.tasks.publish.task import publishing
 from kasasagi.tasks.stage_task import StageTask, standing_handle
-from kasasagi.tasks.synthesize.counting import draws_wanted
 from kasasagi.tasks.synthesize.floor import YieldFloor
+from kasasagi.tasks.synthesize.stage import SYNTHESIZE
 
 Future = PrefectFuture[Any]
 
@@ -53,8 +55,11 @@ class ActiveRun(Driver):
         self.judging = Gates(context, options)
         self.futures: dict[str, dict[int, Future]] = defaultdict(dict)
         """The task run of each chunk, by stage and number."""
-        self._floor: YieldFloor | None = None
-        """Counts the yield of draws while instructions are drawn."""
+
+    @cached_property
+    def _floor(self) -> YieldFloor:
+        """Counts the yield of draws."""
+        return YieldFloor(self.context, self.options.log, _log_line)
 
     @property
     def id(self) -> str:
@@ -93,7 +98,7 @@ class ActiveRun(Driver):
         handle = Handle.model_validate(result)
         self.progress.count(job.stage)
         self.session.run.add(handle, reused=handle.run != job.run)
-        if self._floor is not None:
+        if self.draws or task.name == SYNTHESIZE.name:
             await self._floor.watch(handle)
         return chunk.done(handle, after=[future])
 
@@ -117,51 +122,45 @@ class ActiveRun(Driver):
         chunks = await self.split(taking, rows)
         beyond = taking[-1].how.yields(self.context, rows.count) + rows.beside
         await self._log_plan(taking, chunks, beyond, rows.part)
+        later = rows.part == REWRITES or bool(rows.wave and rows.wave.start)
         for task in taking:
-            before = self.progress.wanted.get(task.name, 0) if rows.part == REWRITES else 0
+            before = self.progress.wanted.get(task.name, 0) if later else 0
             self.expect(task, before + len(chunks))
         self.progress.now = stages.name if isinstance(stages, StageTask) else "answering"
-        concurrency = Concurrency(len(chunks))
-        if rows.part == ORIGINALS:
-            concurrency = Concurrency.of(self.context, taking[0].stage, chunks)
+        concurrency = Concurrency(len(chunks)) if later else Concurrency.of(self.context, taking[0].stage, chunks)
         with responsive():
             runner = ChunkRunner(self, self.judging, taking, chunks, concurrency)
             done = await gather_bounded(runner.run, chunks, concurrency.at_once)
         return await self.gather(taking[-1], rows, done)
 
-    async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
-        """Draw instructions in waves until as many as wanted are chosen, or plainly never will be.
+    async def draw(self, synthesize: StageTask, chunks: Sequence[Chunk], accepted: int) -> Rows:
+        """Draw further instructions, and return the prompts of all draws."""
+        draws = chunks[-1].params["stop"]
+        await self._log_plan([synthesize], chunks, self.context.magpie.target or draws)
+        self.expect(synthesize, len(self.draws) + len(chunks))
+        self._floor.begin_wave(draws)
+        concurrency = Concurrency(len(chunks))
+        runner = ChunkRunner(self, self.judging, [synthesize], chunks, concurrency)
+        self.draws += await gather_bounded(runner.run, chunks, concurrency.at_once)
+        return await self.drawn(synthesize)
 
-        Draws are accepted in the order of their numbers and the earlier wins, so that more draws only add. Where the
-        budget does not reach for a call, nothing more is drawn.
+    async def accept(self, drawn: int, accepted: int) -> bool:
+        """Judge the yield of all draws so far, and return whether more may follow. Raises GateFailedError."""
+        return await asyncio.to_thread(self._floor.check, self.context.magpie, drawn, accepted)
 
-        Raises:
-            GateFailedError: If the yield falls below the source's floor.
-        """
-        source, floor = self.context.magpie, YieldFloor(self.context, self.options.log, _log_line)
-        self._floor = floor
-        drawn = accepted = 0
-        begun: list[Chunk] = []
-        done: list[Chunk] = []
-        prompts: Rows | None = None
-        while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
-            chunks = draw_chunks(drawn, draws, len(begun))
-            begun += chunks
-            await self._log_plan([synthesize], begun, source.target or draws)
-            self.expect(synthesize, len(begun))
-            floor.begin_wave(draws)
-            concurrency = Concurrency(len(chunks))
-            runner = ChunkRunner(self, self.judging, [synthesize], chunks, concurrency)
-            done += await gather_bounded(runner.run, chunks, concurrency.at_once)
-            prompts = await choose(await self.drawn(synthesize, done))
-            accepted, drawn = prompts.count, draws
-            await asyncio.to_thread(floor.check, drawn, accepted)
-            if self.session.dispatcher.refused_by is not None:
-                break
-        self._floor = None
-        if source.target is not None and accepted < source.target:
-            self.options.log(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
-        return prompts
+    async def waves(self, prompts: Rows, more: Callable[[], Awaitable[Rows]]) -> AsyncIterator[Rows]:
+        """Yield the waves, then leave out the pairs beyond the target, or say where fewer were made."""
+        async for wave in super().waves(prompts, more):
+            yield wave
+        if (target := self.recipe.pairs.target) is None:
+            return
+        task, made = next(task for task in self.tasks if task.name == FORMAT_DPO.name), PairsMade.of(self.session.run)
+        surplus = made.surplus(target)
+        self.expect(task, len(made.chunks) + len(surplus))
+        for handle, most in surplus:
+            await self.do(task, Chunk(handle.chunk, handle.inputs, params={"most": most}, after=self.behind(task)))
+        if (sentence := made.shortage(target)) is not None and self.session.dispatcher.refused_by is None:
+            self.options.log(sentence)
 
     async def _log_plan(
         self, stages: Sequence[StageTask], chunks: Sequence[Chunk], beyond: int, part: int = ORIGINALS

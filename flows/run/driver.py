@@ -2,21 +2,23 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from typing import Any
 
-from kasasagi.blocks.workspace.chunks import MOST_CHUNKS, prompt_chunks
+from kasasagi.blocks.workspace.chunks import MOST_CHUNKS, prompt_blocks, prompt_chunks
 from kasasagi.blocks.workspace.shards import Handle, Shard
 from kasasagi.tasks.asking import ChunkJob
-from kasasagi.tasks.context import Context
+from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
+from kasasagi.tasks.format_dpo.target import PairsMade, blocks_between
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.rewrite.task import join_prompts
 from kasasagi.tasks.stage_task import StageTask
 from kasasagi.tasks.stage_tasks import tasks_of
-from kasasagi.tasks.synthesize.counting import chunks_of_draws
+from kasasagi.tasks.synthesize.counting import chunks_of_draws, draws_wanted
 from kasasagi.tasks.synthesize.draws import prompts_from_draws
 
 CHUNKS_OF_ORIGINALS = 100_000
@@ -36,6 +38,7 @@ class Rows:
         part: Whether they are the source's or rewrites of them.
         beside: How many rows of the other part wait meanwhile to continue with these.
         after: The task runs of Prefect that they come from, in a run.
+        wave: The places of those that are meant; None where all are.
     """
 
     shard: Shard | None = None
@@ -44,11 +47,12 @@ class Rows:
     part: int = ORIGINALS
     beside: int = 0
     after: tuple[Any, ...] = ()
+    wave: range | None = None
 
     @property
     def count(self) -> int:
         """How many rows there are, at most."""
-        return (self.shard.rows if self.shard else 0) + self.unknown
+        return len(self.wave) if self.wave is not None else (self.shard.rows if self.shard else 0) + self.unknown
 
     def as_rewrites(self, of: "Rows") -> "Rows":
         """Return the same rows, as rewrites of others."""
@@ -92,6 +96,8 @@ class Driver(ABC):
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self.draws: list[Chunk] = []
+        """The chunks of instructions drawn so far."""
 
     @cached_property
     def tasks(self) -> tuple[StageTask, ...]:
@@ -132,9 +138,55 @@ class Driver(ABC):
     async def run_chunks(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> Rows:
         """Take rows through one stage or several chunk by chunk; what the recipe leaves out passes them on."""
 
-    @abstractmethod
     async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
-        """Draw instructions in waves until as many as wanted are chosen among them."""
+        """Draw instructions in waves until as many as wanted are chosen, or plainly never will be.
+
+        Draws are accepted in the order of their numbers and the earlier wins, so that more draws only add. Raises
+        GateFailedError where too few are accepted.
+        """
+        source, prompts, drawn = self.context.magpie, Rows(), 0
+        if self.draws:
+            prompts, drawn = await choose(await self.drawn(synthesize)), self.draws[-1].params["stop"]
+        while (draws := draws_wanted(source, drawn, prompts.count)) > drawn:
+            chunks = draw_chunks(drawn, draws, len(self.draws))
+            prompts = await choose(await self.draw(synthesize, chunks, prompts.count))
+            if prompts.shard is None or not await self.accept(draws, prompts.count):
+                break
+            drawn = draws
+        return prompts
+
+    @abstractmethod
+    async def draw(self, synthesize: StageTask, chunks: Sequence[Chunk], accepted: int) -> Rows:
+        """Add draws to those so far, of which so many were accepted, and return all of them as prompts."""
+
+    async def accept(self, drawn: int, accepted: int) -> bool:
+        """Judge the yield of all draws so far, and return whether more may follow. Raises GateFailedError."""
+        return True
+
+    async def waves(self, prompts: Rows, more: Callable[[], Awaitable[Rows]]) -> AsyncIterator[Rows]:
+        """Yield the prompts at once; with a target of pairs in waves of whole blocks, until so many pairs stand.
+
+        Where a model invents the prompts, `more` returns them with further ones, as many as the context asks for.
+        """
+        taken = 0
+        while (wanted := self.wave_end(taken)) > taken:
+            while (further := self.context.asking_for(wanted, prompts.count)) is not None:
+                self.context = further
+                with activate(further):
+                    prompts = await more()
+            wave = range(taken, min(wanted, self.context.usable(prompts.count)))
+            if not wave:
+                break
+            yield replace(prompts, wave=wave)
+            taken = wave.stop
+        if self.recipe.pairs.target is None:
+            yield prompts
+
+    def wave_end(self, taken: int) -> int:
+        """Return where the next wave of prompts ends; `taken` where none follows, as none does without a budget."""
+        session = self.context.session
+        target = self.recipe.pairs.target if session.dispatcher.refused_by is None else None
+        return PairsMade.of(session.run).prompts_wanted(target, taken)
 
     @abstractmethod
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
@@ -174,11 +226,15 @@ class Driver(ABC):
             return []
         most = MOST_CHUNKS if self.recipe.runtime is None else self.recipe.runtime.most_chunks
         leave_out = not any(task.how.keeps_origin(self.context) for task in stages)
-        shards = await asyncio.to_thread(prompt_chunks, self.context.session.run, rows.shard, most, leave_out)
-        inputs = enumerate(
-            ({stages[0].how.reads: shard} for shard in shards), CHUNKS_OF_ORIGINALS * (rows.part == REWRITES)
-        )
-        return [Chunk(number, one, rows.part, after=(*rows.after, *self.gates_passed)) for number, one in inputs]
+        run, after = self.context.session.run, (*rows.after, *self.gates_passed)
+        numbers: Iterable[int] = count(CHUNKS_OF_ORIGINALS * (rows.part == REWRITES))
+        if rows.wave is None:
+            shards = await asyncio.to_thread(prompt_chunks, run, rows.shard, most, leave_out)
+        else:
+            numbers = places = blocks_between(rows.wave)
+            shards = await asyncio.to_thread(prompt_blocks, run, rows.shard, places.values(), leave_out)
+        inputs = zip(numbers, ({stages[0].how.reads: shard} for shard in shards), strict=False)
+        return [Chunk(number, one, rows.part, after=after) for number, one in inputs]
 
     async def gather(self, task: StageTask, rows: Rows, chunks: Sequence[Chunk]) -> Rows:
         """Return the rows that continue, with what a stage made of them chunk by chunk."""
@@ -197,11 +253,11 @@ class Driver(ABC):
         shard = await asyncio.to_thread(join_prompts, self.context, originals.shard, rewrites.shard)
         return Rows(shard, after=after)
 
-    async def drawn(self, task: StageTask, chunks: Sequence[Chunk]) -> Rows:
-        """Return the prompts of chunks of draws."""
-        shards = made_of(task, chunks)
+    async def drawn(self, task: StageTask) -> Rows:
+        """Return the prompts of the draws so far."""
+        shards = made_of(task, self.draws)
         shard = await asyncio.to_thread(prompts_from_draws, self.context.session, self.context.magpie, shards)
-        return Rows(shard, after=tuple(future for chunk in chunks for future in chunk.after))
+        return Rows(shard, after=tuple(future for chunk in self.draws for future in chunk.after))
 
 
 def draw_chunks(drawn: int, draws: int, first: int) -> list[Chunk]:

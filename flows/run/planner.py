@@ -1,43 +1,24 @@
 """A plan: the stages' own functions, answered by the ledger alone, and the calls that it has no answer for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-
-import orjson
+from functools import cached_property
 
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
-from kasasagi.blocks.tables import quoted
-from kasasagi.blocks.workspace.runs import SCRATCH, Run, RunHandle, Workspace
+from kasasagi.blocks.workspace.planned_run import PlannedRun
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.flows.run.driver import Chunk, Driver, Rows, draw_chunks
 from kasasagi.tasks.asking import NOT_ASKED, Answered, Then, known_answers, read_rows
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.filter.stage import REWRITES
+from kasasagi.tasks.format_dpo.target import PairsMade
 from kasasagi.tasks.plans.counting import Count, StagePlan
+from kasasagi.tasks.plans.unanswered import without_unanswered
 from kasasagi.tasks.rewrite.task import rewrite
 from kasasagi.tasks.stage_task import StageTask, earlier_handle
-from kasasagi.tasks.synthesize.counting import draws_wanted, estimate_draws
-
-
-class PlannedRun(Run):
-    """A run as a plan sees it: it reads the run's chunks and shards; its own lie apart and are thrown away."""
-
-    keeps_calls = False
-
-    def __init__(self, run: Run) -> None:
-        super().__init__(Workspace(run.workspace.folder, run.folder / SCRATCH / "plan"), run.id)
-        self._planned: list[RunHandle] = []
-
-    def add(self, handle: Handle, reused: bool) -> RunHandle:
-        """Count a chunk in this plan."""
-        self._planned.append(RunHandle(handle=handle, reused=reused, account=handle.account))
-        return self._planned[-1]
-
-    def handles(self) -> list[RunHandle]:
-        """Return the chunks of the run and of the plan."""
-        return [*super().handles(), *self._planned]
+from kasasagi.tasks.synthesize.counting import estimate_draws
 
 
 class Planner(Driver):
@@ -54,7 +35,8 @@ class Planner(Driver):
     def plans(self) -> list[StagePlan]:
         """Return the plan of each stage that asks models, in their order."""
         asking = [task.name for task in self.tasks if task.stage.wanted(self.recipe) and task.stage.models(self.recipe)]
-        return [self._counts[name].plan() for name in asking if name in self._counts]
+        plans = [self._counts[name].plan() for name in asking if name in self._counts]
+        return [plan.model_copy(update={"at_most": True}) for plan in plans] if vars(self).get("_planned") else plans
 
     async def run_chunks(self, stages: StageTask | Sequence[StageTask], rows: Rows) -> Rows:
         """Count what stages ask about rows; where an answer is missing, it is unknown which of them remain."""
@@ -65,9 +47,11 @@ class Planner(Driver):
             return rows
         done = await self.count(taking, await self.split(taking, rows))
         for task in taking:
-            self.guess(task, rows.unknown)
+            self.guess(task, rows.unknown if rows.shard else rows.count)
         if rows.shard is None or any(self.count_of(task).to_pay for task in taking):
             return replace(rows, shard=None, unknown=taking[-1].how.yields(self.context, rows.count), made={})
+        if rows.wave is not None:  # its pairs tell whether another wave follows
+            done = [await self.do(taking[-1], chunk) for chunk in done]
         return await self.gather(taking[-1], rows, done)
 
     async def count(self, stages: Sequence[StageTask], chunks: Sequence[Chunk]) -> list[Chunk]:
@@ -77,29 +61,37 @@ class Planner(Driver):
     async def _count_chunk(self, stages: Sequence[StageTask], chunk: Chunk) -> Chunk:
         for task in stages:
             if task.stage.pays:
-                chunk = await asyncio.to_thread(_without_unanswered, self.context, chunk)
+                if chunk.handle is not None:
+                    left, lacking = await asyncio.to_thread(
+                        without_unanswered, self.context, chunk.handle, chunk.inputs
+                    )
+                    chunk = replace(chunk, inputs=left, unknown=chunk.unknown + lacking)
                 self.guess(task, chunk.unknown)
                 chunk = await self.do(task, chunk)
         return chunk
 
-    async def until_target(self, synthesize: StageTask, choose: Callable[[Rows], Awaitable[Rows]]) -> Rows:
+    async def draw(self, synthesize: StageTask, chunks: Sequence[Chunk], accepted: int) -> Rows:
         """Draw what the ledger holds; the draws after that are estimated from the target."""
+        done = await self.count([synthesize], chunks)
+        if not self.count_of(synthesize).to_pay:
+            self.draws += done
+            return await self.drawn(synthesize)
+        self.context = self.context.asking_for(self._planned, 0) or self.context
         source = self.context.magpie
-        unknown = Rows(unknown=source.target or source.samples or 0)
-        drawn = accepted = 0
-        chunks: list[Chunk] = []
-        prompts: Rows | None = None
-        while (draws := draws_wanted(source, drawn, accepted)) > drawn or prompts is None:
-            chunks += await self.count([synthesize], draw_chunks(drawn, draws, len(chunks)))
-            if self.count_of(synthesize).to_pay:
-                estimate = estimate_draws(source, drawn, accepted)
-                await self.count([synthesize], draw_chunks(draws, estimate, len(chunks)))
-                return await choose(unknown)
-            prompts = await choose(await self.drawn(synthesize, chunks))
-            if prompts.shard is None:
-                return unknown
-            accepted, drawn = prompts.count, draws
-        return prompts
+        estimate = estimate_draws(source, chunks[0].params["start"], accepted)
+        await self.count([synthesize], draw_chunks(chunks[-1].params["stop"], estimate, len(self.draws) + len(chunks)))
+        return Rows(unknown=source.target or source.samples or 0)
+
+    def wave_end(self, taken: int) -> int:
+        """Return where the next wave ends; once a question has no answer, there is one more, which is estimated."""
+        if any(count.to_pay for count in self._counts.values()):
+            return max(taken, self._planned)
+        return super().wave_end(taken)
+
+    @cached_property
+    def _planned(self) -> int:
+        """How many prompts a target of pairs needs at most, by the yield where the first answer is missing."""
+        return PairsMade.of(self.context.session.run).prompts_planned(self.recipe.pairs.target)
 
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
         """A plan continues."""
@@ -153,22 +145,3 @@ class Planner(Driver):
             if then is not None and question.key not in known:
                 count.guess(then(place))
         return [Answered(question, known.get(question.key, unknown), True) for question in questions]
-
-
-def _without_unanswered(context: Context, chunk: Chunk) -> Chunk:
-    """Return a chunk without the prompts of which its last stage has a question without an answer."""
-    if chunk.handle is None:
-        return chunk
-    rows = read_rows(context.session.run, chunk.handle.shards.get("quarantine"), ["reason", "payload"])
-    unanswered = {orjson.loads(row["payload"])["prompt_id"] for row in rows if row["reason"] == NOT_ASKED}
-    if not unanswered:
-        return chunk
-    names = ", ".join(f"'{name}'" for name in sorted(unanswered))
-    left = {
-        table: context.written(
-            f"SELECT * FROM read_parquet({quoted(context.path(shard))}) WHERE prompt_id NOT IN ({names})"
-        )
-        for table, shard in chunk.inputs.items()
-        if table in ("prompts", "responses")
-    }
-    return replace(chunk, inputs={**chunk.inputs, **left}, unknown=chunk.unknown + len(unanswered))

@@ -76,7 +76,12 @@ class PairsConfig(Config):
         le=1,
         description="Maximum similarity: the share of distinct character trigrams that both texts have.",
     )
-
+    target: int | None = Field(
+        None,
+        ge=1,
+        description="Number of pairs to publish: prompts are drawn or taken in their order until so many pairs stand; "
+        "a higher number only adds pairs.",
+    )
     max_tokens: TokenLimits | None = Field(
         None,
         description="Maximum number of tokens for the student model, e.g. {tokenizer: my/student, prompt: 512, total:"

@@ -29,6 +29,8 @@ from kasasagi.tasks.pairing.named import STRATEGIES, PairingCase, Strategy
 from kasasagi.tasks.text.thoughts.thinking import with_thinking
 from kasasagi.tasks.token_counts import TokenCounter, TokenLimits
 
+SURPLUS = Dropped("surplus", "more pairs were made than the target of pairs")
+
 
 def format_chunk(
     run: Run,
@@ -44,7 +46,7 @@ def format_chunk(
         run: The run.
         config: How pairs are made.
         judge: Who judged; without a judge nothing is rated.
-        job: The chunk.
+        job: The chunk; its parameter `most` says how many pairs are kept where a target leaves out some.
         counter: Who counts tokens, where config limits them.
         base: The recipe's folder, where a strategy of a user's own lies.
     """
@@ -53,7 +55,7 @@ def format_chunk(
     responses = read_rows(run, job.inputs.get("responses"))
     ratings = read_rows(run, job.inputs.get("ratings"))
     rated = candidates_by_prompt(judge, config.aggregation(), responses, ratings)
-    result = make_pairs(config, prompts, rated, counter, base)
+    result = make_pairs(config, prompts, rated, counter, base, job.params.get("most"))
     if source_labels := read_rows(run, job.inputs.get("claims")):
         result.rows["audit"] = audit(rated, source_labels)
     return keep_chunk(run, {}, job, result, started)
@@ -75,6 +77,7 @@ def make_pairs(
     rated: Mapping[str, Sequence[Candidate]],
     counter: TokenCounter | None = None,
     base: Path = Path(),
+    most: int | None = None,
 ) -> ChunkResult:
     """Return the pairs of each prompt that gives any, and a reason for each that does not.
 
@@ -84,6 +87,7 @@ def make_pairs(
         rated: Their responses by prompt_id.
         counter: Who counts tokens, where config limits them.
         base: The recipe's folder, where a strategy of a user's own lies.
+        most: How many pairs are kept, of the earliest prompts; None keeps all.
 
     Returns:
         The rows; rows out are prompts with pairs.
@@ -104,6 +108,8 @@ def make_pairs(
     for prompt in prompts:
         prompt_id = prompt["prompt_id"]
         outcome = outcomes[prompt_id]
+        if most is not None and not isinstance(outcome, Dropped):
+            outcome = outcome[: most - len(pairs)] or SURPLUS
         if isinstance(outcome, Dropped):
             payload = _payload(prompt, rated.get(prompt_id, []))
             quarantine.append(quarantine_row(FORMAT_DPO.name, prompt_id, outcome.reason, outcome.detail, payload))

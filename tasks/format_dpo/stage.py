@@ -47,7 +47,7 @@ SELECT prompt_id, margin, chosen_model, rejected_model, CASE WHEN place = 1 THEN
             THEN chosen_model = (SELECT chosen_model FROM favourite) END AS chosen_from_favourite
 FROM named
 UNION ALL BY NAME
-SELECT row_id AS prompt_id, false AS gives_pair FROM quarantine WHERE stage = 'format_dpo'
+SELECT row_id AS prompt_id, false AS gives_pair FROM quarantine WHERE stage = 'format_dpo' AND reason <> 'surplus'
 """
 
 # Version 2: what rounding adds to a mean or takes from it decides nothing. 3: a tie in one of two orders makes no pair.

@@ -22,7 +22,8 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     student = [context.counter.digest] if context.counter else []
     own = STRATEGIES.key_parts([context.recipe.pairs.strategy], context.base)
     safety = [["refusals", *classifier_digests()]] if context.recipe.pairs.safety else []
-    return [context.recipe.pairs.keyed(), marks, *student, *own, *safety]
+    most = [["most", job.params["most"]]] if "most" in job.params else []
+    return [context.recipe.pairs.keyed({"target"}), marks, *student, *own, *safety, *most]
 
 
 @stage_task(FORMAT_DPO, Chunking(key_parts, makes=("pairs",)))

@@ -31,6 +31,7 @@ Reason = Literal[
     "total_tokens",
     "chat_template",
     "off_policy",
+    "surplus",
     "only_refusals",
     "no_refusal",
     "no_choice",

@@ -30,8 +30,13 @@ def estimate_draws(source: MagpieSource, drawn: int, accepted: int) -> int:
     most = target * MOST_DRAWS_FOR_ONE
     if accepted >= target or drawn >= most:
         return drawn
-    share = max(accepted / drawn, 1 / MOST_DRAWS_FOR_ONE) if drawn else FIRST_GUESS_OF_YIELD
-    return min(math.ceil((target - accepted) / share * SPARE) + drawn, most)
+    return min(estimate_tries(target, drawn, accepted), most)
+
+
+def estimate_tries(target: int, tried: int, made: int) -> int:
+    """Return how many tries a target will take in all, by the yield so far, or by a guess before the first one."""
+    share = max(made / tried, 1 / MOST_DRAWS_FOR_ONE) if tried else FIRST_GUESS_OF_YIELD
+    return math.ceil((target - made) / share * SPARE) + tried
 
 
 def chunks_of_draws(drawn: int, draws: int) -> list[range]:

@@ -10,6 +10,8 @@ from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import FILTER, ORIGINALS
 from kasasagi.tasks.gate.outcome import GateFailedError, keep_outcomes
+from kasasagi.tasks.synthesize.config import MagpieSource
+from kasasagi.tasks.synthesize.counting import draws_wanted
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
 from kasasagi.tasks.synthesize.task import missed_floor, reasons_in, yield_of
 from kasasagi.tasks.synthesize.yields import RunningYield, Yield, below_floor, clearly_below_floor
@@ -53,8 +55,16 @@ class YieldFloor:
             rejected = reasons_in(self._context, handle)
             self._tags.add(handle.chunk, Yield(draws, handle.account.rows_out, rejected))
 
-    def check(self, drawn: int, accepted: int) -> None:
+    def check(self, source: MagpieSource, drawn: int, accepted: int) -> bool:
         """Say the yield of all draws, duplicates included; what is beyond a quota was good enough and counts as such.
+
+        Args:
+            source: The source, with how many instructions are wanted.
+            drawn: How many draws there are.
+            accepted: How many of them were accepted.
+
+        Returns:
+            Whether more draws may follow.
 
         Raises:
             GateFailedError: If it is below the floor.
@@ -65,8 +75,13 @@ class YieldFloor:
         self._log(f"synthesize: {total.sentence()}")
         fair = {reason: count for reason, count in rejected.items() if reason != QUOTA}
         good = Yield(drawn, total.accepted + rejected[QUOTA], fair).answered
-        if below_floor(good, self._source.min_yield) and total.accepted < (self._source.target or drawn):
+        if below_floor(good, self._source.min_yield) and total.accepted < (source.target or drawn):
             self._stop(good, "whole")
+        refused = self._context.session.dispatcher.refused_by is not None
+        ends = refused or draws_wanted(source, drawn, accepted) == drawn
+        if ends and source.target is not None and accepted < source.target:
+            self._log(f"only {accepted:,} of {source.target:,} instructions were accepted in {drawn:,} draws")
+        return not refused
 
     def _judge_early(self, first: Yield) -> None:
         if clearly_below_floor(first.answered, self._source.min_yield):

@@ -48,6 +48,32 @@ def test_three_kills_cost_only_what_was_in_flight(new_job: NewJob, finished: Job
     assert job.published() == finished.published()
 
 
+def test_a_target_of_pairs_survives_kills_and_a_higher_one_only_adds(new_job: NewJob) -> None:
+    job = new_job(first_token_s=ANSWER_S / 4).prepare(300, pairs={"target": 30})
+    lost = [killed_after(job, samples) for samples in (40, 150)]
+    assert all(0 <= one <= LOSABLE for one in lost), lost
+    job.run().succeeded()
+    few = job.published().splitlines()
+    assert len(few) == 30
+    assert job.server.stats()["samples_begun_again"] == sum(lost)
+    before = sent(job.server)
+    output = job.run("--set", "pairs.target=60").succeeded().out
+    more = job.published().splitlines()
+    assert len(more) == 60
+    assert set(few) < set(more)
+    assert before < sent(job.server) < 300 * 4, "prompts that the pairs do not need are not asked"
+    assert job.server.stats()["samples_begun_again"] == sum(lost)
+    assert "only" not in output
+    job.command("pair", "--set", "pairs.target=30", "-w", job.workspace).succeeded()
+    assert job.sql("select count(*) as pairs from pairs") == [{"pairs": 30}]
+    slower = {name: {"max_concurrency": 3} for name in ("small", "large", "critic")}
+    other = new_job("other").prepare(300, pairs={"target": 60}, models=slower)
+    other.run().succeeded()
+    assert other.published().splitlines() == more
+    plan = other.command("plan", "recipe.yaml", "-w", other.workspace).succeeded().out
+    assert "up to" not in plan
+
+
 def test_a_killed_run_takes_its_own_prefect_server_along(alone: NewJob) -> None:
     job = alone(first_token_s=5.0).prepare(20)
     running = job.start()

@@ -52,6 +52,9 @@ class AnsweringDispatcher:
     def reserve_for(self, plans: Mapping[int, object]) -> None:
         """There is no budget here whose later stages would keep a share."""
 
+    def finish_first(self) -> None:
+        """Answers come at once, so that no order of stages is kept."""
+
     def raise_if_stopped(self) -> None:
         pass
 
