@@ -16,6 +16,7 @@ from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.format_dpo.pairs import format_chunk
+from kasasagi.tasks.format_dpo.second_pass import remakes
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.format_dpo.target import PairsMade
 from kasasagi.tasks.publish import Release, release
@@ -114,8 +115,8 @@ def _make_pairs(run: Run, recipe: Recipe, jobs: Sequence[ChunkJob]) -> None:
     for job in jobs:
         make(job)
     by_chunk = {job.chunk: job for job in jobs}
-    for handle, most in PairsMade.of(run).surplus(recipe.pairs.target):
-        make(by_chunk[handle.chunk].model_copy(update={"params": {"most": most}}))
+    for one in remakes(run, recipe):
+        make(by_chunk[one.chunk].model_copy(update={"inputs": one.inputs, "params": one.params}))
 
 
 def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[ChunkJob]) -> None:

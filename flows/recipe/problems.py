@@ -10,7 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from kasasagi.blocks.models.kinds import OpenAIModel, RewardModel
 from kasasagi.blocks.own.registry import Registry
-from kasasagi.flows.recipe.conditions import answer_condition_problems, safety_problems
+from kasasagi.flows.recipe.conditions import answer_condition_problems, pair_condition_problems, safety_problems
 from kasasagi.flows.recipe.errors import nearest, shown
 from kasasagi.flows.recipe.judging import judging_problems
 from kasasagi.flows.recipe.quotas import pair_target_problems
@@ -46,6 +46,7 @@ def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:
         *_filter_problems(recipe, base),
         *answer_condition_problems(recipe, base),
         *safety_problems(recipe, base),
+        *pair_condition_problems(recipe, base),
         *_own_problems(recipe, base),
         *pair_target_problems(recipe),
         *verify_problems(recipe, base),

@@ -24,6 +24,7 @@ from kasasagi.flows.run.planner import Planner
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
+from kasasagi.tasks.format_dpo.second_pass import remakes
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.format_dpo.target import PairsMade
 from kasasagi.tasks.plans.budgets import budget_sentence, costs_by_rank
@@ -149,17 +150,16 @@ class ActiveRun(Driver):
         return await asyncio.to_thread(self._floor.check, self.context.magpie, drawn, accepted)
 
     async def waves(self, prompts: Rows, more: Callable[[], Awaitable[Rows]]) -> AsyncIterator[Rows]:
-        """Yield the waves, then leave out the pairs beyond the target, or say where fewer were made."""
+        """Yield the waves, then leave out what is beyond quotas and the target, or say where fewer pairs were made."""
         async for wave in super().waves(prompts, more):
             yield wave
-        if (target := self.recipe.pairs.target) is None:
-            return
-        task, made = next(task for task in self.tasks if task.name == FORMAT_DPO.name), PairsMade.of(self.session.run)
-        surplus = made.surplus(target)
-        self.expect(task, len(made.chunks) + len(surplus))
-        for handle, most in surplus:
-            await self.do(task, Chunk(handle.chunk, handle.inputs, params={"most": most}, after=self.behind(task)))
-        if (sentence := made.shortage(target)) is not None and self.session.dispatcher.refused_by is None:
+        task, run = next(task for task in self.tasks if task.name == FORMAT_DPO.name), self.session.run
+        again = await asyncio.to_thread(remakes, run, self.recipe)
+        for count, one in enumerate(again, 1):
+            self.expect(task, len(self.futures[task.name]) + count)
+            await self.do(task, Chunk(one.chunk, one.inputs, params=one.params, after=self.behind(task)))
+        sentence = PairsMade.of(run).shortage(self.recipe.pairs.target)
+        if sentence is not None and self.session.dispatcher.refused_by is None:
             self.options.log(sentence)
 
     async def _log_plan(

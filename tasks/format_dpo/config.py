@@ -1,13 +1,14 @@
 """Which pairs are made."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kasasagi.blocks.models.kinds import Config
 from kasasagi.tasks.judge.votes import Aggregation
-from kasasagi.tasks.pairing import Conditions, OnPolicy, Safety
+from kasasagi.tasks.pairing import Conditions, OnPolicy, Reason, Safety
 from kasasagi.tasks.pairing.named import STRATEGIES
+from kasasagi.tasks.select.config import SelectConfig
 from kasasagi.tasks.token_counts import TokenLimits
 
 StrategyName = Annotated[str, STRATEGIES]
@@ -56,8 +57,26 @@ class PairsConfig(Config):
     deviations: float = Field(
         2.0, ge=0, le=10, description="For sigma: how many standard deviations below the mean the rejected response is."
     )
-    strong: tuple[str, ...] = Field((), description="For strong_vs_weak: models whose answers are chosen.")
-    weak: tuple[str, ...] = Field((), description="For strong_vs_weak: models whose answers are rejected.")
+    strong: tuple[str, ...] = Field(
+        (), description="For strong_vs_weak: models whose answers are chosen. For solver_gap: the strong models."
+    )
+    weak: tuple[str, ...] = Field(
+        (), description="For strong_vs_weak: models whose answers are rejected. For solver_gap: the weak models."
+    )
+    where: dict[str, str] = Field(
+        default_factory=dict,
+        description="SQL conditions on a prompt and what its responses showed (rating_spread, pass_rate, solver_gap), "
+        "by the reason that the quarantine shows for prompts that do not meet them.",
+    )
+    select: SelectConfig | None = Field(
+        None, description="Quotas: how many prompts of each kind become pairs, by what their responses showed."
+    )
+    pass_rating: float | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="Rating from which an answer passes, for pass_rate. Default: 1 where answers are checked, else "
+        "three quarters up the scale (4 of 1 to 5).",
+    )
     min_chosen_rating: float | None = Field(
         None, allow_inf_nan=False, description="Minimum rating of the chosen response."
     )
@@ -109,7 +128,7 @@ class PairsConfig(Config):
             return f"max_pairs is for all_above_margin; {self.strategy} makes one pair a prompt, so leave it out"
         if self.strategy != "sigma" and self.deviations != PairsConfig.model_fields["deviations"].default:
             return f"deviations is for sigma; {self.strategy} has no use for it, so leave it out"
-        if self.strategy != "strong_vs_weak" and (self.strong or self.weak):
+        if self.strategy != "strong_vs_weak" and (self.strong or self.weak) and not self.chooses_prompts:
             return f"strong and weak are for strong_vs_weak; {self.strategy} goes by ratings, so leave them out"
         if self.strategy == "strong_vs_weak" and self.min_chosen_rating is not None:
             return "min_chosen_rating asks for ratings, and strong_vs_weak uses none, so leave it out"
@@ -127,6 +146,21 @@ class PairsConfig(Config):
         if isinstance(self.aspects, str) or any(self.aspects.values()):
             return None
         return "aspects has no weight above 0, so nothing would count; give one to an aspect that is judged"
+
+    @field_validator("where")
+    @classmethod
+    def _named_reasons(cls, where: dict[str, str]) -> dict[str, str]:
+        for reason, condition in where.items():
+            if not reason.strip() or reason in (*get_args(Reason), "quota"):
+                raise ValueError(f"where: {reason!r} cannot be a reason of its own; choose another name")
+            if not condition.strip():
+                raise ValueError(f"where.{reason}: the condition is empty; write SQL that a prompt must satisfy")
+        return where
+
+    @property
+    def chooses_prompts(self) -> bool:
+        """Whether prompts are chosen by what their responses showed."""
+        return bool(self.where) or self.select is not None
 
     def aggregation(self) -> Aggregation:
         """Return how the marks of a response become one number, and how far two must lie apart."""

@@ -11,8 +11,10 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Handle
 from kasasagi.tasks.asking import ChunkJob, ChunkResult, keep_chunk, quarantine_row, read_rows
 from kasasagi.tasks.audit import audit
+from kasasagi.tasks.format_dpo.chosen_prompts import PromptChoice
 from kasasagi.tasks.format_dpo.config import PairsConfig
 from kasasagi.tasks.format_dpo.refusals import SAFETY_COLUMNS, UNSAFE, columns_of, refusals_of, unsafe_prompts
+from kasasagi.tasks.format_dpo.response_columns import RESPONSE_COLUMNS
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.votes import candidates_by_prompt
@@ -55,10 +57,37 @@ def format_chunk(
     responses = read_rows(run, job.inputs.get("responses"))
     ratings = read_rows(run, job.inputs.get("ratings"))
     rated = candidates_by_prompt(judge, config.aggregation(), responses, ratings)
-    result = make_pairs(config, prompts, rated, counter, base, job.params.get("most"))
+    choice = PromptChoice.of(run, config, judge, job, rated)
+    chosen = [prompt for prompt in prompts if prompt["prompt_id"] not in choice.rejected]
+    result = make_pairs(config, chosen, rated, counter, base, job.params.get("most"))
+    result = _with_choice(result, choice, prompts, rated)
     if source_labels := read_rows(run, job.inputs.get("claims")):
         result.rows["audit"] = audit(rated, source_labels)
     return keep_chunk(run, {}, job, result, started)
+
+
+def _with_choice(
+    result: ChunkResult,
+    choice: PromptChoice,
+    prompts: Sequence[Mapping[str, Any]],
+    rated: Mapping[str, Sequence[Candidate]],
+) -> ChunkResult:
+    """Return the pairs with what the responses showed, and with the prompts that were not chosen in quarantine."""
+    if not choice.columns:
+        return result
+    pairs = [{**pair, **choice.columns[pair["prompt_id"]]} for pair in result.rows["pairs"]]
+    rejected = []
+    for prompt in prompts:
+        if (name := prompt["prompt_id"]) in choice.rejected:
+            payload = {**_payload(prompt, rated.get(name, [])), **choice.columns[name]}
+            rejected.append(quarantine_row(FORMAT_DPO.name, name, *choice.rejected[name], payload))
+    return replace(
+        result,
+        rows_in=result.rows_in + len(rejected),
+        rows={**result.rows, "pairs": pairs, "quarantine": [*result.rows["quarantine"], *rejected]},
+        more={"pairs": [*result.more.get("pairs", ()), *RESPONSE_COLUMNS]},
+        tables=choice.shown,
+    )
 
 
 def _read_prompts(run: Run, config: PairsConfig, job: ChunkJob, with_messages: bool) -> list[dict[str, Any]]:
@@ -141,7 +170,8 @@ def pairs_of(
     """
     conditions = config.conditions()
     if refusals is not None:
-        weighed = refusals.weigh(candidates, config.min_margin or 1.0, config.strong)
+        strong = config.strong if config.strategy == "strong_vs_weak" else ()
+        weighed = refusals.weigh(candidates, config.min_margin or 1.0, strong)
         if isinstance(weighed, Dropped):
             return weighed
         found = pairs_of(config, strategy, prompt, weighed, counter)

@@ -23,7 +23,8 @@ AUDIT = pa.schema(
     [*SOURCE_LABELS, ("chosen_rating", pa.float64()), ("rejected_rating", pa.float64()), ("verdict", pa.string())]
 )
 
-# A prompt counts once among those that give a pair, however many it gives; all else is about each pair.
+# A prompt counts once among those that give a pair, however many it gives; all else is about each pair. Prompts that
+# were not chosen have what their responses showed in their payload, and do not count.
 _PAIRS = """
 WITH every_pair AS (
     SELECT * FROM pairs
@@ -48,6 +49,7 @@ SELECT prompt_id, margin, chosen_model, rejected_model, CASE WHEN place = 1 THEN
 FROM named
 UNION ALL BY NAME
 SELECT row_id AS prompt_id, false AS gives_pair FROM quarantine WHERE stage = 'format_dpo' AND reason <> 'surplus'
+    AND NOT coalesce(TRY(json_exists(payload, '$.rating_spread')), false)
 """
 
 # Version 2: what rounding adds to a mean or takes from it decides nothing. 3: a tie in one of two orders makes no pair.

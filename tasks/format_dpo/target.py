@@ -88,10 +88,10 @@ class PairsMade:
         kept = pairs_kept(target, self.pairs)
         return [(one, most) for one, most in zip(self.chunks, kept, strict=True) if most is not None]
 
-    def shortage(self, target: int) -> str | None:
+    def shortage(self, target: int | None) -> str | None:
         """Return in a sentence that all prompts gave fewer pairs than a target, None where there are enough."""
         pairs = sum(self.pairs)
-        if pairs >= target:
+        if target is None or pairs >= target:
             return None
         return f"only {pairs:,} of {target:,} pairs were made: all {self.prompts:,} prompts of the source are used"
 

@@ -23,7 +23,8 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     own = STRATEGIES.key_parts([context.recipe.pairs.strategy], context.base)
     safety = [["refusals", *classifier_digests()]] if context.recipe.pairs.safety else []
     most = [["most", job.params["most"]]] if "most" in job.params else []
-    return [context.recipe.pairs.keyed({"target"}), marks, *student, *own, *safety, *most]
+    where = [["where", *context.recipe.pairs.where.items()]] if context.recipe.pairs.where else []
+    return [context.recipe.pairs.keyed({"target"}), marks, *student, *own, *safety, *most, *where]
 
 
 @stage_task(FORMAT_DPO, Chunking(key_parts, makes=("pairs",)))

@@ -12,6 +12,7 @@ from kasasagi.tasks.filter.stage import REWRITES
 from kasasagi.tasks.select.job import Selection, select_prompts
 from kasasagi.tasks.select.stage import SELECT
 from kasasagi.tasks.stage_task import Chunking, stage_task
+from kasasagi.tasks.tags.config import TagsConfig
 from kasasagi.tasks.tags.labels import SCALES
 
 
@@ -25,13 +26,13 @@ def selection(context: Context, part: int) -> Selection:
         where=context.where[2],
         compared=compared is not None,
         duplicates=compared.duplicates if compared else None,
-        scales=_scales(context),
+        scales=scales_of(context.recipe.tags),
         most=context.target,
     )
 
 
-def _scales(context: Context) -> dict[str, Sequence[str]]:
-    tagging = context.recipe.tags
+def scales_of(tagging: TagsConfig | None) -> dict[str, Sequence[str]]:
+    """Return the order of the labels of each column of tags that has one."""
     return {f"{tagging.prefix}{kind}": SCALES[kind] for kind in tagging.kinds if kind in SCALES} if tagging else {}
 
 

@@ -75,6 +75,31 @@ def test_more_samples_count_on(job: Job) -> None:
 
 
 @pytest.mark.slow
+def test_prompts_are_chosen_by_what_their_responses_showed(job: Job) -> None:
+    every = job.sql_of_run()
+    means = "select prompt_id, response_id, avg(rating) as mean from ratings group by all"
+    rows = job.sql(f"select prompt_id, max(mean) - min(mean) as spread from ({means}) group by all")
+    spreads = {row["prompt_id"]: row["spread"] for row in rows}
+    wanted = sorted(spreads[row["prompt_id"]] for row in every)[len(every) // 2]
+    before = sent_by_model(job.server)
+    apart = f"pairs.where={{apart: 'rating_spread >= {wanted}'}}"
+    some = job.sql_of_run("--set", apart, "--set", "gates.on_fail=warn")
+    assert some == [row for row in every if spreads[row["prompt_id"]] >= wanted]
+    assert 0 < len(some) < len(every)
+    chosen = job.sql("select prompt_id, rating_spread from pairs")
+    assert {row["prompt_id"]: row["rating_spread"] for row in chosen} == {
+        row["prompt_id"]: pytest.approx(spreads[row["prompt_id"]]) for row in some
+    }
+    quota = "--set", "pairs.select={limit: 3, order_by: rating_spread desc}"
+    job.command("pair", *quota, "-w", job.workspace).succeeded()
+    [widest] = job.sql("select min(rating_spread) as least, count(*) as pairs from pairs")
+    assert widest == {"least": pytest.approx(sorted(spreads.values())[-3]), "pairs": 3}
+    assert len(job.sql_of_run(*quota, "--set", apart, "--set", "gates.on_fail=warn")) == 3
+    reasons = {row["reason"] for row in job.sql("select reason from quarantine where stage = 'format_dpo'")}
+    assert reasons == {"apart", "quota"}
+    assert sent_by_model(job.server) == before
+
+
 def test_what_failed_for_good_is_asked_again_as_often_as_is_said_and_then_stays(new_job: NewJob) -> None:
     job = new_job(faults={"context_too_long": 0.3}, fault_models=("small",))
     job.prepare(20, gates={"on_fail": "warn"}, judge={"orders": "random"})

@@ -255,3 +255,14 @@ def test_a_target_changes_no_key_of_the_pairs_that_are_whole(tmp_path: Path) -> 
     keys = {format_dpo.job(context, 0, {}).cache_key for context in contexts}
     assert len(keys) == 1
     assert format_dpo.job(contexts[1], 0, {}, most=3).cache_key not in keys
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_prompts_that_a_condition_leaves_out_are_followed_by_others(tmp_path: Path) -> None:
+    trial = Trial(tmp_path)
+    plain = trial.run("plain", recipe(None, DATASET))
+    few = trial.run("few", recipe(60, DATASET, pairs={"where": {"unlucky": "instruction NOT LIKE '%3%'"}}))
+    assert len(few) == 60
+    assert trial.reasons["unlucky"] > 10
+    lucky = [place for place in places(trial, plain) if "3" not in str(place)]
+    assert places(trial, few) == lucky[:60]
