@@ -96,8 +96,12 @@ def quoted(path: Path) -> str:
 
 def no_rows(schema: pa.Schema) -> str:
     """Return SQL for a table without rows; to register an empty Arrow table would have DuckDB import pandas."""
-    columns = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in schema)
-    return f"SELECT {columns} WHERE false"
+    return f"SELECT {', '.join(map(null_column, schema))} WHERE false"
+
+
+def null_column(field: pa.Field) -> str:
+    """Return SQL for a column of that name and type that is NULL everywhere."""
+    return f'NULL::{_sql_type(field.type)} AS "{field.name}"'
 
 
 def _sql_type(kind: pa.DataType) -> str:

@@ -16,7 +16,9 @@ from kasasagi.tasks.plans.counting import StagePlan
 def plan_recipe(
     loaded: LoadedRecipe, workspace: Workspace, limit: int | None, ask_again: frozenset[str]
 ) -> list[StagePlan]:
-    """Return what a run of the recipe would ask, without asking anything; leaves no run behind."""
+    """Return what a run of the recipe would ask, without asking anything; leaves no run behind. A mix asks nothing."""
+    if loaded.recipe.mixes:
+        return []
     workspace.prepare()
     without_cluster = loaded.model_copy(update={"recipe": loaded.recipe.model_copy(update={"runtime": None})})
     options = Options(workspace, ask_again=ask_again)

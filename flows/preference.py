@@ -6,6 +6,8 @@ from typing import Annotated
 from prefect import State, flow
 from pydantic import Field
 
+from kasasagi.flows.recipe.errors import RecipeError
+from kasasagi.flows.recipe.loading import load_recipe
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run, run_name
 from kasasagi.flows.run.driver import Driver, Rows
 from kasasagi.tasks.converse.task import converse
@@ -40,7 +42,9 @@ async def preference(
             KASASAGI_WORKSPACE, else ./workspace.
         new_only: Publish only what no earlier run of the recipe published, as a version of its own.
     """
-    async with open_run(recipe, overrides, rows, workspace, new_only=new_only) as run:
+    if (loaded := load_recipe(recipe, overrides)).recipe.mixes:
+        raise RecipeError(f"the recipe {loaded.recipe.name} mixes finished runs: run it by the flow mix")
+    async with open_run(loaded, rows=rows, workspace=workspace, new_only=new_only) as run:
         await make_pairs(run, await make_prompts(run))
         await run.publish()
     return run.final_state()

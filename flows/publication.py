@@ -8,11 +8,13 @@ from prefect.states import Completed
 
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.flows.errors import KasasagiError
+from kasasagi.flows.mix import mix_runs
 from kasasagi.flows.preference import make_pairs, make_prompts
 from kasasagi.flows.rebuild.rebuild import recipe_of, republish
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.recipe.saved_blocks import saved_workspace
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run
+from kasasagi.flows.run.driver import Driver
 from kasasagi.flows.run.lifecycle import EXIT_GATE
 from kasasagi.flows.upkeep.stopped_runs import waiting_outcomes
 from kasasagi.tasks.gate.approvals import remedy
@@ -56,6 +58,10 @@ async def _resume_run(run: Run, overrides: list[str]) -> State[str]:
     recipe = recipe_of(run, overrides, "publish")
     loaded, rows = LoadedRecipe(recipe=recipe, base=base), run.state().limit or 0
     async with open_run(loaded, rows=rows, workspace=str(run.workspace.folder)) as active:
-        await make_pairs(active, await make_prompts(active))
+        await (mix_runs(active) if recipe.mixes else _make_dataset(active))
         await active.publish()
     return active.final_state()
+
+
+async def _make_dataset(run: Driver) -> None:
+    await make_pairs(run, await make_prompts(run))

@@ -135,10 +135,12 @@ async def _call(recipe: str, overrides: list[str], rows: int | None, options: Op
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from kasasagi.flows.instructions import instructions
+    from kasasagi.flows.mix import mix
     from kasasagi.flows.preference import preference
 
     call_with(options)
-    flow = preference if load_recipe(recipe, overrides).recipe.answers else instructions
+    loaded = load_recipe(recipe, overrides).recipe
+    flow = mix if loaded.mixes else preference if loaded.answers else instructions
     # A notebook may have imported Prefect, and with it its settings, before there was a server.
     with temporary_settings({PREFECT_API_URL: os.environ["PREFECT_API_URL"]}):
         return await options.reports.wait_for(flow(recipe, overrides, rows or 0, str(options.workspace.folder)))

@@ -10,6 +10,7 @@ from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.gate import Gate, of_own_stage
 from kasasagi.tasks.judge.stage import JUDGE
 from kasasagi.tasks.load.stage import LOAD
+from kasasagi.tasks.mix.stage import MIX
 from kasasagi.tasks.respond.stage import RESPOND
 from kasasagi.tasks.rewrite.stage import REWRITE
 from kasasagi.tasks.select.stage import SELECT
@@ -30,6 +31,7 @@ STAGES: tuple[Stage, ...] = (
     RESPOND,
     JUDGE,
     FORMAT_DPO,
+    MIX,
 )
 
 

@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from kasasagi.blocks.cluster.config import RuntimeConfig
 from kasasagi.blocks.models.kinds import Budget, Config, ModelConfig
@@ -13,6 +14,7 @@ from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.load import DatasetSource
+from kasasagi.tasks.mix.config import PART_COLUMNS, RunsSource
 from kasasagi.tasks.own.config import OwnStage
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.publish import PublishConfig
@@ -29,7 +31,12 @@ NO_RESPONDERS = RespondConfig.model_construct(models=())
 """The respond of a recipe that makes instructions alone."""
 
 PROMPT_COLUMNS = ("prompt_id", "messages", "instruction")
-SourceConfig = Annotated[DatasetSource | MagpieSource, Field(discriminator="kind")]
+SourceConfig = Annotated[DatasetSource | MagpieSource | RunsSource, Field(discriminator="kind")]
+
+
+def _without_models(schema: dict[str, Any]) -> None:
+    """Let a schema's recipes leave out the models; whether they may is decided by the source."""
+    schema["required"].remove("models")
 
 
 class Recipe(Config):
@@ -37,12 +44,16 @@ class Recipe(Config):
     published.
     """
 
+    model_config = ConfigDict(json_schema_extra=_without_models)
+
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Name of the job, also used in file names."
     )
-    source: SourceConfig = Field(description="Where prompts come from: a dataset, or Magpie.")
+    source: SourceConfig = Field(
+        description="Where prompts come from: a dataset, Magpie, or finished runs whose pairs are mixed."
+    )
     models: dict[str, ModelConfig] = Field(
-        min_length=1, description="Models, by the names that this recipe uses for them."
+        description="Models, by the names that this recipe uses for them. Only a mix of runs needs none.",
     )
     filter: FilterConfig = Field(FilterConfig(), description="Which prompts continue; rejected ones are quarantined.")
     tags: TagsConfig | None = Field(None, description="Label the prompts with a model; each label becomes a column.")
@@ -76,10 +87,29 @@ class Recipe(Config):
             return data
         return {**data, "source": {**source, "target": target * MOST_PROMPTS_FOR_A_PAIR}}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _mixes_without_models(cls, value: Any) -> Any:
+        source = value.get("source") if isinstance(value, dict) else None
+        mixes = isinstance(source, dict) and source.get("kind") == "runs"
+        return {"models": {}, **value} if mixes else value
+
+    @field_validator("models")
+    @classmethod
+    def _has_models(cls, models: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not models and isinstance(info.data.get("source"), DatasetSource | MagpieSource):
+            raise PydanticKnownError("too_short", {"field_type": "Dictionary", "min_length": 1, "actual_length": 0})
+        return models
+
+    @property
+    def mixes(self) -> bool:
+        """Whether pairs of finished runs are mixed, so that no model is called."""
+        return isinstance(self.source, RunsSource)
+
     @property
     def answers(self) -> bool:
         """Whether there are answers, asked for or provided; else the instructions are what is published."""
-        return bool(self.respond.models) or self.responses_provided
+        return bool(self.respond.models) or self.responses_provided or self.mixes
 
     @property
     def responses_provided(self) -> bool:
@@ -94,6 +124,8 @@ class Recipe(Config):
     @property
     def kept_columns(self) -> tuple[str, ...]:
         """Columns of the source that are carried along."""
+        if isinstance(self.source, RunsSource):
+            return PART_COLUMNS
         return tuple(self.source.keep if isinstance(self.source, DatasetSource) else self.source.columns)
 
     @property
@@ -114,7 +146,7 @@ class Recipe(Config):
     @property
     def pairing(self) -> bool:
         """Whether pairs are made; else the responses or the instructions are the dataset."""
-        return self.judging is not None or self.pairs.strategy == "strong_vs_weak"
+        return self.judging is not None or self.pairs.strategy == "strong_vs_weak" or self.mixes
 
     @property
     def expectations(self) -> tuple[Expectation, ...]:

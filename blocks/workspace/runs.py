@@ -268,12 +268,17 @@ class Run:
         return _whole(self.recipe_file, lambda data: dict(orjson.loads(data)))
 
     def product(self) -> Product:
-        """Return what its dataset is made of, by its recipe: pairs where there is a judge or a stronger
-        model is named.
+        """Return what its dataset is made of, by its recipe: pairs where runs are mixed, where there is a judge or
+        a stronger model is named.
         """
         recipe = self.recipe()
         source = recipe.get("source")
-        if source is None or recipe.get("judge") or recipe.get("pairs", {}).get("strategy") == UNJUDGED:
+        if (
+            source is None
+            or source.get("kind") == "runs"
+            or recipe.get("judge")
+            or recipe.get("pairs", {}).get("strategy") == UNJUDGED
+        ):
             return "pairs"
         if source.get("responses") is not None:
             return "pairs"

@@ -8,6 +8,7 @@ from kasasagi.blocks.models.kinds import LiteLLMModel, ModelConfig, OpenAIModel,
 from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.destinations import destination_problems
+from kasasagi.flows.check.parts import part_problems
 from kasasagi.flows.check.prefect_limits import limits_without_server
 from kasasagi.flows.check.vllm import vllm_problems
 from kasasagi.flows.recipe.loading import LoadedRecipe, missing_columns
@@ -37,6 +38,7 @@ def problems_before_start(
     """
     return [
         *source_problems(loaded),
+        *part_problems(loaded, workspace),
         *(text for label, model in loaded.recipe.models.items() for text in model_problems(label, model, loaded.base)),
         *dict.fromkeys((*_magpie_problems(loaded), *_turns_problems(loaded))),
         *_tokenizer_problems(loaded),

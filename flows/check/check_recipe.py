@@ -8,6 +8,7 @@ from kasasagi.blocks.models.pre_query import PreQueryUnknownError
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.check.before_start import problems_before_start, source_problems
 from kasasagi.flows.check.endpoints import check_endpoints, check_student, example_requests, price_notes, warnings
+from kasasagi.flows.check.parts import part_lines, with_runs
 from kasasagi.flows.check.prefect_limits import check_limits
 from kasasagi.flows.check.rows import ROWS, FirstRows, first_rows
 from kasasagi.flows.errors import KasasagiError
@@ -38,6 +39,8 @@ def check_recipe(loaded: LoadedRecipe, workspace: Workspace, ping: bool, show: P
         loaded = asyncio.run(with_saved_blocks(loaded))
     faults = problems_before_start(loaded, workspace)
     faults += _show_examples(loaded, show)
+    for text in part_lines(loaded if faults else with_runs(loaded, workspace)):
+        show(text, "")
     for text in warnings(loaded.recipe):
         show(f"{say('warning')}: {say_line(text)}", "yellow")
     for text in price_notes(loaded.recipe):

@@ -59,7 +59,7 @@ def warnings(recipe: Recipe) -> list[str]:
     answers = sum(responder.samples or recipe.respond.samples for responder in recipe.respond.models)
     if recipe.answers and not recipe.pairing:
         found.append("no judge is named and no pairs are made, so the responses are the dataset; add judge for pairs")
-    if recipe.pairing and answers < 2 and not recipe.responses_provided and not recipe.chooses_source:
+    if recipe.pairing and answers < 2 and not (recipe.responses_provided or recipe.chooses_source or recipe.mixes):
         found.append("one answer per prompt gives no pairs: name a second model, or respond.samples: 2")
     return found + _overruled_sampling(recipe) + provider_warnings(recipe)
 

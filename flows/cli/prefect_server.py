@@ -4,6 +4,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ UI_PORT = 4200
 # Leases that lie in memory are lost with a restart, and the slots that they held stay taken.
 LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
 serve_app = typer.Typer(invoke_without_command=True)
+PREFERENCE, MIX = "flows/preference.py:preference", "flows/mix.py:mix"
 DEPLOYMENTS = ("deployments", "flows/shipped/deployments")
 
 
@@ -60,7 +62,10 @@ def _absolute(recipe: str) -> str:
 
 
 def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
-    """Return the deployments of `deployments/prefect.yaml`, with some parameters changed."""
+    """Return the deployments of `deployments/prefect.yaml`, with some parameters changed.
+
+    Where their recipe mixes runs, the flow mix takes the place of the flow preference.
+    """
     import yaml
     from prefect.deployments.runner import RunnerDeployment
     from prefect.events import DeploymentEventTrigger
@@ -71,10 +76,11 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
             return Cron(entry["cron"], timezone=entry.get("timezone"), active=entry["active"])
         return Interval(entry["interval"], active=entry["active"])
 
+    mixes = "recipe" in changes and _mixes(changes["recipe"])
     entries = yaml.safe_load(_file().read_text(encoding="utf-8"))["deployments"]
     made = []
     for entry in entries:
-        flow = _flow(entry["entrypoint"])
+        flow = _flow(MIX if mixes and entry["entrypoint"] == PREFERENCE else entry["entrypoint"])
         made.append(
             flow.to_deployment(
                 name=entry["name"],
@@ -86,6 +92,16 @@ def deployments(changes: dict[str, Any]) -> "list[RunnerDeployment]":
             )
         )
     return [one for one in made if isinstance(one, RunnerDeployment)]
+
+
+def _mixes(recipe: str) -> bool:
+    """Return whether a recipe mixes finished runs, which is the work of a flow of its own; an invalid one does not."""
+    from kasasagi.flows.recipe.errors import RecipeError
+    from kasasagi.flows.recipe.loading import load_recipe
+
+    with suppress(RecipeError):
+        return load_recipe(recipe).recipe.mixes
+    return False
 
 
 def _flow(entrypoint: str) -> "Flow[..., Any]":

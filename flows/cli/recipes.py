@@ -95,6 +95,7 @@ def plan(
     """Show what a run would spend in each stage: calls, ledger hits, tokens and dollars."""
     from kasasagi.blocks.workspace.runs import Workspace
     from kasasagi.flows.check.before_start import source_problems
+    from kasasagi.flows.check.parts import part_problems
     from kasasagi.flows.planning import plan_recipe
     from kasasagi.flows.recipe.errors import RecipeError
     from kasasagi.flows.recipe.loading import load_recipe
@@ -104,8 +105,11 @@ def plan(
     from kasasagi.tasks.plans.budgets import budget_sentence
 
     loaded = load_recipe(recipe_or_default(recipe), overrides or ())
-    if problems := source_problems(loaded):
+    if problems := [*source_problems(loaded), *part_problems(loaded, Workspace.resolve(workspace))]:
         raise RecipeError("\n".join(problems))
+    if loaded.recipe.mixes:
+        typer.echo(say_line("a mix of runs makes no call"))
+        return
     plans = plan_recipe(loaded, Workspace.resolve(workspace), rows, retried_reasons(ask_again, workspace))
     draw_plan(plans, console())
     if (sentence := budget_sentence(loaded.recipe.budget, plans)) is not None:

@@ -67,6 +67,10 @@ def rebuild_pairs(
     workspace.prepare()
     old = workspace.run(name)
     recipe = recipe_of(old, overrides, "pairs")
+    if recipe.mixes:
+        raise UsageError(
+            f"the run {old.id} mixes pairs of other runs and makes none: pair one of those again, then mix its new run"
+        )
     if not recipe.pairing:
         raise UsageError(
             f"the run {old.id} makes no pairs, since its recipe has no judge: add judge to the recipe and run it "

@@ -19,6 +19,7 @@ from kasasagi.flows.recipe.problems import problems_between_parts
 from kasasagi.flows.recipe.quotas import quota_problems
 from kasasagi.flows.recipe.yaml import read_yaml
 from kasasagi.tasks.load import DatasetSource, source_columns
+from kasasagi.tasks.mix.problems import with_near_duplicates
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.config import MagpieSource, round_of_the_day
 
@@ -149,7 +150,7 @@ def check_recipe(data: Mapping[str, Any], base: Path, further: Problems = lambda
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         raise RecipeError("\n".join(sentences(error, Recipe))) from error
-    recipe = with_source_chosen(with_judge_texts(recipe, base))
+    recipe = with_near_duplicates(with_source_chosen(with_judge_texts(recipe, base)))
     own = [*own_stage_problems(recipe, base), *gate_stage_problems(recipe)]
     problems = [*problems_between_parts(recipe, base), *quota_problems(recipe), *own, *further(recipe, base)]
     if problems:

@@ -24,6 +24,8 @@ from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.judge.named import METHODS
 from kasasagi.tasks.judge.own_prompt import known_placeholders, required_placeholders
 from kasasagi.tasks.load import SOURCE
+from kasasagi.tasks.mix.config import RunsSource
+from kasasagi.tasks.mix.problems import mix_problems
 from kasasagi.tasks.pairing.named import STRATEGIES
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.publish import PublishConfig
@@ -35,6 +37,8 @@ from kasasagi.tasks.synthesize.config import MagpieSource
 
 def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:
     """Return one sentence for each conflict between two parts of a recipe; files are looked for in base."""
+    if recipe.mixes:
+        return [*mix_problems(recipe), *_filter_problems(recipe, base), *_own_problems(recipe, base)]
     return [
         *_unknown_models(recipe),
         *_unknown_responders(recipe),
@@ -55,7 +59,7 @@ def problems_between_parts(recipe: Recipe, base: Path) -> list[str]:
 
 def _own_problems(recipe: Recipe, base: Path) -> list[str]:
     """Return a sentence for each dotted path that leads to nothing of its kind."""
-    turns = recipe.source.turns
+    turns = None if isinstance(recipe.source, RunsSource) else recipe.source.turns
     named: list[tuple[str, Registry[Any], Sequence[str]]] = [
         ("respond.rules", ANSWER_RULES, recipe.respond.rule_names),
         ("source.turns.answers.rules", ANSWER_RULES, turns.answers.rules if isinstance(turns, Turns) else ()),

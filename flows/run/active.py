@@ -27,6 +27,7 @@ from kasasagi.tasks.filter.stage import ORIGINALS, REWRITES
 from kasasagi.tasks.format_dpo.second_pass import remakes
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.format_dpo.target import PairsMade
+from kasasagi.tasks.mix.stage import MIX
 from kasasagi.tasks.plans.budgets import budget_sentence, costs_by_rank
 from kasasagi.tasks.plans.counting import StagePlan
 from kasasagi.tasks.publish import Release
@@ -36,6 +37,8 @@ from kasasagi.tasks.synthesize.floor import YieldFloor
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
 
 Future = PrefectFuture[Any]
+MAKE_PAIRS = (FORMAT_DPO.name, MIX.name)
+"""The stages that make what is published."""
 
 
 class NothingNewError(Exception):
@@ -204,7 +207,7 @@ class ActiveRun(Driver):
         """
         self._raise_if_refused()
         run = self.session.run
-        made = [one.account.rows_out for one in run.handles() if one.handle.stage == FORMAT_DPO.name]
+        made = [one.account.rows_out for one in run.handles() if one.handle.stage in MAKE_PAIRS]
         run.save(run.state().model_copy(update={"publishable": run.product() != "pairs" or sum(made) > 0}))
         if self.options.publish and self.recipe.publish.wanted:
             self.progress.now = "publishing"

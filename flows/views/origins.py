@@ -1,15 +1,19 @@
 """Where prompts are from that were made out of others: rewrites have origins, dialogues first turns."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
 from duckdb import DuckDBPyConnection
 
+from kasasagi.blocks.hints import command
 from kasasagi.flows.views.table_reader import fetch
 
 ORIGIN = "origin_id"
 REWRITE = "rewrite"
+_KNOWS_PARTS = "FROM duckdb_columns() WHERE table_name = 'mix_parts' LIMIT 1"
+_PART = "SELECT part, run, recipe, workspace FROM mix_parts WHERE part = ? AND run = ?"
 
 
 def column(rows: Iterable[Mapping[str, Any]], name: str) -> list[str]:
@@ -46,6 +50,16 @@ def origins_of(
         return [], []
     query = "FROM prompts WHERE list_contains(?, prompt_id) ORDER BY prompt_id"
     return ids, fetch(connection, query, [grown(connection, ids)])
+
+
+def parts_of(connection: DuckDBPyConnection, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the runs that some prompts of a mix come from, each with the command that traces the prompt there."""
+    found = []
+    for row in prompts if fetch(connection, _KNOWS_PARTS) else ():
+        for part in fetch(connection, _PART, [row.get("part"), row.get("part_run")]):
+            trace = command("trace", row["prompt_id"], part["run"], workspace=Path(part["workspace"]))
+            found.append({**part, "prompt_id": row["prompt_id"], "trace": trace})
+    return found
 
 
 def rewriting_calls(

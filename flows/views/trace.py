@@ -19,6 +19,7 @@ from kasasagi.flows.views.origins import (
     knows_turns,
     made_by,
     origins_of,
+    parts_of,
     rewriting_calls,
     turns_of,
 )
@@ -53,7 +54,8 @@ def trace(run: Run, name: str) -> dict[str, Any]:
     The id is that of a prompt (which is also its pair's), a response, a draw, a call or a quarantined row, whole or at
     least its first 6 characters. Keys: id, kind, prompt_ids, pairing (whether the run makes pairs), draws, turns,
     origins (what the prompts were rewritten from, where they were), prompts, responses, calls, ratings, pairs,
-    quarantine; calls hold their request and the model's raw words, draws are also those of the origins.
+    quarantine, parts (of a mix, each with the command that traces the prompt in its run); calls hold their request and
+    the model's raw words, draws are also those of the origins.
 
     Raises:
         UsageError: For an unknown or ambiguous id.
@@ -63,7 +65,8 @@ def trace(run: Run, name: str) -> dict[str, Any]:
         prompts = grown(connection, _prompts_of(connection, kind, found))
         pairing = run.product() == "pairs"
         chain = _chain(connection, found, prompts)
-        return {"id": found, "kind": kind, "prompt_ids": prompts, "pairing": pairing, **chain}
+        parts = parts_of(connection, chain["prompts"])
+        return {"id": found, "kind": kind, "prompt_ids": prompts, "pairing": pairing, **chain, "parts": parts}
 
 
 def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> None:
@@ -94,6 +97,8 @@ def draw_trace(chain: dict[str, Any], console: Console, full: bool = False) -> N
     for row in chain["quarantine"]:
         fields = _fields(row, "stage", "reason", "detail", "payload")
         _step(console, "Quarantined", row["row_id"] or "", fields, lines)
+    for part in chain["parts"]:
+        _step(console, "Part", part["part"], _fields(part, "run", "recipe", "workspace", "trace"), lines)
     if chain["pairing"] and not chain["pairs"]:
         console.print()
         console.print(plain("It gave no pair.", "yellow"))

@@ -7,6 +7,7 @@ from typing import Any
 from kasasagi.blocks.models.kinds import Sampling
 from kasasagi.tasks.converse.config import Answering, Turns, left_out
 from kasasagi.tasks.load.config import DatasetSource
+from kasasagi.tasks.mix.config import RunsSource
 from kasasagi.tasks.pre_query import LiteralTemplate
 from kasasagi.tasks.synthesize.config import MagpieSource
 from kasasagi.tasks.synthesize.stops import without_line_stops
@@ -54,12 +55,12 @@ class Dialogues:
         ]  # fmt: skip
 
 
-def has_further_turns(source: DatasetSource | MagpieSource) -> bool:
+def has_further_turns(source: DatasetSource | MagpieSource | RunsSource) -> bool:
     """Return whether a source wants dialogues of several turns."""
     return _turns(source) is not None
 
 
-def dialogues(source: DatasetSource | MagpieSource, filters: Rules = ()) -> Dialogues | None:
+def dialogues(source: DatasetSource | MagpieSource | RunsSource, filters: Rules = ()) -> Dialogues | None:
     """Return how a source's dialogues continue; None where each stays as it is. Raises TurnsError.
 
     filters are the rules of the recipe's filter: its `personal_data` is asked of further turns as well, unless their
@@ -97,8 +98,8 @@ def _is_inherited(entry: str | dict[str, Any]) -> bool:
     return entry == INHERITED if isinstance(entry, str) else INHERITED in entry
 
 
-def _turns(source: DatasetSource | MagpieSource) -> Turns | None:
-    turns = source.turns
+def _turns(source: DatasetSource | MagpieSource | RunsSource) -> Turns | None:
+    turns = None if isinstance(source, RunsSource) else source.turns
     if isinstance(turns, int):
         return Turns(count=turns) if turns > 1 else None
     return turns

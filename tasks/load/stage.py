@@ -1,4 +1,4 @@
-"""The stage `load`: it reads a dataset."""
+"""The stage `load`: it reads a dataset, or the prompts of finished runs."""
 
 from kasasagi.blocks.tables import PROMPTS, Table
 from kasasagi.tasks.gate.expectation import rows
@@ -8,7 +8,7 @@ from kasasagi.tasks.stage import Stage
 LOAD = Stage(
     "load",
     version=4,
-    wanted=lambda recipe: recipe.source.kind == "dataset",
+    wanted=lambda recipe: recipe.source.kind in ("dataset", "runs"),
     task="kasasagi.tasks.load.task:load",
     pays=False,
     tables=(Table("loaded", PROMPTS, public=False),),

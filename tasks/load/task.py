@@ -9,6 +9,8 @@ from kasasagi.tasks.context import Context
 from kasasagi.tasks.load import DatasetSource, load_prompts, load_provided, source_digest
 from kasasagi.tasks.load.files.locate import locate
 from kasasagi.tasks.load.stage import LOAD
+from kasasagi.tasks.mix.collect import collect
+from kasasagi.tasks.mix.config import RunsSource
 from kasasagi.tasks.stage_task import Chunking, stage_task
 
 
@@ -22,6 +24,8 @@ def source_of(context: Context) -> DatasetSource:
 
 def key_parts(context: Context, job: ChunkJob) -> list[Any]:
     """Return what decides which rows are loaded: the configuration, the files' content and the limit."""
+    if isinstance(context.recipe.source, RunsSource):
+        return [context.recipe.source.keyed()]
     source = source_of(context)
     config = source.keyed({"turns"})
     goes_on = [source.turns.count] if source.last_answer == "keep" and source.turns else []
@@ -31,6 +35,8 @@ def key_parts(context: Context, job: ChunkJob) -> list[Any]:
 @stage_task(LOAD, Chunking(key_parts, makes=("loaded",)))
 def load(context: Context, job: ChunkJob) -> Handle:
     """Read the source's rows, and the responses that it holds where they are not asked for."""
+    if isinstance(context.recipe.source, RunsSource):
+        return collect(context, context.recipe.source, job)
     started, into = time.monotonic(), context.scratch(job)
     source, recipe = source_of(context), context.recipe
     if note := locate(source, context.base).note:

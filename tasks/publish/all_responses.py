@@ -9,9 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from kasasagi.blocks.tables import MESSAGES, PROMPTS
-from kasasagi.tasks.format_dpo.config import PairsConfig
-from kasasagi.tasks.judge.config import JudgeConfig
-from kasasagi.tasks.judge.votes import candidates_by_prompt
+from kasasagi.tasks.mix.combined_ratings import combine_ratings_for
 from kasasagi.tasks.publish.config import PublishConfig
 from kasasagi.tasks.publish.formats.base import ANSWERS
 from kasasagi.tasks.publish.rows import (
@@ -67,8 +65,7 @@ class Answers:
         self, connection: duckdb.DuckDBPyConnection, config: PublishConfig, recipe: Mapping[str, Any], sent: bool
     ) -> None:
         self._connection = connection
-        self._judge = JudgeConfig.model_validate(recipe["judge"]) if recipe.get("judge") else None
-        self._weighing = PairsConfig.model_validate(recipe.get("pairs") or {}).aggregation()
+        self._combine = combine_ratings_for(connection, recipe)
         self._drops_system = config.system == "drop"
         self._sent = sent
         self._query = f"""
@@ -83,7 +80,7 @@ class Answers:
         """Return the responses of each prompt of a range, in the order of their models and samples."""
         responses = self._rows(self._query, some)
         ratings = self._rows(_RATINGS, some)
-        candidates = candidates_by_prompt(self._judge, self._weighing, responses, ratings)
+        candidates = self._combine(responses, ratings)
         rated = {one.response_id: one.rating for found in candidates.values() for one in found}
         verdicts: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in ratings:

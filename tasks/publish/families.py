@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from kasasagi.blocks.canonical import prompt_id
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.tasks.mix.about import is_mix
 from kasasagi.tasks.publish.config import PublishConfig
 from kasasagi.tasks.rewrite.config import ORIGIN
 
@@ -21,8 +22,12 @@ _MESSAGES = "SELECT prompt_id, messages FROM prompts WHERE prompt_id IN (SELECT 
 
 
 def rewrites(run: Run) -> bool:
-    """Return whether a run's recipe has prompts rewritten, so that its tables say what each began as."""
-    return run.recipe().get("rewrite") is not None
+    """Return whether prompts of a run may be rewritten, so that its tables say what each began as.
+
+    Those of a mix may: one part may hold what was made of a prompt of another.
+    """
+    recipe = run.recipe()
+    return recipe.get("rewrite") is not None or is_mix(recipe)
 
 
 class Families:

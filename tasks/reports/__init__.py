@@ -9,6 +9,7 @@ from duckdb import DuckDBPyConnection
 from kasasagi.blocks.tables import quoted
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.tasks.mix.about import models_of
 from kasasagi.tasks.reports.judge import histogram, judge_figures
 from kasasagi.tasks.reports.politeness import politeness_figures
 from kasasagi.tasks.reports.self_preference import self_preference
@@ -25,7 +26,7 @@ def reports(tables: DuckDBPyConnection, recipe: Mapping[str, Any]) -> dict[str, 
         tables: The tables of the run.
         recipe: Its recipe as plain data, which names the models.
     """
-    of_families = self_preference(tables, recipe.get("models") or {})
+    of_families = self_preference(tables, models_of(tables, recipe))
     figures = [*judge_figures(tables), *of_families, *politeness_figures(tables)]
     return {"rating_histogram": histogram(tables), "judge_figures": figures}
 

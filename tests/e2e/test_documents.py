@@ -17,7 +17,7 @@ from kasasagi.blocks.dispatch.batch.notes import BatchNotes
 from tests.e2e.command import until
 from tests.e2e.conftest import NewJob
 from tests.e2e.document_session import KINDS, DocumentSession, forget_pools
-from tests.e2e.job import Job
+from tests.e2e.job import Job, prompt_rows
 from tests.e2e.pages import lines_of, pages
 from tests.e2e.test_tutorial import TUTORIAL
 from tests.e2e.warm import ROOT
@@ -205,6 +205,21 @@ def nothing_that_asks(session: DocumentSession) -> None:
     session.job.write_recipe()
 
 
+def runs_to_mix(session: DocumentSession) -> None:
+    """The page's first mix, and the runs that it mixes; their prompts differ in a number alone."""
+    for start, name in ((100, "code"), (200, "math")):
+        session.job.write_prompts(prompt_rows(30, start))
+        session.job.write_recipe(name=name, publish={"path": name})
+        session.job.command("run", "recipe.yaml").succeeded()
+    [mix] = [text for text in blocks(ROOT / "docs" / "mixing.md", "yaml") if "name: code-and-math" in text]
+    written(session, "mix.yaml", {**yaml.safe_load(mix), "filter": {"dedup": {"near": 1}}})
+
+
+def the_latest_mix(session: DocumentSession) -> None:
+    found = session.job.command("sql", "latest", "from pairs select prompt_id", "--format", "csv").succeeded().out
+    session.stands_for["ID"] = found.split()[1]
+
+
 def people_who_rate(session: DocumentSession) -> None:
     """A person says of every pair which response is better."""
     argilla: FakeArgilla = session.servers["argilla"]
@@ -268,6 +283,8 @@ BEFORE: dict[tuple[str, str], Callable[[DocumentSession], None]] = {
     ("ledger.md", "kasasagi ledger import ../other/workspace"): other_workspaces,
     ("magpie.md", "kasasagi run seeds.yaml"): seeds,
     ("magpie.md", "kasasagi sql latest 'from turns'"): a_dialogue,
+    ("mixing.md", "kasasagi check mix.yaml"): runs_to_mix,
+    ("mixing.md", "kasasagi trace ID"): the_latest_mix,
     ("operations.md", "kasasagi people approve"): a_run_that_a_gate_stopped,
     ("operations.md", "kasasagi run recipe.yaml --new-only"): nothing_that_asks,
     ("operations.md", KUBERNETES): as_if_there_were_no_pool,

@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Run:
     return build_example_run(tmp_path / "workspace", ended=False)
 
 
-MADE_ELSEWHERE = ("draws", "turns", "audit", "rating_histogram", "judge_figures")
+MADE_ELSEWHERE = ("draws", "turns", "audit", "rating_histogram", "judge_figures", "mix_parts")
 
 
 def everything(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:

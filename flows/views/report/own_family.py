@@ -3,6 +3,7 @@
 from kasasagi.flows.views.language import say
 from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.safe_text import one_line
+from kasasagi.tasks.mix.about import models_of
 from kasasagi.tasks.reports.self_preference import WORDS, self_preference
 
 NAME_CHARS = 60
@@ -19,5 +20,5 @@ def own_family(facts: Facts) -> list[dict[str, str]]:
             "interval": f"{row['low']:.1%} – {row['high']:.1%}",
             "cases": f"{row['cases']:,}",
         }
-        for row in self_preference(facts.connection, facts.run.recipe().get("models") or {})
+        for row in self_preference(facts.connection, models_of(facts.connection, facts.run.recipe()))
     ]

@@ -54,9 +54,10 @@ def _shortcut_auc(tables: duckdb.DuckDBPyConnection, run: Run) -> float | None:
 
 
 def _self_preference(tables: duckdb.DuckDBPyConnection, run: Run) -> float | None:
+    from kasasagi.tasks.mix.about import models_of
     from kasasagi.tasks.reports.self_preference import self_preference
 
-    rows = self_preference(tables, run.recipe().get("models") or {})
+    rows = self_preference(tables, models_of(tables, run.recipe()))
     return max((row["value"] for row in rows if row["figure"] == "self_preference"), default=None)
 
 

@@ -15,6 +15,7 @@ NAMES = {
     "chosen_from_favourite": "chosen from the most frequent model",
     "chosen_is_longer": "chosen longer than rejected",
     "gives_pair": "prompts that give a pair",
+    "gates_passed": "parts whose runs passed their gates",
     "has_its_turns": "dialogues that reach their last turn",
     "judges_agree": "judges agree",
     "language_as_asked": "answers in the prompt's language",
@@ -84,7 +85,7 @@ def is_lenient(one: Expectation, rows: int) -> bool:
 
 def _counts_each(one: Expectation) -> bool:
     """Return whether a single row is enough to act on, since the next run makes good what this one lacks."""
-    return one.arguments.get("column") in ("no_answer", "responder_answers")
+    return one.arguments.get("column") in ("no_answer", "responder_answers", "gates_passed")
 
 
 def judged_no_rows(success: bool, observed: str | None) -> bool:

@@ -13,11 +13,13 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.filter.duplicates.across import SplitAudit
 from kasasagi.tasks.gate.explain.words import NO_ROWS, SCOPES, judged_no_rows, plain_name
 from kasasagi.tasks.judge.config import VERIFY
+from kasasagi.tasks.mix.about import models_of
 from kasasagi.tasks.publish.card.asked import asked_models
 from kasasagi.tasks.publish.card.figures import CardFigures
 from kasasagi.tasks.publish.card.introduction import cost, prompts_paired, to_look_at
 from kasasagi.tasks.publish.card.judges import judges_section
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
+from kasasagi.tasks.publish.card.parts import parts_section
 from kasasagi.tasks.publish.card.provenance import from_hub, provenance
 from kasasagi.tasks.publish.card.shortcuts import shortcut_section
 from kasasagi.tasks.publish.card.splits import split_sentence
@@ -100,7 +102,8 @@ def card(facts: CardFacts) -> str:
 
 def how_it_came_about(facts: CardFacts) -> list[str]:
     """Return the models, the licences, the account of every stage and the gates, as sections of a card."""
-    origins = provenance(facts.config, mask_secrets(facts.run.recipe()))
+    origins = parts_section(facts.connection, facts.config)
+    origins = origins or provenance(facts.config, mask_secrets(facts.run.recipe()))
     return [*_models(facts), *origins, *_account(facts), *_gates(facts)]
 
 
@@ -245,7 +248,7 @@ def _column_table(columns: Mapping[str, str]) -> str:
 
 
 def _models(facts: CardFacts) -> list[str]:
-    rows = _by_stage(facts, asked_models(facts.connection, facts.run.recipe().get("models") or {}))
+    rows = _by_stage(facts, asked_models(facts.connection, models_of(facts.connection, facts.run.recipe())))
     if not rows:
         return []
     return ["## Models", table(("stage", "model", "name", "calls", "sampling"), rows)]

@@ -8,8 +8,9 @@ from kasasagi.tasks.publish.card.markdown import cell
 
 
 def prompts_paired(connection: DuckDBPyConnection, pairs: int) -> str:
-    """Return how many prompts the pairs were made from; without that stage, as many as there are pairs."""
+    """Return how many prompts the pairs were made from; without that stage, how many have a pair."""
     found = connection.execute("SELECT rows_in FROM stages WHERE stage = 'format_dpo'").fetchone()
+    found = found or connection.execute("SELECT count(DISTINCT prompt_id) FROM pairs").fetchone()
     count = found[0] if found else pairs
     return f"{count:,} prompt{'' if count == 1 else 's'}"
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from kasasagi.tasks.mix.about import models_of
 from kasasagi.tasks.publish.card.markdown import table
 from kasasagi.tasks.reports.self_preference import WORDS, self_preference
 
@@ -12,7 +13,7 @@ def judges_section(connection: DuckDBPyConnection, recipe: dict[str, Any]) -> li
     """Return the section; nothing where no judge rates its own family and another."""
     rows = [
         (WORDS[row["figure"]], row["judge"], row["subject"], f"{row['value']:.1%}", _interval(row), row["cases"])
-        for row in self_preference(connection, recipe.get("models") or {})
+        for row in self_preference(connection, models_of(connection, recipe))
     ]
     if not rows:
         return []

@@ -16,8 +16,8 @@ def provenance(config: PublishConfig, recipe: Mapping[str, Any]) -> list[str]:
     if config.hub is None and not config.licenses:
         return []
     models = recipe.get("models") or {}
-    rows = [(SOURCE, _source(recipe.get("source") or {}), config.licenses.get(SOURCE, UNKNOWN))]
-    rows += [(label, *_model(config, label, model)) for label, model in models.items()]
+    rows = [(SOURCE, source_of(recipe.get("source") or {}), config.licenses.get(SOURCE, UNKNOWN))]
+    rows += [(label, *model_of(config.licenses, label, model)) for label, model in models.items()]
     return [
         "## Sources and licences",
         table(("here", "what it is", "licence"), rows),
@@ -26,19 +26,21 @@ def provenance(config: PublishConfig, recipe: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _source(source: Mapping[str, Any]) -> str:
+def source_of(source: Mapping[str, Any]) -> str:
+    """Return what a source is."""
     if source.get("kind") == "magpie":
         return f"instructions that {source.get('model')} invented (Magpie)"
     revision = source.get("revision")
     return f"prompts of {source.get('path')}" + (f" at {revision}" if revision else "")
 
 
-def _model(config: PublishConfig, label: str, model: Any) -> tuple[str, str]:
+def model_of(licenses: Mapping[str, str], label: str, model: Any) -> tuple[str, str]:
+    """Return what a model is, and its licence."""
     fields = model if isinstance(model, Mapping) else {}
     bundled = fields.get("kind") == "bundled"
     name = "hina, bundled with kasasagi" if bundled else str(fields.get("model") or fields.get("kind") or label)
     revision = fields.get("revision")
-    licence = config.licenses.get(label, BUNDLED_LICENSE if bundled else UNKNOWN)
+    licence = licenses.get(label, BUNDLED_LICENSE if bundled else UNKNOWN)
     return f"{name} at {revision}" if revision else name, licence
 
 

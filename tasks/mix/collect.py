@@ -1,0 +1,65 @@
+"""Collects the prompts of a mix: those of all parts that have a pair, in the order in which they may survive."""
+
+import time
+from pathlib import Path
+
+from kasasagi.blocks.tables import PROMPTS, quoted
+from kasasagi.blocks.workspace.shards import Account, Handle
+from kasasagi.tasks.asking import ChunkJob
+from kasasagi.tasks.context import Context
+from kasasagi.tasks.mix.config import MixError, RunsSource
+from kasasagi.tasks.mix.parts import PartRun, columns_of, kept_columns, part_runs
+from kasasagi.tasks.tables.run_tables import identifier, with_more_memory
+
+OWN = [name for name in PROMPTS.names if name != "position"]
+
+
+def collect(context: Context, source: RunsSource, job: ChunkJob) -> Handle:
+    """Return the prompts of all parts as one table.
+
+    The order is by priority, then by a digest of seed, part and prompt: it does not depend on the order in which a
+    recipe names the parts, and further prompts do not change the order of those that are there.
+    """
+    started, into = time.monotonic(), context.scratch(job)
+    kinds = dict[str, tuple[str, str]]()
+    files = [
+        _write_prompts(part, source.seed, into, kinds)
+        for part in part_runs(source, context.session.run.workspace, context.base)
+    ]
+    columns = ", ".join(identifier(name) for name in (*OWN, *kinds, "part", "part_run"))
+    place = "row_number() OVER (ORDER BY mix_priority DESC, mix_draw, prompt_id) - 1 AS position"
+    named = ", ".join(map(quoted, files))
+    query = f"SELECT {columns}, {place} FROM read_parquet([{named}], union_by_name = true) ORDER BY position"
+    shard = context.written(query)
+    account = Account(rows_in=shard.rows, rows_out=shard.rows, seconds=time.monotonic() - started)
+    return Handle(stage=job.stage, chunk=job.chunk, run=job.run, shards={"loaded": shard}, account=account)
+
+
+def _write_prompts(part: PartRun, seed: int, into: Path, kinds: dict[str, tuple[str, str]]) -> Path:
+    """Write the prompts of a part that have a pair to a file; kinds collects the types of columns, each with a part."""
+    file = into / f"{part.name}.parquet"
+    with part.tables() as connection:
+        kept = kept_columns(part, connection)
+        _add_kinds(kinds, kept, part.name)
+        there = columns_of(connection, "prompts")
+        own = [identifier(name) if name in there else f"NULL::VARCHAR AS {name}" for name in OWN]
+        names = ", ".join([*own, *map(identifier, kept)])
+        query = (
+            f"SELECT {names}, '{part.name}' AS part, '{part.run.id}' AS part_run, "
+            f"{part.part.priority} AS mix_priority, md5('{seed} {part.name} ' || prompt_id) AS mix_draw FROM prompts "
+            "WHERE prompt_id IN (SELECT prompt_id FROM pairs)"
+        )
+        copy = f"COPY ({query}) TO {quoted(file)} (FORMAT parquet)"
+        with_more_memory(connection, lambda: connection.execute(copy))
+    return file
+
+
+def _add_kinds(kinds: dict[str, tuple[str, str]], kept: dict[str, str], part: str) -> None:
+    """Add the columns of a part to those of the others. Raises MixError where one has another type there."""
+    for name, kind in kept.items():
+        known, other = kinds.setdefault(name, (kind, part))
+        if known != kind:
+            raise MixError(
+                f"source.parts.{part}: the column {name!r} is {kind}, and in the part {other} it is {known}; give it "
+                "one type in the sources, or another name, and run one of the recipes again"
+            )
