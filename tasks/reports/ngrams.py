@@ -20,6 +20,7 @@ BEGIN, END = "\x02", "\x03"
 PHRASE = 40
 _AGREE = 0.9
 _OCCURRENCES = 60
+_ONE, _PAIR_SHIFT = np.uint32(1), np.uint32(21)
 
 
 def marked(text: str) -> str:
@@ -28,10 +29,41 @@ def marked(text: str) -> str:
     return f"{BEGIN}{read}{END}"
 
 
-def buckets_of(text: str) -> Any:
-    """Return the buckets of a marked text's n-grams, ascending, each once, as uint32."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    return sorted_unique(np.concatenate([_buckets(codes, size) for size in SIZES]))
+def one_sided(pairs: Sequence[tuple[str, str]], first: int) -> Any:
+    """Return the n-grams that one text of a pair has and the other one lacks, ascending, each once, as uint32.
+
+    The upper 11 bits are the pair's number, the next 20 the bucket, and the last one is 0 for the first text of the
+    pair and 1 for the second.
+
+    Args:
+        pairs: The marked texts of some pairs.
+        first: The number of the first pair. No number is 2,048 or more.
+    """
+    texts = [text for pair in pairs for text in pair]
+    codes = _codes("".join(texts))
+    of_text = np.repeat(np.arange(len(texts), dtype=np.uint32), [len(text) for text in texts])
+    rest = (((of_text >> _ONE) + np.uint32(first)) << _PAIR_SHIFT) | (of_text & _ONE)
+    found = []
+    for size in SIZES:
+        buckets = _buckets(codes, size)
+        within = of_text[: len(buckets)] == of_text[size - 1 :]
+        found.append(((buckets << _ONE) | rest[: len(buckets)])[within])
+    keys = sorted_unique(np.concatenate(found))
+    in_both = keys[1:] >> _ONE == keys[:-1] >> _ONE
+    alone = np.ones(len(keys), bool)
+    alone[1:] &= ~in_both
+    alone[:-1] &= ~in_both
+    return keys[alone]
+
+
+def read_one_sided(keys: Any) -> tuple[Any, Any, Any]:
+    """Return the pairs' numbers, the buckets and the sides (0 or 1) of n-grams from `one_sided`."""
+    return keys >> _PAIR_SHIFT, (keys >> _ONE) & np.uint32(BUCKETS - 1), keys & _ONE
+
+
+def _codes(text: str) -> Any:
+    """Return the characters of a text as uint64."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
 
 
 def _buckets(codes: Any, size: int) -> Any:
@@ -57,7 +89,7 @@ def phrase_of(bucket: int, texts: Sequence[str]) -> str:
 
 def _places(bucket: int, text: str) -> list[tuple[str, int, int]]:
     """Return the first place of a bucket in a text, if it is there."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    codes = _codes(text)
     for size in SIZES:
         if len(found := np.flatnonzero(_buckets(codes, size) == bucket)):
             return [(text, int(found[0]), int(found[0]) + size)]

@@ -2,12 +2,12 @@
 
 A student that is trained on the pairs may learn what such a classifier finds (a phrase, a length, a list) in place of
 what the judge valued. The classifier sees the character n-grams and the formatting of two texts, the prompt is hidden
-from it, and it is tested on prompts that it was not trained on. It is a ridge classifier in its dual form, worked out
-in numpy, since scikit-learn's import alone costs each run a second of CPU.
+from it, and it is tested on prompts that it was not trained on. It is a ridge classifier in numpy, since scikit-learn's
+import alone costs each run a second of CPU.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from duckdb import DuckDBPyConnection
 
 from kasasagi.blocks.canonical import digest_bytes
 from kasasagi.tasks.reports.format_features import FEATURES, format_counts
-from kasasagi.tasks.reports.ngrams import BEGIN, BUCKETS, END, buckets_of, marked, phrase_of
+from kasasagi.tasks.reports.ngrams import BEGIN, BUCKETS, END, marked, one_sided, phrase_of, read_one_sided
+from kasasagi.tasks.reports.ridge import ridge_weights
 from kasasagi.tasks.reports.statistics import Interval, Z, share
 
 FEWEST = 50
@@ -25,8 +26,7 @@ MOST = 2_000
 FOLDS = 5
 GRAMS = 2_048
 LEAST_PAIRS = 5
-PENALTY = 0.1
-"""The ridge penalty, as a share of the mean squared length of the pairs' features."""
+CHARACTERS_AT_ONCE = 1 << 16
 FORMAT_WEIGHT = 12.0
 """How many n-grams one deviation of a format feature counts for."""
 TELLING = 8
@@ -101,13 +101,14 @@ def audit_shortcuts(pairs: Sequence[TextPair], of: int | None = None) -> Shortcu
     counts = [format_counts([getattr(pair, side) for pair in drawn]) for side in ("chosen", "rejected")]
     if len(drawn) < FEWEST:
         return ShortcutAudit(len(drawn), of or len(pairs), None, (), tuple(_biases(*counts)))
-    grams = _Grams(drawn)
-    scores, weights = _classified(grams.presence, _scaled(*counts), signs, fold_of(drawn))
+    grams, folds = _Grams(drawn, _scaled(*counts)), fold_of(drawn)
+    weights = ridge_weights(grams.features, _parts(folds))
+    scores = signs * (grams.features @ weights)[np.arange(len(drawn)), folds]
     return ShortcutAudit(
         pairs=len(drawn),
         of=of or len(pairs),
         auc=_interval(auc_of(scores, signs > 0), len({pair.prompt_id for pair in drawn})),
-        telling=grams.telling(weights),
+        telling=grams.telling(weights[:, FOLDS]),
         formats=tuple(_biases(*counts)),
     )
 
@@ -147,28 +148,36 @@ def _pair_digest(pair: TextPair) -> str:
 
 
 class _Grams:
-    """The n-grams that occur on one side alone of most pairs, as +1 (chosen), -1 (rejected) or 0 for each pair."""
+    """The n-grams that occur on one side alone of most pairs, as +1 (chosen), -1 (rejected) or 0 for each pair.
 
-    def __init__(self, pairs: Sequence[TextPair]) -> None:
+    They are the first columns of `features`; those of the formats follow.
+    """
+
+    def __init__(self, pairs: Sequence[TextPair], formats: Any) -> None:
         self._pairs = pairs
-        sides = [_on_one_side(pair) for pair in pairs]
+        found = [one_sided(some, first) for first, some in _batches(pairs)]
         counts = np.zeros(BUCKETS, np.int32)
-        for found in (found for both in sides for found in both):
-            counts[found] += 1
+        for keys in found:
+            np.add.at(counts, read_one_sided(keys)[1], 1)
         common = np.flatnonzero(counts >= LEAST_PAIRS)
         self._buckets = common[np.argsort(-counts[common], kind="stable")[:GRAMS]]
-        columns = np.full(BUCKETS, -1, np.int32)
+        columns = np.full(BUCKETS, -1, np.int16)
         columns[self._buckets] = np.arange(len(self._buckets))
-        self.presence = np.zeros((len(pairs), len(self._buckets)), np.float32)
-        for row, both in enumerate(sides):
-            for sign, found in zip((1, -1), both, strict=True):
-                there = columns[found]
-                self.presence[row, there[there >= 0]] = sign
+        self.features = np.zeros((len(pairs), len(self._buckets) + formats.shape[1]), np.float32)
+        for keys in found:
+            rows, buckets, sides = read_one_sided(keys[columns[read_one_sided(keys)[1]] >= 0])
+            self.features[rows, columns[buckets]] = 1 - 2 * sides.astype(np.float32)
+        self.features[:, len(self._buckets) :] = formats
+
+    @property
+    def presence(self) -> Any:
+        """The columns of the n-grams."""
+        return self.features[:, : len(self._buckets)]
 
     def telling(self, weights: Any) -> tuple[TellingGram, ...]:
         """Return the n-grams on which most pairs agree and that a classifier with these weights uses, as phrases."""
         sums, seen = self.presence.sum(axis=0), np.abs(self.presence).sum(axis=0)
-        deviations = np.where(sums * weights > 0, np.abs(sums) / np.sqrt(np.maximum(seen, 1)), 0)
+        deviations = np.where(sums * weights[: len(sums)] > 0, np.abs(sums) / np.sqrt(np.maximum(seen, 1)), 0)
         order = np.argsort(-deviations, kind="stable")[:CANDIDATES]
         found: list[TellingGram] = []
         for column in order[deviations[order] >= LEAST_DEVIATIONS].tolist():
@@ -202,10 +211,16 @@ def _is_part(one: TellingGram, others: Sequence[TellingGram]) -> bool:
     return any(one.text in other.text or other.text in one.text for other in others)
 
 
-def _on_one_side(pair: TextPair) -> tuple[Any, Any]:
-    """Return the buckets that the chosen text alone has, and those that the rejected text alone has."""
-    chosen, rejected = buckets_of(marked(pair.chosen)), buckets_of(marked(pair.rejected))
-    return np.setdiff1d(chosen, rejected, assume_unique=True), np.setdiff1d(rejected, chosen, assume_unique=True)
+def _batches(pairs: Sequence[TextPair]) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+    """Yield the marked texts of some pairs at a time, with the number of the first pair."""
+    batch: list[tuple[str, str]] = []
+    characters = 0
+    for number, pair in enumerate(pairs, start=1):
+        batch.append((marked(pair.chosen), marked(pair.rejected)))
+        characters += len(batch[-1][0]) + len(batch[-1][1])
+        if characters >= CHARACTERS_AT_ONCE or number == len(pairs):
+            yield number - len(batch), batch
+            batch, characters = [], 0
 
 
 def _scaled(chosen: Any, rejected: Any) -> Any:
@@ -215,39 +230,9 @@ def _scaled(chosen: Any, rejected: Any) -> Any:
     return (FORMAT_WEIGHT * differences / np.where(deviations > 0, deviations, 1)).astype(np.float32)
 
 
-def _classified(presence: Any, formats: Any, signs: Any, folds: Any) -> tuple[Any, Any]:
-    """Return for each pair the score by a classifier that was trained without its fold, and the weights of all n-grams.
-
-    One thread adds up in the same order each time.
-    """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        weights = presence.T @ _dual(_kernel(presence, formats), np.ones_like(signs))
-        kernel = _kernel(presence, formats)  # again, which costs less than to hold both
-        kernel *= signs[:, None]
-        kernel *= signs
-        scores = np.zeros(len(signs))
-        for fold in range(FOLDS):
-            test = folds == fold
-            scores[test] = kernel[np.ix_(test, ~test)] @ _dual(kernel[np.ix_(~test, ~test)], signs[~test])
-    return scores, weights
-
-
-def _kernel(presence: Any, formats: Any) -> Any:
-    """Return the inner products of all pairs' features."""
-    kernel = presence @ presence.T
-    kernel += formats @ formats.T
-    return kernel
-
-
-def _dual(kernel: Any, targets: Any) -> Any:
-    """Return the dual coefficients of a ridge regression, and change the kernel.
-
-    Since each pair has a random sign, it needs no intercept.
-    """
-    kernel.flat[:: len(targets) + 1] += PENALTY * max(1e-9, float(np.trace(kernel)) / max(1, len(targets)))
-    return np.linalg.solve(kernel, targets)
+def _parts(folds: Any) -> Any:
+    """Return which pairs each classifier learns from: a column for each fold, without its pairs, and one for all."""
+    return (folds[:, None] != np.arange(FOLDS + 1)).astype(np.float32)
 
 
 def _interval(value: float, prompts: int) -> Interval:
