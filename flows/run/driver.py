@@ -170,7 +170,7 @@ class Driver(ABC):
         """
         taken = 0
         while (wanted := self.wave_end(taken)) > taken:
-            while (further := self.context.asking_for(wanted, prompts.count)) is not None:
+            while (further := self._asking_for(wanted, prompts)) is not None:
                 self.context = further
                 with activate(further):
                     prompts = await more()
@@ -181,6 +181,11 @@ class Driver(ABC):
             taken = wave.stop
         if self.recipe.pairs.target is None:
             yield prompts
+
+    def _asking_for(self, wanted: int, prompts: Rows) -> Context | None:
+        """Return what asks for further prompts; None where none are needed or the budget does not reach."""
+        spent = self.context.session.dispatcher.refused_by is not None
+        return None if spent else self.context.asking_for(wanted, prompts.count)
 
     def wave_end(self, taken: int) -> int:
         """Return where the next wave of prompts ends; `taken` where none follows, as none does without a budget."""

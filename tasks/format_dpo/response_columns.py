@@ -9,6 +9,7 @@ from statistics import fmean
 import pyarrow as pa
 
 from kasasagi.tasks.format_dpo.config import PairsConfig
+from kasasagi.tasks.judge.checklist.config import HIGHEST
 from kasasagi.tasks.judge.config import JudgeConfig
 from kasasagi.tasks.pairing import Candidate
 from kasasagi.tasks.pairing.candidates import reaches
@@ -22,6 +23,8 @@ def pass_rating(config: PairsConfig, judge: JudgeConfig) -> float | None:
     """Return the rating from which an answer passes; None where ratings have no scale and none is named."""
     if config.pass_rating is not None or judge.checks:
         return 1.0 if config.pass_rating is None else config.pass_rating
+    if judge.is_checklist:
+        return SHARE_OF_THE_SCALE * HIGHEST
     if judge.method != "ultrafeedback" and judge.rubric is None:
         return None
     lowest, highest = judge.scale[0], judge.scale[-1]

@@ -606,3 +606,19 @@ def test_by_distribution_each_answer_counts_by_the_probability_of_yes(tmp_path: 
 def test_settings_that_do_not_fit_are_errors(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         config(**fields)
+
+
+@pytest.mark.parametrize(
+    ("cell", "items"),
+    [
+        ("[ ] It is short.\n- [x] It is polite.\n3. It is right.", ["It is short.", "It is polite.", "It is right."]),
+        ('["It is short.", "It is short."]', ["It is short."]),
+    ],
+)
+def test_task_lists_are_lines_and_equal_items_count_once(cell: str, items: list[str]) -> None:
+    assert [one.item for one in read_items(cell)] == items
+
+
+def test_one_json_object_is_no_item() -> None:
+    with pytest.raises(ValueError, match="tuple"):
+        read_items('{"item": "It is short."}')

@@ -16,7 +16,8 @@ HIGHEST = 10
 MOST_ITEMS = 100
 _KINDS = ("auto", "number", "choice", "text", "regex", "json", "instructions")
 """The checkers that a cell of a dataset may name; none of them runs code."""
-_BULLET = re.compile(r"\A\s*(?:[-*+•・]|\d{1,3}[.)．、])\s+")
+_TASK = re.compile(r"\A\s*\[[ xX]\]\s")
+_BULLET = re.compile(r"\A\s*(?:(?:[-*+•・]|\d{1,3}[.)．、])\s+)?(?:\[[ xX]\]\s+)?")
 
 
 def _one_line(value: Any) -> Any:
@@ -73,11 +74,11 @@ def read_items(value: Any) -> tuple[Item, ...]:
         raise ValueError(f"{f'item {place}: ' if place else ''}{first['msg']}") from error
     if len(found) > MOST_ITEMS:
         raise ValueError(f"{len(found)} items are more than {MOST_ITEMS}")
-    return found
+    return tuple({one.model_dump_json(): one for one in found}.values())
 
 
 def _listed(text: str) -> Any:
-    if text.lstrip().startswith("["):
+    if text.lstrip().startswith(("[", "{")) and not _TASK.match(text):
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError as error:
