@@ -3,6 +3,7 @@
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.publish import PublishConfig, publish
+from kasasagi.tasks.publish.card.dataset_card import origin
 from kasasagi.tasks.publish.card.markdown import cell, code_block, mask_secrets, table
 from kasasagi.tasks.publish.places.folder import read_manifest
 from kasasagi.tasks.tables.run_tables import open_tables
@@ -292,3 +294,11 @@ def test_masking_a_long_text_is_quick() -> None:
     for text in ("http://" * 20_000, "sk-" * 40_000, "?key" * 30_000, "eyJ" * 30_000, "a:" * 50_000):
         mask_secrets([text])
     assert time.monotonic() - started < 5
+
+
+def test_the_folders_of_a_mixs_parts_are_not_published() -> None:
+    parts = {"code": {"run": "20261201-code", "share": 0.5, "workspace": "/home/somebody/work"}}
+    recipe = {"name": "both", "source": {"kind": "runs", "parts": parts}}
+    text = "\n".join(origin(SimpleNamespace(run=SimpleNamespace(recipe=lambda: recipe))))  # type: ignore[arg-type]
+    assert "20261201-code" in text
+    assert "somebody" not in text

@@ -318,13 +318,22 @@ def _pairs(figures: CardFigures) -> list[str]:
     ]
 
 
+def _without_workspaces(recipe: Any) -> Any:
+    """Return a recipe without the folders of a mix's parts, which nobody but its maker has."""
+    source = recipe.get("source")
+    if not isinstance(source, dict) or not isinstance(parts := source.get("parts"), dict):
+        return recipe
+    shown = {name: {key: one[key] for key in one if key != "workspace"} for name, one in parts.items()}
+    return {**recipe, "source": {**source, "parts": shown}}
+
+
 def origin(facts: CardFacts) -> list[str]:
     """Return the recipe and the versions, as sections of a card."""
     versions = [("kasasagi", installed_version()), ("python", platform.python_version())]
     versions += [(package, installed_version(package)) for package in PACKAGES]
     return [
         "## Recipe",
-        code_block(_yaml(mask_secrets(facts.run.recipe())), "yaml"),
+        code_block(_yaml(_without_workspaces(mask_secrets(facts.run.recipe()))), "yaml"),
         "## Versions",
         ", ".join(f"{name} {cell(found)}" for name, found in versions) + ".",
     ]
