@@ -3,8 +3,9 @@
 from kasasagi.blocks.workspace.runs import Workspace
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe
+from kasasagi.tasks.mix.collect import columns_kept
 from kasasagi.tasks.mix.config import MixError, RunsSource
-from kasasagi.tasks.mix.parts import resolve_parts
+from kasasagi.tasks.mix.parts import part_runs, resolve_parts
 
 
 def part_problems(loaded: LoadedRecipe, workspace: Workspace) -> list[str]:
@@ -12,7 +13,8 @@ def part_problems(loaded: LoadedRecipe, workspace: Workspace) -> list[str]:
     source = loaded.recipe.source
     try:
         if isinstance(source, RunsSource):
-            resolve_parts(source, workspace, loaded.base)
+            named = resolve_parts(source, workspace, loaded.base)
+            columns_kept(part_runs(named, workspace, loaded.base))
     except MixError as error:
         return str(error).split("\n")
     return []

@@ -165,7 +165,8 @@ def pair(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Pair a run again with another margin or strategy, without calls. Creates a new run."""
-    from kasasagi.flows.rebuild.rebuild import rebuild_pairs
+    from kasasagi.flows.rebuild.rebuild import rebuild_pairs, shortage_of_pairs
+    from kasasagi.flows.reporting.translated_lines import say_line
     from kasasagi.flows.views.diff import draw_pair_changes
     from kasasagi.flows.views.drawing import console
     from kasasagi.flows.views.overview.show import print_summary
@@ -174,6 +175,8 @@ def pair(
     new = rebuild_pairs(old.workspace, old.id, overrides or ())
     screen = console()
     print_summary(new, screen)
+    if (sentence := shortage_of_pairs(new)) is not None:
+        screen.print(say_line(sentence), markup=False, highlight=False)
     draw_pair_changes(old, new, screen)
 
 

@@ -127,7 +127,9 @@ def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[
     """Raise KasasagiError if the earlier run did not reach pairs with all its prompts."""
     reached = sum(job.inputs["prompts"].rows for job in jobs)
     target = old.recipe().get("pairs", {}).get("target")
-    if reached >= prompts or (target is not None and sum(PairsMade.of(old).pairs) >= target):
+    if reached >= prompts or (
+        target is not None and (old.state().has_dataset or sum(PairsMade.of(old).pairs) >= target)
+    ):
         return
     runs_on = old.state().status == "running"
     raise KasasagiError(
@@ -136,6 +138,12 @@ def _raise_if_some_are_missing(old: Run, new: Run, prompts: int, jobs: Sequence[
         f"{'make them again when it has ended' if runs_on else 'run its recipe again for all of them'}, "
         "or publish these with --partial"
     )
+
+
+def shortage_of_pairs(run: Run) -> str | None:
+    """Return in a sentence that a run has fewer pairs than its recipe wants; None where there are enough."""
+    why = "answered prompts are used; run the recipe for more"
+    return PairsMade.of(run).shortage(run.recipe().get("pairs", {}).get("target"), why)
 
 
 def _job(run: Run, judged: RunHandle, people: Sequence[Mapping[str, Any]]) -> ChunkJob:

@@ -161,7 +161,7 @@ class ActiveRun(Driver):
         for count, one in enumerate(again, 1):
             self.expect(task, len(self.futures[task.name]) + count)
             await self.do(task, Chunk(one.chunk, one.inputs, params=one.params, after=self.behind(task)))
-        sentence = PairsMade.of(run).shortage(self.recipe.pairs.target)
+        sentence = PairsMade.of(run).shortage(self.recipe.pairs.target, "prompts of the source are used")
         if sentence is not None and self.session.dispatcher.refused_by is None:
             self.options.log(sentence)
 

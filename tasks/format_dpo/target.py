@@ -1,5 +1,6 @@
 """A target of pairs: in which blocks prompts are answered, how many of them it takes, and which pairs are kept."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
@@ -11,6 +12,9 @@ from kasasagi.tasks.synthesize.counting import estimate_tries
 
 SMALLEST_BLOCK = 64
 BLOCKS_BEFORE_GROWTH = 64
+PAIRS_THAT_TELL = 10
+"""From so many pairs on their yield is trusted, since each prompt too many is paid for."""
+GROWTH = 4
 PLANNED_PROMPTS_FOR_A_PAIR = 4
 """Prompts for each pair in a plan, as long as no yield is known: fewer pairs would fail the default gate."""
 
@@ -68,12 +72,16 @@ class PairsMade:
     def prompts_wanted(self, target: int | None, taken: int) -> int:
         """Return where the next wave of prompts ends, `taken` where the pairs suffice.
 
-        The first wave is the scout, one block, since only its yield tells how many prompts the target takes.
+        The first wave is the scout, one block, since only its yield tells how many prompts the target takes; as long
+        as few pairs tell it, a wave is a few times what was taken.
         """
         pairs = sum(self.pairs)
         if target is None or pairs >= target:
             return taken
-        return block_end(estimate_tries(target, taken, pairs) if taken else 1)
+        if not taken:
+            return block_end(1)
+        most = math.inf if pairs >= PAIRS_THAT_TELL else taken * GROWTH
+        return block_end(int(min(estimate_tries(target, taken, pairs), most)))
 
     def prompts_planned(self, target: int | None) -> int:
         """Return how many prompts a plan counts: an upper estimate, by the yield of these chunks if there are any."""
@@ -88,12 +96,12 @@ class PairsMade:
         kept = pairs_kept(target, self.pairs)
         return [(one, most) for one, most in zip(self.chunks, kept, strict=True) if most is not None]
 
-    def shortage(self, target: int | None) -> str | None:
-        """Return in a sentence that all prompts gave fewer pairs than a target, None where there are enough."""
+    def shortage(self, target: int | None, why: str) -> str | None:
+        """Return in a sentence that there are fewer pairs than a target, and why; None where there are enough."""
         pairs = sum(self.pairs)
         if target is None or pairs >= target:
             return None
-        return f"only {pairs:,} of {target:,} pairs were made: all {self.prompts:,} prompts of the source are used"
+        return f"only {pairs:,} of {target:,} pairs were made: all {self.prompts:,} {why}"
 
 
 def pairs_kept(target: int | None, made: Sequence[int]) -> list[int | None]:

@@ -1,6 +1,7 @@
 """Collects the prompts of a mix: those of all parts that have a pair, in the order in which they may survive."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from kasasagi.blocks.tables import PROMPTS, quoted
@@ -21,11 +22,9 @@ def collect(context: Context, source: RunsSource, job: ChunkJob) -> Handle:
     recipe names the parts, and further prompts do not change the order of those that are there.
     """
     started, into = time.monotonic(), context.scratch(job)
-    kinds = dict[str, tuple[str, str]]()
-    files = [
-        _write_prompts(part, source.seed, into, kinds)
-        for part in part_runs(source, context.session.run.workspace, context.base)
-    ]
+    parts = part_runs(source, context.session.run.workspace, context.base)
+    kinds = columns_kept(parts)
+    files = [_write_prompts(part, source.seed, into) for part in parts]
     columns = ", ".join(identifier(name) for name in (*OWN, *kinds, "part", "part_run"))
     place = "row_number() OVER (ORDER BY mix_priority DESC, mix_draw, prompt_id) - 1 AS position"
     named = ", ".join(map(quoted, files))
@@ -35,12 +34,24 @@ def collect(context: Context, source: RunsSource, job: ChunkJob) -> Handle:
     return Handle(stage=job.stage, chunk=job.chunk, run=job.run, shards={"loaded": shard}, account=account)
 
 
-def _write_prompts(part: PartRun, seed: int, into: Path, kinds: dict[str, tuple[str, str]]) -> Path:
-    """Write the prompts of a part that have a pair to a file; kinds collects the types of columns, each with a part."""
+def columns_kept(parts: Iterable[PartRun]) -> dict[str, tuple[str, str]]:
+    """Return the type of each column that prompts keep, with a part that has it.
+
+    Raises:
+        MixError: A column has one type in a part and another in another one, or a name that a mix gives itself.
+    """
+    kinds = dict[str, tuple[str, str]]()
+    for part in parts:
+        with part.tables() as connection:
+            _add_kinds(kinds, kept_columns(part, connection), part.name)
+    return kinds
+
+
+def _write_prompts(part: PartRun, seed: int, into: Path) -> Path:
+    """Write the prompts of a part that have a pair to a file."""
     file = into / f"{part.name}.parquet"
     with part.tables() as connection:
         kept = kept_columns(part, connection)
-        _add_kinds(kinds, kept, part.name)
         there = columns_of(connection, "prompts")
         own = [identifier(name) if name in there else f"NULL::VARCHAR AS {name}" for name in OWN]
         names = ", ".join([*own, *map(identifier, kept)])

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from duckdb import DuckDBPyConnection
@@ -24,21 +26,28 @@ def combine_ratings_for(tables: DuckDBPyConnection, recipe: Mapping[str, Any]) -
         tables: The tables of the run.
         recipe: Its recipe as plain data.
     """
+    return _combine_run(recipe, parts_in(tables))
+
+
+def _combine_run(recipe: Mapping[str, Any], parts: Iterable[Mapping[str, Any]]) -> CombineRatings:
+    """Return how the ratings of a run become one number each; parts are those of a mix, which may be mixes too."""
     if not is_mix(recipe):
         return _combine_for(recipe)
-    parts = {one["part"]: _combine_for(one["about"]["recipe"]) for one in parts_in(tables)}
+    by_part = {one["part"]: _combine_run(one["about"]["recipe"], one["about"]["parts"]) for one in parts}
+    return partial(_combine_parts, by_part)
 
-    def combine(responses: Rows, ratings: Rows) -> dict[str, list[Candidate]]:
-        some, verdicts = defaultdict[str, list[Mapping[str, Any]]](list), list(ratings)
-        for row in responses:
-            some[row["model"].partition("/")[0]].append(row)
-        return {
-            prompt: candidates
-            for part, rows in some.items()
-            for prompt, candidates in parts[part](rows, _own_verdicts(part, rows, verdicts)).items()
-        }
 
-    return combine
+def _combine_parts(by_part: Mapping[str, CombineRatings], responses: Rows, ratings: Rows) -> dict[str, list[Candidate]]:
+    """Return the responses of all parts with their ratings; within a part, models have the names that it gives them."""
+    some, verdicts = defaultdict[str, list[Mapping[str, Any]]](list), list(ratings)
+    for row in responses:
+        part, _, model = row["model"].partition("/")
+        some[part].append({**row, "model": model})
+    return {
+        prompt: [replace(one, model=f"{part}/{one.model}") for one in candidates]
+        for part, rows in some.items()
+        for prompt, candidates in by_part[part](rows, _own_verdicts(part, rows, verdicts)).items()
+    }
 
 
 def _own_verdicts(part: str, responses: Rows, ratings: Rows) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ class PartRun:
     @property
     def is_mix(self) -> bool:
         """Whether the run is a mix itself."""
-        return bool(self.run.recipe().get("source", {}).get("kind") == "runs")
+        return bool((self.run.recipe().get("source") or {}).get("kind") == "runs")
 
 
 def resolve_parts(source: RunsSource, workspace: Workspace, base: Path) -> RunsSource:

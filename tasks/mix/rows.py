@@ -26,7 +26,8 @@ FROM pairs JOIN (SELECT prompt_id, position FROM read_parquet({prompts}) WHERE p
 """
 _IDS = "prompt_id, chosen_id, rejected_id"
 _TAKEN = f"SELECT {_IDS} FROM pairs_left WHERE number <= {{most}}"
-_CALLED = "SELECT call_id FROM responses WHERE {here} UNION SELECT call_id FROM ratings WHERE {here}"
+_CALLING = ("responses", "ratings", "turns")
+"""Tables whose rows come from calls."""
 _HERE = "prompt_id IN (SELECT prompt_id FROM pairs_left WHERE number <= {most})"
 
 
@@ -63,7 +64,8 @@ class PartRows:
         """Return the query of each table's rows."""
         here, taken, name = _HERE.format(most=most), _TAKEN.format(most=most), f"'{self.part.name}/' || "
         judged = f"CASE WHEN call_id IS NULL THEN judge ELSE {name}judge END"
-        called = _CALLED.format(here=here)
+        calling = (table for table in _CALLING if "call_id" in columns_of(connection, table))
+        called = " UNION ".join(f"SELECT call_id FROM {table} WHERE {here}" for table in calling)
         free = {"model": f"{name}model", "reused": "true", "cost_usd": "0.0::DOUBLE"}
         return {
             "pairs": f"{_select(connection, 'pairs', {})} SEMI JOIN ({taken}) USING ({_IDS})",

@@ -1,6 +1,7 @@
 """kill -9: whatever the moment, the next run resumes, pays again for nothing that was kept, and publishes the same."""
 
 import random
+import re
 import shutil
 import signal
 import time
@@ -66,6 +67,10 @@ def test_a_target_of_pairs_survives_kills_and_a_higher_one_only_adds(new_job: Ne
     assert "only" not in output
     job.command("pair", "--set", "pairs.target=30", "-w", job.workspace).succeeded()
     assert job.sql("select count(*) as pairs from pairs") == [{"pairs": 30}]
+    quarter = "pairs.where={other_quarter: \"prompt_id < '4'\"}"
+    fewer = job.command("pair", "--set", quarter, "-w", job.workspace).succeeded().out
+    assert re.search(r"only \d+ of 30 pairs were made: all \d+ answered prompts are used; run the recipe for", fewer)
+    job.command("pair", "-w", job.workspace).succeeded()
     slower = {name: {"max_concurrency": 3} for name in ("small", "large", "critic")}
     other = new_job("other").prepare(300, pairs={"target": 60}, models=slower)
     other.run().succeeded()

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from kasasagi.blocks.workspace.runs import Run, Workspace
 from kasasagi.flows.check.before_start import problems_before_start
+from kasasagi.flows.check.parts import part_problems
 from kasasagi.flows.cli.app import app
 from kasasagi.flows.cli.prefect_server import deployments
 from kasasagi.flows.errors import UsageError
@@ -92,13 +93,15 @@ def test_the_latest_run_that_ended_well_is_taken_from_any_workspace(folder: Path
     assert rewrites(made)
 
 
-def test_columns_of_different_types_are_refused(folder: Path) -> None:
+def test_columns_of_different_types_are_refused_and_checked_before(folder: Path) -> None:
     finished_run(folder, "run-g", words(2, "gamma"), kept={"level": 1})
     finished_run(folder, "run-h", words(2, "eta"), kept={"level": "one"})
     with pytest.raises(
         MixError, match=r"parts\.h: the column 'level' is VARCHAR, and in the part g it is BIGINT; give"
     ):
         mixed(folder, {"g": {"run": "run-g"}, "h": {"run": "run-h"}})
+    [problem] = part_problems(load_mix(folder, {"g": {"run": "run-g"}, "h": {"run": "run-h"}}), Workspace(folder))
+    assert problem.startswith("source.parts.h: the column 'level' is VARCHAR")
     finished_run(folder, "run-i", words(2, "iota"), kept={"part": "one"})
     with pytest.raises(MixError, match="run-i keeps a column 'part', which is the name of one that a mix adds; rename"):
         mixed(folder, {"i": {"run": "run-i"}}, number=1)

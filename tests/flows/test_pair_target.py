@@ -13,6 +13,7 @@ from prefect import flow
 from kasasagi.blocks.dispatch.pending_requests import Question
 from kasasagi.blocks.models.llm import Completion
 from kasasagi.blocks.workspace.runs import Workspace
+from kasasagi.blocks.workspace.shards import Account, Handle, Shard
 from kasasagi.flows.preference import make_pairs, make_prompts
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import check_recipe
@@ -22,6 +23,7 @@ from kasasagi.flows.run.planner import Planner
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.format_dpo.target import (
     SMALLEST_BLOCK,
+    PairsMade,
     block_end,
     blocks_between,
     pairs_kept,
@@ -255,6 +257,14 @@ def test_a_target_changes_no_key_of_the_pairs_that_are_whole(tmp_path: Path) -> 
     keys = {format_dpo.job(context, 0, {}).cache_key for context in contexts}
     assert len(keys) == 1
     assert format_dpo.job(contexts[1], 0, {}, most=3).cache_key not in keys
+
+
+@pytest.mark.parametrize(("pairs", "most"), [(0, 320), (9, 320), (10, 3_000)])
+def test_a_yield_of_few_pairs_makes_no_large_wave(pairs: int, most: int) -> None:
+    shard = Shard(digest="", rows=pairs)
+    made = PairsMade([Handle(stage="format_dpo", run="r", shards={"pairs": shard}, account=Account(rows_in=64))])
+    assert made.prompts_wanted(300, 0) == 64
+    assert 64 < made.prompts_wanted(300, 64) <= most
 
 
 @pytest.mark.usefixtures("prefect_server")

@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from duckdb import DuckDBPyConnection
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kasasagi.blocks.workspace.runs import Run
+from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
+from kasasagi.tasks.mix.combined_ratings import combine_ratings_for
 from kasasagi.tasks.mix.config import MixError, RunsSource
 from kasasagi.tasks.mix.shares import pairs_of_parts
 from kasasagi.tasks.pipeline import default_expectations
 from kasasagi.tasks.publish import PublishConfig, publish
-from kasasagi.tasks.tables.run_tables import open_tables
+from kasasagi.tasks.tables import table
+from kasasagi.tasks.tables.run_tables import build_database, open_tables
 from tests.mixed import finished_run, mixed, rows_of, words
 
 NUMBERS = st.integers(1, 400)
@@ -216,3 +220,28 @@ def test_a_mix_of_mixes_names_all_models_and_keeps_the_parts_apart(folder: Path,
     models = {name for (name,) in rows_of(outer, "SELECT DISTINCT model FROM responses WHERE part = 'inner'")}
     assert "inner/code/large" in models
     assert {run for (run,) in rows_of(outer, "SELECT DISTINCT part_run FROM prompts")} == {run.id, "20260101-code"}
+    with open_tables(outer) as tables:
+        combine = combine_ratings_for(tables, outer.recipe())
+        rated = combine(rows_as_mappings(tables, "responses"), rows_as_mappings(tables, "ratings"))
+    candidates = [one for some in rated.values() for one in some]
+    assert all(one.rating is not None for one in candidates)
+    assert {one.model for one in candidates} >= models
+
+
+def test_the_calls_behind_turns_come_along(folder: Path) -> None:
+    grown = finished_run(folder, "grown", words(2, "grown"))
+    [(prompt,)] = rows_of(grown, "SELECT min(prompt_id) FROM prompts")
+    turn = {"prompt_id": prompt, "seed_id": prompt, "turn": 1, "role": "user", "content": "And?", "call_id": "turn 1"}
+    call = {"call_id": "turn 1", "stage": "converse", "model": "large"}
+    store = grown.workspace.shards
+    shards = {"turns": store.write(table("turns", [turn])), "calls": store.write(table("calls", [call]))}
+    grown.add(Handle(stage="converse", run=grown.id, shards=shards, account=Account()), reused=False)
+    grown.database.unlink()
+    build_database(grown)
+    made = mixed(folder, {"only": {"run": "grown"}}, number=11)
+    assert rows_of(made, "SELECT call_id FROM turns") == [("turn 1",)]
+    assert rows_of(made, "SELECT model FROM calls WHERE call_id = 'turn 1'") == [("only/large",)]
+
+
+def rows_as_mappings(tables: DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
+    return tables.sql(f"SELECT * FROM {name}").to_arrow_table().to_pylist()
