@@ -1,21 +1,18 @@
 """Gates of rebuilt pairs: the same rows are checked again, and what stopped a run still stops it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from kasasagi.blocks.workspace.runs import Run, RunHandle
 from kasasagi.tasks.asking import read_rows
 from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.gate.approvals import apply_approvals
-from kasasagi.tasks.gate.evaluation.audits import judge_audits
-from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
-from kasasagi.tasks.gate.evaluation.known_outcomes import KnownOutcomes
+from kasasagi.tasks.gate.evaluation.chunks import judge_chunks
+from kasasagi.tasks.gate.evaluation.evaluate import judge_together
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
 from kasasagi.tasks.synthesize.stage import SYNTHESIZE
-from kasasagi.tasks.tables.run_tables import tables_of
 
 GATE = "gate"
 NAMES = [stage.name for stage in STAGES]
@@ -68,8 +65,5 @@ def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: 
     if not any(one.stage == stage and one.scope in ("whole", "both") for one in recipe.expectations):
         return []
     seen = BEFORE_DIALOGUES if stage in BEFORE_DIALOGUES else NAMES
-    with tables_of(run, [one for one in handles if one.handle.stage in seen]) as connection:
-        known, base = KnownOutcomes(run.workspace.gate_outcomes_folder), Path(run.state().base)
-        judge = known.over(judge_together)
-        found = judge_stage(connection, stage, "whole", recipe.expectations, base=base, judge=judge)
-        return [*found, *judge_audits(connection, run, stage, "whole", recipe.expectations)]
+    chunks = [one for one in handles if one.handle.stage in seen]
+    return judge_chunks(run, chunks, stage, "whole", recipe.expectations, judge_together)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -11,9 +11,9 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import current
 from kasasagi.tasks.gate.approvals import apply_approvals, remedy
-from kasasagi.tasks.gate.evaluation.audits import judge_audits
-from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
-from kasasagi.tasks.gate.evaluation.known_outcomes import KnownOutcomes
+from kasasagi.tasks.gate.evaluation.chunks import judge_chunks
+from kasasagi.tasks.gate.evaluation.evaluate import judge_together
+from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
 from kasasagi.tasks.gate.validation_results import seen_on_scout
@@ -21,9 +21,7 @@ from kasasagi.tasks.tables.run_tables import tables_of
 
 
 @task(name="gate", retries=0, persist_result=False, task_run_name="gate-{stage}-{scope}")
-def gate(
-    stage: str, scope: Literal["scout", "whole"], stops: bool = True, refused: str | None = None
-) -> list[dict[str, Any]]:
+def gate(stage: str, scope: GateScope, stops: bool = True, refused: str | None = None) -> list[dict[str, Any]]:
     """Evaluate the gate of a stage on its first chunk or on all rows, and store the outcomes.
 
     Args:
@@ -41,11 +39,8 @@ def gate(
     context = current()
     run, recipe = context.session.run, context.recipe
     handles = [h for h in run.handles() if scope == "whole" or h.handle.chunk == 0]
-    with tables_of(run, handles) as connection:
-        known = KnownOutcomes(run.workspace.gate_outcomes_folder)
-        judge = known.over(context.gate_process.judge(handles) if context.gate_process else judge_together)
-        outcomes = judge_stage(connection, stage, scope, recipe.expectations, context.base, judge)
-        outcomes += judge_audits(connection, run, stage, scope, recipe.expectations)
+    judge = context.gate_process.judge(handles) if context.gate_process else judge_together
+    outcomes = judge_chunks(run, handles, stage, scope, recipe.expectations, judge)
     pauses = recipe.gates.on_fail == "pause"
     if pauses:
         outcomes = apply_approvals(run.workspace, run.state().name, outcomes)

@@ -1,24 +1,24 @@
 """Outcomes of gates on rows that were judged before: Great Expectations is not even imported for them.
 
 A gate's outcome depends on the rows that its expectations see and on the expectations, so it is kept by a digest of
-both.
+both. Where the shards of the rows are the same, too, not even the rows are read.
 """
 
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
-import orjson
 from pydantic import ValidationError
 
 from kasasagi.blocks.canonical import digest
+from kasasagi.blocks.workspace.runs import RunHandle
 from kasasagi.tasks.gate.evaluation.frames import columns_query
 from kasasagi.tasks.gate.expectation import Expectation, columns_of
 from kasasagi.tasks.gate.outcome import Outcome
+from kasasagi.tasks.pipeline import gate_of
+from kasasagi.tasks.tables.known_results import OF_ONE_RUN, KnownResults, content_of, tables_in
 
 JUDGES = ("kasasagi", "great_expectations")
 """The packages whose versions decide an outcome."""
@@ -31,7 +31,7 @@ class KnownOutcomes:
     """The outcomes that a workspace knows."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._results = KnownResults(folder)
 
     def over(self, judge: Judge) -> Judge:
         """Return a judge that works out only what was not judged before on the same rows."""
@@ -50,24 +50,42 @@ class KnownOutcomes:
     def find(self, key: str) -> dict[int, Outcome] | None:
         """Return the outcomes of a key, by the number of each expectation; None where none are kept or can be read."""
         try:
-            rows = orjson.loads((self._folder / f"{key}.json").read_bytes())
-            return {int(number): Outcome.model_validate(row) for number, row in rows.items()}
-        except (OSError, ValueError, ValidationError, AttributeError):
+            return {int(number): Outcome.model_validate(row) for number, row in self._results.find(key).items()}
+        except (ValueError, ValidationError, AttributeError):
             return None
 
     def keep(self, key: str, outcomes: Mapping[int, Outcome]) -> None:
         """Keep some outcomes, unless one could not be evaluated, or cannot be written down."""
-        if any(one.fault is not None for one in outcomes.values()):
-            return
-        try:
-            content = orjson.dumps({str(number): one.model_dump() for number, one in outcomes.items()})
-        except orjson.JSONEncodeError:
-            return
-        new = self._folder / f"{key}.{os.getpid()}.new"
-        with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            new.write_bytes(content)
-            new.replace(self._folder / f"{key}.json")
+        if not any(one.fault is not None for one in outcomes.values()):
+            self._results.keep(key, {str(number): one.model_dump() for number, one in outcomes.items()})
+
+
+def shards_key(handles: Sequence[RunHandle], stage: str, scope: GateScope, every: Sequence[Expectation]) -> str | None:
+    """Return a key of all outcomes on a stage that needs no look at its rows; None where their shards do not decide.
+
+    Args:
+        handles: The chunks that are judged.
+        stage: The stage.
+        scope: Whether they are the first chunk or all.
+        every: The recipe's expectations, on this stage and on others.
+    """
+    here = [one for one in every if one.stage == stage and one.scope in (scope, "both")]
+    gate = gate_of(stage)
+    tables = tables_in(gate.frame) | ({gate.table} if gate.table else set())
+    if tables & OF_ONE_RUN or not all(_is_of_its_rows(one) for one in here):
+        return None
+    asked = [one.model_dump(mode="json") for one in here]
+    frame = [gate.frame, gate.table, gate.joined_by or gate.id]
+    return digest(["shards", _judges(), stage, scope, asked, frame, content_of(handles, tables)])
+
+
+def _is_of_its_rows(one: Expectation) -> bool:
+    """Return whether an expectation is of the library and looks at the stage's rows alone."""
+    return not (one.is_audit or one.is_own or one.unexpected_rows_query is not None)
+
+
+def _judges() -> list[str]:
+    return [version(package) for package in JUDGES]
 
 
 def outcomes_key(tables: duckdb.DuckDBPyConnection, scope: GateScope, expectations: Mapping[int, Expectation]) -> str:
@@ -79,10 +97,9 @@ def outcomes_key(tables: duckdb.DuckDBPyConnection, scope: GateScope, expectatio
         expectations: The expectations by their numbers; all are on one stage.
     """
     stage = next(iter(expectations.values())).stage
-    judges = [version(package) for package in JUDGES]
     asked = {str(number): one.model_dump(mode="json") for number, one in expectations.items()}
     rows = columns_query(tables, stage, columns_of(expectations.values()))
-    return digest([judges, stage, scope, asked, _fingerprint(tables, rows)])
+    return digest([_judges(), stage, scope, asked, _fingerprint(tables, rows)])
 
 
 def _fingerprint(tables: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
