@@ -91,6 +91,7 @@ class Workspace:
         self.ledger_folder = self.folder / "ledger"
         self.results_folder = self.folder / "results"
         self.gate_outcomes_folder = self.results_folder / "gates"
+        self.report_results_folder = self.results_folder / "reports"
         self.runs_folder = self.folder / "runs"
 
     @classmethod

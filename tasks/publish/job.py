@@ -24,7 +24,7 @@ from kasasagi.tasks.publish.rows import published_names
 from kasasagi.tasks.publish.source import KINDS, Source
 from kasasagi.tasks.publish.split_audit import add_parts
 from kasasagi.tasks.publish.writer import FormatWriter, split_rows, splits_of
-from kasasagi.tasks.reports.shortcut import shortcuts_in
+from kasasagi.tasks.reports.known_shortcuts import shortcuts_of
 from kasasagi.tasks.tables.run_tables import with_more_memory
 
 CARD = "README.md"
@@ -65,7 +65,7 @@ def publish(
         across = AcrossSplits(stack.enter_context(tempfile.TemporaryFile(dir=folder))) if config.split else None
         writers = _write_formats(config, source, folder, Path(run.state().base), across)
         plots = draw_plots(source.figures, folder) if config.hub is not None and product == "pairs" else {}
-        audit = with_more_memory(connection, lambda: shortcuts_in(connection)) if product == "pairs" else None
+        audit = with_more_memory(connection, lambda: shortcuts_of(run, connection)) if product == "pairs" else None
         splits = across.find() if across is not None and product == "pairs" else None
         kept = _kept(connection)
         facts = CardFacts(

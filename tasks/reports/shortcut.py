@@ -95,7 +95,7 @@ def audit_shortcuts(pairs: Sequence[TextPair], of: int | None = None) -> Shortcu
         pairs: The pairs; of more than 2,000 those with the lowest digests are read.
         of: How many pairs there are, if these are a sample.
     """
-    named = sorted((_pair_digest(pair), pair) for pair in pairs)[:MOST]
+    named = sorted((pair_digest(pair), pair) for pair in pairs)[:MOST]
     drawn = [pair for _, pair in named]
     signs = np.array([1 if int(name[-1], 16) % 2 else -1 for name, _ in named], np.float32)
     counts = [format_counts([getattr(pair, side) for pair in drawn]) for side in ("chosen", "rejected")]
@@ -113,12 +113,12 @@ def audit_shortcuts(pairs: Sequence[TextPair], of: int | None = None) -> Shortcu
     )
 
 
-def shortcuts_in(tables: DuckDBPyConnection) -> ShortcutAudit | None:
-    """Return the audit of a run's pairs, of the first 2,000 by id if there are more; None if there are none."""
+def pairs_in(tables: DuckDBPyConnection) -> tuple[list[TextPair], int]:
+    """Return a run's pairs, the first 2,000 by id if there are more, and how many there are."""
     found = tables.execute("SELECT count(*) FROM pairs").fetchone()
     texts = {side: _cut_text(f"{side[0]}.content") for side in ("chosen", "rejected")}
     rows = tables.execute(_PAIRS.format(most=MOST, **texts)).fetchall()
-    return audit_shortcuts([TextPair(*row) for row in rows], found[0] if found else None) if rows else None
+    return [TextPair(*row) for row in rows], int(found[0]) if found else 0
 
 
 def _cut_text(column: str) -> str:
@@ -143,7 +143,8 @@ def auc_of(scores: Any, positive: Any) -> float:
     return float(below.sum() / (2 * len(high) * len(low)))
 
 
-def _pair_digest(pair: TextPair) -> str:
+def pair_digest(pair: TextPair) -> str:
+    """Return a digest of a pair's texts and prompt."""
     return digest_bytes("\0".join(pair).encode("utf-8", "surrogatepass"))
 
 

@@ -9,7 +9,8 @@ from kasasagi.flows.views.report.facts import Facts
 from kasasagi.flows.views.safe_text import one_line, plural
 from kasasagi.tasks.publish.config import PublishConfig, PublishError
 from kasasagi.tasks.publish.split_audit import split_audit
-from kasasagi.tasks.reports.shortcut import FEWEST, FormatBias, ShortcutAudit, TellingGram, shortcuts_in
+from kasasagi.tasks.reports.known_shortcuts import shortcuts_of
+from kasasagi.tasks.reports.shortcut import FEWEST, FormatBias, ShortcutAudit, TellingGram
 from kasasagi.tasks.reports.statistics import Interval
 
 SHOWN_CHARS = 80
@@ -19,7 +20,7 @@ CLEAR = 0.9
 
 def shortcuts(facts: Facts) -> dict[str, Any] | None:
     """Return what the page shows of the audit; None where there are no pairs."""
-    found = shortcuts_in(facts.connection) if facts.run.product() == "pairs" else None
+    found = shortcuts_of(facts.run, facts.connection) if facts.run.product() == "pairs" else None
     if found is None:
         return None
     return {

@@ -47,9 +47,9 @@ def _audited(tables: duckdb.DuckDBPyConnection, run: Run, one: Expectation) -> E
 
 # The audits need numpy and more, which most runs' gates do without.
 def _shortcut_auc(tables: duckdb.DuckDBPyConnection, run: Run) -> float | None:
-    from kasasagi.tasks.reports.shortcut import shortcuts_in
+    from kasasagi.tasks.reports.known_shortcuts import shortcuts_of
 
-    audit = shortcuts_in(tables)
+    audit = shortcuts_of(run, tables)
     return None if audit is None or audit.auc is None else audit.auc.value
 
 
