@@ -20,7 +20,7 @@ from kasasagi.tasks.tables.known_results import KnownResults, content_of
 from kasasagi.tasks.tables.run_tables import tables_of, with_more_memory
 
 STAGE = "report"
-READ = ("calls", "pairs", "ratings", "responses")
+READ = ("calls", "mix_parts", "pairs", "ratings", "responses")
 """The tables that the reports are made of; of the calls only what is the same in every run."""
 
 
