@@ -10,7 +10,7 @@ import duckdb
 from kasasagi.blocks.tables import PROMPTS
 from kasasagi.blocks.workspace.runs import NoSuchRunError, Run, Workspace
 from kasasagi.tasks.mix.config import PART_COLUMNS, MixError, Part, RunsSource
-from kasasagi.tasks.tables.run_tables import open_tables
+from kasasagi.tasks.tables.run_tables import identifier, open_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,8 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
 def kept_columns(part: PartRun, connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Return the columns that the prompts of a part have besides their own, with their types; not those of a mix.
 
+    A column without any value has no type that could be told, and is left out.
+
     Raises:
         MixError: A column of the part has the name of one that a mix adds.
     """
@@ -142,4 +144,7 @@ def kept_columns(part: PartRun, connection: duckdb.DuckDBPyConnection) -> dict[s
             f"source.parts.{part.name}: the run {part.run.id} keeps a column {taken!r}, which is the name of one that "
             "a mix adds; rename it in the source and run its recipe again"
         )
-    return {name: kind for name, kind in names.items() if name not in (*PROMPTS.names, *PART_COLUMNS)}
+    kept = {name: kind for name, kind in names.items() if name not in (*PROMPTS.names, *PART_COLUMNS)}
+    values = ", ".join(f"count({identifier(name)})" for name in kept)
+    counts = connection.execute(f"SELECT {values} FROM prompts").fetchone() if kept else None
+    return {name: kind for (name, kind), count in zip(kept.items(), counts or (), strict=True) if count}

@@ -102,6 +102,9 @@ def test_columns_of_different_types_are_refused_and_checked_before(folder: Path)
         mixed(folder, {"g": {"run": "run-g"}, "h": {"run": "run-h"}})
     [problem] = part_problems(load_mix(folder, {"g": {"run": "run-g"}, "h": {"run": "run-h"}}), Workspace(folder))
     assert problem.startswith("source.parts.h: the column 'level' is VARCHAR")
+    finished_run(folder, "run-j", words(2, "kappa"), kept={"level": None})
+    made = mixed(folder, {"h": {"run": "run-h"}, "j": {"run": "run-j"}}, number=2)
+    assert rows_of(made, "SELECT DISTINCT part, level FROM prompts ORDER BY ALL") == [("h", "one"), ("j", None)]
     finished_run(folder, "run-i", words(2, "iota"), kept={"part": "one"})
     with pytest.raises(MixError, match="run-i keeps a column 'part', which is the name of one that a mix adds; rename"):
         mixed(folder, {"i": {"run": "run-i"}}, number=1)
