@@ -35,7 +35,7 @@ from tests.tasks.helpers import prompt, response, session
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PROMPT = {"prompt_id": "p"}
-JUDGE_STAGE = "kasasagi.tasks.gate.task.judge_stage"
+JUDGE_STAGE = "kasasagi.tasks.gate.evaluation.chunks.judge_stage"
 RESPOND = Stage(
     "respond",
     version=1,

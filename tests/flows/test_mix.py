@@ -167,7 +167,7 @@ def test_a_pair_is_traced_back_into_the_run_of_its_part(folder: Path) -> None:
 
 def test_check_plan_and_serve_know_a_mix(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = folder.parent / "mix.yaml"
-    file.write_text(yaml.safe_dump({**PLAIN, "publish": {"path": "out"}}), encoding="utf-8")
+    file.write_text(yaml.safe_dump({**PLAIN, "publish": {"path": str(folder.parent / "out")}}), encoding="utf-8")
     monkeypatch.setenv("COLUMNS", "200")
     ended = CliRunner().invoke(app, ["plan", str(file), "-w", str(folder)])
     assert "no run matches 'a'" in str(ended.exception)

@@ -82,7 +82,7 @@ def session(
     known = models or {name: model(name) for name in ("small", "large", "critic")}
     workspace = Workspace(folder)
     workspace.prepare()
-    run = Run.begin(workspace, run_id, "job", {})
+    run = Run.begin(workspace, run_id, "job", {}, folder)
     dispatcher = AnsweringDispatcher(workspace.ledger_folder, known, answer)
     identities = {label: cast(OpenAIModel, one).ledger_identity() for label, one in known.items()}
     return Session(run, known, identities, cast(Dispatcher, dispatcher), Claims(workspace, run_id), **fields)
