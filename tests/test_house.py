@@ -6,12 +6,16 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from kasasagi.blocks.hints import VERBS
 
@@ -160,6 +164,7 @@ def test_no_two_places_share_more_than_twelve_lines() -> None:
 
 WATCHED = """
 import sys
+import tomllib
 sys.argv = ["kasasagi", *sys.argv[1:]]
 import os
 import re
@@ -272,3 +277,32 @@ def test_messages_name_commands_through_hints() -> None:
 def test_a_command_written_by_hand_is_found() -> None:
     assert handwritten_commands(ast.parse('"""kasasagi run."""\nraise ValueError(f"see kasasagi show {run}")')) == [2]
     assert handwritten_commands(ast.parse('Option(help="see kasasagi show")\nprint("pip install x")')) == [2]
+
+
+def pins(name: str) -> dict[str, str]:
+    """The versions that a file of constraints pins, by the normal form of their packages' names."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines if "==" in line}
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-vllm.txt"])
+def test_all_that_the_package_needs_is_pinned_to_a_version_that_it_takes(name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pinned = pins(name)
+    needed = [Requirement(line) for line in project["dependencies"]]
+    assert needed
+    assert [
+        str(one) for one in needed if not one.specifier.contains(pinned.get(canonicalize_name(one.name), "0"))
+    ] == []
+
+
+def test_what_a_pinned_package_needs_is_pinned_too() -> None:
+    """vLLM's constraints are installed without looking at what their packages ask for."""
+    pinned = pins("constraints-vllm.txt").keys()
+    asked = {
+        f"{name} needs {one.name}"
+        for name in pinned & {canonicalize_name(one.name) for one in distributions()}
+        for one in map(Requirement, distribution(name).requires or ())
+        if (one.marker is None or one.marker.evaluate({"extra": ""})) and canonicalize_name(one.name) not in pinned
+    }
+    assert asked == set()
