@@ -13,9 +13,9 @@ from kasasagi.flows.preference import make_pairs, make_prompts
 from kasasagi.flows.rebuild.rebuild import recipe_of, republish
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.recipe.saved_blocks import saved_workspace
+from kasasagi.flows.reporting.run_state import EXIT_GATE
 from kasasagi.flows.run.calling import RUNNER, fail_with_message, open_run
 from kasasagi.flows.run.driver import Driver
-from kasasagi.flows.run.lifecycle import EXIT_GATE
 from kasasagi.flows.upkeep.stopped_runs import waiting_outcomes
 from kasasagi.tasks.gate.approvals import remedy
 

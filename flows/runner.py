@@ -23,8 +23,8 @@ from kasasagi.flows.recipe.loading import LoadedRecipe, load_recipe, only_new
 from kasasagi.flows.recipe.python_rows import source_of
 from kasasagi.flows.reporting.report_timeouts import Reports
 from kasasagi.flows.run.options import Options, call_with
-from kasasagi.flows.run.signals import sigterm_as_interrupt
 from kasasagi.flows.server.private_server import prefect_server
+from kasasagi.flows.signals import sigterm_as_interrupt
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,9 @@ import itertools
 import shutil
 import threading
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from kasasagi.blocks.models.llm import Completion, Engine
 
 RESERVED_BYTES = 64 * 2**20
 DISK_CHECK_SECONDS = 1.0
+DRAIN_SECONDS = 60.0
 SERVERS = "servers"
 
 
@@ -167,6 +169,19 @@ class Dispatcher:
                 self._closed = True
                 self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+
+    @contextmanager
+    def ended_cleanly(self) -> Iterator[None]:
+        """Close it at the end; where that is an interruption, what is paid for already is waited for."""
+        try:
+            yield
+        except BaseException as error:
+            self.stop(error if isinstance(error, Exception) else StoppedError("the run was interrupted"))
+            if flying := self.in_flight():
+                self.log(f"waiting for {flying} calls in flight, which are paid for; interrupt again to abandon them")
+            self.close(DRAIN_SECONDS)
+            raise
+        self.close()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -371,12 +386,11 @@ class Dispatcher:
             self._stop(LedgerError(why))
             return
         if free < RESERVED_BYTES and not self._stopped:
-            self._stop(
-                LedgerError(
-                    f"only {free / 2**20:.0f} MB are free at {self._folder}, too little to keep what is paid for: "
-                    f"nothing more is sent; make room ({RESERVED_BYTES // 2**20} MB at least) and run again"
-                )
+            why = (
+                f"only {free / 2**20:.0f} MB are free at {self._folder}, too little to keep what is paid for: "
+                f"nothing more is sent; make room ({RESERVED_BYTES // 2**20} MB at least) and run again"
             )
+            self._stop(LedgerError(why))
         self._loop.call_later(DISK_CHECK_SECONDS, self._watch_disk)
 
     async def _close(self, drain_s: float) -> None:

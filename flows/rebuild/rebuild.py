@@ -14,6 +14,7 @@ from kasasagi.flows.rebuild.human_ratings import apply_human_ratings, human_hand
 from kasasagi.flows.rebuild.label_audit import STAGE as AUDIT
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe, check_recipe, override
+from kasasagi.flows.reporting.run_state import ended_state
 from kasasagi.tasks.asking import ChunkJob
 from kasasagi.tasks.format_dpo.pairs import format_chunk
 from kasasagi.tasks.format_dpo.second_pass import remakes
@@ -62,8 +63,6 @@ def rebuild_pairs(
     GateFailedError, and KasasagiError where the earlier run did not get through all its prompts; the pairs of the
     others are in the new run, which has failed, then.
     """
-    from kasasagi.flows.run.lifecycle import ended_state
-
     workspace.prepare()
     old = workspace.run(name)
     recipe = recipe_of(old, overrides, "pairs")

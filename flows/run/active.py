@@ -162,7 +162,7 @@ class ActiveRun(Driver):
             self.expect(task, len(self.futures[task.name]) + count)
             await self.do(task, Chunk(one.chunk, one.inputs, params=one.params, after=self.behind(task)))
         sentence = PairsMade.of(run).shortage(self.recipe.pairs.target, "prompts of the source are used")
-        if sentence is not None and self.session.dispatcher.refused_by is None:
+        if sentence is not None and not self.is_spent:
             self.options.log(sentence)
 
     async def _log_plan(
@@ -196,7 +196,7 @@ class ActiveRun(Driver):
 
     async def gates(self, *tasks: StageTask) -> None:
         """Judge stages on all their rows; what the budget left out says nothing of the data. Raises GateFailedError."""
-        for task in tasks if self.session.dispatcher.refused_by is None else ():
+        for task in () if self.is_spent else tasks:
             await self.judging.gate(task.stage, "whole", self.behind(task))
 
     async def publish(self) -> None:

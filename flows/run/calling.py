@@ -22,7 +22,7 @@ from kasasagi.flows.recipe.saved_blocks import saved_workspace, with_saved_block
 from kasasagi.flows.run.active import ActiveRun
 from kasasagi.flows.run.lifecycle import active_run
 from kasasagi.flows.run.options import Options, caller
-from kasasagi.flows.run.signals import sigterm_as_interrupt
+from kasasagi.flows.signals import sigterm_as_interrupt
 
 P = ParamSpec("P")
 TASK_THREADS = 320  # made as they are needed: where models are asked in batches, every chunk waits at once

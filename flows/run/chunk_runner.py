@@ -53,6 +53,6 @@ class ChunkRunner:
         return chunk
 
     async def _judge_scout(self, task: StageTask, chunk: Chunk) -> None:
-        if self._dispatcher.refused_by is None:  # what the budget left out says nothing of the data
+        if not self._run.is_spent:  # what the budget left out says nothing of the data
             await self._gates.gate(task.stage, "scout", chunk.after)
         self._passed[task.name].set()

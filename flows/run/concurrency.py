@@ -10,17 +10,16 @@ from prefect.exceptions import CancelledRun
 from prefect.futures import PrefectFuture
 
 from kasasagi.blocks.dispatch.dispatcher import StoppedError
-from kasasagi.blocks.models.kinds import OpenAIModel, VLLMModel
+from kasasagi.blocks.dispatch.limits.slots import calls_at_once
+from kasasagi.blocks.models.kinds import OpenAIModel
 from kasasagi.blocks.workspace.chunks import MOST_CHUNKS
 from kasasagi.flows.run.driver import Chunk
-from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import Context
 from kasasagi.tasks.stage import Stage
 
 CHUNKS_IN_WORK = 16
 CHUNKS_AT_LEAST = 4
 BUFFERED = 5
-TURNS_SLOTS = 10_000
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -43,30 +42,14 @@ class Concurrency:
         session = context.session
         rows = max((shard.rows for chunk in chunks for shard in chunk.inputs.values()), default=1)
         calls = max(1, stage.calls_each(context.recipe) * rows)
-        places = {place for label in stage.models(context.recipe) for place in _places(session, label)}
-        needed = math.ceil(BUFFERED * sum(slots for _, slots in places) / calls)
+        slots = calls_at_once(session.models, session.identities, stage.models(context.recipe))
+        needed = math.ceil(BUFFERED * slots / calls)
         at_once = min(CHUNKS_IN_WORK, max(CHUNKS_AT_LEAST, needed + 2))
         if session.dispatcher.has_budget:  # the first chunk, which opens the gates, is paid for first
             return cls(1, at_once)
         if any(isinstance(model, OpenAIModel) and model.batch for model in session.models.values()):
             return cls(max(2, needed), MOST_CHUNKS)  # all that may be asked goes into one batch
         return cls(max(2, needed), at_once)
-
-
-def _places(session: Session, label: str) -> list[tuple[str, int]]:
-    """Return where a model is asked, and how many calls begin there at once; models at one address share its limit."""
-    model = session.models[label]
-    if isinstance(model, OpenAIModel):
-        return [] if model.batch else [(address, model.first_concurrency(address)) for address in model.addresses]
-    return [(session.identities[label], TURNS_SLOTS if _takes_turns(session) else model.batch_size)]
-
-
-def _takes_turns(session: Session) -> bool:
-    """Return whether several models of the run take turns on a device: then many chunks wait, so that turns
-    are rare.
-    """
-    own = {session.identities[label] for label, model in session.models.items() if isinstance(model, VLLMModel)}
-    return len(own) > 1
 
 
 async def result_of(future: PrefectFuture[Any]) -> Any:

@@ -160,7 +160,7 @@ class Driver(ABC):
         """Add draws to those so far, of which so many were accepted, and return all of them as prompts."""
 
     async def accept(self, drawn: int, accepted: int) -> bool:
-        """Judge the yield of all draws so far, and return whether more may follow. Raises GateFailedError."""
+        """Judge the yield of all draws so far, in a run, and return whether more may follow. Raises GateFailedError."""
         return True
 
     async def waves(self, prompts: Rows, more: Callable[[], Awaitable[Rows]]) -> AsyncIterator[Rows]:
@@ -170,7 +170,7 @@ class Driver(ABC):
         """
         taken = 0
         while (wanted := self.wave_end(taken)) > taken:
-            while (further := self._asking_for(wanted, prompts)) is not None:
+            while not self.is_spent and (further := self.context.asking_for(wanted, prompts.count)) is not None:
                 self.context = further
                 with activate(further):
                     prompts = await more()
@@ -182,16 +182,15 @@ class Driver(ABC):
         if self.recipe.pairs.target is None:
             yield prompts
 
-    def _asking_for(self, wanted: int, prompts: Rows) -> Context | None:
-        """Return what asks for further prompts; None where none are needed or the budget does not reach."""
-        spent = self.context.session.dispatcher.refused_by is not None
-        return None if spent else self.context.asking_for(wanted, prompts.count)
-
     def wave_end(self, taken: int) -> int:
         """Return where the next wave of prompts ends; `taken` where none follows, as none does without a budget."""
-        session = self.context.session
-        target = self.recipe.pairs.target if session.dispatcher.refused_by is None else None
-        return PairsMade.of(session.run).prompts_wanted(target, taken)
+        target = None if self.is_spent else self.recipe.pairs.target
+        return PairsMade.of(self.context.session.run).prompts_wanted(target, taken)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the budget did not reach for a call, so that rows are missing."""
+        return self.context.session.dispatcher.refused_by is not None
 
     @abstractmethod
     def end_if_nothing_is_new(self, prompts: Rows) -> None:
@@ -202,9 +201,9 @@ class Driver(ABC):
         """Judge stages on all their rows. Raises GateFailedError."""
 
     @property
-    @abstractmethod
     def gates_passed(self) -> tuple[Any, ...]:
         """The task runs of the gates on whole stages so far, in a run."""
+        return ()
 
     @abstractmethod
     def expect(self, task: StageTask, chunks: int) -> None:

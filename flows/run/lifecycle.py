@@ -1,41 +1,28 @@
 """One run from its first row to its last: opened with all it needs, and ended cleanly whatever happens."""
 
 import asyncio
-import shutil
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from typing import Any
 
-from prefect.exceptions import TerminationSignal
-
-from kasasagi.blocks.dispatch.budget import BudgetSpentError
-from kasasagi.blocks.dispatch.dispatcher import Dispatcher, StoppedError
 from kasasagi.blocks.engines.kinds import engines_for, identity_of
 from kasasagi.blocks.ledger.claims import Claims
-from kasasagi.blocks.workspace.runs import SCRATCH, Run, new_run_id
+from kasasagi.blocks.workspace.runs import Run, new_run_id
 from kasasagi.flows.check.before_start import problems_before_start
-from kasasagi.flows.rebuild.label_audit import keep_audit
 from kasasagi.flows.recipe.errors import RecipeError
 from kasasagi.flows.recipe.loading import LoadedRecipe
 from kasasagi.flows.reporting.artifacts import ProgressArtifacts, create_artifacts
 from kasasagi.flows.reporting.events import emit_end_event
 from kasasagi.flows.reporting.introduction import introduce
 from kasasagi.flows.reporting.ratings_read import ratings_read
+from kasasagi.flows.reporting.run_state import ended_state
 from kasasagi.flows.run.active import ActiveRun, NothingNewError
 from kasasagi.flows.run.cluster import dispatching
 from kasasagi.flows.run.options import Options
 from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import Context, activate
 from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
-from kasasagi.tasks.gate.outcome import GateFailedError
 from kasasagi.tasks.pipeline import ranks
-from kasasagi.tasks.reports import keep_reports
 from kasasagi.tasks.stage_tasks import tasks_of
-from kasasagi.tasks.tables.run_tables import build_database
-
-DRAIN_SECONDS = 60.0
-EXIT_GATE = 3
 
 
 @asynccontextmanager
@@ -108,55 +95,5 @@ def session_of(loaded: LoadedRecipe, run: Run, options: Options) -> Iterator[Ses
         run.record_models(identities.values())
         dispatcher.log = options.log
         options.watch(dispatcher, run)
-        with _ended_cleanly(dispatcher, options):
+        with dispatcher.ended_cleanly():
             yield session
-
-
-@contextmanager
-def _ended_cleanly(dispatcher: Dispatcher, options: Options) -> Iterator[None]:
-    """Close a dispatcher; one that is interrupted waits for what is paid for already."""
-    try:
-        yield
-    except BaseException as error:
-        dispatcher.stop(error if isinstance(error, Exception) else StoppedError("the run was interrupted"))
-        if flying := dispatcher.in_flight():
-            options.log(f"waiting for {flying} calls in flight, which are paid for; interrupt again to abandon them")
-        dispatcher.close(DRAIN_SECONDS)
-        raise
-    else:
-        dispatcher.close()
-
-
-@contextmanager
-def ended_state(run: Run) -> Iterator[None]:
-    """Write down how a run ended, and build its tables, whatever happened."""
-    try:
-        yield
-        keep_reports(run)
-        build_database(run)
-    except BaseException as error:
-        with suppress(Exception):  # a person must hear what went wrong first; without tables the shards are read
-            keep_reports(run)
-            keep_audit(run)
-            build_database(run)
-        with suppress(OSError):
-            _end(run, *_ending(error))
-        raise
-    else:
-        _end(run, "done", 0, None)
-
-
-def _ending(error: BaseException) -> tuple[Any, int, str]:
-    if isinstance(error, GateFailedError):
-        return "stopped", EXIT_GATE, f"a gate failed: {error}"
-    if isinstance(error, BudgetSpentError):
-        return "stopped", error.exit_code, str(error)
-    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | TerminationSignal):
-        return "stopped", 130, "interrupted"
-    return "failed", 1, str(error) or type(error).__name__
-
-
-def _end(run: Run, status: Any, code: int, error: str | None) -> None:
-    shutil.rmtree(run.folder / SCRATCH, ignore_errors=True)
-    ended = {"status": status, "exit_code": code, "error": error, "ended": time.time()}
-    run.save(run.state().model_copy(update=ended))

@@ -24,8 +24,6 @@ from kasasagi.tasks.synthesize.counting import estimate_draws
 class Planner(Driver):
     """Takes rows through as long as the ledger has answers, and counts the calls that it has not."""
 
-    gates_passed = ()
-
     def __init__(self, context: Context) -> None:
         session = context.session
         asked = replace(session, run=PlannedRun(session.run), asks=self._asks)
