@@ -86,7 +86,11 @@ def run_recipe(
     chosen.workspace.prepare()
     limit, settings = _limit_and_overrides(rows, loaded, overrides, chosen.workspace)
     _refuse_faults(load_recipe(str(recipe), settings), chosen)
-    with sigterm_as_interrupt(), prefect_server(chosen.workspace.folder / "prefect") as server:
+    from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
+
+    chosen.gate_process = GateProcess()
+    with sigterm_as_interrupt(), chosen.gate_process, prefect_server(chosen.workspace.folder / "prefect") as server:
+        chosen.gate_process.begin_where_all_is_new(chosen.workspace)
         _import_all(loaded, chosen.workspace)  # takes as long as the server's start, which runs meanwhile
         server.wait_until_ready()
         try:

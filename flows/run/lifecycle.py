@@ -43,9 +43,9 @@ async def active_run(loaded: LoadedRecipe, options: Options, limit: int | None) 
     run.save(run.state().model_copy(update={"preview": not options.publish}))
     await introduce(run, loaded)
     async with _report_end(run, options), AsyncExitStack() as at_the_end:
-        with ended_state(run), GateProcess(run) as judging, session_of(loaded, run, options) as session:
-            if not options.workspace.gate_outcomes_folder.exists():
-                judging.begin()  # where nothing was ever judged, the first gate will wait for it
+        gates = options.gate_process or GateProcess()
+        with ended_state(run), gates as judging, session_of(loaded, run, options) as session:
+            judging.begin_where_all_is_new(options.workspace)
             session.dispatcher.on_first_question = judging.begin
             context = Context(session, recipe, loaded.base, limit, judging)
             async with ProgressArtifacts(recipe.name, options.progress, session.dispatcher, options.reports):

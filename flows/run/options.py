@@ -12,6 +12,7 @@ from kasasagi.tasks.gate.outcome import Outcome
 
 if TYPE_CHECKING:
     from kasasagi.blocks.dispatch.dispatcher import Dispatcher
+    from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
 
 Person = Callable[[Run, Sequence[Outcome], float], Awaitable[bool]]
 """Asks a person to approve some outcomes of a run, for at most this number of hours."""
@@ -31,6 +32,7 @@ class Options:
     watch: "Callable[[Dispatcher, Run], None]" = field(default=lambda dispatcher, run: None)
     person: Person | None = None
     reports: Reports = field(default_factory=Reports)
+    gate_process: "GateProcess | None" = None
 
 
 _CALLER: ContextVar[Options | None] = ContextVar("caller", default=None)

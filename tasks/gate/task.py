@@ -39,7 +39,7 @@ def gate(stage: str, scope: GateScope, stops: bool = True, refused: str | None =
     context = current()
     run, recipe = context.session.run, context.recipe
     handles = [h for h in run.handles() if scope == "whole" or h.handle.chunk == 0]
-    judge = context.gate_process.judge(handles) if context.gate_process else judge_together
+    judge = context.gate_process.judge(run, handles) if context.gate_process else judge_together
     outcomes = judge_chunks(run, handles, stage, scope, recipe.expectations, judge)
     pauses = recipe.gates.on_fail == "pause"
     if pauses:

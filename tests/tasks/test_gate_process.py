@@ -34,13 +34,13 @@ def handles(run: Run) -> Sequence[RunHandle]:
 def process(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[GateProcess]:
     """A process, as a run without Great Expectations has it."""
     monkeypatch.setattr(gate_process, "is_library_imported", lambda: False)
-    with GateProcess(run) as begun:
+    with GateProcess() as begun:
         yield begun
 
 
 def judged(run: Run, handles: Sequence[RunHandle], process: GateProcess) -> list[Outcome]:
     with tables_of(run, handles) as tables:
-        return judge_stage(tables, "respond", "scout", EVERY, judge=process.judge(handles))
+        return judge_stage(tables, "respond", "scout", EVERY, judge=process.judge(run, handles))
 
 
 def here(run: Run, handles: Sequence[RunHandle]) -> list[Outcome]:
@@ -83,7 +83,7 @@ def test_a_question_that_the_process_cannot_answer_is_answered_here(
     lost = run.workspace.shards.path(handles[0].handle.shards["responses"])
     with tables_of(run, handles) as tables:
         lost.rename(lost.with_suffix(".gone"))
-        judge, answer = process.judge(handles), {0: here_answer(EVERY[0].stage)}
+        judge, answer = process.judge(run, handles), {0: here_answer(EVERY[0].stage)}
         monkeypatch.setattr(gate_process, "judge_together", lambda *_: answer)
         assert judge(tables, "scout", {0: EVERY[0]}) == answer
     lost.with_suffix(".gone").rename(lost)
@@ -109,6 +109,6 @@ def test_the_process_ends_with_its_run(run: Run, process: GateProcess) -> None:
 
 def test_where_the_library_is_imported_no_process_is_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_process, "is_library_imported", lambda: True)
-    with GateProcess(run) as process:
+    with GateProcess() as process:
         process.begin()
         assert process._process is None

@@ -43,10 +43,9 @@ class GateQuestion(Config):
 
 
 class GateProcess:
-    """The process of one run; it is begun once it is needed, or beforehand while something else is waited for."""
+    """Judges the stages of runs; it is begun once it is needed, or beforehand while something else is waited for."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._beginning = threading.Lock()
         self._asking = threading.Lock()
@@ -81,15 +80,20 @@ class GateProcess:
                         start_new_session=True,  # an interrupt at the terminal is for the run alone
                     )
 
-    def judge(self, handles: Sequence[RunHandle]) -> Judge:
-        """Return what judges the tables of some chunks in the process, or in this one where that cannot."""
+    def begin_where_all_is_new(self, workspace: Workspace) -> None:
+        """Begin the process where nothing was ever judged, so that the first gate would wait for it."""
+        if not workspace.gate_outcomes_folder.exists():
+            self.begin()
+
+    def judge(self, run: Run, handles: Sequence[RunHandle]) -> Judge:
+        """Return what judges the tables of some chunks of a run in the process, or in this one where that cannot."""
 
         def judge_elsewhere(
             tables: duckdb.DuckDBPyConnection, scope: GateScope, expectations: Mapping[int, Expectation]
         ) -> dict[int, Outcome]:
             question = GateQuestion(
-                workspace=self._run.workspace.folder,
-                run=self._run.id,
+                workspace=run.workspace.folder,
+                run=run.id,
                 handles=list(handles),
                 scope=scope,
                 expectations=dict(expectations),
