@@ -140,3 +140,4 @@ def answer_questions() -> None:
 if __name__ == "__main__":
     with suppress(BrokenPipeError):
         answer_questions()
+    os._exit(0)  # the libraries take a second to be taken apart, and the run waits for the end
