@@ -129,6 +129,7 @@ def _import_all(loaded: LoadedRecipe, workspace: Workspace) -> None:
         import kasasagi.flows.instructions
 
         import_module("pandas")  # Arrow asks for it once rows become a table
+        import_module("fastapi")  # Prefect asks for it once a flow begins
         if not any(workspace.ledger_folder.iterdir()) and any(
             isinstance(model, OpenAIModel) for model in loaded.recipe.models.values()
         ):

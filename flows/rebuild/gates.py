@@ -8,7 +8,6 @@ from kasasagi.tasks.converse.stage import CONVERSE
 from kasasagi.tasks.format_dpo.stage import FORMAT_DPO
 from kasasagi.tasks.gate.approvals import apply_approvals
 from kasasagi.tasks.gate.evaluation.chunks import judge_chunks
-from kasasagi.tasks.gate.evaluation.evaluate import judge_together
 from kasasagi.tasks.gate.outcome import Outcome, keep_outcomes, raise_if_failed
 from kasasagi.tasks.pipeline import STAGES
 from kasasagi.tasks.recipe import Recipe
@@ -66,4 +65,4 @@ def _whole_outcomes(run: Run, handles: Sequence[RunHandle], stage: str, recipe: 
         return []
     seen = BEFORE_DIALOGUES if stage in BEFORE_DIALOGUES else NAMES
     chunks = [one for one in handles if one.handle.stage in seen]
-    return judge_chunks(run, chunks, stage, "whole", recipe.expectations, judge_together)
+    return judge_chunks(run, chunks, stage, "whole", recipe.expectations)

@@ -12,7 +12,6 @@ from kasasagi.tasks.asking import Session
 from kasasagi.tasks.context import current
 from kasasagi.tasks.gate.approvals import apply_approvals, remedy
 from kasasagi.tasks.gate.evaluation.chunks import judge_chunks
-from kasasagi.tasks.gate.evaluation.evaluate import judge_together
 from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope
 from kasasagi.tasks.gate.explain.reasons import cause_of, commonest_reason
 from kasasagi.tasks.gate.outcome import GateFailedError, Outcome, keep_outcomes
@@ -39,8 +38,7 @@ def gate(stage: str, scope: GateScope, stops: bool = True, refused: str | None =
     context = current()
     run, recipe = context.session.run, context.recipe
     handles = [h for h in run.handles() if scope == "whole" or h.handle.chunk == 0]
-    judge = context.gate_process.judge(run, handles) if context.gate_process else judge_together
-    outcomes = judge_chunks(run, handles, stage, scope, recipe.expectations, judge)
+    outcomes = judge_chunks(run, handles, stage, scope, recipe.expectations, context.gate_process)
     pauses = recipe.gates.on_fail == "pause"
     if pauses:
         outcomes = apply_approvals(run.workspace, run.state().name, outcomes)

@@ -35,7 +35,7 @@ from tests.tasks.helpers import prompt, response, session
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PROMPT = {"prompt_id": "p"}
-JUDGE_STAGE = "kasasagi.tasks.gate.evaluation.chunks.judge_stage"
+JUDGE_CHUNKS = "kasasagi.tasks.gate.task.judge_chunks"
 RESPOND = Stage(
     "respond",
     version=1,
@@ -200,11 +200,11 @@ def test_a_failed_gate_stops_or_warns_and_is_kept_and_judged_once(
     trial = Trial(tmp_path, "one")
     judged: list[tuple[str, str]] = []
 
-    def judge(tables: object, stage: str, scope: str, *_: object, **__: object) -> list[Outcome]:
+    def judge(run: object, chunks: object, stage: str, scope: str, *_: object) -> list[Outcome]:
         judged.append((stage, scope))
         return [outcome(False, severity), outcome(True)]
 
-    monkeypatch.setattr(JUDGE_STAGE, judge)
+    monkeypatch.setattr(JUDGE_CHUNKS, judge)
     if stops:
         with pytest.raises(GateFailedError, match=r"respond: x: 0 \(1\)"):
             trial.conduct(lambda run: run.gates(trial.task), on_fail)
@@ -239,7 +239,7 @@ def test_a_stage_waits_for_its_scout_beyond_a_bounded_send_ahead(
         return [outcome(passes)]
 
     trial = Trial(tmp_path, "two", counted)
-    monkeypatch.setattr(JUDGE_STAGE, judge)
+    monkeypatch.setattr(JUDGE_CHUNKS, judge)
 
     async def work(run: ActiveRun) -> None:
         concurrency = Concurrency.of(run.context, RESPOND, chunks)

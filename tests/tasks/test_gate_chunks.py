@@ -8,7 +8,6 @@ from kasasagi.blocks.workspace.runs import Run
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.gate.config import GatesConfig
 from kasasagi.tasks.gate.evaluation import chunks
-from kasasagi.tasks.gate.evaluation.evaluate import judge_together
 from kasasagi.tasks.gate.evaluation.known_outcomes import shards_key
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.tables import table
@@ -28,7 +27,7 @@ def with_chunk(run: Run, name: str, rows: Tables, stage: str = "respond", reused
 
 
 def judged(run: Run, scope: Any = "whole", expect: Any = EVERY) -> list[Outcome]:
-    return chunks.judge_chunks(run, run.handles(), "respond", scope, expect, judge_together)
+    return chunks.judge_chunks(run, run.handles(), "respond", scope, expect)
 
 
 def no_tables(*_: object) -> None:

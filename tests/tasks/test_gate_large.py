@@ -1,5 +1,6 @@
 """Gates on many rows: in pieces, and not at all where the same rows were judged before."""
 
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -79,9 +80,16 @@ def test_rows_that_were_judged_before_are_not_judged_again(
 ) -> None:
     known = KnownOutcomes(tmp_path / "known")
     with large(run) as connection:
-        first = judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together))
+        first = judge_stage(
+            connection, "respond", "whole", EVERY, judge=known.over(connection, partial(judge_together, connection))
+        )
         monkeypatch.setattr(evaluate, "_validate", never)
-        assert judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together)) == first
+        assert (
+            judge_stage(
+                connection, "respond", "whole", EVERY, judge=known.over(connection, partial(judge_together, connection))
+            )
+            == first
+        )
         assert not all(one.success for one in first)
 
 
@@ -89,7 +97,9 @@ def test_rows_that_were_judged_before_are_not_judged_again(
 def test_whatever_changes_is_judged(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     known, rows, scope, every = KnownOutcomes(tmp_path / "known"), responses(40), "whole", EVERY
     with tables(run, responses=rows) as connection:
-        judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together))
+        judge_stage(
+            connection, "respond", "whole", EVERY, judge=known.over(connection, partial(judge_together, connection))
+        )
     if change == "a row more":
         rows = responses(41)
     elif change == "another value":
@@ -107,7 +117,9 @@ def test_whatever_changes_is_judged(run: Run, tmp_path: Path, monkeypatch: pytes
     )
     other = Run.begin(run.workspace, "other", "job", {})
     with tables(other, responses=rows) as connection:
-        found = judge_stage(connection, "respond", scope, every, judge=known.over(judge_together))  # type: ignore[arg-type]
+        found = judge_stage(
+            connection, "respond", scope, every, judge=known.over(connection, partial(judge_together, connection))
+        )  # type: ignore[arg-type]
         assert asked
         assert found == judge_stage(connection, "respond", scope, every)  # type: ignore[arg-type]
 
@@ -119,20 +131,34 @@ def bounded(one: Expectation) -> Expectation:
 def test_the_order_of_rows_does_not_matter(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known, rows = KnownOutcomes(tmp_path / "known"), responses(40)
     with tables(run, responses=rows) as connection:
-        first = judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together))
+        first = judge_stage(
+            connection, "respond", "whole", EVERY, judge=known.over(connection, partial(judge_together, connection))
+        )
     monkeypatch.setattr(evaluate, "_validate", never)
     other = Run.begin(run.workspace, "other", "job", {})
     with tables(other, responses=rows[::-1]) as connection:
-        assert judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together)) == first
+        assert (
+            judge_stage(
+                connection, "respond", "whole", EVERY, judge=known.over(connection, partial(judge_together, connection))
+            )
+            == first
+        )
 
 
 def test_damaged_outcomes_are_worked_out_again(run: Run, tmp_path: Path) -> None:
     known = KnownOutcomes(tmp_path / "known")
     with large(run) as connection:
-        first = judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together))
+        first = judge_stage(
+            connection, "respond", "whole", EVERY, judge=known.over(connection, partial(judge_together, connection))
+        )
         for file in (tmp_path / "known").iterdir():
             file.write_bytes(file.read_bytes()[:-20])
-        assert judge_stage(connection, "respond", "whole", EVERY, judge=known.over(judge_together)) == first
+        assert (
+            judge_stage(
+                connection, "respond", "whole", EVERY, judge=known.over(connection, partial(judge_together, connection))
+            )
+            == first
+        )
 
 
 def test_what_could_not_be_evaluated_is_tried_again(run: Run, tmp_path: Path) -> None:
@@ -140,5 +166,7 @@ def test_what_could_not_be_evaluated_is_tried_again(run: Run, tmp_path: Path) ->
     lost = {"stage": "respond", "expectation": "ExpectColumnValuesToBeInSet", "column": "nowhere", "value_set": [1]}
     every = GatesConfig.model_validate({"expect": [lost]}).all()
     with large(run) as connection:
-        judge_stage(connection, "respond", "whole", every, judge=known.over(judge_together))
+        judge_stage(
+            connection, "respond", "whole", every, judge=known.over(connection, partial(judge_together, connection))
+        )
     assert not list(tmp_path.glob("known/*"))

@@ -9,8 +9,8 @@ import pytest
 from kasasagi.blocks.workspace.runs import Run, RunHandle
 from kasasagi.blocks.workspace.shards import Account, Handle
 from kasasagi.tasks.gate.config import GatesConfig
-from kasasagi.tasks.gate.evaluation import gate_process
-from kasasagi.tasks.gate.evaluation.evaluate import judge_stage, judge_together
+from kasasagi.tasks.gate.evaluation import chunks, gate_process
+from kasasagi.tasks.gate.evaluation.evaluate import judge_stage
 from kasasagi.tasks.gate.evaluation.gate_process import GateProcess
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.tables import table
@@ -38,9 +38,12 @@ def process(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[GateProcess]:
         yield begun
 
 
-def judged(run: Run, handles: Sequence[RunHandle], process: GateProcess) -> list[Outcome]:
-    with tables_of(run, handles) as tables:
-        return judge_stage(tables, "respond", "scout", EVERY, judge=process.judge(run, handles))
+HERE = {place: one for place, one in enumerate(EVERY) if one.stage == "respond" and one.scope in ("scout", "both")}
+
+
+def judged(run: Run, handles: Sequence[RunHandle], process: GateProcess) -> list[Outcome] | None:
+    found = process.outcomes(run, handles, "scout", HERE)
+    return None if found is None else [found[place] for place in HERE]
 
 
 def here(run: Run, handles: Sequence[RunHandle]) -> list[Outcome]:
@@ -54,19 +57,22 @@ def pid_of(process: GateProcess) -> int:
 
 
 def test_a_gate_is_judged_elsewhere_with_the_same_outcomes_again_and_again(
-    run: Run, handles: Sequence[RunHandle], process: GateProcess, monkeypatch: pytest.MonkeyPatch
+    run: Run, handles: Sequence[RunHandle], process: GateProcess
 ) -> None:
     expected = here(run, handles)
     assert any(one.stops for one in expected)
-
-    def never(*_: object) -> None:
-        raise AssertionError("the run's process judges")
-
-    monkeypatch.setattr(gate_process, "judge_together", never)
     assert judged(run, handles, process) == expected
     first = pid_of(process)
     assert judged(run, handles, process) == expected
     assert pid_of(process) == first
+
+
+def test_where_the_process_judges_the_run_opens_no_tables(
+    run: Run, handles: Sequence[RunHandle], process: GateProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = here(run, handles)
+    monkeypatch.delattr(chunks, "tables_of")
+    assert chunks.judge_chunks(run, handles, "respond", "scout", EVERY, process) == expected
 
 
 def test_where_the_process_ends_the_run_judges_by_itself(
@@ -74,27 +80,18 @@ def test_where_the_process_ends_the_run_judges_by_itself(
 ) -> None:
     process.begin()
     os.kill(pid_of(process), signal.SIGKILL)
-    assert judged(run, handles, process) == here(run, handles)
+    assert judged(run, handles, process) is None
+    assert chunks.judge_chunks(run, handles, "respond", "scout", EVERY, process) == here(run, handles)
 
 
-def test_a_question_that_the_process_cannot_answer_is_answered_here(
-    run: Run, handles: Sequence[RunHandle], process: GateProcess, monkeypatch: pytest.MonkeyPatch
+def test_a_question_that_the_process_cannot_answer_ends_it_not(
+    run: Run, handles: Sequence[RunHandle], process: GateProcess
 ) -> None:
     lost = run.workspace.shards.path(handles[0].handle.shards["responses"])
-    with tables_of(run, handles) as tables:
-        lost.rename(lost.with_suffix(".gone"))
-        judge, answer = process.judge(run, handles), {0: here_answer(EVERY[0].stage)}
-        monkeypatch.setattr(gate_process, "judge_together", lambda *_: answer)
-        assert judge(tables, "scout", {0: EVERY[0]}) == answer
+    lost.rename(lost.with_suffix(".gone"))
+    assert judged(run, handles, process) is None
     lost.with_suffix(".gone").rename(lost)
-    monkeypatch.setattr(gate_process, "judge_together", judge_together)
     assert judged(run, handles, process) == here(run, handles)
-
-
-def here_answer(stage: str) -> Outcome:
-    return Outcome(
-        stage=stage, scope="scout", expectation="E", severity="info", success=True, observed="1", detail="at most 2"
-    )
 
 
 def test_the_process_ends_with_its_run(run: Run, process: GateProcess) -> None:

@@ -5,7 +5,7 @@ import math
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def judge_stage(
         shared = {
             place: one for place, one in enumerate(expected) if not one.is_own and one.unexpected_rows_query is None
         }
-        judged = (judge or judge_together)(tables, scope, shared) if shared else {}
+        judged = (judge or partial(judge_together, tables))(scope, shared) if shared else {}
         return [
             judged[place] if place in judged else _judge_alone(tables, with_own_defaults(one, base), scope, base)
             for place, one in enumerate(expected)
@@ -69,15 +69,18 @@ def judge_together(
     tables: duckdb.DuckDBPyConnection, scope: GateScope, expectations: Mapping[int, Expectation]
 ) -> dict[int, Outcome]:
     """Return the outcomes of some expectations of one stage on frames that they share, by the number that each has."""
-    stage = next(iter(expectations.values())).stage
-    if stage_rows(tables, stage) <= ROWS_AT_ONCE:
-        frame = stage_frame(tables, stage, columns_of(expectations.values()))
-        return {place: _evaluate(frame, one, scope) for place, one in expectations.items()}
-    apart = {place: one for place, one in expectations.items() if speaks_of_rows_alone(one)}
-    tallies = _in_pieces(stage_frames(tables, stage, columns_of(apart.values()), ROWS_AT_ONCE), apart)
-    summed = {place: outcome_of(apart[place], scope, apart[place].arguments, seen) for place, seen in tallies.items()}
-    others = {place: one for place, one in expectations.items() if place not in summed}
-    return {**summed, **{place: _judge_alone(tables, one, scope, Path()) for place, one in others.items()}}
+    with _ONE_AT_A_TIME:
+        stage = next(iter(expectations.values())).stage
+        if stage_rows(tables, stage) <= ROWS_AT_ONCE:
+            frame = stage_frame(tables, stage, columns_of(expectations.values()))
+            return {place: _evaluate(frame, one, scope) for place, one in expectations.items()}
+        apart = {place: one for place, one in expectations.items() if speaks_of_rows_alone(one)}
+        tallies = _in_pieces(stage_frames(tables, stage, columns_of(apart.values()), ROWS_AT_ONCE), apart)
+        summed = {
+            place: outcome_of(apart[place], scope, apart[place].arguments, seen) for place, seen in tallies.items()
+        }
+        others = {place: one for place, one in expectations.items() if place not in summed}
+        return {**summed, **{place: _judge_alone(tables, one, scope, Path()) for place, one in others.items()}}
 
 
 def _judge_alone(tables: duckdb.DuckDBPyConnection, one: Expectation, scope: GateScope, base: Path) -> Outcome:

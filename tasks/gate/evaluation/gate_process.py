@@ -12,14 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-import duckdb
 import orjson
 from pydantic import Field
 
 from kasasagi.blocks.models.kinds import Config
 from kasasagi.blocks.workspace.runs import Run, RunHandle, Workspace
 from kasasagi.tasks.gate.evaluation.evaluate import import_library, is_library_imported, judge_together
-from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope, Judge
+from kasasagi.tasks.gate.evaluation.known_outcomes import GateScope
 from kasasagi.tasks.gate.expectation import Expectation
 from kasasagi.tasks.gate.outcome import Outcome
 from kasasagi.tasks.tables.run_tables import tables_of
@@ -85,27 +84,27 @@ class GateProcess:
         if not workspace.gate_outcomes_folder.exists():
             self.begin()
 
-    def judge(self, run: Run, handles: Sequence[RunHandle]) -> Judge:
-        """Return what judges the tables of some chunks of a run in the process, or in this one where that cannot."""
+    def outcomes(
+        self, run: Run, handles: Sequence[RunHandle], scope: GateScope, expectations: Mapping[int, Expectation]
+    ) -> dict[int, Outcome] | None:
+        """Return the outcomes of expectations on one stage, by number; None where the process cannot judge.
 
-        def judge_elsewhere(
-            tables: duckdb.DuckDBPyConnection, scope: GateScope, expectations: Mapping[int, Expectation]
-        ) -> dict[int, Outcome]:
-            question = GateQuestion(
-                workspace=run.workspace.folder,
-                run=run.id,
-                handles=list(handles),
-                scope=scope,
-                expectations=dict(expectations),
-            )
-            return self._outcomes(question) or judge_together(tables, scope, expectations)
-
-        return judge_elsewhere
-
-    def _outcomes(self, question: GateQuestion) -> dict[int, Outcome] | None:
+        Args:
+            run: The run.
+            handles: Its chunks that are judged.
+            scope: Whether they are the first chunk or all.
+            expectations: The expectations by number.
+        """
         self.begin()
         if self._process is None:
             return None
+        question = GateQuestion(
+            workspace=run.workspace.folder,
+            run=run.id,
+            handles=list(handles),
+            scope=scope,
+            expectations=dict(expectations),
+        )
         try:
             answer = orjson.loads(self._ask(self._process, question.model_dump_json().encode()))
             return {int(number): Outcome.model_validate(one) for number, one in answer.items()}

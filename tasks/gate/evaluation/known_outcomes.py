@@ -23,7 +23,7 @@ from kasasagi.tasks.tables.known_results import OF_ONE_RUN, KnownResults, conten
 JUDGES = ("kasasagi", "great_expectations")
 """The packages whose versions decide an outcome."""
 GateScope = Literal["scout", "whole"]
-Judge = Callable[[duckdb.DuckDBPyConnection, GateScope, Mapping[int, Expectation]], dict[int, Outcome]]
+Judge = Callable[[GateScope, Mapping[int, Expectation]], dict[int, Outcome]]
 """Returns the outcomes of expectations on one stage, by the number that each has."""
 
 
@@ -33,15 +33,13 @@ class KnownOutcomes:
     def __init__(self, folder: Path) -> None:
         self._results = KnownResults(folder)
 
-    def over(self, judge: Judge) -> Judge:
-        """Return a judge that works out only what was not judged before on the same rows."""
+    def over(self, tables: duckdb.DuckDBPyConnection, judge: Judge) -> Judge:
+        """Return a judge of these tables that works out only what was not judged before on the same rows."""
 
-        def find_or_judge(
-            tables: duckdb.DuckDBPyConnection, scope: GateScope, expectations: Mapping[int, Expectation]
-        ) -> dict[int, Outcome]:
+        def find_or_judge(scope: GateScope, expectations: Mapping[int, Expectation]) -> dict[int, Outcome]:
             key = outcomes_key(tables, scope, expectations)
             if (found := self.find(key)) is None:
-                found = judge(tables, scope, expectations)
+                found = judge(scope, expectations)
                 self.keep(key, found)
             return found
 
